@@ -1,0 +1,74 @@
+# Everything a developer runs, on a fresh machine with Python >= 3.11 and nothing else.
+# `make test` is the gate: .ci/run calls it, a laptop calls it, there is no third way.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+BENCH  := $(VENV)/.installed-bench
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test soak bench docs lock clean
+
+help:
+	@echo 'make run     set up .venv and run the demonstration'
+	@echo 'make test    lint, types, architecture, tests; core coverage must be 100 %'
+	@echo 'make soak    the long forms: many more examples a property'
+	@echo 'make bench   measure, printed as ratios'
+	@echo 'make docs    write the generated pages of docs/ anew'
+	@echo 'make lock    resolve the lock files again (UPGRADE=1: to the newest versions)'
+	@echo 'make clean   remove .venv, caches and build output'
+
+run: $(STAMP)
+	$(BIN)/python -m sidecar.demonstration
+
+# The gate is deterministic (Hypothesis profile `ci`): a red main is always somebody's change.
+test: $(STAMP)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --cov=sidecar/core --cov-branch 
+
+soak: $(STAMP)
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+
+bench: $(BENCH)
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)
+	$(BIN)/python -m sidecar.console.documents > docs/configuration.md
+
+# Hashes for every package and no index address: where packages come from is the machine's business.
+COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header $(if $(UPGRADE),--upgrade)
+
+lock: $(STAMP)
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
+	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find sidecar tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# --------------------------------------------------------------------------------------- set-up
+# Stamps are written last, so an interrupted install is begun again; a second `make` does nothing.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1);" \
+	       "install one and name it, e.g.: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "could not make $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'installing the locked dependencies into $(VENV)'
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH): requirements-bench.lock $(STAMP)
+	$(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measurements, printed as ratios; never a timed test. `make bench` runs them."""

@@ -1,0 +1,51 @@
+"""The risk control that every Coinbase bot runs behind.
+
+As a library: `PositionTracker` is told what happens, `RiskManager` says whether an order may be
+sent. Names are imported when first used, so that a bot which needs one of them does not pay for
+all.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+__version__ = "0.1.0"
+
+_HOMES: Final = {
+    "RiskManager": "sidecar.library",
+    "PositionTracker": "sidecar.library",
+    "Limits": "sidecar.core.limits",
+    "Order": "sidecar.core.orders",
+    "Decision": "sidecar.core.decision",
+    "Violation": "sidecar.core.decision",
+    "Product": "sidecar.core.products",
+    "SidecarError": "sidecar.core.errors",
+}
+__all__ = [
+    "Decision",
+    "Limits",
+    "Order",
+    "PositionTracker",
+    "Product",
+    "RiskManager",
+    "SidecarError",
+    "Violation",
+]
+
+if TYPE_CHECKING:
+    from sidecar.core.decision import Decision, Violation
+    from sidecar.core.errors import SidecarError
+    from sidecar.core.limits import Limits
+    from sidecar.core.orders import Order
+    from sidecar.core.products import Product
+    from sidecar.library import PositionTracker, RiskManager
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'sidecar' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

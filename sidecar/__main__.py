@@ -1,0 +1,5 @@
+"""`python -m sidecar` is `risk-sidecar`."""
+
+from sidecar.console.app import main
+
+main()

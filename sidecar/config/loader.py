@@ -1,0 +1,85 @@
+"""From a TOML file to a `Config`, or to one `ConfigError` with every fault. Reads one file."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sidecar.config.faults import ConfigError, Fault, translate
+from sidecar.config.overrides import NotToml, apply_overrides, read_toml
+from sidecar.config.tables import Config
+
+FILE_BYTES_MAX: Final = 1 << 20  # a thousand products' limits are a tenth of this
+WHERE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read and parse the file at `path`, with `--set` overrides laid over it.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds faults; all of them, the overrides' too.
+    """
+    content = _read(Path(path))
+    if isinstance(content, Fault):
+        raise ConfigError([content, *apply_overrides({}, overrides)])
+    return parse_config(content, overrides)
+
+
+def parse_config(text: str, overrides: Sequence[str] = ()) -> Config:
+    """Parse the text of a configuration file, with `--set` overrides laid over it. Pure.
+
+    Raises:
+        ConfigError: with every fault, those of the overrides first.
+    """
+    tree: dict[str, Any] = {}
+    try:
+        tree = read_toml(text)
+    except NotToml as error:  # what the tables hold is unknown, so there is nothing more to check
+        raise ConfigError([_syntax(str(error)), *apply_overrides({}, overrides)]) from None
+    faults = apply_overrides(tree, overrides)
+    config = _validate(tree, faults)
+    if config is None or faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _validate(tree: dict[str, Any], faults: list[Fault]) -> Config | None:
+    """Returns rather than raises: an error with pydantic's as its context would hold the values."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        faults.extend(translate(error, tree))
+        return None
+
+
+def _syntax(message: str) -> Fault:
+    where = WHERE.search(message)
+    return Fault(
+        where[1] if where else "the file",
+        f"not TOML: {WHERE.sub('', message)}",
+        "mend the syntax there",
+    )
+
+
+def _read(path: Path) -> str | Fault:
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        mend = "name an existing file, or start from: risk-sidecar config example"
+        return Fault(name, "no such file", mend)
+    except IsADirectoryError:
+        return Fault(name, "is a directory", "name a file in it")
+    except PermissionError:
+        return Fault(name, "may not be read by this user", "change its owner or mode")
+    except OSError as error:
+        return Fault(name, f"cannot be read ({error.strerror})", "name a readable file")
+    if len(content) > FILE_BYTES_MAX:
+        return Fault(name, "is larger than 1 MiB", "name a configuration file")
+    try:
+        return content.decode("utf-8-sig")  # some editors on Windows begin a file with a mark
+    except UnicodeDecodeError as error:
+        return Fault(name, f"is not UTF-8 at byte {error.start}", "save it as UTF-8")

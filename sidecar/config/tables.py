@@ -1,0 +1,293 @@
+"""The tables of the configuration file: each key with its type, bounds, default, meaning. No I/O.
+
+`docs/configuration.md`, `config schema` and `config example` are generated from here. The message
+of a validator has two parts, `what is wrong; the mend`, and never repeats the value. `x-kind` says
+in words what may be written where JSON Schema cannot.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from sidecar.core.limits import Limits
+
+SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
+UID_MAX: Final = 2**32 - 2  # the highest is the kernel's "no such user"
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+FIAT: Final = ("USD", "EUR", "GBP", "AUD", "BRL", "CAD", "CHF", "JPY", "MXN", "SGD", "TRY")
+
+# ----------------------------------------------------------------------------------- kinds of value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers; write a number")
+    return value
+
+
+def _asset(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9]{1,20}", value):
+        raise ValueError("is not a currency code; write it as Coinbase does, in capitals: BTC")
+    return value
+
+
+def _kept(value: object) -> object:
+    if value == "all":
+        return value
+    try:
+        amount = Decimal(str(_number(value)))
+    except ArithmeticError:
+        amount = Decimal("nan")
+    if not (amount.is_finite() and amount > 0):
+        raise ValueError('is neither an amount nor "all"; write a positive amount such as "0.5"')
+    return amount
+
+
+def _path(value: object) -> object:
+    if isinstance(value, str):
+        if not value.strip() or "\0" in value:
+            raise ValueError("is not a path; name a file or directory")
+        if "PRIVATE KEY" in value or "\n" in value:
+            raise ValueError("holds a key, not a path; put the key in a file and name the file")
+        if value.startswith("~"):
+            raise ValueError("begins with ~, which is not expanded here; write the whole path")
+    return value
+
+
+def _socket_path(value: Path) -> Path:
+    if len(bytes(value)) > SOCKET_PATH_BYTES_MAX:
+        raise ValueError(
+            f"is longer than the {SOCKET_PATH_BYTES_MAX} bytes a Unix socket's path may have;"
+            " choose a shorter one"
+        )
+    return value
+
+
+def _mode(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value):
+        return int(value, 8)
+    raise ValueError('is not a file mode; write it in octal and in quotes: "0660"')
+
+
+def _market(value: str) -> str:
+    if not re.fullmatch(r"random(:\d{1,18})?|replay:[^,\0]+(,[^,\0]+)*", value):
+        raise ValueError("is not a market; write random, random:SEED or replay:FILE[,FILE…]")
+    return value
+
+
+def _split_url(value: str) -> SplitResult | None:
+    if any(character.isspace() for character in value):  # urlsplit drops some of them in silence
+        return None
+    try:
+        parts = urlsplit(value)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _url(secure: str, plain: str) -> Callable[[str], str]:
+    """Accepts `secure://host[:port][/path]`, and `plain://` where no wire is left: on loopback."""
+
+    def check(value: str) -> str:
+        parts = _split_url(value)
+        if parts is None or parts.scheme not in (secure, plain):
+            raise ValueError(f"is not an address; write it as {secure}://host")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"has more than a host and a path; write it as {secure}://host")
+        if parts.scheme == plain and parts.hostname not in LOOPBACK:
+            raise ValueError(f"would send secrets in the clear; write {secure}:// instead")
+        return value.rstrip("/")
+
+    return check
+
+
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Whole = Annotated[int, Field(strict=True)]  # else true would be 1
+Ratio = Annotated[Number, Field(ge=0, le=1)]
+Asset = Annotated[str, AfterValidator(_asset)]
+Kept = Annotated[
+    Decimal | Literal["all"],
+    BeforeValidator(_kept),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+            "x-kind": 'number > 0 or "all"',
+        }
+    ),
+]
+# Told apart by type, so that a faulty list is not also said to be no "all".
+Assets = Annotated[
+    Annotated[Literal["all"], Tag("all")] | Annotated[tuple[Asset, ...], Tag("list")],
+    Discriminator(lambda value: "all" if isinstance(value, str) else "list"),
+]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+SocketPath = Annotated[FilePath, AfterValidator(_socket_path)]
+FileMode = Annotated[
+    int,
+    BeforeValidator(_mode),
+    PlainSerializer(lambda mode: f"{mode:04o}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^0?[0-7]{3}$", "x-kind": "octal text"}),
+]
+RestUrl = Annotated[str, AfterValidator(_url("https", "http"))]
+WebSocketUrl = Annotated[str, AfterValidator(_url("wss", "ws"))]
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, and with no unknown key: a typo must not switch off a limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Coinbase(Table):
+    """Where Coinbase is, and the key that speaks for the account."""
+
+    rest_url: RestUrl = Field("https://api.coinbase.com", description="REST host")
+    ws_url: WebSocketUrl = Field(
+        "wss://advanced-trade-ws.coinbase.com", description="websocket host of market data"
+    )
+    ws_user_url: WebSocketUrl = Field(
+        "wss://advanced-trade-ws-user.coinbase.com",
+        description="websocket host of the account's own orders and balances",
+    )
+    key_file: FilePath | None = Field(
+        None,
+        description="CDP key file, JSON with name and privateKey, mode 0600; its key must belong "
+        "to the bot's portfolio, and may view and trade, never transfer",
+    )
+
+
+class Server(Table):
+    """The two Unix sockets: the bots' and the operator's."""
+
+    order_socket: SocketPath = Field(
+        Path("state/run/order.sock"), description="where bots ask before every order"
+    )
+    control_socket: SocketPath = Field(
+        Path("state/run/control.sock"),
+        description="where the operator halts, flattens and resumes; always mode 0600",
+    )
+    socket_mode: FileMode = Field(
+        0o660,
+        description="file mode of the order socket, in quotes",
+        json_schema_extra={"default": "0660"},
+    )
+    allowed_uids: tuple[Annotated[Whole, Field(ge=0, le=UID_MAX)], ...] | None = Field(
+        None,
+        description="user ids that may ask on the order socket; unset: the sidecar's own and root",
+    )
+
+    @model_validator(mode="after")
+    def _two_sockets(self) -> Self:
+        if self.order_socket == self.control_socket:
+            raise ValueError(
+                "order_socket and control_socket are the same path; give each its own, for who may "
+                "ask must not thereby command"
+            )
+        return self
+
+
+class State(Table):
+    """What survives a restart."""
+
+    dir: FilePath = Field(
+        Path("state"), description="directory of the snapshot and the journal; one sidecar each"
+    )
+
+
+class Positions(Table):
+    """What of the account counts as a position."""
+
+    keep: dict[Asset, Kept] = Field(
+        default_factory=dict,
+        description='holdings never counted and never sold: an amount of the asset, or "all"',
+    )
+    cash: tuple[Asset, ...] = Field(
+        (*FIAT, "USDC"), description="currencies that are cash: valued, but never a position"
+    )
+
+
+class Liquidation(Table):
+    """How the account is flattened when `max_cumulative_loss` is crossed, or when told to."""
+
+    assets: Assets = Field("all", description="assets that may be sold")
+    confirm_s: Number = Field(
+        Decimal(2), ge=0, le=60, description="how long a breach must hold, seconds of market clock"
+    )
+    confirm_quotes: Whole = Field(
+        3, ge=1, le=100, description="how many distinct quotes must show the breach"
+    )
+
+
+class ValueAtRisk(Table):
+    """How value at risk is computed; its limits are in `[limits]`."""
+
+    confidence: Number = Field(
+        Decimal("0.99"), gt=Decimal("0.5"), lt=1, description="confidence level, as a ratio"
+    )
+    horizon_days: Whole = Field(1, ge=1, le=250, description="holding period, days")
+
+
+class Operator(Table):
+    """The operator's pages. No keys yet."""
+
+
+class Alerts(Table):
+    """Who is told, and how. No keys yet."""
+
+
+class Gateway(Table):
+    """Orders sent through the sidecar. No keys yet."""
+
+
+class Paper(Table):
+    """The paper exchange of `demo` and `paper`; a live sidecar ignores it."""
+
+    balances: dict[Asset, Annotated[Number, Field(ge=0)]] = Field(
+        {"USD": Decimal(100_000)}, description="what the account holds at the start, per currency"
+    )
+    taker_fee: Ratio = Field(
+        Decimal("0.012"), description="fee of a taking fill, as a ratio of its value"
+    )
+    maker_fee: Ratio = Field(
+        Decimal("0.006"), description="fee of a resting fill, as a ratio of its value"
+    )
+    market: Annotated[str, AfterValidator(_market)] = Field(
+        "random", description="random, random:SEED or replay:FILE[,FILE…]"
+    )
+    speed: Number = Field(
+        Decimal(1), gt=0, le=10_000, description="market seconds per second of wall time"
+    )
+
+
+class Config(Table):
+    """The whole file. Every table may be left out."""
+
+    coinbase: Coinbase = Field(default_factory=Coinbase)
+    server: Server = Field(default_factory=Server)
+    state: State = Field(default_factory=State)
+    positions: Positions = Field(default_factory=Positions)
+    limits: Limits = Field(default_factory=Limits)
+    liquidation: Liquidation = Field(default_factory=Liquidation)
+    var: ValueAtRisk = Field(default_factory=ValueAtRisk)
+    operator: Operator = Field(default_factory=Operator)
+    alerts: Alerts = Field(default_factory=Alerts)
+    gateway: Gateway = Field(default_factory=Gateway)
+    paper: Paper = Field(default_factory=Paper)

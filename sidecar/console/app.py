@@ -1,0 +1,88 @@
+"""The command `risk-sidecar`: its verbs, its exit codes, and one-line errors that name the mend.
+
+Exit codes: 0 done, 1 refused or check failed, 2 usage or cannot connect, 3 halted by its own fault.
+"""
+
+import json
+import sys
+from importlib import metadata
+from typing import Annotated, Final
+
+import typer
+from typer.exceptions import TyperException
+
+from sidecar.config.outline import config_schema
+from sidecar.console.documents import example
+
+PROGRAM: Final = "risk-sidecar"
+DISTRIBUTION: Final = "coinbase-risk-sidecar"
+EXIT_USAGE: Final = 2
+
+app = typer.Typer(
+    name=PROGRAM,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,  # a fault of ours is reported by its plain traceback
+    rich_markup_mode="rich",
+)
+config = typer.Typer(help="What the configuration file may hold.")
+app.add_typer(config, name="config")
+
+
+def main() -> None:
+    """Run the command line; the process ends with one of the exit codes above."""
+    try:
+        code = app(prog_name=PROGRAM, standalone_mode=False)
+    except TyperException as error:
+        sys.stderr.write(_usage_line(error))
+        sys.exit(EXIT_USAGE)
+    sys.exit(code or 0)
+
+
+def _usage_line(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    message = " ".join(error.format_message().split()).rstrip(".")
+    end = "" if message.endswith("?") else "."
+    return f"{PROGRAM}: {message}{end} Try: {command} -h\n"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+def _help_if_bare(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(EXIT_USAGE)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """A separate process that answers "may I send this order?" and can flatten the account."""
+    _help_if_bare(context)
+
+
+@config.callback(invoke_without_command=True)
+def _config(context: typer.Context) -> None:
+    _help_if_bare(context)
+
+
+@config.command("schema")
+def config_json_schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    typer.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+
+
+@config.command("example")
+def config_example() -> None:
+    """Print a commented configuration file, ready to edit."""
+    typer.echo(example(), nl=False)

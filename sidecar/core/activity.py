@@ -1,0 +1,45 @@
+"""How often was approved lately: sliding windows over approvals. Refused attempts never count. No
+I/O.
+"""
+
+from collections import OrderedDict, deque
+from datetime import datetime, timedelta
+from typing import Final
+
+from sidecar.core.limits import Rate
+
+NAMES_MAX: Final = 10_000  # windows remembered; the one unused for longest is forgotten first
+
+
+class Activity:
+    """Times of the last approvals under a name. Each name keeps just as many as its limit
+    allows.
+    """
+
+    def __init__(self) -> None:
+        self.windows: OrderedDict[str, deque[datetime]] = OrderedDict()
+
+    def count(self, name: str, rate: Rate, now: datetime) -> int:
+        """Approvals within the window that ends now; never more than `rate.count`."""
+        times = self.windows.get(name)
+        if not times:
+            return 0
+        begin = now - timedelta(seconds=float(rate.window_s))
+        return sum(begin < time <= now for time in times) if times[0] <= begin else len(times)
+
+    def clears_at(self, name: str, rate: Rate) -> datetime | None:
+        """When the oldest approval that fills the window leaves it."""
+        times = self.windows.get(name)
+        if times is None or len(times) < rate.count:
+            return None
+        return times[len(times) - rate.count] + timedelta(seconds=float(rate.window_s))
+
+    def note(self, name: str, rate: Rate, now: datetime) -> None:
+        """Remember an approval."""
+        times = self.windows.get(name)
+        if times is None or times.maxlen != rate.count:
+            times = self.windows[name] = deque(times or (), maxlen=rate.count)
+        times.append(now)
+        self.windows.move_to_end(name)
+        if len(self.windows) > NAMES_MAX:
+            self.windows.popitem(last=False)

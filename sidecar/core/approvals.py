@@ -1,0 +1,324 @@
+"""Approvals: from a proposed order to a decision, and the life of the reservation it makes. No
+I/O.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from sidecar.core.actions import Action, Alert, FindOrder
+from sidecar.core.books import STRATEGIES_MAX
+from sidecar.core.check import Check, Desk
+from sidecar.core.decision import Decision, Violation
+from sidecar.core.events import EditProposed, OrderProposed
+from sidecar.core.judge import Plan, compile_plan, judge
+from sidecar.core.limits import NAME_MAX
+from sidecar.core.money import ONE, ZERO, amount
+from sidecar.core.orders import InvalidOrder, Order, parse_order
+from sidecar.core.products import Product
+from sidecar.core.rules.activity import window_name
+from sidecar.core.settings import Settings
+from sidecar.core.valuation import legs_of
+from sidecar.core.working import Leg, Reservation, WorkingOrder
+
+COUNTED: Final = ("MAX_ORDER_RATE", "DUPLICATE_ORDER")  # rules that count approvals
+
+
+class Approvals:
+    """Decides on proposals, reserves what it approves, and lets reservations lapse."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.decisions = 0
+        self._plans: dict[tuple[str, str | None], Plan] = {}
+        self._sought: set[str] = set()  # lapsed reservations whose orders are being looked for
+
+    def forget_plans(self) -> None:
+        """Limits or products have changed."""
+        self._plans.clear()
+
+    # --- Proposals --------------------------------------------------------------------------------
+
+    def propose(self, event: OrderProposed) -> Decision:
+        """Judge a new order. Asking again for a live approval with the same body gives the same
+        approval.
+        """
+        now, strategy_id = event.at, event.strategy_id
+        try:
+            order = event.body if isinstance(event.body, Order) else parse_order(event.body)
+            self._check_strategy(strategy_id)
+        except InvalidOrder as invalid:
+            return self._refused(event.body, invalid, now)
+        product = self.desk.tracker.products.get(order.product_id)
+        if product is None:
+            return self._unknown_product(order, now)
+        live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
+        if live is None or live.order != order or live.order_id or live.strategy_id != strategy_id:
+            return self._decide(
+                Check(self.desk, order, product, now, strategy_id), dry_run=event.dry_run
+            )
+        if live.tightenings == self.desk.state.tightenings and now < live.expires_at:
+            return _replay(live.decision)
+        self.desk.tracker.orders.release(
+            order.client_order_id
+        )  # judged afresh, without itself in the way
+        decision = self._decide(
+            Check(self.desk, order, product, now, strategy_id), dry_run=event.dry_run
+        )
+        if not decision.approved or event.dry_run:
+            self.desk.tracker.orders.reserve(
+                live
+            )  # it may have been sent already: what it bound stays bound
+        return decision
+
+    def propose_edit(self, event: EditProposed) -> Decision:
+        """Judge an edit as the order it would become, with the present order taken out."""
+        try:
+            old, order = self._edited(event)
+        except InvalidOrder as invalid:
+            return self._refused(
+                {"client_order_id": event.client_order_id or event.order_id}, invalid, event.at
+            )
+        product = self.desk.tracker.products[old.product_id]
+        live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
+        if live is not None:
+            if (
+                live.order == order
+                and live.tightenings == self.desk.state.tightenings
+                and event.at < live.expires_at
+            ):
+                return _replay(live.decision)
+            self.desk.tracker.orders.release(order.client_order_id)
+        decision = self._decide(
+            Check(self.desk, order, product, event.at, old.strategy_id, old), dry_run=event.dry_run
+        )
+        if live is not None and (not decision.approved or event.dry_run):
+            self.desk.tracker.orders.reserve(live)
+        return decision
+
+    def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
+        ledger = self.desk.tracker.ledger
+        old = ledger.find(event.order_id or "") or ledger.find_client_id(
+            event.client_order_id or ""
+        )
+        if old is None or not old.is_open:
+            raise InvalidOrder(
+                [("INVALID_ORDER", "no open order has this order_id or client_order_id")]
+            )
+        faults: list[tuple[str, str]] = []
+        price = _edit_amount("price", event.price, old.limit_price, faults)
+        size = _edit_amount("size", event.size, old.size, faults)
+        if size is not None and size <= old.filled:
+            faults.append(
+                ("INVALID_ORDER", f"size {size} is not above what is filled already, {old.filled}")
+            )
+        if price is None and not faults:
+            faults.append(("INVALID_ORDER", "the order has no limit price to edit"))
+        if faults:
+            raise InvalidOrder(faults)
+        return old, Order(
+            client_order_id=old.client_order_id or old.order_id,
+            product_id=old.product_id,
+            side=old.side,
+            kind="limit_limit_gtc",
+            base_size=size,
+            limit_price=price,
+            ceiling_price=price,
+            stop_price=old.stop_price,
+        )
+
+    def _check_strategy(self, strategy_id: object) -> None:
+        if strategy_id is None:
+            return
+        if not isinstance(strategy_id, str) or not 0 < len(strategy_id) <= NAME_MAX:
+            raise InvalidOrder(
+                [
+                    (
+                        "INVALID_ORDER",
+                        f"strategy_id: a string of 1 to {NAME_MAX} characters is needed",
+                    )
+                ]
+            )
+        known = self.desk.tracker.strategies
+        if strategy_id not in known and len(known) >= STRATEGIES_MAX:
+            raise InvalidOrder(
+                [
+                    (
+                        "INVALID_ORDER",
+                        f"more than {STRATEGIES_MAX} strategy names; use few and lasting ones",
+                    )
+                ]
+            )
+
+    # --- Decisions --------------------------------------------------------------------------------
+
+    def _decide(self, check: Check, *, dry_run: bool) -> Decision:
+        plan = self._plan(check.product, check.strategy_id)
+        verdict = judge(check, plan)
+        approved = not verdict.violations
+        reserves = approved and not dry_run
+        decision = Decision(
+            approved=approved,
+            client_order_id=check.order.client_order_id,
+            decision_id=self._next_id(check.now),
+            state=self._state_of(check),
+            as_of=check.now,
+            notional=check.notional,
+            price=check.worth.price,
+            reducing=check.reducing,
+            max_base_size=verdict.max_base_size,
+            reserved_until=check.now + self.settings.reservation_life if reserves else None,
+            violations=verdict.violations,
+            warnings=verdict.warnings,
+        )
+        if reserves:
+            self._reserve(check, decision)
+            self._count(check, plan)
+        return decision
+
+    def _plan(self, product: Product, strategy_id: str | None) -> Plan:
+        own = (
+            strategy_id
+            if strategy_id is not None and strategy_id in self.desk.limits.strategy
+            else None
+        )
+        plan = self._plans.get((product.product_id, own))
+        if plan is None:
+            plan = self._plans[product.product_id, own] = compile_plan(self.desk, product, own)
+        return plan
+
+    def _state_of(self, check: Check) -> str:
+        """The tightest cause that applies to an order is its state."""
+        return self.desk.state.level_for(check.key, check.strategy_id)
+
+    def _reserve(self, check: Check, decision: Decision) -> None:
+        """Bind the worst case: for an edit only what it adds."""
+        worth, replaced = check.worth, check.replaced
+        legs, hold = check.legs, (worth.unit_hold or ZERO) * check.open_size
+        if replaced is not None:
+            added = max(ZERO, check.open_size - replaced.remaining)
+            legs = (
+                legs_of(
+                    check.product, check.order.side, added, worth.price, check.tracker.books.cash
+                )
+                if added
+                else ()
+            )
+            hold = max(ZERO, hold - replaced.hold)
+        if check.product.is_future:
+            hold = ZERO if check.reducing else self._margin(check, legs)
+        self.desk.tracker.orders.reserve(
+            Reservation(
+                order=check.order,
+                strategy_id=check.strategy_id,
+                approved_at=check.now,
+                expires_at=check.now + self.settings.reservation_life,
+                legs=legs,
+                hold_currency=worth.hold_currency,
+                hold=hold,
+                decision=decision,
+                tightenings=self.desk.state.tightenings,
+                order_id="" if replaced is None else replaced.order_id,
+            )
+        )
+
+    def _margin(self, check: Check, legs: tuple[Leg, ...]) -> Decimal:
+        quantity = sum((leg.quantity for leg in legs), ZERO) / check.product.contract_size
+        return (check.worth.unit_notional or ZERO) * quantity * (check.product.margin_rate or ONE)
+
+    def _count(self, check: Check, plan: Plan) -> None:
+        for rule, bound in plan.measured:
+            if rule.code in COUNTED:
+                self.desk.activity.note(
+                    window_name(rule.code, check, bound), bound.setting, check.now
+                )
+
+    def _refused(self, body: Any, invalid: InvalidOrder, now: datetime) -> Decision:
+        name = body.get("client_order_id") if isinstance(body, dict) else None
+        violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
+        return self._plain_refusal(name if isinstance(name, str) else "", violations, now)
+
+    def _unknown_product(self, order: Order, now: datetime) -> Decision:
+        text = f"{order.product_id} is not in Coinbase's list of products"
+        violation = Violation("UNKNOWN_PRODUCT", observed=order.product_id, message=text)
+        return self._plain_refusal(order.client_order_id, (violation,), now)
+
+    def _plain_refusal(
+        self, client_order_id: str, violations: tuple[Violation, ...], now: datetime
+    ) -> Decision:
+        return Decision(
+            approved=False,
+            client_order_id=client_order_id,
+            decision_id=self._next_id(now),
+            state=self.desk.state.account,
+            as_of=now,
+            max_base_size=ZERO,
+            violations=violations,
+        )
+
+    def _next_id(self, now: datetime) -> str:
+        """Unique within a run and across runs, and the same when events are replayed."""
+        self.decisions += 1
+        return f"{now:%Y%m%dT%H%M%S}-{self.decisions}"
+
+    # --- Lapsing ----------------------------------------------------------------------------------
+
+    def next_lapse(self) -> datetime | None:
+        """When the oldest reservation lapses; all live equally long, so the first is the oldest."""
+        waiting = (
+            r
+            for name, r in self.desk.tracker.ledger.reservations.items()
+            if name not in self._sought
+        )
+        return min((reservation.expires_at for reservation in waiting), default=None)
+
+    def lapse(self, now: datetime) -> list[Action]:
+        """Drop reservations past their life. Connected, their orders are looked for first: one
+        listing pass each.
+        """
+        reservations = self.desk.tracker.ledger.reservations
+        self._sought &= reservations.keys()
+        over = [
+            r
+            for name, r in reservations.items()
+            if r.expires_at <= now and name not in self._sought
+        ]
+        actions: list[Action] = []
+        for reservation in over:
+            name = reservation.order.client_order_id
+            if self.settings.connected:
+                self._sought.add(name)
+                actions.append(
+                    FindOrder(client_order_id=name, product_id=reservation.order.product_id)
+                )
+            else:
+                self.desk.tracker.orders.release(name)
+                life_s = self.settings.reservation_life.total_seconds()
+                text = f"the approved order {name} was not seen within {life_s:g} s"
+                actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
+        return actions
+
+
+def _edit_amount(
+    name: str, text: Any, unchanged: Decimal | None, faults: list[tuple[str, str]]
+) -> Decimal | None:
+    if text is None:
+        return unchanged
+    try:
+        value = amount(text) if isinstance(text, str) else ZERO
+    except ValueError as fault:
+        faults.append(("INVALID_ORDER", f"{name}: {fault}"))
+        return None
+    if value <= ZERO:
+        faults.append(
+            ("INVALID_ORDER", f'{name}: a number above zero, as a string such as "0.1", is needed')
+        )
+    return value
+
+
+def _replay(decision: Decision) -> Decision:
+    return Decision(
+        **{name: getattr(decision, name) for name in decision.__struct_fields__}
+        | {"replayed": True}
+    )

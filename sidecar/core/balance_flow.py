@@ -1,0 +1,141 @@
+"""BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O."""
+
+from decimal import Decimal
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action, Alert, Reconcile
+from sidecar.core.books import Books
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import ZERO, plain
+from sidecar.core.wallets import Agreement, Wallet
+
+
+class BalanceFlow:
+    """Balances, futures positions and the futures wallet, as Coinbase states them."""
+
+    def __init__(self, books: Books, futures_agreement: dict[str, Agreement]) -> None:
+        self.books = books
+        self.futures_agreement = futures_agreement
+        self.futures: ev.FuturesSummaryRead | None = None
+        self.futures_settled = ZERO  # settled futures PnL when `futures` was read
+
+    def balances(self, event: ev.BalancesRead) -> list[Action]:
+        """Wallets as read: believed at the opening, later only once a read cannot be lagging."""
+        for balance in event.balances:
+            if not (balance.available.is_finite() and balance.hold.is_finite()):
+                raise Untrusted(
+                    f"balance of {balance.currency} is not a finite number; it was left out"
+                )
+        actions: list[Action] = []
+        for balance in event.balances:
+            known = balance.currency in self.books.wallets.by_currency
+            wallet = self.books.wallets.get(balance.currency)
+            read = balance.available + balance.hold
+            if not self.books.is_open or not known:
+                self._accept(balance, wallet, read)
+                continue
+            match wallet.agreement.judge(wallet.total, read, event.at, event.fills_until):
+                case "agrees":
+                    wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
+                case "accepted":
+                    actions.append(_transfer_alert(balance.currency, read - wallet.total))
+                    self._accept(balance, wallet, read)
+                case "differs":
+                    actions.append(
+                        Reconcile(
+                            reason=f"Coinbase's {balance.currency} balance differs from the books"
+                        )
+                    )
+            self.books.wallets.note_doubt(balance.currency, wallet.agreement)
+        return actions
+
+    def _accept(self, balance: ev.Balance, wallet: Wallet, read: Decimal) -> None:
+        """Let the wallet be what Coinbase says. What moves is not PnL: it comes or goes at the
+        mark.
+        """
+        currency, change = balance.currency, read - wallet.total
+        mark = self.books.marks.usd(currency)
+        before = wallet.position
+        self.books.wallets.move(wallet, change, mark)
+        wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
+        if self.books.is_open:
+            if mark is None:
+                wallet.unpriced += change
+            else:
+                self.books.transfers += change * mark
+        if currency not in self.books.cash and (moved := wallet.position - before):
+            self.books.transfer(
+                self.books.line(self.books.account, currency),
+                moved,
+                mark,
+                balance.average_entry_price,
+            )
+
+    def positions(self, event: ev.FuturesRead) -> list[Action]:
+        """All futures positions as read; a known one that is absent is flat."""
+        read = {position.product_id: position for position in event.positions}
+        held = [
+            key
+            for key, line in self.books.account.lines.items()
+            if line.is_future and line.position.quantity
+        ]
+        products = {product_id: self.books.product(product_id) for product_id in (*read, *held)}
+        actions: list[Action] = []
+        for product_id, product in sorted(products.items()):
+            position = read.get(product_id)
+            contracts = ZERO if position is None else position.contracts
+            line = self.books.line(self.books.account, product_id)
+            change = contracts * product.contract_size - line.position.quantity
+            if self.books.is_open:
+                agreement = self.futures_agreement.setdefault(product_id, Agreement())
+                verdict = agreement.judge(
+                    line.position.quantity,
+                    line.position.quantity + change,
+                    event.at,
+                    event.fills_until,
+                )
+                self.books.wallets.note_doubt(product_id, agreement)
+                if verdict == "differs":
+                    actions.append(
+                        Reconcile(
+                            reason=f"Coinbase's position in {product_id} differs from the books"
+                        )
+                    )
+                if verdict != "accepted":
+                    change = ZERO
+            if change:
+                self.books.transfer(
+                    line,
+                    change,
+                    self.books.marks.usd(product_id),
+                    None if position is None else position.average_entry_price,
+                )
+            else:
+                self.books.account.restate(line)
+        return actions
+
+    def summary(self, event: ev.FuturesSummaryRead) -> None:
+        """The futures wallet as Coinbase states it. What neither PnL nor fees explain came by a
+        sweep: a transfer.
+        """
+        if self.futures is not None and self.books.is_open:
+            self.books.transfers += (
+                event.wallet
+                - self.futures.wallet
+                - (self._futures_settled() - self.futures_settled)
+            )
+        self.futures = event
+        self.futures_settled = self._futures_settled()
+
+    def _futures_settled(self) -> Decimal:
+        keys = (key for key in self.books.account.pnl_by_key if self.books.is_future(key))
+        return sum((self.books.account.pnl_by_key[key].settled for key in keys), ZERO)
+
+
+def _transfer_alert(currency: str, change: Decimal) -> Alert:
+    way = "came in" if change > 0 else "went out"
+    return Alert(
+        severity="info",
+        code="TRANSFER",
+        text=f"{plain(abs(change))} {currency} {way} outside trading",
+    )

@@ -1,0 +1,191 @@
+"""Books: prices, positions and wallets, and how value moves between them. No I/O.
+
+The parts that must move together: a fill changes a position, a wallet and the cash that paid for
+it; a price changes the worth of all of them; a transfer moves quantity at the mark without being
+PnL. Nothing here knows of orders.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse, UnknownProduct
+from sidecar.core.exposure import Book, Line
+from sidecar.core.marks import Marks
+from sidecar.core.money import ZERO, share
+from sidecar.core.products import Product
+from sidecar.core.wallets import Wallets
+from sidecar.core.working import Leg
+
+STRATEGIES_MAX: Final = (
+    1_000  # each has books of its own; a bot that invents names must not swell the process
+)
+
+
+class Books:
+    """The account's and every strategy's positions, the wallets, and the marks that value them."""
+
+    def __init__(
+        self, keep: dict[str, Decimal | None], cash: Iterable[str], max_spread: Decimal
+    ) -> None:
+        self.is_open = False  # until then, facts are the state found, not changes
+        self.cash: frozenset[str] = frozenset(cash)
+        self.products: dict[str, Product] = {}
+        self.marks = Marks(max_spread)
+        self.account = Book()
+        self.strategies: dict[str, Book] = {}
+        self.wallets = Wallets(keep)
+        self.transfers = ZERO  # net value that came in from outside, USD
+        self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
+        self.quotes_valuing_account = 0  # distinct good quotes that re-valued something held
+
+    def product(self, product_id: str) -> Product:
+        """The listed product. Raises UnknownProduct."""
+        product = self.products.get(product_id)
+        if product is None:
+            raise UnknownProduct(product_id)
+        return product
+
+    def strategy(self, strategy_id: str) -> Book:
+        """The strategy's own books, begun if there are none. Raises Misuse past `STRATEGIES_MAX`
+        names.
+        """
+        book = self.strategies.get(strategy_id)
+        if book is None:
+            if len(self.strategies) >= STRATEGIES_MAX:
+                raise Misuse(
+                    f"more than {STRATEGIES_MAX} strategy names; use few and lasting names"
+                )
+            book = self.strategies[strategy_id] = Book()
+        return book
+
+    def line(self, book: Book, key: str) -> Line:
+        """The key's line in `book`, begun at the present mark."""
+        return book.line(key, is_future=self.is_future(key), mark=self.marks.usd(key))
+
+    def work(
+        self, legs: tuple[Leg, ...], strategy_id: str | None, sign: int, *, orders: int = 1
+    ) -> None:
+        """Add (1) or take away (−1) what an order may do, to the account and to its strategy."""
+        books = (
+            [self.account] if strategy_id is None else [self.account, self.strategy(strategy_id)]
+        )
+        for book in books:
+            for number, leg in enumerate(legs):
+                count = sign * orders if number == 0 else 0
+                book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
+
+    # --- Prices ------------------------------------------------------------
+
+    def quote(self, quote: ev.Quote, now: datetime) -> None:
+        """A new best bid and ask: re-value what it marks."""
+        good = self.marks.good_quotes
+        keys = self.marks.quote(quote, now)
+        for key in keys:
+            self._remark(key)
+        if self.marks.good_quotes != good and any(self._is_held(key) for key in keys):
+            self.quotes_valuing_account += 1
+
+    def _remark(self, key: str) -> None:
+        mark = self.marks.usd(key)
+        if mark is None:
+            return
+        self.account.mark(key, mark)
+        for book in self.strategies.values():
+            book.mark(key, mark)
+        wallet = self.wallets.by_currency.get(key)
+        if wallet is not None:
+            self.wallets.revalue(wallet, mark)
+            if wallet.unpriced:
+                self.transfers += wallet.unpriced * mark
+                wallet.unpriced = ZERO
+
+    def list_products(self, products: Iterable[Product]) -> None:
+        """Products as Coinbase lists them now."""
+        self.products.update((product.product_id, product) for product in products)
+        self.marks.list_products(self.products.values())
+        for key in self.marks.by_key:
+            self._remark(key)
+
+    def _is_held(self, key: str) -> bool:
+        line = self.account.lines.get(key)
+        return line is not None and bool(line.position.quantity)
+
+    def is_future(self, key: str) -> bool:
+        """Whether the key is a futures contract."""
+        product = self.products.get(key)
+        return product is not None and product.is_future
+
+    # --- Value that moves ------------------------------------------------------------
+
+    def settle_spot(self, line: Line, currency: str, quantity: Decimal, value: Decimal) -> None:
+        """The account's spot position is the wallet less `keep`: what only fills up `keep` is not
+        counted.
+        """
+        wallet = self.wallets.get(currency)
+        before = wallet.position
+        self.wallets.move(wallet, quantity, self.marks.usd(currency))
+        moved = wallet.position - before
+        if moved:
+            self.account.settle(line, moved, share(value, moved, quantity))
+        else:
+            self.account.restate(line)
+
+    def pay(
+        self, product: Product, paid: Decimal, value: Decimal, fees: Decimal, fee_currency: str
+    ) -> None:
+        """Move the quote side: cash leaves, or a coin is sold at its mark (ETH-BTC is two legs)."""
+        if paid:
+            if product.quote in self.cash:
+                self.wallets.move(
+                    self.wallets.get(product.quote), -paid, self.marks.usd(product.quote)
+                )
+            else:
+                self.settle_spot(
+                    self.line(self.account, product.quote), product.quote, -paid, -value
+                )
+        if fees:
+            fee_value = fees * (self.marks.usd(fee_currency) or ZERO)
+            if fee_currency in self.cash:
+                self.wallets.move(
+                    self.wallets.get(fee_currency), -fees, self.marks.usd(fee_currency)
+                )
+            else:
+                self.settle_spot(
+                    self.line(self.account, fee_currency), fee_currency, -fees, -fee_value
+                )
+
+    def usd_value(self, product: Product, quantity: Decimal, paid: Decimal) -> Decimal:
+        """USD at the marks of now: through the quote currency, else through the base, else zero
+        until a mark comes.
+        """
+        rate = self.marks.usd(product.quote)
+        if rate is not None:
+            return paid * rate
+        return quantity * (self.marks.usd(product.key) or ZERO)
+
+    def keep(self, currency: str, quantity: Decimal | None) -> None:
+        """Never count nor sell this much of a currency from now on (None: all of it)."""
+        wallet = self.wallets.get(currency)
+        before, wallet.keep = wallet.position, quantity
+        if currency not in self.cash and (moved := wallet.position - before):
+            self.transfer(self.line(self.account, currency), moved, self.marks.usd(currency), None)
+
+    def transfer(
+        self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None
+    ) -> None:
+        """Quantity that came or went outside trading: at the mark, or unpriced until there is
+        one.
+        """
+        position = line.position
+        if mark is not None:
+            self.account.settle(line, quantity, quantity * mark)
+        else:
+            position.quantity += quantity
+            position.unpriced += quantity
+            self.account.restate(line)
+        if entry is not None and not self.is_open and position.quantity == quantity:
+            position.entry_cost = quantity * entry
+            self.account.restate(line)

@@ -1,0 +1,96 @@
+"""Decision, violation and the codes: what a bot gets for an answer. No I/O."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from sidecar.core.money import plain
+
+
+class Violation(Struct, frozen=True):
+    """One broken rule, or one warning.
+
+    `code`, `scope`, `limit` and `observed` are for programs and never change meaning; `message` is
+    for people. `scope` is where the limit was set: "all", "product:BTC-USD", "strategy:NAME", or a
+    custom rule's name. `clears_at` says when waiting alone would clear it.
+    """
+
+    code: str
+    scope: str = "all"
+    limit: str | None = None
+    observed: str | None = None
+    message: str = ""
+    clears_at: datetime | None = None
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """The answer to "may I send this order?"; true when approved.
+
+    `notional` in USD, `price` in quote currency and `max_base_size` in base units (contracts for
+    futures) are None or zero where they cannot be known. An approval reserves the order's worst
+    case until `reserved_until`.
+    """
+
+    approved: bool
+    client_order_id: str
+    decision_id: str
+    state: str
+    as_of: datetime
+    notional: Decimal | None = None
+    price: Decimal | None = None
+    reducing: bool = False
+    max_base_size: Decimal
+    reserved_until: datetime | None = None
+    replayed: bool = False
+    violations: tuple[Violation, ...] = ()
+    warnings: tuple[Violation, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.approved
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of every broken rule, in the order of the rules."""
+        return tuple(violation.code for violation in self.violations)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: decimals as plain strings, times as RFC 3339 UTC."""
+        return {name: _jsonable(getattr(self, name)) for name in DECISION_FIELDS}
+
+
+# The order in which the contract lists a decision's fields.
+DECISION_FIELDS = [
+    "approved",
+    "client_order_id",
+    "decision_id",
+    "state",
+    "notional",
+    "price",
+    "reducing",
+    "max_base_size",
+    "reserved_until",
+    "replayed",
+    "as_of",
+    "violations",
+    "warnings",
+]
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return rfc3339(value)
+        case tuple():
+            return [_jsonable(item) for item in value]
+        case Violation():
+            return {name: _jsonable(getattr(value, name)) for name in value.__struct_fields__}
+    return value
+
+
+def rfc3339(at: datetime) -> str:
+    """Milliseconds, and Z for UTC."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,29 @@
+"""Every error the sidecar raises on purpose. No I/O.
+
+    SidecarError
+    ├── Misuse       the caller's fault: a wrong argument, an impossible request, a faulty file of
+    his │   └── ConfigFault, StateFileError … (raised by the edges)
+    └── Untrusted    the outside's fault: Coinbase, a socket or a disk said what cannot be true
+
+An order that breaks a rule is not an error: it is a `Decision` with violations.
+"""
+
+
+class SidecarError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class Misuse(SidecarError):
+    """What the caller asked for cannot be done; the message names the mend."""
+
+
+class Untrusted(SidecarError):
+    """A fact from outside that cannot be true; it was not applied and changed nothing."""
+
+
+class UnknownProduct(Untrusted):
+    """A fact names a product that was never listed."""
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"product {product_id!r} is not listed; list it before facts about it")
+        self.product_id = product_id

@@ -1,0 +1,286 @@
+"""Every fact that may enter the core. No I/O. Its mirror is `actions`: everything the core may ask
+for.
+
+An event is frozen, carries the time `at` at which it became known (market clock, aware, UTC), and
+is all that a decision depends on besides the events before it: the same events give the same
+decisions.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from sidecar.core.limits import Limits
+from sidecar.core.money import ZERO
+from sidecar.core.orders import Side
+from sidecar.core.products import Product
+
+Feed = Literal["market", "user"]
+FeedSignal = Literal["connected", "gap", "lost"]
+LossWindow = Literal["daily", "cumulative", "drawdown"]
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """A fact. `at` is when it became known, on the market clock."""
+
+    at: datetime
+
+
+# --- The market -----------------------------------------------------------------------------------
+
+
+class Quote(Struct, frozen=True, omit_defaults=True):
+    """Best bid and ask of one book, in quote currency; `at` is when they were last known to
+    hold.
+    """
+
+    product_id: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+
+class Quotes(Event, frozen=True, kw_only=True, tag=True):
+    """New best bids and asks, the newest of each product."""
+
+    quotes: tuple[Quote, ...]
+
+
+class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
+    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed."""
+
+    quotes: tuple[Quote, ...]
+
+
+class ConfirmationUnavailable(Event, frozen=True, kw_only=True, tag=True):
+    """REST could not confirm within its time; the feed's word stands."""
+
+
+class ProductsListed(Event, frozen=True, kw_only=True, tag=True):
+    """Products as Coinbase lists them now; others stay as they were."""
+
+    products: tuple[Product, ...]
+
+
+class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
+    """A feed came up, lost frames, or went silent."""
+
+    feed: Feed
+    signal: FeedSignal
+
+
+# --- The account ----------------------------------------------------------------------------------
+
+
+class OrderReported(Event, frozen=True, kw_only=True, tag=True):
+    """What Coinbase says of one order: a frame of the user channel, a row of a listing, or an
+    answer.
+
+    Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
+    is the open rest.
+    """
+
+    order_id: str
+    product_id: str
+    side: Side
+    status: str
+    client_order_id: str = ""
+    filled: Decimal = ZERO
+    average_price: Decimal = ZERO
+    fees: Decimal = ZERO
+    leaves: Decimal | None = None
+    base_size: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    rests: bool = True
+    strategy_id: str | None = None
+    created_at: datetime | None = None
+
+
+TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
+
+
+class FillReported(Event, frozen=True, kw_only=True, tag=True):
+    """One row of Coinbase's fills. `size` in order units (base, contracts), `price` in quote
+    currency.
+    """
+
+    entry_id: str
+    order_id: str
+    product_id: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    commission: Decimal = ZERO
+    commission_currency: str = ""
+    trade_type: TradeType = "FILL"
+    strategy_id: str | None = None
+    client_order_id: str = ""
+    traded_at: datetime | None = None
+
+
+class Balance(Struct, frozen=True, omit_defaults=True):
+    """One wallet. `average_entry_price` is Coinbase's, in USD, shown until own fills say better."""
+
+    currency: str
+    available: Decimal
+    hold: Decimal = ZERO
+    average_entry_price: Decimal | None = None
+
+
+class BalancesRead(Event, frozen=True, kw_only=True, tag=True):
+    """Wallets as read at `at`. `fills_until`: every fill up to then was applied before this
+    event.
+    """
+
+    balances: tuple[Balance, ...]
+    fills_until: datetime | None = None
+
+
+class FuturesPosition(Struct, frozen=True, omit_defaults=True):
+    """A futures position: signed number of contracts."""
+
+    product_id: str
+    contracts: Decimal
+    average_entry_price: Decimal | None = None
+
+
+class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
+    """All futures positions as read at `at`; a known one that is absent is flat."""
+
+    positions: tuple[FuturesPosition, ...]
+    fills_until: datetime | None = None
+
+
+class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
+    """Coinbase's futures wallet. Money in USD, the buffer in percent."""
+
+    wallet: Decimal
+    buying_power: Decimal
+    liquidation_buffer_percentage: Decimal
+
+
+class FundingPaid(Event, frozen=True, kw_only=True, tag=True):
+    """Funding of a perpetual-style future: received when positive, in USD."""
+
+    product_id: str
+    amount: Decimal
+
+
+class FeesRead(Event, frozen=True, kw_only=True, tag=True):
+    """The account's fee tier, as fractions of filled value."""
+
+    taker_rate: Decimal
+    maker_rate: Decimal
+
+
+class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
+    """A complete listing of open orders (every page, PENDING and QUEUED too, both placement
+    sources).
+
+    `began_at` is when the first page was asked for: what came to life after it may be missing
+    without meaning.
+    """
+
+    order_ids: tuple[str, ...]
+    began_at: datetime
+
+
+class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
+    """Orders, fills and balances since the last known moment have all been read and applied."""
+
+
+# --- The bot --------------------------------------------------------------------------------------
+
+
+class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
+    """A bot asks whether it may send `body`, the JSON object of a create-order call."""
+
+    body: Any
+    strategy_id: str | None = None
+    dry_run: bool = False
+
+
+class EditProposed(Event, frozen=True, kw_only=True, tag=True):
+    """A bot asks whether it may edit an order; price and size are the new totals, as text."""
+
+    order_id: str | None = None
+    client_order_id: str | None = None
+    price: Any = None
+    size: Any = None
+    dry_run: bool = False
+
+
+class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
+    """The approved order will not be sent, or Coinbase refused it, or a listing shows it never
+    arrived.
+    """
+
+    client_order_id: str
+
+
+# --- The operator and the host --------------------------------------------------------------------
+
+
+class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):
+    """Nothing happened but time."""
+
+
+class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator halts everything; `fault` says the sidecar does so itself."""
+
+    reason: str
+    by: str = "operator"
+    fault: bool = False
+
+
+class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator allows reducing orders only: everywhere, or for one product or strategy."""
+
+    reason: str
+    by: str = "operator"
+    product_id: str | None = None
+    strategy_id: str | None = None
+
+
+class ResumeRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator lifts what may be lifted."""
+
+    reason: str
+    by: str = "operator"
+
+
+class FlattenRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator, or a dead bot's session, wants the account flat."""
+
+    reason: str
+    by: str = "operator"
+
+
+class LossReset(Event, frozen=True, kw_only=True, tag=True):
+    """An operator starts a loss window anew from the present figures."""
+
+    window: LossWindow
+    reason: str
+    by: str = "operator"
+
+
+class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
+    """New limits take the place of the old ones, whole."""
+
+    limits: Limits
+
+
+class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
+    """The disk is full, or has room again."""
+
+    full: bool
+
+
+class LiquidationEnded(Event, frozen=True, kw_only=True, tag=True):
+    """The episode is over: the account is flat, or only dust is left; or an operator aborted it."""
+
+    flat: bool
+    reason: str = ""

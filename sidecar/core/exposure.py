@@ -1,0 +1,260 @@
+"""Positions, PnL and worst-case exposure of one scope: the account, or one strategy. No I/O.
+
+Theory of operation. A `Book` has a `Line` for every exposure key that is held or worked. A line
+knows its position at average cost, what is open and reserved on each side, and its mark; from these
+follow its worst case and its unrealised PnL. The book keeps the sums over its lines. Whatever
+changes a line ends in `restate`, which takes the line's old share out of the sums and puts the new
+one in: every figure a rule needs is there already, however many orders are open. All of it is exact
+(see money.py), so the sums never drift.
+
+Signs: quantities are positive when long; values are quantity × price; losses are negative PnL.
+"""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sidecar.core.money import COST_QUANTUM, ZERO, share
+from sidecar.core.orders import BUY, Side
+
+
+class Position(Struct):
+    """A position at average cost. `cost` is what the present quantity was paid (USD, signed like
+    the quantity).
+
+    `entry_cost` is the same for display: holdings from before the first start enter at Coinbase's
+    average price there, and at the first mark in `cost`. `unpriced` is quantity that came when no
+    mark was known: it is worth its mark and costs the same until one is.
+    """
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    entry_cost: Decimal = ZERO
+    unpriced: Decimal = ZERO
+
+    def trade(self, quantity: Decimal, value: Decimal) -> Decimal:
+        """Add signed `quantity` for signed `value` (USD) and return the PnL realised.
+
+        Four cases: increase (nothing realised), reduce, close, flip (all of the old is closed, the
+        rest opens at the trade's own price).
+        """
+        held = self.quantity
+        if held == ZERO or (held > ZERO) == (quantity > ZERO):
+            self.quantity = held + quantity
+            self.cost += value
+            self.entry_cost += value
+            return ZERO
+        size, closing = abs(held), min(abs(held), abs(quantity))
+        closed_value = share(value, closing, abs(quantity))
+        released = share(self.cost, closing, size)
+        opened_value = value - closed_value
+        self.quantity = held + quantity
+        self.cost += opened_value - released
+        self.entry_cost += opened_value - share(self.entry_cost, closing, size)
+        return -closed_value - released
+
+    def price(self, mark: Decimal) -> None:
+        """Give the unpriced quantity its cost."""
+        value = (self.unpriced * mark).quantize(COST_QUANTUM)
+        self.cost += value
+        if not self.entry_cost:  # Coinbase's own average price, where it gave one, stays on display
+            self.entry_cost = value
+        self.unpriced = ZERO
+
+    def average_price(self) -> Decimal | None:
+        """Average entry price for display, USD per unit."""
+        return self.entry_cost / self.quantity if self.quantity else None
+
+
+class Pnl(Struct):
+    """What is settled, in USD. Fees and funding are separate from realised PnL and always
+    counted.
+    """
+
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+
+    @property
+    def settled(self) -> Decimal:
+        """Net of everything but unrealised PnL."""
+        return self.realised - self.fees + self.funding
+
+    def add(self, realised: Decimal, fee: Decimal, funding: Decimal = ZERO) -> None:
+        self.realised += realised
+        self.fees += fee
+        self.funding += funding
+
+
+class Line:
+    """One exposure key within a book. The derived figures are current after every `Book.restate`.
+
+    `long` and `short` are the worst cases if every open and reserved order of that side filled,
+    `size` the larger of both in units; the `_usd` figures are the same at the mark, zero while
+    there is none.
+    """
+
+    __slots__ = (
+        "futures_profit",
+        "is_future",
+        "key",
+        "long",
+        "long_usd",
+        "mark",
+        "notional",
+        "open_buy",
+        "open_sell",
+        "orders",
+        "position",
+        "short",
+        "short_usd",
+        "size",
+        "unrealised",
+    )
+
+    def __init__(self, key: str, *, is_future: bool, mark: Decimal | None) -> None:
+        self.key = key
+        self.is_future = is_future
+        self.mark = mark
+        self.position = Position()
+        self.open_buy = self.open_sell = ZERO
+        self.orders = 0
+        self.long = self.short = self.size = ZERO
+        self.long_usd = self.short_usd = self.notional = self.unrealised = self.futures_profit = (
+            ZERO
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Flat and unworked: nothing to remember but what it realised."""
+        return not (self.position.quantity or self.orders or self.open_buy or self.open_sell)
+
+    @property
+    def reducible_by_sell(self) -> Decimal:
+        """What may still be sold before the position would turn, beside all that is offered
+        already.
+        """
+        return max(ZERO, self.position.quantity - self.open_sell)
+
+    @property
+    def reducible_by_buy(self) -> Decimal:
+        return max(ZERO, -self.position.quantity - self.open_buy)
+
+
+class Book:
+    """All lines of one scope and their sums, in USD."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, Line] = {}
+        self.pnl_by_key: dict[str, Pnl] = {}
+        self.pnl = Pnl()
+        self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
+        self.futures_profit = (
+            ZERO  # against Coinbase's entry prices: what the futures wallet will be paid
+        )
+        self.orders = 0
+
+    @property
+    def net_exposure(self) -> Decimal:
+        return max(abs(self.long_usd), abs(self.short_usd))
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Realised + unrealised − fees + funding."""
+        return self.pnl.settled + self.unrealised
+
+    def net_pnl_of(self, key: str) -> Decimal:
+        pnl, line = self.pnl_by_key.get(key), self.lines.get(key)
+        return (pnl.settled if pnl else ZERO) + (line.unrealised if line else ZERO)
+
+    def line(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
+        """The key's line, begun if there is none."""
+        line = self.lines.get(key)
+        if line is None:
+            line = self.lines[key] = Line(key, is_future=is_future, mark=mark)
+        return line
+
+    def settle(self, line: Line, quantity: Decimal, value: Decimal, fee: Decimal = ZERO) -> None:
+        """A fill: signed base units for signed USD, and its fee in USD."""
+        if line.position.unpriced:
+            line.position.price(value / quantity)  # a fill is a price too, and the first one known
+        self.charge(line.key, line.position.trade(quantity, value), fee)
+        self.restate(line)
+
+    def charge(self, key: str, realised: Decimal, fee: Decimal, funding: Decimal = ZERO) -> None:
+        """Book PnL that is settled, for the key and in all."""
+        pnl = self.pnl_by_key.get(key)
+        if pnl is None:
+            pnl = self.pnl_by_key[key] = Pnl()
+        pnl.add(realised, fee, funding)
+        self.pnl.add(realised, fee, funding)
+
+    def correct(self, line: Line, value: Decimal, side: Side) -> None:
+        """A late exact figure moves the value of a booked fill by `value` (signed USD), its
+        quantity unchanged.
+
+        While the position is still open on that side its cost moves, else what was realised.
+        """
+        held = line.position.quantity
+        if held and (held > ZERO) == (side == BUY):
+            line.position.cost += value
+            line.position.entry_cost += value
+        else:
+            self.charge(line.key, -value, ZERO)
+        self.restate(line)
+
+    def work(self, line: Line, side: Side, quantity: Decimal, orders: int) -> None:
+        """Open or reserved quantity (base units) and the number of orders change by this much."""
+        if side == BUY:
+            line.open_buy += quantity
+        else:
+            line.open_sell += quantity
+        line.orders += orders
+        self.orders += orders
+        self.restate(line)
+
+    def mark(self, key: str, mark: Decimal) -> None:
+        """A new price, USD per base unit."""
+        line = self.lines.get(key)
+        if line is None:
+            return
+        line.mark = mark
+        if line.position.unpriced:
+            line.position.price(mark)
+        self.restate(line)
+
+    def restate(self, line: Line) -> None:
+        """Bring the line's derived figures and the book's sums up to date; drop the line when
+        nothing is left.
+        """
+        position = line.position
+        quantity = position.quantity
+        long = quantity + line.open_buy
+        short = quantity - line.open_sell
+        if short < ZERO and not line.is_future:
+            short = ZERO  # spot cannot be sold short
+        line.long, line.short = long, short
+        line.size = max(abs(long), abs(short))
+        mark = line.mark
+        if mark is None:
+            long_usd = short_usd = notional = unrealised = ZERO
+        else:
+            long_usd, short_usd = long * mark, short * mark
+            notional = max(abs(long_usd), abs(short_usd))
+            unrealised = (quantity - position.unpriced) * mark - position.cost
+        self.gross += notional - line.notional
+        self.long_usd += long_usd - line.long_usd
+        self.short_usd += short_usd - line.short_usd
+        self.unrealised += unrealised - line.unrealised
+        line.long_usd, line.short_usd, line.notional, line.unrealised = (
+            long_usd,
+            short_usd,
+            notional,
+            unrealised,
+        )
+        if line.is_future:
+            profit = ZERO if mark is None else quantity * mark - position.entry_cost
+            self.futures_profit += profit - line.futures_profit
+            line.futures_profit = profit
+        if line.is_idle:
+            del self.lines[line.key]

@@ -1,0 +1,51 @@
+"""Whether what Coinbase streams can be believed. No I/O.
+
+A user feed that connected or lost frames may have missed orders: it is believed again once the
+account has been reconciled over REST. A market feed heals by itself: every quote is whole, so
+quotes from after the break are good.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from sidecar.core.events import Feed, FeedSignal
+
+FeedState = Literal["down", "suspect", "live"]
+
+# (state, signal) → state. Every pair is here: a feed cannot surprise.
+USER_FEED: Final[dict[tuple[FeedState, FeedSignal | Literal["reconciled"]], FeedState]] = {
+    ("down", "connected"): "suspect",
+    ("down", "gap"): "down",
+    ("down", "lost"): "down",
+    ("down", "reconciled"): "down",
+    ("suspect", "connected"): "suspect",
+    ("suspect", "gap"): "suspect",
+    ("suspect", "lost"): "down",
+    ("suspect", "reconciled"): "live",
+    ("live", "connected"): "suspect",
+    ("live", "gap"): "suspect",
+    ("live", "lost"): "down",
+    ("live", "reconciled"): "live",
+}
+
+
+class Feeds:
+    """Both feeds' states. Without a connection (library use) the caller's word counts as live."""
+
+    def __init__(self, *, connected: bool) -> None:
+        self.user: FeedState = "down" if connected else "live"
+        self.market: FeedState = "down" if connected else "live"
+        self.market_whole_since: datetime | None = (
+            None  # quotes from before may have been overtaken unseen
+        )
+
+    def signal(self, feed: Feed, signal: FeedSignal, at: datetime) -> None:
+        if feed == "user":
+            self.user = USER_FEED[self.user, signal]
+        elif signal == "lost":
+            self.market = "down"
+        else:
+            self.market, self.market_whole_since = "live", at
+
+    def reconciled(self) -> None:
+        self.user = USER_FEED[self.user, "reconciled"]

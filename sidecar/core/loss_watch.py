@@ -1,0 +1,330 @@
+"""Loss limits on every fact: what crossing one sets in motion. No I/O.
+
+Daily loss and drawdown raise a REDUCE_ONLY cause that stays. A cumulative breach raises REDUCE_ONLY
+at its first sight and LIQUIDATING once confirmed, because one bad tick must not sell an account:
+
+    first sight ── breach gone ──→ nothing happened
+        │ held for `confirm_for`, over `confirm_quotes` distinct good quotes, and REST agrees or
+        cannot be had ▼
+    LIQUIDATING        (losses settled by fills, fees and funding need no confirmation: no price
+    takes them back)
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar.core import losses
+from sidecar.core.actions import Action, Alert, CauseCleared, CauseRaised, ConfirmQuotes, Liquidate
+from sidecar.core.check import Desk
+from sidecar.core.events import Quote
+from sidecar.core.limits import LossLimit
+from sidecar.core.losses import Loss
+from sidecar.core.money import TWO, ZERO
+from sidecar.core.settings import Settings
+from sidecar.core.state import CAUSES, Cause
+
+ASK_AGAIN: Final = timedelta(
+    seconds=5
+)  # after REST disagreed: as often as marks are polled without a feed
+
+
+class Suspicion(Struct):
+    """A cumulative breach that is not confirmed yet."""
+
+    since: datetime
+    quotes_before: int
+    confirmed_by_rest: bool = False
+    asked_at: datetime | None = None
+
+
+class LossWatch:
+    """Compares losses with limits and keeps the causes that follow."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.suspicion: Suspicion | None = None
+        self.trigger: Liquidate | None = None
+        self.episodes = 0
+
+    # --- What every fact may change ---------------------------------------------------------------
+
+    def watch(self, now: datetime) -> list[Action]:
+        """Judge all losses as they stand now."""
+        if self.desk.tracker.windows is None:
+            return []
+        actions: list[Action] = []
+        self._equity_base(now, actions)
+        self._daily(now, actions)
+        limits = self.desk.limits
+        if limits.max_drawdown is not None:
+            loss = losses.drawdown(self.desk.tracker)
+            self._latch("DRAWDOWN", "all", "drawdown", loss, limits.max_drawdown, now, actions)
+        if limits.max_cumulative_loss is not None:
+            self._cumulative(limits.max_cumulative_loss, now, actions)
+        return actions
+
+    def _daily(self, now: datetime, actions: list[Action]) -> None:
+        limits, tracker = self.desk.limits, self.desk.tracker
+        if limits.max_daily_loss is not None:
+            self._latch(
+                "DAILY_LOSS",
+                "all",
+                "daily loss",
+                losses.daily(tracker),
+                limits.max_daily_loss,
+                now,
+                actions,
+            )
+        for name, own in limits.product.items():
+            product = tracker.products.get(name)
+            if own.max_daily_loss is not None and product is not None:
+                loss = losses.daily(tracker, key=product.key)
+                self._latch(
+                    "DAILY_LOSS",
+                    f"product:{name}",
+                    "daily loss",
+                    loss,
+                    own.max_daily_loss,
+                    now,
+                    actions,
+                    key=product.key,
+                )
+        for name, strategy in limits.strategy.items():
+            if strategy.max_daily_loss is not None and name in tracker.strategies:
+                loss = losses.daily(tracker, strategy_id=name)
+                self._latch(
+                    "DAILY_LOSS",
+                    f"strategy:{name}",
+                    "daily loss",
+                    loss,
+                    strategy.max_daily_loss,
+                    now,
+                    actions,
+                    strategy_id=name,
+                )
+
+    def _latch(  # noqa: PLR0913, PLR0917 - one line a limit is what makes `watch` readable
+        self,
+        code: str,
+        scope: str,
+        what: str,
+        loss: Loss,
+        limit: LossLimit,
+        now: datetime,
+        actions: list[Action],
+        *,
+        key: str | None = None,
+        strategy_id: str | None = None,
+    ) -> None:
+        if self.desk.state.has(code, scope) or not loss.crosses(limit):
+            return
+        windows = self.desk.tracker.windows
+        assert windows is not None
+        clears_at = windows.next_reset if CAUSES[code].ends == "reset" else None
+        reason = f"{what} of {loss.text()} has reached {limit}"
+        self.tighten(
+            Cause(
+                code=code,
+                scope=scope,
+                level="REDUCE_ONLY",
+                since=now,
+                reason=reason,
+                key=key,
+                strategy_id=strategy_id,
+                clears_at=clears_at,
+            ),
+            actions,
+        )
+
+    def _equity_base(self, now: datetime, actions: list[Action]) -> None:
+        """Against no equity no ratio can be taken: only reducing orders then, and never a
+        liquidation.
+        """
+        limits, tracker = self.desk.limits, self.desk.tracker
+        windows = tracker.windows
+        assert windows is not None
+        bases = (
+            (limits.max_daily_loss, windows.day),
+            (limits.max_drawdown, windows.drawdown),
+            (limits.max_cumulative_loss, windows.cumulative),
+        )
+        empty = any(
+            limit is not None and limit.ratio is not None and window.base(tracker.transfers) <= ZERO
+            for limit, window in bases
+        )
+        if not empty:
+            self.loosen("NO_EQUITY", "all", "there is equity to take ratios of", actions)
+        elif not self.desk.state.has("NO_EQUITY"):
+            reason = "the equity that loss ratios are taken of is zero or less"
+            self.tighten(
+                Cause(code="NO_EQUITY", scope="all", level="REDUCE_ONLY", since=now, reason=reason),
+                actions,
+            )
+
+    # --- The cumulative loss ----------------------------------------------------------------------
+
+    def _cumulative(self, limit: LossLimit, now: datetime, actions: list[Action]) -> None:
+        state, tracker = self.desk.state, self.desk.tracker
+        loss = losses.cumulative(tracker)
+        if not loss.crosses(limit):
+            self.suspicion = None
+            self.loosen(
+                "CUMULATIVE_LOSS", "all", f"cumulative loss is {loss.text()} again", actions
+            )
+            return
+        if not state.has("CUMULATIVE_LOSS"):
+            reason = f"cumulative loss of {loss.text()} has reached {limit}"
+            self.tighten(
+                Cause(
+                    code="CUMULATIVE_LOSS",
+                    scope="all",
+                    level="REDUCE_ONLY",
+                    since=now,
+                    reason=reason,
+                ),
+                actions,
+            )
+        if state.has("LIQUIDATION") or (state.has("LIQUIDATED") and not self._exposed()):
+            return
+        if losses.cumulative_settled(tracker).crosses(limit) or self._is_confirmed(now, actions):
+            self.suspicion = None
+            self.liquidate(
+                f"cumulative loss of {loss.text()} has reached {limit}",
+                now,
+                actions,
+                loss=loss,
+                limit=limit,
+            )
+
+    def _exposed(self) -> bool:
+        """Whether anything is held that an order could sell: dust never starts an episode."""
+        tracker = self.desk.tracker
+        for key, line in tracker.account.lines.items():
+            held = abs(line.position.quantity)
+            if held and any(
+                held >= p.base_min_size * p.contract_size
+                for p in tracker.products.values()
+                if p.key == key
+            ):
+                return True
+        return False
+
+    def _is_confirmed(self, now: datetime, actions: list[Action]) -> bool:
+        tracker, suspicion = self.desk.tracker, self.suspicion
+        if suspicion is None:
+            suspicion = self.suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
+            suspicion.confirmed_by_rest = not self.settings.connected
+        if not suspicion.confirmed_by_rest and (
+            suspicion.asked_at is None or now - suspicion.asked_at >= ASK_AGAIN
+        ):
+            suspicion.asked_at = now
+            actions.append(ConfirmQuotes(product_ids=self._valuing_books()))
+        return (
+            suspicion.confirmed_by_rest
+            and now - suspicion.since >= self.settings.confirm_for
+            and tracker.books.quotes_valuing_account - suspicion.quotes_before
+            >= self.settings.confirm_quotes
+        )
+
+    def _valuing_books(self) -> tuple[str, ...]:
+        tracker = self.desk.tracker
+        held = (key for key, line in tracker.account.lines.items() if line.position.quantity)
+        return tuple(
+            sorted({step.book for key in held for step in tracker.marks.routes.get(key, ())})
+        )
+
+    def rest_answered(self, quotes: tuple[Quote, ...] | None, now: datetime) -> list[Action]:
+        """REST's word on a breach; None when it could not be had in time. A disagreement starts the
+        wait anew.
+        """
+        suspicion, limit = self.suspicion, self.desk.limits.max_cumulative_loss
+        if suspicion is None or limit is None:
+            return []
+        if quotes is None:
+            suspicion.confirmed_by_rest = True
+            return []
+        loss = losses.cumulative(self.desk.tracker)
+        at_rest = Loss(loss.usd - self._difference(quotes), loss.base)
+        if at_rest.crosses(limit):
+            suspicion.confirmed_by_rest = True
+            return []
+        suspicion.since, suspicion.quotes_before = (
+            now,
+            self.desk.tracker.books.quotes_valuing_account,
+        )
+        text = f"the feed shows a cumulative loss of {loss.text()}, REST one of {at_rest.text()}; waiting"
+        return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
+
+    def _difference(self, quotes: tuple[Quote, ...]) -> Decimal:
+        """How much more the positions are worth at these quotes than at the present marks, USD."""
+        tracker = self.desk.tracker
+        mids = {
+            quote.product_id: (quote.bid + quote.ask) / TWO
+            for quote in quotes
+            if ZERO < quote.bid <= quote.ask
+        }
+        total = ZERO
+        for key, line in tracker.account.lines.items():
+            steps, mark = tracker.marks.routes.get(key, ()), line.mark
+            if (
+                mark is None
+                or not line.position.quantity
+                or not all(step.book in mids for step in steps)
+            ):
+                continue
+            value = mark
+            for step in steps:
+                moved = mids[step.book] / tracker.marks.mids[step.book].value
+                value = value / moved if step.inverse else value * moved
+            total += line.position.quantity * (value - mark)
+        return total
+
+    # --- Tightening and loosening -----------------------------------------------------------------
+
+    def liquidate(
+        self,
+        reason: str,
+        now: datetime,
+        actions: list[Action],
+        *,
+        loss: Loss | None = None,
+        limit: LossLimit | None = None,
+    ) -> None:
+        """Begin an episode: everything is to be sold."""
+        self.episodes += 1
+        self.trigger = Liquidate(
+            episode=f"{now:%Y%m%dT%H%M%S}-{self.episodes}",
+            reason=reason,
+            loss=None if loss is None else loss.usd,
+            ratio=None if loss is None else loss.ratio,
+            limit=None if limit is None else str(limit),
+            equity_base=None if loss is None else loss.base,
+            triggered_at=now,
+        )
+        self.tighten(
+            Cause(code="LIQUIDATION", scope="all", level="LIQUIDATING", since=now, reason=reason),
+            actions,
+        )
+        actions.append(self.trigger)
+
+    def tighten(self, cause: Cause, actions: list[Action]) -> None:
+        """Put a cause in force and say so."""
+        if self.desk.state.add(cause):
+            actions.append(
+                CauseRaised(
+                    code=cause.code,
+                    scope=cause.scope,
+                    level=cause.level,
+                    reason=cause.reason,
+                    clears_at=cause.clears_at,
+                )
+            )
+
+    def loosen(self, code: str, scope: str, reason: str, actions: list[Action]) -> None:
+        """Lift a cause, if it is in force, and say so."""
+        if self.desk.state.remove(code, scope) is not None:
+            actions.append(CauseCleared(code=code, scope=scope, reason=reason))

@@ -1,0 +1,121 @@
+"""Decimal money: one arithmetic context, bounded parsing, increments, rounding named by intent. No
+I/O.
+
+All sums in the books must be exact, or running totals would drift. 64 significant digits hold any
+product of two amounts met here (18 decimals each, 20 digits before the point), so additions and
+multiplications never round; the only roundings are divisions, and each names its quantum.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    setcontext,
+)
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
+
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+TWO: Final = Decimal(2)
+
+MONEY: Final = Context(
+    prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
+COST_QUANTUM: Final = Decimal("1E-18")  # finest unit of any Coinbase asset (ETH has 18 decimals)
+RATIO_QUANTUM: Final = Decimal("1E-12")  # ratios are for comparing and showing, never summed
+
+DIGITS_BEFORE_POINT_MAX: Final = 20  # 10^20 of the cheapest token is beyond any supply traded
+DIGITS_AFTER_POINT_MAX: Final = 30
+AMOUNT: Final = re.compile(
+    rf"[+-]?[0-9]{{1,{DIGITS_BEFORE_POINT_MAX}}}(\.[0-9]{{0,{DIGITS_AFTER_POINT_MAX}}})?([eE][+-]?[0-9]{{1,2}})?",
+    re.ASCII,
+)
+EXPONENT_MIN: Final = -DIGITS_AFTER_POINT_MAX
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_money(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` under `MONEY`, whatever decimal context the caller's own program uses."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        outer = getcontext()
+        if outer is MONEY:
+            return function(*args, **kwargs)
+        setcontext(MONEY)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            setcontext(outer)
+
+    return inside
+
+
+def amount(text: str) -> Decimal:
+    """The exact value of a decimal written in text, as Coinbase writes numbers.
+
+    Raises ValueError, with a message that fits behind "field: ", for anything but plain ASCII
+    digits of at most 20 places before and 30 behind the point: NaN, infinities, blanks, underscores
+    and 10,000-digit numbers included. The check costs the same whatever the text holds.
+    """
+    if not AMOUNT.fullmatch(text):
+        shown = text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
+        raise ValueError(
+            f"{shown!r} is not a number of at most {DIGITS_BEFORE_POINT_MAX} digits before and "
+            f"{DIGITS_AFTER_POINT_MAX} behind the point"
+        )
+    value = Decimal(text)
+    if value.adjusted() >= DIGITS_BEFORE_POINT_MAX or value.as_tuple().exponent < EXPONENT_MIN:  # type: ignore[operator]
+        raise ValueError(f"{text!r} is out of range")
+    return value
+
+
+def is_sane(value: Decimal) -> bool:
+    """Whether a price or size from outside can be one: finite, not negative, of a magnitude money
+    has.
+    """
+    return value.is_finite() and value >= ZERO and value.adjusted() < DIGITS_BEFORE_POINT_MAX
+
+
+def plain(value: Decimal) -> str:
+    """Digits without exponent and without trailing zeros: what people read and programs parse."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def is_multiple(value: Decimal, increment: Decimal) -> bool:
+    """Whether `value` lies on the grid that `increment` spans."""
+    return not value % increment
+
+
+def floor_to(value: Decimal, increment: Decimal) -> Decimal:
+    """The largest multiple of `increment` not above `value`."""
+    return (value / increment).to_integral_value(ROUND_FLOOR) * increment
+
+
+def ceil_to(value: Decimal, increment: Decimal) -> Decimal:
+    """The smallest multiple of `increment` not below `value`."""
+    return (value / increment).to_integral_value(ROUND_CEILING) * increment
+
+
+def share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal:
+    """`whole` × `part` ÷ `of`, to `COST_QUANTUM`: the cost that a partial close releases."""
+    return whole if part == of else (whole * part / of).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+
+
+def ratio(part: Decimal, whole: Decimal) -> Decimal:
+    """`part` ÷ `whole`, to `RATIO_QUANTUM`."""
+    return (part / whole).quantize(RATIO_QUANTUM, ROUND_HALF_EVEN)

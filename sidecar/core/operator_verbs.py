@@ -1,0 +1,163 @@
+"""What operators may do, and what ends by the calendar. No I/O.
+
+Every verb answers in words and takes effect at once. `resume` lifts only what is no longer true,
+and names the mend of everything it leaves in force.
+"""
+
+from datetime import datetime
+
+from sidecar.core import events as ev
+from sidecar.core import losses
+from sidecar.core.actions import Action, Alert, Answered
+from sidecar.core.check import Desk
+from sidecar.core.loss_watch import LossWatch
+from sidecar.core.state import CAUSES, Cause
+
+
+class OperatorVerbs:
+    """Halt, reduce-only, resume, flatten, reset-loss, and the end of an episode."""
+
+    def __init__(self, desk: Desk, watch: LossWatch) -> None:
+        self.desk = desk
+        self.watch = watch
+
+    def handle(self, event: ev.Event) -> list[Action] | None:
+        """What the event sets in motion; None if it is not an operator's or the host's."""
+        actions: list[Action] = []
+        match event:
+            case ev.HaltRequested():
+                code = "FAULT" if event.fault else "OPERATOR_HALT"
+                self._tighten(code, event.at, event.reason, event.by, actions)
+            case ev.ReduceOnlyRequested():
+                self._reduce_only(event, actions)
+            case ev.ResumeRequested():
+                self._resume(event, actions)
+            case ev.FlattenRequested():
+                self._flatten(event, actions)
+            case ev.LossReset():
+                self._reset(event, actions)
+            case ev.LiquidationEnded():
+                self._ended(event, actions)
+            case ev.DiskChanged():
+                self._disk(event, actions)
+            case _:
+                return None
+        return actions
+
+    def day_rolled(self, actions: list[Action]) -> None:
+        """A new day has begun: daily losses no longer bind."""
+        for cause in [
+            cause for cause in self.desk.state.causes.values() if CAUSES[cause.code].ends == "reset"
+        ]:
+            self.watch.loosen(cause.code, cause.scope, "a new day has begun", actions)
+
+    def _tighten(
+        self, code: str, at: datetime, reason: str, by: str, actions: list[Action]
+    ) -> None:
+        cause = Cause(
+            code=code, scope="all", level=CAUSES[code].level, since=at, reason=reason, by=by
+        )
+        self.watch.tighten(cause, actions)
+        actions.append(Answered(done=True, text=f"{self.desk.state.account}: {reason}"))
+
+    def _reduce_only(self, event: ev.ReduceOnlyRequested, actions: list[Action]) -> None:
+        scope, key = "all", None
+        if event.product_id is not None:
+            scope, key = (
+                f"product:{event.product_id}",
+                self.desk.tracker.books.product(event.product_id).key,
+            )
+        elif event.strategy_id is not None:
+            scope = f"strategy:{event.strategy_id}"
+        cause = Cause(
+            code="OPERATOR_REDUCE_ONLY",
+            scope=scope,
+            level="REDUCE_ONLY",
+            since=event.at,
+            reason=event.reason,
+            by=event.by,
+            key=key,
+            strategy_id=None if key else event.strategy_id,
+        )
+        self.watch.tighten(cause, actions)
+        actions.append(
+            Answered(done=True, text=f"only reducing orders pass in {scope}: {event.reason}")
+        )
+
+    def _resume(self, event: ev.ResumeRequested, actions: list[Action]) -> None:
+        """Lift the operator's own causes and the latched ones that are no longer breached; name
+        what stays.
+        """
+        remaining: list[str] = []
+        for cause in list(self.desk.state.causes.values()):
+            if CAUSES[cause.code].ends == "resume" and not self._still_true(cause):
+                self.watch.loosen(
+                    cause.code, cause.scope, f"resumed by {event.by}: {event.reason}", actions
+                )
+            else:
+                remaining.append(
+                    f"{cause.code} ({cause.scope}): {cause.reason}; mend: {CAUSES[cause.code].mend}"
+                )
+        text = "resumed" if not remaining else "not everything could be lifted"
+        actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))
+
+    def _still_true(self, cause: Cause) -> bool:
+        limits, tracker = self.desk.limits, self.desk.tracker
+        match cause.code:
+            case "DRAWDOWN":
+                return limits.max_drawdown is not None and losses.drawdown(tracker).crosses(
+                    limits.max_drawdown
+                )
+            case "LIQUIDATED":
+                limit = limits.max_cumulative_loss
+                return limit is not None and losses.cumulative(tracker).crosses(limit)
+        return False
+
+    def _flatten(self, event: ev.FlattenRequested, actions: list[Action]) -> None:
+        if self.desk.state.has("LIQUIDATION"):
+            actions.append(Answered(done=True, text="the account is being flattened already"))
+            return
+        self.watch.liquidate(f"flatten by {event.by}: {event.reason}", event.at, actions)
+        actions.append(Answered(done=True, text="flattening"))
+
+    def _reset(self, event: ev.LossReset, actions: list[Action]) -> None:
+        if self.desk.tracker.windows is None:
+            actions.append(
+                Answered(
+                    done=False,
+                    text="no loss window has begun yet; wait until the start is complete",
+                )
+            )
+            return
+        self.desk.tracker.reset_window(event.window, event.at)
+        if event.window == "daily":
+            self.day_rolled(actions)
+        if event.window == "drawdown":
+            self.watch.loosen("DRAWDOWN", "all", f"reset by {event.by}: {event.reason}", actions)
+        actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))
+
+    def _ended(self, event: ev.LiquidationEnded, actions: list[Action]) -> None:
+        if not self.desk.state.has("LIQUIDATION"):
+            actions.append(Answered(done=False, text="nothing is being flattened"))
+            return
+        reason = event.reason or (
+            "the account was flattened" if event.flat else "the flattening was aborted"
+        )
+        halt = Cause(code="LIQUIDATED", scope="all", level="HALTED", since=event.at, reason=reason)
+        self.watch.tighten(halt, actions)
+        self.watch.loosen("LIQUIDATION", "all", reason, actions)
+        self.watch.trigger = None
+        actions.append(Alert(severity="critical", code="LIQUIDATED", text=reason))
+
+    def _disk(self, event: ev.DiskChanged, actions: list[Action]) -> None:
+        if not event.full:
+            self.watch.loosen("DISK_FULL", "all", "there is room on the disk again", actions)
+            return
+        cause = Cause(
+            code="DISK_FULL",
+            scope="all",
+            level="REDUCE_ONLY",
+            since=event.at,
+            reason="the disk is full: nothing can be kept",
+        )
+        self.watch.tighten(cause, actions)

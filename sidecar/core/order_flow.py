@@ -1,0 +1,248 @@
+"""OrderFlow: reports and fills of orders become positions, funds and exposure. No I/O.
+
+Whatever is learnt of an order takes the same path: merge it (working.py), let its reservation give
+way, count what the books have not counted, and bind what is still open.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action, Reconcile
+from sidecar.core.books import Books
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import ONE, ZERO, is_sane
+from sidecar.core.order_ledger import OrderLedger
+from sidecar.core.orders import BUY, Side
+from sidecar.core.products import Product
+from sidecar.core.valuation import legs_of
+from sidecar.core.wallets import Agreement
+from sidecar.core.working import Leg, Reservation, Tally, WorkingOrder
+
+DEFAULT_TAKER_RATE: Final = Decimal(
+    "0.012"
+)  # Coinbase's lowest tier: until the account's own is read
+VANISHED_AFTER: Final = timedelta(
+    seconds=2
+)  # a listing may miss orders reported this shortly before it began
+
+
+class OrderFlow:
+    """Working orders, reservations, and the fills they bring into the books."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.ledger = OrderLedger()
+        self.taker_rate = DEFAULT_TAKER_RATE
+        self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
+        self.futures_agreement: dict[str, Agreement] = {}
+
+    def report(self, report: ev.OrderReported) -> None:
+        """What Coinbase says of one order."""
+        sizes = (
+            report.filled,
+            report.average_price,
+            report.leaves or ZERO,
+            report.base_size or ZERO,
+        )
+        if not all(
+            is_sane(number) for number in (*sizes, report.limit_price or ZERO, abs(report.fees))
+        ):
+            raise Untrusted(
+                f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
+            )
+        product = self.books.product(report.product_id)
+        self._begin_strategy(report.strategy_id)
+        order = self._known_order(report.order_id, product, report.side, report.created_at)
+        if order is None:
+            return
+        order.merge(report)
+        self._settle_order(order, product, report.at)
+
+    def fill(self, fill: ev.FillReported) -> None:
+        """One row of Coinbase's fills."""
+        if not (
+            fill.size
+            and fill.price
+            and all(is_sane(n) for n in (fill.size, fill.price, abs(fill.commission)))
+        ):
+            raise Untrusted(
+                f"fill {fill.entry_id}: size and price must be above zero; it was left out"
+            )
+        product = self.books.product(fill.product_id)
+        self._begin_strategy(fill.strategy_id)
+        order = self._known_order(fill.order_id, product, fill.side, fill.traded_at)
+        if order is None or fill.entry_id in order.entry_ids:
+            return
+        order.list_fill(fill)
+        self._settle_order(order, product, fill.at, fill.commission_currency)
+
+    def _begin_strategy(self, strategy_id: str | None) -> None:
+        if strategy_id is not None:
+            self.books.strategy(strategy_id)
+
+    def _known_order(
+        self, order_id: str, product: Product, side: Side, born: datetime | None
+    ) -> WorkingOrder | None:
+        """The order, begun if new; None for one so old that it was forgotten with its fills
+        counted.
+        """
+        order = self.ledger.find(order_id)
+        if order is not None:
+            return order
+        horizon = self.ledger.closed.horizon
+        if horizon is not None and born is not None and born < horizon:
+            return None
+        return WorkingOrder.begin(order_id, product.product_id, side)
+
+    def _settle_order(
+        self, order: WorkingOrder, product: Product, at: datetime, fee_currency: str = ""
+    ) -> None:
+        """After anything was learnt of an order: match its reservation, count its fills, restate
+        what it binds.
+        """
+        self._meet_reservation(order)
+        owed = order.owed()
+        if self.books.is_open:  # before the books open, fills are in the opening balances already
+            self._count(order, product, owed, fee_currency or product.quote)
+        self._touch_wallets(product, at)
+        legs: tuple[Leg, ...] = ()
+        hold_currency, hold = "", ZERO
+        if order.remaining:
+            price = order.limit_price or self._mid(product)
+            legs = legs_of(product, order.side, order.remaining, price, self.books.cash)
+            hold_currency, hold = self._hold(order, product, price)
+        self._bind(order, legs, hold_currency, hold)
+        self.ledger.file(order, product.book)
+
+    def _meet_reservation(self, order: WorkingOrder) -> None:
+        """An approved order has arrived: its reservation gives way to it, and it inherits what only
+        the bot said.
+        """
+        reservations = self.ledger.reservations
+        reservation = reservations.get(order.client_order_id) or reservations.get(order.order_id)
+        if reservation is None or (reservation.order_id and not _edit_seen(reservation, order)):
+            return
+        self.release(reservation.order.client_order_id)
+        order.strategy_id = order.strategy_id or reservation.strategy_id
+        order.limit_price = order.limit_price or reservation.order.ceiling_price
+        order.stop_price = order.stop_price or reservation.order.stop_price
+        order.rests = order.rests and reservation.order.rests
+        if reservation.order.base_size is not None and not order.size:
+            order.size = reservation.order.base_size
+
+    def _count(self, order: WorkingOrder, product: Product, owed: Tally, fee_currency: str) -> None:
+        """Let what is owed of an order's fills into the books."""
+        if not (owed.quantity or owed.value or owed.fees):
+            return
+        sign = ONE if order.side == BUY else -ONE
+        quantity = sign * owed.quantity * product.contract_size
+        paid = sign * owed.value * product.contract_size  # quote currency
+        value = self.books.usd_value(product, quantity, paid)
+        fee = owed.fees * (self.books.marks.usd(fee_currency) or ZERO)
+        books = [self.books.account]
+        if order.strategy_id is not None:
+            books.append(self.books.strategy(order.strategy_id))
+        for book in books:
+            line = self.books.line(book, product.key)
+            if not owed.quantity:
+                book.correct(line, value, order.side)
+            elif book is self.books.account and not product.is_future:
+                self.books.settle_spot(line, product.key, quantity, value)
+            else:
+                book.settle(line, quantity, value)
+            book.charge(product.key, ZERO, fee)
+        if not product.is_future:
+            self.books.pay(product, paid, value, owed.fees, fee_currency)
+
+    def _hold(
+        self, order: WorkingOrder, product: Product, price: Decimal | None
+    ) -> tuple[str, Decimal]:
+        """What Coinbase binds for the order's rest: base for a sell, quote with the fee for a buy,
+        none for futures.
+        """
+        if product.is_future:
+            return "", ZERO
+        if order.side != BUY:
+            return product.base, order.remaining
+        return product.quote, order.remaining * (price or ZERO) * (ONE + self.taker_rate)
+
+    def _bind(
+        self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal
+    ) -> None:
+        self.books.work(order.legs, order.bound_to, -1)
+        self.books.work(legs, order.strategy_id, 1)
+        if order.hold_currency:
+            self.books.wallets.get(order.hold_currency).held -= order.hold
+        if hold_currency:
+            self.books.wallets.get(hold_currency).held += hold
+        order.legs, order.hold_currency, order.hold = legs, hold_currency, hold
+        order.bound_to = order.strategy_id
+
+    def _mid(self, product: Product) -> Decimal | None:
+        mid = self.books.marks.mids.get(product.book)
+        return None if mid is None else mid.value
+
+    def _touch_wallets(self, product: Product, at: datetime) -> None:
+        if product.is_future:
+            self.futures_agreement.setdefault(product.key, Agreement()).touch(at)
+            return
+        for currency in (product.base, product.quote):
+            wallet = self.books.wallets.by_currency.get(currency)
+            if wallet is not None:
+                wallet.agreement.touch(at)
+                self.books.wallets.note_doubt(currency, wallet.agreement)
+
+    def listed(self, event: ev.OpenOrdersListed) -> list[Action]:
+        """A working order that a complete listing does not hold has ended unseen: what became of it
+        must be read.
+        """
+        listed = set(event.order_ids)
+        missing = [
+            order.order_id
+            for order in self.ledger.working.values()
+            if order.order_id not in listed
+            and order.updated_at is not None
+            and order.updated_at < event.began_at - VANISHED_AFTER
+        ]
+        if not missing:
+            return []
+        self.books.doubts["orders"] = f"{len(missing)} orders ended unseen, among them {missing[0]}"
+        return [Reconcile(reason=self.books.doubts["orders"])]
+
+    # --- Reservations ------------------------------------------------------------
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Bind an approved order's worst case and funds."""
+        self.ledger.reserve(reservation, self.books.products[reservation.order.product_id].book)
+        self.books.work(
+            reservation.legs, reservation.strategy_id, 1, orders=0 if reservation.order_id else 1
+        )
+        self._reserve_funds(reservation.hold_currency, reservation.hold)
+
+    def release(self, client_order_id: str) -> Reservation | None:
+        """Free what an approval bound. Releasing twice, or what was never reserved, changes
+        nothing.
+        """
+        reservation = self.ledger.reservations.get(client_order_id)
+        if reservation is None:
+            return None
+        self.ledger.unreserve(reservation)
+        self.books.work(
+            reservation.legs, reservation.strategy_id, -1, orders=0 if reservation.order_id else 1
+        )
+        self._reserve_funds(reservation.hold_currency, -reservation.hold)
+        return reservation
+
+    def _reserve_funds(self, currency: str, hold: Decimal) -> None:
+        if currency:
+            self.books.wallets.get(currency).reserved += hold
+        else:  # futures: margin, in USD
+            self.margin_reserved += hold
+
+
+def _edit_seen(reservation: Reservation, order: WorkingOrder) -> bool:
+    """Whether an approved edit shows in the order: its new price or its new size."""
+    wanted = reservation.order
+    return order.size == wanted.base_size and order.limit_price == wanted.limit_price

@@ -1,0 +1,73 @@
+"""OrderLedger: which orders work, which ended, which are reserved, and at what prices they rest. No
+I/O.
+"""
+
+from decimal import Decimal
+
+from sidecar.core.orders import Side
+from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
+
+
+class OrderLedger:
+    """Finds orders by either id, and the best resting price of a book's side, whatever their
+    number.
+    """
+
+    def __init__(self) -> None:
+        self.working: dict[str, WorkingOrder] = {}
+        self.working_by_client_id: dict[str, str] = {}
+        self.closed = ClosedOrders()
+        self.reservations: dict[str, Reservation] = {}
+        self.resting: dict[tuple[str, Side], Resting] = {}
+        self._rests_at: dict[str, tuple[str, Side, Decimal]] = {}
+
+    def find(self, order_id: str) -> WorkingOrder | None:
+        return self.working.get(order_id) or self.closed.by_id.get(order_id)
+
+    def find_client_id(self, client_order_id: str) -> WorkingOrder | None:
+        """The order that the exchange knows under this client_order_id."""
+        order_id = self.working_by_client_id.get(client_order_id) or self.closed.client_ids.get(
+            client_order_id
+        )
+        return None if order_id is None else self.find(order_id)
+
+    def file(self, order: WorkingOrder, book: str) -> None:
+        """Put an order where its status says it belongs."""
+        order_id = order.order_id
+        self._unrest(order_id)
+        if order.is_open:
+            self.working[order_id] = order
+            if order.client_order_id:
+                self.working_by_client_id[order.client_order_id] = order_id
+            if order.rests and order.limit_price is not None and order.remaining:
+                self._rest(order_id, book, order.side, order.limit_price)
+            return
+        self.working.pop(order_id, None)
+        self.working_by_client_id.pop(order.client_order_id, None)
+        if order_id not in self.closed.by_id:
+            self.closed.add(order)
+
+    def reserve(self, reservation: Reservation, book: str) -> None:
+        order = reservation.order
+        self.reservations[order.client_order_id] = reservation
+        if order.rests and order.limit_price is not None:
+            self._rest("reserved " + order.client_order_id, book, order.side, order.limit_price)
+
+    def unreserve(self, reservation: Reservation) -> None:
+        del self.reservations[reservation.order.client_order_id]
+        self._unrest("reserved " + reservation.order.client_order_id)
+
+    def best_resting(self, book: str, side: Side) -> Decimal | None:
+        """The own order's price that an order from the other side would meet first."""
+        resting = self.resting.get((book, side))
+        return None if resting is None else resting.best(side)
+
+    def _rest(self, name: str, book: str, side: Side, price: Decimal) -> None:
+        self.resting.setdefault((book, side), Resting()).add(price)
+        self._rests_at[name] = (book, side, price)
+
+    def _unrest(self, name: str) -> None:
+        place = self._rests_at.pop(name, None)
+        if place is not None:
+            book, side, price = place
+            self.resting[book, side].remove(price)

@@ -1,0 +1,125 @@
+"""Price shock: a product that moves too fast, or a position that loses too much from its entry. No
+I/O.
+
+The seed system sampled marks once a second and summed absolute returns over 20 s; a sum of 1 %
+locked the product for 900 s. A sample is the first mark seen in a new second.
+"""
+
+from collections import deque
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sidecar.core.actions import Action, FlattenProduct
+from sidecar.core.check import Desk
+from sidecar.core.limits import PriceShock
+from sidecar.core.loss_watch import LossWatch
+from sidecar.core.money import ONE, ZERO, plain, ratio
+from sidecar.core.state import Cause
+
+
+class Sampler:
+    """Absolute one-second returns of one key within a sliding window, and their sum."""
+
+    __slots__ = ("last", "moves", "second", "total")
+
+    def __init__(self) -> None:
+        self.second = -1
+        self.last: Decimal | None = None
+        self.moves: deque[tuple[int, Decimal]] = deque()
+        self.total = ZERO
+
+    def sample(self, mark: Decimal, now: datetime, window_s: int) -> Decimal:
+        """Take the mark if this is a new second; the sum of moves within the window."""
+        second = int(now.timestamp())
+        if second != self.second:
+            if self.last is not None:
+                move = abs(ratio(mark, self.last) - ONE)
+                self.moves.append((second, move))
+                self.total += move
+            self.second, self.last = second, mark
+        while self.moves and self.moves[0][0] <= second - window_s:
+            self.total -= self.moves.popleft()[1]
+        return self.total
+
+
+class PriceShockWatch:
+    """Locks a product after a shock, and lifts the lock when its time is over."""
+
+    def __init__(self, desk: Desk, watch: LossWatch) -> None:
+        self.desk = desk
+        self.watch = watch
+        self.samplers: dict[str, Sampler] = {}
+
+    @property
+    def is_on(self) -> bool:
+        limits = self.desk.limits
+        return limits.price_shock is not None or any(
+            own.price_shock for own in limits.product.values()
+        )
+
+    def marked(self, keys: set[str], now: datetime) -> list[Action]:
+        """These keys have new marks."""
+        actions: list[Action] = []
+        for key in sorted(keys):
+            mark = self.desk.tracker.marks.usd(key)
+            for scope, shock in self._settings(key):
+                if mark:
+                    self._judge(key, mark, scope, shock, now, actions)
+        return actions
+
+    def _settings(self, key: str) -> list[tuple[str, PriceShock]]:
+        limits, products = self.desk.limits, self.desk.tracker.products
+        found = [] if limits.price_shock is None else [(f"product:{key}", limits.price_shock)]
+        for name, own in limits.product.items():
+            product = products.get(name)
+            if own.price_shock is not None and product is not None and product.key == key:
+                found.append((f"product:{name}", own.price_shock))
+        return found
+
+    def _judge(  # noqa: PLR0913, PLR0917 - a shock is all of these
+        self,
+        key: str,
+        mark: Decimal,
+        scope: str,
+        shock: PriceShock,
+        now: datetime,
+        actions: list[Action],
+    ) -> None:
+        reason = self._moved(key, mark, scope, shock, now) or self._lost(key, shock)
+        if reason is None or self.desk.state.has("PRICE_SHOCK", scope):
+            return
+        until = now + timedelta(seconds=float(shock.lockout_s))
+        self.watch.tighten(
+            Cause(
+                code="PRICE_SHOCK",
+                scope=scope,
+                level="REDUCE_ONLY",
+                since=now,
+                reason=reason,
+                key=key,
+                clears_at=until,
+            ),
+            actions,
+        )
+        if shock.action == "flatten":
+            actions.append(FlattenProduct(key=key, reason=reason))
+
+    def _moved(
+        self, key: str, mark: Decimal, scope: str, shock: PriceShock, now: datetime
+    ) -> str | None:
+        if shock.max_move is None:
+            return None
+        sampler = self.samplers.setdefault(f"{scope} {key}", Sampler())
+        total = sampler.sample(mark, now, int(shock.window_s))
+        if total < shock.max_move:
+            return None
+        return f"{key} moved {plain(total)} within {plain(shock.window_s)} s; {plain(shock.max_move)} is allowed"
+
+    def _lost(self, key: str, shock: PriceShock) -> str | None:
+        line = self.desk.tracker.account.lines.get(key)
+        if shock.max_loss_from_entry is None or line is None or not line.position.cost:
+            return None
+        loss = ratio(-line.unrealised, abs(line.position.cost))
+        if loss < shock.max_loss_from_entry:
+            return None
+        return f"{key} lost {plain(loss)} from its entry; {plain(shock.max_loss_from_entry)} is allowed"

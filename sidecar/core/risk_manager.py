@@ -1,0 +1,352 @@
+"""RiskManager: facts in, actions out. No I/O; the clock is the caller's.
+
+`handle(event)` is the one verb: let time pass, let the tracker take the fact in, judge losses,
+answer. Everything else here is that verb under a plainer name. The same events give the same
+actions.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.core import events as ev
+from sidecar.core.actions import (
+    Action,
+    Alert,
+    CauseRaised,
+    Decided,
+    ReadProduct,
+    Reconcile,
+    ReduceOnly,
+    RefreshQuotes,
+    StateChanged,
+    WakeAt,
+)
+from sidecar.core.approvals import Approvals
+from sidecar.core.check import Desk
+from sidecar.core.custom_rule import CustomRule
+from sidecar.core.decision import Decision
+from sidecar.core.errors import Misuse, UnknownProduct
+from sidecar.core.feeds import Feeds
+from sidecar.core.limits import Limits
+from sidecar.core.loss_watch import LossWatch
+from sidecar.core.losses import cumulative, daily, drawdown
+from sidecar.core.money import with_money
+from sidecar.core.operator_verbs import OperatorVerbs
+from sidecar.core.orders import Order
+from sidecar.core.portfolio_risk import PortfolioRisk
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.price_shock import PriceShockWatch
+from sidecar.core.settings import Settings
+from sidecar.core.state import TradingState
+
+DEFAULT_SETTINGS: Final = Settings()
+
+
+class RiskManager:
+    """Judges orders before they are sent, and says when losses demand more.
+
+    `clock` returns the time (aware). `portfolio_risk` computes VaR and its kin; without it a
+    configured VaR limit refuses with VAR_UNAVAILABLE. `custom` are the user's own rules.
+    """
+
+    def __init__(  # noqa: PLR0913 - a composition: each part is named
+        self,
+        limits: Limits,
+        tracker: PositionTracker,
+        *,
+        clock: Callable[[], datetime],
+        settings: Settings = DEFAULT_SETTINGS,
+        portfolio_risk: PortfolioRisk | None = None,
+        custom: tuple[CustomRule, ...] = (),
+    ) -> None:
+        self.tracker = tracker
+        self.settings = settings
+        self.clock = clock
+        self.state = TradingState(ready=not settings.connected)
+        self.feeds = Feeds(connected=settings.connected)
+        self.desk = Desk(
+            tracker=tracker,
+            limits=limits,
+            state=self.state,
+            feeds=self.feeds,
+            portfolio_risk=portfolio_risk,
+            custom=custom,
+        )
+        self.watch = LossWatch(self.desk, settings)
+        self.shocks = PriceShockWatch(self.desk, self.watch)
+        self.approvals = Approvals(self.desk, settings)
+        self.operator = OperatorVerbs(self.desk, self.watch)
+        self._missing = (
+            {"products", "balances", "orders", "reconciled"} if settings.connected else set()
+        )
+        self._woken_for: datetime | None = None
+        tracker.marks.max_spread = limits.max_spread
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self.desk.limits
+
+    # --- Plain verbs ------------------------------------------------------------------------------
+
+    def validate_order(
+        self,
+        order: Mapping[str, Any] | bytes | str | Order,
+        *,
+        strategy_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether this order may be sent now. An approval reserves its worst case, unless
+        `dry_run`.
+
+        `order` is the JSON body of Coinbase's create-order call, as a dict, as text or as bytes; or
+        an `Order`.
+        """
+        event = ev.OrderProposed(
+            at=self.clock(), body=_decoded(order), strategy_id=strategy_id, dry_run=dry_run
+        )
+        return self._decision(event)
+
+    def validate_edit(
+        self,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        price: str | None = None,
+        size: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether an open order may be edited to this price and total size (both as text, None =
+        unchanged).
+        """
+        return self._decision(
+            ev.EditProposed(
+                at=self.clock(),
+                order_id=order_id,
+                client_order_id=client_order_id,
+                price=price,
+                size=size,
+                dry_run=dry_run,
+            )
+        )
+
+    def release_order(self, client_order_id: str) -> None:
+        """Drop an approval that will not be used. Releasing twice changes nothing."""
+        self.handle(ev.ReservationReleased(at=self.clock(), client_order_id=client_order_id))
+
+    def check_and_liquidate_on_loss(self) -> list[Action]:
+        """What losses demand now: nothing, `ReduceOnly` for each limit crossed, or `Liquidate` with
+        the figures that triggered it. Asking again gives the same answer until it is done; call it
+        on every mark, fill and second.
+        """
+        self.handle(ev.ClockAdvanced(at=self.clock()))
+        if self.state.has("LIQUIDATION") and self.watch.trigger is not None:
+            return [self.watch.trigger]
+        return self._reduce_only()
+
+    # --- The one verb -----------------------------------------------------------------------------
+
+    @with_money
+    def handle(self, event: ev.Event) -> list[Action]:
+        """Take in one fact and say what must happen. Raises Untrusted, changing nothing, for a fact
+        that cannot be.
+        """
+        now, before = event.at, self.state.account
+        actions = self._let_time_pass(now)
+        match event:
+            case ev.OrderProposed():
+                actions.append(Decided(decision=self.approvals.propose(event)))
+            case ev.EditProposed():
+                actions.append(Decided(decision=self.approvals.propose_edit(event)))
+            case ev.Quotes():
+                self.tracker.apply(event)
+                self._judge_losses(event, actions)
+            case _:
+                actions += self._take_in(event)
+                self._judge_losses(event, actions)
+        if self._missing or not self.state.ready:
+            self._complete_picture(now, actions)
+        if self.state.account != before:
+            actions.append(self._state_changed(before, actions))
+        self._ask_to_be_woken(actions)
+        return actions
+
+    def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
+        for action in self.handle(event):
+            if isinstance(action, Decided):
+                return action.decision
+        raise Misuse("no decision was made")  # pragma: no cover - handle answers every proposal
+
+    def _let_time_pass(self, now: datetime) -> list[Action]:
+        """Roll the day, end what ends by itself, judge losses as they stand, drop what has
+        lapsed.
+        """
+        actions: list[Action] = []
+        if not self.settings.connected:
+            self.tracker.start(now)
+        if self.tracker.roll_day(now):
+            self.operator.day_rolled(actions)
+        for cause in [
+            c for c in self.state.causes.values() if c.clears_at is not None and c.clears_at <= now
+        ]:
+            self.watch.loosen(cause.code, cause.scope, "its time is over", actions)
+        self.tracker.note_peak()
+        actions += self.watch.watch(now)
+        actions += self.approvals.lapse(now)
+        return actions
+
+    def _take_in(self, event: ev.Event) -> list[Action]:
+        """A fact about the account or the market, or an operator's word."""
+        actions: list[Action] = []
+        match event:
+            case ev.FeedChanged():
+                actions = self._feed_changed(event)
+            case ev.QuotesConfirmed():
+                actions = self.watch.rest_answered(event.quotes, event.at)
+            case ev.ConfirmationUnavailable():
+                actions = self.watch.rest_answered(None, event.at)
+            case ev.LimitsReplaced():
+                actions = self._replace_limits(event.limits)
+            case _ if (answer := self.operator.handle(event)) is not None:
+                actions = answer
+            case _:
+                try:
+                    actions = self.tracker.apply(event)
+                except UnknownProduct as unknown:
+                    self.tracker.books.doubts[unknown.product_id] = str(unknown)
+                    return [ReadProduct(product_id=unknown.product_id)]
+                self._note_progress(event)
+        return actions
+
+    def _judge_losses(self, event: ev.Event, actions: list[Action]) -> None:
+        if isinstance(event, ev.Quotes) and self.shocks.is_on:
+            books = {quote.product_id for quote in event.quotes}
+            actions += self.shocks.marked(
+                {key for book in books for key in self.tracker.marks.marked_by(book)}, event.at
+            )
+        actions += self.watch.watch(event.at)
+
+    def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
+        self.feeds.signal(event.feed, event.signal, event.at)
+        if event.signal == "lost":
+            self.state.tightenings += 1
+            return [
+                Alert(severity="warning", code="FEED_LOST", text=f"the {event.feed} feed is silent")
+            ]
+        if event.feed == "user":
+            self.state.tightenings += 1
+            return [
+                Reconcile(
+                    reason=f"the user feed {'lost frames' if event.signal == 'gap' else 'connected'}"
+                )
+            ]
+        books = tuple(
+            sorted(
+                {
+                    step.book
+                    for key in self.tracker.account.lines
+                    for step in self.tracker.marks.routes.get(key, ())
+                }
+            )
+        )
+        return [RefreshQuotes(product_ids=books)] if books else []
+
+    def _replace_limits(self, limits: Limits) -> list[Action]:
+        self.desk.limits = limits
+        self.tracker.marks.max_spread = limits.max_spread
+        self.approvals.forget_plans()
+        self.state.tightenings += 1
+        return []
+
+    # --- Starting ---------------------------------------------------------------------------------
+
+    def _note_progress(self, event: ev.Event) -> None:
+        match event:
+            case ev.ProductsListed():
+                self.approvals.forget_plans()
+                self._missing.discard("products")
+            case ev.BalancesRead():
+                self._missing.discard("balances")
+            case ev.OpenOrdersListed():
+                self._missing.discard("orders")
+            case ev.AccountReconciled():
+                self.feeds.reconciled()
+                if not self._missing & {"products", "balances", "orders"}:
+                    self._missing.discard("reconciled")
+        self.desk.orders_known = not self._missing & {"balances", "orders"}
+
+    def _complete_picture(self, now: datetime, actions: list[Action]) -> None:
+        """STARTING ends with the first complete picture: everything read, every holding marked,
+        both feeds live.
+        """
+        if (
+            self._missing
+            or self.feeds.user != "live"
+            or self.feeds.market != "live"
+            or self.tracker.unmarked()
+        ):
+            return
+        self.tracker.start(now)
+        self.state.ready = True
+        actions += self.watch.watch(now)
+
+    # --- Answers ----------------------------------------------------------------------------------
+
+    def _state_changed(self, before: str, actions: list[Action]) -> StateChanged:
+        raised = [action.reason for action in actions if isinstance(action, CauseRaised)]
+        return StateChanged(
+            before=before, after=self.state.account, reason="; ".join(raised) or "causes cleared"
+        )
+
+    def _reduce_only(self) -> list[Action]:
+        limits = self.limits
+        checks = (
+            ("MAX_DAILY_LOSS", "DAILY_LOSS", limits.max_daily_loss, daily(self.tracker)),
+            ("MAX_DRAWDOWN", "DRAWDOWN", limits.max_drawdown, drawdown(self.tracker)),
+            (
+                "MAX_CUMULATIVE_LOSS",
+                "CUMULATIVE_LOSS",
+                limits.max_cumulative_loss,
+                cumulative(self.tracker),
+            ),
+        )
+        return [
+            ReduceOnly(
+                code=code,
+                loss=loss.usd,
+                ratio=loss.ratio,
+                limit=str(limit),
+                reason=self.state.causes[cause, "all"].reason,
+            )
+            for code, cause, limit, loss in checks
+            if limit is not None and self.state.has(cause)
+        ]
+
+    def _ask_to_be_woken(self, actions: list[Action]) -> None:
+        """The next moment at which time alone changes something."""
+        times = [
+            cause.clears_at for cause in self.state.causes.values() if cause.clears_at is not None
+        ]
+        if self.tracker.windows is not None:
+            times.append(self.tracker.windows.next_reset)
+        if (lapse := self.approvals.next_lapse()) is not None:
+            times.append(lapse)
+        if self.watch.suspicion is not None:
+            times.append(self.watch.suspicion.since + self.settings.confirm_for)
+        wake = min(times, default=None)
+        if wake is not None and wake != self._woken_for:
+            self._woken_for = wake
+            actions.append(WakeAt(at=wake))
+
+
+def _decoded(order: Mapping[str, Any] | bytes | str | Order) -> Any:
+    """The body as a JSON object; what cannot be decoded is judged as it is, and refused."""
+    if isinstance(order, bytes | str):
+        try:
+            return msgspec.json.decode(order)
+        except msgspec.DecodeError as fault:
+            return f"not JSON: {fault}"
+    return order

@@ -1,0 +1,21 @@
+"""The rules, in the order in which broken ones are listed. No I/O.
+
+A rule is a plain function and a row: a `Gate` says what is wrong, or nothing; a `Bound rule`
+measures something that a configured limit bounds. A new rule takes three places: its row in one of
+these modules, its limit in `limits.py`, its test.
+"""
+
+from typing import Final
+
+from sidecar.core.rules import activity, exposure, funds, losses, market, portfolio, validity
+from sidecar.core.rules.rule import Gate, Measured
+
+RULES: Final[tuple[Gate | Measured, ...]] = (
+    *validity.RULES,
+    *market.RULES,
+    *activity.RULES,
+    *funds.RULES,
+    *exposure.RULES,
+    *losses.RULES,
+    *portfolio.RULES,
+)

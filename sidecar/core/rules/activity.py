@@ -1,0 +1,150 @@
+"""How much is going on: identical orders, rates, open orders, adding to a position. No I/O."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.check import Check
+from sidecar.core.decision import Violation
+from sidecar.core.exposure import Book
+from sidecar.core.money import ONE, ZERO, plain
+from sidecar.core.orders import Order
+from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.working import RESERVATIONS_MAX
+
+
+def client_order_id(check: Check) -> Violation | None:
+    """A live approval with another body, or an id the exchange knows already."""
+    if check.replaced is not None:
+        return None
+    ledger, name = check.tracker.ledger, check.order.client_order_id
+    if name in ledger.reservations:
+        why = "is reserved for another order; use a new id"
+    elif name in ledger.working_by_client_id or name in ledger.closed.client_ids:
+        why = "was used on the exchange already; use a new id"
+    else:
+        return None
+    return Violation(
+        "DUPLICATE_CLIENT_ORDER_ID", observed=name, message=f"client_order_id {name!r} {why}"
+    )
+
+
+def fingerprint(order: Order) -> str:
+    """What makes two orders identical: everything but their id."""
+    parts = (order.base_size, order.quote_size, order.limit_price, order.stop_price)
+    numbers = "|".join("" if part is None else plain(part) for part in parts)
+    return f"{order.product_id}|{order.side}|{order.kind}|{numbers}"
+
+
+def window_name(code: str, check: Check, bound: Bound) -> str:
+    """The name under which approvals are remembered for this limit."""
+    name = f"{code}|{bound.scope}"
+    return f"{name}|{fingerprint(check.order)}" if code == "DUPLICATE_ORDER" else name
+
+
+def identical(check: Check, bound: Bound) -> Decimal | None:
+    return _approved("DUPLICATE_ORDER", check, bound)
+
+
+def rate(check: Check, bound: Bound) -> Decimal | None:
+    return _approved("MAX_ORDER_RATE", check, bound)
+
+
+def _approved(code: str, check: Check, bound: Bound) -> Decimal:
+    count = check.desk.activity.count(window_name(code, check, bound), bound.setting, check.now)
+    return count + ONE
+
+
+def identical_clears(check: Check, bound: Bound) -> datetime | None:
+    return check.desk.activity.clears_at(
+        window_name("DUPLICATE_ORDER", check, bound), bound.setting
+    )
+
+
+def rate_clears(check: Check, bound: Bound) -> datetime | None:
+    return check.desk.activity.clears_at(window_name("MAX_ORDER_RATE", check, bound), bound.setting)
+
+
+def open_orders(check: Check, bound: Bound) -> Decimal | None:
+    after = bound.after(check)
+    return Decimal(after.orders_on_key if bound.kind == "product" else after.orders)
+
+
+def too_many_reservations(check: Check) -> Violation | None:
+    if len(check.tracker.ledger.reservations) < RESERVATIONS_MAX:
+        return None
+    return Violation(
+        "MAX_OPEN_ORDERS",
+        limit=str(RESERVATIONS_MAX),
+        observed=str(RESERVATIONS_MAX + 1),
+        message=f"{RESERVATIONS_MAX} approvals are alive already; send or release them",
+    )
+
+
+def held_in_direction(check: Check, bound: Bound) -> Decimal | None:
+    """The position that the order would add to, base units, in the scope that forbids adding."""
+    book: Book | None = check.tracker.account
+    if bound.kind == "strategy":
+        book = check.tracker.strategies.get(check.strategy_id or "")
+    line = None if book is None else book.lines.get(check.key)
+    if line is None:
+        return ZERO
+    return line.position.quantity if check.is_buy else -line.position.quantity
+
+
+RULES: Final = (
+    Gate(
+        code="DUPLICATE_CLIENT_ORDER_ID",
+        judge=client_order_id,
+        exempt=False,
+        doc=Doc("another order is reserved under this id, or the exchange has seen it"),
+    ),
+    Measured(
+        code="DUPLICATE_ORDER",
+        limit="duplicate_order",
+        measure=identical,
+        warns=False,
+        clears_at=identical_clears,
+        text="this would be identical order number {observed} within the window; {limit} are allowed",
+        doc=Doc(
+            "identical approved orders within the window, this one included, > count",
+            "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_ORDER_RATE",
+        limit="max_order_rate",
+        measure=rate,
+        clears_at=rate_clears,
+        text="this would be approved order number {observed} within the window; {limit} are allowed",
+        doc=Doc(
+            "approved orders within the window, this one included, > count; refused attempts do not count",
+            "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_OPEN_ORDERS",
+        limit="max_open_orders",
+        measure=open_orders,
+        text="this would be open order number {observed}; {limit} are allowed",
+        doc=Doc(
+            "open orders and reservations, this one included, > limit; of one product in a "
+            "product's table, else of all",
+            "the limit passes",
+        ),
+    ),
+    Gate(
+        code="MAX_OPEN_ORDERS",
+        judge=too_many_reservations,
+        exempt=True,
+        doc=Doc(f"{RESERVATIONS_MAX:,} approvals are alive at once (not configurable)"),
+    ),
+    Measured(
+        code="NO_ADDING",
+        limit="no_adding",
+        measure=held_in_direction,
+        warns=False,
+        text="a position of {observed} is open in this direction already; close it first",
+        doc=Doc("`no_adding` is set, a position is open, and the order is in its direction"),
+    ),
+)

@@ -1,0 +1,194 @@
+"""How large is the order, and how large could positions become? No I/O.
+
+All figures are worst cases with the order in them (contract, "Worst case"). The rooms solve the
+same sums for the order's size: what a limit leaves after everything open and reserved.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.check import UNLIMITED, After, Check
+from sidecar.core.money import ZERO, ratio
+from sidecar.core.rules.rule import Bound, Doc, Measured
+from sidecar.core.rules.validity import order_size
+
+BEYOND: Final = Decimal("Infinity")  # a ratio to no equity
+
+
+def order_size_room(check: Check, bound: Bound) -> Decimal:
+    return bound.level / check.product.contract_size
+
+
+def order_notional(check: Check, _bound: Bound) -> Decimal | None:
+    return check.worth.notional
+
+
+def order_notional_room(check: Check, bound: Bound) -> Decimal:
+    unit = check.worth.unit_notional
+    return bound.level / unit if unit else UNLIMITED
+
+
+def position_size(check: Check, bound: Bound) -> Decimal | None:
+    return bound.after(check).size
+
+
+def position_size_room(check: Check, bound: Bound) -> Decimal:
+    return _room_of_size(check, bound.after(check), bound.level)
+
+
+def position_notional(check: Check, bound: Bound) -> Decimal | None:
+    return None if check.mark is None else bound.after(check).notional
+
+
+def position_notional_room(check: Check, bound: Bound) -> Decimal:
+    return _room_of_notional(check, bound.after(check), bound.level)
+
+
+def gross(check: Check, bound: Bound) -> Decimal | None:
+    return None if check.mark is None else bound.after(check).gross
+
+
+def gross_room(check: Check, bound: Bound) -> Decimal:
+    return _room_of_gross(check, bound.after(check), bound.level)
+
+
+def net(check: Check, bound: Bound) -> Decimal | None:
+    return None if check.mark is None else bound.after(check).net
+
+
+def net_room(check: Check, bound: Bound) -> Decimal:
+    """Net exposure grows by the mark per unit on the order's side; the other side must keep the
+    limit as it is.
+    """
+    after, limit, mark = bound.after(check), bound.level, check.mark
+    if not mark:
+        return UNLIMITED
+    mine, other = (
+        (after.net_long, after.net_short) if check.is_buy else (-after.net_short, -after.net_long)
+    )
+    if abs(other) > limit:
+        return ZERO
+    if not check.is_buy and not check.product.is_future and after.short == ZERO:
+        return UNLIMITED if mine <= limit else ZERO  # spot cannot go below flat
+    return _in_order_units(check, (limit - mine) / mark + check.quantity)
+
+
+def concentration(check: Check, bound: Bound) -> Decimal | None:
+    return None if check.mark is None else _of_equity(check, bound.after(check).notional)
+
+
+def concentration_room(check: Check, bound: Bound) -> Decimal:
+    return _room_of_notional(check, bound.after(check), bound.level * check.tracker.equity)
+
+
+def leverage(check: Check, bound: Bound) -> Decimal | None:
+    return None if check.mark is None else _of_equity(check, bound.after(check).gross)
+
+
+def leverage_room(check: Check, bound: Bound) -> Decimal:
+    return _room_of_gross(check, bound.after(check), bound.level * check.tracker.equity)
+
+
+def _of_equity(check: Check, value: Decimal) -> Decimal:
+    equity = check.tracker.equity
+    if equity > ZERO:
+        return ratio(value, equity)
+    return BEYOND if value else ZERO
+
+
+def _room_of_size(check: Check, after: After, limit: Decimal) -> Decimal:
+    """Order units until max(|long|, |short|) reaches `limit` base units."""
+    mine, other = (after.long, after.short) if check.is_buy else (-after.short, -after.long)
+    if abs(other) > limit:
+        return ZERO
+    if not check.is_buy and not check.product.is_future:
+        return UNLIMITED  # selling spot only lowers what could be held
+    return _in_order_units(check, limit - mine + check.quantity)
+
+
+def _room_of_notional(check: Check, after: After, limit: Decimal) -> Decimal:
+    return _room_of_size(check, after, limit / check.mark) if check.mark else UNLIMITED
+
+
+def _room_of_gross(check: Check, after: After, limit: Decimal) -> Decimal:
+    """What all other keys leave of the limit is this key's."""
+    left = limit - (after.gross - after.notional)
+    return _room_of_notional(check, after, left) if left > ZERO else ZERO
+
+
+def _in_order_units(check: Check, quantity: Decimal) -> Decimal:
+    if quantity <= ZERO:
+        return ZERO
+    done = ZERO if check.replaced is None else check.replaced.filled
+    return quantity / check.product.contract_size + done
+
+
+RULES: Final = (
+    Measured(
+        code="MAX_ORDER_SIZE",
+        limit="max_order_size",
+        measure=order_size,
+        room=order_size_room,
+        text="order size {observed} exceeds {limit}",
+        doc=Doc("base size (contracts × contract size for futures) > limit", "the limit passes"),
+    ),
+    Measured(
+        code="MAX_ORDER_NOTIONAL",
+        limit="max_order_notional",
+        measure=order_notional,
+        room=order_notional_room,
+        text="order notional {observed} USD exceeds {limit} USD",
+        doc=Doc(
+            "size × price in USD > limit; a buy at its limit price, a sell at the larger of limit and mark",
+            "the limit passes",
+        ),
+    ),
+    Measured(
+        code="MAX_POSITION_SIZE",
+        limit="max_position_size",
+        measure=position_size,
+        room=position_size_room,
+        text="position could reach {observed}; {limit} is allowed",
+        doc=Doc("E of the key in base units > limit", "the limit passes"),
+    ),
+    Measured(
+        code="MAX_POSITION_NOTIONAL",
+        limit="max_position_notional",
+        measure=position_notional,
+        room=position_notional_room,
+        text="position could reach {observed} USD; {limit} USD is allowed",
+        doc=Doc("E of the key at the mark > limit", "the limit passes"),
+    ),
+    Measured(
+        code="MAX_GROSS_EXPOSURE",
+        limit="max_gross_exposure",
+        measure=gross,
+        room=gross_room,
+        text="gross exposure could reach {observed} USD; {limit} USD is allowed",
+        doc=Doc("Σ E over all keys > limit", "the limit passes"),
+    ),
+    Measured(
+        code="MAX_NET_EXPOSURE",
+        limit="max_net_exposure",
+        measure=net,
+        room=net_room,
+        text="net exposure could reach {observed} USD; {limit} USD is allowed",
+        doc=Doc("max(|Σ long|, |Σ short|) > limit", "the limit passes"),
+    ),
+    Measured(
+        code="MAX_CONCENTRATION",
+        limit="max_concentration",
+        measure=concentration,
+        room=concentration_room,
+        text="position could reach {observed} of equity; {limit} is allowed",
+        doc=Doc("E of the key ÷ equity > limit", "the limit passes; no equity breaks"),
+    ),
+    Measured(
+        code="MAX_LEVERAGE",
+        limit="max_leverage",
+        measure=leverage,
+        room=leverage_room,
+        text="gross exposure could reach {observed} times equity; {limit} is allowed",
+        doc=Doc("gross exposure ÷ equity > limit", "the limit passes; no equity breaks"),
+    ),
+)

@@ -1,0 +1,265 @@
+"""Is the picture good enough to judge by, does the state allow it, and is the price sane? No
+I/O.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.check import Check
+from sidecar.core.decision import Violation
+from sidecar.core.money import ONE, plain
+from sidecar.core.orders import OPPOSITE
+from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.state import CAUSES, Cause, Level
+
+CLOCK_TOLERANCE: Final = timedelta(
+    seconds=2
+)  # a quote this far in the future is our clock's doubt, not a price
+
+
+def nothing_known(check: Check) -> Violation | None:
+    if check.desk.state.ready or check.desk.orders_known:
+        return None
+    return Violation(
+        "NOT_READY",
+        observed="STARTING",
+        message="balances and open orders have not been read yet; ask again shortly",
+    )
+
+
+def still_starting(check: Check) -> Violation | None:
+    if check.desk.state.ready:
+        return None
+    return Violation(
+        "NOT_READY",
+        observed="STARTING",
+        message="the picture is not complete yet; ask again shortly",
+    )
+
+
+def market_data(check: Check) -> Violation | None:
+    """The quotes that value the order: its own book's, its key's mark and its quote currency's."""
+    feeds, marks, product = check.desk.feeds, check.tracker.marks, check.product
+    if feeds.market == "down":
+        return _stale(check, "the market feed is silent", "no feed")
+    since = feeds.market_whole_since
+    mids = (
+        marks.mids.get(product.book),
+        marks.by_key.get(check.key),
+        marks.by_key.get(product.quote),
+    )
+    for mark, name in zip(mids, (product.book, check.key, product.quote), strict=True):
+        if mark is None:
+            return _stale(check, f"no good quote values {name} in USD yet", "none")
+        if mark.at is not None and (found := _aged(check, name, mark.at, since)):
+            return found
+    return None
+
+
+def _aged(check: Check, name: str, at: datetime, since: datetime | None) -> Violation | None:
+    age = check.now - at
+    if age.total_seconds() > check.limits.max_quote_age_s:
+        return _stale(
+            check,
+            f"the last good quote of {name} is {age.total_seconds():.3f} s old",
+            f"{age.total_seconds():.3f}",
+        )
+    if age < -CLOCK_TOLERANCE:
+        return _stale(
+            check,
+            f"the last good quote of {name} lies in the future; check the clock",
+            f"{age.total_seconds():.3f}",
+        )
+    if since is not None and at < since:
+        return _stale(check, f"no quote of {name} since the market feed lost frames", "gap")
+    return None
+
+
+def _stale(check: Check, why: str, observed: str) -> Violation:
+    return Violation(
+        "STALE_MARKET_DATA",
+        scope=f"product:{check.product.product_id}",
+        limit=plain(check.limits.max_quote_age_s),
+        observed=observed,
+        message=why,
+    )
+
+
+def account_data(check: Check) -> Violation | None:
+    tracker, user = check.tracker, check.desk.feeds.user
+    if user != "live":
+        why = (
+            "the user feed is silent"
+            if user == "down"
+            else "orders, fills and balances are being read again"
+        )
+        return Violation("STALE_ACCOUNT_DATA", observed=user, message=why)
+    if tracker.wallets.in_doubt:
+        names = ", ".join(sorted(tracker.wallets.in_doubt))
+        return Violation(
+            "STALE_ACCOUNT_DATA",
+            observed=names,
+            message=f"Coinbase's answer differs from the books in {names}",
+        )
+    for doubt in tracker.books.doubts.values():
+        return Violation("STALE_ACCOUNT_DATA", observed="doubt", message=doubt)
+    return None
+
+
+def _state(check: Check, level: Level, code: str) -> Violation | None:
+    causes = [c for c in check.desk.state.binding(check.key, check.strategy_id) if c.level == level]
+    if not causes:
+        return None
+    return Violation(
+        code,
+        scope=causes[0].scope,
+        observed=", ".join(cause.code for cause in causes),
+        message="; ".join(f"{cause.reason} (mend: {CAUSES[cause.code].mend})" for cause in causes),
+        clears_at=_latest(causes),
+    )
+
+
+def _latest(causes: list[Cause]) -> datetime | None:
+    """When waiting alone would lift them all; None if one of them never lifts by itself."""
+    times = [cause.clears_at for cause in causes]
+    known = [time for time in times if time is not None]
+    return max(known) if len(known) == len(times) else None
+
+
+def halted(check: Check) -> Violation | None:
+    return _state(check, "HALTED", "STATE_HALTED")
+
+
+def liquidating(check: Check) -> Violation | None:
+    return _state(check, "LIQUIDATING", "STATE_LIQUIDATING")
+
+
+def reduce_only(check: Check) -> Violation | None:
+    return _state(check, "REDUCE_ONLY", "STATE_REDUCE_ONLY")
+
+
+def price_shock(check: Check) -> Violation | None:
+    for cause in check.desk.state.binding(check.key, check.strategy_id):
+        if cause.code == "PRICE_SHOCK":
+            return Violation(
+                "PRICE_SHOCK", cause.scope, message=cause.reason, clears_at=cause.clears_at
+            )
+    return None
+
+
+def self_cross(check: Check) -> Violation | None:
+    """Own resting orders are met at their limit prices; a stop meets them once triggered, so it is
+    judged alike.
+    """
+    order, worth = check.order, check.worth
+    theirs = check.tracker.ledger.best_resting(check.product.book, OPPOSITE[order.side])
+    price = order.limit_price if order.limit_price is not None else worth.price
+    if theirs is None or price is None:
+        return None
+    if theirs > price if check.is_buy else theirs < price:
+        return None
+    return Violation(
+        "SELF_CROSS",
+        observed=plain(theirs),
+        message=f"it would trade against an own resting order at {plain(theirs)}; cancel that first",
+    )
+
+
+def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
+    """How far the limit price goes through the market, as a ratio of the far touch (or of the stop
+    price).
+    """
+    order, quote = check.order, check.quote
+    if order.limit_price is None:
+        return None
+    reference = order.stop_price
+    if reference is None:
+        if quote is None:
+            return None
+        reference = quote.ask if check.is_buy else quote.bid
+    if not reference:
+        return None
+    through = order.limit_price / reference - ONE
+    return through if check.is_buy else -through
+
+
+RULES: Final = (
+    Gate(
+        code="NOT_READY",
+        judge=nothing_known,
+        exempt=False,
+        doc=Doc("still STARTING and balances or open orders have not been read: nothing passes"),
+    ),
+    Gate(
+        code="NOT_READY",
+        judge=still_starting,
+        exempt=True,
+        doc=Doc("still STARTING: reducing orders pass once balances and open orders are read"),
+    ),
+    Gate(
+        code="STALE_MARKET_DATA",
+        judge=market_data,
+        exempt=True,
+        doc=Doc(
+            "the quote that values the order (or converts it to USD) is missing, older than `max_quote_age_s`, from "
+            "before a gap, or the market feed is silent",
+            "an age equal to the limit passes",
+        ),
+    ),
+    Gate(
+        code="STALE_ACCOUNT_DATA",
+        judge=account_data,
+        exempt=True,
+        doc=Doc(
+            "the user feed is silent or gapped, reconciliation is unfinished, or Coinbase differs from the books"
+        ),
+    ),
+    Gate(
+        code="STATE_HALTED", judge=halted, exempt=False, doc=Doc("a cause halts the order's scope")
+    ),
+    Gate(
+        code="STATE_LIQUIDATING",
+        judge=liquidating,
+        exempt=False,
+        doc=Doc("the account is being sold off"),
+    ),
+    Gate(
+        code="STATE_REDUCE_ONLY",
+        judge=reduce_only,
+        exempt=True,
+        doc=Doc("a cause allows only reducing orders in the order's scope"),
+    ),
+    Gate(
+        code="PRICE_SHOCK",
+        judge=price_shock,
+        exempt=True,
+        doc=Doc(
+            "the product is locked after a fast move: the absolute one-second returns within `window_s` sum to "
+            "`max_move` or more, or the position lost `max_loss_from_entry` or more of its entry value",
+            "the limit itself breaks",
+        ),
+    ),
+    Gate(
+        code="SELF_CROSS",
+        judge=self_cross,
+        exempt=True,
+        doc=Doc(
+            "it would trade against an own resting or reserved order of the same book",
+            "an equal price breaks",
+        ),
+    ),
+    Measured(
+        code="PRICE_COLLAR",
+        limit="price_collar",
+        measure=beyond_touch,
+        exempt=False,
+        warns=False,
+        text="the limit price goes {observed} through the market; {limit} is allowed",
+        doc=Doc(
+            "(buy limit ÷ ask − 1) or (1 − sell limit ÷ bid) > limit; stop and bracket orders are measured from their "
+            "stop price",
+            "the limit passes",
+        ),
+    ),
+)

@@ -1,0 +1,118 @@
+"""What a rule is, and how limits bind it. No I/O.
+
+`Gate`: a function from a check to a violation or None. It may bound the order's size too (`room`).
+`Measured`: a function that measures what limits of one name bound, at every scope where such a
+limit is set; the comparison, the warning at 70 %, and the message are the same for all.
+
+`exempt` marks the rules that reducing orders need not keep (column R of the contract).
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from sidecar.core.check import After, Check
+from sidecar.core.decision import Violation
+from sidecar.core.limits import Rate
+from sidecar.core.money import ONE, plain
+
+WARN_AT: Final = Decimal("0.7")
+
+ScopeKind = Literal["all", "product", "strategy"]
+
+
+class Bound(Struct, frozen=True):
+    """One configured limit in force. `level` is what is compared with; `setting` the limit as it
+    was configured.
+    """
+
+    scope: str
+    kind: ScopeKind
+    level: Decimal
+    warn_level: Decimal
+    setting: Any
+
+    @property
+    def text(self) -> str:
+        """The limit as configured."""
+        match self.setting:
+            case Decimal():
+                return plain(self.setting)
+            case Rate():
+                return f"{self.setting.count} in {plain(self.setting.window_s)} s"
+        return str(self.setting)
+
+    def after(self, check: Check) -> After:
+        """The figures with the order in them, of the books that this scope bounds."""
+        return check.own if self.kind == "strategy" else check.account
+
+
+class Doc(Struct, frozen=True):
+    """How docs/rules.md explains the rule."""
+
+    breaks_when: str
+    boundary: str = "–"
+    example: str = ""
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """A rule that says what is wrong with a check, or None. `room`: the largest size (order units)
+    it lets through.
+    """
+
+    code: str
+    judge: Callable[[Check], Violation | None]
+    exempt: bool
+    doc: Doc
+    room: Callable[[Check], Decimal | None] | None = None
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """A rule that compares a measure with the limits of one name.
+
+    `measure` gives what is observed with the order in, or None when it cannot be told (another rule
+    refuses then); `room` the largest size (order units) that keeps the limit, None for "size does
+    not matter", and where it is not given at all and `searches` is set, the size is found by
+    bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
+    beyond it.
+    """
+
+    code: str
+    limit: str
+    measure: Callable[[Check, Bound], Decimal | None]
+    text: str
+    doc: Doc
+    exempt: bool = True
+    breaks_at: bool = False
+    lowest: bool = False
+    warns: bool = True
+    searches: bool = False
+    room: Callable[[Check, Bound], Decimal] | None = None
+    clears_at: Callable[[Check, Bound], Any] | None = None
+
+    def is_broken(self, observed: Decimal, level: Decimal) -> bool:
+        if self.lowest:
+            return observed < level
+        return observed >= level if self.breaks_at else observed > level
+
+    def violation(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
+        """The broken limit in words and numbers."""
+        shown, limit = plain(observed), bound.text
+        clears_at = None if self.clears_at is None else self.clears_at(check, bound)
+        message = self.text.format(observed=shown, limit=limit)
+        return Violation(self.code, bound.scope, limit, shown, message, clears_at)
+
+    def warning(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
+        """A limit that is kept, but used to 70 % or more."""
+        shown, limit = plain(observed), bound.text
+        clears_at = None if self.clears_at is None else self.clears_at(check, bound)
+        used = (
+            ""
+            if not bound.level
+            else f" ({plain((observed / bound.level * 100).quantize(ONE))} % used)"
+        )
+        return Violation(
+            self.code, bound.scope, limit, shown, f"{shown} of {limit}{used}", clears_at
+        )

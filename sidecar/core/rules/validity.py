@@ -1,0 +1,194 @@
+"""Is the order one at all, for a product that trades, on the exchange's grid? No I/O."""
+
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.check import Check
+from sidecar.core.decision import Violation
+from sidecar.core.money import is_multiple, plain
+from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+
+
+def end_time(check: Check) -> Violation | None:
+    ends = check.order.end_time
+    if ends is None or ends > check.now:
+        return None
+    return Violation(
+        "INVALID_ORDER", observed=ends.isoformat(), message="end_time has passed; send a later one"
+    )
+
+
+def product_allowed(check: Check) -> Violation | None:
+    product, limits = check.order.product_id, check.limits
+    if product in limits.block_products:
+        return Violation(
+            "PRODUCT_NOT_ALLOWED", observed=product, message=f"{product} is on block_products"
+        )
+    if limits.allow_products is not None and product not in limits.allow_products:
+        return Violation(
+            "PRODUCT_NOT_ALLOWED", observed=product, message=f"{product} is not on allow_products"
+        )
+    return None
+
+
+def product_tradable(check: Check) -> Violation | None:
+    product = check.product
+    for flag in ("is_disabled", "trading_disabled", "view_only", "cancel_only"):
+        if getattr(product, flag):
+            return _untradable(check, flag, "takes no orders now")
+    if product.session_open is False:
+        return Violation(
+            "PRODUCT_UNTRADABLE",
+            observed="session closed",
+            message=f"{product.product_id}: the futures session is closed",
+            clears_at=product.opens_at,
+        )
+    if check.order.is_market and (product.limit_only or product.auction_mode):
+        flag = "limit_only" if product.limit_only else "auction_mode"
+        return _untradable(check, flag, "takes no market orders now; send a limit order")
+    if product.post_only and not check.order.post_only:
+        return _untradable(check, "post_only", "takes post-only orders now; set post_only")
+    return None
+
+
+def _untradable(check: Check, flag: str, why: str) -> Violation:
+    return Violation(
+        "PRODUCT_UNTRADABLE", observed=flag, message=f"{check.product.product_id} ({flag}) {why}"
+    )
+
+
+def size_increment(check: Check) -> Violation | None:
+    order, product = check.order, check.product
+    for size in (order.base_size, *order.sizes):
+        if size is not None and not is_multiple(size, product.base_increment):
+            return _off_grid("SIZE_INCREMENT", "size", size, product.base_increment)
+    if order.quote_size is not None and not is_multiple(order.quote_size, product.quote_increment):
+        return _off_grid("SIZE_INCREMENT", "quote_size", order.quote_size, product.quote_increment)
+    return None
+
+
+def price_increment(check: Check) -> Violation | None:
+    order, increment = check.order, check.product.price_increment
+    for price in order.prices or (order.limit_price, order.stop_price):
+        if price is not None and not is_multiple(price, increment):
+            return _off_grid("PRICE_INCREMENT", "price", price, increment)
+    return None
+
+
+def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Violation:
+    return Violation(
+        code,
+        limit=plain(increment),
+        observed=plain(value),
+        message=f"{what} {plain(value)} is not a multiple of {plain(increment)}; round it to one",
+    )
+
+
+def size_range(check: Check) -> Violation | None:
+    order, product = check.order, check.product
+    if order.quote_size is not None:
+        return _out_of_range(
+            "quote_size", order.quote_size, product.quote_min_size, product.quote_max_size
+        )
+    sizes = order.sizes or ((order.base_size,) if order.base_size is not None else ())
+    for size in sizes:
+        if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
+            return found
+    return None
+
+
+def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) -> Violation | None:
+    if size < low:
+        return Violation(
+            "SIZE_OUT_OF_RANGE",
+            limit=plain(low),
+            observed=plain(size),
+            message=f"{what} {plain(size)} is below Coinbase's minimum {plain(low)}",
+        )
+    if high is not None and size > high:
+        return Violation(
+            "SIZE_OUT_OF_RANGE",
+            limit=plain(high),
+            observed=plain(size),
+            message=f"{what} {plain(size)} is above Coinbase's maximum {plain(high)}",
+        )
+    return None
+
+
+def size_range_room(check: Check) -> Decimal | None:
+    product = check.product
+    if (
+        check.order.quote_size is not None
+        and product.quote_max_size is not None
+        and check.worth.base_size
+    ):
+        return product.quote_max_size * check.worth.base_size / check.order.quote_size
+    return product.base_max_size
+
+
+def order_size(check: Check, _bound: Bound) -> Decimal | None:
+    size = check.worth.base_size
+    return None if size is None else size * check.product.contract_size
+
+
+RULES: Final = (
+    Gate(
+        code="INVALID_ORDER",
+        judge=end_time,
+        exempt=False,
+        doc=Doc(
+            "a number is zero, negative or not finite; no size or two; an unknown key; a bad side; "
+            "`end_time` has passed",
+            example='base_size `"NaN"`, or both base_size and quote_size',
+        ),
+    ),
+    Gate(
+        code="PRODUCT_NOT_ALLOWED",
+        judge=product_allowed,
+        exempt=True,
+        doc=Doc(
+            "the product is on `block_products`, or `allow_products` is set and does not hold it"
+        ),
+    ),
+    Gate(
+        code="PRODUCT_UNTRADABLE",
+        judge=product_tradable,
+        exempt=False,
+        doc=Doc(
+            "Coinbase's flags forbid it: disabled, trading_disabled, view_only, cancel_only; "
+            "limit_only or auction_mode "
+            "with a market order; post_only without it; the futures session is closed"
+        ),
+    ),
+    Gate(
+        code="SIZE_INCREMENT",
+        judge=size_increment,
+        exempt=False,
+        doc=Doc(
+            "base_size is not a multiple of base_increment, or quote_size of quote_increment",
+            "a multiple passes",
+        ),
+    ),
+    Gate(
+        code="PRICE_INCREMENT",
+        judge=price_increment,
+        exempt=False,
+        doc=Doc("a price is not a multiple of price_increment", "a multiple passes"),
+    ),
+    Gate(
+        code="SIZE_OUT_OF_RANGE",
+        judge=size_range,
+        room=size_range_room,
+        exempt=False,
+        doc=Doc("the size is outside Coinbase's minimum and maximum", "both ends pass"),
+    ),
+    Measured(
+        code="MIN_ORDER_SIZE",
+        limit="min_order_size",
+        measure=order_size,
+        lowest=True,
+        warns=False,
+        text="order size {observed} is below {limit}",
+        doc=Doc("base size < limit", "the limit passes"),
+    ),
+)

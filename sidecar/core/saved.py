@@ -1,0 +1,208 @@
+"""What survives a restart: the books and the manager's memory as plain data, and back. No I/O.
+
+Only facts are kept; every sum is worked out again from them, so a saved state cannot contradict
+itself.
+"""
+
+from collections import deque
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sidecar.core.actions import Liquidate
+from sidecar.core.events import FuturesSummaryRead, Quote
+from sidecar.core.exposure import Book, Pnl, Position
+from sidecar.core.loss_windows import LossWindows
+from sidecar.core.marks import Mark
+from sidecar.core.money import ZERO, with_money
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.products import Product
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.state import Cause
+from sidecar.core.wallets import Agreement, Wallet
+from sidecar.core.working import Reservation, WorkingOrder
+
+
+class SavedBook(Struct, kw_only=True):
+    """One scope's positions and settled PnL, by exposure key."""
+
+    positions: dict[str, Position]
+    pnl: dict[str, Pnl]
+
+
+class SavedWallet(Struct, kw_only=True):
+    """One wallet's facts; what orders bind of it and what it is worth is worked out again."""
+
+    total: Decimal
+    keep: Decimal | None
+    foreign_hold: Decimal
+    unpriced: Decimal
+    agreement: Agreement
+
+
+class SavedTracker(Struct, kw_only=True):
+    """A PositionTracker's facts."""
+
+    account: SavedBook
+    strategies: dict[str, SavedBook]
+    wallets: dict[str, SavedWallet]
+    working: list[WorkingOrder]
+    reservations: list[Reservation]
+    windows: LossWindows | None
+    transfers: Decimal
+    taker_rate: Decimal
+    futures: FuturesSummaryRead | None
+    futures_settled: Decimal
+    futures_agreement: dict[str, Agreement]
+    doubts: dict[str, str]
+    quotes: list[Quote]
+    mids: dict[str, Mark]
+    closed: list[WorkingOrder]
+    horizon: datetime | None
+    products: list[Product]
+
+
+class SavedManager(Struct, kw_only=True):
+    """A RiskManager's memory."""
+
+    causes: list[Cause]
+    tightenings: int
+    decisions: int
+    episodes: int
+    trigger: Liquidate | None
+    activity: dict[str, list[datetime]]
+
+
+class SavedState(Struct, kw_only=True):
+    """Everything that survives. `manager` is None when a tracker was saved by itself."""
+
+    saved_at: datetime
+    manager: SavedManager | None
+    tracker: SavedTracker
+
+
+def save_tracker(tracker: PositionTracker) -> SavedTracker:
+    """The tracker's facts. The parts are shared with the tracker: encode them before it takes in
+    more.
+    """
+    return SavedTracker(
+        account=_save_book(tracker.account),
+        strategies={name: _save_book(book) for name, book in tracker.strategies.items()},
+        wallets={
+            currency: SavedWallet(
+                total=wallet.total,
+                keep=wallet.keep,
+                foreign_hold=wallet.foreign_hold,
+                unpriced=wallet.unpriced,
+                agreement=wallet.agreement,
+            )
+            for currency, wallet in tracker.wallets.by_currency.items()
+        },
+        working=list(tracker.ledger.working.values()),
+        reservations=list(tracker.ledger.reservations.values()),
+        windows=tracker.windows,
+        transfers=tracker.books.transfers,
+        taker_rate=tracker.orders.taker_rate,
+        futures=tracker.balances.futures,
+        futures_settled=tracker.balances.futures_settled,
+        futures_agreement=tracker.balances.futures_agreement,
+        doubts=tracker.books.doubts,
+        quotes=list(tracker.marks.quotes.values()),
+        mids=tracker.marks.mids,
+        closed=list(tracker.ledger.closed.by_id.values()),
+        horizon=tracker.ledger.closed.horizon,
+        products=list(tracker.products.values()),
+    )
+
+
+def save_manager(manager: RiskManager) -> SavedManager:
+    """The manager's memory; the limits are configuration and not part of it."""
+    return SavedManager(
+        causes=list(manager.state.causes.values()),
+        tightenings=manager.state.tightenings,
+        decisions=manager.approvals.decisions,
+        episodes=manager.watch.episodes,
+        trigger=manager.watch.trigger,
+        activity={name: list(times) for name, times in manager.desk.activity.windows.items()},
+    )
+
+
+@with_money
+def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
+    """Fill an empty tracker. Where `keep` was configured anew since, what enters or leaves the
+    position does so at the mark, as a transfer.
+    """
+    tracker.books.list_products(saved.products)
+    tracker.marks.restore(saved.quotes, saved.mids)
+    tracker.orders.taker_rate = saved.taker_rate
+    tracker.books.transfers = saved.transfers
+    tracker.windows, tracker.books.is_open = saved.windows, saved.windows is not None
+    tracker.books.doubts = saved.doubts
+    tracker.balances.futures = saved.futures
+    tracker.balances.futures_settled = saved.futures_settled
+    tracker.balances.futures_agreement.update(saved.futures_agreement)
+    _restore_book(tracker, tracker.account, saved.account)
+    for name, book in saved.strategies.items():
+        _restore_book(tracker, tracker.books.strategy(name), book)
+    _restore_wallets(tracker, saved.wallets)
+    _restore_orders(tracker, saved)
+
+
+def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
+    """Fill a new manager: every cause is in force again before it judges anything."""
+    for cause in saved.causes:
+        manager.state.causes[cause.code, cause.scope] = cause
+    manager.state.tightenings = saved.tightenings
+    manager.approvals.decisions = saved.decisions
+    manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
+    for name, times in saved.activity.items():
+        manager.desk.activity.windows[name] = deque(times, maxlen=max(1, len(times)))
+
+
+def _save_book(book: Book) -> SavedBook:
+    return SavedBook(
+        positions={
+            key: line.position for key, line in book.lines.items() if line.position.quantity
+        },
+        pnl=book.pnl_by_key,
+    )
+
+
+def _restore_book(tracker: PositionTracker, book: Book, saved: SavedBook) -> None:
+    for key, pnl in saved.pnl.items():
+        book.charge(key, pnl.realised, pnl.fees, pnl.funding)
+    for key, position in saved.positions.items():
+        line = tracker.books.line(book, key)
+        line.position = position
+        book.restate(line)
+
+
+def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) -> None:
+    for currency, facts in saved.items():
+        configured = tracker.wallets.keep.get(currency, ZERO)
+        wallet = Wallet(
+            total=facts.total,
+            keep=facts.keep,
+            foreign_hold=facts.foreign_hold,
+            unpriced=facts.unpriced,
+            agreement=facts.agreement,
+        )
+        tracker.wallets.by_currency[currency] = wallet
+        tracker.wallets.revalue(wallet, tracker.marks.usd(currency))
+        tracker.wallets.note_doubt(currency, wallet.agreement)
+        if wallet.keep != configured:
+            tracker.books.keep(currency, configured)
+
+
+def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
+    for order in saved.working:
+        tracker.books.work(order.legs, order.bound_to, 1)
+        if order.hold_currency:
+            tracker.wallets.get(order.hold_currency).held += order.hold
+        tracker.ledger.file(order, tracker.books.product(order.product_id).book)
+    for order in saved.closed:
+        tracker.ledger.closed.add(order)
+    tracker.ledger.closed.horizon = saved.horizon
+    for reservation in saved.reservations:
+        tracker.orders.reserve(reservation)

@@ -1,0 +1,151 @@
+"""Trading state: which causes tighten what, and what state follows. No I/O.
+
+The account's state is not stored: it is the tightest level among what is in force, so that no order
+of events can loosen it. Each cause has a scope (all, one product's exposure key, one strategy) and
+binds only there.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from sidecar.core.errors import Misuse
+
+Level = Literal["ACTIVE", "STARTING", "REDUCE_ONLY", "HALTED", "LIQUIDATING"]
+
+TIGHTNESS: Final[dict[Level, int]] = {
+    "ACTIVE": 0,
+    "STARTING": 1,
+    "REDUCE_ONLY": 2,
+    "HALTED": 3,
+    "LIQUIDATING": 4,
+}
+
+# Where the account's state may go from where. Out of LIQUIDATING there is one way only: HALTED.
+MOVES: Final[dict[Level, frozenset[Level]]] = {
+    "STARTING": frozenset({"ACTIVE", "REDUCE_ONLY", "HALTED", "LIQUIDATING"}),
+    "ACTIVE": frozenset({"STARTING", "REDUCE_ONLY", "HALTED", "LIQUIDATING"}),
+    "REDUCE_ONLY": frozenset({"ACTIVE", "STARTING", "HALTED", "LIQUIDATING"}),
+    "HALTED": frozenset({"ACTIVE", "STARTING", "REDUCE_ONLY", "LIQUIDATING"}),
+    "LIQUIDATING": frozenset({"HALTED"}),
+}
+
+Ending = Literal["itself", "reset", "resume", "flat"]
+
+
+class CauseKind(Struct, frozen=True):
+    """How a kind of cause tightens and how it ends: by itself, at the daily reset, by `resume`, or
+    when flat.
+    """
+
+    level: Level
+    ends: Ending
+    mend: str
+
+
+# Every reason to tighten. A new one takes a line here, the place that raises it, and its test.
+CAUSES: Final[dict[str, CauseKind]] = {
+    "OPERATOR_REDUCE_ONLY": CauseKind("REDUCE_ONLY", "resume", "resume"),
+    "OPERATOR_HALT": CauseKind("HALTED", "resume", "resume"),
+    "FAULT": CauseKind("HALTED", "resume", "read the log, mend the fault, then resume"),
+    "DAILY_LOSS": CauseKind(
+        "REDUCE_ONLY", "reset", "wait for the daily reset, or reset-loss daily"
+    ),
+    "DRAWDOWN": CauseKind("REDUCE_ONLY", "resume", "reset-loss drawdown"),
+    "CUMULATIVE_LOSS": CauseKind("REDUCE_ONLY", "itself", "reset-loss cumulative"),
+    "NO_EQUITY": CauseKind(
+        "REDUCE_ONLY", "itself", "fund the account, or set the loss limits in USD"
+    ),
+    "PRICE_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
+    "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
+    "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
+    "LIQUIDATED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume"),
+}
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """One reason to tighten, in force. `key` or `strategy_id` narrow it; without them it binds
+    everything.
+    """
+
+    code: str
+    scope: str
+    level: Level
+    since: datetime
+    reason: str
+    by: str = "sidecar"
+    key: str | None = None
+    strategy_id: str | None = None
+    clears_at: datetime | None = None
+
+    def binds(self, key: str, strategy_id: str | None) -> bool:
+        """Whether it binds an order on this exposure key by this strategy."""
+        if self.key is not None:
+            return self.key == key
+        return self.strategy_id is None or self.strategy_id == strategy_id
+
+
+class TradingState:
+    """The causes in force and what follows from them. `tightenings` counts how often anything
+    tightened.
+    """
+
+    def __init__(self, *, ready: bool) -> None:
+        self.ready = ready
+        self.causes: dict[tuple[str, str], Cause] = {}
+        self.tightenings = 0
+
+    @property
+    def account(self) -> Level:
+        """The account's state: narrower causes do not change it."""
+        level: Level = "ACTIVE" if self.ready else "STARTING"
+        for cause in self.causes.values():
+            if cause.scope == "all" and TIGHTNESS[cause.level] > TIGHTNESS[level]:
+                level = cause.level
+        return level
+
+    def level_for(self, key: str, strategy_id: str | None) -> Level:
+        """The state of an order on this key by this strategy: the tightest cause that binds it."""
+        level: Level = "ACTIVE" if self.ready else "STARTING"
+        for cause in self.binding(key, strategy_id):
+            if TIGHTNESS[cause.level] > TIGHTNESS[level]:
+                level = cause.level
+        return level
+
+    def binding(self, key: str, strategy_id: str | None) -> Iterator[Cause]:
+        """The causes that bind an order on this key by this strategy."""
+        return (cause for cause in self.causes.values() if cause.binds(key, strategy_id))
+
+    def has(self, code: str, scope: str = "all") -> bool:
+        return (code, scope) in self.causes
+
+    def add(self, cause: Cause) -> bool:
+        """Tighten; False when the cause is in force already. Raises Misuse where the table knows no
+        such move.
+        """
+        if (cause.code, cause.scope) in self.causes:
+            return False
+        before = self.account
+        if cause.scope == "all" and TIGHTNESS[cause.level] > TIGHTNESS[before]:
+            check_move(before, cause.level)
+        self.causes[cause.code, cause.scope] = cause
+        self.tightenings += 1
+        return True
+
+    def remove(self, code: str, scope: str = "all") -> Cause | None:
+        """Loosen; None when the cause was not in force. Raises Misuse where the table knows no such
+        move.
+        """
+        cause = self.causes.pop((code, scope), None)
+        if cause is not None and cause.level == "LIQUIDATING" and self.account != "HALTED":
+            self.causes[code, scope] = cause
+            check_move("LIQUIDATING", self.account)
+        return cause
+
+
+def check_move(before: Level, after: Level) -> None:
+    """Raise Misuse unless the account may go from `before` to `after`."""
+    if after not in MOVES[before]:
+        raise Misuse(f"the account cannot go from {before} to {after}")

@@ -1,0 +1,219 @@
+"""Working orders and reservations: merged from every source, each fill counted once. No I/O.
+
+Theory of operation. Three sources speak of one order's fills: the user channel (cumulative, no
+trade ids, a rounded average), REST listings (the same figures later) and REST fills (exact, one id
+each). For every order a `Tally` is kept of what the cumulative sources report, of the distinct
+fills listed, and of what the books have `counted`. What is owed to the books is the larger of the
+first two (the listed fills when equal: they are exact), plus corrections, less what is counted. So
+a source may repeat, lag or overlap another and nothing is counted twice.
+"""
+
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar.core.decision import Decision
+from sidecar.core.events import FillReported, OrderReported
+from sidecar.core.money import ZERO
+from sidecar.core.order_status import is_terminal, later_status
+from sidecar.core.orders import SELL, Order, Side
+
+# Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
+# second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
+# minutes.
+CLOSED_ORDERS_MAX: Final = 20_000
+RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
+
+
+class Tally(Struct):
+    """Cumulative quantity (order units), value and fees (quote currency)."""
+
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: Decimal = ZERO
+
+    def less(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.quantity - other.quantity, self.value - other.value, self.fees - other.fees
+        )
+
+    def plus(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.quantity + other.quantity, self.value + other.value, self.fees + other.fees
+        )
+
+
+class Leg(Struct, frozen=True):
+    """What an order may do to one exposure key: base units on one side."""
+
+    key: str
+    side: Side
+    quantity: Decimal
+
+
+class WorkingOrder(Struct, kw_only=True):
+    """An order known to the exchange. Sizes in order units, prices in quote currency."""
+
+    order_id: str
+    product_id: str
+    side: Side
+    client_order_id: str = ""
+    strategy_id: str | None = None
+    status: str = "PENDING"
+    size: Decimal = ZERO
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    rests: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    reported: Tally
+    listed: Tally
+    adjusted: Tally
+    counted: Tally
+    entry_ids: set[str]
+    bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
+    legs: tuple[Leg, ...] = ()
+    hold_currency: str = ""
+    hold: Decimal = ZERO
+
+    @classmethod
+    def begin(cls, order_id: str, product_id: str, side: Side) -> "WorkingOrder":
+        return cls(
+            order_id=order_id,
+            product_id=product_id,
+            side=side,
+            reported=Tally(),
+            listed=Tally(),
+            adjusted=Tally(),
+            counted=Tally(),
+            entry_ids=set(),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return not is_terminal(self.status)
+
+    @property
+    def filled(self) -> Decimal:
+        """The quantity known to be filled, order units."""
+        return max(self.reported.quantity, self.listed.quantity) + self.adjusted.quantity
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still fill, order units."""
+        return max(ZERO, self.size - self.filled) if self.is_open else ZERO
+
+    def merge(self, report: OrderReported) -> None:
+        """Take in a report: states only move forward, filled quantity never falls, a late frame
+        changes nothing.
+        """
+        known = self.reported
+        if report.filled >= known.quantity:
+            price = report.average_price or report.limit_price or self.limit_price
+            value = report.filled * price if price else known.value
+            self.reported = Tally(report.filled, value, max(known.fees, report.fees))
+            if (
+                not is_terminal(report.status)
+                and report.leaves is not None
+                and report.base_size is None
+            ):
+                self.size = report.filled + report.leaves
+            elif report.base_size is not None:
+                self.size = report.base_size
+        self.size = max(self.size, self.reported.quantity)
+        self.status = later_status(self.status, report.status)
+        self.limit_price = report.limit_price or self.limit_price
+        self.stop_price = report.stop_price or self.stop_price
+        self.rests = report.rests
+        self.client_order_id = self.client_order_id or report.client_order_id
+        self.strategy_id = self.strategy_id or report.strategy_id
+        self.created_at = self.created_at or report.created_at
+        self.updated_at = report.at
+
+    def list_fill(self, fill: FillReported) -> None:
+        """Take in one REST fill that was not seen before. A reversal undoes, a correction
+        replaces.
+        """
+        self.entry_ids.add(fill.entry_id)
+        sign = -1 if fill.trade_type == "REVERSAL" else 1
+        tally = Tally(sign * fill.size, sign * fill.size * fill.price, sign * fill.commission)
+        if fill.trade_type in ("REVERSAL", "CORRECTION"):
+            self.adjusted = self.adjusted.plus(tally)
+        else:
+            self.listed = self.listed.plus(tally)
+        self.size = max(self.size, self.filled)
+        self.strategy_id = self.strategy_id or fill.strategy_id
+        self.client_order_id = self.client_order_id or fill.client_order_id
+        self.updated_at = fill.at
+
+    def owed(self) -> Tally:
+        """What the books have not counted yet. Marks it as counted."""
+        exact = self.listed.quantity >= self.reported.quantity
+        total = (self.listed if exact else self.reported).plus(self.adjusted)
+        owed = total.less(self.counted)
+        self.counted = total
+        return owed
+
+
+class Reservation(Struct, frozen=True, kw_only=True):
+    """An approved order that has not been seen on the exchange: its worst case and funds are bound
+    until then.
+
+    For an edit, `order_id` names the order and the legs hold only what the edit adds. `tightenings`
+    is the manager's count of tightenings at approval: a later one ends the right to replay it.
+    """
+
+    order: Order
+    strategy_id: str | None
+    approved_at: datetime
+    expires_at: datetime
+    legs: tuple[Leg, ...]
+    hold_currency: str
+    hold: Decimal
+    decision: Decision
+    tightenings: int
+    order_id: str = ""
+    price_before: Decimal | None = None
+
+
+class Resting:
+    """Prices of own orders on one side of one book, best first found in O(log n)."""
+
+    __slots__ = ("prices",)
+
+    def __init__(self) -> None:
+        self.prices: list[Decimal] = []
+
+    def add(self, price: Decimal) -> None:
+        insort(self.prices, price)
+
+    def remove(self, price: Decimal) -> None:
+        del self.prices[bisect_left(self.prices, price)]
+
+    def best(self, side: Side) -> Decimal | None:
+        """The lowest sell, or the highest buy."""
+        if not self.prices:
+            return None
+        return self.prices[0] if side == SELL else self.prices[-1]
+
+
+class ClosedOrders:
+    """The last `CLOSED_ORDERS_MAX` ended orders, by order_id and by client_order_id."""
+
+    def __init__(self) -> None:
+        self.by_id: OrderedDict[str, WorkingOrder] = OrderedDict()
+        self.client_ids: dict[str, str] = {}
+        self.horizon: datetime | None = None  # orders that ended before this are forgotten
+
+    def add(self, order: WorkingOrder) -> None:
+        self.by_id[order.order_id] = order
+        if order.client_order_id:
+            self.client_ids[order.client_order_id] = order.order_id
+        if len(self.by_id) > CLOSED_ORDERS_MAX:
+            _, forgotten = self.by_id.popitem(last=False)
+            self.client_ids.pop(forgotten.client_order_id, None)
+            self.horizon = forgotten.updated_at

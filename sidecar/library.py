@@ -1,0 +1,280 @@
+"""The library's face: RiskManager and PositionTracker for programs that have a trading engine of
+their own.
+
+Both are the core's with the edges that a library user expects: the real clock, plain verbs with
+numbers as text, and files. Numbers may be given as str, int or Decimal; a float is refused, because
+0.1 is not what it says.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+from sidecar import clock
+from sidecar.core import events as ev
+from sidecar.core.custom_rule import CustomRule
+from sidecar.core.errors import Misuse
+from sidecar.core.limits import Limits
+from sidecar.core.money import amount
+from sidecar.core.orders import Side
+from sidecar.core.portfolio_risk import PortfolioRisk
+from sidecar.core.position_tracker import PositionTracker as CoreTracker
+from sidecar.core.products import CASH, Product, product_from_coinbase
+from sidecar.core.risk_manager import DEFAULT_SETTINGS
+from sidecar.core.risk_manager import RiskManager as CoreManager
+from sidecar.core.saved import (
+    SavedState,
+    restore_manager,
+    restore_tracker,
+    save_manager,
+    save_tracker,
+)
+from sidecar.core.settings import Settings
+from sidecar.storage.snapshot import read_state, write_state
+
+Number = str | int | Decimal
+
+
+class PositionTracker(CoreTracker):
+    """Positions, orders, balances and PnL, told by plain verbs.
+
+    `keep` names what is never counted and never sold: {"BTC": "0.5"} or {"BTC": "all"}. `cash`
+    names the currencies that count as cash. Give balances before fills; every verb takes `at`, by
+    default the present moment.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep: Mapping[str, Number] | None = None,
+        cash: Iterable[str] = CASH,
+        clock: Callable[[], datetime] = clock.now,
+    ) -> None:
+        kept = {
+            name: None if value == "all" else _number("keep", value)
+            for name, value in (keep or {}).items()
+        }
+        super().__init__(keep=kept, cash=cash)
+        self.clock = clock
+        self.start(clock())
+
+    def list_products(
+        self, products: Iterable[Mapping[str, Any] | Product], *, at: datetime | None = None
+    ) -> None:
+        """The products of Coinbase's product list, as its JSON objects or as `Product`."""
+        listed = tuple(p if isinstance(p, Product) else product_from_coinbase(p) for p in products)
+        self.apply(ev.ProductsListed(at=self._at(at), products=listed))
+
+    def mark(
+        self, product_id: str, bid: Number, ask: Number | None = None, *, at: datetime | None = None
+    ) -> None:
+        """Best bid and ask of a product; with one price only, that is both."""
+        now = self._at(at)
+        low, high = _number("bid", bid), _number("ask", bid if ask is None else ask)
+        product = self.books.product(product_id)
+        self.apply(ev.Quotes(at=now, quotes=(ev.Quote(product.book, low, high, now),)))
+
+    def balance(
+        self,
+        currency: str,
+        available: Number,
+        hold: Number = 0,
+        *,
+        average_entry_price: Number | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """A wallet's balance. The first is taken as it is; a later one that differs from the books
+        is believed when it is given twice, at least 2 s after the last order event. Then it is a
+        transfer, not PnL.
+        """
+        now = self._at(at)
+        entry = (
+            None
+            if average_entry_price is None
+            else _number("average_entry_price", average_entry_price)
+        )
+        balance = ev.Balance(
+            currency, _number("available", available), _number("hold", hold), entry
+        )
+        self.apply(ev.BalancesRead(at=now, balances=(balance,), fills_until=now))
+
+    def order_placed(
+        self,
+        order_id: str,
+        product_id: str,
+        side: Side,
+        size: Number,
+        price: Number | None = None,
+        *,
+        client_order_id: str = "",
+        strategy_id: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """An order is open at the exchange. `size` in base units (contracts for futures)."""
+        self._report(
+            order_id,
+            product_id,
+            side,
+            at,
+            status="OPEN",
+            base_size=_number("size", size),
+            limit_price=None if price is None else _number("price", price),
+            rests=price is not None,
+            client_order_id=client_order_id,
+            strategy_id=strategy_id,
+        )
+
+    def order_updated(
+        self,
+        order_id: str,
+        *,
+        status: str = "OPEN",
+        filled: Number | None = None,
+        average_price: Number = 0,
+        fees: Number = 0,
+        at: datetime | None = None,
+    ) -> None:
+        """What the exchange says of an order: its status and its cumulative fills so far."""
+        order = self.ledger.find(order_id)
+        if order is None:
+            raise Misuse(f"order {order_id!r} is not known; call order_placed first")
+        self._report(
+            order_id,
+            order.product_id,
+            order.side,
+            at,
+            status=status,
+            base_size=order.size,
+            rests=order.rests,
+            filled=order.reported.quantity if filled is None else _number("filled", filled),
+            average_price=_number("average_price", average_price),
+            fees=_number("fees", fees),
+        )
+
+    def order_cancelled(self, order_id: str, *, at: datetime | None = None) -> None:
+        """The exchange confirmed a cancel. Fills that come late still count."""
+        self.order_updated(order_id, status="CANCELLED", at=at)
+
+    def fill(
+        self,
+        fill_id: str,
+        product_id: str,
+        side: Side,
+        size: Number,
+        price: Number,
+        fee: Number = 0,
+        *,
+        order_id: str | None = None,
+        fee_currency: str = "",
+        strategy_id: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """One fill. The same `fill_id` counts once, and once only beside `order_updated` for the
+        same order.
+        """
+        name, now = order_id or f"fill {fill_id}", self._at(at)
+        self.apply(
+            ev.FillReported(
+                at=now,
+                entry_id=fill_id,
+                order_id=name,
+                product_id=product_id,
+                side=side,
+                size=_number("size", size),
+                price=_number("price", price),
+                commission=_number("fee", fee),
+                commission_currency=fee_currency,
+                strategy_id=strategy_id,
+            )
+        )
+        order = self.ledger.working.get(name)
+        if order is not None and not order.remaining:
+            self.order_updated(name, status="FILLED", at=now)
+
+    def save(self, path: str | Path) -> None:
+        """Write the books to a state file, whole or not at all."""
+        write_state(
+            Path(path), SavedState(saved_at=self.clock(), manager=None, tracker=save_tracker(self))
+        )
+
+    def load(self, path: str | Path) -> Self:
+        """Fill this new tracker from a state file; where there is none, it stays empty. Raises
+        StateFileError.
+        """
+        saved = read_state(Path(path))
+        if saved is not None:
+            restore_tracker(saved.tracker, self)
+        return self
+
+    def _at(self, at: datetime | None) -> datetime:
+        now = self.clock() if at is None else at
+        if now.tzinfo is None:
+            raise Misuse(
+                f"{now} has no time zone; give an aware datetime, for example datetime.now(UTC)"
+            )
+        return now
+
+    def _report(
+        self, order_id: str, product_id: str, side: Side, at: datetime | None, **fields: Any
+    ) -> None:
+        self.apply(
+            ev.OrderReported(
+                at=self._at(at), order_id=order_id, product_id=product_id, side=side, **fields
+            )
+        )
+
+
+class RiskManager(CoreManager):
+    """Says whether an order may be sent, and what losses demand; on the real clock unless another
+    is given.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        tracker: CoreTracker | None = None,
+        *,
+        clock: Callable[[], datetime] = clock.now,
+        settings: Settings = DEFAULT_SETTINGS,
+        portfolio_risk: PortfolioRisk | None = None,
+        custom: Iterable[CustomRule] = (),
+    ) -> None:
+        super().__init__(
+            limits or Limits(),
+            tracker if tracker is not None else PositionTracker(clock=clock),
+            clock=clock,
+            settings=settings,
+            portfolio_risk=portfolio_risk,
+            custom=tuple(custom),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the books and the trading state to one state file, whole or not at all."""
+        state = SavedState(
+            saved_at=self.clock(), manager=save_manager(self), tracker=save_tracker(self.tracker)
+        )
+        write_state(Path(path), state)
+
+    def load(self, path: str | Path) -> Self:
+        """Fill this new manager and its new tracker from a state file; where there is none, both
+        stay empty.
+        """
+        saved = read_state(Path(path))
+        if saved is not None:
+            restore_tracker(saved.tracker, self.tracker)
+            if saved.manager is not None:
+                restore_manager(saved.manager, self)
+        return self
+
+
+def _number(name: str, value: Number) -> Decimal:
+    if isinstance(value, float | bool) or not isinstance(value, str | int | Decimal):
+        raise Misuse(
+            f'{name}: {value!r} is not exact; give text, an int or a Decimal, for example "{value}"'
+        )
+    try:
+        return amount(value if isinstance(value, str) else str(value))
+    except ValueError as fault:
+        raise Misuse(f"{name}: {fault}") from None

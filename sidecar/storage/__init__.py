@@ -1,0 +1,1 @@
+"""The disk: state files written whole or not at all."""

@@ -1,0 +1,68 @@
+"""The state file's format: versioned JSON with a checksum, readable by a person. No I/O."""
+
+import hashlib
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from sidecar.core.errors import Misuse
+from sidecar.core.saved import SavedState
+
+FORMAT: Final = "coinbase-risk-sidecar state"
+VERSION: Final = 1
+
+
+class StateFileError(Misuse):
+    """A state file that cannot be used; it was left as it is. The message names the file and the
+    mend.
+    """
+
+
+class _Envelope(Struct):
+    format: str
+    version: int
+    checksum: str
+    state: Raw
+
+
+def encode_state(state: SavedState) -> bytes:
+    """The file's bytes: indented JSON, decimals as text, times as RFC 3339."""
+    body = msgspec.json.encode(state)
+    envelope = _Envelope(FORMAT, VERSION, _checksum(body), Raw(body))
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n"
+
+
+def decode_state(data: bytes, name: str) -> SavedState:
+    """Read the file's bytes. Raises StateFileError for a foreign, damaged or newer file, saying
+    what to do.
+    """
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise StateFileError(
+            f"{name} is not a whole state file ({fault}); restore it from a backup, or move it away to start anew"
+        ) from None
+    if envelope.format != FORMAT:
+        raise StateFileError(
+            f"{name} is a {envelope.format!r} file, not a {FORMAT!r} file; name the right one"
+        )
+    if envelope.version != VERSION:
+        raise StateFileError(
+            f"{name} has version {envelope.version}, this sidecar reads {VERSION}; start the sidecar that wrote it"
+        )
+    body = msgspec.json.format(bytes(envelope.state), indent=-1)
+    if _checksum(body) != envelope.checksum:
+        raise StateFileError(
+            f"{name} does not match its checksum: it was damaged or edited; restore it from a backup, or move it away"
+        )
+    try:
+        return msgspec.json.decode(body, type=SavedState)
+    except msgspec.ValidationError as fault:
+        raise StateFileError(
+            f"{name} holds what no state can hold: {fault}; restore it from a backup"
+        ) from None
+
+
+def _checksum(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()

@@ -1,0 +1,63 @@
+"""The generated texts are true: what they show parses, and the committed page is theirs."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config, parse_config
+from sidecar.config.outline import config_schema, outline
+from sidecar.console.documents import EXAMPLES, SEEDS, example, reference
+
+ROOT = Path(__file__).parents[3]
+COMMENTED_KEY = re.compile(r"^# (?=[a-z_]+(\.\S+)* = )", re.MULTILINE)
+
+
+def test_the_example_is_the_defaults_and_the_seeds():
+    assert parse_config(example()) == parse_config(SEEDS)
+
+
+def test_the_example_parses_with_every_comment_mark_removed():
+    """Law: whatever the reader uncomments is valid, and every key of the models is shown."""
+    text = COMMENTED_KEY.sub("", example())
+    parse_config(text)
+    shown = tomllib.loads(text)
+    assert {table.name: set(table.names()) for table in outline().tables} == {
+        name: set(table) for name, table in shown.items()
+    }
+
+
+def test_every_example_differs_from_the_default():
+    assert all(
+        parse_config("", [line]) != Config() for line in (EXAMPLES + SEEDS).splitlines() if line
+    )
+
+
+def test_the_example_fits_the_screen():
+    assert max(map(len, example().splitlines())) <= 100
+
+
+def test_the_committed_page_is_the_generated_one():
+    """If this fails: `make docs`, and commit the page with the change."""
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference()
+
+
+def test_every_key_has_a_description():
+    assert not [
+        f"{table.name}.{key.name}"
+        for table in outline().tables
+        for key in table.keys
+        if not key.description
+    ]
+
+
+@pytest.mark.parametrize("bound", ["gt", "ge", "lt", "le", "max_digits"])
+def test_the_schema_holds_no_word_that_json_schema_does_not_know(bound):
+    assert f'"{bound}":' not in json.dumps(config_schema())
+
+
+def test_the_schema_bounds_a_decimal():
+    spec = config_schema()["$defs"]["Paper"]["properties"]["taker_fee"]
+    assert {"type": "number", "minimum": 0, "maximum": 1} in spec["anyOf"]

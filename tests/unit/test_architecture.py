@@ -1,0 +1,77 @@
+"""The core's purity and the code's size are laws, read from the source itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "sidecar"
+CORE = sorted((ROOT / "core").rglob("*.py"))
+ALL = sorted(ROOT.rglob("*.py"))
+
+# What the core may import besides itself: nothing here reads a clock, a file, a socket or chance.
+# zoneinfo reads the time-zone database once, at import: data that never changes while we run.
+ALLOWED = {
+    "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "itertools", "math", "re",
+    "typing", "zoneinfo", "msgspec", "pydantic", "sidecar",
+}  # fmt: skip
+FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "uuid4", "time", "sleep"}
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+BROAD_CATCHES = {
+    "core/rules/custom.py"
+}  # a user's own rule may raise anything, and must refuse then
+
+
+def _names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
+
+
+def _calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield (
+                function.attr
+                if isinstance(function, ast.Attribute)
+                else getattr(function, "id", "")
+            )
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_imports_nothing_that_can_touch_the_world(path):
+    assert set(_names(path)) <= ALLOWED
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_reads_no_clock_and_does_no_io(path):
+    assert not set(_calls(path)) & FORBIDDEN_CALLS
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_stay_small(path):
+    text = path.read_text()
+    assert text.count("\n") <= MODULE_LINES_MAX
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or node.lineno) - node.lineno < FUNCTION_LINES_MAX, node.name
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_catches_everything_but_where_foreign_code_runs(path):
+    handlers = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+    ]
+    broad = [
+        h
+        for h in handlers
+        if h.type is None or getattr(h.type, "id", "") in {"Exception", "BaseException"}
+    ]
+    assert not broad or str(path.relative_to(ROOT)) in BROAD_CATCHES
