@@ -18,7 +18,7 @@ from sidecar.core.custom_rule import CustomRule
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.core.money import amount
-from sidecar.core.orders import Side
+from sidecar.core.order_body import Side
 from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker as CoreTracker
 from sidecar.core.products import CASH, Product, product_from_coinbase

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from sidecar.core.actions import Action, Alert, FindOrder
 from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
@@ -14,6 +16,7 @@ from sidecar.core.events import EditProposed, OrderProposed
 from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO, amount
+from sidecar.core.order_body import ID_CHARACTERS_MAX
 from sidecar.core.orders import InvalidOrder, Order, parse_order
 from sidecar.core.products import Product
 from sidecar.core.rules.activity import window_name
@@ -49,7 +52,7 @@ class Approvals:
             order = event.body if isinstance(event.body, Order) else parse_order(event.body)
             self._check_strategy(strategy_id)
         except InvalidOrder as invalid:
-            return self._refused(event.body, invalid, now)
+            return self._refused(_stated_id(event.body), invalid, now)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
             return self._unknown_product(order, now)
@@ -77,9 +80,7 @@ class Approvals:
         try:
             old, order = self._edited(event)
         except InvalidOrder as invalid:
-            return self._refused(
-                {"client_order_id": event.client_order_id or event.order_id}, invalid, event.at
-            )
+            return self._refused(event.client_order_id or event.order_id or "", invalid, event.at)
         product = self.desk.tracker.products[old.product_id]
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
         if live is not None:
@@ -190,7 +191,7 @@ class Approvals:
 
     def _state_of(self, check: Check) -> str:
         """The tightest cause that applies to an order is its state."""
-        return self.desk.state.level_for(check.key, check.strategy_id)
+        return self.desk.state.level_for(check.causes)
 
     def _reserve(self, check: Check, decision: Decision) -> None:
         """Bind the worst case: for an edit only what it adds."""
@@ -234,10 +235,9 @@ class Approvals:
                     window_name(rule.code, check, bound), bound.setting, check.now
                 )
 
-    def _refused(self, body: Any, invalid: InvalidOrder, now: datetime) -> Decision:
-        name = body.get("client_order_id") if isinstance(body, dict) else None
+    def _refused(self, client_order_id: str, invalid: InvalidOrder, now: datetime) -> Decision:
         violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
-        return self._plain_refusal(name if isinstance(name, str) else "", violations, now)
+        return self._plain_refusal(client_order_id, violations, now)
 
     def _unknown_product(self, order: Order, now: datetime) -> Decision:
         text = f"{order.product_id} is not in Coinbase's list of products"
@@ -260,7 +260,7 @@ class Approvals:
     def _next_id(self, now: datetime) -> str:
         """Unique within a run and across runs, and the same when events are replayed."""
         self.decisions += 1
-        return f"{now:%Y%m%dT%H%M%S}-{self.decisions}"
+        return f"{int(now.timestamp()):x}-{self.decisions}"
 
     # --- Lapsing ----------------------------------------------------------------------------------
 
@@ -298,6 +298,17 @@ class Approvals:
                 text = f"the approved order {name} was not seen within {life_s:g} s"
                 actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
         return actions
+
+
+def _stated_id(body: Any) -> str:
+    """The client_order_id of a body that could not be read as an order, where it can be told."""
+    if isinstance(body, bytes | str):
+        try:
+            body = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ""
+    name = body.get("client_order_id") if isinstance(body, dict) else None
+    return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
 
 
 def _edit_amount(

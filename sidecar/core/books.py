@@ -39,6 +39,7 @@ class Books:
         self.wallets = Wallets(keep)
         self.transfers = ZERO  # net value that came in from outside, USD
         self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
+        self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
         self.quotes_valuing_account = 0  # distinct good quotes that re-valued something held
 
     def product(self, product_id: str) -> Product:
@@ -92,6 +93,7 @@ class Books:
         mark = self.marks.usd(key)
         if mark is None:
             return
+        self.remarked.add(key)
         self.account.mark(key, mark)
         for book in self.strategies.values():
             book.mark(key, mark)

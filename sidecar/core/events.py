@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
-from sidecar.core.orders import Side
+from sidecar.core.order_body import Side
 from sidecar.core.products import Product
 
 Feed = Literal["market", "user"]

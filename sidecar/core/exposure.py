@@ -15,7 +15,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from sidecar.core.money import COST_QUANTUM, ZERO, share
-from sidecar.core.orders import BUY, Side
+from sidecar.core.order_body import Side
+from sidecar.core.orders import BUY
 
 
 class Position(Struct):
@@ -128,17 +129,6 @@ class Line:
     def is_idle(self) -> bool:
         """Flat and unworked: nothing to remember but what it realised."""
         return not (self.position.quantity or self.orders or self.open_buy or self.open_sell)
-
-    @property
-    def reducible_by_sell(self) -> Decimal:
-        """What may still be sold before the position would turn, beside all that is offered
-        already.
-        """
-        return max(ZERO, self.position.quantity - self.open_sell)
-
-    @property
-    def reducible_by_buy(self) -> Decimal:
-        return max(ZERO, -self.position.quantity - self.open_buy)
 
 
 class Book:

@@ -15,9 +15,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.check import UNLIMITED, Check, Desk
+from sidecar.core.check import UNLIMITED, After, Check, Desk
 from sidecar.core.decision import Violation
-from sidecar.core.limits import AccountLimits, LossLimit, OrderLimits, Rate
+from sidecar.core.limits import LossLimit, OrderLimits, Rate
 from sidecar.core.money import TWO, ZERO, floor_to
 from sidecar.core.products import Product
 from sidecar.core.rules import RULES
@@ -28,10 +28,14 @@ BISECTIONS: Final = 12  # 1/4096 of the room: finer than any risk figure is know
 
 
 class Plan(Struct, frozen=True):
-    """The rules for one product and strategy, limits bound to the measured ones."""
+    """The rules for one product and strategy, limits bound to the measured ones.
+
+    `minima` are the least sizes in force, which bound the largest passing size from below.
+    """
 
     gates: tuple[Gate, ...]
     measured: tuple[tuple[Measured, Bound], ...]
+    minima: tuple[tuple[Measured, Bound], ...]
     shadow: tuple[tuple[Measured, Bound], ...]
 
 
@@ -55,21 +59,24 @@ def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
             scopes.append((f"product:{name}", "product", own))
     if strategy_id is not None and strategy_id in limits.strategy:
         scopes.append((f"strategy:{strategy_id}", "strategy", limits.strategy[strategy_id]))
-    measured = [rule for rule in RULES if isinstance(rule, Measured)]
-    gates = [rule for rule in RULES if isinstance(rule, Gate)]
+    gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
     gates += [custom_gate(rule) for rule in desk.custom]
-    shadow: list[tuple[str, ScopeKind, AccountLimits]] = (
-        [("shadow", "all", limits.shadow)] if limits.shadow else []
+    measured = _bind(scopes)
+    return Plan(
+        gates=tuple(gates),
+        measured=measured,
+        minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
+        shadow=_bind([("shadow", "all", limits.shadow)] if limits.shadow else []),
     )
-    return Plan(tuple(gates), _bind(measured, scopes), _bind(measured, shadow))
 
 
 def _bind(
-    rules: Iterable[Measured], scopes: Iterable[tuple[str, ScopeKind, OrderLimits]]
+    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
 ) -> tuple[tuple[Measured, Bound], ...]:
     return tuple(
         (rule, _bound(scope, kind, setting))
-        for rule in rules
+        for rule in RULES
+        if isinstance(rule, Measured)
         for scope, kind, limits in scopes
         if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
     )
@@ -86,7 +93,7 @@ def _bound(scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rat
             level = ZERO
         case _:
             level = Decimal(setting)
-    return Bound(scope, kind, level, level * WARN_AT, setting)
+    return Bound(scope, kind, level, level * WARN_AT, setting, own=kind == "strategy")
 
 
 def judge(check: Check, plan: Plan) -> Verdict:
@@ -101,8 +108,9 @@ def judge(check: Check, plan: Plan) -> Verdict:
 
 
 class _Tally:
-    """What has been found so far. `hard` and `soft` are the rooms of the rules without and with
-    exemption.
+    """What has been found so far.
+
+    `hard` and `soft` are the rooms of the rules without and with exemption, in order units.
     """
 
     __slots__ = ("hard", "searched", "soft", "violations", "warnings")
@@ -114,46 +122,82 @@ class _Tally:
         self.searched: list[tuple[Measured, Bound]] = []
 
     def limit(self, room: Decimal, *, exempt: bool) -> None:
+        """No more than this many order units."""
         if exempt:
             self.soft = min(self.soft, room)
         elif room < self.hard:
             self.hard = room
 
 
+def _size_worth(check: Check, notional: Decimal) -> Decimal:
+    return notional / check.mark if check.mark else UNLIMITED
+
+
+def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
+    """Order units until the key's worst case reaches `limit` base units."""
+    if after.other > limit:
+        return ZERO
+    if not (check.is_buy or check.product.is_future):
+        return UNLIMITED  # selling spot only lowers what could be held
+    return check.order_units(limit - after.held)
+
+
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
     for gate in gates:
         found = gate.judge(check)
-        if gate.room is not None and (room := gate.room(check)) is not None:
-            tally.limit(room, exempt=gate.exempt)
-        if found is None:
-            continue
-        if gate.room is None:
+        if gate.room is not None:
+            if (room := gate.room(check)) is not None:
+                tally.limit(room, exempt=gate.exempt)
+        elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
-        if not (gate.exempt and check.reducing):
+        if found is not None and not (gate.exempt and check.reducing):
             tally.violations.append(found)
 
 
 def _run_measured(
     check: Check, bound_rules: Iterable[tuple[Measured, Bound]], tally: _Tally
 ) -> None:
+    size = notional = UNLIMITED
     for rule, bound in bound_rules:
         observed = rule.measure(check, bound)
         if observed is None:
             continue
         if rule.room is not None:
-            tally.limit(rule.room(check, bound), exempt=rule.exempt)
-        if observed < bound.warn_level and not rule.lowest:
-            continue
-        if not rule.is_broken(observed, bound.level):
-            if rule.warns:
-                tally.warnings.append(rule.warning(check, bound, observed))
-            continue
-        if rule.searches:
-            tally.searched.append((rule, bound))
-        elif rule.room is None and not rule.lowest:
-            tally.limit(ZERO, exempt=rule.exempt)
-        if not (rule.exempt and check.reducing):
-            tally.violations.append(rule.violation(check, bound, observed))
+            room = rule.room(check, bound)
+            unit = rule.room_in
+            if unit == "order" or bound.own:
+                tally.limit(_in_order_units(check, rule, bound, room), exempt=rule.exempt)
+            elif unit == "size":
+                size = min(size, room)
+            elif room < notional:
+                notional = room
+        if observed >= bound.warn_level or rule.lowest:
+            _weigh(check, rule, bound, observed, tally)
+    if notional is not UNLIMITED:
+        size = min(size, _size_worth(check, notional))
+    if size is not UNLIMITED:
+        tally.limit(_room_for(check, check.account, size), exempt=True)
+
+
+def _in_order_units(check: Check, rule: Measured, bound: Bound, room: Decimal) -> Decimal:
+    if rule.room_in == "order":
+        return room
+    size = room if rule.room_in == "size" else _size_worth(check, room)
+    return _room_for(check, bound.after(check), size)
+
+
+def _weigh(check: Check, rule: Measured, bound: Bound, observed: Decimal, tally: _Tally) -> None:
+    """A limit that is nearly or wholly used: a warning, or a violation."""
+    if not rule.is_broken(observed, bound.level):
+        if rule.warns:
+            tally.warnings.append(rule.warning(check, bound, observed))
+        return
+    if rule.searches:
+        tally.searched.append((rule, bound))
+    elif rule.room is None and not rule.lowest:
+        tally.limit(ZERO, exempt=rule.exempt)
+    if not (rule.exempt and check.reducing):
+        tally.violations.append(rule.violation(check, bound, observed))
 
 
 def _shadow(check: Check, plan: Plan) -> list[Violation]:
@@ -178,8 +222,8 @@ def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
     product = check.product
     best = floor_to(best, product.base_increment)
     least = product.base_min_size
-    for rule, bound in plan.measured:
-        if rule.lowest and not (rule.exempt and best <= reducible):
+    for rule, bound in plan.minima:
+        if not (rule.exempt and best <= reducible):
             least = max(least, bound.level / product.contract_size)
     return best if best >= least and best > ZERO else ZERO
 

@@ -54,18 +54,23 @@ class LossWatch:
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
-        if self.desk.tracker.windows is None:
+        tracker, limits = self.desk.tracker, self.desk.limits
+        self.desk.loss_measures.clear()
+        if tracker.windows is None:
             return []
         actions: list[Action] = []
         self._equity_base(now, actions)
         self._daily(now, actions)
-        limits = self.desk.limits
         if limits.max_drawdown is not None:
-            loss = losses.drawdown(self.desk.tracker)
+            loss = losses.drawdown(tracker)
             self._latch("DRAWDOWN", "all", "drawdown", loss, limits.max_drawdown, now, actions)
         if limits.max_cumulative_loss is not None:
             self._cumulative(limits.max_cumulative_loss, now, actions)
         return actions
+
+    def forget_unlimited(self) -> None:
+        """New limits: a suspicion under the old ones is none under the new."""
+        self.suspicion = None
 
     def _daily(self, now: datetime, actions: list[Action]) -> None:
         limits, tracker = self.desk.limits, self.desk.tracker
@@ -172,9 +177,9 @@ class LossWatch:
         loss = losses.cumulative(tracker)
         if not loss.crosses(limit):
             self.suspicion = None
-            self.loosen(
-                "CUMULATIVE_LOSS", "all", f"cumulative loss is {loss.text()} again", actions
-            )
+            if state.has("CUMULATIVE_LOSS"):
+                text = f"cumulative loss is {loss.text()} again"
+                self.loosen("CUMULATIVE_LOSS", "all", text, actions)
             return
         if not state.has("CUMULATIVE_LOSS"):
             reason = f"cumulative loss of {loss.text()} has reached {limit}"

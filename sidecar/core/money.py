@@ -39,7 +39,6 @@ AMOUNT: Final = re.compile(
     rf"[+-]?[0-9]{{1,{DIGITS_BEFORE_POINT_MAX}}}(\.[0-9]{{0,{DIGITS_AFTER_POINT_MAX}}})?([eE][+-]?[0-9]{{1,2}})?",
     re.ASCII,
 )
-EXPONENT_MIN: Final = -DIGITS_AFTER_POINT_MAX
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,8 +75,10 @@ def amount(text: str) -> Decimal:
             f"{DIGITS_AFTER_POINT_MAX} behind the point"
         )
     value = Decimal(text)
-    if value.adjusted() >= DIGITS_BEFORE_POINT_MAX or value.as_tuple().exponent < EXPONENT_MIN:  # type: ignore[operator]
-        raise ValueError(f"{text!r} is out of range")
+    if "e" in text or "E" in text:
+        exponent = value.as_tuple().exponent
+        if value.adjusted() >= DIGITS_BEFORE_POINT_MAX or int(exponent) < -DIGITS_AFTER_POINT_MAX:
+            raise ValueError(f"{text!r} is out of range")
     return value
 
 
@@ -94,11 +95,6 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def is_multiple(value: Decimal, increment: Decimal) -> bool:
-    """Whether `value` lies on the grid that `increment` spans."""
-    return not value % increment
 
 
 def floor_to(value: Decimal, increment: Decimal) -> Decimal:

@@ -13,8 +13,9 @@ from sidecar.core.actions import Action, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ONE, ZERO, is_sane
+from sidecar.core.order_body import Side
 from sidecar.core.order_ledger import OrderLedger
-from sidecar.core.orders import BUY, Side
+from sidecar.core.orders import BUY
 from sidecar.core.products import Product
 from sidecar.core.valuation import legs_of
 from sidecar.core.wallets import Agreement

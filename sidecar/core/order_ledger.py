@@ -4,7 +4,7 @@ I/O.
 
 from decimal import Decimal
 
-from sidecar.core.orders import Side
+from sidecar.core.order_body import Side
 from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
 
 

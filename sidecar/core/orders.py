@@ -1,51 +1,27 @@
 """Orders as a bot writes them: every Coinbase order_configuration becomes one `Order`. No I/O.
 
-Source: Coinbase Advanced Trade API, "Create Order". An order is read from the very JSON that the
-bot will POST, so what is judged is what is sent; a key that is not known here could change the
-order's meaning and is refused.
+Source: Coinbase Advanced Trade API, "Create Order". `order_body.py` holds the shapes, this module
+what they mean at worst: the size that may trade and the prices it may trade at.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
-from sidecar.core.money import ONE, ZERO, amount
+from sidecar.core.money import ONE, ZERO, amount, plain
+from sidecar.core.order_body import DECODER, KINDS, OrderBody, Side
 
-Side = Literal["BUY", "SELL"]
 BUY: Final = "BUY"
 SELL: Final = "SELL"
 OPPOSITE: Final[dict[Side, Side]] = {"BUY": "SELL", "SELL": "BUY"}
 
-ID_CHARACTERS_MAX: Final = (
-    128  # Coinbase documents none; UUIDs (36) and free strings to about 64 are in use
-)
-SCALED_ORDERS_MAX: Final = 1_000
 # A triggered bracket sends a limit order up to 5 % beyond its trigger (Coinbase, "Bracket orders").
 BRACKET_SLIPPAGE: Final = Decimal("0.05")
-
-BODY_KEYS: Final = frozenset(
-    [
-        "client_order_id",
-        "product_id",
-        "side",
-        "order_configuration",
-        "leverage",
-        "margin_type",
-        "preview_id",
-        "attached_order_configuration",
-        "retail_portfolio_id",
-        "sor_preference",
-        "self_trade_prevention_id",
-        "prediction_metadata",
-        "equity_order_metadata",
-        "cost_basis_method",
-    ]
-)
-# Keys that Coinbase echoes inside a configuration and that no worst case depends on.
-INERT_KEYS: Final = frozenset(["reduce_only", "rfq_enabled", "rfq_disabled"])
+STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,8 +30,9 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `limit_price` is the most aggressive price it may trade at and `ceiling_price` the highest; both
     None for a market order. Exactly one of `base_size` and `quote_size` is set. `stop_price` is the
-    trigger of stop and bracket orders. Attached take-profit and stop-loss orders are children that
-    only reduce: `attached` notes them.
+    trigger of stop and bracket orders; `prices` and `sizes` are all those given where there are
+    several. Attached take-profit and stop-loss orders are children that only reduce: `attached`
+    notes them.
     """
 
     client_order_id: str
@@ -93,271 +70,257 @@ class InvalidOrder(ValueError):
         self.faults = faults
 
 
-class _Reader:
-    """Collects the fields of one order body and every fault in them."""
+def parse_order(body: Any) -> Order:
+    """Read a create-order body: JSON as bytes or text, a dict, or an OrderBody. Raises
+    InvalidOrder.
+    """
+    try:
+        match body:
+            case OrderBody():
+                read = body
+            case bytes() | str():
+                read = DECODER.decode(body)
+            case _:
+                read = msgspec.convert(body, OrderBody)
+    except msgspec.ValidationError as fault:
+        raise InvalidOrder([_explained(str(fault))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise InvalidOrder(
+            [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
+        ) from None
+    given = [name for name in KINDS if getattr(read.order_configuration, name) is not None]
+    if len(given) != 1:
+        raise InvalidOrder(
+            [("INVALID_ORDER", "order_configuration: exactly one kind of order is needed in it")]
+        )
+    faults: list[tuple[str, str]] = []
+    order = READERS[given[0]](
+        _Faulty(read, given[0], faults), getattr(read.order_configuration, given[0])
+    )
+    if read.leverage:
+        _positive("leverage", read.leverage, faults)
+    if faults:
+        raise InvalidOrder(faults)
+    return order
 
-    __slots__ = ("faults", "row")
 
-    def __init__(self, row: Mapping[str, Any], faults: list[tuple[str, str]]) -> None:
-        self.row = row
-        self.faults = faults
+def _explained(fault: str) -> tuple[str, str]:
+    """Msgspec's word for what is wrong, as a code and a sentence with the mend."""
+    what, _, path = fault.partition(" - at `$")
+    where = path.strip("`.").removeprefix(".")
+    if where == "order_configuration" and "unknown field" in what:
+        return (
+            "UNSUPPORTED_ORDER_TYPE",
+            f"{what} in it cannot be valued; the known kinds are {', '.join(KINDS)}",
+        )
+    if "unknown field" in what:
+        what += ", which could change the order's meaning; remove it"
+    elif "`str" in what and ("got `int`" in what or "got `float`" in what):
+        what += '; write it as a string, as Coinbase wants numbers: "0.1"'
+    return "INVALID_ORDER", f"{where}: {what}" if where else what
+
+
+class _Faulty(Struct):
+    """The body being read, its kind, and the faults found so far."""
+
+    body: OrderBody
+    kind: str
+    faults: list[tuple[str, str]]
+
+    def order(self, **fields: Any) -> Order:
+        body = self.body
+        return Order(
+            client_order_id=body.client_order_id,
+            product_id=body.product_id,
+            side=body.side,
+            kind=self.kind,
+            attached=body.attached_order_configuration is not None,
+            **fields,
+        )
 
     def fault(self, message: str) -> None:
         self.faults.append(("INVALID_ORDER", message))
 
-    def number(self, name: str) -> Decimal | None:
-        """A number that, where given, must be written as a string and be above zero."""
-        text = self.row.get(name)
-        if text is None or text == "":
-            return None
-        if not isinstance(text, str):
-            self.fault(f'{name}: write it as a string, as Coinbase wants it: "{name}": "0.1"')
-            return None
-        try:
-            value = amount(text)
-        except ValueError as fault:
-            self.fault(f"{name}: {fault}")
-            return None
-        if value <= ZERO:
-            self.fault(f"{name}: {text} is not above zero")
-            return None
-        return value
+    def number(self, name: str, text: str) -> Decimal:
+        return _positive(name, text, self.faults)
 
-    def needed(self, name: str) -> Decimal:
-        value = self.number(name)
-        if value is None:
-            if self.row.get(name) in (None, ""):
-                self.fault(f"{name} is missing")
-            return ONE  # never used: the fault refuses the order
-        return value
-
-    def text(self, name: str) -> str:
-        value = self.row.get(name)
-        if not isinstance(value, str) or not value or len(value) > ID_CHARACTERS_MAX:
-            self.fault(f"{name}: a string of 1 to {ID_CHARACTERS_MAX} characters is needed")
-            return ""
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.row.get(name)
-        if value is not None and not isinstance(value, bool):
-            self.fault(f"{name}: true or false is needed, without quotes")
-        return value is True
-
-    def moment(self, name: str) -> datetime | None:
-        text = self.row.get(name)
-        try:
-            when = datetime.fromisoformat(text)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            self.fault(f"{name}: a time such as 2026-11-22T13:00:00Z is needed")
-            return None
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-
-    def sizes(self, fields: dict[str, Any], *, base_only: bool = False) -> None:
-        """Exactly one of base_size and quote_size."""
-        base, quote = self.number("base_size"), self.number("quote_size")
-        given = [
-            name for name in ("base_size", "quote_size") if self.row.get(name) not in (None, "")
-        ]
-        if len(given) != 1:
+    def sizes(self, base: str | None, quote: str | None) -> tuple[Decimal | None, Decimal | None]:
+        """Exactly one of base_size and quote_size; an empty string is none."""
+        if bool(base) == bool(quote):
             self.fault(
                 "base_size and quote_size are both given; send one"
-                if given
-                else "a size is missing: base_size or quote_size"
+                if base
+                else "base_size or quote_size is missing"
             )
-        elif base_only and quote is not None:
-            self.fault("quote_size is not accepted here; send base_size")
-        fields["base_size"], fields["quote_size"] = base, quote
+        return (self.number("base_size", base) if base else None), (
+            self.number("quote_size", quote) if quote else None
+        )
+
+    def moment(self, name: str, text: str) -> datetime:
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            self.fault(f"{name}: {text[:40]!r} is not a time; write it like 2026-11-22T13:00:00Z")
+            return datetime.max.replace(tzinfo=UTC)
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _market(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
-    # Coinbase takes quote_size on market buys only.
-    read.sizes(fields, base_only=side == SELL)
+def _positive(name: str, text: str, faults: list[tuple[str, str]]) -> Decimal:
+    try:
+        value = amount(text)
+    except ValueError as fault:
+        faults.append(("INVALID_ORDER", f"{name}: {fault}"))
+        return ONE  # never used: the fault refuses the order
+    if value <= ZERO:
+        faults.append(("INVALID_ORDER", f"{name}: {text} is not above zero"))
+        return ONE
+    return value
 
 
-def _limit(read: _Reader, _side: Side, fields: dict[str, Any]) -> None:
-    read.sizes(fields)
-    fields["limit_price"] = fields["ceiling_price"] = read.needed("limit_price")
-    fields["post_only"] = read.flag("post_only")
+def _market(read: _Faulty, given: Any) -> Order:
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    if quote is not None and read.body.side == SELL:
+        read.fault("quote_size: Coinbase takes it on market buys only; send base_size")
+    return read.order(base_size=base, quote_size=quote)
 
 
-def _limit_until(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
-    _limit(read, side, fields)
-    fields["end_time"] = read.moment("end_time")
+def _limit(read: _Faulty, given: Any) -> Order:
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    price = read.number("limit_price", given.limit_price)
+    return read.order(base_size=base, quote_size=quote, limit_price=price, ceiling_price=price)
 
 
-def _twap(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
-    _limit_until(read, side, fields)
-    start, end = read.moment("start_time"), fields["end_time"]
-    if start and end and start >= end:
+def _resting_limit(read: _Faulty, given: Any) -> Order:
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    price = read.number("limit_price", given.limit_price)
+    return read.order(
+        base_size=base,
+        quote_size=quote,
+        limit_price=price,
+        ceiling_price=price,
+        post_only=given.post_only is True,
+    )
+
+
+def _limit_until(read: _Faulty, given: Any) -> Order:
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    price = read.number("limit_price", given.limit_price)
+    return read.order(
+        base_size=base,
+        quote_size=quote,
+        limit_price=price,
+        ceiling_price=price,
+        post_only=given.post_only is True,
+        end_time=read.moment("end_time", given.end_time),
+    )
+
+
+def _twap(read: _Faulty, given: Any) -> Order:
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    price = read.number("limit_price", given.limit_price)
+    start, end = (
+        read.moment("start_time", given.start_time),
+        read.moment("end_time", given.end_time),
+    )
+    if start >= end:
         read.fault("start_time is not before end_time")
+    return read.order(
+        base_size=base, quote_size=quote, limit_price=price, ceiling_price=price, end_time=end
+    )
 
 
-def _stop_limit(read: _Reader, _side: Side, fields: dict[str, Any]) -> None:
-    read.sizes(fields, base_only=True)
-    fields["limit_price"] = fields["ceiling_price"] = read.needed("limit_price")
-    fields["stop_price"] = read.needed("stop_price")
-    if read.row.get("stop_direction") not in (
-        None,
-        "",
-        "STOP_DIRECTION_STOP_UP",
-        "STOP_DIRECTION_STOP_DOWN",
-    ):
-        read.fault("stop_direction: STOP_DIRECTION_STOP_UP or STOP_DIRECTION_STOP_DOWN is needed")
+def _stop_limit(read: _Faulty, given: Any, end_time: datetime | None = None) -> Order:
+    if given.stop_direction not in STOP_DIRECTIONS:
+        read.fault(f"stop_direction: {STOP_DIRECTIONS[2]} or {STOP_DIRECTIONS[3]} is needed")
+    price = read.number("limit_price", given.limit_price)
+    return read.order(
+        base_size=read.number("base_size", given.base_size),
+        limit_price=price,
+        ceiling_price=price,
+        stop_price=read.number("stop_price", given.stop_price),
+        end_time=end_time,
+    )
 
 
-def _stop_limit_until(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
-    _stop_limit(read, side, fields)
-    fields["end_time"] = read.moment("end_time")
+def _stop_limit_until(read: _Faulty, given: Any) -> Order:
+    return _stop_limit(read, given, read.moment("end_time", given.end_time))
 
 
-def _bracket(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
+def _bracket(read: _Faulty, given: Any, end_time: datetime | None = None) -> Order:
     """Trades at limit_price, or up to 5 % beyond stop_trigger_price once that trades."""
-    read.sizes(fields, base_only=True)
-    limit, stop = read.needed("limit_price"), read.needed("stop_trigger_price")
-    beyond = stop * (ONE + BRACKET_SLIPPAGE) if side == BUY else stop * (ONE - BRACKET_SLIPPAGE)
-    fields["limit_price"] = max(limit, beyond) if side == BUY else min(limit, beyond)
-    fields["ceiling_price"] = max(limit, beyond)
-    fields["stop_price"] = stop
-    fields["prices"] = (limit, stop)
+    limit = read.number("limit_price", given.limit_price)
+    stop = read.number("stop_trigger_price", given.stop_trigger_price)
+    buys = read.body.side == BUY
+    beyond = stop * (ONE + BRACKET_SLIPPAGE if buys else ONE - BRACKET_SLIPPAGE)
+    return read.order(
+        base_size=read.number("base_size", given.base_size),
+        limit_price=max(limit, beyond) if buys else min(limit, beyond),
+        ceiling_price=max(limit, beyond),
+        stop_price=stop,
+        prices=(limit, stop),
+        end_time=end_time,
+    )
 
 
-def _bracket_until(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
-    _bracket(read, side, fields)
-    fields["end_time"] = read.moment("end_time")
+def _bracket_until(read: _Faulty, given: Any) -> Order:
+    return _bracket(read, given, read.moment("end_time", given.end_time))
 
 
-def _scaled(read: _Reader, side: Side, fields: dict[str, Any]) -> None:
+def _scaled(read: _Faulty, given: Any) -> Order:
     """A ladder of limit orders: its whole size between min_price and max_price, or its rungs one by
     one.
     """
-    rungs = read.row.get("orders")
-    if rungs:
-        _ladder(read, side, fields, rungs)
-        return
-    read.sizes(fields)
-    low, high = read.needed("min_price"), read.needed("max_price")
+    if given.orders:
+        return _ladder(read, given)
+    base, quote = read.sizes(given.base_size, given.quote_size)
+    if not given.min_price or not given.max_price:
+        read.fault("min_price and max_price are needed")
+    low, high = (
+        read.number("min_price", given.min_price or "1"),
+        read.number("max_price", given.max_price or "1"),
+    )
     if low > high:
         read.fault("min_price is above max_price")
-    fields["limit_price"] = high if side == BUY else low
-    fields["ceiling_price"] = high
-    fields["prices"] = (low, high)
+    return read.order(
+        base_size=base,
+        quote_size=quote,
+        limit_price=high if read.body.side == BUY else low,
+        ceiling_price=high,
+        prices=(low, high),
+    )
 
 
-def _ladder(read: _Reader, side: Side, fields: dict[str, Any], rungs: Any) -> None:
-    if (
-        not isinstance(rungs, list)
-        or len(rungs) > SCALED_ORDERS_MAX
-        or not all(isinstance(r, Mapping) for r in rungs)
-    ):
-        read.fault(f"orders: a list of at most {SCALED_ORDERS_MAX} objects is needed")
-        return
-    steps = [_Reader(rung, read.faults) for rung in rungs]
-    sizes = [step.needed("base_size") for step in steps]
-    prices = [step.needed("limit_price") for step in steps]
+def _ladder(read: _Faulty, given: Any) -> Order:
+    sizes = tuple(read.number("orders.base_size", rung.base_size) for rung in given.orders)
+    prices = tuple(read.number("orders.limit_price", rung.limit_price) for rung in given.orders)
     total = sum(sizes, ZERO)
-    stated = read.number("base_size")
-    if read.row.get("quote_size") not in (None, "") or (stated is not None and stated != total):
-        read.fault(
-            "base_size: the rungs in orders do not add up to it"
-            if stated
-            else "quote_size beside orders; send one"
-        )
-    fields["base_size"] = total
-    fields["limit_price"] = max(prices) if side == BUY else min(prices)
-    fields["ceiling_price"] = max(prices)
-    fields["prices"], fields["sizes"] = tuple(prices), tuple(sizes)
+    if given.quote_size or any(rung.quote_size for rung in given.orders):
+        read.fault("quote_size: rungs in orders are sized in base; remove it")
+    if given.base_size and read.number("base_size", given.base_size) != total:
+        read.fault(f"base_size: the rungs in orders add up to {plain(total)}")
+    return read.order(
+        base_size=total,
+        limit_price=max(prices) if read.body.side == BUY else min(prices),
+        ceiling_price=max(prices),
+        prices=prices,
+        sizes=sizes,
+    )
 
 
-class _Kind(Struct, frozen=True):
-    read: Callable[[_Reader, Side, dict[str, Any]], None]
-    keys: frozenset[str]
-
-
-def _kind(read: Callable[[_Reader, Side, dict[str, Any]], None], keys: str) -> _Kind:
-    return _Kind(read, frozenset(keys.split()) | INERT_KEYS)
-
-
-# Every order_configuration that can be valued. A new one takes a reader, its keys here and its
-# test.
-KINDS: Final[dict[str, _Kind]] = {
-    "market_market_ioc": _kind(_market, "base_size quote_size"),
-    "market_market_fok": _kind(_market, "base_size quote_size"),
-    "sor_limit_ioc": _kind(_limit, "base_size quote_size limit_price"),
-    "limit_limit_gtc": _kind(_limit, "base_size quote_size limit_price post_only"),
-    "limit_limit_gtd": _kind(_limit_until, "base_size quote_size limit_price post_only end_time"),
-    "limit_limit_fok": _kind(_limit, "base_size quote_size limit_price"),
-    "twap_limit_gtd": _kind(
-        _twap,
-        "base_size quote_size limit_price start_time end_time number_buckets bucket_size bucket_duration",
-    ),
-    "stop_limit_stop_limit_gtc": _kind(
-        _stop_limit, "base_size limit_price stop_price stop_direction"
-    ),
-    "stop_limit_stop_limit_gtd": _kind(
-        _stop_limit_until, "base_size limit_price stop_price stop_direction end_time"
-    ),
-    "trigger_bracket_gtc": _kind(_bracket, "base_size limit_price stop_trigger_price"),
-    "trigger_bracket_gtd": _kind(
-        _bracket_until, "base_size limit_price stop_trigger_price end_time"
-    ),
-    "scaled_limit_gtc": _kind(
-        _scaled,
-        "orders base_size quote_size num_orders min_price max_price price_distribution size_distribution"
-        " size_diff size_ratio",
-    ),
+READERS: Final[dict[str, Callable[[_Faulty, Any], Order]]] = {
+    "market_market_ioc": _market,
+    "market_market_fok": _market,
+    "sor_limit_ioc": _limit,
+    "limit_limit_gtc": _resting_limit,
+    "limit_limit_gtd": _limit_until,
+    "limit_limit_fok": _limit,
+    "twap_limit_gtd": _twap,
+    "stop_limit_stop_limit_gtc": _stop_limit,
+    "stop_limit_stop_limit_gtd": _stop_limit_until,
+    "trigger_bracket_gtc": _bracket,
+    "trigger_bracket_gtd": _bracket_until,
+    "scaled_limit_gtc": _scaled,
 }
 RESTING: Final = frozenset(
     {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
 )
-
-
-def parse_order(body: Mapping[str, Any]) -> Order:
-    """Read a Coinbase create-order body. Raises InvalidOrder with every fault found."""
-    if not isinstance(body, Mapping):
-        raise InvalidOrder([("INVALID_ORDER", "the order is not a JSON object")])
-    faults: list[tuple[str, str]] = []
-    read = _Reader(body, faults)
-    if not body.keys() <= BODY_KEYS:
-        extra = ", ".join(sorted(repr(str(key)[:40]) for key in body.keys() - BODY_KEYS)[:5])
-        read.fault(f"unknown key {extra}; remove it")
-    side: Side = SELL if body.get("side") == SELL else BUY
-    if body.get("side") != side:
-        read.fault("side: BUY or SELL is needed")
-    fields: dict[str, Any] = {
-        "client_order_id": read.text("client_order_id"),
-        "product_id": read.text("product_id"),
-        "side": side,
-        "attached": bool(body.get("attached_order_configuration")),
-    }
-    if "leverage" in body:
-        read.number("leverage")
-    _configuration(read, body.get("order_configuration"), side, fields)
-    if faults:
-        raise InvalidOrder(faults)
-    return Order(**fields)
-
-
-def _configuration(read: _Reader, outer: Any, side: Side, fields: dict[str, Any]) -> None:
-    if not isinstance(outer, Mapping) or len(outer) != 1:
-        read.fault("order_configuration: exactly one kind of order is needed in it")
-        return
-    ((name, inner),) = outer.items()
-    kind = KINDS.get(name)
-    if kind is None:
-        known = ", ".join(KINDS)
-        read.faults.append(
-            (
-                "UNSUPPORTED_ORDER_TYPE",
-                f"{str(name)[:60]} cannot be valued; the known kinds are {known}",
-            )
-        )
-        return
-    if not isinstance(inner, Mapping):
-        read.fault(f"order_configuration.{name}: an object is needed")
-        return
-    if not inner.keys() <= kind.keys:
-        extra = ", ".join(sorted(repr(str(key)[:40]) for key in inner.keys() - kind.keys)[:5])
-        read.fault(f"order_configuration.{name}: unknown key {extra}; remove it")
-    fields["kind"] = name
-    kind.read(_Reader(inner, read.faults), side, fields)

@@ -42,6 +42,9 @@ class PositionTracker:
         self.orders = OrderFlow(self.books)
         self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
+        self.version = (
+            0  # grows with every fact: figures worked out at one version hold until the next
+        )
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
             self.books.marks,
@@ -109,6 +112,7 @@ class PositionTracker:
     @with_money
     def apply(self, event: ev.Event) -> list[Action]:
         """Take in one fact. Raises Untrusted, and changes nothing, when it cannot be true."""
+        self.version += 1
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
         self.note_peak()
@@ -149,6 +153,7 @@ class PositionTracker:
         nothing when open.
         """
         if self.windows is None:
+            self.version += 1
             window = self._window(at)
             self.windows = LossWindows(
                 day=window,
@@ -175,6 +180,7 @@ class PositionTracker:
     def reset_window(self, window: ev.LossWindow, at: datetime) -> None:
         """Begin a loss window anew from the present figures."""
         assert self.windows is not None
+        self.version += 1
         match window:
             case "daily":
                 self.windows.day = self._window(at)

@@ -57,14 +57,16 @@ class PriceShockWatch:
             own.price_shock for own in limits.product.values()
         )
 
-    def marked(self, keys: set[str], now: datetime) -> list[Action]:
-        """These keys have new marks."""
+    def look(self, now: datetime) -> list[Action]:
+        """Judge every key that was re-marked since the last look."""
         actions: list[Action] = []
-        for key in sorted(keys):
+        books = self.desk.tracker.books
+        for key in sorted(books.remarked):
             mark = self.desk.tracker.marks.usd(key)
             for scope, shock in self._settings(key):
                 if mark:
                     self._judge(key, mark, scope, shock, now, actions)
+        books.remarked.clear()
         return actions
 
     def _settings(self, key: str) -> list[tuple[str, PriceShock]]:

@@ -6,10 +6,8 @@ actions.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
-
-import msgspec
 
 from sidecar.core import events as ev
 from sidecar.core.actions import (
@@ -28,7 +26,7 @@ from sidecar.core.approvals import Approvals
 from sidecar.core.check import Desk
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Decision
-from sidecar.core.errors import Misuse, UnknownProduct
+from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.loss_watch import LossWatch
@@ -40,9 +38,10 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.settings import Settings
-from sidecar.core.state import TradingState
+from sidecar.core.state import Level, TradingState
 
 DEFAULT_SETTINGS: Final = Settings()
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class RiskManager:
@@ -82,8 +81,9 @@ class RiskManager:
         self._missing = (
             {"products", "balances", "orders", "reconciled"} if settings.connected else set()
         )
-        self._woken_for: datetime | None = None
-        tracker.marks.max_spread = limits.max_spread
+        self._due = NEVER  # when time alone changes something next
+        self._judged = -1  # the tracker's version that losses were last judged at
+        self._announced: Level = self.state.account
 
     @property
     def limits(self) -> Limits:
@@ -106,7 +106,7 @@ class RiskManager:
         an `Order`.
         """
         event = ev.OrderProposed(
-            at=self.clock(), body=_decoded(order), strategy_id=strategy_id, dry_run=dry_run
+            at=self.clock(), body=order, strategy_id=strategy_id, dry_run=dry_run
         )
         return self._decision(event)
 
@@ -151,83 +151,88 @@ class RiskManager:
 
     @with_money
     def handle(self, event: ev.Event) -> list[Action]:
-        """Take in one fact and say what must happen. Raises Untrusted, changing nothing, for a fact
-        that cannot be.
+        """Take in one fact and say what must happen.
+
+        Raises Untrusted, changing nothing, for a fact that cannot be.
         """
-        now, before = event.at, self.state.account
-        actions = self._let_time_pass(now)
+        now, actions = event.at, list[Action]()
+        if now >= self._due or self.tracker.windows is None:
+            self._let_time_pass(now, actions)
+        if self.tracker.version != self._judged:
+            self._judge_losses(now, actions)
         match event:
             case ev.OrderProposed():
-                actions.append(Decided(decision=self.approvals.propose(event)))
+                self._decide(self.approvals.propose(event), actions)
             case ev.EditProposed():
-                actions.append(Decided(decision=self.approvals.propose_edit(event)))
-            case ev.Quotes():
-                self.tracker.apply(event)
-                self._judge_losses(event, actions)
+                self._decide(self.approvals.propose_edit(event), actions)
             case _:
-                actions += self._take_in(event)
-                self._judge_losses(event, actions)
-        if self._missing or not self.state.ready:
-            self._complete_picture(now, actions)
-        if self.state.account != before:
-            actions.append(self._state_changed(before, actions))
-        self._ask_to_be_woken(actions)
+                self._take_in(event, actions)
+                self._judge_losses(now, actions)
+                self._complete_picture(now, actions)
+                self._ask_to_be_woken(actions)
+        if self.state.account != self._announced:
+            self._announce(actions)
         return actions
 
-    def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
-        for action in self.handle(event):
-            if isinstance(action, Decided):
-                return action.decision
-        raise Misuse("no decision was made")  # pragma: no cover - handle answers every proposal
+    def _decide(self, decision: Decision, actions: list[Action]) -> None:
+        actions.append(Decided(decision=decision))
+        lapses = decision.reserved_until
+        if lapses is not None and lapses < self._due:
+            self._due = lapses
+            actions.append(WakeAt(at=lapses))
 
-    def _let_time_pass(self, now: datetime) -> list[Action]:
-        """Roll the day, end what ends by itself, judge losses as they stand, drop what has
+    def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
+        return next(a.decision for a in self.handle(event) if isinstance(a, Decided))
+
+    def _let_time_pass(self, now: datetime, actions: list[Action]) -> None:
+        """Roll the day from the figures known before it, end what ends by itself, drop what has
         lapsed.
         """
-        actions: list[Action] = []
         if not self.settings.connected:
             self.tracker.start(now)
         if self.tracker.roll_day(now):
             self.operator.day_rolled(actions)
-        for cause in [
-            c for c in self.state.causes.values() if c.clears_at is not None and c.clears_at <= now
-        ]:
-            self.watch.loosen(cause.code, cause.scope, "its time is over", actions)
-        self.tracker.note_peak()
-        actions += self.watch.watch(now)
+        for cause in list(self.state.causes.values()):
+            if cause.clears_at is not None and cause.clears_at <= now:
+                self.watch.loosen(cause.code, cause.scope, "its time is over", actions)
         actions += self.approvals.lapse(now)
-        return actions
+        self._judge_losses(now, actions)
+        self._ask_to_be_woken(actions)
 
-    def _take_in(self, event: ev.Event) -> list[Action]:
+    def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
+        """Compare what the books say now with every limit on losses and shocks."""
+        self.tracker.note_peak()
+        if self.shocks.is_on:
+            actions += self.shocks.look(now)
+        actions += self.watch.watch(now)
+        self._judged = self.tracker.version
+
+    def _take_in(self, event: ev.Event, actions: list[Action]) -> None:
         """A fact about the account or the market, or an operator's word."""
-        actions: list[Action] = []
         match event:
+            case ev.Quotes():
+                self.tracker.apply(event)
             case ev.FeedChanged():
-                actions = self._feed_changed(event)
+                actions += self._feed_changed(event)
             case ev.QuotesConfirmed():
-                actions = self.watch.rest_answered(event.quotes, event.at)
+                actions += self.watch.rest_answered(event.quotes, event.at)
             case ev.ConfirmationUnavailable():
-                actions = self.watch.rest_answered(None, event.at)
+                actions += self.watch.rest_answered(None, event.at)
             case ev.LimitsReplaced():
-                actions = self._replace_limits(event.limits)
+                self._replace_limits(event.limits)
             case _ if (answer := self.operator.handle(event)) is not None:
-                actions = answer
+                actions += answer
             case _:
-                try:
-                    actions = self.tracker.apply(event)
-                except UnknownProduct as unknown:
-                    self.tracker.books.doubts[unknown.product_id] = str(unknown)
-                    return [ReadProduct(product_id=unknown.product_id)]
-                self._note_progress(event)
-        return actions
+                actions += self._tell_tracker(event)
 
-    def _judge_losses(self, event: ev.Event, actions: list[Action]) -> None:
-        if isinstance(event, ev.Quotes) and self.shocks.is_on:
-            books = {quote.product_id for quote in event.quotes}
-            actions += self.shocks.marked(
-                {key for book in books for key in self.tracker.marks.marked_by(book)}, event.at
-            )
-        actions += self.watch.watch(event.at)
+    def _tell_tracker(self, event: ev.Event) -> list[Action]:
+        try:
+            actions = self.tracker.apply(event)
+        except UnknownProduct as unknown:
+            self.tracker.books.doubts[unknown.product_id] = str(unknown)
+            return [ReadProduct(product_id=unknown.product_id)]
+        self._note_progress(event)
+        return actions
 
     def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
         self.feeds.signal(event.feed, event.signal, event.at)
@@ -254,12 +259,11 @@ class RiskManager:
         )
         return [RefreshQuotes(product_ids=books)] if books else []
 
-    def _replace_limits(self, limits: Limits) -> list[Action]:
-        self.desk.limits = limits
-        self.tracker.marks.max_spread = limits.max_spread
+    def _replace_limits(self, limits: Limits) -> None:
+        self.desk.use(limits)
         self.approvals.forget_plans()
+        self.watch.forget_unlimited()
         self.state.tightenings += 1
-        return []
 
     # --- Starting ---------------------------------------------------------------------------------
 
@@ -282,24 +286,23 @@ class RiskManager:
         """STARTING ends with the first complete picture: everything read, every holding marked,
         both feeds live.
         """
-        if (
-            self._missing
-            or self.feeds.user != "live"
-            or self.feeds.market != "live"
-            or self.tracker.unmarked()
-        ):
+        if self.state.ready or self._missing or self.tracker.unmarked():
+            return
+        if self.feeds.user != "live" or self.feeds.market != "live":
             return
         self.tracker.start(now)
         self.state.ready = True
-        actions += self.watch.watch(now)
+        self._judge_losses(now, actions)
 
     # --- Answers ----------------------------------------------------------------------------------
 
-    def _state_changed(self, before: str, actions: list[Action]) -> StateChanged:
+    def _announce(self, actions: list[Action]) -> None:
         raised = [action.reason for action in actions if isinstance(action, CauseRaised)]
-        return StateChanged(
-            before=before, after=self.state.account, reason="; ".join(raised) or "causes cleared"
+        reason = "; ".join(raised) or "nothing tightens any more"
+        actions.append(
+            StateChanged(before=self._announced, after=self.state.account, reason=reason)
         )
+        self._announced = self.state.account
 
     def _reduce_only(self) -> list[Action]:
         limits = self.limits
@@ -327,26 +330,14 @@ class RiskManager:
 
     def _ask_to_be_woken(self, actions: list[Action]) -> None:
         """The next moment at which time alone changes something."""
-        times = [
-            cause.clears_at for cause in self.state.causes.values() if cause.clears_at is not None
-        ]
+        times = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:
             times.append(self.tracker.windows.next_reset)
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)
         if self.watch.suspicion is not None:
             times.append(self.watch.suspicion.since + self.settings.confirm_for)
-        wake = min(times, default=None)
-        if wake is not None and wake != self._woken_for:
-            self._woken_for = wake
-            actions.append(WakeAt(at=wake))
-
-
-def _decoded(order: Mapping[str, Any] | bytes | str | Order) -> Any:
-    """The body as a JSON object; what cannot be decoded is judged as it is, and refused."""
-    if isinstance(order, bytes | str):
-        try:
-            return msgspec.json.decode(order)
-        except msgspec.DecodeError as fault:
-            return f"not JSON: {fault}"
-    return order
+        due = min(times, default=NEVER)
+        if due != self._due:
+            self._due = due
+            actions.append(WakeAt(at=due))

@@ -5,7 +5,7 @@ of events can loosen it. Each cause has a scope (all, one product's exposure key
 binds only there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, Literal
 
@@ -100,16 +100,12 @@ class TradingState:
     @property
     def account(self) -> Level:
         """The account's state: narrower causes do not change it."""
-        level: Level = "ACTIVE" if self.ready else "STARTING"
-        for cause in self.causes.values():
-            if cause.scope == "all" and TIGHTNESS[cause.level] > TIGHTNESS[level]:
-                level = cause.level
-        return level
+        return self.level_for(c for c in self.causes.values() if c.scope == "all")
 
-    def level_for(self, key: str, strategy_id: str | None) -> Level:
-        """The state of an order on this key by this strategy: the tightest cause that binds it."""
+    def level_for(self, causes: Iterable[Cause]) -> Level:
+        """The state of an order that these causes bind: the tightest of them."""
         level: Level = "ACTIVE" if self.ready else "STARTING"
-        for cause in self.binding(key, strategy_id):
+        for cause in causes:
             if TIGHTNESS[cause.level] > TIGHTNESS[level]:
                 level = cause.level
         return level

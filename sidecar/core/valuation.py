@@ -12,7 +12,8 @@ from msgspec import Struct
 from sidecar.core.events import Quote
 from sidecar.core.marks import Marks
 from sidecar.core.money import ONE, ZERO, ceil_to
-from sidecar.core.orders import BUY, OPPOSITE, Order, Side
+from sidecar.core.order_body import Side
+from sidecar.core.orders import BUY, OPPOSITE, Order
 from sidecar.core.products import Product
 from sidecar.core.working import Leg
 
@@ -100,11 +101,14 @@ def _base_for_quote(order: Order, product: Product, mid: Decimal | None) -> Deci
 def legs_of(
     product: Product, side: Side, size: Decimal, price: Decimal | None, cash: frozenset[str]
 ) -> tuple[Leg, ...]:
-    """What `size` order units do to exposure keys: one leg, or two when the quote currency is a
-    coin (ETH-BTC).
+    """What `size` order units do to exposure keys.
+
+    One leg, or two when the quote currency is a coin (ETH-BTC).
     """
-    quantity = size * product.contract_size
-    leg = Leg(product.key, side, quantity)
-    if product.is_future or product.quote in cash:
+    if product.is_future:
+        return (Leg(product.key, side, size * product.contract_size),)
+    leg = Leg(product.base, side, size)
+    if product.quote in cash:
         return (leg,)
-    return (leg, Leg(product.quote, OPPOSITE[side], quantity * (price or ZERO)))
+    coins = size * (price or ZERO)
+    return (leg, Leg(product.quote, OPPOSITE[side], coins))

@@ -19,8 +19,9 @@ from msgspec import Struct
 from sidecar.core.decision import Decision
 from sidecar.core.events import FillReported, OrderReported
 from sidecar.core.money import ZERO
+from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal, later_status
-from sidecar.core.orders import SELL, Order, Side
+from sidecar.core.orders import SELL, Order
 
 # Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
 # second this is over half an hour; Coinbase's late frames come within seconds, REST fills within

@@ -7,8 +7,7 @@ from typing import Final
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.exposure import Book
-from sidecar.core.money import ONE, ZERO, plain
-from sidecar.core.orders import Order
+from sidecar.core.money import ONE, ZERO
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 from sidecar.core.working import RESERVATIONS_MAX
 
@@ -29,17 +28,10 @@ def client_order_id(check: Check) -> Violation | None:
     )
 
 
-def fingerprint(order: Order) -> str:
-    """What makes two orders identical: everything but their id."""
-    parts = (order.base_size, order.quote_size, order.limit_price, order.stop_price)
-    numbers = "|".join("" if part is None else plain(part) for part in parts)
-    return f"{order.product_id}|{order.side}|{order.kind}|{numbers}"
-
-
 def window_name(code: str, check: Check, bound: Bound) -> str:
     """The name under which approvals are remembered for this limit."""
     name = f"{code}|{bound.scope}"
-    return f"{name}|{fingerprint(check.order)}" if code == "DUPLICATE_ORDER" else name
+    return f"{name}|{check.fingerprint}" if code == "DUPLICATE_ORDER" else name
 
 
 def identical(check: Check, bound: Bound) -> Decimal | None:

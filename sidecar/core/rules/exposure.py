@@ -7,7 +7,7 @@ same sums for the order's size: what a limit leaves after everything open and re
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.check import UNLIMITED, After, Check
+from sidecar.core.check import UNLIMITED, Check
 from sidecar.core.money import ZERO, ratio
 from sidecar.core.rules.rule import Bound, Doc, Measured
 from sidecar.core.rules.validity import order_size
@@ -32,28 +32,25 @@ def position_size(check: Check, bound: Bound) -> Decimal | None:
     return bound.after(check).size
 
 
-def position_size_room(check: Check, bound: Bound) -> Decimal:
-    return _room_of_size(check, bound.after(check), bound.level)
+def limit_itself(_check: Check, bound: Bound) -> Decimal:
+    return bound.level
 
 
 def position_notional(check: Check, bound: Bound) -> Decimal | None:
-    return None if check.mark is None else bound.after(check).notional
-
-
-def position_notional_room(check: Check, bound: Bound) -> Decimal:
-    return _room_of_notional(check, bound.after(check), bound.level)
+    return bound.after(check).notional
 
 
 def gross(check: Check, bound: Bound) -> Decimal | None:
-    return None if check.mark is None else bound.after(check).gross
+    return bound.after(check).gross
 
 
 def gross_room(check: Check, bound: Bound) -> Decimal:
-    return _room_of_gross(check, bound.after(check), bound.level)
+    """What all other keys leave of the limit is this key's."""
+    return bound.level - bound.after(check).others_gross
 
 
 def net(check: Check, bound: Bound) -> Decimal | None:
-    return None if check.mark is None else bound.after(check).net
+    return bound.after(check).net
 
 
 def net_room(check: Check, bound: Bound) -> Decimal:
@@ -61,66 +58,37 @@ def net_room(check: Check, bound: Bound) -> Decimal:
     limit as it is.
     """
     after, limit, mark = bound.after(check), bound.level, check.mark
-    if not mark:
-        return UNLIMITED
-    mine, other = (
-        (after.net_long, after.net_short) if check.is_buy else (-after.net_short, -after.net_long)
-    )
-    if abs(other) > limit:
-        return ZERO
-    if not check.is_buy and not check.product.is_future and after.short == ZERO:
+    if check.is_buy:
+        mine, other = after.net_long, after.net_short
+    else:
+        mine, other = -after.net_short, -after.net_long
+    if not mark or abs(other) > limit:
+        return UNLIMITED if not mark else ZERO
+    if not check.is_buy and not check.product.is_future:
         return UNLIMITED if mine <= limit else ZERO  # spot cannot go below flat
-    return _in_order_units(check, (limit - mine) / mark + check.quantity)
+    return check.order_units((limit - mine) / mark + check.quantity)
 
 
 def concentration(check: Check, bound: Bound) -> Decimal | None:
-    return None if check.mark is None else _of_equity(check, bound.after(check).notional)
+    return _of_equity(check, bound.after(check).notional)
 
 
 def concentration_room(check: Check, bound: Bound) -> Decimal:
-    return _room_of_notional(check, bound.after(check), bound.level * check.tracker.equity)
+    return bound.level * check.equity
 
 
 def leverage(check: Check, bound: Bound) -> Decimal | None:
-    return None if check.mark is None else _of_equity(check, bound.after(check).gross)
+    return _of_equity(check, bound.after(check).gross)
 
 
 def leverage_room(check: Check, bound: Bound) -> Decimal:
-    return _room_of_gross(check, bound.after(check), bound.level * check.tracker.equity)
+    return bound.level * check.equity - bound.after(check).others_gross
 
 
 def _of_equity(check: Check, value: Decimal) -> Decimal:
-    equity = check.tracker.equity
-    if equity > ZERO:
-        return ratio(value, equity)
+    if check.equity > ZERO:
+        return ratio(value, check.equity)
     return BEYOND if value else ZERO
-
-
-def _room_of_size(check: Check, after: After, limit: Decimal) -> Decimal:
-    """Order units until max(|long|, |short|) reaches `limit` base units."""
-    mine, other = (after.long, after.short) if check.is_buy else (-after.short, -after.long)
-    if abs(other) > limit:
-        return ZERO
-    if not check.is_buy and not check.product.is_future:
-        return UNLIMITED  # selling spot only lowers what could be held
-    return _in_order_units(check, limit - mine + check.quantity)
-
-
-def _room_of_notional(check: Check, after: After, limit: Decimal) -> Decimal:
-    return _room_of_size(check, after, limit / check.mark) if check.mark else UNLIMITED
-
-
-def _room_of_gross(check: Check, after: After, limit: Decimal) -> Decimal:
-    """What all other keys leave of the limit is this key's."""
-    left = limit - (after.gross - after.notional)
-    return _room_of_notional(check, after, left) if left > ZERO else ZERO
-
-
-def _in_order_units(check: Check, quantity: Decimal) -> Decimal:
-    if quantity <= ZERO:
-        return ZERO
-    done = ZERO if check.replaced is None else check.replaced.filled
-    return quantity / check.product.contract_size + done
 
 
 RULES: Final = (
@@ -147,7 +115,8 @@ RULES: Final = (
         code="MAX_POSITION_SIZE",
         limit="max_position_size",
         measure=position_size,
-        room=position_size_room,
+        room=limit_itself,
+        room_in="size",
         text="position could reach {observed}; {limit} is allowed",
         doc=Doc("E of the key in base units > limit", "the limit passes"),
     ),
@@ -155,7 +124,8 @@ RULES: Final = (
         code="MAX_POSITION_NOTIONAL",
         limit="max_position_notional",
         measure=position_notional,
-        room=position_notional_room,
+        room=limit_itself,
+        room_in="notional",
         text="position could reach {observed} USD; {limit} USD is allowed",
         doc=Doc("E of the key at the mark > limit", "the limit passes"),
     ),
@@ -164,6 +134,7 @@ RULES: Final = (
         limit="max_gross_exposure",
         measure=gross,
         room=gross_room,
+        room_in="notional",
         text="gross exposure could reach {observed} USD; {limit} USD is allowed",
         doc=Doc("Σ E over all keys > limit", "the limit passes"),
     ),
@@ -180,6 +151,7 @@ RULES: Final = (
         limit="max_concentration",
         measure=concentration,
         room=concentration_room,
+        room_in="notional",
         text="position could reach {observed} of equity; {limit} is allowed",
         doc=Doc("E of the key ÷ equity > limit", "the limit passes; no equity breaks"),
     ),
@@ -188,6 +160,7 @@ RULES: Final = (
         limit="max_leverage",
         measure=leverage,
         room=leverage_room,
+        room_in="notional",
         text="gross exposure could reach {observed} times equity; {limit} is allowed",
         doc=Doc("gross exposure ÷ equity > limit", "the limit passes; no equity breaks"),
     ),

@@ -39,8 +39,8 @@ def room(check: Check) -> Decimal | None:
         return None
     if free is None or free <= ZERO:
         return ZERO
-    done = ZERO if check.replaced is None else check.replaced.filled
-    return free / unit + done
+    room = free if unit == ONE else free / unit
+    return room if check.replaced is None else room + check.replaced.filled
 
 
 def _unit(check: Check) -> Decimal | None:

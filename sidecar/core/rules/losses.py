@@ -1,23 +1,40 @@
 """Have losses crossed a limit? No I/O. What crossing one sets in motion is in loss_watch.py."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from sidecar.core import losses
 from sidecar.core.check import Check
+from sidecar.core.losses import Loss
 from sidecar.core.rules.rule import Bound, Doc, Measured
 
 
-def daily(check: Check, bound: Bound) -> Decimal | None:
+def _measured(
+    code: str, check: Check, bound: Bound, loss: Callable[[Check, Bound], Loss]
+) -> Decimal:
+    """The loss in the limit's measure; remembered until the books change, for orders come in
+    bursts.
+    """
+    known = check.desk.loss_measures
+    measure = known.get((code, bound.scope))
+    if measure is None:
+        measure = known[code, bound.scope] = loss(check, bound).measured(bound.setting)
+    return measure
+
+
+def _daily(check: Check, bound: Bound) -> Loss:
     match bound.kind:
         case "product":
-            loss = losses.daily(check.tracker, key=check.key)
+            return losses.daily(check.tracker, key=check.key)
         case "strategy":
-            loss = losses.daily(check.tracker, strategy_id=check.strategy_id)
-        case _:
-            loss = losses.daily(check.tracker)
-    return loss.measured(bound.setting)
+            return losses.daily(check.tracker, strategy_id=check.strategy_id)
+    return losses.daily(check.tracker)
+
+
+def daily(check: Check, bound: Bound) -> Decimal | None:
+    return _measured("MAX_DAILY_LOSS", check, bound, _daily)
 
 
 def next_reset(check: Check, _bound: Bound) -> datetime | None:
@@ -26,11 +43,13 @@ def next_reset(check: Check, _bound: Bound) -> datetime | None:
 
 
 def drawdown(check: Check, bound: Bound) -> Decimal | None:
-    return losses.drawdown(check.tracker).measured(bound.setting)
+    return _measured("MAX_DRAWDOWN", check, bound, lambda check, _: losses.drawdown(check.tracker))
 
 
 def cumulative(check: Check, bound: Bound) -> Decimal | None:
-    return losses.cumulative(check.tracker).measured(bound.setting)
+    return _measured(
+        "MAX_CUMULATIVE_LOSS", check, bound, lambda check, _: losses.cumulative(check.tracker)
+    )
 
 
 RULES: Final = (

@@ -8,6 +8,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
+from sidecar.core.marks import Mark
 from sidecar.core.money import ONE, plain
 from sidecar.core.orders import OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
@@ -40,37 +41,31 @@ def still_starting(check: Check) -> Violation | None:
 
 def market_data(check: Check) -> Violation | None:
     """The quotes that value the order: its own book's, its key's mark and its quote currency's."""
-    feeds, marks, product = check.desk.feeds, check.tracker.marks, check.product
-    if feeds.market == "down":
+    if check.desk.feeds.market == "down":
         return _stale(check, "the market feed is silent", "no feed")
-    since = feeds.market_whole_since
-    mids = (
-        marks.mids.get(product.book),
-        marks.by_key.get(check.key),
-        marks.by_key.get(product.quote),
-    )
-    for mark, name in zip(mids, (product.book, check.key, product.quote), strict=True):
-        if mark is None:
-            return _stale(check, f"no good quote values {name} in USD yet", "none")
-        if mark.at is not None and (found := _aged(check, name, mark.at, since)):
-            return found
-    return None
+    marks, product = check.tracker.marks, check.product
+    own = marks.mids.get(product.book)
+    if found := _aged(check, product.book, own):
+        return found
+    by_key = marks.by_key.get(check.key)
+    if by_key is not own and (found := _aged(check, check.key, by_key)):
+        return found
+    return _aged(check, product.quote, marks.by_key.get(product.quote))
 
 
-def _aged(check: Check, name: str, at: datetime, since: datetime | None) -> Violation | None:
-    age = check.now - at
-    if age.total_seconds() > check.limits.max_quote_age_s:
-        return _stale(
-            check,
-            f"the last good quote of {name} is {age.total_seconds():.3f} s old",
-            f"{age.total_seconds():.3f}",
-        )
+def _aged(check: Check, name: str, mark: Mark | None) -> Violation | None:
+    if mark is None:
+        return _stale(check, f"no good quote values {name} in USD yet", "none")
+    at = mark.at
+    if at is None:  # a dollar is a dollar
+        return None
+    age, since = check.now - at, check.desk.feeds.market_whole_since
+    if age > check.desk.max_quote_age:
+        age_s = f"{age.total_seconds():.3f}"
+        return _stale(check, f"the last good quote of {name} is {age_s} s old", age_s)
     if age < -CLOCK_TOLERANCE:
-        return _stale(
-            check,
-            f"the last good quote of {name} lies in the future; check the clock",
-            f"{age.total_seconds():.3f}",
-        )
+        text = f"the last good quote of {name} lies in the future; check the clock"
+        return _stale(check, text, f"{age.total_seconds():.3f}")
     if since is not None and at < since:
         return _stale(check, f"no quote of {name} since the market feed lost frames", "gap")
     return None
@@ -108,7 +103,9 @@ def account_data(check: Check) -> Violation | None:
 
 
 def _state(check: Check, level: Level, code: str) -> Violation | None:
-    causes = [c for c in check.desk.state.binding(check.key, check.strategy_id) if c.level == level]
+    if not check.causes:
+        return None
+    causes = [cause for cause in check.causes if cause.level == level]
     if not causes:
         return None
     return Violation(
@@ -140,7 +137,7 @@ def reduce_only(check: Check) -> Violation | None:
 
 
 def price_shock(check: Check) -> Violation | None:
-    for cause in check.desk.state.binding(check.key, check.strategy_id):
+    for cause in check.causes:
         if cause.code == "PRICE_SHOCK":
             return Violation(
                 "PRICE_SHOCK", cause.scope, message=cause.reason, clears_at=cause.clears_at

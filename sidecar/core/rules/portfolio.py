@@ -11,14 +11,11 @@ from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 
 
 def unavailable(check: Check) -> Violation | None:
-    wanted = [name for name in MEASURES if getattr(check.limits, name) is not None]
-    if not wanted or check.figures is not None:
+    if check.figures is not None:
         return None
-    return Violation(
-        "VAR_UNAVAILABLE",
-        observed="none",
-        message=f"{', '.join(wanted)} is set and the figure cannot be computed; give returns, or unset the limit",
-    )
+    wanted = ", ".join(name for name in MEASURES if getattr(check.limits, name) is not None)
+    text = f"{wanted} is set and the figure cannot be computed; give returns, or unset the limit"
+    return Violation("VAR_UNAVAILABLE", observed="none", message=text)
 
 
 def _share(check: Check, measure: Measure) -> Decimal | None:
@@ -29,8 +26,7 @@ def _share(check: Check, measure: Measure) -> Decimal | None:
     figure = figures[measure]
     if figure.after <= figure.before:
         return None
-    equity = check.tracker.equity
-    return ratio(figure.after, equity) if equity > ZERO else Decimal("Infinity")
+    return ratio(figure.after, check.equity) if check.equity > ZERO else Decimal("Infinity")
 
 
 def value_at_risk(check: Check, _bound: Bound) -> Decimal | None:
@@ -47,8 +43,7 @@ def stress_loss(check: Check, _bound: Bound) -> Decimal | None:
 
 def liquidation_buffer(check: Check) -> Violation | None:
     limit = check.limits.min_liquidation_buffer
-    if limit is None or not check.product.is_future:
-        return None
+    assert limit is not None
     futures = check.tracker.balances.futures
     if futures is None:
         return Violation(
@@ -105,12 +100,16 @@ RULES: Final = (
     Gate(
         code="VAR_UNAVAILABLE",
         judge=unavailable,
+        applies=lambda limits, _: any(getattr(limits, name) is not None for name in MEASURES),
         exempt=True,
         doc=Doc("such a limit is set and the figure cannot be computed"),
     ),
     Gate(
         code="MIN_LIQUIDATION_BUFFER",
         judge=liquidation_buffer,
+        applies=lambda limits, product: (
+            product.is_future and limits.min_liquidation_buffer is not None
+        ),
         exempt=True,
         doc=Doc(
             "futures: Coinbase's liquidation buffer, percent, < limit, or not known",

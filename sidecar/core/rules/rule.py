@@ -15,11 +15,15 @@ from msgspec import Struct
 
 from sidecar.core.check import After, Check
 from sidecar.core.decision import Violation
-from sidecar.core.limits import Rate
+from sidecar.core.limits import Limits, Rate
 from sidecar.core.money import ONE, plain
+from sidecar.core.products import Product
 
 WARN_AT: Final = Decimal("0.7")
 
+# What a rule's room is stated in: order units, or the worst case E of the key in base units or in
+# USD.
+RoomUnit = Literal["order", "size", "notional"]
 ScopeKind = Literal["all", "product", "strategy"]
 
 
@@ -33,6 +37,7 @@ class Bound(Struct, frozen=True):
     level: Decimal
     warn_level: Decimal
     setting: Any
+    own: bool  # bounds the strategy's own books, not the account's
 
     @property
     def text(self) -> str:
@@ -46,7 +51,7 @@ class Bound(Struct, frozen=True):
 
     def after(self, check: Check) -> After:
         """The figures with the order in them, of the books that this scope bounds."""
-        return check.own if self.kind == "strategy" else check.account
+        return check.own if self.own else check.account
 
 
 class Doc(Struct, frozen=True):
@@ -55,6 +60,11 @@ class Doc(Struct, frozen=True):
     breaks_when: str
     boundary: str = "–"
     example: str = ""
+
+
+def always(_limits: Limits, _product: Product) -> bool:
+    """Most gates stand open to every order."""
+    return True
 
 
 class Gate(Struct, frozen=True, kw_only=True):
@@ -67,16 +77,17 @@ class Gate(Struct, frozen=True, kw_only=True):
     exempt: bool
     doc: Doc
     room: Callable[[Check], Decimal | None] | None = None
+    applies: Callable[[Limits, Product], bool] = always
 
 
 class Measured(Struct, frozen=True, kw_only=True):
     """A rule that compares a measure with the limits of one name.
 
     `measure` gives what is observed with the order in, or None when it cannot be told (another rule
-    refuses then); `room` the largest size (order units) that keeps the limit, None for "size does
-    not matter", and where it is not given at all and `searches` is set, the size is found by
+    refuses then). `room` is the largest size that keeps the limit, in the unit that `room_in`
+    names; without it size does not matter, or, where `searches` is set, the size is found by
     bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
-    beyond it.
+    beyond it; `lowest` turns a limit into a minimum.
     """
 
     code: str
@@ -90,6 +101,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     warns: bool = True
     searches: bool = False
     room: Callable[[Check, Bound], Decimal] | None = None
+    room_in: RoomUnit = "order"
     clears_at: Callable[[Check, Bound], Any] | None = None
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import is_multiple, plain
+from sidecar.core.money import ZERO, plain
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 
 
@@ -59,18 +59,22 @@ def _untradable(check: Check, flag: str, why: str) -> Violation:
 
 def size_increment(check: Check) -> Violation | None:
     order, product = check.order, check.product
-    for size in (order.base_size, *order.sizes):
-        if size is not None and not is_multiple(size, product.base_increment):
-            return _off_grid("SIZE_INCREMENT", "size", size, product.base_increment)
-    if order.quote_size is not None and not is_multiple(order.quote_size, product.quote_increment):
-        return _off_grid("SIZE_INCREMENT", "quote_size", order.quote_size, product.quote_increment)
+    size = order.base_size
+    if size is None:
+        size, increment = order.quote_size or ZERO, product.quote_increment
+        return (
+            _off_grid("SIZE_INCREMENT", "quote_size", size, increment) if size % increment else None
+        )
+    for each in order.sizes or (size,):
+        if each % product.base_increment:
+            return _off_grid("SIZE_INCREMENT", "size", each, product.base_increment)
     return None
 
 
 def price_increment(check: Check) -> Violation | None:
     order, increment = check.order, check.product.price_increment
     for price in order.prices or (order.limit_price, order.stop_price):
-        if price is not None and not is_multiple(price, increment):
+        if price is not None and price % increment:
             return _off_grid("PRICE_INCREMENT", "price", price, increment)
     return None
 
@@ -86,12 +90,10 @@ def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Viola
 
 def size_range(check: Check) -> Violation | None:
     order, product = check.order, check.product
-    if order.quote_size is not None:
-        return _out_of_range(
-            "quote_size", order.quote_size, product.quote_min_size, product.quote_max_size
-        )
-    sizes = order.sizes or ((order.base_size,) if order.base_size is not None else ())
-    for size in sizes:
+    if order.base_size is None:
+        low, high = product.quote_min_size, product.quote_max_size
+        return _out_of_range("quote_size", order.quote_size or ZERO, low, high)
+    for size in order.sizes or (order.base_size,):
         if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
             return found
     return None
@@ -145,6 +147,7 @@ RULES: Final = (
     Gate(
         code="PRODUCT_NOT_ALLOWED",
         judge=product_allowed,
+        applies=lambda limits, _: bool(limits.block_products) or limits.allow_products is not None,
         exempt=True,
         doc=Doc(
             "the product is on `block_products`, or `allow_products` is set and does not hold it"

@@ -1,0 +1,139 @@
+"""The create-order JSON that a bot POSTs to Coinbase, as types: what may stand in it, and nothing
+else. No I/O.
+
+Source: Coinbase Advanced Trade API, "Create Order". What is judged is what is sent, so a key that
+is not known here could change the order's meaning and is refused by name. Numbers stay text until
+`orders.py` has bounded them.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+ID_CHARACTERS_MAX: Final = (
+    128  # Coinbase documents none; UUIDs (36) and strings to about 64 are in use
+)
+SCALED_ORDERS_MAX: Final = 1_000
+
+Side = Literal["BUY", "SELL"]
+Identifier = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
+Number = str | None
+
+
+class _Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys that Coinbase echoes in every configuration and that no worst case depends on."""
+
+    reduce_only: bool | None = None
+    rfq_enabled: bool | None = None
+    rfq_disabled: bool | None = None
+
+
+class Market(_Configuration, frozen=True, kw_only=True):
+    base_size: Number = None
+    quote_size: Number = None
+
+
+class Limit(_Configuration, frozen=True, kw_only=True):
+    limit_price: str
+    base_size: Number = None
+    quote_size: Number = None
+
+
+class RestingLimit(Limit, frozen=True, kw_only=True):
+    post_only: bool | None = None
+
+
+class LimitUntil(RestingLimit, frozen=True, kw_only=True):
+    end_time: str
+
+
+class Twap(Limit, frozen=True, kw_only=True):
+    start_time: str
+    end_time: str
+    number_buckets: str | int | None = None
+    bucket_size: Number = None
+    bucket_duration: str | None = None
+
+
+class StopLimit(_Configuration, frozen=True, kw_only=True):
+    base_size: str
+    limit_price: str
+    stop_price: str
+    stop_direction: str | None = None
+
+
+class StopLimitUntil(StopLimit, frozen=True, kw_only=True):
+    end_time: str
+
+
+class Bracket(_Configuration, frozen=True, kw_only=True):
+    base_size: str
+    limit_price: str
+    stop_trigger_price: str
+
+
+class BracketUntil(Bracket, frozen=True, kw_only=True):
+    end_time: str
+
+
+class Rung(_Configuration, frozen=True, kw_only=True):
+    base_size: str
+    limit_price: str
+    quote_size: Number = None
+    post_only: bool | None = None
+
+
+class Scaled(_Configuration, frozen=True, kw_only=True):
+    orders: Annotated[list[Rung], Meta(max_length=SCALED_ORDERS_MAX)] | None = None
+    base_size: Number = None
+    quote_size: Number = None
+    num_orders: str | int | None = None
+    min_price: Number = None
+    max_price: Number = None
+    price_distribution: str | None = None
+    size_distribution: str | None = None
+    size_diff: Number = None
+    size_ratio: Number = None
+
+
+class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exactly one of these is given. A new kind takes a line here, a reader in `orders.py`, and its
+    test.
+    """
+
+    limit_limit_gtc: RestingLimit | None = None
+    market_market_ioc: Market | None = None
+    sor_limit_ioc: Limit | None = None
+    limit_limit_gtd: LimitUntil | None = None
+    limit_limit_fok: Limit | None = None
+    market_market_fok: Market | None = None
+    stop_limit_stop_limit_gtc: StopLimit | None = None
+    stop_limit_stop_limit_gtd: StopLimitUntil | None = None
+    trigger_bracket_gtc: Bracket | None = None
+    trigger_bracket_gtd: BracketUntil | None = None
+    twap_limit_gtd: Twap | None = None
+    scaled_limit_gtc: Scaled | None = None
+
+
+class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a create-order call. What no worst case depends on is taken as it comes."""
+
+    client_order_id: Identifier
+    product_id: Identifier
+    side: Side
+    order_configuration: Configuration
+    leverage: Number = None
+    margin_type: str | None = None
+    preview_id: str | None = None
+    attached_order_configuration: dict[str, Any] | None = None
+    retail_portfolio_id: str | None = None
+    sor_preference: str | None = None
+    self_trade_prevention_id: str | None = None
+    prediction_metadata: Any = None
+    equity_order_metadata: Any = None
+    cost_basis_method: Any = None
+
+
+KINDS: Final = Configuration.__struct_fields__
+DECODER: Final = msgspec.json.Decoder(OrderBody)

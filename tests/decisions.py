@@ -1,0 +1,115 @@
+"""More words of the scenario language, for the side that decides: orders, answers, feeds, state."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action
+from sidecar.core.decision import Decision, Violation
+from sidecar.core.limits import Limits
+from sidecar.core.portfolio_risk import Measure, RiskFigure
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
+from sidecar.core.settings import Settings
+from sidecar.core.working import Leg
+from tests.scenario import FUTURE, D, World, limit_order
+
+CONNECTED = Settings(connected=True)
+FOREVER = Settings(reservation_life=timedelta(days=1))  # no approval lapses while a test waits
+
+
+def sell_order(size: object = "0.01", price: object = "64000", **fields: Any) -> dict[str, Any]:
+    return limit_order(size, price, side="SELL", **fields)
+
+
+def future_order(size: object = 1, side: str = "BUY", price: object = 64000) -> dict[str, Any]:
+    return limit_order(size, price, side=side, product_id=FUTURE)
+
+
+def funded(world: World, buying_power: object = 1_000_000, buffer: object = 1000) -> World:
+    """Give the world a futures wallet."""
+    world.send(
+        ev.FuturesSummaryRead,
+        wallet=D(0),
+        buying_power=D(buying_power),
+        liquidation_buffer_percentage=D(buffer),
+    )
+    return world
+
+
+def connected(*, held: object = 0, settings: Settings = CONNECTED, **limits: Any) -> World:
+    """A connected world with its first complete picture: ACTIVE."""
+    world = World(settings=settings, **limits)
+    for feed in ("market", "user"):
+        world.send(ev.FeedChanged, feed=feed, signal="connected")
+    world.quote("BTC-USD", 64000)
+    world.quote("ETH-USD", 2000)
+    balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(held)))
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    world.send(ev.AccountReconciled)
+    return world
+
+
+def the(decision: Decision, code: str) -> Violation:
+    """The one violation of this code."""
+    (found,) = [violation for violation in decision.violations if violation.code == code]
+    return found
+
+
+def breaks(decision: Decision, code: str) -> bool:
+    return code in decision.codes
+
+
+def warned(decision: Decision) -> tuple[str, ...]:
+    return tuple(warning.code for warning in decision.warnings)
+
+
+def of_kind(actions: Iterable[Action], *kinds: type[Action]) -> list[Any]:
+    return [action for action in actions if isinstance(action, kinds)]
+
+
+def names(actions: Iterable[Action]) -> list[str]:
+    return [type(action).__name__ for action in actions]
+
+
+def memory(world: World) -> bytes:
+    """Everything that would survive a restart, but for the count of decisions."""
+    manager = save_manager(world.manager)
+    manager.decisions = 0
+    return msgspec.json.encode((save_tracker(world.tracker), manager))
+
+
+def restarted(world: World, **limits: Any) -> World:
+    """The world after its process died and came back from its saved state."""
+    tracker, manager = save_tracker(world.tracker), save_manager(world.manager)
+    saved = msgspec.json.encode((tracker, manager))
+    new = World(settings=world.manager.settings, products=(), start=world.now)
+    limits_now = Limits(**limits) if limits else world.manager.limits
+    new.manager.desk.limits = limits_now
+    restore_tracker(msgspec.json.decode(msgspec.json.encode(tracker), type=type(tracker)), new.tracker)
+    restore_manager(msgspec.json.decode(msgspec.json.encode(manager), type=type(manager)), new.manager)
+    assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
+    return new
+
+
+class StandInRisk:
+    """A PortfolioRisk whose figure is `held` dollars, plus `per_unit` for each unit an order buys."""
+
+    def __init__(self, held: object = 0, per_unit: object = 0, *, known: bool = True) -> None:
+        self.held, self.per_unit, self.known = D(held), D(per_unit), known
+
+    def figures(
+        self, tracker: PositionTracker, added: tuple[Leg, ...]
+    ) -> Mapping[Measure, RiskFigure] | None:
+        if not self.known:
+            return None
+        bought = sum(
+            (leg.quantity if leg.side == "BUY" else -leg.quantity for leg in added), Decimal(0)
+        )
+        figure = RiskFigure(self.held, self.held + bought * self.per_unit)
+        return {"max_var": figure, "max_expected_shortfall": figure, "max_stress_loss": figure}
