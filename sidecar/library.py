@@ -19,6 +19,8 @@ from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.core.money import amount
 from sidecar.core.order_body import Side
+from sidecar.core.order_status import STATUS_RANK
+from sidecar.core.orders import OPPOSITE
 from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker as CoreTracker
 from sidecar.core.products import CASH, Product, product_from_coinbase
@@ -32,6 +34,7 @@ from sidecar.core.saved import (
     save_tracker,
 )
 from sidecar.core.settings import Settings
+from sidecar.custom_rules import load_custom_rules
 from sidecar.storage.snapshot import read_state, write_state
 
 Number = str | int | Decimal
@@ -140,6 +143,8 @@ class PositionTracker(CoreTracker):
         order = self.ledger.find(order_id)
         if order is None:
             raise Misuse(f"order {order_id!r} is not known; call order_placed first")
+        if status not in STATUS_RANK:
+            raise Misuse(f"status {status!r} is none of {', '.join(STATUS_RANK)}")
         self._report(
             order_id,
             order.product_id,
@@ -181,7 +186,7 @@ class PositionTracker(CoreTracker):
                 entry_id=fill_id,
                 order_id=name,
                 product_id=product_id,
-                side=side,
+                side=_side(side),
                 size=_number("size", size),
                 price=_number("price", price),
                 commission=_number("fee", fee),
@@ -200,8 +205,9 @@ class PositionTracker(CoreTracker):
         )
 
     def load(self, path: str | Path) -> Self:
-        """Fill this new tracker from a state file; where there is none, it stays empty. Raises
-        StateFileError.
+        """Fill this new tracker from a state file; where there is none, it stays empty.
+
+        Raises StateFileError for a file that cannot be used, and Misuse for a tracker in use.
         """
         saved = read_state(Path(path))
         if saved is not None:
@@ -221,7 +227,11 @@ class PositionTracker(CoreTracker):
     ) -> None:
         self.apply(
             ev.OrderReported(
-                at=self._at(at), order_id=order_id, product_id=product_id, side=side, **fields
+                at=self._at(at),
+                order_id=order_id,
+                product_id=product_id,
+                side=_side(side),
+                **fields,
             )
         )
 
@@ -241,13 +251,14 @@ class RiskManager(CoreManager):
         portfolio_risk: PortfolioRisk | None = None,
         custom: Iterable[CustomRule] = (),
     ) -> None:
+        limits = limits or Limits()
         super().__init__(
-            limits or Limits(),
+            limits,
             tracker if tracker is not None else PositionTracker(clock=clock),
             clock=clock,
             settings=settings,
             portfolio_risk=portfolio_risk,
-            custom=tuple(custom),
+            custom=(*load_custom_rules(limits.custom), *custom),
         )
 
     def save(self, path: str | Path) -> None:
@@ -267,6 +278,12 @@ class RiskManager(CoreManager):
             if saved.manager is not None:
                 restore_manager(saved.manager, self)
         return self
+
+
+def _side(side: Side) -> Side:
+    if side not in OPPOSITE:
+        raise Misuse(f'side: {side!r} is neither "BUY" nor "SELL"')
+    return side
 
 
 def _number(name: str, value: Number) -> Decimal:

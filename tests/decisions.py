@@ -89,10 +89,13 @@ def restarted(world: World, **limits: Any) -> World:
     tracker, manager = save_tracker(world.tracker), save_manager(world.manager)
     saved = msgspec.json.encode((tracker, manager))
     new = World(settings=world.manager.settings, products=(), start=world.now)
-    limits_now = Limits(**limits) if limits else world.manager.limits
-    new.manager.desk.limits = limits_now
-    restore_tracker(msgspec.json.decode(msgspec.json.encode(tracker), type=type(tracker)), new.tracker)
-    restore_manager(msgspec.json.decode(msgspec.json.encode(manager), type=type(manager)), new.manager)
+    new.manager.desk.use(Limits(**limits) if limits else world.manager.limits)
+    restore_tracker(
+        msgspec.json.decode(msgspec.json.encode(tracker), type=type(tracker)), new.tracker
+    )
+    restore_manager(
+        msgspec.json.decode(msgspec.json.encode(manager), type=type(manager)), new.manager
+    )
     assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
     return new
 

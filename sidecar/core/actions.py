@@ -113,11 +113,12 @@ class FindOrder(Action, frozen=True, kw_only=True, tag=True):
 
 
 class ReduceOnly(Action, frozen=True, kw_only=True, tag=True):
-    """A loss limit is crossed: nothing may be added. Losses are positive, USD; `ratio` is of
-    equity.
+    """A loss limit is crossed: nothing may be added within its scope. Losses are positive, USD;
+    `ratio` is of equity.
     """
 
     code: str
+    scope: str = "all"
     loss: Decimal
     ratio: Decimal | None
     limit: str

@@ -3,7 +3,7 @@ I/O.
 """
 
 from collections import OrderedDict, deque
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sidecar.core.limits import Rate
@@ -24,15 +24,17 @@ class Activity:
         times = self.windows.get(name)
         if not times:
             return 0
-        begin = now - timedelta(seconds=float(rate.window_s))
-        return sum(begin < time <= now for time in times) if times[0] <= begin else len(times)
+        begin = now - rate.window
+        if times[0] > begin:
+            return len(times)
+        return sum(time > begin for time in times)
 
     def clears_at(self, name: str, rate: Rate) -> datetime | None:
         """When the oldest approval that fills the window leaves it."""
         times = self.windows.get(name)
         if times is None or len(times) < rate.count:
             return None
-        return times[len(times) - rate.count] + timedelta(seconds=float(rate.window_s))
+        return times[len(times) - rate.count] + rate.window
 
     def note(self, name: str, rate: Rate, now: datetime) -> None:
         """Remember an approval."""

@@ -4,7 +4,7 @@ I/O.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -17,14 +17,12 @@ from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO, amount
 from sidecar.core.order_body import ID_CHARACTERS_MAX
-from sidecar.core.orders import InvalidOrder, Order, parse_order
+from sidecar.core.orders import InvalidOrder, Order, checked_order, parse_order
 from sidecar.core.products import Product
 from sidecar.core.rules.activity import window_name
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
 from sidecar.core.working import Leg, Reservation, WorkingOrder
-
-COUNTED: Final = ("MAX_ORDER_RATE", "DUPLICATE_ORDER")  # rules that count approvals
 
 
 class Approvals:
@@ -44,36 +42,24 @@ class Approvals:
     # --- Proposals --------------------------------------------------------------------------------
 
     def propose(self, event: OrderProposed) -> Decision:
-        """Judge a new order. Asking again for a live approval with the same body gives the same
-        approval.
+        """Judge a new order.
+
+        Asking again for a live approval with the same body gives the same approval.
         """
-        now, strategy_id = event.at, event.strategy_id
+        body = event.body
         try:
-            order = event.body if isinstance(event.body, Order) else parse_order(event.body)
-            self._check_strategy(strategy_id)
+            order = checked_order(body) if isinstance(body, Order) else parse_order(body)
+            self._check_strategy(event.strategy_id)
         except InvalidOrder as invalid:
-            return self._refused(_stated_id(event.body), invalid, now)
+            return self._refused(_stated_id(body), invalid, event.at)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
-            return self._unknown_product(order, now)
+            return self._unknown_product(order, event.at)
+        check = Check(self.desk, order, product, event.at, event.strategy_id)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
-        if live is None or live.order != order or live.order_id or live.strategy_id != strategy_id:
-            return self._decide(
-                Check(self.desk, order, product, now, strategy_id), dry_run=event.dry_run
-            )
-        if live.tightenings == self.desk.state.tightenings and now < live.expires_at:
-            return _replay(live.decision)
-        self.desk.tracker.orders.release(
-            order.client_order_id
-        )  # judged afresh, without itself in the way
-        decision = self._decide(
-            Check(self.desk, order, product, now, strategy_id), dry_run=event.dry_run
-        )
-        if not decision.approved or event.dry_run:
-            self.desk.tracker.orders.reserve(
-                live
-            )  # it may have been sent already: what it bound stays bound
-        return decision
+        if live is None or live.order_id or live.strategy_id != event.strategy_id:
+            return self._decide(check, dry_run=event.dry_run)
+        return self._decide_again(check, live, dry_run=event.dry_run)
 
     def propose_edit(self, event: EditProposed) -> Decision:
         """Judge an edit as the order it would become, with the present order taken out."""
@@ -82,20 +68,35 @@ class Approvals:
         except InvalidOrder as invalid:
             return self._refused(event.client_order_id or event.order_id or "", invalid, event.at)
         product = self.desk.tracker.products[old.product_id]
+        check = Check(self.desk, order, product, event.at, old.strategy_id, old)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
-        if live is not None:
-            if (
-                live.order == order
-                and live.tightenings == self.desk.state.tightenings
-                and event.at < live.expires_at
-            ):
-                return _replay(live.decision)
-            self.desk.tracker.orders.release(order.client_order_id)
-        decision = self._decide(
-            Check(self.desk, order, product, event.at, old.strategy_id, old), dry_run=event.dry_run
+        if live is None:
+            return self._decide(check, dry_run=event.dry_run)
+        return self._decide_again(check, live, dry_run=event.dry_run)
+
+    def _decide_again(self, check: Check, live: Reservation, *, dry_run: bool) -> Decision:
+        """Decide beside a live reservation of the same id.
+
+        The same order is given its approval again while nothing has tightened; else it is judged
+        afresh, without itself in the way. What a reservation bound stays bound unless a new one
+        takes its place: the order may have been sent already.
+        """
+        same = live.order == check.order
+        if same and live.tightenings == self.desk.state.tightenings and check.now < live.expires_at:
+            return _replay(live.decision)
+        if not same and check.replaced is None:
+            return self._decide(check, dry_run=dry_run)  # another body under a live id: refused
+        orders, name = self.desk.tracker.orders, check.order.client_order_id
+        orders.release(name)
+        fresh = Check(
+            self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
         )
-        if live is not None and (not decision.approved or event.dry_run):
-            self.desk.tracker.orders.reserve(live)
+        fresh.again = same
+        decision = self._decide(fresh, dry_run=dry_run)
+        if decision.reserved_until is None:
+            orders.reserve(live)
+        else:
+            self._sought.discard(name)
         return decision
 
     def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
@@ -165,7 +166,7 @@ class Approvals:
             decision_id=self._next_id(check.now),
             state=self._state_of(check),
             as_of=check.now,
-            notional=check.notional,
+            notional=check.worth.notional,
             price=check.worth.price,
             reducing=check.reducing,
             max_base_size=verdict.max_base_size,
@@ -175,7 +176,8 @@ class Approvals:
         )
         if reserves:
             self._reserve(check, decision)
-            self._count(check, plan)
+            if not check.again:
+                self._count(check, plan)
         return decision
 
     def _plan(self, product: Product, strategy_id: str | None) -> Plan:
@@ -196,7 +198,7 @@ class Approvals:
     def _reserve(self, check: Check, decision: Decision) -> None:
         """Bind the worst case: for an edit only what it adds."""
         worth, replaced = check.worth, check.replaced
-        legs, hold = check.legs, (worth.unit_hold or ZERO) * check.open_size
+        legs, hold = check.legs, worth.hold or ZERO
         if replaced is not None:
             added = max(ZERO, check.open_size - replaced.remaining)
             legs = (
@@ -206,7 +208,7 @@ class Approvals:
                 if added
                 else ()
             )
-            hold = max(ZERO, hold - replaced.hold)
+            hold = max(ZERO, (worth.unit_hold or ZERO) * check.open_size - replaced.hold)
         if check.product.is_future:
             hold = ZERO if check.reducing else self._margin(check, legs)
         self.desk.tracker.orders.reserve(
@@ -229,11 +231,9 @@ class Approvals:
         return (check.worth.unit_notional or ZERO) * quantity * (check.product.margin_rate or ONE)
 
     def _count(self, check: Check, plan: Plan) -> None:
-        for rule, bound in plan.measured:
-            if rule.code in COUNTED:
-                self.desk.activity.note(
-                    window_name(rule.code, check, bound), bound.setting, check.now
-                )
+        for rule, bound in plan.counting:
+            name = window_name(check, rule.code, bound)
+            self.desk.activity.note(name, bound.setting, check.now)
 
     def _refused(self, client_order_id: str, invalid: InvalidOrder, now: datetime) -> Decision:
         violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
@@ -260,7 +260,7 @@ class Approvals:
     def _next_id(self, now: datetime) -> str:
         """Unique within a run and across runs, and the same when events are replayed."""
         self.decisions += 1
-        return f"{int(now.timestamp()):x}-{self.decisions}"
+        return f"{now:%Y%m%d}-{self.decisions}"
 
     # --- Lapsing ----------------------------------------------------------------------------------
 
@@ -308,6 +308,8 @@ def _stated_id(body: Any) -> str:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return ""
     name = body.get("client_order_id") if isinstance(body, dict) else None
+    if isinstance(body, Order):
+        name = body.client_order_id
     return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
 
 

@@ -6,7 +6,7 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, is_bounded, is_sane, plain
 from sidecar.core.wallets import Agreement, Wallet
 
 
@@ -17,14 +17,19 @@ class BalanceFlow:
         self.books = books
         self.futures_agreement = futures_agreement
         self.futures: ev.FuturesSummaryRead | None = None
-        self.futures_settled = ZERO  # settled futures PnL when `futures` was read
+        self.futures_base = ZERO  # futures equity that the futures' own PnL does not explain
 
     def balances(self, event: ev.BalancesRead) -> list[Action]:
         """Wallets as read: believed at the opening, later only once a read cannot be lagging."""
         for balance in event.balances:
-            if not (balance.available.is_finite() and balance.hold.is_finite()):
+            entry = balance.average_entry_price
+            if not (
+                is_bounded(balance.available)
+                and is_sane(balance.hold)
+                and (entry is None or is_sane(entry))
+            ):
                 raise Untrusted(
-                    f"balance of {balance.currency} is not a finite number; it was left out"
+                    f"balance of {balance.currency}: an amount is beyond all bounds; nothing was read"
                 )
         actions: list[Action] = []
         for balance in event.balances:
@@ -55,7 +60,6 @@ class BalanceFlow:
         """
         currency, change = balance.currency, read - wallet.total
         mark = self.books.marks.usd(currency)
-        before = wallet.position
         self.books.wallets.move(wallet, change, mark)
         wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
         if self.books.is_open:
@@ -63,16 +67,16 @@ class BalanceFlow:
                 wallet.unpriced += change
             else:
                 self.books.transfers += change * mark
-        if currency not in self.books.cash and (moved := wallet.position - before):
-            self.books.transfer(
-                self.books.line(self.books.account, currency),
-                moved,
-                mark,
-                balance.average_entry_price,
-            )
+        self.books.match_wallet(currency, balance.average_entry_price)
 
     def positions(self, event: ev.FuturesRead) -> list[Action]:
         """All futures positions as read; a known one that is absent is flat."""
+        for stated in event.positions:
+            entry = stated.average_entry_price
+            if not (is_bounded(stated.contracts) and (entry is None or is_sane(entry))):
+                raise Untrusted(
+                    f"position in {stated.product_id}: an amount is beyond all bounds; nothing was read"
+                )
         read = {position.product_id: position for position in event.positions}
         held = [
             key
@@ -118,18 +122,27 @@ class BalanceFlow:
         """The futures wallet as Coinbase states it. What neither PnL nor fees explain came by a
         sweep: a transfer.
         """
-        if self.futures is not None and self.books.is_open:
-            self.books.transfers += (
-                event.wallet
-                - self.futures.wallet
-                - (self._futures_settled() - self.futures_settled)
-            )
+        numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
+        if not all(is_bounded(number) for number in numbers):
+            raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
         self.futures = event
-        self.futures_settled = self._futures_settled()
+        before = self.futures_base
+        self.rebase()
+        if self.books.is_open:
+            self.books.transfers += self.futures_base - before
 
-    def _futures_settled(self) -> Decimal:
-        keys = (key for key in self.books.account.pnl_by_key if self.books.is_future(key))
-        return sum((self.books.account.pnl_by_key[key].settled for key in keys), ZERO)
+    def rebase(self) -> None:
+        """Take futures equity as Coinbase states it: the wallet and the profit against its own
+        entry prices.
+        """
+        wallet = ZERO if self.futures is None else self.futures.wallet
+        account = self.books.account
+        self.futures_base = wallet + account.futures_profit - account.futures_pnl
+
+    @property
+    def futures_equity(self) -> Decimal:
+        """The futures wallet as last read, and what futures have earned or lost since, USD."""
+        return self.futures_base + self.books.account.futures_pnl
 
 
 def _transfer_alert(currency: str, change: Decimal) -> Alert:

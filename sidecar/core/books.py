@@ -15,6 +15,7 @@ from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
 from sidecar.core.marks import Marks
 from sidecar.core.money import ZERO, share
+from sidecar.core.order_body import Side
 from sidecar.core.products import Product
 from sidecar.core.wallets import Wallets
 from sidecar.core.working import Leg
@@ -64,7 +65,10 @@ class Books:
 
     def line(self, book: Book, key: str) -> Line:
         """The key's line in `book`, begun at the present mark."""
-        return book.line(key, is_future=self.is_future(key), mark=self.marks.usd(key))
+        line = book.lines.get(key)
+        if line is None:
+            line = book.begin(key, is_future=self.is_future(key), mark=self.marks.usd(key))
+        return line
 
     def work(
         self, legs: tuple[Leg, ...], strategy_id: str | None, sign: int, *, orders: int = 1
@@ -122,58 +126,70 @@ class Books:
 
     # --- Value that moves ------------------------------------------------------------
 
-    def settle_spot(self, line: Line, currency: str, quantity: Decimal, value: Decimal) -> None:
-        """The account's spot position is the wallet less `keep`: what only fills up `keep` is not
+    def trade(
+        self, key: str, quantity: Decimal, value: Decimal | None, strategy: Book | None
+    ) -> None:
+        """Signed units for signed USD, to the account and to the strategy that ordered it.
+
+        The account's spot position is the wallet less `keep`: what only fills up `keep` is not
         counted.
         """
-        wallet = self.wallets.get(currency)
+        if strategy is not None:
+            strategy.settle(self.line(strategy, key), quantity, value)
+        if self.is_future(key):
+            self.account.settle(self.line(self.account, key), quantity, value)
+            return
+        wallet = self.wallets.get(key)
         before = wallet.position
-        self.wallets.move(wallet, quantity, self.marks.usd(currency))
-        moved = wallet.position - before
-        if moved:
-            self.account.settle(line, moved, share(value, moved, quantity))
-        else:
-            self.account.restate(line)
+        self.wallets.move(wallet, quantity, self.marks.usd(key))
+        if moved := wallet.position - before:
+            worth = None if value is None else share(value, moved, quantity)
+            self.account.settle(self.line(self.account, key), moved, worth)
 
     def pay(
-        self, product: Product, paid: Decimal, value: Decimal, fees: Decimal, fee_currency: str
+        self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
     ) -> None:
-        """Move the quote side: cash leaves, or a coin is sold at its mark (ETH-BTC is two legs)."""
-        if paid:
-            if product.quote in self.cash:
-                self.wallets.move(
-                    self.wallets.get(product.quote), -paid, self.marks.usd(product.quote)
-                )
-            else:
-                self.settle_spot(
-                    self.line(self.account, product.quote), product.quote, -paid, -value
-                )
-        if fees:
-            fee_value = fees * (self.marks.usd(fee_currency) or ZERO)
-            if fee_currency in self.cash:
-                self.wallets.move(
-                    self.wallets.get(fee_currency), -fees, self.marks.usd(fee_currency)
-                )
-            else:
-                self.settle_spot(
-                    self.line(self.account, fee_currency), fee_currency, -fees, -fee_value
-                )
+        """Cash leaves its wallet; a coin is sold for what it is worth (ETH-BTC is two legs)."""
+        if currency in self.cash:
+            self.wallets.move(self.wallets.get(currency), -paid, self.marks.usd(currency))
+        else:
+            self.trade(currency, -paid, None if value is None else -value, strategy)
 
-    def usd_value(self, product: Product, quantity: Decimal, paid: Decimal) -> Decimal:
-        """USD at the marks of now: through the quote currency, else through the base, else zero
-        until a mark comes.
+    def charge(self, book: Book, key: str, fee: Decimal, funding: Decimal = ZERO) -> None:
+        """A fee paid or funding received for trading `key`, USD."""
+        line = self.line(book, key)
+        book.charge(line, ZERO, fee, funding)
+        book.restate(line)
+
+    def correct(self, key: str, value: Decimal, side: Side, strategy: Book | None) -> None:
+        """A late exact figure moves the value of a booked fill (signed USD), its quantity
+        unchanged.
+        """
+        wallet = self.wallets.by_currency.get(key)
+        if wallet is None or wallet.keep is not None:  # what is kept whole was never counted
+            self.account.correct(self.line(self.account, key), value, side)
+        if strategy is not None:
+            strategy.correct(self.line(strategy, key), value, side)
+
+    def usd_value(self, product: Product, quantity: Decimal, paid: Decimal) -> Decimal | None:
+        """USD at the marks of now: through the quote currency, else through the base; None without
+        either.
         """
         rate = self.marks.usd(product.quote)
         if rate is not None:
             return paid * rate
-        return quantity * (self.marks.usd(product.key) or ZERO)
+        mark = self.marks.usd(product.key)
+        return None if mark is None else quantity * mark
 
-    def keep(self, currency: str, quantity: Decimal | None) -> None:
-        """Never count nor sell this much of a currency from now on (None: all of it)."""
-        wallet = self.wallets.get(currency)
-        before, wallet.keep = wallet.position, quantity
-        if currency not in self.cash and (moved := wallet.position - before):
-            self.transfer(self.line(self.account, currency), moved, self.marks.usd(currency), None)
+    def match_wallet(self, currency: str, entry: Decimal | None = None) -> None:
+        """Let the position be what the wallet holds beyond `keep`; cash is no position. What moves
+        is a transfer.
+        """
+        wanted = ZERO if currency in self.cash else self.wallets.get(currency).position
+        line = self.account.lines.get(currency)
+        moved = wanted - (ZERO if line is None else line.position.quantity)
+        if moved:
+            self.transfer(self.line(self.account, currency), moved, self.marks.usd(currency), entry)
 
     def transfer(
         self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None
@@ -181,13 +197,7 @@ class Books:
         """Quantity that came or went outside trading: at the mark, or unpriced until there is
         one.
         """
-        position = line.position
-        if mark is not None:
-            self.account.settle(line, quantity, quantity * mark)
-        else:
-            position.quantity += quantity
-            position.unpriced += quantity
-            self.account.restate(line)
-        if entry is not None and not self.is_open and position.quantity == quantity:
-            position.entry_cost = quantity * entry
+        self.account.settle(line, quantity, None if mark is None else quantity * mark)
+        if entry is not None and line.position.quantity == quantity:
+            line.position.entry_cost = quantity * entry
             self.account.restate(line)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from sidecar.core.activity import Activity
 from sidecar.core.custom_rule import CustomRule
@@ -17,7 +18,7 @@ from sidecar.core.events import Quote
 from sidecar.core.exposure import Book
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY, Order
 from sidecar.core.portfolio_risk import Measure, PortfolioRisk, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
@@ -57,68 +58,55 @@ class Desk(Struct, kw_only=True):
 
 
 class After:
-    """A book's figures with the order in it, at worst. USD but for sizes, which are in base units.
+    """A book's figures with one leg of an order in it, at worst. USD but for sizes, which are in
+    base units.
 
-    `held` is the worst case on the order's own side without it, `other` the size of the other side:
-    while `other` keeps a limit, the order may take its own side from `held` up to that limit.
+    `held` is the worst case on the leg's own side without it, `other` the size of the other side:
+    while `other` keeps a limit, the leg may take its own side from `held` up to that limit.
     """
 
     __slots__ = (
-        "gross", "held", "net_long", "net_short", "notional", "orders", "orders_on_key", "other", "others_gross", "size",
+        "gross", "held", "net_long", "net_short", "notional", "orders", "orders_on_key", "other",
+        "others_gross", "size",
     )  # fmt: skip
 
-    def __init__(self, check: "Check", book: Book) -> None:
-        line = book.lines.get(check.key)
+    def __init__(self, book: Book, leg: "Check | CoinLeg") -> None:
+        line = book.lines.get(leg.key)
         if line is None:
-            quantity = open_buy = open_sell = notional = long_usd = short_usd = ZERO
+            long = short = notional = long_usd = short_usd = ZERO
             on_key = 0
         else:
-            quantity, open_buy, open_sell = line.position.quantity, line.open_buy, line.open_sell
+            quantity = line.position.quantity
+            long, short = quantity + line.open_buy, quantity - line.open_sell
             notional, long_usd, short_usd = line.notional, line.long_usd, line.short_usd
             on_key = line.orders
-        if check.replaced is not None:
-            old = check.replaced.remaining * check.product.contract_size
-            open_buy, open_sell = (
-                (open_buy - old, open_sell) if check.is_buy else (open_buy, open_sell - old)
-            )
-        added = 0 if check.replaced is not None else 1
-        self.orders, self.orders_on_key = book.orders + added, on_key + added
-        long, short = quantity + open_buy, quantity - open_sell
-        if check.is_buy:
+        quantity, mark, is_buy = leg.quantity, leg.mark or ZERO, leg.is_buy
+        self.orders, self.orders_on_key = book.orders + leg.is_new, on_key + leg.is_new
+        if leg.replaces:
+            long, short = (long - leg.replaces, short) if is_buy else (long, short + leg.replaces)
+        if is_buy:
             self.held = long
-            long += check.quantity
+            long += quantity
         else:
             self.held = -short
-            short -= check.quantity
-        if short < ZERO and not check.product.is_future:
+            short -= quantity
+        if short < ZERO and not leg.is_future:
             short = ZERO  # spot cannot be sold short
         long_size, short_size = abs(long), abs(short)
-        self.other = short_size if check.is_buy else long_size
-        self.size = max(short_size, long_size)
-        mark = check.mark if check.mark is not None else ZERO
-        self.notional = self.size * mark
+        self.other = short_size if is_buy else long_size
+        self.size = size = max(short_size, long_size)
+        self.notional = size * mark
         self.others_gross = book.gross - notional
         self.gross = self.others_gross + self.notional
         self.net_long = book.long_usd - long_usd + long * mark
         self.net_short = book.short_usd - short_usd + short * mark
-        for leg in check.legs[1:]:
-            self._second_leg(check, leg, book)
 
-    def _second_leg(self, check: "Check", leg: Leg, book: Book) -> None:
-        """The quote coin of a coin-quoted product (ETH-BTC): bought coins add to that key's worst
-        case.
-        """
-        line = book.lines.get(leg.key)
-        if leg.side != BUY:
-            return  # at worst the coin is not sold: its exposure stays
-        mark = check.tracker.marks.usd(leg.key) or ZERO
-        long, short_usd, before = leg.quantity, ZERO, ZERO
-        if line is not None:
-            long, short_usd, before = line.long + leg.quantity, line.short_usd, line.notional
-        self.net_long += leg.quantity * mark
-        grown = max(abs(long * mark), abs(short_usd)) - before
+    def join(self, book: Book, coin: "After") -> None:
+        """Let the quote coin's worst case count beside the base's."""
+        grown = coin.gross - book.gross
         self.gross += grown
         self.others_gross += grown
+        self.net_long += coin.net_long - book.long_usd
 
     @property
     def net(self) -> Decimal:
@@ -126,19 +114,52 @@ class After:
         return max(short, long)
 
 
+class CoinLeg:
+    """The coin that a sell of a coin-quoted product buys (ETH-BTC), judged by the limits on that
+    coin's position.
+
+    A buy sells the coin, which at worst does not happen, so it has no such leg.
+    """
+
+    __slots__ = (
+        "account",
+        "equity",
+        "is_buy",
+        "is_future",
+        "is_new",
+        "key",
+        "mark",
+        "own",
+        "quantity",
+        "replaces",
+    )
+
+    def __init__(self, check: "Check", leg: Leg) -> None:
+        tracker, replaced = check.tracker, check.replaced
+        self.key, self.quantity, self.mark = leg.key, leg.quantity, tracker.marks.usd(leg.key)
+        self.is_buy, self.is_future, self.is_new = True, False, 0
+        self.replaces = (
+            ZERO if replaced is None or len(replaced.legs) < 2 else replaced.legs[1].quantity
+        )
+        self.equity = check.equity
+        self.account = After(tracker.account, self)
+        self.own = After(check.strategy_book, self)
+
+
 class Check:
     """One order under judgement.
 
     `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
-    place of `replaced` for an edit. `reducible` (order units) is the largest size that would still
-    be reducing.
+    place of the `replaced` order for an edit, of which `replaces` base units are open now.
+    `reducible` is the largest size (order units) that would be reducing. `again` marks an order
+    that was approved before and is judged afresh.
     """
 
     __slots__ = (
-        "_figures",
-        "_fingerprint", "_own", "account", "causes", "desk", "equity", "is_buy", "key", "legs", "limits", "mark", "now",
-        "open_size", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced", "strategy_id",
-        "tracker", "worth",
+        "_figures", "_fingerprint", "_own", "account", "again", "causes", "coin", "desk", "equity",
+        "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
+        "open_size", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
+        "replaces", "strategy_id", "tracker", "worth",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an order is judged by is just these
@@ -160,9 +181,13 @@ class Check:
         self.replaced = replaced
         self.key = key = product.key
         self.is_buy = order.side == BUY
+        self.is_future = product.is_future
+        self.is_new = 1 if replaced is None else 0
+        self.again = False
         marks = tracker.marks
         self.quote: Quote | None = marks.quotes.get(product.book)
-        self.mark = marks.usd(key)
+        mark = marks.by_key.get(key)
+        self.mark = None if mark is None else mark.value
         self.equity = tracker.equity
         self.causes: tuple[Cause, ...] = (
             tuple(desk.state.binding(key, strategy_id)) if desk.state.causes else ()
@@ -174,33 +199,44 @@ class Check:
         self.open_size = size if replaced is None else size - replaced.filled
         self.legs = legs_of(product, order.side, self.open_size, worth.price, tracker.books.cash)
         self.quantity = self.legs[0].quantity
+        self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
         self.reducible = self._reducible()
-        self.reducing = ZERO < self.open_size <= self.reducible or self._only_shrinks()
-        self.account = After(self, tracker.account)
+        self.reducing = ZERO < size <= self.reducible
+        self.account = After(tracker.account, self)
+        self.coin: CoinLeg | None = None
+        if len(self.legs) > 1 and not self.is_buy:
+            self.coin = CoinLeg(self, self.legs[1])
+            self.account.join(tracker.account, self.coin.account)
         self._own: After | None = None
         self._figures: Mapping[Measure, RiskFigure] | None = None
+        self.funds: tuple[Decimal | None, Decimal | None] = (None, None)
         self._fingerprint = ""
+
+    @property
+    def strategy_book(self) -> Book:
+        """The books of the order's strategy; empty ones for none."""
+        book = self.tracker.strategies.get(self.strategy_id or "")
+        return book if book is not None else Book()
 
     @property
     def own(self) -> After:
         """The figures of the order's strategy alone."""
         if self._own is None:
-            book = self.tracker.strategies.get(self.strategy_id or "")
-            self._own = After(self, book if book is not None else Book())
+            book = self.strategy_book
+            self._own = After(book, self)
+            if self.coin is not None:
+                self._own.join(book, self.coin.own)
         return self._own
-
-    @property
-    def notional(self) -> Decimal | None:
-        return self.worth.notional
 
     @property
     def fingerprint(self) -> str:
         """What makes two orders identical: everything but their id."""
         if not self._fingerprint:
             order = self.order
-            parts = (order.base_size, order.quote_size, order.limit_price, order.stop_price)
-            numbers = "|".join(["" if part is None else plain(part) for part in parts])
-            self._fingerprint = f"{order.product_id}|{order.side}|{order.kind}|{numbers}"
+            size = order.base_size if order.base_size is not None else order.quote_size
+            prices = order.prices or (order.limit_price, order.stop_price)
+            numbers = [str(n.normalize()) for n in (size, *prices, *order.sizes) if n is not None]
+            self._fingerprint = f"{order.product_id}|{order.side}|{order.kind}|{'|'.join(numbers)}"
         return self._fingerprint
 
     @property
@@ -218,42 +254,41 @@ class Check:
         """
         if quantity <= ZERO:
             return ZERO
-        if self.product.is_future:
+        if self.is_future:
             quantity /= self.product.contract_size
         return quantity if self.replaced is None else quantity + self.replaced.filled
 
     def resized(self, base_size: Decimal) -> "Check":
         """The same order at another size."""
-        order = self.order
-        fields = {name: getattr(order, name) for name in order.__struct_fields__}
-        fields.update(base_size=base_size, quote_size=None, sizes=())
-        return Check(
+        fields = asdict(self.order) | {"base_size": base_size, "quote_size": None, "sizes": ()}
+        resized = Check(
             self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
         )
+        resized.again = self.again
+        return resized
 
     def _reducible(self) -> Decimal:
-        """Order units that oppose the position and that nothing open offers already.
+        """The largest size that opposes the position beside all that is offered already.
 
-        None for coin-quoted products, which raise one position by what they lower another.
+        None for coin-quoted products, which raise one position by what they lower another. An edit
+        that leaves no more open, at no worse a price, can only lower the risk whatever the position
+        is.
         """
+        if len(self.legs) > 1:
+            return ZERO
+        units = ZERO
         line = self.tracker.account.lines.get(self.key)
-        if line is None or len(self.legs) > 1:
-            return ZERO
-        held = line.position.quantity
-        units = -held - line.open_buy if self.is_buy else held - line.open_sell
-        if self.replaced is not None:
-            units += self.replaced.remaining * self.product.contract_size
-        if units <= ZERO or (held > ZERO) == self.is_buy:
-            return ZERO
-        return units / self.product.contract_size if self.product.is_future else units
+        if line is not None:
+            held = line.position.quantity
+            if held and (held > ZERO) != self.is_buy:
+                units = abs(held) - (line.open_buy if self.is_buy else line.open_sell)
+                units = self.order_units(units + self.replaces)
+        if self.replaced is not None and self._price_is_no_worse(self.replaced.limit_price):
+            units = max(units, self.replaced.size)
+        return units
 
-    def _only_shrinks(self) -> bool:
-        """An edit that leaves less open at no worse a price can only lower the risk."""
-        old = self.replaced
-        if old is None or self.open_size > old.remaining:
+    def _price_is_no_worse(self, before: Decimal | None) -> bool:
+        price = self.order.limit_price
+        if before is None or price is None:
             return False
-        if old.limit_price is None or self.order.limit_price is None:
-            return False
-        if self.is_buy:
-            return self.order.limit_price <= old.limit_price
-        return self.order.limit_price >= old.limit_price
+        return price <= before if self.is_buy else price >= before

@@ -54,17 +54,23 @@ class Position(Struct):
         self.entry_cost += opened_value - share(self.entry_cost, closing, size)
         return -closed_value - released
 
-    def price(self, mark: Decimal) -> None:
-        """Give the unpriced quantity its cost."""
+    def price(self, mark: Decimal) -> Decimal:
+        """Give the unpriced quantity its cost and return the PnL realised: of what left
+        meanwhile.
+        """
         value = (self.unpriced * mark).quantize(COST_QUANTUM)
         self.cost += value
-        if not self.entry_cost:  # Coinbase's own average price, where it gave one, stays on display
-            self.entry_cost = value
+        if self.unpriced != self.quantity or not self.entry_cost:
+            self.entry_cost += value  # else Coinbase's own average price stays on display
         self.unpriced = ZERO
+        if self.quantity:
+            return ZERO
+        realised, self.cost, self.entry_cost = -self.cost, ZERO, ZERO
+        return realised
 
     def average_price(self) -> Decimal | None:
-        """Average entry price for display, USD per unit."""
-        return self.entry_cost / self.quantity if self.quantity else None
+        """Average entry price for display, USD per unit; None while nothing is held or priced."""
+        return self.entry_cost / self.quantity if self.quantity and self.entry_cost else None
 
 
 class Pnl(Struct):
@@ -128,7 +134,8 @@ class Line:
     @property
     def is_idle(self) -> bool:
         """Flat and unworked: nothing to remember but what it realised."""
-        return not (self.position.quantity or self.orders or self.open_buy or self.open_sell)
+        held = self.position.quantity or self.position.unpriced
+        return not (held or self.orders or self.open_buy or self.open_sell)
 
 
 class Book:
@@ -139,6 +146,7 @@ class Book:
         self.pnl_by_key: dict[str, Pnl] = {}
         self.pnl = Pnl()
         self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
+        self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
         self.futures_profit = (
             ZERO  # against Coinbase's entry prices: what the futures wallet will be paid
         )
@@ -157,27 +165,36 @@ class Book:
         pnl, line = self.pnl_by_key.get(key), self.lines.get(key)
         return (pnl.settled if pnl else ZERO) + (line.unrealised if line else ZERO)
 
-    def line(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
-        """The key's line, begun if there is none."""
-        line = self.lines.get(key)
-        if line is None:
-            line = self.lines[key] = Line(key, is_future=is_future, mark=mark)
+    def begin(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
+        """Begin a line for this key."""
+        line = self.lines[key] = Line(key, is_future=is_future, mark=mark)
         return line
 
-    def settle(self, line: Line, quantity: Decimal, value: Decimal, fee: Decimal = ZERO) -> None:
-        """A fill: signed base units for signed USD, and its fee in USD."""
-        if line.position.unpriced:
-            line.position.price(value / quantity)  # a fill is a price too, and the first one known
-        self.charge(line.key, line.position.trade(quantity, value), fee)
+    def settle(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+        """Signed base units come for signed USD; without a value they cost what the first mark
+        says.
+        """
+        position = line.position
+        if value is None:
+            position.quantity += quantity
+            position.unpriced += quantity
+        else:
+            if position.unpriced:  # a fill is a price too, and the first one known
+                self.charge(line, position.price(value / quantity))
+            self.charge(line, position.trade(quantity, value))
         self.restate(line)
 
-    def charge(self, key: str, realised: Decimal, fee: Decimal, funding: Decimal = ZERO) -> None:
-        """Book PnL that is settled, for the key and in all."""
-        pnl = self.pnl_by_key.get(key)
+    def charge(
+        self, line: Line, realised: Decimal, fee: Decimal = ZERO, funding: Decimal = ZERO
+    ) -> None:
+        """Book PnL that is settled, for the line's key and in all."""
+        pnl = self.pnl_by_key.get(line.key)
         if pnl is None:
-            pnl = self.pnl_by_key[key] = Pnl()
+            pnl = self.pnl_by_key[line.key] = Pnl()
         pnl.add(realised, fee, funding)
         self.pnl.add(realised, fee, funding)
+        if line.is_future:
+            self.futures_pnl += realised - fee + funding
 
     def correct(self, line: Line, value: Decimal, side: Side) -> None:
         """A late exact figure moves the value of a booked fill by `value` (signed USD), its
@@ -190,7 +207,7 @@ class Book:
             line.position.cost += value
             line.position.entry_cost += value
         else:
-            self.charge(line.key, -value, ZERO)
+            self.charge(line, -value)
         self.restate(line)
 
     def work(self, line: Line, side: Side, quantity: Decimal, orders: int) -> None:
@@ -210,12 +227,13 @@ class Book:
             return
         line.mark = mark
         if line.position.unpriced:
-            line.position.price(mark)
+            self.charge(line, line.position.price(mark))
         self.restate(line)
 
     def restate(self, line: Line) -> None:
-        """Bring the line's derived figures and the book's sums up to date; drop the line when
-        nothing is left.
+        """Bring the line's derived figures and the book's sums up to date.
+
+        A line with nothing left is dropped.
         """
         position = line.position
         quantity = position.quantity
@@ -223,28 +241,28 @@ class Book:
         short = quantity - line.open_sell
         if short < ZERO and not line.is_future:
             short = ZERO  # spot cannot be sold short
-        line.long, line.short = long, short
-        line.size = max(abs(long), abs(short))
         mark = line.mark
         if mark is None:
-            long_usd = short_usd = notional = unrealised = ZERO
+            long_usd = short_usd = unrealised = ZERO
         else:
             long_usd, short_usd = long * mark, short * mark
-            notional = max(abs(long_usd), abs(short_usd))
             unrealised = (quantity - position.unpriced) * mark - position.cost
+        if long >= short >= ZERO:  # never short: the long side is the larger
+            line.size, notional = long, long_usd
+        else:
+            line.size = max(abs(long), abs(short))
+            notional = max(abs(long_usd), abs(short_usd))
         self.gross += notional - line.notional
         self.long_usd += long_usd - line.long_usd
         self.short_usd += short_usd - line.short_usd
-        self.unrealised += unrealised - line.unrealised
-        line.long_usd, line.short_usd, line.notional, line.unrealised = (
-            long_usd,
-            short_usd,
-            notional,
-            unrealised,
-        )
+        change = unrealised - line.unrealised
+        self.unrealised += change
+        line.long, line.short, line.unrealised = long, short, unrealised
+        line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
         if line.is_future:
             profit = ZERO if mark is None else quantity * mark - position.entry_cost
             self.futures_profit += profit - line.futures_profit
             line.futures_profit = profit
-        if line.is_idle:
+            self.futures_pnl += change
+        if not quantity and line.is_idle:
             del self.lines[line.key]

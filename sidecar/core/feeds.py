@@ -44,7 +44,7 @@ class Feeds:
             self.user = USER_FEED[self.user, signal]
         elif signal == "lost":
             self.market = "down"
-        else:
+        elif signal == "connected" or self.market == "live":
             self.market, self.market_whole_since = "live", at
 
     def reconciled(self) -> None:

@@ -9,7 +9,7 @@ count (`hard`); beyond it all of them (`soft`). Limits are linear in size, so ea
 room in closed form; rules that cannot (VaR) are searched by bisection, and only when they refuse.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -22,20 +22,41 @@ from sidecar.core.money import TWO, ZERO, floor_to
 from sidecar.core.products import Product
 from sidecar.core.rules import RULES
 from sidecar.core.rules.custom import custom_gate
-from sidecar.core.rules.rule import WARN_AT, Bound, Gate, Measured, ScopeKind
+from sidecar.core.rules.rule import WARN_AT, Bound, Gate, Measured, RoomUnit, ScopeKind
 
-BISECTIONS: Final = 12  # 1/4096 of the room: finer than any risk figure is known
+BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
+EXACT: Final = 128  # halvings that take any size down to any increment
+TOO_SMALL: Final = frozenset({"MIN_ORDER_SIZE", "SIZE_OUT_OF_RANGE"})
+
+
+# A measured rule and its bound with what the loop needs of both taken out: measure, room, its unit,
+# the level of warning, whether that is a share of equity.
+Row = tuple[
+    Callable[[Check, Bound], Decimal | None],
+    Callable[[Check, Bound], Decimal] | None,
+    RoomUnit,
+    Decimal,
+    bool,
+    Measured,
+    Bound,
+]
 
 
 class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
-    `minima` are the least sizes in force, which bound the largest passing size from below.
+    `state_gates` speak only while something tightens. `coin` are the rules
+    on the position in the quote coin of a coin-quoted product; `minima` are the least sizes in
+    force, which bound the largest passing size from below; `counting` the rules that count
+    approvals.
     """
 
+    state_gates: tuple[Gate, ...]
     gates: tuple[Gate, ...]
-    measured: tuple[tuple[Measured, Bound], ...]
+    measured: tuple[Row, ...]
+    coin: tuple[tuple[Measured, Bound], ...]
     minima: tuple[tuple[Measured, Bound], ...]
+    counting: tuple[tuple[Measured, Bound], ...]
     shadow: tuple[tuple[Measured, Bound], ...]
 
 
@@ -52,33 +73,56 @@ class Verdict(Struct, frozen=True):
 def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
     """Bind every limit in whose scope the product and the strategy lie."""
     limits = desk.limits
+    gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
+    gates += [custom_gate(rule) for rule in desk.custom]
+    measured = _bind(_scopes(desk, product.key, strategy_id))
+    coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
+    shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
+    return Plan(
+        state_gates=tuple(gate for gate in gates if gate.reads_state),
+        gates=tuple(gate for gate in gates if not gate.reads_state),
+        measured=tuple(_row(rule, bound) for rule, bound in measured),
+        coin=tuple((rule, bound) for rule, bound in coin if rule.per_key),
+        minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
+        counting=tuple((rule, bound) for rule, bound in (*measured, *shadow) if rule.counts),
+        shadow=tuple(shadow),
+    )
+
+
+def _scopes(
+    desk: Desk, key: str, strategy_id: str | None
+) -> list[tuple[str, ScopeKind, OrderLimits]]:
+    limits, products = desk.limits, desk.tracker.products
     scopes: list[tuple[str, ScopeKind, OrderLimits]] = [("all", "all", limits)]
     for name, own in limits.product.items():
-        listed = desk.tracker.products.get(name)
-        if name == product.product_id or (listed is not None and listed.key == product.key):
+        if name in products and products[name].key == key:
             scopes.append((f"product:{name}", "product", own))
     if strategy_id is not None and strategy_id in limits.strategy:
         scopes.append((f"strategy:{strategy_id}", "strategy", limits.strategy[strategy_id]))
-    gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
-    gates += [custom_gate(rule) for rule in desk.custom]
-    measured = _bind(scopes)
-    return Plan(
-        gates=tuple(gates),
-        measured=measured,
-        minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
-        shadow=_bind([("shadow", "all", limits.shadow)] if limits.shadow else []),
-    )
+    return scopes
 
 
 def _bind(
     scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
-) -> tuple[tuple[Measured, Bound], ...]:
-    return tuple(
+) -> list[tuple[Measured, Bound]]:
+    return [
         (rule, _bound(scope, kind, setting))
         for rule in RULES
         if isinstance(rule, Measured)
         for scope, kind, limits in scopes
         if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
+    ]
+
+
+def _row(rule: Measured, bound: Bound) -> Row:
+    return (
+        rule.measure,
+        rule.room,
+        rule.room_in,
+        bound.warn_level,
+        rule.of_equity,
+        rule,
+        bound,
     )
 
 
@@ -96,14 +140,21 @@ def _bound(scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rat
     return Bound(scope, kind, level, level * WARN_AT, setting, own=kind == "strategy")
 
 
-def judge(check: Check, plan: Plan) -> Verdict:
-    """Run every rule of the plan."""
+def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
+    """Run every rule of the plan; find the largest size too, unless only a yes or no is asked."""
     tally = _Tally()
+    if check.causes or not check.desk.state.ready:
+        _run_gates(check, plan.state_gates, tally)
     _run_gates(check, plan.gates, tally)
     _run_measured(check, plan.measured, tally)
+    if check.coin is not None:
+        for rule, bound in plan.coin:
+            observed = rule.measure(check.coin, bound)  # type: ignore[arg-type] # a leg's figures are all it reads
+            if observed is not None:
+                _weigh(check, rule, bound, observed, tally)
     if plan.shadow:
         tally.warnings += _shadow(check, plan)
-    largest = _largest(check, plan, tally)
+    largest = _largest(check, plan, tally) if sized else ZERO
     return Verdict(tuple(tally.violations), tuple(tally.warnings), largest)
 
 
@@ -143,6 +194,7 @@ def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
 
 
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
+    reducing = check.reducing
     for gate in gates:
         found = gate.judge(check)
         if gate.room is not None:
@@ -150,28 +202,26 @@ def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
                 tally.limit(room, exempt=gate.exempt)
         elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
-        if found is not None and not (gate.exempt and check.reducing):
+        if found is not None and not (gate.exempt and reducing):
             tally.violations.append(found)
 
 
-def _run_measured(
-    check: Check, bound_rules: Iterable[tuple[Measured, Bound]], tally: _Tally
-) -> None:
+def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
     size = notional = UNLIMITED
-    for rule, bound in bound_rules:
-        observed = rule.measure(check, bound)
+    equity = check.equity
+    for measure, room_of, unit, near, of_equity, rule, bound in rows:
+        observed = measure(check, bound)
         if observed is None:
             continue
-        if rule.room is not None:
-            room = rule.room(check, bound)
-            unit = rule.room_in
+        if room_of is not None:
+            room = room_of(check, bound)
             if unit == "order" or bound.own:
                 tally.limit(_in_order_units(check, rule, bound, room), exempt=rule.exempt)
             elif unit == "size":
                 size = min(size, room)
             elif room < notional:
                 notional = room
-        if observed >= bound.warn_level or rule.lowest:
+        if (observed >= near * equity if of_equity else observed >= near) or rule.lowest:
             _weigh(check, rule, bound, observed, tally)
     if notional is not UNLIMITED:
         size = min(size, _size_worth(check, notional))
@@ -186,10 +236,18 @@ def _in_order_units(check: Check, rule: Measured, bound: Bound, room: Decimal) -
     return _room_for(check, bound.after(check), size)
 
 
+def _broken(check: Check, rule: Measured, bound: Bound, observed: Decimal) -> bool:
+    if not rule.of_equity:
+        return rule.is_broken(observed, bound.level)
+    if check.equity <= ZERO:
+        return observed > ZERO  # nothing is a share of nothing
+    return rule.is_broken(observed, bound.level * check.equity)
+
+
 def _weigh(check: Check, rule: Measured, bound: Bound, observed: Decimal, tally: _Tally) -> None:
     """A limit that is nearly or wholly used: a warning, or a violation."""
-    if not rule.is_broken(observed, bound.level):
-        if rule.warns:
+    if not _broken(check, rule, bound, observed):
+        if rule.warns and observed:
             tally.warnings.append(rule.warning(check, bound, observed))
         return
     if rule.searches:
@@ -206,43 +264,42 @@ def _shadow(check: Check, plan: Plan) -> list[Violation]:
         rule.violation(check, bound, observed)
         for rule, bound in plan.shadow
         if (observed := rule.measure(check, bound)) is not None
-        and rule.is_broken(observed, bound.level)
+        and _broken(check, rule, bound, observed)
         and not (rule.exempt and check.reducing)
     ]
 
 
 def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
-    """The largest size that would pass: under all rules, or as a reducing order."""
-    reducible, hard, soft = check.reducible, tally.hard, tally.soft
-    best = min(hard, soft)
-    if tally.searched and best > reducible:
-        best = _search(check, tally.searched, reducible, min(best, check.open_size))
-    if best <= reducible:
-        best = min(hard, reducible)
-    product = check.product
-    best = floor_to(best, product.base_increment)
-    least = product.base_min_size
-    for rule, bound in plan.minima:
-        if not (rule.exempt and best <= reducible):
-            least = max(least, bound.level / product.contract_size)
-    return best if best >= least and best > ZERO else ZERO
+    """The largest size that would pass: under all rules, or else as a reducing order."""
+    step, least = check.product.base_increment, check.product.base_min_size
+    best = floor_to(min(tally.hard, tally.soft), step)
+    if check.coin is not None:  # two keys move at once: no closed form
+        best = _search(check, plan, floor_to(tally.hard, step), EXACT)
+    if best > check.reducible:
+        if tally.searched and check.coin is None:
+            best = _search(check, plan, min(best, check.open_size), BISECTIONS)
+        for _, bound in plan.minima:
+            least = max(least, bound.level / check.product.contract_size)
+        if best > check.reducible and best >= least:
+            return best
+    best = floor_to(min(tally.hard, check.reducible), step)
+    return best if best >= check.product.base_min_size and best > ZERO else ZERO
 
 
-def _search(
-    check: Check, searched: list[tuple[Measured, Bound]], low: Decimal, high: Decimal
-) -> Decimal:
-    """Bisect for the largest size at which the searched rules hold; `low` is known to pass."""
-    step = check.product.base_increment
+def _search(check: Check, plan: Plan, high: Decimal, steps: int) -> Decimal:
+    """Bisect for the largest size that passes, up to `high`; what is too small is not what is
+    sought.
+    """
 
     def passes(size: Decimal) -> bool:
-        resized = check.resized(size)
-        figures = ((rule, bound, rule.measure(resized, bound)) for rule, bound in searched)
-        return all(
-            seen is None or not rule.is_broken(seen, bound.level) for rule, bound, seen in figures
-        )
+        violations = judge(check.resized(size), plan, sized=False).violations
+        return all(violation.code in TOO_SMALL for violation in violations)
 
-    for _ in range(BISECTIONS):
-        middle = floor_to((low + high) / TWO, step)
+    low, increment = ZERO, check.product.base_increment
+    if passes(high):
+        return high
+    for _ in range(steps):
+        middle = floor_to((low + high) / TWO, increment)
         if middle <= low:
             break
         low, high = (middle, high) if passes(middle) else (low, middle)

@@ -7,7 +7,9 @@ limits that are evaluated and shown as warnings but not enforced.
 """
 
 import re
+from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -110,6 +112,11 @@ class Rate(Frozen):
 
     count: Annotated[int, Field(ge=1, le=COUNT_MAX, strict=True, description="how many")]
     window_s: Seconds = Field(description="length of the sliding window, seconds")
+
+    @cached_property
+    def window(self) -> timedelta:
+        """The window's length."""
+        return timedelta(seconds=float(self.window_s))
 
 
 class PriceShock(Frozen):

@@ -10,6 +10,7 @@ at its first sight and LIQUIDATING once confirmed, because one bad tick must not
     takes them back)
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -40,6 +41,28 @@ class Suspicion(Struct):
     asked_at: datetime | None = None
 
 
+class BoundLoss(Struct, frozen=True):
+    """A loss, the limit that bounds it, and the cause it raises; `key` or `strategy_id` narrow
+    it.
+    """
+
+    code: str
+    loss: Loss
+    limit: LossLimit
+    scope: str = "all"
+    key: str | None = None
+    strategy_id: str | None = None
+
+    @property
+    def is_crossed(self) -> bool:
+        return self.loss.crosses(self.limit)
+
+    @property
+    def reason(self) -> str:
+        what = self.code.lower().replace("_", " ")
+        return f"{what} of {self.loss.text()} has reached {self.limit}"
+
+
 class LossWatch:
     """Compares losses with limits and keeps the causes that follow."""
 
@@ -54,114 +77,63 @@ class LossWatch:
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
-        tracker, limits = self.desk.tracker, self.desk.limits
         self.desk.loss_measures.clear()
-        if tracker.windows is None:
+        if self.desk.tracker.windows is None:
             return []
         actions: list[Action] = []
-        self._equity_base(now, actions)
-        self._daily(now, actions)
-        if limits.max_drawdown is not None:
-            loss = losses.drawdown(tracker)
-            self._latch("DRAWDOWN", "all", "drawdown", loss, limits.max_drawdown, now, actions)
-        if limits.max_cumulative_loss is not None:
-            self._cumulative(limits.max_cumulative_loss, now, actions)
+        bounded = list(self.bounded())
+        self._equity_base(bounded, now, actions)
+        for bound in bounded:
+            if bound.code != "CUMULATIVE_LOSS" and bound.is_crossed:
+                self._latch(bound, now, actions)
+        self._cumulative(now, actions)
         return actions
 
-    def forget_unlimited(self) -> None:
-        """New limits: a suspicion under the old ones is none under the new."""
-        self.suspicion = None
+    def is_crossed(self, code: str, scope: str) -> bool:
+        """Whether the loss that raises this cause is beyond its limit now."""
+        return any(b.is_crossed for b in self.bounded() if (b.code, b.scope) == (code, scope))
 
-    def _daily(self, now: datetime, actions: list[Action]) -> None:
+    def bounded(self) -> Iterator[BoundLoss]:
+        """Every loss that a limit bounds, under the code and scope of the cause it raises."""
         limits, tracker = self.desk.limits, self.desk.tracker
-        if limits.max_daily_loss is not None:
-            self._latch(
-                "DAILY_LOSS",
-                "all",
-                "daily loss",
-                losses.daily(tracker),
-                limits.max_daily_loss,
-                now,
-                actions,
-            )
+        if (limit := limits.max_daily_loss) is not None:
+            yield BoundLoss("DAILY_LOSS", losses.daily(tracker), limit)
         for name, own in limits.product.items():
             product = tracker.products.get(name)
-            if own.max_daily_loss is not None and product is not None:
+            if (limit := own.max_daily_loss) is not None and product is not None:
                 loss = losses.daily(tracker, key=product.key)
-                self._latch(
-                    "DAILY_LOSS",
-                    f"product:{name}",
-                    "daily loss",
-                    loss,
-                    own.max_daily_loss,
-                    now,
-                    actions,
-                    key=product.key,
-                )
+                yield BoundLoss("DAILY_LOSS", loss, limit, f"product:{name}", key=product.key)
         for name, strategy in limits.strategy.items():
-            if strategy.max_daily_loss is not None and name in tracker.strategies:
+            if (limit := strategy.max_daily_loss) is not None:
                 loss = losses.daily(tracker, strategy_id=name)
-                self._latch(
-                    "DAILY_LOSS",
-                    f"strategy:{name}",
-                    "daily loss",
-                    loss,
-                    strategy.max_daily_loss,
-                    now,
-                    actions,
-                    strategy_id=name,
-                )
+                yield BoundLoss("DAILY_LOSS", loss, limit, f"strategy:{name}", strategy_id=name)
+        if (limit := limits.max_drawdown) is not None:
+            yield BoundLoss("DRAWDOWN", losses.drawdown(tracker), limit)
+        if (limit := limits.max_cumulative_loss) is not None:
+            yield BoundLoss("CUMULATIVE_LOSS", losses.cumulative(tracker), limit)
 
-    def _latch(  # noqa: PLR0913, PLR0917 - one line a limit is what makes `watch` readable
-        self,
-        code: str,
-        scope: str,
-        what: str,
-        loss: Loss,
-        limit: LossLimit,
-        now: datetime,
-        actions: list[Action],
-        *,
-        key: str | None = None,
-        strategy_id: str | None = None,
-    ) -> None:
-        if self.desk.state.has(code, scope) or not loss.crosses(limit):
-            return
+    def _latch(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
         windows = self.desk.tracker.windows
         assert windows is not None
-        clears_at = windows.next_reset if CAUSES[code].ends == "reset" else None
-        reason = f"{what} of {loss.text()} has reached {limit}"
         self.tighten(
             Cause(
-                code=code,
-                scope=scope,
+                code=bound.code,
+                scope=bound.scope,
                 level="REDUCE_ONLY",
                 since=now,
-                reason=reason,
-                key=key,
-                strategy_id=strategy_id,
-                clears_at=clears_at,
+                reason=bound.reason,
+                key=bound.key,
+                strategy_id=bound.strategy_id,
+                clears_at=windows.next_reset if CAUSES[bound.code].ends == "reset" else None,
             ),
             actions,
         )
 
-    def _equity_base(self, now: datetime, actions: list[Action]) -> None:
+    def _equity_base(self, bounded: list[BoundLoss], now: datetime, actions: list[Action]) -> None:
         """Against no equity no ratio can be taken: only reducing orders then, and never a
         liquidation.
         """
-        limits, tracker = self.desk.limits, self.desk.tracker
-        windows = tracker.windows
-        assert windows is not None
-        bases = (
-            (limits.max_daily_loss, windows.day),
-            (limits.max_drawdown, windows.drawdown),
-            (limits.max_cumulative_loss, windows.cumulative),
-        )
-        empty = any(
-            limit is not None and limit.ratio is not None and window.base(tracker.transfers) <= ZERO
-            for limit, window in bases
-        )
-        if not empty:
+        if not any(b.limit.ratio is not None and b.loss.base <= ZERO for b in bounded):
             self.loosen("NO_EQUITY", "all", "there is equity to take ratios of", actions)
         elif not self.desk.state.has("NO_EQUITY"):
             reason = "the equity that loss ratios are taken of is zero or less"
@@ -172,38 +144,30 @@ class LossWatch:
 
     # --- The cumulative loss ----------------------------------------------------------------------
 
-    def _cumulative(self, limit: LossLimit, now: datetime, actions: list[Action]) -> None:
+    def _cumulative(self, now: datetime, actions: list[Action]) -> None:
         state, tracker = self.desk.state, self.desk.tracker
-        loss = losses.cumulative(tracker)
-        if not loss.crosses(limit):
+        limit, loss = self.desk.limits.max_cumulative_loss, losses.cumulative(tracker)
+        if limit is None or not loss.crosses(limit):
             self.suspicion = None
             if state.has("CUMULATIVE_LOSS"):
-                text = f"cumulative loss is {loss.text()} again"
+                text = f"cumulative loss is {loss.text()}, its limit {limit or 'gone'}"
                 self.loosen("CUMULATIVE_LOSS", "all", text, actions)
             return
+        bound = BoundLoss("CUMULATIVE_LOSS", loss, limit)
         if not state.has("CUMULATIVE_LOSS"):
-            reason = f"cumulative loss of {loss.text()} has reached {limit}"
-            self.tighten(
-                Cause(
-                    code="CUMULATIVE_LOSS",
-                    scope="all",
-                    level="REDUCE_ONLY",
-                    since=now,
-                    reason=reason,
-                ),
-                actions,
-            )
-        if state.has("LIQUIDATION") or (state.has("LIQUIDATED") and not self._exposed()):
-            return
-        if losses.cumulative_settled(tracker).crosses(limit) or self._is_confirmed(now, actions):
+            self._latch(bound, now, actions)
+        if not self._may_begin():
             self.suspicion = None
-            self.liquidate(
-                f"cumulative loss of {loss.text()} has reached {limit}",
-                now,
-                actions,
-                loss=loss,
-                limit=limit,
-            )
+        elif losses.cumulative_settled(tracker).crosses(limit) or self._is_confirmed(now, actions):
+            self.suspicion = None
+            self.liquidate(bound.reason, now, actions, loss=loss, limit=limit)
+
+    def _may_begin(self) -> bool:
+        """One episode at a time; none for dust that one has left, nor after an operator's abort."""
+        state = self.desk.state
+        if state.has("LIQUIDATION") or state.has("ABORTED"):
+            return False
+        return not state.has("LIQUIDATED") or self._exposed()
 
     def _exposed(self) -> bool:
         """Whether anything is held that an order could sell: dust never starts an episode."""
@@ -235,6 +199,16 @@ class LossWatch:
             >= self.settings.confirm_quotes
         )
 
+    def next_look(self, now: datetime) -> datetime | None:
+        """When time alone takes an unconfirmed breach further."""
+        suspicion = self.suspicion
+        if suspicion is None:
+            return None
+        times = [suspicion.since + self.settings.confirm_for]
+        if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
+            times.append(suspicion.asked_at + ASK_AGAIN)
+        return min((time for time in times if time > now), default=None)
+
     def _valuing_books(self) -> tuple[str, ...]:
         tracker = self.desk.tracker
         held = (key for key, line in tracker.account.lines.items() if line.position.quantity)
@@ -246,6 +220,8 @@ class LossWatch:
         """REST's word on a breach; None when it could not be had in time. A disagreement starts the
         wait anew.
         """
+        for quote in quotes or ():
+            self.desk.tracker.marks.check(quote)
         suspicion, limit = self.suspicion, self.desk.limits.max_cumulative_loss
         if suspicion is None or limit is None:
             return []
@@ -314,6 +290,7 @@ class LossWatch:
             Cause(code="LIQUIDATION", scope="all", level="LIQUIDATING", since=now, reason=reason),
             actions,
         )
+        self.loosen("ABORTED", "all", "a new episode has begun", actions)
         actions.append(self.trigger)
 
     def tighten(self, cause: Cause, actions: list[Action]) -> None:

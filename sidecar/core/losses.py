@@ -4,12 +4,12 @@ A ratio is taken of the equity at the start of its own window plus net transfers
 zero or less no ratio can be taken.
 """
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from msgspec import Struct
 
 from sidecar.core.limits import LossLimit
-from sidecar.core.money import ZERO, plain, ratio
+from sidecar.core.money import RATIO_QUANTUM, ZERO, plain, ratio
 from sidecar.core.position_tracker import PositionTracker
 
 
@@ -32,7 +32,10 @@ class Loss(Struct, frozen=True):
         """The loss in the limit's own measure: a ratio, or USD."""
         if limit.ratio is None:
             return self.usd
-        return ratio(self.usd, self.base) if self.base > ZERO else ZERO
+        if self.base <= ZERO:
+            return ZERO
+        # Rounded down, so that it reaches a limit just when the loss does.
+        return (self.usd / self.base).quantize(RATIO_QUANTUM, ROUND_FLOOR)
 
     @property
     def ratio(self) -> Decimal | None:

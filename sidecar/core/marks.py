@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from sidecar.core.errors import Untrusted
 from sidecar.core.events import Quote
-from sidecar.core.money import COST_QUANTUM, ONE, TWO, ZERO, is_sane
+from sidecar.core.money import COST_QUANTUM, ONE, TWO, ZERO, is_bounded, is_sane
 from sidecar.core.products import DOLLARS, Product
 
 LEGS_MAX: Final = 3  # longer routes pile up spreads without being needed on Coinbase
@@ -130,7 +130,8 @@ class Marks:
             oldest = (
                 mid.at if oldest is None or (mid.at is not None and mid.at < oldest) else oldest
             )
-        self.by_key[key] = Mark(value.quantize(COST_QUANTUM), oldest)
+        if is_bounded(value):  # else no price of anything: a book on the way shows nonsense
+            self.by_key[key] = Mark(value.quantize(COST_QUANTUM), oldest)
 
 
 def _routes(listed: list[Product]) -> dict[str, tuple[Step, ...]]:

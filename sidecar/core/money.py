@@ -68,6 +68,11 @@ def amount(text: str) -> Decimal:
     digits of at most 20 places before and 30 behind the point: NaN, infinities, blanks, underscores
     and 10,000-digit numbers included. The check costs the same whatever the text holds.
     """
+    if len(text) <= DIGITS_BEFORE_POINT_MAX and not text.strip("0123456789."):
+        try:  # plain digits, and so few that no bound can be crossed: nearly every number there is
+            return Decimal(text)
+        except InvalidOperation:
+            pass  # empty, or too many points: said below
     if not AMOUNT.fullmatch(text):
         shown = text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
         raise ValueError(
@@ -82,11 +87,14 @@ def amount(text: str) -> Decimal:
     return value
 
 
+def is_bounded(value: Decimal) -> bool:
+    """Whether a number from outside can be an amount: finite, of a magnitude money has."""
+    return value.is_finite() and value.adjusted() < DIGITS_BEFORE_POINT_MAX
+
+
 def is_sane(value: Decimal) -> bool:
-    """Whether a price or size from outside can be one: finite, not negative, of a magnitude money
-    has.
-    """
-    return value.is_finite() and value >= ZERO and value.adjusted() < DIGITS_BEFORE_POINT_MAX
+    """Whether a price or size from outside can be one: an amount, and not negative."""
+    return is_bounded(value) and value >= ZERO
 
 
 def plain(value: Decimal) -> str:

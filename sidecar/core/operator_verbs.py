@@ -5,13 +5,17 @@ and names the mend of everything it leaves in force.
 """
 
 from datetime import datetime
+from typing import Final
 
 from sidecar.core import events as ev
-from sidecar.core import losses
 from sidecar.core.actions import Action, Alert, Answered
 from sidecar.core.check import Desk
+from sidecar.core.errors import UnknownProduct
 from sidecar.core.loss_watch import LossWatch
 from sidecar.core.state import CAUSES, Cause
+
+# What lies behind a halt after an episode: while it does, resuming would begin the next one.
+BEHIND: Final = {"LIQUIDATED": "CUMULATIVE_LOSS", "ABORTED": "CUMULATIVE_LOSS"}
 
 
 class OperatorVerbs:
@@ -44,7 +48,7 @@ class OperatorVerbs:
                 return None
         return actions
 
-    def day_rolled(self, actions: list[Action]) -> None:
+    def end_day(self, actions: list[Action]) -> None:
         """A new day has begun: daily losses no longer bind."""
         for cause in [
             cause for cause in self.desk.state.causes.values() if CAUSES[cause.code].ends == "reset"
@@ -63,10 +67,11 @@ class OperatorVerbs:
     def _reduce_only(self, event: ev.ReduceOnlyRequested, actions: list[Action]) -> None:
         scope, key = "all", None
         if event.product_id is not None:
-            scope, key = (
-                f"product:{event.product_id}",
-                self.desk.tracker.books.product(event.product_id).key,
-            )
+            product = self.desk.tracker.products.get(event.product_id)
+            if product is None:
+                actions.append(Answered(done=False, text=str(UnknownProduct(event.product_id))))
+                return
+            scope, key = f"product:{event.product_id}", product.key
         elif event.strategy_id is not None:
             scope = f"strategy:{event.strategy_id}"
         cause = Cause(
@@ -90,7 +95,7 @@ class OperatorVerbs:
         """
         remaining: list[str] = []
         for cause in list(self.desk.state.causes.values()):
-            if CAUSES[cause.code].ends == "resume" and not self._still_true(cause):
+            if CAUSES[cause.code].ends in {"resume", "reset"} and not self._still_true(cause):
                 self.watch.loosen(
                     cause.code, cause.scope, f"resumed by {event.by}: {event.reason}", actions
                 )
@@ -102,16 +107,8 @@ class OperatorVerbs:
         actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))
 
     def _still_true(self, cause: Cause) -> bool:
-        limits, tracker = self.desk.limits, self.desk.tracker
-        match cause.code:
-            case "DRAWDOWN":
-                return limits.max_drawdown is not None and losses.drawdown(tracker).crosses(
-                    limits.max_drawdown
-                )
-            case "LIQUIDATED":
-                limit = limits.max_cumulative_loss
-                return limit is not None and losses.cumulative(tracker).crosses(limit)
-        return False
+        """Whether the loss behind a latched cause is still beyond its limit."""
+        return self.watch.is_crossed(BEHIND.get(cause.code, cause.code), cause.scope)
 
     def _flatten(self, event: ev.FlattenRequested, actions: list[Action]) -> None:
         if self.desk.state.has("LIQUIDATION"):
@@ -131,7 +128,7 @@ class OperatorVerbs:
             return
         self.desk.tracker.reset_window(event.window, event.at)
         if event.window == "daily":
-            self.day_rolled(actions)
+            self.end_day(actions)
         if event.window == "drawdown":
             self.watch.loosen("DRAWDOWN", "all", f"reset by {event.by}: {event.reason}", actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))
@@ -143,11 +140,12 @@ class OperatorVerbs:
         reason = event.reason or (
             "the account was flattened" if event.flat else "the flattening was aborted"
         )
-        halt = Cause(code="LIQUIDATED", scope="all", level="HALTED", since=event.at, reason=reason)
+        code = "LIQUIDATED" if event.flat else "ABORTED"
+        halt = Cause(code=code, scope="all", level="HALTED", since=event.at, reason=reason)
         self.watch.tighten(halt, actions)
         self.watch.loosen("LIQUIDATION", "all", reason, actions)
         self.watch.trigger = None
-        actions.append(Alert(severity="critical", code="LIQUIDATED", text=reason))
+        actions.append(Alert(severity="critical", code=code, text=reason))
 
     def _disk(self, event: ev.DiskChanged, actions: list[Action]) -> None:
         if not event.full:

@@ -12,8 +12,8 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ONE, ZERO, is_sane
-from sidecar.core.order_body import Side
+from sidecar.core.exposure import Book
+from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.orders import BUY
 from sidecar.core.products import Product
@@ -41,24 +41,28 @@ class OrderFlow:
 
     def report(self, report: ev.OrderReported) -> None:
         """What Coinbase says of one order."""
-        sizes = (
-            report.filled,
-            report.average_price,
-            report.leaves or ZERO,
-            report.base_size or ZERO,
-        )
-        if not all(
-            is_sane(number) for number in (*sizes, report.limit_price or ZERO, abs(report.fees))
+        price = report.average_price or report.limit_price or ZERO
+        sizes = (report.filled, report.leaves or ZERO, report.base_size or ZERO)
+        numbers = (*sizes, price, report.limit_price or ZERO, report.stop_price or ZERO)
+        if not (
+            all(map(is_sane, numbers))
+            and is_bounded(report.filled * price)
+            and is_bounded(report.fees)
         ):
             raise Untrusted(
                 f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
             )
-        product = self.books.product(report.product_id)
-        self._begin_strategy(report.strategy_id)
-        order = self._known_order(report.order_id, product, report.side, report.created_at)
+        order = self._known_order(report, report.created_at)
         if order is None:
             return
-        order.merge(report)
+        known = max(order.reported.quantity, order.listed.quantity)
+        if report.filled > known and not (price or order.limit_price):
+            raise Untrusted(
+                f"order {report.order_id}: filled, but at no price; the report was left out"
+            )
+        self._begin_strategy(report.strategy_id)
+        product = self.books.product(order.product_id)
+        order.merge(report, product.quote)
         self._settle_order(order, product, report.at)
 
     def fill(self, fill: ev.FillReported) -> None:
@@ -66,47 +70,55 @@ class OrderFlow:
         if not (
             fill.size
             and fill.price
-            and all(is_sane(n) for n in (fill.size, fill.price, abs(fill.commission)))
+            and is_sane(fill.size)
+            and is_sane(fill.price)
+            and is_bounded(fill.size * fill.price)
+            and is_bounded(fill.commission)
         ):
             raise Untrusted(
                 f"fill {fill.entry_id}: size and price must be above zero; it was left out"
             )
-        product = self.books.product(fill.product_id)
-        self._begin_strategy(fill.strategy_id)
-        order = self._known_order(fill.order_id, product, fill.side, fill.traded_at)
+        order = self._known_order(fill, fill.traded_at)
         if order is None or fill.entry_id in order.entry_ids:
             return
-        order.list_fill(fill)
-        self._settle_order(order, product, fill.at, fill.commission_currency)
+        self._begin_strategy(fill.strategy_id)
+        product = self.books.product(order.product_id)
+        order.list_fill(fill, product.quote)
+        self._settle_order(order, product, fill.at)
 
     def _begin_strategy(self, strategy_id: str | None) -> None:
         if strategy_id is not None:
             self.books.strategy(strategy_id)
 
     def _known_order(
-        self, order_id: str, product: Product, side: Side, born: datetime | None
+        self, fact: ev.OrderReported | ev.FillReported, born: datetime | None
     ) -> WorkingOrder | None:
         """The order, begun if new; None for one so old that it was forgotten with its fills
         counted.
         """
-        order = self.ledger.find(order_id)
+        product = self.books.product(fact.product_id)
+        order = self.ledger.find(fact.order_id)
         if order is not None:
+            known = self.books.product(order.product_id)
+            if fact.side != order.side or product.book != known.book:
+                raise Untrusted(
+                    f"order {fact.order_id} is a {order.side} of {order.product_id}, "
+                    f"not a {fact.side} of {fact.product_id}; it was left as it is"
+                )
             return order
         horizon = self.ledger.closed.horizon
         if horizon is not None and born is not None and born < horizon:
             return None
-        return WorkingOrder.begin(order_id, product.product_id, side)
+        return WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
 
-    def _settle_order(
-        self, order: WorkingOrder, product: Product, at: datetime, fee_currency: str = ""
-    ) -> None:
+    def _settle_order(self, order: WorkingOrder, product: Product, at: datetime) -> None:
         """After anything was learnt of an order: match its reservation, count its fills, restate
         what it binds.
         """
         self._meet_reservation(order)
         owed = order.owed()
         if self.books.is_open:  # before the books open, fills are in the opening balances already
-            self._count(order, product, owed, fee_currency or product.quote)
+            self._count(order, product, owed)
         self._touch_wallets(product, at)
         legs: tuple[Leg, ...] = ()
         hold_currency, hold = "", ZERO
@@ -133,29 +145,37 @@ class OrderFlow:
         if reservation.order.base_size is not None and not order.size:
             order.size = reservation.order.base_size
 
-    def _count(self, order: WorkingOrder, product: Product, owed: Tally, fee_currency: str) -> None:
+    def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
         """Let what is owed of an order's fills into the books."""
-        if not (owed.quantity or owed.value or owed.fees):
-            return
+        books, strategy = self.books, None
+        if order.strategy_id is not None:
+            strategy = books.strategy(order.strategy_id)
         sign = ONE if order.side == BUY else -ONE
         quantity = sign * owed.quantity * product.contract_size
         paid = sign * owed.value * product.contract_size  # quote currency
-        value = self.books.usd_value(product, quantity, paid)
-        fee = owed.fees * (self.books.marks.usd(fee_currency) or ZERO)
-        books = [self.books.account]
-        if order.strategy_id is not None:
-            books.append(self.books.strategy(order.strategy_id))
-        for book in books:
-            line = self.books.line(book, product.key)
-            if not owed.quantity:
-                book.correct(line, value, order.side)
-            elif book is self.books.account and not product.is_future:
-                self.books.settle_spot(line, product.key, quantity, value)
-            else:
-                book.settle(line, quantity, value)
-            book.charge(product.key, ZERO, fee)
+        value = books.usd_value(product, quantity, paid)
+        if quantity:
+            books.trade(product.key, quantity, value, strategy)
+        elif value:
+            books.correct(product.key, value, order.side, strategy)
+        if paid and not product.is_future:
+            books.pay(product.quote, paid, value, strategy)
+        for currency, fee in owed.fees.items():
+            if fee:
+                self._pay_fee(product, currency, fee, strategy)
+
+    def _pay_fee(
+        self, product: Product, currency: str, fee: Decimal, strategy: Book | None
+    ) -> None:
+        """A fee in whatever currency it was charged; a future's comes out of the futures wallet."""
+        books = self.books
+        mark = books.marks.usd(currency)
+        value = None if mark is None else fee * mark
+        for book in [books.account] if strategy is None else [books.account, strategy]:
+            books.charge(book, product.key, value or ZERO)
         if not product.is_future:
-            self.books.pay(product, paid, value, owed.fees, fee_currency)
+            traded = currency in (product.base, product.quote)
+            books.pay(currency, fee, value, strategy if traded else None)
 
     def _hold(
         self, order: WorkingOrder, product: Product, price: Decimal | None
@@ -187,7 +207,9 @@ class OrderFlow:
 
     def _touch_wallets(self, product: Product, at: datetime) -> None:
         if product.is_future:
-            self.futures_agreement.setdefault(product.key, Agreement()).touch(at)
+            agreement = self.futures_agreement.setdefault(product.key, Agreement())
+            agreement.touch(at)
+            self.books.wallets.note_doubt(product.key, agreement)
             return
         for currency in (product.base, product.quote):
             wallet = self.books.wallets.by_currency.get(currency)

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple, replace
 
-from sidecar.core.money import ONE, ZERO, amount, plain
+from sidecar.core.money import ONE, ZERO, amount, is_sane, plain
 from sidecar.core.order_body import DECODER, KINDS, OrderBody, Side
 
 BUY: Final = "BUY"
@@ -24,7 +25,7 @@ BRACKET_SLIPPAGE: Final = Decimal("0.05")
 STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")
 
 
-class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Order(Struct, frozen=True, omit_defaults=True):
     """An order not yet sent. Sizes in the product's base units (contracts for futures), prices in
     quote currency.
 
@@ -39,6 +40,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     product_id: str
     side: Side
     kind: str
+    attached: bool = False
     base_size: Decimal | None = None
     quote_size: Decimal | None = None
     limit_price: Decimal | None = None
@@ -48,7 +50,6 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sizes: tuple[Decimal, ...] = ()
     post_only: bool = False
     end_time: datetime | None = None
-    attached: bool = False
 
     @property
     def is_market(self) -> bool:
@@ -88,20 +89,43 @@ def parse_order(body: Any) -> Order:
         raise InvalidOrder(
             [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
         ) from None
-    given = [name for name in KINDS if getattr(read.order_configuration, name) is not None]
-    if len(given) != 1:
-        raise InvalidOrder(
-            [("INVALID_ORDER", "order_configuration: exactly one kind of order is needed in it")]
-        )
-    faults: list[tuple[str, str]] = []
-    order = READERS[given[0]](
-        _Faulty(read, given[0], faults), getattr(read.order_configuration, given[0])
+    configurations = astuple(read.order_configuration)
+    if configurations.count(None) != len(KINDS) - 1:
+        text = "order_configuration: exactly one kind of order is needed in it"
+        raise InvalidOrder([("INVALID_ORDER", text)])
+    kind, given = next(
+        pair for pair in zip(KINDS, configurations, strict=True) if pair[1] is not None
     )
+    faults: list[tuple[str, str]] = []
+    order = READERS[kind](_Reader(read, kind, faults), given)
     if read.leverage:
         _positive("leverage", read.leverage, faults)
     if faults:
         raise InvalidOrder(faults)
     return order
+
+
+def checked_order(order: Order) -> Order:
+    """An `Order` that a program built itself, held to the same rules. Raises InvalidOrder."""
+    faults: list[tuple[str, str]] = []
+    named = [(name, getattr(order, name)) for name in NUMBERS]
+    named += [("prices", price) for price in order.prices]
+    named += [("sizes", size) for size in order.sizes]
+    for name, number in named:
+        if number is not None and not (
+            isinstance(number, Decimal) and is_sane(number) and number > ZERO
+        ):
+            faults.append(("INVALID_ORDER", f"{name}: {number} is not a Decimal above zero"))
+    if (order.base_size is None) == (order.quote_size is None):
+        faults.append(("INVALID_ORDER", "give exactly one of base_size and quote_size"))
+    if order.side not in OPPOSITE:
+        faults.append(("INVALID_ORDER", "side: BUY or SELL is needed"))
+    if order.kind not in READERS:
+        text = f"{order.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
+        faults.append(("UNSUPPORTED_ORDER_TYPE", text))
+    if faults:
+        raise InvalidOrder(faults)
+    return replace(order, ceiling_price=order.ceiling_price or order.limit_price)
 
 
 def _explained(fault: str) -> tuple[str, str]:
@@ -120,23 +144,18 @@ def _explained(fault: str) -> tuple[str, str]:
     return "INVALID_ORDER", f"{where}: {what}" if where else what
 
 
-class _Faulty(Struct):
-    """The body being read, its kind, and the faults found so far."""
+class _Reader:
+    """The body being read, and the faults found so far. `head` are the first fields of its
+    Order.
+    """
 
-    body: OrderBody
-    kind: str
-    faults: list[tuple[str, str]]
+    __slots__ = ("faults", "head", "side")
 
-    def order(self, **fields: Any) -> Order:
-        body = self.body
-        return Order(
-            client_order_id=body.client_order_id,
-            product_id=body.product_id,
-            side=body.side,
-            kind=self.kind,
-            attached=body.attached_order_configuration is not None,
-            **fields,
-        )
+    def __init__(self, body: OrderBody, kind: str, faults: list[tuple[str, str]]) -> None:
+        attached = body.attached_order_configuration is not None
+        self.side = body.side
+        self.head = (body.client_order_id, body.product_id, body.side, kind, attached)
+        self.faults = faults
 
     def fault(self, message: str) -> None:
         self.faults.append(("INVALID_ORDER", message))
@@ -152,17 +171,18 @@ class _Faulty(Struct):
                 if base
                 else "base_size or quote_size is missing"
             )
-        return (self.number("base_size", base) if base else None), (
-            self.number("quote_size", quote) if quote else None
+        return (
+            _positive("base_size", base, self.faults) if base else None,
+            _positive("quote_size", quote, self.faults) if quote else None,
         )
 
     def moment(self, name: str, text: str) -> datetime:
         try:
             when = datetime.fromisoformat(text)
-        except ValueError:
+            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             self.fault(f"{name}: {text[:40]!r} is not a time; write it like 2026-11-22T13:00:00Z")
             return datetime.max.replace(tzinfo=UTC)
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _positive(name: str, text: str, faults: list[tuple[str, str]]) -> Decimal:
@@ -177,23 +197,26 @@ def _positive(name: str, text: str, faults: list[tuple[str, str]]) -> Decimal:
     return value
 
 
-def _market(read: _Faulty, given: Any) -> Order:
+def _market(read: _Reader, given: Any) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
-    if quote is not None and read.body.side == SELL:
+    if quote is not None and read.side == SELL:
         read.fault("quote_size: Coinbase takes it on market buys only; send base_size")
-    return read.order(base_size=base, quote_size=quote)
+    return Order(*read.head, base_size=base, quote_size=quote)
 
 
-def _limit(read: _Faulty, given: Any) -> Order:
+def _limit(read: _Reader, given: Any) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
     price = read.number("limit_price", given.limit_price)
-    return read.order(base_size=base, quote_size=quote, limit_price=price, ceiling_price=price)
+    return Order(
+        *read.head, base_size=base, quote_size=quote, limit_price=price, ceiling_price=price
+    )
 
 
-def _resting_limit(read: _Faulty, given: Any) -> Order:
+def _resting_limit(read: _Reader, given: Any) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
     price = read.number("limit_price", given.limit_price)
-    return read.order(
+    return Order(
+        *read.head,
         base_size=base,
         quote_size=quote,
         limit_price=price,
@@ -202,10 +225,11 @@ def _resting_limit(read: _Faulty, given: Any) -> Order:
     )
 
 
-def _limit_until(read: _Faulty, given: Any) -> Order:
+def _limit_until(read: _Reader, given: Any) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
     price = read.number("limit_price", given.limit_price)
-    return read.order(
+    return Order(
+        *read.head,
         base_size=base,
         quote_size=quote,
         limit_price=price,
@@ -215,7 +239,7 @@ def _limit_until(read: _Faulty, given: Any) -> Order:
     )
 
 
-def _twap(read: _Faulty, given: Any) -> Order:
+def _twap(read: _Reader, given: Any) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
     price = read.number("limit_price", given.limit_price)
     start, end = (
@@ -224,16 +248,22 @@ def _twap(read: _Faulty, given: Any) -> Order:
     )
     if start >= end:
         read.fault("start_time is not before end_time")
-    return read.order(
-        base_size=base, quote_size=quote, limit_price=price, ceiling_price=price, end_time=end
+    return Order(
+        *read.head,
+        base_size=base,
+        quote_size=quote,
+        limit_price=price,
+        ceiling_price=price,
+        end_time=end,
     )
 
 
-def _stop_limit(read: _Faulty, given: Any, end_time: datetime | None = None) -> Order:
+def _stop_limit(read: _Reader, given: Any, end_time: datetime | None = None) -> Order:
     if given.stop_direction not in STOP_DIRECTIONS:
         read.fault(f"stop_direction: {STOP_DIRECTIONS[2]} or {STOP_DIRECTIONS[3]} is needed")
     price = read.number("limit_price", given.limit_price)
-    return read.order(
+    return Order(
+        *read.head,
         base_size=read.number("base_size", given.base_size),
         limit_price=price,
         ceiling_price=price,
@@ -242,17 +272,18 @@ def _stop_limit(read: _Faulty, given: Any, end_time: datetime | None = None) -> 
     )
 
 
-def _stop_limit_until(read: _Faulty, given: Any) -> Order:
+def _stop_limit_until(read: _Reader, given: Any) -> Order:
     return _stop_limit(read, given, read.moment("end_time", given.end_time))
 
 
-def _bracket(read: _Faulty, given: Any, end_time: datetime | None = None) -> Order:
+def _bracket(read: _Reader, given: Any, end_time: datetime | None = None) -> Order:
     """Trades at limit_price, or up to 5 % beyond stop_trigger_price once that trades."""
     limit = read.number("limit_price", given.limit_price)
     stop = read.number("stop_trigger_price", given.stop_trigger_price)
-    buys = read.body.side == BUY
+    buys = read.side == BUY
     beyond = stop * (ONE + BRACKET_SLIPPAGE if buys else ONE - BRACKET_SLIPPAGE)
-    return read.order(
+    return Order(
+        *read.head,
         base_size=read.number("base_size", given.base_size),
         limit_price=max(limit, beyond) if buys else min(limit, beyond),
         ceiling_price=max(limit, beyond),
@@ -262,11 +293,11 @@ def _bracket(read: _Faulty, given: Any, end_time: datetime | None = None) -> Ord
     )
 
 
-def _bracket_until(read: _Faulty, given: Any) -> Order:
+def _bracket_until(read: _Reader, given: Any) -> Order:
     return _bracket(read, given, read.moment("end_time", given.end_time))
 
 
-def _scaled(read: _Faulty, given: Any) -> Order:
+def _scaled(read: _Reader, given: Any) -> Order:
     """A ladder of limit orders: its whole size between min_price and max_price, or its rungs one by
     one.
     """
@@ -281,16 +312,17 @@ def _scaled(read: _Faulty, given: Any) -> Order:
     )
     if low > high:
         read.fault("min_price is above max_price")
-    return read.order(
+    return Order(
+        *read.head,
         base_size=base,
         quote_size=quote,
-        limit_price=high if read.body.side == BUY else low,
+        limit_price=high if read.side == BUY else low,
         ceiling_price=high,
         prices=(low, high),
     )
 
 
-def _ladder(read: _Faulty, given: Any) -> Order:
+def _ladder(read: _Reader, given: Any) -> Order:
     sizes = tuple(read.number("orders.base_size", rung.base_size) for rung in given.orders)
     prices = tuple(read.number("orders.limit_price", rung.limit_price) for rung in given.orders)
     total = sum(sizes, ZERO)
@@ -298,16 +330,17 @@ def _ladder(read: _Faulty, given: Any) -> Order:
         read.fault("quote_size: rungs in orders are sized in base; remove it")
     if given.base_size and read.number("base_size", given.base_size) != total:
         read.fault(f"base_size: the rungs in orders add up to {plain(total)}")
-    return read.order(
+    return Order(
+        *read.head,
         base_size=total,
-        limit_price=max(prices) if read.body.side == BUY else min(prices),
+        limit_price=max(prices) if read.side == BUY else min(prices),
         ceiling_price=max(prices),
         prices=prices,
         sizes=sizes,
     )
 
 
-READERS: Final[dict[str, Callable[[_Faulty, Any], Order]]] = {
+READERS: Final[dict[str, Callable[[_Reader, Any], Order]]] = {
     "market_market_ioc": _market,
     "market_market_fok": _market,
     "sor_limit_ioc": _limit,
@@ -321,6 +354,7 @@ READERS: Final[dict[str, Callable[[_Faulty, Any], Order]]] = {
     "trigger_bracket_gtd": _bracket_until,
     "scaled_limit_gtc": _scaled,
 }
+NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
 RESTING: Final = frozenset(
     {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
 )

@@ -15,8 +15,9 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.core.balance_flow import BalanceFlow
 from sidecar.core.books import Books
+from sidecar.core.errors import Untrusted
 from sidecar.core.loss_windows import LossWindows, Window
-from sidecar.core.money import ZERO, with_money
+from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
 from sidecar.core.trading_day import next_reset
@@ -79,9 +80,7 @@ class PositionTracker:
 
         What no quote can value counts as zero.
         """
-        futures = self.balances.futures
-        wallet = ZERO if futures is None else futures.wallet
-        return self.wallets.value + wallet + self.account.futures_profit
+        return self.wallets.value + self.balances.futures_equity
 
     @property
     def net_pnl(self) -> Decimal:
@@ -113,6 +112,7 @@ class PositionTracker:
     def apply(self, event: ev.Event) -> list[Action]:
         """Take in one fact. Raises Untrusted, and changes nothing, when it cannot be true."""
         self.version += 1
+        self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
         self.note_peak()
@@ -128,10 +128,14 @@ class PositionTracker:
         self.orders.release(event.client_order_id)
 
     def _funding(self, event: ev.FundingPaid) -> None:
+        if not is_bounded(event.amount):
+            raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
         product = self.books.product(event.product_id)
-        self.account.charge(product.key, ZERO, ZERO, event.amount)
+        self.books.charge(self.account, product.key, ZERO, event.amount)
 
     def _fees(self, event: ev.FeesRead) -> None:
+        if not (is_sane(event.taker_rate) and event.taker_rate < ONE):
+            raise Untrusted(f"a taker fee of {event.taker_rate} cannot be; it was left out")
         self.orders.taker_rate = event.taker_rate
 
     def _products(self, event: ev.ProductsListed) -> None:
@@ -154,6 +158,7 @@ class PositionTracker:
         """
         if self.windows is None:
             self.version += 1
+            self.balances.rebase()
             window = self._window(at)
             self.windows = LossWindows(
                 day=window,

@@ -8,6 +8,7 @@ locked the product for 900 s. A sample is the first mark seen in a new second.
 from collections import deque
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import ceil
 
 from sidecar.core.actions import Action, FlattenProduct
 from sidecar.core.check import Desk
@@ -48,7 +49,7 @@ class PriceShockWatch:
     def __init__(self, desk: Desk, watch: LossWatch) -> None:
         self.desk = desk
         self.watch = watch
-        self.samplers: dict[str, Sampler] = {}
+        self.samplers: dict[tuple[str, Decimal], Sampler] = {}
 
     @property
     def is_on(self) -> bool:
@@ -69,6 +70,18 @@ class PriceShockWatch:
         books.remarked.clear()
         return actions
 
+    def unsold(self) -> list[FlattenProduct]:
+        """What a shock in force wants sold and is held still."""
+        lines = self.desk.tracker.account.lines
+        return [
+            FlattenProduct(key=cause.key, reason=cause.reason)
+            for cause in self.desk.state.causes.values()
+            if cause.code == "PRICE_SHOCK" and cause.key is not None
+            for scope, shock in self._settings(cause.key)
+            if scope == cause.scope and shock.action == "flatten"
+            if (line := lines.get(cause.key)) is not None and line.position.quantity
+        ]
+
     def _settings(self, key: str) -> list[tuple[str, PriceShock]]:
         limits, products = self.desk.limits, self.desk.tracker.products
         found = [] if limits.price_shock is None else [(f"product:{key}", limits.price_shock)]
@@ -87,7 +100,7 @@ class PriceShockWatch:
         now: datetime,
         actions: list[Action],
     ) -> None:
-        reason = self._moved(key, mark, scope, shock, now) or self._lost(key, shock)
+        reason = self._moved(key, mark, shock, now) or self._lost(key, shock)
         if reason is None or self.desk.state.has("PRICE_SHOCK", scope):
             return
         until = now + timedelta(seconds=float(shock.lockout_s))
@@ -106,13 +119,11 @@ class PriceShockWatch:
         if shock.action == "flatten":
             actions.append(FlattenProduct(key=key, reason=reason))
 
-    def _moved(
-        self, key: str, mark: Decimal, scope: str, shock: PriceShock, now: datetime
-    ) -> str | None:
+    def _moved(self, key: str, mark: Decimal, shock: PriceShock, now: datetime) -> str | None:
         if shock.max_move is None:
             return None
-        sampler = self.samplers.setdefault(f"{scope} {key}", Sampler())
-        total = sampler.sample(mark, now, int(shock.window_s))
+        sampler = self.samplers.setdefault((key, shock.window_s), Sampler())
+        total = sampler.sample(mark, now, ceil(shock.window_s))
         if total < shock.max_move:
             return None
         return f"{key} moved {plain(total)} within {plain(shock.window_s)} s; {plain(shock.max_move)} is allowed"

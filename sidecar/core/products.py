@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ONE, ZERO, amount
@@ -49,17 +50,30 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_open: bool | None = None
     opens_at: datetime | None = None
 
-    @property
-    def key(self) -> str:
-        """Exposure key: the base asset for spot (BTC-USD, BTC-USDC and BTC-EUR are one), else the
-        contract.
-        """
-        return self.product_id if self.is_future else self.base
+    # Worked out from the rest, once:
+    key: str = ""
+    book: str = ""
 
     @property
-    def book(self) -> str:
-        """The product whose quotes and resting orders this one shares."""
-        return self.alias or self.product_id
+    def is_restricted(self) -> bool:
+        """Whether any flag of Coinbase's stands that an order may fall foul of."""
+        flags = (self.is_disabled, self.trading_disabled, self.view_only, self.cancel_only)
+        return (
+            any(flags)
+            or self.limit_only
+            or self.auction_mode
+            or self.post_only
+            or self.session_open is False
+        )
+
+    def __post_init__(self) -> None:
+        """Set what follows from the rest.
+
+        `key`, the exposure key: the base asset for spot (BTC-USD, BTC-USDC and BTC-EUR are one),
+        else the contract. `book`: the product whose quotes and resting orders this one shares.
+        """
+        force_setattr(self, "key", self.product_id if self.is_future else self.base)
+        force_setattr(self, "book", self.alias or self.product_id)
 
 
 # Currencies that are cash, not positions: Coinbase's fiat wallets and USDC. Configurable in

@@ -13,7 +13,6 @@ from sidecar.core import events as ev
 from sidecar.core.actions import (
     Action,
     Alert,
-    CauseRaised,
     Decided,
     ReadProduct,
     Reconcile,
@@ -30,7 +29,6 @@ from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.loss_watch import LossWatch
-from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.money import with_money
 from sidecar.core.operator_verbs import OperatorVerbs
 from sidecar.core.orders import Order
@@ -42,6 +40,7 @@ from sidecar.core.state import Level, TradingState
 
 DEFAULT_SETTINGS: Final = Settings()
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
+AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class RiskManager:
@@ -81,7 +80,8 @@ class RiskManager:
         self._missing = (
             {"products", "balances", "orders", "reconciled"} if settings.connected else set()
         )
-        self._due = NEVER  # when time alone changes something next
+        self._due = AT_ONCE  # when time alone changes something next
+        self._undelivered: list[Action] = []
         self._judged = -1  # the tracker's version that losses were last judged at
         self._announced: Level = self.state.account
 
@@ -137,15 +137,17 @@ class RiskManager:
         """Drop an approval that will not be used. Releasing twice changes nothing."""
         self.handle(ev.ReservationReleased(at=self.clock(), client_order_id=client_order_id))
 
+    @with_money
     def check_and_liquidate_on_loss(self) -> list[Action]:
-        """What losses demand now: nothing, `ReduceOnly` for each limit crossed, or `Liquidate` with
-        the figures that triggered it. Asking again gives the same answer until it is done; call it
-        on every mark, fill and second.
+        """What losses demand now: nothing, `ReduceOnly` for each limit crossed (and
+        `FlattenProduct` where a shock asks for it), or `Liquidate` with the figures that triggered
+        it. Asking again gives the same answer until it is done; call it on every mark, fill and
+        second.
         """
         self.handle(ev.ClockAdvanced(at=self.clock()))
         if self.state.has("LIQUIDATION") and self.watch.trigger is not None:
             return [self.watch.trigger]
-        return self._reduce_only()
+        return [*self.shocks.unsold(), *self._reduce_only()]
 
     # --- The one verb -----------------------------------------------------------------------------
 
@@ -153,10 +155,11 @@ class RiskManager:
     def handle(self, event: ev.Event) -> list[Action]:
         """Take in one fact and say what must happen.
 
-        Raises Untrusted, changing nothing, for a fact that cannot be.
+        Raises Untrusted, changing nothing, for a fact that cannot be; what time alone has set in
+        motion by then is handed over with the next fact.
         """
-        now, actions = event.at, list[Action]()
-        if now >= self._due or self.tracker.windows is None:
+        now, actions = event.at, self._undelivered
+        if now >= self._due:
             self._let_time_pass(now, actions)
         if self.tracker.version != self._judged:
             self._judge_losses(now, actions)
@@ -169,9 +172,10 @@ class RiskManager:
                 self._take_in(event, actions)
                 self._judge_losses(now, actions)
                 self._complete_picture(now, actions)
-                self._ask_to_be_woken(actions)
+                self._ask_to_be_woken(now, actions)
         if self.state.account != self._announced:
             self._announce(actions)
+        self._undelivered = []
         return actions
 
     def _decide(self, decision: Decision, actions: list[Action]) -> None:
@@ -190,14 +194,13 @@ class RiskManager:
         """
         if not self.settings.connected:
             self.tracker.start(now)
-        if self.tracker.roll_day(now):
-            self.operator.day_rolled(actions)
+        self.tracker.roll_day(now)
         for cause in list(self.state.causes.values()):
             if cause.clears_at is not None and cause.clears_at <= now:
                 self.watch.loosen(cause.code, cause.scope, "its time is over", actions)
         actions += self.approvals.lapse(now)
         self._judge_losses(now, actions)
-        self._ask_to_be_woken(actions)
+        self._ask_to_be_woken(now, actions)
 
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
         """Compare what the books say now with every limit on losses and shocks."""
@@ -262,7 +265,7 @@ class RiskManager:
     def _replace_limits(self, limits: Limits) -> None:
         self.desk.use(limits)
         self.approvals.forget_plans()
-        self.watch.forget_unlimited()
+        self.watch.suspicion = None  # under other limits it is another breach
         self.state.tightenings += 1
 
     # --- Starting ---------------------------------------------------------------------------------
@@ -297,47 +300,39 @@ class RiskManager:
     # --- Answers ----------------------------------------------------------------------------------
 
     def _announce(self, actions: list[Action]) -> None:
-        raised = [action.reason for action in actions if isinstance(action, CauseRaised)]
-        reason = "; ".join(raised) or "nothing tightens any more"
-        actions.append(
-            StateChanged(before=self._announced, after=self.state.account, reason=reason)
-        )
-        self._announced = self.state.account
+        before, after = self._announced, self.state.account
+        causes = (c for c in self.state.causes.values() if (c.scope, c.level) == ("all", after))
+        reason = "; ".join(cause.reason for cause in causes) or "nothing tightens any more"
+        actions.append(StateChanged(before=before, after=after, reason=reason))
+        self._announced = after
 
     def _reduce_only(self) -> list[Action]:
-        limits = self.limits
-        checks = (
-            ("MAX_DAILY_LOSS", "DAILY_LOSS", limits.max_daily_loss, daily(self.tracker)),
-            ("MAX_DRAWDOWN", "DRAWDOWN", limits.max_drawdown, drawdown(self.tracker)),
-            (
-                "MAX_CUMULATIVE_LOSS",
-                "CUMULATIVE_LOSS",
-                limits.max_cumulative_loss,
-                cumulative(self.tracker),
-            ),
-        )
+        """Every loss whose cause is in force, as it stands now."""
+        causes = self.state.causes
         return [
             ReduceOnly(
-                code=code,
-                loss=loss.usd,
-                ratio=loss.ratio,
-                limit=str(limit),
-                reason=self.state.causes[cause, "all"].reason,
+                code=f"MAX_{bound.code}",
+                scope=bound.scope,
+                loss=bound.loss.usd,
+                ratio=bound.loss.ratio,
+                limit=str(bound.limit),
+                reason=causes[bound.code, bound.scope].reason,
             )
-            for code, cause, limit, loss in checks
-            if limit is not None and self.state.has(cause)
+            for bound in self.watch.bounded()
+            if (bound.code, bound.scope) in causes
         ]
 
-    def _ask_to_be_woken(self, actions: list[Action]) -> None:
+    def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
         """The next moment at which time alone changes something."""
         times = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:
             times.append(self.tracker.windows.next_reset)
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)
-        if self.watch.suspicion is not None:
-            times.append(self.watch.suspicion.since + self.settings.confirm_for)
+        if (look := self.watch.next_look(now)) is not None:
+            times.append(look)
         due = min(times, default=NEVER)
         if due != self._due:
             self._due = due
-            actions.append(WakeAt(at=due))
+            if due is not NEVER:
+                actions.append(WakeAt(at=due))

@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from sidecar.core.actions import Liquidate
+from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.loss_windows import LossWindows
@@ -53,7 +54,7 @@ class SavedTracker(Struct, kw_only=True):
     transfers: Decimal
     taker_rate: Decimal
     futures: FuturesSummaryRead | None
-    futures_settled: Decimal
+    futures_base: Decimal
     futures_agreement: dict[str, Agreement]
     doubts: dict[str, str]
     quotes: list[Quote]
@@ -105,7 +106,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         transfers=tracker.books.transfers,
         taker_rate=tracker.orders.taker_rate,
         futures=tracker.balances.futures,
-        futures_settled=tracker.balances.futures_settled,
+        futures_base=tracker.balances.futures_base,
         futures_agreement=tracker.balances.futures_agreement,
         doubts=tracker.books.doubts,
         quotes=list(tracker.marks.quotes.values()),
@@ -130,9 +131,11 @@ def save_manager(manager: RiskManager) -> SavedManager:
 
 @with_money
 def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
-    """Fill an empty tracker. Where `keep` was configured anew since, what enters or leaves the
-    position does so at the mark, as a transfer.
+    """Fill an empty tracker. Where `keep` or `cash` was configured anew since, what enters or
+    leaves the position does so at the mark, as a transfer. Raises Misuse for a tracker in use.
     """
+    if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
+        raise Misuse("this tracker has books already; load the state into a new one")
     tracker.books.list_products(saved.products)
     tracker.marks.restore(saved.quotes, saved.mids)
     tracker.orders.taker_rate = saved.taker_rate
@@ -140,8 +143,10 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.windows, tracker.books.is_open = saved.windows, saved.windows is not None
     tracker.books.doubts = saved.doubts
     tracker.balances.futures = saved.futures
-    tracker.balances.futures_settled = saved.futures_settled
+    tracker.balances.futures_base = saved.futures_base
     tracker.balances.futures_agreement.update(saved.futures_agreement)
+    for key, agreement in saved.futures_agreement.items():
+        tracker.wallets.note_doubt(key, agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
         _restore_book(tracker, tracker.books.strategy(name), book)
@@ -163,7 +168,9 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
 def _save_book(book: Book) -> SavedBook:
     return SavedBook(
         positions={
-            key: line.position for key, line in book.lines.items() if line.position.quantity
+            key: line.position
+            for key, line in book.lines.items()
+            if line.position.quantity or line.position.unpriced
         },
         pnl=book.pnl_by_key,
     )
@@ -171,7 +178,9 @@ def _save_book(book: Book) -> SavedBook:
 
 def _restore_book(tracker: PositionTracker, book: Book, saved: SavedBook) -> None:
     for key, pnl in saved.pnl.items():
-        book.charge(key, pnl.realised, pnl.fees, pnl.funding)
+        line = tracker.books.line(book, key)
+        book.charge(line, pnl.realised, pnl.fees, pnl.funding)
+        book.restate(line)
     for key, position in saved.positions.items():
         line = tracker.books.line(book, key)
         line.position = position
@@ -180,10 +189,9 @@ def _restore_book(tracker: PositionTracker, book: Book, saved: SavedBook) -> Non
 
 def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) -> None:
     for currency, facts in saved.items():
-        configured = tracker.wallets.keep.get(currency, ZERO)
         wallet = Wallet(
             total=facts.total,
-            keep=facts.keep,
+            keep=tracker.wallets.keep.get(currency, ZERO),
             foreign_hold=facts.foreign_hold,
             unpriced=facts.unpriced,
             agreement=facts.agreement,
@@ -191,8 +199,7 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
         tracker.wallets.by_currency[currency] = wallet
         tracker.wallets.revalue(wallet, tracker.marks.usd(currency))
         tracker.wallets.note_doubt(currency, wallet.agreement)
-        if wallet.keep != configured:
-            tracker.books.keep(currency, configured)
+        tracker.books.match_wallet(currency)
 
 
 def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:

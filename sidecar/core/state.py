@@ -62,6 +62,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
     "LIQUIDATED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume"),
+    "ABORTED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume; or flatten"),
 }
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from sidecar.core.events import Quote
-from sidecar.core.marks import Marks
+from sidecar.core.marks import DOLLAR, Marks
 from sidecar.core.money import ONE, ZERO, ceil_to
 from sidecar.core.order_body import Side
 from sidecar.core.orders import BUY, OPPOSITE, Order
@@ -19,68 +19,79 @@ from sidecar.core.working import Leg
 
 
 class Worth(Struct, frozen=True):
-    """An order's worst case. Sizes in order units, `quantity` in base units, prices in quote
-    currency, the rest USD.
+    """An order's worst case. Sizes in order units, prices in quote currency, notional in USD.
 
-    `unit_notional` is the notional of one order unit and `unit_hold` the funds it binds, in
-    `hold_currency` ("" for futures, whose margin is Coinbase's): both are linear in size. None
-    stands for what no quote can tell.
+    The unit figures are those of one order unit: the whole is linear in size. `hold` is what
+    Coinbase binds, in `hold_currency` ("" for futures, whose margin is Coinbase's own). None stands
+    for what no quote can tell.
     """
 
     base_size: Decimal | None
     price: Decimal | None
     unit_notional: Decimal | None
+    notional: Decimal | None
     hold_currency: str
     unit_hold: Decimal | None
-
-    @property
-    def notional(self) -> Decimal | None:
-        if self.unit_notional is None or self.base_size is None:
-            return None
-        return self.unit_notional * self.base_size
-
-    @property
-    def hold(self) -> Decimal | None:
-        return (
-            None
-            if self.unit_hold is None or self.base_size is None
-            else self.unit_hold * self.base_size
-        )
+    hold: Decimal | None
 
 
 def worth_of(
     order: Order, product: Product, marks: Marks, slippage: Decimal, fee_rate: Decimal
 ) -> Worth:
     """Value an order not yet sent. Needs no quote where the order itself says enough."""
-    quote = marks.quotes.get(product.book)
+    if order.quote_size is not None:
+        return _quote_sized(order, product, marks, slippage)
     mid = marks.mids.get(product.book)
-    mid_price = None if mid is None else mid.value
-    price = (
-        order.ceiling_price
-        if order.ceiling_price is not None
-        else _far_touch(order.side, quote, slippage)
-    )
+    price, size = order.ceiling_price, order.base_size
+    assert size is not None
+    if price is None:
+        price = _far_touch(order.side, marks.quotes.get(product.book), slippage)
     valued_at = price
-    if order.side != BUY and mid_price is not None and (price is None or price < mid_price):
-        valued_at = mid_price
-    base_size = order.base_size
-    if base_size is None:
-        base_size = _base_for_quote(order, product, mid_price)
-    to_usd = marks.usd(product.quote)
-    unit_notional = None
+    if order.side != BUY and mid is not None and (price is None or price < mid.value):
+        valued_at = mid.value
+    to_usd = marks.by_key.get(product.quote)
+    unit_notional = notional = None
     if valued_at is not None and to_usd is not None:
-        unit_notional = valued_at * to_usd * product.contract_size
-        if order.quote_size is not None and base_size:
-            unit_notional = order.quote_size * to_usd / base_size
+        unit_notional = valued_at if to_usd is DOLLAR else valued_at * to_usd.value
+        if product.is_future:
+            unit_notional *= product.contract_size
+        notional = unit_notional * size
     if product.is_future:
-        return Worth(base_size, price, unit_notional, "", None)
+        return Worth(size, price, unit_notional, notional, "", None, None)
     if order.side != BUY:
-        return Worth(base_size, price, unit_notional, product.base, ONE)
-    if order.quote_size is not None:  # Coinbase takes the fee out of the quote size
-        unit_hold = order.quote_size / base_size if base_size else None
-    else:
-        unit_hold = None if price is None else price * (ONE + fee_rate)
-    return Worth(base_size, price, unit_notional, product.quote, unit_hold)
+        return Worth(size, price, unit_notional, notional, product.base, ONE, size)
+    if price is None:
+        return Worth(size, price, unit_notional, notional, product.quote, None, None)
+    unit_hold = price * (ONE + fee_rate)
+    return Worth(size, price, unit_notional, notional, product.quote, unit_hold, unit_hold * size)
+
+
+def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal) -> Worth:
+    """The most base that the quote size can move: at the lowest price that can be met.
+
+    Coinbase takes the fee of a quote-sized buy out of the quote size, so that is all it binds.
+    """
+    quote_size = order.quote_size
+    assert quote_size is not None
+    mid, to_usd = marks.mids.get(product.book), marks.usd(product.quote)
+    prices = [] if order.limit_price is None else [order.limit_price]
+    if order.side == BUY and mid is not None:
+        prices.append(mid.value)
+    if not prices:
+        return Worth(None, None, None, None, "", None, None)
+    lowest = min(prices)
+    size = ceil_to(quote_size / (lowest * product.contract_size), product.base_increment)
+    rate = None if to_usd is None else to_usd * product.contract_size
+    unit_notional = None if rate is None else lowest * rate
+    notional = None if to_usd is None else quote_size * to_usd
+    price = order.ceiling_price
+    if price is None:
+        price = _far_touch(order.side, marks.quotes.get(product.book), slippage)
+    if product.is_future:
+        return Worth(size, price, unit_notional, notional, "", None, None)
+    if order.side != BUY:
+        return Worth(size, price, unit_notional, notional, product.base, ONE, size)
+    return Worth(size, price, unit_notional, notional, product.quote, lowest, quote_size)
 
 
 def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | None:
@@ -88,14 +99,6 @@ def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | 
         return None
     touch = quote.ask * (ONE + slippage) if side == BUY else quote.bid * (ONE - slippage)
     return touch if touch > ZERO else None
-
-
-def _base_for_quote(order: Order, product: Product, mid: Decimal | None) -> Decimal | None:
-    """The most base that quote_size can move: at the lowest price that can be met."""
-    assert order.quote_size is not None
-    prices = [price for price in (order.limit_price, mid) if price is not None]
-    lowest = min(prices, default=None) if order.side == BUY else order.limit_price
-    return None if lowest is None else ceil_to(order.quote_size / lowest, product.base_increment)
 
 
 def legs_of(

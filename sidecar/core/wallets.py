@@ -36,14 +36,14 @@ class Agreement(Struct):
         did.
         """
         self.active_at = at
-        if self.suspect_at is not None and at - self.suspect_at < SETTLE:
+        if self.suspect_at is not None and abs(at - self.suspect_at) < SETTLE:
             self.suspect = self.suspect_at = None
 
     def judge(
         self, booked: Decimal, read: Decimal, at: datetime, fills_until: datetime | None
     ) -> Verdict:
         """What to make of a read. "accepted": the read is right, the books are to follow it."""
-        if self.active_at is not None and at - self.active_at < SETTLE:
+        if self.active_at is not None and abs(at - self.active_at) < SETTLE:
             return "lagging"
         if read == booked:
             self.suspect = self.suspect_at = None
@@ -58,7 +58,7 @@ class Agreement(Struct):
         ):
             self.suspect = self.suspect_at = None
             return "accepted"
-        if read != self.suspect:
+        if read != self.suspect or first is None or at < first:  # anew, or the clock was set back
             self.suspect, self.suspect_at = read, at
         return "differs"
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from sidecar.core.decision import Decision
 from sidecar.core.events import FillReported, OrderReported
-from sidecar.core.money import ZERO
+from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal, later_status
 from sidecar.core.orders import SELL, Order
@@ -31,21 +31,19 @@ RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are secon
 
 
 class Tally(Struct):
-    """Cumulative quantity (order units), value and fees (quote currency)."""
+    """Cumulative quantity (order units), value (quote currency) and fees (by the currency
+    charged).
+    """
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
-    fees: Decimal = ZERO
+    fees: dict[str, Decimal] = {}
 
-    def less(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.quantity - other.quantity, self.value - other.value, self.fees - other.fees
-        )
-
-    def plus(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.quantity + other.quantity, self.value + other.value, self.fees + other.fees
-        )
+    def plus(self, other: "Tally", sign: Decimal = ONE) -> "Tally":
+        fees = dict(self.fees)
+        for currency, fee in other.fees.items():
+            fees[currency] = fees.get(currency, ZERO) + sign * fee
+        return Tally(self.quantity + sign * other.quantity, self.value + sign * other.value, fees)
 
 
 class Leg(Struct, frozen=True):
@@ -108,15 +106,18 @@ class WorkingOrder(Struct, kw_only=True):
         """What may still fill, order units."""
         return max(ZERO, self.size - self.filled) if self.is_open else ZERO
 
-    def merge(self, report: OrderReported) -> None:
+    def merge(self, report: OrderReported, currency: str) -> None:
         """Take in a report: states only move forward, filled quantity never falls, a late frame
-        changes nothing.
+        changes nothing. `currency` is the product's quote, in which reports state fees.
         """
         known = self.reported
         if report.filled >= known.quantity:
-            price = report.average_price or report.limit_price or self.limit_price
-            value = report.filled * price if price else known.value
-            self.reported = Tally(report.filled, value, max(known.fees, report.fees))
+            value = report.filled * report.average_price
+            if not value:  # a sparse frame: what is new cost no more than the limit
+                price = report.limit_price or self.limit_price or ZERO
+                value = known.value + (report.filled - known.quantity) * price
+            fees = max(known.fees.get(currency, ZERO), report.fees)
+            self.reported = Tally(report.filled, value, {currency: fees})
             if (
                 not is_terminal(report.status)
                 and report.leaves is not None
@@ -135,13 +136,15 @@ class WorkingOrder(Struct, kw_only=True):
         self.created_at = self.created_at or report.created_at
         self.updated_at = report.at
 
-    def list_fill(self, fill: FillReported) -> None:
+    def list_fill(self, fill: FillReported, currency: str) -> None:
         """Take in one REST fill that was not seen before. A reversal undoes, a correction
-        replaces.
+        replaces. `currency` is the product's quote, in which a fee is charged unless the fill names
+        another.
         """
         self.entry_ids.add(fill.entry_id)
-        sign = -1 if fill.trade_type == "REVERSAL" else 1
-        tally = Tally(sign * fill.size, sign * fill.size * fill.price, sign * fill.commission)
+        sign = -ONE if fill.trade_type == "REVERSAL" else ONE
+        fees = {fill.commission_currency or currency: sign * fill.commission}
+        tally = Tally(sign * fill.size, sign * fill.size * fill.price, fees)
         if fill.trade_type in ("REVERSAL", "CORRECTION"):
             self.adjusted = self.adjusted.plus(tally)
         else:
@@ -155,7 +158,7 @@ class WorkingOrder(Struct, kw_only=True):
         """What the books have not counted yet. Marks it as counted."""
         exact = self.listed.quantity >= self.reported.quantity
         total = (self.listed if exact else self.reported).plus(self.adjusted)
-        owed = total.less(self.counted)
+        owed = total.plus(self.counted, -ONE)
         self.counted = total
         return owed
 

@@ -28,7 +28,7 @@ class _Envelope(Struct):
 
 def encode_state(state: SavedState) -> bytes:
     """The file's bytes: indented JSON, decimals as text, times as RFC 3339."""
-    body = msgspec.json.encode(state)
+    body = msgspec.json.encode(state, order="deterministic")
     envelope = _Envelope(FORMAT, VERSION, _checksum(body), Raw(body))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n"
 
@@ -39,7 +39,7 @@ def decode_state(data: bytes, name: str) -> SavedState:
     """
     try:
         envelope = msgspec.json.decode(data, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise StateFileError(
             f"{name} is not a whole state file ({fault}); restore it from a backup, or move it away to start anew"
         ) from None

@@ -26,7 +26,7 @@ def write_state(path: Path, state: SavedState) -> None:
     data = encode_state(state)
     temporary = _temporary(path)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE)
+        descriptor = _private(str(temporary), os.O_WRONLY | os.O_CREAT)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -83,7 +83,11 @@ def _temporary(path: Path) -> Path:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, MODE)
+    """Open a file of our own: what a killed writer left, or somebody else put there, is not
+    reused.
+    """
+    Path(path).unlink(missing_ok=True)
+    return os.open(path, flags | os.O_EXCL, MODE)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -28,10 +28,11 @@ def client_order_id(check: Check) -> Violation | None:
     )
 
 
-def window_name(code: str, check: Check, bound: Bound) -> str:
+def window_name(check: Check, rule_code: str, bound: Bound) -> str:
     """The name under which approvals are remembered for this limit."""
-    name = f"{code}|{bound.scope}"
-    return f"{name}|{check.fingerprint}" if code == "DUPLICATE_ORDER" else name
+    if rule_code == "DUPLICATE_ORDER":
+        return f"{rule_code}|{bound.scope}|{check.fingerprint}"
+    return f"{rule_code}|{bound.scope}"
 
 
 def identical(check: Check, bound: Bound) -> Decimal | None:
@@ -43,18 +44,18 @@ def rate(check: Check, bound: Bound) -> Decimal | None:
 
 
 def _approved(code: str, check: Check, bound: Bound) -> Decimal:
-    count = check.desk.activity.count(window_name(code, check, bound), bound.setting, check.now)
-    return count + ONE
+    count = check.desk.activity.count(window_name(check, code, bound), bound.setting, check.now)
+    return Decimal(count) if check.again else count + ONE
 
 
 def identical_clears(check: Check, bound: Bound) -> datetime | None:
     return check.desk.activity.clears_at(
-        window_name("DUPLICATE_ORDER", check, bound), bound.setting
+        window_name(check, "DUPLICATE_ORDER", bound), bound.setting
     )
 
 
 def rate_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(window_name("MAX_ORDER_RATE", check, bound), bound.setting)
+    return check.desk.activity.clears_at(window_name(check, "MAX_ORDER_RATE", bound), bound.setting)
 
 
 def open_orders(check: Check, bound: Bound) -> Decimal | None:
@@ -93,6 +94,7 @@ RULES: Final = (
     ),
     Measured(
         code="DUPLICATE_ORDER",
+        counts=True,
         limit="duplicate_order",
         measure=identical,
         warns=False,
@@ -105,6 +107,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_ORDER_RATE",
+        counts=True,
         limit="max_order_rate",
         measure=rate,
         clears_at=rate_clears,

@@ -8,11 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.check import UNLIMITED, Check
-from sidecar.core.money import ZERO, ratio
+from sidecar.core.money import ZERO
 from sidecar.core.rules.rule import Bound, Doc, Measured
 from sidecar.core.rules.validity import order_size
-
-BEYOND: Final = Decimal("Infinity")  # a ratio to no equity
 
 
 def order_size_room(check: Check, bound: Bound) -> Decimal:
@@ -54,41 +52,27 @@ def net(check: Check, bound: Bound) -> Decimal | None:
 
 
 def net_room(check: Check, bound: Bound) -> Decimal:
-    """Net exposure grows by the mark per unit on the order's side; the other side must keep the
-    limit as it is.
+    """Net exposure grows by the mark per unit on the order's side.
+
+    The other side must keep the limit as it is.
     """
     after, limit, mark = bound.after(check), bound.level, check.mark
-    if check.is_buy:
-        mine, other = after.net_long, after.net_short
-    else:
-        mine, other = -after.net_short, -after.net_long
-    if not mark or abs(other) > limit:
+    mine, other = after.net_long, after.net_short
+    if not check.is_buy:
+        mine, other = -other, -mine
+    if not mark or not -limit <= other <= limit:
         return UNLIMITED if not mark else ZERO
-    if not check.is_buy and not check.product.is_future:
+    if not (check.is_buy or check.product.is_future):
         return UNLIMITED if mine <= limit else ZERO  # spot cannot go below flat
     return check.order_units((limit - mine) / mark + check.quantity)
-
-
-def concentration(check: Check, bound: Bound) -> Decimal | None:
-    return _of_equity(check, bound.after(check).notional)
 
 
 def concentration_room(check: Check, bound: Bound) -> Decimal:
     return bound.level * check.equity
 
 
-def leverage(check: Check, bound: Bound) -> Decimal | None:
-    return _of_equity(check, bound.after(check).gross)
-
-
 def leverage_room(check: Check, bound: Bound) -> Decimal:
     return bound.level * check.equity - bound.after(check).others_gross
-
-
-def _of_equity(check: Check, value: Decimal) -> Decimal:
-    if check.equity > ZERO:
-        return ratio(value, check.equity)
-    return BEYOND if value else ZERO
 
 
 RULES: Final = (
@@ -113,6 +97,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_POSITION_SIZE",
+        per_key=True,
         limit="max_position_size",
         measure=position_size,
         room=limit_itself,
@@ -122,6 +107,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_POSITION_NOTIONAL",
+        per_key=True,
         limit="max_position_notional",
         measure=position_notional,
         room=limit_itself,
@@ -148,8 +134,10 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_CONCENTRATION",
+        per_key=True,
+        of_equity=True,
         limit="max_concentration",
-        measure=concentration,
+        measure=position_notional,
         room=concentration_room,
         room_in="notional",
         text="position could reach {observed} of equity; {limit} is allowed",
@@ -157,8 +145,9 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_LEVERAGE",
+        of_equity=True,
         limit="max_leverage",
-        measure=leverage,
+        measure=gross,
         room=leverage_room,
         room_in="notional",
         text="gross exposure could reach {observed} times equity; {limit} is allowed",

@@ -30,7 +30,7 @@ def nothing_known(check: Check) -> Violation | None:
 
 
 def still_starting(check: Check) -> Violation | None:
-    if check.desk.state.ready:
+    if check.desk.state.ready or not check.desk.orders_known:
         return None
     return Violation(
         "NOT_READY",
@@ -103,8 +103,6 @@ def account_data(check: Check) -> Violation | None:
 
 
 def _state(check: Check, level: Level, code: str) -> Violation | None:
-    if not check.causes:
-        return None
     causes = [cause for cause in check.causes if cause.level == level]
     if not causes:
         return None
@@ -185,12 +183,14 @@ RULES: Final = (
     Gate(
         code="NOT_READY",
         judge=nothing_known,
+        reads_state=True,
         exempt=False,
         doc=Doc("still STARTING and balances or open orders have not been read: nothing passes"),
     ),
     Gate(
         code="NOT_READY",
         judge=still_starting,
+        reads_state=True,
         exempt=True,
         doc=Doc("still STARTING: reducing orders pass once balances and open orders are read"),
     ),
@@ -218,18 +218,21 @@ RULES: Final = (
     Gate(
         code="STATE_LIQUIDATING",
         judge=liquidating,
+        reads_state=True,
         exempt=False,
         doc=Doc("the account is being sold off"),
     ),
     Gate(
         code="STATE_REDUCE_ONLY",
         judge=reduce_only,
+        reads_state=True,
         exempt=True,
         doc=Doc("a cause allows only reducing orders in the order's scope"),
     ),
     Gate(
         code="PRICE_SHOCK",
         judge=price_shock,
+        reads_state=True,
         exempt=True,
         doc=Doc(
             "the product is locked after a fast move: the absolute one-second returns within `window_s` sum to "

@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import ZERO, plain, ratio
+from sidecar.core.money import plain
 from sidecar.core.portfolio_risk import MEASURES, Measure
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 
@@ -18,27 +18,25 @@ def unavailable(check: Check) -> Violation | None:
     return Violation("VAR_UNAVAILABLE", observed="none", message=text)
 
 
-def _share(check: Check, measure: Measure) -> Decimal | None:
-    """The figure ÷ equity with the order in it; nothing when the order does not raise it."""
+def _raised(check: Check, measure: Measure) -> Decimal | None:
+    """The figure with the order in it, USD; nothing when the order does not raise it."""
     figures = check.figures
     if figures is None:
         return None
     figure = figures[measure]
-    if figure.after <= figure.before:
-        return None
-    return ratio(figure.after, check.equity) if check.equity > ZERO else Decimal("Infinity")
+    return figure.after if figure.after > figure.before else None
 
 
 def value_at_risk(check: Check, _bound: Bound) -> Decimal | None:
-    return _share(check, "max_var")
+    return _raised(check, "max_var")
 
 
 def expected_shortfall(check: Check, _bound: Bound) -> Decimal | None:
-    return _share(check, "max_expected_shortfall")
+    return _raised(check, "max_expected_shortfall")
 
 
 def stress_loss(check: Check, _bound: Bound) -> Decimal | None:
-    return _share(check, "max_stress_loss")
+    return _raised(check, "max_stress_loss")
 
 
 def liquidation_buffer(check: Check) -> Violation | None:
@@ -72,6 +70,7 @@ def _figure_doc(name: str) -> Doc:
 RULES: Final = (
     Measured(
         code="MAX_VAR",
+        of_equity=True,
         limit="max_var",
         measure=value_at_risk,
         breaks_at=True,
@@ -81,6 +80,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_EXPECTED_SHORTFALL",
+        of_equity=True,
         limit="max_expected_shortfall",
         measure=expected_shortfall,
         breaks_at=True,
@@ -90,6 +90,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_STRESS_LOSS",
+        of_equity=True,
         limit="max_stress_loss",
         measure=stress_loss,
         breaks_at=True,

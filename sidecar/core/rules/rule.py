@@ -16,10 +16,11 @@ from msgspec import Struct
 from sidecar.core.check import After, Check
 from sidecar.core.decision import Violation
 from sidecar.core.limits import Limits, Rate
-from sidecar.core.money import ONE, plain
+from sidecar.core.money import ONE, ZERO, plain, ratio
 from sidecar.core.products import Product
 
 WARN_AT: Final = Decimal("0.7")
+NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
 
 # What a rule's room is stated in: order units, or the worst case E of the key in base units or in
 # USD.
@@ -78,6 +79,7 @@ class Gate(Struct, frozen=True, kw_only=True):
     doc: Doc
     room: Callable[[Check], Decimal | None] | None = None
     applies: Callable[[Limits, Product], bool] = always
+    reads_state: bool = False
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -87,7 +89,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     refuses then). `room` is the largest size that keeps the limit, in the unit that `room_in`
     names; without it size does not matter, or, where `searches` is set, the size is found by
     bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
-    beyond it; `lowest` turns a limit into a minimum.
+    beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
+    limit is a share of equity and the measure in USD.
     """
 
     code: str
@@ -100,31 +103,36 @@ class Measured(Struct, frozen=True, kw_only=True):
     lowest: bool = False
     warns: bool = True
     searches: bool = False
+    of_equity: bool = False
+    per_key: bool = False
+    counts: bool = False
     room: Callable[[Check, Bound], Decimal] | None = None
     room_in: RoomUnit = "order"
     clears_at: Callable[[Check, Bound], Any] | None = None
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:
+        """Whether this measure breaks this level, both in the measure's unit."""
         if self.lowest:
             return observed < level
         return observed >= level if self.breaks_at else observed > level
 
+    def shown(self, check: Check, observed: Decimal) -> Decimal:
+        """The measure in the limit's unit."""
+        if not self.of_equity:
+            return observed
+        return ratio(observed, check.equity) if check.equity > ZERO else NO_EQUITY
+
     def violation(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
-        shown, limit = plain(observed), bound.text
+        shown, limit = plain(self.shown(check, observed)), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
 
     def warning(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
         """A limit that is kept, but used to 70 % or more."""
-        shown, limit = plain(observed), bound.text
+        value, limit = self.shown(check, observed), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
-        used = (
-            ""
-            if not bound.level
-            else f" ({plain((observed / bound.level * 100).quantize(ONE))} % used)"
-        )
-        return Violation(
-            self.code, bound.scope, limit, shown, f"{shown} of {limit}{used}", clears_at
-        )
+        percent = plain((value / bound.level * 100).quantize(ONE)) if bound.level else "0"
+        text = f"{plain(value)} of {limit} ({percent} % used)"
+        return Violation(self.code, bound.scope, limit, plain(value), text, clears_at)

@@ -71,6 +71,10 @@ def size_increment(check: Check) -> Violation | None:
     return None
 
 
+def any_size(_check: Check) -> Decimal | None:
+    return None
+
+
 def price_increment(check: Check) -> Violation | None:
     order, increment = check.order, check.product.price_increment
     for price in order.prices or (order.limit_price, order.stop_price):
@@ -156,6 +160,7 @@ RULES: Final = (
     Gate(
         code="PRODUCT_UNTRADABLE",
         judge=product_tradable,
+        applies=lambda _, product: product.is_restricted,
         exempt=False,
         doc=Doc(
             "Coinbase's flags forbid it: disabled, trading_disabled, view_only, cancel_only; "
@@ -166,6 +171,7 @@ RULES: Final = (
     Gate(
         code="SIZE_INCREMENT",
         judge=size_increment,
+        room=any_size,  # a size off the grid is floored to it
         exempt=False,
         doc=Doc(
             "base_size is not a multiple of base_increment, or quote_size of quote_increment",

@@ -59,14 +59,19 @@ def test_products_on_the_block_list_may_not_be_traded():
     assert decision.max_base_size == 0
 
 
-@pytest.mark.parametrize("limits", [{"allow_products": ("ETH-USD",)}, {"block_products": ("BTC-USD",)}])
+@pytest.mark.parametrize(
+    "limits", [{"allow_products": ("ETH-USD",)}, {"block_products": ("BTC-USD",)}]
+)
 def test_a_forbidden_product_may_still_be_sold_off(limits):
     """PRODUCT_NOT_ALLOWED is marked R."""
     world = World(**limits)
     world.hold(1)
     decision = world.ask(sell_order(1))
     assert decision
-    assert world.ask(sell_order("0.5"), dry_run=True).codes == ("PRODUCT_NOT_ALLOWED", "INSUFFICIENT_FUNDS")
+    assert world.ask(sell_order("0.5"), dry_run=True).codes == (
+        "PRODUCT_NOT_ALLOWED",
+        "INSUFFICIENT_FUNDS",
+    )
 
 
 # --- PRODUCT_UNTRADABLE ---------------------------------------------------------------------------
@@ -117,7 +122,9 @@ def test_an_open_or_unstated_futures_session_takes_orders(session_open):
 
 # --- SIZE_INCREMENT, PRICE_INCREMENT --------------------------------------------------------------
 
-COARSE = product("BTC-USD", base_increment=D("0.01"), quote_increment=D("0.5"), price_increment=D("0.25"))
+COARSE = product(
+    "BTC-USD", base_increment=D("0.01"), quote_increment=D("0.5"), price_increment=D("0.25")
+)
 
 
 @pytest.mark.parametrize(("size", "ok"), [("0.02", True), ("0.030", True), ("0.025", False)])
@@ -162,7 +169,11 @@ def test_a_stop_price_must_lie_on_the_grid_too():
 def test_a_brackets_own_prices_are_judged_not_the_slippage_derived_from_them():
     """5 % beyond the trigger need not lie on the grid: nobody sends that price."""
     body = order(
-        "trigger_bracket_gtc", "SELL", base_size="0.01", limit_price="70000.25", stop_trigger_price="60001.25"
+        "trigger_bracket_gtc",
+        "SELL",
+        base_size="0.01",
+        limit_price="70000.25",
+        stop_trigger_price="60001.25",
     )
     world = World(products=(COARSE,))
     world.hold(1)
@@ -170,12 +181,18 @@ def test_a_brackets_own_prices_are_judged_not_the_slippage_derived_from_them():
 
 
 def test_every_rung_of_a_ladder_must_lie_on_the_grid():
-    rungs = [{"base_size": "0.01", "limit_price": "64000"}, {"base_size": "0.015", "limit_price": "63999.9"}]
+    rungs = [
+        {"base_size": "0.01", "limit_price": "64000"},
+        {"base_size": "0.015", "limit_price": "63999.9"},
+    ]
     decision = World(products=(COARSE,)).ask(order("scaled_limit_gtc", orders=rungs))
     assert decision.codes == ("SIZE_INCREMENT", "PRICE_INCREMENT")
 
 
-@pytest.mark.parametrize(("body", "code"), [(sell_order("0.025"), "SIZE_INCREMENT"), (sell_order("0.02", "64000.1"), "PRICE_INCREMENT")])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(sell_order("0.025"), "SIZE_INCREMENT"), (sell_order("0.02", "64000.1"), "PRICE_INCREMENT")],
+)
 def test_reducing_orders_must_lie_on_the_grid_too(body, code):
     """No R: the exchange would refuse them."""
     world = World(products=(COARSE,))
@@ -186,12 +203,17 @@ def test_reducing_orders_must_lie_on_the_grid_too(body, code):
 # --- SIZE_OUT_OF_RANGE ----------------------------------------------------------------------------
 
 NARROW = product(
-    "BTC-USD", base_min_size=D("0.01"), base_max_size=D("0.5"), quote_min_size=D("100"), quote_max_size=D("5000")
+    "BTC-USD",
+    base_min_size=D("0.01"),
+    base_max_size=D("0.5"),
+    quote_min_size=D("100"),
+    quote_max_size=D("5000"),
 )
 
 
 @pytest.mark.parametrize(
-    ("size", "bound"), [("0.00999999", "0.01"), ("0.01", None), ("0.5", None), ("0.50000001", "0.5")]
+    ("size", "bound"),
+    [("0.00999999", "0.01"), ("0.01", None), ("0.5", None), ("0.50000001", "0.5")],
 )
 def test_a_base_size_must_be_within_coinbases_minimum_and_maximum(size, bound):
     """Both ends pass."""
@@ -216,7 +238,10 @@ def test_a_product_without_maxima_bounds_from_below_only():
 
 
 def test_every_rung_of_a_ladder_must_be_within_range():
-    rungs = [{"base_size": "0.02", "limit_price": "64000"}, {"base_size": "0.001", "limit_price": "63000"}]
+    rungs = [
+        {"base_size": "0.02", "limit_price": "64000"},
+        {"base_size": "0.001", "limit_price": "63000"},
+    ]
     decision = World(products=(NARROW,)).ask(order("scaled_limit_gtc", orders=rungs))
     assert the(decision, "SIZE_OUT_OF_RANGE").observed == "0.001"
 

@@ -1,0 +1,77 @@
+"""Sliding windows over approvals."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.activity import NAMES_MAX, Activity
+from sidecar.core.limits import Rate
+from tests.scenario import START
+
+RATE = Rate(count=3, window_s=10)
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def noted(*times, rate=RATE):
+    activity = Activity()
+    for time in times:
+        activity.note("orders", rate, at(time))
+    return activity
+
+
+def test_a_name_never_noted_counts_nothing():
+    assert Activity().count("orders", RATE, START) == 0
+    assert Activity().clears_at("orders", RATE) is None
+
+
+@pytest.mark.parametrize(
+    ("now_s", "count"), [(5, 3), (9.999, 3), (10, 2), (12, 1), (14.999, 1), (15, 0)]
+)
+def test_approvals_leave_the_window_one_by_one(now_s, count):
+    """An approval exactly as old as the window is long has left it."""
+    assert noted(0, 2, 5).count("orders", RATE, at(now_s)) == count
+
+
+def test_the_count_never_exceeds_what_the_limit_allows():
+    """More need not be remembered: the next is refused already."""
+    assert noted(*range(9)).count("orders", RATE, at(9)) == 3
+
+
+@pytest.mark.parametrize("back_s", [1, 3600])
+def test_a_clock_that_jumps_back_loosens_nothing(back_s):
+    assert noted(0, 2, 5).count("orders", RATE, at(-back_s)) == 3
+
+
+def test_a_full_window_clears_when_its_oldest_leaves():
+    assert noted(0, 2, 5).clears_at("orders", RATE) == at(10)
+    assert noted(0, 2).clears_at("orders", RATE) is None
+
+
+def test_a_smaller_limit_counts_the_newest():
+    activity = noted(0, 2, 5)
+    assert activity.clears_at("orders", Rate(count=2, window_s=10)) == at(12)
+
+
+def test_a_limit_that_changes_keeps_what_is_remembered():
+    activity = noted(0, 2, 5)
+    activity.note("orders", Rate(count=5, window_s=10), at(6))
+    assert activity.count("orders", Rate(count=5, window_s=10), at(6)) == 4
+
+
+def test_names_count_apart():
+    assert noted(0, 1).count("others", RATE, at(1)) == 0
+
+
+def test_the_name_unused_for_longest_is_forgotten_first():
+    """A bot that never repeats an order must not fill the memory."""
+    activity = noted(0)
+    for number in range(NAMES_MAX - 1):
+        activity.note(f"order {number}", RATE, at(1))
+    activity.note("orders", RATE, at(2))
+    activity.note("one more", RATE, at(3))
+    assert len(activity.windows) == NAMES_MAX
+    assert "orders" in activity.windows
+    assert "order 0" not in activity.windows
