@@ -48,7 +48,7 @@ def limits() -> Limits:
     }  # fmt: skip
     return Limits(
         **everywhere, max_gross_exposure="100000000", max_net_exposure="100000000", max_leverage=5, max_concentration=1,
-        max_drawdown="0.5", max_cumulative_loss="0.25", max_var="0.15", max_expected_shortfall="0.2", max_stress_loss="0.5",
+        max_drawdown="0.5", max_cumulative_loss="0.25", max_var="0.15",
     )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from sidecar.core.money import ONE, ZERO, amount
 from sidecar.core.order_body import ID_CHARACTERS_MAX
 from sidecar.core.orders import InvalidOrder, Order, checked_order, parse_order
 from sidecar.core.products import Product
-from sidecar.core.rules.activity import window_name
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
 from sidecar.core.working import Leg, Reservation, WorkingOrder
@@ -32,6 +31,7 @@ class Approvals:
         self.desk = desk
         self.settings = settings
         self.decisions = 0
+        self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], Plan] = {}
         self._sought: set[str] = set()  # lapsed reservations whose orders are being looked for
 
@@ -232,8 +232,8 @@ class Approvals:
 
     def _count(self, check: Check, plan: Plan) -> None:
         for rule, bound in plan.counting:
-            name = window_name(check, rule.code, bound)
-            self.desk.activity.note(name, bound.setting, check.now)
+            assert rule.window is not None
+            self.desk.activity.note(rule.window(check, bound), bound.setting, check.now)
 
     def _refused(self, client_order_id: str, invalid: InvalidOrder, now: datetime) -> Decision:
         violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
@@ -260,7 +260,9 @@ class Approvals:
     def _next_id(self, now: datetime) -> str:
         """Unique within a run and across runs, and the same when events are replayed."""
         self.decisions += 1
-        return f"{now:%Y%m%d}-{self.decisions}"
+        if now.toordinal() != self._day:
+            self._day, self._day_name = now.toordinal(), f"{now:%Y%m%d}"
+        return f"{self._day_name}-{self.decisions}"
 
     # --- Lapsing ----------------------------------------------------------------------------------
 

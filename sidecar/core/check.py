@@ -31,10 +31,7 @@ UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be writte
 
 
 class Desk(Struct, kw_only=True):
-    """What every check is made against. `orders_known`: balances and open orders have been read.
-
-    `loss_measures` remembers losses in their limits' measure until the books change.
-    """
+    """What every check is made against. `orders_known`: balances and open orders have been read."""
 
     tracker: PositionTracker
     limits: Limits
@@ -44,7 +41,6 @@ class Desk(Struct, kw_only=True):
     custom: tuple[CustomRule, ...] = ()
     activity: Activity = field(default_factory=Activity)
     orders_known: bool = False
-    loss_measures: dict[tuple[str, str], Decimal] = {}
     max_quote_age: timedelta = timedelta()
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.check import UNLIMITED, After, Check, Desk
+from sidecar.core.check import UNLIMITED, After, Check, CoinLeg, Desk
 from sidecar.core.decision import Violation
 from sidecar.core.limits import LossLimit, OrderLimits, Rate
 from sidecar.core.money import TWO, ZERO, floor_to
@@ -42,18 +42,28 @@ Row = tuple[
 ]
 
 
+class Standing(Struct):
+    """Rules that measure the books alone, and which of their limits were near or broken at a
+    version of the books.
+    """
+
+    rules: tuple[tuple[Measured, Bound], ...]
+    version: int = -1
+    near: list[tuple[Measured, Bound, Decimal]] = []
+
+
 class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
-    `state_gates` speak only while something tightens. `coin` are the rules
-    on the position in the quote coin of a coin-quoted product; `minima` are the least sizes in
-    force, which bound the largest passing size from below; `counting` the rules that count
-    approvals.
+    `state_gates` speak only while something tightens. `coin` are the rules on the position in the
+    quote coin of a coin-quoted product, `minima` the least sizes in force, `counting` the rules
+    that count approvals.
     """
 
     state_gates: tuple[Gate, ...]
     gates: tuple[Gate, ...]
     measured: tuple[Row, ...]
+    standing: Standing
     coin: tuple[tuple[Measured, Bound], ...]
     minima: tuple[tuple[Measured, Bound], ...]
     counting: tuple[tuple[Measured, Bound], ...]
@@ -81,10 +91,13 @@ def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
     return Plan(
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
-        measured=tuple(_row(rule, bound) for rule, bound in measured),
+        measured=tuple(
+            _row(rule, bound) for rule, bound in measured if not (rule.standing or rule.lowest)
+        ),
+        standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
         coin=tuple((rule, bound) for rule, bound in coin if rule.per_key),
         minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
-        counting=tuple((rule, bound) for rule, bound in (*measured, *shadow) if rule.counts),
+        counting=tuple((rule, bound) for rule, bound in (*measured, *shadow) if rule.window),
         shadow=tuple(shadow),
     )
 
@@ -106,7 +119,7 @@ def _bind(
     scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
 ) -> list[tuple[Measured, Bound]]:
     return [
-        (rule, _bound(scope, kind, setting))
+        (rule, _bound(rule.code, scope, kind, setting))
         for rule in RULES
         if isinstance(rule, Measured)
         for scope, kind, limits in scopes
@@ -126,7 +139,9 @@ def _row(rule: Measured, bound: Bound) -> Row:
     )
 
 
-def _bound(scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate) -> Bound:
+def _bound(
+    code: str, scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate
+) -> Bound:
     match setting:
         case LossLimit():
             level = setting.ratio if setting.ratio is not None else setting.usd
@@ -137,7 +152,15 @@ def _bound(scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rat
             level = ZERO
         case _:
             level = Decimal(setting)
-    return Bound(scope, kind, level, level * WARN_AT, setting, own=kind == "strategy")
+    return Bound(
+        scope,
+        kind,
+        level,
+        level * WARN_AT,
+        setting,
+        own=kind == "strategy",
+        window=f"{code}|{scope}",
+    )
 
 
 def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
@@ -147,11 +170,11 @@ def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
         _run_gates(check, plan.state_gates, tally)
     _run_gates(check, plan.gates, tally)
     _run_measured(check, plan.measured, tally)
+    _run_minima(check, plan.minima, tally)
+    for rule, bound, observed in _near(check, plan.standing):
+        _weigh(check, rule, bound, observed, tally)
     if check.coin is not None:
-        for rule, bound in plan.coin:
-            observed = rule.measure(check.coin, bound)  # type: ignore[arg-type] # a leg's figures are all it reads
-            if observed is not None:
-                _weigh(check, rule, bound, observed, tally)
+        _run_coin(check, check.coin, plan.coin, tally)
     if plan.shadow:
         tally.warnings += _shadow(check, plan)
     largest = _largest(check, plan, tally) if sized else ZERO
@@ -221,12 +244,47 @@ def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
                 size = min(size, room)
             elif room < notional:
                 notional = room
-        if (observed >= near * equity if of_equity else observed >= near) or rule.lowest:
+        if observed >= near * equity if of_equity else observed >= near:
             _weigh(check, rule, bound, observed, tally)
     if notional is not UNLIMITED:
         size = min(size, _size_worth(check, notional))
     if size is not UNLIMITED:
         tally.limit(_room_for(check, check.account, size), exempt=True)
+
+
+def _near(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
+    """The standing rules whose limits are near or broken, asked once for each version of the
+    books.
+    """
+    version = check.tracker.version
+    if standing.version != version:
+        seen = ((rule, bound, rule.measure(check, bound)) for rule, bound in standing.rules)
+        standing.near = [
+            (rule, bound, observed)
+            for rule, bound, observed in seen
+            if observed is not None and observed >= bound.warn_level
+        ]
+        standing.version = version
+    return standing.near
+
+
+def _run_coin(
+    check: Check, coin: CoinLeg, bound_rules: Iterable[tuple[Measured, Bound]], tally: _Tally
+) -> None:
+    """The limits on the position in the coin that a swap buys."""
+    for rule, bound in bound_rules:
+        after = coin.own if bound.own else coin.account
+        observed = after.size if rule.room_in == "size" else after.notional
+        near = bound.warn_level * check.equity if rule.of_equity else bound.warn_level
+        if observed >= near:
+            _weigh(check, rule, bound, observed, tally)
+
+
+def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _Tally) -> None:
+    for rule, bound in minima:
+        observed = rule.measure(check, bound)
+        if observed is not None and observed < bound.level and not (rule.exempt and check.reducing):
+            tally.violations.append(rule.violation(check, bound, observed))
 
 
 def _in_order_units(check: Check, rule: Measured, bound: Bound, room: Decimal) -> Decimal:
@@ -252,7 +310,7 @@ def _weigh(check: Check, rule: Measured, bound: Bound, observed: Decimal, tally:
         return
     if rule.searches:
         tally.searched.append((rule, bound))
-    elif rule.room is None and not rule.lowest:
+    elif rule.room is None:
         tally.limit(ZERO, exempt=rule.exempt)
     if not (rule.exempt and check.reducing):
         tally.violations.append(rule.violation(check, bound, observed))

@@ -77,7 +77,6 @@ class LossWatch:
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
-        self.desk.loss_measures.clear()
         if self.desk.tracker.windows is None:
             return []
         actions: list[Action] = []

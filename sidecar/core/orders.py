@@ -93,9 +93,8 @@ def parse_order(body: Any) -> Order:
     if configurations.count(None) != len(KINDS) - 1:
         text = "order_configuration: exactly one kind of order is needed in it"
         raise InvalidOrder([("INVALID_ORDER", text)])
-    kind, given = next(
-        pair for pair in zip(KINDS, configurations, strict=True) if pair[1] is not None
-    )
+    place = next(i for i, given in enumerate(configurations) if given is not None)
+    kind, given = KINDS[place], configurations[place]
     faults: list[tuple[str, str]] = []
     order = READERS[kind](_Reader(read, kind, faults), given)
     if read.leverage:

@@ -36,7 +36,7 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.settings import Settings
-from sidecar.core.state import Level, TradingState
+from sidecar.core.state import CAUSES, Level, TradingState
 
 DEFAULT_SETTINGS: Final = Settings()
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -197,7 +197,9 @@ class RiskManager:
         self.tracker.roll_day(now)
         for cause in list(self.state.causes.values()):
             if cause.clears_at is not None and cause.clears_at <= now:
-                self.watch.loosen(cause.code, cause.scope, "its time is over", actions)
+                daily = CAUSES[cause.code].ends == "reset"
+                why = "a new day has begun" if daily else "its time is over"
+                self.watch.loosen(cause.code, cause.scope, why, actions)
         actions += self.approvals.lapse(now)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)

@@ -23,11 +23,14 @@ class BooksMachine(RuleBasedStateMachine):
         for currency, total in (("BTC", 20), ("ETH", 200), ("EUR", 100_000)):
             self.world.balance(currency, total)
         self.summary()
-        self.approved = []
+        self.approved, self.sent = [], 0
         self.orders = {}
         for product in MARKETS:
             for side in ("BUY", "SELL"):
-                self.ask(product, side, "0.5", D("0.999"), "grid", sent=side == "BUY")
+                self.ask(
+                    product=product, side=side, size="0.5", move=D("0.999"), owner="grid",
+                    sent=side == "BUY",
+                )  # fmt: skip
 
     def summary(self):
         self.world.send(
@@ -37,7 +40,7 @@ class BooksMachine(RuleBasedStateMachine):
 
     @rule(product=st.sampled_from(sorted(MARKETS)), side=sides, size=sizes, move=moves,
           owner=st.sampled_from([None, "trend", "grid"]), sent=st.booleans())  # fmt: skip
-    def ask(self, product, side, size, move, owner, sent):
+    def ask(self, *, product, side, size, move, owner, sent):
         size = "1" if product == FUTURE else size
         tick = D("0.00001") if product == "ETH-BTC" else D(5)
         price = (D(MARKETS[product]) * move / tick).to_integral_value() * tick
@@ -57,7 +60,8 @@ class BooksMachine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 9))
     def send(self, index):
         body, size, price = self.approved.pop(index % len(self.approved))
-        name = f"order {len(self.orders)}"
+        self.sent += 1
+        name = f"order {self.sent}"
         self.orders[name] = {
             "product_id": body["product_id"], "side": body["side"], "leaves": size,
             "limit_price": price, "client_order_id": body["client_order_id"],
@@ -77,7 +81,7 @@ class BooksMachine(RuleBasedStateMachine):
                 product_id=order["product_id"],
             )  # fmt: skip
         elif size:
-            working = self.world.tracker.ledger.find(name)
+            working = self.known(name)
             filled = min(working.size, working.reported.quantity + size)
             average = {"filled": filled, "average_price": order["limit_price"], "fees": filled / 10}
             self.world.report(name, **known, **average, leaves=working.size - filled)
@@ -87,7 +91,7 @@ class BooksMachine(RuleBasedStateMachine):
     def end(self, index, status):
         name = sorted(self.orders)[index % len(self.orders)]
         order = self.orders.pop(name)
-        filled = self.world.tracker.ledger.find(name).reported.quantity
+        filled = self.known(name).reported.quantity
         known = {key: order[key] for key in ("product_id", "side", "limit_price")}
         self.world.report(name, status=status, **known, filled=filled, leaves=0)
 
@@ -114,6 +118,11 @@ class BooksMachine(RuleBasedStateMachine):
     def read_the_futures_wallet(self):
         self.summary()
 
+    def known(self, name):
+        order = self.world.tracker.ledger.find(name)
+        assert order is not None
+        return order
+
     @invariant()
     def every_sum_holds(self):
         check_books(self.world.tracker)
@@ -135,6 +144,6 @@ class BooksMachine(RuleBasedStateMachine):
 
 
 BooksMachine.TestCase.settings = settings(
-    max_examples=60 if settings().max_examples <= 200 else settings().max_examples // 10
+    max_examples=150 if settings().max_examples <= 200 else settings().max_examples // 10
 )
 TestBooks = BooksMachine.TestCase

@@ -28,34 +28,33 @@ def client_order_id(check: Check) -> Violation | None:
     )
 
 
-def window_name(check: Check, rule_code: str, bound: Bound) -> str:
-    """The name under which approvals are remembered for this limit."""
-    if rule_code == "DUPLICATE_ORDER":
-        return f"{rule_code}|{bound.scope}|{check.fingerprint}"
-    return f"{rule_code}|{bound.scope}"
+def orders_like_it(check: Check, bound: Bound) -> str:
+    return f"{bound.window}|{check.fingerprint}"
+
+
+def all_orders(_check: Check, bound: Bound) -> str:
+    return bound.window
 
 
 def identical(check: Check, bound: Bound) -> Decimal | None:
-    return _approved("DUPLICATE_ORDER", check, bound)
+    return _approved(check, bound, orders_like_it(check, bound))
 
 
 def rate(check: Check, bound: Bound) -> Decimal | None:
-    return _approved("MAX_ORDER_RATE", check, bound)
+    return _approved(check, bound, bound.window)
 
 
-def _approved(code: str, check: Check, bound: Bound) -> Decimal:
-    count = check.desk.activity.count(window_name(check, code, bound), bound.setting, check.now)
+def _approved(check: Check, bound: Bound, name: str) -> Decimal:
+    count = check.desk.activity.count(name, bound.setting, check.now)
     return Decimal(count) if check.again else count + ONE
 
 
 def identical_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(
-        window_name(check, "DUPLICATE_ORDER", bound), bound.setting
-    )
+    return check.desk.activity.clears_at(orders_like_it(check, bound), bound.setting)
 
 
 def rate_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(window_name(check, "MAX_ORDER_RATE", bound), bound.setting)
+    return check.desk.activity.clears_at(bound.window, bound.setting)
 
 
 def open_orders(check: Check, bound: Bound) -> Decimal | None:
@@ -94,7 +93,7 @@ RULES: Final = (
     ),
     Measured(
         code="DUPLICATE_ORDER",
-        counts=True,
+        window=orders_like_it,
         limit="duplicate_order",
         measure=identical,
         warns=False,
@@ -107,7 +106,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_ORDER_RATE",
-        counts=True,
+        window=all_orders,
         limit="max_order_rate",
         measure=rate,
         clears_at=rate_clears,

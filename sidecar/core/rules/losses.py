@@ -1,40 +1,23 @@
 """Have losses crossed a limit? No I/O. What crossing one sets in motion is in loss_watch.py."""
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from sidecar.core import losses
 from sidecar.core.check import Check
-from sidecar.core.losses import Loss
 from sidecar.core.rules.rule import Bound, Doc, Measured
 
 
-def _measured(
-    code: str, check: Check, bound: Bound, loss: Callable[[Check, Bound], Loss]
-) -> Decimal:
-    """The loss in the limit's measure; remembered until the books change, for orders come in
-    bursts.
-    """
-    known = check.desk.loss_measures
-    measure = known.get((code, bound.scope))
-    if measure is None:
-        measure = known[code, bound.scope] = loss(check, bound).measured(bound.setting)
-    return measure
-
-
-def _daily(check: Check, bound: Bound) -> Loss:
+def daily(check: Check, bound: Bound) -> Decimal | None:
     match bound.kind:
         case "product":
-            return losses.daily(check.tracker, key=check.key)
+            loss = losses.daily(check.tracker, key=check.key)
         case "strategy":
-            return losses.daily(check.tracker, strategy_id=check.strategy_id)
-    return losses.daily(check.tracker)
-
-
-def daily(check: Check, bound: Bound) -> Decimal | None:
-    return _measured("MAX_DAILY_LOSS", check, bound, _daily)
+            loss = losses.daily(check.tracker, strategy_id=check.strategy_id)
+        case _:
+            loss = losses.daily(check.tracker)
+    return loss.measured(bound.setting)
 
 
 def next_reset(check: Check, _bound: Bound) -> datetime | None:
@@ -43,18 +26,17 @@ def next_reset(check: Check, _bound: Bound) -> datetime | None:
 
 
 def drawdown(check: Check, bound: Bound) -> Decimal | None:
-    return _measured("MAX_DRAWDOWN", check, bound, lambda check, _: losses.drawdown(check.tracker))
+    return losses.drawdown(check.tracker).measured(bound.setting)
 
 
 def cumulative(check: Check, bound: Bound) -> Decimal | None:
-    return _measured(
-        "MAX_CUMULATIVE_LOSS", check, bound, lambda check, _: losses.cumulative(check.tracker)
-    )
+    return losses.cumulative(check.tracker).measured(bound.setting)
 
 
 RULES: Final = (
     Measured(
         code="MAX_DAILY_LOSS",
+        standing=True,
         limit="max_daily_loss",
         measure=daily,
         breaks_at=True,
@@ -67,6 +49,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_DRAWDOWN",
+        standing=True,
         limit="max_drawdown",
         measure=drawdown,
         breaks_at=True,
@@ -78,6 +61,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_CUMULATIVE_LOSS",
+        standing=True,
         limit="max_cumulative_loss",
         measure=cumulative,
         breaks_at=True,

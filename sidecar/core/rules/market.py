@@ -175,8 +175,9 @@ def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
         reference = quote.ask if check.is_buy else quote.bid
     if not reference:
         return None
-    through = order.limit_price / reference - ONE
-    return through if check.is_buy else -through
+    if order.limit_price <= reference if check.is_buy else order.limit_price >= reference:
+        return None  # on its own side of the market
+    return abs(order.limit_price / reference - ONE)
 
 
 RULES: Final = (

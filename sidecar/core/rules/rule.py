@@ -39,6 +39,7 @@ class Bound(Struct, frozen=True):
     warn_level: Decimal
     setting: Any
     own: bool  # bounds the strategy's own books, not the account's
+    window: str  # the name under which approvals are counted
 
     @property
     def text(self) -> str:
@@ -90,7 +91,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     names; without it size does not matter, or, where `searches` is set, the size is found by
     bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the measure in USD.
+    limit is a share of equity and the measure in USD. A `standing` rule measures the
+    books alone, whatever the order. A rule with a `window` counts approvals under the name it
+    gives.
     """
 
     code: str
@@ -105,7 +108,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     searches: bool = False
     of_equity: bool = False
     per_key: bool = False
-    counts: bool = False
+    window: Callable[[Check, Bound], str] | None = None
+    standing: bool = False
     room: Callable[[Check, Bound], Decimal] | None = None
     room_in: RoomUnit = "order"
     clears_at: Callable[[Check, Bound], Any] | None = None

@@ -56,7 +56,7 @@ def test_moves_leave_the_window():
 def test_a_move_within_the_window_counts_to_its_last_second():
     world = watched()
     assert not move(world, 64320)
-    assert move(world, 64640, every_s=19)
+    assert move(world, 64650, every_s=19)
 
 
 def test_a_window_shorter_than_a_second_still_watches():
@@ -159,7 +159,7 @@ def test_a_narrower_window_beside_a_wider_one_changes_neither():
         product={FUTURE: {"price_shock": SHOCK | {"window_s": 2, "max_move": "0.5"}}},
     )
     actions = []
-    for price in (64320, 64320, 64320, 64640):
+    for price in (64320, 64320, 64320, 64650):
         world.now += timedelta(seconds=1)
         actions += world.quote(FUTURE, price)
     assert of_kind(actions, CauseRaised)
