@@ -40,6 +40,7 @@ bench: $(BENCH)
 
 docs: $(STAMP)
 	$(BIN)/python -m sidecar.console.documents > docs/configuration.md
+	$(BIN)/python -m sidecar.console.rules_page docs/rule-examples.toml > docs/rules.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -59,8 +59,7 @@ balances = verb(
     total=st.sampled_from(["0", "1", "2.5", "100000", "Infinity"]), hold=st.sampled_from(["0", "0.5"]),
 )  # fmt: skip
 waits = verb("wait", seconds=st.sampled_from([0, 1, 3, 60, 90_000, -7_200]))
-sent = st.sampled_from(
-    [
+SENT: list[tuple[type[ev.Event], dict[str, Any]]] = [
         (ev.FundingPaid, {"product_id": FUTURE, "amount": D("1.5")}),
         (ev.FundingPaid, {"product_id": FUTURE, "amount": D("NaN")}),
         (ev.FeesRead, {"taker_rate": D("0.006"), "maker_rate": D("0.004")}),
@@ -71,8 +70,8 @@ sent = st.sampled_from(
         }),
         (ev.OpenOrdersListed, {"order_ids": ()}),
         (ev.AccountReconciled, {}),
-    ]
-).map(lambda known: ("send", {"kind": known[0], **known[1]}))  # fmt: skip
+]  # fmt: skip
+sent = st.sampled_from(SENT).map(lambda known: ("send", {"kind": known[0], **known[1]}))
 
 facts = st.lists(reports | fills | quotes | balances | waits | sent, max_size=20)
 

@@ -307,7 +307,7 @@ def _stated_id(body: Any) -> str:
     if isinstance(body, bytes | str):
         try:
             body = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return ""
     name = body.get("client_order_id") if isinstance(body, dict) else None
     if isinstance(body, Order):

@@ -31,14 +31,29 @@ COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
 
 
+def _decimal(value: Any) -> Any:
+    """Exact decimals only: a binary float is taken by its shortest text, as the person who typed it
+    meant it.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is not a number")
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Amount = Annotated[
+    Decimal, BeforeValidator(_decimal), Field(gt=0, max_digits=40, allow_inf_nan=False)
+]
+Ratio = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1, allow_inf_nan=False)]
+
+
 class LossLimit(BaseModel):
     """A loss, as a ratio of equity at its window's start (`0.10`) or in money (`"500 USD"`).
     Exactly one is set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    ratio: Decimal | None = None
-    usd: Decimal | None = None
+    ratio: Ratio | None = None
+    usd: Amount | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -48,15 +63,6 @@ class LossLimit(BaseModel):
 
     def __str__(self) -> str:
         return plain(self.ratio) if self.ratio is not None else f"{plain(self.usd or ZERO)} USD"
-
-
-def _decimal(value: Any) -> Any:
-    """Exact decimals only: a binary float is taken by its shortest text, as the person who typed it
-    meant it.
-    """
-    if isinstance(value, bool):
-        raise ValueError(f"{value} is not a number")
-    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _loss(value: Any) -> Any:
@@ -86,10 +92,6 @@ def _whole_name(value: str) -> str:
     return value
 
 
-Amount = Annotated[
-    Decimal, BeforeValidator(_decimal), Field(gt=0, max_digits=40, allow_inf_nan=False)
-]
-Ratio = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1, allow_inf_nan=False)]
 Multiple = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1000, allow_inf_nan=False)]
 Seconds = Annotated[
     Decimal, BeforeValidator(_decimal), Field(gt=0, le=WINDOW_S_MAX, allow_inf_nan=False)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from sidecar.core.money import ONE, ZERO, amount, is_sane, plain
-from sidecar.core.order_body import DECODER, KINDS, OrderBody, Side
+from sidecar.core.order_body import DECODER, ID_CHARACTERS_MAX, KINDS, OrderBody, Side
 
 BUY: Final = "BUY"
 SELL: Final = "SELL"
@@ -85,7 +85,7 @@ def parse_order(body: Any) -> Order:
                 read = msgspec.convert(body, OrderBody)
     except msgspec.ValidationError as fault:
         raise InvalidOrder([_explained(str(fault))]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
         raise InvalidOrder(
             [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
         ) from None
@@ -117,6 +117,12 @@ def checked_order(order: Order) -> Order:
             faults.append(("INVALID_ORDER", f"{name}: {number} is not a Decimal above zero"))
     if (order.base_size is None) == (order.quote_size is None):
         faults.append(("INVALID_ORDER", "give exactly one of base_size and quote_size"))
+    for name, text in (
+        ("client_order_id", order.client_order_id),
+        ("product_id", order.product_id),
+    ):
+        if not 0 < len(text) <= ID_CHARACTERS_MAX:
+            faults.append(("INVALID_ORDER", f"{name}: 1 to {ID_CHARACTERS_MAX} characters"))
     if order.side not in OPPOSITE:
         faults.append(("INVALID_ORDER", "side: BUY or SELL is needed"))
     if order.kind not in READERS:

@@ -12,7 +12,17 @@ from tests.tracking import Desk, check_books
 
 SPOT = ("BTC-USD", "BTC-USDC", "BTC-EUR", "ETH-USD", "ETH-BTC")
 CONTRACT = Fraction(1, 100)
-RATES = {"USD": 1, "USDC": 1, "EUR": Fraction(5, 4), "BTC": 64000, "ETH": 2000, FUTURE: 64000}
+RATES = {
+    name: Fraction(rate)
+    for name, rate in {
+        "USD": "1",
+        "USDC": "1",
+        "EUR": "1.25",
+        "BTC": "64000",
+        "ETH": "2000",
+        FUTURE: "64000",
+    }.items()
+}
 QUOTED = {"BTC": "BTC-USD", "ETH": "ETH-USD", FUTURE: FUTURE}
 
 sizes = st.decimals("0.00000001", "50", places=8)
@@ -52,7 +62,7 @@ class Twins:
     def __init__(self, keep):
         self.desk = Desk(keep=dict(keep))
         exact_keep = {name: None if kept is None else exact(kept) for name, kept in keep.items()}
-        self.ledger = Ledger({name: rate * Fraction(1) for name, rate in RATES.items()}, exact_keep)
+        self.ledger = Ledger(dict(RATES), exact_keep)
 
     def quote(self, key, price):
         self.desk.quote(QUOTED[key], price)

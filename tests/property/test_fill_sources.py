@@ -114,8 +114,8 @@ def test_fills_from_both_sources_in_any_order_give_the_same_books(story):
 
 @given(orders)
 def test_rows_alone_agree_with_the_second_bookkeeping(orders):
-    rates = {"USD": 1, "EUR": Fraction(5, 4), "BTC": 64000, "ETH": 2000}
-    ledger = Ledger({name: rate * Fraction(1) for name, rate in rates.items()})
+    rates = {"USD": "1", "EUR": "1.25", "BTC": "64000", "ETH": "2000"}
+    ledger = Ledger({name: Fraction(rate) for name, rate in rates.items()})
     executions = [Execution(number, *one) for number, one in enumerate(orders)]
     for execution in executions:
         for size, price, fee in execution.fills:

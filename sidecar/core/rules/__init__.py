@@ -8,7 +8,8 @@ these modules, its limit in `limits.py`, its test.
 from typing import Final
 
 from sidecar.core.rules import activity, exposure, funds, losses, market, portfolio, validity
-from sidecar.core.rules.rule import Gate, Measured
+from sidecar.core.rules.custom import DOC as CUSTOM_DOC
+from sidecar.core.rules.rule import Doc, Gate, Measured
 
 RULES: Final[tuple[Gate | Measured, ...]] = (
     *validity.RULES,
@@ -19,3 +20,10 @@ RULES: Final[tuple[Gate | Measured, ...]] = (
     *losses.RULES,
     *portfolio.RULES,
 )
+
+# Codes that no row above stands for: found before the rules run, or the user's own.
+OTHER_CODES: Final[dict[str, Doc]] = {
+    "UNSUPPORTED_ORDER_TYPE": Doc("an order_configuration that cannot be valued"),
+    "UNKNOWN_PRODUCT": Doc("the product is not in Coinbase's list"),
+    "CUSTOM": CUSTOM_DOC,
+}

@@ -7,7 +7,8 @@ from sidecar.core.rules.rule import Doc, Gate
 
 DOC = Doc(
     "one of your own rules returns why not, or raises; its name is in `scope`. Reducing orders are exempt where the "
-    "rule says so"
+    "rule says so",
+    key="custom",
 )
 
 

@@ -58,11 +58,6 @@ def room(check: Check) -> Decimal | None:
     return size if check.replaced is None else size + check.replaced.filled
 
 
-DOC: Final = Doc(
-    "size × price × (1 + fee) > what is free of the quote wallet (sell: size > what is free of the coin), after holds, "
-    "reservations and `keep`; futures: margin > buying power",
-    "exactly what is free passes",
-)
 RULES: Final = (
     Gate(
         code="INSUFFICIENT_FUNDS",
@@ -70,7 +65,11 @@ RULES: Final = (
         room=room,
         applies=lambda _, product: not product.is_future,
         exempt=False,
-        doc=DOC,
+        doc=Doc(
+            "spot: size × price × (1 + fee) > what is free of the quote wallet (sell: size > what is "
+            "free of the coin), after holds, reservations and `keep`",
+            "exactly what is free passes",
+        ),
     ),
     Gate(
         code="INSUFFICIENT_FUNDS",
@@ -78,6 +77,9 @@ RULES: Final = (
         room=room,
         applies=lambda _, product: product.is_future,
         exempt=True,  # closing a future frees margin
-        doc=DOC,
+        doc=Doc(
+            "futures: margin > Coinbase's buying power, less the margin of what is reserved",
+            "exactly what is free passes",
+        ),
     ),
 )

@@ -203,6 +203,7 @@ RULES: Final = (
             "the quote that values the order (or converts it to USD) is missing, older than `max_quote_age_s`, from "
             "before a gap, or the market feed is silent",
             "an age equal to the limit passes",
+            key="max_quote_age_s",
         ),
     ),
     Gate(
@@ -239,6 +240,7 @@ RULES: Final = (
             "the product is locked after a fast move: the absolute one-second returns within `window_s` sum to "
             "`max_move` or more, or the position lost `max_loss_from_entry` or more of its entry value",
             "the limit itself breaks",
+            key="price_shock",
         ),
     ),
     Gate(

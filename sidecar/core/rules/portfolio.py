@@ -115,6 +115,7 @@ RULES: Final = (
         doc=Doc(
             "futures: Coinbase's liquidation buffer, percent, < limit, or not known",
             "the limit passes",
+            key="min_liquidation_buffer",
         ),
     ),
 )

@@ -8,7 +8,7 @@ limit is set; the comparison, the warning at 70 %, and the message are the same 
 """
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -57,11 +57,11 @@ class Bound(Struct, frozen=True):
 
 
 class Doc(Struct, frozen=True):
-    """How docs/rules.md explains the rule."""
+    """How docs/rules.md explains the rule. `key` names the limit that a gate reads by itself."""
 
     breaks_when: str
     boundary: str = "–"
-    example: str = ""
+    key: str = ""
 
 
 def always(_limits: Limits, _product: Product) -> bool:
@@ -137,6 +137,6 @@ class Measured(Struct, frozen=True, kw_only=True):
         """A limit that is kept, but used to 70 % or more."""
         value, limit = self.shown(check, observed), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
-        percent = plain((value / bound.level * 100).quantize(ONE)) if bound.level else "0"
+        percent = plain((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
         text = f"{plain(value)} of {limit} ({percent} % used)"
         return Violation(self.code, bound.scope, limit, plain(value), text, clears_at)

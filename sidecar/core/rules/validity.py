@@ -145,7 +145,6 @@ RULES: Final = (
         doc=Doc(
             "a number is zero, negative or not finite; no size or two; an unknown key; a bad side; "
             "`end_time` has passed",
-            example='base_size `"NaN"`, or both base_size and quote_size',
         ),
     ),
     Gate(
@@ -154,7 +153,8 @@ RULES: Final = (
         applies=lambda limits, _: bool(limits.block_products) or limits.allow_products is not None,
         exempt=True,
         doc=Doc(
-            "the product is on `block_products`, or `allow_products` is set and does not hold it"
+            "the product is on `block_products`, or `allow_products` is set and does not hold it",
+            key="allow_products",
         ),
     ),
     Gate(

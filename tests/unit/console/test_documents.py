@@ -10,6 +10,7 @@ import pytest
 from sidecar.config import Config, parse_config
 from sidecar.config.outline import config_schema, outline
 from sidecar.console.documents import EXAMPLES, SEEDS, example, reference
+from sidecar.console.rules_page import rules_page
 
 ROOT = Path(__file__).parents[3]
 COMMENTED_KEY = re.compile(r"^# (?=[a-z_]+(\.\S+)* = )", re.MULTILINE)
@@ -61,3 +62,9 @@ def test_the_schema_holds_no_word_that_json_schema_does_not_know(bound):
 def test_the_schema_bounds_a_decimal():
     spec = config_schema()["$defs"]["Paper"]["properties"]["taker_fee"]
     assert {"type": "number", "minimum": 0, "maximum": 1} in spec["anyOf"]
+
+
+def test_the_committed_rules_page_is_the_generated_one():
+    """If this fails: `make docs`, and commit the page with the change."""
+    examples = (ROOT / "docs" / "rule-examples.toml").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == rules_page(examples)

@@ -243,7 +243,12 @@ def test_resume_does_not_end_an_episode_a_shock_or_a_full_disk():
 
 
 @pytest.mark.parametrize(
-    ("window", "left"), [("daily", ["DRAWDOWN"]), ("drawdown", ["DAILY_LOSS"]), ("cumulative", ["DAILY_LOSS", "DRAWDOWN"])]
+    ("window", "left"),
+    [
+        ("daily", ["DRAWDOWN"]),
+        ("drawdown", ["DAILY_LOSS"]),
+        ("cumulative", ["DAILY_LOSS", "DRAWDOWN"]),
+    ],
 )
 def test_resetting_a_window_ends_its_own_cause_only(window, left):
     world = fallen(54000, **LOSSES)

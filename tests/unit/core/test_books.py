@@ -1,0 +1,194 @@
+"""Books: how value moves between positions, wallets and cash."""
+
+import pytest
+
+from sidecar.core.books import STRATEGIES_MAX, Books
+from sidecar.core.errors import Misuse, UnknownProduct
+from sidecar.core.events import Quote
+from sidecar.core.products import CASH
+from sidecar.core.working import Leg
+from tests.scenario import FUTURE, PRODUCTS, START, D, product
+from tests.tracking import QUOTES
+
+
+def books(*, keep=None, quotes=QUOTES, cash=CASH):
+    made = Books(keep or {}, cash, D("0.05"))
+    made.list_products(PRODUCTS)
+    for product_id, price in quotes.items():
+        made.quote(Quote(product_id, D(price), D(price), START), START)
+    return made
+
+
+def position(made, key="BTC", book=None):
+    return (book or made.account).lines[key].position
+
+
+def test_a_product_that_was_never_listed_is_unknown_by_name():
+    with pytest.raises(UnknownProduct, match="'ABC-USD' is not listed") as caught:
+        books().product("ABC-USD")
+    assert caught.value.product_id == "ABC-USD"
+
+
+def test_strategies_begin_with_their_first_fact_and_are_bounded():
+    made = books()
+    assert made.strategy("s0") is made.strategy("s0")
+    for number in range(1, STRATEGIES_MAX):
+        made.strategy(f"s{number}")
+    with pytest.raises(Misuse, match="more than 1000 strategy names"):
+        made.strategy("one more")
+    assert made.strategy("s999")
+
+
+def test_what_orders_may_do_is_counted_for_the_account_and_their_strategy():
+    """Two legs are one order."""
+    made, legs = books(), (Leg("ETH", "BUY", D(2)), Leg("BTC", "SELL", D("0.06")))
+    made.work(legs, "trend", 1)
+    for book in (made.account, made.strategies["trend"]):
+        assert (book.lines["ETH"].open_buy, book.lines["BTC"].open_sell) == (2, D("0.06"))
+        assert book.orders == 1
+    made.work(legs, "trend", -1)
+    assert (made.account.lines, made.strategies["trend"].lines) == ({}, {})
+
+
+def test_an_edit_binds_quantity_without_counting_an_order():
+    made = books()
+    made.work((Leg("BTC", "BUY", D(1)),), None, 1, orders=0)
+    assert (made.account.lines["BTC"].open_buy, made.account.orders) == (1, 0)
+
+
+def test_a_quote_revalues_positions_wallets_and_every_strategy():
+    made = books()
+    made.trade("BTC", D(1), D(64000), made.strategy("trend"))
+    made.quote(Quote("BTC-USD", D(65000), D(65000), START), START)
+    assert (made.account.unrealised, made.strategies["trend"].unrealised) == (1000, 1000)
+    assert made.wallets.get("BTC").value == 65000
+
+
+def test_only_distinct_good_quotes_of_what_is_held_count_as_such():
+    made = books()
+    made.trade("BTC", D(1), D(64000), None)
+    counts = []
+    for product_id, price in (
+        ("BTC-USD", 64000),
+        ("BTC-USD", 64001),
+        ("ETH-USD", 1),
+        ("BTC-USD", 0),
+    ):
+        made.quote(Quote(product_id, D(price), D(price), START), START)
+        counts.append(made.quotes_valuing_account)
+    assert counts == [0, 1, 1, 1]
+
+
+def test_a_sale_of_the_kept_counts_only_what_was_beyond_it():
+    """1 held, 0.5 kept: selling 0.8 sells 0.5 of a position for five eighths of the money."""
+    made = books(keep={"BTC": D("0.5")})
+    made.trade("BTC", D(1), D(64000), None)
+    assert position(made).quantity == D("0.5")
+    made.trade("BTC", D("-0.8"), D(-52000), None)
+    assert made.account.lines == {}
+    assert made.account.pnl.realised == 52000 * D("0.625") - 32000
+
+
+def test_what_only_fills_up_keep_is_not_counted():
+    made = books(keep={"BTC": None, "ETH": D(2)})
+    made.trade("BTC", D(1), D(64000), None)
+    made.trade("ETH", D(1), D(2000), None)
+    assert (made.account.lines, made.wallets.value) == ({}, 66000)
+
+
+def test_a_coin_as_quote_is_a_second_leg_for_the_account_and_the_strategy():
+    made, strategy = books(), books().strategy("s")
+    made.pay("BTC", D("0.03"), D(1920), strategy)
+    assert position(made, book=strategy).quantity == D("-0.03")
+    assert (made.wallets.get("BTC").total, made.account.lines) == (D("-0.03"), {})
+
+
+def test_cash_is_valued_but_never_a_position():
+    made = books()
+    made.pay("EUR", D(-1000), D(-1250), None)
+    assert (made.wallets.value, made.account.lines) == (1250, {})
+
+
+def test_without_any_mark_a_fill_has_no_value_yet():
+    made = books(quotes={})
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) is None
+    made.pay("BTC", D(-1), None, None)
+    assert (position(made).quantity, position(made).unpriced) == (1, 1)
+
+
+def test_a_fill_is_valued_through_its_quote_currency_else_through_its_base():
+    made = books()
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) == 64000
+    del made.marks.by_key["EUR"]
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(99999)) == 64000
+
+
+def test_a_fee_or_funding_on_a_flat_key_leaves_no_line_behind():
+    made = books()
+    made.charge(made.account, "BTC", D(3), D(1))
+    assert (made.account.net_pnl_of("BTC"), made.account.lines) == (-2, {})
+
+
+def test_a_correction_reaches_the_account_and_the_strategy_but_not_what_is_kept_whole():
+    made = books(keep={"BTC": None})
+    strategy = made.strategy("s")
+    for key in ("BTC", "ETH"):
+        made.trade(key, D(1), D(2000), strategy)
+        made.correct(key, D(1), "BUY", strategy)
+    assert position(made, "ETH").cost == position(made, "ETH", strategy).cost == 2001
+    assert (position(made, "BTC", strategy).cost, made.account.pnl.realised) == (2001, 0)
+    made.correct(FUTURE, D(1), "BUY", None)
+    assert made.account.pnl.realised == -1
+
+
+def test_a_transfer_moves_quantity_at_the_mark():
+    made = books()
+    made.wallets.get("BTC").total = D(2)
+    made.match_wallet("BTC", entry=D(50000))
+    assert (position(made).cost, position(made).average_price(), made.account.net_pnl) == (
+        128000,
+        50000,
+        0,
+    )
+    made.wallets.get("BTC").total = D(3)
+    made.match_wallet("BTC", entry=D(1))
+    assert (position(made).quantity, position(made).entry_cost) == (3, 164000)
+    made.match_wallet("BTC")
+    assert position(made).quantity == 3
+
+
+def test_cash_matches_no_position():
+    made = books(cash={"USD", "BTC"})
+    made.wallets.get("BTC").total = D(2)
+    made.match_wallet("BTC")
+    assert made.account.lines == {}
+
+
+def test_a_transfer_without_a_mark_counts_when_one_comes():
+    made = books(quotes={})
+    wallet = made.wallets.get("BTC")
+    wallet.total = wallet.unpriced = D(2)
+    made.match_wallet("BTC")
+    made.quote(Quote("BTC-USD", D(10), D(10), START), START)
+    assert (made.transfers, wallet.unpriced, made.account.net_pnl, position(made).cost) == (
+        20,
+        0,
+        0,
+        20,
+    )
+
+
+def test_a_new_listing_can_give_a_mark_to_what_is_held():
+    made = books()
+    made.wallets.get("ABC").total = D(2)
+    made.match_wallet("ABC")
+    made.quote(Quote("ABC-USD", D(5), D(5), START), START)
+    assert made.marks.usd("ABC") is None
+    made.list_products([product("ABC-USD")])
+    assert (made.marks.usd("ABC"), made.wallets.get("ABC").value, position(made, "ABC").cost) == (
+        5,
+        10,
+        10,
+    )
+    assert not made.is_future("ABC")
+    assert made.is_future(FUTURE)

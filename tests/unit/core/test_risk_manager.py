@@ -1,0 +1,396 @@
+"""RiskManager: facts in, actions out."""
+
+from datetime import timedelta
+from decimal import localcontext
+
+import msgspec
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core.actions import (
+    Alert,
+    CauseRaised,
+    Decided,
+    FindOrder,
+    Liquidate,
+    ReadProduct,
+    Reconcile,
+    RefreshQuotes,
+    StateChanged,
+    WakeAt,
+)
+from sidecar.core.errors import Untrusted
+from sidecar.core.limits import Limits
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.risk_manager import RiskManager
+from tests.decisions import CONNECTED, connected, memory, names, of_kind, restarted, sell_order
+from tests.scenario import START, D, World, limit_order, order, product
+
+
+def state(world):
+    return world.manager.state.account
+
+
+# --- Starting (connected) -------------------------------------------------------------------------
+
+
+def listed():
+    """Products are known; nothing else."""
+    return World(settings=CONNECTED)
+
+
+STEPS = {
+    "balances": lambda w: w.balance("USD", 1000),
+    "orders": lambda w: w.send(ev.OpenOrdersListed, order_ids=(), began_at=w.now),
+    "market": lambda w: w.send(ev.FeedChanged, feed="market", signal="connected"),
+    "user": lambda w: w.send(ev.FeedChanged, feed="user", signal="connected"),
+    "reconciled": lambda w: w.send(ev.AccountReconciled),
+}
+
+
+@pytest.mark.parametrize("missing", [None, *STEPS])
+def test_the_account_is_active_with_the_first_complete_picture_and_not_before(missing):
+    """Products, balances, open orders, fills, and both feeds live."""
+    world = listed()
+    for name, step in STEPS.items():
+        if name != missing:
+            assert state(world) == "STARTING"
+            step(world)
+    assert state(world) == ("ACTIVE" if missing is None else "STARTING")
+
+
+def test_without_products_nothing_is_complete():
+    world = World(settings=CONNECTED, products=())
+    for step in STEPS.values():
+        step(world)
+    assert state(world) == "STARTING"
+
+
+def test_a_reconciliation_before_everything_was_read_completes_nothing():
+    world = listed()
+    STEPS["reconciled"](world)
+    for name in ("balances", "orders", "market", "user"):
+        STEPS[name](world)
+    assert state(world) == "STARTING"
+    STEPS["reconciled"](world)
+    assert state(world) == "ACTIVE"
+
+
+def test_what_is_held_must_have_a_mark():
+    world = listed()
+    world.balance("BTC", 1)
+    for step in STEPS.values():
+        step(world)
+    assert state(world) == "STARTING"
+    (change,) = of_kind(world.quote("BTC-USD", 64000), StateChanged)
+    assert (change.before, change.after) == ("STARTING", "ACTIVE")
+
+
+def test_what_no_product_can_value_does_not_hold_up_the_start():
+    """A token that fell out of the list, or an airdrop."""
+    world = listed()
+    world.balance("JUNK", 1)
+    for step in STEPS.values():
+        step(world)
+    assert state(world) == "ACTIVE"
+
+
+def test_loss_windows_begin_with_the_complete_picture():
+    world = connected(held=1)
+    assert world.tracker.windows is not None
+    assert world.tracker.windows.cumulative.equity == 164_000
+    assert world.tracker.net_pnl == 0
+
+
+def test_a_loss_limit_that_is_broken_at_the_start_binds_at_once():
+    """Against no equity: the first complete picture already says so."""
+    world = World(settings=CONNECTED, max_daily_loss="0.1")
+    for name, step in STEPS.items():
+        if name != "balances":
+            step(world)
+    world.balance("USD", 0)
+    STEPS["reconciled"](world)
+    assert state(world) == "REDUCE_ONLY"
+
+
+def test_once_active_a_lost_feed_is_no_new_start():
+    world = connected(held=1)
+    world.send(ev.FeedChanged, feed="user", signal="lost")
+    assert state(world) == "ACTIVE"
+    assert not world.ask(limit_order())
+
+
+def test_without_a_connection_the_account_is_active_from_the_first():
+    manager = RiskManager(Limits(), PositionTracker(), clock=lambda: START)
+    assert manager.state.account == "ACTIVE"
+
+
+# --- Restarts -------------------------------------------------------------------------------------
+
+
+def test_a_restart_begins_in_starting_whatever_was():
+    world = restarted(connected(held=1))
+    assert state(world) == "STARTING"
+    assert not world.ask(limit_order())
+
+
+@pytest.mark.parametrize("how", [ev.HaltRequested, ev.ReduceOnlyRequested, ev.FlattenRequested])
+def test_a_restart_never_loosens(how):
+    world = World()
+    world.hold(1)
+    world.send(how, reason="x")
+    before = state(world)
+    again = restarted(world)
+    again.wait(3600)
+    assert state(again) == before
+
+
+def test_rates_survive_a_restart():
+    world = World(max_order_rate={"count": 1, "window_s": 60})
+    world.ask(limit_order())
+    assert not restarted(world).ask(limit_order("0.02"))
+
+
+def test_a_boundary_passed_while_down_rolls_before_the_first_fact():
+    """Losses while down count to the new day."""
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    world = restarted(world)
+    world.now = START + timedelta(days=1, hours=1)
+    world.quote("BTC-USD", 54000)
+    assert [code for code, _ in world.manager.state.causes] == ["DAILY_LOSS"]
+    assert world.tracker.windows is not None
+    assert world.tracker.windows.next_reset == START + timedelta(days=2)
+
+
+# --- Feeds ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("feed", ["user", "market"])
+def test_a_lost_feed_is_told(feed):
+    world = connected(held=1)
+    (alert,) = of_kind(world.send(ev.FeedChanged, feed=feed, signal="lost"), Alert)
+    assert (alert.severity, alert.code, alert.text) == (
+        "warning",
+        "FEED_LOST",
+        f"the {feed} feed is silent",
+    )
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [("gap", "the user feed lost frames"), ("connected", "the user feed connected")],
+)
+def test_a_user_feed_that_may_have_missed_something_is_reconciled(signal, reason):
+    world = connected(held=1)
+    (wish,) = of_kind(world.send(ev.FeedChanged, feed="user", signal=signal), Reconcile)
+    assert wish.reason == reason
+
+
+@pytest.mark.parametrize("signal", ["gap", "connected"])
+def test_after_a_break_the_quotes_of_what_is_held_are_read_again(signal):
+    world = connected(held=1)
+    (wish,) = of_kind(world.send(ev.FeedChanged, feed="market", signal=signal), RefreshQuotes)
+    assert wish.product_ids == ("BTC-USD",)
+
+
+def test_with_nothing_held_there_is_nothing_to_read_again():
+    assert not of_kind(connected().send(ev.FeedChanged, feed="market", signal="gap"), RefreshQuotes)
+
+
+# --- Facts ----------------------------------------------------------------------------------------
+
+
+def test_a_fact_about_an_unlisted_product_asks_to_read_it():
+    world = World()
+    actions = world.fill("BUY", 1, 1, product_id="NEW-USD")
+    assert of_kind(actions, ReadProduct) == [ReadProduct(product_id="NEW-USD")]
+
+
+def test_an_open_question_is_settled_by_a_reconciliation():
+    world = World()
+    world.fill("BUY", 1, 1, product_id="NEW-USD")
+    assert not world.ask(limit_order())
+    world.send(ev.ProductsListed, products=(product("NEW-USD"),))
+    world.send(ev.AccountReconciled)
+    assert world.ask(limit_order())
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity", "-1"])
+def test_a_fact_that_cannot_be_is_refused_and_changes_nothing(price):
+    world = World()
+    world.hold(1)
+    before = memory(world)
+    with pytest.raises(Untrusted):
+        world.quote("BTC-USD", price)
+    assert memory(world) == before
+
+
+def test_what_time_set_in_motion_is_not_lost_with_a_bad_fact():
+    """A confirmed loss that a bad quote meets on its way is handed over with the next fact."""
+    world = World(max_cumulative_loss="0.25")
+    world.hold(1)
+    for price in (39000, 38999, 38998):
+        world.now += timedelta(seconds=0.5)
+        world.quote("BTC-USD", price)
+    world.now += timedelta(seconds=2)
+    with pytest.raises(Untrusted):
+        world.quote("BTC-USD", "NaN")
+    assert state(world) == "LIQUIDATING"
+    actions = world.wait(1)
+    assert names(actions).count("Liquidate") == 1
+    assert of_kind(actions, StateChanged)[0].after == "LIQUIDATING"
+    assert not of_kind(world.wait(1), Liquidate)
+
+
+def test_a_search_is_not_lost_with_a_bad_fact():
+    world = connected()
+    world.ask(limit_order(name="one"))
+    world.now += timedelta(seconds=10)
+    with pytest.raises(Untrusted):
+        world.quote("BTC-USD", "NaN")
+    assert [f.client_order_id for f in of_kind(world.wait(0), FindOrder)] == ["one"]
+
+
+# --- Waking ---------------------------------------------------------------------------------------
+
+
+def wakes(world):
+    return [wish.at for wish in of_kind(world.actions, WakeAt)]
+
+
+def test_the_core_asks_to_be_woken_for_the_next_day():
+    world = World(products=())
+    world.wait(0)
+    assert wakes(world) == [START + timedelta(days=1)]
+
+
+def test_the_core_asks_once_for_the_same_moment():
+    world = World()
+    world.wait(1)
+    assert wakes(world) == []
+
+
+def test_an_approval_asks_to_be_woken_when_it_lapses():
+    world = World()
+    event = ev.OrderProposed(at=world.now, body=limit_order())
+    assert of_kind(world.handle(event), WakeAt) == [WakeAt(at=START + timedelta(seconds=10))]
+
+
+def test_a_lockout_asks_to_be_woken_when_it_ends():
+    world = World(price_shock={"max_move": "0.01", "lockout_s": 60})
+    world.wait(1)
+    world.quote("BTC-USD", 60000)
+    assert wakes(world) == [START + timedelta(seconds=61)]
+
+
+def test_woken_at_the_asked_time_the_core_does_what_was_due():
+    world = World()
+    world.ask(limit_order())
+    (alert,) = of_kind(world.wait(10), Alert)
+    assert alert.code == "APPROVAL_LAPSED"
+    assert wakes(world) == [START + timedelta(days=1)]
+
+
+# --- The verb -------------------------------------------------------------------------------------
+
+
+def test_a_proposal_is_answered_by_a_decision():
+    world = World()
+    event = ev.OrderProposed(at=world.now, body=limit_order())
+    (answer,) = of_kind(world.handle(event), Decided)
+    assert answer.decision
+
+
+def test_a_state_change_names_what_is_behind_it():
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    (change,) = of_kind(world.quote("BTC-USD", 54000), StateChanged)
+    assert (change.before, change.after) == ("ACTIVE", "REDUCE_ONLY")
+    assert change.reason == "daily loss of 10000 USD, 10 % has reached 0.1"
+    (change,) = of_kind(world.wait(to=START + timedelta(days=1)), StateChanged)
+    assert (change.after, change.reason) == ("ACTIVE", "nothing tightens any more")
+
+
+def test_a_cause_is_told_before_what_it_brings_about():
+    world = World()
+    actions = names(world.send(ev.FlattenRequested, reason="x"))
+    assert actions.index("CauseRaised") < actions.index("Liquidate")
+
+
+def test_the_callers_decimal_context_changes_nothing():
+    """A caller who counts with three digits gets the same answer."""
+    body = limit_order("0.12345678", "64000.01", name="one")
+    expected = World(max_order_notional=5000).ask(body)
+    with localcontext() as context:
+        context.prec = 3
+        assert World(max_order_notional=5000).ask(body) == expected
+
+
+def test_new_limits_bind_from_now_on():
+    world = World()
+    world.hold(1)
+    world.send(ev.LimitsReplaced, limits=Limits(max_order_size="0.1", max_spread="0.01"))
+    assert world.manager.limits.max_order_size == D("0.1")
+    assert not world.ask(limit_order("0.2"))
+    world.quote("BTC-USD", 60000, 61000)
+    assert world.tracker.marks.usd("BTC") == 64000
+
+
+def test_new_limits_that_are_broken_already_bind_at_once():
+    world = World()
+    world.hold(1)
+    world.quote("BTC-USD", 54000)
+    (cause,) = of_kind(
+        world.send(ev.LimitsReplaced, limits=Limits(max_daily_loss="0.1")), CauseRaised
+    )
+    assert cause.code == "DAILY_LOSS"
+
+
+def test_a_product_listed_anew_is_judged_by_its_new_rules():
+    world = World()
+    assert world.ask(limit_order())
+    world.send(ev.ProductsListed, products=(product("BTC-USD", view_only=True),))
+    assert world.ask(limit_order()).codes == ("PRODUCT_UNTRADABLE",)
+
+
+def test_an_engine_that_marks_only_the_tracker_is_judged_at_the_next_question():
+    """Library use: facts go to the tracker, questions to the manager."""
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    quote = ev.Quote("BTC-USD", D(54000), D(54000), world.now)
+    world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
+    assert world.ask(limit_order("0.01", 54000)).state == "REDUCE_ONLY"
+
+
+def test_the_peak_of_a_drawdown_is_noted_between_questions():
+    world = World(max_drawdown="10000 USD")
+    world.hold(1)
+    for price in (70000, 60000):
+        quote = ev.Quote("BTC-USD", D(price), D(price), world.now)
+        world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
+    assert world.ask(sell_order(1, 60000)).state == "REDUCE_ONLY"
+
+
+# --- Events and actions are data -------------------------------------------------------------------
+
+
+def test_every_action_and_event_survives_json():
+    """They are journalled and replayed."""
+    world = World(max_cumulative_loss="0.25", price_shock={"max_move": "0.01"})
+    world.hold(1)
+    seen = []
+    for price in (39000, 38999, 38998):
+        seen += world.wait(1)
+        seen += world.quote("BTC-USD", price)
+    for action in seen:
+        assert msgspec.json.decode(msgspec.json.encode(action), type=type(action)) == action
+    event = ev.OrderProposed(at=world.now, body=order("x"), strategy_id="momo")
+    assert msgspec.json.decode(msgspec.json.encode(event), type=ev.OrderProposed) == event
+
+
+def test_every_kind_of_event_names_itself():
+    kinds = ev.Event.__subclasses__()
+    tags = {msgspec.json.decode(msgspec.json.encode(ev.ClockAdvanced(at=START)))["type"]}
+    assert tags == {"ClockAdvanced"}
+    assert len({kind.__name__ for kind in kinds}) == len(kinds)

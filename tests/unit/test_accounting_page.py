@@ -1,0 +1,90 @@
+"""The worked numbers of docs/accounting.md are the code's own."""
+
+from sidecar.core import events as ev
+from tests.scenario import FUTURE, D, World, limit_order
+
+
+def pnl(world):
+    return world.tracker.account.pnl_by_key["BTC"]
+
+
+def test_average_cost_realises_on_every_closing_fill():
+    world = World(cash="200000")
+    world.fill("BUY", 1, 60000, fee=36)
+    world.fill("BUY", 1, 62000, fee="37.2")
+    world.fill("SELL", "0.5", 64000, fee="19.2")
+    world.quote("BTC-USD", 63000)
+    line = world.tracker.account.lines["BTC"]
+    assert (line.position.quantity, line.position.cost) == (D("1.5"), 91500)
+    assert (pnl(world).realised, pnl(world).fees, line.unrealised) == (1500, D("92.4"), 3000)
+    assert world.tracker.net_pnl == D("4407.6")
+    assert world.tracker.equity == 200000 + D("4407.6")
+
+
+def test_a_flip_closes_all_of_the_old_and_opens_the_rest():
+    world = World()
+    world.fill("BUY", 10, 64000, product_id=FUTURE)
+    world.fill("SELL", 15, 65000, product_id=FUTURE)
+    position = world.tracker.account.lines[FUTURE].position
+    assert world.tracker.account.pnl_by_key[FUTURE].realised == 100
+    assert (position.quantity, position.cost) == (D("-0.05"), D("-0.05") * 65000)
+
+
+def test_a_coin_quoted_fill_is_two_legs_at_the_marks():
+    world = World()
+    world.hold(1)
+    world.fill("BUY", 10, "0.03", product_id="ETH-BTC")
+    lines = world.tracker.account.lines
+    assert lines["ETH"].position.cost == 19200
+    assert lines["BTC"].position.quantity == D("0.7")
+
+
+def test_overlapping_sources_are_counted_once():
+    world = World()
+    counted = []
+    frame = {
+        "order_id": "o",
+        "status": "OPEN",
+        "leaves": "0.7",
+        "filled": "0.3",
+        "average_price": 64000,
+    }
+    rest = {"order_id": "o", "product_id": "BTC-USD"}
+    for tell in (
+        lambda: world.report(**frame),
+        lambda: world.report(**frame),
+        lambda: world.fill("BUY", "0.2", 63999, entry_id="a", **rest),
+        lambda: world.report(
+            **frame | {"filled": "0.5", "average_price": "64000.4", "leaves": "0.5"}
+        ),
+        lambda: world.fill("BUY", "0.3", 64001, entry_id="b", **rest),
+        lambda: world.fill("BUY", "0.3", 64001, entry_id="b", **rest),
+    ):
+        tell()
+        position = world.tracker.account.lines["BTC"].position
+        counted.append((position.quantity, position.cost))
+    assert counted[:3] == [(D("0.3"), 19200)] * 3
+    assert counted[3] == (D("0.5"), D("32000.2"))
+    assert counted[4:] == [(D("0.5"), D("32000.1"))] * 2
+
+
+def test_the_worst_case_counts_all_that_may_fill():
+    world = World()
+    world.hold("0.5")
+    world.report("b", side="BUY", leaves="0.3", limit_price=63000)
+    world.report("s", side="SELL", leaves="0.2", limit_price=65000)
+    assert world.ask(limit_order("0.1", 63500))
+    line = world.tracker.account.lines["BTC"]
+    assert (line.long, line.short, line.size) == (D("0.9"), D("0.3"), D("0.9"))
+    assert (line.long_usd, line.short_usd, line.notional) == (57600, 19200, 57600)
+
+
+def test_a_deposit_moves_the_base_that_ratios_are_taken_of():
+    world = World(cash="10000", max_daily_loss="0.075")
+    world.wait(3)
+    world.balance("USD", "20000")
+    world.wait(1)
+    world.balance("USD", "20000")
+    world.send(ev.FundingPaid, product_id=FUTURE, amount=D(-1500))
+    (loss,) = world.manager.check_and_liquidate_on_loss()
+    assert (loss.loss, loss.ratio) == (1500, D("0.075"))
