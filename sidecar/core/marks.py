@@ -44,7 +44,7 @@ class Marks:
 
     def __init__(self, max_spread: Decimal) -> None:
         self.max_spread = max_spread
-        self.quotes: dict[str, Quote] = {}
+        self.quotes: dict[str, Quote] = {}  # the last good one of each book
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -75,17 +75,14 @@ class Marks:
     def quote(self, quote: Quote, now: datetime) -> tuple[str, ...]:
         """Take a quote and return the keys it may have re-marked.
 
-        A crossed or empty book, or a spread beyond the cap, leaves the last good mid standing and
-        growing stale. A quote older than the one held came late and is left out (unless the one
-        held lies in the future: the clock was set back). Raises Untrusted for numbers no book can
-        have.
+        Only good quotes are kept: an empty or crossed book, or a spread beyond the cap, leaves the
+        last good one standing and growing stale. A quote older than the one held came late and is
+        left out, unless the one held lies in the future: the clock was set back.
         """
-        bid, ask = quote.bid, quote.ask
-        book = quote.product_id
+        bid, ask, book = quote.bid, quote.ask, quote.product_id
         known = self.quotes.get(book)
         if known is not None and quote.at < known.at <= now:
             return ()
-        self.quotes[book] = quote
         if not ZERO < bid <= ask:
             return ()
         mid = (bid + ask) / TWO
@@ -93,16 +90,18 @@ class Marks:
             return ()
         if known is None or known.bid != bid or known.ask != ask:
             self.good_quotes += 1
+        self.quotes[book] = quote
         self.mids[book] = Mark(mid, quote.at)
         keys = self._marked_by.get(book, ())
         for key in keys:
             self._remark(key)
         return keys
 
-    def restore(self, quotes: Iterable[Quote], mids: dict[str, Mark]) -> None:
-        """Take up what was known before a restart."""
-        self.quotes = {quote.product_id: quote for quote in quotes}
-        self.mids = mids
+    def restore(self, quotes: Iterable[Quote]) -> None:
+        """Take up the good quotes known before a restart."""
+        for quote in quotes:
+            self.quotes[quote.product_id] = quote
+            self.mids[quote.product_id] = Mark((quote.bid + quote.ask) / TWO, quote.at)
         for key in self.routes:
             self._remark(key)
 

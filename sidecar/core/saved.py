@@ -15,7 +15,6 @@ from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.loss_windows import LossWindows
-from sidecar.core.marks import Mark
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
@@ -58,7 +57,6 @@ class SavedTracker(Struct, kw_only=True):
     futures_agreement: dict[str, Agreement]
     doubts: dict[str, str]
     quotes: list[Quote]
-    mids: dict[str, Mark]
     closed: list[WorkingOrder]
     horizon: datetime | None
     products: list[Product]
@@ -110,7 +108,6 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         futures_agreement=tracker.balances.futures_agreement,
         doubts=tracker.books.doubts,
         quotes=list(tracker.marks.quotes.values()),
-        mids=tracker.marks.mids,
         closed=list(tracker.ledger.closed.by_id.values()),
         horizon=tracker.ledger.closed.horizon,
         products=list(tracker.products.values()),
@@ -137,7 +134,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
         raise Misuse("this tracker has books already; load the state into a new one")
     tracker.books.list_products(saved.products)
-    tracker.marks.restore(saved.quotes, saved.mids)
+    tracker.marks.restore(saved.quotes)
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
     tracker.windows, tracker.books.is_open = saved.windows, saved.windows is not None

@@ -137,6 +137,8 @@ class Measured(Struct, frozen=True, kw_only=True):
         """A limit that is kept, but used to 70 % or more."""
         value, limit = self.shown(check, observed), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
-        percent = plain((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
+        percent = (
+            plain((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
+        )
         text = f"{plain(value)} of {limit} ({percent} % used)"
         return Violation(self.code, bound.scope, limit, plain(value), text, clears_at)

@@ -47,7 +47,7 @@ def test_crossed_empty_or_wide_quotes_leave_the_last_good_mid_growing_stale(bid,
     quoted(marks, "BTC-USD", "64000")
     assert quoted(marks, "BTC-USD", bid, ask, at=LATER) == ()
     assert (marks.usd("BTC"), marks.by_key["BTC"].at) == (64000, START)
-    assert marks.quotes["BTC-USD"].at == LATER
+    assert marks.quotes["BTC-USD"].ask == 64000
 
 
 def test_a_spread_of_exactly_the_cap_still_marks():
@@ -153,6 +153,6 @@ def test_a_route_that_leads_beyond_all_bounds_marks_nothing():
 def test_what_was_known_before_a_restart_is_known_after():
     marks, again = listed(), listed()
     quoted(marks, "BTC-USD", 64000)
-    again.restore(marks.quotes.values(), dict(marks.mids))
+    again.restore(marks.quotes.values())
     assert again.by_key == marks.by_key
     assert again.quotes == marks.quotes
