@@ -1,30 +1,44 @@
 """A desk to measure on: 20 positions, any number of open orders, and a limit for every rule."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
-from sidecar.core.portfolio_risk import Measure, RiskFigure
+from sidecar.core.portfolio_risk import MEASURES, Measure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.working import Leg
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 POSITIONS = 20
+STEP = timedelta(milliseconds=1)  # virtual time between two questions: 1,000 orders a second
+
+
+class Clock:
+    """Virtual time that moves on with every question."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        self.now += STEP
+        return self.now
 
 
 class FixedRisk:
     """A stand-in that costs nothing: the figures' own cost is measured where they are computed."""
 
-    FIGURES: dict[Measure, RiskFigure] = {
-        name: RiskFigure(Decimal(1000), Decimal(1001))
-        for name in ("max_var", "max_expected_shortfall", "max_stress_loss")
-    }
+    def __init__(self) -> None:
+        figure = RiskFigure(Decimal(1000), Decimal(1001))
+        self.known: dict[Measure, RiskFigure] = dict.fromkeys(MEASURES, figure)
 
-    def figures(self, tracker: PositionTracker, added: Any) -> dict[Measure, RiskFigure]:
-        return self.FIGURES
+    def figures(
+        self, _tracker: PositionTracker, _added: tuple[Leg, ...]
+    ) -> dict[Measure, RiskFigure]:
+        return self.known
 
 
 def names() -> list[str]:
@@ -33,50 +47,74 @@ def names() -> list[str]:
 
 def product(base: str) -> Product:
     return Product(
-        product_id=f"{base}-USD", base=base, quote="USD", base_increment=Decimal("0.00000001"),
-        quote_increment=Decimal("0.01"), price_increment=Decimal("0.01"), base_min_size=Decimal("0.00001"),
-        base_max_size=Decimal(3400), quote_min_size=Decimal(1), quote_max_size=Decimal(150000000),
-    )  # fmt: skip
+        product_id=f"{base}-USD",
+        base=base,
+        quote="USD",
+        base_increment=Decimal("0.00000001"),
+        quote_increment=Decimal("0.01"),
+        price_increment=Decimal("0.01"),
+        base_min_size=Decimal("0.00001"),
+        base_max_size=Decimal(3400),
+        quote_min_size=Decimal(1),
+        quote_max_size=Decimal(150000000),
+    )
 
 
-def limits() -> Limits:
-    """Every limit that may be set, wide enough to pass."""
-    everywhere: dict[str, Any] = {
-        "min_order_size": "0.00001", "max_order_size": "100", "max_order_notional": "1000000", "max_position_size": "1000",
-        "max_position_notional": "10000000", "max_open_orders": 10000, "max_order_rate": {"count": 10000, "window_s": 1},
-        "duplicate_order": {"count": 10000, "window_s": 1}, "price_collar": "0.05", "max_daily_loss": "0.1",
-    }  # fmt: skip
-    return Limits(
-        **everywhere, max_gross_exposure="100000000", max_net_exposure="100000000", max_leverage=5, max_concentration=1,
-        max_drawdown="0.5", max_cumulative_loss="0.25", max_var="0.15",
-    )  # fmt: skip
+# Every kind of limit that binds an order, wide enough to pass without a warning.
+LIMITS: Final = Limits.model_validate(
+    {
+        "min_order_size": "0.00001",
+        "max_order_size": 100,
+        "max_order_notional": 1_000_000,
+        "max_position_size": 1000,
+        "max_position_notional": 10_000_000,
+        "max_gross_exposure": 100_000_000,
+        "max_net_exposure": 100_000_000,
+        "max_leverage": 5,
+        "max_concentration": 1,
+        "max_open_orders": 1_000_000,
+        "max_order_rate": {"count": 10_000, "window_s": 1},
+        "duplicate_order": {"count": 10_000, "window_s": 1},
+        "price_collar": "0.05",
+        "max_daily_loss": "0.1",
+        "max_drawdown": "0.5",
+        "max_cumulative_loss": "0.25",
+        "max_var": "0.15",
+        "max_quote_age_s": 86_400,
+    }
+)
 
 
 def desk(open_orders: int) -> RiskManager:
     """A manager with positions in 20 coins and this many resting orders spread over them."""
     tracker = PositionTracker()
-    manager = RiskManager(limits(), tracker, clock=lambda: NOW, portfolio_risk=FixedRisk())
+    manager = RiskManager(LIMITS, tracker, clock=Clock(), portfolio_risk=FixedRisk())
     products = tuple(product(base) for base in names())
     tracker.apply(ev.ProductsListed(at=NOW, products=products))
-    balances = [ev.Balance("USD", Decimal(100_000_000))] + [
-        ev.Balance(base, Decimal(10)) for base in names()
-    ]
-    tracker.apply(ev.BalancesRead(at=NOW, balances=tuple(balances)))
+    coins = [ev.Balance(base, Decimal(10)) for base in names()]
+    balances = (ev.Balance("USD", Decimal(100_000_000)), *coins)
+    tracker.apply(ev.BalancesRead(at=NOW, balances=balances))
     for each in products:
         tick(manager, each.product_id, Decimal("64000.00"))
     manager.handle(ev.ClockAdvanced(at=NOW))
     for number in range(open_orders):
         manager.handle(
             ev.OrderReported(
-                at=NOW, order_id=f"o{number}", client_order_id=f"open-{number}", side="BUY", status="OPEN",
-                product_id=products[number % POSITIONS].product_id, leaves=Decimal("0.01"),
+                at=NOW,
+                order_id=f"o{number}",
+                client_order_id=f"open-{number}",
+                side="BUY",
+                status="OPEN",
+                product_id=products[number % POSITIONS].product_id,
+                leaves=Decimal("0.01"),
                 limit_price=Decimal(60000) - number % 100,
             )
-        )  # fmt: skip
+        )
     return manager
 
 
 def tick(manager: RiskManager, product_id: str, price: Decimal) -> None:
+    """A new best bid and ask."""
     quote = ev.Quote(product_id, price, price + Decimal("0.01"), NOW)
     manager.handle(ev.Quotes(at=NOW, quotes=(quote,)))
 

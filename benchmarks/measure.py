@@ -42,4 +42,5 @@ def summary(samples: list[int]) -> str:
 
 
 def machine() -> str:
-    return f"Python {sys.version.split()[0]} on {sys.platform}; one process, one thread, garbage collection off while timing"
+    python = sys.version.split()[0]
+    return f"Python {python} on {sys.platform}; one thread, no garbage collection while timing"

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import openpit
+from openpit import param
+from openpit.pretrade import policies
+
 
 def build_and_check() -> tuple[Callable[[Any], Any], Callable[[int], Any], Callable[[Any], Any]]:
     """(call, prepare, after) for `measure.each_ns`: from the numbers as text to a reservation."""
-    import openpit
-    from openpit import param
-    from openpit.pretrade import policies
-
     engine = (
         openpit.Engine.builder()
         .no_sync()

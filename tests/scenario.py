@@ -133,7 +133,7 @@ class World:
         number = next(NUMBERS)
         known = {
             "product_id": "BTC-USD",
-            "order_id": f"o{number}",
+            "order_id": f"fill-{number}",
             "entry_id": f"e{number}",
         } | fields
         return self.send(

@@ -71,7 +71,7 @@ class Desk:
 
     def fill(self, side: str, size: object, price: object, fee: object = 0, **fields: Any) -> None:
         number = next(self.names)
-        known = {"product_id": "BTC-USD", "order_id": f"o{number}", "entry_id": f"e{number}"}
+        known = {"product_id": "BTC-USD", "order_id": f"fill-{number}", "entry_id": f"e{number}"}
         numbers = {"size": D(size), "price": D(price), "commission": D(fee)}
         self.send(ev.FillReported, side=side, **numbers, **known | fields)
 

@@ -66,7 +66,8 @@ class Approvals:
         try:
             old, order = self._edited(event)
         except InvalidOrder as invalid:
-            return self._refused(event.client_order_id or event.order_id or "", invalid, event.at)
+            name = _text(event.client_order_id) or _text(event.order_id)
+            return self._refused(name, invalid, event.at)
         product = self.desk.tracker.products[old.product_id]
         check = Check(self.desk, order, product, event.at, old.strategy_id, old)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
@@ -101,9 +102,8 @@ class Approvals:
 
     def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
         ledger = self.desk.tracker.ledger
-        old = ledger.find(event.order_id or "") or ledger.find_client_id(
-            event.client_order_id or ""
-        )
+        order_id, client_order_id = _text(event.order_id), _text(event.client_order_id)
+        old = ledger.find(order_id) or ledger.find_client_id(client_order_id)
         if old is None or not old.is_open:
             raise InvalidOrder(
                 [("INVALID_ORDER", "no open order has this order_id or client_order_id")]
@@ -300,6 +300,11 @@ class Approvals:
                 text = f"the approved order {name} was not seen within {life_s:g} s"
                 actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
         return actions
+
+
+def _text(value: object) -> str:
+    """An id as a bot gave it; what is no text names nothing."""
+    return value if isinstance(value, str) else ""
 
 
 def _stated_id(body: Any) -> str:

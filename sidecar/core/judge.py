@@ -230,26 +230,36 @@ def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
 
 
 def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
-    size = notional = UNLIMITED
+    """Measure, note the room that is left, and look closer where a limit is nearly used.
+
+    Every measured rule with a room is one that reducing orders are exempt from.
+    """
+    room = size = notional = UNLIMITED
     equity = check.equity
     for measure, room_of, unit, near, of_equity, rule, bound in rows:
         observed = measure(check, bound)
         if observed is None:
             continue
         if room_of is not None:
-            room = room_of(check, bound)
-            if unit == "order" or bound.own:
-                tally.limit(_in_order_units(check, rule, bound, room), exempt=rule.exempt)
+            left = room_of(check, bound)
+            if unit == "order":
+                room = min(room, left)
+            elif bound.own:
+                left = left if unit == "size" else _size_worth(check, left)
+                tally.limit(_room_for(check, check.own, left), exempt=True)
             elif unit == "size":
-                size = min(size, room)
-            elif room < notional:
-                notional = room
+                size = min(size, left)
+            else:
+                notional = min(notional, left)
         if observed >= near * equity if of_equity else observed >= near:
             _weigh(check, rule, bound, observed, tally)
     if notional is not UNLIMITED:
-        size = min(size, _size_worth(check, notional))
+        left = _size_worth(check, notional)
+        size = min(size, left)
     if size is not UNLIMITED:
-        tally.limit(_room_for(check, check.account, size), exempt=True)
+        left = _room_for(check, check.account, size)
+        room = min(room, left)
+    tally.limit(room, exempt=True)
 
 
 def _near(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:

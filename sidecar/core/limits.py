@@ -96,7 +96,7 @@ Multiple = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1000, al
 Seconds = Annotated[
     Decimal, BeforeValidator(_decimal), Field(gt=0, le=WINDOW_S_MAX, allow_inf_nan=False)
 ]
-Count = Annotated[int, Field(ge=0, le=COUNT_MAX, strict=True)]
+Orders = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 Loss = Annotated[LossLimit, BeforeValidator(_loss), PlainSerializer(str, when_used="json")]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=NAME_MAX), AfterValidator(_whole_name)
@@ -160,7 +160,7 @@ class OrderLimits(Frozen):
     max_position_notional: Amount | None = Field(
         None, description="largest worst-case position of an exposure key, USD"
     )
-    max_open_orders: Count | None = Field(
+    max_open_orders: Orders | None = Field(
         None, description="open orders and reservations, counted within the scope"
     )
     max_order_rate: Rate | None = Field(

@@ -68,9 +68,9 @@ def amount(text: str) -> Decimal:
     digits of at most 20 places before and 30 behind the point: NaN, infinities, blanks, underscores
     and 10,000-digit numbers included. The check costs the same whatever the text holds.
     """
-    if len(text) <= DIGITS_BEFORE_POINT_MAX and text[:1].isdigit():
-        if not text.strip("0123456789.") and text.count(".") < 2:
-            return Decimal(text)  # so few digits that no bound can be crossed: nearly every number
+    short = len(text) <= DIGITS_BEFORE_POINT_MAX and text[:1].isdigit()
+    if short and not text.strip("0123456789.") and text.count(".") < 2:
+        return Decimal(text)  # so few digits that no bound can be crossed: nearly every number
     if not AMOUNT.fullmatch(text):
         shown = text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
         raise ValueError(

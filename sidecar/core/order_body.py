@@ -34,10 +34,22 @@ class Market(_Configuration, frozen=True, kw_only=True):
     quote_size: Number = None
 
 
+class MarketFok(Market, frozen=True, kw_only=True):
+    pass
+
+
 class Limit(_Configuration, frozen=True, kw_only=True):
     limit_price: str
     base_size: Number = None
     quote_size: Number = None
+
+
+class SorLimit(Limit, frozen=True, kw_only=True):
+    pass
+
+
+class LimitFok(Limit, frozen=True, kw_only=True):
+    pass
 
 
 class RestingLimit(Limit, frozen=True, kw_only=True):
@@ -98,16 +110,17 @@ class Scaled(_Configuration, frozen=True, kw_only=True):
 
 
 class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Exactly one of these is given. A new kind takes a line here, a reader in `orders.py`, and its
-    test.
+    """Exactly one of these is given, each kind with a type of its own.
+
+    A new kind takes a line here, a reader in `orders.py`, and its test.
     """
 
     limit_limit_gtc: RestingLimit | None = None
     market_market_ioc: Market | None = None
-    sor_limit_ioc: Limit | None = None
+    sor_limit_ioc: SorLimit | None = None
     limit_limit_gtd: LimitUntil | None = None
-    limit_limit_fok: Limit | None = None
-    market_market_fok: Market | None = None
+    limit_limit_fok: LimitFok | None = None
+    market_market_fok: MarketFok | None = None
     stop_limit_stop_limit_gtc: StopLimit | None = None
     stop_limit_stop_limit_gtd: StopLimitUntil | None = None
     trigger_bracket_gtc: Bracket | None = None

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
+from sidecar.core import order_body as shapes
 from sidecar.core.money import ONE, ZERO, amount, is_sane, plain
 from sidecar.core.order_body import DECODER, ID_CHARACTERS_MAX, KINDS, OrderBody, Side
 
@@ -89,14 +90,13 @@ def parse_order(body: Any) -> Order:
         raise InvalidOrder(
             [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
         ) from None
-    configurations = astuple(read.order_configuration)
-    if configurations.count(None) != len(KINDS) - 1:
+    given = [kind for kind in astuple(read.order_configuration) if kind is not None]
+    if len(given) != 1:
         text = "order_configuration: exactly one kind of order is needed in it"
         raise InvalidOrder([("INVALID_ORDER", text)])
-    place = next(i for i, given in enumerate(configurations) if given is not None)
-    kind, given = KINDS[place], configurations[place]
     faults: list[tuple[str, str]] = []
-    order = READERS[kind](_Reader(read, kind, faults), given)
+    kind, reader = READERS[type(given[0])]
+    order = reader(_Reader(read, kind, faults), given[0])
     if read.leverage:
         _positive("leverage", read.leverage, faults)
     if faults:
@@ -125,7 +125,7 @@ def checked_order(order: Order) -> Order:
             faults.append(("INVALID_ORDER", f"{name}: 1 to {ID_CHARACTERS_MAX} characters"))
     if order.side not in OPPOSITE:
         faults.append(("INVALID_ORDER", "side: BUY or SELL is needed"))
-    if order.kind not in READERS:
+    if order.kind not in KINDS:
         text = f"{order.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
         faults.append(("UNSUPPORTED_ORDER_TYPE", text))
     if faults:
@@ -345,19 +345,19 @@ def _ladder(read: _Reader, given: Any) -> Order:
     )
 
 
-READERS: Final[dict[str, Callable[[_Reader, Any], Order]]] = {
-    "market_market_ioc": _market,
-    "market_market_fok": _market,
-    "sor_limit_ioc": _limit,
-    "limit_limit_gtc": _resting_limit,
-    "limit_limit_gtd": _limit_until,
-    "limit_limit_fok": _limit,
-    "twap_limit_gtd": _twap,
-    "stop_limit_stop_limit_gtc": _stop_limit,
-    "stop_limit_stop_limit_gtd": _stop_limit_until,
-    "trigger_bracket_gtc": _bracket,
-    "trigger_bracket_gtd": _bracket_until,
-    "scaled_limit_gtc": _scaled,
+READERS: Final[dict[type, tuple[str, Callable[[_Reader, Any], Order]]]] = {
+    shapes.Market: ("market_market_ioc", _market),
+    shapes.MarketFok: ("market_market_fok", _market),
+    shapes.SorLimit: ("sor_limit_ioc", _limit),
+    shapes.RestingLimit: ("limit_limit_gtc", _resting_limit),
+    shapes.LimitUntil: ("limit_limit_gtd", _limit_until),
+    shapes.LimitFok: ("limit_limit_fok", _limit),
+    shapes.Twap: ("twap_limit_gtd", _twap),
+    shapes.StopLimit: ("stop_limit_stop_limit_gtc", _stop_limit),
+    shapes.StopLimitUntil: ("stop_limit_stop_limit_gtd", _stop_limit_until),
+    shapes.Bracket: ("trigger_bracket_gtc", _bracket),
+    shapes.BracketUntil: ("trigger_bracket_gtd", _bracket_until),
+    shapes.Scaled: ("scaled_limit_gtc", _scaled),
 }
 NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
 RESTING: Final = frozenset(

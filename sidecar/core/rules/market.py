@@ -215,7 +215,11 @@ RULES: Final = (
         ),
     ),
     Gate(
-        code="STATE_HALTED", judge=halted, exempt=False, doc=Doc("a cause halts the order's scope")
+        code="STATE_HALTED",
+        judge=halted,
+        reads_state=True,
+        exempt=False,
+        doc=Doc("a cause halts the order's scope"),
     ),
     Gate(
         code="STATE_LIQUIDATING",

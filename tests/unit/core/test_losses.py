@@ -70,5 +70,5 @@ def test_a_key_or_a_strategy_that_never_traded_has_lost_nothing():
 
 
 def test_a_limit_is_a_ratio_or_money():
-    assert TENTH == LossLimit(ratio=D("0.1"))
-    assert HUNDRED == LossLimit(usd=D(100))
+    assert LossLimit(ratio=D("0.1")) == TENTH
+    assert LossLimit(usd=D(100)) == HUNDRED

@@ -1,0 +1,250 @@
+"""PositionTracker: the one door for facts, the figures, and where losses count from."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core.errors import UnknownProduct, Untrusted
+from sidecar.core.losses import cumulative, daily, drawdown
+from sidecar.core.position_tracker import PositionTracker
+from tests.scenario import FUTURE, START, D
+from tests.tracking import Desk, state_bytes
+
+NEXT = START + timedelta(days=1)
+
+
+def test_a_tracker_that_was_told_nothing_is_worth_nothing():
+    tracker = PositionTracker()
+    assert (tracker.equity, tracker.net_pnl, tracker.transfers) == (0, 0, 0)
+    assert (tracker.unvalued(), tracker.unmarked(), tracker.roll_day(START)) == ([], [], False)
+
+
+def test_a_fact_of_no_concern_changes_nothing_but_time():
+    desk = Desk()
+    before = state_bytes(desk.tracker)
+    assert desk.send(ev.DiskChanged, full=True) == []
+    assert state_bytes(desk.tracker) == before
+
+
+def test_every_fact_makes_a_new_version():
+    desk = Desk()
+    before = desk.tracker.version
+    desk.send(ev.ClockAdvanced)
+    assert desk.tracker.version > before
+
+
+def test_equity_is_cash_coins_with_keep_and_futures():
+    desk = Desk(keep={"BTC": D(1)})
+    desk.balance("USD", 1000)
+    desk.balance("EUR", 100)
+    desk.balance("BTC", 2)
+    wallet = {"wallet": D(500), "buying_power": D(0), "liquidation_buffer_percentage": D(90)}
+    desk.send(ev.FuturesSummaryRead, **wallet)
+    desk.fill("BUY", 1, 63000, product_id=FUTURE)
+    assert desk.tracker.equity == 1000 + 125 + 128_000 + 500 + 10
+    assert desk.held() == 1
+
+
+def test_what_no_quote_can_value_is_named_and_counts_as_zero():
+    desk = Desk()
+    desk.balance("XYZ", 5)
+    assert (desk.tracker.equity, desk.tracker.unvalued(), desk.tracker.unmarked()) == (
+        0,
+        ["XYZ"],
+        [],
+    )
+
+
+def test_a_held_contract_without_a_quote_is_unmarked():
+    desk = Desk(quotes={})
+    desk.fill("BUY", 1, 63000, product_id=FUTURE)
+    assert desk.tracker.unmarked() == [FUTURE]
+
+
+def test_quotes_are_taken_all_or_none():
+    desk = Desk()
+    good, bad = (
+        ev.Quote(p, D(price), D(price), desk.now)
+        for p, price in (("BTC-USD", 1), ("ETH-USD", "NaN"))
+    )
+    with pytest.raises(Untrusted):
+        desk.send(ev.Quotes, quotes=(good, bad))
+    assert desk.tracker.marks.usd("BTC") == 64000
+
+
+@pytest.mark.parametrize("rate", ["NaN", "-0.1", "1", "Infinity"])
+def test_a_fee_rate_that_cannot_be_true_is_left_out(rate):
+    desk = Desk()
+    with pytest.raises(Untrusted, match="taker fee"):
+        desk.send(ev.FeesRead, taker_rate=D(rate), maker_rate=D(0))
+    desk.send(ev.FeesRead, taker_rate=D("0.004"), maker_rate=D(0))
+    assert desk.tracker.orders.taker_rate == D("0.004")
+
+
+def test_funding_that_cannot_be_true_is_left_out():
+    desk = Desk()
+    with pytest.raises(Untrusted, match="funding"):
+        desk.send(ev.FundingPaid, product_id=FUTURE, amount=D("NaN"))
+    with pytest.raises(UnknownProduct):
+        desk.send(ev.FundingPaid, product_id="ODD", amount=D(1))
+    assert desk.tracker.account.pnl_by_key == {}
+
+
+def test_a_reconciliation_ends_every_doubt_about_orders():
+    desk = Desk()
+    desk.tracker.books.doubts["orders"] = "1 orders ended unseen"
+    desk.send(ev.AccountReconciled)
+    assert desk.tracker.books.doubts == {}
+
+
+# --- Loss windows ---------------------------------------------------------------------------------
+
+
+def holding(**settings):
+    """One bitcoin bought at 64,000 with borrowed money, and 10,000 dollars."""
+    desk = Desk(**settings)
+    desk.balance("USD", 74_000)
+    desk.fill("BUY", 1, 64000, strategy_id="trend")
+    return desk
+
+
+def losses(desk):
+    return tuple(loss(desk.tracker).usd for loss in (daily, cumulative, drawdown))
+
+
+def test_every_window_begins_when_the_books_open_and_only_once():
+    desk = holding()
+    desk.quote("BTC-USD", 63000)
+    desk.tracker.start(desk.now)
+    assert losses(desk) == (1000, 1000, 1000)
+
+
+def test_drawdown_counts_from_the_highest_pnl():
+    desk = holding()
+    for price in (66000, 65000, 65500):
+        desk.quote("BTC-USD", price)
+    assert losses(desk) == (-1500, -1500, 500)
+
+
+@pytest.mark.parametrize(
+    ("window", "left"),
+    [("daily", (0, 1000, 1000)), ("cumulative", (1000, 0, 1000)), ("drawdown", (1000, 1000, 0))],
+)
+def test_each_window_can_begin_anew_by_itself(window, left):
+    desk = holding()
+    desk.quote("BTC-USD", 63000)
+    desk.tracker.reset_window(window, desk.now)
+    assert losses(desk) == left
+
+
+def test_a_new_day_begins_at_the_boundary_with_the_figures_from_before_it():
+    """The quote that opens the new day is the new day's loss, for keys and strategies too."""
+    desk = holding()
+    desk.quote("BTC-USD", 63000)
+    desk.now = NEXT
+    desk.quote("BTC-USD", 62000)
+    assert losses(desk) == (1000, 2000, 2000)
+    assert (
+        daily(desk.tracker, key="BTC").usd == daily(desk.tracker, strategy_id="trend").usd == 1000
+    )
+    assert desk.tracker.windows is not None
+    assert desk.tracker.windows.next_reset == NEXT + timedelta(days=1)
+
+
+def test_a_boundary_is_rolled_once():
+    desk = holding()
+    assert not desk.tracker.roll_day(NEXT - timedelta(microseconds=1))
+    assert desk.tracker.roll_day(NEXT)
+    assert not desk.tracker.roll_day(NEXT)
+
+
+def test_what_a_key_realised_yesterday_is_not_todays_loss():
+    desk = holding()
+    desk.fill("SELL", 1, 63000)
+    desk.tracker.roll_day(NEXT)
+    assert daily(desk.tracker, key="BTC").usd == 0
+
+
+# --- Daylight saving, restarts, and clocks --------------------------------------------------------
+
+SPRING = [datetime(2026, 3, 8, 12, tzinfo=UTC), datetime(2027, 3, 14, 12, tzinfo=UTC)]
+AUTUMN = [datetime(2026, 11, 1, 13, tzinfo=UTC), datetime(2027, 11, 7, 13, tzinfo=UTC)]
+SHORT, LONG = timedelta(hours=23), timedelta(hours=25)
+CHANGES = [(at, SHORT) for at in SPRING] + [(at, LONG) for at in AUTUMN]
+
+
+def rolls(tracker, times):
+    return [time for time in times if tracker.roll_day(time)]
+
+
+@pytest.mark.parametrize(("boundary", "length"), CHANGES)
+def test_the_day_that_the_clocks_change_on_is_an_hour_shorter_or_longer(boundary, length):
+    desk = Desk(start=boundary - length)
+    windows = desk.tracker.windows
+    assert windows is not None
+    assert windows.next_reset == boundary
+    hours = [boundary - length + timedelta(hours=hour) for hour in range(26)]
+    assert rolls(desk.tracker, hours)[0] == boundary
+    assert windows.next_reset == boundary + timedelta(days=1)
+
+
+@pytest.mark.parametrize(("boundary", "length"), CHANGES)
+def test_a_boundary_passed_while_down_rolls_once_from_the_last_figures_before_it(boundary, length):
+    """Losses while down count to the new day."""
+    desk = holding(start=boundary - length + timedelta(hours=1))
+    desk.quote("BTC-USD", 63000)
+    desk.now = boundary - timedelta(minutes=5)
+    again = desk.restarted()
+    again.now = boundary + timedelta(minutes=5)
+    again.quote("BTC-USD", 60000)
+    assert losses(again) == (3000, 4000, 4000)
+    assert again.tracker.windows is not None
+    assert again.tracker.windows.next_reset == boundary + timedelta(days=1)
+
+
+@pytest.mark.parametrize(("boundary", "length"), CHANGES)
+def test_two_restarts_around_a_boundary_roll_it_once(boundary, length):
+    desk = holding(start=boundary - length)
+    first = desk.restarted()
+    first.now = boundary + timedelta(minutes=1)
+    first.quote("BTC-USD", 63000)
+    second = first.restarted()
+    second.now = boundary + timedelta(minutes=2)
+    second.quote("BTC-USD", 62000)
+    assert losses(second) == (2000, 2000, 2000)
+
+
+def test_several_days_down_roll_once_to_the_day_that_now_is():
+    desk = holding()
+    again = desk.restarted()
+    again.now = START + timedelta(days=5, hours=3)
+    again.quote("BTC-USD", 63000)
+    assert losses(again)[0] == 1000
+    assert again.tracker.windows is not None
+    assert again.tracker.windows.day.started_at == again.now
+    assert again.tracker.windows.next_reset == START + timedelta(days=6)
+
+
+def test_a_clock_that_jumps_back_does_not_unroll_the_day():
+    desk = holding()
+    desk.now = NEXT
+    desk.quote("BTC-USD", 63000)
+    day = desk.tracker.windows and desk.tracker.windows.day
+    desk.now = NEXT - timedelta(hours=2)
+    desk.quote("BTC-USD", 62000)
+    desk.now = NEXT + timedelta(hours=2)
+    desk.quote("BTC-USD", 61000)
+    assert desk.tracker.windows
+    assert desk.tracker.windows.day == day
+    assert losses(desk)[0] == 3000
+
+
+def test_a_clock_that_jumps_back_over_a_restart_does_not_unroll_it_either():
+    desk = holding()
+    desk.now = NEXT
+    desk.quote("BTC-USD", 63000)
+    again = desk.restarted()
+    again.now = NEXT - timedelta(hours=2)
+    again.quote("BTC-USD", 62000)
+    assert losses(again)[0] == 2000

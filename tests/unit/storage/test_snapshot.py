@@ -1,0 +1,167 @@
+"""State files on disk: the old one or the new one, whole, whatever happens in between."""
+
+import os
+import resource
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.saved import SavedState, save_tracker
+from sidecar.storage.codec import StateFileError, encode_state
+from sidecar.storage.snapshot import (
+    SIZE_BYTES_MAX,
+    read_state,
+    read_state_async,
+    write_state,
+    write_state_async,
+)  # fmt: skip
+from tests.scenario import START
+from tests.tracking import Desk
+
+
+def state(total=1):
+    desk = Desk()
+    desk.balance("BTC", total)
+    return SavedState(saved_at=START, manager=None, tracker=save_tracker(desk.tracker))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.json"
+
+
+@pytest.fixture(params=["sync", "async"])
+def write(request):
+    """Both ways to write, under one name."""
+
+    async def written(path, state):
+        if request.param == "sync":
+            write_state(path, state)
+        else:
+            await write_state_async(path, state)
+
+    return written
+
+
+@contextmanager
+def files_no_larger_than(size):
+    """A disk that is full, for this process alone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_what_is_written_reads_back_either_way(path, write):
+    await write(path, state())
+    assert read_state(path) == await read_state_async(path) == state()
+
+
+async def test_a_file_is_its_owners_alone_and_no_temporary_is_left(path, write):
+    await write(path, state())
+    assert mode(path) == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.json"]
+
+
+async def test_a_new_state_replaces_the_old_one_whole(path, write):
+    """By rename: whoever has the old file open still reads the old state."""
+    await write(path, state(1))
+    with path.open("rb") as opened:
+        await write(path, state(2))
+        assert opened.read() == encode_state(state(1))
+    assert read_state(path) == state(2)
+
+
+async def test_what_a_killed_writer_left_is_never_read_and_never_in_the_way(path, write):
+    """Half a file, with loose permissions, under the temporary's name."""
+    await write(path, state(1))
+    left = path.with_name(".state.json.new")
+    left.write_bytes(encode_state(state(2))[:100])
+    left.chmod(0o666)
+    assert read_state(path) == state(1)
+    await write(path, state(3))
+    assert read_state(path) == state(3)
+    assert mode(path) == 0o600
+
+
+async def test_a_link_in_the_temporarys_place_is_not_followed(path, write, tmp_path):
+    victim = tmp_path / "precious"
+    victim.write_text("precious")
+    path.with_name(".state.json.new").symlink_to(victim)
+    await write(path, state())
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+
+
+async def test_a_full_disk_leaves_the_old_file_as_it_was(path, write):
+    await write(path, state(1))
+    before = path.read_bytes()
+    with files_no_larger_than(100), pytest.raises(OSError, match="File too large"):
+        await write(path, state(2))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.json"]
+    await write(path, state(2))
+    assert read_state(path) == state(2)
+
+
+async def test_a_missing_directory_is_the_callers_to_make(path, write):
+    with pytest.raises(FileNotFoundError):
+        await write(path.parent / "missing" / "state.json", state())
+
+
+async def test_no_file_is_no_state(path):
+    assert read_state(path) is None
+    assert await read_state_async(path) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data.replace(b'"1"', b'"2"'),
+     lambda data: b"\0" * len(data), lambda data: data.replace(b'"version": 1', b'"version": 2'),
+     lambda data: data.replace(b"sidecar state", b"sidecar other")],
+    ids=["truncated", "empty", "edited", "zeroed", "newer", "foreign"],
+)  # fmt: skip
+async def test_a_file_that_cannot_be_used_is_refused_and_left_byte_for_byte(path, damage):
+    damaged = damage(encode_state(state()))
+    path.write_bytes(damaged)
+    with pytest.raises(StateFileError, match=str(path)):
+        read_state(path)
+    with pytest.raises(StateFileError, match=str(path)):
+        await read_state_async(path)
+    assert path.read_bytes() == damaged
+
+
+def test_a_directory_is_no_state_file(path):
+    path.mkdir()
+    with pytest.raises(StateFileError, match=r"cannot be read \(Is a directory\); mend that"):
+        read_state(path)
+
+
+def test_a_link_to_itself_is_no_state_file(path):
+    path.symlink_to(path)
+    with pytest.raises(StateFileError, match="cannot be read"):
+        read_state(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_refused(path):
+    write_state(path, state())
+    path.chmod(0)
+    with pytest.raises(StateFileError, match=r"cannot be read \(Permission denied\)"):
+        read_state(path)
+
+
+def test_a_file_too_large_to_be_a_state_is_not_even_read(path):
+    """A sparse file of more than any state takes no time and no memory."""
+    with path.open("wb") as file:
+        file.truncate(SIZE_BYTES_MAX + 1)
+    with pytest.raises(StateFileError, match="too large to be a state file"):
+        read_state(path)

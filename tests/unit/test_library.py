@@ -1,0 +1,281 @@
+"""The library's face: plain verbs, exact numbers, the real clock by default, and files."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from sidecar import Limits, PositionTracker, RiskManager, clock
+from sidecar.core.actions import ReduceOnly
+from sidecar.core.custom_rule import CustomRule
+from sidecar.core.errors import Misuse, UnknownProduct, Untrusted
+from sidecar.core.losses import daily
+from sidecar.storage.codec import StateFileError
+from tests.scenario import PRODUCTS, START, D, limit_order
+from tests.tracking import check_books, state_bytes
+
+ROW = {
+    "product_id": "ABC-USD", "product_type": "SPOT", "base_currency_id": "ABC", "quote_currency_id": "USD",
+    "base_increment": "0.01", "quote_increment": "0.01", "price_increment": "0.01",
+}  # fmt: skip
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, **time):
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+def tracker(watch):
+    made = PositionTracker(clock=watch)
+    made.list_products(PRODUCTS)
+    made.balance("USD", 100_000)
+    made.mark("BTC-USD", 64000)
+    return made
+
+
+def held(tracker, key="BTC"):
+    line = tracker.account.lines.get(key)
+    return D(0) if line is None else line.position.quantity
+
+
+# --- The verbs ------------------------------------------------------------------------------------
+
+
+def test_products_are_given_as_coinbase_lists_them_or_as_products(tracker):
+    tracker.list_products([ROW, PRODUCTS[0]])
+    tracker.mark("ABC-USD", "5")
+    assert tracker.marks.usd("ABC") == 5
+
+
+def test_a_mark_is_one_price_or_bid_and_ask_of_the_book_that_the_product_trades_in(tracker):
+    tracker.mark("BTC-USDC", "63000", "63002")
+    assert tracker.marks.usd("BTC") == 63001
+
+
+def test_the_day_in_the_life_of_an_order(tracker):
+    """Placed, partly filled, filled: position, funds and fees follow."""
+    tracker.order_placed(
+        "o1", "BTC-USD", "BUY", "1", "60000", client_order_id="c1", strategy_id="trend"
+    )
+    assert (tracker.wallets.get("USD").held, tracker.account.orders) == (D(60000) * D("1.012"), 1)
+    tracker.order_updated("o1", filled="0.4", average_price="60000", fees="10")
+    tracker.order_updated("o1", status="FILLED", filled="1", average_price="59990", fees="25")
+    assert (held(tracker), tracker.account.orders, tracker.account.pnl.fees) == (1, 0, 25)
+    assert tracker.wallets.get("USD").total == 100_000 - 59990 - 25
+    assert tracker.strategies["trend"].net_pnl == tracker.net_pnl == 64000 - 59990 - 25
+
+
+def test_a_cancel_keeps_the_fills_and_their_prices(tracker):
+    """CANCELLED repeats the filled quantity but not its price."""
+    tracker.order_placed("o1", "BTC-USD", "BUY", "1", "60000")
+    tracker.order_updated("o1", filled="0.5", average_price="59000")
+    tracker.order_cancelled("o1")
+    tracker.order_cancelled("o1")
+    assert (held(tracker), tracker.account.lines["BTC"].position.cost) == (D("0.5"), 29500)
+    assert tracker.wallets.get("USD").held == 0
+
+
+def test_a_market_order_has_no_price_and_does_not_rest(tracker):
+    tracker.order_placed("o1", "BTC-USD", "SELL", "1")
+    order = tracker.ledger.working["o1"]
+    assert (order.limit_price, order.rests, order.remaining) == (None, False, 1)
+
+
+def test_fills_by_id_and_updates_of_the_same_order_count_once(tracker):
+    tracker.order_placed("o1", "BTC-USD", "BUY", "1", "60000")
+    tracker.fill("f1", "BTC-USD", "BUY", "0.4", "60000", "1", order_id="o1")
+    assert "o1" in tracker.ledger.working
+    tracker.order_updated("o1", filled="0.4", average_price="60000", fees="1")
+    tracker.fill("f2", "BTC-USD", "BUY", "0.6", "60000", "2", order_id="o1")
+    tracker.fill("f2", "BTC-USD", "BUY", "0.6", "60000", "2", order_id="o1")
+    assert (held(tracker), tracker.account.pnl.fees, tracker.ledger.working) == (1, 3, {})
+
+
+def test_a_fill_of_no_known_order_is_an_order_of_its_own(tracker):
+    for _ in range(2):
+        tracker.fill(
+            "f1", "BTC-USD", "BUY", "1", "60000", "0.001", fee_currency="BTC", strategy_id="trend"
+        )
+    assert (held(tracker), tracker.ledger.working) == (D("0.999"), {})
+    assert tracker.strategies["trend"].pnl.fees == 64
+
+
+def test_a_balance_may_name_the_price_that_was_paid(tracker):
+    tracker.balance("BTC", "2", hold="0.5", average_entry_price="50000")
+    assert tracker.account.lines["BTC"].position.average_price() == 50000
+    assert (tracker.wallets.get("BTC").foreign_hold, tracker.net_pnl) == (D("0.5"), 0)
+
+
+def test_a_later_balance_is_believed_when_it_is_given_twice(tracker, watch):
+    for seconds in (3, 3):
+        watch.wait(seconds=seconds)
+        tracker.balance("USD", "90000")
+    assert (tracker.wallets.get("USD").total, tracker.net_pnl) == (90_000, 0)
+
+
+def test_keep_and_cash_are_configured_by_name():
+    tracker = PositionTracker(keep={"BTC": "0.5", "ETH": "all", "SOL": 3}, cash=["USD"])
+    assert tracker.wallets.keep == {"BTC": D("0.5"), "ETH": None, "SOL": 3}
+    assert tracker.books.cash == {"USD"}
+
+
+def test_the_day_rolls_by_itself_with_the_first_fact_after_the_boundary(tracker, watch):
+    tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
+    tracker.mark("BTC-USD", "63000")
+    watch.wait(days=1)
+    tracker.mark("BTC-USD", "62000")
+    assert daily(tracker).usd == 1000
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", [0.1, True, None, "1,5", "NaN", "", Decimal("Infinity"), b"1", "9" * 99]
+)
+def test_a_number_that_is_not_exact_is_refused_by_name(tracker, value):
+    before = state_bytes(tracker)
+    with pytest.raises(Misuse, match=r"^size: "):
+        tracker.fill("f1", "BTC-USD", "BUY", value, "64000")
+    assert state_bytes(tracker) == before
+
+
+def test_a_float_is_answered_with_what_to_write(tracker):
+    with pytest.raises(
+        Misuse, match=r'0\.1 is not exact; give text, an int or a Decimal, for example "0\.1"'
+    ):
+        tracker.mark("BTC-USD", 0.1)
+
+
+@pytest.mark.parametrize("side", ["buy", "SHORT", "", None])
+def test_a_side_that_is_neither_is_no_sell(tracker, side):
+    before = state_bytes(tracker)
+    with pytest.raises(Misuse, match='is neither "BUY" nor "SELL"'):
+        tracker.fill("f1", "BTC-USD", side, 1, 64000)
+    with pytest.raises(Misuse, match='is neither "BUY" nor "SELL"'):
+        tracker.order_placed("o1", "BTC-USD", side, 1, 64000)
+    assert state_bytes(tracker) == before
+
+
+def test_a_status_that_coinbase_does_not_have_is_refused(tracker):
+    tracker.order_placed("o1", "BTC-USD", "BUY", 1, 64000)
+    with pytest.raises(Misuse, match="status 'cancelled' is none of UNKNOWN_ORDER_STATUS, PENDING"):
+        tracker.order_updated("o1", status="cancelled")
+
+
+def test_an_order_that_was_never_placed_cannot_be_updated(tracker):
+    with pytest.raises(Misuse, match="order 'o1' is not known; call order_placed first"):
+        tracker.order_cancelled("o1")
+
+
+def test_a_fill_at_no_price_is_refused(tracker):
+    tracker.order_placed("o1", "BTC-USD", "BUY", 1)
+    with pytest.raises(Untrusted, match="filled, but at no price"):
+        tracker.order_updated("o1", filled=1)
+
+
+def test_an_unknown_product_is_refused_by_name(tracker):
+    with pytest.raises(UnknownProduct, match="'XYZ-USD' is not listed"):
+        tracker.mark("XYZ-USD", 1)
+
+
+def test_a_moment_without_a_time_zone_is_refused(tracker):
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001
+    with pytest.raises(Misuse, match="has no time zone; give an aware datetime"):
+        tracker.mark("BTC-USD", 1, at=naive)
+
+
+def test_the_callers_moment_wins_over_the_clock(tracker):
+    later = START + timedelta(hours=1)
+    tracker.mark("BTC-USD", 65000, at=later)
+    assert tracker.marks.by_key["BTC"].at == later
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def test_a_tracker_saved_and_loaded_is_the_same(tracker, tmp_path, watch):
+    tracker.order_placed("o1", "BTC-USD", "BUY", "1", "60000")
+    tracker.fill("f1", "BTC-USD", "BUY", "0.4", "60000", "1", order_id="o1")
+    tracker.save(tmp_path / "state.json")
+    again = PositionTracker(clock=watch).load(str(tmp_path / "state.json"))
+    assert state_bytes(again) == state_bytes(tracker)
+    check_books(again)
+
+
+def test_where_there_is_no_file_both_stay_empty(tmp_path):
+    assert PositionTracker().load(tmp_path / "none").wallets.by_currency == {}
+    assert RiskManager().load(tmp_path / "none").tracker.wallets.by_currency == {}
+
+
+def test_loading_into_books_in_use_is_refused(tracker, tmp_path):
+    tracker.save(tmp_path / "state.json")
+    with pytest.raises(Misuse, match="load the state into a new one"):
+        tracker.load(tmp_path / "state.json")
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(StateFileError):
+        RiskManager().load(tmp_path / "state.json")
+
+
+def test_a_manager_saved_and_loaded_is_as_tight_as_before(tracker, watch, tmp_path):
+    """A restart never loosens."""
+    manager = RiskManager(Limits(max_daily_loss="500 USD"), tracker, clock=watch)
+    tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
+    tracker.mark("BTC-USD", "63000")
+    (found,) = manager.check_and_liquidate_on_loss()
+    assert isinstance(found, ReduceOnly)
+    manager.save(tmp_path / "state.json")
+    again = RiskManager(Limits(max_daily_loss="500 USD"), clock=watch).load(tmp_path / "state.json")
+    assert again.state.account == "REDUCE_ONLY"
+    assert "STATE_REDUCE_ONLY" in again.validate_order(limit_order("0.01", 63000)).codes
+    assert state_bytes(again.tracker) == state_bytes(tracker)
+
+
+def test_a_manager_can_begin_with_a_trackers_file(tracker, watch, tmp_path):
+    tracker.save(tmp_path / "state.json")
+    manager = RiskManager(clock=watch).load(tmp_path / "state.json")
+    assert manager.tracker.wallets.get("USD").total == 100_000
+    assert manager.validate_order(limit_order("0.01", 64000))
+
+
+# --- The manager ----------------------------------------------------------------------------------
+
+
+def test_without_limits_a_manager_judges_funds_and_validity_alone(tracker, watch):
+    manager = RiskManager(tracker=tracker, clock=watch)
+    assert manager.validate_order(limit_order("0.01", 64000))
+    assert "INSUFFICIENT_FUNDS" in manager.validate_order(limit_order("3", 64000)).codes
+
+
+def test_a_users_own_rules_are_asked(tracker, watch):
+    rule = CustomRule("no-sundays", lambda *_: "closed on Sundays")
+    manager = RiskManager(tracker=tracker, clock=watch, custom=[rule])
+    assert manager.validate_order(limit_order("0.01", 64000)).codes == ("CUSTOM",)
+
+
+def test_by_default_the_clock_is_the_real_one():
+    """Aware, UTC, and moving on."""
+    before = datetime.now(UTC)
+    tracker, manager = PositionTracker(), RiskManager()
+    assert before <= clock.now() <= datetime.now(UTC)
+    assert clock.now().tzinfo is UTC
+    assert tracker.windows is not None
+    assert before <= tracker.windows.day.started_at <= datetime.now(UTC)
+    assert manager.clock is clock.now
