@@ -40,9 +40,11 @@ def main() -> None:
     print(machine())
     manager = bench_desk.desk(50)
     plan = compile_plan(manager.desk, manager.tracker.products["BTC-USD"], None)
-    rules = len({rule.code for rule in plan.gates} | {rule.code for rule, _ in plan.measured})
+    rules = {gate.code for gate in (*plan.gates, *plan.state_gates)}
+    rules |= {row[5].code for row in plan.measured}
+    rules |= {rule.code for rule, _ in (*plan.minima, *plan.standing.rules)}
     print(
-        f"\nvalidate_order, JSON bytes → Decision: {rules} rules, 20 positions, 50 open orders, reserved when approved"
+        f"\nvalidate_order, JSON bytes → Decision: {len(rules)} rules, 20 positions, 50 open orders, reserved when approved"
     )
     call, prepare, clean = peer.build_and_check()
     yardstick = each_ns(call, prepare, clean, rounds=rounds)

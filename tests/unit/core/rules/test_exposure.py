@@ -328,6 +328,15 @@ def test_selling_for_a_coin_adds_to_the_coin_that_comes_in(size, ok):
         assert decision.max_base_size == 16
 
 
+@pytest.mark.parametrize("kind", ["limit_limit_gtc", "market_market_ioc"])
+def test_coins_that_come_in_are_counted_at_the_market_where_that_is_more(kind):
+    """A sell below the market fills at the market: its limit says only what is the least."""
+    world = swapping(product={"BTC-USD": {"max_position_size": "1.5"}})
+    price = {"limit_price": "0.01"} if kind == "limit_limit_gtc" else {}
+    assert world.ask(order(kind, "SELL", "ETH-BTC", base_size="16", **price), dry_run=True)
+    assert not world.ask(order(kind, "SELL", "ETH-BTC", base_size="16.001", **price))
+
+
 @pytest.mark.parametrize(("size", "ok"), [(16, True), ("16.001", False)])
 def test_a_swap_adds_to_gross_exposure_whether_the_coin_is_held_or_not(size, ok):
     """At worst the sale of ETH does not lower anything, and the BTC still come in."""
