@@ -44,7 +44,7 @@ def main() -> None:
     rules |= {row[5].code for row in plan.measured}
     rules |= {rule.code for rule, _ in (*plan.minima, *plan.standing.rules)}
     print(
-        f"\nvalidate_order, JSON bytes → Decision: {len(rules)} rules, 20 positions, 50 open orders, reserved when approved"
+        f"\nvalidate_order, JSON bytes → Decision, reserved: {len(rules)} rules, 20 positions, 50 open orders"
     )
     call, prepare, clean = peer.build_and_check()
     yardstick = each_ns(call, prepare, clean, rounds=rounds)

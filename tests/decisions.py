@@ -55,6 +55,11 @@ def connected(*, held: object = 0, settings: Settings = CONNECTED, **limits: Any
     return world
 
 
+def only(name: str, value: Any) -> dict[str, Any]:
+    """One limit, by a name that is known at run time only."""
+    return {name: value}
+
+
 def the(decision: Decision, code: str) -> Violation:
     """The one violation of this code."""
     (found,) = [violation for violation in decision.violations if violation.code == code]

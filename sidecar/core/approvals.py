@@ -203,7 +203,11 @@ class Approvals:
             added = max(ZERO, check.open_size - replaced.remaining)
             legs = (
                 legs_of(
-                    check.product, check.order.side, added, worth.price, check.tracker.books.cash
+                    check.product,
+                    check.order.side,
+                    added,
+                    worth.valued_at,
+                    check.tracker.books.cash,
                 )
                 if added
                 else ()

@@ -193,7 +193,9 @@ class Check:
         )
         size = ZERO if worth.base_size is None else worth.base_size
         self.open_size = size if replaced is None else size - replaced.filled
-        self.legs = legs_of(product, order.side, self.open_size, worth.price, tracker.books.cash)
+        self.legs = legs_of(
+            product, order.side, self.open_size, worth.valued_at, tracker.books.cash
+        )
         self.quantity = self.legs[0].quantity
         self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
         self.reducible = self._reducible()

@@ -297,13 +297,6 @@ def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _
             tally.violations.append(rule.violation(check, bound, observed))
 
 
-def _in_order_units(check: Check, rule: Measured, bound: Bound, room: Decimal) -> Decimal:
-    if rule.room_in == "order":
-        return room
-    size = room if rule.room_in == "size" else _size_worth(check, room)
-    return _room_for(check, bound.after(check), size)
-
-
 def _broken(check: Check, rule: Measured, bound: Bound, observed: Decimal) -> bool:
     if not rule.of_equity:
         return rule.is_broken(observed, bound.level)

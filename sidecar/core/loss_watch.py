@@ -8,9 +8,13 @@ at its first sight and LIQUIDATING once confirmed, because one bad tick must not
         cannot be had ▼
     LIQUIDATING        (losses settled by fills, fees and funding need no confirmation: no price
     takes them back)
+
+The quotes must show the breach: what a book's marks have taken away since all was well counts only
+once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
+by the quotes of the busy ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -39,6 +43,21 @@ class Suspicion(Struct):
     quotes_before: int
     confirmed_by_rest: bool = False
     asked_at: datetime | None = None
+    last: dict[str, tuple[Decimal, Decimal]] = {}  # bid and ask of each book, as last seen
+    counts: dict[str, int] = {}  # how many distinct ones each book has shown
+
+    def see(self, books: Iterable[str], quotes: Mapping[str, Quote]) -> None:
+        """Count what is new among the quotes of these books."""
+        for book in books:
+            quote = quotes.get(book)
+            if quote is not None and self.last.get(book) != (quote.bid, quote.ask):
+                self.last[book] = quote.bid, quote.ask
+                self.counts[book] = self.counts.get(book, 0) + 1
+
+    def begin_again(self, now: datetime, quotes_before: int) -> None:
+        """None of the quotes so far is believed."""
+        self.since, self.quotes_before = now, quotes_before
+        self.counts.clear()
 
 
 class BoundLoss(Struct, frozen=True):
@@ -70,6 +89,7 @@ class LossWatch:
         self.desk = desk
         self.settings = settings
         self.suspicion: Suspicion | None = None
+        self.calm: dict[str, Decimal] = {}  # unrealised PnL by key when no breach was last seen
         self.trigger: Liquidate | None = None
         self.episodes = 0
 
@@ -148,6 +168,9 @@ class LossWatch:
         limit, loss = self.desk.limits.max_cumulative_loss, losses.cumulative(tracker)
         if limit is None or not loss.crosses(limit):
             self.suspicion = None
+            if limit is not None:
+                lines = tracker.account.lines
+                self.calm = {key: line.unrealised for key, line in lines.items()}
             if state.has("CUMULATIVE_LOSS"):
                 text = f"cumulative loss is {loss.text()}, its limit {limit or 'gone'}"
                 self.loosen("CUMULATIVE_LOSS", "all", text, actions)
@@ -157,7 +180,9 @@ class LossWatch:
             self._latch(bound, now, actions)
         if not self._may_begin():
             self.suspicion = None
-        elif losses.cumulative_settled(tracker).crosses(limit) or self._is_confirmed(now, actions):
+        elif losses.cumulative_settled(tracker).crosses(limit) or self._is_confirmed(
+            bound, now, actions
+        ):
             self.suspicion = None
             self.liquidate(bound.reason, now, actions, loss=loss, limit=limit)
 
@@ -181,21 +206,39 @@ class LossWatch:
                 return True
         return False
 
-    def _is_confirmed(self, now: datetime, actions: list[Action]) -> bool:
+    def _is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
         tracker, suspicion = self.desk.tracker, self.suspicion
         if suspicion is None:
             suspicion = self.suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
+        books = self._valuing_books()
+        suspicion.see(books, tracker.marks.quotes)
         if not suspicion.confirmed_by_rest and (
             suspicion.asked_at is None or now - suspicion.asked_at >= ASK_AGAIN
         ):
             suspicion.asked_at = now
-            actions.append(ConfirmQuotes(product_ids=self._valuing_books()))
+            actions.append(ConfirmQuotes(product_ids=books))
         return (
             suspicion.confirmed_by_rest
             and now - suspicion.since >= self.settings.confirm_for
             and tracker.books.quotes_valuing_account - suspicion.quotes_before
             >= self.settings.confirm_quotes
+            and Loss(bound.loss.usd - self._doubtful(suspicion), bound.loss.base).crosses(
+                bound.limit
+            )
+        )
+
+    def _doubtful(self, suspicion: Suspicion) -> Decimal:
+        """What marks that too few quotes have shown took away since all was well, USD."""
+        tracker, enough = self.desk.tracker, self.settings.confirm_quotes
+        return sum(
+            (
+                max(ZERO, self.calm.get(key, ZERO) - line.unrealised)
+                for key, line in tracker.account.lines.items()
+                for steps in (tracker.marks.routes.get(key, ()),)
+                if any(suspicion.counts.get(step.book, 0) < enough for step in steps)
+            ),
+            ZERO,
         )
 
     def next_look(self, now: datetime) -> datetime | None:
@@ -232,10 +275,7 @@ class LossWatch:
         if at_rest.crosses(limit):
             suspicion.confirmed_by_rest = True
             return []
-        suspicion.since, suspicion.quotes_before = (
-            now,
-            self.desk.tracker.books.quotes_valuing_account,
-        )
+        suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
         text = f"the feed shows a cumulative loss of {loss.text()}, REST one of {at_rest.text()}; waiting"
         return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
 

@@ -124,7 +124,8 @@ class OrderFlow:
         hold_currency, hold = "", ZERO
         if order.remaining:
             price = order.limit_price or self._mid(product)
-            legs = legs_of(product, order.side, order.remaining, price, self.books.cash)
+            brings = price if order.side == BUY else max(price or ZERO, self._mid(product) or ZERO)
+            legs = legs_of(product, order.side, order.remaining, brings, self.books.cash)
             hold_currency, hold = self._hold(order, product, price)
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)

@@ -194,7 +194,7 @@ class PositionTracker:
             case "cumulative":
                 self.windows.cumulative = self._window(at)
                 self.windows.settled_at_cumulative = self.account.pnl.settled
-            case "drawdown":
+            case _:  # drawdown
                 self.windows.drawdown = self._window(at)
                 self.windows.peak = self.account.net_pnl
 

@@ -12,13 +12,6 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 RESET_HOUR: Final = 8  # local time
 
 
-def day_start(at: datetime) -> datetime:
-    """The latest boundary not after `at`, in UTC."""
-    local = at.astimezone(NEW_YORK)
-    start = _boundary(local.date())
-    return start if start <= at else _boundary(local.date() - timedelta(days=1))
-
-
 def next_reset(at: datetime) -> datetime:
     """The first boundary after `at`, in UTC."""
     local = at.astimezone(NEW_YORK)

@@ -21,13 +21,14 @@ from sidecar.core.working import Leg
 class Worth(Struct, frozen=True):
     """An order's worst case. Sizes in order units, prices in quote currency, notional in USD.
 
-    The unit figures are those of one order unit: the whole is linear in size. `hold` is what
-    Coinbase binds, in `hold_currency` ("" for futures, whose margin is Coinbase's own). None stands
-    for what no quote can tell.
+    `valued_at` is the price that the notional is taken at. The unit figures are those of one order
+    unit: the whole is linear in size. `hold` is what Coinbase binds, in `hold_currency` ("" for
+    futures, whose margin is Coinbase's own). None stands for what no quote can tell.
     """
 
     base_size: Decimal | None
     price: Decimal | None
+    valued_at: Decimal | None
     unit_notional: Decimal | None
     notional: Decimal | None
     hold_currency: str
@@ -57,13 +58,15 @@ def worth_of(
             unit_notional *= product.contract_size
         notional = unit_notional * size
     if product.is_future:
-        return Worth(size, price, unit_notional, notional, "", None, None)
+        return Worth(size, price, valued_at, unit_notional, notional, "", None, None)
     if order.side != BUY:
-        return Worth(size, price, unit_notional, notional, product.base, ONE, size)
+        return Worth(size, price, valued_at, unit_notional, notional, product.base, ONE, size)
     if price is None:
-        return Worth(size, price, unit_notional, notional, product.quote, None, None)
+        return Worth(size, price, valued_at, unit_notional, notional, product.quote, None, None)
     unit_hold = price * (ONE + fee_rate)
-    return Worth(size, price, unit_notional, notional, product.quote, unit_hold, unit_hold * size)
+    return Worth(
+        size, price, valued_at, unit_notional, notional, product.quote, unit_hold, unit_hold * size
+    )
 
 
 def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal) -> Worth:
@@ -78,7 +81,7 @@ def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal
     if order.side == BUY and mid is not None:
         prices.append(mid.value)
     if not prices:
-        return Worth(None, None, None, None, "", None, None)
+        return Worth(None, None, None, None, None, "", None, None)
     lowest = min(prices)
     size = ceil_to(quote_size / (lowest * product.contract_size), product.base_increment)
     rate = None if to_usd is None else to_usd * product.contract_size
@@ -88,10 +91,10 @@ def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal
     if price is None:
         price = _far_touch(order.side, marks.quotes.get(product.book), slippage)
     if product.is_future:
-        return Worth(size, price, unit_notional, notional, "", None, None)
+        return Worth(size, price, lowest, unit_notional, notional, "", None, None)
     if order.side != BUY:
-        return Worth(size, price, unit_notional, notional, product.base, ONE, size)
-    return Worth(size, price, unit_notional, notional, product.quote, lowest, quote_size)
+        return Worth(size, price, lowest, unit_notional, notional, product.base, ONE, size)
+    return Worth(size, price, lowest, unit_notional, notional, product.quote, lowest, quote_size)
 
 
 def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | None:

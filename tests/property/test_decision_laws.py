@@ -129,7 +129,8 @@ def questions(draw: Any) -> tuple[World, Ask, Decimal]:
             body = order(
                 side=side, product_id=product_id, base_size=str(size), limit_price=str(price)
             )
-        return world.ask(body, strategy_id=strategy, dry_run=True)
+        answer: Decision = world.ask(body, strategy_id=strategy, dry_run=True)
+        return answer
 
     working = [o for o in world.tracker.ledger.working.values() if o.limit_price is not None]
     if kind != "edit" or not working:
@@ -140,9 +141,10 @@ def questions(draw: Any) -> tuple[World, Ask, Decimal]:
     )
 
     def edit(size: Decimal) -> Decision:
-        return world.manager.validate_edit(
+        answer: Decision = world.manager.validate_edit(
             order_id=old.order_id, size=f"{size:f}", price=new_price, dry_run=True
         )
+        return answer
 
     return world, edit, INCREMENT[old.product_id]
 
@@ -204,7 +206,8 @@ def test_the_largest_size_of_a_quote_sized_order_is_exact_in_what_it_can_bring(
         fields = {} if market else {"limit_price": f"{price:f}"}
         kind = "market_market_ioc" if market else "limit_limit_gtc"
         body = order(kind, side, quote_size=f"{quote:f}", **fields)
-        return world.ask(body, dry_run=True)
+        answer: Decision = world.ask(body, dry_run=True)
+        return answer
 
     cent, increment = D("0.01"), INCREMENT["BTC-USD"]
     largest = ask(cent * cents).max_base_size
@@ -255,7 +258,7 @@ def test_a_reducing_order_always_passes_in_reduce_only(
 # --- Worst cases ----------------------------------------------------------------------------------
 
 proposals = st.lists(
-    st.tuples(product_ids, sides, st.integers(1, 4000), st.integers(-20, 20), st.booleans()),
+    st.tuples(product_ids, sides, st.integers(1, 4000), st.integers(-500, 500), st.booleans()),
     min_size=1,
     max_size=12,
 )

@@ -173,8 +173,6 @@ def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
         if quote is None:
             return None
         reference = quote.ask if check.is_buy else quote.bid
-    if not reference:
-        return None
     if order.limit_price <= reference if check.is_buy else order.limit_price >= reference:
         return None  # on its own side of the market
     return abs(order.limit_price / reference - ONE)

@@ -473,6 +473,14 @@ def test_under_reduce_only_the_largest_edit_is_the_order_as_it_is():
     assert edit(world, size="1.1", dry_run=True).max_base_size == 1
 
 
+def test_an_order_whose_price_is_not_known_cannot_be_known_to_shrink():
+    """A resting price that nobody told us may have been better."""
+    world = World()
+    world.report("o1", base_size=1)
+    world.send(ev.ReduceOnlyRequested, reason="x")
+    assert edit(world, size="0.5", price="60000").codes == ("STATE_REDUCE_ONLY",)
+
+
 def test_a_sell_shrinks_only_at_no_lower_a_price():
     """An open sell beyond the position is no exit: making it cheaper adds risk."""
     world = working(side="SELL", price=70000)

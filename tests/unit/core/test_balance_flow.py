@@ -76,9 +76,8 @@ def test_a_difference_that_survives_two_reads_is_a_transfer():
 def test_what_goes_out_goes_at_the_mark_and_is_no_loss():
     desk = Desk()
     desk.fill("BUY", 2, 60000)
-    for _ in range(2):
-        actions = desk.wait(3).balance("BTC", 1)
-    assert actions == [
+    desk.wait(3).balance("BTC", 1)
+    assert desk.wait(3).balance("BTC", 1) == [
         Alert(severity="info", code="TRANSFER", text="1 BTC went out outside trading")
     ]
     assert (desk.held(), desk.tracker.net_pnl, desk.tracker.transfers) == (1, 8000, -64000)
@@ -131,6 +130,13 @@ def test_a_balance_that_cannot_be_true_changes_nothing_not_even_its_neighbours(
     with pytest.raises(Untrusted, match="balance of ETH"):
         desk.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)), read))
     assert state_bytes(desk.tracker) == before
+
+
+def test_a_read_that_may_lag_neither_doubts_nor_clears():
+    desk = Desk()
+    desk.fill("BUY", 2, 60000)
+    assert desk.wait(1).balance("BTC", 0) == []
+    assert (desk.held(), desk.tracker.wallets.in_doubt) == (2, set())
 
 
 # --- Futures positions ----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def position(made, key="BTC", book=None):
 
 
 def test_a_product_that_was_never_listed_is_unknown_by_name():
+    assert books().product("BTC-USD").key == "BTC"
     with pytest.raises(UnknownProduct, match="'ABC-USD' is not listed") as caught:
         books().product("ABC-USD")
     assert caught.value.product_id == "ABC-USD"
@@ -121,6 +122,21 @@ def test_a_fill_is_valued_through_its_quote_currency_else_through_its_base():
     assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) == 64000
     del made.marks.by_key["EUR"]
     assert made.usd_value(made.products["BTC-EUR"], D(1), D(99999)) == 64000
+
+
+def test_a_quote_on_an_unfinished_route_revalues_nothing():
+    made = books(quotes={})
+    made.list_products([product("ABC-BTC")])
+    made.quote(Quote("ABC-BTC", D(2), D(2), START), START)
+    assert made.marks.usd("ABC") is None
+    assert "ABC" not in made.remarked
+
+
+def test_a_future_is_traded_without_a_wallet():
+    made = books()
+    made.trade(FUTURE, D("0.01"), D(640), made.strategy("trend"))
+    assert position(made, FUTURE) == position(made, FUTURE, made.strategies["trend"])
+    assert made.wallets.by_currency == {}
 
 
 def test_a_fee_or_funding_on_a_flat_key_leaves_no_line_behind():

@@ -6,6 +6,7 @@ the limit is reached.
 
 from datetime import timedelta
 from decimal import localcontext
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from sidecar.core.limits import Limits
 from tests.decisions import connected, names, of_kind, restarted, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order, product
 
-LIMIT = {"max_cumulative_loss": "0.25"}
+LIMIT: dict[str, Any] = {"max_cumulative_loss": "0.25"}
 
 
 def holding(**limits):
@@ -134,6 +135,42 @@ def test_quotes_of_what_is_not_held_do_not_count():
         assert not of_kind(world.quote("ETH-USD", price), Liquidate)
 
 
+def test_a_bad_tick_is_not_confirmed_by_the_quotes_of_other_products():
+    """Busy books say nothing of a quiet one: it must show the price three times itself."""
+    world = holding()
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    fall(world, 1)
+    for price in range(2000, 2010):
+        world.wait(1)
+        assert not of_kind(world.quote("ETH-USD", price), Liquidate)
+    assert state(world) == "REDUCE_ONLY"
+    assert of_kind(fall(world, 2, 3), Liquidate)
+
+
+def test_a_bad_tick_of_a_hedge_is_not_confirmed_by_what_it_hedges():
+    """The loss lies in the coins, but it is the future's gain that a tick took away."""
+    world = holding()
+    world.fill("SELL", 100, 64000, product_id=FUTURE)
+    for price in (39000, 38000):
+        world.quote(FUTURE, price)
+        world.quote("BTC-USD", price)
+    world.wait(1)
+    world.quote(FUTURE, 64000)
+    assert state(world) == "REDUCE_ONLY"
+    assert not of_kind(fall(world, 38001, 38002, 38003, 38004), Liquidate)
+    world.quote(FUTURE, 38000)
+    assert state(world) == "ACTIVE"
+
+
+def test_a_loss_that_was_there_before_needs_no_new_quotes_of_its_own():
+    """A quiet product's old loss counts; what took the account over the limit confirms it."""
+    world = World(max_cumulative_loss="0.25")
+    world.fill("BUY", 10, 2000, product_id="ETH-USD")
+    world.hold(1)
+    world.quote("ETH-USD", 1000)
+    assert of_kind(fall(world, 49000, 48900, 48800), Liquidate)
+
+
 def test_a_breach_that_ends_in_between_starts_its_wait_anew():
     world = holding()
     fall(world, 39000, 38999, 39001, 39000)
@@ -181,9 +218,10 @@ def test_a_loss_in_money_is_judged_alike():
 def test_a_futures_position_confirms_by_its_own_quotes():
     world = World(**LIMIT)
     world.fill("BUY", 100, 64000, product_id=FUTURE)
+    actions = []
     for price in (39000, 38995, 38990):
         world.wait(1)
-        actions = world.quote(FUTURE, price)
+        actions += world.quote(FUTURE, price)
     assert of_kind(actions, Liquidate)
 
 
@@ -389,14 +427,13 @@ def test_liquidate_is_the_answer_until_it_is_done():
 
 def test_the_check_itself_confirms_what_the_engine_only_marked():
     """Library use: the engine tells the tracker, and asks."""
-    world = holding()
+    world, answers = holding(), []
     for price in (39000, 38999, 38998):
         world.now += timedelta(seconds=1)
-        world.tracker.apply(
-            ev.Quotes(at=world.now, quotes=(ev.Quote("BTC-USD", D(price), D(price), world.now),))
-        )
-        answer = check(world)
-    assert of_kind(answer, Liquidate)
+        quote = ev.Quote("BTC-USD", D(price), D(price), world.now)
+        world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
+        answers += check(world)
+    assert of_kind(answers, Liquidate)
 
 
 def test_the_answer_does_not_depend_on_the_callers_decimal_context():

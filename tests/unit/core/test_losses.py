@@ -8,8 +8,7 @@ from sidecar.core.losses import Loss
 from sidecar.core.position_tracker import PositionTracker
 from tests.scenario import D, World
 
-TENTH = Limits(max_daily_loss="0.1").max_daily_loss
-HUNDRED = Limits(max_daily_loss="100 USD").max_daily_loss
+TENTH, HUNDRED = LossLimit(ratio=D("0.1")), LossLimit(usd=D(100))
 
 
 @pytest.mark.parametrize(
@@ -70,5 +69,5 @@ def test_a_key_or_a_strategy_that_never_traded_has_lost_nothing():
 
 
 def test_a_limit_is_a_ratio_or_money():
-    assert LossLimit(ratio=D("0.1")) == TENTH
-    assert LossLimit(usd=D(100)) == HUNDRED
+    assert Limits(max_daily_loss="0.1").max_daily_loss == TENTH
+    assert Limits(max_daily_loss="100 USD").max_daily_loss == HUNDRED

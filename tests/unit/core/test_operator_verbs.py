@@ -7,6 +7,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.actions import Answered, CauseCleared, CauseRaised, Liquidate, StateChanged
 from sidecar.core.limits import Limits
+from sidecar.core.state import CAUSES
 from tests.decisions import CONNECTED, of_kind, restarted, sell_order
 from tests.scenario import START, World, limit_order
 
@@ -180,8 +181,8 @@ def test_resume_leaves_what_is_still_true_and_names_each_mend():
     told = resume(world)
     assert (told.done, told.text) == (False, "not everything could be lifted")
     assert told.remaining == (
-        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 0.1; "
-        "mend: wait for the daily reset, or reset-loss daily",
+        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 0.1; mend: "
+        + CAUSES["DAILY_LOSS"].mend,
         "DRAWDOWN (all): drawdown of 10000 USD, 10 % has reached 0.1; mend: reset-loss drawdown",
     )
     assert state(world) == "REDUCE_ONLY"

@@ -91,6 +91,13 @@ def test_funding_that_cannot_be_true_is_left_out():
     assert desk.tracker.account.pnl_by_key == {}
 
 
+def test_funding_and_released_reservations_are_facts_like_any_other():
+    desk = Desk()
+    desk.send(ev.FundingPaid, product_id=FUTURE, amount=D("-1.5"))
+    desk.send(ev.ReservationReleased, client_order_id="never reserved")
+    assert desk.tracker.net_pnl == D("-1.5")
+
+
 def test_a_reconciliation_ends_every_doubt_about_orders():
     desk = Desk()
     desk.tracker.books.doubts["orders"] = "1 orders ended unseen"

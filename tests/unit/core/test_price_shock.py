@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.core import events as ev
 from sidecar.core.actions import CauseCleared, CauseRaised, FlattenProduct
 from tests.decisions import future_order, of_kind, restarted, sell_order
-from tests.scenario import FUTURE, START, World, limit_order
+from tests.scenario import FUTURE, START, D, World, limit_order, product
 
 SHOCK = {"max_move": "0.01", "window_s": 20, "lockout_s": 900}
 
@@ -173,13 +174,20 @@ def test_quotes_that_mark_nothing_shock_nothing():
         assert not of_kind(world.quote("ETH-BTC", price), CauseRaised)
 
 
+def test_a_price_too_small_to_be_counted_shocks_nothing():
+    """A coin worth less than the finest unit of account is worth nothing: no return can be taken."""
+    listed = (product("BTC-USD"), product("DUST-BTC"))
+    world = World(products=listed, price_shock=SHOCK)
+    for price in ("1e-24", "2e-24"):
+        world.now += timedelta(seconds=1)
+        assert not of_kind(world.quote("DUST-BTC", price), CauseRaised)
+    assert world.tracker.marks.usd("DUST") == 0
+
+
 def test_an_engine_that_only_marks_its_tracker_is_watched_too():
     """Library use: the shock is seen at the next question."""
     world = watched()
     world.now += timedelta(seconds=1)
-    from sidecar.core import events as ev  # noqa: PLC0415
-    from tests.scenario import D  # noqa: PLC0415
-
     quote = ev.Quote("BTC-USD", D(63000), D(63000), world.now)
     world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
     assert "PRICE_SHOCK" in world.ask(limit_order()).codes

@@ -1,6 +1,7 @@
 """Products as Coinbase lists them: what is read, what follows from it, and what is refused."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ SPOT = {
     "base_min_size": "0.00001", "base_max_size": "3400", "quote_min_size": "1", "quote_max_size": "150000000",
     "alias": "BTC-USD", "status": "online", "unknown_key": {"kept": "out"},
 }  # fmt: skip
-CONTRACT = {
+CONTRACT: dict[str, Any] = {
     "product_id": "BIT-26FEB27-CDE", "product_type": "FUTURE", "quote_currency_id": "USD",
     "base_increment": "1", "quote_increment": "0.01", "price_increment": "5",
     "fcm_trading_session_details": {"is_session_open": False, "open_time": "2026-11-22T23:00:00Z"},
@@ -98,6 +99,11 @@ def test_every_trading_flag_is_read(flag):
     assert getattr(spot(**{flag: True}), flag)
     assert not getattr(spot(**{flag: "true"}), flag)
     assert not getattr(spot(), flag)
+
+
+@pytest.mark.parametrize("flag", [None, "view_only", "post_only", "auction_mode"])
+def test_a_product_without_any_flag_is_not_restricted(flag):
+    assert spot(**{flag: True} if flag else {}).is_restricted == bool(flag)
 
 
 def test_a_delisted_product_is_disabled():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions import breaks, sell_order
+from tests.decisions import breaks, funded, sell_order
 from tests.scenario import FUTURE, D, World, limit_order, market_order, order, product
 
 
@@ -127,6 +127,14 @@ def test_a_quote_sized_order_in_euros_is_worth_dollars():
     world.balance("EUR", 10_000)
     world.quote("BTC-EUR", 51200)
     assert worth(world, spend(1000, product_id="BTC-EUR"))[0] == 1250
+
+
+def test_a_quote_sized_order_for_contracts_is_worth_its_quote_size():
+    """6,400 USD buy ten contracts of 0.01 BTC at the mid."""
+    world = funded(World())
+    assert worth(world, spend(6400, product_id=FUTURE))[0] == 6400
+    world.ask(spend(6400, product_id=FUTURE))
+    assert world.tracker.account.lines[FUTURE].open_buy == D("0.1")
 
 
 # --- Other products -------------------------------------------------------------------------------

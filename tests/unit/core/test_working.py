@@ -1,6 +1,7 @@
 """One order, told by three sources: merged so that nothing is counted twice."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,8 @@ def begun(size=0, side="BUY"):
 
 
 def reported(order, **fields):
-    known = {
-        "order_id": "o1",
-        "product_id": "BTC-USD",
-        "side": "BUY",
-        "status": "OPEN",
-        "at": START,
-    }
+    known: dict[str, Any] = {"order_id": "o1", "product_id": "BTC-USD", "side": "BUY", "at": START}
+    known["status"] = "OPEN"
     fields |= {name: D(fields[name]) for name in NUMBERS if name in fields}
     order.merge(OrderReported(**known | fields), "USD")
     return order

@@ -78,13 +78,12 @@ def tell(world: World, text: str) -> None:  # noqa: C901 - one line a sentence
             world.manager.desk.portfolio_risk = FixedRisk(before, after)
         case ["custom", "rule", name]:
             world.manager.desk.custom = (CustomRule(name, no_sundays),)
-        case [verb]:
-            event = {
-                "halt": ev.HaltRequested,
-                "reduce-only": ev.ReduceOnlyRequested,
-                "flatten": ev.FlattenRequested,
-            }[verb]
-            world.send(event, reason="the example says so")
+        case ["halt"]:
+            world.send(ev.HaltRequested, reason="the example says so")
+        case ["reduce-only"]:
+            world.send(ev.ReduceOnlyRequested, reason="the example says so")
+        case ["flatten"]:
+            world.send(ev.FlattenRequested, reason="the example says so")
         case _:
             raise AssertionError(text)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions import breaks, funded, future_order, sell_order, the, warned
+from tests.decisions import breaks, funded, future_order, only, sell_order, the, warned
 from tests.scenario import FUTURE, D, World, limit_order, market_order, order
 
 RICH = 10_000_000
@@ -96,7 +96,7 @@ KEY_LIMITS = [
 @pytest.mark.parametrize(("name", "limit", "beyond", "message"), KEY_LIMITS)
 def test_a_position_may_grow_up_to_its_limit_and_no_further(name, limit, beyond, message):
     """Below and at the limit passes, one increment more breaks; the largest size is told."""
-    world = holding(**{name: limit})
+    world = holding(**only(name, limit))
     assert buys(world, "0.49")
     assert buys(world, "0.5")
     decision = buys(world, "0.50000001")
@@ -109,7 +109,7 @@ def test_a_position_may_grow_up_to_its_limit_and_no_further(name, limit, beyond,
 @pytest.mark.parametrize(("name", "limit"), [(row[0], row[1]) for row in KEY_LIMITS])
 def test_open_orders_and_approvals_count_as_filled(name, limit):
     """The worst case: everything on that side fills."""
-    world = holding(**{name: limit})
+    world = holding(**only(name, limit))
     world.report("o1", base_size="0.2", limit_price=64000)
     assert world.ask(limit_order("0.2"))
     decision = world.ask(limit_order("0.2"))
@@ -120,14 +120,14 @@ def test_open_orders_and_approvals_count_as_filled(name, limit):
 @pytest.mark.parametrize(("name", "limit"), [(row[0], row[1]) for row in KEY_LIMITS])
 def test_an_exit_passes_however_far_beyond_the_limit_the_position_is(name, limit):
     """All are marked R."""
-    world = holding(**{name: limit})
+    world = holding(**only(name, limit))
     world.fill("BUY", 9, 64000)
     assert world.ask(sell_order(10))
 
 
 @pytest.mark.parametrize(("name", "limit"), [(row[0], row[1]) for row in KEY_LIMITS])
 def test_seventy_percent_of_an_exposure_limit_warns(name, limit):
-    decision = buys(holding(**{name: limit}), "0.05")
+    decision = buys(holding(**only(name, limit)), "0.05")
     assert decision
     assert warned(decision) == (name.upper(),)
     assert decision.warnings[0].message.endswith("(70 % used)")
@@ -261,7 +261,7 @@ def test_a_spot_sale_against_a_net_short_book_is_judged_by_what_remains():
 
 @pytest.mark.parametrize("name", ["max_leverage", "max_concentration"])
 def test_without_equity_any_exposure_is_infinite(name):
-    world = World(cash=0, **{name: 1})
+    world = World(cash=0, **only(name, 1))
     decision = world.ask(limit_order())
     assert the(decision, name.upper()).observed == "Infinity"
     assert decision.max_base_size == 0
@@ -270,14 +270,14 @@ def test_without_equity_any_exposure_is_infinite(name):
 @pytest.mark.parametrize("name", ["max_leverage", "max_concentration"])
 def test_without_equity_and_without_exposure_nothing_is_broken(name):
     """Selling what is not there leaves no exposure to divide."""
-    decision = World(cash=0, **{name: 1}).ask(sell_order())
+    decision = World(cash=0, **only(name, 1)).ask(sell_order())
     assert decision.codes == ("INSUFFICIENT_FUNDS",)
 
 
 @pytest.mark.parametrize("name", ["max_leverage", "max_concentration"])
 def test_a_ratio_to_equity_is_judged_unrounded(name):
     """A breach smaller than what is shown of it is still a breach."""
-    world = World(cash="640000000000", **{name: "0.5"})
+    world = World(cash="640000000000", **only(name, "0.5"))
     world.hold(3_000_000)
     world.fill("BUY", 2_000_000, 64000)
     assert not world.ask(limit_order("0.00001"), dry_run=True)
@@ -290,7 +290,7 @@ def test_a_ratio_to_equity_is_judged_unrounded(name):
 def test_what_no_quote_values_is_refused_as_stale_not_measured_as_zero(name):
     from tests.scenario import product  # noqa: PLC0415
 
-    world = World(products=(product("NEW-USD"),), **{name: 1})
+    world = World(products=(product("NEW-USD"),), **only(name, 1))
     decision = world.ask(market_order(1, product_id="NEW-USD"))
     assert decision.codes == ("STALE_MARKET_DATA",)
 

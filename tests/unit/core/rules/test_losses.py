@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core.actions import CauseRaised
-from tests.decisions import breaks, of_kind, sell_order, the, warned
+from tests.decisions import breaks, of_kind, only, sell_order, the, warned
 from tests.scenario import FUTURE, START, D, World, limit_order
 
 
@@ -25,7 +25,7 @@ AT_TEN_PERCENT = [("9999.99", True), ("10000", False), ("10000.01", False)]
 @pytest.mark.parametrize("code", ["MAX_DAILY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"])
 def test_a_loss_breaks_exactly_at_its_limit(code, limit, usd, ok):
     """Losses break when observed >= limit, as a ratio of equity or in money."""
-    world = lost(usd, **{code.lower(): limit})
+    world = lost(usd, **only(code.lower(), limit))
     decision = world.ask(limit_order("0.01", "50000"))
     assert decision.approved == ok
     assert breaks(decision, code) != ok
@@ -38,7 +38,7 @@ def test_a_loss_breaks_exactly_at_its_limit(code, limit, usd, ok):
 )  # fmt: skip
 def test_a_broken_loss_limit_says_how_much_and_when_it_clears(code, what, mend):
     """A daily loss clears at the next reset; the others not by waiting."""
-    found = the(lost(10000, **{code.lower(): "0.1"}).ask(limit_order("0.01", "50000")), code)
+    found = the(lost(10000, **only(code.lower(), "0.1")).ask(limit_order("0.01", "50000")), code)
     assert (found.limit, found.observed, found.scope, found.clears_at) == (
         "0.1",
         "0.1",
@@ -51,7 +51,7 @@ def test_a_broken_loss_limit_says_how_much_and_when_it_clears(code, what, mend):
 @pytest.mark.parametrize("code", ["MAX_DAILY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"])
 def test_exits_pass_beyond_a_loss_limit(code):
     """The first two are marked R, the third only sets REDUCE_ONLY until it is confirmed."""
-    assert lost(12000, **{code.lower(): "0.1"}).ask(sell_order(1, "52000"))
+    assert lost(12000, **only(code.lower(), "0.1")).ask(sell_order(1, "52000"))
 
 
 @pytest.mark.parametrize(("usd", "warns"), [("6999.99", False), ("7000", True)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions import StandInRisk, breaks, funded, future_order, sell_order, the, warned
+from tests.decisions import StandInRisk, breaks, funded, future_order, only, sell_order, the, warned
 from tests.scenario import FUTURE, D, World, limit_order
 
 CODES = ["MAX_VAR", "MAX_EXPECTED_SHORTFALL", "MAX_STRESS_LOSS"]
@@ -10,7 +10,7 @@ CODES = ["MAX_VAR", "MAX_EXPECTED_SHORTFALL", "MAX_STRESS_LOSS"]
 
 def risky(held, per_unit, code="MAX_VAR", **limits):
     """Equity 100,000; the figure is `held` and grows by `per_unit` a BTC; 15 % are allowed."""
-    world = World(**{code.lower(): "0.15"}, **limits)
+    world = World(**only(code.lower(), "0.15"), **limits)
     world.manager.desk.portfolio_risk = StandInRisk(held, per_unit)
     return world
 
@@ -88,7 +88,7 @@ def test_against_no_equity_any_figure_is_too_much():
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("stand_in", [None, StandInRisk(known=False)])
 def test_a_figure_that_cannot_be_computed_refuses(code, stand_in):
-    world = World(**{code.lower(): "0.15"})
+    world = World(**only(code.lower(), "0.15"))
     world.manager.desk.portfolio_risk = stand_in
     decision = world.ask(limit_order())
     found = the(decision, "VAR_UNAVAILABLE")
