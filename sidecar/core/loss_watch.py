@@ -25,9 +25,11 @@ from sidecar.core import losses
 from sidecar.core.actions import Action, Alert, CauseCleared, CauseRaised, ConfirmQuotes, Liquidate
 from sidecar.core.check import Desk
 from sidecar.core.events import Quote
+from sidecar.core.exposure import Line
 from sidecar.core.limits import LossLimit
 from sidecar.core.losses import Loss
 from sidecar.core.money import TWO, ZERO
+from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
 
@@ -196,15 +198,11 @@ class LossWatch:
     def _exposed(self) -> bool:
         """Whether anything is held that an order could sell: dust never starts an episode."""
         tracker = self.desk.tracker
-        for key, line in tracker.account.lines.items():
-            held = abs(line.position.quantity)
-            if held and any(
-                held >= p.base_min_size * p.contract_size
-                for p in tracker.products.values()
-                if p.key == key
-            ):
-                return True
-        return False
+        return any(
+            _sellable(line, product)
+            for product in tracker.products.values()
+            if (line := tracker.account.lines.get(product.key)) is not None
+        )
 
     def _is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
         tracker, suspicion = self.desk.tracker, self.suspicion
@@ -349,3 +347,11 @@ class LossWatch:
         """Lift a cause, if it is in force, and say so."""
         if self.desk.state.remove(code, scope) is not None:
             actions.append(CauseCleared(code=code, scope=scope, reason=reason))
+
+
+def _sellable(line: Line, product: Product) -> bool:
+    """Whether Coinbase's minimum sizes let this much be sold."""
+    held = abs(line.position.quantity)
+    if not held or held < product.base_min_size * product.contract_size:
+        return False
+    return line.mark is None or held * line.mark >= product.quote_min_size

@@ -360,6 +360,7 @@ READERS: Final[dict[type, tuple[str, Callable[[_Reader, Any], Order]]]] = {
     shapes.Scaled: ("scaled_limit_gtc", _scaled),
 }
 NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
+BRACKETS: Final = frozenset({"trigger_bracket_gtc", "trigger_bracket_gtd"})
 RESTING: Final = frozenset(
     {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
 )

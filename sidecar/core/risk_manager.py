@@ -83,7 +83,7 @@ class RiskManager:
         self._due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self._judged = -1  # the tracker's version that losses were last judged at
-        self._announced: Level = self.state.account
+        self.announced: Level = self.state.account
 
     @property
     def limits(self) -> Limits:
@@ -173,7 +173,7 @@ class RiskManager:
                 self._judge_losses(now, actions)
                 self._complete_picture(now, actions)
                 self._ask_to_be_woken(now, actions)
-        if self.state.account != self._announced:
+        if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
         return actions
@@ -302,11 +302,11 @@ class RiskManager:
     # --- Answers ----------------------------------------------------------------------------------
 
     def _announce(self, actions: list[Action]) -> None:
-        before, after = self._announced, self.state.account
+        before, after = self.announced, self.state.account
         causes = (c for c in self.state.causes.values() if (c.scope, c.level) == ("all", after))
         reason = "; ".join(cause.reason for cause in causes) or "nothing tightens any more"
         actions.append(StateChanged(before=before, after=after, reason=reason))
-        self._announced = after
+        self.announced = after
 
     def _reduce_only(self) -> list[Action]:
         """Every loss whose cause is in force, as it stands now."""

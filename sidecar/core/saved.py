@@ -156,6 +156,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings
+    manager.announced = manager.state.account
     manager.approvals.decisions = saved.decisions
     manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
     for name, times in saved.activity.items():

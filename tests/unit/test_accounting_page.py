@@ -1,6 +1,9 @@
 """The worked numbers of docs/accounting.md are the code's own."""
 
+from typing import Any
+
 from sidecar.core import events as ev
+from sidecar.core.actions import ReduceOnly
 from tests.scenario import FUTURE, D, World, limit_order
 
 
@@ -42,21 +45,19 @@ def test_a_coin_quoted_fill_is_two_legs_at_the_marks():
 def test_overlapping_sources_are_counted_once():
     world = World()
     counted = []
-    frame = {
-        "order_id": "o",
+    frame: dict[str, Any] = {
         "status": "OPEN",
         "leaves": "0.7",
         "filled": "0.3",
         "average_price": 64000,
     }
+    later = frame | {"filled": "0.5", "average_price": "64000.4", "leaves": "0.5"}
     rest = {"order_id": "o", "product_id": "BTC-USD"}
     for tell in (
-        lambda: world.report(**frame),
-        lambda: world.report(**frame),
+        lambda: world.report("o", **frame),
+        lambda: world.report("o", **frame),
         lambda: world.fill("BUY", "0.2", 63999, entry_id="a", **rest),
-        lambda: world.report(
-            **frame | {"filled": "0.5", "average_price": "64000.4", "leaves": "0.5"}
-        ),
+        lambda: world.report("o", **later),
         lambda: world.fill("BUY", "0.3", 64001, entry_id="b", **rest),
         lambda: world.fill("BUY", "0.3", 64001, entry_id="b", **rest),
     ):
@@ -87,4 +88,5 @@ def test_a_deposit_moves_the_base_that_ratios_are_taken_of():
     world.balance("USD", "20000")
     world.send(ev.FundingPaid, product_id=FUTURE, amount=D(-1500))
     (loss,) = world.manager.check_and_liquidate_on_loss()
+    assert isinstance(loss, ReduceOnly)
     assert (loss.loss, loss.ratio) == (1500, D("0.075"))

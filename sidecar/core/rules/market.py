@@ -10,7 +10,7 @@ from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.marks import Mark
 from sidecar.core.money import ONE, plain
-from sidecar.core.orders import OPPOSITE
+from sidecar.core.orders import BRACKETS, OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 from sidecar.core.state import CAUSES, Cause, Level
 
@@ -166,16 +166,18 @@ def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
     price).
     """
     order, quote = check.order, check.quote
-    if order.limit_price is None:
+    # A bracket's own limit is its target; the 5 % beyond its trigger is Coinbase's doing.
+    price = order.prices[0] if order.kind in BRACKETS else order.limit_price
+    if price is None:
         return None
     reference = order.stop_price
     if reference is None:
         if quote is None:
             return None
         reference = quote.ask if check.is_buy else quote.bid
-    if order.limit_price <= reference if check.is_buy else order.limit_price >= reference:
+    if price <= reference if check.is_buy else price >= reference:
         return None  # on its own side of the market
-    return abs(order.limit_price / reference - ONE)
+    return abs(price / reference - ONE)
 
 
 RULES: Final = (

@@ -480,9 +480,9 @@ def test_when_flat_the_account_is_halted():
     assert not world.ask(sell_order())
 
 
-@pytest.mark.parametrize("dust", ["0.000009", "0.00000001"])
+@pytest.mark.parametrize("dust", ["0.000009", "0.00000001", "0.00002"])
 def test_after_the_halt_dust_never_starts_an_episode(dust):
-    """The least that Coinbase takes is 0.00001."""
+    """The least that Coinbase takes is 0.00001 BTC, and 1 USD."""
     world = liquidated()
     world.fill("BUY", dust, 38998)
     assert not of_kind(fall(world, 38000, 37999, 37998, 37997), Liquidate)
@@ -493,7 +493,7 @@ def test_after_the_halt_a_new_position_above_dust_does():
     world = liquidated()
     first = world.manager.watch.episodes
     world.now += timedelta(seconds=1)
-    (order,) = of_kind(world.fill("BUY", "0.00001", 38998), Liquidate)
+    (order,) = of_kind(world.fill("BUY", "0.0001", 38998), Liquidate)
     assert world.manager.watch.episodes == first + 1
     assert order.episode.endswith("-2")
     assert state(world) == "LIQUIDATING"

@@ -310,6 +310,13 @@ def test_an_order_that_says_more_than_its_reservation_is_believed():
     assert (order.limit_price, order.size, order.rests) == (59000, D("0.4"), False)
 
 
+def test_an_order_that_the_bot_sent_to_take_does_not_rest_whatever_the_frame_leaves_out():
+    world = World()
+    assert world.ask(market_order("0.1", name="bot-1"))
+    world.report("o1", client_order_id="bot-1", leaves="0.1")
+    assert not world.tracker.ledger.working["o1"].rests
+
+
 def test_a_quote_sized_reservation_says_no_base_size():
     world = World()
     body = market_order()

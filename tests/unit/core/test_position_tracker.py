@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.errors import UnknownProduct, Untrusted
-from sidecar.core.losses import cumulative, daily, drawdown
+from sidecar.core.losses import cumulative, cumulative_settled, daily, drawdown
 from sidecar.core.position_tracker import PositionTracker
 from tests.scenario import FUTURE, START, D
 from tests.tracking import Desk, state_bytes
@@ -143,6 +143,14 @@ def test_each_window_can_begin_anew_by_itself(window, left):
     desk.quote("BTC-USD", 63000)
     desk.tracker.reset_window(window, desk.now)
     assert losses(desk) == left
+
+
+def test_what_was_settled_counts_from_the_cumulative_windows_start_too():
+    desk = holding()
+    desk.fill("SELL", 1, 63000)
+    assert cumulative_settled(desk.tracker).usd == 1000
+    desk.tracker.reset_window("cumulative", desk.now)
+    assert cumulative_settled(desk.tracker).usd == 0
 
 
 def test_a_new_day_begins_at_the_boundary_with_the_figures_from_before_it():

@@ -394,3 +394,10 @@ def test_every_kind_of_event_names_itself():
     tags = {msgspec.json.decode(msgspec.json.encode(ev.ClockAdvanced(at=START)))["type"]}
     assert tags == {"ClockAdvanced"}
     assert len({kind.__name__ for kind in kinds}) == len(kinds)
+
+
+def test_a_restart_under_a_cause_announces_no_change_of_state():
+    """What was in force before is nothing new."""
+    world = World()
+    world.send(ev.HaltRequested, reason="lunch")
+    assert not [a for a in restarted(world).wait(1) if isinstance(a, StateChanged)]

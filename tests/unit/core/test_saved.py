@@ -88,6 +88,12 @@ def test_a_currency_that_is_cash_from_now_on_is_no_position_any_more_and_back():
     assert (back.account.lines["BTC"].position.quantity, back.net_pnl) == (2, 8000)
 
 
+def test_how_far_back_memory_goes_is_remembered():
+    desk = Desk()
+    desk.tracker.ledger.closed.horizon = desk.now
+    assert restored(desk.tracker).ledger.closed.horizon == desk.now
+
+
 def test_books_that_never_opened_stay_closed():
     desk = Desk(is_open=False)
     desk.balance("BTC", 1)

@@ -403,3 +403,11 @@ def test_an_empty_side_of_the_book_measures_nothing():
     world.hold(1)
     world.quote("BTC-USD", 0, 0)
     assert world.ask(sell_order("0.1"))
+
+
+def test_a_bracket_is_not_blamed_for_what_coinbase_adds_to_its_trigger():
+    """Its sell goes up to 5 % below the trigger by Coinbase's rule: a tighter collar must not stop an exit."""
+    world = World(price_collar="0.01")
+    world.hold(1)
+    fields = {"base_size": "1", "limit_price": "70000", "stop_trigger_price": "60000"}
+    assert world.ask(order("trigger_bracket_gtc", "SELL", **fields))
