@@ -106,6 +106,7 @@ def restored(tracker: PositionTracker, **configured: Any) -> PositionTracker:
     return other
 
 
+@with_money
 def figures(tracker: PositionTracker) -> dict[str, Any]:
     """Every figure a rule may read, by name."""
     books = {"account": tracker.account} | {f"s:{n}": b for n, b in tracker.strategies.items()}

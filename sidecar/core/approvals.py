@@ -33,7 +33,6 @@ class Approvals:
         self.decisions = 0
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], Plan] = {}
-        self._sought: set[str] = set()  # lapsed reservations whose orders are being looked for
 
     def forget_plans(self) -> None:
         """Limits or products have changed."""
@@ -96,8 +95,6 @@ class Approvals:
         decision = self._decide(fresh, dry_run=dry_run)
         if decision.reserved_until is None:
             orders.reserve(live)
-        else:
-            self._sought.discard(name)
         return decision
 
     def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
@@ -271,38 +268,26 @@ class Approvals:
     # --- Lapsing ----------------------------------------------------------------------------------
 
     def next_lapse(self) -> datetime | None:
-        """When the oldest reservation lapses; all live equally long, so the first is the oldest."""
-        waiting = (
-            r
-            for name, r in self.desk.tracker.ledger.reservations.items()
-            if name not in self._sought
-        )
-        return min((reservation.expires_at for reservation in waiting), default=None)
+        """When the next reservation lapses."""
+        reservation = self.desk.tracker.ledger.next_lapse()
+        return None if reservation is None else reservation.expires_at
 
     def lapse(self, now: datetime) -> list[Action]:
-        """Drop reservations past their life. Connected, their orders are looked for first: one
-        listing pass each.
+        """Drop reservations past their life.
+
+        Connected, their orders are looked for first: one listing pass each.
         """
-        reservations = self.desk.tracker.ledger.reservations
-        self._sought &= reservations.keys()
-        over = [
-            r
-            for name, r in reservations.items()
-            if r.expires_at <= now and name not in self._sought
-        ]
-        actions: list[Action] = []
-        for reservation in over:
+        tracker, actions = self.desk.tracker, list[Action]()
+        while (reservation := tracker.ledger.pop_lapse(now)) is not None:
             name = reservation.order.client_order_id
             if self.settings.connected:
-                self._sought.add(name)
-                actions.append(
-                    FindOrder(client_order_id=name, product_id=reservation.order.product_id)
-                )
-            else:
-                self.desk.tracker.orders.release(name)
-                life_s = self.settings.reservation_life.total_seconds()
-                text = f"the approved order {name} was not seen within {life_s:g} s"
-                actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
+                product_id = reservation.order.product_id
+                actions.append(FindOrder(client_order_id=name, product_id=product_id))
+                continue
+            tracker.orders.release(name)
+            life_s = self.settings.reservation_life.total_seconds()
+            text = f"the approved order {name} was not seen within {life_s:g} s"
+            actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
         return actions
 
 

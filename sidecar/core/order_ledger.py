@@ -2,7 +2,9 @@
 I/O.
 """
 
+from datetime import datetime
 from decimal import Decimal
+from heapq import heappop, heappush
 
 from sidecar.core.order_body import Side
 from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
@@ -20,6 +22,7 @@ class OrderLedger:
         self.reservations: dict[str, Reservation] = {}
         self.resting: dict[tuple[str, Side], Resting] = {}
         self._rests_at: dict[str, tuple[str, Side, Decimal]] = {}
+        self._lapses: list[tuple[datetime, str]] = []  # a heap; may hold what was released since
 
     def find(self, order_id: str) -> WorkingOrder | None:
         return self.working.get(order_id) or self.closed.by_id.get(order_id)
@@ -50,12 +53,31 @@ class OrderLedger:
     def reserve(self, reservation: Reservation, book: str) -> None:
         order = reservation.order
         self.reservations[order.client_order_id] = reservation
+        heappush(self._lapses, (reservation.expires_at, order.client_order_id))
         if order.rests and order.limit_price is not None:
             self._rest("reserved " + order.client_order_id, book, order.side, order.limit_price)
 
     def unreserve(self, reservation: Reservation) -> None:
         del self.reservations[reservation.order.client_order_id]
         self._unrest("reserved " + reservation.order.client_order_id)
+
+    def next_lapse(self) -> Reservation | None:
+        """The reservation that lapses first, of those not handed out by `pop_lapse` yet."""
+        while self._lapses:
+            expires_at, name = self._lapses[0]
+            reservation = self.reservations.get(name)
+            if reservation is not None and reservation.expires_at == expires_at:
+                return reservation
+            heappop(self._lapses)
+        return None
+
+    def pop_lapse(self, now: datetime) -> Reservation | None:
+        """The next reservation past its life, each once; it stays reserved until it is released."""
+        reservation = self.next_lapse()
+        if reservation is None or reservation.expires_at > now:
+            return None
+        heappop(self._lapses)
+        return reservation
 
     def best_resting(self, book: str, side: Side) -> Decimal | None:
         """The own order's price that an order from the other side would meet first."""

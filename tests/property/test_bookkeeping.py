@@ -6,6 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.money import with_money
 from tests.bookkeeping import Ledger, exact
 from tests.scenario import FUTURE, D
 from tests.tracking import Desk, check_books
@@ -115,6 +116,7 @@ class Twins:
 
 
 @given(keeps, steps)
+@with_money
 def test_positions_cost_realised_pnl_and_fees_agree_to_the_last_digit(keep, steps):
     """Over spot, coin-quoted and euro-quoted products and futures with flips, in all and per
     strategy, fees in any currency, whatever is kept.
@@ -125,6 +127,7 @@ def test_positions_cost_realised_pnl_and_fees_agree_to_the_last_digit(keep, step
 
 
 @given(st.lists(future_fills, min_size=2, max_size=30))
+@with_money
 def test_flips_of_a_future_agree_after_every_single_fill(fills):
     twins = Twins({})
     for fill in fills:
@@ -133,6 +136,7 @@ def test_flips_of_a_future_agree_after_every_single_fill(fills):
 
 
 @given(keeps, steps)
+@with_money
 def test_net_pnl_is_value_less_net_cash(keep, steps):
     """Realised + unrealised − fees = value − net cash: the figures cannot drift from the money."""
     twins = Twins(keep).run(steps)
@@ -142,6 +146,7 @@ def test_net_pnl_is_value_less_net_cash(keep, steps):
 
 
 @given(keeps, st.lists(spot_fills(), max_size=20))
+@with_money
 def test_a_spot_position_is_the_sum_of_its_signed_fills_beyond_keep(keep, fills):
     """Position = max(0, Σ signed fills − keep), and nothing while all of it is kept."""
     desk, held = Twins(keep).run(fills).desk, dict.fromkeys(("BTC", "ETH"), Decimal(0))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.money import with_money
 from tests.bookkeeping import Ledger
 from tests.scenario import D
 from tests.tracking import Desk, check_books, figures
@@ -78,6 +79,7 @@ def told(facts):
     return desk
 
 
+@with_money
 def money(desk):
     """What no order of facts may change: quantities, wallets, fees, and net cash."""
     account = desk.tracker.account
@@ -105,6 +107,7 @@ def stories(draw):
 
 
 @given(stories())
+@with_money
 def test_fills_from_both_sources_in_any_order_give_the_same_books(story):
     """Overlapping, repeated, late and reordered: once all rows are seen the books are exact."""
     executions, facts = story
@@ -113,6 +116,7 @@ def test_fills_from_both_sources_in_any_order_give_the_same_books(story):
 
 
 @given(orders)
+@with_money
 def test_rows_alone_agree_with_the_second_bookkeeping(orders):
     rates = {"USD": "1", "EUR": "1.25", "BTC": "64000", "ETH": "2000"}
     ledger = Ledger({name: Fraction(rate) for name, rate in rates.items()})
@@ -128,6 +132,7 @@ def test_rows_alone_agree_with_the_second_bookkeeping(orders):
 
 
 @given(stories())
+@with_money
 def test_frames_alone_count_what_the_last_one_says(story):
     """Whatever came late or again: quantity, value and fees are the last frame's."""
     executions, _ = story
@@ -137,6 +142,7 @@ def test_frames_alone_count_what_the_last_one_says(story):
 
 
 @given(orders, st.data())
+@with_money
 def test_every_fill_may_be_told_three_times(orders, data):
     executions = [Execution(number, *one) for number, one in enumerate(orders)]
     rows = [row for execution in executions for row in execution.rows()]
@@ -145,6 +151,7 @@ def test_every_fill_may_be_told_three_times(orders, data):
 
 
 @given(stories(), st.data())
+@with_money
 def test_a_reversal_undoes_and_a_correction_replaces(story, data):
     """Whenever they come, the money is as if only the corrected fill had ever been."""
     executions, facts = story
@@ -161,6 +168,7 @@ def test_a_reversal_undoes_and_a_correction_replaces(story, data):
 
 
 @given(stories())
+@with_money
 def test_when_all_has_been_told_nothing_is_open(story):
     executions, facts = story
     desk = told(facts + [execution.frame(len(execution.fills)) for execution in executions])

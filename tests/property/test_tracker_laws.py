@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import events as ev
+from sidecar.core.money import with_money
 from tests.facts import ORDERS, facts, tell, tell_all
 from tests.scenario import D
 from tests.tracking import Desk, check_books, figures, restored, state_bytes
@@ -12,6 +13,7 @@ keeps = st.sampled_from([{}, {"BTC": D("0.5")}, {"BTC": None}])
 
 
 @given(keeps, facts)
+@with_money
 def test_every_running_sum_is_what_adding_up_from_nothing_gives(keep, told):
     desk = Desk(keep=keep)
     for fact in told:
@@ -20,6 +22,7 @@ def test_every_running_sum_is_what_adding_up_from_nothing_gives(keep, told):
 
 
 @given(facts)
+@with_money
 def test_a_failed_fact_leaves_the_books_as_they_were(told):
     """To the byte, as they would be saved, and in every figure."""
     desk = Desk()
@@ -31,6 +34,7 @@ def test_a_failed_fact_leaves_the_books_as_they_were(told):
 
 
 @given(keeps, facts)
+@with_money
 def test_to_save_and_load_is_to_change_nothing(keep, told):
     tracker = tell_all(Desk(keep=keep), told).tracker
     again = restored(tracker)
@@ -40,6 +44,7 @@ def test_to_save_and_load_is_to_change_nothing(keep, told):
 
 
 @given(facts, facts)
+@with_money
 def test_to_go_on_after_a_restart_is_never_to_have_stopped(before, after):
     lived = tell_all(Desk(), before)
     restarted = tell_all(lived.restarted(), after)
@@ -49,6 +54,7 @@ def test_to_go_on_after_a_restart_is_never_to_have_stopped(before, after):
 
 
 @given(facts)
+@with_money
 def test_nothing_is_held_when_every_order_has_ended(told):
     desk = tell_all(Desk(), told)
     for name in desk.tracker.ledger.working.copy():
@@ -60,6 +66,7 @@ def test_nothing_is_held_when_every_order_has_ended(told):
 
 
 @given(facts)
+@with_money
 def test_told_everything_twice_the_books_count_it_once(told):
     """Reports and fills, repeated at once or in a second pass, move nothing."""
     told = [fact for fact in told if fact[0] in ("report", "fill")]
@@ -72,6 +79,7 @@ def test_told_everything_twice_the_books_count_it_once(told):
 
 
 @given(facts, st.sampled_from(["BTC", "ETH", "USD", "EUR"]), st.sampled_from(["0", "0.7", "5000"]))
+@with_money
 def test_a_transfer_changes_no_pnl(told, currency, total):
     """Once it is accepted, equity and net transfers move by the same, and net PnL by nothing."""
     desk = tell_all(Desk(), told).wait(100_000)
@@ -87,6 +95,7 @@ def test_a_transfer_changes_no_pnl(told, currency, total):
 
 
 @given(facts)
+@with_money
 def test_equity_is_what_it_was_plus_pnl_and_transfers(told):
     """While the euro stands still, and coins are never sold short; futures positions by fills."""
     desk = Desk()

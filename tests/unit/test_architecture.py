@@ -13,7 +13,7 @@ ALL = sorted(ROOT.rglob("*.py"))
 # What the core may import besides itself: nothing here reads a clock, a file, a socket or chance.
 # zoneinfo reads the time-zone database once, at import: data that never changes while we run.
 ALLOWED = {
-    "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "itertools", "math", "re",
+    "bisect", "collections", "heapq", "dataclasses", "datetime", "decimal", "enum", "functools", "itertools", "math", "re",
     "typing", "zoneinfo", "msgspec", "pydantic", "sidecar",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "uuid4", "time", "sleep"}
