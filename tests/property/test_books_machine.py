@@ -144,6 +144,6 @@ class BooksMachine(RuleBasedStateMachine):
 
 
 BooksMachine.TestCase.settings = settings(
-    max_examples=150 if settings().max_examples <= 200 else settings().max_examples // 10
+    max_examples=80 if settings().max_examples <= 200 else settings().max_examples // 10
 )
 TestBooks = BooksMachine.TestCase
