@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from sidecar import clock
 from sidecar.core import events as ev
+from sidecar.core.actions import Action
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
@@ -55,13 +56,9 @@ class PositionTracker(CoreTracker):
         cash: Iterable[str] = CASH,
         clock: Callable[[], datetime] = clock.now,
     ) -> None:
-        kept = {
-            name: None if value == "all" else _number("keep", value)
-            for name, value in (keep or {}).items()
-        }
-        super().__init__(keep=kept, cash=cash)
+        super().__init__(keep={k: _kept(value) for k, value in (keep or {}).items()}, cash=cash)
         self.clock = clock
-        self.start(clock())
+        self.start(self._at(None))
 
     def list_products(
         self, products: Iterable[Mapping[str, Any] | Product], *, at: datetime | None = None
@@ -73,7 +70,11 @@ class PositionTracker(CoreTracker):
     def mark(
         self, product_id: str, bid: Number, ask: Number | None = None, *, at: datetime | None = None
     ) -> None:
-        """Best bid and ask of a product; with one price only, that is both."""
+        """Best bid and ask of a product; with one price only, that is both.
+
+        An empty or crossed book, or a spread above 5 % of the mid, marks nothing: the last good
+        mark stands and grows stale.
+        """
         now = self._at(at)
         low, high = _number("bid", bid), _number("ask", bid if ask is None else ask)
         product = self.books.product(product_id)
@@ -152,7 +153,7 @@ class PositionTracker(CoreTracker):
             at,
             status=status,
             base_size=order.size,
-            rests=order.rests,
+            rests=bool(order.rests),
             filled=order.reported.quantity if filled is None else _number("filled", filled),
             average_price=_number("average_price", average_price),
             fees=_number("fees", fees),
@@ -177,7 +178,8 @@ class PositionTracker(CoreTracker):
         at: datetime | None = None,
     ) -> None:
         """One fill. The same `fill_id` counts once, and once only beside `order_updated` for the
-        same order.
+        same order. An order that is first named by its fill stays open until it is placed or
+        updated: its size is not known yet.
         """
         name, now = order_id or f"fill {fill_id}", self._at(at)
         self.apply(
@@ -195,7 +197,9 @@ class PositionTracker(CoreTracker):
             )
         )
         order = self.ledger.working.get(name)
-        if order is not None and not order.remaining:
+        if order is None or order.remaining:
+            return
+        if order_id is None or order.status != "PENDING":  # else nobody has said its size
             self.order_updated(name, status="FILLED", at=now)
 
     def save(self, path: str | Path) -> None:
@@ -207,20 +211,20 @@ class PositionTracker(CoreTracker):
     def load(self, path: str | Path) -> Self:
         """Fill this new tracker from a state file; where there is none, it stays empty.
 
-        Raises StateFileError for a file that cannot be used, and Misuse for a tracker in use.
+        Raises StateFileError for a file that cannot be used, and Misuse for a tracker in use, and
+        for a manager's file: a HALT in it would be lost.
         """
         saved = read_state(Path(path))
         if saved is not None:
+            if saved.manager is not None:
+                raise Misuse(
+                    f"{path} holds a manager's state too; take it up with RiskManager.load"
+                )
             restore_tracker(saved.tracker, self)
         return self
 
     def _at(self, at: datetime | None) -> datetime:
-        now = self.clock() if at is None else at
-        if now.tzinfo is None:
-            raise Misuse(
-                f"{now} has no time zone; give an aware datetime, for example datetime.now(UTC)"
-            )
-        return now
+        return _aware(self.clock() if at is None else at)
 
     def _report(
         self, order_id: str, product_id: str, side: Side, at: datetime | None, **fields: Any
@@ -251,7 +255,10 @@ class RiskManager(CoreManager):
         portfolio_risk: PortfolioRisk | None = None,
         custom: Iterable[CustomRule] = (),
     ) -> None:
-        limits = limits or Limits()
+        limits = Limits() if limits is None else _limits(limits)
+        if tracker is not None and not isinstance(tracker, CoreTracker):
+            raise Misuse(f"tracker: {tracker!r} is none; give a PositionTracker")
+        _aware(clock())
         super().__init__(
             limits,
             tracker if tracker is not None else PositionTracker(clock=clock),
@@ -260,6 +267,49 @@ class RiskManager(CoreManager):
             portfolio_risk=portfolio_risk,
             custom=(*load_custom_rules(limits.custom), *custom),
         )
+
+    # What an operator may say; each answers what follows from it, as `handle` does.
+
+    def halt(self, reason: str) -> list[Action]:
+        """Refuse every order until `resume`."""
+        return self.handle(ev.HaltRequested(at=self._now(), reason=reason))
+
+    def reduce_only(
+        self, reason: str, product_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Action]:
+        """Let only reducing orders through: everywhere, or for one product or strategy."""
+        return self.handle(
+            ev.ReduceOnlyRequested(
+                at=self._now(), reason=reason, product_id=product_id, strategy_id=strategy_id
+            )
+        )
+
+    def resume(self, reason: str) -> list[Action]:
+        """Lift what may be lifted."""
+        return self.handle(ev.ResumeRequested(at=self._now(), reason=reason))
+
+    def flatten(self, reason: str) -> list[Action]:
+        """Ask for the account to be sold flat; tell `liquidation_ended` when it is done."""
+        return self.handle(ev.FlattenRequested(at=self._now(), reason=reason))
+
+    def liquidation_ended(self, *, flat: bool = True) -> list[Action]:
+        """A liquidation is over: the account is flat but for dust, or it was given up."""
+        return self.handle(ev.LiquidationEnded(at=self._now(), flat=flat))
+
+    def reset_loss(self, window: ev.LossWindow, reason: str) -> list[Action]:
+        """Begin a loss window anew from the present figures."""
+        if window not in get_args(ev.LossWindow):
+            raise Misuse(f"window: {window!r} is none of {', '.join(get_args(ev.LossWindow))}")
+        return self.handle(ev.LossReset(at=self._now(), window=window, reason=reason))
+
+    def reload(self, limits: Limits) -> list[Action]:
+        """Let new limits take the place of the old ones, whole. Custom rules are loaded at
+        the start only: other ones are answered with a refusal.
+        """
+        return self.handle(ev.LimitsReplaced(at=self._now(), limits=_limits(limits)))
+
+    def _now(self) -> datetime:
+        return _aware(self.clock())
 
     def save(self, path: str | Path) -> None:
         """Write the books and the trading state to one state file, whole or not at all."""
@@ -278,6 +328,27 @@ class RiskManager(CoreManager):
             if saved.manager is not None:
                 restore_manager(saved.manager, self)
         return self
+
+
+def _aware(now: datetime) -> datetime:
+    if now.tzinfo is None:
+        raise Misuse(
+            f"{now} has no time zone; give an aware datetime, for example datetime.now(UTC)"
+        )
+    return now
+
+
+def _limits(limits: Limits) -> Limits:
+    if not isinstance(limits, Limits):
+        raise Misuse(f"limits: {limits!r} are none; give Limits(…), e.g. Limits(max_leverage=2)")
+    return limits
+
+
+def _kept(value: Number) -> Decimal | None:
+    kept = None if value == "all" else _number("keep", value)
+    if kept is not None and kept < 0:
+        raise Misuse(f'keep: {value!r} is below zero; give an amount, or "all"')
+    return kept
 
 
 def _side(side: Side) -> Side:

@@ -63,7 +63,10 @@ class Ledger:
 
     def counted(self, currency: str) -> Fraction:
         keep = self.keep.get(currency, Fraction(0))
-        return Fraction(0) if keep is None else max(Fraction(0), self.wallets[currency] - keep)
+        if keep is None:
+            return Fraction(0)
+        total = self.wallets[currency]
+        return total if total < 0 else max(Fraction(0), total - keep)
 
     def move(self, currency: str, units: Fraction, dollars: Fraction, strategy: str | None) -> None:
         """Units of a currency come into its wallet, and into the positions if it is a coin."""

@@ -26,11 +26,11 @@ from pydantic import (
 )
 
 from sidecar.core.limits import Limits
+from sidecar.core.products import CASH
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
 UID_MAX: Final = 2**32 - 2  # the highest is the kernel's "no such user"
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-FIAT: Final = ("USD", "EUR", "GBP", "AUD", "BRL", "CAD", "CHF", "JPY", "MXN", "SGD", "TRY")
 
 # ----------------------------------------------------------------------------------- kinds of value
 
@@ -220,7 +220,7 @@ class Positions(Table):
         description='holdings never counted and never sold: an amount of the asset, or "all"',
     )
     cash: tuple[Asset, ...] = Field(
-        (*FIAT, "USDC"), description="currencies that are cash: valued, but never a position"
+        CASH, description="currencies that are cash: valued, but never a position"
     )
 
 

@@ -108,7 +108,7 @@ def _assignments(table: str, key: Key) -> list[str]:
         return [f"# {_line(EXAMPLES, table, key.name)}"]
     if isinstance(key.default, dict):
         return [f"{key.name}.{name} = {_toml(value)}" for name, value in key.default.items()]
-    return [f"{key.name} = {_value(key)}"]
+    return textwrap.wrap(f"{key.name} = {_value(key)}", WIDTH, subsequent_indent="  ")
 
 
 def _line(text: str, table: str, name: str) -> str | None:

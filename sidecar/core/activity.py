@@ -1,5 +1,8 @@
-"""How often was approved lately: sliding windows over approvals. Refused attempts never count. No
-I/O.
+"""How often was approved lately: sliding windows over approvals. No I/O.
+
+Refused attempts never count. A rate has one window for each scope that the configuration names;
+identical orders have one for every order. Only these can grow without end, and only these are ever
+forgotten.
 """
 
 from collections import OrderedDict, deque
@@ -9,12 +12,11 @@ from typing import Final
 from sidecar.core.limits import Rate
 
 NAMES_MAX: Final = 10_000  # windows remembered; the one unused for longest is forgotten first
+ONE_OF_MANY: Final = "DUPLICATE_ORDER|"  # how the names of windows of identical orders begin
 
 
 class Activity:
-    """Times of the last approvals under a name. Each name keeps just as many as its limit
-    allows.
-    """
+    """Times of the last approvals under a name: just as many as its limit allows."""
 
     def __init__(self) -> None:
         self.windows: OrderedDict[str, deque[datetime]] = OrderedDict()
@@ -43,5 +45,5 @@ class Activity:
             times = self.windows[name] = deque(times or (), maxlen=rate.count)
         times.append(now)
         self.windows.move_to_end(name)
-        if len(self.windows) > NAMES_MAX:
-            self.windows.popitem(last=False)
+        if name.startswith(ONE_OF_MANY) and len(self.windows) > NAMES_MAX:
+            del self.windows[next(old for old in self.windows if old.startswith(ONE_OF_MANY))]

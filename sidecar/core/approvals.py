@@ -1,5 +1,6 @@
-"""Approvals: from a proposed order to a decision, and the life of the reservation it makes. No
-I/O.
+"""Approvals: from a proposed order to a decision, and the life of the reservation it makes.
+
+No I/O.
 """
 
 from datetime import datetime
@@ -17,7 +18,7 @@ from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO, amount
 from sidecar.core.order_body import ID_CHARACTERS_MAX
-from sidecar.core.orders import InvalidOrder, Order, checked_order, parse_order
+from sidecar.core.orders import InvalidOrder, Order, checked_order, is_identifier, parse_order
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
@@ -86,15 +87,17 @@ class Approvals:
             return _replay(live.decision)
         if not same and check.replaced is None:
             return self._decide(check, dry_run=dry_run)  # another body under a live id: refused
-        orders, name = self.desk.tracker.orders, check.order.client_order_id
-        orders.release(name)
-        fresh = Check(
-            self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
-        )
-        fresh.again = same
-        decision = self._decide(fresh, dry_run=dry_run)
-        if decision.reserved_until is None:
-            orders.reserve(live)
+        orders, decision = self.desk.tracker.orders, None
+        orders.lift(live)
+        try:
+            fresh = Check(
+                self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
+            )
+            fresh.again = same
+            decision = self._decide(fresh, dry_run=dry_run)
+        finally:
+            if decision is None or decision.reserved_until is None:
+                orders.put_back(live)
         return decision
 
     def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
@@ -120,7 +123,7 @@ class Approvals:
             client_order_id=old.client_order_id or old.order_id,
             product_id=old.product_id,
             side=old.side,
-            kind="limit_limit_gtc",
+            kind="limit_limit_gtc" if old.rests else "stop_limit_stop_limit_gtc",
             base_size=size,
             limit_price=price,
             ceiling_price=price,
@@ -130,12 +133,12 @@ class Approvals:
     def _check_strategy(self, strategy_id: object) -> None:
         if strategy_id is None:
             return
-        if not isinstance(strategy_id, str) or not 0 < len(strategy_id) <= NAME_MAX:
+        if not is_identifier(strategy_id, NAME_MAX):
             raise InvalidOrder(
                 [
                     (
                         "INVALID_ORDER",
-                        f"strategy_id: a string of 1 to {NAME_MAX} characters is needed",
+                        f"strategy_id: 1 to {NAME_MAX} printable characters are needed",
                     )
                 ]
             )
@@ -178,13 +181,10 @@ class Approvals:
         return decision
 
     def _plan(self, product: Product, strategy_id: str | None) -> Plan:
-        own = (
-            strategy_id
-            if strategy_id is not None and strategy_id in self.desk.limits.strategy
-            else None
-        )
-        plan = self._plans.get((product.product_id, own))
-        if plan is None:
+        """The rules for this product and strategy, compiled anew when a listing has changed."""
+        own = strategy_id if strategy_id in self.desk.limits.strategy else None
+        plan, listed = self._plans.get((product.product_id, own)), len(self.desk.tracker.products)
+        if plan is None or plan.product is not product or plan.listed != listed:
             plan = self._plans[product.product_id, own] = compile_plan(self.desk, product, own)
         return plan
 

@@ -1,5 +1,6 @@
 """BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from sidecar.core import events as ev
@@ -37,14 +38,14 @@ class BalanceFlow:
             wallet = self.books.wallets.get(balance.currency)
             read = balance.available + balance.hold
             if not self.books.is_open or not known:
-                self._accept(balance, wallet, read)
+                self._accept(balance, wallet, read, event.at)
                 continue
             match wallet.agreement.judge(wallet.total, read, event.at, event.fills_until):
                 case "agrees":
-                    wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
+                    _note_hold(balance, wallet, event.at)
                 case "accepted":
                     actions.append(_transfer_alert(balance.currency, read - wallet.total))
-                    self._accept(balance, wallet, read)
+                    self._accept(balance, wallet, read, event.at)
                 case "differs":
                     actions.append(
                         Reconcile(
@@ -54,14 +55,14 @@ class BalanceFlow:
             self.books.wallets.note_doubt(balance.currency, wallet.agreement)
         return actions
 
-    def _accept(self, balance: ev.Balance, wallet: Wallet, read: Decimal) -> None:
+    def _accept(self, balance: ev.Balance, wallet: Wallet, read: Decimal, at: datetime) -> None:
         """Let the wallet be what Coinbase says. What moves is not PnL: it comes or goes at the
         mark.
         """
         currency, change = balance.currency, read - wallet.total
         mark = self.books.marks.usd(currency)
         self.books.wallets.move(wallet, change, mark)
-        wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
+        _note_hold(balance, wallet, at)
         if self.books.is_open:
             if mark is None:
                 wallet.unpriced += change
@@ -143,6 +144,11 @@ class BalanceFlow:
     def futures_equity(self) -> Decimal:
         """The futures wallet as last read, and what futures have earned or lost since, USD."""
         return self.futures_base + self.books.account.futures_pnl
+
+
+def _note_hold(balance: ev.Balance, wallet: Wallet, at: datetime) -> None:
+    wallet.foreign_hold = max(ZERO, balance.hold - wallet.held)
+    wallet.agreement.read_at = at
 
 
 def _transfer_alert(currency: str, change: Decimal) -> Alert:

@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
@@ -20,9 +22,8 @@ from sidecar.core.products import Product
 from sidecar.core.wallets import Wallets
 from sidecar.core.working import Leg
 
-STRATEGIES_MAX: Final = (
-    1_000  # each has books of its own; a bot that invents names must not swell the process
-)
+# Each has books of its own; a bot that invents names must not swell the process.
+STRATEGIES_MAX: Final = 1_000
 
 
 class Books:
@@ -85,7 +86,10 @@ class Books:
     # --- Prices ------------------------------------------------------------
 
     def quote(self, quote: ev.Quote, now: datetime) -> None:
-        """A new best bid and ask: re-value what it marks."""
+        """A new best bid and ask, by any product of the book: re-value what it marks."""
+        product = self.products.get(quote.product_id)
+        if product is not None and product.alias:
+            quote = replace(quote, product_id=product.book)
         good = self.marks.good_quotes
         keys = self.marks.quote(quote, now)
         for key in keys:
@@ -131,8 +135,8 @@ class Books:
     ) -> None:
         """Signed units for signed USD, to the account and to the strategy that ordered it.
 
-        The account's spot position is the wallet less `keep`: what only fills up `keep` is not
-        counted.
+        The account's spot position is the wallet less `keep`: what only fills up `keep`, or is
+        taken from it, is not counted.
         """
         if strategy is not None:
             strategy.settle(self.line(strategy, key), quantity, value)
@@ -161,15 +165,17 @@ class Books:
         book.charge(line, ZERO, fee, funding)
         book.restate(line)
 
-    def correct(self, key: str, value: Decimal, side: Side, strategy: Book | None) -> None:
-        """A late exact figure moves the value of a booked fill (signed USD), its quantity
+    def correct(
+        self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Book | None
+    ) -> None:
+        """A late exact figure moves the value of `filled` units booked (signed USD), their number
         unchanged.
         """
         wallet = self.wallets.by_currency.get(key)
         if wallet is None or wallet.keep is not None:  # what is kept whole was never counted
-            self.account.correct(self.line(self.account, key), value, side)
+            self.account.correct(self.line(self.account, key), filled, value, side)
         if strategy is not None:
-            strategy.correct(self.line(strategy, key), value, side)
+            strategy.correct(self.line(strategy, key), filled, value, side)
 
     def usd_value(self, product: Product, quantity: Decimal, paid: Decimal) -> Decimal | None:
         """USD at the marks of now: through the quote currency, else through the base; None without

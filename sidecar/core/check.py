@@ -20,7 +20,7 @@ from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY, Order
-from sidecar.core.portfolio_risk import Measure, PortfolioRisk, RiskFigure
+from sidecar.core.portfolio_risk import Measure, PortfolioRisk, RiskFigure, figures_of
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.state import Cause, TradingState
@@ -128,10 +128,13 @@ class CoinLeg:
         "own",
         "quantity",
         "replaces",
+        "strategy_id",
+        "tracker",
     )
 
     def __init__(self, check: "Check", leg: Leg) -> None:
         tracker, replaced = check.tracker, check.replaced
+        self.tracker, self.strategy_id = tracker, check.strategy_id
         self.key, self.quantity, self.mark = leg.key, leg.quantity, tracker.marks.usd(leg.key)
         self.is_buy, self.is_future, self.is_new = True, False, 0
         self.replaces = (
@@ -185,9 +188,6 @@ class Check:
         mark = marks.by_key.get(key)
         self.mark = None if mark is None else mark.value
         self.equity = tracker.equity
-        self.causes: tuple[Cause, ...] = (
-            tuple(desk.state.binding(key, strategy_id)) if desk.state.causes else ()
-        )
         self.worth = worth = worth_of(
             order, product, marks, limits.market_order_slippage, tracker.orders.taker_rate
         )
@@ -199,16 +199,26 @@ class Check:
         self.quantity = self.legs[0].quantity
         self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
         self.reducible = self._reducible()
-        self.reducing = ZERO < size <= self.reducible
+        # What an attached order would open again is no exit.
+        self.reducing = ZERO < size <= self.reducible and not order.attached
         self.account = After(tracker.account, self)
         self.coin: CoinLeg | None = None
         if len(self.legs) > 1 and not self.is_buy:
             self.coin = CoinLeg(self, self.legs[1])
             self.account.join(tracker.account, self.coin.account)
+        self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
         self._own: After | None = None
         self._figures: Mapping[Measure, RiskFigure] | None = None
         self.funds: tuple[Decimal | None, Decimal | None] = (None, None)
         self._fingerprint = ""
+
+    def _binding(self) -> tuple[Cause, ...]:
+        """The causes that bind the order: its key's, and those of a coin that it buys."""
+        state, found = self.desk.state, list[Cause]()
+        for key in (self.key,) if self.coin is None else (self.key, self.coin.key):
+            causes = state.binding(key, self.strategy_id)
+            found += [cause for cause in causes if cause not in found]
+        return tuple(found)
 
     @property
     def strategy_book(self) -> Book:
@@ -243,7 +253,7 @@ class Check:
         be.
         """
         if self._figures is None and self.desk.portfolio_risk is not None:
-            self._figures = self.desk.portfolio_risk.figures(self.tracker, self.legs)
+            self._figures = figures_of(self.desk.portfolio_risk, self.tracker, self.legs)
         return self._figures
 
     def order_units(self, quantity: Decimal) -> Decimal:
@@ -268,7 +278,7 @@ class Check:
     def _reducible(self) -> Decimal:
         """The largest size that opposes the position beside all that is offered already.
 
-        None for coin-quoted products, which raise one position by what they lower another. An edit
+        Zero for coin-quoted products, which raise one position by what they lower another. An edit
         that leaves no more open, at no worse a price, can only lower the risk whatever the position
         is.
         """
@@ -278,7 +288,10 @@ class Check:
         line = self.tracker.account.lines.get(self.key)
         if line is not None:
             held = line.position.quantity
-            if held and (held > ZERO) != self.is_buy:
+            # Spot below zero is a sale told before its purchase: buying it back is no exit.
+            if (held > ZERO and not self.is_buy) or (
+                held < ZERO and self.is_buy and self.is_future
+            ):
                 units = abs(held) - (line.open_buy if self.is_buy else line.open_sell)
                 units = self.order_units(units + self.replaces)
         if self.replaced is not None and self._price_is_no_worse(self.replaced.limit_price):

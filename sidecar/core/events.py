@@ -49,7 +49,10 @@ class Quotes(Event, frozen=True, kw_only=True, tag=True):
 
 
 class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
-    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed."""
+    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed.
+
+    `at` of each quote is when its read began: one from before the question answers an earlier one.
+    """
 
     quotes: tuple[Quote, ...]
 
@@ -268,7 +271,7 @@ class LossReset(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
-    """New limits take the place of the old ones, whole."""
+    """New limits take the place of the old ones, whole; `custom` must stay as it is."""
 
     limits: Limits
 

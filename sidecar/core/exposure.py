@@ -147,9 +147,8 @@ class Book:
         self.pnl = Pnl()
         self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
         self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
-        self.futures_profit = (
-            ZERO  # against Coinbase's entry prices: what the futures wallet will be paid
-        )
+        # Against Coinbase's entry prices: what the futures wallet will be paid.
+        self.futures_profit = ZERO
         self.orders = 0
 
     @property
@@ -196,18 +195,20 @@ class Book:
         if line.is_future:
             self.futures_pnl += realised - fee + funding
 
-    def correct(self, line: Line, value: Decimal, side: Side) -> None:
-        """A late exact figure moves the value of a booked fill by `value` (signed USD), its
-        quantity unchanged.
+    def correct(self, line: Line, filled: Decimal, value: Decimal, side: Side) -> None:
+        """A late exact figure moves the value of `filled` booked units by `value` (signed USD),
+        their number unchanged.
 
-        While the position is still open on that side its cost moves, else what was realised.
+        The cost moves for what is still open of them (all that is held on that side, at most), and
+        what was realised for the rest.
         """
-        held = line.position.quantity
-        if held and (held > ZERO) == (side == BUY):
-            line.position.cost += value
-            line.position.entry_cost += value
-        else:
-            self.charge(line, -value)
+        held = line.position.quantity if side == BUY else -line.position.quantity
+        still_open = min(max(ZERO, held), filled)
+        cost = share(value, still_open, filled) if still_open else ZERO
+        line.position.cost += cost
+        line.position.entry_cost += cost
+        if value != cost:
+            self.charge(line, cost - value)
         self.restate(line)
 
     def work(self, line: Line, side: Side, quantity: Decimal, orders: int) -> None:

@@ -35,9 +35,8 @@ class Feeds:
     def __init__(self, *, connected: bool) -> None:
         self.user: FeedState = "down" if connected else "live"
         self.market: FeedState = "down" if connected else "live"
-        self.market_whole_since: datetime | None = (
-            None  # quotes from before may have been overtaken unseen
-        )
+        # Quotes from before may have been overtaken unseen.
+        self.market_whole_since: datetime | None = None
 
     def signal(self, feed: Feed, signal: FeedSignal, at: datetime) -> None:
         if feed == "user":

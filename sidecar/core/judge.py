@@ -11,7 +11,7 @@ room in closed form; rules that cannot (VaR) are searched by bisection, and only
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -60,6 +60,8 @@ class Plan(Struct, frozen=True):
     that count approvals.
     """
 
+    product: Product
+    listed: int
     state_gates: tuple[Gate, ...]
     gates: tuple[Gate, ...]
     measured: tuple[Row, ...]
@@ -89,17 +91,24 @@ def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
     coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
     shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
     return Plan(
+        product=product,
+        listed=len(desk.tracker.products),
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
         measured=tuple(
             _row(rule, bound) for rule, bound in measured if not (rule.standing or rule.lowest)
         ),
         standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
-        coin=tuple((rule, bound) for rule, bound in coin if rule.per_key),
+        coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
         minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
         counting=tuple((rule, bound) for rule, bound in (*measured, *shadow) if rule.window),
         shadow=tuple(shadow),
     )
+
+
+def _binds_coin(rule: Measured, bound: Bound) -> bool:
+    """Rules on one key's position or losses; what the whole account lost is asked already."""
+    return rule.per_key and (bound.kind == "product" or not rule.standing)
 
 
 def _scopes(
@@ -282,9 +291,10 @@ def _run_coin(
     check: Check, coin: CoinLeg, bound_rules: Iterable[tuple[Measured, Bound]], tally: _Tally
 ) -> None:
     """The limits on the position in the coin that a swap buys."""
+    leg = cast("Check", coin)  # a leg has all that the rules on one key read
     for rule, bound in bound_rules:
-        after = coin.own if bound.own else coin.account
-        observed = after.size if rule.room_in == "size" else after.notional
+        observed = rule.measure(leg, bound)
+        assert observed is not None  # a position and a loss can always be told
         near = bound.warn_level * check.equity if rule.of_equity else bound.warn_level
         if observed >= near:
             _weigh(check, rule, bound, observed, tally)
@@ -293,7 +303,11 @@ def _run_coin(
 def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _Tally) -> None:
     for rule, bound in minima:
         observed = rule.measure(check, bound)
-        if observed is not None and observed < bound.level and not (rule.exempt and check.reducing):
+        if (
+            observed is not None
+            and rule.is_broken(observed, bound.level)
+            and not (rule.exempt and check.reducing)
+        ):
             tally.violations.append(rule.violation(check, bound, observed))
 
 

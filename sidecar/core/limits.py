@@ -32,9 +32,7 @@ NAME_MAX = 64
 
 
 def _decimal(value: Any) -> Any:
-    """Exact decimals only: a binary float is taken by its shortest text, as the person who typed it
-    meant it.
-    """
+    """Exact decimals only: a binary float is taken by its shortest text, as it was typed."""
     if isinstance(value, bool):
         raise ValueError(f"{value} is not a number")
     return Decimal(repr(value)) if isinstance(value, float) else value
@@ -122,8 +120,9 @@ class Rate(Frozen):
 
 
 class PriceShock(Frozen):
-    """When a product moves too fast, or a position loses too much from its entry: that product
-    only.
+    """When a product moves too fast, or a position loses too much from its entry.
+
+    It locks that product only.
     """
 
     max_move: Ratio | None = Field(

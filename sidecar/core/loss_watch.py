@@ -4,17 +4,21 @@ Daily loss and drawdown raise a REDUCE_ONLY cause that stays. A cumulative breac
 at its first sight and LIQUIDATING once confirmed, because one bad tick must not sell an account:
 
     first sight ── breach gone ──→ nothing happened
-        │ held for `confirm_for`, over `confirm_quotes` distinct good quotes, and REST agrees or
-        cannot be had ▼
-    LIQUIDATING        (losses settled by fills, fees and funding need no confirmation: no price
-    takes them back)
+        │
+        │ held for `confirm_for`, over `confirm_quotes` good quotes of different times,
+        │ and REST agrees or cannot be had
+        ▼
+    LIQUIDATING
+
+Losses settled by fills, fees and funding need no confirmation: no price takes them back.
 
 The quotes must show the breach: what a book's marks have taken away since all was well counts only
 once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
-by the quotes of the busy ones.
+by the quotes of the busy ones. A price that stands still is quoted anew whenever it is known to be
+good still.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -28,14 +32,14 @@ from sidecar.core.events import Quote
 from sidecar.core.exposure import Line
 from sidecar.core.limits import LossLimit
 from sidecar.core.losses import Loss
-from sidecar.core.money import TWO, ZERO
+from sidecar.core.money import ONE, TWO, ZERO
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
 
-ASK_AGAIN: Final = timedelta(
-    seconds=5
-)  # after REST disagreed: as often as marks are polled without a feed
+# After REST disagreed, or did not answer for all that is held: as often as marks are polled without
+# a feed.
+ASK_AGAIN: Final = timedelta(seconds=5)
 
 
 class Suspicion(Struct):
@@ -45,15 +49,15 @@ class Suspicion(Struct):
     quotes_before: int
     confirmed_by_rest: bool = False
     asked_at: datetime | None = None
-    last: dict[str, tuple[Decimal, Decimal]] = {}  # bid and ask of each book, as last seen
-    counts: dict[str, int] = {}  # how many distinct ones each book has shown
+    last: dict[str, datetime] = {}  # time of each book's quote, as last seen
+    counts: dict[str, int] = {}  # how many of different times each book has shown
 
     def see(self, books: Iterable[str], quotes: Mapping[str, Quote]) -> None:
         """Count what is new among the quotes of these books."""
         for book in books:
             quote = quotes.get(book)
-            if quote is not None and self.last.get(book) != (quote.bid, quote.ask):
-                self.last[book] = quote.bid, quote.ask
+            if quote is not None and self.last.get(book) != quote.at:
+                self.last[book] = quote.at
                 self.counts[book] = self.counts.get(book, 0) + 1
 
     def begin_again(self, now: datetime, quotes_before: int) -> None:
@@ -63,8 +67,9 @@ class Suspicion(Struct):
 
 
 class BoundLoss(Struct, frozen=True):
-    """A loss, the limit that bounds it, and the cause it raises; `key` or `strategy_id` narrow
-    it.
+    """A loss, the limit that bounds it, and the cause it raises.
+
+    `key` or `strategy_id` narrow it.
     """
 
     code: str
@@ -77,6 +82,11 @@ class BoundLoss(Struct, frozen=True):
     @property
     def is_crossed(self) -> bool:
         return self.loss.crosses(self.limit)
+
+    @property
+    def lacks_equity(self) -> bool:
+        """Whether its limit is a ratio, and nothing is there to take it of."""
+        return self.limit.ratio is not None and self.loss.base <= ZERO
 
     @property
     def reason(self) -> str:
@@ -151,10 +161,8 @@ class LossWatch:
         )
 
     def _equity_base(self, bounded: list[BoundLoss], now: datetime, actions: list[Action]) -> None:
-        """Against no equity no ratio can be taken: only reducing orders then, and never a
-        liquidation.
-        """
-        if not any(b.limit.ratio is not None and b.loss.base <= ZERO for b in bounded):
+        """Against no equity no ratio can be taken: reducing orders only, and no liquidation."""
+        if not any(bound.lacks_equity for bound in bounded):
             self.loosen("NO_EQUITY", "all", "there is equity to take ratios of", actions)
         elif not self.desk.state.has("NO_EQUITY"):
             reason = "the equity that loss ratios are taken of is zero or less"
@@ -216,25 +224,25 @@ class LossWatch:
         ):
             suspicion.asked_at = now
             actions.append(ConfirmQuotes(product_ids=books))
+        enough = self.settings.confirm_quotes
+        shown = {book for book, count in suspicion.counts.items() if count >= enough}
         return (
             suspicion.confirmed_by_rest
             and now - suspicion.since >= self.settings.confirm_for
-            and tracker.books.quotes_valuing_account - suspicion.quotes_before
-            >= self.settings.confirm_quotes
-            and Loss(bound.loss.usd - self._doubtful(suspicion), bound.loss.base).crosses(
+            and tracker.books.quotes_valuing_account - suspicion.quotes_before >= enough
+            and Loss(bound.loss.usd - self._taken_away(but_by=shown), bound.loss.base).crosses(
                 bound.limit
             )
         )
 
-    def _doubtful(self, suspicion: Suspicion) -> Decimal:
-        """What marks that too few quotes have shown took away since all was well, USD."""
-        tracker, enough = self.desk.tracker, self.settings.confirm_quotes
+    def _taken_away(self, *, but_by: Container[str]) -> Decimal:
+        """What marks took away since all was well, but for those of these books alone, USD."""
+        tracker = self.desk.tracker
         return sum(
             (
                 max(ZERO, self.calm.get(key, ZERO) - line.unrealised)
                 for key, line in tracker.account.lines.items()
-                for steps in (tracker.marks.routes.get(key, ()),)
-                if any(suspicion.counts.get(step.book, 0) < enough for step in steps)
+                if any(step.book not in but_by for step in tracker.marks.routes.get(key, ()))
             ),
             ZERO,
         )
@@ -257,8 +265,11 @@ class LossWatch:
         )
 
     def rest_answered(self, quotes: tuple[Quote, ...] | None, now: datetime) -> list[Action]:
-        """REST's word on a breach; None when it could not be had in time. A disagreement starts the
-        wait anew.
+        """REST's word on a breach; None when it could not be had in time.
+
+        A disagreement starts the wait anew. A book without a good quote since the question has not
+        been answered for; where what it took away decides, REST is asked again. A quiet coin of
+        little worth thus holds up nothing, and an empty answer confirms nothing.
         """
         for quote in quotes or ():
             self.desk.tracker.marks.check(quote)
@@ -268,37 +279,38 @@ class LossWatch:
         if quotes is None:
             suspicion.confirmed_by_rest = True
             return []
+        mids = self._good_mids(quotes, suspicion.asked_at or now)
         loss = losses.cumulative(self.desk.tracker)
-        at_rest = Loss(loss.usd - self._difference(quotes), loss.base)
+        at_rest = Loss(loss.usd - self._difference(mids), loss.base)
         if at_rest.crosses(limit):
-            suspicion.confirmed_by_rest = True
+            sure = Loss(at_rest.usd - self._taken_away(but_by=mids), loss.base)
+            suspicion.confirmed_by_rest = sure.crosses(limit)
             return []
         suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
         text = f"the feed shows a cumulative loss of {loss.text()}, REST one of {at_rest.text()}; waiting"
         return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
 
-    def _difference(self, quotes: tuple[Quote, ...]) -> Decimal:
-        """How much more the positions are worth at these quotes than at the present marks, USD."""
-        tracker = self.desk.tracker
-        mids = {
-            quote.product_id: (quote.bid + quote.ask) / TWO
-            for quote in quotes
-            if ZERO < quote.bid <= quote.ask
-        }
-        total = ZERO
+    def _good_mids(self, quotes: Iterable[Quote], asked_at: datetime) -> dict[str, Decimal]:
+        """The middle of each book that quotes within the spread cap, read since REST was asked."""
+        max_spread, mids = self.desk.tracker.marks.max_spread, dict[str, Decimal]()
+        for quote in quotes:
+            mid = (quote.bid + quote.ask) / TWO
+            fits = ZERO < quote.bid <= quote.ask and quote.ask - quote.bid <= max_spread * mid
+            if fits and quote.at >= asked_at:
+                mids[quote.product_id] = mid
+        return mids
+
+    def _difference(self, mids: Mapping[str, Decimal]) -> Decimal:
+        """How much more the positions are worth at these prices than at the present marks, USD."""
+        tracker, total = self.desk.tracker, ZERO
         for key, line in tracker.account.lines.items():
-            steps, mark = tracker.marks.routes.get(key, ()), line.mark
-            if (
-                mark is None
-                or not line.position.quantity
-                or not all(step.book in mids for step in steps)
-            ):
+            steps = tracker.marks.routes.get(key, ())
+            if line.mark is None or not all(step.book in mids for step in steps):
                 continue
-            value = mark
+            value = ONE
             for step in steps:
-                moved = mids[step.book] / tracker.marks.mids[step.book].value
-                value = value / moved if step.inverse else value * moved
-            total += line.position.quantity * (value - mark)
+                value = value / mids[step.book] if step.inverse else value * mids[step.book]
+            total += line.position.quantity * (value - line.mark)
         return total
 
     # --- Tightening and loosening -----------------------------------------------------------------
@@ -347,6 +359,13 @@ class LossWatch:
         """Lift a cause, if it is in force, and say so."""
         if self.desk.state.remove(code, scope) is not None:
             actions.append(CauseCleared(code=code, scope=scope, reason=reason))
+
+    def end(self, causes: Iterable[Cause], actions: list[Action]) -> None:
+        """Lift what the calendar ends: the daily losses with their day, a lockout with its time."""
+        for cause in list(causes):
+            daily = CAUSES[cause.code].ends == "reset"
+            why = "a new day has begun" if daily else "its time is over"
+            self.loosen(cause.code, cause.scope, why, actions)
 
 
 def _sellable(line: Line, product: Product) -> bool:

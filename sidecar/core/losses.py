@@ -20,8 +20,9 @@ class Loss(Struct, frozen=True):
     base: Decimal
 
     def crosses(self, limit: LossLimit) -> bool:
-        """Losses break when observed ≥ limit. Against no equity no ratio is crossed (NO_EQUITY says
-        so instead).
+        """Losses break when observed ≥ limit.
+
+        Against no equity no ratio is crossed: NO_EQUITY says so instead.
         """
         if limit.ratio is None:
             assert limit.usd is not None
@@ -79,8 +80,9 @@ def cumulative(tracker: PositionTracker) -> Loss:
 
 
 def cumulative_settled(tracker: PositionTracker) -> Loss:
-    """The part of the cumulative loss that fills, fees and funding have settled: no price can take
-    it back.
+    """The part of the cumulative loss that fills, fees and funding have settled.
+
+    No price can take it back.
     """
     windows = tracker.windows
     if windows is None:

@@ -88,7 +88,7 @@ class Marks:
         mid = (bid + ask) / TWO
         if ask - bid > self.max_spread * mid:
             return ()
-        if known is None or known.bid != bid or known.ask != ask:
+        if known is None or known.at != quote.at:
             self.good_quotes += 1
         self.quotes[book] = quote
         self.mids[book] = Mark(mid, quote.at)
@@ -104,10 +104,6 @@ class Marks:
             self.mids[quote.product_id] = Mark((quote.bid + quote.ask) / TWO, quote.at)
         for key in self.routes:
             self._remark(key)
-
-    def marked_by(self, book: str) -> tuple[str, ...]:
-        """The keys whose marks a quote of this book moves."""
-        return self._marked_by.get(book, ())
 
     def usd(self, key: str) -> Decimal | None:
         """Dollars per unit, or None where no quote leads to dollars."""

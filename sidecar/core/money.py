@@ -1,9 +1,10 @@
-"""Decimal money: one arithmetic context, bounded parsing, increments, rounding named by intent. No
-I/O.
+"""Decimal money: one arithmetic context, bounded parsing, increments, rounding named by intent.
+
+No I/O.
 
 All sums in the books must be exact, or running totals would drift. 64 significant digits hold any
-product of two amounts met here (18 decimals each, 20 digits before the point), so additions and
-multiplications never round; the only roundings are divisions, and each names its quantum.
+size times any price that Coinbase deals in (18 decimals each, a product below 10^28), so additions
+and multiplications do not round; the only roundings are divisions, and each names its quantum.
 """
 
 import re

@@ -48,13 +48,6 @@ class OperatorVerbs:
                 return None
         return actions
 
-    def end_day(self, actions: list[Action]) -> None:
-        """A new day has begun: daily losses no longer bind."""
-        for cause in [
-            cause for cause in self.desk.state.causes.values() if CAUSES[cause.code].ends == "reset"
-        ]:
-            self.watch.loosen(cause.code, cause.scope, "a new day has begun", actions)
-
     def _tighten(
         self, code: str, at: datetime, reason: str, by: str, actions: list[Action]
     ) -> None:
@@ -85,14 +78,13 @@ class OperatorVerbs:
             strategy_id=None if key else event.strategy_id,
         )
         self.watch.tighten(cause, actions)
-        actions.append(
-            Answered(done=True, text=f"only reducing orders pass in {scope}: {event.reason}")
-        )
+        text = f"only reducing orders pass in {scope}: {event.reason}"
+        if cause.strategy_id is not None and cause.strategy_id not in self.desk.tracker.strategies:
+            text += f"; no order of {cause.strategy_id!r} is known yet: it binds from its first one"
+        actions.append(Answered(done=True, text=text))
 
     def _resume(self, event: ev.ResumeRequested, actions: list[Action]) -> None:
-        """Lift the operator's own causes and the latched ones that are no longer breached; name
-        what stays.
-        """
+        """Lift the operator's own causes and the latched ones no longer breached; name the rest."""
         remaining: list[str] = []
         for cause in list(self.desk.state.causes.values()):
             if CAUSES[cause.code].ends in {"resume", "reset"} and not self._still_true(cause):
@@ -128,7 +120,8 @@ class OperatorVerbs:
             return
         self.desk.tracker.reset_window(event.window, event.at)
         if event.window == "daily":
-            self.end_day(actions)
+            causes = self.desk.state.causes.values()
+            self.watch.end((c for c in causes if CAUSES[c.code].ends == "reset"), actions)
         if event.window == "drawdown":
             self.watch.loosen("DRAWDOWN", "all", f"reset by {event.by}: {event.reason}", actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))

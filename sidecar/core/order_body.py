@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import astuple
 
 ID_CHARACTERS_MAX: Final = (
     128  # Coinbase documents none; UUIDs (36) and strings to about 64 are in use
@@ -129,6 +130,17 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scaled_limit_gtc: Scaled | None = None
 
 
+class AttachedBracket(_Configuration, frozen=True, kw_only=True):
+    limit_price: str | None = None
+    stop_trigger_price: str | None = None
+
+
+class Attached(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A take-profit and stop-loss that a fill brings to life. Coinbase takes no size for it: it is the fill's."""
+
+    trigger_bracket_gtc: AttachedBracket
+
+
 class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The body of a create-order call. What no worst case depends on is taken as it comes."""
 
@@ -139,13 +151,19 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     leverage: Number = None
     margin_type: str | None = None
     preview_id: str | None = None
-    attached_order_configuration: dict[str, Any] | None = None
+    attached_order_configuration: Attached | None = None
     retail_portfolio_id: str | None = None
     sor_preference: str | None = None
     self_trade_prevention_id: str | None = None
     prediction_metadata: Any = None
     equity_order_metadata: Any = None
     cost_basis_method: Any = None
+
+    @property
+    def extras(self) -> str:
+        """What is not part of the worst case, as text: two bodies that differ there are two bodies."""
+        extras = astuple(self)[4:]
+        return "" if extras.count(None) == len(extras) else repr(extras)
 
 
 KINDS: Final = Configuration.__struct_fields__

@@ -15,18 +15,17 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
 from sidecar.core.order_ledger import OrderLedger
+from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY
 from sidecar.core.products import Product
 from sidecar.core.valuation import legs_of
-from sidecar.core.wallets import Agreement
+from sidecar.core.wallets import Agreement, Wallet
 from sidecar.core.working import Leg, Reservation, Tally, WorkingOrder
 
-DEFAULT_TAKER_RATE: Final = Decimal(
-    "0.012"
-)  # Coinbase's lowest tier: until the account's own is read
-VANISHED_AFTER: Final = timedelta(
-    seconds=2
-)  # a listing may miss orders reported this shortly before it began
+# Coinbase's lowest tier: until the account's own is read.
+DEFAULT_TAKER_RATE: Final = Decimal("0.012")
+# A listing may miss orders reported this shortly before it began.
+VANISHED_AFTER: Final = timedelta(seconds=2)
 
 
 class OrderFlow:
@@ -52,7 +51,8 @@ class OrderFlow:
             raise Untrusted(
                 f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
             )
-        order = self._known_order(report, report.created_at)
+        ended = is_terminal(report.status)
+        order = self._known_order(report, report.created_at if ended else None)
         if order is None:
             return
         known = max(order.reported.quantity, order.listed.quantity)
@@ -63,6 +63,7 @@ class OrderFlow:
         self._begin_strategy(report.strategy_id)
         product = self.books.product(order.product_id)
         order.merge(report, product.quote)
+        self._drop_lapsed_edit(order, report.at)
         self._settle_order(order, product, report.at)
 
     def fill(self, fill: ev.FillReported) -> None:
@@ -93,8 +94,8 @@ class OrderFlow:
     def _known_order(
         self, fact: ev.OrderReported | ev.FillReported, born: datetime | None
     ) -> WorkingOrder | None:
-        """The order, begun if new; None for one so old that it was forgotten with its fills
-        counted.
+        """The order, begun if new; None for one that ended so long ago (`born` is given) that it was
+        forgotten with its fills counted.
         """
         product = self.books.product(fact.product_id)
         order = self.ledger.find(fact.order_id)
@@ -115,7 +116,7 @@ class OrderFlow:
         """After anything was learnt of an order: match its reservation, count its fills, restate
         what it binds.
         """
-        self._meet_reservation(order)
+        self._meet_reservation(order, product)
         owed = order.owed()
         if self.books.is_open:  # before the books open, fills are in the opening balances already
             self._count(order, product, owed)
@@ -130,21 +131,41 @@ class OrderFlow:
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)
 
-    def _meet_reservation(self, order: WorkingOrder) -> None:
+    def _reservation_of(self, order: WorkingOrder) -> Reservation | None:
+        reservations = self.ledger.reservations
+        return reservations.get(order.client_order_id) or reservations.get(order.order_id)
+
+    def _drop_lapsed_edit(self, order: WorkingOrder, at: datetime) -> None:
+        """An approved edit that a report does not show after the reservation's life never
+        happened.
+        """
+        reservation = self._reservation_of(order)
+        if reservation is None or not reservation.order_id or at <= reservation.expires_at:
+            return
+        if not _edit_seen(reservation, order):
+            self.release(reservation.order.client_order_id)
+
+    def _meet_reservation(self, order: WorkingOrder, product: Product) -> None:
         """An approved order has arrived: its reservation gives way to it, and it inherits what only
         the bot said.
         """
-        reservations = self.ledger.reservations
-        reservation = reservations.get(order.client_order_id) or reservations.get(order.order_id)
-        if reservation is None or (reservation.order_id and not _edit_seen(reservation, order)):
+        reservation = self._reservation_of(order)
+        if reservation is None:
+            return
+        if reservation.order_id and order.is_open and not _edit_seen(reservation, order):
             return
         self.release(reservation.order.client_order_id)
+        if not reservation.order_id:  # it is no older than its approval
+            order.created_at = order.created_at or reservation.approved_at
         order.strategy_id = order.strategy_id or reservation.strategy_id
         order.limit_price = order.limit_price or reservation.order.ceiling_price
         order.stop_price = order.stop_price or reservation.order.stop_price
-        order.rests = order.rests and reservation.order.rests
-        if reservation.order.base_size is not None and not order.size:
-            order.size = reservation.order.base_size
+        order.rests = reservation.order.rests and order.rests is not False
+        if order.is_open and not order.remaining:  # what it has filled says nothing of its size
+            size = reservation.order.base_size
+            if size is None:
+                size = reservation.legs[0].quantity / product.contract_size
+            order.size = max(order.size, size)
 
     def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
         """Let what is owed of an order's fills into the books."""
@@ -158,7 +179,8 @@ class OrderFlow:
         if quantity:
             books.trade(product.key, quantity, value, strategy)
         elif value:
-            books.correct(product.key, value, order.side, strategy)
+            filled = order.counted.quantity * product.contract_size
+            books.correct(product.key, filled, value, order.side, strategy)
         if paid and not product.is_future:
             books.pay(product.quote, paid, value, strategy)
         for currency, fee in owed.fees.items():
@@ -193,6 +215,8 @@ class OrderFlow:
     def _bind(
         self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal
     ) -> None:
+        if hold_currency and not order.hold_currency:
+            self._claim(order, self.books.wallets.get(hold_currency), hold)
         self.books.work(order.legs, order.bound_to, -1)
         self.books.work(legs, order.strategy_id, 1)
         if order.hold_currency:
@@ -201,6 +225,15 @@ class OrderFlow:
             self.books.wallets.get(hold_currency).held += hold
         order.legs, order.hold_currency, order.hold = legs, hold_currency, hold
         order.bound_to = order.strategy_id
+
+    @staticmethod
+    def _claim(order: WorkingOrder, wallet: Wallet, hold: Decimal) -> None:
+        """What a read showed as held for no order of ours was held for this one, if it lived
+        then.
+        """
+        read_at = wallet.agreement.read_at
+        if read_at is not None and (order.created_at is None or order.created_at <= read_at):
+            wallet.foreign_hold -= min(hold, wallet.foreign_hold)
 
     def _mid(self, product: Product) -> Decimal | None:
         mid = self.books.marks.mids.get(product.book)
@@ -240,9 +273,18 @@ class OrderFlow:
     def reserve(self, reservation: Reservation) -> None:
         """Bind an approved order's worst case and funds."""
         self.ledger.reserve(reservation, self.books.products[reservation.order.product_id].book)
-        self.books.work(
-            reservation.legs, reservation.strategy_id, 1, orders=0 if reservation.order_id else 1
-        )
+        self.put_back(reservation)
+
+    def lift(self, reservation: Reservation) -> None:
+        """Take what a reservation binds out of the books, to judge its order without itself in the way."""
+        orders = 0 if reservation.order_id else 1
+        self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
+        self._reserve_funds(reservation.hold_currency, -reservation.hold)
+
+    def put_back(self, reservation: Reservation) -> None:
+        """Bind again what `lift` took out."""
+        orders = 0 if reservation.order_id else 1
+        self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
 
     def release(self, client_order_id: str) -> Reservation | None:
@@ -253,10 +295,7 @@ class OrderFlow:
         if reservation is None:
             return None
         self.ledger.unreserve(reservation)
-        self.books.work(
-            reservation.legs, reservation.strategy_id, -1, orders=0 if reservation.order_id else 1
-        )
-        self._reserve_funds(reservation.hold_currency, -reservation.hold)
+        self.lift(reservation)
         return reservation
 
     def _reserve_funds(self, currency: str, hold: Decimal) -> None:

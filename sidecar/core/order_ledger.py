@@ -1,5 +1,6 @@
-"""OrderLedger: which orders work, which ended, which are reserved, and at what prices they rest. No
-I/O.
+"""OrderLedger: which orders work, which ended, which are reserved, and at what prices they rest.
+
+No I/O.
 """
 
 from datetime import datetime
@@ -52,6 +53,7 @@ class OrderLedger:
 
     def reserve(self, reservation: Reservation, book: str) -> None:
         order = reservation.order
+        self._unrest("reserved " + order.client_order_id)  # of an approval that this one replaces
         self.reservations[order.client_order_id] = reservation
         heappush(self._lapses, (reservation.expires_at, order.client_order_id))
         if order.rests and order.limit_price is not None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from sidecar.core import order_body as shapes
-from sidecar.core.money import ONE, ZERO, amount, is_sane, plain
+from sidecar.core.money import ONE, ZERO, amount, plain
 from sidecar.core.order_body import DECODER, ID_CHARACTERS_MAX, KINDS, OrderBody, Side
 
 BUY: Final = "BUY"
@@ -42,6 +42,7 @@ class Order(Struct, frozen=True, omit_defaults=True):
     side: Side
     kind: str
     attached: bool = False
+    extras: str = ""
     base_size: Decimal | None = None
     quote_size: Decimal | None = None
     limit_price: Decimal | None = None
@@ -90,13 +91,15 @@ def parse_order(body: Any) -> Order:
         raise InvalidOrder(
             [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
         ) from None
+    if not (read.client_order_id.isprintable() and read.product_id.isprintable()):
+        raise InvalidOrder([("INVALID_ORDER", "client_order_id and product_id must be printable")])
     given = [kind for kind in astuple(read.order_configuration) if kind is not None]
     if len(given) != 1:
         text = "order_configuration: exactly one kind of order is needed in it"
         raise InvalidOrder([("INVALID_ORDER", text)])
     faults: list[tuple[str, str]] = []
     kind, reader = READERS[type(given[0])]
-    order = reader(_Reader(read, kind, faults), given[0])
+    order = reader(_Reader(read, kind, given[0], faults), given[0])
     if read.leverage:
         _positive("leverage", read.leverage, faults)
     if faults:
@@ -106,38 +109,50 @@ def parse_order(body: Any) -> Order:
 
 def checked_order(order: Order) -> Order:
     """An `Order` that a program built itself, held to the same rules. Raises InvalidOrder."""
+    try:
+        typed = msgspec.convert(msgspec.to_builtins(order), Order)
+    except (msgspec.ValidationError, TypeError, OverflowError) as fault:
+        raise InvalidOrder([_explained(str(fault))]) from None
     faults: list[tuple[str, str]] = []
-    named = [(name, getattr(order, name)) for name in NUMBERS]
-    named += [("prices", price) for price in order.prices]
-    named += [("sizes", size) for size in order.sizes]
+    named = [(name, getattr(typed, name)) for name in NUMBERS]
+    named += [("prices", price) for price in typed.prices]
+    named += [("sizes", size) for size in typed.sizes]
     for name, number in named:
-        if number is not None and not (
-            isinstance(number, Decimal) and is_sane(number) and number > ZERO
-        ):
-            faults.append(("INVALID_ORDER", f"{name}: {number} is not a Decimal above zero"))
-    if (order.base_size is None) == (order.quote_size is None):
+        if number is not None:
+            _positive(name, str(number), faults)
+    loose = [n for n in NUMBERS if not isinstance(getattr(order, n), Decimal | None)]
+    faults += [("INVALID_ORDER", f"{name}: a Decimal is needed") for name in loose]
+    if (typed.base_size is None) == (typed.quote_size is None):
         faults.append(("INVALID_ORDER", "give exactly one of base_size and quote_size"))
     for name, text in (
-        ("client_order_id", order.client_order_id),
-        ("product_id", order.product_id),
+        ("client_order_id", typed.client_order_id),
+        ("product_id", typed.product_id),
     ):
-        if not 0 < len(text) <= ID_CHARACTERS_MAX:
-            faults.append(("INVALID_ORDER", f"{name}: 1 to {ID_CHARACTERS_MAX} characters"))
-    if order.side not in OPPOSITE:
-        faults.append(("INVALID_ORDER", "side: BUY or SELL is needed"))
-    if order.kind not in KINDS:
-        text = f"{order.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
+        if not is_identifier(text, ID_CHARACTERS_MAX):
+            faults.append(
+                ("INVALID_ORDER", f"{name}: 1 to {ID_CHARACTERS_MAX} printable characters")
+            )
+    if typed.end_time is not None and typed.end_time.tzinfo is None:
+        faults.append(("INVALID_ORDER", "end_time: give an aware time, in UTC"))
+    if typed.kind not in KINDS:
+        text = f"{typed.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
         faults.append(("UNSUPPORTED_ORDER_TYPE", text))
     if faults:
         raise InvalidOrder(faults)
-    return replace(order, ceiling_price=order.ceiling_price or order.limit_price)
+    prices = [price for price in (typed.limit_price, *typed.prices) if price is not None]
+    return replace(typed, ceiling_price=max(prices, default=None))
+
+
+def is_identifier(text: object, characters_max: int) -> bool:
+    """Whether an id can be written down and read back: printable, not empty, not endless."""
+    return isinstance(text, str) and 0 < len(text) <= characters_max and text.isprintable()
 
 
 def _explained(fault: str) -> tuple[str, str]:
     """Msgspec's word for what is wrong, as a code and a sentence with the mend."""
     what, _, path = fault.partition(" - at `$")
     where = path.strip("`.").removeprefix(".")
-    if where == "order_configuration" and "unknown field" in what:
+    if where.endswith("order_configuration") and "unknown field" in what:
         return (
             "UNSUPPORTED_ORDER_TYPE",
             f"{what} in it cannot be valued; the known kinds are {', '.join(KINDS)}",
@@ -156,10 +171,13 @@ class _Reader:
 
     __slots__ = ("faults", "head", "side")
 
-    def __init__(self, body: OrderBody, kind: str, faults: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, body: OrderBody, kind: str, given: Any, faults: list[tuple[str, str]]
+    ) -> None:
         attached = body.attached_order_configuration is not None
+        extras = body.extras if kind in WHOLE else body.extras + repr(given)
         self.side = body.side
-        self.head = (body.client_order_id, body.product_id, body.side, kind, attached)
+        self.head = (body.client_order_id, body.product_id, body.side, kind, attached, extras)
         self.faults = faults
 
     def fault(self, message: str) -> None:
@@ -209,15 +227,7 @@ def _market(read: _Reader, given: Any) -> Order:
     return Order(*read.head, base_size=base, quote_size=quote)
 
 
-def _limit(read: _Reader, given: Any) -> Order:
-    base, quote = read.sizes(given.base_size, given.quote_size)
-    price = read.number("limit_price", given.limit_price)
-    return Order(
-        *read.head, base_size=base, quote_size=quote, limit_price=price, ceiling_price=price
-    )
-
-
-def _resting_limit(read: _Reader, given: Any) -> Order:
+def _limit(read: _Reader, given: Any, end_time: datetime | None = None) -> Order:
     base, quote = read.sizes(given.base_size, given.quote_size)
     price = read.number("limit_price", given.limit_price)
     return Order(
@@ -226,41 +236,21 @@ def _resting_limit(read: _Reader, given: Any) -> Order:
         quote_size=quote,
         limit_price=price,
         ceiling_price=price,
-        post_only=given.post_only is True,
+        post_only=getattr(given, "post_only", None) is True,
+        end_time=end_time,
     )
 
 
 def _limit_until(read: _Reader, given: Any) -> Order:
-    base, quote = read.sizes(given.base_size, given.quote_size)
-    price = read.number("limit_price", given.limit_price)
-    return Order(
-        *read.head,
-        base_size=base,
-        quote_size=quote,
-        limit_price=price,
-        ceiling_price=price,
-        post_only=given.post_only is True,
-        end_time=read.moment("end_time", given.end_time),
-    )
+    return _limit(read, given, read.moment("end_time", given.end_time))
 
 
 def _twap(read: _Reader, given: Any) -> Order:
-    base, quote = read.sizes(given.base_size, given.quote_size)
-    price = read.number("limit_price", given.limit_price)
-    start, end = (
-        read.moment("start_time", given.start_time),
-        read.moment("end_time", given.end_time),
-    )
+    start = read.moment("start_time", given.start_time)
+    end = read.moment("end_time", given.end_time)
     if start >= end:
         read.fault("start_time is not before end_time")
-    return Order(
-        *read.head,
-        base_size=base,
-        quote_size=quote,
-        limit_price=price,
-        ceiling_price=price,
-        end_time=end,
-    )
+    return _limit(read, given, end)
 
 
 def _stop_limit(read: _Reader, given: Any, end_time: datetime | None = None) -> Order:
@@ -349,7 +339,7 @@ READERS: Final[dict[type, tuple[str, Callable[[_Reader, Any], Order]]]] = {
     shapes.Market: ("market_market_ioc", _market),
     shapes.MarketFok: ("market_market_fok", _market),
     shapes.SorLimit: ("sor_limit_ioc", _limit),
-    shapes.RestingLimit: ("limit_limit_gtc", _resting_limit),
+    shapes.RestingLimit: ("limit_limit_gtc", _limit),
     shapes.LimitUntil: ("limit_limit_gtd", _limit_until),
     shapes.LimitFok: ("limit_limit_fok", _limit),
     shapes.Twap: ("twap_limit_gtd", _twap),
@@ -359,6 +349,16 @@ READERS: Final[dict[type, tuple[str, Callable[[_Reader, Any], Order]]]] = {
     shapes.BracketUntil: ("trigger_bracket_gtd", _bracket_until),
     shapes.Scaled: ("scaled_limit_gtc", _scaled),
 }
+# Kinds of which an Order says all; of others it keeps the rest as text.
+WHOLE: Final = frozenset(
+    {
+        "market_market_ioc",
+        "market_market_fok",
+        "sor_limit_ioc",
+        "limit_limit_gtc",
+        "limit_limit_fok",
+    }
+)
 NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
 BRACKETS: Final = frozenset({"trigger_bracket_gtc", "trigger_bracket_gtd"})
 RESTING: Final = frozenset(

@@ -6,11 +6,12 @@ USD. A rule compares them with a share of equity; an order that does not raise a
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from sidecar.core.money import MONEY
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.working import Leg
 
@@ -35,3 +36,17 @@ class PortfolioRisk(Protocol):
     ) -> Mapping[Measure, RiskFigure] | None:
         """Every measure with and without `added`, or None when they cannot be computed."""
         ...
+
+
+def figures_of(
+    risk: PortfolioRisk, tracker: PositionTracker, added: tuple[Leg, ...]
+) -> Mapping[Measure, RiskFigure] | None:
+    """The figures, or None where arithmetic or missing data kept them from being computed.
+
+    Whatever decimal context the computation sets up is its own.
+    """
+    try:
+        with localcontext(MONEY):
+            return risk.figures(tracker, added)
+    except (ArithmeticError, LookupError, ValueError):
+        return None

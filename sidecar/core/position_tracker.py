@@ -43,9 +43,8 @@ class PositionTracker:
         self.orders = OrderFlow(self.books)
         self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
-        self.version = (
-            0  # grows with every fact: figures worked out at one version hold until the next
-        )
+        # Grows with every fact: figures worked out at one version hold until the next.
+        self.version = 0
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
             self.books.marks,

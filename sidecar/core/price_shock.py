@@ -1,5 +1,4 @@
-"""Price shock: a product that moves too fast, or a position that loses too much from its entry. No
-I/O.
+"""Price shock: a product moves too fast, or a position loses too much from its entry. No I/O.
 
 The seed system sampled marks once a second and summed absolute returns over 20 s; a sum of 1 %
 locked the product for 900 s. A sample is the first mark seen in a new second.

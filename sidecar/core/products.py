@@ -78,8 +78,9 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 # Currencies that are cash, not positions: Coinbase's fiat wallets and USDC. Configurable in
 # [positions] cash.
-CASH: Final = frozenset(
-    {"USD", "USDC", "EUR", "GBP", "CAD", "AUD", "JPY", "SGD", "CHF", "BRL", "TRY", "INR", "AED"}
+CASH: Final = (
+    *("USD", "EUR", "GBP", "AED", "AUD", "BRL", "CAD", "CHF", "INR", "JPY", "MXN", "SGD", "TRY"),
+    "USDC",
 )
 
 
@@ -93,14 +94,14 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
     kind = read.text("product_type")
     if kind not in ("SPOT", "FUTURE"):
         raise Untrusted(f"product {read.product_id}: product_type {kind!r} is not supported")
-    details = row.get("future_product_details") or {}
-    session = row.get("fcm_trading_session_details") or {}
+    details = read.table("future_product_details")
+    session = read.table("fcm_trading_session_details")
     future = kind == "FUTURE"
     quote_increment = read.positive("quote_increment")
     return Product(
         product_id=read.product_id,
         base=read.text(
-            "base_currency_id", default=str(details.get("contract_root_unit") or read.product_id)
+            "base_currency_id", default=details.text("contract_root_unit", default=read.product_id)
         ),
         quote=read.text("quote_currency_id", default="USD" if future else None),
         base_increment=read.positive("base_increment"),
@@ -111,11 +112,9 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
         quote_min_size=read.number("quote_min_size") or ZERO,
         quote_max_size=read.number("quote_max_size"),
         is_future=future,
-        contract_size=_Row({"product_id": read.product_id, **details}).positive("contract_size")
-        if future
-        else ONE,
+        contract_size=details.positive("contract_size") if future else ONE,
         alias=read.text("alias", default=""),
-        margin_rate=_margin_rate(read.product_id, details),
+        margin_rate=_margin_rate(details),
         is_disabled=read.flag("is_disabled") or row.get("status") == "delisted",
         trading_disabled=read.flag("trading_disabled"),
         view_only=read.flag("view_only"),
@@ -123,20 +122,21 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
         limit_only=read.flag("limit_only"),
         post_only=read.flag("post_only"),
         auction_mode=read.flag("auction_mode"),
-        session_open=session.get("is_session_open") if future else None,
-        opens_at=_time(session.get("open_time")),
+        session_open=session.flag("is_session_open")
+        if future and session.row.get("is_session_open") is not None
+        else None,
+        opens_at=_time(session.row.get("open_time")),
     )
 
 
-def _margin_rate(product_id: str, details: Mapping[str, Any]) -> Decimal | None:
+def _margin_rate(details: "_Row") -> Decimal | None:
     """The larger of all margin rates Coinbase states: what the position may cost overnight."""
-    rates = []
-    for name in ("intraday_margin_rate", "overnight_margin_rate"):
-        for side in ("long_margin_rate", "short_margin_rate"):
-            value = _Row({"product_id": product_id, **(details.get(name) or {})}).number(side)
-            if value:
-                rates.append(value)
-    return max(rates, default=None)
+    rates = [
+        details.table(name).number(side) or ZERO
+        for name in ("intraday_margin_rate", "overnight_margin_rate")
+        for side in ("long_margin_rate", "short_margin_rate")
+    ]
+    return max(rates) or None
 
 
 def _time(text: object) -> datetime | None:
@@ -157,6 +157,13 @@ class _Row:
         self.product_id = str(row.get("product_id") or "")
         if not self.product_id:
             raise Untrusted("a product without product_id")
+
+    def table(self, name: str) -> "_Row":
+        """The object nested under this name, empty where there is none."""
+        value = self.row.get(name) or {}
+        if not isinstance(value, Mapping):
+            raise Untrusted(f"product {self.product_id}: {name} is not an object")
+        return _Row({**value, "product_id": self.product_id})
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self.row.get(name) or default

@@ -1,8 +1,7 @@
 """RiskManager: facts in, actions out. No I/O; the clock is the caller's.
 
 `handle(event)` is the one verb: let time pass, let the tracker take the fact in, judge losses,
-answer. Everything else here is that verb under a plainer name. The same events give the same
-actions.
+answer. Everything else here is that verb under a plainer name. Same events, same actions.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from sidecar.core import events as ev
 from sidecar.core.actions import (
     Action,
     Alert,
+    Answered,
     Decided,
     ReadProduct,
     Reconcile,
@@ -36,7 +36,7 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.settings import Settings
-from sidecar.core.state import CAUSES, Level, TradingState
+from sidecar.core.state import Level, TradingState
 
 DEFAULT_SETTINGS: Final = Settings()
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -83,6 +83,8 @@ class RiskManager:
         self._due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self._judged = -1  # the tracker's version that losses were last judged at
+        self._balances_at = AT_ONCE  # when balances were last read
+        self._unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
 
     @property
@@ -99,11 +101,9 @@ class RiskManager:
         strategy_id: str | None = None,
         dry_run: bool = False,
     ) -> Decision:
-        """Whether this order may be sent now. An approval reserves its worst case, unless
-        `dry_run`.
+        """Whether this order may be sent now. Approved, its worst case is reserved (not `dry_run`).
 
-        `order` is the JSON body of Coinbase's create-order call, as a dict, as text or as bytes; or
-        an `Order`.
+        `order` is the JSON body of Coinbase's create-order call (a dict, text or bytes) or an `Order`.
         """
         event = ev.OrderProposed(
             at=self.clock(), body=order, strategy_id=strategy_id, dry_run=dry_run
@@ -119,8 +119,9 @@ class RiskManager:
         size: str | None = None,
         dry_run: bool = False,
     ) -> Decision:
-        """Whether an open order may be edited to this price and total size (both as text, None =
-        unchanged).
+        """Whether an open order may be edited to this price and total size.
+
+        Both are text; None leaves them as they are.
         """
         return self._decision(
             ev.EditProposed(
@@ -139,10 +140,12 @@ class RiskManager:
 
     @with_money
     def check_and_liquidate_on_loss(self) -> list[Action]:
-        """What losses demand now: nothing, `ReduceOnly` for each limit crossed (and
-        `FlattenProduct` where a shock asks for it), or `Liquidate` with the figures that triggered
-        it. Asking again gives the same answer until it is done; call it on every mark, fill and
-        second.
+        """What losses demand now.
+
+        Nothing; `ReduceOnly` for each limit crossed or without equity to take it of, and
+        `FlattenProduct` where a shock asks for it; or `Liquidate` with the figures that triggered
+        it. Asking again gives the same answer until it is done. Call it on every mark and fill, and
+        every second.
         """
         self.handle(ev.ClockAdvanced(at=self.clock()))
         if self.state.has("LIQUIDATION") and self.watch.trigger is not None:
@@ -189,17 +192,14 @@ class RiskManager:
         return next(a.decision for a in self.handle(event) if isinstance(a, Decided))
 
     def _let_time_pass(self, now: datetime, actions: list[Action]) -> None:
-        """Roll the day from the figures known before it, end what ends by itself, drop what has
-        lapsed.
-        """
+        """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
         if not self.settings.connected:
             self.tracker.start(now)
+        elif self._due == AT_ONCE:
+            self.state.tightenings += 1  # a start: no approval from before is given again unjudged
         self.tracker.roll_day(now)
-        for cause in list(self.state.causes.values()):
-            if cause.clears_at is not None and cause.clears_at <= now:
-                daily = CAUSES[cause.code].ends == "reset"
-                why = "a new day has begun" if daily else "its time is over"
-                self.watch.loosen(cause.code, cause.scope, why, actions)
+        causes = self.state.causes.values()
+        self.watch.end((c for c in causes if c.clears_at and c.clears_at <= now), actions)
         actions += self.approvals.lapse(now)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
@@ -224,7 +224,7 @@ class RiskManager:
             case ev.ConfirmationUnavailable():
                 actions += self.watch.rest_answered(None, event.at)
             case ev.LimitsReplaced():
-                self._replace_limits(event.limits)
+                actions += self._replace_limits(event.limits)
             case _ if (answer := self.operator.handle(event)) is not None:
                 actions += answer
             case _:
@@ -237,6 +237,8 @@ class RiskManager:
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
         self._note_progress(event)
+        if isinstance(event, ev.ProductsListed):
+            actions += self._limits_without_product()
         return actions
 
     def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
@@ -264,11 +266,29 @@ class RiskManager:
         )
         return [RefreshQuotes(product_ids=books)] if books else []
 
-    def _replace_limits(self, limits: Limits) -> None:
+    def _replace_limits(self, limits: Limits) -> list[Action]:
+        if limits.custom != self.limits.custom:
+            text = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
+            return [Answered(done=False, text=text)]
         self.desk.use(limits)
         self.approvals.forget_plans()
         self.watch.suspicion = None  # under other limits it is another breach
         self.state.tightenings += 1
+        answer = Answered(done=True, text="the new limits bind from now on")
+        return [answer, *self._limits_without_product()]
+
+    def _limits_without_product(self) -> list[Action]:
+        """A product's limits that no listed product has do not bind: said once for each listing."""
+        unlisted = tuple(sorted(self.limits.product.keys() - self.tracker.products.keys()))
+        if unlisted == self._unlisted:
+            return []
+        self._unlisted = unlisted
+        if not unlisted:
+            return []
+        text = (
+            f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
+        )
+        return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
 
     # --- Starting ---------------------------------------------------------------------------------
 
@@ -278,6 +298,7 @@ class RiskManager:
                 self.approvals.forget_plans()
                 self._missing.discard("products")
             case ev.BalancesRead():
+                self._balances_at = event.at
                 self._missing.discard("balances")
             case ev.OpenOrdersListed():
                 self._missing.discard("orders")
@@ -288,16 +309,26 @@ class RiskManager:
         self.desk.orders_known = not self._missing & {"balances", "orders"}
 
     def _complete_picture(self, now: datetime, actions: list[Action]) -> None:
-        """STARTING ends with the first complete picture: everything read, every holding marked,
-        both feeds live.
-        """
+        """STARTING ends with the first complete picture: all read, all marked, both feeds live."""
         if self.state.ready or self._missing or self.tracker.unmarked():
             return
         if self.feeds.user != "live" or self.feeds.market != "live":
             return
+        if self._traded_since_balances():
+            self._missing.add("reconciled")
+            actions.append(Reconcile(reason="orders moved after the balances were read"))
+            return
         self.tracker.start(now)
         self.state.ready = True
         self._judge_losses(now, actions)
+
+    def _traded_since_balances(self) -> bool:
+        """Whether a wallet or contract has moved since: opening the books now would lose it."""
+        wallets = self.tracker.wallets.by_currency.values()
+        agreements = [wallet.agreement for wallet in wallets]
+        agreements += self.tracker.balances.futures_agreement.values()
+        read_at = self._balances_at
+        return any(known.active_at and known.active_at > read_at for known in agreements)
 
     # --- Answers ----------------------------------------------------------------------------------
 
@@ -309,9 +340,20 @@ class RiskManager:
         self.announced = after
 
     def _reduce_only(self) -> list[Action]:
-        """Every loss whose cause is in force, as it stands now."""
-        causes = self.state.causes
-        return [
+        """Every loss whose cause is in force, as it stands now, and a missing base of ratios."""
+        causes, bounded = self.state.causes, list(self.watch.bounded())
+        no_equity: list[Action] = [
+            ReduceOnly(
+                code="NO_EQUITY",
+                loss=bound.loss.usd,
+                ratio=None,
+                limit=str(bound.limit),
+                reason=causes["NO_EQUITY", "all"].reason,
+            )
+            for bound in bounded
+            if bound.lacks_equity and self.state.has("NO_EQUITY")
+        ]
+        return no_equity[:1] + [
             ReduceOnly(
                 code=f"MAX_{bound.code}",
                 scope=bound.scope,
@@ -320,7 +362,7 @@ class RiskManager:
                 limit=str(bound.limit),
                 reason=causes[bound.code, bound.scope].reason,
             )
-            for bound in self.watch.bounded()
+            for bound in bounded
             if (bound.code, bound.scope) in causes
         ]
 

@@ -1,7 +1,6 @@
 """What survives a restart: the books and the manager's memory as plain data, and back. No I/O.
 
-Only facts are kept; every sum is worked out again from them, so a saved state cannot contradict
-itself.
+Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself.
 """
 
 from collections import deque
@@ -17,6 +16,7 @@ from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.state import Cause
@@ -62,6 +62,16 @@ class SavedTracker(Struct, kw_only=True):
     products: list[Product]
 
 
+class SavedSampler(Struct, kw_only=True):
+    """What a price shock's window has seen of one key."""
+
+    key: str
+    window_s: Decimal
+    second: int
+    last: Decimal | None
+    moves: list[tuple[int, Decimal]]
+
+
 class SavedManager(Struct, kw_only=True):
     """A RiskManager's memory."""
 
@@ -71,6 +81,7 @@ class SavedManager(Struct, kw_only=True):
     episodes: int
     trigger: Liquidate | None
     activity: dict[str, list[datetime]]
+    samplers: list[SavedSampler]
 
 
 class SavedState(Struct, kw_only=True):
@@ -82,9 +93,7 @@ class SavedState(Struct, kw_only=True):
 
 
 def save_tracker(tracker: PositionTracker) -> SavedTracker:
-    """The tracker's facts. The parts are shared with the tracker: encode them before it takes in
-    more.
-    """
+    """The tracker's facts. Parts are shared with it: encode them before it takes in more."""
     return SavedTracker(
         account=_save_book(tracker.account),
         strategies={name: _save_book(book) for name, book in tracker.strategies.items()},
@@ -123,6 +132,16 @@ def save_manager(manager: RiskManager) -> SavedManager:
         episodes=manager.watch.episodes,
         trigger=manager.watch.trigger,
         activity={name: list(times) for name, times in manager.desk.activity.windows.items()},
+        samplers=[
+            SavedSampler(
+                key=key,
+                window_s=window_s,
+                second=sampler.second,
+                last=sampler.last,
+                moves=list(sampler.moves),
+            )
+            for (key, window_s), sampler in manager.shocks.samplers.items()
+        ],
     )
 
 
@@ -151,8 +170,13 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     _restore_orders(tracker, saved)
 
 
+@with_money
 def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
-    """Fill a new manager: every cause is in force again before it judges anything."""
+    """Fill a new manager: every cause is in force again before it judges anything.
+
+    A connected one counts its start as a tightening, with the first fact: what was approved before
+    is then judged afresh.
+    """
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings
@@ -161,6 +185,10 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
     for name, times in saved.activity.items():
         manager.desk.activity.windows[name] = deque(times, maxlen=max(1, len(times)))
+    for seen in saved.samplers:
+        sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
+        sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
+        sampler.total = sum((move for _, move in seen.moves), ZERO)
 
 
 def _save_book(book: Book) -> SavedBook:

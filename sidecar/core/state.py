@@ -2,7 +2,7 @@
 
 The account's state is not stored: it is the tightest level among what is in force, so that no order
 of events can loosen it. Each cause has a scope (all, one product's exposure key, one strategy) and
-binds only there.
+binds only there. One move is forbidden: out of LIQUIDATING there is no way but to HALTED.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,21 +23,13 @@ TIGHTNESS: Final[dict[Level, int]] = {
     "LIQUIDATING": 4,
 }
 
-# Where the account's state may go from where. Out of LIQUIDATING there is one way only: HALTED.
-MOVES: Final[dict[Level, frozenset[Level]]] = {
-    "STARTING": frozenset({"ACTIVE", "REDUCE_ONLY", "HALTED", "LIQUIDATING"}),
-    "ACTIVE": frozenset({"STARTING", "REDUCE_ONLY", "HALTED", "LIQUIDATING"}),
-    "REDUCE_ONLY": frozenset({"ACTIVE", "STARTING", "HALTED", "LIQUIDATING"}),
-    "HALTED": frozenset({"ACTIVE", "STARTING", "REDUCE_ONLY", "LIQUIDATING"}),
-    "LIQUIDATING": frozenset({"HALTED"}),
-}
-
 Ending = Literal["itself", "reset", "resume", "flat"]
 
 
 class CauseKind(Struct, frozen=True):
-    """How a kind of cause tightens and how it ends: by itself, at the daily reset, by `resume`, or
-    when flat.
+    """How a kind of cause tightens, and how it ends.
+
+    By itself, at the daily reset, by `resume`, or when the account is flat.
     """
 
     level: Level
@@ -67,8 +59,9 @@ CAUSES: Final[dict[str, CauseKind]] = {
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One reason to tighten, in force. `key` or `strategy_id` narrow it; without them it binds
-    everything.
+    """One reason to tighten, in force.
+
+    `key` or `strategy_id` narrow it; without them it binds everything.
     """
 
     code: str
@@ -89,8 +82,9 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class TradingState:
-    """The causes in force and what follows from them. `tightenings` counts how often anything
-    tightened.
+    """The causes in force and what follows from them.
+
+    `tightenings` counts how often anything tightened.
     """
 
     def __init__(self, *, ready: bool) -> None:
@@ -119,30 +113,21 @@ class TradingState:
         return (code, scope) in self.causes
 
     def add(self, cause: Cause) -> bool:
-        """Tighten; False when the cause is in force already. Raises Misuse where the table knows no
-        such move.
-        """
+        """Tighten; False when the cause is in force already."""
         if (cause.code, cause.scope) in self.causes:
             return False
-        before = self.account
-        if cause.scope == "all" and TIGHTNESS[cause.level] > TIGHTNESS[before]:
-            check_move(before, cause.level)
         self.causes[cause.code, cause.scope] = cause
         self.tightenings += 1
         return True
 
     def remove(self, code: str, scope: str = "all") -> Cause | None:
-        """Loosen; None when the cause was not in force. Raises Misuse where the table knows no such
-        move.
+        """Loosen; None when the cause was not in force.
+
+        Raises Misuse, changing nothing, where LIQUIDATING would end in anything but HALTED.
         """
         cause = self.causes.pop((code, scope), None)
         if cause is not None and cause.level == "LIQUIDATING" and self.account != "HALTED":
+            after = self.account
             self.causes[code, scope] = cause
-            check_move("LIQUIDATING", self.account)
+            raise Misuse(f"the account cannot go from LIQUIDATING to {after}; halt it first")
         return cause
-
-
-def check_move(before: Level, after: Level) -> None:
-    """Raise Misuse unless the account may go from `before` to `after`."""
-    if after not in MOVES[before]:
-        raise Misuse(f"the account cannot go from {before} to {after}")

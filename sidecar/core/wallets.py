@@ -15,9 +15,8 @@ from msgspec import Struct, field
 
 from sidecar.core.money import ZERO
 
-SETTLE: Final = timedelta(
-    seconds=2
-)  # Coinbase's balances lag its orders by about a second; twice that
+# Coinbase's balances lag its orders by about a second; twice that.
+SETTLE: Final = timedelta(seconds=2)
 
 Verdict = Literal["agrees", "lagging", "differs", "accepted"]
 
@@ -28,6 +27,7 @@ class Agreement(Struct):
     """
 
     active_at: datetime | None = None  # last order event that moves the quantity
+    read_at: datetime | None = None  # last read that the books followed
     suspect: Decimal | None = None
     suspect_at: datetime | None = None
 
@@ -81,8 +81,12 @@ class Wallet(Struct):
 
     @property
     def position(self) -> Decimal:
-        """What counts as a position: the total less `keep`, never below zero."""
-        return ZERO if self.keep is None else max(ZERO, self.total - self.keep)
+        """What counts as a position: the total less `keep`, and all that is short of zero: a sale
+        told before its purchase.
+        """
+        if self.keep is None:
+            return ZERO
+        return max(self.total - self.keep, min(ZERO, self.total))
 
     @property
     def free(self) -> Decimal:

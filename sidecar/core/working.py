@@ -66,7 +66,7 @@ class WorkingOrder(Struct, kw_only=True):
     size: Decimal = ZERO
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
-    rests: bool = False
+    rests: bool | None = None  # None until a report says
     created_at: datetime | None = None
     updated_at: datetime | None = None
     reported: Tally
@@ -107,8 +107,8 @@ class WorkingOrder(Struct, kw_only=True):
         return max(ZERO, self.size - self.filled) if self.is_open else ZERO
 
     def merge(self, report: OrderReported, currency: str) -> None:
-        """Take in a report: states only move forward, filled quantity never falls, a late frame
-        changes nothing. `currency` is the product's quote, in which reports state fees.
+        """Take in a report: states only move forward, filled quantity never falls, and a late frame
+        changes no figure. `currency` is the product's quote, in which reports state fees.
         """
         known = self.reported
         if report.filled >= known.quantity:
@@ -116,7 +116,7 @@ class WorkingOrder(Struct, kw_only=True):
             if not value:  # a sparse frame: what is new cost no more than the limit
                 price = report.limit_price or self.limit_price or ZERO
                 value = known.value + (report.filled - known.quantity) * price
-            fees = max(known.fees.get(currency, ZERO), report.fees)
+            fees = max(known.fees.get(currency, ZERO), report.fees, key=abs)  # rebates are below 0
             self.reported = Tally(report.filled, value, {currency: fees})
             if (
                 not is_terminal(report.status)
@@ -126,11 +126,11 @@ class WorkingOrder(Struct, kw_only=True):
                 self.size = report.filled + report.leaves
             elif report.base_size is not None:
                 self.size = report.base_size
+            self.limit_price = report.limit_price or self.limit_price
+            self.stop_price = report.stop_price or self.stop_price
+            self.rests = report.rests and self.rests is not False
         self.size = max(self.size, self.reported.quantity)
         self.status = later_status(self.status, report.status)
-        self.limit_price = report.limit_price or self.limit_price
-        self.stop_price = report.stop_price or self.stop_price
-        self.rests = report.rests
         self.client_order_id = self.client_order_id or report.client_order_id
         self.strategy_id = self.strategy_id or report.strategy_id
         self.created_at = self.created_at or report.created_at
@@ -181,7 +181,6 @@ class Reservation(Struct, frozen=True, kw_only=True):
     decision: Decision
     tightenings: int
     order_id: str = ""
-    price_before: Decimal | None = None
 
 
 class Resting:

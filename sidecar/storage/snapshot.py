@@ -6,54 +6,65 @@ read is refused and left untouched.
 """
 
 import os
+from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final
 
-import aiofiles
 import aiofiles.os
 
+from sidecar import clock
 from sidecar.core.saved import SavedState
 from sidecar.storage.codec import StateFileError, decode_state, encode_state
 
-MODE: Final = 0o600  # positions and balances are nobody else's business
-SIZE_BYTES_MAX: Final = (
-    256 * 1024 * 1024
-)  # a hundred times the largest state seen; anything larger is not one
+# A hundred times the largest state seen; anything larger is not one.
+SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
+# No write takes this long: a temporary file this old was left by a killed writer.
+STALE_AFTER_S: Final = 3600
 
 
 def write_state(path: Path, state: SavedState) -> None:
     """Replace the state file at `path`. Raises OSError, leaving the old file as it was."""
-    data = encode_state(state)
-    temporary = _temporary(path)
-    try:
-        descriptor = _private(str(temporary), os.O_WRONLY | os.O_CREAT)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+    _replace(path, encode_state(state))
 
 
 async def write_state_async(path: Path, state: SavedState) -> None:
     """The same without blocking the loop. The state is encoded before the first wait, so it is one
     moment's.
     """
-    data = encode_state(state)
-    temporary = _temporary(path)
+    await aiofiles.os.wrap(_replace)(path, encode_state(state))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Every write has a temporary file of its own, so that two at once do not meet in one.
+
+    It is its owner's alone (mkstemp): positions and balances are nobody else's business.
+    """
+    directory = path.parent
+    if not directory.is_dir():
+        raise FileNotFoundError(ENOENT, "there is no such directory; make it first", str(directory))
+    prefix, suffix = f".{path.name}.", ".new"
+    _remove_stale(directory, prefix, suffix)
+    descriptor, name = mkstemp(suffix, prefix, directory)
+    temporary = Path(name)
     try:
-        async with aiofiles.open(temporary, "wb", opener=_private) as file:
-            await file.write(data)
-            await file.flush()
-            await aiofiles.os.wrap(os.fsync)(file.fileno())
-        await aiofiles.os.replace(temporary, path)
-    except OSError:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    await aiofiles.os.wrap(_sync_directory)(path.parent)
+    _sync_directory(directory)
+
+
+def _remove_stale(directory: Path, prefix: str, suffix: str) -> None:
+    for left in directory.iterdir():
+        if left.name.startswith(prefix) and left.name.endswith(suffix):
+            with suppress(FileNotFoundError):  # another writer was first
+                if clock.now().timestamp() - left.lstat().st_mtime > STALE_AFTER_S:
+                    left.unlink()
 
 
 def read_state(path: Path) -> SavedState | None:
@@ -76,18 +87,6 @@ def read_state(path: Path) -> SavedState | None:
 async def read_state_async(path: Path) -> SavedState | None:
     """The same without blocking the loop."""
     return await aiofiles.os.wrap(read_state)(path)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file of our own: what a killed writer left, or somebody else put there, is not
-    reused.
-    """
-    Path(path).unlink(missing_ok=True)
-    return os.open(path, flags | os.O_EXCL, MODE)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -148,7 +148,9 @@ def test_net_pnl_is_value_less_net_cash(keep, steps):
 @given(keeps, st.lists(spot_fills(), max_size=20))
 @with_money
 def test_a_spot_position_is_the_sum_of_its_signed_fills_beyond_keep(keep, fills):
-    """Position = max(0, Σ signed fills − keep), and nothing while all of it is kept."""
+    """Position = Σ signed fills less what of `keep` they cover, and nothing while all of it is
+    kept.
+    """
     desk, held = Twins(keep).run(fills).desk, dict.fromkeys(("BTC", "ETH"), Decimal(0))
     for product, side, size, price, fee, currency, _ in fills:
         base, quote = product.split("-")
@@ -158,4 +160,16 @@ def test_a_spot_position_is_the_sum_of_its_signed_fills_beyond_keep(keep, fills)
             held[coin] = held.get(coin, Decimal(0)) + quantity
     for coin in ("BTC", "ETH"):
         kept = keep.get(coin, D(0))
-        assert desk.held(coin) == (0 if kept is None else max(D(0), held[coin] - kept))
+        below = min(D(0), held[coin])
+        assert desk.held(coin) == (0 if kept is None else max(below, held[coin] - kept))
+
+
+@given(
+    st.lists(spot_fills(), max_size=12).flatmap(lambda f: st.tuples(st.just(f), st.permutations(f)))
+)
+@with_money
+def test_any_order_of_the_same_fills_gives_the_same_net_pnl(told):
+    """From empty wallets and without `keep`: a sale may be told before its purchase."""
+    one, other = (Twins({}).run(fills).desk.tracker for fills in told)
+    assert one.net_pnl == other.net_pnl
+    assert one.equity == other.equity

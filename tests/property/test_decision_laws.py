@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sidecar.core import events as ev
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Limits
+from sidecar.core.orders import is_identifier
 from tests.decisions import FOREVER, funded, memory
 from tests.scenario import FUTURE, D, World, future, market_order, order, product
 
@@ -530,5 +531,5 @@ def test_a_nonsense_edit_is_refused_with_a_code_and_changes_nothing(
 def test_a_nonsense_strategy_is_refused_with_a_code(strategy):
     world = busy()
     decision = world.ask(order(base_size="0.01", limit_price="60000"), strategy_id=strategy)
-    named = strategy is None or (isinstance(strategy, str) and 0 < len(strategy) <= 64)
+    named = strategy is None or is_identifier(strategy, 64)
     assert decision.approved == named

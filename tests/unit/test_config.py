@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sidecar.config import Config, ConfigError, load_config, parse_config
 from sidecar.config.faults import dotted, show
 from sidecar.config.outline import find, outline
+from sidecar.core.products import CASH
 
 SHIPPED = Path(__file__).parents[2] / "config"
 SECRET = "hunter2hunter2"
@@ -52,7 +53,7 @@ def test_an_asset_is_kept_in_part_or_whole(written, kept):
 
 
 def test_cash_is_fiat_and_usdc_unless_configured():
-    assert {"USD", "EUR", "USDC"} <= set(parse_config("").positions.cash)
+    assert parse_config("").positions.cash == CASH
     assert parse_config('[positions]\ncash = ["USD"]').positions.cash == ("USD",)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,18 @@ def test_a_fill_of_no_known_order_is_an_order_of_its_own(tracker):
     assert tracker.strategies["trend"].pnl.fees == 64
 
 
+def test_a_fill_that_names_an_order_does_not_say_its_size(tracker, watch):
+    """The first fill overtakes the order: what is left of it still works."""
+    manager = RiskManager(tracker=tracker, clock=watch)
+    assert manager.validate_order(limit_order(1, 60000, name="c1"))
+    for number in (1, 2):
+        tracker.fill(f"f{number}", "BTC-USD", "BUY", "0.15", "60000", order_id="o1")
+    tracker.order_placed("o1", "BTC-USD", "BUY", "1", "60000", client_order_id="c1")
+    assert (held(tracker), tracker.account.lines["BTC"].open_buy) == (D("0.3"), D("0.7"))
+    tracker.fill("f3", "BTC-USD", "BUY", "0.7", "60000", order_id="o1")
+    assert (held(tracker), tracker.ledger.working) == (1, {})
+
+
 def test_a_balance_may_name_the_price_that_was_paid(tracker):
     tracker.balance("BTC", "2", hold="0.5", average_entry_price="50000")
     assert tracker.account.lines["BTC"].position.average_price() == 50000
@@ -199,6 +212,29 @@ def test_a_moment_without_a_time_zone_is_refused(tracker):
         tracker.mark("BTC-USD", 1, at=naive)
 
 
+def test_a_clock_without_a_time_zone_is_refused():
+    for made in (PositionTracker, RiskManager):
+        with pytest.raises(Misuse, match="has no time zone; give an aware datetime"):
+            made(clock=lambda: datetime(2026, 1, 1))  # noqa: DTZ001
+    with pytest.raises(Misuse, match="has no time zone"):
+        RiskManager(tracker=PositionTracker(), clock=lambda: datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_a_keep_below_zero_is_refused():
+    with pytest.raises(Misuse, match="keep: '-1' is below zero; give an amount"):
+        PositionTracker(keep={"BTC": "-1"})
+
+
+def test_a_manager_of_something_else_is_refused_with_the_mend(tracker):
+    wrong: Any = {"max_leverage": 2}
+    with pytest.raises(Misuse, match=r"limits: .* give Limits\("):
+        RiskManager(wrong)
+    with pytest.raises(Misuse, match=r"limits: .* give Limits\("):
+        RiskManager(tracker=tracker).reload(wrong)
+    with pytest.raises(Misuse, match=r"tracker: .* give a PositionTracker"):
+        RiskManager(Limits(), wrong)
+
+
 def test_the_callers_moment_wins_over_the_clock(tracker):
     later = START + timedelta(hours=1)
     tracker.mark("BTC-USD", 65000, at=later)
@@ -226,6 +262,18 @@ def test_loading_into_books_in_use_is_refused(tracker, tmp_path):
     tracker.save(tmp_path / "state.json")
     with pytest.raises(Misuse, match="load the state into a new one"):
         tracker.load(tmp_path / "state.json")
+
+
+def test_a_managers_file_is_not_taken_up_without_the_manager(tracker, tmp_path, watch):
+    """Its HALT would be lost."""
+    RiskManager(tracker=tracker, clock=watch).save(tmp_path / "state.json")
+    with pytest.raises(Misuse, match=r"take it up with RiskManager\.load"):
+        PositionTracker(clock=watch).load(tmp_path / "state.json")
+
+
+def test_a_missing_directory_is_named(tracker, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"make it first: '{tmp_path}/missing'"):
+        tracker.save(tmp_path / "missing" / "state.json")
 
 
 def test_a_damaged_file_is_refused(tmp_path):
@@ -268,6 +316,35 @@ def test_a_users_own_rules_are_asked(tracker, watch):
     rule = CustomRule("no-sundays", lambda *_: "closed on Sundays")
     manager = RiskManager(tracker=tracker, clock=watch, custom=[rule])
     assert manager.validate_order(limit_order("0.01", 64000)).codes == ("CUSTOM",)
+
+
+def test_an_operators_words_are_plain_verbs(tracker, watch):
+    manager = RiskManager(tracker=tracker, clock=watch)
+    assert manager.halt("look first")
+    assert "STATE_HALTED" in manager.validate_order(limit_order("0.01", 64000)).codes
+    assert manager.resume("looked")
+    assert manager.validate_order(limit_order("0.01", 64000))
+    assert manager.reduce_only("careful", product_id="BTC-USD")
+    assert "STATE_REDUCE_ONLY" in manager.validate_order(limit_order("0.01", 64000)).codes
+    assert manager.resume("enough")
+    assert manager.reset_loss("daily", "a new day")
+    assert manager.reload(Limits(max_order_notional=100))
+    assert "MAX_ORDER_NOTIONAL" in manager.validate_order(limit_order("0.01", 64000)).codes
+
+
+def test_a_flattening_is_asked_for_and_reported_done(tracker, watch):
+    manager = RiskManager(tracker=tracker, clock=watch)
+    tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
+    manager.flatten("holiday")
+    assert manager.state.account == "LIQUIDATING"
+    manager.liquidation_ended(flat=True)
+    assert manager.state.account == "HALTED"
+
+
+def test_a_loss_window_that_there_is_not_is_refused(tracker, watch):
+    wrong: Any = "weekly"
+    with pytest.raises(Misuse, match="window: 'weekly' is none of daily, cumulative, drawdown"):
+        RiskManager(tracker=tracker, clock=watch).reset_loss(wrong, "why not")
 
 
 def test_by_default_the_clock_is_the_real_one():

@@ -14,7 +14,7 @@ from sidecar.core.working import RESERVATIONS_MAX
 
 def client_order_id(check: Check) -> Violation | None:
     """A live approval with another body, or an id the exchange knows already."""
-    if check.replaced is not None:
+    if check.replaced is not None or check.again:
         return None
     ledger, name = check.tracker.ledger, check.order.client_order_id
     if name in ledger.reservations:
@@ -135,6 +135,7 @@ RULES: Final = (
     ),
     Measured(
         code="NO_ADDING",
+        per_key=True,
         limit="no_adding",
         measure=held_in_direction,
         warns=False,

@@ -1,8 +1,11 @@
 """A user's own rules as gates. No I/O."""
 
+from decimal import localcontext
+
 from sidecar.core.check import Check
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Violation
+from sidecar.core.money import MONEY
 from sidecar.core.rules.rule import Doc, Gate
 
 DOC = Doc(
@@ -15,11 +18,16 @@ DOC = Doc(
 def custom_gate(rule: CustomRule) -> Gate:
     """The gate that asks one user's rule."""
 
+    def refusal(why: str) -> Violation:
+        return Violation("CUSTOM", scope=rule.name, message=why)
+
     def judge(check: Check) -> Violation | None:
         try:
-            why = rule.function(check.order, check.tracker, check.now)
+            with localcontext(MONEY):  # a rule's own precision stays its own
+                why = rule.function(check.order, check.tracker, check.now)
+                return None if why is None else refusal(str(why))
         except Exception as fault:  # noqa: BLE001 - foreign code: whatever it raises must refuse, never approve
-            why = f"the rule raised {type(fault).__name__}: {fault}"
-        return None if why is None else Violation("CUSTOM", scope=rule.name, message=str(why))
+            said = fault.args[0] if fault.args and isinstance(fault.args[0], str) else "no reason"
+            return refusal(f"the rule raised {type(fault).__name__}: {said}")
 
     return Gate(code="CUSTOM", judge=judge, exempt=rule.exempt, doc=DOC)

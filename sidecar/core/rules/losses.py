@@ -36,6 +36,7 @@ def cumulative(check: Check, bound: Bound) -> Decimal | None:
 RULES: Final = (
     Measured(
         code="MAX_DAILY_LOSS",
+        per_key=True,
         standing=True,
         limit="max_daily_loss",
         measure=daily,

@@ -7,14 +7,16 @@ from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.money import plain
 from sidecar.core.portfolio_risk import MEASURES, Measure
-from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.rules.rule import Doc, Gate, Measured
 
 
 def unavailable(check: Check) -> Violation | None:
-    if check.figures is not None:
+    wanted = [name for name in MEASURES if getattr(check.limits, name) is not None]
+    known = check.figures
+    missing = ", ".join(name for name in wanted if known is None or name not in known)
+    if not missing:
         return None
-    wanted = ", ".join(name for name in MEASURES if getattr(check.limits, name) is not None)
-    text = f"{wanted} is set and the figure cannot be computed; give returns, or unset the limit"
+    text = f"{missing} is set and the figure cannot be computed; give returns, or unset the limit"
     return Violation("VAR_UNAVAILABLE", observed="none", message=text)
 
 
@@ -23,20 +25,8 @@ def _raised(check: Check, measure: Measure) -> Decimal | None:
     figures = check.figures
     if figures is None:
         return None
-    figure = figures[measure]
-    return figure.after if figure.after > figure.before else None
-
-
-def value_at_risk(check: Check, _bound: Bound) -> Decimal | None:
-    return _raised(check, "max_var")
-
-
-def expected_shortfall(check: Check, _bound: Bound) -> Decimal | None:
-    return _raised(check, "max_expected_shortfall")
-
-
-def stress_loss(check: Check, _bound: Bound) -> Decimal | None:
-    return _raised(check, "max_stress_loss")
+    figure = figures.get(measure)
+    return figure.after if figure is not None and figure.after > figure.before else None
 
 
 def liquidation_buffer(check: Check) -> Violation | None:
@@ -60,44 +50,27 @@ def liquidation_buffer(check: Check) -> Violation | None:
     )
 
 
-def _figure_doc(name: str) -> Doc:
-    return Doc(
-        f"{name} ÷ equity ≥ limit at the worst of three books, and the order raises it",
-        "the limit breaks; not raising passes",
+def _figure(code: str, measure: Measure, words: str) -> Measured:
+    """The rule that bounds one figure."""
+    return Measured(
+        code=code,
+        limit=measure,
+        measure=lambda check, _: _raised(check, measure),
+        of_equity=True,
+        breaks_at=True,
+        searches=True,
+        text=words + " would be {observed} of equity; {limit} is allowed",
+        doc=Doc(
+            f"{words} ÷ equity ≥ limit at the worst of three books, and the order raises it",
+            "the limit breaks; not raising passes",
+        ),
     )
 
 
 RULES: Final = (
-    Measured(
-        code="MAX_VAR",
-        of_equity=True,
-        limit="max_var",
-        measure=value_at_risk,
-        breaks_at=True,
-        searches=True,
-        text="value at risk would be {observed} of equity; {limit} is allowed",
-        doc=_figure_doc("value at risk"),
-    ),
-    Measured(
-        code="MAX_EXPECTED_SHORTFALL",
-        of_equity=True,
-        limit="max_expected_shortfall",
-        measure=expected_shortfall,
-        breaks_at=True,
-        searches=True,
-        text="expected shortfall would be {observed} of equity; {limit} is allowed",
-        doc=_figure_doc("expected shortfall"),
-    ),
-    Measured(
-        code="MAX_STRESS_LOSS",
-        of_equity=True,
-        limit="max_stress_loss",
-        measure=stress_loss,
-        breaks_at=True,
-        searches=True,
-        text="stress loss would be {observed} of equity; {limit} is allowed",
-        doc=_figure_doc("worst scenario loss"),
-    ),
+    _figure("MAX_VAR", "max_var", "value at risk"),
+    _figure("MAX_EXPECTED_SHORTFALL", "max_expected_shortfall", "expected shortfall"),
+    _figure("MAX_STRESS_LOSS", "max_stress_loss", "stress loss"),
     Gate(
         code="VAR_UNAVAILABLE",
         judge=unavailable,

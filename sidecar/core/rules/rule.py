@@ -116,6 +116,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:
         """Whether this measure breaks this level, both in the measure's unit."""
+        if self.lowest:
+            return observed < level
         return observed >= level if self.breaks_at else observed > level
 
     def shown(self, check: Check, observed: Decimal) -> Decimal:

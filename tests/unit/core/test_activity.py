@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core.activity import NAMES_MAX, Activity
 from sidecar.core.limits import Rate
-from tests.scenario import START
+from tests.scenario import START, World, limit_order
 
 RATE = Rate(count=3, window_s=10)
 
@@ -67,11 +67,26 @@ def test_names_count_apart():
 
 def test_the_name_unused_for_longest_is_forgotten_first():
     """A bot that never repeats an order must not fill the memory."""
-    activity = noted(0)
-    for number in range(NAMES_MAX - 1):
-        activity.note(f"order {number}", RATE, at(1))
-    activity.note("orders", RATE, at(2))
-    activity.note("one more", RATE, at(3))
+    activity = Activity()
+    for number in range(NAMES_MAX):
+        activity.note(f"DUPLICATE_ORDER|{number}", RATE, at(1))
+    activity.note("DUPLICATE_ORDER|0", RATE, at(2))
+    activity.note("DUPLICATE_ORDER|one more", RATE, at(3))
     assert len(activity.windows) == NAMES_MAX
-    assert "orders" in activity.windows
-    assert "order 0" not in activity.windows
+    assert "DUPLICATE_ORDER|0" in activity.windows
+    assert "DUPLICATE_ORDER|1" not in activity.windows
+
+
+def test_a_rate_is_not_forgotten_for_orders_that_never_repeat(monkeypatch):
+    """Else a thousand small orders of one strategy would lift the rate of another."""
+    monkeypatch.setattr("sidecar.core.activity.NAMES_MAX", 3)
+    world = World(
+        cash=10_000_000,
+        duplicate_order={"count": 5, "window_s": 60},
+        strategy={"slow": {"max_order_rate": {"count": 1, "window_s": 60}}},
+    )
+    assert world.ask(limit_order("0.5"), strategy_id="slow")
+    for number in range(1, 9):
+        assert world.ask(limit_order(f"0.0{number}"), strategy_id="quick")
+    assert world.ask(limit_order("0.6"), strategy_id="slow").codes == ("MAX_ORDER_RATE",)
+    assert len(world.manager.desk.activity.windows) == 3

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sidecar.core import events as ev
@@ -11,6 +12,7 @@ from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.limits import Limits
 from sidecar.core.orders import parse_order
 from tests.decisions import (
+    StandInRisk,
     breaks,
     connected,
     funded,
@@ -21,7 +23,17 @@ from tests.decisions import (
     sell_order,
     the,
 )
-from tests.scenario import FUTURE, START, D, World, limit_order, market_order, order, product
+from tests.scenario import (
+    FUTURE,
+    PRODUCTS,
+    START,
+    D,
+    World,
+    limit_order,
+    market_order,
+    order,
+    product,
+)
 
 LIFE = timedelta(seconds=10)
 
@@ -119,10 +131,10 @@ def test_an_unknown_product_is_refused_by_name():
     assert found.message == "NOPE-USD is not in Coinbase's list of products"
 
 
-@pytest.mark.parametrize("strategy", ["", "x" * 65, 5, ["momo"], b"momo"])
+@pytest.mark.parametrize("strategy", ["", "x" * 65, 5, ["momo"], b"momo", "\ud800", "a\nb"])
 def test_a_strategy_has_a_short_name(strategy):
     found = the(World().ask(limit_order(), strategy_id=strategy), "INVALID_ORDER")
-    assert found.message == "strategy_id: a string of 1 to 64 characters is needed"
+    assert found.message == "strategy_id: 1 to 64 printable characters are needed"
 
 
 def test_a_strategy_of_64_characters_is_taken():
@@ -686,3 +698,74 @@ def test_a_swap_binds_both_coins():
     assert world.tracker.account.lines["ETH"].open_buy == 10
     assert world.tracker.account.lines["BTC"].open_sell == D("0.3")
     assert bound(world, "BTC") == D("0.3") * D("1.012")
+
+
+# --- What a review found --------------------------------------------------------------------------
+
+
+def test_a_product_s_new_flags_bind_at_once_however_they_were_listed():
+    """A tracker told directly, without its manager: the rules compiled before are no longer right."""
+    world = World()
+    assert world.ask(limit_order())
+    stopped = msgspec.structs.replace(world.tracker.products["BTC-USD"], cancel_only=True)
+    world.tracker.apply(ev.ProductsListed(at=world.now, products=(stopped,)))
+    assert "PRODUCT_UNTRADABLE" in world.ask(limit_order()).codes
+
+
+def test_a_product_listed_later_brings_its_limits():
+    world = World(products=PRODUCTS[:1], product={"BTC-USDC": {"max_order_size": "0.1"}})
+    assert world.ask(limit_order("0.2"))
+    world.tracker.apply(ev.ProductsListed(at=world.now, products=PRODUCTS))
+    assert "MAX_ORDER_SIZE" in world.ask(limit_order("0.2")).codes
+
+
+def test_asking_again_and_again_leaves_one_reservation_to_look_for():
+    world = connected()
+    body = limit_order(name="again")
+    assert world.ask(body)
+    world.send(ev.HaltRequested, reason="pause")
+    for _ in range(50):
+        assert not world.ask(body)
+    world.wait(11)
+    assert len(of_kind(world.actions, FindOrder)) == 1
+
+
+class Broken:
+    def figures(self, tracker, added):
+        raise SystemError("a bug")
+
+
+def test_a_judge_that_fails_keeps_what_is_reserved():
+    """The order may have been sent: an error on asking again must not free what it binds."""
+    world = World(max_var="0.5")
+    world.manager.desk.portfolio_risk = StandInRisk()
+    body = limit_order(name="kept")
+    assert world.ask(body)
+    world.send(ev.HaltRequested, reason="pause")
+    world.manager.desk.portfolio_risk = Broken()
+    with pytest.raises(SystemError):
+        world.ask(body)
+    assert world.tracker.account.lines["BTC"].open_buy == D("0.01")
+
+
+def test_another_body_in_what_no_worst_case_depends_on_is_another_body():
+    world = World()
+    body = limit_order(name="one")
+    assert world.ask(body)
+    assert "DUPLICATE_CLIENT_ORDER_ID" in world.ask(body | {"leverage": "2"}).codes
+
+
+def test_an_edited_stop_rests_nowhere():
+    world = World()
+    world.report(
+        "s",
+        client_order_id="s",
+        side="BUY",
+        leaves="0.1",
+        limit_price=66000,
+        stop_price=65900,
+        rests=False,
+    )
+    assert world.manager.validate_edit(order_id="s", price="65000")
+    world.hold(1)
+    assert "SELF_CROSS" not in world.ask(limit_order("0.1", 64500, side="SELL")).codes

@@ -1,11 +1,13 @@
 """Balance flow: what Coinbase says the account holds, against what the books say."""
 
+from datetime import timedelta
+
 import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
 from sidecar.core.errors import UnknownProduct, Untrusted
-from tests.scenario import FUTURE, D
+from tests.scenario import FUTURE, START, D, World, limit_order
 from tests.tracking import Desk, check_books, state_bytes
 
 
@@ -108,6 +110,34 @@ def test_what_coinbase_holds_for_no_order_of_ours_is_not_free():
     desk.wait(3).balance("BTC", 5, hold=2)
     wallet = desk.tracker.wallets.get("BTC")
     assert (wallet.held, wallet.foreign_hold, wallet.free) == (D("1.5"), D("0.5"), 3)
+
+
+@pytest.mark.parametrize("born", [None, START])
+def test_what_a_read_showed_as_held_is_not_held_twice_when_its_order_becomes_known(born):
+    desk = Desk()
+    desk.balance("BTC", 5, hold=2)
+    desk.wait(1).report(side="SELL", leaves="1.5", limit_price=70000, created_at=born)
+    wallet = desk.tracker.wallets.get("BTC")
+    assert (wallet.held, wallet.foreign_hold, wallet.free) == (D("1.5"), D("0.5"), 3)
+    desk.report(status="CANCELLED", side="SELL", limit_price=70000)
+    assert (wallet.held, wallet.foreign_hold, wallet.free) == (0, D("0.5"), D("4.5"))
+
+
+def test_a_younger_order_holds_beside_what_a_read_showed_before_it():
+    desk = Desk()
+    desk.balance("BTC", 5, hold=2)
+    desk.wait(1).report(side="SELL", leaves=1, limit_price=70000, created_at=desk.now)
+    wallet = desk.tracker.wallets.get("BTC")
+    assert (wallet.held, wallet.foreign_hold, wallet.free) == (1, 2, 2)
+
+
+def test_an_order_is_no_older_than_its_approval():
+    world = World()
+    world.balance("BTC", 5, hold=2)
+    world.now += timedelta(seconds=1)
+    assert world.ask(limit_order(1, 70000, side="SELL", name="bot-1"))
+    world.report("o1", side="SELL", leaves=1, limit_price=70000, client_order_id="bot-1")
+    assert world.tracker.wallets.get("BTC").foreign_hold == 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Books: how value moves between positions, wallets and cash."""
 
+from datetime import timedelta
+
 import pytest
 
 from sidecar.core.books import STRATEGIES_MAX, Books
@@ -65,17 +67,18 @@ def test_a_quote_revalues_positions_wallets_and_every_strategy():
     assert made.wallets.get("BTC").value == 65000
 
 
-def test_only_distinct_good_quotes_of_what_is_held_count_as_such():
+def test_only_good_quotes_of_other_times_and_of_what_is_held_count_as_such():
     made = books()
     made.trade("BTC", D(1), D(64000), None)
     counts = []
-    for product_id, price in (
-        ("BTC-USD", 64000),
-        ("BTC-USD", 64001),
-        ("ETH-USD", 1),
-        ("BTC-USD", 0),
+    for product_id, price, second in (
+        ("BTC-USD", 64000, 0),
+        ("BTC-USD", 64000, 1),
+        ("ETH-USD", 1, 2),
+        ("BTC-USD", 0, 3),
     ):
-        made.quote(Quote(product_id, D(price), D(price), START), START)
+        at = START + timedelta(seconds=second)
+        made.quote(Quote(product_id, D(price), D(price), at), at)
         counts.append(made.quotes_valuing_account)
     assert counts == [0, 1, 1, 1]
 
@@ -101,7 +104,7 @@ def test_a_coin_as_quote_is_a_second_leg_for_the_account_and_the_strategy():
     made, strategy = books(), books().strategy("s")
     made.pay("BTC", D("0.03"), D(1920), strategy)
     assert position(made, book=strategy).quantity == D("-0.03")
-    assert (made.wallets.get("BTC").total, made.account.lines) == (D("-0.03"), {})
+    assert (made.wallets.get("BTC").total, position(made).quantity) == (D("-0.03"), D("-0.03"))
 
 
 def test_cash_is_valued_but_never_a_position():
@@ -150,10 +153,10 @@ def test_a_correction_reaches_the_account_and_the_strategy_but_not_what_is_kept_
     strategy = made.strategy("s")
     for key in ("BTC", "ETH"):
         made.trade(key, D(1), D(2000), strategy)
-        made.correct(key, D(1), "BUY", strategy)
+        made.correct(key, D(1), D(1), "BUY", strategy)
     assert position(made, "ETH").cost == position(made, "ETH", strategy).cost == 2001
     assert (position(made, "BTC", strategy).cost, made.account.pnl.realised) == (2001, 0)
-    made.correct(FUTURE, D(1), "BUY", None)
+    made.correct(FUTURE, D(1), D(1), "BUY", None)
     assert made.account.pnl.realised == -1
 
 
@@ -208,3 +211,17 @@ def test_a_new_listing_can_give_a_mark_to_what_is_held():
     )
     assert not made.is_future("ABC")
     assert made.is_future(FUTURE)
+
+
+@pytest.mark.parametrize("trades", [((-1, 60000), (1, 64000)), ((1, 64000), (-1, 60000))])
+def test_a_sale_told_before_its_purchase_loses_no_pnl(trades):
+    made = books()
+    for quantity, price in trades:
+        made.trade("BTC", D(quantity), D(quantity * price), None)
+    assert (made.account.net_pnl, made.account.lines) == (-4000, {})
+
+
+def test_a_quote_by_an_alias_marks_the_book_it_trades_in():
+    made = books()
+    made.quote(Quote("BTC-USDC", D(63000), D(63000), START), START)
+    assert (made.marks.usd("BTC"), "BTC-USDC" in made.marks.quotes) == (63000, False)

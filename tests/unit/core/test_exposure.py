@@ -169,7 +169,7 @@ def test_a_late_exact_figure_moves_cost_while_open_on_its_side_else_what_was_rea
     book = Book()
     line = line_of(book)
     book.settle(line, D(2), D(150))
-    book.correct(line, D(5), side)
+    book.correct(line, D(2), D(5), side)
     assert (line.position.cost, line.position.entry_cost, book.pnl.realised) == (
         cost,
         cost,
@@ -181,5 +181,17 @@ def test_a_late_exact_figure_moves_cost_while_open_on_its_side_else_what_was_rea
 def test_a_correction_of_a_closed_position_is_realised():
     book = Book()
     line = line_of(book)
-    book.correct(line, D(5), "BUY")
+    book.correct(line, D(1), D(5), "BUY")
     assert (book.pnl.realised, list(book.lines)) == (-5, [])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_after_a_partial_close_a_late_exact_figure_is_split_by_quantity(sign):
+    """2 bought, 0.5 sold again: a quarter of the correction was realised."""
+    book = Book()
+    line = line_of(book)
+    book.settle(line, D(2 * sign), D(150 * sign))
+    book.settle(line, D("-0.5") * sign, D(-40) * sign)
+    before = line.position.cost, book.pnl.realised
+    book.correct(line, D(2), D(8), "BUY" if sign == 1 else "SELL")
+    assert (line.position.cost, book.pnl.realised) == (before[0] + 6, before[1] - 2)

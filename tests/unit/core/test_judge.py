@@ -186,3 +186,10 @@ def test_a_limit_for_a_product_that_is_not_listed_binds_once_it_is():
 def test_a_limit_named_by_an_alias_binds_its_whole_key():
     world = World(product={"BTC-USDC": {"max_position_size": "0.1"}})
     assert not world.ask(limit_order("0.2"))
+
+
+def test_buying_back_a_sale_told_too_early_is_no_exit():
+    """Spot cannot be short: its buy is a buy, and every limit binds it."""
+    world = World(max_order_size="0.5")
+    world.fill("SELL", 1, 64000)
+    assert "MAX_ORDER_SIZE" in world.ask(limit_order("0.6")).codes

@@ -78,6 +78,17 @@ def test_a_single_bad_tick_triggers_nothing():
     assert not of_kind(fall(world, 64001, 64000, 64001, 64000), Liquidate)
 
 
+def test_a_single_bad_tick_told_again_and_again_triggers_nothing():
+    """It is one quote however often it arrives: it held at one time."""
+    world = holding()
+    fall(world, 1)
+    tick = world.tracker.marks.quotes["BTC-USD"]
+    for _ in range(10):
+        world.wait(1)
+        assert not of_kind(world.send(ev.Quotes, quotes=(tick,)), Liquidate)
+    assert state(world) == "REDUCE_ONLY"
+
+
 def test_a_bad_tick_that_nothing_follows_triggers_nothing():
     """Time alone confirms no price."""
     world = holding()
@@ -111,11 +122,11 @@ def test_three_quotes_within_two_seconds_wait_for_the_time():
     assert of_kind(world.wait(0.5), Liquidate)
 
 
-@pytest.mark.parametrize("second", [39000, 39000.0])
-def test_the_same_quote_again_is_not_another_quote(second):
+def test_a_price_that_stands_still_is_confirmed_by_quotes_of_other_times():
+    """A market that has halted at the bottom says so with every quote."""
     world = holding()
-    assert not of_kind(fall(world, 39000, *[second] * 10), Liquidate)
-    assert of_kind(fall(world, 38999, 39000), Liquidate)
+    assert not of_kind(fall(world, 39000, 39000), Liquidate)
+    assert of_kind(fall(world, 39000), Liquidate)
 
 
 def test_quotes_beyond_the_spread_cap_do_not_count():
@@ -290,13 +301,66 @@ def test_the_core_asks_to_be_woken_to_ask_rest_again():
     assert of_kind(world.wait(3), ConfirmQuotes)
 
 
-def test_rest_is_not_believed_on_a_crossed_or_foreign_book():
-    """It answers for no position then: the feed's loss is all there is, and REST does not deny it."""
+@pytest.mark.parametrize(
+    "answer",
+    [(), [("NEW-USD", 1, 1)], [("BTC-USD", 64001, 64000)], [("BTC-USD", 0, 20000)], [("BTC-USD", 10000, 30000)]],
+    ids=["nothing", "another book", "crossed", "empty", "too wide"],
+)  # fmt: skip
+def test_rest_that_says_nothing_of_what_is_held_has_not_answered(answer):
+    """A failed read must not sell an account: REST is asked again."""
     world = connected(held=1, **LIMIT)
     fall(world, *BEYOND)
-    crossed = ev.Quote("BTC-USD", D(64001), D(64000), world.now)
-    foreign = ev.Quote("NEW-USD", D(1), D(1), world.now)
-    assert of_kind(world.send(ev.QuotesConfirmed, quotes=(crossed, foreign)), Liquidate)
+    quotes = tuple(ev.Quote(name, D(bid), D(ask), world.now) for name, bid, ask in answer)
+    assert not of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate, Alert)
+    assert of_kind(fall(world, 19996, 19995), ConfirmQuotes)
+    assert of_kind(at_rest(world, 20000), Liquidate)
+
+
+def both_at_rest(world, btc, eth):
+    quotes = (("BTC-USD", btc), ("ETH-USD", eth))
+    read = tuple(ev.Quote(name, D(price), D(price), world.now) for name, price in quotes)
+    return world.send(ev.QuotesConfirmed, quotes=read)
+
+
+def test_rest_must_answer_for_the_book_that_showed_the_loss():
+    world = connected(held=1, **LIMIT)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    (asked,) = of_kind(fall(world, *BEYOND), ConfirmQuotes)
+    assert asked.product_ids == ("BTC-USD", "ETH-USD")
+    quiet = ev.Quote("ETH-USD", D(2000), D(2000), world.now)
+    assert not of_kind(world.send(ev.QuotesConfirmed, quotes=(quiet,)), Liquidate, Alert)
+    assert of_kind(both_at_rest(world, 20000, 2000), Liquidate)
+
+
+@pytest.mark.parametrize("listed", ["ETH-USD", "NEW-USD"])
+def test_a_quiet_coin_does_not_hold_up_rests_word(listed):
+    """An airdrop with an empty book, never marked perhaps, must not keep an account unsold."""
+    world = connected(held=1, **LIMIT)
+    world.send(ev.ProductsListed, products=(product(listed),))
+    world.fill("BUY", 1, 2000, product_id=listed)
+    fall(world, *BEYOND)
+    assert of_kind(at_rest(world, 20000), Liquidate)
+
+
+def test_what_was_never_marked_makes_no_difference_at_rest():
+    world = connected(held=1, **LIMIT)
+    world.send(ev.ProductsListed, products=(product("NEW-USD"),))
+    world.fill("BUY", 1, 2000, product_id="NEW-USD")
+    fall(world, *BEYOND)
+    quotes = tuple(
+        ev.Quote(n, D(p), D(p), world.now) for n, p in (("BTC-USD", 20000), ("NEW-USD", 1))
+    )
+    assert of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate)
+
+
+def test_a_late_answer_to_an_earlier_question_is_ignored():
+    """The price it tells of is not the price that is asked about."""
+    world = connected(held=1, **LIMIT)
+    fall(world, *BEYOND)
+    late = ev.Quote("BTC-USD", D(20000), D(20000), world.now)
+    assert of_kind(world.wait(5), ConfirmQuotes)
+    assert not of_kind(world.send(ev.QuotesConfirmed, quotes=(late,)), Liquidate)
+    assert of_kind(at_rest(world, 20000), Liquidate)
 
 
 @pytest.mark.parametrize("nonsense", ["NaN", "Infinity", "-1"])
@@ -348,6 +412,20 @@ def test_an_equity_base_of_zero_never_liquidates():
     actions = fall(world, 30000, 20000, 10000, 1000)
     assert not of_kind(actions, Liquidate)
     assert state(world) == "REDUCE_ONLY"
+
+
+def test_no_equity_is_an_answer_to_the_check():
+    """Reduce-only is in force: an engine that asks must hear so, and once for all its limits."""
+    world = World(cash=0, max_daily_loss="0.1", **LIMIT)
+    (answer,) = check(world)
+    assert isinstance(answer, ReduceOnly)
+    assert (answer.code, answer.scope, answer.ratio, answer.limit) == (
+        "NO_EQUITY",
+        "all",
+        None,
+        "0.1",
+    )
+    assert answer.reason == "the equity that loss ratios are taken of is zero or less"
 
 
 # --- Limits that change ---------------------------------------------------------------------------

@@ -89,6 +89,21 @@ def test_reduce_only_may_bind_one_product_or_one_strategy():
     assert not world.ask(limit_order("1", "2000", product_id="ETH-USD"), strategy_id="momo")
 
 
+def test_reduce_only_for_a_strategy_never_seen_says_from_when_it_binds():
+    """It may be a typing mistake, or a strategy that starts tomorrow."""
+    world = World()
+    told = answer(world.send(ev.ReduceOnlyRequested, reason="y", strategy_id="momo"))
+    assert told.done
+    assert told.text == (
+        "only reducing orders pass in strategy:momo: y; "
+        "no order of 'momo' is known yet: it binds from its first one"
+    )
+    assert not world.ask(limit_order(), strategy_id="momo")
+    world.fill("BUY", 1, 64000, strategy_id="grid")
+    told = answer(world.send(ev.ReduceOnlyRequested, reason="z", strategy_id="grid"))
+    assert told.text == "only reducing orders pass in strategy:grid: z"
+
+
 def test_reduce_only_for_an_unlisted_product_is_answered_not_raised():
     """A typing mistake is not a fault."""
     told = answer(World().send(ev.ReduceOnlyRequested, reason="x", product_id="BTC-USDD"))

@@ -253,6 +253,13 @@ def test_facts_of_an_order_older_than_all_memory_are_not_new():
     assert state_bytes(desk.tracker) == before
 
 
+def test_an_open_order_older_than_all_memory_is_adopted():
+    """Only what ended can have been forgotten."""
+    desk = forgotten()
+    desk.report("old", leaves=1, limit_price=60000, created_at=START)
+    assert desk.line().open_buy == 1
+
+
 @pytest.mark.parametrize("born", [None, START + timedelta(seconds=20)])
 def test_facts_of_a_younger_order_are_new(born):
     desk = forgotten()
@@ -317,13 +324,25 @@ def test_an_order_that_the_bot_sent_to_take_does_not_rest_whatever_the_frame_lea
     assert not world.tracker.ledger.working["o1"].rests
 
 
-def test_a_quote_sized_reservation_says_no_base_size():
+@pytest.mark.parametrize(("filled", "left"), [(0, "0.0015625"), ("0.001", "0.0005625")])
+def test_a_quote_sized_order_that_states_no_size_inherits_the_most_it_was_approved_for(
+    filled, left
+):
     world = World()
     body = market_order()
     body["order_configuration"] = {"market_market_ioc": {"quote_size": "100"}}
     assert world.ask(body)
-    world.report("o1", status="PENDING", client_order_id=body["client_order_id"])
-    assert world.tracker.ledger.working["o1"].size == 0
+    name = body["client_order_id"]
+    world.report("o1", client_order_id=name, filled=filled, average_price=64000)
+    assert world.tracker.account.lines["BTC"].open_buy == D(left)
+    check_books(world.tracker)
+
+
+def test_a_fill_of_an_approved_order_does_not_say_its_size():
+    world = approved()
+    world.fill("BUY", "0.1", 60000, order_id="o1", client_order_id="bot-1")
+    assert world.tracker.account.lines["BTC"].open_buy == D("0.4")
+    assert world.tracker.ledger.best_resting("BTC-USD", "BUY") == 60000
 
 
 def test_releasing_twice_or_what_was_never_reserved_changes_nothing():
@@ -360,6 +379,42 @@ def test_an_edits_reservation_waits_until_the_edit_shows():
     world.report("o1", leaves="0.2", limit_price=60000)
     assert world.tracker.ledger.reservations == {}
     check_books(world.tracker)
+
+
+def edited():
+    world = World()
+    world.report("o1", client_order_id="bot-1", leaves="0.1", limit_price=60000)
+    assert world.manager.validate_edit(order_id="o1", price="60000", size="0.2")
+    return world
+
+
+def test_an_edits_reservation_ends_with_its_order():
+    world = edited()
+    world.report("o1", status="CANCELLED", limit_price=60000)
+    assert (world.tracker.ledger.reservations, world.tracker.account.lines) == ({}, {})
+    check_books(world.tracker)
+
+
+@pytest.mark.parametrize(("seconds", "reserved"), [(10, ["bot-1"]), (11, [])])
+def test_an_edit_that_a_report_does_not_show_after_its_life_never_happened(seconds, reserved):
+    world = edited()
+    world.now += timedelta(seconds=seconds)
+    report = ev.OrderReported(at=world.now, order_id="o1", product_id="BTC-USD", side="BUY",
+                              status="OPEN", leaves=D("0.1"), limit_price=D(60000))  # fmt: skip
+    world.tracker.apply(report)
+    assert list(world.tracker.ledger.reservations) == reserved
+    assert world.tracker.account.lines["BTC"].open_buy == (D("0.2") if reserved else D("0.1"))
+    check_books(world.tracker)
+
+
+def test_an_edit_that_shows_late_is_met_all_the_same():
+    world = edited()
+    world.now += timedelta(seconds=11)
+    report = ev.OrderReported(at=world.now, order_id="o1", product_id="BTC-USD", side="BUY",
+                              status="OPEN", leaves=D("0.2"), limit_price=D(60000))  # fmt: skip
+    world.tracker.apply(report)
+    assert (world.tracker.ledger.reservations, world.position) == ({}, 0)
+    assert world.tracker.account.lines["BTC"].open_buy == D("0.2")
 
 
 def test_an_edit_of_an_order_without_client_id_is_found_by_its_order_id():

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from sidecar.core import events as ev
 from sidecar.core.order_body import KINDS, SCALED_ORDERS_MAX, OrderBody
 from sidecar.core.orders import READERS, InvalidOrder, Order, parse_order
-from tests.scenario import D, limit_order, order
+from tests.scenario import D, World, limit_order, order
 
 END = "2026-12-01T00:00:00Z"
 START = "2026-11-30T00:00:00Z"
@@ -354,7 +355,30 @@ def test_attached_orders_are_noted_and_add_nothing():
     plain = parse_order(limit_order(name="one"))
     read = parse_order(limit_order(name="one") | {"attached_order_configuration": attached})
     assert (read.attached, plain.attached) == (True, False)
-    assert msgspec.structs.replace(read, attached=False) == plain
+    assert msgspec.structs.replace(read, attached=False, extras="") == plain
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        {}, {"vwap": {}}, {"market_market_ioc": {"quote_size": "1e999"}},
+        {"trigger_bracket_gtc": {"limit_price": "70000", "base_size": "5"}},
+    ],
+)  # fmt: skip
+def test_an_attachment_that_is_no_plain_bracket_is_refused(attached):
+    with pytest.raises(InvalidOrder):
+        parse_order(limit_order() | {"attached_order_configuration": attached})
+
+
+def test_an_exit_that_would_open_again_is_no_exit():
+    """Under REDUCE_ONLY a sell with an attached bracket brings its child to life: a buy."""
+    world = World()
+    world.hold(1)
+    world.send(ev.ReduceOnlyRequested, reason="test")
+    attached = {"trigger_bracket_gtc": {"limit_price": "60000", "stop_trigger_price": "70000"}}
+    body = limit_order("1", 64000, side="SELL")
+    assert not world.ask(body | {"attached_order_configuration": attached})
+    assert world.ask(body)
 
 
 def test_a_body_may_come_as_text_bytes_dict_or_typed():
@@ -421,3 +445,38 @@ def test_nonsense_built_by_hand_is_refused_and_never_raises(fields):
     decision = judged(**fields)
     assert not decision.approved
     assert decision.codes
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"client_order_id": 5}, {"product_id": None}, {"prices": None}, {"side": ["BUY"]},
+        {"end_time": datetime(2027, 1, 1, tzinfo=UTC).replace(tzinfo=None)}, {"base_size": Decimal("1E-999999")}, {"prices": (Decimal(-1),)},
+        {"sizes": (Decimal(0),)}, {"client_order_id": "a\nb"}, {"side": {1}},
+    ],
+)  # fmt: skip
+def test_an_order_of_wrong_types_is_refused_and_never_raises(fields):
+    built = Order(**{"client_order_id": "one", "product_id": "BTC-USD", "side": "BUY", "kind": "limit_limit_gtc",
+                     "base_size": D(1), "limit_price": D(64000)} | fields)  # fmt: skip
+    decision = World().ask(built)
+    assert decision.codes == ("INVALID_ORDER",)
+    assert len(str(decision.as_dict())) < 2000
+
+
+def test_an_order_s_ceiling_is_worked_out_not_believed():
+    """A hand-built ceiling below the limit price would hide the notional."""
+    built = Order(
+        "one",
+        "BTC-USD",
+        "BUY",
+        "limit_limit_gtc",
+        base_size=D(1),
+        limit_price=D(64000),
+        ceiling_price=D("0.01"),
+    )
+    assert World(max_order_notional=100).ask(built).notional == 64000
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\u0000b"])
+def test_an_id_that_cannot_be_written_down_is_refused(text):
+    assert World().ask(limit_order(name=text)).codes == ("INVALID_ORDER",)

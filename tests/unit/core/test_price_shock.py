@@ -89,6 +89,16 @@ def test_a_lock_survives_a_restart():
     assert again.ask(limit_order())
 
 
+def test_half_a_shock_before_a_restart_counts_after_it():
+    """The window's moves are kept: a restart in a falling market must not loosen."""
+    world = watched()
+    assert not move(world, 63700)
+    again = restarted(world)
+    assert not move(again, 63699)
+    (cause,) = move(again, 63300)
+    assert cause.code == "PRICE_SHOCK"
+
+
 def test_flatten_sells_that_key_only():
     world = watched(action="flatten")
     world.hold(1)

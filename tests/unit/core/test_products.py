@@ -143,3 +143,14 @@ def test_a_row_by_which_no_order_can_be_judged_is_refused_by_name(changes, said)
 def test_a_future_without_contract_size_is_refused():
     with pytest.raises(Untrusted, match="BIT-26FEB27-CDE: contract_size is None"):
         contract(contract_size=None)
+
+
+@pytest.mark.parametrize("name", ["future_product_details", "fcm_trading_session_details"])
+def test_a_nested_value_of_the_wrong_type_is_refused_by_name(name):
+    with pytest.raises(Untrusted, match=f"product BIT-26FEB27-CDE: {name} is not an object"):
+        product_from_coinbase(CONTRACT | {name: ["0.01"]})
+
+
+def test_a_margin_table_of_the_wrong_type_is_refused_by_name():
+    with pytest.raises(Untrusted, match="intraday_margin_rate is not an object"):
+        contract(intraday_margin_rate="0.1")

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import localcontext
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.actions import (
     Alert,
+    Answered,
     CauseRaised,
     Decided,
     FindOrder,
@@ -24,7 +26,7 @@ from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from tests.decisions import CONNECTED, connected, memory, names, of_kind, restarted, sell_order
-from tests.scenario import START, D, World, limit_order, order, product
+from tests.scenario import FUTURE, START, D, World, limit_order, order, product
 
 
 def state(world):
@@ -95,6 +97,61 @@ def test_what_no_product_can_value_does_not_hold_up_the_start():
     assert state(world) == "ACTIVE"
 
 
+def opened():
+    """Everything is read and live but the last word, that the account is reconciled."""
+    world = listed()
+    world.send(ev.BalancesRead, balances=(ev.Balance("USD", D(200_000)), ev.Balance("BTC", D(0))))
+    world.quote("BTC-USD", 64000)
+    for name in ("orders", "market", "user"):
+        STEPS[name](world)
+    return world
+
+
+def buy_before_the_picture(world):
+    world.wait(1)
+    world.fill("BUY", 1, 64000)
+
+
+def sell_a_contract_before_the_picture(world):
+    world.quote(FUTURE, 64000)
+    world.wait(1)
+    world.fill("SELL", 1, 64000, product_id=FUTURE)
+
+
+@pytest.mark.parametrize("trade", [buy_before_the_picture, sell_a_contract_before_the_picture])
+def test_a_fill_after_the_balances_were_read_is_not_swallowed_by_the_start(trade):
+    """The books open with what was read, so it is read again: once, and then waited for."""
+    world = opened()
+    trade(world)
+    (wish,) = of_kind(STEPS["reconciled"](world), Reconcile)
+    assert wish.reason == "orders moved after the balances were read"
+    assert state(world) == "STARTING"
+    assert not of_kind(world.wait(1), Reconcile)
+    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
+    assert state(world) == "STARTING"
+    STEPS["reconciled"](world)
+    assert state(world) == "ACTIVE"
+
+
+def test_a_position_bought_during_the_start_is_limited_after_it():
+    world = opened()
+    world.manager.desk.use(Limits(max_position_size="1.5"))
+    buy_before_the_picture(world)
+    STEPS["reconciled"](world)
+    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
+    STEPS["reconciled"](world)
+    assert world.position == 1
+    assert world.ask(limit_order(1)).codes == ("MAX_POSITION_SIZE",)
+
+
+def test_a_reconciliation_without_balances_asks_once_more():
+    world = opened()
+    buy_before_the_picture(world)
+    STEPS["reconciled"](world)
+    assert of_kind(STEPS["reconciled"](world), Reconcile)
+    assert state(world) == "STARTING"
+
+
 def test_loss_windows_begin_with_the_complete_picture():
     world = connected(held=1)
     assert world.tracker.windows is not None
@@ -143,6 +200,22 @@ def test_a_restart_never_loosens(how):
     again = restarted(world)
     again.wait(3600)
     assert state(again) == before
+
+
+def test_an_approval_from_before_a_restart_is_not_given_again_while_starting():
+    """The feeds are down: what was approved then may be wrong by now."""
+    world = connected(held=1)
+    assert world.ask(limit_order(name="one"))
+    assert world.ask(limit_order(name="one")).replayed
+    decision = restarted(world).ask(limit_order(name="one"))
+    assert not decision.replayed
+    assert "NOT_READY" in decision.codes
+
+
+def test_without_a_connection_an_approval_is_given_again_after_a_restart():
+    world = World()
+    world.ask(limit_order(name="one"))
+    assert restarted(world).ask(limit_order(name="one")).replayed
 
 
 def test_rates_survive_a_restart():
@@ -345,6 +418,49 @@ def test_new_limits_that_are_broken_already_bind_at_once():
         world.send(ev.LimitsReplaced, limits=Limits(max_daily_loss="0.1")), CauseRaised
     )
     assert cause.code == "DAILY_LOSS"
+
+
+TYPO: dict[str, Any] = {
+    "product": {"BTC_USD": {"max_position_size": 1}, "BTC-USD": {"max_position_size": 2}}
+}
+
+
+def test_limits_of_a_product_that_is_not_listed_are_told_with_the_listing():
+    """They bind nothing: a typing mistake must not look like a limit."""
+    world = World(products=(), **TYPO)
+    (alert,) = of_kind(world.send(ev.ProductsListed, products=(product("BTC-USD"),)), Alert)
+    assert (alert.severity, alert.code) == ("warning", "LIMIT_WITHOUT_PRODUCT")
+    assert alert.text == "no listed product is named BTC_USD: the limits in its table do not bind"
+    again = world.send(ev.ProductsListed, products=(product("BTC-USD"),))
+    assert not of_kind(again, Alert)
+
+
+def test_new_limits_of_a_product_that_is_not_listed_are_told_at_once():
+    world = World()
+    actions = world.send(ev.LimitsReplaced, limits=Limits(**TYPO))
+    assert of_kind(actions, Alert)[0].code == "LIMIT_WITHOUT_PRODUCT"
+    assert not of_kind(world.send(ev.LimitsReplaced, limits=Limits()), Alert)
+    assert of_kind(world.send(ev.LimitsReplaced, limits=Limits(**TYPO)), Alert)
+
+
+def test_new_limits_are_answered():
+    (answer,) = of_kind(World().send(ev.LimitsReplaced, limits=Limits(max_order_size=1)), Answered)
+    assert (answer.done, answer.text) == (True, "the new limits bind from now on")
+
+
+def test_custom_rules_are_not_exchanged_under_way():
+    """Their names alone would be accepted and enforce nothing."""
+    world = World(max_order_size="0.1", custom=("my:rule",))
+    before = world.manager.limits, world.manager.state.tightenings
+    changed = Limits(max_order_size=1, custom=("my:rule", "my:other"))
+    (answer,) = of_kind(world.send(ev.LimitsReplaced, limits=changed), Answered)
+    assert not answer.done
+    assert "restart to change limits.custom" in answer.text
+    assert (world.manager.limits, world.manager.state.tightenings) == before
+    same = Limits(max_order_size=1, custom=("my:rule",))
+    (answer,) = of_kind(world.send(ev.LimitsReplaced, limits=same), Answered)
+    assert answer.done
+    assert world.manager.limits == same
 
 
 def test_a_product_listed_anew_is_judged_by_its_new_rules():

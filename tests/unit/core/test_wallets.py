@@ -90,6 +90,8 @@ def test_a_position_is_the_total_beyond_keep():
     assert Wallet(total=D(3), keep=D("0.5")).position == D("2.5")
     assert Wallet(total=D("0.3"), keep=D("0.5")).position == 0
     assert Wallet(total=D(3), keep=None).position == 0
+    assert Wallet(total=D(-1), keep=D("0.5")).position == -1
+    assert Wallet(total=D(-1), keep=None).position == 0
 
 
 def test_what_is_kept_held_or_reserved_is_not_free():

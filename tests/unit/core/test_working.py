@@ -69,10 +69,26 @@ def test_a_size_is_never_below_what_is_filled():
     assert listed(begun(1), "e1", 2, 100).size == 2
 
 
-def test_a_late_frame_changes_no_quantity():
-    order = reported(begun(), filled=2, average_price=100, leaves=1)
-    reported(order, filled=1, average_price=90, leaves=9)
+def test_a_late_frame_changes_no_figure():
+    known = {"limit_price": 101, "stop_price": 102, "rests": False}
+    order = reported(begun(), filled=2, average_price=100, leaves=1, **known)
+    late = {"limit_price": 91, "stop_price": 92, "rests": True}
+    reported(order, filled=1, average_price=90, leaves=9, **late)
     assert (order.reported, order.size) == (tally(2, 200, USD=0), 3)
+    assert (order.limit_price, order.stop_price, order.rests) == (101, 102, False)
+
+
+def test_an_order_that_rests_may_be_found_not_to_but_never_the_reverse():
+    order = listed(begun(), "e1", 1, 100)
+    assert order.rests is None
+    assert [reported(order, rests=rests).rests for rests in (True, False, True)] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_rebate_counts():
+    order = reported(begun(), filled=1, average_price=100, fees=-3)
+    assert reported(order, filled=1, average_price=100).reported.fees == {"USD": -3}
 
 
 def test_a_sparse_frame_values_only_what_is_new_at_the_limit():

@@ -3,6 +3,7 @@
 import os
 import resource
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,22 +82,39 @@ async def test_a_new_state_replaces_the_old_one_whole(path, write):
 
 
 async def test_what_a_killed_writer_left_is_never_read_and_never_in_the_way(path, write):
-    """Half a file, with loose permissions, under the temporary's name."""
+    """Half a file, with loose permissions, under a temporary's name. Once it is stale it goes."""
     await write(path, state(1))
-    left = path.with_name(".state.json.new")
+    left = path.with_name(".state.json.k1lled.new")
     left.write_bytes(encode_state(state(2))[:100])
     left.chmod(0o666)
     assert read_state(path) == state(1)
     await write(path, state(3))
     assert read_state(path) == state(3)
     assert mode(path) == 0o600
+    assert left.exists()  # it may be another writer's, at work
+    os.utime(left, (0, 0))
+    await write(path, state(4))
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.json"]
+
+
+def test_writes_at_once_do_not_meet_in_one_temporary(path):
+    """Every reader sees one of them, whole; nothing is left behind."""
+    states = [state(total) for total in range(1, 9)]
+    with ThreadPoolExecutor(len(states)) as pool:
+        for _ in range(5):
+            list(pool.map(lambda one: write_state(path, one), states))
+            assert read_state(path) in states
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.json"]
 
 
 async def test_a_link_in_the_temporarys_place_is_not_followed(path, write, tmp_path):
     victim = tmp_path / "precious"
     victim.write_text("precious")
-    path.with_name(".state.json.new").symlink_to(victim)
+    link = path.with_name(".state.json.l1nk.new")
+    link.symlink_to(victim)
+    os.utime(link, (0, 0), follow_symlinks=False)
     await write(path, state())
+    assert not link.is_symlink()
     assert victim.read_text() == "precious"
     assert not path.is_symlink()
 
@@ -113,7 +131,7 @@ async def test_a_full_disk_leaves_the_old_file_as_it_was(path, write):
 
 
 async def test_a_missing_directory_is_the_callers_to_make(path, write):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"no such directory; make it first: '.*/missing'"):
         await write(path.parent / "missing" / "state.json", state())
 
 

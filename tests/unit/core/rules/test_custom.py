@@ -1,10 +1,12 @@
 """A user's own rules."""
 
+from decimal import getcontext
+
 import pytest
 
 from sidecar.core.custom_rule import CustomRule
 from tests.decisions import sell_order, the
-from tests.scenario import World, limit_order
+from tests.scenario import D, World, limit_order
 
 
 def ruled(function, *, exempt=False):
@@ -43,7 +45,30 @@ def test_a_rule_that_raises_refuses(fault):
         raise fault
 
     found = the(ruled(broken).ask(limit_order()), "CUSTOM")
-    assert found.message == f"the rule raised {type(fault).__name__}: {fault}"
+    said = fault.args[0] if fault.args else "no reason"
+    assert found.message == f"the rule raised {type(fault).__name__}: {said}"
+
+
+class Unspeakable:
+    def __str__(self):
+        raise ValueError("no words")
+
+
+def test_a_rule_whose_answer_cannot_be_said_refuses():
+    found = the(ruled(lambda order, tracker, now: Unspeakable()).ask(limit_order()), "CUSTOM")
+    assert found.message == "the rule raised ValueError: no words"
+
+
+def test_a_rule_s_own_precision_stays_its_own():
+    """A rule that lowers the decimal precision must not round the books."""
+
+    def careless(order, tracker, now):
+        getcontext().prec = 3
+
+    world = ruled(careless)
+    world.ask(limit_order())
+    world.fill("BUY", "0.12345678", "64001.23")
+    assert world.tracker.account.lines["BTC"].position.cost == D("0.12345678") * D("64001.23")
 
 
 @pytest.mark.parametrize("word", ["", 0, False])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sidecar.core import events as ev
 from tests.decisions import breaks, funded, future_order, only, sell_order, the, warned
 from tests.scenario import FUTURE, D, World, limit_order, market_order, order
 
@@ -352,3 +353,43 @@ def test_a_swap_adds_to_gross_exposure_whether_the_coin_is_held_or_not(size, ok)
 def test_a_swap_is_never_a_reducing_order():
     """It raises one position by what it lowers another."""
     assert not swapping().ask(swap("SELL", 1)).reducing
+
+
+# --- A swap buys a coin: whatever binds that coin binds it ----------------------------------------
+
+
+def test_a_swap_cannot_buy_a_coin_under_reduce_only():
+    world = swapping()
+    world.send(ev.ReduceOnlyRequested, reason="test", product_id="BTC-USD")
+    assert (
+        "STATE_REDUCE_ONLY"
+        in world.ask(
+            order(side="SELL", product_id="ETH-BTC", base_size="5", limit_price="0.03125")
+        ).codes
+    )
+    assert world.ask(order(side="BUY", product_id="ETH-BTC", base_size="5", limit_price="0.03125"))
+
+
+def test_a_swap_cannot_add_where_adding_is_forbidden():
+    world = swapping(product={"BTC-USD": {"no_adding": True}})
+    assert (
+        "NO_ADDING"
+        in world.ask(
+            order(side="SELL", product_id="ETH-BTC", base_size="5", limit_price="0.03125")
+        ).codes
+    )
+
+
+def test_a_swap_cannot_buy_a_coin_that_lost_its_day():
+    world = swapping(product={"BTC-USD": {"max_daily_loss": "1000 USD"}})
+    world.quote("BTC-USD", 62000)
+    decision = world.ask(
+        order(side="SELL", product_id="ETH-BTC", base_size="5", limit_price="0.03125")
+    )
+    assert {"MAX_DAILY_LOSS", "STATE_REDUCE_ONLY"} <= set(decision.codes)
+
+
+def test_a_swap_counts_against_its_strategy_s_gross_exposure():
+    world = swapping(strategy={"momo": {"max_gross_exposure": "9000"}})
+    body = order(side="SELL", product_id="ETH-BTC", base_size="5", limit_price="0.03125")
+    assert "MAX_GROSS_EXPOSURE" in world.ask(body, strategy_id="momo").codes

@@ -137,3 +137,21 @@ def test_a_future_may_be_closed_below_the_buffer():
     world = funded(World(min_liquidation_buffer=20), buffer=1)
     world.fill("BUY", 5, 64000, product_id=FUTURE)
     assert world.ask(future_order(5, "SELL"))
+
+
+class Divides:
+    def figures(self, tracker, added):
+        raise ZeroDivisionError
+
+
+class Partial:
+    def figures(self, tracker, added):
+        return {}
+
+
+@pytest.mark.parametrize("risk", [Divides(), Partial()])
+def test_figures_that_fail_or_lack_a_measure_are_unavailable(risk):
+    """What cannot be computed refuses; it never escapes as an error, and never approves."""
+    world = World(max_var="0.5")
+    world.manager.desk.portfolio_risk = risk
+    assert world.ask(limit_order()).codes == ("VAR_UNAVAILABLE",)

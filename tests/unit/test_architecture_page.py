@@ -1,0 +1,25 @@
+"""docs/architecture.md shows the code as it is."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_every_module_of_the_core_is_on_the_page_and_no_other():
+    core = ROOT / "sidecar" / "core"
+    modules = {path.name for path in core.glob("*.py")} - {"__init__.py"}
+    tables = PAGE[PAGE.index("| `sidecar/core/`") : PAGE.index("## How a fact flows")]
+    assert set(re.findall(r"`(\w+\.py)`", tables)) == modules
+
+
+def test_every_place_that_the_page_sends_to_exists():
+    places = re.findall(r"`((?:core|config|console|docs)/[\w/.-]+\.(?:py|toml))`", PAGE)
+    assert len(places) >= 8
+    for place in places:
+        assert (ROOT / place).exists() or (ROOT / "sidecar" / place).exists(), place
+
+
+def test_the_readme_links_the_page():
+    assert "(docs/architecture.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
