@@ -36,6 +36,8 @@ class OrderFlow:
         self.ledger = OrderLedger()
         self.taker_rate = DEFAULT_TAKER_RATE
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
+        # Margin of orders seen since Coinbase last stated the buying power, USD.
+        self.margin_seen = ZERO
         self.futures_agreement: dict[str, Agreement] = {}
 
     def report(self, report: ev.OrderReported) -> None:
@@ -155,6 +157,8 @@ class OrderFlow:
         if reservation.order_id and order.is_open and not _edit_seen(reservation, order):
             return
         self.release(reservation.order.client_order_id)
+        if not reservation.hold_currency:
+            self.margin_seen += reservation.hold
         if not reservation.order_id:  # it is no older than its approval
             order.created_at = order.created_at or reservation.approved_at
         order.strategy_id = order.strategy_id or reservation.strategy_id

@@ -64,7 +64,7 @@ class PositionTracker:
             ev.ReservationReleased: self._released,
             ev.BalancesRead: self.balances.balances,
             ev.FuturesRead: self.balances.positions,
-            ev.FuturesSummaryRead: self.balances.summary,
+            ev.FuturesSummaryRead: self._futures_summary,
             ev.FundingPaid: self._funding,
             ev.FeesRead: self._fees,
             ev.ProductsListed: self._products,
@@ -122,6 +122,10 @@ class PositionTracker:
             self.marks.check(quote)
         for quote in event.quotes:
             self.books.quote(quote, event.at)
+
+    def _futures_summary(self, event: ev.FuturesSummaryRead) -> None:
+        self.balances.summary(event)
+        self.orders.margin_seen = ZERO  # Coinbase's buying power knows of them now
 
     def _released(self, event: ev.ReservationReleased) -> None:
         self.orders.release(event.client_order_id)

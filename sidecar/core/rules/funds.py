@@ -29,7 +29,8 @@ def margin(check: Check) -> Violation | None:
     """Coinbase's worst stated margin rate, or the whole notional where it states none."""
     futures, notional = check.tracker.balances.futures, check.worth.unit_notional
     unit = None if notional is None else notional * (check.product.margin_rate or ONE)
-    free = None if futures is None else futures.buying_power - check.tracker.orders.margin_reserved
+    bound = check.tracker.orders.margin_reserved + check.tracker.orders.margin_seen
+    free = None if futures is None else futures.buying_power - bound
     check.funds = (unit, free)
     return _compared(None if unit is None else unit * check.open_size, free, "USD margin")
 

@@ -180,3 +180,17 @@ def test_what_an_edited_order_has_filled_needs_no_funds_again():
     largest = world.manager.validate_edit(order_id="o1", size="2", dry_run=True).max_base_size
     assert largest == 1
     assert world.manager.validate_edit(order_id="o1", size="1", dry_run=True)
+
+
+def test_margin_of_an_order_seen_binds_until_coinbase_states_the_buying_power_again():
+    """Two orders of 80 % each: the first one's arrival must not free what Coinbase has not counted yet."""
+    world = World()
+    summary = {"wallet": D(1000), "liquidation_buffer_percentage": D(500)}
+    world.send(ev.FuturesSummaryRead, buying_power=D(1000), **summary)
+    body = order(product_id=FUTURE, base_size="5", limit_price="64000", name="first")
+    assert world.ask(body)  # 5 × 640 USD × 25 % = 800 USD
+    world.report("f", client_order_id="first", product_id=FUTURE, leaves=5, limit_price=64000)
+    again = order(product_id=FUTURE, base_size="5", limit_price="64000")
+    assert "INSUFFICIENT_FUNDS" in world.ask(again).codes
+    world.send(ev.FuturesSummaryRead, buying_power=D(1000), **summary)
+    assert world.ask(again)
