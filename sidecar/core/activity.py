@@ -26,6 +26,8 @@ class Activity:
         times = self.windows.get(name)
         if not times:
             return 0
+        if times[-1] > now:  # the clock was set back: what was approved then counts as of now
+            times = self.windows[name] = deque((min(at, now) for at in times), maxlen=times.maxlen)
         begin = now - rate.window
         while times and times[0] <= begin:  # each is dropped once: the count costs O(1)
             times.popleft()

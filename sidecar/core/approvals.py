@@ -36,7 +36,7 @@ class Approvals:
         self._plans: dict[tuple[str, str | None], Plan] = {}
 
     def forget_plans(self) -> None:
-        """Limits or products have changed."""
+        """Limits have changed."""
         self._plans.clear()
 
     # --- Proposals --------------------------------------------------------------------------------

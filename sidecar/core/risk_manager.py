@@ -295,7 +295,6 @@ class RiskManager:
     def _note_progress(self, event: ev.Event) -> None:
         match event:
             case ev.ProductsListed():
-                self.approvals.forget_plans()
                 self._missing.discard("products")
             case ev.BalancesRead():
                 self._balances_at = event.at

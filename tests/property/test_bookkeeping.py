@@ -129,10 +129,12 @@ def test_positions_cost_realised_pnl_and_fees_agree_to_the_last_digit(keep, step
 @given(st.lists(future_fills, min_size=2, max_size=30))
 @with_money
 def test_flips_of_a_future_agree_after_every_single_fill(fills):
+    """`agree` asserts position, cost, realised PnL and fees, to the last digit."""
     twins = Twins({})
     for fill in fills:
         twins.fill(*fill)
         twins.agree()
+    assert twins.desk.tracker.account.pnl_by_key
 
 
 @given(keeps, steps)

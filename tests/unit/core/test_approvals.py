@@ -769,3 +769,17 @@ def test_an_edited_stop_rests_nowhere():
     assert world.manager.validate_edit(order_id="s", price="65000")
     world.hold(1)
     assert "SELF_CROSS" not in world.ask(limit_order("0.1", 64500, side="SELL")).codes
+
+
+def test_a_clock_set_back_does_not_lock_the_rate():
+    """Approvals stamped in what is now the future count for one window, not until it comes."""
+    world = World(max_order_rate={"count": 1, "window_s": 10})
+    world.now += timedelta(days=365)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(limit_order())
+    world.now -= timedelta(days=365)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(limit_order()).codes == ("MAX_ORDER_RATE",)
+    world.now += timedelta(seconds=10)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(limit_order())

@@ -90,7 +90,9 @@ def test_each_kind_is_read_to_its_worst_case(kind):
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("name", ["reduce_only", "rfq_enabled", "rfq_disabled"])
 def test_keys_that_change_no_worst_case_are_taken(kind, name):
-    parse_order(order(kind, **BODIES[kind][0] | {name: False}))
+    fields, expected = BODIES[kind]
+    read = parse_order(order(kind, **fields | {name: False}))
+    assert {field: getattr(read, field) for field in expected} == expected
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -305,8 +307,10 @@ def test_every_fault_of_every_rung_is_listed():
 
 
 def test_a_ladder_has_a_thousand_rungs_at_most():
-    parse_order(order("scaled_limit_gtc", orders=rungs(*[("1", "10")] * SCALED_ORDERS_MAX)))
-    faults(order("scaled_limit_gtc", orders=rungs(*[("1", "10")] * (SCALED_ORDERS_MAX + 1))))
+    most = parse_order(order("scaled_limit_gtc", orders=rungs(*[("1", "10")] * SCALED_ORDERS_MAX)))
+    assert len(most.sizes) == SCALED_ORDERS_MAX
+    more = order("scaled_limit_gtc", orders=rungs(*[("1", "10")] * (SCALED_ORDERS_MAX + 1)))
+    assert faults(more)[0] == ["INVALID_ORDER"]
 
 
 # --- The body around it ---------------------------------------------------------------------------
@@ -346,7 +350,9 @@ def test_what_no_worst_case_depends_on_is_taken_as_it_comes():
         "leverage": "2.0", "margin_type": "CROSS", "preview_id": "p", "retail_portfolio_id": "r",
         "self_trade_prevention_id": "s", "sor_preference": "x", "prediction_metadata": {"a": 1},
     }  # fmt: skip
-    parse_order(limit_order() | extra)
+    body = limit_order(name="one")
+    read = parse_order(body | extra)
+    assert msgspec.structs.replace(read, extras="") == parse_order(body)
 
 
 def test_attached_orders_are_noted_and_add_nothing():
