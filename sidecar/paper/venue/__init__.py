@@ -1,0 +1,1 @@
+"""The paper exchange itself: books, orders, balances, fees, futures. Pure: time and quotes are data."""

@@ -1,0 +1,172 @@
+"""One book: the market's liquidity around its best bid and ask, and the account's resting orders.
+No I/O.
+
+The market is told as best bid and ask; the depth behind them is made up by one rule, so that a
+large order walks prices and can find too little. What the account takes stays taken until the
+market's next quote. The account's own resting orders show in the book as they would on Coinbase.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from sidecar.core.money import ONE, ZERO, ceil_to, floor_to
+from sidecar.paper.venue.listing import Listing
+from sidecar.paper.venue.order import Order, Side
+from sidecar.paper.venue.quote import Quote
+from sidecar.paper.venue.tape import Tape
+
+DEPTH: Final = 50  # levels a side: what Coinbase's own pages show
+LEVEL_GAP: Final = Decimal("0.0002")  # of the price: fifty levels reach one per cent
+
+
+class Level(NamedTuple):
+    """What can be had at one price, base units or contracts."""
+
+    price: Decimal
+    size: Decimal
+
+
+class Book:
+    """The book of one product and of its aliases."""
+
+    def __init__(self, listing: Listing, tape: Tape) -> None:
+        self.product_id = listing.product_id
+        self.step = listing.price_increment
+        self.size_step = listing.base_increment
+        self.tape = tape
+        self.bid: Level | None = None
+        self.ask: Level | None = None
+        self.at: datetime | None = None
+        self.futures: list[str] = []  # contracts whose quotes follow this book's
+        self.frozen = False  # a frozen product takes no quotes
+        self._taken: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
+        self._resting: dict[Side, list[Order]] = {"BUY": [], "SELL": []}
+
+    # ------------------------------------------------------------------------------- the market
+
+    def move(self, quote: Quote) -> None:
+        """Take the market's new best bid and ask; what was taken of the old ones is forgotten."""
+        self.bid = Level(quote.bid, quote.bid_size)
+        self.ask = Level(quote.ask, quote.ask_size)
+        self.at = quote.at
+        for taken in self._taken.values():
+            taken.clear()
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Middle of the displayed best bid and ask."""
+        bid, ask = self.top("BUY"), self.top("SELL")
+        return (bid.price + ask.price) / 2 if bid and ask else None
+
+    def liquidity(self, side: Side) -> Iterator[Level]:
+        """What others offer on this side of the book, best first, less what was taken of it."""
+        best = self.bid if side == "BUY" else self.ask
+        if best is None:
+            return
+        taken = self._taken[side]
+        gap = max(self.step, floor_to(best.price * LEVEL_GAP, self.step))
+        away = -gap if side == "BUY" else gap
+        for place in range(DEPTH):
+            price = best.price + away * place
+            if price <= 0:
+                return
+            size = best.size * (place + 1) - taken.get(price, ZERO)
+            if size > 0:
+                yield Level(price, size)
+
+    def take(self, side: Side, level: Level) -> None:
+        """Remember that this much was taken from this side at this price."""
+        taken = self._taken[side]
+        taken[level.price] = taken.get(level.price, ZERO) + level.size
+
+    # ------------------------------------------------------------------------ resting own orders
+
+    def rest(self, order: Order) -> None:
+        """Put an order behind all that wait at its price."""
+        price = order.terms.limit_price
+        others = (level.size for level in self.liquidity(order.side) if level.price == price)
+        order.queue_ahead = next(others, ZERO)
+        insort(self._resting[order.side], order, key=_priority(order.side))
+
+    def remove(self, order: Order) -> None:
+        """Take an order out of the book, if it is there."""
+        orders = self._resting[order.side]
+        for place, other in enumerate(orders):
+            if other is order:
+                del orders[place]
+                return
+
+    def resting(self, side: Side) -> tuple[Order, ...]:
+        """Own orders on this side: best price first, then the oldest."""
+        return tuple(self._resting[side])
+
+    def best_own(self, side: Side) -> Order | None:
+        orders = self._resting[side]
+        return orders[0] if orders else None
+
+    # ----------------------------------------------------------------------------- what it shows
+
+    def top(self, side: Side) -> Level | None:
+        """The displayed best of this side, own orders counted."""
+        market = next(self.liquidity(side), None)
+        own = self.best_own(side)
+        if own is None:
+            return market
+        price = own.terms.limit_price
+        if market is not None and not _better(side, price, market.price) and price != market.price:
+            return market
+        size = sum((o.remaining for o in self._resting[side] if o.terms.limit_price == price), ZERO)
+        shared = market.size if market is not None and market.price == price else ZERO
+        return Level(price, size + shared)
+
+    def shown(self, side: Side, depth: int = DEPTH) -> list[Level]:
+        """The displayed levels of this side, best first."""
+        sizes: dict[Decimal, Decimal] = {}
+        own = (Level(o.terms.limit_price, o.remaining) for o in self._resting[side])
+        for level in (*self.liquidity(side), *own):
+            sizes[level.price] = sizes.get(level.price, ZERO) + level.size
+        ordered = sorted(sizes, reverse=side == "BUY")
+        return [Level(price, sizes[price]) for price in ordered[:depth]]
+
+    def crosses(self, side: Side, price: Decimal) -> bool:
+        """Whether a limit order at this price would trade at once."""
+        best = self.top("SELL" if side == "BUY" else "BUY")
+        return best is not None and not _better(side, best.price, price)
+
+
+def _better(side: Side, price: Decimal, than: Decimal) -> bool:
+    """Whether `price` goes before `than` on this side of a book."""
+    return price > than if side == "BUY" else price < than
+
+
+def _priority(side: Side) -> Callable[[Order], tuple[Decimal, int]]:
+    sign = -ONE if side == "BUY" else ONE
+    return lambda order: (sign * order.terms.limit_price, order.number)
+
+
+def future_quote(quote: Quote, listing: Listing) -> Quote:
+    """The quote of a future: its underlying's moved by the basis, to the contract's own steps."""
+    contract = listing.contract
+    assert contract is not None
+    factor, step = ONE + contract.basis, listing.price_increment
+    bid = max(step, floor_to(quote.bid * factor, step))
+    ask = max(bid + step, ceil_to(quote.ask * factor, step))
+    return Quote(
+        quote.at,
+        listing.product_id,
+        bid,
+        max(ONE, floor_to(quote.bid_size / contract.contract_size, ONE)),
+        ask,
+        max(ONE, floor_to(quote.ask_size / contract.contract_size, ONE)),
+    )
+
+
+def matches(levels: Iterable[Level], side: Side, limit: Decimal) -> Iterator[Level]:
+    """The levels that a taker on `side` may trade with under this limit price, best first."""
+    for level in levels:
+        if _better(side, level.price, limit) and level.price != limit:
+            return
+        yield level

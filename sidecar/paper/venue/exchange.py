@@ -1,0 +1,316 @@
+"""The exchange: what a client may ask of it, and what time does to it. No I/O.
+
+Time is an argument everywhere: every verb takes `now` on the market clock, and what is due before it
+happens first. Nothing is drawn by chance and ids come from a counter, so the same calls give the
+same run. Source of the verbs' behaviour: Coinbase Advanced Trade API, Orders.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sidecar.core.money import with_money
+from sidecar.paper.venue import refusal
+from sidecar.paper.venue.accounts import Accounts
+from sidecar.paper.venue.agenda import Agenda
+from sidecar.paper.venue.book import Book, future_quote
+from sidecar.paper.venue.engine import Engine
+from sidecar.paper.venue.event import Event, FuturesChanged, ProductChanged
+from sidecar.paper.venue.fees import Fees
+from sidecar.paper.venue.intake import Intake
+from sidecar.paper.venue.listing import Flags, Listing
+from sidecar.paper.venue.order import Edit, Order
+from sidecar.paper.venue.quote import Quote
+from sidecar.paper.venue.request import Close, NewOrder
+from sidecar.paper.venue.tape import Past, Tape, no_past
+from sidecar.paper.venue.terms import Refused
+
+HOUR: Final = timedelta(hours=1)
+LAG_MAX: Final = timedelta(minutes=5)
+USER_CANCEL: Final = "User requested cancel"
+NO_DELAY: Final = timedelta(0)
+
+
+class Behaviour(Struct, kw_only=True):
+    """How the exchange behaves beside its rules; may be changed while it runs. Market time."""
+
+    order_delay: timedelta = NO_DELAY  # from accepted to the matching engine; edits too
+    cancel_delay: timedelta = NO_DELAY  # from accepted to cancelled
+    late_cancelled: timedelta = NO_DELAY  # on top of that
+    fill_after_cancel: int = 0  # the next so many accepted cancels lose to a fill
+    hidden_when_new: timedelta = NO_DELAY  # how long a new order cannot be read
+    balance_lag: timedelta = NO_DELAY  # how old the balances are that a reader sees
+    late_fees: timedelta = NO_DELAY  # how much later than a fill its fee is told
+    strict_client_order_id: bool = False
+    queued_statuses: bool = False
+
+
+class Exchange:
+    """Books, orders and one account.
+
+    Every verb runs to its end at once; `drain` then gives what there is to tell, in order.
+    """
+
+    def __init__(  # noqa: PLR0913 - a market, an account and their settings, by name
+        self,
+        listings: Mapping[str, Listing],
+        now: datetime,
+        *,
+        balances: Mapping[str, Decimal],
+        fees: tuple[Decimal, Decimal] = (Decimal("0.012"), Decimal("0.006")),
+        past: Past = no_past,
+        name: str = "paper",
+        behaviour: Behaviour | None = None,
+    ) -> None:
+        """`fees`: taker and maker rate; `name`: what ids grow from; `past`: candles before `now`."""
+        self.behaviour = behaviour or Behaviour()
+        self.run: UUID = uuid5(NAMESPACE_URL, name)
+        self.started_at = self.now = now
+        self.listings = dict(listings)
+        self.accounts = Accounts(balances)
+        self.fees = Fees(*fees, now)
+        self.engine = Engine(self.run, self.accounts, self.fees, self.listings)
+        self.intake = Intake(self.engine)
+        self.futures = self.engine.futures
+        self.register = self.engine.register
+        self.books = self.engine.books
+        for row in self.listings.values():
+            if not row.alias:
+                self.books[row.product_id] = Book(row, Tape(row.product_id, past))
+        for row in self.listings.values():
+            if row.contract is not None:
+                self.books[row.contract.underlying].futures.append(row.product_id)
+        self._agenda = Agenda()
+        self._agenda.put(_next_hour(now), "hour")
+        self._due = {
+            "enter": self._enter,
+            "cancel": self._cancel,
+            "replace": self._replace,
+            "expire": self._expire,
+            "fees": self._tell_fees,
+            "hour": self._hour,
+        }
+
+    # ----------------------------------------------------------------------------- time and market
+
+    @with_money
+    def advance(self, now: datetime) -> None:
+        """Let everything happen that is due by `now`. Time never goes back."""
+        self.engine.late_fees = self.behaviour.late_fees
+        while (entry := self._agenda.pop(now)) is not None:
+            self.now = max(self.now, entry.at)
+            self._remember()
+            self._due[entry.what](entry.order_id)
+            self._follow_up()
+        self.now = max(self.now, now)
+
+    @with_money
+    def quote(self, quote: Quote) -> None:
+        """Take a market's quote; futures on it move along. A frozen or unlisted book ignores it."""
+        self.advance(quote.at)
+        book = self.books.get(quote.product_id)
+        if book is None or book.frozen:
+            return
+        self._remember()
+        first = book.bid is None
+        self.engine.move(book, quote, self.now)
+        if first:
+            self._value_opening(quote.product_id)
+        for product_id in book.futures:
+            listing, future = self.listings[product_id], self.books[product_id]
+            if not future.frozen and listing.flags.session_open:
+                self.engine.move(future, future_quote(quote, listing), self.now)
+        self._follow_up()
+
+    def _value_opening(self, product_id: str) -> None:
+        """Coins held from the start count as bought at the first price seen."""
+        listing = self.listings[product_id]
+        mid = self.books[product_id].mid
+        held = {wallet.currency: wallet for wallet in self.accounts}.get(listing.base)
+        if listing.quote == "USD" and held is not None and not held.cost and mid is not None:
+            held.cost = held.total * mid
+
+    @with_money
+    def set_flags(self, product_id: str, flags: Flags, now: datetime) -> None:
+        """Change what the market allows of a product."""
+        self.advance(now)
+        self.listings[product_id] = replace(self.listings[product_id], flags=flags)
+        self.engine.outbox.append(ProductChanged(product_id))
+
+    def due(self) -> datetime | None:
+        """When something happens by itself next."""
+        return self._agenda.next_at()
+
+    def drain(self) -> list[Event]:
+        """What there is to tell since the last call."""
+        events, self.engine.outbox = self.engine.outbox, []
+        return events
+
+    # ---------------------------------------------------------------------- what a client may ask
+
+    @with_money
+    def create(self, request: NewOrder, now: datetime) -> Order:
+        """Accept an order for processing; the order of the same client_order_id if it had one.
+
+        Raises Refused, with Coinbase's reason.
+        """
+        self.advance(now)
+        known = self._known(request.client_order_id)
+        return known or self._accept(self.intake.order(request, self.now))
+
+    @with_money
+    def close(self, request: Close, now: datetime) -> Order:
+        """Close a futures position, or a part of it, by a market order. Raises Refused."""
+        self.advance(now)
+        known = self._known(request.client_order_id)
+        return known or self._accept(self.intake.closing_order(request, self.now))
+
+    @with_money
+    def preview(self, request: NewOrder, now: datetime) -> Order:
+        """The order a request would become; nothing is taken. Raises Refused."""
+        self.advance(now)
+        return self.intake.order(request, self.now)
+
+    def _known(self, client_order_id: str) -> Order | None:
+        """The order that had this id before: Coinbase creates nothing then."""
+        known = self.register.by_client_id(client_order_id)
+        if known is not None and self.behaviour.strict_client_order_id:
+            raise Refused(refusal.DUPLICATE_CLIENT_ORDER_ID)
+        return known
+
+    def _accept(self, order: Order) -> Order:
+        """Hold what it needs, tell that it is PENDING, and send it on its way."""
+        self._remember()
+        self.register.add(order)
+        self.engine.fit(order)
+        self.engine.report(order, "PENDING", self.now)
+        if order.terms.end_at is not None:
+            self._agenda.put(order.terms.end_at, "expire", order.order_id)
+        self._soon(self.behaviour.order_delay, "enter", order)
+        return order
+
+    @with_money
+    def cancel(self, order_id: str, now: datetime) -> str:
+        """Ask for a cancel; the reason why not, empty when it was accepted for processing."""
+        self.advance(now)
+        order = self.register.get(order_id)
+        if order is None:
+            return "UNKNOWN_CANCEL_ORDER"
+        if order.status == "FILLED":
+            return "ORDER_IS_FULLY_FILLED"
+        if not order.is_open:
+            return "INVALID_CANCEL_REQUEST"
+        if order.pending_cancel:
+            return "DUPLICATE_CANCEL_REQUEST"
+        if order.is_future and not self.listings[order.product_id].flags.session_open:
+            return "INVALID_CANCEL_FCM_TRADING_SESSION"
+        order.pending_cancel = True
+        if self.behaviour.queued_statuses:
+            self.engine.report(order, "CANCEL_QUEUED", self.now)
+        self._soon(self.behaviour.cancel_delay + self.behaviour.late_cancelled, "cancel", order)
+        return ""
+
+    @with_money
+    def edit(self, order_id: str, price: Decimal, size: Decimal, now: datetime) -> str:
+        """Ask for a new price and total size; the reason why not, empty when accepted."""
+        self.advance(now)
+        order = self.register.get(order_id)
+        edit = Edit(price, size, self.now)
+        why = self.intake.edit_refusal(order, edit)
+        if order is None or why:
+            return why
+        order.replacing = edit
+        if self.behaviour.queued_statuses:
+            self.engine.report(order, "EDIT_QUEUED", self.now)
+        self._soon(self.behaviour.order_delay, "replace", order)
+        return ""
+
+    def _soon(self, delay: timedelta, what: str, order: Order) -> None:
+        """Do it after a delay, and at once when there is none."""
+        self._agenda.put(self.now + delay, what, order.order_id)
+        self.advance(self.now)
+
+    # --------------------------------------------------------------------------------- what is due
+
+    def _enter(self, order_id: str) -> None:
+        order = self.register.open.get(order_id)
+        if order is not None:
+            self.engine.enter(order, self.now)
+
+    def _cancel(self, order_id: str) -> None:
+        order = self.register.open.get(order_id)
+        if order is None:
+            return  # it was filled while the cancel was under way
+        if self.behaviour.fill_after_cancel > 0:
+            self.behaviour.fill_after_cancel -= 1
+            self.engine.lose_cancel(order, self.now)
+        if order.is_open:
+            self.engine.finish(order, "CANCELLED", self.now, USER_CANCEL)
+
+    def _replace(self, order_id: str) -> None:
+        order = self.register.open.get(order_id)
+        if order is None or order.replacing is None:
+            return
+        edit, order.replacing = order.replacing, None
+        if edit.size > order.filled and self.intake.can_afford(order, edit):
+            self.engine.amend(order, edit, self.intake.next_number(), self.now)
+        else:  # filled or out of money meanwhile: the order stands as it was
+            self.engine.report(order, "OPEN", self.now)
+
+    def _expire(self, order_id: str) -> None:
+        order = self.register.open.get(order_id)
+        if order is not None:
+            self.engine.finish(order, "EXPIRED", self.now)
+
+    def _tell_fees(self, order_id: str) -> None:
+        order = self.register.get(order_id)
+        if order is not None:
+            self.engine.tell_fees(order, self.now)
+
+    def _hour(self, _: str) -> None:
+        """Once an hour of market time: the fee tier, and futures' funding and day."""
+        self.fees.review(self.now)
+        self.futures.roll(self.now.date())
+        if self.futures.fund({name: self.engine.mark(name) for name in self.futures.holdings}):
+            self.engine.outbox.append(FuturesChanged())
+        self._agenda.put(_next_hour(self.now), "hour")
+
+    # ------------------------------------------------------------------------- after every change
+
+    def _follow_up(self) -> None:
+        """What follows from trades: stops they trigger, brackets they call for, late fees."""
+        engine = self.engine
+        while engine.traded:
+            engine.trigger_stops(self.books[engine.traded.pop()], self.now)
+        for order_id in engine.untold:
+            self._agenda.put(self.now + self.behaviour.late_fees, "fees", order_id)
+        engine.untold.clear()
+        ended, engine.ended = engine.ended, []
+        for entry in ended:
+            if entry.attached is not None and entry.filled > 0:
+                self._guard(entry)
+        self._remember()
+
+    def _guard(self, entry: Order) -> None:
+        """Place the bracket that closes what its entry opened."""
+        assert entry.attached is not None
+        try:
+            order = self.intake.guarding_order(entry, entry.attached, self.now)
+        except Refused:
+            return  # the price has left the bracket, or the coins are gone: nothing to guard with
+        entry.attached_order_id = order.order_id
+        self._accept(order)
+
+    def _remember(self) -> None:
+        """Keep the balances for readers with a lag."""
+        if self.behaviour.balance_lag:
+            self.accounts.remember(self.now, self.now - LAG_MAX)
+
+
+def _next_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) + HOUR

@@ -1,0 +1,188 @@
+"""The US futures account (CFM): contracts held, what they earned, what margin they ask. No I/O.
+
+Cash and contracts are booked by cost, so that a round trip makes or loses exactly what its prices
+say. Figures after Coinbase's `GET /cfm/balance_summary` and `/cfm/positions`.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sidecar.core.money import ONE, ZERO, ratio, share
+from sidecar.paper.venue.listing import Listing
+from sidecar.paper.venue.order import Side
+
+HUNDRED = Decimal(100)
+BUFFER_WITHOUT_POSITION = Decimal(1000)  # per cent; what Coinbase shows while nothing is at risk
+
+
+class Holding(Struct, kw_only=True):
+    """One contract's position: signed contracts, and what they were opened for, USD."""
+
+    listing: Listing
+    contracts: Decimal = ZERO
+    cost: Decimal = ZERO
+    realised_today: Decimal = ZERO
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Average price the position was opened at."""
+        units = self.contracts * self.listing.multiplier
+        return ratio(self.cost, units) if units else ZERO
+
+    def value(self, mark: Decimal) -> Decimal:
+        """Signed notional at `mark`, USD."""
+        return self.contracts * self.listing.multiplier * mark
+
+    def unrealised(self, mark: Decimal) -> Decimal:
+        return self.value(mark) - self.cost
+
+
+class Margin(Struct, frozen=True, kw_only=True):
+    """The futures account in figures, USD."""
+
+    spot_cash: Decimal
+    futures_cash: Decimal
+    unrealised: Decimal
+    realised_today: Decimal
+    funding: Decimal
+    initial: Decimal
+    overnight: Decimal
+    orders_hold: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.spot_cash + self.futures_cash
+
+    @property
+    def equity(self) -> Decimal:
+        """What stands behind the positions: futures cash and unrealised PnL."""
+        return self.futures_cash + self.unrealised
+
+    @property
+    def available(self) -> Decimal:
+        """What new positions may use; USD of the spot account moves over by itself."""
+        return self.spot_cash + self.equity - self.initial - self.orders_hold
+
+    @property
+    def buffer(self) -> Decimal:
+        """How much may be lost before Coinbase liquidates."""
+        return self.spot_cash + self.equity - self.initial
+
+    @property
+    def buffer_percentage(self) -> Decimal:
+        return (
+            ratio(self.buffer * HUNDRED, self.initial) if self.initial else BUFFER_WITHOUT_POSITION
+        )
+
+
+class FuturesAccount:
+    """Contracts and cash at the futures merchant."""
+
+    def __init__(self) -> None:
+        self.cash = ZERO
+        self.funding_today = ZERO
+        self.holdings: dict[str, Holding] = {}
+        self._day: date | None = None
+
+    def open_holdings(self) -> list[Holding]:
+        return [row for row in self.holdings.values() if row.contracts]
+
+    def contracts(self, product_id: str) -> Decimal:
+        """Signed contracts held; zero when none ever were."""
+        row = self.holdings.get(product_id)
+        return row.contracts if row else ZERO
+
+    def apply(self, listing: Listing, side: Side, size: Decimal, price: Decimal) -> None:
+        """Book a fill of `size` contracts; what it closes is realised into cash."""
+        row = self.holdings.setdefault(listing.product_id, Holding(listing=listing))
+        signed = size if side == "BUY" else -size
+        if row.contracts * signed < 0:
+            closed = min(size, abs(row.contracts))
+            signed_close = closed if side == "BUY" else -closed
+            released = share(row.cost, closed, abs(row.contracts))
+            proceeds = -signed_close * listing.multiplier * price
+            row.cost -= released
+            row.contracts += signed_close
+            row.realised_today += proceeds - released
+            self.cash += proceeds - released
+            signed -= signed_close
+        row.contracts += signed
+        row.cost += signed * listing.multiplier * price
+
+    def charge(self, fee: Decimal) -> None:
+        self.cash -= fee
+
+    def fund(self, marks: Mapping[str, Decimal]) -> bool:
+        """Settle one hour's funding of perpetual-style contracts: longs pay a positive rate."""
+        settled = False
+        for row in self.open_holdings():
+            contract = row.listing.contract
+            if contract is None or contract.funding_rate is None:
+                continue
+            payment = -row.value(marks[row.listing.product_id]) * contract.funding_rate
+            self.cash += payment
+            self.funding_today += payment
+            settled = True
+        return settled
+
+    def roll(self, day: date) -> None:
+        """Begin a new day's realised PnL, once a day."""
+        if day != self._day:
+            self._day = day
+            self.funding_today = ZERO
+            for row in self.holdings.values():
+                row.realised_today = ZERO
+
+    def margin(
+        self, marks: Mapping[str, Decimal], spot_cash: Decimal, orders: Mapping[str, "Working"]
+    ) -> Margin:
+        """All figures at these marks, with what working orders (by product) would need."""
+        rows = self.open_holdings()
+        initial = overnight = ZERO
+        for row in rows:
+            notional = abs(row.value(marks[row.listing.product_id]))
+            initial += notional * _rate(row.listing)
+            overnight += notional * _rate(row.listing, overnight=True)
+        return Margin(
+            spot_cash=spot_cash,
+            futures_cash=self.cash,
+            unrealised=sum((r.unrealised(marks[r.listing.product_id]) for r in rows), ZERO),
+            realised_today=sum((r.realised_today for r in self.holdings.values()), ZERO),
+            funding=self.funding_today,
+            initial=initial,
+            overnight=overnight,
+            orders_hold=sum(
+                (w.hold(self.contracts(product_id)) for product_id, w in orders.items()), ZERO
+            ),
+        )
+
+
+class Working(Struct, kw_only=True):
+    """What is on offer in one contract, and at what price it counts."""
+
+    listing: Listing
+    price: Decimal
+    buys: Decimal = ZERO
+    sells: Decimal = ZERO
+
+    def add(self, side: Side, size: Decimal) -> None:
+        if side == "BUY":
+            self.buys += size
+        else:
+            self.sells += size
+
+    def hold(self, held: Decimal) -> Decimal:
+        """Margin of what the orders could add beyond the position of `held` contracts."""
+        worst = max(abs(held + self.buys), abs(held - self.sells), abs(held))
+        added = worst - abs(held)
+        return added * self.listing.multiplier * self.price * _rate(self.listing)
+
+
+def _rate(listing: Listing, *, overnight: bool = False) -> Decimal:
+    contract = listing.contract
+    if contract is None:
+        return ONE
+    return contract.overnight_margin_rate if overnight else contract.intraday_margin_rate

@@ -1,0 +1,179 @@
+"""From a request to an order that may enter: terms, checks, funds. No I/O."""
+
+from datetime import datetime
+from typing import Final
+from uuid import uuid5
+
+from msgspec.structs import replace
+
+from sidecar.core.money import ZERO
+from sidecar.paper.venue import admission, refusal
+from sidecar.paper.venue.book import Book
+from sidecar.paper.venue.engine import Engine
+from sidecar.paper.venue.futures import Working
+from sidecar.paper.venue.listing import Listing
+from sidecar.paper.venue.order import OPPOSITE, Bracket, Edit, Order, Side, Terms
+from sidecar.paper.venue.request import Close, NewOrder
+from sidecar.paper.venue.terms import Refused, read_bracket, read_terms
+
+OPEN_ORDERS_MAX: Final = 500  # a product; Coinbase's older documentation names it
+
+
+class Intake:
+    """Checks requests against products, market and account; takes nothing itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._number = 0
+
+    def next_number(self) -> int:
+        """The place in time of a new order, or of one that lost its place by an edit."""
+        self._number += 1
+        return self._number
+
+    def order(self, request: NewOrder, now: datetime) -> Order:
+        """The order that a request would become. Raises Refused."""
+        engine = self._engine
+        listing = engine.listings.get(request.product_id)
+        if listing is None:
+            raise Refused(refusal.INVALID_PRODUCT)
+        if request.side not in OPPOSITE:
+            raise Refused(refusal.INVALID_SIDE)
+        side: Side = "BUY" if request.side == "BUY" else "SELL"
+        terms = read_terms(request.order_configuration)
+        book = engine.books[listing.book]
+        admission.check_product(listing, terms)
+        admission.check_numbers(listing, side, terms)
+        admission.check_market(book, side, terms, now)
+        attached = self._attached(request, side, terms, listing)
+        number = self.next_number()
+        order = Order(
+            order_id=str(uuid5(engine.run, f"order/{number}")),
+            client_order_id=request.client_order_id,
+            product_id=listing.product_id,
+            book=listing.book,
+            side=side,
+            terms=_protected(terms, book, side),
+            configuration=request.order_configuration,
+            created_at=now,
+            updated_at=now,
+            number=number,
+            fee_cap=engine.fees.cap,
+            multiplier=listing.multiplier,
+            is_future=listing.contract is not None,
+            attached=attached,
+            leverage=request.leverage or "",
+            margin_type=request.margin_type or "",
+        )
+        self._check_room(order, listing)
+        return order
+
+    def closing_order(self, request: Close, now: datetime) -> Order:
+        """The market order that closes a futures position. Raises Refused."""
+        engine = self._engine
+        listing = engine.listings.get(request.product_id)
+        if listing is None or listing.contract is None:
+            raise Refused(refusal.INVALID_PRODUCT)
+        held = engine.futures.contracts(request.product_id)
+        if not held:
+            raise Refused(refusal.ZERO_POSITION)
+        size = request.size or f"{abs(held):f}"
+        closing = NewOrder(
+            client_order_id=request.client_order_id,
+            product_id=request.product_id,
+            side="SELL" if held > 0 else "BUY",
+            order_configuration={"market_market_ioc": {"base_size": size}},
+        )
+        order = self.order(closing, now)
+        if order.terms.size > abs(held):
+            raise Refused(refusal.CLOSE_TOO_LARGE)
+        return order
+
+    def guarding_order(self, entry: Order, bracket: Bracket, now: datetime) -> Order:
+        """The bracket attached to `entry`, for what was filled of it. Raises Refused."""
+        fields = {
+            "base_size": f"{entry.filled:f}",
+            "limit_price": f"{bracket.limit_price:f}",
+            "stop_trigger_price": f"{bracket.stop_price:f}",
+        }
+        order = self.order(
+            NewOrder(
+                client_order_id=str(uuid5(self._engine.run, f"attached/{entry.order_id}")),
+                product_id=entry.product_id,
+                side=OPPOSITE[entry.side],
+                order_configuration={"trigger_bracket_gtc": fields},
+            ),
+            now,
+        )
+        order.originating_order_id = entry.order_id
+        return order
+
+    def _attached(
+        self, request: NewOrder, side: Side, terms: Terms, listing: Listing
+    ) -> Bracket | None:
+        if not request.attached_order_configuration:
+            return None
+        bracket = read_bracket(request.attached_order_configuration)
+        best = self._engine.books[listing.book].top(OPPOSITE[side])
+        entry = terms.limit_price or (best.price if best is not None else ZERO)
+        admission.check_attached(bracket, side, entry, listing)
+        return bracket
+
+    def _check_room(self, order: Order, listing: Listing) -> None:
+        """Raises Refused: too many open orders, or not enough money, coins or margin."""
+        engine = self._engine
+        same = sum(other.product_id == order.product_id for other in engine.register.open.values())
+        if same >= OPEN_ORDERS_MAX:
+            raise Refused(refusal.TOO_MANY_OPEN)
+        if listing.contract is not None:
+            before = engine.margin()
+            proposed = engine.working(listing.product_id)
+            proposed.add(order.side, order.terms.size)
+            needed = engine.margin(proposed).orders_hold - before.orders_hold
+            if needed > 0 and needed > before.available:
+                raise Refused(refusal.INSUFFICIENT_MARGIN)
+            return
+        currency = listing.quote if order.side == "BUY" else listing.base
+        if order.requirement() > engine.accounts.available(currency):
+            raise Refused(refusal.INSUFFICIENT)
+
+    def edit_refusal(self, order: Order | None, edit: Edit) -> str:
+        """Why an order may not be edited so, in Coinbase's words; empty when it may."""
+        if order is None:
+            return "ORDER_NOT_FOUND"
+        listing = self._engine.listings[order.product_id]
+        price, size = edit.price, edit.size
+        unchanged = (price, size) == (order.terms.limit_price, order.terms.size)
+        reasons = [
+            (order.terms.kind != "limit_limit_gtc", "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
+            (not order.is_open or not order.entered, "ONLY_OPEN_ORDERS_CAN_BE_EDITED"),
+            (order.pending_cancel, "CANNOT_EDIT_ORDER_PENDING_CANCEL"),
+            (order.replacing is not None, "ORDER_IS_ALREADY_BEING_REPLACED"),
+            (size <= 0 or size % listing.base_increment != 0, "INVALID_EDITED_SIZE"),
+            (price <= 0 or price % listing.price_increment != 0, "INVALID_EDITED_PRICE"),
+            (size <= order.filled, "CANNOT_EDIT_TO_BELOW_FILLED_SIZE"),
+            (unchanged, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
+        ]
+        why = next((why for applies, why in reasons if applies), "")
+        return why or ("" if self.can_afford(order, edit) else "COMMANDER_REJECTED_EDIT_ORDER")
+
+    def can_afford(self, order: Order, edit: Edit) -> bool:
+        """Whether the account has what the edited order would need on top."""
+        engine = self._engine
+        listing = engine.listings[order.product_id]
+        if order.is_future:
+            more = Working(listing=listing, price=engine.mark(order.product_id))
+            more.add(order.side, edit.size - order.terms.size)
+            return engine.margin(more).available >= 0
+        terms = replace(order.terms, limit_price=edit.price, size=edit.size)
+        needed = replace(order, terms=terms).requirement() - order.held
+        currency = listing.quote if order.side == "BUY" else listing.base
+        return needed <= engine.accounts.available(currency)
+
+
+def _protected(terms: Terms, book: Book, side: Side) -> Terms:
+    """A market order gets the worst price it may trade at."""
+    best = book.top(OPPOSITE[side])
+    if terms.order_type != "MARKET" or best is None:
+        return terms
+    return replace(terms, limit_price=admission.protection(side, best.price, book.step))

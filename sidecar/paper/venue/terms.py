@@ -1,0 +1,130 @@
+"""From an order_configuration to `Terms`, or to Coinbase's reason why not. No I/O.
+
+Source: Coinbase Advanced Trade API, "Create Order"; a new kind takes a row of `KINDS`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from sidecar.core.money import ZERO, amount
+from sidecar.paper.venue import refusal
+from sidecar.paper.venue.order import Bracket, Terms
+from sidecar.paper.venue.refusal import Refusal
+
+
+class Refused(Exception):
+    """An order is not taken; `refusal` says why, in Coinbase's words."""
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.message)
+        self.refusal = why
+
+
+class Kind(NamedTuple):
+    """What one key of order_configuration stands for."""
+
+    order_type: str
+    time_in_force: str
+    stop_field: str = ""
+    limited: bool = True
+
+
+GTC: Final = "GOOD_UNTIL_CANCELLED"
+GTD: Final = "GOOD_UNTIL_DATE_TIME"
+IOC: Final = "IMMEDIATE_OR_CANCEL"
+FOK: Final = "FILL_OR_KILL"
+STOP_DIRECTIONS: Final = {"STOP_DIRECTION_STOP_UP": True, "STOP_DIRECTION_STOP_DOWN": False}
+
+KINDS: Final[dict[str, Kind]] = {
+    "market_market_ioc": Kind("MARKET", IOC, limited=False),
+    "sor_limit_ioc": Kind("LIMIT", IOC),
+    "limit_limit_gtc": Kind("LIMIT", GTC),
+    "limit_limit_gtd": Kind("LIMIT", GTD),
+    "limit_limit_fok": Kind("LIMIT", FOK),
+    "stop_limit_stop_limit_gtc": Kind("STOP_LIMIT", GTC, "stop_price"),
+    "stop_limit_stop_limit_gtd": Kind("STOP_LIMIT", GTD, "stop_price"),
+    "trigger_bracket_gtc": Kind("BRACKET", GTC, "stop_trigger_price"),
+    "trigger_bracket_gtd": Kind("BRACKET", GTD, "stop_trigger_price"),
+}
+
+
+def read_terms(configuration: Mapping[str, Any]) -> Terms:
+    """The terms of an order_configuration, before any product is known.
+
+    Raises Refused: not exactly one known kind, no size or two, a number that is none, a stop
+    without direction, a GTD order without a readable end.
+    """
+    given = {name: fields for name, fields in configuration.items() if fields is not None}
+    if len(given) != 1:
+        raise Refused(refusal.INVALID_CONFIGURATION)
+    ((name, fields),) = given.items()
+    kind = KINDS.get(name)
+    if kind is None:
+        raise Refused(refusal.UNSUPPORTED)
+    if not isinstance(fields, Mapping):
+        raise Refused(refusal.INVALID_CONFIGURATION)
+    size, quote_size = _number(fields, "base_size"), _number(fields, "quote_size")
+    if (size is None) == (quote_size is None):
+        raise Refused(refusal.INVALID_CONFIGURATION)
+    stop_up = False
+    if kind.order_type == "STOP_LIMIT":
+        direction = fields.get("stop_direction")
+        if not isinstance(direction, str) or direction not in STOP_DIRECTIONS:
+            raise Refused(refusal.STOP_DIRECTION)
+        stop_up = STOP_DIRECTIONS[direction]
+    return Terms(
+        kind=name,
+        order_type=kind.order_type,
+        time_in_force=kind.time_in_force,
+        size=size if size is not None else ZERO,
+        quote_size=quote_size if quote_size is not None else ZERO,
+        limit_price=_price(fields, "limit_price", refusal.LIMIT_PRICE) if kind.limited else ZERO,
+        stop_price=_price(fields, kind.stop_field, refusal.STOP_PRICE) if kind.stop_field else ZERO,
+        stop_up=stop_up,
+        post_only=fields.get("post_only") is True,
+        end_at=_time(fields.get("end_time")) if kind.time_in_force == GTD else None,
+    )
+
+
+def read_bracket(attached: Mapping[str, Any]) -> Bracket:
+    """The bracket attached to an entry order. Raises Refused."""
+    fields = attached.get("trigger_bracket_gtc")
+    if len(attached) != 1 or not isinstance(fields, Mapping):
+        raise Refused(refusal.ATTACHED)
+    if fields.get("base_size") not in (None, ""):
+        raise Refused(refusal.ATTACHED_SIZE)
+    return Bracket(
+        _price(fields, "limit_price", refusal.ATTACHED),
+        _price(fields, "stop_trigger_price", refusal.ATTACHED),
+    )
+
+
+def _number(fields: Mapping[str, Any], name: str) -> Decimal | None:
+    text = fields.get(name)
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise Refused(refusal.NOT_A_NUMBER)
+    try:
+        return amount(text)
+    except ValueError:
+        raise Refused(refusal.NOT_A_NUMBER) from None
+
+
+def _price(fields: Mapping[str, Any], name: str, why: Refusal) -> Decimal:
+    price = _number(fields, name)
+    if price is None or price <= 0:
+        raise Refused(why)
+    return price
+
+
+def _time(text: object) -> datetime:
+    if isinstance(text, str):
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise Refused(refusal.END_TIME_MISSING) from None
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    raise Refused(refusal.END_TIME_MISSING)
