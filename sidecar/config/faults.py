@@ -150,10 +150,10 @@ def _unknown_key(path: list[str], root: Table) -> Fault:
 
 
 def _mends(key: str, known: Sequence[str], elsewhere: Iterator[str]) -> Iterator[str]:
+    for home in elsewhere:  # spelt right in the wrong table is likelier than misspelt
+        yield f"did you mean {home}.{key}?"
     if close := get_close_matches(key.lower(), known, n=1):
         yield f"did you mean {close[0]}?"
-    for home in elsewhere:
-        yield f"did you mean {home}.{key}?"
     if known:
         yield f"remove it, or use one of {', '.join(known)}"
 

@@ -4,6 +4,7 @@ One walk serves the suggestions for unknown keys, the commented example and the 
 that none of them can name a key that does not exist.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -88,8 +89,12 @@ def find(root: Table, path: Sequence[str]) -> Table | None:
 
 
 def homes(root: Table, key: str) -> Iterator[str]:
-    """The top-level tables that do have `key`."""
-    return (table.name for table in root.tables if key in table.names())
+    """The tables that do have `key`, those at the top first; none that the user names."""
+    yield from (table.name for table in root.tables if key in table.names())
+    for table in root.tables:
+        for nested in table.tables:
+            if not nested.keyed and key in nested.names():
+                yield f"{table.name}.{nested.name}"
 
 
 # --------------------------------------------------------------------------------- reading a schema
@@ -168,7 +173,7 @@ def _kind(spec: Schema, defs: Schema) -> str:
 
 def _plain_kind(spec: Schema, defs: Schema) -> str:
     if "enum" in spec:
-        return " or ".join(f'"{choice}"' for choice in spec["enum"])
+        return " or ".join(json.dumps(choice) for choice in spec["enum"])
     if "const" in spec:
         return f'"{spec["const"]}"'
     match spec.get("type"):

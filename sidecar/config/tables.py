@@ -14,9 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -25,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from sidecar.config.kinds import Asset, Number, Table, Whole, not_boolean
+from sidecar.config.paper import Paper
 from sidecar.core.limits import Limits
 from sidecar.core.products import CASH
 
@@ -35,23 +35,11 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # ----------------------------------------------------------------------------------- kinds of value
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("true and false are not numbers; write a number")
-    return value
-
-
-def _asset(value: str) -> str:
-    if not re.fullmatch(r"[A-Z0-9]{1,20}", value):
-        raise ValueError("is not a currency code; write it as Coinbase does, in capitals: BTC")
-    return value
-
-
 def _kept(value: object) -> object:
     if value == "all":
         return value
     try:
-        amount = Decimal(str(_number(value)))
+        amount = Decimal(str(not_boolean(value)))
     except ArithmeticError:
         amount = Decimal("nan")
     if not (amount.is_finite() and amount > 0):
@@ -85,12 +73,6 @@ def _mode(value: object) -> object:
     raise ValueError('is not a file mode; write it in octal and in quotes: "0660"')
 
 
-def _market(value: str) -> str:
-    if not re.fullmatch(r"random(:\d{1,18})?|replay:[^,\0]+(,[^,\0]+)*", value):
-        raise ValueError("is not a market; write random, random:SEED or replay:FILE[,FILE…]")
-    return value
-
-
 def _split_url(value: str) -> SplitResult | None:
     if any(character.isspace() for character in value):  # urlsplit drops some of them in silence
         return None
@@ -117,10 +99,6 @@ def _url(secure: str, plain: str) -> Callable[[str], str]:
     return check
 
 
-Number = Annotated[Decimal, BeforeValidator(_number)]
-Whole = Annotated[int, Field(strict=True)]  # else true would be 1
-Ratio = Annotated[Number, Field(ge=0, le=1)]
-Asset = Annotated[str, AfterValidator(_asset)]
 Kept = Annotated[
     Decimal | Literal["all"],
     BeforeValidator(_kept),
@@ -148,12 +126,6 @@ RestUrl = Annotated[str, AfterValidator(_url("https", "http"))]
 WebSocketUrl = Annotated[str, AfterValidator(_url("wss", "ws"))]
 
 # ------------------------------------------------------------------------------------------- tables
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, and with no unknown key: a typo must not switch off a limit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Coinbase(Table):
@@ -255,26 +227,6 @@ class Alerts(Table):
 
 class Gateway(Table):
     """Orders sent through the sidecar. No keys yet."""
-
-
-class Paper(Table):
-    """The paper exchange of `demo` and `paper`; a live sidecar ignores it."""
-
-    balances: dict[Asset, Annotated[Number, Field(ge=0)]] = Field(
-        {"USD": Decimal(100_000)}, description="what the account holds at the start, per currency"
-    )
-    taker_fee: Ratio = Field(
-        Decimal("0.012"), description="fee of a taking fill, as a ratio of its value"
-    )
-    maker_fee: Ratio = Field(
-        Decimal("0.006"), description="fee of a resting fill, as a ratio of its value"
-    )
-    market: Annotated[str, AfterValidator(_market)] = Field(
-        "random", description="random, random:SEED or replay:FILE[,FILE…]"
-    )
-    speed: Number = Field(
-        Decimal(1), gt=0, le=10_000, description="market seconds per second of wall time"
-    )
 
 
 class Config(Table):

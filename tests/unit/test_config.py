@@ -47,6 +47,21 @@ def test_a_number_may_be_written_in_quotes():
     assert parse_config('[paper]\nspeed = "2.5"').paper.speed == Decimal("2.5")
 
 
+def test_the_paper_market_may_run_as_fast_as_it_can():
+    assert parse_config("", ["paper.speed=max"]).paper.speed == "max"
+
+
+def test_the_paper_exchange_has_no_fault_unless_one_is_set():
+    assert not any(parse_config("").paper.faults.model_dump().values())
+
+
+def test_a_fault_of_the_paper_exchange_is_a_key_of_its_own_table():
+    text = "[paper.faults]\ndrop_frames = 3\nclose_code = 1006\nlate_fees_s = 0.5"
+    faults = parse_config(text, ["paper.faults.frames_channel=user"]).paper.faults
+    assert (faults.drop_frames, faults.close_code, faults.frames_channel) == (3, 1006, "user")
+    assert faults.late_fees_s == Decimal("0.5")
+
+
 @pytest.mark.parametrize(("written", "kept"), [('"0.5"', Decimal("0.5")), ('"all"', "all")])
 def test_an_asset_is_kept_in_part_or_whole(written, kept):
     assert parse_config(f"[positions]\nkeep.BTC = {written}").positions.keep == {"BTC": kept}
@@ -128,6 +143,33 @@ def test_every_fault_is_reported_at_once():
         ),
         ("[paper]\nspeed = true", "paper.speed: true and false are not numbers; write a number"),
         (
+            "[paper]\nspeed = 'fast'",
+            'paper.speed: "fast" is neither a number nor "max"; write 1 for the pace of the clock',
+        ),
+        (
+            "[paper]\nspeed = '-1'",
+            'paper.speed: "-1" is not greater than 0; set a positive number',
+        ),
+        (
+            "[paper]\nport = 8443\ntls_port = 8443",
+            "paper: port and tls_port are the same; give each its own, or 0",
+        ),
+        (
+            "[paper]\nport = 65536",
+            "paper.port: 65536 is greater than 65535; set 65535 or less",
+        ),
+        (
+            "[paper.faults]\nclose_code = 1002",
+            (
+                "paper.faults.close_code: 1002 is not 0, 1000, 1001, 1006, 1011 or 1013;"
+                " write 0, 1000, 1001, 1006, 1011 or 1013"
+            ),
+        ),
+        (
+            "[paper.faults]\ndrop_frames = -1",
+            "paper.faults.drop_frames: -1 is less than 0; set 0 or more",
+        ),
+        (
             "[paper]\nmarket = 'coin toss'",
             (
                 'paper.market: "coin toss" is not a market; write random, random:SEED or'
@@ -188,6 +230,8 @@ def test_a_fault_names_the_path_the_problem_and_the_mend(text, line):
         ("[limits.strategy.mm]\nmax_ordr_size = 1", "did you mean max_order_size?"),
         ("[var]\nxyzzy = 1", "remove it, or use one of confidence, horizon_days"),
         ("[alerts]\nxyzzy = 1", "remove it"),
+        ("[paper]\nlate_fees_s = 1", "did you mean paper.faults.late_fees_s?"),
+        ("[paper.faults]\ndrop_frame = 1", "did you mean drop_frames?"),
     ],
 )
 def test_an_unknown_key_is_a_fault_with_a_suggestion(text, mend):
@@ -353,9 +397,10 @@ def test_whatever_is_typed_raises_nothing_but_a_config_error(text, overrides):
     paths(text, *overrides)
 
 
-KEYS = [
-    (table.name, f"{table.name}.{name}") for table in outline().tables for name in table.names()
+TABLES = [(table.name, table) for table in outline().tables] + [
+    (path, table) for path in ["paper.faults"] if (table := find(outline(), path.split(".")))
 ]
+KEYS = [(path, f"{path}.{name}") for path, table in TABLES for name in table.names()]
 ODD = ["true", "[]", "[1]", "[['x']]", "{x=1}", "''", "'abc'", "inf", "1e999", "-0.0", "00:00:00"]
 
 

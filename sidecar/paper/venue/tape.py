@@ -22,6 +22,7 @@ HOURS_KEPT: Final = 500 * 24
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
+YEAR: Final = 52 * 7 * DAY
 
 
 class Trade(NamedTuple):
@@ -95,6 +96,7 @@ class Tape:
         self._minutes: deque[_Bucket] = deque(maxlen=MINUTES_KEPT)
         self._hours: deque[_Bucket] = deque(maxlen=HOURS_KEPT)
         self._day: DayFigures | None = None
+        self._year: DayFigures | None = None
 
     def add(self, trade: Trade) -> None:
         """Print one trade. Trades come in time order."""
@@ -143,15 +145,26 @@ class Tape:
         """The last 24 hours, to the hour; found anew each minute. None before the first trade."""
         if self._day is None and self.last is not None:
             second = int(now.timestamp())
-            hours = self.candles(HOUR, second - DAY + HOUR, second)
-            if hours:
-                self._day = DayFigures(
-                    hours[0].open,
-                    max(row.high for row in hours),
-                    min(row.low for row in hours),
-                    sum((row.volume for row in hours), ZERO),
-                )
+            self._day = _figures(self.candles(HOUR, second - DAY + HOUR, second))
         return self._day
+
+    def year(self, now: datetime) -> DayFigures | None:
+        """The last 52 weeks as they were at the first call: what is newer is in `day`."""
+        if self._year is None and self.last is not None:
+            second = int(now.timestamp())
+            self._year = _figures(self.candles(DAY, second - YEAR, second))
+        return self._year
+
+
+def _figures(candles: list[Candle]) -> DayFigures | None:
+    if not candles:
+        return None
+    return DayFigures(
+        candles[0].open,
+        max(row.high for row in candles),
+        min(row.low for row in candles),
+        sum((row.volume for row in candles), ZERO),
+    )
 
 
 def fold(candles: Iterable[Candle], granularity: int, first: int, end: int) -> list[Candle]:

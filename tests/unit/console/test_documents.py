@@ -46,12 +46,17 @@ def test_the_committed_page_is_the_generated_one():
 
 
 def test_every_key_has_a_description():
+    tables = [nested for table in outline().tables for nested in (table, *table.tables)]
     assert not [
-        f"{table.name}.{key.name}"
-        for table in outline().tables
-        for key in table.keys
-        if not key.description
+        f"{table.name}.{key.name}" for table in tables for key in table.keys if not key.description
     ]
+
+
+def test_a_choice_of_numbers_is_shown_without_quotes():
+    """A reader types what is shown, and a number in quotes is another value."""
+    page = reference()
+    assert "| `close_code` | 0 or 1000 or 1001 or 1006 or 1011 or 1013 | `0` |" in page
+    assert '"reduce_only" or "flatten"' in page
 
 
 @pytest.mark.parametrize("bound", ["gt", "ge", "lt", "le", "max_digits"])

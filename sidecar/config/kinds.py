@@ -1,0 +1,35 @@
+"""Kinds of value that several tables have in common, and the table itself. No I/O.
+
+The message of a validator has two parts, `what is wrong; the mend`, and never repeats the value.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def not_boolean(value: object) -> object:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers; write a number")
+    return value
+
+
+def _asset(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9]{1,20}", value):
+        raise ValueError("is not a currency code; write it as Coinbase does, in capitals: BTC")
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(not_boolean)]
+Whole = Annotated[int, Field(strict=True)]  # else true would be 1
+Ratio = Annotated[Number, Field(ge=0, le=1)]
+Asset = Annotated[str, AfterValidator(_asset)]
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, and with no unknown key: a typo must not switch off a limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

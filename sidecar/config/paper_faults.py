@@ -1,0 +1,90 @@
+"""`[paper.faults]`: what the paper exchange does wrong, for clients to be tested with. No I/O.
+
+Each is something that production has been seen to do (section H of the API reference). A count is
+how often it still happens; the exchange counts down. All are off unless set.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sidecar.config.kinds import Number, Table, Whole
+
+Count = Annotated[Whole, Field(ge=0, le=1_000_000)]
+Seconds = Annotated[Number, Field(ge=0, le=3600)]
+Channel = Literal[
+    "",
+    "candles",
+    "futures_balance_summary",
+    "heartbeats",
+    "level2",
+    "market_trades",
+    "status",
+    "ticker",
+    "ticker_batch",
+    "user",
+]
+
+
+class Faults(Table):
+    """What the exchange does wrong on purpose; a count is the next so many."""
+
+    drop_frames: Count = Field(0, description="websocket: data frames that are never sent, count")
+    duplicate_frames: Count = Field(0, description="websocket: data frames sent twice, count")
+    reorder_frames: Count = Field(
+        0, description="websocket: data frames sent after the one that follows them, count"
+    )
+    sequence_gaps: Count = Field(
+        0, description="websocket: data frames that skip a sequence number, count"
+    )
+    delay_frames_s: Seconds = Field(
+        Decimal(0), description="websocket: every data frame is this late, seconds of wall clock"
+    )
+    frames_channel: Channel = Field(
+        "", description="the channel whose frames the five above are about; empty: all channels"
+    )
+    close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
+        0, description="every websocket is closed with this code, once; 0: none is"
+    )
+    stall_heartbeats: bool = Field(default=False, description="no heartbeat is sent")
+    refuse_connections: bool = Field(
+        default=False, description="new connections, REST and websocket, are dropped"
+    )
+    expire_tokens: Count = Field(
+        0, description="requests and subscriptions whose token is said to have expired, count"
+    )
+    late_cancelled_s: Seconds = Field(
+        Decimal(0), description="CANCELLED is told this much later, market seconds"
+    )
+    fill_after_cancel: Count = Field(
+        0, description="accepted cancels that lose against a fill, count"
+    )
+    hide_new_orders_s: Seconds = Field(
+        Decimal(0), description="a new order is not found for this long, market seconds"
+    )
+    accept_without_answer: Count = Field(
+        0, description="orders that are taken and never answered, count"
+    )
+    answer_without_accept: Count = Field(
+        0, description="orders that are answered with success and do not exist, count"
+    )
+    balance_lag_s: Seconds = Field(
+        Decimal(0), description="accounts show what was true this long ago, market seconds"
+    )
+    late_fees_s: Seconds = Field(
+        Decimal(0), description="the fees of a fill are told this much later, market seconds"
+    )
+    sparse_user_frames: bool = Field(
+        default=False, description="user frames have the few fields of old, and reject_Reason"
+    )
+    too_many_requests: Count = Field(
+        0, description="REST requests that are answered with status 429, count"
+    )
+    server_errors: Count = Field(
+        0, description="REST requests that are answered with status 503 and HTML, count"
+    )
+    slow_bodies_s: Seconds = Field(
+        Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
+    )
+    null_optionals: bool = Field(default=False, description="REST: optional fields are null")

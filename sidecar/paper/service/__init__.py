@@ -1,0 +1,1 @@
+"""How the paper exchange is reached: keys, tokens, certificates, rate limits, REST, websockets."""

@@ -1,0 +1,312 @@
+"""Accounts, portfolio, fees and futures figures, and the older v2 shapes that some clients use.
+No I/O.
+
+Source: Coinbase Advanced Trade API, "List Accounts", "Get Portfolio Breakdown", "Get Transaction
+Summary", "Get Futures Balance Summary"; Coinbase App API v2 for currencies and accounts.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID, uuid5
+
+from sidecar.core.money import ZERO, plain, ratio
+from sidecar.core.products import DOLLARS
+from sidecar.paper.venue.accounts import Balance
+from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.venue.fees import TIERS, Fees
+from sidecar.paper.venue.futures import Holding, Margin
+from sidecar.paper.venue.listing import COIN_NAMES, FIAT
+from sidecar.paper.wire.orders import portfolio_id
+from sidecar.paper.wire.text import Row, money, time_text
+
+PORTFOLIO_NAME: Final = "Default"
+
+
+def account_id(run: UUID, currency: str) -> str:
+    return str(uuid5(run, f"account/{currency}"))
+
+
+def account_row(balance: Balance, run: UUID, opened: datetime, now: datetime) -> Row:
+    """One account of `GET /accounts`: total = available_balance + hold."""
+    currency = balance.currency
+    return {
+        "uuid": account_id(run, currency),
+        "name": f"{currency} Wallet",
+        "currency": currency,
+        "available_balance": money(balance.available, currency),
+        "default": True,
+        "active": True,
+        "created_at": time_text(opened),
+        "updated_at": time_text(now),
+        "deleted_at": None,
+        "type": "ACCOUNT_TYPE_FIAT" if currency in FIAT else "ACCOUNT_TYPE_CRYPTO",
+        "ready": True,
+        "hold": money(balance.held, currency),
+        "retail_portfolio_id": portfolio_id(run),
+        "platform": "ACCOUNT_PLATFORM_CONSUMER",
+    }
+
+
+def v2_account_row(balance: Balance, run: UUID, opened: datetime, now: datetime) -> Row:
+    """One account of `GET /v2/accounts`; holds are not told there."""
+    currency = balance.currency
+    return {
+        "id": account_id(run, currency),
+        "name": f"{currency} Wallet",
+        "primary": False,
+        "type": "fiat" if currency in FIAT else "wallet",
+        "currency": {"code": currency, "name": COIN_NAMES.get(currency, currency)},
+        "balance": {"amount": plain(balance.available + balance.held), "currency": currency},
+        "created_at": time_text(opened),
+        "updated_at": time_text(now),
+        "resource": "account",
+        "resource_path": f"/v2/accounts/{account_id(run, currency)}",
+    }
+
+
+def currencies_of(exchange: Exchange) -> list[str]:
+    """Every currency of the listed products, in their order."""
+    names = (name for row in exchange.listings.values() for name in (row.base, row.quote))
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def v2_currencies(currencies: Iterable[str]) -> list[Row]:
+    """Fiat money of `GET /v2/currencies`."""
+    return [
+        {"id": name, "name": COIN_NAMES.get(name, name), "min_size": "0.01"}
+        for name in currencies
+        if name in FIAT
+    ]
+
+
+def v2_coins(currencies: Iterable[str], run: UUID) -> list[Row]:
+    """Coins of `GET /v2/currencies/crypto`."""
+    coins = (name for name in currencies if name not in FIAT)
+    return [
+        {
+            "asset_id": str(uuid5(run, f"asset/{name}")),
+            "code": name,
+            "name": COIN_NAMES.get(name, name),
+            "color": "#0433FF",
+            "sort_index": place,
+            "exponent": 8,
+            "type": "crypto",
+        }
+        for place, name in enumerate(coins, start=100)
+    ]
+
+
+def v2_rates(exchange: Exchange) -> Row:
+    """`GET /v2/exchange-rates`: units of each currency that one dollar buys."""
+    rates = {}
+    for name in currencies_of(exchange):
+        price = exchange.engine.usd(name)
+        if price:
+            rates[name] = plain(ratio(Decimal(1), price))
+    return {"currency": "USD", "rates": rates}
+
+
+# ------------------------------------------------------------------------------------- the portfolio
+
+
+def portfolio_row(run: UUID) -> Row:
+    return {
+        "name": PORTFOLIO_NAME,
+        "uuid": portfolio_id(run),
+        "type": "DEFAULT",
+        "deleted": False,
+    }
+
+
+def breakdown(exchange: Exchange) -> Row:
+    """`GET /portfolios/{uuid}`: fiat figures of positions are JSON numbers there, not text."""
+    margin = exchange.engine.margin()
+    values = {w.currency: w.total * exchange.engine.usd(w.currency) for w in exchange.accounts}
+    whole = sum(values.values(), ZERO) + margin.equity
+    cash = sum((value for name, value in values.items() if _is_cash(name)), ZERO)
+    return {
+        "portfolio": portfolio_row(exchange.run),
+        "portfolio_balances": {
+            "total_balance": money(whole),
+            "total_futures_balance": money(margin.futures_cash),
+            "total_cash_equivalent_balance": money(cash),
+            "total_crypto_balance": money(sum(values.values(), ZERO) - cash),
+            "futures_unrealized_pnl": money(margin.unrealised),
+            "perp_unrealized_pnl": money(ZERO),
+            "total_equities_balance": money(ZERO),
+        },
+        "spot_positions": [_spot_position(exchange, w.currency, whole) for w in exchange.accounts],
+        "perp_positions": [],
+        "futures_positions": [
+            _futures_position(exchange, row) for row in exchange.futures.open_holdings()
+        ],
+    }
+
+
+def _is_cash(currency: str) -> bool:
+    return currency in FIAT or currency in DOLLARS
+
+
+def _spot_position(exchange: Exchange, currency: str, whole: Decimal) -> Row:
+    wallet = exchange.accounts.wallet(currency)
+    price = exchange.engine.usd(currency)
+    value, available = wallet.total * price, wallet.available * price
+    cost = value if _is_cash(currency) else wallet.cost
+    entry = ratio(cost, wallet.total) if wallet.total else ZERO
+    return {
+        "asset": currency,
+        "account_uuid": account_id(exchange.run, currency),
+        "asset_uuid": str(uuid5(exchange.run, f"asset/{currency}")),
+        "total_balance_fiat": float(value),
+        "total_balance_crypto": float(wallet.total),
+        "available_to_trade_fiat": float(available),
+        "available_to_trade_crypto": float(wallet.available),
+        "available_to_transfer_fiat": float(available),
+        "available_to_transfer_crypto": float(wallet.available),
+        "available_to_send_fiat": float(available),
+        "available_to_send_crypto": float(wallet.available),
+        "allocation": float(ratio(value, whole)) if whole > 0 else 0.0,
+        "unrealized_pnl": float(value - cost),
+        "funding_pnl": 0.0,
+        "cost_basis": money(cost),
+        "average_entry_price": money(entry),
+        "is_cash": _is_cash(currency),
+        "asset_img_url": "",
+        "asset_color": "",
+        "account_type": "ACCOUNT_TYPE_FIAT" if currency in FIAT else "ACCOUNT_TYPE_CRYPTO",
+    }
+
+
+def _futures_position(exchange: Exchange, holding: Holding) -> Row:
+    listing, mark = holding.listing, exchange.engine.mark(holding.listing.product_id)
+    contract = listing.contract
+    assert contract is not None
+    side = "LONG" if holding.contracts > 0 else "SHORT"
+    return {
+        "product_id": listing.product_id,
+        "contract_size": plain(listing.multiplier),
+        "side": f"FUTURES_POSITION_SIDE_{side}",
+        "amount": plain(abs(holding.contracts)),
+        "avg_entry_price": plain(holding.entry_price),
+        "current_price": plain(mark),
+        "unrealized_pnl": plain(holding.unrealised(mark)),
+        "expiry": time_text(contract.expiry),
+        "underlying_asset": contract.root_unit,
+        "asset_img_url": "",
+        "product_name": contract.display_name,
+        "venue": "cde",
+        "notional_value": plain(abs(holding.value(mark))),
+        "asset_color": "",
+    }
+
+
+# ------------------------------------------------------------------------------------ fees, futures
+
+
+def transaction_summary(fees: Fees, balance: Decimal) -> Row:
+    """`GET /transaction_summary`: rates are ratios as text, volumes are JSON numbers."""
+    tier = fees.tier
+    place = TIERS.index(tier)
+    above = TIERS[place + 1].usd_from if place + 1 < len(TIERS) else None
+    return {
+        "total_volume": float(fees.total_volume),
+        "total_fees": float(fees.total_fees),
+        "fee_tier": {
+            "pricing_tier": tier.name,
+            "usd_from": plain(tier.usd_from),
+            "usd_to": plain(above) if above is not None else "",
+            "taker_fee_rate": plain(fees.taker),
+            "maker_fee_rate": plain(fees.maker),
+            "aop_from": "",
+            "aop_to": "",
+        },
+        "margin_rate": None,
+        "goods_and_services_tax": None,
+        "advanced_trade_only_volume": float(fees.total_volume),
+        "advanced_trade_only_fees": float(fees.total_fees),
+        "coinbase_pro_volume": 0,
+        "coinbase_pro_fees": 0,
+        "total_balance": plain(balance),
+        "has_cost_plus_commission": False,
+    }
+
+
+def margin_texts(margin: Margin) -> dict[str, str]:
+    """The scalars of the futures balance summary, USD, as the websocket tells them."""
+    figures = {
+        "futures_buying_power": max(ZERO, margin.available),
+        "total_usd_balance": margin.total,
+        "cbi_usd_balance": margin.spot_cash,
+        "cfm_usd_balance": margin.futures_cash,
+        "total_open_orders_hold_amount": margin.orders_hold,
+        "unrealized_pnl": margin.unrealised,
+        "daily_realized_pnl": margin.realised_today,
+        "initial_margin": margin.initial,
+        "available_margin": margin.available,
+        "liquidation_threshold": margin.initial,
+        "liquidation_buffer_amount": margin.buffer,
+        "liquidation_buffer_percentage": margin.buffer_percentage,
+    }
+    return {name: plain(value) for name, value in figures.items()}
+
+
+def margin_window(margin: Margin, window: str) -> Row:
+    """One margin window of the balance summary: `INTRADAY` or `OVERNIGHT`."""
+    initial = margin.initial if window == "INTRADAY" else margin.overnight
+    cushion = margin.spot_cash + margin.equity
+    buffer = ratio((cushion - initial) * 100, initial) if initial else Decimal(1000)
+    levels = ((Decimal(50), "BASE"), (Decimal(20), "WARNING"), (ZERO, "DANGER"))
+    level = next((name for floor, name in levels if buffer > floor), "LIQUIDATION")
+    return {
+        "margin_window_type": f"FCM_MARGIN_WINDOW_TYPE_{window}",
+        "margin_level": f"MARGIN_LEVEL_TYPE_{level}",
+        "initial_margin": plain(initial),
+        "maintenance_margin": plain(initial),
+        "liquidation_buffer_percentage": plain(buffer),
+        "total_hold": plain(margin.orders_hold),
+        "futures_buying_power": plain(max(ZERO, cushion - initial - margin.orders_hold)),
+    }
+
+
+def balance_summary(margin: Margin) -> Row:
+    """`GET /cfm/balance_summary`: the same scalars as Amounts, but for the percentage."""
+    texts = margin_texts(margin)
+    bare = "liquidation_buffer_percentage"
+    return {
+        **{name: {"value": t, "currency": "USD"} for name, t in texts.items() if name != bare},
+        bare: texts[bare],
+        "total_pending_transfers_amount": money(ZERO),
+        "funding_pnl": money(margin.funding),
+        "intraday_margin_window_measure": margin_window(margin, "INTRADAY"),
+        "overnight_margin_window_measure": margin_window(margin, "OVERNIGHT"),
+    }
+
+
+def cfm_position(holding: Holding, mark: Decimal) -> Row:
+    """One position of `GET /cfm/positions`; contracts are unsigned, `side` has the sign."""
+    contract = holding.listing.contract
+    assert contract is not None
+    return {
+        "product_id": holding.listing.product_id,
+        "expiration_time": time_text(contract.expiry),
+        "side": "LONG" if holding.contracts > 0 else "SHORT",
+        "number_of_contracts": plain(abs(holding.contracts)),
+        "current_price": plain(mark),
+        "avg_entry_price": plain(holding.entry_price),
+        "unrealized_pnl": plain(holding.unrealised(mark)),
+        "daily_realized_pnl": plain(holding.realised_today),
+    }
+
+
+def expiring_position(holding: Holding, mark: Decimal) -> Row:
+    """The same position as the user channel tells it."""
+    return {
+        "product_id": holding.listing.product_id,
+        "side": "Long" if holding.contracts > 0 else "Short",
+        "number_of_contracts": plain(abs(holding.contracts)),
+        "realized_pnl": plain(holding.realised_today),
+        "unrealized_pnl": plain(holding.unrealised(mark)),
+        "entry_price": plain(holding.entry_price),
+    }

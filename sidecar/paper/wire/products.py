@@ -1,0 +1,233 @@
+"""Products, books, trades, candles. No I/O.
+
+Source: Coinbase Advanced Trade API, "List Products", "Get Product Book", "Get Market Trades",
+"Get Product Candles".
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from sidecar.core.money import ONE, plain
+from sidecar.paper.venue.book import Book, Level
+from sidecar.paper.venue.listing import COIN_NAMES, Listing
+from sidecar.paper.venue.order import OPPOSITE
+from sidecar.paper.venue.tape import Candle, Trade
+from sidecar.paper.wire.text import Row, change, number, time_text
+
+LISTED_AT: Final = "2021-01-01T00:00:00Z"
+BASIS_POINTS: Final = Decimal(10_000)
+LEVEL_TIME: Final = "1970-01-01T00:00:00Z"  # event_time of a snapshot's rows
+
+
+def product_row(listing: Listing, book: Book, now: datetime, *, with_view_only: bool) -> Row:
+    """One product of `GET /products`; `view_only` is told only to who asked for it."""
+    flags, day = listing.flags, book.tape.day(now)
+    bid, ask, last = book.top("BUY"), book.top("SELL"), book.tape.last
+    return {
+        "product_id": listing.product_id,
+        "price": number(last),
+        "price_percentage_change_24h": change(last, day.open) if last and day else "",
+        "volume_24h": number(day.volume if day else None),
+        "volume_percentage_change_24h": "",
+        "base_increment": plain(listing.base_increment),
+        "quote_increment": plain(listing.quote_increment),
+        "quote_min_size": plain(listing.quote_min_size),
+        "quote_max_size": plain(listing.quote_max_size),
+        "base_min_size": plain(listing.base_min_size),
+        "base_max_size": plain(listing.base_max_size),
+        "base_name": COIN_NAMES.get(listing.base, listing.base),
+        "quote_name": COIN_NAMES.get(listing.quote, listing.quote),
+        "watched": False,
+        "is_disabled": flags.is_disabled,
+        "new": False,
+        "status": "" if listing.contract else "online",
+        "cancel_only": flags.cancel_only,
+        "limit_only": flags.limit_only,
+        "post_only": flags.post_only,
+        "trading_disabled": flags.trading_disabled,
+        "auction_mode": flags.auction_mode,
+        "product_type": "FUTURE" if listing.contract else "SPOT",
+        "quote_currency_id": listing.quote,
+        "base_currency_id": listing.base,
+        "fcm_trading_session_details": _session(listing, now),
+        "mid_market_price": number(book.mid),
+        "best_bid_price": number(bid.price if bid else None),
+        "best_ask_price": number(ask.price if ask else None),
+        "high_24h": number(day.high if day else None),
+        "low_24h": number(day.low if day else None),
+        "alias": listing.alias,
+        "alias_to": list(listing.alias_to),
+        "base_display_symbol": listing.base,
+        "quote_display_symbol": "USD" if listing.quote == "USDC" else listing.quote,
+        "view_only": flags.view_only and with_view_only,
+        "price_increment": plain(listing.price_increment),
+        "display_name": listing.contract.display_name if listing.contract else _pair(listing),
+        "product_venue": "FCM" if listing.contract else "CBE",
+        "approximate_quote_24h_volume": plain(day.volume * last) if day and last else "",
+        "new_at": LISTED_AT,
+        "future_product_details": _contract(listing, now),
+    }
+
+
+def _pair(listing: Listing) -> str:
+    return f"{listing.base}-{listing.quote}"
+
+
+def _session(listing: Listing, now: datetime) -> Row | None:
+    if listing.contract is None:
+        return None
+    is_open = listing.flags.session_open
+    day = now.replace(hour=22, minute=0, second=0, microsecond=0)
+    return {
+        "is_session_open": is_open,
+        "open_time": time_text(day - timedelta(days=1) if is_open else day),
+        "close_time": time_text(day - timedelta(hours=1)),
+        "session_state": "FCM_TRADING_SESSION_STATE_OPEN"
+        if is_open
+        else "FCM_TRADING_SESSION_STATE_CLOSED",
+        "after_hours_order_entry_disabled": not is_open,
+        "closed_reason": "FCM_TRADING_SESSION_CLOSED_REASON_UNDEFINED",
+        "maintenance": None,
+    }
+
+
+def _contract(listing: Listing, now: datetime) -> Row | None:
+    contract = listing.contract
+    if contract is None:
+        return None
+    rates = {
+        name: {"long_margin_rate": plain(rate), "short_margin_rate": plain(rate)}
+        for name, rate in (
+            ("intraday_margin_rate", contract.intraday_margin_rate),
+            ("overnight_margin_rate", contract.overnight_margin_rate),
+        )
+    }
+    return {
+        "venue": "cde",
+        "contract_code": listing.product_id.partition("-")[0],
+        "contract_expiry": time_text(contract.expiry),
+        "contract_size": plain(contract.contract_size),
+        "contract_root_unit": contract.root_unit,
+        "group_description": f"{contract.root_unit} Futures",
+        "contract_expiry_timezone": "America/New_York",
+        "group_short_description": contract.root_unit,
+        "risk_managed_by": "MANAGED_BY_FCM",
+        "contract_expiry_type": "EXPIRING",
+        "perpetual_details": None,
+        "contract_display_name": contract.display_name,
+        "time_to_expiry_ms": str(max(0, int((contract.expiry - now).total_seconds() * 1000))),
+        "non_crypto": False,
+        "contract_expiry_name": "PERP",
+        "twenty_four_by_seven": True,
+        "funding_interval": "3600s" if contract.funding_rate is not None else "",
+        "funding_rate": number(contract.funding_rate),
+        "funding_time": time_text(now.replace(minute=0, second=0, microsecond=0)),
+        "open_interest": "0",
+        **rates,
+    }
+
+
+def _levels(levels: Iterable[Level]) -> list[Row]:
+    return [{"price": plain(level.price), "size": plain(level.size)} for level in levels]
+
+
+def pricebook(product_id: str, book: Book, depth: int, now: datetime) -> Row:
+    """Bids and asks, best first. `time` is the market's own last word."""
+    return {
+        "product_id": product_id,
+        "bids": _levels(book.shown("BUY", depth)),
+        "asks": _levels(book.shown("SELL", depth)),
+        "time": time_text(book.at or now),
+    }
+
+
+def product_book(product_id: str, book: Book, depth: int, now: datetime) -> Row:
+    """The answer of `GET /product_book`."""
+    bid, ask, mid = book.top("BUY"), book.top("SELL"), book.mid
+    spread = ask.price - bid.price if bid and ask else None
+    in_points = (
+        plain((spread * BASIS_POINTS / mid).quantize(ONE)) if spread is not None and mid else ""
+    )
+    return {
+        "pricebook": pricebook(product_id, book, depth, now),
+        "last": number(book.tape.last),
+        "mid_market": number(mid),
+        "spread_bps": in_points,
+        "spread_absolute": number(spread),
+    }
+
+
+def trade_row(product_id: str, trade: Trade) -> Row:
+    """One trade; `side` is the maker's. `trade_id` is a whole number, for clients that count."""
+    return {
+        "trade_id": str(trade.number),
+        "product_id": product_id,
+        "price": plain(trade.price),
+        "size": plain(trade.size),
+        "time": time_text(trade.at),
+        "side": OPPOSITE[trade.taker],
+    }
+
+
+def market_trades(product_id: str, book: Book, trades: Iterable[Trade]) -> Row:
+    """The answer of `GET /products/{id}/ticker`, newest first."""
+    bid, ask = book.top("BUY"), book.top("SELL")
+    return {
+        "trades": [
+            trade_row(product_id, trade) | {"bid": "", "ask": "", "exchange": "CBE"}
+            for trade in trades
+        ],
+        "best_bid": number(bid.price if bid else None),
+        "best_ask": number(ask.price if ask else None),
+    }
+
+
+def candle_row(candle: Candle) -> Row:
+    return {
+        "start": str(candle.start),
+        "low": plain(candle.low),
+        "high": plain(candle.high),
+        "open": plain(candle.open),
+        "close": plain(candle.close),
+        "volume": plain(candle.volume),
+    }
+
+
+def status_row(listing: Listing) -> Row:
+    """One product of the `status` channel."""
+    flags = listing.flags
+    offline = flags.is_disabled or flags.trading_disabled
+    return {
+        "product_type": "FUTURE" if listing.contract else "SPOT",
+        "id": listing.product_id,
+        "base_currency": listing.base,
+        "quote_currency": listing.quote,
+        "base_increment": plain(listing.base_increment),
+        "quote_increment": plain(listing.quote_increment),
+        "display_name": listing.contract.display_name
+        if listing.contract
+        else f"{listing.base}/{listing.quote}",
+        "status": "offline" if offline else "online",
+        "status_message": "",
+        "min_market_funds": plain(listing.quote_min_size),
+    }
+
+
+def day_fields(book: Book, now: datetime) -> dict[str, Any]:
+    """The 24-hour figures of a ticker; its 52 weeks are as far back as the market remembers."""
+    day, last = book.tape.day(now), book.tape.last
+    if day is None or last is None:
+        return dict.fromkeys(
+            ("volume_24_h", "low_24_h", "high_24_h", "low_52_w", "high_52_w"), "0"
+        ) | {"price_percent_chg_24_h": "0"}
+    year = book.tape.year(now) or day
+    return {
+        "volume_24_h": plain(day.volume),
+        "low_24_h": plain(day.low),
+        "high_24_h": plain(day.high),
+        "low_52_w": plain(min(year.low, day.low)),
+        "high_52_w": plain(max(year.high, day.high)),
+        "price_percent_chg_24_h": change(last, day.open),
+    }
