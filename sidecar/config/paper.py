@@ -21,7 +21,7 @@ SPEED_MAX: Final = 10_000
 
 
 def _market(value: str) -> str:
-    if not re.fullmatch(r"random(:\d{1,18})?|replay:[^,\0]+(,[^,\0]+)*", value):
+    if not re.fullmatch(r"random(:\d{1,18})?|replay:[^,\0]+(,[^,\0]+)*", value, re.ASCII):
         raise ValueError("is not a market; write random, random:SEED or replay:FILE[,FILE…]")
     return value
 

@@ -13,6 +13,8 @@ from typer.exceptions import TyperException
 
 from sidecar.config.outline import config_schema
 from sidecar.console.documents import example
+from sidecar.console.paper import paper
+from sidecar.core.errors import Misuse
 
 PROGRAM: Final = "risk-sidecar"
 DISTRIBUTION: Final = "coinbase-risk-sidecar"
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 config = typer.Typer(help="What the configuration file may hold.")
 app.add_typer(config, name="config")
+app.command("paper")(paper)
 
 
 def main() -> None:
@@ -35,6 +38,9 @@ def main() -> None:
         code = app(prog_name=PROGRAM, standalone_mode=False)
     except TyperException as error:
         sys.stderr.write(_usage_line(error))
+        sys.exit(EXIT_USAGE)
+    except Misuse as error:  # a faulty configuration is a line a fault, each with its mend
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
         sys.exit(EXIT_USAGE)
     sys.exit(code or 0)
 

@@ -98,8 +98,10 @@ def is_sane(value: Decimal) -> bool:
 
 def plain(value: Decimal) -> str:
     """Digits without exponent and without trailing zeros: what people read and programs parse."""
-    text = format(value, "f")
-    if "." in text:
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
+    if text[-1] == "0" and "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

@@ -82,7 +82,7 @@ class TokenBuckets:
 
 
 class RateLimits:
-    """Every limit of the exchange. `0` switches one off; the websocket's are as documented."""
+    """Every limit of the exchange. `0` switches one off, and the websocket's with the public one."""
 
     def __init__(
         self, *, private_per_s: int = 30, public_per_s: int = 10, per_hour: int = 10_000
@@ -90,8 +90,10 @@ class RateLimits:
         self._private = TokenBuckets(private_per_s, private_per_s)
         self._hourly = TokenBuckets(per_hour, per_hour / HOUR_S)
         self._public = TokenBuckets(math.ceil(public_per_s * PUBLIC_BURST), public_per_s)
-        self._connections = TokenBuckets(CONNECTIONS_PER_S, CONNECTIONS_PER_S)
-        self._messages = TokenBuckets(MESSAGES_PER_S, MESSAGES_PER_S)
+        # Whoever lifts the limit of the public calls, for a load test, means these as well.
+        connections, messages = (CONNECTIONS_PER_S, MESSAGES_PER_S) if public_per_s else (0, 0)
+        self._connections = TokenBuckets(connections, connections)
+        self._messages = TokenBuckets(messages, messages)
 
     def private(self, key_name: str, now: float) -> Allowance:
         """A request with a token, counted by the second and the hour; the tighter is told."""

@@ -38,6 +38,7 @@ class Accounts:
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self._wallets: dict[str, Wallet] = {}
         self._past: deque[tuple[datetime, tuple[Balance, ...]]] = deque()
+        self._changed = True  # since the past was last written
         for currency, amount in balances.items():
             self.wallet(currency).available = amount
 
@@ -62,7 +63,7 @@ class Accounts:
         wallet = self.wallet(currency)
         wallet.available -= amount
         wallet.held += amount
-        _whole(wallet)
+        self._change(wallet)
 
     def spend_held(self, currency: str, amount: Decimal) -> None:
         """What was on hold leaves the account."""
@@ -70,24 +71,34 @@ class Accounts:
         if wallet.cost:
             wallet.cost -= share(wallet.cost, amount, wallet.total)
         wallet.held -= amount
-        _whole(wallet)
+        self._change(wallet)
 
     def receive(self, currency: str, amount: Decimal, cost: Decimal = ZERO) -> None:
         """Credit what a fill brought, bought for `cost` USD; a negative amount is a debit."""
         wallet = self.wallet(currency)
         wallet.available += amount
         wallet.cost += cost
-        _whole(wallet)
+        self._change(wallet)
+
+    def _change(self, wallet: Wallet) -> None:
+        assert wallet.available >= 0, f"{wallet.currency}: more was spent than is available"
+        assert wallet.held >= 0, f"{wallet.currency}: more was freed than is on hold"
+        self._changed = True
 
     # ---------------------------------------------------------- what a reader with a lag sees
 
     def remember(self, now: datetime, horizon: datetime) -> None:
-        """Keep what is true now, and one state at or before `horizon`."""
-        self._past.append((now, self.balances()))
+        """Keep what is true now, if it is news, and one state at or before `horizon`."""
+        if self._changed or not self._past:
+            if len(self._past) > 1 and self._past[-1][0] == now:
+                self._past.pop()
+            self._past.append((now, self.balances()))
+            self._changed = False
         while len(self._past) > 1 and self._past[1][0] <= horizon:
             self._past.popleft()
 
     def forget(self) -> None:
+        """No reader lags any more."""
         self._past.clear()
 
     def balances(self) -> tuple[Balance, ...]:
@@ -95,12 +106,7 @@ class Accounts:
 
     def as_of(self, moment: datetime) -> Iterable[Balance]:
         """The balances that were true at `moment`, or the oldest remembered."""
-        known = [state for at, state in self._past if at <= moment]
-        if known:
-            return known[-1]
+        for at, state in reversed(self._past):
+            if at <= moment:
+                return state
         return self._past[0][1] if self._past else self.balances()
-
-
-def _whole(wallet: Wallet) -> None:
-    assert wallet.available >= 0, f"{wallet.currency}: more was spent than is available"
-    assert wallet.held >= 0, f"{wallet.currency}: more was freed than is on hold"

@@ -81,14 +81,17 @@ def check_market(book: Book, side: Side, terms: Terms, now: datetime) -> None:
             ),
             (triggered and terms.stop_up, refusal.STOP_BELOW_LAST),
             (triggered and not terms.stop_up, refusal.STOP_ABOVE_LAST),
-            (
-                terms.order_type == "BRACKET"
-                and last is not None
-                and not _around(last, side, Bracket(terms.limit_price, terms.stop_price)),
-                refusal.BRACKET_PRICES,
-            ),
         ]
     )
+
+
+def check_bracket(book: Book, side: Side, terms: Terms) -> None:
+    """Raises Refused when a bracket's prices are not either side of the last trade."""
+    last = book.tape.last
+    if terms.order_type != "BRACKET" or last is None:
+        return
+    if not _around(last, side, Bracket(terms.limit_price, terms.stop_price)):
+        raise Refused(refusal.BRACKET_PRICES)
 
 
 def check_attached(bracket: Bracket, entry_side: Side, entry: Decimal, listing: Listing) -> None:

@@ -6,17 +6,18 @@ large order walks prices and can find too little. What the account takes stays t
 market's next quote. The account's own resting orders show in the book as they would on Coinbase.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 from sidecar.core.money import ONE, ZERO, ceil_to, floor_to
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Order, Side
 from sidecar.paper.venue.quote import Quote
-from sidecar.paper.venue.tape import Tape
+from sidecar.paper.venue.tape import Candle, Tape
 
 DEPTH: Final = 50  # levels a side: what Coinbase's own pages show
 LEVEL_GAP: Final = Decimal("0.0002")  # of the price: fifty levels reach one per cent
@@ -67,7 +68,7 @@ class Book:
         if best is None:
             return
         taken = self._taken[side]
-        gap = max(self.step, floor_to(best.price * LEVEL_GAP, self.step))
+        gap = self._gap(best.price)
         away = -gap if side == "BUY" else gap
         for place in range(DEPTH):
             price = best.price + away * place
@@ -76,6 +77,20 @@ class Book:
             size = best.size * (place + 1) - taken.get(price, ZERO)
             if size > 0:
                 yield Level(price, size)
+
+    def _gap(self, best: Decimal) -> Decimal:
+        """From one level to the next, in quote currency."""
+        return max(self.step, floor_to(best * LEVEL_GAP, self.step))
+
+    def _market_size(self, side: Side, price: Decimal) -> Decimal:
+        """What others offer at exactly this price, found without walking there."""
+        best = self.bid if side == "BUY" else self.ask
+        if best is None or _better(side, price, best.price):
+            return ZERO
+        place, off = divmod(abs(price - best.price), self._gap(best.price))
+        if off or place >= DEPTH or price <= 0:
+            return ZERO
+        return max(ZERO, best.size * (place + 1) - self._taken[side].get(price, ZERO))
 
     def take(self, side: Side, level: Level) -> None:
         """Remember that this much was taken from this side at this price."""
@@ -86,18 +101,15 @@ class Book:
 
     def rest(self, order: Order) -> None:
         """Put an order behind all that wait at its price."""
-        price = order.terms.limit_price
-        others = (level.size for level in self.liquidity(order.side) if level.price == price)
-        order.queue_ahead = next(others, ZERO)
-        insort(self._resting[order.side], order, key=_priority(order.side))
+        order.queue_ahead = self._market_size(order.side, order.terms.limit_price)
+        insort(self._resting[order.side], order, key=PRIORITY[order.side])
 
     def remove(self, order: Order) -> None:
         """Take an order out of the book, if it is there."""
-        orders = self._resting[order.side]
-        for place, other in enumerate(orders):
-            if other is order:
-                del orders[place]
-                return
+        orders, priority = self._resting[order.side], PRIORITY[order.side]
+        place = bisect_left(orders, priority(order), key=priority)
+        if place < len(orders) and orders[place] is order:
+            del orders[place]
 
     def resting(self, side: Side) -> tuple[Order, ...]:
         """Own orders on this side: best price first, then the oldest."""
@@ -111,14 +123,17 @@ class Book:
 
     def top(self, side: Side) -> Level | None:
         """The displayed best of this side, own orders counted."""
-        market = next(self.liquidity(side), None)
         own = self.best_own(side)
+        if own is None and not self._taken[side]:  # nearly always
+            return self.bid if side == "BUY" else self.ask
+        market = next(self.liquidity(side), None)
         if own is None:
             return market
         price = own.terms.limit_price
         if market is not None and not _better(side, price, market.price) and price != market.price:
             return market
-        size = sum((o.remaining for o in self._resting[side] if o.terms.limit_price == price), ZERO)
+        same = takewhile(lambda o: o.terms.limit_price == price, self._resting[side])
+        size = sum((order.remaining for order in same), ZERO)
         shared = market.size if market is not None and market.price == price else ZERO
         return Level(price, size + shared)
 
@@ -126,7 +141,7 @@ class Book:
         """The displayed levels of this side, best first."""
         sizes: dict[Decimal, Decimal] = {}
         own = (Level(o.terms.limit_price, o.remaining) for o in self._resting[side])
-        for level in (*self.liquidity(side), *own):
+        for level in (*islice(self.liquidity(side), depth), *own):
             sizes[level.price] = sizes.get(level.price, ZERO) + level.size
         ordered = sorted(sizes, reverse=side == "BUY")
         return [Level(price, sizes[price]) for price in ordered[:depth]]
@@ -142,9 +157,19 @@ def _better(side: Side, price: Decimal, than: Decimal) -> bool:
     return price > than if side == "BUY" else price < than
 
 
-def _priority(side: Side) -> Callable[[Order], tuple[Decimal, int]]:
-    sign = -ONE if side == "BUY" else ONE
-    return lambda order: (sign * order.terms.limit_price, order.number)
+def _highest_first(order: Order) -> tuple[Decimal, int]:
+    return (-order.terms.limit_price, order.number)
+
+
+def _lowest_first(order: Order) -> tuple[Decimal, int]:
+    return (order.terms.limit_price, order.number)
+
+
+# Best price first, then the oldest.
+PRIORITY: Final[dict[Side, Callable[[Order], tuple[Decimal, int]]]] = {
+    "BUY": _highest_first,
+    "SELL": _lowest_first,
+}
 
 
 def future_quote(quote: Quote, listing: Listing) -> Quote:
@@ -162,6 +187,19 @@ def future_quote(quote: Quote, listing: Listing) -> Quote:
         ask,
         max(ONE, floor_to(quote.ask_size / contract.contract_size, ONE)),
     )
+
+
+def future_candle(candle: Candle, listing: Listing) -> Candle:
+    """A candle of a future, from its underlying's, by the rule of `future_quote`."""
+    contract = listing.contract
+    assert contract is not None
+    factor, step = ONE + contract.basis, listing.price_increment
+    low, high, opening, close = (
+        max(step, floor_to(price * factor, step))
+        for price in (candle.low, candle.high, candle.open, candle.close)
+    )
+    volume = floor_to(candle.volume / contract.contract_size, ONE)
+    return Candle(candle.start, low, high, opening, close, volume)
 
 
 def matches(levels: Iterable[Level], side: Side, limit: Decimal) -> Iterator[Level]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from sidecar.core.money import with_money
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.accounts import Accounts
+from sidecar.paper.venue.admission import check_product
 from sidecar.paper.venue.agenda import Agenda
 from sidecar.paper.venue.book import Book, future_quote
 from sidecar.paper.venue.engine import Engine
@@ -31,7 +32,6 @@ from sidecar.paper.venue.tape import Past, Tape, no_past
 from sidecar.paper.venue.terms import Refused
 
 HOUR: Final = timedelta(hours=1)
-LAG_MAX: Final = timedelta(minutes=5)
 USER_CANCEL: Final = "User requested cancel"
 NO_DELAY: Final = timedelta(0)
 
@@ -85,14 +85,16 @@ class Exchange:
         for row in self.listings.values():
             if row.contract is not None:
                 self.books[row.contract.underlying].futures.append(row.product_id)
+        self.futures.roll(now.date())
         self._agenda = Agenda()
         self._agenda.put(_next_hour(now), "hour")
+        self._expiries: dict[str, int] = {}  # of open orders, where on the agenda
         self._due = {
             "enter": self._enter,
             "cancel": self._cancel,
             "replace": self._replace,
             "expire": self._expire,
-            "fees": self._tell_fees,
+            "fees": lambda order_id: self.engine.tell_fees(order_id, self.now),
             "hour": self._hour,
         }
 
@@ -111,7 +113,10 @@ class Exchange:
 
     @with_money
     def quote(self, quote: Quote) -> None:
-        """Take a market's quote; futures on it move along. A frozen or unlisted book ignores it."""
+        """Take a market's quote; futures on it move along. A frozen or unlisted book ignores it.
+
+        A quote from before the market clock counts as of now.
+        """
         self.advance(quote.at)
         book = self.books.get(quote.product_id)
         if book is None or book.frozen:
@@ -126,12 +131,13 @@ class Exchange:
             if not future.frozen and listing.flags.session_open:
                 self.engine.move(future, future_quote(quote, listing), self.now)
         self._follow_up()
+        self.advance(self.now)
 
     def _value_opening(self, product_id: str) -> None:
         """Coins held from the start count as bought at the first price seen."""
         listing = self.listings[product_id]
         mid = self.books[product_id].mid
-        held = {wallet.currency: wallet for wallet in self.accounts}.get(listing.base)
+        held = next((row for row in self.accounts if row.currency == listing.base), None)
         if listing.quote == "USD" and held is not None and not held.cost and mid is not None:
             held.cost = held.total * mid
 
@@ -161,14 +167,14 @@ class Exchange:
         """
         self.advance(now)
         known = self._known(request.client_order_id)
-        return known or self._accept(self.intake.order(request, self.now))
+        return known or self._send(self.intake.order(request, self.now))
 
     @with_money
     def close(self, request: Close, now: datetime) -> Order:
         """Close a futures position, or a part of it, by a market order. Raises Refused."""
         self.advance(now)
         known = self._known(request.client_order_id)
-        return known or self._accept(self.intake.closing_order(request, self.now))
+        return known or self._send(self.intake.closing_order(request, self.now))
 
     @with_money
     def preview(self, request: NewOrder, now: datetime) -> Order:
@@ -183,16 +189,24 @@ class Exchange:
             raise Refused(refusal.DUPLICATE_CLIENT_ORDER_ID)
         return known
 
-    def _accept(self, order: Order) -> Order:
+    def _send(self, order: Order) -> Order:
+        self._accept(order)
+        self.advance(self.now)
+        return order
+
+    def _accept(self, order: Order) -> None:
         """Hold what it needs, tell that it is PENDING, and send it on its way."""
         self._remember()
+        self.intake.take(order)
         self.register.add(order)
-        self.engine.fit(order)
+        self.engine.settlement.fit(order)
         self.engine.report(order, "PENDING", self.now)
+        if self.behaviour.queued_statuses:
+            self.engine.report(order, "QUEUED", self.now)
         if order.terms.end_at is not None:
-            self._agenda.put(order.terms.end_at, "expire", order.order_id)
+            due = self._agenda.put(order.terms.end_at, "expire", order.order_id)
+            self._expiries[order.order_id] = due
         self._soon(self.behaviour.order_delay, "enter", order)
-        return order
 
     @with_money
     def cancel(self, order_id: str, now: datetime) -> str:
@@ -207,12 +221,15 @@ class Exchange:
             return "INVALID_CANCEL_REQUEST"
         if order.pending_cancel:
             return "DUPLICATE_CANCEL_REQUEST"
+        if order.replacing is not None:
+            return "ORDER_IS_BEING_REPLACED"
         if order.is_future and not self.listings[order.product_id].flags.session_open:
             return "INVALID_CANCEL_FCM_TRADING_SESSION"
         order.pending_cancel = True
         if self.behaviour.queued_statuses:
             self.engine.report(order, "CANCEL_QUEUED", self.now)
         self._soon(self.behaviour.cancel_delay + self.behaviour.late_cancelled, "cancel", order)
+        self.advance(self.now)
         return ""
 
     @with_money
@@ -228,28 +245,33 @@ class Exchange:
         if self.behaviour.queued_statuses:
             self.engine.report(order, "EDIT_QUEUED", self.now)
         self._soon(self.behaviour.order_delay, "replace", order)
+        self.advance(self.now)
         return ""
 
     def _soon(self, delay: timedelta, what: str, order: Order) -> None:
-        """Do it after a delay, and at once when there is none."""
+        """Put it down for after a delay; without one, the verb under way still comes to it."""
         self._agenda.put(self.now + delay, what, order.order_id)
-        self.advance(self.now)
 
     # --------------------------------------------------------------------------------- what is due
 
     def _enter(self, order_id: str) -> None:
         order = self.register.open.get(order_id)
-        if order is not None:
+        if order is None:
+            return  # it was cancelled on the way
+        try:
+            check_product(self.listings[order.product_id], order.terms)
+        except Refused as refused:  # the market was halted while the order was on its way
+            self.engine.reject(order, refused.refusal.message, self.now)
+        else:
             self.engine.enter(order, self.now)
 
     def _cancel(self, order_id: str) -> None:
         order = self.register.open.get(order_id)
         if order is None:
             return  # it was filled while the cancel was under way
-        if self.behaviour.fill_after_cancel > 0:
+        if self.behaviour.fill_after_cancel > 0 and self.engine.lose_cancel(order, self.now):
             self.behaviour.fill_after_cancel -= 1
-            self.engine.lose_cancel(order, self.now)
-        if order.is_open:
+        else:
             self.engine.finish(order, "CANCELLED", self.now, USER_CANCEL)
 
     def _replace(self, order_id: str) -> None:
@@ -257,26 +279,24 @@ class Exchange:
         if order is None or order.replacing is None:
             return
         edit, order.replacing = order.replacing, None
-        if edit.size > order.filled and self.intake.can_afford(order, edit):
-            self.engine.amend(order, edit, self.intake.next_number(), self.now)
-        else:  # filled or out of money meanwhile: the order stands as it was
+        if self.intake.edit_refusal(order, edit):
+            # Filled, out of money or crossed meanwhile: the order stands as it was.
             self.engine.report(order, "OPEN", self.now)
+        else:
+            self.engine.amend(order, edit, self.intake.next_number(), self.now)
 
     def _expire(self, order_id: str) -> None:
+        self._expiries.pop(order_id, None)
         order = self.register.open.get(order_id)
-        if order is not None:
+        if order is not None and order.entered:  # else it expires when it enters
             self.engine.finish(order, "EXPIRED", self.now)
 
-    def _tell_fees(self, order_id: str) -> None:
-        order = self.register.get(order_id)
-        if order is not None:
-            self.engine.tell_fees(order, self.now)
-
     def _hour(self, _: str) -> None:
-        """Once an hour of market time: the fee tier, and futures' funding and day."""
+        """Once an hour of market time: the fee tier, and futures' day, funding and margin."""
         self.fees.review(self.now)
         self.futures.roll(self.now.date())
-        if self.futures.fund({name: self.engine.mark(name) for name in self.futures.holdings}):
+        funded = self.futures.fund(self.engine.mark)
+        if self.engine.settlement.top_up() or funded:
             self.engine.outbox.append(FuturesChanged())
         self._agenda.put(_next_hour(self.now), "hour")
 
@@ -286,14 +306,18 @@ class Exchange:
         """What follows from trades: stops they trigger, brackets they call for, late fees."""
         engine = self.engine
         while engine.traded:
-            engine.trigger_stops(self.books[engine.traded.pop()], self.now)
+            book = next(iter(engine.traded))
+            del engine.traded[book]
+            engine.trigger_stops(self.books[book], self.now)
         for order_id in engine.untold:
             self._agenda.put(self.now + self.behaviour.late_fees, "fees", order_id)
         engine.untold.clear()
         ended, engine.ended = engine.ended, []
-        for entry in ended:
-            if entry.attached is not None and entry.filled > 0:
-                self._guard(entry)
+        for order in ended:
+            if (expiry := self._expiries.pop(order.order_id, None)) is not None:
+                self._agenda.drop(expiry)
+            if order.attached is not None and order.filled > 0:
+                self._guard(order)
         self._remember()
 
     def _guard(self, entry: Order) -> None:
@@ -302,14 +326,16 @@ class Exchange:
         try:
             order = self.intake.guarding_order(entry, entry.attached, self.now)
         except Refused:
-            return  # the price has left the bracket, or the coins are gone: nothing to guard with
+            return  # the coins are gone or the market is halted: nothing to guard, or no way to
         entry.attached_order_id = order.order_id
         self._accept(order)
 
     def _remember(self) -> None:
         """Keep the balances for readers with a lag."""
         if self.behaviour.balance_lag:
-            self.accounts.remember(self.now, self.now - LAG_MAX)
+            self.accounts.remember(self.now, self.now - self.behaviour.balance_lag)
+        else:
+            self.accounts.forget()
 
 
 def _next_hour(now: datetime) -> datetime:

@@ -14,7 +14,6 @@ from msgspec import Struct
 from sidecar.core.money import ONE, ZERO
 
 WINDOW: Final = timedelta(days=30)
-REVIEWED_EVERY: Final = timedelta(hours=1)
 
 
 class Tier(Struct, frozen=True):
@@ -38,45 +37,47 @@ TIERS: Final = (
 
 
 class Fees:
-    """The account's fee schedule and its volume, USD."""
+    """The account's fee schedule, and its volume and fees over the window, USD."""
 
     def __init__(self, taker: Decimal, maker: Decimal, now: datetime) -> None:
         self._first = (taker, maker)
-        self._hours: deque[tuple[datetime, Decimal]] = deque()
-        self._reviewed_at = now
-        self.tier = TIERS[0]
+        self._hour = _hour_of(now)
+        self._hours: deque[tuple[datetime, Decimal, Decimal]] = deque()
+        self._find_tier(TIERS[0])
         self.total_volume = ZERO
         self.total_fees = ZERO
 
-    @property
-    def taker(self) -> Decimal:
-        """Rate of a fill that took liquidity, as a ratio of its value."""
-        return self._first[0] * self.tier.taker
-
-    @property
-    def maker(self) -> Decimal:
-        """Rate of a fill that gave liquidity, as a ratio of its value."""
-        return self._first[1] * self.tier.maker
+    def _find_tier(self, tier: Tier) -> None:
+        """Rates are ratios of a fill's value: of one that took liquidity, of one that gave it."""
+        self.tier = tier
+        self.taker = self._first[0] * tier.taker
+        self.maker = self._first[1] * tier.maker
 
     @property
     def cap(self) -> Decimal:
-        """The higher of the two: what an order must be able to pay."""
+        """The higher of the two rates: what an order must be able to pay."""
         return max(self.taker, self.maker)
 
-    def count(self, volume_usd: Decimal, fee_usd: Decimal, now: datetime) -> None:
-        """Take a fill into the volume that finds the tier."""
-        self.total_volume += volume_usd
-        self.total_fees += fee_usd
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        if self._hours and self._hours[-1][0] == hour:
-            volume_usd += self._hours.pop()[1]
-        self._hours.append((hour, volume_usd))
+    def count(self, volume: Decimal, fee: Decimal) -> None:
+        """Take a fill, in USD, into the volume that finds the tier."""
+        self.total_volume += volume
+        self.total_fees += fee
+        if self._hours and self._hours[-1][0] == self._hour:
+            _, volume_before, fees_before = self._hours.pop()
+            volume, fee = volume + volume_before, fee + fees_before
+        self._hours.append((self._hour, volume, fee))
 
     def review(self, now: datetime) -> None:
-        """Find the tier anew when an hour has gone by; open orders keep paying what they held for."""
-        if now - self._reviewed_at < REVIEWED_EVERY:
-            return
-        self._reviewed_at = now
+        """A new hour: find the tier anew. Open orders never pay more than they held for."""
+        self._hour = _hour_of(now)
         while self._hours and now - self._hours[0][0] > WINDOW:
-            self.total_volume -= self._hours.popleft()[1]
-        self.tier = next(tier for tier in reversed(TIERS) if tier.usd_from <= self.total_volume)
+            _, volume, fees = self._hours.popleft()
+            self.total_volume -= volume
+            self.total_fees -= fees
+        self._find_tier(
+            next(tier for tier in reversed(TIERS) if tier.usd_from <= self.total_volume)
+        )
+
+
+def _hour_of(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0)

@@ -4,13 +4,13 @@ Cash and contracts are booked by cost, so that a round trip makes or loses exact
 say. Figures after Coinbase's `GET /cfm/balance_summary` and `/cfm/positions`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.money import ONE, ZERO, ratio, share
+from sidecar.core.money import ZERO, ratio, share
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Side
 
@@ -85,6 +85,7 @@ class FuturesAccount:
         self.cash = ZERO
         self.funding_today = ZERO
         self.holdings: dict[str, Holding] = {}
+        self._offers: dict[str, Offers] = {}
         self._day: date | None = None
 
     def open_holdings(self) -> list[Holding]:
@@ -115,74 +116,84 @@ class FuturesAccount:
     def charge(self, fee: Decimal) -> None:
         self.cash -= fee
 
-    def fund(self, marks: Mapping[str, Decimal]) -> bool:
+    def fund(self, mark: Callable[[str], Decimal]) -> bool:
         """Settle one hour's funding of perpetual-style contracts: longs pay a positive rate."""
         settled = False
         for row in self.open_holdings():
             contract = row.listing.contract
             if contract is None or contract.funding_rate is None:
                 continue
-            payment = -row.value(marks[row.listing.product_id]) * contract.funding_rate
+            payment = -row.value(mark(row.listing.product_id)) * contract.funding_rate
             self.cash += payment
             self.funding_today += payment
             settled = True
         return settled
 
     def roll(self, day: date) -> None:
-        """Begin a new day's realised PnL, once a day."""
-        if day != self._day:
+        """Begin a new day's realised PnL and funding, once a day; the first call only dates them."""
+        if self._day is None:
+            self._day = day
+        elif day != self._day:
             self._day = day
             self.funding_today = ZERO
             for row in self.holdings.values():
                 row.realised_today = ZERO
 
-    def margin(
-        self, marks: Mapping[str, Decimal], spot_cash: Decimal, orders: Mapping[str, "Working"]
-    ) -> Margin:
-        """All figures at these marks, with what working orders (by product) would need."""
-        rows = self.open_holdings()
-        initial = overnight = ZERO
-        for row in rows:
-            notional = abs(row.value(marks[row.listing.product_id]))
-            initial += notional * _rate(row.listing)
-            overnight += notional * _rate(row.listing, overnight=True)
+    # --------------------------------------------------------------------------------- margin
+
+    def offer(self, listing: Listing, side: Side, contracts: Decimal) -> None:
+        """Working orders on this side grow by so many contracts; a negative number shrinks them."""
+        row = self._offers.setdefault(listing.product_id, Offers(listing=listing))
+        if side == "BUY":
+            row.buys += contracts
+        else:
+            row.sells += contracts
+
+    def more_hold(self, listing: Listing, side: Side, contracts: Decimal, mark: Decimal) -> Decimal:
+        """Margin that so many more contracts on offer would need, beyond what orders need now."""
+        now = self._offers.get(listing.product_id) or Offers(listing=listing)
+        buys, sells = (contracts, ZERO) if side == "BUY" else (ZERO, contracts)
+        then = Offers(listing=listing, buys=now.buys + buys, sells=now.sells + sells)
+        held = self.contracts(listing.product_id)
+        return then.hold(held, mark) - now.hold(held, mark)
+
+    def margin(self, mark: Callable[[str], Decimal], spot_cash: Decimal) -> Margin:
+        """All figures, `mark` giving a contract's price, with what working orders would need."""
+        initial = overnight = unrealised = orders_hold = ZERO
+        for row in self.open_holdings():
+            price = mark(row.listing.product_id)
+            notional = abs(row.value(price))
+            contract = row.listing.contract
+            assert contract is not None
+            initial += notional * contract.intraday_margin_rate
+            overnight += notional * contract.overnight_margin_rate
+            unrealised += row.unrealised(price)
+        for product_id, offers in self._offers.items():
+            if offers.buys or offers.sells:
+                orders_hold += offers.hold(self.contracts(product_id), mark(product_id))
         return Margin(
             spot_cash=spot_cash,
             futures_cash=self.cash,
-            unrealised=sum((r.unrealised(marks[r.listing.product_id]) for r in rows), ZERO),
+            unrealised=unrealised,
             realised_today=sum((r.realised_today for r in self.holdings.values()), ZERO),
             funding=self.funding_today,
             initial=initial,
             overnight=overnight,
-            orders_hold=sum(
-                (w.hold(self.contracts(product_id)) for product_id, w in orders.items()), ZERO
-            ),
+            orders_hold=orders_hold,
         )
 
 
-class Working(Struct, kw_only=True):
-    """What is on offer in one contract, and at what price it counts."""
+class Offers(Struct, kw_only=True):
+    """Contracts that working orders would buy and sell."""
 
     listing: Listing
-    price: Decimal
     buys: Decimal = ZERO
     sells: Decimal = ZERO
 
-    def add(self, side: Side, size: Decimal) -> None:
-        if side == "BUY":
-            self.buys += size
-        else:
-            self.sells += size
-
-    def hold(self, held: Decimal) -> Decimal:
+    def hold(self, held: Decimal, mark: Decimal) -> Decimal:
         """Margin of what the orders could add beyond the position of `held` contracts."""
+        contract = self.listing.contract
+        assert contract is not None
         worst = max(abs(held + self.buys), abs(held - self.sells), abs(held))
         added = worst - abs(held)
-        return added * self.listing.multiplier * self.price * _rate(self.listing)
-
-
-def _rate(listing: Listing, *, overnight: bool = False) -> Decimal:
-    contract = listing.contract
-    if contract is None:
-        return ONE
-    return contract.overnight_margin_rate if overnight else contract.intraday_margin_rate
+        return added * self.listing.multiplier * mark * contract.intraday_margin_rate

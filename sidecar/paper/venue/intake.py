@@ -6,11 +6,10 @@ from uuid import uuid5
 
 from msgspec.structs import replace
 
-from sidecar.core.money import ZERO
+from sidecar.core.money import ZERO, is_sane, with_money
 from sidecar.paper.venue import admission, refusal
 from sidecar.paper.venue.book import Book
 from sidecar.paper.venue.engine import Engine
-from sidecar.paper.venue.futures import Working
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import OPPOSITE, Bracket, Edit, Order, Side, Terms
 from sidecar.paper.venue.request import Close, NewOrder
@@ -27,12 +26,19 @@ class Intake:
         self._number = 0
 
     def next_number(self) -> int:
-        """The place in time of a new order, or of one that lost its place by an edit."""
+        """The place in time of an order that lost its place by an edit."""
         self._number += 1
         return self._number
 
-    def order(self, request: NewOrder, now: datetime) -> Order:
-        """The order that a request would become. Raises Refused."""
+    def take(self, order: Order) -> None:
+        """The order is accepted: the next one has another number, and so another id."""
+        self._number = order.number
+
+    def order(self, request: NewOrder, now: datetime, *, guards: bool = False) -> Order:
+        """The order that a request would become. Raises Refused.
+
+        An order that `guards` a fill may find its stop or its profit reached already.
+        """
         engine = self._engine
         listing = engine.listings.get(request.product_id)
         if listing is None:
@@ -45,8 +51,10 @@ class Intake:
         admission.check_product(listing, terms)
         admission.check_numbers(listing, side, terms)
         admission.check_market(book, side, terms, now)
+        if not guards:
+            admission.check_bracket(book, side, terms)
         attached = self._attached(request, side, terms, listing)
-        number = self.next_number()
+        number = self._number + 1
         order = Order(
             order_id=str(uuid5(engine.run, f"order/{number}")),
             client_order_id=request.client_order_id,
@@ -77,17 +85,16 @@ class Intake:
         held = engine.futures.contracts(request.product_id)
         if not held:
             raise Refused(refusal.ZERO_POSITION)
-        size = request.size or f"{abs(held):f}"
+        configuration = {"market_market_ioc": {"base_size": request.size or f"{abs(held):f}"}}
+        if read_terms(configuration).size > abs(held):
+            raise Refused(refusal.CLOSE_TOO_LARGE)
         closing = NewOrder(
             client_order_id=request.client_order_id,
             product_id=request.product_id,
             side="SELL" if held > 0 else "BUY",
-            order_configuration={"market_market_ioc": {"base_size": size}},
+            order_configuration=configuration,
         )
-        order = self.order(closing, now)
-        if order.terms.size > abs(held):
-            raise Refused(refusal.CLOSE_TOO_LARGE)
-        return order
+        return self.order(closing, now)
 
     def guarding_order(self, entry: Order, bracket: Bracket, now: datetime) -> Order:
         """The bracket attached to `entry`, for what was filled of it. Raises Refused."""
@@ -96,15 +103,13 @@ class Intake:
             "limit_price": f"{bracket.limit_price:f}",
             "stop_trigger_price": f"{bracket.stop_price:f}",
         }
-        order = self.order(
-            NewOrder(
-                client_order_id=str(uuid5(self._engine.run, f"attached/{entry.order_id}")),
-                product_id=entry.product_id,
-                side=OPPOSITE[entry.side],
-                order_configuration={"trigger_bracket_gtc": fields},
-            ),
-            now,
+        request = NewOrder(
+            client_order_id=str(uuid5(self._engine.run, f"attached/{entry.order_id}")),
+            product_id=entry.product_id,
+            side=OPPOSITE[entry.side],
+            order_configuration={"trigger_bracket_gtc": fields},
         )
+        order = self.order(request, now, guards=True)
         order.originating_order_id = entry.order_id
         return order
 
@@ -122,27 +127,25 @@ class Intake:
     def _check_room(self, order: Order, listing: Listing) -> None:
         """Raises Refused: too many open orders, or not enough money, coins or margin."""
         engine = self._engine
-        same = sum(other.product_id == order.product_id for other in engine.register.open.values())
-        if same >= OPEN_ORDERS_MAX:
+        if engine.register.open_of(order.product_id) >= OPEN_ORDERS_MAX:
             raise Refused(refusal.TOO_MANY_OPEN)
-        if listing.contract is not None:
-            before = engine.margin()
-            proposed = engine.working(listing.product_id)
-            proposed.add(order.side, order.terms.size)
-            needed = engine.margin(proposed).orders_hold - before.orders_hold
-            if needed > 0 and needed > before.available:
+        if order.is_future:
+            if not engine.settlement.can_margin(listing, order.side, order.terms.size):
                 raise Refused(refusal.INSUFFICIENT_MARGIN)
             return
         currency = listing.quote if order.side == "BUY" else listing.base
         if order.requirement() > engine.accounts.available(currency):
             raise Refused(refusal.INSUFFICIENT)
 
+    @with_money
     def edit_refusal(self, order: Order | None, edit: Edit) -> str:
         """Why an order may not be edited so, in Coinbase's words; empty when it may."""
         if order is None:
             return "ORDER_NOT_FOUND"
         listing = self._engine.listings[order.product_id]
         price, size = edit.price, edit.size
+        if not (is_sane(price) and is_sane(size)):
+            return "INVALID_EDITED_PRICE" if is_sane(size) else "INVALID_EDITED_SIZE"
         unchanged = (price, size) == (order.terms.limit_price, order.terms.size)
         reasons = [
             (order.terms.kind != "limit_limit_gtc", "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
@@ -151,20 +154,36 @@ class Intake:
             (order.replacing is not None, "ORDER_IS_ALREADY_BEING_REPLACED"),
             (size <= 0 or size % listing.base_increment != 0, "INVALID_EDITED_SIZE"),
             (price <= 0 or price % listing.price_increment != 0, "INVALID_EDITED_PRICE"),
+            (not self._is_within_bounds(listing, edit), "INVALID_EDITED_SIZE"),
             (size <= order.filled, "CANNOT_EDIT_TO_BELOW_FILLED_SIZE"),
             (unchanged, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
         ]
         why = next((why for applies, why in reasons if applies), "")
-        return why or ("" if self.can_afford(order, edit) else "COMMANDER_REJECTED_EDIT_ORDER")
+        return why or self._edit_refusal_by_market(order, listing, edit)
 
-    def can_afford(self, order: Order, edit: Edit) -> bool:
+    @staticmethod
+    def _is_within_bounds(listing: Listing, edit: Edit) -> bool:
+        value = edit.size * edit.price * listing.multiplier
+        sized = listing.base_min_size <= edit.size <= listing.base_max_size
+        return sized and listing.quote_min_size <= value <= listing.quote_max_size
+
+    def _edit_refusal_by_market(self, order: Order, listing: Listing, edit: Edit) -> str:
+        """Why neither market nor account allows a well-formed edit; empty when they do."""
+        try:
+            admission.check_product(listing, order.terms)
+        except Refused:
+            return "COMMANDER_REJECTED_EDIT_ORDER"
+        book = self._engine.books[order.book]
+        if order.terms.post_only and book.crosses(order.side, edit.price):
+            return "INVALID_EDITED_PRICE"
+        return "" if self._can_afford(order, listing, edit) else "COMMANDER_REJECTED_EDIT_ORDER"
+
+    def _can_afford(self, order: Order, listing: Listing, edit: Edit) -> bool:
         """Whether the account has what the edited order would need on top."""
         engine = self._engine
-        listing = engine.listings[order.product_id]
         if order.is_future:
-            more = Working(listing=listing, price=engine.mark(order.product_id))
-            more.add(order.side, edit.size - order.terms.size)
-            return engine.margin(more).available >= 0
+            more = edit.size - order.terms.size
+            return engine.settlement.can_margin(listing, order.side, more)
         terms = replace(order.terms, limit_price=edit.price, size=edit.size)
         needed = replace(order, terms=terms).requirement() - order.held
         currency = listing.quote if order.side == "BUY" else listing.base

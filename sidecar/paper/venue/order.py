@@ -87,6 +87,7 @@ class Order(Struct, kw_only=True):
     fees_told: Decimal = ZERO  # what reports show: fees may be told late
     fills: int = 0
     held: Decimal = ZERO  # of the quote wallet for a buy, of the base wallet for a sell
+    offered: Decimal = ZERO  # contracts of it that count in the margin of working orders
     queue_ahead: Decimal = ZERO  # size of others in front of it at its price
     cancel_message: str = ""
     reject_reason: str = "REJECT_REASON_UNSPECIFIED"
@@ -106,6 +107,11 @@ class Order(Struct, kw_only=True):
     def is_waiting_stop(self) -> bool:
         """Whether nothing of it is in the book before its stop price trades."""
         return self.terms.order_type == "STOP_LIMIT" and not self.triggered
+
+    @property
+    def stops_up(self) -> bool:
+        """Whether its stop is triggered by a rise; a bracket's is on the losing side of its profit."""
+        return self.side == "BUY" if self.terms.order_type == "BRACKET" else self.terms.stop_up
 
     @property
     def is_resting(self) -> bool:

@@ -3,7 +3,7 @@
 Ended orders and fills are kept up to a number, so that a run of any length stays small.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,20 +22,28 @@ class Register:
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._ended: deque[str] = deque()
         self._by_client_id: dict[str, str] = {}
+        self._open_of: Counter[str] = Counter()
 
     def add(self, order: Order) -> None:
         self._orders[order.order_id] = order
         self.open[order.order_id] = order
+        self._open_of[order.product_id] += 1
         self._by_client_id.setdefault(order.client_order_id, order.order_id)
 
     def end(self, order: Order) -> None:
         """An order has reached a terminal status; the oldest of too many ended ones is dropped."""
         if self.open.pop(order.order_id, None) is None:
             return
+        self._open_of[order.product_id] -= 1
         self._ended.append(order.order_id)
         if len(self._ended) > ENDED_KEPT:
             dropped = self._orders.pop(self._ended.popleft())
-            self._by_client_id.pop(dropped.client_order_id, None)
+            if self._by_client_id.get(dropped.client_order_id) == dropped.order_id:
+                del self._by_client_id[dropped.client_order_id]
+
+    def open_of(self, product_id: str) -> int:
+        """How many orders are open in this product."""
+        return self._open_of[product_id]
 
     def get(self, order_id: str) -> Order | None:
         return self._orders.get(order_id)

@@ -76,7 +76,7 @@ class _Bucket(Struct):
         return Candle(self.start, self.low, self.high, self.open, self.close, self.volume)
 
 
-# (book, granularity in seconds, first second, last second) → candles from before the run, ascending
+# (book, granularity in seconds, from, before) → candles from before the run, ascending; UNIX seconds
 Past = Callable[[str, int, int, int], Iterable[Candle]]
 
 
@@ -133,7 +133,7 @@ class Tape:
         first = start - start % granularity
         known = self._hours if granularity >= HOUR else self._minutes
         ours = [b.candle() for b in known if first <= b.start < end + granularity]
-        earlier = self._past(self.book, granularity, first, end)
+        earlier = self._past(self.book, granularity, first, end + 1)
         return fold(
             (candle for candle in (*earlier, *ours) if candle.start <= end + granularity - 1),
             granularity,

@@ -49,6 +49,10 @@ KINDS: Final[dict[str, Kind]] = {
     "trigger_bracket_gtd": Kind("BRACKET", GTD, "stop_trigger_price"),
 }
 
+POST_ONLY_KINDS: Final = frozenset(
+    {"limit_limit_gtc", "limit_limit_gtd"}
+)  # others have no such key
+
 
 def read_terms(configuration: Mapping[str, Any]) -> Terms:
     """The terms of an order_configuration, before any product is known.
@@ -68,6 +72,8 @@ def read_terms(configuration: Mapping[str, Any]) -> Terms:
     size, quote_size = _number(fields, "base_size"), _number(fields, "quote_size")
     if (size is None) == (quote_size is None):
         raise Refused(refusal.INVALID_CONFIGURATION)
+    if quote_size is not None and quote_size <= 0:
+        raise Refused(refusal.QUOTE_TOO_SMALL)
     stop_up = False
     if kind.order_type == "STOP_LIMIT":
         direction = fields.get("stop_direction")
@@ -83,7 +89,7 @@ def read_terms(configuration: Mapping[str, Any]) -> Terms:
         limit_price=_price(fields, "limit_price", refusal.LIMIT_PRICE) if kind.limited else ZERO,
         stop_price=_price(fields, kind.stop_field, refusal.STOP_PRICE) if kind.stop_field else ZERO,
         stop_up=stop_up,
-        post_only=fields.get("post_only") is True,
+        post_only=name in POST_ONLY_KINDS and fields.get("post_only") is True,
         end_at=_time(fields.get("end_time")) if kind.time_in_force == GTD else None,
     )
 
@@ -124,7 +130,7 @@ def _time(text: object) -> datetime:
     if isinstance(text, str):
         try:
             when = datetime.fromisoformat(text)
-        except ValueError:
+            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):  # no time, or one beyond the calendar once in UTC
             raise Refused(refusal.END_TIME_MISSING) from None
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     raise Refused(refusal.END_TIME_MISSING)

@@ -25,6 +25,7 @@ PORTFOLIO_NAME: Final = "Default"
 
 
 def account_id(run: UUID, currency: str) -> str:
+    """The account of one currency."""
     return str(uuid5(run, f"account/{currency}"))
 
 
@@ -112,6 +113,7 @@ def v2_rates(exchange: Exchange) -> Row:
 
 
 def portfolio_row(run: UUID) -> Row:
+    """One portfolio of `GET /portfolios`."""
     return {
         "name": PORTFOLIO_NAME,
         "uuid": portfolio_id(run),

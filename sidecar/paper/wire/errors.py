@@ -62,6 +62,7 @@ def not_found(message: str) -> Failed:
 
 
 def no_order() -> Failed:
+    """404 of an order that is none, or too new."""
     return not_found("order with this orderID was not found")
 
 

@@ -128,6 +128,7 @@ def candles(kind: str, product_id: str, rows: Iterable[Candle], at: datetime) ->
 
 
 def status(kind: str, rows: Sequence[Row], at: datetime) -> Frame:
+    """Whether products trade."""
     return frame("status", at, [{"type": kind, "products": rows}])
 
 
@@ -154,6 +155,7 @@ def user_update(order: Row, positions: Row | None, at: datetime) -> Frame:
 
 
 def futures_balance(kind: str, margin: Margin, at: datetime) -> Frame:
+    """The futures account; scalars are bare text here, Amounts over REST."""
     summary = {
         **margin_texts(margin),
         "intraday_margin_window_measure": margin_window(margin, "INTRADAY"),

@@ -8,13 +8,13 @@ cumulative_quantity. Source: Coinbase Advanced Trade API, "Get Order", "User Cha
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 from sidecar.core.money import ZERO, plain
-from sidecar.paper.venue.order import Fill, Order
+from sidecar.paper.venue.order import Edit, Fill, Order
 from sidecar.paper.venue.refusal import Refusal
-from sidecar.paper.wire.text import NO_TIME, Row, average, percent, time_text
+from sidecar.paper.wire.text import NO_TIME, PRICE_QUANTUM, Row, average, number, percent, time_text
 
 SETTLED_AFTER: Final = timedelta(seconds=1)  # `settled` follows FILLED by a moment
 TITLES: Final = {
@@ -24,6 +24,10 @@ TITLES: Final = {
     "BRACKET": "Bracket",
 }
 NO_CANCEL_FAILURE: Final = "UNKNOWN_CANCEL_FAILURE_REASON"  # the enum's zero: told with success too
+NO_COMMISSION: Final = (
+    "gst_commission", "withholding_commission", "venue_commission", "regulatory_commission",
+    "clearing_commission",
+)  # fmt: skip
 SPARSE: Final = (
     "order_id", "client_order_id", "cumulative_quantity", "leaves_quantity", "avg_price",
     "total_fees", "status", "product_id", "creation_time", "order_side", "order_type",
@@ -32,10 +36,12 @@ SPARSE: Final = (
 
 
 def user_id(run: UUID) -> str:
+    """The account holder."""
     return str(uuid5(run, "user"))
 
 
 def portfolio_id(run: UUID) -> str:
+    """The only portfolio: a key belongs to exactly one."""
     return str(uuid5(run, "portfolio"))
 
 
@@ -75,6 +81,11 @@ def _trigger_status(order: Order) -> str:
     return "STOP_TRIGGERED" if order.triggered else "STOP_PENDING"
 
 
+def expiry_type(order: Order) -> str:
+    """Whether its product is a contract that expires."""
+    return "EXPIRING" if order.is_future else "UNKNOWN_CONTRACT_EXPIRY_TYPE"
+
+
 def _product_type(order: Order) -> str:
     return "FUTURE" if order.is_future else "SPOT"
 
@@ -93,8 +104,10 @@ def configuration(order: Order) -> Row:
 
 def order_row(order: Order, run: UUID, now: datetime) -> Row:
     """One order of `GET /orders/historical`."""
-    terms = order.terms
-    settled = order.status == "FILLED" and now - order.updated_at >= SETTLED_AFTER
+    return _identity(order, run) | _progress(order, now) | _details(order)
+
+
+def _identity(order: Order, run: UUID) -> Row:
     return {
         "order_id": order.order_id,
         "product_id": order.product_id,
@@ -102,9 +115,24 @@ def order_row(order: Order, run: UUID, now: datetime) -> Row:
         "order_configuration": configuration(order),
         "side": order.side,
         "client_order_id": order.client_order_id,
-        "status": order.status,
-        "time_in_force": terms.time_in_force,
+        "time_in_force": order.terms.time_in_force,
         "created_time": time_text(order.created_at),
+        "order_type": order.terms.order_type,
+        "product_type": _product_type(order),
+        "order_placement_source": "RETAIL_ADVANCED",
+        "leverage": order.leverage,
+        "margin_type": order.margin_type or "UNKNOWN_MARGIN_TYPE",
+        "retail_portfolio_id": portfolio_id(run),
+        "originating_order_id": order.originating_order_id,
+        "attached_order_id": order.attached_order_id,
+        "attached_order_configuration": _attached(order),
+    }
+
+
+def _progress(order: Order, now: datetime) -> Row:
+    settled = order.status == "FILLED" and now - order.updated_at >= SETTLED_AFTER
+    return {
+        "status": order.status,
         "completion_percentage": _completion(order),
         "filled_size": plain(order.filled),
         "average_filled_price": average(order.value, _unit_value(order)),
@@ -112,22 +140,30 @@ def order_row(order: Order, run: UUID, now: datetime) -> Row:
         "number_of_fills": str(order.fills),
         "filled_value": plain(order.value),
         "pending_cancel": order.pending_cancel,
-        "size_in_quote": bool(terms.quote_size),
+        "size_in_quote": bool(order.terms.quote_size),
         "total_fees": plain(order.fees_told),
-        "size_inclusive_of_fees": bool(terms.quote_size),
+        "size_inclusive_of_fees": bool(order.terms.quote_size),
         "total_value_after_fees": _after_fees(order),
         "trigger_status": _trigger_status(order),
-        "order_type": terms.order_type,
-        "reject_reason": order.reject_reason,
         "settled": settled,
-        "product_type": _product_type(order),
-        "reject_message": order.reject_message,
-        "cancel_message": order.cancel_message,
-        "order_placement_source": "RETAIL_ADVANCED",
         "outstanding_hold_amount": plain(order.held),
-        "is_liquidation": False,
+        "workable_size": plain(_leaves(order)),
         "last_fill_time": time_text(order.filled_at) if order.filled_at else None,
         "last_update_time": time_text(order.updated_at),
+        "commission_detail_total": {
+            "total_commission": plain(order.fees_told),
+            "client_commission": plain(order.fees_told),
+            **dict.fromkeys(NO_COMMISSION, "0"),
+        },
+    }
+
+
+def _details(order: Order) -> Row:
+    return {
+        "reject_reason": order.reject_reason,
+        "reject_message": order.reject_message,
+        "cancel_message": order.cancel_message,
+        "is_liquidation": False,
         "edit_history": [
             {
                 "price": plain(edit.price),
@@ -136,24 +172,8 @@ def order_row(order: Order, run: UUID, now: datetime) -> Row:
             }
             for edit in order.edits
         ],
-        "leverage": order.leverage,
-        "margin_type": order.margin_type or "UNKNOWN_MARGIN_TYPE",
-        "retail_portfolio_id": portfolio_id(run),
-        "originating_order_id": order.originating_order_id,
-        "attached_order_id": order.attached_order_id,
-        "attached_order_configuration": _attached(order),
         "current_pending_replace": _replacing(order),
-        "commission_detail_total": {
-            "total_commission": plain(order.fees_told),
-            "client_commission": plain(order.fees_told),
-            **dict.fromkeys(
-                ("gst_commission", "withholding_commission", "venue_commission",
-                 "regulatory_commission", "clearing_commission"),
-                "0",
-            ),
-        },
-        "workable_size": plain(_leaves(order)),
-    }  # fmt: skip
+    }
 
 
 def _attached(order: Order) -> Row | None:
@@ -257,14 +277,13 @@ def edited(why: str) -> Row:
 def user_row(order: Order, run: UUID) -> Row:
     """One order of the user channel; everything is text, booleans too."""
     terms = order.terms
-    expiry = "EXPIRING" if order.is_future else "UNKNOWN_CONTRACT_EXPIRY_TYPE"
     managed = "MANAGED_BY_FCM" if order.is_future else "UNKNOWN_RISK_MANAGEMENT_TYPE"
     return {
         "avg_price": average(order.value, _unit_value(order)),
         "cancel_reason": order.cancel_message,
         "client_order_id": order.client_order_id,
         "completion_percentage": _completion(order),
-        "contract_expiry_type": expiry,
+        "contract_expiry_type": expiry_type(order),
         "creation_time": time_text(order.created_at),
         "cumulative_quantity": plain(order.filled),
         "end_time": time_text(terms.end_at) if terms.end_at else NO_TIME,
@@ -297,46 +316,75 @@ def sparse_row(row: Row) -> Row:
     return {name: row[name] for name in SPARSE} | {"reject_Reason": row["reject_reason"]}
 
 
-def preview(order: Order, best: tuple[Decimal | None, Decimal | None], reason: str = "") -> Row:
-    """The answer to a preview: what the order would cost at worst, or `reason` why it is refused."""
-    size = order.remaining if order.terms.size else ZERO
-    price = order.terms.limit_price
+Best = tuple[Decimal | None, Decimal | None]  # bid, ask
+
+
+def preview(order: Order, best: Best) -> Row:
+    """The answer to a preview: what the order would cost at worst."""
+    size, price = order.terms.size, order.terms.limit_price
     value = order.terms.quote_size or size * price * order.multiplier
     fee = value * order.fee_cap
-    row: dict[str, Any] = dict.fromkeys(EMPTY_IN_PREVIEW, "")
-    total = value if order.terms.quote_size else value + (fee if order.side == "BUY" else -fee)
-    return row | {
-        "order_total": plain(total),
-        "commission_total": plain(fee),
-        "errs": [reason] if reason else [],
-        "warning": [],
-        "quote_size": plain(value),
-        "base_size": plain(size or (value / price if price else ZERO).quantize(Decimal("1E-8"))),
-        "best_bid": plain(best[0]) if best[0] is not None else "",
-        "best_ask": plain(best[1]) if best[1] is not None else "",
-        "is_max": False,
+    if order.terms.quote_size:
+        fee, total = value - value / (1 + order.fee_cap), value  # fees are inside
+    else:
+        total = value + (fee if order.side == "BUY" else -fee)
+    base = size or ((value - fee) / price if price else ZERO)
+    return _preview(best, []) | {
+        "order_total": _rounded(total),
+        "commission_total": _rounded(fee),
+        "quote_size": _rounded(value),
+        "base_size": _rounded(base),
         "leverage": order.leverage,
-        "preview_id": "" if reason else order.order_id,
-        "commission_detail_total": {"total_commission": plain(fee)},
+        "preview_id": order.order_id,
+        "commission_detail_total": {"total_commission": _rounded(fee)},
         "est_average_filled_price": plain(price),
     }
 
 
+def refused_preview(why: Refusal, best: Best) -> Row:
+    """The answer to a preview of an order that would be refused."""
+    return _preview(best, [why.preview])
+
+
+def _preview(best: Best, reasons: list[str]) -> Row:
+    return dict.fromkeys(EMPTY_IN_PREVIEW, "") | {
+        "order_total": "0",
+        "commission_total": "0",
+        "errs": reasons,
+        "warning": [],
+        "quote_size": "0",
+        "base_size": "0",
+        "best_bid": number(best[0]),
+        "best_ask": number(best[1]),
+        "is_max": False,
+        "preview_id": "",
+    }
+
+
+def _rounded(value: Decimal) -> str:
+    return plain(value.quantize(PRICE_QUANTUM))
+
+
 EMPTY_IN_PREVIEW: Final = (
-    "order_margin_total", "long_leverage", "short_leverage", "slippage",
+    "order_margin_total", "leverage", "long_leverage", "short_leverage", "slippage",
     "current_liquidation_buffer", "projected_liquidation_buffer", "max_leverage",
-    "predicted_liquidation_price", "available_buying_power",
+    "predicted_liquidation_price", "available_buying_power", "est_average_filled_price",
 )  # fmt: skip
 
 
-def edit_preview(order: Order | None, best: tuple[Decimal | None, Decimal | None], why: str) -> Row:
-    """The answer to an edit's preview."""
-    figures: Row = preview(order, best) if order is not None else {}
-    wanted = ("order_total", "commission_total", "quote_size", "base_size", "best_bid", "best_ask")
+def edit_preview(order: Order | None, edit: Edit, best: Best, why: str) -> Row:
+    """The answer to an edit's preview: the order as it would be."""
+    value = edit.price * edit.size * (order.multiplier if order else 1)
+    fee = value * (order.fee_cap if order else ZERO)
     return {
         "errors": edited(why)["errors"],
         "slippage": "0",
+        "order_total": _rounded(value + (fee if order and order.side == "BUY" else -fee)),
+        "commission_total": _rounded(fee),
+        "quote_size": _rounded(value),
+        "base_size": plain(edit.size),
+        "best_bid": number(best[0]),
+        "best_ask": number(best[1]),
         "average_filled_price": average(order.value, _unit_value(order)) if order else "0",
         "order_margin_total": "",
-        **{name: figures.get(name, "") for name in wanted},
     }

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sidecar.core.money import ONE, plain
+from sidecar.core.money import ONE, ZERO, ceil_to, floor_to, plain
 from sidecar.paper.venue.book import Book, Level
 from sidecar.paper.venue.listing import COIN_NAMES, Listing
-from sidecar.paper.venue.order import OPPOSITE
+from sidecar.paper.venue.order import OPPOSITE, Side
 from sidecar.paper.venue.tape import Candle, Trade
 from sidecar.paper.wire.text import Row, change, number, time_text
 
@@ -143,15 +143,30 @@ def pricebook(product_id: str, book: Book, depth: int, now: datetime) -> Row:
     }
 
 
-def product_book(product_id: str, book: Book, depth: int, now: datetime) -> Row:
-    """The answer of `GET /product_book`."""
+def _gathered(book: Book, side: Side, step: Decimal) -> list[Level]:
+    """The whole side with its prices moved away from the middle to multiples of `step`."""
+    to_step = floor_to if side == "BUY" else ceil_to
+    sizes: dict[Decimal, Decimal] = {}
+    for level in book.shown(side):
+        price = to_step(level.price, step)
+        sizes[price] = sizes.get(price, ZERO) + level.size
+    return [Level(price, size) for price, size in sizes.items()]
+
+
+def product_book(product_id: str, book: Book, shown: tuple[int, Decimal], now: datetime) -> Row:
+    """The answer of `GET /product_book`; `shown`: levels a side, and what they are gathered to."""
+    depth, step = shown
     bid, ask, mid = book.top("BUY"), book.top("SELL"), book.mid
     spread = ask.price - bid.price if bid and ask else None
     in_points = (
         plain((spread * BASIS_POINTS / mid).quantize(ONE)) if spread is not None and mid else ""
     )
+    rows = pricebook(product_id, book, depth, now)
+    if step:
+        rows["bids"] = _levels(_gathered(book, "BUY", step)[:depth])
+        rows["asks"] = _levels(_gathered(book, "SELL", step)[:depth])
     return {
-        "pricebook": pricebook(product_id, book, depth, now),
+        "pricebook": rows,
         "last": number(book.tape.last),
         "mid_market": number(mid),
         "spread_bps": in_points,
@@ -185,6 +200,7 @@ def market_trades(product_id: str, book: Book, trades: Iterable[Trade]) -> Row:
 
 
 def candle_row(candle: Candle) -> Row:
+    """One candle, all of it as text."""
     return {
         "start": str(candle.start),
         "low": plain(candle.low),

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import plain
 
 Row = dict[str, Any]
 
 NO_TIME: Final = "0001-01-01T00:00:00Z"  # Go's zero time: "none"
 PRICE_QUANTUM: Final = Decimal("1E-10")  # average prices are rounded; to where is not documented
+MICROSECONDS: Final = len("2026-11-02T10:00:00.123456")
 PERCENT_QUANTUM: Final = Decimal("0.01")
 
 # Fields a client must be able to live without. With the fault `null_optionals` they are null; the
@@ -58,12 +59,18 @@ OPTIONAL: Final = frozenset(
 
 def time_text(at: datetime) -> str:
     """RFC 3339, UTC, microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{_plain_time(at)}Z"
 
 
 def nanoseconds_text(at: datetime) -> str:
     """RFC 3339 with nine digits, as envelopes of the websocket carry it."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
+    return f"{_plain_time(at)}000Z"
+
+
+def _plain_time(at: datetime) -> str:
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="microseconds")[:MICROSECONDS]
 
 
 def average(value: Decimal, size: Decimal) -> str:
@@ -102,7 +109,3 @@ def with_nulls(row: Any) -> Any:
     if isinstance(row, list):
         return [with_nulls(item) for item in row]
     return row
-
-
-def is_zero(value: Decimal) -> bool:
-    return value == ZERO

@@ -1,0 +1,71 @@
+"""Options that `run`, `demo` and `paper` share, and how their configuration is put together."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from sidecar.config.loader import load_config, parse_config
+from sidecar.config.tables import Config
+
+PANEL: Final = "Where things are kept"
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Lay one key over the file; may be repeated."),
+]
+MarketSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--market",
+        metavar="SPEC",
+        help="random, random:SEED or replay:FILE[,FILE…] (paper.market).",
+    ),
+]
+Speed = Annotated[
+    str | None,
+    typer.Option("--speed", metavar="N", help="Market seconds per second, or max (paper.speed)."),
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option("--state-dir", metavar="DIR", help="Where to keep state.", rich_help_panel=PANEL),
+]
+OrderSocket = Annotated[
+    Path | None,
+    typer.Option("--order-socket", metavar="PATH", help="Where bots ask.", rich_help_panel=PANEL),
+]
+ControlSocket = Annotated[
+    Path | None,
+    typer.Option(
+        "--control-socket", metavar="PATH", help="Where operators command.", rich_help_panel=PANEL
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Once ready, print one line of JSON that says where things are."),
+]
+
+
+def configuration(path: Path | None, overrides: list[str] | None) -> Config:
+    """The file, or the defaults without one, with `--set` laid over. Raises ConfigError."""
+    given = tuple(overrides or ())
+    return load_config(path, given) if path is not None else parse_config("", given)
+
+
+def market_overrides(market: str | None, speed: str | None) -> list[str]:
+    """`--market` and `--speed` as what they are: two keys of [paper]."""
+    chosen = []
+    if market is not None:
+        chosen.append(f"paper.market={_toml_text(market)}")
+    if speed is not None:
+        chosen.append(f"paper.speed={speed}")
+    return chosen
+
+
+def _toml_text(text: str) -> str:
+    """A TOML basic string: a file's name may hold quotes and backslashes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,205 @@
+"""Accounts, portfolio, key, fees and futures over REST, and the v2 calls of older clients. No I/O.
+
+Source: Coinbase Advanced Trade API, Accounts, Portfolios, Fees, Futures; Coinbase App API v2.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar.core.money import ZERO
+from sidecar.paper.service.call import Call
+from sidecar.paper.service.keys import Scope
+from sidecar.paper.service.world import World
+from sidecar.paper.venue.accounts import Balance
+from sidecar.paper.wire import accounts as shapes
+from sidecar.paper.wire.errors import invalid, not_found
+from sidecar.paper.wire.orders import portfolio_id
+from sidecar.paper.wire.text import Row, time_text
+
+ACCOUNTS_DEFAULT: Final = 49
+ACCOUNTS_MAX: Final = 250
+MARGIN_SETTINGS: Final = frozenset(
+    {"INTRADAY_MARGIN_SETTING_STANDARD", "INTRADAY_MARGIN_SETTING_INTRADAY"}
+)
+
+
+def _balances(world: World, call: Call) -> list[Balance]:
+    """What a reader sees now, which may be what was true some time ago."""
+    lag = world.exchange.behaviour.balance_lag
+    source = world.exchange.accounts
+    return list(source.as_of(call.now - lag) if lag else source.balances())
+
+
+def _row(world: World, call: Call, balance: Balance) -> Row:
+    return shapes.account_row(balance, world.exchange.run, world.exchange.started_at, call.now)
+
+
+def list_accounts(world: World, call: Call) -> Row:
+    """`GET /accounts`: every currency ever touched; `has_next` is the only end marker."""
+    rows = _balances(world, call)
+    limit = call.number("limit", ACCOUNTS_DEFAULT, ACCOUNTS_MAX)
+    start = call.number("cursor", 0, 10**6)
+    page, more = rows[start : start + limit], start + limit < len(rows)
+    return {
+        "accounts": [_row(world, call, balance) for balance in page],
+        "has_next": more,
+        "cursor": str(start + limit) if more else "",
+        "size": len(page),
+    }
+
+
+def get_account(world: World, call: Call) -> Row:
+    """`GET /accounts/{uuid}`."""
+    for balance in _balances(world, call):
+        if shapes.account_id(world.exchange.run, balance.currency) == call.path["account_uuid"]:
+            return {"account": _row(world, call, balance)}
+    raise not_found("account not found")
+
+
+def key_permissions(world: World, call: Call) -> Row:
+    """`GET /key_permissions`: what the asking key may do."""
+    scopes = call.key.scopes if call.key is not None else Scope(0)
+    return {
+        "can_view": Scope.VIEW in scopes,
+        "can_trade": Scope.TRADE in scopes,
+        "can_transfer": Scope.TRANSFER in scopes,
+        "portfolio_uuid": portfolio_id(world.exchange.run),
+        "portfolio_type": "DEFAULT",
+    }
+
+
+def list_portfolios(world: World, call: Call) -> Row:
+    """`GET /portfolios`: the one this key belongs to."""
+    wanted = call.text("portfolio_type", "DEFAULT") in {"DEFAULT", "UNDEFINED"}
+    return {"portfolios": [shapes.portfolio_row(world.exchange.run)] if wanted else []}
+
+
+def get_portfolio(world: World, call: Call) -> Row:
+    """`GET /portfolios/{uuid}`: the breakdown."""
+    if call.path["portfolio_uuid"] != portfolio_id(world.exchange.run):
+        raise not_found("portfolio not found")
+    return {"breakdown": shapes.breakdown(world.exchange)}
+
+
+def transaction_summary(world: World, _call: Call) -> Row:
+    """`GET /transaction_summary`: volume and fee rates."""
+    exchange = world.exchange
+    balance = sum((w.total * exchange.engine.usd(w.currency) for w in exchange.accounts), ZERO)
+    return shapes.transaction_summary(exchange.fees, balance)
+
+
+# ------------------------------------------------------------------------------------------ futures
+
+
+def futures_balance(world: World, _call: Call) -> Row:
+    """`GET /cfm/balance_summary`."""
+    _need_futures(world)
+    return {"balance_summary": shapes.balance_summary(world.exchange.engine.margin())}
+
+
+def futures_positions(world: World, _call: Call) -> Row:
+    """`GET /cfm/positions`."""
+    _need_futures(world)
+    engine = world.exchange.engine
+    rows = world.exchange.futures.open_holdings()
+    return {"positions": [shapes.cfm_position(r, engine.mark(r.listing.product_id)) for r in rows]}
+
+
+def futures_position(world: World, call: Call) -> Row:
+    """`GET /cfm/positions/{product_id}`."""
+    _need_futures(world)
+    product_id = call.path["product_id"]
+    for row in world.exchange.futures.open_holdings():
+        if row.listing.product_id == product_id:
+            return {"position": shapes.cfm_position(row, world.exchange.engine.mark(product_id))}
+    raise not_found("position not found")
+
+
+def _need_futures(world: World) -> None:
+    if not world.config.futures:
+        raise not_found("futures account not found")
+
+
+def margin_window(_world: World, call: Call) -> Row:
+    """`GET /cfm/intraday/current_margin_window`: intraday rates, until the session's end."""
+    end = call.now.replace(hour=21, minute=0, second=0, microsecond=0)
+    return {
+        "margin_window": {
+            "margin_window_type": "FCM_MARGIN_WINDOW_TYPE_INTRADAY",
+            "end_time": time_text(end),
+        },
+        "is_intraday_margin_killswitch_enabled": False,
+        "is_intraday_margin_enrollment_killswitch_enabled": False,
+    }
+
+
+def margin_setting(world: World, _call: Call) -> Row:
+    """`GET /cfm/intraday/margin_setting`."""
+    return {"setting": world.margin_setting}
+
+
+class MarginSetting(Struct):
+    """The body of `POST /cfm/intraday/margin_setting`."""
+
+    setting: str = ""
+
+
+def set_margin_setting(world: World, call: Call) -> Row:
+    """`POST /cfm/intraday/margin_setting`: kept and told; margin here is always intraday margin."""
+    setting = call.read(MarginSetting).setting
+    if setting not in MARGIN_SETTINGS:
+        raise invalid("setting argument is invalid")
+    world.margin_setting = setting
+    return {}
+
+
+def sweeps(_world: World, _call: Call) -> Row:
+    """`GET /cfm/sweeps`: USD moves to the futures account by itself here, so none is pending."""
+    return {"sweeps": []}
+
+
+# ---------------------------------------------------------------------------------------------- v2
+
+
+def v2_accounts(world: World, call: Call) -> Row:
+    """`GET /v2/accounts`: all of them on one page."""
+    run, opened = world.exchange.run, world.exchange.started_at
+    return {
+        "pagination": {
+            "ending_before": None,
+            "starting_after": None,
+            "limit": ACCOUNTS_MAX,
+            "order": "desc",
+            "previous_uri": None,
+            "next_uri": None,
+        },
+        "data": [
+            shapes.v2_account_row(balance, run, opened, call.now)
+            for balance in _balances(world, call)
+        ],
+    }
+
+
+def v2_currencies(world: World, _call: Call) -> Row:
+    """`GET /v2/currencies`."""
+    return {"data": shapes.v2_currencies(shapes.currencies_of(world.exchange))}
+
+
+def v2_coins(world: World, _call: Call) -> Row:
+    """`GET /v2/currencies/crypto`."""
+    return {"data": shapes.v2_coins(shapes.currencies_of(world.exchange), world.exchange.run)}
+
+
+def v2_rates(world: World, call: Call) -> Row:
+    """`GET /v2/exchange-rates`: for one dollar."""
+    if call.text("currency", "USD") != "USD":
+        raise invalid("only the rates of USD are served here")
+    return {"data": shapes.v2_rates(world.exchange)}
+
+
+def v2_time(world: World, _call: Call) -> Row:
+    """`GET /v2/time`."""
+    now = world.unix()
+    return {"data": {"iso": time_text(datetime.fromtimestamp(now, UTC)), "epoch": int(now)}}

@@ -1,0 +1,75 @@
+"""One REST call as a handler sees it, and how to read it. No I/O."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from multidict import MultiMapping
+
+from sidecar.paper.service.keys import Key
+from sidecar.paper.wire.errors import invalid
+from sidecar.paper.wire.text import Row
+
+T = TypeVar("T")
+
+
+class Call(Struct, kw_only=True):
+    """Path, query and body of one request, and whose key it came with."""
+
+    path: Mapping[str, str]
+    query: MultiMapping[str]  # repeated keys are lists
+    body: bytes
+    key: Key | None
+    now: datetime  # market clock
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.query.get(name, default) or default
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a repeated key. The form `name[]=` is not understood, as on Coinbase."""
+        return [value for value in self.query.getall(name, ()) if value]
+
+    def flag(self, name: str) -> bool:
+        """A boolean; the official SDK writes True with a capital."""
+        return self.text(name).lower() == "true"
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number from 0 to `most`; beyond that `most`. Raises Failed with status 400."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise invalid(f"{name} is not a number")
+        return min(int(text), most) or default
+
+    def moment(self, name: str) -> datetime | None:
+        """An RFC 3339 time. Raises Failed with status 400."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise invalid(f"{name} is not an RFC 3339 time") from None
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+    def seconds(self, name: str) -> int:
+        """UNIX seconds, as candles are asked for. Raises Failed with status 400."""
+        text = self.text(name)
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            raise invalid(f"{name} argument is invalid")
+        return int(text)
+
+    def read(self, kind: type[T]) -> T:
+        """The body as `kind`. Raises Failed with status 400, naming the field."""
+        try:
+            return msgspec.json.decode(self.body or b"{}", type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise invalid(str(error)) from None
+
+    def row(self) -> Row:
+        """The body as plain JSON, for echoing. Call `read` first."""
+        row: Any = msgspec.json.decode(self.body or b"{}")
+        return row if isinstance(row, dict) else {}

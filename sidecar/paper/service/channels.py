@@ -1,0 +1,105 @@
+"""What a websocket is told of each channel: the first snapshot. Pure."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.wire import frames
+from sidecar.paper.wire.accounts import expiring_position
+from sidecar.paper.wire.frames import SNAPSHOT, Frame
+from sidecar.paper.wire.orders import user_row
+from sidecar.paper.wire.products import status_row
+from sidecar.paper.wire.text import Row
+
+TRADES_IN_SNAPSHOT: Final = 100
+CANDLE_S: Final = 300  # the candles channel knows five-minute buckets only
+CANDLES_IN_SNAPSHOT: Final = 350
+
+# Channels by what they are about. `user` may name products and need not; the rest of the account's
+# and heartbeats ignore them.
+MARKET_CHANNELS: Final = frozenset(
+    {"ticker", "ticker_batch", "level2", "market_trades", "candles", "status"}
+)
+ACCOUNT_CHANNELS: Final = frozenset({"user", "futures_balance_summary"})
+CHANNELS: Final = MARKET_CHANNELS | ACCOUNT_CHANNELS | {"heartbeats"}
+
+
+def positions(exchange: Exchange) -> Row:
+    """Futures positions as the user channel has them."""
+    return {
+        "perpetual_futures_positions": [],
+        "expiring_futures_positions": [
+            expiring_position(row, exchange.engine.mark(row.listing.product_id))
+            for row in exchange.futures.open_holdings()
+        ],
+    }
+
+
+def user_rows(exchange: Exchange, products: Iterable[str]) -> list[Row]:
+    """Open orders, newest first; of these products, or of all when none is named."""
+    wanted = set(products)
+    orders = sorted(exchange.register.open.values(), key=lambda order: -order.number)
+    return [
+        user_row(order, exchange.run)
+        for order in orders
+        if not wanted or order.product_id in wanted or order.book in wanted
+    ]
+
+
+def _ticker(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    return frames.ticker(SNAPSHOT, exchange.books[product_id], at)
+
+
+def _ticker_batch(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    return frames.ticker(SNAPSHOT, exchange.books[product_id], at, channel="ticker_batch")
+
+
+def _level2(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    return frames.depth_snapshot(exchange.books[product_id], at)
+
+
+def _market_trades(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    trades = list(exchange.books[product_id].tape.trades)[-TRADES_IN_SNAPSHOT:]
+    return frames.market_trades(SNAPSHOT, product_id, reversed(trades), at)
+
+
+def _candles(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    end = int(at.timestamp())
+    tape = exchange.books[product_id].tape
+    rows = tape.candles(CANDLE_S, end - CANDLES_IN_SNAPSHOT * CANDLE_S, end)
+    return frames.candles(SNAPSHOT, product_id, reversed(rows), at)
+
+
+def _status(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+    return frames.status(SNAPSHOT, [status_row(exchange.listings[product_id])], at)
+
+
+MARKET_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] = {
+    "ticker": _ticker,
+    "ticker_batch": _ticker_batch,
+    "level2": _level2,
+    "market_trades": _market_trades,
+    "candles": _candles,
+    "status": _status,
+}
+
+
+def market_snapshots(
+    exchange: Exchange, channel: str, products: Iterable[str], at: datetime
+) -> list[Frame]:
+    """The first frames of a market channel, a product each; none for a book without a price."""
+    return [
+        MARKET_SNAPSHOTS[channel](exchange, product_id, at)
+        for product_id in products
+        if channel == "status" or exchange.books[product_id].bid is not None
+    ]
+
+
+def account_snapshots(
+    exchange: Exchange, channel: str, products: Iterable[str], at: datetime
+) -> list[Frame]:
+    """The first frames of an account channel."""
+    if channel == "user":
+        return frames.user_snapshot(user_rows(exchange, products), positions(exchange), at)
+    return [frames.futures_balance(SNAPSHOT, exchange.engine.margin(), at)]

@@ -1,0 +1,166 @@
+"""What a websocket client may say, and what it is answered. No I/O.
+
+One channel a message; after each accepted one comes the whole set of subscriptions. Data may come
+before its acknowledgement, as it does on Coinbase. Source: Coinbase Advanced Trade API, "WebSocket
+Overview"; error texts as observed.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from sidecar.paper.service.channels import (
+    ACCOUNT_CHANNELS,
+    CHANNELS,
+    MARKET_CHANNELS,
+    account_snapshots,
+    market_snapshots,
+)
+from sidecar.paper.service.keys import Scope
+from sidecar.paper.service.session import Session
+from sidecar.paper.service.tokens import Unauthorized, verify_websocket
+from sidecar.paper.service.world import World
+from sidecar.paper.wire import frames
+from sidecar.paper.wire.orders import user_id
+
+PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists fewer pairs
+NOT_AUTHENTICATED: Final = "authentication failure"  # also what an unknown channel is answered
+
+
+class Message(Struct):
+    """A client's message. `product_ids` may be left out where products do not matter."""
+
+    type: str = ""
+    channel: str = ""
+    product_ids: list[str] | None = None
+    jwt: str | None = None
+
+
+class Rejected(Exception):
+    """A message is answered with an error frame; the connection stays."""
+
+
+DECODE: Final = msgspec.json.Decoder(Message).decode
+
+
+def receive(world: World, session: Session, data: bytes | str) -> None:
+    """Take one message and queue what it is answered."""
+    wall = world.wall()
+    try:
+        message = _read(world, session, data)
+        _authenticate(world, message)
+        topics = _topics(world, message)
+    except Rejected as why:
+        session.send_error(frames.error(str(why)), wall)
+        return
+    at = world.now()
+    if message.type == "subscribe":
+        _subscribe(world, session, message, topics)
+    else:
+        _unsubscribe(world, session, message, topics)
+    session.bare_since = None if session.channels else wall
+    session.send(frames.subscriptions(at, _current(world, session)), wall)
+
+
+def _read(world: World, session: Session, data: bytes | str) -> Message:
+    try:
+        message = DECODE(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a wrong type is a kind of the first
+        raise Rejected("failed to parse message") from None
+    if message.jwt is None and not world.limits.message(session.address, world.wall()):
+        raise Rejected("rate limit exceeded")
+    if message.type not in {"subscribe", "unsubscribe"}:
+        raise Rejected(f"unknown message type {message.type[:40]!r}: subscribe or unsubscribe")
+    if message.channel not in CHANNELS:
+        raise Rejected(NOT_AUTHENTICATED)
+    return message
+
+
+def _authenticate(world: World, message: Message) -> None:
+    """The account's channels need a token; a token on any other must be good as well."""
+    if message.jwt is None:
+        if message.channel in ACCOUNT_CHANNELS and message.type == "subscribe":
+            raise Rejected(NOT_AUTHENTICATED)
+        return
+    if world.faults.take("expire_tokens"):
+        raise Rejected(NOT_AUTHENTICATED)
+    try:
+        key = verify_websocket(message.jwt, world.keys, world.unix())
+    except Unauthorized:
+        raise Rejected(NOT_AUTHENTICATED) from None
+    if message.channel in ACCOUNT_CHANNELS and Scope.VIEW not in key.scopes:
+        raise Rejected(NOT_AUTHENTICATED)
+
+
+def _topics(world: World, message: Message) -> list[str]:
+    """The products a message is about: as named for `user`, else the books that stand for them."""
+    products = list(dict.fromkeys(message.product_ids or ()))
+    if message.channel not in MARKET_CHANNELS | {"user"}:
+        return []
+    if len(products) > PRODUCTS_MAX:
+        raise Rejected(f"too many product_ids: at most {PRODUCTS_MAX}")
+    for product_id in products:
+        if product_id not in world.exchange.listings:
+            raise Rejected(f"{product_id[:40]} is not a valid product")
+    if not products and message.channel != "user" and message.type == "subscribe":
+        raise Rejected(f"channel {message.channel} requires product_ids")
+    return products
+
+
+def _book(world: World, channel: str, product_id: str) -> str:
+    """What a product is listened to by: all channels but `status` speak of the book it shares."""
+    return product_id if channel == "status" else world.exchange.listings[product_id].book
+
+
+def _subscribe(world: World, session: Session, message: Message, products: list[str]) -> None:
+    channel, at, wall = message.channel, world.now(), world.wall()
+    known = session.channels.setdefault(channel, {})
+    new = [product_id for product_id in products if product_id not in known]
+    known.update(dict.fromkeys(products))
+    if channel not in MARKET_CHANNELS:
+        world.hub.listen(session, channel, channel)
+        if channel in ACCOUNT_CHANNELS:
+            for frame in account_snapshots(world.exchange, channel, known, at):
+                session.send(frame, wall)
+        return
+    books = list(dict.fromkeys(_book(world, channel, product_id) for product_id in new))
+    for book in books:
+        if channel == "level2":
+            world.hub.show_depth(book, at)
+    for frame in market_snapshots(world.exchange, channel, books, at):
+        session.send(frame, wall)
+    for book in books:
+        world.hub.listen(session, channel, book)
+    world.changed()
+
+
+def _unsubscribe(world: World, session: Session, message: Message, products: list[str]) -> None:
+    """End the subscription to these products, or to the whole channel when none is named."""
+    channel = message.channel
+    known = session.channels.get(channel, {})
+    for product_id in products or tuple(known):
+        known.pop(product_id, None)
+    if channel in MARKET_CHANNELS:
+        wanted = {_book(world, channel, product_id) for product_id in known}
+        for product_id in world.exchange.listings:
+            book = _book(world, channel, product_id)
+            if book not in wanted:
+                world.hub.unlisten(session, channel, book)
+    elif not known:
+        world.hub.unlisten(session, channel, channel)
+    if not known:
+        session.channels.pop(channel, None)
+
+
+def _current(world: World, session: Session) -> dict[str, list[str]]:
+    """Every subscription, as it is acknowledged: the account's channels name the user."""
+    shown: dict[str, list[str]] = {}
+    for channel, products in session.channels.items():
+        if channel == "heartbeats":
+            shown[channel] = ["heartbeats"]
+        elif channel in ACCOUNT_CHANNELS:
+            shown[channel] = [user_id(world.exchange.run)]
+        else:
+            shown[channel] = list(products)
+    return shown

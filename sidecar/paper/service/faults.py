@@ -1,0 +1,85 @@
+"""The fault switches as they stand: what is still to go wrong. No I/O.
+
+The switches and their bounds are `[paper.faults]` of the configuration; here the counts run down.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sidecar.config.paper_faults import Faults
+from sidecar.paper.venue.exchange import Behaviour
+
+# The switches that a websocket's frame may fall foul of, so that a frame asks once for all of them.
+OF_FRAMES: Final = (
+    "drop_frames",
+    "duplicate_frames",
+    "reorder_frames",
+    "sequence_gaps",
+    "delay_frames_s",
+)
+
+
+class FaultSwitches:
+    """Faults by name; `set` in process does what `POST /paper/faults` does over the wire."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._keep(faults)
+
+    def _keep(self, faults: Faults) -> None:
+        self._now = faults
+        self.touch_frames = any(getattr(faults, name) for name in OF_FRAMES)
+
+    @property
+    def now(self) -> Faults:
+        """What is still to go wrong."""
+        return self._now
+
+    def set(self, **changes: Any) -> Faults:
+        """Change some switches and leave the others.
+
+        Raises ValueError, with a line for each fault, for an unknown switch or a wrong value.
+        """
+        try:
+            self._keep(Faults.model_validate({**self._now.model_dump(), **changes}))
+        except ValidationError as error:
+            lines = (f"{row['loc'][0]}: {row['msg']}" for row in error.errors())
+            raise ValueError("; ".join(lines)) from None
+        return self._now
+
+    def clear(self) -> None:
+        """Everything works again."""
+        self._keep(Faults())
+
+    def take(self, name: str) -> bool:
+        """Whether this fault happens once more; if so it is counted off."""
+        left = getattr(self._now, name)
+        if left:
+            self._keep(self._now.model_copy(update={name: left - 1}))
+        return bool(left)
+
+    def reset(self, name: str) -> None:
+        """Switch one fault off: it has happened."""
+        self._keep(self._now.model_copy(update={name: Faults.model_fields[name].default}))
+
+
+def apply_to(behaviour: Behaviour, faults: Faults) -> None:
+    """Hand on the faults that the exchange itself commits."""
+    behaviour.late_cancelled = seconds(faults.late_cancelled_s)
+    behaviour.fill_after_cancel = faults.fill_after_cancel
+    behaviour.hidden_when_new = seconds(faults.hide_new_orders_s)
+    behaviour.balance_lag = seconds(faults.balance_lag_s)
+    behaviour.late_fees = seconds(faults.late_fees_s)
+
+
+def remaining(behaviour: Behaviour, faults: Faults) -> Mapping[str, Any]:
+    """All switches as they stand, the exchange's own count included."""
+    return faults.model_dump(mode="json") | {"fill_after_cancel": behaviour.fill_after_cancel}
+
+
+def seconds(value: Decimal) -> timedelta:
+    """A configured number of seconds."""
+    return timedelta(seconds=float(value))

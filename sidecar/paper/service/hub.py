@@ -1,0 +1,235 @@
+"""Who listens to what, and what they are told when it happens. No I/O.
+
+Market frames are made once for all who listen, and not made when nobody does. Cadences follow the
+channels' documentation: tickers and orders at once, depth every 50 ms, trades every 250 ms, candles
+every second, `ticker_batch` every five.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.money import ZERO
+from sidecar.paper.service.channels import CANDLE_S, positions
+from sidecar.paper.service.faults import FaultSwitches
+from sidecar.paper.service.session import ABNORMAL, Session
+from sidecar.paper.venue.book import Level
+from sidecar.paper.venue.event import (
+    BookMoved,
+    Event,
+    FuturesChanged,
+    OrderChanged,
+    ProductChanged,
+    Traded,
+)
+from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.venue.order import Order, Side
+from sidecar.paper.venue.tape import Trade
+from sidecar.paper.wire import frames
+from sidecar.paper.wire.frames import UPDATE, Frame
+from sidecar.paper.wire.orders import sparse_row, user_row
+from sidecar.paper.wire.products import status_row
+from sidecar.paper.wire.text import time_text, with_nulls
+
+SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is closed
+QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
+UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
+BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
+SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
+
+Depth = dict[tuple[Side, Decimal], Decimal]
+
+
+class Hub:
+    """All websocket sessions of one exchange."""
+
+    def __init__(self, exchange: Exchange, faults: FaultSwitches, opened: float) -> None:
+        self.sessions: dict[Session, None] = {}
+        self._exchange = exchange
+        self._faults = faults
+        self._opened = opened
+        self._wall = opened
+        self._listeners: dict[tuple[str, str], dict[Session, None]] = {}
+        self._depth: dict[str, Depth] = {}  # what level2 listeners know of a book
+        self._moved: set[str] = set()
+        self._trades: dict[str, list[Trade]] = {}
+        self._candled: set[str] = set()
+        self._batched: set[str] = set()
+        self._ticks = 0
+
+    # -------------------------------------------------------------------------- who listens to what
+
+    def open(self, session: Session) -> None:
+        self.sessions[session] = None
+
+    def drop(self, session: Session) -> None:
+        """Forget a session that is gone."""
+        self.sessions.pop(session, None)
+        for listeners in self._listeners.values():
+            listeners.pop(session, None)
+
+    def listen(self, session: Session, channel: str, topic: str) -> None:
+        """`topic`: a book, or the channel's own name where products do not matter."""
+        self._listeners.setdefault((channel, topic), {})[session] = None
+
+    def unlisten(self, session: Session, channel: str, topic: str) -> None:
+        self._listeners.get((channel, topic), {}).pop(session, None)
+
+    def has_listener(self, channel: str, topic: str) -> bool:
+        return bool(self._listeners.get((channel, topic)))
+
+    @property
+    def hears_market(self) -> bool:
+        """Whether anybody listens to any book."""
+        books = self._exchange.books
+        return any(who and topic in books for (_, topic), who in self._listeners.items())
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether a market that could be slower should be."""
+        return any(session.is_congested for session in self.sessions)
+
+    def close_all(self, code: int) -> None:
+        """Close every websocket with this code."""
+        for session in tuple(self.sessions):
+            session.close(code)
+
+    # -------------------------------------------------------------------------------- what happened
+
+    def publish(self, events: Iterable[Event], at: datetime, wall: float) -> None:
+        """Tell listeners at once what cannot wait, and note the rest for its batch."""
+        self._wall = wall
+        traded: dict[str, None] = {}
+        for event in events:
+            match event:
+                case Traded(trade):
+                    traded[trade.book] = None
+                    if self.has_listener("market_trades", trade.book):
+                        self._trades.setdefault(trade.book, []).append(trade)
+                case BookMoved(book):
+                    self._moved.add(book)
+                case OrderChanged(order):
+                    self._tell_user(order, at)
+                case FuturesChanged():
+                    self._tell_futures(at)
+                case ProductChanged(product_id):
+                    self._tell_status(product_id, at)
+        self._tell_tickers(traded, at)
+
+    def _tell_tickers(self, books: Iterable[str], at: datetime) -> None:
+        """One update a book, however many matches: that is how a taker's matches are told."""
+        for book in books:
+            self._candled.add(book)
+            self._batched.add(book)
+            if self.has_listener("ticker", book):
+                frame = frames.ticker(UPDATE, self._exchange.books[book], at)
+                self._send("ticker", book, frame)
+
+    def _tell_user(self, order: Order, at: datetime) -> None:
+        listeners = self._listeners.get(("user", "user"))
+        if not listeners:
+            return
+        row = user_row(order, self._exchange.run)
+        faults = self._faults.now
+        if faults.sparse_user_frames:
+            row = sparse_row(row)
+        if faults.null_optionals:
+            row = with_nulls(row)
+        shown = None if faults.sparse_user_frames else positions(self._exchange)
+        frame = frames.user_update(row, shown, at)
+        for session in tuple(listeners):
+            products = session.channels["user"]
+            if not products or order.product_id in products or order.book in products:
+                session.send(frame, self._wall)
+
+    def _tell_futures(self, at: datetime) -> None:
+        name = "futures_balance_summary"
+        if self.has_listener(name, name):
+            self._send(
+                name, name, frames.futures_balance(UPDATE, self._exchange.engine.margin(), at)
+            )
+
+    def _tell_status(self, product_id: str, at: datetime) -> None:
+        if self.has_listener("status", product_id):
+            row = status_row(self._exchange.listings[product_id])
+            self._send("status", product_id, frames.status(UPDATE, [row], at))
+
+    def _send(self, channel: str, topic: str, frame: Frame) -> None:
+        for session in tuple(self._listeners.get((channel, topic), ())):
+            session.send(frame, self._wall)
+
+    # ------------------------------------------------------------------------------- what is batched
+
+    def flush_depth(self, at: datetime, wall: float) -> None:
+        """Tell level2 listeners how the books that moved have changed; every 50 ms."""
+        self._wall = wall
+        for book in self._moved:
+            if self.has_listener("level2", book):
+                self._tell_depth(book, at)
+        self._moved.clear()
+
+    def show_depth(self, book: str, at: datetime) -> None:
+        """Somebody is about to see this book whole: bring who listens already to the same state."""
+        if self.has_listener("level2", book):
+            self._tell_depth(book, at)
+        else:
+            self._depth[book] = self._shown(book)
+
+    def _tell_depth(self, book: str, at: datetime) -> None:
+        known, shown = self._depth[book], self._shown(book)
+        changes = [(side, Level(price, ZERO)) for side, price in known.keys() - shown.keys()]
+        changes += [
+            (side, Level(price, size))
+            for (side, price), size in shown.items()
+            if known.get((side, price)) != size
+        ]
+        self._depth[book] = shown
+        if changes:
+            changes.sort(key=lambda change: (change[0], change[1].price))
+            self._send("level2", book, frames.depth(UPDATE, book, changes, time_text(at), at))
+
+    def _shown(self, book: str) -> Depth:
+        source = self._exchange.books[book]
+        return {(side, level.price): level.size for side in SIDES for level in source.shown(side)}
+
+    def flush_trades(self, at: datetime, wall: float) -> None:
+        """Tell market_trades listeners what was traded, newest first; every 250 ms."""
+        self._wall = wall
+        trades, self._trades = self._trades, {}
+        for book, rows in trades.items():
+            frame = frames.market_trades(UPDATE, book, reversed(rows), at)
+            self._send("market_trades", book, frame)
+
+    def tick(self, at: datetime, wall: float) -> None:
+        """Once a second: heartbeats, candles, batches, and who is closed for silence."""
+        self._wall = wall
+        self._ticks += 1
+        if not self._faults.now.stall_heartbeats:
+            beat = frames.heartbeat(at, self._ticks, wall - self._opened)
+            self._send("heartbeats", "heartbeats", beat)
+        for book in self._candled:
+            if self.has_listener("candles", book):
+                self._send("candles", book, self._candle(book, at))
+        self._candled.clear()
+        if self._ticks % BATCH_EVERY == 0:
+            for book in self._batched:
+                if self.has_listener("ticker_batch", book):
+                    source = self._exchange.books[book]
+                    frame = frames.ticker(UPDATE, source, at, channel="ticker_batch")
+                    self._send("ticker_batch", book, frame)
+            self._batched.clear()
+        self._reap(wall)
+
+    def _candle(self, book: str, at: datetime) -> Frame:
+        second = int(at.timestamp())
+        rows = self._exchange.books[book].tape.candles(CANDLE_S, second - CANDLE_S, second)
+        return frames.candles(UPDATE, book, reversed(rows), at)
+
+    def _reap(self, wall: float) -> None:
+        for session in tuple(self.sessions):
+            bare = session.bare_since
+            if bare is not None and wall - bare >= SUBSCRIBE_WITHIN_S:
+                session.close(UNSUBSCRIBED)
+            elif wall - session.last_sent >= QUIET_MAX_S:
+                session.close(ABNORMAL)

@@ -1,0 +1,59 @@
+"""What every handler works on: the exchange, its clocks, its switches, who listens. No I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sidecar.config.paper import Paper
+from sidecar.paper.markets.clock import MarketClock
+from sidecar.paper.service.faults import FaultSwitches, apply_to
+from sidecar.paper.service.hub import Hub
+from sidecar.paper.service.keys import KeyRing
+from sidecar.paper.service.rate_limit import RateLimits
+from sidecar.paper.venue.exchange import Exchange
+
+
+@dataclass(slots=True)
+class World:
+    """The parts of one running paper exchange, introduced to each other."""
+
+    config: Paper
+    exchange: Exchange
+    clock: MarketClock
+    hub: Hub
+    faults: FaultSwitches
+    keys: KeyRing
+    limits: RateLimits
+    wall: Callable[[], float]  # monotonic seconds: rates, waits
+    unix: Callable[[], float]  # UNIX seconds: tokens
+    market_over: bool = False  # a replay has told its last quote
+    started: bool = False  # the market moves
+    margin_setting: str = "INTRADAY_MARGIN_SETTING_INTRADAY"
+    changed: Callable[[], None] = field(default=lambda: None)  # wakes who waits for what is due
+
+    def now(self) -> datetime:
+        """The present moment on the market clock."""
+        return max(self.exchange.now, self.clock.now(self.wall()))
+
+    def tell(self) -> None:
+        """Publish what the exchange has to tell, and let time know that something may be due."""
+        self.hub.publish(self.exchange.drain(), self.exchange.now, self.wall())
+        self.changed()
+
+    def set_faults(self, **changes: Any) -> None:
+        """Change fault switches while running. Raises ValueError for what is no switch."""
+        apply_to(self.exchange.behaviour, self.faults.set(**changes))
+        self.act_on_faults()
+
+    def clear_faults(self) -> None:
+        """Let everything work again."""
+        self.faults.clear()
+        apply_to(self.exchange.behaviour, self.faults.now)
+
+    def act_on_faults(self) -> None:
+        """Do at once what cannot wait for the next request: close the websockets."""
+        code = self.faults.now.close_code
+        if code:
+            self.faults.reset("close_code")
+            self.hub.close_all(code)
