@@ -37,10 +37,12 @@ soak: $(STAMP)
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.paper
 
 docs: $(STAMP)
 	$(BIN)/python -m sidecar.console.documents > docs/configuration.md
 	$(BIN)/python -m sidecar.console.rules_page docs/rule-examples.toml > docs/rules.md
+	$(BIN)/python -m sidecar.console.paper_page docs/paper-exchange.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -87,4 +87,4 @@ class Faults(Table):
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )
-    null_optionals: bool = Field(default=False, description="REST: optional fields are null")
+    null_optionals: bool = Field(default=False, description="optional fields are null, over REST and in user frames")

@@ -51,9 +51,11 @@ def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     settings = configuration(config, [*(overrides or ()), *market_overrides(market, speed)]).paper
     _raise_file_limit()
     with _directory(state_dir) as directory:
-        run = _serve(settings, Path(directory), as_json=as_json)
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(run)
+        try:
+            with asyncio.Runner(loop_factory=_loop) as runner:
+                runner.run(_serve(settings, Path(directory), as_json=as_json))
+        except* Misuse as faults:  # a replayed file may turn out to be damaged in the middle
+            raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
 
 
 def _directory(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":

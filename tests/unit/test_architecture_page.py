@@ -10,8 +10,16 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 def test_every_module_of_the_core_is_on_the_page_and_no_other():
     core = ROOT / "sidecar" / "core"
     modules = {path.name for path in core.glob("*.py")} - {"__init__.py"}
-    tables = PAGE[PAGE.index("| `sidecar/core/`") : PAGE.index("## How a fact flows")]
+    tables = PAGE[PAGE.index("| `sidecar/core/`") : PAGE.index("| `sidecar/paper/`")]
     assert set(re.findall(r"`(\w+\.py)`", tables)) == modules
+
+
+def test_every_module_named_of_the_paper_exchange_exists():
+    paper = ROOT / "sidecar" / "paper"
+    table = PAGE[PAGE.index("| `sidecar/paper/`") : PAGE.index("## How a fact flows")]
+    for folder, text in re.findall(r"^\| `(\w+)/` \| (.*)$", table, re.MULTILINE):
+        for name in re.findall(r"`([\w*]+\.py)`", text):
+            assert list((paper / folder).glob(name)), f"{folder}/{name}"
 
 
 def test_every_place_that_the_page_sends_to_exists():

@@ -82,8 +82,8 @@ class PaperExchange:
             self.port = await self._listen(runner, self._config.port)
             self.tls_port = await self._listen(runner, self._config.tls_port, tls=True)
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            for task in (group.create_task(self._pump.run()), group.create_task(self._pump.tick())):
-                stack.callback(task.cancel)
+            for work in (self._pump.run(), self._pump.tick(), self._pump.learn()):
+                stack.callback(group.create_task(work).cancel)
             self._stack = stack.pop_all()
         return self
 

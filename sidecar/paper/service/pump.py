@@ -17,6 +17,7 @@ BURST: Final = 32  # quotes before others get their turn: some milliseconds of w
 CONGESTED_S: Final = (
     0.002  # a market in no hurry looks this often whether its readers have caught up
 )
+LEARN_EVERY_S: Final = 0.5  # lets whoever connects at the start go first
 LONGEST_WAIT_S: Final = 60.0  # of one sleep; time is looked at again after it
 
 
@@ -75,14 +76,15 @@ class Pump:
         world.clock.step(quote.at, self._next.at if self._next else None, wall)
 
     def _may_go(self) -> bool:
-        """A market as fast as possible waits for its first reader, and for readers that lag."""
+        """A market as fast as possible waits for its first reader or order, and for who lags."""
         world = self._world
         if world.clock.paused:
             return False
         if world.clock.speed is not None:
             world.started = True
             return True
-        world.started = world.started or world.hub.hears_market
+        if not world.started:
+            world.started = world.hub.hears_market or bool(world.exchange.register.open)
         return world.started and not world.hub.is_congested
 
     async def _wait(self) -> None:
@@ -99,6 +101,13 @@ class Pump:
                 await self._wake.wait()
         except TimeoutError:
             pass
+
+    async def learn(self) -> None:
+        """Find each book's 52 weeks, one by one, while the exchange already serves."""
+        world = self._world
+        for book in world.exchange.books.values():
+            await asyncio.sleep(LEARN_EVERY_S)
+            with_money(book.tape.learn_year)(world.exchange.started_at)
 
     async def tick(self) -> None:
         """Until cancelled: heartbeats and batches, by the wall."""
