@@ -4,6 +4,7 @@ Loopback only. It begins with a fresh account and fresh keys each time, in a dir
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import clock
 from sidecar.config.paper import Paper
@@ -38,6 +40,18 @@ from sidecar.paper.venue.tape import Candle, Past
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 1_024
 STOP_WITHIN_S: Final = 1.0  # what open connections are given when it ends
+
+
+class _NotWhatWasSent(logging.Filter):
+    """Drops the library's lines on malformed requests: they repeat headers, tokens included."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+LOG: Final = logging.getLogger("sidecar.paper")
+LOG.addFilter(_NotWhatWasSent())
 
 
 class PaperExchange:
@@ -75,7 +89,7 @@ class PaperExchange:
             self._pump.open()
             self.ca_file.write_bytes(self._authority.ca_pem)
             runner = web.AppRunner(
-                _app(self.world), access_log=None, shutdown_timeout=STOP_WITHIN_S
+                _app(self.world), access_log=None, logger=LOG, shutdown_timeout=STOP_WITHIN_S
             )
             await runner.setup()
             stack.push_async_callback(_close_down, runner)
