@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ class Trader:
     @asynccontextmanager
     async def listen(self, *channels: str, products: tuple[str, ...] = ("BTC-USD",)):
         """A websocket subscribed to these channels; what was answered so far is not read yet."""
-        async with connect(self.paper.urls["ws_url"], max_size=None) as socket:
+        # A market that never ends leaves frames unread, behind which the closing handshake would wait.
+        async with connect(self.paper.urls["ws_url"], max_size=None, close_timeout=0.5) as socket:
             for channel in channels:
                 message = {"type": "subscribe", "channel": channel, "product_ids": list(products)}
                 await socket.send(json.dumps(message | {"jwt": self.token()}))
@@ -113,11 +115,11 @@ async def subscribed(socket: ClientConnection, *channels: str) -> None:
 
 
 @asynccontextmanager
-async def trading(directory: Path, **settings: Any):
+async def trading(directory: Path, now: datetime | None = None, **settings: Any):
     """A running exchange and its trader, in a directory of mode 0700 such as `tmp_path`."""
     config = Paper.model_validate({**SETTINGS, **settings})
     async with (
-        PaperExchange(config, directory) as paper,
+        PaperExchange(config, directory, **({"now": lambda: now} if now else {})) as paper,
         httpx.AsyncClient(base_url=paper.urls["rest_url"], timeout=WITHIN_S) as http,
     ):
         yield Trader(paper, http)

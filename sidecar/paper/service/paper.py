@@ -96,7 +96,7 @@ class PaperExchange:
             self.port = await self._listen(runner, self._config.port)
             self.tls_port = await self._listen(runner, self._config.tls_port, tls=True)
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            for work in (self._pump.run(), self._pump.tick(), self._pump.learn()):
+            for work in (self._pump.run(), self._pump.tick()):
                 stack.callback(group.create_task(work).cancel)
             self._stack = stack.pop_all()
         return self
@@ -146,15 +146,18 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
         queued_statuses=config.queued_statuses,
     )
     apply_to(behaviour, config.faults)
+    history = History(market.books, market.seed, market.start)
     exchange = Exchange(
         listings,
         market.start,
         balances=config.balances,
         fees=(config.taker_fee, config.maker_fee),
-        past=_past(market, listings),
+        past=_past(history, listings),
         name=f"paper/{market.seed}",
         behaviour=behaviour,
     )
+    for listing in market.books:
+        exchange.books[listing.product_id].tape.year = history.year(listing.product_id)
     faults = FaultSwitches(config.faults)
     wall = clock.wall()
     speed = None if config.speed == "max" else config.speed
@@ -175,9 +178,8 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
     )
 
 
-def _past(market: Market, listings: Mapping[str, Listing]) -> Past:
+def _past(history: History, listings: Mapping[str, Listing]) -> Past:
     """Candles from before the start; a future's are its underlying's, moved as its quotes are."""
-    history = History(market.books, market.seed, market.start)
 
     @with_money
     def candles(book: str, granularity: int, start: int, end: int) -> list[Candle]:

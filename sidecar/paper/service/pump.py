@@ -17,7 +17,6 @@ BURST: Final = 32  # quotes before others get their turn: some milliseconds of w
 CONGESTED_S: Final = (
     0.002  # a market in no hurry looks this often whether its readers have caught up
 )
-LEARN_EVERY_S: Final = 0.5  # lets whoever connects at the start go first
 LONGEST_WAIT_S: Final = 60.0  # of one sleep; time is looked at again after it
 
 
@@ -101,13 +100,6 @@ class Pump:
                 await self._wake.wait()
         except TimeoutError:
             pass
-
-    async def learn(self) -> None:
-        """Find each book's 52 weeks, one by one, while the exchange already serves."""
-        world = self._world
-        for book in world.exchange.books.values():
-            await asyncio.sleep(LEARN_EVERY_S)
-            with_money(book.tape.learn_year)(world.exchange.started_at)
 
     async def tick(self) -> None:
         """Until cancelled: heartbeats and batches, by the wall."""

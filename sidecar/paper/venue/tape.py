@@ -22,7 +22,6 @@ HOURS_KEPT: Final = 500 * 24
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
-YEAR: Final = 52 * 7 * DAY
 
 
 class Trade(NamedTuple):
@@ -95,34 +94,34 @@ class Tape:
         self._past = past
         self._minutes: deque[_Bucket] = deque(maxlen=MINUTES_KEPT)
         self._hours: deque[_Bucket] = deque(maxlen=HOURS_KEPT)
-        self._day: DayFigures | None = None
-        self._year: DayFigures | None = None
+        self._day: DayFigures | None = None  # as of this hour:
+        self._day_hour = 0
+        self.year: tuple[Decimal, Decimal] | None = None  # low and high of the 52 weeks before
 
     def add(self, trade: Trade) -> None:
         """Print one trade. Trades come in time order."""
         self.trades.append(trade)
         self.last = trade.price
         second = int(trade.at.timestamp())
-        self._grow(self._hours, second - second % HOUR, trade)
-        if self._grow(self._minutes, second - second % MINUTE, trade):
-            self._day = None
-        elif self._day is not None:
+        if self._minutes and second < self._minutes[-1].start + MINUTE:  # so of this hour too
+            self._minutes[-1].add(trade.price, trade.size)
+            self._hours[-1].add(trade.price, trade.size)
+        else:
+            self._grow(self._minutes, second - second % MINUTE, trade)
+            self._grow(self._hours, second - second % HOUR, trade)
+        if self._day is not None:
             day = self._day
-            self._day = DayFigures(
-                day.open,
-                max(day.high, trade.price),
-                min(day.low, trade.price),
-                day.volume + trade.size,
-            )
+            high = max(day.high, trade.price)
+            low = min(day.low, trade.price)
+            self._day = DayFigures(day.open, high, low, day.volume + trade.size)
 
     @staticmethod
-    def _grow(buckets: deque[_Bucket], start: int, trade: Trade) -> bool:
+    def _grow(buckets: deque[_Bucket], start: int, trade: Trade) -> None:
         if buckets and buckets[-1].start == start:
             buckets[-1].add(trade.price, trade.size)
-            return False
-        price = trade.price
-        buckets.append(_Bucket(start, price, price, price, price, trade.size))
-        return True
+        else:
+            price = trade.price
+            buckets.append(_Bucket(start, price, price, price, price, trade.size))
 
     def candles(self, granularity: int, start: int, end: int) -> list[Candle]:
         """Buckets that open from `start` to `end`, UNIX seconds, ascending.
@@ -132,28 +131,23 @@ class Tape:
         """
         first = start - start % granularity
         known = self._hours if granularity >= HOUR else self._minutes
-        ours = [b.candle() for b in known if first <= b.start < end + granularity]
+        ours: list[Candle] = []
+        for bucket in reversed(known):  # what is asked for is mostly the latest
+            if bucket.start < first:
+                break
+            ours.append(bucket.candle())
+        ours.reverse()
         earlier = self._past(self.book, granularity, first, end + 1)
-        return fold(
-            (candle for candle in (*earlier, *ours) if candle.start <= end + granularity - 1),
-            granularity,
-            first,
-            end,
-        )
+        return fold((*earlier, *ours), granularity, first, end)
 
     def day(self, now: datetime) -> DayFigures | None:
-        """The last 24 hours, to the hour; found anew each minute. None before the first trade."""
-        if self._day is None and self.last is not None:
-            second = int(now.timestamp())
-            self._day = _figures(self.candles(HOUR, second - DAY + HOUR, second))
-        return self._day
-
-    def year(self, now: datetime) -> DayFigures | None:
-        """The last 52 weeks as they were at the first call: what is newer is in `day`."""
-        if self._year is None and self.last is not None:
-            second = int(now.timestamp())
-            self._year = _figures(self.candles(DAY, second - YEAR, second))
-        return self._year
+        """The last 24 hours, to the hour; found anew each hour. None before the first trade."""
+        second = int(now.timestamp())
+        hour = second - second % HOUR
+        if hour != self._day_hour or self._day is None:
+            self._day_hour = hour
+            self._day = _figures(self.candles(HOUR, hour - DAY + HOUR, second))
+        return self._day if self.last is not None else None
 
 
 def _figures(candles: list[Candle]) -> DayFigures | None:

@@ -238,12 +238,12 @@ def day_fields(book: Book, now: datetime) -> dict[str, Any]:
         return dict.fromkeys(
             ("volume_24_h", "low_24_h", "high_24_h", "low_52_w", "high_52_w"), "0"
         ) | {"price_percent_chg_24_h": "0"}
-    year = book.tape.year(now) or day
+    low, high = book.tape.year or (day.low, day.high)
     return {
         "volume_24_h": plain(day.volume),
         "low_24_h": plain(day.low),
         "high_24_h": plain(day.high),
-        "low_52_w": plain(min(year.low, day.low)),
-        "high_52_w": plain(max(year.high, day.high)),
+        "low_52_w": plain(min(low, day.low)),
+        "high_52_w": plain(max(high, day.high)),
         "price_percent_chg_24_h": change(last, day.open),
     }

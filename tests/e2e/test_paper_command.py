@@ -1,0 +1,150 @@
+"""`risk-sidecar paper` as a user has it: a process, what it prints, how it ends."""
+
+import contextlib
+import json
+import re
+import signal
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("risk-sidecar")
+
+
+@contextlib.contextmanager
+def started(*options):
+    process = subprocess.Popen(
+        [COMMAND, "paper", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def urls(process):
+    return json.loads(process.stdout.readline())
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_ends_cleanly(how):
+    with started("--json") as process:
+        said = urls(process)
+        assert set(said) == {
+            "rest_url", "ws_url", "tls_rest_url", "tls_ws_url", "ca_file", "key_file",
+        }  # fmt: skip
+        assert fetch(said["rest_url"] + "/api/v3/brokerage/time")["iso"]
+        directory = Path(said["key_file"]).parent
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        for path in directory.glob("key*.json"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        process.send_signal(how)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr.read() == ""
+        assert not directory.exists()
+
+
+def test_two_do_not_meet():
+    with started("--json") as one, started("--json") as two:
+        first, second = urls(one), urls(two)
+        assert not set(first.values()) & set(second.values())
+
+
+def test_the_private_key_of_the_authority_is_nowhere_on_the_disk():
+    with started("--json") as process:
+        said = urls(process)
+        for path in Path(said["ca_file"]).parent.iterdir():
+            assert ("PRIVATE KEY" in path.read_text()) == path.name.startswith("key")
+
+
+def test_people_are_shown_what_to_do_and_the_lines_are_true():
+    with started("--market", "random") as process:
+        text = ""
+        while "docs/paper-exchange.md" not in text:
+            text += process.stdout.readline()
+        ca_file = re.search(r"REQUESTS_CA_BUNDLE=(\S+)", text)[1]
+        sdk = re.search(r"^  (RESTClient\(.*\))$", text, re.MULTILINE)[1]
+        ccxt_line = re.search(r"^  (ccxt\.coinbase\(.*)$", text, re.MULTILINE)[1]
+        assert re.search(r"market random:\d+, speed 1", text)
+        program = f"from coinbase.rest import RESTClient\nprint({sdk}.get_accounts().accounts[0].currency)"
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
+            env={"REQUESTS_CA_BUNDLE": ca_file},
+        )  # fmt: skip
+        assert done.stdout.strip() == "USD"
+        program = (
+            f"import ccxt\nprint({ccxt_line.replace(', …', '')}.fetch_ticker('BTC/USD')['last'])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert float(done.stdout) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--market", "random:x"], "paper.market"),
+        (["--market", "replay:no-such.csv"], "no-such.csv"),
+        (["--speed", "fast"], "paper.speed"),
+        (["--speed", "0"], "paper.speed"),
+        (["--set", "paper.colour=1"], "paper.colour"),
+        (["--config", "no-such.toml"], "no-such.toml"),
+        (["--state-dir", "/proc/no-such"], "--state-dir"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_its_mend(options, words):
+    done = subprocess.run(
+        [COMMAND, "paper", *options], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_named():
+    with started("--json") as process:
+        port = urls(process)["rest_url"].rpartition(":")[2]
+        done = subprocess.run(
+            [COMMAND, "paper", "--set", f"paper.port={port}"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert f"port {port} cannot be listened on" in done.stderr
+
+
+def test_a_file_that_turns_out_damaged_ends_it_with_the_line_and_the_mend(tmp_path):
+    path = tmp_path / "day.csv"
+    good = "".join(
+        f"2026-01-02T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z,BTC-USD,100,1,101,1\n"
+        for n in range(10_500)
+    )
+    header = "time,product_id,bid,bid_size,ask,ask_size\n"
+    path.write_text(header + good + "2026-01-02T05:00:00Z,BTC-USD,oops,1,101,1\n")
+    with started("--json", "--market", f"replay:{path}", "--speed", "10000") as process:
+        urls(process)
+        assert process.wait(timeout=30) == 2
+        said = process.stderr.read()
+    assert f"{path}, line 10502: bid" in said
+    assert "Traceback" not in said
+
+
+def test_a_configuration_meant_for_coinbase_meets_only_paper(tmp_path):
+    """Hosts and keys of the file are ignored: a demo can never meet real money."""
+    config = tmp_path / "live.toml"
+    config.write_text('[coinbase]\nkey_file = "/no/such/key.json"\n[paper]\nbalances.USD = "5"\n')
+    with started("--json", "--config", str(config)) as process:
+        said = urls(process)
+    assert all("127.0.0.1" in said[name] for name in ("rest_url", "ws_url"))
