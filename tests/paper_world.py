@@ -38,7 +38,7 @@ BALANCES = {"USD": Decimal(100_000), "BTC": Decimal(2)}
 
 def token(made=KEY, **_: Any) -> str:
     """A websocket token as the official SDK makes it."""
-    return jwt_generator.build_ws_jwt(made.key.name, made.private_pem)
+    return str(jwt_generator.build_ws_jwt(made.key.name, made.private_pem))
 
 
 class Client:

@@ -55,7 +55,8 @@ class Faults(Table):
         0, description="requests and subscriptions whose token is said to have expired, count"
     )
     late_cancelled_s: Seconds = Field(
-        Decimal(0), description="CANCELLED is told this much later, market seconds"
+        Decimal(0),
+        description="a cancel takes this much longer, market seconds; the order stands, and may fill, meanwhile",
     )
     fill_after_cancel: Count = Field(
         0, description="accepted cancels that lose against a fill, count"
@@ -87,4 +88,6 @@ class Faults(Table):
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )
-    null_optionals: bool = Field(default=False, description="optional fields are null, over REST and in user frames")
+    null_optionals: bool = Field(
+        default=False, description="optional fields are null, over REST and in user frames"
+    )

@@ -72,9 +72,9 @@ def test_people_are_shown_what_to_do_and_the_lines_are_true():
         text = ""
         while "docs/paper-exchange.md" not in text:
             text += process.stdout.readline()
-        ca_file = re.search(r"REQUESTS_CA_BUNDLE=(\S+)", text)[1]
-        sdk = re.search(r"^  (RESTClient\(.*\))$", text, re.MULTILINE)[1]
-        ccxt_line = re.search(r"^  (ccxt\.coinbase\(.*)$", text, re.MULTILINE)[1]
+        (ca_file,) = re.findall(r"REQUESTS_CA_BUNDLE=(\S+)", text)
+        (sdk,) = re.findall(r"^  (RESTClient\(.*\))$", text, re.MULTILINE)
+        (ccxt_line,) = re.findall(r"^  (ccxt\.coinbase\(.*)$", text, re.MULTILINE)
         assert re.search(r"market random:\d+, speed 1", text)
         program = f"from coinbase.rest import RESTClient\nprint({sdk}.get_accounts().accounts[0].currency)"
         done = subprocess.run(

@@ -27,7 +27,7 @@ def rows():
 
 async def tickers(socket, count):
     """The first so many ticker frames as they came."""
-    frames = []
+    frames: list[str] = []
     while len(frames) < count:
         text = await socket.recv()
         if '"channel":"ticker"' in text:
@@ -101,7 +101,7 @@ async def test_an_end_time_of_the_replayed_day_comes_with_the_market_clock(tmp_p
         await subscribed(socket, "user")
         end = {"end_time": "2018-04-04T00:30:00Z", "base_size": "0.1", "limit_price": "100"}
         await trader.place(trader.body("BUY", {"limit_limit_gtd": end}, "BTC-USD"))
-        statuses = []
+        frame, statuses = {}, []
         while "EXPIRED" not in statuses:  # the order started the market
             frame = await hear(socket, "user")
             statuses.append(frame["events"][0]["orders"][0]["status"])
@@ -112,7 +112,7 @@ async def test_an_end_time_of_the_replayed_day_comes_with_the_market_clock(tmp_p
 async def run_of(directory, market, count, **settings):
     directory.mkdir(mode=0o700)
     async with (
-        trading(directory, market=market, speed="max", now=FIXED, **settings) as trader,
+        trading(directory, market=market, speed="max", now=lambda: FIXED, **settings) as trader,
         trader.listen("ticker", products=("BTC-USD", "ETH-USD")) as socket,
     ):
         return [re.sub(r'"timestamp":"[^"]*"', "", text) for text in await tickers(socket, count)]

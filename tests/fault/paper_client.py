@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from coinbase import jwt_generator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from sidecar import clock
 from sidecar.config.paper import Paper
 from sidecar.paper.service.paper import PaperExchange
 
@@ -75,7 +77,7 @@ class Trader:
         return str(row["success_response"]["order_id"])
 
     def token(self) -> str:
-        return jwt_generator.build_ws_jwt(self.name, self.pem)
+        return str(jwt_generator.build_ws_jwt(self.name, self.pem))
 
     @asynccontextmanager
     async def listen(self, *channels: str, products: tuple[str, ...] = ("BTC-USD",)):
@@ -115,11 +117,11 @@ async def subscribed(socket: ClientConnection, *channels: str) -> None:
 
 
 @asynccontextmanager
-async def trading(directory: Path, now: datetime | None = None, **settings: Any):
+async def trading(directory: Path, now: Callable[[], datetime] = clock.now, **settings: Any):
     """A running exchange and its trader, in a directory of mode 0700 such as `tmp_path`."""
     config = Paper.model_validate({**SETTINGS, **settings})
     async with (
-        PaperExchange(config, directory, **({"now": lambda: now} if now else {})) as paper,
+        PaperExchange(config, directory, now=now) as paper,
         httpx.AsyncClient(base_url=paper.urls["rest_url"], timeout=WITHIN_S) as http,
     ):
         yield Trader(paper, http)

@@ -14,6 +14,7 @@ from sidecar.paper.wire.errors import Failed
 from sidecar.paper.wire.frames import encode
 from tests.paper_world import KEY, made
 
+EXAMPLES = settings().max_examples // 5  # forty routes share what one law may take
 TEXTS = st.sampled_from(
     ["", "0", "-1", "1e5", "NaN", "BTC-USD", "BTC-USDC", "BIP-20DEC30-CDE", "x" * 300, "true", "9" * 40,
      "2026-11-02T10:00:00Z", "ONE_DAY", "OPEN", "\x00", "٣", "BUY"]
@@ -58,7 +59,7 @@ BODIES = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-@settings(max_examples=settings.default.max_examples // 5)  # forty routes share the examples
+@settings(max_examples=EXAMPLES)
 @given(st.lists(st.tuples(NAMES, TEXTS), max_size=5), BODIES | VALUES, TEXTS)
 def test_every_call_answers_json_or_fails_as_coinbase_does(route, query, body, word):
     stage = made()

@@ -115,9 +115,12 @@ def _book(world: World, channel: str, product_id: str) -> str:
 
 def _subscribe(world: World, session: Session, message: Message, products: list[str]) -> None:
     channel, at, wall = message.channel, world.now(), world.wall()
+    before = list(session.channels[channel]) if channel in session.channels else None
     known = session.channels.setdefault(channel, {})
     new = [product_id for product_id in products if product_id not in known]
     known.update(dict.fromkeys(products))
+    if channel == "user" and before is not None and not (before and products):
+        known.clear()  # no product means all, and all with some more is all
     if channel not in MARKET_CHANNELS:
         world.hub.listen(session, channel, channel)
         if channel in ACCOUNT_CHANNELS:

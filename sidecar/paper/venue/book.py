@@ -43,18 +43,24 @@ class Book:
         self.at: datetime | None = None
         self.futures: list[str] = []  # contracts whose quotes follow this book's
         self.frozen = False  # a frozen product takes no quotes
+        self.last_up = False  # whether the market's latest trade was a buy
         self._taken: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
         self._resting: dict[Side, list[Order]] = {"BUY": [], "SELL": []}
 
     # ------------------------------------------------------------------------------- the market
 
     def move(self, quote: Quote) -> None:
-        """Take the market's new best bid and ask; what was taken of the old ones is forgotten."""
-        self.bid = Level(quote.bid, quote.bid_size)
-        self.ask = Level(quote.ask, quote.ask_size)
+        """Take the market's new best bid and ask; what was taken of the old ones is forgotten.
+
+        A size of zero is a side without anybody.
+        """
+        self.bid = Level(quote.bid, quote.bid_size) if quote.bid_size else None
+        self.ask = Level(quote.ask, quote.ask_size) if quote.ask_size else None
         self.at = quote.at
-        for taken in self._taken.values():
-            taken.clear()
+        if self._taken["BUY"]:
+            self._taken["BUY"].clear()
+        if self._taken["SELL"]:
+            self._taken["SELL"].clear()
 
     @property
     def mid(self) -> Decimal | None:
@@ -177,15 +183,16 @@ def future_quote(quote: Quote, listing: Listing) -> Quote:
     contract = listing.contract
     assert contract is not None
     factor, step = ONE + contract.basis, listing.price_increment
+    size = contract.contract_size
     bid = max(step, floor_to(quote.bid * factor, step))
     ask = max(bid + step, ceil_to(quote.ask * factor, step))
     return Quote(
         quote.at,
         listing.product_id,
         bid,
-        max(ONE, floor_to(quote.bid_size / contract.contract_size, ONE)),
+        max(ONE, quote.bid_size // size),
         ask,
-        max(ONE, floor_to(quote.ask_size / contract.contract_size, ONE)),
+        max(ONE, quote.ask_size // size),
     )
 
 

@@ -59,14 +59,13 @@ class Engine:
         self._untold: dict[str, list[Decimal]] = {}
         self._stops = Stops()
         self._trades = 0
-        self._prints = 0
 
     def margin(self) -> Margin:
         """The futures account now, USD."""
         return self.settlement.margin()
 
     def mark(self, product_id: str) -> Decimal:
-        """Middle of a contract's book; where its market begins, before its first quote."""
+        """Middle of a contract's book; of an empty one the last trade, or where its market begins."""
         return self.settlement.mark(product_id)
 
     def usd(self, currency: str) -> Decimal:
@@ -217,25 +216,30 @@ class Engine:
 
     def _print(self, book: Book, quote: Quote, before: Decimal | None, now: datetime) -> None:
         """A trade of the market's own, at the side that the price moved to."""
-        self._prints += 1
         middle = quote.bid + quote.ask
-        up = middle > before if before is not None and middle != before else self._prints % 2 == 0
+        if before is None or middle == before:
+            book.last_up = not book.last_up  # a market that stands still is hit from both sides
+        else:
+            book.last_up = middle > before
+        up = book.last_up
         taker: Side = "BUY" if up else "SELL"
         price, shown = (quote.ask, quote.ask_size) if up else (quote.bid, quote.bid_size)
-        size = max(book.size_step, floor_to(shown / PRINT_SHARE, book.size_step))
+        if not shown:
+            return
+        size = max(book.size_step, shown // (PRINT_SHARE * book.size_step) * book.size_step)
         if book.best_own(OPPOSITE[taker]) is not None:
             size = self._hit_resting(book, taker, Level(price, size), now)
         if size > 0:
             self._trade(book, Level(price, size), taker, now)
 
     def _hit_resting(self, book: Book, taker: Side, trade: Level, now: datetime) -> Decimal:
-        """Let a market trade fill own orders that stand before or in it; what is left of it."""
+        """Let a market trade fill own orders that stand before or in it; what others had of it."""
         left = trade.size
         passed = ZERO  # of others, at the trade's price: it was ahead of all own orders there
         for order in book.resting(OPPOSITE[taker]):
             limit = order.terms.limit_price
             if _before(order.side, limit, trade.price):
-                return left
+                break
             if limit == trade.price:
                 waits = min(max(ZERO, order.queue_ahead - passed), left)
                 passed += waits
@@ -246,7 +250,7 @@ class Engine:
                 left -= size
                 self._fill(order, Level(limit, size), now, is_maker=True)
                 self._report_maker(order, now)
-        return left
+        return left + passed
 
     def trigger_stops(self, book: Book, now: datetime) -> None:
         """Turn stops whose price has traded into limit orders, oldest first."""

@@ -103,6 +103,9 @@ class Exchange:
     @with_money
     def advance(self, now: datetime) -> None:
         """Let everything happen that is due by `now`. Time never goes back."""
+        self._run_until(now)
+
+    def _run_until(self, now: datetime) -> None:
         self.engine.late_fees = self.behaviour.late_fees
         while (entry := self._agenda.pop(now)) is not None:
             self.now = max(self.now, entry.at)
@@ -117,7 +120,7 @@ class Exchange:
 
         A quote from before the market clock counts as of now.
         """
-        self.advance(quote.at)
+        self._run_until(quote.at)
         book = self.books.get(quote.product_id)
         if book is None or book.frozen:
             return
@@ -131,7 +134,7 @@ class Exchange:
             if not future.frozen and listing.flags.session_open:
                 self.engine.move(future, future_quote(quote, listing), self.now)
         self._follow_up()
-        self.advance(self.now)
+        self._run_until(self.now)
 
     def _value_opening(self, product_id: str) -> None:
         """Coins held from the start count as bought at the first price seen."""
@@ -144,7 +147,7 @@ class Exchange:
     @with_money
     def set_flags(self, product_id: str, flags: Flags, now: datetime) -> None:
         """Change what the market allows of a product."""
-        self.advance(now)
+        self._run_until(now)
         self.listings[product_id] = replace(self.listings[product_id], flags=flags)
         self.engine.outbox.append(ProductChanged(product_id))
 
@@ -165,21 +168,21 @@ class Exchange:
 
         Raises Refused, with Coinbase's reason.
         """
-        self.advance(now)
+        self._run_until(now)
         known = self._known(request.client_order_id)
         return known or self._send(self.intake.order(request, self.now))
 
     @with_money
     def close(self, request: Close, now: datetime) -> Order:
         """Close a futures position, or a part of it, by a market order. Raises Refused."""
-        self.advance(now)
+        self._run_until(now)
         known = self._known(request.client_order_id)
         return known or self._send(self.intake.closing_order(request, self.now))
 
     @with_money
     def preview(self, request: NewOrder, now: datetime) -> Order:
         """The order a request would become; nothing is taken. Raises Refused."""
-        self.advance(now)
+        self._run_until(now)
         return self.intake.order(request, self.now)
 
     def _known(self, client_order_id: str) -> Order | None:
@@ -191,7 +194,7 @@ class Exchange:
 
     def _send(self, order: Order) -> Order:
         self._accept(order)
-        self.advance(self.now)
+        self._run_until(self.now)
         return order
 
     def _accept(self, order: Order) -> None:
@@ -211,7 +214,7 @@ class Exchange:
     @with_money
     def cancel(self, order_id: str, now: datetime) -> str:
         """Ask for a cancel; the reason why not, empty when it was accepted for processing."""
-        self.advance(now)
+        self._run_until(now)
         order = self.register.get(order_id)
         if order is None:
             return "UNKNOWN_CANCEL_ORDER"
@@ -229,13 +232,13 @@ class Exchange:
         if self.behaviour.queued_statuses:
             self.engine.report(order, "CANCEL_QUEUED", self.now)
         self._soon(self.behaviour.cancel_delay + self.behaviour.late_cancelled, "cancel", order)
-        self.advance(self.now)
+        self._run_until(self.now)
         return ""
 
     @with_money
     def edit(self, order_id: str, price: Decimal, size: Decimal, now: datetime) -> str:
         """Ask for a new price and total size; the reason why not, empty when accepted."""
-        self.advance(now)
+        self._run_until(now)
         order = self.register.get(order_id)
         edit = Edit(price, size, self.now)
         why = self.intake.edit_refusal(order, edit)
@@ -245,7 +248,7 @@ class Exchange:
         if self.behaviour.queued_statuses:
             self.engine.report(order, "EDIT_QUEUED", self.now)
         self._soon(self.behaviour.order_delay, "replace", order)
-        self.advance(self.now)
+        self._run_until(self.now)
         return ""
 
     def _soon(self, delay: timedelta, what: str, order: Order) -> None:

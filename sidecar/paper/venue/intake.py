@@ -119,6 +119,8 @@ class Intake:
         if not request.attached_order_configuration:
             return None
         bracket = read_bracket(request.attached_order_configuration)
+        if terms.order_type == "BRACKET":
+            raise Refused(refusal.ATTACHED)  # an exit needs no exit of its own
         best = self._engine.books[listing.book].top(OPPOSITE[side])
         entry = terms.limit_price or (best.price if best is not None else ZERO)
         admission.check_attached(bracket, side, entry, listing)

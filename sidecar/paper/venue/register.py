@@ -28,7 +28,8 @@ class Register:
         self._orders[order.order_id] = order
         self.open[order.order_id] = order
         self._open_of[order.product_id] += 1
-        self._by_client_id.setdefault(order.client_order_id, order.order_id)
+        if order.client_order_id:  # an empty one names nothing
+            self._by_client_id.setdefault(order.client_order_id, order.order_id)
 
     def end(self, order: Order) -> None:
         """An order has reached a terminal status; the oldest of too many ended ones is dropped."""

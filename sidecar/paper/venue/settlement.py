@@ -111,8 +111,9 @@ class Settlement:
 
     @with_money
     def mark(self, product_id: str) -> Decimal:
-        """Middle of a contract's book; where its market begins, before its first quote."""
-        return self._books[product_id].mid or self._listings[product_id].price
+        """Middle of a contract's book; of an empty one the last trade, or where its market begins."""
+        book = self._books[product_id]
+        return book.mid or book.tape.last or self._listings[product_id].price
 
     @with_money
     def usd(self, currency: str) -> Decimal:

@@ -321,7 +321,7 @@ Best = tuple[Decimal | None, Decimal | None]  # bid, ask
 
 def preview(order: Order, best: Best) -> Row:
     """The answer to a preview: what the order would cost at worst."""
-    size, price = order.terms.size, order.terms.limit_price
+    size, price = order.terms.size, _expected_price(order, best)
     value = order.terms.quote_size or size * price * order.multiplier
     fee = value * order.fee_cap
     if order.terms.quote_size:
@@ -335,10 +335,16 @@ def preview(order: Order, best: Best) -> Row:
         "quote_size": _rounded(value),
         "base_size": _rounded(base),
         "leverage": order.leverage,
-        "preview_id": order.order_id,
+        "preview_id": str(uuid5(UUID(order.order_id), "preview")),
         "commission_detail_total": {"total_commission": _rounded(fee)},
         "est_average_filled_price": plain(price),
     }
+
+
+def _expected_price(order: Order, best: Best) -> Decimal:
+    """A market order is expected to trade at the touch; its limit price is only its protection."""
+    touch = best[1] if order.side == "BUY" else best[0]
+    return touch if order.terms.order_type == "MARKET" and touch else order.terms.limit_price
 
 
 def refused_preview(why: Refusal, best: Best) -> Row:

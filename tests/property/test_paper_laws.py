@@ -1,0 +1,282 @@
+"""The laws of the paper exchange, over random markets, orders and faults: money and coins are
+neither made nor lost, holds are exactly what open orders need, and no order does what its terms
+forbid. The recount is `tests.papers.Auditor`, in fractions, from the fills alone.
+"""
+
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.core.money import with_money
+from sidecar.paper.venue.listing import Flags
+from sidecar.paper.venue.order import Order
+from sidecar.paper.venue.terms import Refused
+from tests.papers import (
+    ALIAS,
+    BIP,
+    BTC,
+    CROSS,
+    ETH,
+    ETP,
+    OPENING,
+    D,
+    Paper,
+    fingerprint,
+    kind,
+    mark_of,
+    snap,
+    state_bytes,
+)
+
+SPOT = (BTC, ETH, CROSS, ALIAS, "ETH-USDC")
+PRODUCTS = (*SPOT, BIP, ETP)
+MARKETS = {BTC: 64000.0, ETH: 3200.0, CROSS: 0.05}
+TENTH = timedelta(microseconds=500)  # nothing of ours falls on a full hour: funding does
+KINDS = (
+    "market", "spend", "ioc", "fok", "gtc", "gtc", "gtc", "post_only", "gtd", "stop", "bracket", "attached",
+)  # fmt: skip
+SIZES = {
+    BTC: "0.02",
+    ETH: "0.4",
+    CROSS: "0.4",
+    ALIAS: "0.02",
+    "ETH-USDC": "0.4",
+    BIP: "2",
+    ETP: "3",
+}
+
+moves = st.sampled_from((0, 0, 0, 1, -1, 3, -3, 12, -12, 40, -40, 150, -150, 700, -700))
+orders = st.tuples(
+    st.just("order"),
+    st.sampled_from(PRODUCTS),
+    st.sampled_from(("BUY", "SELL")),
+    st.sampled_from(KINDS),
+    st.integers(-60, 60),  # basis points from the market
+    st.sampled_from((1, 2, 5, 30)),  # times the usual size
+)
+quotes = st.tuples(
+    st.just("quote"),
+    st.sampled_from((BTC, BTC, ETH, CROSS)),
+    moves,
+    st.integers(1, 8),
+    st.sampled_from(("0.00000001", "0.007", "0.2", "9", "0")),
+    st.sampled_from(("0.007", "0.00000001", "0.2", "9", "0")),
+)
+behaviours = st.sampled_from(
+    (
+        ("order_delay", timedelta(milliseconds=30)), ("order_delay", timedelta(0)), ("cancel_delay", timedelta(milliseconds=60)),
+        ("late_cancelled", timedelta(milliseconds=20)), ("fill_after_cancel", 1), ("late_fees", timedelta(milliseconds=40)),
+        ("late_fees", timedelta(0)), ("balance_lag", timedelta(milliseconds=90)), ("balance_lag", timedelta(0)),
+        ("queued_statuses", True), ("queued_statuses", False), ("strict_client_order_id", True),
+    )
+)  # fmt: skip
+edits = st.tuples(
+    st.just("edit"), st.integers(0, 4), st.integers(-60, 60), st.sampled_from(("0.5", "1", "2"))
+)
+cancels = st.tuples(st.just("cancel"), st.integers(0, 4))
+waits = st.tuples(st.just("wait"), st.sampled_from((7, 1, 50, 400, 5_000, 3_600_000, 90_000_000)))
+meddling = st.one_of(
+    cancels,
+    edits,
+    waits,
+    st.tuples(st.just("close"), st.sampled_from((BIP, ETP)), st.sampled_from((None, "1", "0", "999"))),
+    st.tuples(st.just("freeze"), st.sampled_from((BTC, BIP))),
+    st.tuples(st.just("flags"), st.sampled_from(PRODUCTS), st.sampled_from(("", "cancel_only", "post_only", "session_open"))),
+    st.tuples(st.just("behave"), behaviours),
+)  # fmt: skip
+rounds = st.tuples(orders, quotes, orders, meddling, edits, quotes, cancels, waits)
+scripts = st.lists(rounds, min_size=3, max_size=8).map(
+    lambda rows: [s for row in rows for s in row]
+)
+
+
+FEW = settings(max_examples=max(20, settings().max_examples // 4))  # what one run in four shows
+
+
+class Play:
+    """Carries out the steps of a script on an exchange."""
+
+    def __init__(self) -> None:
+        self.paper = Paper(
+            balances={
+                "USD": "50000",
+                "USDC": "9000.000001",
+                "BTC": "0.5",
+                "ETH": "8.0000000000123",
+            },
+            opening=OPENING + TENTH,
+        ).opened()
+        self.prices = dict(MARKETS)
+
+    @property
+    def recent(self) -> list[Order]:
+        return list(self.paper.exchange.register.newest_first())
+
+    def step(self, step: tuple[Any, ...]) -> None:
+        getattr(self, step[0])(*step[1:])
+
+    def quote(self, product: str, move: int, spread: int, bid_size: str, ask_size: str) -> None:
+        self.prices[product] *= 1 + move / 10_000
+        increment = self.paper.exchange.listings[product].price_increment
+        bid = D(snap(self.prices[product], increment))
+        self.paper.quote(product, bid, bid + spread * increment, bid_size, ask_size)
+
+    def price(self, product: str, basis_points: int) -> str:
+        listing = self.paper.exchange.listings[product]
+        market = listing.contract.underlying if listing.contract else listing.book
+        return snap(self.prices[market] * (1 + basis_points / 10_000), listing.price_increment)
+
+    def configuration(self, product: str, side: str, what: str, away: int, size: str) -> Any:
+        price, sign = self.price(product, away), 1 if side == "BUY" else -1
+        fields = {"base_size": size, "limit_price": price}
+        end = (self.paper.now + timedelta(milliseconds=10 * abs(away) + 1)).isoformat()
+        stop = {
+            "base_size": size, "limit_price": self.price(product, away + 20 * sign),
+            "stop_price": price, "stop_direction": f"STOP_DIRECTION_STOP_{'UP' if away >= 0 else 'DOWN'}",
+        }  # fmt: skip
+        bracket = {
+            "base_size": size, "limit_price": self.price(product, -sign * (1 + abs(away))),
+            "stop_trigger_price": self.price(product, sign * (1 + abs(away))),
+        }  # fmt: skip
+        worth = snap(D(self.price(product, 0)) * D(size), D("0.01"))
+        return {
+            "market": kind("market_market_ioc", base_size=size),
+            "spend": kind("market_market_ioc", quote_size=worth),
+            "ioc": kind("sor_limit_ioc", **fields),
+            "fok": kind("limit_limit_fok", **fields),
+            "gtc": kind("limit_limit_gtc", **fields),
+            "post_only": kind("limit_limit_gtc", **fields, post_only=True),
+            "gtd": kind("limit_limit_gtd", **fields, end_time=end),
+            "stop": kind("stop_limit_stop_limit_gtc", **stop),
+            "bracket": kind("trigger_bracket_gtc", **bracket),
+            "attached": kind("limit_limit_gtc", **fields),
+        }[what]
+
+    def order(self, product: str, side: str, what: str, away: int, times: int) -> None:
+        size = str(D(SIZES[product]) * times)
+        configuration = self.configuration(product, side, what, away, size)
+        more: dict[str, Any] = {}
+        if what == "attached":
+            sign = 1 if side == "BUY" else -1
+            more["attached_order_configuration"] = kind(
+                "trigger_bracket_gtc",
+                limit_price=self.price(product, away + sign * 30),
+                stop_trigger_price=self.price(product, away - sign * 30),
+            )
+        request = self.paper.request(side, configuration, product, **more)
+        before = fingerprint(self.paper.exchange)
+        try:
+            self.paper.exchange.create(request, self.paper.now)
+        except Refused:
+            assert fingerprint(self.paper.exchange) == before
+        self.paper.take_events()
+
+    def cancel(self, place: int) -> None:
+        if len(self.recent) > place:
+            self.paper.cancel(self.recent[place])
+
+    def edit(self, place: int, away: int, factor: str) -> None:
+        if len(self.recent) <= place:
+            return
+        order = self.recent[place]
+        size = D(factor) * (order.terms.size or 1)
+        step = self.paper.exchange.listings[order.product_id].base_increment
+        before = fingerprint(self.paper.exchange)
+        if self.paper.edit(order, self.price(order.product_id, away), snap(size, step)):
+            assert fingerprint(self.paper.exchange) == before
+
+    def close(self, product: str, size: str | None) -> None:
+        before = fingerprint(self.paper.exchange)
+        try:
+            self.paper.close(product, size)
+        except Refused:
+            assert fingerprint(self.paper.exchange) == before
+
+    @with_money
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass, counting each hour's funding on the way."""
+        paper = self.paper
+        until = paper.now + timedelta(milliseconds=milliseconds)
+        while (
+            hour := paper.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        ) < until:
+            paper.wait(seconds=(hour - TENTH / 2 - paper.now).total_seconds())
+            for row in paper.exchange.futures.open_holdings():
+                contract = row.listing.contract
+                assert contract is not None
+                mark = mark_of(paper.exchange, row.listing.product_id)
+                units = Fraction(row.contracts) * Fraction(contract.contract_size)
+                paper.auditor.funding -= units * mark * Fraction(contract.funding_rate or 0)
+            paper.wait(seconds=TENTH.total_seconds())
+        paper.now = until
+        paper.exchange.advance(until)
+        paper.take_events()
+
+    def freeze(self, product: str) -> None:
+        book = self.paper.exchange.books[product]
+        book.frozen = not book.frozen
+
+    def flags(self, product: str, name: str) -> None:
+        flags = {name: name != "session_open"} if name else {}
+        self.paper.exchange.set_flags(product, Flags(**flags), self.paper.now)
+        self.paper.take_events()
+
+    def behave(self, change: tuple[str, Any]) -> None:
+        setattr(self.paper.exchange.behaviour, *change)
+
+
+@given(scripts)
+def test_nothing_is_made_or_lost_and_no_order_breaks_its_terms(script):
+    """After every step the account is what its fills make it, to the last increment; every open
+    order holds exactly what it needs; every order keeps to its terms and its states.
+    """
+    play = Play()
+    for step in script:
+        play.step(step)
+        play.paper.auditor.check(every_order=False)
+    play.paper.audit()
+
+
+@FEW
+@given(scripts)
+def test_without_open_orders_nothing_is_held(script):
+    """When every order has ended, every hold is gone, whatever happened before."""
+    play = Play()
+    for step in script:
+        play.step(step)
+    exchange = play.paper.exchange
+    for product in PRODUCTS:
+        play.flags(product, "")
+    for _ in range(3):  # cancels may lose to fills, whose brackets are then cancelled too
+        exchange.behaviour.fill_after_cancel = 0
+        play.wait(100)
+        for order in tuple(exchange.register.open.values()):
+            play.paper.cancel(order)
+        play.wait(100)
+    assert not exchange.register.open
+    assert all(wallet.held == 0 for wallet in exchange.accounts)
+    assert exchange.engine.margin().orders_hold == 0
+    assert all(
+        not book.resting(side) for book in exchange.books.values() for side in ("BUY", "SELL")
+    )
+    play.wait(2_000)
+    assert len(exchange._agenda) < 70  # the hour, and fewer struck-out entries than are swept
+    for order in exchange.register.newest_first():
+        assert order.fees_told == order.fees
+    play.paper.audit()
+
+
+@FEW
+@given(scripts)
+def test_the_same_calls_give_the_same_run(script):
+    """Nothing is drawn by chance: ids, times, fills and events agree byte for byte."""
+    runs = []
+    for _ in range(2):
+        play = Play()
+        for step in script[:16]:
+            play.step(step)
+        runs.append(state_bytes(play.paper))
+    assert runs[0] == runs[1]
