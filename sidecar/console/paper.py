@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
 
 from sidecar.config.paper import Paper
 from sidecar.console.options import (
@@ -92,6 +91,8 @@ def _market(settings: Paper, seed: int) -> str:
 
 
 def _greet(urls: dict[str, str], market: str, speed: str) -> None:
+    from rich.console import Console  # noqa: PLC0415 - not needed with --json
+
     console = Console(highlight=False, soft_wrap=True)
     tls_port = urls["tls_rest_url"].rpartition(":")[2]
     console.print(

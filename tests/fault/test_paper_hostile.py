@@ -162,7 +162,7 @@ async def raw(trader, request: bytes) -> bytes:
 async def test_a_header_too_long_is_refused_and_not_logged(trader, caplog):
     secret = "Bearer " + "s" * 6_000
     answer = await trader.http.get(BROKERAGE + "/accounts", headers={"Authorization": secret})
-    assert answer.status_code == 400
+    assert answer.status_code in {400, 401}  # by the library or by us, as the bytes come in
     assert "sss" not in caplog.text
 
 

@@ -39,7 +39,7 @@ def positions(exchange: Exchange) -> Row:
 def user_rows(exchange: Exchange, products: Iterable[str]) -> list[Row]:
     """Open orders, newest first; of these products, or of all when none is named."""
     wanted = set(products)
-    orders = sorted(exchange.register.open.values(), key=lambda order: -order.number)
+    orders = reversed(exchange.register.open.values())
     return [
         user_row(order, exchange.run)
         for order in orders

@@ -7,7 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.money import ceil_to, floor_to
+from msgspec.structs import replace
+
+from sidecar.core.money import ZERO, ceil_to, floor_to
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.book import Book
 from sidecar.paper.venue.listing import Listing
@@ -51,7 +53,9 @@ def check_numbers(listing: Listing, side: Side, terms: Terms) -> None:
             (quote_sized and terms.quote_size < listing.quote_min_size, refusal.QUOTE_TOO_SMALL),
             (max(terms.quote_size, value) > listing.quote_max_size, refusal.QUOTE_TOO_LARGE),
             (
-                terms.order_type in {"LIMIT", "STOP_LIMIT"} and value < listing.quote_min_size,
+                terms.order_type in {"LIMIT", "STOP_LIMIT"}
+                and not quote_sized
+                and value < listing.quote_min_size,
                 refusal.QUOTE_TOO_SMALL,
             ),
         ]
@@ -59,7 +63,22 @@ def check_numbers(listing: Listing, side: Side, terms: Terms) -> None:
 
 
 def _may_be_quote_sized(listing: Listing, side: Side, terms: Terms) -> bool:
-    return terms.order_type == "MARKET" and side == "BUY" and listing.contract is None
+    by_limit = terms.order_type == "LIMIT"
+    by_money = terms.order_type == "MARKET" and side == "BUY"
+    return (by_limit or by_money) and listing.contract is None
+
+
+def in_base(listing: Listing, terms: Terms) -> Terms:
+    """A limit order sized in quote currency is for what that buys at its limit price, before fees.
+
+    Raises Refused when that is less than the product's minimum.
+    """
+    if terms.order_type != "LIMIT" or not terms.quote_size:
+        return terms
+    size = floor_to(terms.quote_size / terms.limit_price, listing.base_increment)
+    if size < listing.base_min_size:
+        raise Refused(refusal.BASE_TOO_SMALL)
+    return replace(terms, size=size, quote_size=ZERO)
 
 
 def check_market(book: Book, side: Side, terms: Terms, now: datetime) -> None:

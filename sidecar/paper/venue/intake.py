@@ -50,6 +50,7 @@ class Intake:
         book = engine.books[listing.book]
         admission.check_product(listing, terms)
         admission.check_numbers(listing, side, terms)
+        terms = admission.in_base(listing, terms)
         admission.check_market(book, side, terms, now)
         if not guards:
             admission.check_bracket(book, side, terms)

@@ -7,6 +7,7 @@ Source: Coinbase Advanced Trade API, "List Products", "Get Product Book", "Get M
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from sidecar.core.money import ONE, ZERO, ceil_to, floor_to, plain
@@ -238,12 +239,19 @@ def day_fields(book: Book, now: datetime) -> dict[str, Any]:
         return dict.fromkeys(
             ("volume_24_h", "low_24_h", "high_24_h", "low_52_w", "high_52_w"), "0"
         ) | {"price_percent_chg_24_h": "0"}
-    low, high = book.tape.year or (day.low, day.high)
     return {
         "volume_24_h": plain(day.volume),
-        "low_24_h": plain(day.low),
-        "high_24_h": plain(day.high),
-        "low_52_w": plain(min(low, day.low)),
-        "high_52_w": plain(max(high, day.high)),
+        **_extremes(day.low, day.high, book.tape.year),
         "price_percent_chg_24_h": change(last, day.open),
+    }
+
+
+@lru_cache(maxsize=256)  # they change seldom, and tickers are many
+def _extremes(low: Decimal, high: Decimal, year: tuple[Decimal, Decimal] | None) -> dict[str, str]:
+    year_low, year_high = year or (low, high)
+    return {
+        "low_24_h": plain(low),
+        "high_24_h": plain(high),
+        "low_52_w": plain(min(year_low, low)),
+        "high_52_w": plain(max(year_high, high)),
     }

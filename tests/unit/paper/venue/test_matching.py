@@ -36,6 +36,12 @@ def test_a_market_order_fills_at_the_touch_and_pays_the_taker_fee(paper):
     paper.audit()
 
 
+def test_a_limit_order_sized_in_quote_currency_is_for_what_that_buys_at_its_price(paper):
+    order = paper.order("BUY", kind("limit_limit_gtc", quote_size="1000", limit_price="63000"))
+    assert (plain(order.terms.size), order.status) == ("0.01587301", "OPEN")
+    paper.audit()
+
+
 def test_a_market_order_walks_the_levels_and_pays_their_average(paper):
     """Ten at 64,001, then two of the twenty at the next level: 0.02 % of the price, floored."""
     order = paper.market("BUY", 12)

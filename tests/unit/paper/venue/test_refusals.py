@@ -74,7 +74,7 @@ CASES = [
     Case(refusal.UNSUPPORTED, kind("twap_limit_gtd", base_size="1")),
     Case(refusal.UNSUPPORTED, market(quote_size="10"), side="SELL"),
     Case(refusal.UNSUPPORTED, market(quote_size="10"), product=BIP),
-    Case(refusal.UNSUPPORTED, kind("limit_limit_gtc", quote_size="10", limit_price="63000")),
+    Case(refusal.BASE_TOO_SMALL, kind("limit_limit_gtc", quote_size="1", limit_price="150000000"), side="SELL"),
     Case(refusal.NOT_A_NUMBER, market(base_size="NaN")),
     Case(refusal.NOT_A_NUMBER, market(base_size=1)),
     Case(refusal.NOT_A_NUMBER, market(base_size=True)),
