@@ -53,8 +53,13 @@ class Client:
         receive(self.stage.world, self.session, raw if raw is not None else json.dumps(message))
 
     def hears(self) -> list[dict[str, Any]]:
-        frames = [json.loads(data) for _, data in self.session.outgoing]
-        self.session.outgoing.clear()
+        return [json.loads(data) for data in self.receives()]
+
+    def receives(self) -> list[bytes]:
+        """The same, as bytes."""
+        frames = []
+        while self.session.due_in(self.stage.now_wall) is not None:
+            frames.append(self.session.take(self.stage.now_wall))
         return frames
 
     def subscribes(self, channel: str, *products: str) -> list[dict[str, Any]]:

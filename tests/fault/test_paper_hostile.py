@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from sidecar.paper.service import rest
+from sidecar.paper.service import rest, session
 from tests.fault.paper_client import BROKERAGE, ended, hear, trading
 
 IDLE = 1_000
@@ -95,26 +95,52 @@ async def test_a_thousand_connections_that_say_nothing_stop_nobody(service):
         writer.close()
 
 
-async def test_a_reader_that_never_reads_is_cut_off_and_others_are_served(service):
+async def test_many_readers_that_never_read_do_not_swell_the_service(service):
     products = ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "ADA-USD", "DOGE-USD", "LTC-USD"]
-    before = service.resident_kib
+    subscribe = [
+        json.dumps({"type": "subscribe", "channel": channel, "product_ids": products})
+        for channel in ("ticker", "level2")
+    ]
     async with httpx.AsyncClient(base_url=service.urls["rest_url"]) as http:
         await http.post("/paper/market", json={"speed": "300"})  # some thousand quotes a second
-    async with connect(service.urls["ws_url"], max_queue=1, ping_interval=None) as deaf:
-        for channel in ("level2", "ticker", "market_trades"):
-            await deaf.send(
-                json.dumps({"type": "subscribe", "channel": channel, "product_ids": products})
+    before = service.resident_kib
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(20):
+            deaf = await stack.enter_async_context(
+                connect(service.urls["ws_url"], max_queue=1, ping_interval=None, close_timeout=0.1)
             )
-        deaf.transport.pause_reading()
+            deaf.transport.pause_reading()
+            for message in subscribe:
+                await deaf.send(message)
         async with connect(service.urls["ws_url"], max_size=None) as reader:
-            await reader.send(
-                json.dumps({"type": "subscribe", "channel": "ticker", "product_ids": products})
-            )
+            await reader.send(subscribe[0])
             numbers = [(await hear(reader))["sequence_num"] for _ in range(6_000)]
         assert numbers == list(range(6_000))
         assert service.resident_kib - before < SWELL_MAX_KIB
-        deaf.transport.resume_reading()
-        assert await ended(deaf) == 1006
+
+
+@pytest.mark.parametrize("speed", ["1000", "max"])
+async def test_a_reader_that_never_reads_is_gone_without_its_help_and_holds_nobody_up(
+    tmp_path, speed, monkeypatch
+):
+    monkeypatch.setattr(session, "STUCK_S", 0.5)
+    async with trading(tmp_path, speed=speed) as trader:
+        hub = trader.paper.world.hub
+        products = ("BTC-USD", "ETH-USD", "SOL-USD")
+        async with connect(
+            trader.paper.urls["ws_url"], max_queue=1, ping_interval=None, close_timeout=0.1
+        ) as deaf:
+            deaf.transport.pause_reading()
+            for channel in ("ticker", "level2"):
+                message = {"type": "subscribe", "channel": channel, "product_ids": products}
+                await deaf.send(json.dumps(message))
+            async with trader.listen("ticker", products=products) as reader:
+                while len(hub.sessions) != 2:
+                    await hear(reader)
+                while len(hub.sessions) == 2:  # the deaf one has not read a byte
+                    await hear(reader)
+                numbers = [(await hear(reader))["sequence_num"] for _ in range(200)]
+        assert numbers == list(range(numbers[0], numbers[0] + 200))
 
 
 @pytest.fixture

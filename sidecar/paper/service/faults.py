@@ -38,7 +38,7 @@ class FaultSwitches:
         """What is still to go wrong."""
         return self._now
 
-    def set(self, **changes: Any) -> Faults:
+    def set(self, changes: Mapping[str, Any]) -> Faults:
         """Change some switches and leave the others.
 
         Raises ValueError, with a line for each fault, for an unknown switch or a wrong value.

@@ -35,6 +35,7 @@ from sidecar.paper.wire.text import time_text, with_nulls
 SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is closed
 QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
 UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
+ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
 BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
 SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
 
@@ -89,6 +90,19 @@ class Hub:
     def is_congested(self) -> bool:
         """Whether a market that could be slower should be."""
         return any(session.is_congested for session in self.sessions)
+
+    def relieve(self, wall: float) -> None:
+        """Cut off who takes nothing, and who has most waiting while all together is too much."""
+        for session in tuple(self.sessions):
+            if session.is_stuck(wall):
+                session.close(ABNORMAL)
+        excess = sum(session.bytes_waiting for session in self.sessions) - ALL_WAITING_MAX
+        if excess > 0:
+            for session in sorted(self.sessions, key=lambda one: -one.bytes_waiting):
+                excess -= session.bytes_waiting
+                session.close(ABNORMAL)
+                if excess <= 0:
+                    return
 
     def close_all(self, code: int) -> None:
         """Close every websocket with this code."""
@@ -164,6 +178,7 @@ class Hub:
     def flush_depth(self, at: datetime, wall: float) -> None:
         """Tell level2 listeners how the books that moved have changed; every 50 ms."""
         self._wall = wall
+        self.relieve(wall)
         for book in self._moved:
             if self.has_listener("level2", book):
                 self._tell_depth(book, at)

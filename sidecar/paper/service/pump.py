@@ -27,6 +27,7 @@ class Pump:
         self._world = world
         self._quotes = quotes
         self._next: Quote | None = None
+        self._goes = True
         self._wake = asyncio.Event()
         world.changed = self._wake.set
 
@@ -41,6 +42,7 @@ class Pump:
     async def run(self) -> None:
         """Until cancelled: whatever is next, when it is time."""
         while True:
+            self._goes = self._may_go()
             for _ in range(BURST):
                 if not self._step():
                     break
@@ -54,7 +56,7 @@ class Pump:
         """Do the next thing that is due; false when there is none yet."""
         world, wall = self._world, self._world.wall()
         quote, due = self._next, world.exchange.due()
-        if quote is not None and self._may_go() and (due is None or quote.at <= due):
+        if quote is not None and self._goes and (due is None or quote.at <= due):
             if world.clock.speed is None or world.clock.wall_until(quote.at, wall) == 0:
                 self._take(quote)
                 return True
@@ -89,7 +91,7 @@ class Pump:
     async def _wait(self) -> None:
         """Sleep until something is due or has changed."""
         world, wall = self._world, self._world.wall()
-        moments = [self._next.at if self._next and self._may_go() else None, world.exchange.due()]
+        moments = [self._next.at if self._next and self._goes else None, world.exchange.due()]
         waits = [world.clock.wall_until(at, wall) for at in moments if at is not None]
         if world.clock.speed is None and world.started and world.hub.is_congested:
             waits.append(CONGESTED_S)
@@ -113,8 +115,10 @@ class Pump:
             )
             if wall - trades >= TRADES_S:
                 trades = wall
-            if wall - seconds >= TICK_S:
-                seconds += TICK_S
+            if (
+                wall - seconds >= TICK_S
+            ):  # a tick that comes late by more than one is not made up for
+                seconds = seconds + TICK_S if wall - seconds < 2 * TICK_S else wall
 
     @with_money
     def _flush(self, wall: float, *, with_trades: bool, with_second: bool) -> None:
@@ -123,4 +127,5 @@ class Pump:
         if with_trades:
             world.hub.flush_trades(world.now(), wall)
         if with_second:
+            world.act_on_faults()
             world.hub.tick(world.now(), wall)

@@ -1,5 +1,5 @@
 """One websocket's conversation: what it is subscribed to, its sequence, what still has to go out.
-No I/O: bytes in by `Hub.receive`, bytes out of `outgoing`.
+No I/O: frames come in by `send`, bytes go out by `take`.
 """
 
 from collections import deque
@@ -9,10 +9,12 @@ from typing import Final
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.wire.frames import Frame
 
-# Frames that wait for a slow reader before it is cut off: some seconds of a very busy market. With
-# the largest frames, books of 100 levels, that is 32 MiB, and an ordinary socket holds a tenth.
+# What may wait for a slow reader before it is cut off: some seconds of a very busy market. Counted
+# in frames and in bytes, for a book's frame is twenty times a ticker's.
 FRAMES_WAITING_MAX: Final = 4_096
+BYTES_WAITING_MAX: Final = 4 << 20
 ROOM: Final = FRAMES_WAITING_MAX // 4  # a market that goes as fast as it can waits for this
+STUCK_S: Final = 5.0  # but not longer than this for a reader that takes nothing at all
 ABNORMAL: Final = 1006  # no close frame at all: the connection just ends
 
 # The name a fault knows a frame by: that of the subscription.
@@ -24,21 +26,42 @@ class Session:
 
     def __init__(self, address: str, opened: float, faults: FaultSwitches) -> None:
         self.address = address
-        self.opened = opened
         self.last_sent = opened
         self.bare_since: float | None = opened  # since when it has had no subscription
         self.channels: dict[str, dict[str, None]] = {}  # channel → products, in the order they came
-        self.outgoing: deque[tuple[float, bytes]] = deque()  # (not before, bytes)
         self.closing: int | None = None
-        self.notify: Callable[[], None] = lambda: None
+        self.bytes_waiting = 0
+        self.on_frame: Callable[[], None] = lambda: None  # something waits to go out
+        self.on_close: Callable[[], None] = lambda: None
+        self._waiting: deque[tuple[float, bytes]] = deque()  # (not before, bytes)
+        self._taken_at = opened
         self._faults = faults
         self._sequence = 0
         self._held: bytes | None = None
 
+    # ---------------------------------------------------------------------------------- going out
+
+    def due_in(self, wall: float) -> float | None:
+        """Seconds until the first frame may go; None while there is none."""
+        return max(0.0, self._waiting[0][0] - wall) if self._waiting else None
+
+    def take(self, wall: float) -> bytes:
+        """The first frame, taken off."""
+        _, data = self._waiting.popleft()
+        self.bytes_waiting -= len(data)
+        self._taken_at = wall
+        return data
+
     @property
     def is_congested(self) -> bool:
         """Whether a market in no hurry should wait for this reader."""
-        return len(self.outgoing) > ROOM and self.closing is None
+        return len(self._waiting) > ROOM and self.closing is None
+
+    def is_stuck(self, wall: float) -> bool:
+        """Whether it has much to take, and has taken nothing for a while."""
+        return self.is_congested and wall - self._taken_at > STUCK_S
+
+    # ----------------------------------------------------------------------------------- coming in
 
     def send(self, frame: Frame, wall: float) -> None:
         """Number a frame and queue it; switched-on faults happen to it here."""
@@ -74,8 +97,9 @@ class Session:
         """End the conversation; nothing more is sent."""
         if self.closing is None:
             self.closing = code
-            self.outgoing.clear()
-            self.notify()
+            self._waiting.clear()
+            self.bytes_waiting = 0
+            self.on_close()
 
     def _next(self) -> int:
         number, self._sequence = self._sequence, self._sequence + 1
@@ -84,9 +108,12 @@ class Session:
     def _queue(self, data: bytes, not_before: float) -> None:
         if self.closing is not None:
             return
-        self.outgoing.append((not_before, data))
+        if not self._waiting:
+            self._taken_at = not_before  # it has kept up until now
+        self._waiting.append((not_before, data))
+        self.bytes_waiting += len(data)
         self.last_sent = not_before
-        if len(self.outgoing) > FRAMES_WAITING_MAX:
+        if len(self._waiting) > FRAMES_WAITING_MAX or self.bytes_waiting > BYTES_WAITING_MAX:
             self.close(ABNORMAL)  # it does not read: better gone than the service swollen
         else:
-            self.notify()
+            self.on_frame()

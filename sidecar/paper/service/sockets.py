@@ -1,6 +1,7 @@
 """Websockets over aiohttp: one task reads, one writes, the session between them does no I/O."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -47,55 +48,60 @@ def websocket(world: World) -> Callable[[web.Request], Awaitable[web.StreamRespo
 async def _converse(
     world: World, request: web.Request, socket: web.WebSocketResponse, session: Session
 ) -> None:
+    """Read until the client is gone; meanwhile write, and close when the session says so."""
+    closed = asyncio.Event()
+    session.on_close = closed.set
     world.hub.open(session)
     try:
         async with asyncio.TaskGroup() as group:
-            writer = group.create_task(_write(world, request, socket, session))
+            tasks = (
+                group.create_task(_write(world, socket, session)),
+                group.create_task(_close(request, socket, session, closed)),
+            )
             await _read(world, socket, session)
-            writer.cancel()
+            for task in tasks:
+                task.cancel()
     finally:
         world.hub.drop(session)
 
 
 async def _read(world: World, socket: web.WebSocketResponse, session: Session) -> None:
-    """Hand messages in until the client is gone or the session ends."""
+    """Hand messages in until the connection ends."""
     async for message in socket:
-        if session.closing is not None:
-            return
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+        if session.closing is None and message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             conversation(world, session, message.data)
 
 
-async def _write(
-    world: World, request: web.Request, socket: web.WebSocketResponse, session: Session
-) -> None:
-    """Send what is queued, in order and not before its time; then close as the session says."""
+async def _write(world: World, socket: web.WebSocketResponse, session: Session) -> None:
+    """Send what is queued, in order and not before its time."""
     wake = asyncio.Event()
-    session.notify = wake.set
+    session.on_frame = wake.set
     sent = 0
-    while session.closing is None:
-        if not session.outgoing:
+    while True:
+        wait = session.due_in(world.wall())
+        if wait is None:
             wake.clear()
             await wake.wait()
-            continue
-        not_before, data = session.outgoing[0]
-        early = not_before - world.wall()
-        if early > 0:
-            await asyncio.sleep(early)
-            continue
-        session.outgoing.popleft()
-        try:
-            await socket.send_frame(data, WSMsgType.TEXT)
-        except ConnectionError:
-            return
-        sent += 1
-        if sent % BURST == 0:
-            await asyncio.sleep(0)
-    await _close(request, socket, session.closing)
+        elif wait > 0:
+            await asyncio.sleep(wait)
+        else:
+            try:
+                await socket.send_frame(session.take(world.wall()), WSMsgType.TEXT)
+            except ConnectionError:
+                return  # the reader learns of it as well, and ends the conversation
+            sent += 1
+            if sent % BURST == 0:
+                await asyncio.sleep(0)
 
 
-async def _close(request: web.Request, socket: web.WebSocketResponse, code: int) -> None:
-    if code != ABNORMAL:
-        await socket.close(code=code)
+async def _close(
+    request: web.Request, socket: web.WebSocketResponse, session: Session, closed: asyncio.Event
+) -> None:
+    """Close as the session says. A client that does not read would not let a close frame through."""
+    await closed.wait()
+    if session.closing not in (None, ABNORMAL):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await socket.close(code=session.closing)
     if request.transport is not None:
         request.transport.abort()

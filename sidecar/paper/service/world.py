@@ -1,6 +1,6 @@
 """What every handler works on: the exchange, its clocks, its switches, who listens. No I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,9 +41,11 @@ class World:
         self.hub.publish(self.exchange.drain(), self.exchange.now, self.wall())
         self.changed()
 
-    def set_faults(self, **changes: Any) -> None:
+    def set_faults(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Change fault switches while running. Raises ValueError for what is no switch."""
-        apply_to(self.exchange.behaviour, self.faults.set(**changes))
+        behaviour = self.exchange.behaviour
+        still = {"fill_after_cancel": behaviour.fill_after_cancel}  # the exchange counts this one
+        apply_to(behaviour, self.faults.set({**still, **(changes or {}), **more}))
         self.act_on_faults()
 
     def clear_faults(self) -> None:
@@ -52,8 +54,8 @@ class World:
         apply_to(self.exchange.behaviour, self.faults.now)
 
     def act_on_faults(self) -> None:
-        """Do at once what cannot wait for the next request: close the websockets."""
+        """Close the websockets when that is switched on, as soon as there are any."""
         code = self.faults.now.close_code
-        if code:
+        if code and self.hub.sessions:
             self.faults.reset("close_code")
             self.hub.close_all(code)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.paper.service.hub import ALL_WAITING_MAX
+from sidecar.paper.service.session import BYTES_WAITING_MAX
 from sidecar.paper.venue.listing import Flags
 from tests.paper_world import made
 
@@ -332,10 +334,43 @@ def test_who_has_gone_is_told_nothing_and_kept_nowhere():
     assert not stage.world.hub.hears_market
 
 
+def test_when_all_readers_together_hold_too_much_the_one_that_holds_most_goes_first():
+    stage = made()
+    clients = [stage.client() for _ in range(ALL_WAITING_MAX // BYTES_WAITING_MAX + 1)]
+    for size, client in enumerate(clients, start=-len(clients)):
+        client.session.send_error(b"x" * (BYTES_WAITING_MAX + size), stage.now_wall)
+    stage.world.hub.relieve(stage.now_wall)
+    assert [client.session.closing for client in clients] == [None] * (len(clients) - 1) + [1006]
+
+
+def test_a_close_code_waits_for_somebody_to_close():
+    stage = made(faults={"close_code": 1013})
+    stage.world.act_on_faults()
+    first = stage.client()
+    stage.world.act_on_faults()
+    later = stage.client()
+    stage.world.act_on_faults()
+    assert (first.session.closing, later.session.closing) == (1013, None)
+
+
+def test_a_cancel_that_has_lost_does_not_lose_again_when_other_switches_are_set():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    stage.world.set_faults(fill_after_cancel=1)
+    order = stage.limit("BUY", "1", "90")
+    stage.world.exchange.cancel(order.order_id, stage.now)
+    assert order.status == "FILLED"
+    stage.world.set_faults(drop_frames=1)
+    other = stage.limit("BUY", "1", "90")
+    stage.world.exchange.cancel(other.order_id, stage.now)
+    assert other.status == "CANCELLED"
+
+
 def test_frames_are_compact_json():
     stage = made()
     stage.quote("BTC-USD", "100", "101")
     client = stage.client()
     client.says(json.dumps({"type": "subscribe", "channel": "ticker", "product_ids": ["BTC-USD"]}))
-    assert b", " not in client.session.outgoing[0][1]
-    assert b'": ' not in client.session.outgoing[0][1]
+    first = client.receives()[0]
+    assert b", " not in first
+    assert b'": ' not in first

@@ -6,7 +6,13 @@ import pytest
 
 from sidecar.config.paper_faults import Faults
 from sidecar.paper.service.faults import FaultSwitches
-from sidecar.paper.service.session import ABNORMAL, FRAMES_WAITING_MAX, Session
+from sidecar.paper.service.session import (
+    ABNORMAL,
+    BYTES_WAITING_MAX,
+    FRAMES_WAITING_MAX,
+    ROOM,
+    Session,
+)
 from sidecar.paper.wire.frames import error, frame
 from tests.paper_world import START
 
@@ -21,7 +27,14 @@ def send(it, count, channel="ticker", wall=0.0):
 
 
 def numbers(it):
-    return [json.loads(data)["sequence_num"] for _, data in it.outgoing]
+    return [row.get("sequence_num") for row in taken(it)]
+
+
+def taken(it, wall=0.0):
+    rows = []
+    while it.due_in(wall) is not None:
+        rows.append(json.loads(it.take(wall)))
+    return rows
 
 
 def test_one_sequence_from_zero_over_all_channels():
@@ -36,7 +49,7 @@ def test_an_error_has_no_number_and_takes_none():
     send(it, 1)
     it.send_error(error("authentication failure"), 0.0)
     send(it, 1)
-    assert [json.loads(data).get("sequence_num") for _, data in it.outgoing] == [0, None, 1]
+    assert numbers(it) == [0, None, 1]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +84,9 @@ def test_acknowledgements_are_never_lost():
 def test_late_frames_wait_their_time_in_order():
     it = session(delay_frames_s=3)
     send(it, 2, wall=10.0)
-    assert [moment for moment, _ in it.outgoing] == [13.0, 13.0]
+    assert it.due_in(10.0) == 3.0
+    it.take(13.0)
+    assert it.due_in(13.0) == 0.0
 
 
 def test_a_reader_that_does_not_read_is_cut_off_and_forgotten():
@@ -81,9 +96,32 @@ def test_a_reader_that_does_not_read_is_cut_off_and_forgotten():
         send(it, count)
         reasons.append(it.closing)
     assert reasons == [None, ABNORMAL]
-    assert not it.outgoing
     send(it, 10)
-    assert not it.outgoing
+    assert it.due_in(0.0) is None
+    assert it.bytes_waiting == 0
+
+
+def test_bytes_are_bounded_as_well_as_frames():
+    it = session()
+    large = frame("l2_data", START, ["x" * 100_000])
+    while it.closing is None:
+        it.send(large, 0.0)
+        assert it.bytes_waiting <= BYTES_WAITING_MAX + 200_000
+    assert it.closing == ABNORMAL
+    assert it.bytes_waiting == 0
+
+
+def test_a_market_in_no_hurry_waits_for_a_reader_but_not_for_one_that_takes_nothing():
+    it = session()
+    send(it, ROOM + 1, wall=100.0)
+    assert it.is_congested
+    assert [it.is_stuck(wall) for wall in (104.0, 106.0)] == [False, True]
+    it.take(105.0)
+    send(it, 1, wall=105.0)
+    assert [it.is_stuck(wall) for wall in (109.0, 111.0)] == [False, True]
+    for _ in range(2):
+        it.take(111.0)
+    assert not it.is_stuck(1_000.0)
 
 
 def test_the_first_reason_to_close_stands():
