@@ -1,0 +1,219 @@
+"""Frames of Coinbase's websockets as facts. Pure; a frame is decoded once, typed.
+
+Source: Coinbase Advanced Trade API, "WebSocket Channels", and frames as observed. Only what the core
+needs is read, and no field is relied on that a sparse frame may lack.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from sidecar.coinbase.reading import moment, number, price, quantity, text
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import ZERO
+from sidecar.core.order_body import Side
+
+INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
+
+
+class Envelope(Struct):
+    """What every frame has; an error frame has `type` and `message` only."""
+
+    channel: str = ""
+    type: str = ""
+    message: str = ""
+    timestamp: str = ""
+    sequence_num: int | None = None
+    events: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class TickerRow(Struct):
+    """Best prices of one book; `ticker_batch` has none."""
+
+    product_id: str = ""
+    best_bid: str | None = None
+    best_ask: str | None = None
+
+
+class TickerEvent(Struct):
+    """One event of the ticker channel."""
+
+    tickers: list[TickerRow] = []
+
+
+class UserEvent(Struct):
+    """`positions` is beta and may be null or empty: it is not read."""
+
+    type: str = ""
+    orders: list[dict[str, Any]] | None = None
+
+
+class FuturesEvent(Struct):
+    """One event of futures_balance_summary."""
+
+    fcm_balance_summary: dict[str, Any] = {}
+
+
+class AckEvent(Struct):
+    """What an acknowledgement holds: the whole set, not the change."""
+
+    subscriptions: dict[str, list[str]] = {}
+
+
+_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_tickers: Final = msgspec.json.Decoder(list[TickerEvent]).decode
+_users: Final = msgspec.json.Decoder(list[UserEvent]).decode
+_futures: Final = msgspec.json.Decoder(list[FuturesEvent]).decode
+_acks: Final = msgspec.json.Decoder(list[AckEvent]).decode
+
+
+class Orders(Struct, frozen=True):
+    """One event of the user channel. A snapshot is state, an update a change."""
+
+    kind: Literal["snapshot", "update"]
+    reports: tuple[ev.OrderReported, ...]
+    faults: tuple[str, ...] = ()  # rows that could not be read, in words
+
+
+class Subscribed(Struct, frozen=True):
+    """The whole present set of subscriptions: channel → products, or the user's id."""
+
+    channels: dict[str, list[str]]
+
+
+class Refused(Struct, frozen=True):
+    """Coinbase answered with an error frame."""
+
+    message: str
+
+
+Said = ev.Quotes | ev.FuturesSummaryRead | Orders | Subscribed | Refused
+
+
+def open_envelope(data: bytes | str) -> Envelope:
+    """The frame without its events. Raises Untrusted for what is no frame."""
+    try:
+        return _envelope(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Untrusted("a frame is not JSON of the shape of Coinbase's") from None
+
+
+def said(envelope: Envelope, at: datetime) -> list[Said]:
+    """What the frame tells, in order; nothing for heartbeats and channels that are not known.
+
+    Raises Untrusted when the events are not of the channel's shape.
+    """
+    if envelope.type == "error":
+        return [Refused(envelope.message)]
+    read = READERS.get(envelope.channel)
+    if read is None:
+        return []
+    try:
+        return read(envelope.events, at)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Untrusted(f"a frame of {envelope.channel} is not of that channel's shape") from None
+
+
+def _read_tickers(events: msgspec.Raw, at: datetime) -> list[Said]:
+    quotes = [
+        quote
+        for event in _tickers(events)
+        for row in event.tickers
+        if (quote := _quote(row, at)) is not None
+    ]
+    return [ev.Quotes(at=at, quotes=tuple(quotes))] if quotes else []
+
+
+def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
+    """Both sides or nothing: a mark needs both, and `price` is only the last trade."""
+    bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
+    if bid is None or ask is None or not row.product_id:
+        return None
+    return ev.Quote(product_id=row.product_id, bid=bid, ask=ask, at=at)
+
+
+def _read_users(events: msgspec.Raw, at: datetime) -> list[Said]:
+    return [_orders(event, at) for event in _users(events)]
+
+
+def _orders(event: UserEvent, at: datetime) -> Orders:
+    reports, faults = [], []
+    for row in event.orders or ():
+        try:
+            reports.append(order_report(row, at))
+        except Untrusted as fault:
+            faults.append(f"order {str(row.get('order_id', '?'))[:40]}: {fault}")
+    kind: Literal["snapshot", "update"] = "snapshot" if event.type == "snapshot" else "update"
+    return Orders(kind, tuple(reports), tuple(faults))
+
+
+def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
+    """One order of the user channel. Raises Untrusted, naming the field."""
+    order_type = text(row.get("order_type"), "order_type").upper().replace(" ", "").replace("_", "")
+    return ev.OrderReported(
+        at=at,
+        order_id=_required(row, "order_id"),
+        client_order_id=text(row.get("client_order_id"), "client_order_id"),
+        product_id=_required(row, "product_id"),
+        side=side(row.get("order_side"), "order_side"),
+        status=_required(row, "status"),
+        filled=quantity(row.get("cumulative_quantity"), "cumulative_quantity"),
+        average_price=quantity(row.get("avg_price"), "avg_price"),
+        fees=quantity(row.get("total_fees"), "total_fees"),
+        leaves=number(row.get("leaves_quantity"), "leaves_quantity"),
+        limit_price=price(row.get("limit_price"), "limit_price"),
+        stop_price=price(row.get("stop_price"), "stop_price"),
+        rests=order_type != "MARKET" and row.get("time_in_force") not in INSTANT,
+        created_at=moment(row.get("creation_time"), "creation_time"),
+    )
+
+
+def side(value: object, name: str) -> Side:
+    """BUY or SELL. Raises Untrusted for anything else."""
+    if value == "BUY":
+        return "BUY"
+    if value == "SELL":
+        return "SELL"
+    raise Untrusted(f"{name} is neither BUY nor SELL")
+
+
+def _required(row: dict[str, Any], name: str) -> str:
+    found = text(row.get(name), name)
+    if not found:
+        raise Untrusted(f"{name} is missing")
+    return found
+
+
+def _read_futures(events: msgspec.Raw, at: datetime) -> list[Said]:
+    return [futures_summary(event.fcm_balance_summary, at) for event in _futures(events)]
+
+
+def futures_summary(row: dict[str, Any], at: datetime) -> ev.FuturesSummaryRead:
+    """The futures wallet; scalars are bare on the websocket, Amounts over REST."""
+
+    def figure(name: str) -> Decimal:
+        value = row.get(name)
+        return quantity(value.get("value") if isinstance(value, dict) else value, name)
+
+    return ev.FuturesSummaryRead(
+        at=at,
+        wallet=figure("cfm_usd_balance"),
+        buying_power=max(ZERO, figure("futures_buying_power")),
+        liquidation_buffer_percentage=figure("liquidation_buffer_percentage"),
+    )
+
+
+def _read_acks(events: msgspec.Raw, _at: datetime) -> list[Said]:
+    return [Subscribed(event.subscriptions) for event in _acks(events)]
+
+
+READERS: Final = {
+    "ticker": _read_tickers,
+    "user": _read_users,
+    "futures_balance_summary": _read_futures,
+    "subscriptions": _read_acks,
+}

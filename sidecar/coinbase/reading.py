@@ -1,0 +1,71 @@
+"""Numbers, times and flags as Coinbase writes them, read with the tolerance they need. Pure.
+
+Everything is text, "" and null mean none, a fraction of a second has none to nine digits. What is
+neither a value nor none is `Untrusted`: the message names the field, never more of what was sent.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import ZERO, amount
+
+TIME: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII
+)
+NO_YEAR: Final = "0001-"  # Go's zero time
+
+
+def number(value: object, name: str) -> Decimal | None:
+    """A decimal, None for none. Raises Untrusted, naming the field."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Untrusted(f"{name} is not a number")
+    try:
+        return amount(str(value))
+    except ValueError:
+        raise Untrusted(f"{name} is not a number") from None
+
+
+def quantity(value: object, name: str) -> Decimal:
+    """A decimal, zero for none."""
+    return number(value, name) or ZERO
+
+
+def price(value: object, name: str) -> Decimal | None:
+    """A price; Coinbase writes "" or "0" where an order has none."""
+    return number(value, name) or None
+
+
+def moment(value: object, name: str) -> datetime | None:
+    """A time, aware, UTC, to the microsecond; None for none. Raises Untrusted."""
+    if value is None or value == "":
+        return None
+    found = TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise Untrusted(f"{name} is not a time")
+    seconds, fraction, zone = found.groups()
+    if seconds.startswith(NO_YEAR):
+        return None
+    text = f"{seconds}.{(fraction or '0')[:6]:0<6}{'+00:00' if zone in 'Zz' else zone}"
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Untrusted(f"{name} is not a time") from None
+
+
+def text(value: object, name: str) -> str:
+    """Text, "" for none. Raises Untrusted for anything else."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Untrusted(f"{name} is not text")
+    return value
+
+
+def is_true(value: object) -> bool:
+    """A boolean, which the user channel writes as text."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")

@@ -1,0 +1,154 @@
+"""REST calls to Coinbase over httpx: signed, within the budget, with time-outs, failures by kind.
+
+A failure says what is known: `Refused` (Coinbase said no), `Unavailable` (it was certainly not
+done), `Unknown` (it may have been done). Reads are tried again for a while; what changes something
+is tried once here, and what then is to be done is for whoever knows what was meant.
+"""
+
+import asyncio
+import random  # noqa: TID251 - jitter only: nothing here is replayed
+from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from sidecar import clock
+from sidecar.coinbase.auth import ApiKey
+from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.budget import Budget
+from sidecar.core.errors import SidecarError
+
+BROKERAGE: Final = "/api/v3/brokerage"
+TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
+READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
+PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
+BODY_BYTES_SHOWN: Final = 200
+
+Query = Mapping[str, str | int | list[str] | None]
+
+
+class CallFailed(SidecarError):
+    """A call did not succeed. `status` is HTTP's, 0 when there was no answer."""
+
+    def __init__(self, what: str, status: int, words: str) -> None:
+        super().__init__(f"{what}: {words}")
+        self.status = status
+        self.words = words
+
+
+class Refused(CallFailed):
+    """Coinbase answered that it will not: a wrong request, no permission, no such thing."""
+
+
+class Unavailable(CallFailed):
+    """It was not done: too many requests, or the connection could not be made."""
+
+
+class Unknown(CallFailed):
+    """Whether it was done is not known: a time-out, a lost connection, an error of the server."""
+
+
+class Rest:
+    """One HTTP client for every call. `budget` counts them, urgent ones may overdraw it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: ApiKey | None,
+        *,
+        budget: Budget | None = None,
+        verify: Any = True,
+        wall: Callable[[], float] = clock.wall,
+    ) -> None:
+        """`verify`: an SSL context, for a server whose certificate is no public authority's."""
+        self._key = key
+        self._budget = budget or Budget()
+        self._wall = wall
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, verify=verify)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, query: Query | None = None, *, urgent: bool = False) -> Any:
+        """A read, tried again while it may help. Raises CallFailed."""
+        failures = 0
+        while True:
+            try:
+                return await self._call("GET", path, query=query, urgent=urgent)
+            except (Unavailable, Unknown):
+                failures += 1
+                if failures == READ_TRIES:
+                    raise
+            await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+
+    async def post(self, path: str, body: Mapping[str, Any], *, urgent: bool = False) -> Any:
+        """A change, tried once. Raises CallFailed; only Unknown leaves open whether it was done."""
+        return await self._call("POST", path, body=body, urgent=urgent)
+
+    async def pages(self, path: str, name: str, query: Query | None = None) -> AsyncIterator[Any]:
+        """Every row of a paged listing. The end is an empty cursor, or `has_next` false."""
+        cursor = ""
+        for _ in range(PAGES_MAX):
+            page = await self.get(path, {**(query or {}), "cursor": cursor or None})
+            for row in page.get(name) or ():
+                yield row
+            following = str(page.get("cursor") or "")
+            if not following or following == cursor or page.get("has_next") is False:
+                return
+            cursor = following
+        raise Unknown(f"GET {path}", 0, f"the listing did not end within {PAGES_MAX} pages")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+        urgent: bool,
+    ) -> Any:
+        what = f"{method} {path}"
+        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent))
+        request = self._http.build_request(
+            method,
+            BROKERAGE + path,
+            params={name: value for name, value in (query or {}).items() if value is not None},
+            content=msgspec.json.encode(body) if body is not None else None,
+            headers={"Content-Type": "application/json"},
+        )
+        if self._key is not None:
+            token = self._key.rest_token(method, str(request.url))
+            request.headers["Authorization"] = f"Bearer {token}"
+        try:
+            answer = await self._http.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unavailable(what, 0, type(error).__name__) from None
+        except httpx.HTTPError as error:
+            raise Unknown(what, 0, type(error).__name__) from None
+        return _content(what, answer)
+
+
+def _content(what: str, answer: httpx.Response) -> Any:
+    status = answer.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Unavailable(what, status, "too many requests")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unknown(what, status, f"HTTP {status}")
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise Refused(what, status, _words(answer))
+    try:
+        return msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unknown(what, status, "the answer is not JSON") from None
+
+
+def _words(answer: httpx.Response) -> str:
+    """Coinbase's reason, from its JSON or its plain text."""
+    try:
+        row = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = None
+    words = row.get("message") or row.get("error") if isinstance(row, dict) else None
+    return f"HTTP {answer.status_code}: {str(words or answer.text)[:BODY_BYTES_SHOWN]}"

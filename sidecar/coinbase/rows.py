@@ -1,0 +1,192 @@
+"""Rows of Coinbase's REST answers as facts. Pure.
+
+REST tells the same order in another dialect than the user channel: side, created_time,
+average_filled_price, filled_size; its size is only inside order_configuration. Source: Coinbase
+Advanced Trade API, Orders, Accounts, Futures.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from sidecar.coinbase.frames import INSTANT, side
+from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import ZERO
+
+CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
+VAULT: Final = "ACCOUNT_TYPE_VAULT"
+TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
+
+Row = Mapping[str, Any]
+
+
+class KeyPermissions(Struct, frozen=True):
+    """What the key may do, and whose it is."""
+
+    view: bool
+    trade: bool
+    transfer: bool
+    portfolio: str
+
+
+def key_permissions(row: Row) -> KeyPermissions:
+    """`GET /key_permissions`."""
+    return KeyPermissions(
+        view=is_true(row.get("can_view")),
+        trade=is_true(row.get("can_trade")),
+        transfer=is_true(row.get("can_transfer")),
+        portfolio=text(row.get("portfolio_uuid"), "portfolio_uuid"),
+    )
+
+
+def order_report(row: Row, at: datetime) -> ev.OrderReported:
+    """One order of a listing or a look-up. Raises Untrusted, naming order and field."""
+    order_id = text(row.get("order_id"), "order_id")
+    if not order_id:
+        raise Untrusted("an order without order_id")
+    try:
+        return _order_report(row, order_id, at)
+    except Untrusted as fault:
+        raise Untrusted(f"order {order_id[:40]}: {fault}") from None
+
+
+def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
+    terms = _terms(row.get("order_configuration"))
+    size = number(terms.get("base_size"), "base_size")
+    filled = quantity(row.get("filled_size"), "filled_size")
+    stop = terms.get("stop_price") or terms.get("stop_trigger_price")
+    return ev.OrderReported(
+        at=at,
+        order_id=order_id,
+        client_order_id=text(row.get("client_order_id"), "client_order_id"),
+        product_id=text(row.get("product_id"), "product_id"),
+        side=side(row.get("side"), "side"),
+        status=text(row.get("status"), "status"),
+        filled=filled,
+        average_price=quantity(row.get("average_filled_price"), "average_filled_price"),
+        fees=quantity(row.get("total_fees"), "total_fees"),
+        leaves=max(ZERO, size - filled) if size is not None else None,
+        base_size=size,
+        limit_price=price(terms.get("limit_price"), "limit_price"),
+        stop_price=price(stop, "stop_price"),
+        rests=row.get("time_in_force") not in INSTANT,
+        created_at=moment(row.get("created_time"), "created_time"),
+    )
+
+
+def _terms(configuration: object) -> Row:
+    """The fields of the one kind that is configured."""
+    if not isinstance(configuration, Mapping):
+        return {}
+    kinds = [fields for fields in configuration.values() if isinstance(fields, Mapping)]
+    return kinds[0] if len(kinds) == 1 else {}
+
+
+def fill_report(row: Row, at: datetime) -> ev.FillReported:
+    """One fill. A size in quote currency becomes a size in base. Raises Untrusted."""
+    paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
+    if is_true(row.get("size_in_quote")):
+        if not paid:
+            raise Untrusted("a fill in quote currency without a price")
+        size /= paid
+    kind = row.get("trade_type")
+    return ev.FillReported(
+        at=at,
+        entry_id=text(row.get("entry_id"), "entry_id"),
+        order_id=text(row.get("order_id"), "order_id"),
+        product_id=text(row.get("product_id"), "product_id"),
+        side=side(row.get("side"), "side"),
+        price=paid,
+        size=size,
+        commission=quantity(row.get("commission"), "commission"),
+        trade_type=kind if kind in TRADE_TYPES else "FILL",
+        traded_at=moment(row.get("trade_time"), "trade_time"),
+    )
+
+
+def balances(
+    rows: Iterable[Row], at: datetime, fills_until: datetime | None, entries: Row
+) -> ev.BalancesRead:
+    """All pages of `GET /accounts` as one fact. Vaults and other platforms are left alone.
+
+    `entries`: average entry prices by asset, USD, where the portfolio breakdown gave any. Futures
+    cash (ACCOUNT_PLATFORM_CFM_CONSUMER) comes with the futures summary and must not count twice.
+    """
+    return ev.BalancesRead(
+        at=at,
+        balances=tuple(
+            ev.Balance(
+                currency=text(row.get("currency"), "currency"),
+                available=_amount(row, "available_balance"),
+                hold=_amount(row, "hold"),
+                average_entry_price=entries.get(str(row.get("currency"))),
+            )
+            for row in rows
+            if row.get("type") != VAULT and (row.get("platform") or "") in CONSUMER
+        ),
+        fills_until=fills_until,
+    )
+
+
+def _amount(row: Row, name: str) -> Any:
+    value = row.get(name)
+    return quantity(value.get("value") if isinstance(value, Mapping) else value, name)
+
+
+def entry_prices(breakdown: Row) -> dict[str, Any]:
+    """Average entry prices by asset from `GET /portfolios/{uuid}`; what cannot be read is left out."""
+    prices: dict[str, Any] = {}
+    for row in breakdown.get("spot_positions") or ():
+        try:
+            entry = _amount(row, "average_entry_price")
+        except Untrusted:
+            continue  # for display only
+        if entry > 0 and row.get("asset"):
+            prices[str(row["asset"])] = entry
+    return prices
+
+
+def futures_positions(
+    rows: Iterable[Row], at: datetime, fills_until: datetime | None
+) -> ev.FuturesRead:
+    """`GET /cfm/positions`: contracts are unsigned there, the side has the sign."""
+    positions = []
+    for row in rows:
+        contracts = _amount(row, "number_of_contracts")
+        sign = -1 if str(row.get("side", "")).upper().endswith("SHORT") else 1
+        positions.append(
+            ev.FuturesPosition(
+                product_id=text(row.get("product_id"), "product_id"),
+                contracts=sign * contracts,
+                average_entry_price=_amount(row, "avg_entry_price") or None,
+            )
+        )
+    return ev.FuturesRead(at=at, positions=tuple(positions), fills_until=fills_until)
+
+
+def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
+    """Pricebooks of `GET /best_bid_ask`; a book with one side only has no mark."""
+    found = []
+    for row in rows:
+        best = [
+            price(levels[0].get("price"), "price") if (levels := row.get(name)) else None
+            for name in ("bids", "asks")
+        ]
+        if best[0] is not None and best[1] is not None:
+            product_id = text(row.get("product_id"), "product_id")
+            found.append(ev.Quote(product_id=product_id, bid=best[0], ask=best[1], at=at))
+    return tuple(found)
+
+
+def fees(row: Row, at: datetime) -> ev.FeesRead:
+    """`GET /transaction_summary`: the account's tier."""
+    tier = row.get("fee_tier") or {}
+    return ev.FeesRead(
+        at=at,
+        taker_rate=quantity(tier.get("taker_fee_rate"), "taker_fee_rate"),
+        maker_rate=quantity(tier.get("maker_fee_rate"), "maker_fee_rate"),
+    )

@@ -1,0 +1,198 @@
+"""One websocket's conversation with Coinbase, without its socket: bytes in, steps out. Pure.
+
+    connecting → subscribing → live,  and from either, when it fails, back to connecting
+
+A session subscribes one channel at a time, heartbeats first, and is live when every channel is
+acknowledged (and the user channel's snapshot has ended). From then on a jump of the sequence is a
+gap, and silence is death: heartbeats come every second, so five seconds without any frame mean a
+dead socket. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as observed.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.core.errors import Untrusted
+
+SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
+SUBSCRIBE_WITHIN_S: Final = 5.0  # Coinbase closes a connection without a subscription after that
+SNAPSHOT_BATCH: Final = 50  # a batch with fewer orders is the snapshot's last
+SNAPSHOT_WITHIN_S: Final = 2.0  # an exact multiple of fifty may end without an empty batch
+
+State = Literal["connecting", "subscribing", "live"]
+Input = Literal["opened", "acknowledged", "failed"]
+
+# (state, input) → state. What is not here cannot happen.
+STATES: Final[dict[tuple[State, Input], State]] = {
+    ("connecting", "opened"): "subscribing",
+    ("connecting", "failed"): "connecting",
+    ("subscribing", "acknowledged"): "live",
+    ("subscribing", "failed"): "connecting",
+    ("live", "acknowledged"): "live",
+    ("live", "failed"): "connecting",
+}
+
+
+class Subscribe(Struct, frozen=True):
+    """Send this subscription, with a fresh token: a token's two minutes are for sending only."""
+
+    channel: str
+    products: tuple[str, ...] = ()
+    leave: bool = False
+
+
+class Close(Struct, frozen=True):
+    """End the connection; the reason is for the log."""
+
+    reason: str
+
+
+class Live(Struct, frozen=True):
+    """Everything subscribed is coming in: the feed is connected."""
+
+
+class Gap(Struct, frozen=True):
+    """Frames were lost: what is known may have been overtaken."""
+
+    expected: int
+    got: int
+
+
+class Told(Struct, frozen=True):
+    """What a frame said, for the core."""
+
+    said: Said
+
+
+class Fault(Struct, frozen=True):
+    """Something that cannot be read was left out."""
+
+    text: str
+
+
+Step = Subscribe | Close | Live | Gap | Told | Fault
+
+
+class Session:
+    """The state of one connection. `wall` is monotonic seconds, `at` the market clock's time."""
+
+    def __init__(self, channels: Iterable[str], products: Iterable[str] = ()) -> None:
+        """`channels` in the order to subscribe; `products` of those that take any."""
+        self.state: State = "connecting"
+        self.channels = tuple(channels)
+        self.products = tuple(products)
+        self._acknowledged: set[str] = set()
+        self._snapshot_due: float | None = None  # until when a user snapshot may still go on
+        self._sequence: int | None = None
+        self._heard = 0.0
+        self._opened = 0.0
+
+    def opened(self, wall: float) -> list[Step]:
+        """The connection stands: subscribe."""
+        self._move("opened")
+        self._acknowledged.clear()
+        self._sequence = None
+        self._snapshot_due = float("inf") if "user" in self.channels else None
+        self._heard = self._opened = wall
+        return [self._subscription(channel) for channel in self._wanted()]
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._move("failed")
+
+    def received(self, data: bytes | str, at: datetime, wall: float) -> list[Step]:
+        """A frame came in."""
+        self._heard = wall
+        try:
+            envelope = open_envelope(data)
+        except Untrusted as fault:
+            return [Fault(str(fault))]
+        steps = self._follow_sequence(envelope.sequence_num)
+        if steps is None:
+            return []  # late: what came after it is newer
+        try:
+            for heard in said(envelope, at):
+                steps += self._hear(heard, wall)
+        except Untrusted as fault:
+            steps.append(Fault(str(fault)))
+        return steps
+
+    def tick(self, wall: float) -> list[Step]:
+        """Time went by."""
+        if self.state == "connecting":
+            return []
+        if wall - self._heard > SILENCE_S:
+            return [Close(f"nothing was heard for {SILENCE_S:g} s")]
+        if self.state == "subscribing" and wall - self._opened > SUBSCRIBE_WITHIN_S:
+            missing = ", ".join(sorted({*self._wanted()} - self._acknowledged)) or "the snapshot"
+            return [Close(f"{missing} did not come within {SUBSCRIBE_WITHIN_S:g} s")]
+        return self._live_if_complete(wall)
+
+    def follow(self, products: Iterable[str]) -> list[Step]:
+        """Listen to these products from now on, and to no others."""
+        wanted = tuple(dict.fromkeys(products))
+        new = tuple(name for name in wanted if name not in self.products)
+        gone = tuple(name for name in self.products if name not in wanted)
+        self.products = wanted
+        if self.state == "connecting":
+            return []
+        steps: list[Step] = []
+        for channel in self.channels:
+            if channel in PRODUCT_CHANNELS:
+                steps += [Subscribe(channel, new)] if new else []
+                steps += [Subscribe(channel, gone, leave=True)] if gone else []
+        return steps
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _move(self, what: Input) -> None:
+        self.state = STATES[self.state, what]
+
+    def _wanted(self) -> list[str]:
+        """The channels to be on, in order: one that takes products needs some."""
+        return [name for name in self.channels if self.products or name not in PRODUCT_CHANNELS]
+
+    def _subscription(self, channel: str) -> Subscribe:
+        return Subscribe(channel, self.products if channel in PRODUCT_CHANNELS else ())
+
+    def _follow_sequence(self, number: int | None) -> list[Step] | None:
+        """Steps for a jump; None for a frame that is late or repeated."""
+        if number is None:  # error frames have none
+            return []
+        expected = 0 if self._sequence is None else self._sequence + 1
+        if number < expected:
+            return None
+        self._sequence = number
+        return [Gap(expected, number)] if number > expected else []
+
+    def _hear(self, heard: Said, wall: float) -> list[Step]:
+        match heard:
+            case Refused(message):
+                words = f"Coinbase answered: {message[:200]}"
+                return [Fault(words) if self.state == "live" else Close(words)]
+            case Subscribed(channels):
+                self._acknowledged = {*channels}
+                return self._live_if_complete(wall)
+            case Orders(kind, reports, faults):
+                if kind == "snapshot" and self._snapshot_due is not None:
+                    ended = len(reports) + len(faults) < SNAPSHOT_BATCH
+                    self._snapshot_due = None if ended else wall + SNAPSHOT_WITHIN_S
+                steps: list[Step] = [Fault(fault) for fault in faults]
+                return [*steps, Told(heard), *self._live_if_complete(wall)]
+            case _:
+                return [Told(heard)]
+
+    def _live_if_complete(self, wall: float) -> list[Step]:
+        if self.state != "subscribing" or {*self._wanted()} - self._acknowledged:
+            return []
+        if self._snapshot_due is not None and wall < self._snapshot_due:
+            return []
+        self._snapshot_due = None
+        self._move("acknowledged")
+        return [Live()]
+
+
+PRODUCT_CHANNELS: Final = frozenset({"ticker"})  # `user` is taken whole: no order may be missed

@@ -1,0 +1,146 @@
+"""REST over real sockets against the paper exchange, and every way it can go wrong."""
+
+import ssl
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sidecar import clock
+from sidecar.coinbase import rows
+from sidecar.coinbase.auth import load_key
+from sidecar.coinbase.rest import READ_TRIES, Refused, Rest, Unavailable, Unknown
+from tests.fault.paper_client import trading
+
+
+@pytest.fixture
+async def trader(tmp_path):
+    async with trading(tmp_path, balances={"USD": "100000", "BTC": "5"}) as made:
+        for book in made.paper.world.exchange.books.values():
+            book.frozen = True
+        yield made
+
+
+@asynccontextmanager
+async def client(trader, **options):
+    rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file), **options)
+    try:
+        yield rest
+    finally:
+        await rest.close()
+
+
+async def test_what_it_reads_becomes_the_same_facts_as_the_exchange_holds(trader):
+    resting = await trader.place(trader.limit("SELL", "0.5", "99000"))
+    await trader.place(trader.market("BUY", "0.25"))
+    exchange = trader.paper.world.exchange
+    now = clock.now()
+    async with client(trader) as rest:
+        orders = {
+            row["order_id"]: rows.order_report(row, now)
+            async for row in rest.pages("/orders/historical/batch", "orders", {"limit": 1})
+        }
+        fills = [
+            rows.fill_report(row, now)
+            async for row in rest.pages("/orders/historical/fills", "fills", {"limit": 1})
+        ]
+        accounts = [row async for row in rest.pages("/accounts", "accounts", {"limit": 1})]
+        permissions = rows.key_permissions(await rest.get("/key_permissions"))
+        quotes = rows.quotes((await rest.get("/best_bid_ask"))["pricebooks"], now)
+        fees = rows.fees(await rest.get("/transaction_summary"), now)
+    assert orders.keys() == {order.order_id for order in exchange.register.newest_first()}
+    for order in exchange.register.newest_first():
+        report = orders[order.order_id]
+        assert (report.side, report.status, report.filled, report.fees) == (
+            order.side, order.status, order.filled, order.fees,
+        )  # fmt: skip
+    assert (orders[resting].base_size, orders[resting].leaves, orders[resting].limit_price) == (
+        exchange.register.get(resting).terms.size, exchange.register.get(resting).remaining, 99000,
+    )  # fmt: skip
+    assert {(f.entry_id, f.price, f.size, f.commission) for f in fills} == {
+        (f.entry_id, f.price, f.size, f.commission) for f in exchange.register.fills
+    }
+    read = rows.balances(accounts, now, None, {})
+    assert {(b.currency, b.available, b.hold) for b in read.balances} == {
+        (b.currency, b.available, b.held) for b in exchange.accounts.balances()
+    }
+    assert (permissions.view, permissions.trade, permissions.transfer) == (True, True, False)
+    assert {q.product_id for q in quotes} >= {"BTC-USD", "ETH-USD"}
+    assert (fees.taker_rate, fees.maker_rate) == (exchange.fees.taker, exchange.fees.maker)
+
+
+async def test_futures_are_signed_contracts(trader):
+    await trader.place(trader.market("SELL", "3", "BIP-20DEC30-CDE"))
+    async with client(trader) as rest:
+        answer = await rest.get("/cfm/positions")
+    (position,) = rows.futures_positions(answer["positions"], clock.now(), None).positions
+    assert (position.product_id, position.contracts) == ("BIP-20DEC30-CDE", -3)
+
+
+async def test_tls_needs_the_right_authority(trader):
+    context = ssl.create_default_context(cafile=str(trader.paper.ca_file))
+    key = load_key(trader.paper.key_file)
+    for verify, works in ((context, True), (True, False)):
+        rest = Rest(trader.paper.urls["tls_rest_url"], key, verify=verify)
+        if works:
+            assert (await rest.get("/key_permissions"))["can_view"]
+        else:
+            with pytest.raises(Unavailable):
+                await rest.post("/orders/preview", {})
+        await rest.close()
+
+
+@pytest.mark.parametrize(
+    "faults", [{"too_many_requests": 2}, {"server_errors": 2}], ids=lambda fault: next(iter(fault))
+)
+async def test_a_read_is_tried_again_while_it_may_help(trader, faults):
+    trader.paper.world.set_faults(faults)
+    async with client(trader) as rest:
+        assert await rest.get("/key_permissions")
+
+
+async def test_a_read_that_never_succeeds_says_why(trader):
+    trader.paper.world.set_faults(server_errors=READ_TRIES)
+    async with client(trader) as rest:
+        with pytest.raises(Unknown, match="GET /key_permissions: HTTP 503"):
+            await rest.get("/key_permissions")
+
+
+@pytest.mark.parametrize(
+    ("faults", "kind"),
+    [
+        ({"too_many_requests": 1}, Unavailable),
+        ({"server_errors": 1}, Unknown),
+        ({"refuse_connections": True}, Unknown),
+        ({"expire_tokens": 1}, Refused),
+    ],
+)
+async def test_a_change_is_tried_once_and_its_failure_says_what_is_known(trader, faults, kind):
+    trader.paper.world.set_faults(faults)
+    async with client(trader) as rest:
+        with pytest.raises(kind):
+            await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+    assert not list(trader.paper.world.exchange.register.newest_first())
+
+
+async def test_an_order_that_is_never_answered_is_unknown_and_was_taken(trader, monkeypatch):
+    trader.paper.world.set_faults(accept_without_answer=1)
+    async with client(trader) as rest:
+        monkeypatch.setattr(rest._http, "timeout", 0.3)
+        with pytest.raises(Unknown, match="ReadTimeout"):
+            await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+    assert len(list(trader.paper.world.exchange.register.newest_first())) == 1
+
+
+async def test_a_refusal_has_coinbases_words_and_no_token(trader):
+    async with client(trader) as rest:
+        with pytest.raises(Refused, match="order with this orderID was not found") as caught:
+            await rest.get("/orders/historical/no-such")
+    assert caught.value.status == 404
+    assert "Bearer" not in str(caught.value)
+
+
+async def test_nobody_there_is_unavailable(tmp_path):
+    rest = Rest("http://127.0.0.1:9", None)
+    with pytest.raises(Unavailable):
+        await rest.post("/orders", {})
+    await rest.close()

@@ -1,0 +1,105 @@
+"""The key file, its tokens, and how often Coinbase may be asked."""
+
+import base64
+import json
+
+import jwt
+import pytest
+
+from sidecar.coinbase.auth import KeyFault, load_key
+from sidecar.coinbase.budget import RESERVE, Budget
+from sidecar.paper.service.keys import Scope, new_key
+
+SCOPES = Scope.VIEW | Scope.TRADE
+
+
+def written(directory, row, mode=0o600):
+    path = directory / "key.json"
+    path.write_text(row if isinstance(row, str) else json.dumps(row))
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+@pytest.mark.parametrize("field", ["name", "id"])
+def test_both_kinds_of_key_sign_for_one_method_and_path(tmp_path, algorithm, field):
+    made = new_key(algorithm, SCOPES)
+    key = load_key(written(tmp_path, {field: made.key.name, "privateKey": made.private_pem}))
+    token = key.rest_token("GET", "https://api.coinbase.com/api/v3/brokerage/accounts?limit=5")
+    assert made.key.public is not None
+    claims = jwt.decode(token, made.key.public, algorithms=[algorithm])
+    assert claims["uri"] == "GET api.coinbase.com/api/v3/brokerage/accounts"
+    assert claims["sub"] == made.key.name
+    assert "uri" not in jwt.decode(key.websocket_token(), made.key.public, algorithms=[algorithm])
+
+
+def test_a_bare_ed25519_seed_and_escaped_newlines_are_keys_too(tmp_path):
+    seed = base64.b64encode(b"s" * 32).decode()
+    assert load_key(written(tmp_path, {"name": "n", "privateKey": seed})).websocket_token()
+    pem = new_key("ES256", SCOPES).private_pem.replace("\n", "\\n")
+    assert load_key(written(tmp_path, {"name": "n", "privateKey": pem})).websocket_token()
+
+
+def test_nothing_of_a_key_is_shown(tmp_path):
+    made = new_key("ES256", SCOPES)
+    key = load_key(written(tmp_path, {"name": made.key.name, "privateKey": made.private_pem}))
+    assert made.key.name not in repr(key)
+    assert "PRIVATE" not in f"{key!r}{key}"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_can_reach_is_refused_with_the_mend(tmp_path, mode):
+    made = new_key("ES256", SCOPES)
+    path = written(tmp_path, {"name": "n", "privateKey": made.private_pem}, mode)
+    with pytest.raises(KeyFault, match="open to others; chmod 600 it"):
+        load_key(path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["", "{", "[]", "5", "null", "[" * 50_000, {"name": "n"}, {"privateKey": "x"}, {"name": 5, "privateKey": "x"},
+     {"name": "n", "privateKey": "secret-that-is-none"}, {"name": "n", "privateKey": "-----BEGIN EC PRIVATE KEY-----"},
+     {"name": "n", "privateKey": base64.b64encode(b"short").decode()}, "x" * 20_000],
+)  # fmt: skip
+def test_what_is_no_key_file_is_refused_and_never_repeated(tmp_path, row):
+    with pytest.raises(KeyFault) as caught:
+        load_key(written(tmp_path, row))
+    assert "key.json" in str(caught.value)
+    assert "secret-that-is-none" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(KeyFault, match=r"no-such\.json: No such file"):
+        load_key(tmp_path / "no-such.json")
+
+
+def test_the_budget_keeps_a_reserve_for_what_must_not_wait():
+    budget = Budget(per_second=10, per_hour=1_000)
+    free = 0
+    while budget.take(0.0) == 0:
+        free += 1
+    assert free == 10 * (1 - RESERVE)
+    assert budget.take(0.0, urgent=True) == 0
+
+
+def test_calls_that_wait_are_made_in_the_order_they_were_counted():
+    budget = Budget(per_second=10, per_hour=1_000)
+    waits = [budget.take(0.0) for _ in range(20)]
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(1.3)  # thirteen beyond the free seven, ten a second
+
+
+def test_an_overdrawn_budget_recovers_with_time():
+    budget = Budget(per_second=10, per_hour=1_000)
+    for _ in range(30):
+        budget.take(0.0, urgent=True)
+    assert budget.take(0.0, urgent=True) > 2
+    assert budget.take(10.0) == 0
+
+
+def test_the_hour_binds_after_the_second():
+    budget = Budget(per_second=10, per_hour=100)
+    free, wall = 0, 0.0
+    while budget.take(wall) == 0:
+        free, wall = free + 1, wall + 0.2
+    assert 70 <= free <= 73  # what is not reserved, and what came back meanwhile

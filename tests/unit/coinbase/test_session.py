@@ -1,0 +1,284 @@
+"""One websocket's conversation, on virtual time, against the paper exchange's own frames."""
+
+import json
+
+import pytest
+
+from sidecar.coinbase.session import (
+    SILENCE_S,
+    Close,
+    Fault,
+    Gap,
+    Live,
+    Session,
+    Subscribe,
+    Told,
+)
+from tests.paper_world import START, made, token
+
+USER = ("heartbeats", "user")
+MARKET = ("heartbeats", "ticker")
+
+
+class Line:
+    """A session and the paper exchange at the two ends of a perfect wire."""
+
+    def __init__(self, channels, products=(), stage=None):
+        self.stage = stage or made()
+        self.session = Session(channels, products)
+        self.peer = self.stage.client()
+
+    @property
+    def wall(self):
+        return self.stage.now_wall
+
+    def open(self):
+        self.peer = self.stage.client()
+        return self.carry(self.session.opened(self.wall))
+
+    def carry(self, steps):
+        """Say what the session wants said, and hear what comes of it, until both are silent."""
+        seen = []
+        while steps:
+            seen += steps
+            for step in steps:
+                if isinstance(step, Subscribe):
+                    kind = "unsubscribe" if step.leave else "subscribe"
+                    self.peer.says(
+                        type=kind,
+                        channel=step.channel,
+                        product_ids=list(step.products),
+                        jwt=token(),
+                    )
+            steps = self.hear()
+        return seen
+
+    def hear(self):
+        frames = self.peer.receives()
+        return [step for data in frames for step in self.session.received(data, START, self.wall)]
+
+    def wait(self, seconds):
+        self.stage.wait(seconds)
+        return [*self.hear(), *self.session.tick(self.wall)]
+
+
+def only(steps, kind):
+    return [step for step in steps if isinstance(step, kind)]
+
+
+def told(steps):
+    return [step.said for step in only(steps, Told)]
+
+
+def frame(sequence, channel="heartbeats", events=()):
+    return json.dumps({"channel": channel, "sequence_num": sequence, "events": list(events)})
+
+
+# ------------------------------------------------------------------------------------- coming up
+
+
+def test_heartbeats_first_then_the_rest_and_live_when_all_is_acknowledged():
+    line = Line(USER)
+    steps = line.open()
+    assert [step.channel for step in only(steps, Subscribe)] == list(USER)
+    assert len(only(steps, Live)) == 1
+    assert steps.index(only(steps, Told)[0]) < steps.index(only(steps, Live)[0])
+    assert line.session.state == "live"
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 51, 99])
+def test_the_user_feed_is_live_only_after_its_snapshot(count):
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    for _ in range(count):
+        stage.limit("BUY", "0.1", "50")
+    line = Line(USER, stage=stage)
+    steps = line.open()
+    place = steps.index(only(steps, Live)[0])
+    reports = [report for said in told(steps[:place]) for report in said.reports]
+    assert len(reports) == count
+    assert {report.status for report in reports} <= {"OPEN"}
+
+
+def test_a_snapshot_of_exactly_fifty_may_have_no_empty_end():
+    line = Line(USER)
+    line.session.opened(0.0)
+    row = {"order_id": "a", "product_id": "BTC-USD", "order_side": "BUY", "status": "OPEN"}
+    batch = {"type": "snapshot", "orders": [row] * 50}
+    line.session.received(frame(0, "user", [batch]), START, 0.0)
+    ack = {"subscriptions": {"heartbeats": ["heartbeats"], "user": ["me"]}}
+    assert not only(line.session.received(frame(1, "subscriptions", [ack]), START, 0.0), Live)
+    assert not only(line.session.tick(1.9), Live)
+    assert only(line.session.tick(2.0), Live)
+
+
+def test_without_products_the_market_feed_lives_on_heartbeats():
+    line = Line(MARKET)
+    steps = line.open()
+    assert [step.channel for step in only(steps, Subscribe)] == ["heartbeats"]
+    assert only(steps, Live)
+
+
+def test_what_does_not_come_up_in_time_is_closed_with_what_is_missing():
+    line = Line(USER)
+    line.session.opened(0.0)
+    for second in range(6):
+        line.session.received(frame(second), START, float(second))
+    (close,) = line.session.tick(5.5)
+    assert isinstance(close, Close)
+    assert "heartbeats, user did not come within 5 s" in close.reason
+
+
+def test_an_error_while_running_is_said_and_the_connection_stays():
+    line = Line(USER)
+    line.open()
+    data = json.dumps({"type": "error", "message": "NO-SUCH is not a valid product"})
+    assert line.session.received(data, START, line.wall) == [
+        Fault("Coinbase answered: NO-SUCH is not a valid product")
+    ]
+
+
+def test_an_error_while_coming_up_ends_the_connection_with_its_words():
+    line = Line(("heartbeats", "user"))
+    line.session.opened(0.0)
+    data = json.dumps({"type": "error", "message": "authentication failure"})
+    (close,) = line.session.received(data, START, 0.0)
+    assert close == Close("Coinbase answered: authentication failure")
+
+
+# ------------------------------------------------------------------------------------ running
+
+
+def test_quotes_and_orders_come_through_as_facts():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    market, user = Line(MARKET, ("BTC-USD",), stage), Line(USER, stage=stage)
+    market.open()
+    user.open()
+    stage.quote("BTC-USD", "102", "103")
+    (quotes,) = told(market.hear())
+    assert [(q.product_id, q.bid, q.ask) for q in quotes.quotes] == [("BTC-USD", 102, 103)]
+    order = stage.order("BUY", market_market_ioc={"base_size": "0.5"})
+    reports = [report for said in told(user.hear()) for report in said.reports]
+    assert [report.status for report in reports] == ["PENDING", "OPEN", "FILLED"]
+    last = reports[-1]
+    assert (last.order_id, last.client_order_id) == (order.order_id, order.client_order_id)
+    assert (last.filled, last.average_price, last.fees) == (order.filled, 103, order.fees)
+    assert (last.leaves, last.rests, last.limit_price) == (0, False, None)
+
+
+def test_a_jump_is_a_gap_and_what_came_with_it_still_counts():
+    line = Line(MARKET, ("BTC-USD",))
+    line.stage.quote("BTC-USD", "100", "101")
+    line.open()
+    line.stage.world.set_faults(drop_frames=2, frames_channel="ticker")
+    for bid in ("102", "104", "106"):
+        line.stage.quote("BTC-USD", bid, "107")
+    steps = line.hear()
+    (gap,) = only(steps, Gap)
+    assert gap.got - gap.expected == 2
+    assert [said.quotes[0].bid for said in told(steps)] == [106]
+
+
+def test_late_and_repeated_frames_are_passed_over():
+    line = Line(MARKET, ("BTC-USD",))
+    line.stage.quote("BTC-USD", "100", "101")
+    line.open()
+    line.stage.world.set_faults(duplicate_frames=1, frames_channel="ticker")
+    line.stage.quote("BTC-USD", "102", "103")
+    assert len(line.hear()) == 1
+    line.stage.world.set_faults(reorder_frames=1, frames_channel="ticker")
+    line.stage.quote("BTC-USD", "104", "105")
+    line.stage.quote("BTC-USD", "106", "107")
+    steps = line.hear()
+    assert len(only(steps, Gap)) == 1
+    assert [said.quotes[0].bid for said in told(steps)] == [106]
+
+
+def test_silence_is_death_and_heartbeats_are_life():
+    line = Line(USER)
+    line.open()
+    for _ in range(30):
+        assert not only(line.wait(1), Close)
+    line.stage.world.set_faults(stall_heartbeats=True)
+    for _ in range(int(SILENCE_S)):
+        assert not only(line.wait(1), Close)
+    assert only(line.wait(1), Close)
+
+
+def test_a_new_connection_begins_again_from_nothing():
+    line = Line(USER)
+    line.open()
+    line.session.lost()
+    assert line.session.state == "connecting"
+    assert line.session.tick(1_000.0) == []
+    assert only(line.open(), Live)
+
+
+def test_products_can_be_followed_and_left_while_it_runs():
+    stage = made()
+    for product in ("BTC-USD", "ETH-USD"):
+        stage.quote(product, "100", "101")
+    line = Line(MARKET, ("BTC-USD",), stage)
+    line.open()
+    steps = line.carry(line.session.follow(["ETH-USD"]))
+    assert [(s.channel, s.products, s.leave) for s in only(steps, Subscribe)] == [
+        ("ticker", ("ETH-USD",), False), ("ticker", ("BTC-USD",), True),
+    ]  # fmt: skip
+    for product in ("BTC-USD", "ETH-USD"):
+        stage.quote(product, "102", "103")
+    assert [said.quotes[0].product_id for said in told(line.hear())] == ["ETH-USD"]
+    assert line.session.follow(["ETH-USD"]) == []
+
+
+# ------------------------------------------------------------------------------------ nonsense
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"\xff", b"[]", b"5", b'{"channel":5}', b"[" * 100_000,
+     b'{"channel":"ticker","sequence_num":9,"events":{}}',
+     b'{"channel":"user","sequence_num":9,"events":[{"orders":[5]}]}'],
+)  # fmt: skip
+def test_a_frame_that_cannot_be_read_is_left_out_and_said(data):
+    line = Line(USER)
+    line.open()
+    steps = line.session.received(data, START, line.wall)
+    assert only(steps, Fault)
+    assert line.session.state == "live"
+
+
+def test_one_order_that_cannot_be_read_does_not_hide_the_others():
+    line = Line(USER)
+    line.open()
+    good = {"order_id": "a", "product_id": "BTC-USD", "order_side": "BUY", "status": "OPEN"}
+    bad = good | {"order_id": "b", "avg_price": "NaN"}
+    event = {"type": "update", "orders": [bad, good]}
+    steps = line.session.received(frame(99, "user", [event]), START, line.wall)
+    (fault,) = only(steps, Fault)
+    assert fault.text == "order b: avg_price is not a number"
+    assert [report.order_id for said in told(steps) for report in said.reports] == ["a"]
+
+
+def test_sparse_frames_and_nulls_are_enough():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    line = Line(USER, stage=stage)
+    line.open()
+    for fault in ({"sparse_user_frames": True}, {"null_optionals": True}):
+        stage.world.clear_faults()
+        stage.world.set_faults(fault)
+        stage.limit("BUY", "0.1", "50")
+        steps = line.hear()
+        assert not only(steps, Fault)
+        assert len(told(steps)) == 2
+
+
+def test_an_unknown_channel_is_passed_over():
+    line = Line(USER)
+    line.open()
+    line.stage.wait(1)
+    (beat,) = line.peer.receives()
+    line.session.received(beat, START, line.wall)
+    following = json.loads(beat)["sequence_num"] + 1
+    assert line.session.received(frame(following, "novelties"), START, line.wall) == []
