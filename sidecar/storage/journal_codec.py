@@ -91,6 +91,8 @@ class Chain:
 
     def read(self, line: bytes) -> Line:
         """The next line, checked against the chain. Raises LineFault and stays where it was."""
+        if not line.endswith(b"\n"):
+            raise LineFault(self.seq, "is not finished")
         try:
             header = _header(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

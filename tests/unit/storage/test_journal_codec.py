@@ -129,7 +129,15 @@ def read_while_whole(lines):
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"\n", b"{}\n", b"\x00" * 100, b"[" * 10_000, b'{"seq":1,"sum":"x","type":"Quotes"}\n'],
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b"{}\n",
+        b"\x00" * 100,
+        b"[" * 10_000,
+        b'{"seq":1,"sum":"x","type":"Quotes"}\n',
+    ],
 )
 def test_what_is_no_line_is_refused_with_its_place(line):
     with pytest.raises(LineFault, match="line 7: "):

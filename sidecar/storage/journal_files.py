@@ -1,0 +1,211 @@
+"""The journal's files: appended, rotated, compressed, read back. Blocking: called from a thread.
+
+    journal/000000000001.jsonl.gz  journal/000000004711.jsonl
+
+A file is named by its first line's number. Only the newest is open; an older one is compressed once
+and never touched again. A line that was being written when the power went is cut off at the next
+start; any other damage is an error that says where.
+"""
+
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from sidecar.core.errors import Misuse
+from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line, LineFault
+
+FILE_BYTES_MAX: Final = 64 << 20  # rotated beyond this, and with each UTC day
+NAME: Final = re.compile(r"(\d{12})\.jsonl(\.gz)?")
+
+
+class JournalError(Misuse):
+    """A journal that cannot be used as it is. The message names the file, the line and the mend."""
+
+
+class Tail(NamedTuple):
+    """What was cut off the end of the newest file: a write that never finished."""
+
+    path: Path
+    bytes_cut: int
+
+
+class JournalFiles:
+    """The files of one directory, open for appending at the end of the chain."""
+
+    def __init__(self, directory: Path, *, file_bytes_max: int = FILE_BYTES_MAX) -> None:
+        """Makes the directory (0700). `recover` must be called before anything is appended."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+        self._file_bytes_max = file_bytes_max
+        self._file: IO[bytes] | None = None
+        self._size = 0
+        self._day: date | None = None
+
+    # ------------------------------------------------------------------------------------ reading
+
+    def recover(
+        self, seq: int = 1, total: str = FIRST_SUM
+    ) -> tuple[list[Line], Chain, Tail | None]:
+        """The lines after those that a snapshot holds, the chain's end, and what was cut off.
+
+        `seq` and `total` are the snapshot's place: the next line's number and the sum before it.
+        Raises JournalError for damage that is not an unfinished last write.
+        """
+        paths = journal_paths(self._directory)
+        chain = Chain(seq, total)
+        following = [path for path in paths if first_seq(path) >= seq]
+        within = [path for path in paths if first_seq(path) < seq][-1:]
+        lines: list[Line] = []
+        tail = None
+        for path in (*within, *following):
+            is_newest = path == paths[-1]
+            tail = self._read_into(lines, chain, path, is_newest=is_newest)
+        return lines, chain, tail
+
+    def _read_into(
+        self, lines: list[Line], chain: Chain, path: Path, *, is_newest: bool
+    ) -> Tail | None:
+        """Read one file; where the newest ends in the middle of a write, cut that off."""
+        whole = 0
+        for raw in raw_lines(path):
+            if _number_of(raw) is not None and (_number_of(raw) or 0) < chain.seq:
+                whole += len(raw)  # the snapshot holds it
+                continue
+            try:
+                lines.append(chain.read(raw))
+            except LineFault as fault:
+                if is_newest and _is_unfinished(path, whole):
+                    return _cut(path, whole)
+                raise JournalError(
+                    f"{path.name}: {fault}; restore the directory from a backup, or start with"
+                    " --rebuild from what Coinbase says"
+                ) from None
+            whole += len(raw)
+        return None
+
+    # ---------------------------------------------------------------------------------- appending
+
+    def append(self, data: bytes, seq: int, at: datetime) -> None:
+        """Write lines of which the first has this number. Raises OSError; then call `rewind`."""
+        if self._file is None or self._size >= self._file_bytes_max or at.date() != self._day:
+            self._rotate(seq, at.date())
+        assert self._file is not None
+        self._file.write(data)
+        self._file.flush()
+        self._size += len(data)
+
+    def sync(self) -> None:
+        """What was appended is on disk when this returns. Raises OSError."""
+        if self._file is not None:
+            os.fdatasync(self._file.fileno())
+
+    def rewind(self) -> None:
+        """After a failed append: take back what of it was written, so that it can be tried again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            os.truncate(journal_paths(self._directory)[-1], self._size)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self.sync()
+            self._file.close()
+            self._file = None
+
+    def _rotate(self, seq: int, day: date) -> None:
+        """Begin a new file: at the start, when the last is large enough, and with each day."""
+        self.close()
+        self._file = (self._directory / f"{seq:012}.jsonl").open("ab")
+        os.fchmod(self._file.fileno(), 0o600)
+        self._size = self._file.tell()
+        self._day = day
+        _sync_directory(self._directory)
+
+    def compress_old(self) -> None:
+        """Compress every finished file. A crash in the middle leaves the file as it was."""
+        for path in journal_paths(self._directory)[:-1]:
+            if path.suffix == ".jsonl":
+                _compress(path)
+
+    def forget(self, before: datetime, seq: int) -> list[Path]:
+        """Delete files that ended before a moment and hold nothing at or after line `seq`."""
+        paths = journal_paths(self._directory)
+        gone = []
+        for path, following in pairwise(paths):
+            if first_seq(following) <= seq and path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                gone.append(path)
+        return gone
+
+
+def journal_paths(directory: Path) -> list[Path]:
+    """The journal's files, oldest first; where both forms of one exist, the finished one."""
+    found: dict[int, Path] = {}
+    for path in sorted(directory.iterdir(), key=lambda path: path.suffix != ".gz"):
+        if NAME.fullmatch(path.name):
+            found.setdefault(first_seq(path), path)
+    return [found[seq] for seq in sorted(found)]
+
+
+def first_seq(path: Path) -> int:
+    """The number of a file's first line."""
+    return int(path.name.partition(".")[0])
+
+
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, each with its end; the last may lack it."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as packed:
+            yield from packed
+    else:
+        with path.open("rb") as file:
+            yield from file
+
+
+def _number_of(line: bytes) -> int | None:
+    found = re.match(rb'\{"seq":(\d{1,18}),', line)
+    return int(found[1]) if found else None
+
+
+def _is_unfinished(path: Path, whole: int) -> bool:
+    """Whether what follows the whole lines is one write cut short: no further line, or zeros only."""
+    with path.open("rb") as file:
+        file.seek(whole)
+        rest = file.read()
+    return b"\n" not in rest.rstrip(b"\0").rstrip(b"\n") and (
+        not rest.endswith(b"\n") or not rest.strip(b"\0\n")
+    )
+
+
+def _cut(path: Path, whole: int) -> Tail:
+    size = path.stat().st_size
+    os.truncate(path, whole)
+    return Tail(path, size - whole)
+
+
+def _compress(path: Path) -> None:
+    packed = path.with_name(path.name + ".gz")
+    temporary = path.with_name(path.name + ".new")
+    with path.open("rb") as source, gzip.open(temporary, "wb", compresslevel=6) as target:
+        shutil.copyfileobj(source, target)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.chmod(0o600)
+    os.utime(temporary, (path.stat().st_atime, path.stat().st_mtime))
+    temporary.replace(packed)
+    _sync_directory(path.parent)
+    path.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
