@@ -1,0 +1,1 @@
+"""The Unix sockets on which bots ask and operators command."""

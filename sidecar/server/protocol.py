@@ -1,0 +1,180 @@
+"""The order socket's language: JSON-RPC 2.0, one UTF-8 object a line. No I/O.
+
+Bytes come in, requests go out; answers become bytes. What is no request ends its connection, for
+what follows it cannot be told apart. The body of an order is kept as the bytes that came, so that
+what is judged is what was sent.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+LINE_BYTES_MAX: Final = (
+    64 * 1024
+)  # a scaled order of a thousand rungs would not fit; none is sent so
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+
+Id = str | int | None
+
+
+class Broken(Exception):
+    """The connection says what is no request; it is answered with `answer` and closed."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.answer = failed(None, code, message)
+
+
+class Wrong(Exception):
+    """A request that cannot be carried out; the connection goes on."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of bounded length."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that are complete now, without their ends. Raises Broken for one too long.
+
+        Lines before the one that is too long are lost with it: the connection ends there.
+        """
+        self._rest += data
+        *lines, rest = self._rest.split(b"\n")
+        if any(len(line) > LINE_BYTES_MAX for line in (*lines, rest)):
+            raise Broken(INVALID_REQUEST, f"a line is longer than {LINE_BYTES_MAX} bytes")
+        self._rest = rest
+        return [bytes(line) for line in lines]
+
+
+class Request(Struct):
+    """One call. `id` is absent in a notification, which is carried out and not answered."""
+
+    method: str
+    id: Id = None
+    jsonrpc: str = ""
+    params: Raw = Raw(b"{}")
+
+
+_request: Final = msgspec.json.Decoder(Request).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def read(line: bytes) -> Request:
+    """One request. Raises Broken."""
+    try:
+        request = _request(line)
+    except msgspec.ValidationError as error:
+        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Broken(PARSE_ERROR, "not JSON in UTF-8, one object a line") from None
+    if request.jsonrpc != "2.0":
+        raise Broken(INVALID_REQUEST, 'jsonrpc must be "2.0"')
+    return request
+
+
+# ------------------------------------------------------------------------------------------- params
+
+
+class Params(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Named parameters; one that is not known could change the meaning, and is an error."""
+
+
+class ValidateOrder(Params, kw_only=True):
+    """`order`: the very JSON that the bot will POST to Coinbase."""
+
+    order: Raw
+    strategy_id: str | None = None
+    dry_run: bool = False
+
+
+class ValidateEdit(Params, kw_only=True):
+    """Price and size are the new totals, as text; what is left out stays."""
+
+    order_id: str | None = None
+    client_order_id: str | None = None
+    price: str | None = None
+    size: str | None = None
+    dry_run: bool = False
+
+
+class ReleaseOrder(Params, kw_only=True):
+    """A reservation that will not be used."""
+
+    client_order_id: str
+
+
+class Hello(Params, kw_only=True):
+    """Who the bot is, and what to do when its connection drops without `bye`."""
+
+    name: str
+    strategy_id: str | None = None
+    on_disconnect: str = "nothing"
+
+
+class Subscribe(Params, kw_only=True):
+    """What to be told of."""
+
+    topics: list[str]
+
+
+class Nothing(Params):
+    """A method without parameters."""
+
+
+METHODS: Final[dict[str, type[Params]]] = {
+    "validate_order": ValidateOrder,
+    "validate_edit": ValidateEdit,
+    "release_order": ReleaseOrder,
+    "hello": Hello,
+    "bye": Nothing,
+    "ping": Nothing,
+    "status": Nothing,
+    "positions": Nothing,
+    "limits": Nothing,
+    "subscribe": Subscribe,
+}
+_params: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in METHODS.items()}
+
+
+def params(request: Request) -> Any:
+    """The request's parameters, typed. Raises Wrong, naming the parameter."""
+    decode = _params.get(request.method)
+    if decode is None:
+        known = ", ".join(METHODS)
+        raise Wrong(METHOD_NOT_FOUND, f"no method {request.method[:40]!r}; there are {known}")
+    try:
+        return decode(request.params)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Wrong(INVALID_PARAMS, f"{request.method}: {error}") from None
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+
+def answered(request_id: Id, result: Any) -> bytes:
+    """The line of a result. Decimals go as text, times as RFC 3339 UTC."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (_encode(request_id), _encode(result))
+
+
+def failed(request_id: Id, code: int, message: str) -> bytes:
+    """The line of an error."""
+    error = {"code": code, "message": message}
+    return _encode({"jsonrpc": "2.0", "id": request_id, "error": error}) + b"\n"
+
+
+def event(content: Any) -> bytes:
+    """The line of a notification to a subscriber."""
+    return b'{"jsonrpc":"2.0","method":"event","params":%b}\n' % _encode(content)

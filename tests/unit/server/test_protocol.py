@@ -1,0 +1,123 @@
+"""The order socket's language, byte by byte."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.server import protocol
+from sidecar.server.protocol import LINE_BYTES_MAX, METHODS, Broken, Lines, Wrong, params, read
+
+
+def line(method, **given):
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": given}).encode()
+
+
+@given(st.lists(st.binary(max_size=50).map(lambda data: data.replace(b"\n", b" "))), st.data())
+def test_lines_come_out_as_they_went_in_however_they_are_cut(lines, data):
+    stream = b"".join(one + b"\n" for one in lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    reader, found = Lines(), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += reader.feed(stream[start:end])
+    assert found == lines
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_line_too_long_breaks_the_connection_before_it_ends(pieces):
+    reader = Lines()
+    piece = b"x" * (LINE_BYTES_MAX // pieces)
+    for _ in range(pieces):
+        assert reader.feed(piece) == []
+    with pytest.raises(Broken, match="longer than 65536 bytes") as caught:
+        reader.feed(b"y" * 8)
+    assert json.loads(caught.value.answer)["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", -32700),
+        (b"{", -32700),
+        (b"\xff\xfe", -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', -32700),
+        (b'{"jsonrpc":"2.0","method":"ping","params":' + b"[" * 20_000, -32700),
+        (b"[" * 20_000, -32600),
+        (b"[]", -32600),
+        (b"5", -32600),
+        (b"{}", -32600),
+        (b'{"jsonrpc":"2.0"}', -32600),
+        (b'{"jsonrpc":"1.0","method":"ping"}', -32600),
+        (b'{"method":"ping"}', -32600),
+        (b'{"jsonrpc":"2.0","method":5}', -32600),
+        (b'{"jsonrpc":"2.0","method":"ping","id":{}}', -32600),
+    ],
+)
+def test_what_is_no_request_breaks_the_connection_with_an_error(data, code):
+    with pytest.raises(Broken) as caught:
+        read(data)
+    answer = json.loads(caught.value.answer)
+    assert (answer["id"], answer["error"]["code"]) == (None, code)
+    assert caught.value.answer.endswith(b"\n")
+
+
+def test_the_order_is_kept_as_the_bytes_that_came():
+    order = b'{"client_order_id": "a",  "x": 1.10}'
+    request = read(
+        b'{"jsonrpc":"2.0","id":7,"method":"validate_order","params":{"order":' + order + b"}}"
+    )
+    asked = params(request)
+    assert (request.id, bytes(asked.order), asked.dry_run) == (7, order, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "words"),
+    [
+        ("validate_order", {}, "order"),
+        ("validate_order", {"order": {}, "dryrun": True}, "dryrun"),
+        ("validate_order", {"order": {}, "dry_run": 1}, "dry_run"),
+        ("validate_edit", {"size": 5}, "size"),
+        ("release_order", {}, "client_order_id"),
+        ("hello", {}, "name"),
+        ("ping", {"loud": True}, "loud"),
+        ("subscribe", {"topics": "all"}, "topics"),
+    ],
+)
+def test_wrong_parameters_are_named_and_the_connection_goes_on(method, given, words):
+    with pytest.raises(Wrong, match=words) as caught:
+        params(read(line(method, **given)))
+    assert caught.value.code == -32602
+
+
+def test_parameters_must_be_named_not_listed():
+    with pytest.raises(Wrong):
+        params(read(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}'))
+
+
+def test_an_unknown_method_is_told_the_known_ones():
+    with pytest.raises(Wrong, match="validate_order") as caught:
+        params(read(line("validateOrder")))
+    assert caught.value.code == -32601
+
+
+def test_every_method_reads_its_least_request():
+    least: dict[str, dict[str, object]] = {
+        "validate_order": {"order": {}}, "release_order": {"client_order_id": "a"},
+        "hello": {"name": "bot"}, "subscribe": {"topics": []},
+    }  # fmt: skip
+    for method in METHODS:
+        assert params(read(line(method, **least.get(method, {}))))
+
+
+def test_answers_are_lines_with_decimals_and_times_as_text():
+    at = datetime(2026, 11, 2, 10, tzinfo=UTC)
+    answer = protocol.answered("x", {"price": Decimal("1.50"), "at": at})
+    assert json.loads(answer) == {
+        "jsonrpc": "2.0", "id": "x", "result": {"price": "1.50", "at": "2026-11-02T10:00:00Z"},
+    }  # fmt: skip
+    assert answer.count(b"\n") == 1
+    told = json.loads(protocol.event({"topic": "state"}))
+    assert (told["method"], "id" in told) == ("event", False)
