@@ -54,6 +54,12 @@ class Live(Struct, frozen=True):
     """Everything subscribed is coming in: the feed is connected."""
 
 
+class Lost(Struct, frozen=True):
+    """The connection is gone; what happens from now on is not seen."""
+
+    reason: str
+
+
 class Gap(Struct, frozen=True):
     """Frames were lost: what is known may have been overtaken."""
 
@@ -73,7 +79,7 @@ class Fault(Struct, frozen=True):
     text: str
 
 
-Step = Subscribe | Close | Live | Gap | Told | Fault
+Step = Subscribe | Close | Live | Lost | Gap | Told | Fault
 
 
 class Session:
@@ -99,9 +105,11 @@ class Session:
         self._heard = self._opened = wall
         return [self._subscription(channel) for channel in self._wanted()]
 
-    def lost(self) -> None:
-        """The connection is gone."""
+    def lost(self, reason: str) -> list[Step]:
+        """The connection is gone, or did not come about."""
+        was_up = self.state != "connecting"
         self._move("failed")
+        return [Lost(reason)] if was_up else []
 
     def received(self, data: bytes | str, at: datetime, wall: float) -> list[Step]:
         """A frame came in."""

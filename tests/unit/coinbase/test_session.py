@@ -10,6 +10,7 @@ from sidecar.coinbase.session import (
     Fault,
     Gap,
     Live,
+    Lost,
     Session,
     Subscribe,
     Told,
@@ -209,7 +210,8 @@ def test_silence_is_death_and_heartbeats_are_life():
 def test_a_new_connection_begins_again_from_nothing():
     line = Line(USER)
     line.open()
-    line.session.lost()
+    assert line.session.lost("the wire was cut") == [Lost("the wire was cut")]
+    assert line.session.lost("nobody there") == []
     assert line.session.state == "connecting"
     assert line.session.tick(1_000.0) == []
     assert only(line.open(), Live)
