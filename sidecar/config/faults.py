@@ -158,6 +158,11 @@ def _mends(key: str, known: Sequence[str], elsewhere: Iterator[str]) -> Iterator
         yield f"remove it, or use one of {', '.join(known)}"
 
 
+def _is_short(value: Decimal) -> bool:
+    """Whether it can be shown without an exponent; what is not finite cannot be compared."""
+    return value.is_finite() and abs(value) < 10**15
+
+
 def show(value: object) -> str:
     """A rejected value as it stood in the file, on one line and not for ever."""
     if isinstance(value, Mapping):
@@ -167,5 +172,5 @@ def show(value: object) -> str:
     if isinstance(value, str | bool):
         text = _quoted(value) if isinstance(value, str) else str(value).lower()
     else:
-        text = f"{value:f}" if isinstance(value, Decimal) and abs(value) < 10**15 else str(value)
+        text = f"{value:f}" if isinstance(value, Decimal) and _is_short(value) else str(value)
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}…"

@@ -9,11 +9,23 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from sidecar.core.money import DIGITS_AFTER_POINT_MAX, DIGITS_BEFORE_POINT_MAX, is_bounded
+
 
 def not_boolean(value: object) -> object:
     """Refuse true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers; write a number")
+    return value
+
+
+def money_sized(value: Decimal) -> Decimal:
+    """Refuse what no account can hold: sums of it would not be exact."""
+    if not is_bounded(value) or int(value.as_tuple().exponent) < -DIGITS_AFTER_POINT_MAX:
+        raise ValueError(
+            f"is no amount of money; write at most {DIGITS_BEFORE_POINT_MAX} digits before the point "
+            f"and {DIGITS_AFTER_POINT_MAX} behind"
+        )
     return value
 
 

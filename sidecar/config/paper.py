@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.config.kinds import Asset, Number, Ratio, Table, Whole
+from sidecar.config.kinds import Asset, Number, Ratio, Table, Whole, money_sized
 from sidecar.config.paper_faults import Faults
 
 SPEED_MAX: Final = 10_000
@@ -52,6 +52,7 @@ Speed = Annotated[
         }
     ),
 ]
+Holding = Annotated[Number, Field(ge=0), AfterValidator(money_sized)]
 Delay = Annotated[Number, Field(ge=0, le=60)]
 Rate = Annotated[Whole, Field(ge=0, le=1_000_000)]
 Port = Annotated[Whole, Field(ge=0, le=65_535)]
@@ -60,7 +61,7 @@ Port = Annotated[Whole, Field(ge=0, le=65_535)]
 class Paper(Table):
     """The paper exchange of `demo` and `paper`; a live sidecar ignores it."""
 
-    balances: dict[Asset, Annotated[Number, Field(ge=0)]] = Field(
+    balances: dict[Asset, Holding] = Field(
         {"USD": Decimal(100_000)}, description="what the account holds at the start, per currency"
     )
     taker_fee: Ratio = Field(

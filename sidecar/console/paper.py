@@ -1,9 +1,10 @@
 """`risk-sidecar paper`: the paper exchange alone, for any Coinbase client."""
 
 import asyncio
+import contextlib
 import json
-import resource
 import secrets
+import shlex
 import signal
 import tempfile
 from pathlib import Path
@@ -28,6 +29,8 @@ from sidecar.core.errors import Misuse
 
 SEED_BELOW: Final = 10**6  # short enough to be typed again
 EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
 
 
 def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
@@ -47,14 +50,22 @@ def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     Keys and certificates are new each time and removed at the end.
     """
     del order_socket, control_socket  # the sidecar's; taken so that one command line fits all three
-    settings = configuration(config, [*(overrides or ()), *market_overrides(market, speed)]).paper
-    _raise_file_limit()
-    with _directory(state_dir) as directory:
-        try:
-            with asyncio.Runner(loop_factory=_loop) as runner:
-                runner.run(_serve(settings, Path(directory), as_json=as_json))
-        except* Misuse as faults:  # a replayed file may turn out to be damaged in the middle
-            raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes both signals
+    try:
+        settings = configuration(config, [*(overrides or ()), *market_overrides(market, speed)])
+        _raise_file_limit()
+        with _directory(state_dir) as directory:
+            _run(settings.paper, Path(directory), as_json=as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _run(settings: Paper, directory: Path, *, as_json: bool) -> None:
+    try:
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(_serve(settings, directory, as_json=as_json))
+    except* Misuse as faults:  # a replayed file may turn out to be damaged in the middle
+        raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
 
 
 def _directory(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":
@@ -70,18 +81,18 @@ def _directory(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":
 
 
 async def _serve(settings: Paper, directory: Path, *, as_json: bool) -> None:
-    """Run until SIGINT or SIGTERM."""
-    from sidecar.paper.service.paper import PaperExchange  # noqa: PLC0415 - half a second to import
-
+    """Run until SIGINT or SIGTERM, which may come as early as they like."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    from sidecar.paper.service.paper import PaperExchange  # noqa: PLC0415 - half a second to import
+
     async with PaperExchange(settings, directory, entropy=secrets.randbelow(SEED_BELOW)) as running:
         if as_json:
             typer.echo(json.dumps(running.urls))
         else:
-            _greet(running.urls, _market(settings, running.seed), str(settings.speed))
+            _greet(running.urls, settings, _market(settings, running.seed))
         await stop.wait()
 
 
@@ -90,32 +101,69 @@ def _market(settings: Paper, seed: int) -> str:
     return settings.market if settings.market != "random" else f"random:{seed}"
 
 
-def _greet(urls: dict[str, str], market: str, speed: str) -> None:
+def _greet(urls: dict[str, str], settings: Paper, market: str) -> None:
+    """Tell where it is; every line under a heading can be pasted as it stands."""
     from rich.console import Console  # noqa: PLC0415 - not needed with --json
 
     console = Console(highlight=False, soft_wrap=True)
-    tls_port = urls["tls_rest_url"].rpartition(":")[2]
     console.print(
         "[bold]Paper exchange[/bold]: Coinbase Advanced Trade on this machine, play money"
     )
-    console.print(f"market {market}, speed {speed}; Ctrl-C ends it\n")
+    console.print(f"market {market}, speed {settings.speed}; Ctrl-C ends it", markup=False)
+    console.print(f"the account holds {_holdings(settings)}; {_rates(settings)}\n")
     for name in ("rest_url", "ws_url", "tls_rest_url", "tls_ws_url", "ca_file", "key_file"):
-        console.print(f"  {name:<13} {urls[name]}")
-    console.print("\n[bold]For Coinbase's own SDK[/bold]")
-    console.print(f"  export REQUESTS_CA_BUNDLE={urls['ca_file']} SSL_CERT_FILE={urls['ca_file']}")
-    console.print(
-        f"  RESTClient(key_file={urls['key_file']!r}, base_url='localhost:{tls_port}')",
-        markup=False,
-    )
-    console.print(
-        f"  WSClient(key_file={urls['key_file']!r}, base_url={urls['ws_url']!r}, …)", markup=False
-    )
-    console.print("\n[bold]For ccxt[/bold]")
+        console.print(f"  {name:<13} {urls[name]}", markup=False)
+    for heading, lines in _recipes(urls).items():
+        console.print(f"\n[bold]{heading}[/bold]")
+        for line in lines:
+            console.print(line, markup=False)  # not indented: Python would mind
+    console.print("\nOther holdings, no rate limits, faults: docs/paper-exchange.md")
+
+
+def _recipes(urls: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """What connects the usual clients, by heading."""
+    ca_file, key_file = shlex.quote(urls["ca_file"]), urls["key_file"]
+    host = urls["tls_rest_url"].removeprefix("https://")
     api = {"rest": urls["rest_url"], "ws": urls["ws_url"]}
-    console.print(f"  ccxt.coinbase({{'urls': {{'api': {api}}}, …}})", markup=False)
-    console.print(
-        "\nFaults: POST /paper/faults; market: POST /paper/market; docs/paper-exchange.md"
-    )
+    account = "'apiKey': key['name'], 'secret': key['privateKey']"
+    return {
+        "First, in the shell": (
+            f"export REQUESTS_CA_BUNDLE={ca_file} SSL_CERT_FILE={ca_file} rest_url={urls['rest_url']}",
+        ),
+        "Coinbase's own SDK, over TLS": (
+            "from coinbase.rest import RESTClient",
+            f"client = RESTClient(key_file={key_file!r}, base_url={host!r})",
+        ),
+        "Its websocket": (
+            "from coinbase.websocket import WSClient",
+            f"stream = WSClient(key_file={key_file!r}, base_url={urls['ws_url']!r}, on_message=print)",
+        ),
+        "ccxt, which needs nothing of the shell": (
+            "import ccxt, json",
+            f"key = json.load(open({key_file!r}))",
+            f"exchange = ccxt.coinbase({{{account}, 'urls': {{'api': {api}}}}})",
+        ),
+        "A hand on the market, and what goes wrong on purpose": (
+            """curl -d '{"product_id": "BTC-USD", "shift": "-0.1"}' $rest_url/paper/market""",
+            """curl -d '{"too_many_requests": 3}' $rest_url/paper/faults""",
+        ),
+    }
+
+
+def _holdings(settings: Paper) -> str:
+    held = [f"{value:,f} {name}" for name, value in settings.balances.items()]
+    return ", ".join(held) or "nothing"
+
+
+def _rates(settings: Paper) -> str:
+    """The limits on requests, those that are off left out."""
+    limits = {
+        "a second with a key": settings.private_requests_per_s,
+        "a second without": settings.public_requests_per_s,
+        "an hour": settings.requests_per_hour,
+    }
+    told = [f"{number:,} {what}" for what, number in limits.items() if number]
+    return f"requests: {', '.join(told)}" if told else "no rate limits"
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -128,6 +176,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _raise_file_limit() -> None:
-    """Each connection is a file: take as many as this user may have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Each connection is a file: take as many as this user may have, within reason."""
+    try:
+        import resource  # noqa: PLC0415 - not made for Windows
+    except ImportError:
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(most, FILES_MAX)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with contextlib.suppress(ValueError, OSError):  # it works with fewer, for fewer clients
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

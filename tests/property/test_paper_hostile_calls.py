@@ -17,17 +17,26 @@ from tests.paper_world import KEY, made
 EXAMPLES = settings().max_examples // 5  # forty routes share what one law may take
 TEXTS = st.sampled_from(
     ["", "0", "-1", "1e5", "NaN", "BTC-USD", "BTC-USDC", "BIP-20DEC30-CDE", "x" * 300, "true", "9" * 40,
-     "2026-11-02T10:00:00Z", "ONE_DAY", "OPEN", "\x00", "٣", "BUY"]
+     "2026-11-02T10:00:00Z", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59.999999Z",
+     "9999-12-31T23:59:59-23:00", "99999999999", "ONE_DAY", "OPEN", "PRICE", "LIMIT_PRICE", "LAST_FILL_TIME",
+     "5~5", "\x00", "٣", "BUY"]
 )  # fmt: skip
 NAMES = st.sampled_from(
     ["limit", "cursor", "offset", "product_id", "product_ids", "order_ids", "order_status", "start",
-     "end", "granularity", "start_date", "end_date", "product_type", "currency", "get_all_products"]
+     "end", "granularity", "start_date", "end_date", "start_sequence_timestamp", "end_sequence_timestamp",
+     "sort_by", "order_types", "product_types", "asset_filters", "aggregation_price_increment",
+     "product_type", "currency", "get_all_products"]
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
+DEEP = st.sampled_from([1, 15, 16, 17, 200, 100_000]).map(lambda n: b"[" * n + b"]" * n)
+DEEP_BODIES = st.sampled_from(
+    [b"%b", b'{"x":%b}', b'{"client_order_id":"a","order_configuration":{"limit_limit_gtc":{"x":%b}}}',
+     b'{"client_order_id":"a","attached_order_configuration":{"x":%b}}', b'{"order_ids":%b}', b'{"flags":%b}']
+)  # fmt: skip
 KINDS = st.sampled_from(
     ["market_market_ioc", "limit_limit_gtc", "limit_limit_gtd", "sor_limit_ioc", "trigger_bracket_gtc",
      "stop_limit_stop_limit_gtc", "twap_limit_gtd", "no_such_kind"]
@@ -62,12 +71,27 @@ BODIES = st.fixed_dictionaries(
 @settings(max_examples=EXAMPLES)
 @given(st.lists(st.tuples(NAMES, TEXTS), max_size=5), BODIES | VALUES, TEXTS)
 def test_every_call_answers_json_or_fails_as_coinbase_does(route, query, body, word):
+    check(route, query, json.dumps(body).encode(), word)
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.method == "POST"],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+@settings(max_examples=EXAMPLES)
+@given(DEEP_BODIES, DEEP)
+def test_however_deep_a_body_is_it_is_answered_or_refused(route, body, deep):
+    check(route, [], body % deep, "BTC-USD")
+
+
+def check(route, query, body, word):
     stage = made()
     stage.quote("BTC-USD", "64000", "64001")
     call = Call(
         path=dict.fromkeys(("product_id", "order_id", "account_uuid", "portfolio_uuid"), word),
         query=MultiDict(query),
-        body=json.dumps(body).encode(),
+        body=body,
         key=KEY.key,
         now=stage.now,
     )

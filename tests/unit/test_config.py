@@ -133,6 +133,26 @@ def test_every_fault_is_reported_at_once():
             "var.confidence: 0.5 is not greater than 0.5; set a number above 0.5",
         ),
         ("[paper]\nspeed = inf", "paper.speed: Infinity is not finite; write a finite number"),
+        ("[paper]\nspeed = nan", "paper.speed: NaN is not finite; write a finite number"),
+        ("[paper]\ntaker_fee = -nan", "paper.taker_fee: -NaN is not finite; write a finite number"),
+        (
+            "[limits]\nmax_leverage = nan",
+            "limits.max_leverage: NaN is not finite; write a finite number",
+        ),
+        (
+            '[paper]\nbalances.USD = "1e500"',
+            (
+                'paper.balances.USD: "1e500" is no amount of money; '
+                "write at most 20 digits before the point and 30 behind"
+            ),
+        ),
+        (
+            "[paper]\nbalances.USD = 1e-31",
+            (
+                "paper.balances.USD: 0.0000000000000000000000000000001 is no amount of money; "
+                "write at most 20 digits before the point and 30 behind"
+            ),
+        ),
         (
             "[var]\nhorizon_days = true",
             "var.horizon_days: true is not a whole number; write digits only, without quotes",

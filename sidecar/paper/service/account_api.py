@@ -16,6 +16,7 @@ from sidecar.paper.venue.accounts import Balance
 from sidecar.paper.wire import accounts as shapes
 from sidecar.paper.wire.errors import invalid, not_found
 from sidecar.paper.wire.orders import portfolio_id
+from sidecar.paper.wire.products import session_end
 from sidecar.paper.wire.text import Row, time_text
 
 ACCOUNTS_DEFAULT: Final = 49
@@ -124,11 +125,10 @@ def _need_futures(world: World) -> None:
 
 def margin_window(_world: World, call: Call) -> Row:
     """`GET /cfm/intraday/current_margin_window`: intraday rates, until the session's end."""
-    end = call.now.replace(hour=21, minute=0, second=0, microsecond=0)
     return {
         "margin_window": {
             "margin_window_type": "FCM_MARGIN_WINDOW_TYPE_INTRADAY",
-            "end_time": time_text(end),
+            "end_time": time_text(session_end(call.now)),
         },
         "is_intraday_margin_killswitch_enabled": False,
         "is_intraday_margin_enrollment_killswitch_enabled": False,

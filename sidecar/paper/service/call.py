@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,9 @@ from sidecar.paper.wire.errors import invalid
 from sidecar.paper.wire.text import Row
 
 T = TypeVar("T")
+
+NESTED_MAX: Final = 16  # an order of many parts needs five
+TOO_DEEP: Final = "the body is nested too deeply"
 
 
 class Call(Struct, kw_only=True):
@@ -51,9 +54,9 @@ class Call(Struct, kw_only=True):
             return None
         try:
             when = datetime.fromisoformat(text)
-        except ValueError:
+            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):  # no time, or one beyond the calendar once in UTC
             raise invalid(f"{name} is not an RFC 3339 time") from None
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
     def seconds(self, name: str) -> int:
         """UNIX seconds, as candles are asked for. Raises Failed with status 400."""
@@ -68,8 +71,24 @@ class Call(Struct, kw_only=True):
             return msgspec.json.decode(self.body or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise invalid(str(error)) from None
+        except RecursionError:
+            raise invalid(TOO_DEEP) from None
 
     def row(self) -> Row:
-        """The body as plain JSON, for echoing. Call `read` first."""
-        row: Any = msgspec.json.decode(self.body or b"{}")
+        """The body as plain JSON, for echoing. Raises Failed with status 400.
+
+        What is echoed, and perhaps kept, must be flat enough to be written again anywhere.
+        """
+        row: Any = self.read(object)
+        if _is_deeper(row, NESTED_MAX):
+            raise invalid(TOO_DEEP)
         return row if isinstance(row, dict) else {}
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether there are more than so many containers one within the other; looks no further."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)

@@ -1,16 +1,19 @@
 """What a websocket is told of each channel: the first snapshot. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
+from sidecar.config.paper_faults import Faults
 from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.venue.order import Order
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.accounts import expiring_position
 from sidecar.paper.wire.frames import SNAPSHOT, Frame
-from sidecar.paper.wire.orders import user_row
+from sidecar.paper.wire.orders import sparse_row, user_row
 from sidecar.paper.wire.products import status_row
-from sidecar.paper.wire.text import Row
+from sidecar.paper.wire.text import Row, with_nulls
 
 TRADES_IN_SNAPSHOT: Final = 100
 CANDLE_S: Final = 300  # the candles channel knows five-minute buckets only
@@ -36,15 +39,27 @@ def positions(exchange: Exchange) -> Row:
     }
 
 
-def user_rows(exchange: Exchange, products: Iterable[str]) -> list[Row]:
-    """Open orders, newest first; of these products, or of all when none is named."""
+def told_row(order: Order, run: UUID, faults: Faults) -> Row:
+    """One order of the user channel, in the shape that switched-on faults give it."""
+    row = user_row(order, run)
+    if faults.sparse_user_frames:
+        row = sparse_row(row)
+    if faults.null_optionals:
+        row = with_nulls(row)
+    return row
+
+
+def told_positions(exchange: Exchange, faults: Faults) -> Row | None:
+    """Futures positions beside them; sparse frames have none."""
+    return None if faults.sparse_user_frames else positions(exchange)
+
+
+def _open_orders(exchange: Exchange, products: Iterable[str]) -> Iterator[Order]:
+    """Newest first; of these products, or of all when none is named."""
     wanted = set(products)
-    orders = reversed(exchange.register.open.values())
-    return [
-        user_row(order, exchange.run)
-        for order in orders
-        if not wanted or order.product_id in wanted or order.book in wanted
-    ]
+    for order in reversed(exchange.register.open.values()):
+        if not wanted or order.product_id in wanted or order.book in wanted:
+            yield order
 
 
 def _ticker(exchange: Exchange, product_id: str, at: datetime) -> Frame:
@@ -96,10 +111,14 @@ def market_snapshots(
     ]
 
 
-def account_snapshots(
-    exchange: Exchange, channel: str, products: Iterable[str], at: datetime
+def user_snapshot(
+    exchange: Exchange, faults: Faults, products: Iterable[str], at: datetime
 ) -> list[Frame]:
-    """The first frames of an account channel."""
-    if channel == "user":
-        return frames.user_snapshot(user_rows(exchange, products), positions(exchange), at)
-    return [frames.futures_balance(SNAPSHOT, exchange.engine.margin(), at)]
+    """The first frames of the user channel: open orders, and positions."""
+    rows = [told_row(order, exchange.run, faults) for order in _open_orders(exchange, products)]
+    return frames.user_snapshot(rows, told_positions(exchange, faults), at)
+
+
+def futures_snapshot(exchange: Exchange, at: datetime) -> Frame:
+    """The first frame of the futures account's channel."""
+    return frames.futures_balance(SNAPSHOT, exchange.engine.margin(), at)

@@ -48,7 +48,7 @@ def set_faults(world: World, call: Call) -> Row:
     """`POST /paper/faults`: change some switches."""
     call.read(dict[str, Any])
     try:
-        world.set_faults(**call.row())
+        world.set_faults(call.row())
     except ValueError as error:
         raise invalid(str(error)) from None
     return get_faults(world, call)
@@ -97,6 +97,8 @@ def set_market(world: World, call: Call) -> Row:
 
 def _check(world: World, order: MarketOrder) -> None:
     """Refuse a request that cannot be carried out whole, before any of it is."""
+    if order.speed is not None:
+        _speed(order.speed)
     about_product = (order.price, order.shift, order.freeze, order.flags)
     if order.product_id is None:
         if any(value is not None for value in about_product):
@@ -111,8 +113,6 @@ def _check(world: World, order: MarketOrder) -> None:
         raise invalid(f"unknown flags {sorted(unknown)}; known are {list(Flags.__struct_fields__)}")
     if order.shift is not None or order.price is not None:
         _new_middle(world, order, order.product_id)
-    if order.speed is not None:
-        _speed(order.speed)
 
 
 def _change_product(world: World, order: MarketOrder, product_id: str, call: Call) -> None:

@@ -5,6 +5,8 @@ before its acknowledgement, as it does on Coinbase. Source: Coinbase Advanced Tr
 Overview"; error texts as observed.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -14,14 +16,16 @@ from sidecar.paper.service.channels import (
     ACCOUNT_CHANNELS,
     CHANNELS,
     MARKET_CHANNELS,
-    account_snapshots,
+    futures_snapshot,
     market_snapshots,
+    user_snapshot,
 )
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.session import Session
 from sidecar.paper.service.tokens import Unauthorized, verify_websocket
 from sidecar.paper.service.world import World
 from sidecar.paper.wire import frames
+from sidecar.paper.wire.frames import Frame
 from sidecar.paper.wire.orders import user_id
 
 PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists fewer pairs
@@ -54,9 +58,9 @@ def receive(world: World, session: Session, data: bytes | str) -> None:
     except Rejected as why:
         session.send_error(frames.error(str(why)), wall)
         return
-    at = world.now()
+    at = world.now()  # of all that is answered: an acknowledgement is not older than its data
     if message.type == "subscribe":
-        _subscribe(world, session, message, topics)
+        _subscribe(world, session, message, topics, at)
     else:
         _unsubscribe(world, session, message, topics)
     session.bare_since = None if session.channels else wall
@@ -66,7 +70,11 @@ def receive(world: World, session: Session, data: bytes | str) -> None:
 def _read(world: World, session: Session, data: bytes | str) -> Message:
     try:
         message = DECODE(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # a wrong type is a kind of the first
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # a wrong type is of the first
         raise Rejected("failed to parse message") from None
     if message.jwt is None and not world.limits.message(session.address, world.wall()):
         raise Rejected("rate limit exceeded")
@@ -108,13 +116,15 @@ def _topics(world: World, message: Message) -> list[str]:
     return products
 
 
-def _book(world: World, channel: str, product_id: str) -> str:
-    """What a product is listened to by: all channels but `status` speak of the book it shares."""
-    return product_id if channel == "status" else world.exchange.listings[product_id].book
+def _book(world: World, product_id: str) -> str:
+    """What a product is listened to by: all channels but `user` speak of the book it shares."""
+    return world.exchange.listings[product_id].book
 
 
-def _subscribe(world: World, session: Session, message: Message, products: list[str]) -> None:
-    channel, at, wall = message.channel, world.now(), world.wall()
+def _subscribe(
+    world: World, session: Session, message: Message, products: list[str], at: datetime
+) -> None:
+    channel, wall = message.channel, world.wall()
     before = list(session.channels[channel]) if channel in session.channels else None
     known = session.channels.setdefault(channel, {})
     new = [product_id for product_id in products if product_id not in known]
@@ -123,11 +133,10 @@ def _subscribe(world: World, session: Session, message: Message, products: list[
         known.clear()  # no product means all, and all with some more is all
     if channel not in MARKET_CHANNELS:
         world.hub.listen(session, channel, channel)
-        if channel in ACCOUNT_CHANNELS:
-            for frame in account_snapshots(world.exchange, channel, known, at):
-                session.send(frame, wall)
+        for frame in _account_snapshot(world, channel, known, at):
+            session.send(frame, wall)
         return
-    books = list(dict.fromkeys(_book(world, channel, product_id) for product_id in new))
+    books = list(dict.fromkeys(_book(world, product_id) for product_id in new))
     for book in books:
         if channel == "level2":
             world.hub.show_depth(book, at)
@@ -138,16 +147,27 @@ def _subscribe(world: World, session: Session, message: Message, products: list[
     world.changed()
 
 
+def _account_snapshot(
+    world: World, channel: str, products: Iterable[str], at: datetime
+) -> list[Frame]:
+    if channel == "user":
+        return user_snapshot(world.exchange, world.faults.now, products, at)
+    if channel == "futures_balance_summary":
+        return [futures_snapshot(world.exchange, at)]
+    return []
+
+
 def _unsubscribe(world: World, session: Session, message: Message, products: list[str]) -> None:
     """End the subscription to these products, or to the whole channel when none is named."""
     channel = message.channel
     known = session.channels.get(channel, {})
+    if products and not known:
+        return  # all orders are told, and all but some is no subscription; or nothing was
     for product_id in products or tuple(known):
         known.pop(product_id, None)
     if channel in MARKET_CHANNELS:
-        wanted = {_book(world, channel, product_id) for product_id in known}
-        for product_id in world.exchange.listings:
-            book = _book(world, channel, product_id)
+        wanted = {_book(world, product_id) for product_id in known}
+        for book in world.exchange.books:
             if book not in wanted:
                 world.hub.unlisten(session, channel, book)
     elif not known:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.money import ZERO
-from sidecar.paper.service.channels import CANDLE_S, positions
+from sidecar.paper.service.channels import CANDLE_S, told_positions, told_row
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.service.session import ABNORMAL, Session
 from sidecar.paper.venue.book import Level
@@ -28,9 +28,8 @@ from sidecar.paper.venue.order import Order, Side
 from sidecar.paper.venue.tape import Trade
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.frames import UPDATE, Frame
-from sidecar.paper.wire.orders import sparse_row, user_row
 from sidecar.paper.wire.products import status_row
-from sidecar.paper.wire.text import time_text, with_nulls
+from sidecar.paper.wire.text import time_text
 
 SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is closed
 QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
@@ -144,13 +143,9 @@ class Hub:
         listeners = self._listeners.get(("user", "user"))
         if not listeners:
             return
-        row = user_row(order, self._exchange.run)
         faults = self._faults.now
-        if faults.sparse_user_frames:
-            row = sparse_row(row)
-        if faults.null_optionals:
-            row = with_nulls(row)
-        shown = None if faults.sparse_user_frames else positions(self._exchange)
+        row = told_row(order, self._exchange.run, faults)
+        shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)
         for session in tuple(listeners):
             products = session.channels["user"]

@@ -43,7 +43,10 @@ def _listed(world: World, product_id: str) -> tuple[Listing, Book]:
 
 
 def list_products(world: World, call: Call) -> Row:
-    """`GET /products`: all products, by type, by id, or a page of them; a cursor is an offset."""
+    """`GET /products`: all products, by type, by id, or a page of them; a cursor is an offset.
+
+    `products_sort_order` is ignored: they come in the order of the catalogue.
+    """
     rows = list(_wanted(world, call))
     limit = call.number("limit", PRODUCTS_MAX, PRODUCTS_MAX)
     offset = call.number("cursor", call.number("offset", 0, 10**6), 10**6)

@@ -134,6 +134,7 @@ class PaperExchange:
             "tls_ws_url": f"wss://localhost:{self.tls_port}",
             "ca_file": str(self.ca_file),
             "key_file": str(self.key_file),
+            "state_dir": str(self.directory),
         }
 
 

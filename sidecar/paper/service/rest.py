@@ -1,6 +1,7 @@
 """REST over aiohttp: faults, limits, tokens, scopes, then the handler, then Coinbase's bytes."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -44,6 +45,8 @@ def _serve(world: World, route: Route) -> Handler:
                 key, allowance = _admit(world, route, request)
                 if not allowance.allowed:
                     return _json(429, errors.TOO_MANY_REQUESTS, allowance)
+                if route.scope is not None and (key is None or route.scope not in key.scopes):
+                    raise errors.missing_scopes()
             body = await _body(request)
             return await _answer(world, route, request, _Admitted(key, allowance, body))
         except Failed as error:
@@ -87,7 +90,7 @@ def _commit_faults(world: World, request: web.Request) -> None:
 
 
 def _admit(world: World, route: Route, request: web.Request) -> tuple[Key | None, Allowance]:
-    """Whose request it is and whether there is room for it. Raises Unauthorized, Failed."""
+    """Whose request it is and whether there is room for it. Raises Unauthorized."""
     wall = world.wall()
     if route.scope is None:
         return None, world.limits.public(request.remote or "", wall)
@@ -95,10 +98,7 @@ def _admit(world: World, route: Route, request: web.Request) -> tuple[Key | None
     if world.faults.take("expire_tokens"):
         raise Unauthorized("a switched-on fault says that it has expired")
     key = verify_rest(header, request.method, request.path, world.keys, world.unix())
-    allowance = world.limits.private(key.name, wall)
-    if route.scope not in key.scopes:
-        raise errors.missing_scopes()
-    return key, allowance
+    return key, world.limits.private(key.name, wall)
 
 
 async def _body(request: web.Request) -> bytes:
@@ -126,12 +126,15 @@ async def _answer(
     )
     row = _handle(world, route, call)
     faults = world.faults.now
-    if route.path.endswith("/orders") and world.faults.take("accept_without_answer"):
+    taken = route.path.endswith("/orders") and row["success"]
+    if taken and world.faults.take("accept_without_answer"):
         await asyncio.sleep(NEVER_S)
         raise _cut(request)
-    if faults.null_optionals and admitted.key is not None:
+    if route.path.startswith("/paper/"):
+        return _json(200, row, admitted.allowance)
+    if faults.null_optionals:
         row = with_nulls(row)
-    if faults.slow_bodies_s and not route.path.startswith("/paper/"):
+    if faults.slow_bodies_s:
         return await _dribble(request, encode(row), float(faults.slow_bodies_s))
     return _json(200, row, admitted.allowance)
 
@@ -173,13 +176,13 @@ def _cut(request: web.Request) -> _Faulty:
 
 def _unknown(world: World) -> Handler:
     """What is no call: a known path asked by another method, or none at all."""
-    paths = [(route.path, route.method) for route in ROUTES]
+    paths = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route.path) for route in ROUTES))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         allowance = world.limits.public(request.remote or "", world.wall())
         if not allowance.allowed:
             return _json(429, errors.TOO_MANY_REQUESTS, allowance)
-        known = any(path == request.path for path, _ in paths)
+        known = paths.fullmatch(request.path)
         failed = errors.wrong_method() if known else errors.no_route()
         return _json(failed.failure.status, failed.failure.body, allowance)
 

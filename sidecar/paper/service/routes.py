@@ -6,7 +6,7 @@ Paths of Advanced Trade stand below `/api/v3/brokerage`. Of two paths that fit, 
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from sidecar.paper.service import account_api, control_api, market_api, order_api
+from sidecar.paper.service import account_api, control_api, history_api, market_api, order_api
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.world import World
@@ -51,9 +51,9 @@ BROKERAGE: Final = (
     Route("POST", "/orders/edit_preview", VIEW, order_api.edit_preview),
     Route("POST", "/orders/batch_cancel", TRADE, order_api.batch_cancel),
     Route("POST", "/orders/close_position", TRADE, order_api.close_position),
-    Route("GET", "/orders/historical/batch", VIEW, order_api.list_orders),
-    Route("GET", "/orders/historical/fills", VIEW, order_api.fills),
-    Route("GET", "/orders/historical/{order_id}", VIEW, order_api.get_order),
+    Route("GET", "/orders/historical/batch", VIEW, history_api.list_orders),
+    Route("GET", "/orders/historical/fills", VIEW, history_api.fills),
+    Route("GET", "/orders/historical/{order_id}", VIEW, history_api.get_order),
     Route("GET", "/cfm/balance_summary", VIEW, account_api.futures_balance),
     Route("GET", "/cfm/positions", VIEW, account_api.futures_positions),
     Route("GET", "/cfm/positions/{product_id}", VIEW, account_api.futures_position),

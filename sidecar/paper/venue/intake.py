@@ -1,7 +1,7 @@
 """From a request to an order that may enter: terms, checks, funds. No I/O."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import uuid5
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from sidecar.paper.venue.engine import Engine
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import OPPOSITE, Bracket, Edit, Order, Side, Terms
 from sidecar.paper.venue.request import Close, NewOrder
-from sidecar.paper.venue.terms import Refused, read_bracket, read_terms
+from sidecar.paper.venue.terms import Refused, read_bracket, read_terms, without_nulls
 
 OPEN_ORDERS_MAX: Final = 500  # a product; Coinbase's older documentation names it
 
@@ -46,7 +46,8 @@ class Intake:
         if request.side not in OPPOSITE:
             raise Refused(refusal.INVALID_SIDE)
         side: Side = "BUY" if request.side == "BUY" else "SELL"
-        terms = read_terms(request.order_configuration)
+        configuration = without_nulls(request.order_configuration)
+        terms = read_terms(configuration)
         book = engine.books[listing.book]
         admission.check_product(listing, terms)
         admission.check_numbers(listing, side, terms)
@@ -63,7 +64,7 @@ class Intake:
             book=listing.book,
             side=side,
             terms=_protected(terms, book, side),
-            configuration=request.order_configuration,
+            configuration=configuration,
             created_at=now,
             updated_at=now,
             number=number,
@@ -86,7 +87,8 @@ class Intake:
         held = engine.futures.contracts(request.product_id)
         if not held:
             raise Refused(refusal.ZERO_POSITION)
-        configuration = {"market_market_ioc": {"base_size": request.size or f"{abs(held):f}"}}
+        fields: dict[str, Any] = {"base_size": request.size or f"{abs(held):f}"}
+        configuration: dict[str, dict[str, Any] | None] = {"market_market_ioc": fields}
         if read_terms(configuration).size > abs(held):
             raise Refused(refusal.CLOSE_TOO_LARGE)
         closing = NewOrder(
@@ -152,6 +154,7 @@ class Intake:
         unchanged = (price, size) == (order.terms.limit_price, order.terms.size)
         reasons = [
             (order.terms.kind != "limit_limit_gtc", "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
+            (_was_sized_in_quote(order), "SIZE_IN_QUOTE_EDITS_NOT_ALLOWED"),
             (not order.is_open or not order.entered, "ONLY_OPEN_ORDERS_CAN_BE_EDITED"),
             (order.pending_cancel, "CANNOT_EDIT_ORDER_PENDING_CANCEL"),
             (order.replacing is not None, "ORDER_IS_ALREADY_BEING_REPLACED"),
@@ -191,6 +194,11 @@ class Intake:
         needed = replace(order, terms=terms).requirement() - order.held
         currency = listing.quote if order.side == "BUY" else listing.base
         return needed <= engine.accounts.available(currency)
+
+
+def _was_sized_in_quote(order: Order) -> bool:
+    """Whether it was sized in quote currency as it was sent; its terms are in base units since."""
+    return any(fields.get("quote_size") for fields in order.configuration.values())
 
 
 def _protected(terms: Terms, book: Book, side: Side) -> Terms:

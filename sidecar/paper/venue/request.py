@@ -14,7 +14,7 @@ class NewOrder(Struct, kw_only=True):
     client_order_id: str
     product_id: str = ""
     side: str = ""
-    order_configuration: dict[str, Any] = {}
+    order_configuration: dict[str, dict[str, Any] | None] = {}
     attached_order_configuration: dict[str, Any] | None = None
     leverage: str | None = None
     margin_type: str | None = None

@@ -54,20 +54,42 @@ POST_ONLY_KINDS: Final = frozenset(
 )  # others have no such key
 
 
+def without_nulls(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """An order_configuration without its null members, which say nothing.
+
+    What is echoed must have none: Coinbase's own SDK unpacks every member that is there.
+    """
+    return {
+        name: {key: value for key, value in fields.items() if value is not None}
+        if isinstance(fields, Mapping)
+        else fields
+        for name, fields in configuration.items()
+        if fields is not None
+    }
+
+
+def odd_post_only(configuration: Mapping[str, Any]) -> bool:
+    """Whether post_only is there and neither true nor false: to guess would be to trade on it."""
+    members = (configuration.get(name) for name in POST_ONLY_KINDS)
+    return any(
+        isinstance(fields, Mapping) and not isinstance(fields.get("post_only", False), bool)
+        for fields in members
+    )
+
+
 def read_terms(configuration: Mapping[str, Any]) -> Terms:
-    """The terms of an order_configuration, before any product is known.
+    """The terms of an order_configuration as `without_nulls` gives it, before any product is known.
 
     Raises Refused: not exactly one known kind, no size or two, a number that is none, a stop
-    without direction, a GTD order without a readable end.
+    without direction, a GTD order without a readable end, a post_only neither true nor false.
     """
-    given = {name: fields for name, fields in configuration.items() if fields is not None}
-    if len(given) != 1:
+    if len(configuration) != 1:
         raise Refused(refusal.INVALID_CONFIGURATION)
-    ((name, fields),) = given.items()
+    ((name, fields),) = configuration.items()
     kind = KINDS.get(name)
     if kind is None:
         raise Refused(refusal.UNSUPPORTED)
-    if not isinstance(fields, Mapping):
+    if not isinstance(fields, Mapping) or odd_post_only(configuration):
         raise Refused(refusal.INVALID_CONFIGURATION)
     size, quote_size = _number(fields, "base_size"), _number(fields, "quote_size")
     if (size is None) == (quote_size is None):
@@ -89,13 +111,14 @@ def read_terms(configuration: Mapping[str, Any]) -> Terms:
         limit_price=_price(fields, "limit_price", refusal.LIMIT_PRICE) if kind.limited else ZERO,
         stop_price=_price(fields, kind.stop_field, refusal.STOP_PRICE) if kind.stop_field else ZERO,
         stop_up=stop_up,
-        post_only=name in POST_ONLY_KINDS and fields.get("post_only") is True,
+        post_only=name in POST_ONLY_KINDS and fields.get("post_only", False),
         end_at=_time(fields.get("end_time")) if kind.time_in_force == GTD else None,
     )
 
 
 def read_bracket(attached: Mapping[str, Any]) -> Bracket:
     """The bracket attached to an entry order. Raises Refused."""
+    attached = without_nulls(attached)
     fields = attached.get("trigger_bracket_gtc")
     if len(attached) != 1 or not isinstance(fields, Mapping):
         raise Refused(refusal.ATTACHED)

@@ -22,6 +22,7 @@ from sidecar.paper.wire.orders import portfolio_id
 from sidecar.paper.wire.text import Row, money, time_text
 
 PORTFOLIO_NAME: Final = "Default"
+VOLUME_TYPE: Final = "VOLUME_TYPE_SPOT"  # one schedule here for spot and futures alike
 
 
 def account_id(run: UUID, currency: str) -> str:
@@ -223,6 +224,13 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
             "maker_fee_rate": plain(fees.maker),
             "aop_from": "",
             "aop_to": "",
+            "volume_types_and_range": [
+                {
+                    "volume_types": [VOLUME_TYPE],
+                    "vol_from": plain(tier.usd_from),
+                    "vol_to": plain(above) if above is not None else "",
+                }
+            ],
         },
         "margin_rate": None,
         "goods_and_services_tax": None,
@@ -231,6 +239,7 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
         "coinbase_pro_volume": 0,
         "coinbase_pro_fees": 0,
         "total_balance": plain(balance),
+        "volume_breakdown": [{"volume_type": VOLUME_TYPE, "volume": float(fees.total_volume)}],
         "has_cost_plus_commission": False,
     }
 

@@ -135,20 +135,21 @@ def status(kind: str, rows: Sequence[Row], at: datetime) -> Frame:
 # ------------------------------------------------------------------------------------------ account
 
 
-def user_snapshot(orders: Sequence[Row], positions: Row, at: datetime) -> list[Frame]:
+def user_snapshot(orders: Sequence[Row], positions: Row | None, at: datetime) -> list[Frame]:
     """Open orders in batches; the first batch with fewer than fifty, perhaps none, is the last."""
-    batches = [
+    batches = (
         orders[start : start + USER_BATCH] for start in range(0, len(orders) + 1, USER_BATCH)
-    ]
-    return [
-        frame("user", at, [{"type": SNAPSHOT, "orders": batch, "positions": positions}])
-        for batch in batches
-    ]
+    )
+    return [_user(SNAPSHOT, batch, positions, at) for batch in batches]
 
 
 def user_update(order: Row, positions: Row | None, at: datetime) -> Frame:
     """A new stage of one order."""
-    event: Row = {"type": UPDATE, "orders": [order]}
+    return _user(UPDATE, [order], positions, at)
+
+
+def _user(kind: str, orders: Sequence[Row], positions: Row | None, at: datetime) -> Frame:
+    event: Row = {"type": kind, "orders": orders}
     if positions is not None:
         event["positions"] = positions
     return frame("user", at, [event])

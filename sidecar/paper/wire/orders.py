@@ -12,9 +12,9 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from sidecar.core.money import ZERO, plain
-from sidecar.paper.venue.order import Edit, Fill, Order
+from sidecar.paper.venue.order import Fill, Order
 from sidecar.paper.venue.refusal import Refusal
-from sidecar.paper.wire.text import NO_TIME, PRICE_QUANTUM, Row, average, number, percent, time_text
+from sidecar.paper.wire.text import NO_TIME, Row, average, percent, time_text
 
 SETTLED_AFTER: Final = timedelta(seconds=1)  # `settled` follows FILLED by a moment
 TITLES: Final = {
@@ -48,7 +48,8 @@ def portfolio_id(run: UUID) -> str:
 # ---------------------------------------------------------------------------------- figures of both
 
 
-def _unit_value(order: Order) -> Decimal:
+def unit_value(order: Order) -> Decimal:
+    """What was filled of it, in base units; a future's size is in contracts."""
     return order.filled * order.multiplier
 
 
@@ -79,6 +80,11 @@ def _trigger_status(order: Order) -> str:
     if not order.terms.stop_price:
         return "INVALID_ORDER_TYPE"
     return "STOP_TRIGGERED" if order.triggered else "STOP_PENDING"
+
+
+def limit_price(order: Order) -> Decimal:
+    """Zero of a market order: its protection is nobody's business."""
+    return ZERO if order.terms.order_type == "MARKET" else order.terms.limit_price
 
 
 def expiry_type(order: Order) -> str:
@@ -135,7 +141,7 @@ def _progress(order: Order, now: datetime) -> Row:
         "status": order.status,
         "completion_percentage": _completion(order),
         "filled_size": plain(order.filled),
-        "average_filled_price": average(order.value, _unit_value(order)),
+        "average_filled_price": average(order.value, unit_value(order)),
         "fee": "",
         "number_of_fills": str(order.fills),
         "filled_value": plain(order.value),
@@ -279,7 +285,7 @@ def user_row(order: Order, run: UUID) -> Row:
     terms = order.terms
     managed = "MANAGED_BY_FCM" if order.is_future else "UNKNOWN_RISK_MANAGEMENT_TYPE"
     return {
-        "avg_price": average(order.value, _unit_value(order)),
+        "avg_price": average(order.value, unit_value(order)),
         "cancel_reason": order.cancel_message,
         "client_order_id": order.client_order_id,
         "completion_percentage": _completion(order),
@@ -289,7 +295,7 @@ def user_row(order: Order, run: UUID) -> Row:
         "end_time": time_text(terms.end_at) if terms.end_at else NO_TIME,
         "filled_value": plain(order.value),
         "leaves_quantity": plain(_leaves(order)),
-        "limit_price": "0" if terms.order_type == "MARKET" else plain(terms.limit_price),
+        "limit_price": plain(limit_price(order)),
         "number_of_fills": str(order.fills),
         "order_id": order.order_id,
         "order_side": order.side,
@@ -314,83 +320,3 @@ def user_row(order: Order, run: UUID) -> Row:
 def sparse_row(row: Row) -> Row:
     """The few fields of old frames, and the name that was spelt wrong in them."""
     return {name: row[name] for name in SPARSE} | {"reject_Reason": row["reject_reason"]}
-
-
-Best = tuple[Decimal | None, Decimal | None]  # bid, ask
-
-
-def preview(order: Order, best: Best) -> Row:
-    """The answer to a preview: what the order would cost at worst."""
-    size, price = order.terms.size, _expected_price(order, best)
-    value = order.terms.quote_size or size * price * order.multiplier
-    fee = value * order.fee_cap
-    if order.terms.quote_size:
-        fee, total = value - value / (1 + order.fee_cap), value  # fees are inside
-    else:
-        total = value + (fee if order.side == "BUY" else -fee)
-    base = size or ((value - fee) / price if price else ZERO)
-    return _preview(best, []) | {
-        "order_total": _rounded(total),
-        "commission_total": _rounded(fee),
-        "quote_size": _rounded(value),
-        "base_size": _rounded(base),
-        "leverage": order.leverage,
-        "preview_id": str(uuid5(UUID(order.order_id), "preview")),
-        "commission_detail_total": {"total_commission": _rounded(fee)},
-        "est_average_filled_price": plain(price),
-    }
-
-
-def _expected_price(order: Order, best: Best) -> Decimal:
-    """A market order is expected to trade at the touch; its limit price is only its protection."""
-    touch = best[1] if order.side == "BUY" else best[0]
-    return touch if order.terms.order_type == "MARKET" and touch else order.terms.limit_price
-
-
-def refused_preview(why: Refusal, best: Best) -> Row:
-    """The answer to a preview of an order that would be refused."""
-    return _preview(best, [why.preview])
-
-
-def _preview(best: Best, reasons: list[str]) -> Row:
-    return dict.fromkeys(EMPTY_IN_PREVIEW, "") | {
-        "order_total": "0",
-        "commission_total": "0",
-        "errs": reasons,
-        "warning": [],
-        "quote_size": "0",
-        "base_size": "0",
-        "best_bid": number(best[0]),
-        "best_ask": number(best[1]),
-        "is_max": False,
-        "preview_id": "",
-    }
-
-
-def _rounded(value: Decimal) -> str:
-    return plain(value.quantize(PRICE_QUANTUM))
-
-
-EMPTY_IN_PREVIEW: Final = (
-    "order_margin_total", "leverage", "long_leverage", "short_leverage", "slippage",
-    "current_liquidation_buffer", "projected_liquidation_buffer", "max_leverage",
-    "predicted_liquidation_price", "available_buying_power", "est_average_filled_price",
-)  # fmt: skip
-
-
-def edit_preview(order: Order | None, edit: Edit, best: Best, why: str) -> Row:
-    """The answer to an edit's preview: the order as it would be."""
-    value = edit.price * edit.size * (order.multiplier if order else 1)
-    fee = value * (order.fee_cap if order else ZERO)
-    return {
-        "errors": edited(why)["errors"],
-        "slippage": "0",
-        "order_total": _rounded(value + (fee if order and order.side == "BUY" else -fee)),
-        "commission_total": _rounded(fee),
-        "quote_size": _rounded(value),
-        "base_size": plain(edit.size),
-        "best_bid": number(best[0]),
-        "best_ask": number(best[1]),
-        "average_filled_price": average(order.value, _unit_value(order)) if order else "0",
-        "order_margin_total": "",
-    }

@@ -76,15 +76,24 @@ def _pair(listing: Listing) -> str:
     return f"{listing.base}-{listing.quote}"
 
 
+def session_end(now: datetime) -> datetime:
+    """When the futures session ends that is open now: at 21:00 UTC, an hour before the next."""
+    end = now.replace(hour=21, minute=0, second=0, microsecond=0)
+    return end if end > now else end + timedelta(days=1)
+
+
 def _session(listing: Listing, now: datetime) -> Row | None:
+    """A session is open because a flag says so; its times are made to agree with that."""
     if listing.contract is None:
         return None
-    is_open = listing.flags.session_open
-    day = now.replace(hour=22, minute=0, second=0, microsecond=0)
+    is_open, day, hour = listing.flags.session_open, timedelta(days=1), timedelta(hours=1)
+    opens = session_end(now - hour) + hour  # the next 22:00 UTC
+    if is_open:
+        opens -= day
     return {
         "is_session_open": is_open,
-        "open_time": time_text(day - timedelta(days=1) if is_open else day),
-        "close_time": time_text(day - timedelta(hours=1)),
+        "open_time": time_text(opens),
+        "close_time": time_text(session_end(max(now, opens))),
         "session_state": "FCM_TRADING_SESSION_STATE_OPEN"
         if is_open
         else "FCM_TRADING_SESSION_STATE_CLOSED",
@@ -150,7 +159,8 @@ def _gathered(book: Book, side: Side, step: Decimal) -> list[Level]:
     sizes: dict[Decimal, Decimal] = {}
     for level in book.shown(side):
         price = to_step(level.price, step)
-        sizes[price] = sizes.get(price, ZERO) + level.size
+        if price:  # a step larger than the price would put bids at nothing
+            sizes[price] = sizes.get(price, ZERO) + level.size
     return [Level(price, size) for price, size in sizes.items()]
 
 

@@ -55,6 +55,7 @@ OPTIONAL: Final = frozenset(
         "volume_24h",
     }
 )
+ECHOED: Final = frozenset({"order_configuration", "attached_order_configuration"})
 
 
 def time_text(at: datetime) -> str:
@@ -103,9 +104,12 @@ def change(now: Decimal, before: Decimal) -> str:
 
 
 def with_nulls(row: Any) -> Any:
-    """The same answer with every optional field null."""
+    """The same answer with every optional field null, but for what only echoes the client."""
     if isinstance(row, dict):
-        return {k: None if k in OPTIONAL else with_nulls(v) for k, v in row.items()}
+        return {
+            name: None if name in OPTIONAL else value if name in ECHOED else with_nulls(value)
+            for name, value in row.items()
+        }
     if isinstance(row, list):
         return [with_nulls(item) for item in row]
     return row

@@ -8,7 +8,7 @@ from typing import Any
 
 from coinbase.websocket import WebsocketResponse, WSClient
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 
 
 class Feed:
@@ -18,7 +18,7 @@ class Feed:
         self.frames: Queue[str] = Queue()
         self.opened = 0
         self.seen: list[WebsocketResponse] = []
-        self.client = kind(on_message=self.frames.put, on_open=self._open, timeout=10, **options)
+        self.client = kind(on_message=self.frames.put, on_open=self._open, timeout=30, **options)
 
     def _open(self):
         self.opened += 1

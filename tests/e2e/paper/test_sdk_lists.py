@@ -98,3 +98,25 @@ def test_fills_are_found_by_every_filter_and_page(client):
     assert [row.order_id for row in client.get_fills(**since).fills] == ids[::-1]
     assert client.get_fills(end_sequence_timestamp=began.isoformat(), order_ids=ids).fills == []
     assert client.get_fills(product_ids=["DOT-USD"]).fills == []
+
+
+def test_lists_are_sorted_by_what_the_sdk_asks_for_page_by_page(client):
+    prices = ["59000", "59002", "59001", "59002", "59000"]
+    ids = [placed(client.limit_order_gtc_buy("", "BTC-USD", "0.001", price)) for price in prices]
+    reaches(client, ids[-1], "OPEN")
+    rows = walk(client.list_orders, "orders", order_ids=ids, sort_by="LIMIT_PRICE")
+    assert [row.order_id for row in rows] == [ids[n] for n in (3, 1, 2, 4, 0)]
+    fills = walk(client.get_fills, "fills", sort_by="PRICE", product_types=["SPOT"])
+    told = [float(row.price) for row in fills]
+    assert told == sorted(told, reverse=True)
+    assert len({row.entry_id for row in fills}) == len(fills)
+
+
+def test_a_null_member_of_a_configuration_reaches_no_list(client):
+    terms = {"base_size": "0.001", "limit_price": "59000"}
+    configuration = {"limit_limit_gtc": terms, "market_market_ioc": None}
+    order_id = placed(client.create_order("", "BTC-USD", "BUY", configuration))
+    reaches(client, order_id, "OPEN")
+    assert client.edit_order(order_id, size="0.001", price="59500").success
+    until(lambda: client.get_order(order_id).order.edit_history)
+    assert order_id in {row.order_id for row in client.list_orders().orders}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.paper.service.keys import Scope, new_key
+from sidecar.paper.venue.listing import Flags
 from tests.paper_world import made, token
 
 FAILED = [{"type": "error", "message": "authentication failure"}]
@@ -65,6 +66,8 @@ def test_an_expired_token_is_a_switch():
         (b"[]", "failed to parse message"),
         (b'{"type":1}', "failed to parse message"),
         (b"[" * 10_000, "failed to parse message"),
+        (b'{"type":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "failed to parse message"),
+        (b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "failed to parse message"),
         (b"{}", "unknown message type '': subscribe or unsubscribe"),
         (b'{"type":"subscribe","channel":"ticker"}', "channel ticker requires product_ids"),
         (
@@ -142,6 +145,83 @@ def test_open_orders_come_in_fifties_and_a_short_batch_ends_them(count):
     assert batches[-1] < 50
     assert frames[-1]["channel"] == "subscriptions"
     assert [row["sequence_num"] for row in frames] == list(range(len(frames)))
+
+
+def test_an_acknowledgement_is_not_older_than_what_comes_before_it():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    moments = iter(range(10_000))
+
+    def later():
+        return next(moments) / 1000
+
+    client = stage.client()
+    stage.world.wall = later
+    for channel, products in (("user", ()), ("ticker", ("BTC-USD",))):
+        data, acknowledgement = client.subscribes(channel, *products)
+        assert data["timestamp"] == acknowledgement["timestamp"]
+
+
+def test_leaving_one_product_of_all_the_user_s_orders_leaves_all_of_them():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    client = stage.client()
+    client.subscribes("user")
+    client.says(type="unsubscribe", channel="user", product_ids=["BTC-USD"], jwt=token())
+    assert "user" in client.hears()[-1]["events"][0]["subscriptions"]
+    stage.limit("BUY", "0.1", "50")
+    assert client.hears()[0]["channel"] == "user"
+    client.says(type="unsubscribe", channel="user", product_ids=[], jwt=token())
+    assert client.hears()[-1]["events"][0]["subscriptions"] == {}
+    stage.limit("BUY", "0.1", "50")
+    assert client.hears() == []
+
+
+def test_leaving_one_of_two_products_of_the_user_s_orders_leaves_the_other():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    stage.quote("ETH-USD", "10", "11")
+    client = stage.client()
+    client.subscribes("user", "BTC-USD", "ETH-USD")
+    client.says(type="unsubscribe", channel="user", product_ids=["BTC-USD"], jwt=token())
+    client.hears()
+    stage.limit("BUY", "0.1", "50")
+    assert client.hears() == []
+    stage.limit("BUY", "1", "5", "ETH-USD")
+    assert client.hears()
+
+
+def test_the_status_of_an_alias_is_told_of_the_book_it_shares():
+    stage = made()
+    client = stage.client()
+    snapshot, *_ = client.subscribes("status", "BTC-USDC")
+    assert [row["id"] for row in snapshot["events"][0]["products"]] == ["BTC-USD"]
+    stage.world.exchange.set_flags("BTC-USD", Flags(trading_disabled=True), stage.now)
+    stage.world.tell()
+    (update,) = client.hears()
+    assert update["events"][0]["products"][0]["status"] == "offline"
+    client.says(type="unsubscribe", channel="status", product_ids=["BTC-USDC"])
+    client.hears()
+    stage.world.exchange.set_flags("BTC-USD", Flags(), stage.now)
+    stage.world.tell()
+    assert client.hears() == []
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("nulls", [False, True])
+def test_the_snapshot_of_orders_has_the_shape_of_their_updates(sparse, nulls):
+    stage = made(faults={"sparse_user_frames": sparse, "null_optionals": nulls})
+    stage.quote("BTC-USD", "100", "101")
+    client = stage.client()
+    client.subscribes("user")
+    stage.limit("BUY", "0.1", "50")
+    update = client.hears()[-1]["events"][0]
+    snapshot = stage.client("127.0.0.2").subscribes("user")[0]["events"][0]
+    assert snapshot | {"type": "update"} == update
+    assert ("positions" in snapshot) is not sparse
+    (row,) = snapshot["orders"]
+    assert ("reject_Reason" in row) is sparse
+    assert (row["avg_price"] is None) is nulls
 
 
 ANYTHING = st.recursive(

@@ -174,6 +174,14 @@ def test_a_larger_size_or_another_price_loses_the_place(paper, price, size):
     paper.audit()
 
 
+def test_an_order_sized_in_quote_currency_may_not_be_edited(paper):
+    terms = {"quote_size": "630", "limit_price": "63000"}
+    order = paper.order("BUY", {"limit_limit_gtc": terms})
+    assert order.remaining == D("0.01")
+    assert paper.edit(order, 63001, "0.02") == "SIZE_IN_QUOTE_EDITS_NOT_ALLOWED"
+    assert order.configuration == {"limit_limit_gtc": terms}
+
+
 def test_an_edit_may_cross_the_book_and_trade(paper):
     order = paper.limit("BUY", 1, 63990)
     paper.edit(order, 64001, 2)

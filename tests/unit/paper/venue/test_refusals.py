@@ -68,6 +68,9 @@ CASES = [
     Case(refusal.INVALID_CONFIGURATION, {}),
     Case(refusal.INVALID_CONFIGURATION, {**gtc(), **market(base_size="1")}),
     Case(refusal.INVALID_CONFIGURATION, {"limit_limit_gtc": "1"}),
+    Case(refusal.INVALID_CONFIGURATION, gtc(post_only="true")),
+    Case(refusal.INVALID_CONFIGURATION, gtc(post_only=1)),
+    Case(refusal.INVALID_CONFIGURATION, {"limit_limit_gtc": None}),
     Case(refusal.INVALID_CONFIGURATION, market()),
     Case(refusal.INVALID_CONFIGURATION, market(base_size="1", quote_size="1")),
     Case(refusal.UNSUPPORTED, kind("market_market_fok", base_size="1")),
@@ -154,6 +157,13 @@ def test_an_order_is_refused_with_its_reason_and_nothing_changes(case):
         paper.exchange.preview(request, paper.now)
     assert refused.value.refusal == case.why
     assert fingerprint(paper.exchange) == before
+
+
+def test_null_members_say_nothing_and_are_not_kept():
+    paper = Paper().opened()
+    order = paper.order("BUY", {**gtc(post_only=None), "market_market_ioc": None})
+    assert order.configuration == gtc()
+    assert order.terms.post_only is False
 
 
 ELSEWHERE = {
