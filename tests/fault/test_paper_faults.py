@@ -138,7 +138,7 @@ async def test_an_order_can_be_taken_and_never_answered(trader):
     body = trader.limit("BUY", "0.1", "100")
     with pytest.raises(httpx.ReadTimeout):
         await trader.call("POST", "/orders", json=body, timeout=0.3)
-    rows = []
+    rows: list[dict[str, object]] = []
     while not rows:  # on a slow machine it is taken after the client has given up
         rows = (await trader.get("/orders/historical/batch"))["orders"]
     (order,) = rows

@@ -1,0 +1,158 @@
+"""What the account is, read over REST: at the start, after every gap, and at a slow period.
+
+The order of reading matters. Orders before fills, fills before balances: so each later read already
+holds what the earlier one told, and nothing counts twice or falls between. `at` of each fact is when
+its read began: what happened after it may be missing without meaning.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sidecar.coinbase import rows
+from sidecar.coinbase.frames import futures_summary
+from sidecar.coinbase.rest import Refused, Rest
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
+from sidecar.core.products import Product, product_from_coinbase
+
+ACCOUNTS_A_PAGE: Final = 250
+ORDERS_A_PAGE: Final = 250
+FILLS_A_PAGE: Final = 1_000
+# The OPEN filter hides the others, and the default placement source the simple app's orders.
+WORKING: Final = ("OPEN", "PENDING", "QUEUED", "CANCEL_QUEUED", "EDIT_QUEUED")
+SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
+KINDS: Final = ("SPOT", "FUTURE")
+OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
+
+
+class Picture:
+    """Reads facts. What cannot be read is left out and told to `complain`, in words."""
+
+    def __init__(
+        self, rest: Rest, now: Callable[[], datetime], complain: Callable[[str], None]
+    ) -> None:
+        """`now`: the market clock."""
+        self._rest = rest
+        self._now = now
+        self._complain = complain
+        self._has_futures = True  # until Coinbase says otherwise
+
+    async def products(self) -> ev.ProductsListed:
+        """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
+        at = self._now()
+        listed: list[Product] = []
+        for kind in KINDS:
+            query: dict[str, Any] = {"product_type": kind, "get_tradability_status": "true"}
+            answer = await self._rest.get("/products", query)
+            listed += self._read(product_from_coinbase, answer.get("products") or ())
+        return ev.ProductsListed(at=at, products=tuple(listed))
+
+    async def product(self, product_id: str) -> ev.ProductsListed:
+        """One product that a fact named and no listing held. Raises CallFailed."""
+        at = self._now()
+        row = await self._rest.get(f"/products/{product_id}", {"get_tradability_status": "true"})
+        return ev.ProductsListed(at=at, products=tuple(self._read(product_from_coinbase, [row])))
+
+    async def quotes(self, product_ids: tuple[str, ...]) -> tuple[ev.Quote, ...]:
+        """Best bid and ask of these books, as of when the read began. Raises CallFailed."""
+        at = self._now()
+        answer = await self._rest.get("/best_bid_ask", {"product_ids": list(product_ids)})
+        return rows.quotes(answer.get("pricebooks") or (), at)
+
+    async def fees(self) -> ev.FeesRead:
+        """The account's fee tier. Raises CallFailed."""
+        at = self._now()
+        return rows.fees(await self._rest.get("/transaction_summary"), at)
+
+    async def account(self, since: datetime | None) -> AsyncIterator[ev.Event]:
+        """Everything about the account: working orders, fills since a moment, futures, balances.
+
+        Ends with AccountReconciled. Raises CallFailed when a part cannot be read: then the account
+        is not reconciled, whatever was handed over before.
+        """
+        async for event in self.orders():
+            yield event
+        until = self._now()
+        async for fill in self._fills(since):
+            yield fill
+        async for event in self._futures(until):
+            yield event
+        yield await self._balances(until)
+        yield ev.AccountReconciled(at=self._now())
+
+    async def orders(self) -> AsyncIterator[ev.Event]:
+        """Every working order, then the listing that says there are no others."""
+        began_at = self._now()
+        seen: list[str] = []
+        for source in SOURCES:
+            for status in WORKING:
+                query: dict[str, Any] = {
+                    "order_status": status,
+                    "order_placement_source": source,
+                    "limit": ORDERS_A_PAGE,
+                }
+                async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                    for report in self._read(lambda one: rows.order_report(one, began_at), [row]):
+                        seen.append(report.order_id)
+                        yield report
+        yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
+
+    async def _fills(self, since: datetime | None) -> AsyncIterator[ev.FillReported]:
+        """Fills since a moment, oldest first; none without one: a start counts from its balances."""
+        if since is None:
+            return
+        at = self._now()
+        query: dict[str, Any] = {
+            "start_sequence_timestamp": (since - OVERLAP).isoformat().replace("+00:00", "Z"),
+            "limit": FILLS_A_PAGE,
+        }
+        newest_first = [
+            row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
+        ]
+        for fill in self._read(lambda row: rows.fill_report(row, at), reversed(newest_first)):
+            yield fill
+
+    async def _futures(self, fills_until: datetime) -> AsyncIterator[ev.Event]:
+        """Futures wallet and positions; an account without futures has neither."""
+        if not self._has_futures:
+            return
+        at = self._now()
+        try:
+            summary = await self._rest.get("/cfm/balance_summary")
+            positions = await self._rest.get("/cfm/positions")
+        except Refused:
+            self._has_futures = False
+            return
+        yield futures_summary(summary.get("balance_summary") or {}, at)
+        yield rows.futures_positions(positions.get("positions") or (), at, fills_until)
+
+    async def _balances(self, fills_until: datetime) -> ev.BalancesRead:
+        at = self._now()
+        accounts = [
+            row
+            async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
+        ]
+        return rows.balances(accounts, at, fills_until, await self._entry_prices())
+
+    async def _entry_prices(self) -> dict[str, Any]:
+        """What Coinbase says was paid, for display; the books do without where it is silent."""
+        try:
+            answer = await self._rest.get("/portfolios")
+            portfolios = answer.get("portfolios") or ()
+            if not portfolios:
+                return {}
+            breakdown = await self._rest.get(f"/portfolios/{portfolios[0].get('uuid')}")
+        except Refused:
+            return {}
+        return rows.entry_prices(breakdown.get("breakdown") or {})
+
+    def _read(self, reader: Callable[[Any], Any], given: Any) -> list[Any]:
+        """Each row that can be read; the others are complained of, by name."""
+        found = []
+        for row in given:
+            try:
+                found.append(reader(row))
+            except Untrusted as fault:
+                self._complain(str(fault))
+        return found
