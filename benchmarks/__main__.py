@@ -1,4 +1,4 @@
-"""`make bench`: every figure as a ratio to something measured in the same run."""
+"""`make bench`, first half: every figure as a ratio to something measured in the same run."""
 
 import argparse
 from decimal import Decimal

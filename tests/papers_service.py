@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 BALANCES = {"USD": "1000000", "USDC": "200000", "BTC": "10", "ETH": "100"}
 UNLIMITED = {"private_requests_per_s": 0, "public_requests_per_s": 0, "requests_per_hour": 0}
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 LOOK_EVERY_S = 0.01
 
 
@@ -99,7 +99,7 @@ def running(directory: Path, **settings: Any) -> Iterator[Running]:
 
     thread = threading.Thread(target=run, name="paper exchange")
     thread.start()
-    paper = began.get(timeout=30)
+    paper = began.get(timeout=60)
     if isinstance(paper, BaseException):
         thread.join()
         raise paper

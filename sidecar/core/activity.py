@@ -5,6 +5,7 @@ identical orders have one for every order. Only these can grow without end, and 
 forgotten.
 """
 
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from datetime import datetime
 from typing import Final
@@ -28,23 +29,21 @@ class Activity:
             return 0
         if times[-1] > now:  # the clock was set back: what was approved then counts as of now
             times = self.windows[name] = deque((min(at, now) for at in times), maxlen=times.maxlen)
-        begin = now - rate.window
-        while times and times[0] <= begin:  # each is dropped once: the count costs O(1)
-            times.popleft()
-        return len(times)
+        return len(times) - bisect_right(times, now - rate.window)
 
-    def clears_at(self, name: str, rate: Rate) -> datetime | None:
-        """When the oldest approval that fills the window leaves it."""
-        times = self.windows.get(name)
-        if times is None or len(times) < rate.count:
+    def clears_at(self, name: str, rate: Rate, now: datetime) -> datetime | None:
+        """When the oldest approval that fills the window leaves it; None while it is not full."""
+        if self.count(name, rate, now) < rate.count:
             return None
-        return times[len(times) - rate.count] + rate.window
+        return self.windows[name][-rate.count] + rate.window
 
     def note(self, name: str, rate: Rate, now: datetime) -> None:
         """Remember an approval."""
         times = self.windows.get(name)
         if times is None or times.maxlen != rate.count:
             times = self.windows[name] = deque(times or (), maxlen=rate.count)
+        while times and times[0] <= now - rate.window:
+            times.popleft()
         times.append(now)
         self.windows.move_to_end(name)
         if name.startswith(ONE_OF_MANY) and len(self.windows) > NAMES_MAX:

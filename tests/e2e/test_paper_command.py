@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -41,10 +43,11 @@ def test_it_says_where_it_is_and_ends_cleanly(how):
     with started("--json") as process:
         said = urls(process)
         assert set(said) == {
-            "rest_url", "ws_url", "tls_rest_url", "tls_ws_url", "ca_file", "key_file",
+            "rest_url", "ws_url", "tls_rest_url", "tls_ws_url", "ca_file", "key_file", "state_dir",
         }  # fmt: skip
         assert fetch(said["rest_url"] + "/api/v3/brokerage/time")["iso"]
-        directory = Path(said["key_file"]).parent
+        directory = Path(said["state_dir"])
+        assert directory == Path(said["key_file"]).parent
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
         for path in directory.glob("key*.json"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -52,6 +55,36 @@ def test_it_says_where_it_is_and_ends_cleanly(how):
         assert process.wait(timeout=20) == 0
         assert process.stderr.read() == ""
         assert not directory.exists()
+
+
+SIGNALLED = """
+import os, sys
+from sidecar.console.app import main
+
+_, module, number, directory = sys.argv
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), int(number))
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["risk-sidecar", "paper", "--json", "--state-dir", directory]
+main()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["uvloop", "sidecar.paper.service.paper"])
+def test_it_ends_quietly_when_it_is_stopped_while_it_starts(how, module, tmp_path):
+    """The signal comes as `module` is about to be imported: before the loop runs, and in it."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, module, str(int(how)), str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) in {(0, ""), (130, "")}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_do_not_meet():
@@ -68,27 +101,40 @@ def test_the_private_key_of_the_authority_is_nowhere_on_the_disk():
 
 
 def test_people_are_shown_what_to_do_and_the_lines_are_true():
-    with started("--market", "random") as process:
+    """Each block is pasted as it stands: into a shell, and into Python started from that shell."""
+    with started("--market", "random", "--set", "paper.balances.USD=5000") as process:
         text = ""
         while "docs/paper-exchange.md" not in text:
             text += process.stdout.readline()
-        (ca_file,) = re.findall(r"REQUESTS_CA_BUNDLE=(\S+)", text)
-        (sdk,) = re.findall(r"^  (RESTClient\(.*\))$", text, re.MULTILINE)
-        (ccxt_line,) = re.findall(r"^  (ccxt\.coinbase\(.*)$", text, re.MULTILINE)
-        assert re.search(r"market random:\d+, speed 1", text)
-        program = f"from coinbase.rest import RESTClient\nprint({sdk}.get_accounts().accounts[0].currency)"
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
-            env={"REQUESTS_CA_BUNDLE": ca_file},
-        )  # fmt: skip
-        assert done.stdout.strip() == "USD"
-        program = (
-            f"import ccxt\nprint({ccxt_line.replace(', …', '')}.fetch_ticker('BTC/USD')['last'])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-        )
-        assert float(done.stdout) > 0
+        assert re.search(r"(?m)^market random:\d+, speed 1;", text)
+        assert "the account holds 5,000 USD; requests: 30 a second with a key, 10 a" in text
+        _, _, shell, sdk, feed, ccxt, hand, _ = [
+            part.partition("\n")[2] for part in text.split("\n\n")
+        ]
+        python = f"""{sdk}
+print(client.get_accounts().accounts[0].available_balance["value"])
+{feed}
+stream.open()
+stream.heartbeats()
+stream.close()
+"""
+        assert pasted(shell, python).startswith("5000\n")
+        python = f"{ccxt}\nprint(exchange.fetch_balance({{'v3': True}})['USD']['free'])"
+        assert pasted("", python) == "5000.0\n"
+        if shutil.which("curl") is not None:
+            answers = pasted(f"{shell}\n{hand}", "")
+            assert '"started":true' in answers
+            assert '"too_many_requests":3' in answers
+
+
+def pasted(shell, python):
+    """What both print."""
+    done = subprocess.run(
+        ["sh", "-ec", f'{shell}\nexec "$0" -c "$1"', sys.executable, python],
+        capture_output=True, text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -98,6 +144,9 @@ def test_people_are_shown_what_to_do_and_the_lines_are_true():
         (["--market", "replay:no-such.csv"], "no-such.csv"),
         (["--speed", "fast"], "paper.speed"),
         (["--speed", "0"], "paper.speed"),
+        (["--speed", "nan"], "paper.speed: NaN is not finite"),
+        (["--set", "paper.taker_fee=nan"], "paper.taker_fee: NaN is not finite"),
+        (["--set", "paper.balances.USD=1e500"], "write at most 20 digits before the point"),
         (["--set", "paper.colour=1"], "paper.colour"),
         (["--config", "no-such.toml"], "no-such.toml"),
         (["--state-dir", "/proc/no-such"], "--state-dir"),

@@ -128,14 +128,14 @@ def assert_same(first, second):
 
 @needs_file
 async def test_the_same_file_gives_the_same_bytes(tmp_path):
-    first = await run_of(tmp_path / "one", f"replay:{FILE}", 4_000)
-    assert_same(first, await run_of(tmp_path / "two", f"replay:{FILE}", 4_000))
+    first = await run_of(tmp_path / "one", f"replay:{FILE}", 1_500)
+    assert_same(first, await run_of(tmp_path / "two", f"replay:{FILE}", 1_500))
 
 
 async def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
-    first = await run_of(tmp_path / "one", "random:7", 2_000)
-    assert_same(first, await run_of(tmp_path / "two", "random:7", 2_000))
-    assert first[0] != (await run_of(tmp_path / "three", "random:8", 2_000))[0]
+    first = await run_of(tmp_path / "one", "random:7", 800)
+    assert_same(first, await run_of(tmp_path / "two", "random:7", 800))
+    assert first[0] != (await run_of(tmp_path / "three", "random:8", 800))[0]
 
 
 async def test_a_market_as_fast_as_possible_waits_for_its_first_reader(tmp_path):

@@ -151,7 +151,10 @@ def questions(draw: Any) -> tuple[World, Ask, Decimal]:
 
 
 sizes_in_steps = st.one_of(st.integers(1, 60), st.integers(1, 40_000))
-LAW = settings(suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(
+    max_examples=settings().max_examples // 2,  # the dearest laws; soak runs the long form
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 # --- The largest size -----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sidecar.paper.wire.errors import Failed
 from sidecar.paper.wire.frames import encode
 from tests.paper_world import KEY, made
 
-EXAMPLES = settings().max_examples // 5  # forty routes share what one law may take
+EXAMPLES = settings().max_examples // 10  # forty routes share what one law may take
 TEXTS = st.sampled_from(
     ["", "0", "-1", "1e5", "NaN", "BTC-USD", "BTC-USDC", "BIP-20DEC30-CDE", "x" * 300, "true", "9" * 40,
      "2026-11-02T10:00:00Z", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59.999999Z",

@@ -36,7 +36,8 @@ PRODUCTS = (*SPOT, BIP, ETP)
 MARKETS = {BTC: 64000.0, ETH: 3200.0, CROSS: 0.05}
 TENTH = timedelta(microseconds=500)  # nothing of ours falls on a full hour: funding does
 KINDS = (
-    "market", "spend", "ioc", "fok", "gtc", "gtc", "gtc", "post_only", "gtd", "stop", "bracket", "attached",
+    "market", "spend", "ioc", "fok", "gtc", "gtc", "gtc", "post_only", "gtd", "quote_sized",
+    "stop", "stop_gtd", "bracket", "bracket_gtd", "attached",
 )  # fmt: skip
 SIZES = {
     BTC: "0.02",
@@ -93,6 +94,7 @@ scripts = st.lists(rounds, min_size=3, max_size=8).map(
 )
 
 
+HALF = settings(max_examples=max(20, settings().max_examples // 2))  # soak runs the long form
 FEW = settings(max_examples=max(20, settings().max_examples // 4))  # what one run in four shows
 
 
@@ -142,6 +144,9 @@ class Play:
             "stop_trigger_price": self.price(product, sign * (1 + abs(away))),
         }  # fmt: skip
         worth = snap(D(self.price(product, 0)) * D(size), D("0.01"))
+        money = snap(
+            D(price) * D(size) + 1 / D(3), self.paper.exchange.listings[product].quote_increment
+        )
         return {
             "market": kind("market_market_ioc", base_size=size),
             "spend": kind("market_market_ioc", quote_size=worth),
@@ -150,8 +155,11 @@ class Play:
             "gtc": kind("limit_limit_gtc", **fields),
             "post_only": kind("limit_limit_gtc", **fields, post_only=True),
             "gtd": kind("limit_limit_gtd", **fields, end_time=end),
+            "quote_sized": kind("limit_limit_gtc", quote_size=money, limit_price=price),
             "stop": kind("stop_limit_stop_limit_gtc", **stop),
+            "stop_gtd": kind("stop_limit_stop_limit_gtd", **stop, end_time=end),
             "bracket": kind("trigger_bracket_gtc", **bracket),
+            "bracket_gtd": kind("trigger_bracket_gtd", **bracket, end_time=end),
             "attached": kind("limit_limit_gtc", **fields),
         }[what]
 
@@ -169,10 +177,21 @@ class Play:
         request = self.paper.request(side, configuration, product, **more)
         before = fingerprint(self.paper.exchange)
         try:
-            self.paper.exchange.create(request, self.paper.now)
+            order = self.paper.exchange.create(request, self.paper.now)
         except Refused:
             assert fingerprint(self.paper.exchange) == before
+        else:
+            if what == "quote_sized":
+                self.check_size(order)
         self.paper.take_events()
+
+    def check_size(self, order: Order) -> None:
+        """An order sized in quote currency is for all that this buys at its limit, and no more."""
+        money = Fraction(order.configuration["limit_limit_gtc"]["quote_size"])
+        size, price = Fraction(order.terms.size), Fraction(order.terms.limit_price)
+        step = Fraction(self.paper.exchange.listings[order.product_id].base_increment)
+        assert size % step == 0
+        assert size * price <= money < (size + step) * price
 
     def cancel(self, place: int) -> None:
         if len(self.recent) > place:
@@ -228,6 +247,7 @@ class Play:
         setattr(self.paper.exchange.behaviour, *change)
 
 
+@HALF
 @given(scripts)
 def test_nothing_is_made_or_lost_and_no_order_breaks_its_terms(script):
     """After every step the account is what its fills make it, to the last increment; every open

@@ -50,11 +50,11 @@ def _approved(check: Check, bound: Bound, name: str) -> Decimal:
 
 
 def identical_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(orders_like_it(check, bound), bound.setting)
+    return check.desk.activity.clears_at(orders_like_it(check, bound), bound.setting, check.now)
 
 
 def rate_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(bound.window, bound.setting)
+    return check.desk.activity.clears_at(bound.window, bound.setting, check.now)
 
 
 def open_orders(check: Check, bound: Bound) -> Decimal | None:

@@ -24,7 +24,7 @@ def noted(*times, rate=RATE):
 
 def test_a_name_never_noted_counts_nothing():
     assert Activity().count("orders", RATE, START) == 0
-    assert Activity().clears_at("orders", RATE) is None
+    assert Activity().clears_at("orders", RATE, at(5)) is None
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,24 @@ def test_a_clock_that_jumps_back_loosens_nothing(back_s):
 
 
 def test_a_full_window_clears_when_its_oldest_leaves():
-    assert noted(0, 2, 5).clears_at("orders", RATE) == at(10)
-    assert noted(0, 2).clears_at("orders", RATE) is None
+    assert noted(0, 2, 5).clears_at("orders", RATE, at(5)) == at(10)
+    assert noted(0, 2).clears_at("orders", RATE, at(5)) is None
+
+
+def test_a_window_that_has_emptied_by_time_is_not_full():
+    assert noted(0, 2, 5).clears_at("orders", RATE, at(30)) is None
+
+
+def test_looking_forgets_nothing():
+    activity = noted(0, 2, 5)
+    before = list(activity.windows["orders"])
+    assert activity.count("orders", RATE, at(30)) == 0
+    assert list(activity.windows["orders"]) == before
 
 
 def test_a_smaller_limit_counts_the_newest():
     activity = noted(0, 2, 5)
-    assert activity.clears_at("orders", Rate(count=2, window_s=10)) == at(12)
+    assert activity.clears_at("orders", Rate(count=2, window_s=10), at(5)) == at(12)
 
 
 def test_a_limit_that_changes_keeps_what_is_remembered():

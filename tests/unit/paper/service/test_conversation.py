@@ -3,12 +3,14 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.paper.service.keys import Scope, new_key
 from sidecar.paper.venue.listing import Flags
 from tests.paper_world import made, token
+
+SHARE = settings(max_examples=settings().max_examples // 2)  # soak runs the long form
 
 FAILED = [{"type": "error", "message": "authentication failure"}]
 
@@ -242,6 +244,7 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
+@SHARE
 @given(st.lists(MESSAGES, max_size=6))
 def test_whatever_is_said_each_message_gets_an_answer_and_nothing_breaks(messages):
     stage = made()

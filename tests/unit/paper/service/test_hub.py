@@ -3,13 +3,15 @@
 import json
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.paper.service.hub import ALL_WAITING_MAX
 from sidecar.paper.service.session import BYTES_WAITING_MAX
 from sidecar.paper.venue.listing import Flags
 from tests.paper_world import made
+
+SHARE = settings(max_examples=settings().max_examples // 4)  # soak runs the long form
 
 
 def only(frames, channel):
@@ -279,6 +281,7 @@ MOVES = st.lists(
 )
 
 
+@SHARE
 @given(MOVES)
 def test_snapshot_and_updates_are_the_book_whoever_joined_when(moves):
     stage = made(books=("BTC-USD",))

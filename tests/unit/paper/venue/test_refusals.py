@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.paper.venue import refusal
@@ -14,6 +14,8 @@ from sidecar.paper.venue.refusal import Refusal
 from sidecar.paper.venue.request import Close, NewOrder
 from sidecar.paper.venue.terms import KINDS, Refused, read_bracket, read_terms
 from tests.papers import BIP, BTC, CROSS, OPENING, D, Paper, fingerprint, kind
+
+SHARE = settings(max_examples=settings().max_examples // 2)  # soak runs the long form
 
 
 def market(**fields):
@@ -274,6 +276,7 @@ configurations = st.dictionaries(
 )  # fmt: skip
 
 
+@SHARE
 @given(
     configurations,
     st.sampled_from((BTC, BIP, CROSS, "DOGE-USD", "")),
@@ -295,6 +298,7 @@ def test_whatever_is_sent_is_taken_or_refused(configuration, product, side, more
     paper.audit()
 
 
+@SHARE
 @given(st.one_of(numbers, st.none(), st.text(max_size=5)))
 def test_whatever_size_is_closed_is_taken_or_refused(size):
     paper = Paper().opened()
@@ -305,6 +309,7 @@ def test_whatever_size_is_closed_is_taken_or_refused(size):
     paper.audit()
 
 
+@SHARE
 @given(configurations)
 def test_terms_are_read_or_refused(configuration):
     for read in (read_terms, read_bracket):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar.paper.service.keys import KeyRing, Scope, new_key
@@ -29,6 +29,8 @@ from sidecar.paper.service.tokens import (
     verify_rest,
     verify_websocket,
 )
+
+SHARE = settings(max_examples=settings().max_examples // 2)  # soak runs the long form
 
 NOW = 1_767_225_600.0
 PATH = "/api/v3/brokerage/orders"
@@ -320,12 +322,14 @@ def test_whatever_a_header_is_it_is_refused_and_nothing_else_happens(header, met
         verify_rest(header, method, path, RING, NOW)
 
 
+@SHARE
 @given(OBJECTS | st.binary(), OBJECTS | st.binary(), st.binary(max_size=70))
 def test_whatever_the_parts_are_they_are_refused_and_nothing_else_happens(head, claims, signature):
     with pytest.raises(Unauthorized):
         verify(".".join(map(b64, (head, claims, signature))))
 
 
+@SHARE
 @given(NAMES, JSON)
 def test_whatever_one_claim_is_the_token_holds_or_is_refused(name, value):
     for jwt in (token(OTHERS, **{name: value}), token(OTHERS, header={name: value})):
