@@ -132,7 +132,7 @@ def main() -> None:
         console.print(
             f"  {story.now:%H:%M:%S}  BTC-USD {price}  {story.risk.state.account}: {names}"
         )
-    console.print("\nThe daemon that carries this out, and the paper exchange, are the next steps.")
+    console.print("\nThe daemon that carries this out is the next step. The exchange to try it on is here: risk-sidecar paper")
 
 
 if __name__ == "__main__":
