@@ -1,0 +1,246 @@
+"""A Unix socket on which clients ask: one listener, many connections, none of which holds up another.
+
+Every answer is computed at once and in order. A connection that asks much is answered a few requests
+at a time, so that others come in between; one whose answers are not read is not read from either,
+and is dropped when that lasts. The peer's user id decides who may ask.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+import stat
+import struct
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final
+
+from sidecar.core.errors import Misuse
+from sidecar.server import protocol
+from sidecar.server.protocol import Broken, Lines, Request, Wrong
+
+CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
+BACKLOG: Final = 128
+TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
+UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before nothing more is asked
+DROP_AFTER_S: Final = 10.0  # a client that reads nothing for so long is dead
+CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
+
+Answer = Callable[["Connection", Request], Any]
+
+
+class SocketInUse(Misuse):
+    """The socket's path cannot be used; the message names the mend."""
+
+
+class Connection(asyncio.Protocol):
+    """One client. `context` is for whoever answers: who it is, what it listens to."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self.uid = -1
+        self.context: Any = None
+        self._listener = listener
+        self._lines = Lines()
+        self._asked: deque[bytes] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._is_full = False
+        self._drop: asyncio.TimerHandle | None = None
+        self._is_taking_turns = False
+        self._ending: bytes | None = None
+
+    # --------------------------------------------------------------------------- asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
+        self.uid = _peer_uid(transport)
+        refusal = self._listener.refusal(self)
+        if refusal:
+            self._end(protocol.failed(None, protocol.INVALID_REQUEST, refusal))
+        else:
+            self._listener.connections[self] = None
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._asked += self._lines.feed(data)
+        except Broken as broken:
+            self._ending = broken.answer
+        if not self._is_taking_turns:
+            self._take_turn()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+        self._drop = asyncio.get_running_loop().call_later(DROP_AFTER_S, self.drop)
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._drop is not None:
+            self._drop.cancel()
+        if not self._is_taking_turns:
+            self._take_turn()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if self._drop is not None:
+            self._drop.cancel()
+        self._transport = None
+        self._asked.clear()
+        if self in self._listener.connections:
+            del self._listener.connections[self]
+            self._listener.on_lost(self)
+
+    # ----------------------------------------------------------------------------------- answering
+
+    def _take_turn(self) -> None:
+        """Answer a few requests; if there are more, let others have theirs first."""
+        self._is_taking_turns = False
+        for _ in range(TURN):
+            if not self._asked or self._is_full or self._transport is None:
+                break
+            self._answer(self._asked.popleft())
+        if self._transport is None:
+            return
+        if self._asked:
+            self._transport.pause_reading()
+            if not self._is_full:
+                self._is_taking_turns = True
+                asyncio.get_running_loop().call_soon(self._take_turn)
+        elif self._ending is not None:
+            self._end(self._ending)
+        else:
+            self._transport.resume_reading()
+
+    def _answer(self, line: bytes) -> None:
+        try:
+            request = protocol.read(line)
+        except Broken as broken:
+            self._asked.clear()
+            self._ending = broken.answer
+            return
+        try:
+            answer = protocol.answered(request.id, self._listener.answer(self, request))
+        except Wrong as wrong:
+            answer = protocol.failed(request.id, wrong.code, wrong.message)
+        if request.id is not None and self._transport is not None:
+            self._transport.write(answer)
+
+    def tell(self, line: bytes) -> None:
+        """Send an event; a client that does not read is not worth waiting for."""
+        if self._transport is None:
+            return
+        if self._is_full:
+            self.drop()
+        else:
+            self._transport.write(line)
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _end(self, last: bytes) -> None:
+        """Say why, and close."""
+        if self._transport is not None:
+            self._transport.write(last)
+            self._transport.close()
+
+
+class Listener:
+    """One Unix socket. `answer` is asked for each request, and may raise Wrong."""
+
+    def __init__(
+        self,
+        path: Path,
+        answer: Answer,
+        *,
+        mode: int,
+        uids: frozenset[int],
+        on_lost: Callable[[Connection], None] = lambda _connection: None,
+    ) -> None:
+        """`mode`: the socket file's; `uids`: who may ask; `on_lost`: a client is gone."""
+        self.path = path
+        self.answer = answer
+        self.on_lost = on_lost
+        self.connections: dict[Connection, None] = {}
+        self._mode = mode
+        self._uids = uids
+        self._server: asyncio.Server | None = None
+        self._lock: IO[bytes] | None = None
+
+    def refusal(self, connection: Connection) -> str:
+        """Why this client may not ask; empty when it may."""
+        if connection.uid not in self._uids:
+            return f"user {connection.uid} may not ask here; see [server] allowed_uids"
+        if len(self.connections) >= CONNECTIONS_MAX:
+            return f"there are {CONNECTIONS_MAX} connections already"
+        return ""
+
+    async def start(self) -> None:
+        """Listen. Raises SocketInUse: somebody listens there, or something else is in the way."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._take_lock()
+            listening = self._bind()
+        except SocketInUse:
+            self._release_lock()
+            raise
+        except OSError as error:
+            self._release_lock()
+            raise SocketInUse(f"{self.path}: {error.strerror}; choose another path") from None
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
+
+    async def stop(self) -> None:
+        """No more clients; those that are here are dropped, the file is removed."""
+        if self._server is not None:
+            self._server.close()
+            for connection in tuple(self.connections):
+                connection.drop()
+            await self._server.wait_closed()
+            self.path.unlink(missing_ok=True)
+        self._release_lock()
+
+    def _take_lock(self) -> None:
+        """Only one process may listen here: a file left by one that was killed is not a live one."""
+        self._lock = self.path.with_name(self.path.name + ".lock").open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SocketInUse(
+                f"{self.path}: another sidecar listens here; stop it, or choose another path"
+            ) from None
+        if self.path.exists() and not stat.S_ISSOCK(self.path.lstat().st_mode):
+            raise SocketInUse(f"{self.path} is a file, not a socket; choose another path")
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _bind(self) -> socket.socket:
+        """Bound under another name and moved into place: its mode is right from the first moment."""
+        temporary = self.path.with_name(f".{self.path.name}")
+        temporary.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(str(temporary))
+            temporary.chmod(self._mode)
+            listening.listen(BACKLOG)
+            temporary.replace(self.path)
+        except OSError:
+            listening.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        return listening
+
+
+def _peer_uid(transport: asyncio.Transport) -> int:
+    peer = transport.get_extra_info("socket")
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    return int(CREDENTIALS.unpack(raw)[1])
+
+
+def own_uids() -> frozenset[int]:
+    """Who may ask unless configured: the sidecar's own user and root."""
+    return frozenset({os.getuid(), 0})
