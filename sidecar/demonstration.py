@@ -132,7 +132,9 @@ def main() -> None:
         console.print(
             f"  {story.now:%H:%M:%S}  BTC-USD {price}  {story.risk.state.account}: {names}"
         )
-    console.print("\nThe daemon that carries this out is the next step. The exchange to try it on is here: risk-sidecar paper")
+    console.print(
+        "\nThe daemon that carries this out is the next step. The exchange to try it on is here: risk-sidecar paper"
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from coinbase import jwt_generator
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -89,7 +89,9 @@ def _signs(secret: str) -> bool:
     try:
         if secret.lstrip().startswith("-----BEGIN"):
             key = load_pem_private_key(secret.encode(), password=None)
-            return isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey)
+            if isinstance(key, EllipticCurvePrivateKey):
+                return isinstance(key.curve, SECP256R1)
+            return isinstance(key, Ed25519PrivateKey)
         return len(base64.b64decode("".join(secret.split()), validate=True)) in RAW_BYTES
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False

@@ -28,13 +28,21 @@ class Budget:
 
 
 class _Bucket:
+    """One limit, kept as two moments: until when all of it, and the unreserved part, is spoken for."""
+
     def __init__(self, size: float, per_s: float) -> None:
-        self._size = self._left = size
-        self._per_s = per_s
-        self._at = 0.0
+        self._interval_s = 1 / per_s
+        self._whole_s = size / per_s
+        self._free_s = size * (1 - RESERVE) / per_s
+        self._made_until = 0.0  # calls made, or about to be: what an urgent one must see
+        self._asked_until = 0.0  # calls counted, those that still wait among them
 
     def take(self, wall: float, *, urgent: bool) -> float:
-        gained = max(0.0, wall - self._at) * self._per_s
-        self._left, self._at = min(self._size, self._left + gained) - 1, wall
-        floor = 0.0 if urgent else self._size * RESERVE
-        return max(0.0, (floor - self._left) / self._per_s)
+        self._asked_until = max(self._asked_until, wall) + self._interval_s
+        if not urgent:
+            wait_s = max(0.0, self._asked_until - self._free_s - wall)
+            if wait_s == 0:
+                self._made_until = max(self._made_until, wall) + self._interval_s
+            return wait_s
+        self._made_until = max(self._made_until, wall) + self._interval_s
+        return max(0.0, self._made_until - self._whole_s - wall)

@@ -130,8 +130,11 @@ def _read_tickers(events: msgspec.Raw, at: datetime) -> list[Said]:
 
 def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
     """Both sides or nothing: a mark needs both, and `price` is only the last trade."""
-    bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
-    if bid is None or ask is None or not row.product_id:
+    try:
+        bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
+    except Untrusted:
+        return None  # the book grows stale, which is what not knowing its price means
+    if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
         return None
     return ev.Quote(product_id=row.product_id, bid=bid, ask=ask, at=at)
 
@@ -154,6 +157,7 @@ def _orders(event: UserEvent, at: datetime) -> Orders:
 def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
     """One order of the user channel. Raises Untrusted, naming the field."""
     order_type = text(row.get("order_type"), "order_type").upper().replace(" ", "").replace("_", "")
+    in_force = text(row.get("time_in_force"), "time_in_force")
     return ev.OrderReported(
         at=at,
         order_id=_required(row, "order_id"),
@@ -167,7 +171,7 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         leaves=number(row.get("leaves_quantity"), "leaves_quantity"),
         limit_price=price(row.get("limit_price"), "limit_price"),
         stop_price=price(row.get("stop_price"), "stop_price"),
-        rests=order_type != "MARKET" and row.get("time_in_force") not in INSTANT,
+        rests=order_type != "MARKET" and in_force not in INSTANT,
         created_at=moment(row.get("creation_time"), "creation_time"),
     )
 

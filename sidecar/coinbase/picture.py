@@ -8,6 +8,7 @@ its read began: what happened after it may be missing without meaning.
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
@@ -20,7 +21,10 @@ ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
-WORKING: Final = ("OPEN", "PENDING", "QUEUED", "CANCEL_QUEUED", "EDIT_QUEUED")
+# In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
+# two reads is then in the later one.
+WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
+NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
@@ -51,7 +55,8 @@ class Picture:
     async def product(self, product_id: str) -> ev.ProductsListed:
         """One product that a fact named and no listing held. Raises CallFailed."""
         at = self._now()
-        row = await self._rest.get(f"/products/{product_id}", {"get_tradability_status": "true"})
+        path = f"/products/{quote(product_id, safe='')}"
+        row = await self._rest.get(path, {"get_tradability_status": "true"})
         return ev.ProductsListed(at=at, products=tuple(self._read(product_from_coinbase, [row])))
 
     async def quotes(self, product_ids: tuple[str, ...]) -> tuple[ev.Quote, ...]:
@@ -68,8 +73,9 @@ class Picture:
     async def account(self, since: datetime | None) -> AsyncIterator[ev.Event]:
         """Everything about the account: working orders, fills since a moment, futures, balances.
 
-        Ends with AccountReconciled. Raises CallFailed when a part cannot be read: then the account
-        is not reconciled, whatever was handed over before.
+        Ends with AccountReconciled. Raises CallFailed when a part cannot be had, and Untrusted when
+        balances or positions cannot be read: then the account is not reconciled, whatever was
+        handed over before.
         """
         async for event in self.orders():
             yield event
@@ -84,7 +90,7 @@ class Picture:
     async def orders(self) -> AsyncIterator[ev.Event]:
         """Every working order, then the listing that says there are no others."""
         began_at = self._now()
-        seen: list[str] = []
+        seen: dict[str, None] = {}
         for source in SOURCES:
             for status in WORKING:
                 query: dict[str, Any] = {
@@ -94,7 +100,7 @@ class Picture:
                 }
                 async for row in self._rest.pages("/orders/historical/batch", "orders", query):
                     for report in self._read(lambda one: rows.order_report(one, began_at), [row]):
-                        seen.append(report.order_id)
+                        seen[report.order_id] = None
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
 
@@ -120,10 +126,13 @@ class Picture:
         at = self._now()
         try:
             summary = await self._rest.get("/cfm/balance_summary")
-            positions = await self._rest.get("/cfm/positions")
-        except Refused:
+        except Refused as error:
+            if error.status not in NO_SUCH_ACCOUNT:
+                raise
             self._has_futures = False
+            self._complain(f"no futures account is read from now on: {error}")
             return
+        positions = await self._rest.get("/cfm/positions")
         yield futures_summary(summary.get("balance_summary") or {}, at)
         yield rows.futures_positions(positions.get("positions") or (), at, fills_until)
 

@@ -95,8 +95,10 @@ class Rest:
             for row in page.get(name) or ():
                 yield row
             following = str(page.get("cursor") or "")
-            if not following or following == cursor or page.get("has_next") is False:
+            if not following or page.get("has_next") is False:
                 return
+            if following == cursor:
+                raise Unknown(f"GET {path}", 0, "the listing does not go on")
             cursor = following
         raise Unknown(f"GET {path}", 0, f"the listing did not end within {PAGES_MAX} pages")
 
@@ -125,7 +127,7 @@ class Rest:
             answer = await self._http.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unavailable(what, 0, type(error).__name__) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unknown(what, 0, type(error).__name__) from None
         return _content(what, answer)
 
@@ -138,10 +140,15 @@ def _content(what: str, answer: httpx.Response) -> Any:
         raise Unknown(what, status, f"HTTP {status}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise Refused(what, status, _words(answer))
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise Unknown(what, status, f"HTTP {status}")
     try:
-        return msgspec.json.decode(answer.content)
+        row = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unknown(what, status, "the answer is not JSON") from None
+        row = None
+    if not isinstance(row, dict):
+        raise Unknown(what, status, "the answer is not a JSON object")
+    return row
 
 
 def _words(answer: httpx.Response) -> str:

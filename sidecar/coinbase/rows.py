@@ -73,7 +73,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         base_size=size,
         limit_price=price(terms.get("limit_price"), "limit_price"),
         stop_price=price(stop, "stop_price"),
-        rests=row.get("time_in_force") not in INSTANT,
+        rests=text(row.get("time_in_force"), "time_in_force") not in INSTANT,
         created_at=moment(row.get("created_time"), "created_time"),
     )
 
@@ -183,10 +183,10 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
 
 
 def fees(row: Row, at: datetime) -> ev.FeesRead:
-    """`GET /transaction_summary`: the account's tier."""
+    """`GET /transaction_summary`: the account's tier. Raises Untrusted: no rate is not a rate of zero."""
     tier = row.get("fee_tier") or {}
-    return ev.FeesRead(
-        at=at,
-        taker_rate=quantity(tier.get("taker_fee_rate"), "taker_fee_rate"),
-        maker_rate=quantity(tier.get("maker_fee_rate"), "maker_fee_rate"),
-    )
+    taker = number(tier.get("taker_fee_rate"), "taker_fee_rate")
+    maker = number(tier.get("maker_fee_rate"), "maker_fee_rate")
+    if taker is None or maker is None:
+        raise Untrusted("the fee tier has no rates")
+    return ev.FeesRead(at=at, taker_rate=taker, maker_rate=maker)

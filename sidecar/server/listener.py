@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
+from msgspec import UNSET
+
 from sidecar.core.errors import Misuse
 from sidecar.server import protocol
 from sidecar.server.protocol import Broken, Lines, Request, Wrong
@@ -25,6 +27,7 @@ BACKLOG: Final = 128
 TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
 UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before nothing more is asked
 DROP_AFTER_S: Final = 10.0  # a client that reads nothing for so long is dead
+TURNS: Final = 4  # of the loop: what a connection takes to come up, or to be gone
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
 
 Answer = Callable[["Connection", Request], Any]
@@ -56,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
         self.uid = _peer_uid(transport)
+        self._listener.open.add(self)
         refusal = self._listener.refusal(self)
         if refusal:
             self._end(protocol.failed(None, protocol.INVALID_REQUEST, refusal))
@@ -86,6 +90,7 @@ class Connection(asyncio.Protocol):
             self._drop.cancel()
         self._transport = None
         self._asked.clear()
+        self._listener.open.discard(self)
         if self in self._listener.connections:
             del self._listener.connections[self]
             self._listener.on_lost(self)
@@ -119,11 +124,16 @@ class Connection(asyncio.Protocol):
             self._ending = broken.answer
             return
         try:
-            answer = protocol.answered(request.id, self._listener.answer(self, request))
+            result = self._listener.answer(self, request)
+            failure = None
         except Wrong as wrong:
-            answer = protocol.failed(request.id, wrong.code, wrong.message)
-        if request.id is not None and self._transport is not None:
-            self._transport.write(answer)
+            result, failure = None, wrong
+        if request.id is UNSET or self._transport is None:
+            return  # a notification, or nobody to tell any more
+        if failure is not None:
+            self._transport.write(protocol.failed(request.id, failure.code, failure.message))
+        else:
+            self._transport.write(protocol.answered(request.id, result))
 
     def tell(self, line: bytes) -> None:
         """Send an event; a client that does not read is not worth waiting for."""
@@ -162,7 +172,8 @@ class Listener:
         self.path = path
         self.answer = answer
         self.on_lost = on_lost
-        self.connections: dict[Connection, None] = {}
+        self.connections: dict[Connection, None] = {}  # those that may ask
+        self.open: set[Connection] = set()  # and those that are being told that they may not
         self._mode = mode
         self._uids = uids
         self._server: asyncio.Server | None = None
@@ -194,11 +205,15 @@ class Listener:
     async def stop(self) -> None:
         """No more clients; those that are here are dropped, the file is removed."""
         if self._server is not None:
-            self._server.close()
-            for connection in tuple(self.connections):
-                connection.drop()
-            await self._server.wait_closed()
+            # Nobody can come any more, and who was just accepted comes up: asyncio loses a
+            # connection whose server closes in that moment.
             self.path.unlink(missing_ok=True)
+            await _turns()
+            self._server.close()
+            for connection in tuple(self.open):
+                connection.drop()
+            await _turns()
+            await self._server.wait_closed()
         self._release_lock()
 
     def _take_lock(self) -> None:
@@ -233,6 +248,11 @@ class Listener:
             temporary.unlink(missing_ok=True)
             raise
         return listening
+
+
+async def _turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def _peer_uid(transport: asyncio.Transport) -> int:

@@ -8,7 +8,7 @@ what is judged is what was sent.
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 LINE_BYTES_MAX: Final = (
     64 * 1024
@@ -20,7 +20,7 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
-Id = str | int | None
+Id = str | int | float | None | UnsetType
 
 
 class Broken(Exception):
@@ -60,10 +60,10 @@ class Lines:
 
 
 class Request(Struct):
-    """One call. `id` is absent in a notification, which is carried out and not answered."""
+    """One call. `id` is unset in a notification, which is carried out and not answered."""
 
     method: str
-    id: Id = None
+    id: Id = UNSET
     jsonrpc: str = ""
     params: Raw = Raw(b"{}")
 
@@ -75,6 +75,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def read(line: bytes) -> Request:
     """One request. Raises Broken."""
     try:
+        line.decode("utf-8")  # what is kept raw is not decoded below
         request = _request(line)
     except msgspec.ValidationError as error:
         raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {error}") from None

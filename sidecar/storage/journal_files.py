@@ -11,11 +11,13 @@ import gzip
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
+from io import FileIO
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sidecar.core.errors import Misuse
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line, LineFault
@@ -43,7 +45,7 @@ class JournalFiles:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._file_bytes_max = file_bytes_max
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._size = 0
         self._day: date | None = None
 
@@ -73,14 +75,14 @@ class JournalFiles:
     ) -> Tail | None:
         """Read one file; where the newest ends in the middle of a write, cut that off."""
         whole = 0
-        for raw in raw_lines(path):
+        for raw in _readable(path):
             if _number_of(raw) is not None and (_number_of(raw) or 0) < chain.seq:
                 whole += len(raw)  # the snapshot holds it
                 continue
             try:
                 lines.append(chain.read(raw))
             except LineFault as fault:
-                if is_newest and _is_unfinished(path, whole):
+                if is_newest and path.suffix == ".jsonl" and _is_unfinished(path, whole):
                     return _cut(path, whole)
                 raise JournalError(
                     f"{path.name}: {fault}; restore the directory from a backup, or start with"
@@ -96,8 +98,9 @@ class JournalFiles:
         if self._file is None or self._size >= self._file_bytes_max or at.date() != self._day:
             self._rotate(seq, at.date())
         assert self._file is not None
-        self._file.write(data)
-        self._file.flush()
+        rest = memoryview(data)
+        while rest:  # unbuffered: what a full disk did not take is not kept back to fail again
+            rest = rest[self._file.write(rest) or 0 :]
         self._size += len(data)
 
     def sync(self) -> None:
@@ -108,9 +111,9 @@ class JournalFiles:
     def rewind(self) -> None:
         """After a failed append: take back what of it was written, so that it can be tried again."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
-            os.truncate(journal_paths(self._directory)[-1], self._size)
+            file, self._file = self._file, None
+            file.truncate(self._size)
+            file.close()
 
     def close(self) -> None:
         if self._file is not None:
@@ -121,17 +124,21 @@ class JournalFiles:
     def _rotate(self, seq: int, day: date) -> None:
         """Begin a new file: at the start, when the last is large enough, and with each day."""
         self.close()
-        self._file = (self._directory / f"{seq:012}.jsonl").open("ab")
-        os.fchmod(self._file.fileno(), 0o600)
-        self._size = self._file.tell()
+        path = self._directory / f"{seq:012}.jsonl"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = FileIO(descriptor, "ab")
+        self._size = os.fstat(descriptor).st_size
         self._day = day
         _sync_directory(self._directory)
 
     def compress_old(self) -> None:
         """Compress every finished file. A crash in the middle leaves the file as it was."""
         for path in journal_paths(self._directory)[:-1]:
+            plain = path.with_name(path.name.removesuffix(".gz"))
             if path.suffix == ".jsonl":
                 _compress(path)
+            elif plain.exists():  # the last time ended between the two
+                plain.unlink()
 
     def forget(self, before: datetime, seq: int) -> list[Path]:
         """Delete files that ended before a moment and hold nothing at or after line `seq`."""
@@ -166,6 +173,17 @@ def raw_lines(path: Path) -> Iterator[bytes]:
     else:
         with path.open("rb") as file:
             yield from file
+
+
+def _readable(path: Path) -> Iterator[bytes]:
+    """The same. Raises JournalError for a packed file that cannot be unpacked."""
+    try:
+        yield from raw_lines(path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise JournalError(
+            f"{path.name} is damaged ({error}); restore the directory from a backup, or start with"
+            " --rebuild from what Coinbase says"
+        ) from None
 
 
 def _number_of(line: bytes) -> int | None:

@@ -10,7 +10,7 @@ from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import Rest, Unknown
+from sidecar.coinbase.rest import Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -172,6 +172,28 @@ async def test_a_part_that_cannot_be_read_reconciles_nothing(trader):
     with pytest.raises(Unknown, match="HTTP 503"):
         [event async for event in picture.account(None)]
     await rest.close()
+
+
+async def test_one_refused_token_does_not_take_the_futures_away(trader):
+    rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+    picture = Picture(rest, trader.paper.world.now, lambda text: None)
+    trader.paper.world.set_faults(expire_tokens=1)
+    with pytest.raises(Refused):
+        [event async for event in picture._futures(trader.paper.world.now())]
+    kinds = [type(event).__name__ async for event in picture.account(None)]
+    await rest.close()
+    assert "FuturesRead" in kinds
+
+
+async def test_an_order_that_moves_on_between_two_reads_is_in_one_of_them(tmp_path):
+    async with trading(tmp_path, order_delay_s="0.3") as trader:
+        await trader.place(trader.limit("BUY", "0.1", "100"))
+        rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+        picture = Picture(rest, trader.paper.world.now, lambda text: None)
+        events = [event async for event in picture.orders()]
+        await rest.close()
+        (listed,) = [event for event in events if isinstance(event, ev.OpenOrdersListed)]
+        assert set(listed.order_ids) == set(trader.paper.world.exchange.register.open)
 
 
 async def test_an_account_without_futures_has_none_and_is_whole(tmp_path):

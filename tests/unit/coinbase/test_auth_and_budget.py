@@ -5,6 +5,8 @@ import json
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sidecar.coinbase.auth import KeyFault, load_key
 from sidecar.coinbase.budget import RESERVE, Budget
@@ -68,6 +70,13 @@ def test_what_is_no_key_file_is_refused_and_never_repeated(tmp_path, row):
     assert "secret-that-is-none" not in str(caught.value)
 
 
+def test_a_key_of_another_curve_is_refused_before_it_has_to_sign(tmp_path):
+    key = generate_private_key(SECP384R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    with pytest.raises(KeyFault, match="P-256"):
+        load_key(written(tmp_path, {"name": "n", "privateKey": pem}))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(KeyFault, match=r"no-such\.json: No such file"):
         load_key(tmp_path / "no-such.json")
@@ -87,6 +96,12 @@ def test_calls_that_wait_are_made_in_the_order_they_were_counted():
     waits = [budget.take(0.0) for _ in range(20)]
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(1.3)  # thirteen beyond the free seven, ten a second
+
+
+def test_an_urgent_call_goes_before_those_that_wait():
+    budget = Budget(per_second=10, per_hour=1_000)
+    assert [budget.take(0.0) for _ in range(100)][-1] > 9
+    assert budget.take(0.0, urgent=True) == 0
 
 
 def test_an_overdrawn_budget_recovers_with_time():

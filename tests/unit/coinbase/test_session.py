@@ -262,6 +262,26 @@ def test_one_order_that_cannot_be_read_does_not_hide_the_others():
     assert [report.order_id for said in told(steps) for report in said.reports] == ["a"]
 
 
+@pytest.mark.parametrize(
+    "odd", [{"time_in_force": []}, {"order_type": 5}, {"creation_time": {}}, {"order_side": None}]
+)
+def test_an_odd_field_is_a_fault_and_never_an_end(odd):
+    line = Line(USER)
+    line.open()
+    row = {"order_id": "a", "product_id": "BTC-USD", "order_side": "BUY", "status": "OPEN"} | odd
+    steps = line.session.received(frame(99, "user", [{"orders": [row]}]), START, line.wall)
+    assert only(steps, Fault)
+
+
+def test_one_quote_that_makes_no_sense_does_not_hide_the_others():
+    line = Line(MARKET, ("BTC-USD",))
+    line.open()
+    rows = [{"product_id": "A-USD", "best_bid": "-5", "best_ask": "1"}, {"product_id": "B-USD", "best_bid": "x", "best_ask": "1"},
+            {"product_id": "C-USD", "best_bid": "1", "best_ask": "2"}]  # fmt: skip
+    steps = line.session.received(frame(99, "ticker", [{"tickers": rows}]), START, line.wall)
+    assert [quote.product_id for said in told(steps) for quote in said.quotes] == ["C-USD"]
+
+
 def test_sparse_frames_and_nulls_are_enough():
     stage = made()
     stage.quote("BTC-USD", "100", "101")

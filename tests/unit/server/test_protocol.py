@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +122,17 @@ def test_answers_are_lines_with_decimals_and_times_as_text():
     assert answer.count(b"\n") == 1
     told = json.loads(protocol.event({"topic": "state"}))
     assert (told["method"], "id" in told) == ("event", False)
+
+
+def test_invalid_utf8_is_found_in_the_order_as_well():
+    with pytest.raises(Broken) as caught:
+        read(b'{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"x":"\xff"}}}')
+    assert json.loads(caught.value.answer)["error"]["code"] == -32700
+
+
+def test_an_id_of_null_is_an_id_and_no_id_is_none():
+    ids = [
+        read(b'{"jsonrpc":"2.0","method":"ping"%b}' % given).id
+        for given in (b"", b',"id":null', b',"id":1.5')
+    ]
+    assert ids == [msgspec.UNSET, None, 1.5]

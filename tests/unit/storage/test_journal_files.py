@@ -1,5 +1,7 @@
 """The journal on a real disk: appended, torn, damaged, rotated, compressed, forgotten."""
 
+import resource
+import signal
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -168,3 +170,47 @@ def test_foreign_files_are_left_alone(tmp_path):
     Writer(tmp_path).write(1)
     assert seqs(tmp_path) == [1]
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "flip"])
+def test_a_damaged_packed_file_stops_the_start_by_name(tmp_path, damage):
+    writer = Writer(tmp_path, file_bytes_max=300).write(10)
+    writer.files.compress_old()
+    path = journal_paths(tmp_path)[0]
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 0xFF
+    path.write_bytes({"cut": bytes(content[:-9]), "junk": b"junk", "flip": bytes(content)}[damage])
+    with pytest.raises(JournalError, match=r"000000000001\.jsonl\.gz.*--rebuild"):
+        JournalFiles(tmp_path).recover()
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_write_loses_nothing(tmp_path):
+    """A limit on file size stands in for a full disk: the write is cut short, then refused."""
+    writer = Writer(tmp_path)
+    lines = [writer.chain.write(ev.ClockAdvanced(at=AT), AT) for _ in range(3)]
+    writer.files.append(lines[0], 1, AT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(lines[0]) + 20, hard))
+        with pytest.raises(OSError, match="File too large"):
+            writer.files.append(lines[1], 2, AT)
+        writer.files.rewind()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    writer.files.append(lines[1] + lines[2], 2, AT)
+    writer.files.close()
+    assert seqs(tmp_path) == [1, 2, 3]
+
+
+def test_a_packed_file_beside_its_plain_one_takes_its_place(tmp_path):
+    writer = Writer(tmp_path, file_bytes_max=300).write(10)
+    first = journal_paths(tmp_path)[0]
+    content = first.read_bytes()
+    writer.files.compress_old()
+    first.write_bytes(content)
+    writer.files.compress_old()
+    assert not first.exists()
+    assert seqs(tmp_path) == list(range(1, 11))

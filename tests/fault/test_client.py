@@ -1,0 +1,214 @@
+"""A bot's client against a real RiskManager behind a real socket, and against nobody."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from sidecar import Limits, PositionTracker, RiskManager
+from sidecar.client import NO_ANSWER, AskFailed, AsyncClient, Client
+from sidecar.demonstration import PRODUCTS
+from sidecar.server.answers import Answers
+from sidecar.server.listener import Listener, own_uids
+
+NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
+
+
+def desk():
+    tracker = PositionTracker(clock=lambda: NOW)
+    manager = RiskManager(Limits(max_order_notional=5000), tracker, clock=lambda: NOW)
+    tracker.list_products(PRODUCTS)
+    tracker.balance("USD", "1000000")
+    tracker.mark("BTC-USD", "64000", "64001")
+    return manager
+
+
+def order(name="a", size="0.05"):
+    return {
+        "client_order_id": name, "product_id": "BTC-USD", "side": "BUY",
+        "order_configuration": {"limit_limit_gtc": {"base_size": size, "limit_price": "64000"}},
+    }  # fmt: skip
+
+
+def listener(path, manager, answer=None):
+    return Listener(
+        path, answer or Answers(manager.handle, lambda: NOW), mode=0o600, uids=own_uids()
+    )
+
+
+@contextmanager
+def served(path, manager=None, answer=None):
+    """In a thread with a loop of its own, for clients that block."""
+    loop, made = asyncio.new_event_loop(), listener(path, manager or desk(), answer)
+    loop.run_until_complete(made.start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "order.sock"
+
+
+def test_a_decision_comes_back_typed(path):
+    with served(path):
+        client = Client(path)
+        small, large = client.validate_order(order()), client.validate_order(order("b", "1"))
+        client.close()
+    assert (bool(small), small.client_order_id, small.state) == (True, "a", "ACTIVE")
+    assert Decimal(small.notional or 0) == 3200
+    assert (bool(large), large.codes) == (False, ("MAX_ORDER_NOTIONAL",))
+    assert Decimal(large.max_base_size) == Decimal("0.078125")
+    assert large.violations[0].limit == "5000"
+
+
+def test_the_very_bytes_may_be_given(path):
+    body = b'{"client_order_id":"a","product_id":"BTC-USD","side":"BUY","order_configuration":{"market_market_ioc":{"quote_size":"10"}}}'
+    with served(path):
+        client = Client(path)
+        assert client.validate_order(body)
+        assert client.validate_order(body.decode()).replayed
+        client.close()
+
+
+def test_a_reservation_can_be_released(path):
+    manager = desk()
+    with served(path, manager):
+        client = Client(path)
+        client.validate_order(order())
+        client.release_order("a")
+        assert not client.validate_order(order()).replayed
+        client.close()
+
+
+def test_nobody_there_is_a_refusal_that_says_what_to_do(path):
+    decision = Client(path).validate_order(order("mine"))
+    assert (bool(decision), decision.codes, decision.client_order_id) == (
+        False,
+        (NO_ANSWER,),
+        "mine",
+    )
+    assert "start it" in decision.violations[0].message
+
+
+def test_no_answer_in_time_is_a_refusal(path):
+    blocked = threading.Event()
+    with served(path, answer=lambda connection, request: blocked.wait(5)):
+        client = Client(path, timeout_s=0.1)
+        decision = client.validate_order(order())
+        blocked.set()
+        client.close()
+    assert "no answer" in decision.violations[0].message
+
+
+def test_another_users_socket_is_not_believed(path, monkeypatch):
+    monkeypatch.setattr("sidecar.client.CREDENTIALS", Foreign())
+    with served(path):
+        decision = Client(path, server_uid=12345).validate_order(order())
+    assert "belongs to user 54321" in decision.violations[0].message
+
+
+class Foreign:
+    """Credentials of somebody else: a test may not have two users."""
+
+    size = 12
+
+    def unpack(self, raw):
+        return (1, 54321, 1)
+
+
+def test_it_reconnects_when_the_sidecar_was_restarted(path):
+    client = Client(path)
+    with served(path):
+        assert client.validate_order(order())
+    assert not client.validate_order(order("b"))
+    with served(path):
+        assert client.validate_order(order("c"))
+    client.close()
+
+
+@pytest.mark.parametrize("what", [{}, {"x": object()}, b"{", "nonsense", {"client_order_id": 5}])
+def test_what_is_no_order_is_refused_and_the_client_goes_on(path, what):
+    with served(path):
+        client = Client(path)
+        assert not client.validate_order(what)
+        assert client.validate_order(order())
+        client.close()
+
+
+def test_a_wrong_question_says_so(path):
+    with served(path):
+        client = Client(path)
+        with pytest.raises(AskFailed, match="no method"):
+            client.ask("no_such")
+        with pytest.raises(AskFailed, match="nothing only"):
+            client.ask("hello", name="bot", on_disconnect="flatten")
+        assert client.ask("hello", name="bot")
+        client.close()
+
+
+def test_threads_may_share_one(path):
+    with served(path):
+        client, decisions = Client(path), []
+        threads = [
+            threading.Thread(
+                target=lambda n=n: decisions.append(client.validate_order(order(f"t{n}", "0.001")))
+            )
+            for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        client.close()
+    assert all(decisions)
+    assert {decision.client_order_id for decision in decisions} == {f"t{n}" for n in range(20)}
+
+
+# ------------------------------------------------------------------------------------------- async
+
+
+async def test_many_tasks_share_one_connection_and_each_gets_its_own_answer(path):
+    made = listener(path, desk())
+    await made.start()
+    client = AsyncClient(path)
+    decisions = await asyncio.gather(
+        *(client.validate_order(order(f"t{n}", "0.001")) for n in range(100))
+    )
+    assert [decision.client_order_id for decision in decisions] == [f"t{n}" for n in range(100)]
+    assert all(decisions)
+    assert len(made.connections) == 1
+    await client.close()
+    await made.stop()
+
+
+async def test_the_async_one_refuses_and_reconnects_as_well(path):
+    client = AsyncClient(path)
+    assert (await client.validate_order(order())).codes == (NO_ANSWER,)
+    for name in ("b", "c"):
+        made = listener(path, desk())
+        await made.start()
+        assert await client.validate_order(order(name))
+        await made.stop()
+        assert not await client.validate_order(order("d"))
+    await client.close()
+
+
+async def test_a_sidecar_that_goes_while_it_is_asked_is_a_refusal(path):
+    made = listener(path, desk(), answer=lambda connection, request: connection.drop())
+    await made.start()
+    client = AsyncClient(path)
+    decisions = await asyncio.gather(*(client.validate_order(order(f"t{n}")) for n in range(5)))
+    assert {decision.codes for decision in decisions} == {(NO_ANSWER,)}
+    await client.close()
+    await made.stop()
