@@ -48,7 +48,7 @@ ACTIONS: Final = frozenset(kind.__name__ for kind in actions.Action.__subclasses
 def _to_json(value: Any) -> Any:
     if isinstance(value, Limits):
         return value.model_dump(mode="json", exclude_unset=True)
-    raise NotImplementedError(f"{type(value).__name__} has no place in the journal")
+    raise TypeError(f"{type(value).__name__} has no place in the journal")
 
 
 def _from_json(kind: type, value: Any) -> Any:
@@ -57,7 +57,7 @@ def _from_json(kind: type, value: Any) -> Any:
             return Limits.model_validate(value)
         except ValidationError as error:  # its words would repeat the values
             raise ValueError(f"{error.error_count()} limits are not valid") from None
-    raise NotImplementedError(kind)
+    raise TypeError(f"{kind.__name__} has no place in the journal")
 
 
 _encode: Final = msgspec.json.Encoder(enc_hook=_to_json, order="deterministic").encode

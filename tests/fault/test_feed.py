@@ -89,8 +89,9 @@ async def test_both_feeds_come_up_and_tell(trader):
 
 async def test_tls_with_the_right_authority(trader):
     context = ssl.create_default_context(cafile=str(trader.paper.ca_file))
-    async with listening(trader, *USER, url="tls_ws_url", tls=context) as (_, heard):
+    async with listening(trader, *USER, url="tls_ws_url", tls=context) as (feed, heard):
         await heard.until(Live)
+        assert (feed.session.state, feed.failures) == ("live", 0)
 
 
 async def test_tls_with_another_authority_never_comes_up(trader):
@@ -130,6 +131,7 @@ async def test_refused_connections_are_tried_until_they_are_not(trader):
         await failed(feed, 2)
         trader.paper.world.clear_faults()
         await heard.until(Live)
+        assert feed.failures == 0
 
 
 async def test_stalled_heartbeats_on_a_quiet_feed_are_a_dead_connection(trader, monkeypatch):
