@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import stat
@@ -161,6 +162,24 @@ def test_what_is_wrong_is_one_line_with_its_mend(options, words):
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("room", [100, 500])
+def test_a_disk_without_room_is_one_line_with_its_mend(tmp_path, room):
+    """A limit on file size stands in for a full disk: keys need some 350 bytes, the certificate more."""
+
+    def little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    done = subprocess.run(
+        [COMMAND, "paper", "--state-dir", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=little_room,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot be written (File too large)" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_port_in_use_is_named():

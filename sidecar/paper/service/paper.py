@@ -84,10 +84,10 @@ class PaperExchange:
         self.tls_port = 0
 
     async def __aenter__(self) -> Self:
-        """Listen, then let the market move. Raises Misuse when a port is taken."""
+        """Listen, then let the market move. Raises Misuse when a port is taken or the disk refuses."""
         async with AsyncExitStack() as stack:
             self._pump.open()
-            self.ca_file.write_bytes(self._authority.ca_pem)
+            self._write_authority()
             runner = web.AppRunner(
                 _app(self.world), access_log=None, logger=LOG, shutdown_timeout=STOP_WITHIN_S
             )
@@ -109,6 +109,15 @@ class PaperExchange:
     ) -> None:
         self.world.hub.close_all(1001)
         await self._stack.__aexit__(kind, error, trace)
+
+    def _write_authority(self) -> None:
+        """The certificate that clients check the others by; its key is nowhere but in memory."""
+        try:
+            self.ca_file.write_bytes(self._authority.ca_pem)
+        except OSError as error:
+            raise Misuse(
+                f"{self.ca_file} cannot be written ({error.strerror}); make room, or name another directory"
+            ) from None
 
     async def _listen(self, runner: web.AppRunner, port: int, *, tls: bool = False) -> int:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
