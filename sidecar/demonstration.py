@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sidecar import Limits, PositionTracker, RiskManager
 from sidecar.core.decision import Decision
-from sidecar.core.money import plain
+from sidecar.core.money import cents, plain
 from sidecar.core.order_body import Side
 
 PRODUCTS = [
@@ -88,10 +88,8 @@ class Story:
         self.tracker.mark("BTC-USD", price, price + 1)
 
     def books(self) -> None:
-        equity, pnl = self.tracker.equity.quantize(Decimal("0.01")), self.tracker.net_pnl
-        self.console.print(
-            f"  equity {plain(equity)} USD, net PnL {pnl.quantize(Decimal('0.01'))} USD"
-        )
+        equity, pnl = cents(self.tracker.equity), self.tracker.net_pnl
+        self.console.print(f"  equity {plain(equity)} USD, net PnL {cents(pnl)} USD")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Settings of every test: Hypothesis profiles, and nothing else.
+"""Settings of every test: Hypothesis profiles, and a decimal context that nobody has touched.
 
 `default` explores anew each run, for a developer at the keyboard; `ci` draws the same examples
 every time, so that a red main is somebody's change and never luck; `soak` looks as long as is
@@ -6,6 +6,7 @@ sensible. No profile has a deadline: an example's time says more about the machi
 """
 
 import os
+from decimal import DefaultContext, setcontext
 
 from hypothesis import HealthCheck, settings
 
@@ -22,3 +23,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_runtest_setup() -> None:
+    """Each test its own: ccxt leaves its rounding behind in the thread's context."""
+    setcontext(DefaultContext.copy())

@@ -10,7 +10,7 @@ one in: every figure a rule needs is there already, however many orders are open
 Signs: quantities are positive when long; values are quantity × price; losses are negative PnL.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from msgspec import Struct
 
@@ -58,7 +58,7 @@ class Position(Struct):
         """Give the unpriced quantity its cost and return the PnL realised: of what left
         meanwhile.
         """
-        value = (self.unpriced * mark).quantize(COST_QUANTUM)
+        value = (self.unpriced * mark).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
         self.cost += value
         if self.unpriced != self.quantity or not self.entry_cost:
             self.entry_cost += value  # else Coinbase's own average price stays on display

@@ -9,7 +9,7 @@ from decimal import ROUND_FLOOR, Decimal
 from msgspec import Struct
 
 from sidecar.core.limits import LossLimit
-from sidecar.core.money import RATIO_QUANTUM, ZERO, plain, ratio
+from sidecar.core.money import RATIO_QUANTUM, ZERO, cents, plain, ratio
 from sidecar.core.position_tracker import PositionTracker
 
 
@@ -43,12 +43,8 @@ class Loss(Struct, frozen=True):
         return ratio(self.usd, self.base) if self.base > ZERO else None
 
     def text(self) -> str:
-        share = (
-            ""
-            if self.ratio is None
-            else f", {plain((self.ratio * 100).quantize(Decimal('0.01')))} %"
-        )
-        return f"{plain(self.usd.quantize(Decimal('0.01')))} USD{share}"
+        share = "" if self.ratio is None else f", {plain(cents(self.ratio * 100))} %"
+        return f"{plain(cents(self.usd))} USD{share}"
 
 
 def daily(

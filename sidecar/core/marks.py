@@ -9,7 +9,7 @@ its book is a leg of.
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from msgspec import Struct
@@ -126,7 +126,7 @@ class Marks:
                 mid.at if oldest is None or (mid.at is not None and mid.at < oldest) else oldest
             )
         if is_bounded(value):  # else no price of anything: a book on the way shows nonsense
-            self.by_key[key] = Mark(value.quantize(COST_QUANTUM), oldest)
+            self.by_key[key] = Mark(value.quantize(COST_QUANTUM, ROUND_HALF_EVEN), oldest)
 
 
 def _routes(listed: list[Product]) -> dict[str, tuple[Step, ...]]:

@@ -32,6 +32,7 @@ MONEY: Final = Context(
     prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 COST_QUANTUM: Final = Decimal("1E-18")  # finest unit of any Coinbase asset (ETH has 18 decimals)
+CENT: Final = Decimal("0.01")
 RATIO_QUANTUM: Final = Decimal("1E-12")  # ratios are for comparing and showing, never summed
 
 DIGITS_BEFORE_POINT_MAX: Final = 20  # 10^20 of the cheapest token is beyond any supply traded
@@ -119,6 +120,11 @@ def ceil_to(value: Decimal, increment: Decimal) -> Decimal:
 def share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal:
     """`whole` × `part` ÷ `of`, to `COST_QUANTUM`: the cost that a partial close releases."""
     return whole if part == of else (whole * part / of).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+
+
+def cents(value: Decimal) -> Decimal:
+    """`value` to two decimals, for people to read; half a cent goes to the even one."""
+    return value.quantize(CENT, ROUND_HALF_EVEN)
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal:

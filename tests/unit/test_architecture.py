@@ -102,3 +102,17 @@ def test_nobody_catches_everything_but_where_foreign_code_runs(path):
         if h.type is None or getattr(h.type, "id", "") in {"Exception", "BaseException"}
     ]
     assert not broad or str(path.relative_to(ROOT)) in BROAD_CATCHES
+
+
+@pytest.mark.parametrize("path", ALL, ids=str)
+def test_every_rounding_of_money_names_its_direction(path):
+    """An ambient decimal context belongs to the caller's program, and other libraries change it."""
+    unnamed = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"quantize", "to_integral_value"}
+        and len(node.args) + len(node.keywords) < (2 if node.func.attr == "quantize" else 1)
+    ]
+    assert not unnamed

@@ -13,7 +13,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import chain
 from math import ceil, log, sqrt
 from typing import Final, NamedTuple
@@ -229,7 +229,7 @@ class History:
 
 def _ticks(listing: Listing) -> int:
     """The price at the start, in increments."""
-    steps = MONEY.divide(listing.price, listing.price_increment).to_integral_value()
+    steps = MONEY.divide(listing.price, listing.price_increment).to_integral_value(ROUND_HALF_EVEN)
     return max(int(steps), FLOOR_TICKS)
 
 

@@ -7,7 +7,7 @@ cumulative_quantity. Source: Coinbase Advanced Trade API, "Get Order", "User Cha
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -59,7 +59,7 @@ def _leaves(order: Order) -> Decimal:
         return ZERO
     if order.terms.quote_size and order.terms.limit_price:
         left = order.terms.quote_size - order.value - order.fees
-        return (left / order.terms.limit_price).quantize(Decimal("1E-8"))
+        return (left / order.terms.limit_price).quantize(Decimal("1E-8"), ROUND_HALF_EVEN)
     return order.remaining
 
 

@@ -3,7 +3,7 @@
 Source: Coinbase Advanced Trade API, "Preview Order", "Edit Order Preview".
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -67,7 +67,7 @@ def _preview(best: Best, reasons: list[str]) -> Row:
 
 
 def _rounded(value: Decimal) -> str:
-    return plain(value.quantize(PRICE_QUANTUM))
+    return plain(value.quantize(PRICE_QUANTUM, ROUND_HALF_EVEN))
 
 
 EMPTY_IN_PREVIEW: Final = (

@@ -6,7 +6,7 @@ Source: Coinbase Advanced Trade API, "List Products", "Get Product Book", "Get M
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Any, Final
 
@@ -170,7 +170,9 @@ def product_book(product_id: str, book: Book, shown: tuple[int, Decimal], now: d
     bid, ask, mid = book.top("BUY"), book.top("SELL"), book.mid
     spread = ask.price - bid.price if bid and ask else None
     in_points = (
-        plain((spread * BASIS_POINTS / mid).quantize(ONE)) if spread is not None and mid else ""
+        plain((spread * BASIS_POINTS / mid).quantize(ONE, ROUND_HALF_EVEN))
+        if spread is not None and mid
+        else ""
     )
     rows = pricebook(product_id, book, depth, now)
     if step:

@@ -100,7 +100,11 @@ def number(value: Decimal | None) -> str:
 
 def change(now: Decimal, before: Decimal) -> str:
     """From `before` to `now`, in per cent."""
-    return plain(((now - before) * 100 / before).quantize(PRICE_QUANTUM)) if before else "0"
+    return (
+        plain(((now - before) * 100 / before).quantize(PRICE_QUANTUM, ROUND_HALF_EVEN))
+        if before
+        else "0"
+    )
 
 
 def with_nulls(row: Any) -> Any:
