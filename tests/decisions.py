@@ -83,14 +83,17 @@ def names(actions: Iterable[Action]) -> list[str]:
 
 
 def memory(world: World) -> bytes:
-    """Everything that would survive a restart, but for the count of decisions."""
+    """Everything that would survive a restart, but for counts that a refused fact may move."""
     manager = save_manager(world.manager)
-    manager.decisions = 0
+    manager.decisions, manager.readiness.has_judged = 0, True
     return msgspec.json.encode((save_tracker(world.tracker), manager))
 
 
 def restarted(world: World, **limits: Any) -> World:
-    """The world after its process died and came back from its saved state."""
+    """The world after its process died and came back from its saved state.
+
+    Connected, the new process then says that it has begun.
+    """
     tracker, manager = save_tracker(world.tracker), save_manager(world.manager)
     saved = msgspec.json.encode((tracker, manager))
     new = World(settings=world.manager.settings, products=(), start=world.now)
@@ -101,7 +104,10 @@ def restarted(world: World, **limits: Any) -> World:
     restore_manager(
         msgspec.json.decode(msgspec.json.encode(manager), type=type(manager)), new.manager
     )
-    assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
+    if not limits:  # other limits are part of the memory, and make everything due
+        assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
+    if new.manager.settings.connected:
+        new.send(ev.Started, unclean_since=world.now)
     return new
 
 

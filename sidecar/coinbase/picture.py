@@ -85,7 +85,7 @@ class Picture:
         async for event in self._futures(until):
             yield event
         yield await self._balances(until)
-        yield ev.AccountReconciled(at=self._now())
+        yield ev.AccountReconciled(at=self._now(), fills_until=until)
 
     async def orders(self) -> AsyncIterator[ev.Event]:
         """Every working order, then the listing that says there are no others."""

@@ -20,6 +20,7 @@ from sidecar.core.products import Product
 Feed = Literal["market", "user"]
 FeedSignal = Literal["connected", "gap", "lost"]
 LossWindow = Literal["daily", "cumulative", "drawdown"]
+OnDisconnect = Literal["nothing"]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -192,7 +193,12 @@ class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
-    """Orders, fills and balances since the last known moment have all been read and applied."""
+    """Orders, fills and balances since the last known moment have all been read and applied.
+
+    `fills_until`: every fill up to then has been.
+    """
+
+    fills_until: datetime | None = None
 
 
 # --- The bot --------------------------------------------------------------------------------------
@@ -224,7 +230,45 @@ class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     client_order_id: str
 
 
+class BotConnected(Event, frozen=True, kw_only=True, tag=True):
+    """A bot said who it is, on a connection of its own; `on_disconnect` is what it wants done when
+    it is gone without `bye`.
+    """
+
+    name: str
+    uid: int
+    strategy_id: str | None = None
+    on_disconnect: OnDisconnect = "nothing"
+
+
+class BotDropped(Event, frozen=True, kw_only=True, tag=True):
+    """A bot's connection ended without `bye`."""
+
+    name: str
+    uid: int
+
+
+class BotLeft(Event, frozen=True, kw_only=True, tag=True):
+    """A bot said `bye` on its connection."""
+
+    name: str
+    uid: int
+
+
 # --- The operator and the host --------------------------------------------------------------------
+
+
+class Started(Event, frozen=True, kw_only=True, tag=True):
+    """A new process has taken up the books: nothing is live, nothing has been read.
+
+    `unclean_since`: the last moment known of a process that was killed; None after an orderly stop.
+    """
+
+    unclean_since: datetime | None = None
+
+
+class Stopped(Event, frozen=True, kw_only=True, tag=True):
+    """The process ends in order: everything is on disk."""
 
 
 class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):

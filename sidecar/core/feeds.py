@@ -46,5 +46,9 @@ class Feeds:
         elif signal == "connected" or self.market == "live":
             self.market, self.market_whole_since = "live", at
 
+    def down(self) -> None:
+        """Nothing is heard any more: a new process has begun."""
+        self.user = self.market = "down"
+
     def reconciled(self) -> None:
         self.user = USER_FEED[self.user, "reconciled"]

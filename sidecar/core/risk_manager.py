@@ -15,9 +15,7 @@ from sidecar.core.actions import (
     Answered,
     Decided,
     ReadProduct,
-    Reconcile,
     ReduceOnly,
-    RefreshQuotes,
     StateChanged,
     WakeAt,
 )
@@ -35,12 +33,12 @@ from sidecar.core.orders import Order
 from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
+from sidecar.core.readiness import AT_ONCE, Readiness
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
 
 DEFAULT_SETTINGS: Final = Settings()
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
-AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class RiskManager:
@@ -77,14 +75,11 @@ class RiskManager:
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
-        self._missing = (
-            {"products", "balances", "orders", "reconciled"} if settings.connected else set()
-        )
-        self._due = AT_ONCE  # when time alone changes something next
+        self.readiness = Readiness(self.desk, connected=settings.connected)
+        self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
-        self._judged = -1  # the tracker's version that losses were last judged at
-        self._balances_at = AT_ONCE  # when balances were last read
-        self._unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
+        self.judged = -1  # the tracker's version that losses were last judged at
+        self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
 
     @property
@@ -162,9 +157,9 @@ class RiskManager:
         motion by then is handed over with the next fact.
         """
         now, actions = event.at, self._undelivered
-        if now >= self._due:
+        if now >= self.due:
             self._let_time_pass(now, actions)
-        if self.tracker.version != self._judged:
+        if self.tracker.version != self.judged:
             self._judge_losses(now, actions)
         match event:
             case ev.OrderProposed():
@@ -174,7 +169,8 @@ class RiskManager:
             case _:
                 self._take_in(event, actions)
                 self._judge_losses(now, actions)
-                self._complete_picture(now, actions)
+                if self.readiness.complete(now, actions):
+                    self._judge_losses(now, actions)
                 self._ask_to_be_woken(now, actions)
         if self.state.account != self.announced:
             self._announce(actions)
@@ -184,8 +180,8 @@ class RiskManager:
     def _decide(self, decision: Decision, actions: list[Action]) -> None:
         actions.append(Decided(decision=decision))
         lapses = decision.reserved_until
-        if lapses is not None and lapses < self._due:
-            self._due = lapses
+        if lapses is not None and lapses < self.due:
+            self.due = lapses
             actions.append(WakeAt(at=lapses))
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
@@ -195,8 +191,6 @@ class RiskManager:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
         if not self.settings.connected:
             self.tracker.start(now)
-        elif self._due == AT_ONCE:
-            self.state.tightenings += 1  # a start: no approval from before is given again unjudged
         self.tracker.roll_day(now)
         causes = self.state.causes.values()
         self.watch.end((c for c in causes if c.clears_at and c.clears_at <= now), actions)
@@ -210,7 +204,7 @@ class RiskManager:
         if self.shocks.is_on:
             actions += self.shocks.look(now)
         actions += self.watch.watch(now)
-        self._judged = self.tracker.version
+        self.judged = self.tracker.version
 
     def _take_in(self, event: ev.Event, actions: list[Action]) -> None:
         """A fact about the account or the market, or an operator's word."""
@@ -218,7 +212,10 @@ class RiskManager:
             case ev.Quotes():
                 self.tracker.apply(event)
             case ev.FeedChanged():
-                actions += self._feed_changed(event)
+                actions += self.readiness.feed_changed(event)
+            case ev.Started():
+                self.readiness.begin()
+                self.watch.suspicion = None  # the feeds must show it anew
             case ev.QuotesConfirmed():
                 actions += self.watch.rest_answered(event.quotes, event.at)
             case ev.ConfirmationUnavailable():
@@ -236,35 +233,10 @@ class RiskManager:
         except UnknownProduct as unknown:
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
-        self._note_progress(event)
+        self.readiness.note(event)
         if isinstance(event, ev.ProductsListed):
             actions += self._limits_without_product()
         return actions
-
-    def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
-        self.feeds.signal(event.feed, event.signal, event.at)
-        if event.signal == "lost":
-            self.state.tightenings += 1
-            return [
-                Alert(severity="warning", code="FEED_LOST", text=f"the {event.feed} feed is silent")
-            ]
-        if event.feed == "user":
-            self.state.tightenings += 1
-            return [
-                Reconcile(
-                    reason=f"the user feed {'lost frames' if event.signal == 'gap' else 'connected'}"
-                )
-            ]
-        books = tuple(
-            sorted(
-                {
-                    step.book
-                    for key in self.tracker.account.lines
-                    for step in self.tracker.marks.routes.get(key, ())
-                }
-            )
-        )
-        return [RefreshQuotes(product_ids=books)] if books else []
 
     def _replace_limits(self, limits: Limits) -> list[Action]:
         if limits.custom != self.limits.custom:
@@ -280,54 +252,15 @@ class RiskManager:
     def _limits_without_product(self) -> list[Action]:
         """A product's limits that no listed product has do not bind: said once for each listing."""
         unlisted = tuple(sorted(self.limits.product.keys() - self.tracker.products.keys()))
-        if unlisted == self._unlisted:
+        if unlisted == self.unlisted:
             return []
-        self._unlisted = unlisted
+        self.unlisted = unlisted
         if not unlisted:
             return []
         text = (
             f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
         )
         return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
-
-    # --- Starting ---------------------------------------------------------------------------------
-
-    def _note_progress(self, event: ev.Event) -> None:
-        match event:
-            case ev.ProductsListed():
-                self._missing.discard("products")
-            case ev.BalancesRead():
-                self._balances_at = event.at
-                self._missing.discard("balances")
-            case ev.OpenOrdersListed():
-                self._missing.discard("orders")
-            case ev.AccountReconciled():
-                self.feeds.reconciled()
-                if not self._missing & {"products", "balances", "orders"}:
-                    self._missing.discard("reconciled")
-        self.desk.orders_known = not self._missing & {"balances", "orders"}
-
-    def _complete_picture(self, now: datetime, actions: list[Action]) -> None:
-        """STARTING ends with the first complete picture: all read, all marked, both feeds live."""
-        if self.state.ready or self._missing or self.tracker.unmarked():
-            return
-        if self.feeds.user != "live" or self.feeds.market != "live":
-            return
-        if self._traded_since_balances():
-            self._missing.add("reconciled")
-            actions.append(Reconcile(reason="orders moved after the balances were read"))
-            return
-        self.tracker.start(now)
-        self.state.ready = True
-        self._judge_losses(now, actions)
-
-    def _traded_since_balances(self) -> bool:
-        """Whether a wallet or contract has moved since: opening the books now would lose it."""
-        wallets = self.tracker.wallets.by_currency.values()
-        agreements = [wallet.agreement for wallet in wallets]
-        agreements += self.tracker.balances.futures_agreement.values()
-        read_at = self._balances_at
-        return any(known.active_at and known.active_at > read_at for known in agreements)
 
     # --- Answers ----------------------------------------------------------------------------------
 
@@ -375,7 +308,7 @@ class RiskManager:
         if (look := self.watch.next_look(now)) is not None:
             times.append(look)
         due = min(times, default=NEVER)
-        if due != self._due:
-            self._due = due
+        if due != self.due:
+            self.due = due
             if due is not NEVER:
                 actions.append(WakeAt(at=due))

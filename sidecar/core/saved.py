@@ -6,6 +6,7 @@ Only facts are kept; every sum is worked out again from them: a saved state cann
 from collections import deque
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,13 +14,17 @@ from sidecar.core.actions import Liquidate
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
+from sidecar.core.feeds import FeedState
+from sidecar.core.limits import Limits
+from sidecar.core.loss_watch import Suspicion
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
+from sidecar.core.readiness import ACCOUNT
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.state import Cause
+from sidecar.core.state import Cause, Level
 from sidecar.core.wallets import Agreement, Wallet
 from sidecar.core.working import Reservation, WorkingOrder
 
@@ -54,6 +59,8 @@ class SavedTracker(Struct, kw_only=True):
     taker_rate: Decimal
     futures: FuturesSummaryRead | None
     futures_base: Decimal
+    margin_seen: Decimal
+    quotes_valuing_account: int
     futures_agreement: dict[str, Agreement]
     doubts: dict[str, str]
     quotes: list[Quote]
@@ -72,8 +79,24 @@ class SavedSampler(Struct, kw_only=True):
     moves: list[tuple[int, Decimal]]
 
 
+class SavedReadiness(Struct, kw_only=True):
+    """How far a connected manager's picture had come: what a replay goes on from."""
+
+    ready: bool
+    missing: list[str]
+    balances_at: datetime
+    fills_until: datetime | None
+    user_feed: FeedState
+    market_feed: FeedState
+    market_whole_since: datetime | None
+    due: datetime
+    has_judged: bool
+    announced: Level
+    unlisted: tuple[str, ...]
+
+
 class SavedManager(Struct, kw_only=True):
-    """A RiskManager's memory."""
+    """A RiskManager's memory. `limits` as they are written, for a replay; a start has its own."""
 
     causes: list[Cause]
     tightenings: int
@@ -82,14 +105,28 @@ class SavedManager(Struct, kw_only=True):
     trigger: Liquidate | None
     activity: dict[str, list[datetime]]
     samplers: list[SavedSampler]
+    suspicion: Suspicion | None
+    calm: dict[str, Decimal]
+    readiness: SavedReadiness
+    limits: dict[str, Any]
+
+
+class JournalPlace(Struct, kw_only=True):
+    """Where in the journal a state stands: the next line's number and the sum before it."""
+
+    seq: int
+    sum: str
 
 
 class SavedState(Struct, kw_only=True):
-    """Everything that survives. `manager` is None when a tracker was saved by itself."""
+    """Everything that survives. `manager` is None when a tracker was saved by itself, `journal`
+    where none is kept.
+    """
 
     saved_at: datetime
     manager: SavedManager | None
     tracker: SavedTracker
+    journal: JournalPlace | None = None
 
 
 def save_tracker(tracker: PositionTracker) -> SavedTracker:
@@ -114,6 +151,8 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         taker_rate=tracker.orders.taker_rate,
         futures=tracker.balances.futures,
         futures_base=tracker.balances.futures_base,
+        margin_seen=tracker.orders.margin_seen,
+        quotes_valuing_account=tracker.books.quotes_valuing_account,
         futures_agreement=tracker.balances.futures_agreement,
         doubts=tracker.books.doubts,
         quotes=list(tracker.marks.quotes.values()),
@@ -124,7 +163,8 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
 
 
 def save_manager(manager: RiskManager) -> SavedManager:
-    """The manager's memory; the limits are configuration and not part of it."""
+    """The manager's memory. Parts are shared with it: encode them before it takes in more."""
+    readiness, feeds = manager.readiness, manager.feeds
     return SavedManager(
         causes=list(manager.state.causes.values()),
         tightenings=manager.state.tightenings,
@@ -142,6 +182,22 @@ def save_manager(manager: RiskManager) -> SavedManager:
             )
             for (key, window_s), sampler in manager.shocks.samplers.items()
         ],
+        suspicion=manager.watch.suspicion,
+        calm=manager.watch.calm,
+        readiness=SavedReadiness(
+            ready=manager.state.ready,
+            missing=sorted(readiness.missing),
+            balances_at=readiness.balances_at,
+            fills_until=readiness.fills_until,
+            user_feed=feeds.user,
+            market_feed=feeds.market,
+            market_whole_since=feeds.market_whole_since,
+            due=manager.due,
+            has_judged=manager.judged == manager.tracker.version,
+            announced=manager.announced,
+            unlisted=manager.unlisted,
+        ),
+        limits=_written(manager.limits),
     )
 
 
@@ -160,6 +216,8 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.books.doubts = saved.doubts
     tracker.balances.futures = saved.futures
     tracker.balances.futures_base = saved.futures_base
+    tracker.orders.margin_seen = saved.margin_seen
+    tracker.books.quotes_valuing_account = saved.quotes_valuing_account
     tracker.balances.futures_agreement.update(saved.futures_agreement)
     for key, agreement in saved.futures_agreement.items():
         tracker.wallets.note_doubt(key, agreement)
@@ -172,15 +230,14 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
 
 @with_money
 def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
-    """Fill a new manager: every cause is in force again before it judges anything.
+    """Fill a new manager and go on where the saved one was: every cause is in force again before
+    it judges anything. A new process then tells it so, by `Started`.
 
-    A connected one counts its start as a tightening, with the first fact: what was approved before
-    is then judged afresh.
+    The limits stay the new manager's own. Without a connection there is no picture to complete.
     """
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings
-    manager.announced = manager.state.account
     manager.approvals.decisions = saved.decisions
     manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
     for name, times in saved.activity.items():
@@ -189,6 +246,31 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
         sampler.total = sum((move for _, move in seen.moves), ZERO)
+    manager.watch.calm = saved.calm
+    readiness = saved.readiness
+    manager.readiness.balances_at = readiness.balances_at
+    manager.readiness.fills_until = readiness.fills_until
+    if saved.limits == _written(manager.limits):  # else all is to be judged anew
+        manager.judged = manager.tracker.version if readiness.has_judged else -1
+        manager.due = readiness.due
+    manager.announced, manager.unlisted = readiness.announced, readiness.unlisted
+    if manager.settings.connected:
+        _restore_picture(readiness, manager)
+        manager.watch.suspicion = saved.suspicion
+
+
+def _written(limits: Limits) -> dict[str, Any]:
+    """Limits as a file would have them: only what is set."""
+    return limits.model_dump(mode="json", exclude_defaults=True)
+
+
+def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:
+    readiness, feeds = manager.readiness, manager.feeds
+    readiness.missing = set(saved.missing)
+    feeds.user, feeds.market = saved.user_feed, saved.market_feed
+    feeds.market_whole_since = saved.market_whole_since
+    manager.state.ready = saved.ready
+    manager.desk.orders_known = not readiness.missing & ACCOUNT
 
 
 def _save_book(book: Book) -> SavedBook:

@@ -26,7 +26,7 @@ from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from tests.decisions import CONNECTED, connected, memory, names, of_kind, restarted, sell_order
-from tests.scenario import FUTURE, START, D, World, limit_order, order, product
+from tests.scenario import FUTURE, PRODUCTS, START, D, World, limit_order, order, product
 
 
 def state(world):
@@ -183,6 +183,31 @@ def test_without_a_connection_the_account_is_active_from_the_first():
 
 
 # --- Restarts -------------------------------------------------------------------------------------
+
+
+def test_books_open_since_before_a_restart_count_what_trades_while_it_starts():
+    """Nothing is swallowed, so a busy account does not hold up the start."""
+    world = restarted(connected(held=1))
+    for feed in ("market", "user"):
+        world.send(ev.FeedChanged, feed=feed, signal="connected")
+    world.send(ev.ProductsListed, products=PRODUCTS)
+    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    world.wait(1)
+    world.fill("BUY", 1, 64000)
+    assert state(world) == "STARTING"
+    world.send(ev.AccountReconciled)
+    assert state(world) == "ACTIVE"
+    assert world.tracker.account.lines["BTC"].position.quantity == 2
+
+
+def test_a_restart_under_other_limits_judges_by_them_at_once():
+    world = World()
+    world.hold()
+    world.quote("BTC-USD", 63000)
+    again = restarted(world, max_daily_loss="500 USD")
+    assert not again.ask(limit_order("0.01", 62000)).approved
+    assert state(again) == "REDUCE_ONLY"
 
 
 def test_a_restart_begins_in_starting_whatever_was():

@@ -47,6 +47,9 @@ FACTS = [
     ev.OrderProposed(at=AT, body=BODY, strategy_id="s", dry_run=True),
     ev.EditProposed(at=AT, order_id="o", price="1", size="2"),
     ev.ReservationReleased(at=AT, client_order_id="a"),
+    ev.BotConnected(at=AT, name="maker", uid=1000, strategy_id="s"),
+    ev.BotDropped(at=AT, name="maker", uid=1000),
+    ev.BotLeft(at=AT, name="maker", uid=1000),
     ev.ClockAdvanced(at=AT),
     ev.HaltRequested(at=AT, reason="I said so", by="me"),
     ev.ReduceOnlyRequested(at=AT, reason="careful", product_id="BTC-USD"),
@@ -55,6 +58,7 @@ FACTS = [
     ev.LossReset(at=AT, window="daily", reason="new day"),
     ev.LimitsReplaced(at=AT, limits=LIMITS),
     ev.DiskChanged(at=AT, full=True),
+    ev.Started(at=AT, unclean_since=AT), ev.Stopped(at=AT),
     ev.LiquidationEnded(at=AT, flat=True, reason="done"),
 ]  # fmt: skip
 
