@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help run test soak bench docs lock clean
 
 help:
-	@echo 'make run     set up .venv and run the demonstration'
+	@echo 'make run     set up .venv and run everything: paper exchange, sidecar, demo bot'
 	@echo 'make test    lint, types, architecture, tests; core coverage must be 100 %'
 	@echo 'make soak    the long forms: many more examples a property'
 	@echo 'make bench   measure, printed as ratios'
@@ -22,7 +22,7 @@ help:
 	@echo 'make clean   remove .venv, caches and build output'
 
 run: $(STAMP)
-	$(BIN)/python -m sidecar.demonstration
+	$(BIN)/risk-sidecar demo --config config/paper.toml
 
 # The gate is deterministic (Hypothesis profile `ci`): a red main is always somebody's change.
 test: $(STAMP)

@@ -17,7 +17,7 @@ import itertools
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -80,7 +80,12 @@ class _Answer(Struct):
     error: dict[str, Any] | None = None
 
 
+class _Event(Struct):
+    params: dict[str, Any]
+
+
 _decode: Final = msgspec.json.Decoder(_Answer).decode
+_event: Final = msgspec.json.Decoder(_Event).decode
 _decision: Final = msgspec.json.Decoder(Decision).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -248,6 +253,8 @@ class AsyncClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 writer = await self._connected()
+                if writer.is_closing():  # not every loop takes what is written to it then
+                    raise ConnectionResetError("the sidecar closed the connection")
                 answer = self._waiting[number] = asyncio.get_running_loop().create_future()
                 writer.write(request)
                 await writer.drain()
@@ -257,7 +264,35 @@ class AsyncClient:
         finally:
             self._waiting.pop(number, None)
 
+    async def events(self, topics: Iterable[str]) -> AsyncGenerator[dict[str, Any], None]:
+        """What happens from now on, as it happens, over a connection of its own.
+
+        `topics`: any of state, decisions, positions, limits. Each event is a dict with `topic`, `at`
+        and what the topic tells. Raises AskFailed when the sidecar cannot be asked, does not know a
+        topic, or has ended the connection: what was missed meanwhile is in `status` and `positions`.
+        Close it (`contextlib.aclosing`) to stop listening before that.
+        """
+        writer = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reader, writer = await self._open()
+                writer.write(_request(1, "subscribe", {"topics": list(topics)}))
+                answer = await reader.readline()
+            if answer:
+                _result(answer, 1)
+            while line := await reader.readline():
+                yield _event(line).params
+        except OSError as error:  # a time-out is one
+            raise AskFailed(_words(self._path, error)) from None
+        except (ValueError, msgspec.DecodeError) as error:  # a line without end is a ValueError
+            raise AskFailed(f"{self._path}: {error}") from None
+        finally:
+            if writer is not None:
+                writer.transport.abort()
+        raise AskFailed(f"{self._path}: the sidecar closed the connection")
+
     async def close(self) -> None:
+        """Let go of the connection; who still waits is refused."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -266,18 +301,20 @@ class AsyncClient:
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._opening:
             if self._writer is None:
-                reader, writer = await asyncio.open_unix_connection(
-                    self._path, limit=ANSWER_BYTES_MAX
-                )
-                try:
-                    _check_server(writer.get_extra_info("socket"), self._server_uid)
-                except AskFailed:
-                    writer.transport.abort()
-                    raise
+                reader, writer = await self._open()
                 self._writer = writer
                 loop = asyncio.get_running_loop()
                 self._reading = loop.create_task(self._read(reader))
             return self._writer
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_unix_connection(self._path, limit=ANSWER_BYTES_MAX)
+        try:
+            _check_server(writer.get_extra_info("socket"), self._server_uid)
+        except AskFailed:
+            writer.transport.abort()
+            raise
+        return reader, writer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         """Hand each answer to who asked, until the connection ends."""

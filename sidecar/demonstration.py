@@ -1,139 +1,117 @@
-"""`make run`: the library at work, told as it happens. Virtual time, no network, nothing kept."""
+"""Everything in one process: the paper exchange, a sidecar connected to it over real sockets, a bot.
 
-import json
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+Nothing of it can meet real money: hosts and keys are the paper exchange's, directories its own.
+"""
 
-from rich.console import Console
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
-from sidecar import Limits, PositionTracker, RiskManager
-from sidecar.core.decision import Decision
-from sidecar.core.money import cents, plain
-from sidecar.core.order_body import Side
+from structlog.typing import FilteringBoundLogger
 
-PRODUCTS = [
-    {
-        "product_id": f"{coin}-USD",
-        "product_type": "SPOT",
-        "base_currency_id": coin,
-        "quote_currency_id": "USD",
-        "base_increment": "0.00000001",
-        "quote_increment": "0.01",
-        "price_increment": "0.01",
-        "base_min_size": "0.00001",
-        "base_max_size": "3400",
-    }
-    for coin in ("BTC", "ETH")
-]
-LIMITS = Limits(
-    max_order_notional=5000,
-    max_position_notional=20000,
-    max_open_orders=20,
-    max_leverage=5,
-    max_daily_loss="0.10",
-    max_cumulative_loss="0.25",
-)
+from sidecar import demo_bot
+from sidecar.client import AsyncClient
+from sidecar.coinbase.auth import load_key
+from sidecar.coinbase.exchange_clock import ExchangeClock
+from sidecar.coinbase.rest import Rest
+from sidecar.config.tables import Config
+from sidecar.daemon.sidecar import Sidecar
+from sidecar.paper.service.paper import PaperExchange
 
 
-class Story:
-    """A small account on virtual time, and a console to tell what happens to it."""
+class Plan(NamedTuple):
+    """What is to be shown. `directory`: this run's own; `seed`: of the market and the bot."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.now = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
-        self.tracker = PositionTracker(clock=lambda: self.now)
-        self.risk = RiskManager(LIMITS, self.tracker, clock=lambda: self.now)
-        self.orders = 0
+    directory: Path
+    order_socket: Path
+    control_socket: Path
+    seed: int
+    with_bot: bool
+    duration_s: float | None
 
-    def say(self, text: str) -> None:
-        self.console.print(f"\n[bold]{text}[/bold]")
 
-    def ask(self, side: Side, size: str, price: str) -> Decision:
-        """Ask for a limit order on BTC-USD and tell the answer."""
-        self.orders += 1
-        body: dict[str, Any] = {
-            "client_order_id": f"bot-{self.orders}",
-            "product_id": "BTC-USD",
-            "side": side,
-            "order_configuration": {"limit_limit_gtc": {"base_size": size, "limit_price": price}},
+def placed(settings: Config, plan: Plan, urls: dict[str, str]) -> Config:
+    """The configuration with every host, key and path this run's own, whatever the file says."""
+    coinbase = settings.coinbase.model_copy(
+        update={
+            "rest_url": urls["rest_url"],
+            "ws_url": urls["ws_url"],
+            "ws_user_url": urls["ws_url"],
+            "key_file": Path(urls["key_file"]),
+            "follow": settings.coinbase.follow or demo_bot.PRODUCTS,
         }
-        decision = self.risk.validate_order(json.dumps(body))
-        verdict = "[green]approved[/green]" if decision else "[red]refused[/red]"
-        self.console.print(
-            f"  {side} {size} BTC at {price}: {verdict}, state {decision.state}, "
-            f"at most {plain(decision.max_base_size)} would pass"
-        )
-        for violation in decision.violations:
-            until = f", until {violation.clears_at:%H:%M} UTC" if violation.clears_at else ""
-            self.console.print(
-                f"    {violation.code} ({violation.scope}): {violation.message}{until}"
-            )
-        for warning in decision.warnings:
-            self.console.print(f"    [yellow]{warning.code}: {warning.message}[/yellow]")
-        return decision
-
-    def fill(self, decision: Decision, side: Side, size: str, price: str) -> None:
-        """The exchange fills an approved order whole."""
-        name = f"order-{decision.client_order_id}"
-        self.tracker.order_placed(
-            name, "BTC-USD", side, size, price, client_order_id=decision.client_order_id
-        )
-        fee = Decimal(size) * Decimal(price) * Decimal("0.006")
-        self.tracker.fill(f"fill-{name}", "BTC-USD", side, size, price, fee, order_id=name)
-
-    def tick(self, price: int) -> None:
-        """A second passes and BTC-USD is quoted anew."""
-        self.now += timedelta(seconds=1)
-        self.tracker.mark("BTC-USD", price, price + 1)
-
-    def books(self) -> None:
-        equity, pnl = cents(self.tracker.equity), self.tracker.net_pnl
-        self.console.print(f"  equity {plain(equity)} USD, net PnL {cents(pnl)} USD")
-
-
-def main() -> None:
-    """Tell the story."""
-    console = Console(highlight=False, soft_wrap=True)
-    story = Story(console)
-    story.tracker.list_products(PRODUCTS)
-    story.tracker.balance("USD", "20000")
-    story.tracker.mark("BTC-USD", 64000, 64001)
-    console.print(
-        "A bot with 20,000 USD asks before every order. Nothing here leaves this process."
     )
-
-    story.say("An order above the limit is refused, with the size that would pass")
-    refused = story.ask("BUY", "0.1", "64001")
-    story.say("The bot takes the hint, and the exchange fills it")
-    size = plain(refused.max_base_size)
-    story.fill(story.ask("BUY", size, "64001"), "BUY", size, "64001")
-    for _ in range(2):
-        story.fill(story.ask("BUY", size, "64001"), "BUY", size, "64001")
-    story.books()
-
-    story.say("BTC falls by a sixth: the daily loss limit allows only reducing orders")
-    story.tick(53000)
-    story.books()
-    for action in story.risk.check_and_liquidate_on_loss():
-        console.print(f"  [red]{type(action).__name__}[/red]: {action.reason}")  # type: ignore[attr-defined]
-    story.ask("BUY", "0.01", "53001")
-    story.ask("SELL", "0.05", "53000")
-
-    story.say(
-        "It falls on: the cumulative limit must hold for 2 s over 3 quotes before all is sold"
+    server = settings.server.model_copy(
+        update={"order_socket": plan.order_socket, "control_socket": plan.control_socket}
     )
-    for price in (41000, 40900, 40800, 40700):
-        story.tick(price)
-        demanded = story.risk.check_and_liquidate_on_loss()
-        names = ", ".join(type(action).__name__ for action in demanded)
-        console.print(
-            f"  {story.now:%H:%M:%S}  BTC-USD {price}  {story.risk.state.account}: {names}"
+    state = settings.state.model_copy(update={"dir": plan.directory / "state"})
+    return settings.model_copy(update={"coinbase": coinbase, "server": server, "state": state})
+
+
+async def demonstrate(  # noqa: PLR0913 - each part by its name
+    settings: Config,
+    plan: Plan,
+    log: FilteringBoundLogger,
+    *,
+    reread: Callable[[], Config],
+    on_ready: Callable[[Config, PaperExchange], None],
+    on_stop: Callable[[Callable[[], None]], None],
+    say: Callable[[str], None],
+) -> None:
+    """Run until stopped, or for the plan's time. `on_stop` is given what ends it.
+
+    Raises Misuse and Faulted, as `Sidecar.run` does.
+    """
+    async with PaperExchange(settings.paper, plan.directory, entropy=plan.seed) as exchange:
+        config = placed(settings, plan, exchange.urls)
+        key = load_key(exchange.key_file)
+        sidecar = Sidecar(
+            config,
+            key,
+            log,
+            reread=lambda: placed(reread(), plan, exchange.urls),
+            exchange_clock=_market_clock(settings, exchange),
         )
-    console.print(
-        "\nThe daemon that carries this out is the next step. The exchange to try it on is here: risk-sidecar paper"
-    )
+        on_stop(sidecar.stop)
+        ready = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            beside = []
+            if plan.with_bot:
+                rest = Rest(config.coinbase.rest_url, key)
+                beside.append(group.create_task(_trade(config, rest, plan.seed, ready, say)))
+            if plan.duration_s is not None:
+                beside.append(group.create_task(_end(plan.duration_s, ready, sidecar.stop)))
+
+            def told() -> None:
+                ready.set()
+                on_ready(config, exchange)
+
+            await sidecar.run(told)
+            for task in beside:
+                task.cancel()
 
 
-if __name__ == "__main__":
-    main()
+def _market_clock(settings: Config, exchange: PaperExchange) -> ExchangeClock | None:
+    """The exchange's own clock where its time is not now."""
+    if settings.paper.market.startswith("replay:") or settings.paper.speed != 1:
+        return ExchangeClock(exchange.world.now())
+    return None
+
+
+async def _trade(
+    config: Config, rest: Rest, seed: int, ready: asyncio.Event, say: Callable[[str], None]
+) -> None:
+    await ready.wait()
+    client = AsyncClient(config.server.order_socket)
+    try:
+        await demo_bot.DemoBot(client, rest, say, seed).run()
+    finally:
+        await client.close()
+        await rest.close()
+
+
+async def _end(after_s: float, ready: asyncio.Event, stop: Callable[[], None]) -> None:
+    await ready.wait()
+    await asyncio.sleep(after_s)
+    stop()

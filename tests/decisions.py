@@ -43,7 +43,13 @@ def funded(world: World, buying_power: object = 1_000_000, buffer: object = 1000
 
 def connected(*, held: object = 0, settings: Settings = CONNECTED, **limits: Any) -> World:
     """A connected world with its first complete picture: ACTIVE."""
-    world = World(settings=settings, **limits)
+    return pictured(World(settings=settings, **limits), held=held)
+
+
+def pictured(world: World, *, held: object = 0) -> World:
+    """The world with its first complete picture read: a start is over."""
+    if "products" in world.manager.readiness.missing:
+        world.send(ev.ProductsListed, products=tuple(world.tracker.products.values()))
     for feed in ("market", "user"):
         world.send(ev.FeedChanged, feed=feed, signal="connected")
     world.quote("BTC-USD", 64000)
@@ -52,6 +58,7 @@ def connected(*, held: object = 0, settings: Settings = CONNECTED, **limits: Any
     world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
     world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
     world.send(ev.AccountReconciled)
+    assert world.manager.state.ready
     return world
 
 
@@ -94,6 +101,14 @@ def restarted(world: World, **limits: Any) -> World:
 
     Connected, the new process then says that it has begun.
     """
+    new = reloaded(world, **limits)
+    if new.manager.settings.connected:
+        new.send(ev.Started, unclean_since=world.now)
+    return new
+
+
+def reloaded(world: World, **limits: Any) -> World:
+    """The world as it was saved, in another process that goes on where it was: a replay's start."""
     tracker, manager = save_tracker(world.tracker), save_manager(world.manager)
     saved = msgspec.json.encode((tracker, manager))
     new = World(settings=world.manager.settings, products=(), start=world.now)
@@ -106,8 +121,6 @@ def restarted(world: World, **limits: Any) -> World:
     )
     if not limits:  # other limits are part of the memory, and make everything due
         assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
-    if new.manager.settings.connected:
-        new.send(ev.Started, unclean_since=world.now)
     return new
 
 

@@ -22,6 +22,7 @@ from sidecar.coinbase.session import Close, Live, Session, Step, Subscribe
 FRAME_BYTES_MAX: Final = 10 << 20  # Coinbase's own client allows as much
 OPEN_WITHIN_S: Final = 10.0
 CLOSE_WITHIN_S: Final = 1.0
+FAILURES_A_HOST: Final = 3  # in a row, before the next host is tried
 TICK_S: Final = 0.5  # how finely silence is noticed
 # What `connect` raises when nobody is there, or hangs up: this version does not wrap the last.
 NOT_CONNECTED: Final = (OSError, TimeoutError, WebSocketException, EOFError)
@@ -34,16 +35,18 @@ class Feed:
     def __init__(  # noqa: PLR0913 - a socket, a key and a clock, by name
         self,
         session: Session,
-        url: str,
+        urls: Sequence[str],
         key: ApiKey,
         hand_over: Callable[[list[Step]], None],
         *,
         now: Callable[[], datetime] = clock.now,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`now`: the market clock; `tls`: for a server whose certificate is no public authority's."""
+        """`urls`: the host, and others that do as well when it cannot be reached; `now`: the market
+        clock; `tls`: for a server whose certificate is no public authority's.
+        """
         self.session = session
-        self._url = url
+        self._urls = tuple(urls)
         self._key = key
         self._hand_over = hand_over
         self._now = now
@@ -63,17 +66,18 @@ class Feed:
 
     def follow(self, products: Iterable[str]) -> None:
         """Listen to these products from now on, and to no others."""
-        self._carry_out(self.session.follow(products))
+        self._carry_out(self.session.follow(products, clock.wall()))
 
     async def _connect_once(self) -> str:
         """One connection, from its beginning to its end; why it ended."""
+        url = self._urls[self.failures // FAILURES_A_HOST % len(self._urls)]
         self._ending.clear()
         while not self._outgoing.empty():
             self._outgoing.get_nowait()  # meant for the connection before
         try:
             async with connect(
-                self._url,
-                ssl=self._tls or (True if self._url.startswith("wss:") else None),
+                url,
+                ssl=(self._tls or True) if url.startswith("wss:") else None,
                 max_size=FRAME_BYTES_MAX,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,

@@ -4,6 +4,7 @@ Source: Coinbase Advanced Trade API, "WebSocket Channels", and frames as observe
 needs is read, and no field is relied on that a sparse frame may lack.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -11,12 +12,13 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sidecar.coinbase.reading import moment, number, price, quantity, text
+from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 
+NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -156,7 +158,7 @@ def _orders(event: UserEvent, at: datetime) -> Orders:
 
 def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
     """One order of the user channel. Raises Untrusted, naming the field."""
-    order_type = text(row.get("order_type"), "order_type").upper().replace(" ", "").replace("_", "")
+    order_type = order_type_of(row)
     in_force = text(row.get("time_in_force"), "time_in_force")
     return ev.OrderReported(
         at=at,
@@ -173,7 +175,17 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         stop_price=price(row.get("stop_price"), "stop_price"),
         rests=order_type != "MARKET" and in_force not in INSTANT,
         created_at=moment(row.get("creation_time"), "creation_time"),
+        parent_id=text(row.get("originating_order_id"), "originating_order_id"),
+        child_id=text(row.get("attached_order_id"), "attached_order_id"),
+        is_market=order_type == "MARKET",
+        by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
     )
+
+
+def order_type_of(row: Mapping[str, Any]) -> str:
+    """The order_type, which the channel writes "Stop Limit" and REST "STOP_LIMIT", as STOPLIMIT."""
+    written = text(row.get("order_type"), "order_type")
+    return written.upper().replace(" ", "").replace("_", "")
 
 
 def side(value: object, name: str) -> Side:

@@ -5,13 +5,14 @@ holds what the earlier one told, and nothing counts twice or falls between. `at`
 its read began: what happened after it may be missing without meaning.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
+from sidecar.coinbase.reading import moment
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -20,6 +21,7 @@ from sidecar.core.products import Product, product_from_coinbase
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
+NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
@@ -41,6 +43,7 @@ class Picture:
         self._now = now
         self._complain = complain
         self._has_futures = True  # until Coinbase says otherwise
+        self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
 
     async def products(self) -> ev.ProductsListed:
         """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
@@ -59,16 +62,54 @@ class Picture:
         row = await self._rest.get(path, {"get_tradability_status": "true"})
         return ev.ProductsListed(at=at, products=tuple(self._read(product_from_coinbase, [row])))
 
-    async def quotes(self, product_ids: tuple[str, ...]) -> tuple[ev.Quote, ...]:
+    async def quotes(
+        self, product_ids: tuple[str, ...], *, urgent: bool = False
+    ) -> tuple[ev.Quote, ...]:
         """Best bid and ask of these books, as of when the read began. Raises CallFailed."""
         at = self._now()
-        answer = await self._rest.get("/best_bid_ask", {"product_ids": list(product_ids)})
+        query = {"product_ids": list(product_ids)}
+        answer = await self._rest.get("/best_bid_ask", query, urgent=urgent)
         return rows.quotes(answer.get("pricebooks") or (), at)
 
     async def fees(self) -> ev.FeesRead:
         """The account's fee tier. Raises CallFailed."""
         at = self._now()
         return rows.fees(await self._rest.get("/transaction_summary"), at)
+
+    async def permissions(self) -> rows.KeyPermissions:
+        """What the key may do. Raises CallFailed."""
+        return rows.key_permissions(await self._rest.get("/key_permissions"))
+
+    async def server_time(self) -> datetime:
+        """Coinbase's clock. Raises CallFailed, and Untrusted."""
+        answer = await self._rest.get("/time")
+        at = moment(answer.get("iso"), "iso")
+        if at is None:
+            raise Untrusted("GET /time: no iso")
+        return at
+
+    async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
+        """These orders as they are now, ended ones too. Raises CallFailed."""
+        wanted, found = tuple(order_ids), dict[str, ev.OrderReported]()
+        for first in range(0, len(wanted), NAMED_A_CALL):
+            some = list(wanted[first : first + NAMED_A_CALL])
+            for report in await self._orders({"order_ids": some}):
+                found[report.order_id] = report
+        return list(found.values())
+
+    async def recent_orders(self, since: datetime) -> list[ev.OrderReported]:
+        """Every order created since a moment, whatever became of it. Raises CallFailed."""
+        return await self._orders({"start_date": _text(since)})
+
+    async def _orders(self, wanted: Mapping[str, str | list[str]]) -> list[ev.OrderReported]:
+        """A listing of every status, of both placement sources."""
+        at, found = self._now(), dict[str, ev.OrderReported]()
+        for source in SOURCES:
+            query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
+            async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                for report in self._read(lambda one: rows.order_report(one, at), [row]):
+                    found[report.order_id] = report
+        return list(found.values())
 
     async def account(self, since: datetime | None) -> AsyncIterator[ev.Event]:
         """Everything about the account: working orders, fills since a moment, futures, balances.
@@ -110,7 +151,7 @@ class Picture:
             return
         at = self._now()
         query: dict[str, Any] = {
-            "start_sequence_timestamp": (since - OVERLAP).isoformat().replace("+00:00", "Z"),
+            "start_sequence_timestamp": _text(since - OVERLAP),
             "limit": FILLS_A_PAGE,
         }
         newest_first = [
@@ -142,7 +183,9 @@ class Picture:
             row
             async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
-        return rows.balances(accounts, at, fills_until, await self._entry_prices())
+        if self._entries is None:
+            self._entries = await self._entry_prices()
+        return rows.balances(accounts, at, fills_until, self._entries)
 
     async def _entry_prices(self) -> dict[str, Any]:
         """What Coinbase says was paid, for display; the books do without where it is silent."""
@@ -165,3 +208,8 @@ class Picture:
             except Untrusted as fault:
                 self._complain(str(fault))
         return found
+
+
+def _text(at: datetime) -> str:
+    """RFC 3339 UTC, as Coinbase writes it."""
+    return at.isoformat().replace("+00:00", "Z")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.frames import INSTANT, side
+from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, order_type_of, side
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -58,6 +58,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
     terms = _terms(row.get("order_configuration"))
     size = number(terms.get("base_size"), "base_size")
     filled = quantity(row.get("filled_size"), "filled_size")
+    order_type = order_type_of(row)
     stop = terms.get("stop_price") or terms.get("stop_trigger_price")
     return ev.OrderReported(
         at=at,
@@ -75,6 +76,11 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         stop_price=price(stop, "stop_price"),
         rests=text(row.get("time_in_force"), "time_in_force") not in INSTANT,
         created_at=moment(row.get("created_time"), "created_time"),
+        parent_id=text(row.get("originating_order_id"), "originating_order_id"),
+        child_id=text(row.get("attached_order_id"), "attached_order_id"),
+        attached=bool(row.get("attached_order_configuration")),
+        is_market=order_type == "MARKET",
+        by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
     )
 
 

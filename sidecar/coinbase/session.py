@@ -8,7 +8,7 @@ gap, and silence is death: heartbeats come every second, so five seconds without
 dead socket. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as observed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -19,6 +19,8 @@ from sidecar.core.errors import Untrusted
 
 SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
 SUBSCRIBE_WITHIN_S: Final = 5.0  # Coinbase closes a connection without a subscription after that
+AGAIN_AFTER_S: Final = 30.0  # a product that Coinbase does not take up is asked for again
+AGAIN_MAX: Final = 20  # and so many at once: a subscription is a message with a signed token
 SNAPSHOT_BATCH: Final = 50  # a batch with fewer orders is the snapshot's last
 SNAPSHOT_WITHIN_S: Final = 2.0  # an exact multiple of fifty may end without an empty batch
 
@@ -85,12 +87,25 @@ Step = Subscribe | Close | Live | Lost | Gap | Told | Fault
 class Session:
     """The state of one connection. `wall` is monotonic seconds, `at` the market clock's time."""
 
-    def __init__(self, channels: Iterable[str], products: Iterable[str] = ()) -> None:
-        """`channels` in the order to subscribe; `products` of those that take any."""
+    def __init__(
+        self,
+        channels: Iterable[str],
+        products: Iterable[str] = (),
+        *,
+        stamped: Callable[[str], datetime] | None = None,
+    ) -> None:
+        """`channels` in the order to subscribe; `products` of those that take any.
+
+        `stamped` says what market time a frame's own timestamp is; without it a frame is of the
+        moment it came in.
+        """
         self.state: State = "connecting"
         self.channels = tuple(channels)
         self.products = tuple(products)
+        self._stamped = stamped
         self._acknowledged: set[str] = set()
+        self._products_on: set[str] = set()  # as last acknowledged, all channels together
+        self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
         self._heard = 0.0
@@ -101,6 +116,7 @@ class Session:
         self._move("opened")
         self._acknowledged.clear()
         self._sequence = None
+        self._check_at = None
         self._snapshot_due = float("inf") if "user" in self.channels else None
         self._heard = self._opened = wall
         return [self._subscription(channel) for channel in self._wanted()]
@@ -118,6 +134,8 @@ class Session:
             envelope = open_envelope(data)
         except Untrusted as fault:
             return [Fault(str(fault))]
+        if self._stamped is not None:
+            at = self._stamped(envelope.timestamp)
         steps = self._follow_sequence(envelope.sequence_num)
         if steps is None:
             return []  # late: what came after it is newer
@@ -137,9 +155,18 @@ class Session:
         if self.state == "subscribing" and wall - self._opened > SUBSCRIBE_WITHIN_S:
             missing = ", ".join(sorted({*self._wanted()} - self._acknowledged)) or "the snapshot"
             return [Close(f"{missing} did not come within {SUBSCRIBE_WITHIN_S:g} s")]
+        if self._check_at is not None and wall > self._check_at:
+            return self._subscribe_again(wall)
         return self._live_if_complete(wall)
 
-    def follow(self, products: Iterable[str]) -> list[Step]:
+    def _subscribe_again(self, wall: float) -> list[Step]:
+        """What was asked for and is not acknowledged: one by one, so that a bad one spoils no other."""
+        missing = [name for name in self.products if name not in self._products_on]
+        self._check_at = wall + AGAIN_AFTER_S if missing else None
+        channels = [channel for channel in self.channels if channel in PRODUCT_CHANNELS]
+        return [Subscribe(channel, (name,)) for channel in channels for name in missing[:AGAIN_MAX]]
+
+    def follow(self, products: Iterable[str], wall: float) -> list[Step]:
         """Listen to these products from now on, and to no others."""
         wanted = tuple(dict.fromkeys(products))
         new = tuple(name for name in wanted if name not in self.products)
@@ -147,6 +174,7 @@ class Session:
         self.products = wanted
         if self.state == "connecting":
             return []
+        self._check_at = wall + SUBSCRIBE_WITHIN_S
         steps: list[Step] = []
         for channel in self.channels:
             if channel in PRODUCT_CHANNELS:
@@ -183,6 +211,7 @@ class Session:
                 return [Fault(words) if self.state == "live" else Close(words)]
             case Subscribed(channels):
                 self._acknowledged = {*channels}
+                self._products_on = {name for on in channels.values() for name in on}
                 return self._live_if_complete(wall)
             case Orders(kind, reports, faults):
                 if kind == "snapshot" and self._snapshot_due is not None:

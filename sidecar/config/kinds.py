@@ -35,10 +35,17 @@ def _asset(value: str) -> str:
     return value
 
 
+def _product_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9]{1,30}(-[A-Z0-9]{1,30}){1,3}", value):
+        raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
+    return value
+
+
 Number = Annotated[Decimal, BeforeValidator(not_boolean)]
 Whole = Annotated[int, Field(strict=True)]  # else true would be 1
 Ratio = Annotated[Number, Field(ge=0, le=1)]
 Asset = Annotated[str, AfterValidator(_asset)]
+ProductId = Annotated[str, AfterValidator(_product_id)]
 
 
 class Table(BaseModel):

@@ -23,12 +23,13 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.config.kinds import Asset, Number, Table, Whole, not_boolean
+from sidecar.config.kinds import Asset, Number, ProductId, Table, Whole, not_boolean
 from sidecar.config.paper import Paper
 from sidecar.core.limits import Limits
 from sidecar.core.products import CASH
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
+FOLLOWED_MAX: Final = 500  # more would not fit one subscription
 UID_MAX: Final = 2**32 - 2  # the highest is the kernel's "no such user"
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -144,6 +145,26 @@ class Coinbase(Table):
         description="CDP key file, JSON with name and privateKey, mode 0600; its key must belong "
         "to the bot's portfolio, and may view and trade, never transfer",
     )
+    follow: tuple[ProductId, ...] = Field(
+        (),
+        max_length=FOLLOWED_MAX,
+        description="products whose prices to follow from the start; what is held, working or asked "
+        "about is followed anyway",
+    )
+    conflate_ms: Whole = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="prices are judged at most this often, milliseconds; always before a decision on "
+        "their product. 0: every one",
+    )
+    reconcile_s: Number = Field(
+        Decimal(60),
+        ge=5,
+        le=3600,
+        description="how often orders, fills and balances are read anew, seconds; after every gap "
+        "in any case",
+    )
 
 
 class Server(Table):
@@ -165,6 +186,20 @@ class Server(Table):
         None,
         description="user ids that may ask on the order socket; unset: the sidecar's own and root",
     )
+    reservation_s: Number = Field(
+        Decimal(10),
+        ge=1,
+        le=300,
+        description="how long an approval waits for its order, seconds; then it is looked for once",
+    )
+    unapproved_orders: Literal["alert", "cancel", "reduce_only"] = Field(
+        "alert",
+        description="what an order that nobody asked about is answered with; reducing ones are "
+        "never cancelled",
+    )
+    log: Literal["console", "json"] = Field(
+        "console", description="how the log is written: for people, or one JSON object a line"
+    )
 
     @model_validator(mode="after")
     def _two_sockets(self) -> Self:
@@ -181,6 +216,15 @@ class State(Table):
 
     dir: FilePath = Field(
         Path("state"), description="directory of the snapshot and the journal; one sidecar each"
+    )
+    snapshot_s: Number = Field(
+        Decimal(60),
+        ge=1,
+        le=3600,
+        description="how often the snapshot is written, seconds; a start replays what came after it",
+    )
+    journal_days: Whole = Field(
+        30, ge=1, le=3650, description="how long finished files of the journal are kept, days"
     )
 
 

@@ -12,8 +12,10 @@ import typer
 from typer.exceptions import TyperException
 
 from sidecar.config.outline import config_schema
+from sidecar.console.demo import demo
 from sidecar.console.documents import example
 from sidecar.console.paper import paper
+from sidecar.console.run import run
 from sidecar.core.errors import Misuse
 
 PROGRAM: Final = "risk-sidecar"
@@ -29,6 +31,8 @@ app = typer.Typer(
 )
 config = typer.Typer(help="What the configuration file may hold.")
 app.add_typer(config, name="config")
+app.command("run")(run)
+app.command("demo")(demo)
 app.command("paper")(paper)
 
 

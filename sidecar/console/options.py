@@ -65,6 +65,18 @@ def market_overrides(market: str | None, speed: str | None) -> list[str]:
     return chosen
 
 
+def place_overrides(
+    state_dir: Path | None, order_socket: Path | None, control_socket: Path | None
+) -> list[str]:
+    """`--state-dir`, `--order-socket` and `--control-socket` as the keys that they are."""
+    given = {
+        "state.dir": state_dir,
+        "server.order_socket": order_socket,
+        "server.control_socket": control_socket,
+    }
+    return [f"{key}={_toml_text(str(path))}" for key, path in given.items() if path is not None]
+
+
 def _toml_text(text: str) -> str:
     """A TOML basic string: a file's name may hold quotes and backslashes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

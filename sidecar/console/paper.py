@@ -1,12 +1,9 @@
 """`risk-sidecar paper`: the paper exchange alone, for any Coinbase client."""
 
 import asyncio
-import contextlib
 import json
 import secrets
 import shlex
-import signal
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +22,9 @@ from sidecar.console.options import (
     configuration,
     market_overrides,
 )
-from sidecar.core.errors import Misuse
+from sidecar.console.process import interruptible, on_signals, own_directory, run
 
 SEED_BELOW: Final = 10**6  # short enough to be typed again
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
-FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
 
 
 def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
@@ -50,42 +44,16 @@ def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     Keys and certificates are new each time and removed at the end.
     """
     del order_socket, control_socket  # the sidecar's; taken so that one command line fits all three
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes both signals
-    try:
+    with interruptible():
         settings = configuration(config, [*(overrides or ()), *market_overrides(market, speed)])
-        _raise_file_limit()
-        with _directory(state_dir) as directory:
-            _run(settings.paper, Path(directory), as_json=as_json)
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _run(settings: Paper, directory: Path, *, as_json: bool) -> None:
-    try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(settings, directory, as_json=as_json))
-    except* Misuse as faults:  # a replayed file may turn out to be damaged in the middle
-        raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
-
-
-def _directory(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":
-    """A directory of this run's own, mode 0700, removed at the end. Raises Misuse."""
-    try:
-        if parent is not None:
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="risk-sidecar-paper-", dir=parent)
-    except OSError as error:
-        raise Misuse(
-            f"--state-dir {parent}: {error.strerror}; name a directory that this user may write"
-        ) from None
+        with own_directory(state_dir, "paper") as directory:
+            run(_serve(settings.paper, Path(directory), as_json=as_json))
 
 
 async def _serve(settings: Paper, directory: Path, *, as_json: bool) -> None:
     """Run until SIGINT or SIGTERM, which may come as early as they like."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    on_signals(stop.set)
     from sidecar.paper.service.paper import PaperExchange  # noqa: PLC0415 - half a second to import
 
     async with PaperExchange(settings, directory, entropy=secrets.randbelow(SEED_BELOW)) as running:
@@ -164,25 +132,3 @@ def _rates(settings: Paper) -> str:
     }
     told = [f"{number:,} {what}" for what, number in limits.items() if number]
     return f"requests: {', '.join(told)}" if told else "no rate limits"
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    """The faster loop where there is one."""
-    try:
-        import uvloop  # noqa: PLC0415 - not made for Windows
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def _raise_file_limit() -> None:
-    """Each connection is a file: take as many as this user may have, within reason."""
-    try:
-        import resource  # noqa: PLC0415 - not made for Windows
-    except ImportError:
-        return
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(most, FILES_MAX)
-    if now != resource.RLIM_INFINITY and now < wanted:
-        with contextlib.suppress(ValueError, OSError):  # it works with fewer, for fewer clients
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

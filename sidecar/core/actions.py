@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from sidecar.core.decision import Decision
+from sidecar.core.order_body import Side
 
 
 class Action(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -104,12 +105,34 @@ class Reconcile(Action, frozen=True, kw_only=True, tag=True):
 
 
 class FindOrder(Action, frozen=True, kw_only=True, tag=True):
-    """One listing pass for an approved order that never appeared. Counterpart: OrderReported or
-    ReservationReleased.
+    """One listing pass for an approved order that never appeared. Counterpart: OrderReported, or
+    ReservationReleased with this `decision_id` and the reason `never_arrived`.
     """
 
     client_order_id: str
     product_id: str
+    decision_id: str
+
+
+class OrderUnapproved(Action, frozen=True, kw_only=True, tag=True):
+    """Write down that nobody approved this order as it is. Size in order units, price in quote
+    currency, None where not told. What else follows comes as actions of its own.
+    """
+
+    order_id: str
+    client_order_id: str
+    product_id: str
+    side: Side
+    size: Decimal | None
+    price: Decimal | None
+    reason: str
+
+
+class CancelOrders(Action, frozen=True, kw_only=True, tag=True):
+    """Cancel these. Counterpart: OrderReported."""
+
+    order_ids: tuple[str, ...]
+    reason: str
 
 
 class ReduceOnly(Action, frozen=True, kw_only=True, tag=True):

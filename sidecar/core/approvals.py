@@ -281,8 +281,13 @@ class Approvals:
         while (reservation := tracker.ledger.pop_lapse(now)) is not None:
             name = reservation.order.client_order_id
             if self.settings.connected:
-                product_id = reservation.order.product_id
-                actions.append(FindOrder(client_order_id=name, product_id=product_id))
+                actions.append(
+                    FindOrder(
+                        client_order_id=name,
+                        product_id=reservation.order.product_id,
+                        decision_id=reservation.decision.decision_id,
+                    )
+                )
                 continue
             tracker.orders.release(name)
             life_s = self.settings.reservation_life.total_seconds()

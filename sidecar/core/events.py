@@ -20,6 +20,7 @@ from sidecar.core.products import Product
 Feed = Literal["market", "user"]
 FeedSignal = Literal["connected", "gap", "lost"]
 LossWindow = Literal["daily", "cumulative", "drawdown"]
+ReleaseReason = Literal["released", "never_arrived"]
 OnDisconnect = Literal["nothing"]
 
 
@@ -83,7 +84,8 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     answer.
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
-    is the open rest.
+    is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
+    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's.
     """
 
     order_id: str
@@ -101,6 +103,11 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     rests: bool = True
     strategy_id: str | None = None
     created_at: datetime | None = None
+    parent_id: str = ""
+    child_id: str = ""
+    attached: bool = False
+    is_market: bool = False
+    by_coinbase: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
@@ -223,11 +230,16 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
-    """The approved order will not be sent, or Coinbase refused it, or a listing shows it never
-    arrived.
+    """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
+    shows that it never arrived.
+
+    `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
+    releases whatever is there.
     """
 
     client_order_id: str
+    decision_id: str | None = None
+    reason: ReleaseReason = "released"
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):
@@ -318,6 +330,8 @@ class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
     """New limits take the place of the old ones, whole; `custom` must stay as it is."""
 
     limits: Limits
+    reason: str = ""
+    by: str = "operator"
 
 
 class DiskChanged(Event, frozen=True, kw_only=True, tag=True):

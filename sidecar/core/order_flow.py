@@ -18,6 +18,7 @@ from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY
 from sidecar.core.products import Product
+from sidecar.core.terms import Shown, Terms, approved_terms, with_terms
 from sidecar.core.valuation import legs_of
 from sidecar.core.wallets import Agreement, Wallet
 from sidecar.core.working import Leg, Reservation, Tally, WorkingOrder
@@ -118,7 +119,7 @@ class OrderFlow:
         """After anything was learnt of an order: match its reservation, count its fills, restate
         what it binds.
         """
-        self._meet_reservation(order, product)
+        self._meet_reservation(order)
         owed = order.owed()
         if self.books.is_open:  # before the books open, fills are in the opening balances already
             self._count(order, product, owed)
@@ -133,30 +134,69 @@ class OrderFlow:
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)
 
-    def _reservation_of(self, order: WorkingOrder) -> Reservation | None:
+    def reservation_of(self, order: WorkingOrder) -> Reservation | None:
+        """The live approval that this order answers: an edit's is for this very order, another for
+        one of its id, product and side.
+        """
         reservations = self.ledger.reservations
-        return reservations.get(order.client_order_id) or reservations.get(order.order_id)
+        for name in (order.client_order_id, order.order_id):
+            found = reservations.get(name)
+            if found is not None and self._is_for(found, order):
+                return found
+        return None
+
+    def _is_for(self, reservation: Reservation, order: WorkingOrder) -> bool:
+        if reservation.order_id:
+            return reservation.order_id == order.order_id
+        asked, books = reservation.order, self.books
+        return (
+            asked.client_order_id == order.client_order_id
+            and asked.side == order.side
+            and books.product(asked.product_id).book == books.product(order.product_id).book
+        )
+
+    def terms_of(self, reservation: Reservation) -> Terms:
+        """What an approval covers."""
+        asked, most = reservation.order, reservation.order.base_size
+        if most is None:  # sized in quote currency: the most it was judged to bring
+            product = self.books.product(asked.product_id)
+            most = reservation.legs[0].quantity / product.contract_size
+        return approved_terms(asked, most)
 
     def _drop_lapsed_edit(self, order: WorkingOrder, at: datetime) -> None:
         """An approved edit that a report does not show after the reservation's life never
         happened.
         """
-        reservation = self._reservation_of(order)
+        reservation = self.reservation_of(order)
         if reservation is None or not reservation.order_id or at <= reservation.expires_at:
             return
         if not _edit_seen(reservation, order):
+            self._use_edit(reservation, order)
             self.release(reservation.order.client_order_id)
 
-    def _meet_reservation(self, order: WorkingOrder, product: Product) -> None:
+    def _use_edit(self, reservation: Reservation, order: WorkingOrder) -> None:
+        """An order that shows more than was approved of it, and no more than its approved edit, was
+        edited as was asked, but to less.
+        """
+        shown = Shown(side=order.side, size=order.size, price=order.limit_price)
+        terms = self.terms_of(reservation)
+        if not terms.excess(shown) and all(known.excess(shown) for known in order.terms):
+            order.terms = with_terms(order.terms, terms)
+
+    def _meet_reservation(self, order: WorkingOrder) -> None:
         """An approved order has arrived: its reservation gives way to it, and it inherits what only
         the bot said.
         """
-        reservation = self._reservation_of(order)
+        reservation = self.reservation_of(order)
         if reservation is None:
             return
         if reservation.order_id and order.is_open and not _edit_seen(reservation, order):
+            self._use_edit(reservation, order)
             return
         self.release(reservation.order.client_order_id)
+        terms = self.terms_of(reservation)
+        order.terms = with_terms(order.terms, terms)
+        order.attached = order.attached or reservation.order.attached
         if not reservation.hold_currency:
             self.margin_seen += reservation.hold
         if not reservation.order_id:  # it is no older than its approval
@@ -166,10 +206,7 @@ class OrderFlow:
         order.stop_price = order.stop_price or reservation.order.stop_price
         order.rests = reservation.order.rests and order.rests is not False
         if order.is_open and not order.remaining:  # what it has filled says nothing of its size
-            size = reservation.order.base_size
-            if size is None:
-                size = reservation.legs[0].quantity / product.contract_size
-            order.size = max(order.size, size)
+            order.size = max(order.size, terms.size or ZERO)
 
     def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
         """Let what is owed of an order's fills into the books."""
@@ -275,7 +312,13 @@ class OrderFlow:
     # --- Reservations ------------------------------------------------------------
 
     def reserve(self, reservation: Reservation) -> None:
-        """Bind an approved order's worst case and funds."""
+        """Bind an approved order's worst case and funds, in place of what was approved under its
+        id.
+        """
+        before = self.ledger.reservations.get(reservation.order.client_order_id)
+        if before is not None and (edited := self.ledger.find(before.order_id)) is not None:
+            # The edit approved before may have been sent: its frame may come yet.
+            edited.terms = with_terms(edited.terms, self.terms_of(before))
         self.ledger.reserve(reservation, self.books.products[reservation.order.product_id].book)
         self.put_back(reservation)
 
@@ -291,12 +334,12 @@ class OrderFlow:
         self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
 
-    def release(self, client_order_id: str) -> Reservation | None:
-        """Free what an approval bound. Releasing twice, or what was never reserved, changes
-        nothing.
+    def release(self, client_order_id: str, decision_id: str | None = None) -> Reservation | None:
+        """Free what an approval bound: that of this decision, where one is named. Releasing twice,
+        or what was never reserved, changes nothing.
         """
         reservation = self.ledger.reservations.get(client_order_id)
-        if reservation is None:
+        if reservation is None or decision_id not in {None, reservation.decision.decision_id}:
             return None
         self.ledger.unreserve(reservation)
         self.lift(reservation)

@@ -21,6 +21,9 @@ BUY: Final = "BUY"
 SELL: Final = "SELL"
 OPPOSITE: Final[dict[Side, Side]] = {"BUY": "SELL", "SELL": "BUY"}
 
+# The sidecar's own orders are told by it.
+OWN_PREFIX: Final = "risk-sidecar-"
+
 # A triggered bracket sends a limit order up to 5 % beyond its trigger (Coinbase, "Bracket orders").
 BRACKET_SLIPPAGE: Final = Decimal("0.05")
 STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")

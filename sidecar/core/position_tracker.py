@@ -128,7 +128,7 @@ class PositionTracker:
         self.orders.margin_seen = ZERO  # Coinbase's buying power knows of them now
 
     def _released(self, event: ev.ReservationReleased) -> None:
-        self.orders.release(event.client_order_id)
+        self.orders.release(event.client_order_id, event.decision_id)
 
     def _funding(self, event: ev.FundingPaid) -> None:
         if not is_bounded(event.amount):

@@ -34,8 +34,10 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.readiness import AT_ONCE, Readiness
+from sidecar.core.sessions import Sessions
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
+from sidecar.core.unapproved import Unapproved
 
 DEFAULT_SETTINGS: Final = Settings()
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -75,7 +77,9 @@ class RiskManager:
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
+        self.sessions = Sessions()
         self.readiness = Readiness(self.desk, connected=settings.connected)
+        self.unapproved = Unapproved(self.desk, self.watch, settings)
         self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
@@ -195,6 +199,8 @@ class RiskManager:
         causes = self.state.causes.values()
         self.watch.end((c for c in causes if c.clears_at and c.clears_at <= now), actions)
         actions += self.approvals.lapse(now)
+        actions += self.sessions.lapse(now)
+        actions += self.unapproved.lapse(now)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
 
@@ -215,7 +221,11 @@ class RiskManager:
                 actions += self.readiness.feed_changed(event)
             case ev.Started():
                 self.readiness.begin()
+                self.sessions.restarted(event.at)
+                self.unapproved.begin(event)
                 self.watch.suspicion = None  # the feeds must show it anew
+            case ev.ReservationReleased():
+                actions += self.unapproved.released(event)
             case ev.QuotesConfirmed():
                 actions += self.watch.rest_answered(event.quotes, event.at)
             case ev.ConfirmationUnavailable():
@@ -223,6 +233,8 @@ class RiskManager:
             case ev.LimitsReplaced():
                 actions += self._replace_limits(event.limits)
             case _ if (answer := self.operator.handle(event)) is not None:
+                actions += answer
+            case _ if (answer := self.sessions.handle(event)) is not None:
                 actions += answer
             case _:
                 actions += self._tell_tracker(event)
@@ -234,8 +246,13 @@ class RiskManager:
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
         self.readiness.note(event)
-        if isinstance(event, ev.ProductsListed):
-            actions += self._limits_without_product()
+        match event:
+            case ev.ProductsListed():
+                actions += self._limits_without_product()
+            case ev.OrderReported() | ev.FillReported():
+                actions += self.unapproved.look(event)
+            case ev.BalancesRead() | ev.OpenOrdersListed():
+                actions += self.unapproved.cancel()  # what reduces can be told now
         return actions
 
     def _replace_limits(self, limits: Limits) -> list[Action]:
@@ -305,8 +322,12 @@ class RiskManager:
             times.append(self.tracker.windows.next_reset)
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)
+        if (gone := self.sessions.next_due()) is not None:
+            times.append(gone)
         if (look := self.watch.next_look(now)) is not None:
             times.append(look)
+        if (count := self.unapproved.next_due()) is not None:
+            times.append(count)
         due = min(times, default=NEVER)
         if due != self.due:
             self.due = due

@@ -24,7 +24,9 @@ from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
 from sidecar.core.readiness import ACCOUNT
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.sessions import BotSession
 from sidecar.core.state import Cause, Level
+from sidecar.core.unapproved import UnapprovedMemory
 from sidecar.core.wallets import Agreement, Wallet
 from sidecar.core.working import Reservation, WorkingOrder
 
@@ -108,7 +110,9 @@ class SavedManager(Struct, kw_only=True):
     suspicion: Suspicion | None
     calm: dict[str, Decimal]
     readiness: SavedReadiness
+    unapproved: UnapprovedMemory
     limits: dict[str, Any]
+    sessions: list[BotSession]
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -197,7 +201,9 @@ def save_manager(manager: RiskManager) -> SavedManager:
             announced=manager.announced,
             unlisted=manager.unlisted,
         ),
+        unapproved=manager.unapproved.memory,
         limits=_written(manager.limits),
+        sessions=manager.sessions.saved(),
     )
 
 
@@ -247,6 +253,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
         sampler.total = sum((move for _, move in seen.moves), ZERO)
     manager.watch.calm = saved.calm
+    manager.sessions.restore(saved.sessions)
+    manager.unapproved.memory = saved.unapproved
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until

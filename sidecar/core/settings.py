@@ -1,6 +1,7 @@
 """How the core behaves, beside the limits: lifetimes and confirmation. No I/O."""
 
 from datetime import timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -9,9 +10,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`connected` says that feeds and REST stand behind the core: it then waits for a complete
     picture, judges the feeds, asks REST to confirm losses and looks for orders that never appeared.
     Without it (library use) the caller's facts are all there is, and count as live.
+
+    `unapproved` is what follows, beside an alert, when an order appears that nobody approved:
+    nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
+    and none is unapproved.
     """
 
     connected: bool = False
     reservation_life: timedelta = timedelta(seconds=10)
     confirm_for: timedelta = timedelta(seconds=2)
     confirm_quotes: int = 3
+    unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"

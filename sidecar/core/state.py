@@ -51,6 +51,9 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "REDUCE_ONLY", "itself", "fund the account, or set the loss limits in USD"
     ),
     "PRICE_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
+    "UNAPPROVED_ORDER": CauseKind(
+        "REDUCE_ONLY", "resume", "find out who sends orders past the sidecar, then resume"
+    ),
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
     "LIQUIDATED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume"),

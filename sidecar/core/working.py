@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -22,6 +22,7 @@ from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal, later_status
 from sidecar.core.orders import SELL, Order
+from sidecar.core.terms import Terms
 
 # Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
 # second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
@@ -55,7 +56,11 @@ class Leg(Struct, frozen=True):
 
 
 class WorkingOrder(Struct, kw_only=True):
-    """An order known to the exchange. Sizes in order units, prices in quote currency."""
+    """An order known to the exchange. Sizes in order units, prices in quote currency.
+
+    `terms` are those it was approved under, and those it was told of as unapproved. `standing`:
+    `new` until a report has been judged, `excused` when nobody need have asked for it.
+    """
 
     order_id: str
     product_id: str
@@ -67,6 +72,10 @@ class WorkingOrder(Struct, kw_only=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     rests: bool | None = None  # None until a report says
+    attached: bool = False  # an order follows when this one fills: `child_id`, once known
+    child_id: str = ""
+    terms: tuple[Terms, ...] = ()
+    standing: Literal["new", "excused", "judged"] = "new"
     created_at: datetime | None = None
     updated_at: datetime | None = None
     reported: Tally
@@ -134,6 +143,8 @@ class WorkingOrder(Struct, kw_only=True):
         self.client_order_id = self.client_order_id or report.client_order_id
         self.strategy_id = self.strategy_id or report.strategy_id
         self.created_at = self.created_at or report.created_at
+        self.attached = self.attached or report.attached
+        self.child_id = report.child_id or self.child_id
         self.updated_at = report.at
 
     def list_fill(self, fill: FillReported, currency: str) -> None:

@@ -1,69 +1,107 @@
 """What each method of the order socket does: a request becomes a fact, its answer a result. No I/O.
 
-Source: docs of the order socket's contract; a method takes a row in `protocol.METHODS` and a method
-of the same name here.
+A method takes a row in `protocol.METHODS` and a method of the same name here.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from sidecar.core import events as ev
-from sidecar.core.actions import Action, Decided
+from sidecar.core import views
+from sidecar.core.actions import Action, Answered, Decided
+from sidecar.core.limits import NAME_MAX
+from sidecar.core.orders import is_identifier
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.sessions import Sessions
 from sidecar.server.protocol import (
     INVALID_PARAMS,
+    REFUSED,
     Hello,
     Nothing,
     ReleaseOrder,
     Request,
+    Subscribe,
     ValidateEdit,
     ValidateOrder,
     Wrong,
     params,
+    plainly,
 )
+from sidecar.server.subscriptions import TOPICS, Peer, Publisher
 
-ON_DISCONNECT: Final = ("nothing",)  # what else may be done comes with liquidation
+ON_DISCONNECT: Final = get_args(ev.OnDisconnect)
 
 
 class Answers:
-    """Answers requests. `handle` is the daemon's: it journals the fact and carries out the rest."""
+    """Answers requests of the order socket; a listener's `answer`, with `lost` for its `on_lost`.
 
-    def __init__(
-        self, handle: Callable[[ev.Event], list[Action]], now: Callable[[], datetime]
+    `handle` is the daemon's: it journals the fact and carries out the rest. `manager` and `sessions`
+    are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
+    Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
+    """
+
+    def __init__(  # noqa: PLR0913 - each of them is a different thing that is asked
+        self,
+        manager: RiskManager,
+        handle: Callable[[ev.Event], list[Action]],
+        now: Callable[[], datetime],
+        *,
+        sessions: Sessions,
+        publisher: Publisher,
+        outside: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        self._handle = handle
-        self._now = now
-        self._methods: dict[str, Callable[[Any], Any]] = {
+        self.manager = manager
+        self.handle = handle
+        self.now = now
+        self.stopping = False
+        self._sessions = sessions
+        self._publisher = publisher
+        self._outside = outside
+        self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
             "release_order": self._release_order,
             "hello": self._hello,
-            "bye": self._nothing,
-            "ping": self._nothing,
+            "bye": self._bye,
+            "ping": self._ping,
+            "status": self._status,
+            "positions": self._positions,
+            "limits": self._limits,
+            "subscribe": self._subscribe,
         }
 
-    def __call__(self, _connection: object, request: Request) -> Any:
+    def __call__(self, peer: Peer, request: Request) -> Any:
         """The result of one request. Raises Wrong."""
-        asked = params(request)
-        method = self._methods.get(request.method)
-        if method is None:
-            raise Wrong(INVALID_PARAMS, f"{request.method} is not served on this socket")
-        return method(asked)
+        return self.carry_out(peer, request.method, params(request))
 
-    def _validate_order(self, asked: ValidateOrder) -> Any:
+    def carry_out(self, peer: Peer, method: str, asked: Any) -> Any:
+        """The result of a method whose parameters have been read. Raises Wrong."""
+        return self._methods[method](peer, asked)
+
+    def lost(self, peer: Peer) -> None:
+        """The connection has ended."""
+        self._publisher.forget(peer)
+        hello: Hello | None = peer.context
+        if hello is not None and not self.stopping:
+            self.handle(ev.BotDropped(at=self.now(), name=hello.name, uid=peer.uid))
+
+    # --- Orders -----------------------------------------------------------------------------------
+
+    def _validate_order(self, _peer: Peer, asked: ValidateOrder) -> Any:
         return self._decision(
             ev.OrderProposed(
-                at=self._now(),
+                at=self.now(),
                 body=bytes(asked.order),
                 strategy_id=asked.strategy_id,
                 dry_run=asked.dry_run,
             )
         )
 
-    def _validate_edit(self, asked: ValidateEdit) -> Any:
+    def _validate_edit(self, _peer: Peer, asked: ValidateEdit) -> Any:
         return self._decision(
             ev.EditProposed(
-                at=self._now(),
+                at=self.now(),
                 order_id=asked.order_id,
                 client_order_id=asked.client_order_id,
                 price=asked.price,
@@ -73,20 +111,85 @@ class Answers:
         )
 
     def _decision(self, event: ev.Event) -> Any:
-        decided = next(act for act in self._handle(event) if isinstance(act, Decided))
+        decided = next(act for act in self.handle(event) if isinstance(act, Decided))
         return decided.decision.as_dict()
 
-    def _release_order(self, asked: ReleaseOrder) -> Any:
-        self._handle(ev.ReservationReleased(at=self._now(), client_order_id=asked.client_order_id))
+    def _release_order(self, _peer: Peer, asked: ReleaseOrder) -> Any:
+        self.handle(ev.ReservationReleased(at=self.now(), client_order_id=asked.client_order_id))
         return {"released": asked.client_order_id}
 
-    @staticmethod
-    def _hello(asked: Hello) -> Any:
-        if asked.on_disconnect not in ON_DISCONNECT:
-            known = ", ".join(ON_DISCONNECT)
-            raise Wrong(INVALID_PARAMS, f"on_disconnect may be {known} only, until there is more")
-        return {"name": asked.name, "strategy_id": asked.strategy_id, "grace_s": 30}
+    # --- Sessions ---------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, asked: Hello) -> Any:
+        """One connection is one bot: saying the same again changes nothing."""
+        _check_hello(asked)
+        known: Hello | None = peer.context
+        if known is None:
+            self._connect(peer, asked)
+        elif known != asked:
+            text = f"this connection is {known.name}'s, with what it said before; say bye first, or open another"
+            raise Wrong(INVALID_PARAMS, text)
+        return {
+            "name": asked.name,
+            "strategy_id": asked.strategy_id,
+            "on_disconnect": asked.on_disconnect,
+            "grace_s": self._sessions.grace.total_seconds(),
+            "state": self.manager.state.account,
+        }
+
+    def _connect(self, peer: Peer, asked: Hello) -> None:
+        event = ev.BotConnected(
+            at=self.now(),
+            name=asked.name,
+            uid=peer.uid,
+            strategy_id=asked.strategy_id,
+            on_disconnect=cast("ev.OnDisconnect", asked.on_disconnect),
+        )
+        for action in self.handle(event):
+            if isinstance(action, Answered) and not action.done:
+                raise Wrong(REFUSED, action.text)
+        peer.context = asked
+
+    def _bye(self, peer: Peer, _asked: Nothing) -> Any:
+        hello: Hello | None = peer.context
+        peer.context = None
+        if hello is not None:
+            self.handle(ev.BotLeft(at=self.now(), name=hello.name, uid=peer.uid))
+        return {}
 
     @staticmethod
-    def _nothing(_asked: Nothing) -> Any:
+    def _ping(_peer: Peer, _asked: Nothing) -> Any:
         return {}
+
+    # --- Views ------------------------------------------------------------------------------------
+
+    def _status(self, _peer: Peer, _asked: Nothing) -> Any:
+        bots = views.bots(self._sessions)
+        status = views.status(self.manager, self.now())
+        return plainly({**status, "bots": bots, "sidecar": self._outside()})
+
+    def _positions(self, _peer: Peer, _asked: Nothing) -> Any:
+        return plainly({"at": self.now(), **views.positions(self.manager)})
+
+    def _limits(self, _peer: Peer, _asked: Nothing) -> Any:
+        return views.limits(self.manager)
+
+    def _subscribe(self, peer: Peer, asked: Subscribe) -> Any:
+        """The topics given take the place of those before; none ends it."""
+        unknown = [topic for topic in asked.topics if topic not in TOPICS]
+        if unknown:
+            known = ", ".join(TOPICS)
+            raise Wrong(INVALID_PARAMS, f"no topic {unknown[0][:40]!r}; there are {known}")
+        self._publisher.subscribe(peer, asked.topics)
+        return {"topics": asked.topics}
+
+
+def _check_hello(asked: Hello) -> None:
+    """Raises Wrong, naming the parameter."""
+    if not is_identifier(asked.name, NAME_MAX):
+        raise Wrong(INVALID_PARAMS, f"name: 1 to {NAME_MAX} printable characters are needed")
+    if asked.strategy_id is not None and not is_identifier(asked.strategy_id, NAME_MAX):
+        raise Wrong(INVALID_PARAMS, f"strategy_id: 1 to {NAME_MAX} printable characters are needed")
+    if asked.on_disconnect not in ON_DISCONNECT:
+        known = ", ".join(ON_DISCONNECT)
+        raise Wrong(INVALID_PARAMS, f"on_disconnect may be {known} only, until there is more")

@@ -1,6 +1,7 @@
 """A Unix socket on which clients ask: one listener, many connections, none of which holds up another.
 
-Every answer is computed at once and in order. A connection that asks much is answered a few requests
+Answers come in the order of the requests. Most are computed at once; where one is to come later (a
+future), only its own connection waits for it. A connection that asks much is answered a few requests
 at a time, so that others come in between; one whose answers are not read is not read from either,
 and is dropped when that lasts. The peer's user id decides who may ask.
 """
@@ -14,7 +15,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from msgspec import UNSET
 
@@ -29,6 +30,10 @@ UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before no
 DROP_AFTER_S: Final = 10.0  # a client that reads nothing for so long is dead
 TURNS: Final = 4  # of the loop: what a connection takes to come up, or to be gone
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
+
+STOPPED: Final = Wrong(
+    protocol.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
+)
 
 Answer = Callable[["Connection", Request], Any]
 
@@ -50,15 +55,15 @@ class Connection(asyncio.Protocol):
         self._is_full = False
         self._drop: asyncio.TimerHandle | None = None
         self._is_taking_turns = False
+        self._later: asyncio.Future[Any] | None = None  # the answer that is waited for
         self._ending: bytes | None = None
 
     # --------------------------------------------------------------------------- asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
-        self.uid = _peer_uid(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
+        self.uid = _peer_uid(self._transport)
         self._listener.open.add(self)
         refusal = self._listener.refusal(self)
         if refusal:
@@ -101,20 +106,34 @@ class Connection(asyncio.Protocol):
         """Answer a few requests; if there are more, let others have theirs first."""
         self._is_taking_turns = False
         for _ in range(TURN):
-            if not self._asked or self._is_full or self._transport is None:
+            if not self._asked or self._is_held_up or self._live is None:
                 break
             self._answer(self._asked.popleft())
-        if self._transport is None:
+        transport = self._live
+        if transport is None:
             return
         if self._asked:
-            self._transport.pause_reading()
-            if not self._is_full:
+            transport.pause_reading()
+            if not self._is_held_up:
                 self._is_taking_turns = True
                 asyncio.get_running_loop().call_soon(self._take_turn)
-        elif self._ending is not None:
+        elif self._ending is None:
+            transport.resume_reading()  # while an answer is to come, too: to see it leave
+        elif self._later is None:
             self._end(self._ending)
         else:
-            self._transport.resume_reading()
+            transport.pause_reading()  # what follows what is no request is not read
+
+    @property
+    def _live(self) -> asyncio.Transport | None:
+        """The transport while it can be used: not closed, and not about to be."""
+        transport = self._transport
+        return None if transport is None or transport.is_closing() else transport
+
+    @property
+    def _is_held_up(self) -> bool:
+        """Whether nothing may be answered now: answers wait to be read, or one is to come."""
+        return self._is_full or self._later is not None
 
     def _answer(self, line: bytes) -> None:
         try:
@@ -125,24 +144,47 @@ class Connection(asyncio.Protocol):
             return
         try:
             result = self._listener.answer(self, request)
-            failure = None
-        except Wrong as wrong:
-            result, failure = None, wrong
-        if request.id is UNSET or self._transport is None:
-            return  # a notification, or nobody to tell any more
-        if failure is not None:
-            self._transport.write(protocol.failed(request.id, failure.code, failure.message))
+        except (Wrong, Misuse) as failure:
+            self._reply(request.id, None, failure)
+            return
+        if isinstance(result, asyncio.Future):
+            self._later = result
+            result.add_done_callback(lambda done: self._answer_later(request.id, done))
         else:
-            self._transport.write(protocol.answered(request.id, result))
+            self._reply(request.id, result)
+
+    def _answer_later(self, request_id: protocol.Id, done: asyncio.Future[Any]) -> None:
+        """The answer that was waited for is there; go on with what was asked after it."""
+        self._later = None
+        failure = STOPPED if done.cancelled() else done.exception()
+        if failure is not None and not isinstance(failure, Wrong | Misuse):
+            self.drop()  # a fault of the sidecar's: the loop hears of it
+            raise failure
+        self._reply(request_id, None if failure else done.result(), failure)
+        if not self._is_taking_turns:
+            self._take_turn()
+
+    def _reply(
+        self, request_id: protocol.Id, result: Any, failure: Wrong | Misuse | None = None
+    ) -> None:
+        transport = self._live
+        if request_id is UNSET or transport is None:
+            return  # a notification, or nobody to tell any more
+        if failure is None:
+            transport.write(protocol.answered(request_id, result))
+        else:
+            code = failure.code if isinstance(failure, Wrong) else protocol.REFUSED
+            transport.write(protocol.failed(request_id, code, str(failure)))
 
     def tell(self, line: bytes) -> None:
         """Send an event; a client that does not read is not worth waiting for."""
-        if self._transport is None:
+        transport = self._live
+        if transport is None:
             return
         if self._is_full:
             self.drop()
         else:
-            self._transport.write(line)
+            transport.write(line)
 
     def drop(self) -> None:
         """End the connection at once."""
@@ -157,7 +199,9 @@ class Connection(asyncio.Protocol):
 
 
 class Listener:
-    """One Unix socket. `answer` is asked for each request, and may raise Wrong."""
+    """One Unix socket. `answer` is asked for each request: it returns the result, or a future of it,
+    and either may raise Wrong, or Misuse where what is asked for cannot be done.
+    """
 
     def __init__(
         self,

@@ -5,20 +5,25 @@ what follows it cannot be told apart. The body of an order is kept as the bytes 
 what is judged is what was sent.
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-LINE_BYTES_MAX: Final = (
-    64 * 1024
-)  # a scaled order of a thousand rungs would not fit; none is sent so
+from sidecar.core.events import LossWindow
+from sidecar.core.money import plain
+
+# A scaled order of a thousand rungs would not fit; none is sent so.
+LINE_BYTES_MAX: Final = 64 * 1024
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
+REFUSED: Final = -32000  # understood, and not done; the message names the mend
 
 Id = str | int | float | None | UnsetType
 
@@ -135,6 +140,25 @@ class Nothing(Params):
     """A method without parameters."""
 
 
+class Reasoned(Params, kw_only=True):
+    """An operator's verb: why is kept beside who and when."""
+
+    reason: str
+
+
+class ReduceOnly(Reasoned, kw_only=True):
+    """For everything, or for one of these."""
+
+    product_id: str | None = None
+    strategy_id: str | None = None
+
+
+class ResetLoss(Reasoned, kw_only=True):
+    """Which loss is to count from now."""
+
+    window: LossWindow
+
+
 METHODS: Final[dict[str, type[Params]]] = {
     "validate_order": ValidateOrder,
     "validate_edit": ValidateEdit,
@@ -147,19 +171,31 @@ METHODS: Final[dict[str, type[Params]]] = {
     "limits": Nothing,
     "subscribe": Subscribe,
 }
-_params: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in METHODS.items()}
+# On the control socket only.
+OPERATOR_METHODS: Final[dict[str, type[Params]]] = {
+    "halt": Reasoned,
+    "reduce_only": ReduceOnly,
+    "resume": Reasoned,
+    "reset_loss": ResetLoss,
+    "cancel_all": Reasoned,
+    "reload": Reasoned,
+}
+CONTROL_METHODS: Final = METHODS | OPERATOR_METHODS
+_params: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in CONTROL_METHODS.items()}
 
 
-def params(request: Request) -> Any:
-    """The request's parameters, typed. Raises Wrong, naming the parameter."""
-    decode = _params.get(request.method)
-    if decode is None:
-        known = ", ".join(METHODS)
-        raise Wrong(METHOD_NOT_FOUND, f"no method {request.method[:40]!r}; there are {known}")
+def params(request: Request, methods: Mapping[str, type[Params]] = METHODS) -> Any:
+    """The request's parameters, typed, of one of the methods. Raises Wrong, naming the parameter."""
+    name = request.method
+    if name not in methods:
+        if name in OPERATOR_METHODS:
+            raise Wrong(METHOD_NOT_FOUND, f"{name} is an operator's; ask it on the control socket")
+        known = ", ".join(methods)
+        raise Wrong(METHOD_NOT_FOUND, f"no method {name[:40]!r}; there are {known}")
     try:
-        return decode(request.params)
+        return _params[name](request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Wrong(INVALID_PARAMS, f"{request.method}: {error}") from None
+        raise Wrong(INVALID_PARAMS, f"{name}: {error}") from None
 
 
 # ------------------------------------------------------------------------------------------ answers
@@ -174,6 +210,18 @@ def failed(request_id: Id, code: int, message: str) -> bytes:
     """The line of an error."""
     error = {"code": code, "message": message}
     return _encode({"jsonrpc": "2.0", "id": request_id, "error": error}) + b"\n"
+
+
+def plainly(content: Any) -> Any:
+    """The same with every decimal as digits without an exponent: what people read as well."""
+    match content:
+        case Decimal():
+            return plain(content)
+        case dict():
+            return {name: plainly(value) for name, value in content.items()}
+        case list():
+            return [plainly(value) for value in content]
+    return content
 
 
 def event(content: Any) -> bytes:

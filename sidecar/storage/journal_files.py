@@ -1,10 +1,12 @@
 """The journal's files: appended, rotated, compressed, read back. Blocking: called from a thread.
 
-    journal/000000000001.jsonl.gz  journal/000000004711.jsonl
+    journal/000000000001.jsonl.gz        journal/000000004711.jsonl
+    journal/000000000001.state.json.gz   journal/000000004711.state.json.gz
 
-A file is named by its first line's number. Only the newest is open; an older one is compressed once
-and never touched again. A line that was being written when the power went is cut off at the next
-start; any other damage is an error that says where.
+A file is named by its first line's number, and beside it lies the state it begins from, so that each
+can be replayed by itself. Only the newest is open; an older one is compressed once and never touched
+again. A line that was being written when the power went is cut off at the next start; any other
+damage is an error that says where.
 """
 
 import gzip
@@ -20,7 +22,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sidecar.core.errors import Misuse
-from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line, LineFault
+from sidecar.core.saved import SavedState
+from sidecar.storage.codec import StateFileError, decode_state
+from sidecar.storage.journal_codec import FIRST_SUM, LINE_BYTES_MAX, Chain, Line, LineFault
 
 FILE_BYTES_MAX: Final = 64 << 20  # rotated beyond this, and with each UTC day
 NAME: Final = re.compile(r"(\d{12})\.jsonl(\.gz)?")
@@ -48,6 +52,7 @@ class JournalFiles:
         self._file: FileIO | None = None
         self._size = 0
         self._day: date | None = None
+        self._is_torn = False  # the last append failed somewhere within
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -93,43 +98,47 @@ class JournalFiles:
 
     # ---------------------------------------------------------------------------------- appending
 
-    def append(self, data: bytes, seq: int, at: datetime) -> None:
-        """Write lines of which the first has this number. Raises OSError; then call `rewind`."""
-        if self._file is None or self._size >= self._file_bytes_max or at.date() != self._day:
-            self._rotate(seq, at.date())
+    def is_due(self, at: datetime) -> bool:
+        """Whether a new file is to begin: at the start, when the last is large, with each UTC day."""
+        return self._file is None or self._size >= self._file_bytes_max or at.date() != self._day
+
+    def begin(self, seq: int, at: datetime, base: bytes) -> None:
+        """Begin a file whose first line has this number, with the state it begins from.
+
+        Raises OSError; then nothing has begun.
+        """
+        self.close()
+        _write_whole(base_path(self._directory, seq), gzip.compress(base, compresslevel=1))
+        descriptor = os.open(
+            self._directory / f"{seq:012}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600
+        )
+        self._file = FileIO(descriptor, "ab")
+        self._size, self._is_torn = os.fstat(descriptor).st_size, False
+        self._day = at.date()
+        _sync_directory(self._directory)
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines to the file that has begun. Raises OSError; then it may be tried again."""
         assert self._file is not None
+        if self._is_torn:
+            self._file.truncate(self._size)  # of the last try something was written
+        self._is_torn = True
         rest = memoryview(data)
         while rest:  # unbuffered: what a full disk did not take is not kept back to fail again
             rest = rest[self._file.write(rest) or 0 :]
         self._size += len(data)
+        self._is_torn = False
 
     def sync(self) -> None:
         """What was appended is on disk when this returns. Raises OSError."""
         if self._file is not None:
             os.fdatasync(self._file.fileno())
 
-    def rewind(self) -> None:
-        """After a failed append: take back what of it was written, so that it can be tried again."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.truncate(self._size)
-            file.close()
-
     def close(self) -> None:
         if self._file is not None:
             self.sync()
             self._file.close()
             self._file = None
-
-    def _rotate(self, seq: int, day: date) -> None:
-        """Begin a new file: at the start, when the last is large enough, and with each day."""
-        self.close()
-        path = self._directory / f"{seq:012}.jsonl"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._file = FileIO(descriptor, "ab")
-        self._size = os.fstat(descriptor).st_size
-        self._day = day
-        _sync_directory(self._directory)
 
     def compress_old(self) -> None:
         """Compress every finished file. A crash in the middle leaves the file as it was."""
@@ -147,6 +156,7 @@ class JournalFiles:
         for path, following in pairwise(paths):
             if first_seq(following) <= seq and path.stat().st_mtime < before.timestamp():
                 path.unlink()
+                base_path(self._directory, first_seq(path)).unlink(missing_ok=True)
                 gone.append(path)
         return gone
 
@@ -154,10 +164,34 @@ class JournalFiles:
 def journal_paths(directory: Path) -> list[Path]:
     """The journal's files, oldest first; where both forms of one exist, the finished one."""
     found: dict[int, Path] = {}
+    if not directory.is_dir():
+        return []
     for path in sorted(directory.iterdir(), key=lambda path: path.suffix != ".gz"):
         if NAME.fullmatch(path.name):
             found.setdefault(first_seq(path), path)
     return [found[seq] for seq in sorted(found)]
+
+
+def base_path(directory: Path, seq: int) -> Path:
+    """Where the state lies that the file with this first line begins from."""
+    return directory / f"{seq:012}.state.json.gz"
+
+
+def newest_base(directory: Path) -> SavedState | None:
+    """The state that the newest file begins from; None where there is none. Raises StateFileError."""
+    paths = [base_path(directory, first_seq(path)) for path in journal_paths(directory)]
+    for path in reversed(paths):
+        if path.exists():
+            return read_base(path)
+    return None
+
+
+def read_base(path: Path) -> SavedState:
+    """A state that a file begins from. Raises StateFileError."""
+    try:
+        return decode_state(gzip.decompress(path.read_bytes()), path.name)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StateFileError(f"{path} cannot be read ({error}); restore it from a backup") from None
 
 
 def first_seq(path: Path) -> int:
@@ -167,12 +201,9 @@ def first_seq(path: Path) -> int:
 
 def raw_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, each with its end; the last may lack it."""
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as packed:
-            yield from packed
-    else:
-        with path.open("rb") as file:
-            yield from file
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        while line := file.readline(LINE_BYTES_MAX):  # what is longer is not whole, and so damage
+            yield line
 
 
 def _readable(path: Path) -> Iterator[bytes]:
@@ -219,6 +250,17 @@ def _compress(path: Path) -> None:
     temporary.replace(packed)
     _sync_directory(path.parent)
     path.unlink()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """The file with this content, or none; on disk when this returns."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -10,9 +10,12 @@ import pytest
 
 from sidecar import Limits, PositionTracker, RiskManager
 from sidecar.client import NO_ANSWER, AskFailed, AsyncClient, Client
-from sidecar.demonstration import PRODUCTS
+from sidecar.core.sessions import Sessions
 from sidecar.server.answers import Answers
 from sidecar.server.listener import Listener, own_uids
+from sidecar.server.subscriptions import Publisher
+from tests.answering import joined
+from tests.scenario import PRODUCTS
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 
@@ -34,9 +37,10 @@ def order(name="a", size="0.05"):
 
 
 def listener(path, manager, answer=None):
-    return Listener(
-        path, answer or Answers(manager.handle, lambda: NOW), mode=0o600, uids=own_uids()
-    )
+    sessions, publisher = Sessions(), Publisher(manager)
+    handle = joined(manager, sessions, publisher)
+    answers = Answers(manager, handle, lambda: NOW, sessions=sessions, publisher=publisher)
+    return Listener(path, answer or answers, mode=0o600, uids=own_uids(), on_lost=answers.lost)
 
 
 @contextmanager
@@ -211,4 +215,86 @@ async def test_a_sidecar_that_goes_while_it_is_asked_is_a_refusal(path):
     decisions = await asyncio.gather(*(client.validate_order(order(f"t{n}")) for n in range(5)))
     assert {decision.codes for decision in decisions} == {(NO_ANSWER,)}
     await client.close()
+    await made.stop()
+
+
+# ------------------------------------------------------------------------------------------ events
+
+
+async def next_of(events):
+    async with asyncio.timeout(10):
+        return await anext(events)
+
+
+async def test_events_come_as_they_happen_until_they_are_no_longer_wanted(path):
+    made = listener(path, desk())
+    await made.start()
+    client = AsyncClient(path)
+    events = client.events(["decisions"])
+    first = asyncio.get_running_loop().create_task(next_of(events))
+    await asked_for(made)
+    for name in ("a", "b"):
+        assert await client.validate_order(order(name, "0.001"))
+    told = [await first, await next_of(events)]
+    assert [event["decision"]["client_order_id"] for event in told] == ["a", "b"]
+    assert {event["topic"] for event in told} == {"decisions"}
+    await events.aclose()
+    await client.close()
+    await made.stop()
+
+
+async def asked_for(made):
+    """Until the next request has been answered."""
+    asked, answer = asyncio.Event(), made.answer
+
+    def answered(connection, request):
+        result = answer(connection, request)
+        asked.set()
+        return result
+
+    made.answer = answered
+    async with asyncio.timeout(10):
+        await asked.wait()
+
+
+async def test_events_say_why_there_are_none(path):
+    client = AsyncClient(path, timeout_s=5)
+    with pytest.raises(AskFailed, match="start it"):
+        await next_of(client.events(["state"]))
+    made = listener(path, desk())
+    await made.start()
+    with pytest.raises(AskFailed, match="no topic 'weather'; there are state"):
+        await next_of(client.events(["weather"]))
+    await made.stop()
+
+
+async def test_events_end_with_the_sidecar_and_say_so(path):
+    made = listener(path, desk())
+    await made.start()
+    waiting = asyncio.get_running_loop().create_task(next_of(AsyncClient(path).events(["state"])))
+    await asked_for(made)
+    await made.stop()
+    with pytest.raises(AskFailed, match=r"closed the connection|order\.sock"):
+        await waiting
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"{}\n", b"x" * 5_000_000 + b"\n"])
+async def test_what_is_no_event_ends_them(path, line):
+    def answer(connection, request):
+        asyncio.get_running_loop().call_soon(connection.tell, line)
+        return {}
+
+    made = listener(path, desk(), answer=answer)
+    await made.start()
+    with pytest.raises(AskFailed, match=r"order\.sock"):
+        await next_of(AsyncClient(path).events(["state"]))
+    await made.stop()
+
+
+async def test_events_of_another_users_socket_are_not_believed(path, monkeypatch):
+    made = listener(path, desk())
+    await made.start()
+    monkeypatch.setattr("sidecar.client.CREDENTIALS", Foreign())
+    with pytest.raises(AskFailed, match="belongs to user 54321"):
+        await next_of(AsyncClient(path, server_uid=12345).events(["state"]))
     await made.stop()

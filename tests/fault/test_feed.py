@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.coinbase import session as session_module
 from sidecar.coinbase.auth import load_key
-from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.feed import FAILURES_A_HOST, Feed
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
 from tests.fault.paper_client import trading
 
@@ -50,11 +50,11 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(trader, *channels, products=(), url="ws_url", **options):
+async def listening(trader, *channels, products=(), url="ws_url", others=(), **options):
     heard = Listener()
     feed = Feed(
         Session(channels, products),
-        trader.paper.urls[url],
+        [trader.paper.urls.get(name, name) for name in (url, *others)],
         load_key(trader.paper.key_file),
         heard,
         now=trader.paper.world.now,
@@ -141,6 +141,14 @@ async def test_stalled_heartbeats_on_a_quiet_feed_are_a_dead_connection(trader, 
         trader.paper.world.set_faults(stall_heartbeats=True)
         lost, _ = await heard.until(Lost)
         assert lost.reason == "nothing was heard for 1.5 s"
+
+
+async def test_a_host_that_cannot_be_reached_gives_way_to_the_other(trader):
+    nobody = f"ws://127.0.0.1:{trader.paper.port + 1 if trader.paper.port < 65535 else 1}"
+    async with listening(trader, *USER, url=nobody, others=("ws_url",)) as (feed, heard):
+        feed.failures = FAILURES_A_HOST - 1
+        await heard.until(Live)
+        assert feed.failures == 0
 
 
 async def test_products_are_followed_while_it_runs(trader):

@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
 from sidecar.server import listener as module
+from sidecar.server.control import Control
 from sidecar.server.listener import Listener, SocketInUse, own_uids
 from sidecar.server.protocol import Wrong, params
+from tests.answering import Desk
+from tests.scenario import limit_order
 
 WITHIN_S = 10.0
 
@@ -29,9 +34,9 @@ def echo(connection, request):
 
 
 @asynccontextmanager
-async def listening(directory, **options):
+async def listening(directory, answer=echo, **options):
     settings: dict[str, Any] = {"mode": 0o660, "uids": own_uids()} | options
-    made = Listener(directory / "order.sock", echo, **settings)
+    made = Listener(directory / "order.sock", answer, **settings)
     await made.start()
     try:
         yield made
@@ -217,5 +222,254 @@ async def test_clients_are_dropped_at_the_end(tmp_path):
         reader, writer = await asyncio.open_unix_connection(str(made.path))
         writer.write(line(1))
         await answer(reader)
+    assert await ended(reader)
+    writer.close()
+
+
+# --- Answers that come later ----------------------------------------------------------------------
+
+
+class Slow:
+    """Answers `status` when it is told to, everything else at once."""
+
+    def __init__(self):
+        self.later: list[asyncio.Future[Any]] = []
+        self.asked = asyncio.Event()
+
+    def __call__(self, connection, request):
+        if request.method != "status":
+            return echo(connection, request)
+        self.later.append(asyncio.get_running_loop().create_future())
+        self.asked.set()
+        return self.later[-1]
+
+
+async def soon(event):
+    async with asyncio.timeout(WITHIN_S):
+        await event.wait()
+
+
+async def test_a_later_answer_keeps_its_place_and_holds_up_nobody_else(tmp_path):
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer), client(made) as other:  # fmt: skip
+        writer.write(line(1) + line(2, "status") + b"".join(line(n) for n in range(3, 40)))
+        assert (await answer(reader))["id"] == 1
+        await soon(slow.asked)
+        other[1].write(line(7))
+        assert (await answer(other[0]))["id"] == 7
+        assert len(slow.later) == 1
+        slow.later[0].set_result("done")
+        rows = [await answer(reader) for _ in range(38)]
+    assert [row["id"] for row in rows] == list(range(2, 40))
+    assert rows[0]["result"] == "done"
+
+
+async def test_several_later_answers_come_one_after_the_other(tmp_path):
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer):
+        writer.write(line(1, "status") + line(2, "status") + line(3))
+        for number in (1, 2):
+            await soon(slow.asked)
+            slow.asked.clear()
+            assert len(slow.later) == number  # the second is not asked before the first is done
+            slow.later[-1].set_result(number)
+            assert (await answer(reader))["result"] == number
+        assert (await answer(reader))["id"] == 3
+
+
+async def test_an_answer_that_is_there_already_is_given(tmp_path):
+    def ready(connection, request):
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(request.id)
+        return done
+
+    async with listening(tmp_path, ready) as made, client(made) as (reader, writer):
+        writer.write(b"".join(line(n) for n in range(50)))
+        assert [(await answer(reader))["result"] for _ in range(50)] == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [(Misuse("no key; see [coinbase]"), -32000, "no key"), (Wrong(-32602, "reason: why?"), -32602, "why")],
+)  # fmt: skip
+async def test_a_later_refusal_is_an_error_and_the_connection_goes_on(tmp_path, failure, code, words):  # fmt: skip
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer):
+        writer.write(line(1, "status") + line(2))
+        await soon(slow.asked)
+        slow.later[0].set_exception(failure)
+        error = (await answer(reader))["error"]
+        assert (error["code"], words in error["message"]) == (code, True)
+        assert (await answer(reader))["id"] == 2
+
+
+async def test_a_refusal_at_once_is_an_error_too(tmp_path):
+    def refuse(connection, request):
+        raise Misuse("not today")
+
+    async with listening(tmp_path, refuse) as made, client(made) as (reader, writer):
+        writer.write(line(1))
+        assert (await answer(reader))["error"] == {"code": -32000, "message": "not today"}
+
+
+async def test_work_that_was_cut_off_is_said_to_be(tmp_path):
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer):
+        writer.write(line(1, "status") + line(2))
+        await soon(slow.asked)
+        slow.later[0].cancel()
+        assert "the sidecar stops" in (await answer(reader))["error"]["message"]
+        assert (await answer(reader))["id"] == 2
+
+
+async def test_a_fault_in_later_work_ends_its_connection_and_is_heard(tmp_path):
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context))
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer):
+        writer.write(line(1, "status"))
+        await soon(slow.asked)
+        slow.later[0].set_exception(ZeroDivisionError())
+        assert await ended(reader)
+    assert isinstance(heard[0]["exception"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("failure", [None, Misuse("too late")])
+async def test_when_the_client_has_left_the_work_goes_on_and_nothing_is_written(tmp_path, failure):
+    slow, lost = Slow(), asyncio.Event()
+    async with listening(tmp_path, slow, on_lost=lambda connection: lost.set()) as made:
+        async with client(made) as (_, writer):
+            writer.write(line(1, "status"))
+            await soon(slow.asked)
+        await soon(lost)  # seen while the answer is still to come
+        assert not slow.later[0].done()
+        if failure is None:
+            slow.later[0].set_result("done")
+        else:
+            slow.later[0].set_exception(failure)
+        async with client(made) as (reader, writer):
+            writer.write(line(2))
+            assert (await answer(reader))["id"] == 2
+
+
+@pytest.mark.parametrize("garbage", [b"garbage\n", b"x" * 70_000])
+async def test_garbage_behind_a_later_answer_waits_for_it_and_nothing_after_it_is_read(
+    tmp_path, garbage
+):
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer), client(made) as other:  # fmt: skip
+        writer.write(line(1, "status"))
+        await soon(slow.asked)
+        writer.write(garbage)
+        for number in range(3):  # by then the garbage has come in
+            other[1].write(line(number))
+            assert (await answer(other[0]))["id"] == number
+        writer.write(b"\n" + line(2))
+        slow.later[0].set_result("done")
+        assert (await answer(reader))["result"] == "done"
+        assert (await answer(reader))["error"]["code"] in {-32600, -32700}
+        assert await ended(reader)
+
+
+async def test_a_later_notification_is_waited_for_and_not_answered(tmp_path):
+    slow = Slow()
+    async with listening(tmp_path, slow) as made, client(made) as (reader, writer):
+        silent = json.loads(line(0, "status"))
+        del silent["id"]
+        writer.write(json.dumps(silent).encode() + b"\n" + line(7))
+        await soon(slow.asked)
+        slow.later[0].set_result("done")
+        assert (await answer(reader))["id"] == 7
+
+
+# --- The methods behind it ------------------------------------------------------------------------
+
+
+async def nothing_to_cancel(reason, by):
+    return {"cancelled": 0}
+
+
+@asynccontextmanager
+async def serving(directory, desk, cancel_all=nothing_to_cancel):
+    """The order socket's and the operator's methods behind one socket."""
+    async with asyncio.TaskGroup() as group:
+        control = Control(
+            desk.answers, reload=lambda why, by: {}, cancel_all=cancel_all, spawn=group.create_task
+        )
+        async with listening(directory, control, on_lost=desk.answers.lost) as made:
+            yield made
+
+
+async def test_a_bot_that_dies_is_known_to_have_dropped_and_one_that_says_bye_is_not(tmp_path):
+    desk, lost = Desk(), asyncio.Queue[object]()
+    async with serving(tmp_path, desk) as made:
+
+        def on_lost(connection):
+            desk.answers.lost(connection)
+            lost.put_nowait(connection)
+
+        made.on_lost = on_lost
+        async with client(made) as (reader, writer), client(made) as leaving:
+            writer.write(line(1, "hello", name="maker"))
+            leaving[1].write(line(1, "hello", name="taker") + line(2, "bye"))
+            assert (await answer(reader))["result"]["grace_s"] == 20
+            assert [(await answer(leaving[0]))["id"] for _ in range(2)] == [1, 2]
+        async with asyncio.timeout(WITHIN_S):
+            for _ in range(2):
+                await lost.get()
+    assert [fact for fact in desk.facts if isinstance(fact, ev.BotDropped)] == [
+        ev.BotDropped(at=desk.world.now, name="maker", uid=os.getuid())
+    ]
+    assert [session.name for session in desk.sessions.saved()] == ["maker"]
+
+
+async def test_cancel_all_is_answered_in_its_turn_while_another_trades(tmp_path):
+    desk, cancelled = Desk(), asyncio.get_running_loop().create_future()
+
+    async def cancel_all(reason, by):
+        return {"cancelled": await cancelled}
+
+    async with (
+        serving(tmp_path, desk, cancel_all) as made,
+        client(made) as (reader, writer),
+        client(made) as bot,
+    ):
+        writer.write(line(1, "cancel_all", reason="storm") + line(2, "halt", reason="storm"))
+        bot[1].write(line(3, "validate_order", order=limit_order()))
+        assert (await answer(bot[0]))["result"]["approved"]
+        cancelled.set_result(5)
+        assert (await answer(reader))["result"] == {"cancelled": 5}
+        assert (await answer(reader))["result"]["state"] == "HALTED"
+
+
+async def test_a_subscriber_that_never_reads_is_dropped_and_one_that_reads_misses_nothing(tmp_path):
+    desk = Desk()
+    deaf = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    deaf.setblocking(False)
+    async with serving(tmp_path, desk) as made:
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(deaf, str(made.path))
+        await loop.sock_sendall(deaf, line(1, "subscribe", topics=["decisions"]))
+        async with client(made) as (reader, writer), client(made) as bot:
+            writer.write(line(1, "subscribe", topics=["decisions"]))
+            assert (await answer(reader))["result"] == {"topics": ["decisions"]}
+            asked = 0
+            while len(made.connections) == 3:  # until the deaf one's buffers are full
+                asked += 1
+                bot[1].write(line(asked, "validate_order", order={}, dry_run=True))
+                assert (await answer(bot[0]))["id"] == asked
+                assert (await answer(reader))["params"]["topic"] == "decisions"
+            assert len(made.connections) == 2
+    deaf.close()
+
+
+async def test_the_end_of_the_sidecar_is_no_drop_of_its_bots(tmp_path):
+    desk = Desk()
+    async with serving(tmp_path, desk) as made:
+        reader, writer = await asyncio.open_unix_connection(str(made.path))
+        writer.write(line(1, "hello", name="maker"))
+        await answer(reader)
+        desk.answers.stopping = True
+    assert [type(fact) for fact in desk.facts] == [ev.BotConnected]
     assert await ended(reader)
     writer.close()

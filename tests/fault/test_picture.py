@@ -93,7 +93,7 @@ async def spine(trader):
         feeds = [
             Feed(
                 Session(channels, products),
-                trader.paper.urls["ws_url"],
+                [trader.paper.urls["ws_url"]],
                 key,
                 made.take(name),
                 now=made.now,

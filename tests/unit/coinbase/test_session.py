@@ -1,6 +1,7 @@
 """One websocket's conversation, on virtual time, against the paper exchange's own frames."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -17,8 +18,16 @@ from sidecar.coinbase.session import (
 )
 from tests.paper_world import START, made, token
 
+AT, LATER = START, START + timedelta(seconds=1)
+
 USER = ("heartbeats", "user")
 MARKET = ("heartbeats", "ticker")
+
+
+def heartbeat(line):
+    """The next frame of a feed that has nothing to tell."""
+    number = (line.session._sequence or 0) + 1
+    return json.dumps({"channel": "heartbeats", "sequence_num": number, "events": []})
 
 
 class Line:
@@ -223,14 +232,34 @@ def test_products_can_be_followed_and_left_while_it_runs():
         stage.quote(product, "100", "101")
     line = Line(MARKET, ("BTC-USD",), stage)
     line.open()
-    steps = line.carry(line.session.follow(["ETH-USD"]))
+    steps = line.carry(line.session.follow(["ETH-USD"], line.wall))
     assert [(s.channel, s.products, s.leave) for s in only(steps, Subscribe)] == [
         ("ticker", ("ETH-USD",), False), ("ticker", ("BTC-USD",), True),
     ]  # fmt: skip
     for product in ("BTC-USD", "ETH-USD"):
         stage.quote(product, "102", "103")
     assert [said.quotes[0].product_id for said in told(line.hear())] == ["ETH-USD"]
-    assert line.session.follow(["ETH-USD"]) == []
+    assert line.session.follow(["ETH-USD"], line.wall) == []
+
+
+def test_products_that_are_not_taken_up_are_asked_for_again_one_by_one():
+    line = Line(MARKET, ("BTC-USD",))
+    line.open()
+    line.session.follow(["BTC-USD", "ETH-USD", "SOL-USD"], line.wall)  # and the message is lost
+    for after, again in ((4.0, False), (5.1, True), (20.0, False), (35.3, True)):
+        line.session.received(heartbeat(line), AT, line.wall + after)
+        asked = [s.products for s in only(line.session.tick(line.wall + after), Subscribe)]
+        assert asked == ([("ETH-USD",), ("SOL-USD",)] if again else [])
+
+
+def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_clock():
+    stamps = []
+    session = Session(("heartbeats",), stamped=lambda text: stamps.append(text) or AT)
+    session.opened(0.0)
+    session.received(
+        '{"channel":"heartbeats","timestamp":"2018-04-04T12:00:00Z","events":[]}', LATER, 0.1
+    )
+    assert stamps == ["2018-04-04T12:00:00Z"]
 
 
 # ------------------------------------------------------------------------------------ nonsense

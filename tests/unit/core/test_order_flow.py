@@ -345,6 +345,36 @@ def test_a_fill_of_an_approved_order_does_not_say_its_size():
     assert world.tracker.ledger.best_resting("BTC-USD", "BUY") == 60000
 
 
+@pytest.mark.parametrize("other", [{"side": "SELL"}, {"product_id": "ETH-USD"}])
+def test_a_reservation_does_not_give_way_to_an_order_of_another_side_or_product(other):
+    world = approved()
+    world.report("o1", client_order_id="bot-1", leaves=1, limit_price=2000, **other)
+    assert list(world.tracker.ledger.reservations) == ["bot-1"]
+
+
+def test_a_reservation_does_not_give_way_to_an_order_that_coinbase_named_like_it():
+    world = approved()
+    world.report("bot-1", leaves="0.1", limit_price=60000)
+    assert list(world.tracker.ledger.reservations) == ["bot-1"]
+
+
+def test_an_edits_reservation_is_for_its_own_order_only():
+    world = World()
+    world.report("o1", client_order_id="bot-1", leaves="0.1", limit_price=60000)
+    assert world.manager.validate_edit(order_id="o1", price="60000", size="0.2")
+    world.report("o2", client_order_id="bot-1", leaves="0.2", limit_price=60000)
+    assert list(world.tracker.ledger.reservations) == ["bot-1"]
+
+
+def test_a_release_may_name_the_decision_it_is_for():
+    world = approved()
+    world.send(ev.ReservationReleased, client_order_id="bot-1", decision_id="another")
+    (reservation,) = world.tracker.ledger.reservations.values()
+    name = reservation.decision.decision_id
+    world.send(ev.ReservationReleased, client_order_id="bot-1", decision_id=name)
+    assert world.tracker.ledger.reservations == {}
+
+
 def test_releasing_twice_or_what_was_never_reserved_changes_nothing():
     world = approved()
     world.send(ev.ReservationReleased, client_order_id="bot-1")

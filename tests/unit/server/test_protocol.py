@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.server import protocol
-from sidecar.server.protocol import LINE_BYTES_MAX, METHODS, Broken, Lines, Wrong, params, read
+from sidecar.server.protocol import (
+    CONTROL_METHODS,
+    LINE_BYTES_MAX,
+    OPERATOR_METHODS,
+    Broken,
+    Lines,
+    Wrong,
+    params,
+    plainly,
+    read,
+)
 
 
 def line(method, **given):
@@ -109,8 +119,24 @@ def test_every_method_reads_its_least_request():
         "validate_order": {"order": {}}, "release_order": {"client_order_id": "a"},
         "hello": {"name": "bot"}, "subscribe": {"topics": []},
     }  # fmt: skip
-    for method in METHODS:
-        assert params(read(line(method, **least.get(method, {}))))
+    least.update((name, {"reason": "because"}) for name in OPERATOR_METHODS)
+    least["reset_loss"]["window"] = "daily"
+    for method in CONTROL_METHODS:
+        assert params(read(line(method, **least.get(method, {}))), CONTROL_METHODS)
+
+
+@pytest.mark.parametrize("method", OPERATOR_METHODS)
+def test_an_operators_verb_is_sent_to_the_control_socket(method):
+    with pytest.raises(Wrong, match="on the control socket") as caught:
+        params(read(line(method)))
+    assert caught.value.code == -32601
+
+
+def test_decimals_are_written_out():
+    content = {"a": [Decimal("1E-8"), {"b": Decimal("1E+3")}], "c": "1E-8", "d": None, "e": Decimal("Infinity")}  # fmt: skip
+    assert plainly(content) == {
+        "a": ["0.00000001", {"b": "1000"}], "c": "1E-8", "d": None, "e": "Infinity",
+    }  # fmt: skip
 
 
 def test_answers_are_lines_with_decimals_and_times_as_text():

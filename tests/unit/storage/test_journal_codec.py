@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ FACTS = [
     ev.ConfirmationUnavailable(at=AT),
     ev.ProductsListed(at=AT, products=tuple(map(product_from_coinbase, PRODUCTS))),
     ev.FeedChanged(at=AT, feed="user", signal="gap"),
-    ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0)),
+    ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0), parent_id="p", child_id="c", attached=True, is_market=True, by_coinbase=True),
     ev.FillReported(at=AT, entry_id="e", order_id="o", product_id="BTC-USD", side="SELL", price=D("1.50"), size=D(2), traded_at=AT),
     ev.BalancesRead(at=AT, balances=(ev.Balance("USD", D("1.10"), D(0)),), fills_until=AT),
     ev.FuturesRead(at=AT, positions=(ev.FuturesPosition("BIP-20DEC30-CDE", D(-3)),)),
@@ -46,7 +47,7 @@ FACTS = [
     ev.AccountReconciled(at=AT),
     ev.OrderProposed(at=AT, body=BODY, strategy_id="s", dry_run=True),
     ev.EditProposed(at=AT, order_id="o", price="1", size="2"),
-    ev.ReservationReleased(at=AT, client_order_id="a"),
+    ev.ReservationReleased(at=AT, client_order_id="a", decision_id="d", reason="never_arrived"),
     ev.BotConnected(at=AT, name="maker", uid=1000, strategy_id="s"),
     ev.BotDropped(at=AT, name="maker", uid=1000),
     ev.BotLeft(at=AT, name="maker", uid=1000),
@@ -84,11 +85,21 @@ def test_an_order_given_as_bytes_is_kept_as_text():
     assert read.body == BODY
 
 
-def test_actions_are_kept_for_people_and_passed_over():
-    action = ac.Alert(severity="warning", code="FEED_LOST", text="the user feed is silent")
+@pytest.mark.parametrize(
+    "action",
+    [
+        ac.Alert(severity="warning", code="FEED_LOST", text="the user feed is silent"),
+        ac.FindOrder(client_order_id="a", product_id="BTC-USD", decision_id="d"),
+        ac.CancelOrders(order_ids=("o1", "o2"), reason="nobody asked"),
+        ac.OrderUnapproved(order_id="o", client_order_id="a", product_id="BTC-USD", side="BUY", size=D("0.10"), price=None, reason="never asked about"),
+    ],
+)  # fmt: skip
+def test_actions_are_kept_for_people_and_passed_over(action):
     (line,) = written([action])
     row = json.loads(line)
-    assert (row["type"], row["text"], row["at"][:10]) == ("Alert", action.text, "2026-11-02")
+    assert (row["type"], row["at"][:10]) == (type(action).__name__, "2026-11-02")
+    told = json.loads(msgspec.json.encode(action))
+    assert {name: row[name] for name in told} == told
     assert Chain().read(line).event is None
 
 

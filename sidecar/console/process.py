@@ -1,0 +1,77 @@
+"""What every long-running command shares: the loop, signals, a directory of its own."""
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from sidecar.core.errors import Misuse
+
+EXIT_INTERRUPTED: Final = 130
+FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Both signals end what runs here, without a traceback, until the loop takes them itself."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Let SIGINT and SIGTERM, which may come as early as they like, end the running loop's work."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
+    _raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(work)
+    except* Misuse as faults:
+        raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
+
+
+def own_directory(parent: Path | None, name: str) -> "tempfile.TemporaryDirectory[str]":
+    """A directory of this run's own, mode 0700, removed at the end. Raises Misuse."""
+    try:
+        if parent is not None:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f"risk-sidecar-{name}-", dir=parent)
+    except OSError as error:
+        raise Misuse(
+            f"--state-dir {parent}: {error.strerror}; name a directory that this user may write"
+        ) from None
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The faster loop where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not made for Windows
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _raise_file_limit() -> None:
+    """Each connection is a file: take as many as this user may have, within reason."""
+    try:
+        import resource  # noqa: PLC0415 - not made for Windows
+    except ImportError:
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(most, FILES_MAX)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with contextlib.suppress(ValueError, OSError):  # it works with fewer, for fewer clients
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

@@ -1,0 +1,149 @@
+"""Sessions: which bots are there, and which have gone without a word. No I/O.
+
+A session is a name and a user id. It lives while any connection of that name and user is up, and for
+a grace period after the last one dropped: a bot that is back within it was never gone. `bye` ends
+it at once.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action, Alert, Answered
+
+GRACE: Final = timedelta(seconds=30)
+# A desk has tens of bots, each with a lasting name. One that invents a name for every connection
+# must not swell the process nor what is saved of it.
+SESSIONS_MAX: Final = 1_000
+
+
+class BotSession(Struct, frozen=True, kw_only=True):
+    """One bot. `dropped_at` is when its last connection ended without `bye`; None while one is up."""
+
+    name: str
+    uid: int
+    since: datetime
+    strategy_id: str | None = None
+    on_disconnect: ev.OnDisconnect = "nothing"
+    connections: int = 1
+    dropped_at: datetime | None = None
+
+
+class Sessions:
+    """Every bot's session, at most `SESSIONS_MAX`.
+
+    Past that the bot that dropped first is given up before its grace is over; where none has
+    dropped, a new one is refused.
+    """
+
+    def __init__(self, grace: timedelta = GRACE) -> None:
+        self.grace = grace
+        self.known: dict[tuple[str, int], BotSession] = {}
+        self._due: datetime | None = None
+
+    def handle(self, event: ev.Event) -> list[Action] | None:
+        """What the event sets in motion; None if it is not about a bot's session.
+
+        A hello is answered with `Answered`: not done when there is no room for one more session.
+        """
+        actions: list[Action] = []
+        match event:
+            case ev.BotConnected():
+                self._connected(event, actions)
+            case ev.BotDropped():
+                self._disconnected((event.name, event.uid), event.at)
+            case ev.BotLeft():
+                self._disconnected((event.name, event.uid), None)
+            case _:
+                return None
+        self._note_due()
+        return actions
+
+    def next_due(self) -> datetime | None:
+        """When the next grace period ends."""
+        return self._due
+
+    def lapse(self, now: datetime) -> list[Action]:
+        """End the sessions whose bots were not back within the grace period."""
+        gone = [one for one in self._dropped() if self._ends_at(one) <= now]
+        for session in gone:
+            del self.known[session.name, session.uid]
+        self._note_due()
+        grace_s = self.grace.total_seconds()
+        return [_gone(session, f"was not back within {grace_s:g} s") for session in gone]
+
+    def restarted(self, now: datetime) -> None:
+        """A new process has begun. No connection outlived the old one, and that is no bot's fault:
+        every session known gets a whole grace period from now to come back.
+        """
+        for place, session in self.known.items():
+            self.known[place] = replace(session, connections=0, dropped_at=now)
+        self._note_due()
+
+    def saved(self) -> list[BotSession]:
+        """What is to survive a restart."""
+        return list(self.known.values())
+
+    def restore(self, sessions: Iterable[BotSession]) -> None:
+        """Take up what was saved, in place of what is known."""
+        self.known = {(session.name, session.uid): session for session in sessions}
+        self._note_due()
+
+    def _connected(self, event: ev.BotConnected, actions: list[Action]) -> None:
+        place = (event.name, event.uid)
+        known = self.known.get(place)
+        if known is None and not self._make_room(actions):
+            text = f"{SESSIONS_MAX} bots have a session already; use few and lasting names"
+            actions.append(Answered(done=False, text=text))
+            return
+        self.known[place] = BotSession(
+            name=event.name,
+            uid=event.uid,
+            since=event.at if known is None else known.since,
+            strategy_id=event.strategy_id,
+            on_disconnect=event.on_disconnect,
+            connections=1 if known is None else known.connections + 1,
+        )
+        way = "is connected" if known is None else "is connected again"
+        actions.append(Answered(done=True, text=f"{event.name} {way}"))
+
+    def _make_room(self, actions: list[Action]) -> bool:
+        if len(self.known) < SESSIONS_MAX:
+            return True
+        oldest = min(self._dropped(), key=self._ends_at, default=None)
+        if oldest is None:
+            return False
+        del self.known[oldest.name, oldest.uid]
+        actions.append(_gone(oldest, "had dropped and was given up to make room for another"))
+        return True
+
+    def _disconnected(self, place: tuple[str, int], dropped_at: datetime | None) -> None:
+        """One connection less: dropped then, or ended with `bye`."""
+        session = self.known.get(place)
+        if session is None:
+            return
+        if session.connections > 1:
+            self.known[place] = replace(session, connections=session.connections - 1)
+        elif dropped_at is None:
+            del self.known[place]
+        else:
+            self.known[place] = replace(session, connections=0, dropped_at=dropped_at)
+
+    def _dropped(self) -> list[BotSession]:
+        return [session for session in self.known.values() if session.dropped_at is not None]
+
+    def _ends_at(self, session: BotSession) -> datetime:
+        assert session.dropped_at is not None
+        return session.dropped_at + self.grace
+
+    def _note_due(self) -> None:
+        self._due = min(map(self._ends_at, self._dropped()), default=None)
+
+
+def _gone(session: BotSession, why: str) -> Alert:
+    text = f"bot {session.name!r} of user {session.uid} {why}"
+    return Alert(severity="warning", code="BOT_GONE", text=text)

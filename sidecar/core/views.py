@@ -1,0 +1,268 @@
+"""Views: what the account is, earns and may still do, for people and programs that ask. No I/O.
+
+Plain dicts of JSON's kinds, with Decimals and datetimes as they are. Money in USD, losses positive,
+prices in quote currency, order sizes in order units (contracts for futures). What cannot be told is
+None. Looking changes nothing.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from sidecar.core import losses
+from sidecar.core.exposure import Line, Pnl
+from sidecar.core.limits import LossLimit
+from sidecar.core.losses import Loss
+from sidecar.core.money import ZERO, with_money
+from sidecar.core.portfolio_risk import figures_of
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.sessions import Sessions
+from sidecar.core.state import CAUSES, Cause
+from sidecar.core.usage import Figures, usage
+from sidecar.core.wallets import Wallet
+from sidecar.core.working import Reservation, WorkingOrder
+
+View = dict[str, Any]
+
+# What a start waits for, in words.
+MISSING: Final = {
+    "products": "the list of products",
+    "balances": "the balances",
+    "orders": "the open orders",
+    "reconciled": "the reconciliation of orders, fills and balances",
+}
+
+
+@with_money
+def status(manager: RiskManager, now: datetime) -> View:
+    """The trading state and why, what was earned and lost, and how far every limit is used."""
+    tracker, figures = manager.tracker, _figures(manager)
+    return {
+        "at": now,
+        "state": manager.state.account,
+        "causes": [_cause(cause) for cause in manager.state.causes.values()],
+        "missing": _missing(manager),
+        "doubts": _doubts(tracker),
+        "unvalued": sorted(tracker.unvalued()),
+        "feeds": {
+            "user": manager.feeds.user,
+            "market": manager.feeds.market,
+            "market_whole_since": manager.feeds.market_whole_since,
+        },
+        "equity": tracker.equity,
+        "transfers": tracker.transfers,
+        "pnl": _pnl(tracker),
+        "losses": _losses(manager),
+        "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
+        "risk": _risk(figures),
+        "open_orders": len(tracker.ledger.working),
+        "reservations": len(tracker.ledger.reservations),
+        "usage": usage(manager.desk, figures, now),
+    }
+
+
+@with_money
+def positions(manager: RiskManager) -> View:
+    """Every exposure key held, worked or once traded; wallets; open orders; live approvals."""
+    tracker = manager.tracker
+    keys = sorted(tracker.account.lines.keys() | tracker.account.pnl_by_key.keys())
+    products: dict[str, list[str]] = {}
+    for product in tracker.products.values():
+        products.setdefault(product.key, []).append(product.product_id)
+    summary = tracker.balances.futures
+    return {
+        "positions": [_position(tracker, key, sorted(products.get(key, ()))) for key in keys],
+        "wallets": [_wallet(name, w) for name, w in sorted(tracker.wallets.by_currency.items())],
+        "futures_wallet": None
+        if summary is None
+        else {
+            "total": summary.wallet,
+            "buying_power": summary.buying_power,
+            "liquidation_buffer_percentage": summary.liquidation_buffer_percentage,
+            "read_at": summary.at,
+        },
+        "open_orders": [_order(order) for order in tracker.ledger.working.values()],
+        "reservations": [_reservation(one) for one in tracker.ledger.reservations.values()],
+    }
+
+
+def limits(manager: RiskManager) -> View:
+    """The limits in force as the configuration would write them, without what is not set."""
+    return manager.limits.model_dump(mode="json", exclude_unset=True)
+
+
+def bots(sessions: Sessions) -> list[View]:
+    """The bots that have said who they are, those within their grace period included."""
+    return [
+        {
+            "name": session.name,
+            "uid": session.uid,
+            "strategy_id": session.strategy_id,
+            "on_disconnect": session.on_disconnect,
+            "since": session.since,
+            "connections": session.connections,
+            "dropped_at": session.dropped_at,
+        }
+        for session in sessions.known.values()
+    ]
+
+
+# --- Parts of the status --------------------------------------------------------------------------
+
+
+def _cause(cause: Cause) -> View:
+    return {
+        "code": cause.code,
+        "scope": cause.scope,
+        "level": cause.level,
+        "since": cause.since,
+        "reason": cause.reason,
+        "by": cause.by,
+        "clears_at": cause.clears_at,
+        "mend": CAUSES[cause.code].mend,
+    }
+
+
+def _missing(manager: RiskManager) -> list[str]:
+    """What a start still waits for; nothing once it is over."""
+    if manager.state.ready:
+        return []
+    words = [text for name, text in MISSING.items() if name in manager.readiness.missing]
+    words += [f"a quote of {key}" for key in manager.tracker.unmarked()]
+    words += [
+        f"the {name} feed is {state}"
+        for name, state in (("market", manager.feeds.market), ("user", manager.feeds.user))
+        if state != "live"
+    ]
+    return words
+
+
+def _doubts(tracker: PositionTracker) -> list[str]:
+    """Where Coinbase and the books do not agree, or a fact could not be placed."""
+    differing = [f"Coinbase's {name} differs from the books" for name in tracker.wallets.in_doubt]
+    return [*tracker.books.doubts.values(), *sorted(differing)]
+
+
+def _pnl(tracker: PositionTracker) -> View:
+    account = tracker.account
+    return {
+        "net": account.net_pnl,
+        "realised": account.pnl.realised,
+        "unrealised": account.unrealised,
+        "fees": account.pnl.fees,
+        "funding": account.pnl.funding,
+    }
+
+
+def _losses(manager: RiskManager) -> View | None:
+    """Daily, cumulative and drawdown; None before the first start is complete."""
+    tracker, bounds = manager.tracker, manager.limits
+    windows = tracker.windows
+    if windows is None:
+        return None
+
+    def row(loss: Loss, since: datetime, limit: LossLimit | None) -> View:
+        return {
+            "usd": loss.usd,
+            "base": loss.base,
+            "ratio": loss.ratio,
+            "limit": None if limit is None else str(limit),
+            "since": since,
+        }
+
+    return {
+        "daily": row(losses.daily(tracker), windows.day.started_at, bounds.max_daily_loss),
+        "cumulative": row(
+            losses.cumulative(tracker), windows.cumulative.started_at, bounds.max_cumulative_loss
+        ),
+        "drawdown": row(losses.drawdown(tracker), windows.drawdown.started_at, bounds.max_drawdown),
+    }
+
+
+def _figures(manager: RiskManager) -> Figures | None:
+    risk = manager.desk.portfolio_risk
+    return None if risk is None else figures_of(risk, manager.tracker, ())
+
+
+def _risk(figures: Figures | None) -> dict[str, Decimal] | None:
+    """VaR and its kin of the portfolio as it is, USD; None where nobody can compute them."""
+    if figures is None:
+        return None
+    return {name.removeprefix("max_"): figure.before for name, figure in figures.items()}
+
+
+# --- Parts of the positions -----------------------------------------------------------------------
+
+
+def _position(tracker: PositionTracker, key: str, product_ids: list[str]) -> View:
+    book = tracker.account
+    line = book.lines.get(key) or Line(key, is_future=False, mark=None)
+    pnl, mark = book.pnl_by_key.get(key) or Pnl(), tracker.marks.by_key.get(key)
+    return {
+        "key": key,
+        "product_ids": product_ids,
+        "quantity": line.position.quantity,
+        "mark": None if mark is None else mark.value,
+        "marked_at": None if mark is None else mark.at,
+        "average_cost": line.position.average_price(),
+        "unrealised": line.unrealised,
+        "realised": pnl.realised,
+        "fees": pnl.fees,
+        "funding": pnl.funding,
+        "worst_long": line.long,
+        "worst_short": line.short,
+        "worst_notional": line.notional,
+        "open_buy": line.open_buy,
+        "open_sell": line.open_sell,
+        "keep": _keep(tracker.wallets.keep.get(key, ZERO)),
+    }
+
+
+def _keep(keep: Decimal | None) -> Decimal | str:
+    return "all" if keep is None else keep
+
+
+def _wallet(currency: str, wallet: Wallet) -> View:
+    return {
+        "currency": currency,
+        "total": wallet.total,
+        "free": wallet.free,
+        "held": wallet.held,
+        "held_elsewhere": wallet.foreign_hold,
+        "reserved": wallet.reserved,
+        "keep": _keep(wallet.keep),
+        "value": wallet.value,
+    }
+
+
+def _order(order: WorkingOrder) -> View:
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "product_id": order.product_id,
+        "side": order.side,
+        "size": order.size,
+        "filled": order.filled,
+        "remaining": order.remaining,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "status": order.status,
+        "strategy_id": order.strategy_id,
+        "created_at": order.created_at,
+    }
+
+
+def _reservation(reservation: Reservation) -> View:
+    order = reservation.order
+    return {
+        "client_order_id": order.client_order_id,
+        "order_id": reservation.order_id,
+        "product_id": order.product_id,
+        "side": order.side,
+        "base_size": order.base_size,
+        "quote_size": order.quote_size,
+        "strategy_id": reservation.strategy_id,
+        "approved_at": reservation.approved_at,
+        "expires_at": reservation.expires_at,
+    }

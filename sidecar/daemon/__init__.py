@@ -1,0 +1,1 @@
+"""The daemon: introduces the core and the edges to each other, starts them and stops them."""

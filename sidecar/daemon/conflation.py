@@ -1,0 +1,45 @@
+"""Conflation: of a stream of quotes, how many the core is handed, and when. Pure; wall seconds.
+
+The first quote after a while of silence goes on at once. Those that follow wait for the rest of that
+while, the newest of each book; then they go together. A decision takes what waits for its books
+before. So the core's work, and the journal, are bounded whatever the market does.
+"""
+
+from collections.abc import Iterable
+
+from sidecar.core.events import Quote
+
+
+class Conflation:
+    """`every_s`: how long quotes wait at most. 0: none does."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._waiting: dict[str, Quote] = {}
+        self._handed_at = float("-inf")
+
+    def offer(self, quotes: Iterable[Quote], wall: float) -> tuple[Quote, ...]:
+        """Quotes have come in; what is to be handed on now."""
+        if not self._every_s:
+            return tuple(quotes)
+        for quote in quotes:
+            self._waiting[quote.product_id] = quote
+        return self.due(wall)
+
+    def due(self, wall: float) -> tuple[Quote, ...]:
+        """What has waited long enough: everything, or nothing."""
+        if not self._waiting or wall - self._handed_at < self._every_s:
+            return ()
+        self._handed_at = wall
+        quotes, self._waiting = tuple(self._waiting.values()), {}
+        return quotes
+
+    def due_at(self) -> float | None:
+        """When what waits is to be handed on; None while nothing waits."""
+        return self._handed_at + self._every_s if self._waiting else None
+
+    def take(self, books: Iterable[str]) -> tuple[Quote, ...]:
+        """What waits for these books: a decision hangs on it."""
+        if not self._waiting:
+            return ()
+        return tuple(self._waiting.pop(book) for book in books if book in self._waiting)

@@ -1,0 +1,105 @@
+"""Engine: the one way in for facts. Journal, core, journal, disk, and then what the core asked for.
+
+    event → journal → RiskManager.handle → actions → journal ─(fsync when the mode moved)→ carried out
+
+Everything happens at once, in the order the facts come: no task sees the core half way. A fact that
+cannot be is told and left out. Anything else that goes wrong inside leaves the core half way, and no
+further fact is taken in: the process ends, and the next one begins from the disk.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.errors import SidecarError, Untrusted
+from sidecar.core.risk_manager import RiskManager
+from sidecar.storage.journal import Journal
+
+Carry = Callable[[Any], None]
+Listen = Callable[[ev.Event, list[ac.Action]], None]
+
+# What must be on disk before anything it causes leaves the process.
+MODES: Final = (ac.StateChanged, ac.CauseRaised, ac.CauseCleared)
+UNWRITTEN: Final = (ac.WakeAt, ac.RefreshQuotes)  # nobody will ever ask about them
+
+
+class Faulted(SidecarError):
+    """A fact went wrong half way: nothing more is judged."""
+
+
+class Engine:
+    """Joins core and journal. `carry` has what carries each kind of action out."""
+
+    def __init__(
+        self,
+        manager: RiskManager,
+        journal: Journal,
+        now: Callable[[], datetime],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.manager = manager
+        self.journal = journal
+        self.now = now
+        self.log = log
+        self.carry: Mapping[type[ac.Action], Carry] = {}
+        self.listeners: list[Listen] = []
+        self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
+        self.is_half_way = False  # a fact is being taken in
+        self.left_out = 0  # facts that could not be
+
+    def handle(self, event: ev.Event) -> list[ac.Action]:
+        """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
+        if isinstance(event, ev.OrderProposed | ev.EditProposed):
+            quotes = tuple(self.before_decision(event))
+            if quotes:
+                self._take_in(ev.Quotes(at=event.at, quotes=quotes))
+        return self._take_in(event)
+
+    def _take_in(self, event: ev.Event) -> list[ac.Action]:
+        if self.is_half_way:
+            raise Faulted("a fact went wrong half way; the sidecar stops")
+        self.is_half_way = True
+        self.journal.note(event, event.at)
+        try:
+            actions = self.manager.handle(event)
+        except Untrusted as fault:
+            self.log.warning("left out", fault=str(fault))
+            self.left_out += 1
+            actions = []
+        moved = False
+        for action in actions:
+            moved = moved or isinstance(action, MODES)
+            if not isinstance(action, UNWRITTEN):
+                self.journal.note(action, event.at)
+        self.journal.commit(event.at)
+        if moved:
+            self.journal.sync()
+        self.is_half_way = False
+        self._set_in_motion(event, actions)
+        return actions
+
+    def give_up(self, reason: str) -> None:
+        """A fault of our own: halt, on disk, so that the next start approves nothing until told to.
+
+        A fact that went wrong half way is left out: the next start must not stumble over it.
+        """
+        halt = ev.HaltRequested(at=self.now(), reason=reason, by="sidecar", fault=True)
+        if not self.is_half_way:
+            self._take_in(halt)
+            return
+        self.journal.discard()
+        self.journal.note(halt, halt.at)
+        self.journal.commit(halt.at)
+        self.journal.sync()
+
+    def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
+        for action in actions:
+            carry = self.carry.get(type(action))
+            if carry is not None:
+                carry(action)
+        for listen in self.listeners:
+            listen(event, actions)

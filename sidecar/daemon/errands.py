@@ -1,0 +1,198 @@
+"""Errands: what the core asks Coinbase for between reconciliations, each a task of its own."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sidecar import clock
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse, Untrusted
+from sidecar.core.marks import Mark
+from sidecar.daemon.engine import Engine
+
+CONFIRM_WITHIN_S: Final = 5.0  # of wall time, by the contract; then the feed's word stands
+BOOKS_A_CALL: Final = 100
+CANCELS_A_CALL: Final = 100  # Coinbase's limit
+CANCEL_ALL_WITHIN_S: Final = 30.0  # then what is left is told
+LOOK_AGAIN_S: Final = 0.5  # a cancel that was accepted takes its time
+POLL_S: Final = 5.0  # how often prices are read while the market feed is down
+QUIET_LOOK_S: Final = 1.0
+FRESH_SHARE: Final = (
+    0.5  # of the oldest age that still values an order: then a quiet book is re-read
+)
+LOOK_BACK: Final = timedelta(minutes=1)  # clocks differ, and an order may carry its bot's
+
+
+class Errands:
+    """Carries out what takes a call to Coinbase. `group` owns the tasks."""
+
+    def __init__(
+        self, engine: Engine, picture: Picture, rest: Rest, group: asyncio.TaskGroup
+    ) -> None:
+        self._engine = engine
+        self._picture = picture
+        self._rest = rest
+        self._group = group
+        self._sought: dict[str, ac.FindOrder] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}  # by name: one of each at a time
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Begin an errand, unless one of its name is under way."""
+        if name in self._running and not self._running[name].done():
+            work.close()
+            return
+        self._running[name] = self._group.create_task(work, name=name)
+
+    # -------------------------------------------------------------------------------------- prices
+
+    def confirm(self, action: ac.ConfirmQuotes) -> None:
+        """Ask REST whether a loss is what the feed says."""
+        self._start("confirm quotes", self._confirm(action.product_ids))
+
+    async def _confirm(self, books: tuple[str, ...]) -> None:
+        try:
+            async with asyncio.timeout(CONFIRM_WITHIN_S):
+                quotes = await self._quotes(books, urgent=True)
+        except (CallFailed, TimeoutError):
+            self._engine.handle(ev.ConfirmationUnavailable(at=self._engine.now()))
+            return
+        self._engine.handle(ev.QuotesConfirmed(at=self._engine.now(), quotes=quotes))
+
+    def refresh(self, action: ac.RefreshQuotes) -> None:
+        """Read prices that the feed has not told of late."""
+        self._start("refresh quotes", self._refresh(action.product_ids))
+
+    async def _refresh(self, books: Iterable[str]) -> None:
+        try:
+            quotes = await self._quotes(tuple(books))
+        except CallFailed as error:
+            self._engine.log.warning("prices could not be read", fault=str(error))
+            return
+        if quotes:
+            self._engine.handle(ev.Quotes(at=self._engine.now(), quotes=quotes))
+
+    async def _quotes(
+        self, books: tuple[str, ...], *, urgent: bool = False
+    ) -> tuple[ev.Quote, ...]:
+        read: list[ev.Quote] = []
+        for first in range(0, len(books), BOOKS_A_CALL):
+            read += await self._picture.quotes(books[first : first + BOOKS_A_CALL], urgent=urgent)
+        return tuple(read)
+
+    async def keep_fresh(self, followed: Callable[[], tuple[str, ...]]) -> None:
+        """Until cancelled: re-read quiet books while the feed is live, all of them while it is not."""
+        polled_at = float("-inf")
+        while True:
+            await asyncio.sleep(QUIET_LOOK_S)
+            if self._engine.manager.feeds.market == "live":
+                books = self._quiet(followed())
+            elif clock.wall() - polled_at >= POLL_S:
+                polled_at, books = clock.wall(), followed()
+            else:
+                continue
+            if books:
+                await self._refresh(books)
+
+    def _quiet(self, books: tuple[str, ...]) -> tuple[str, ...]:
+        manager, now = self._engine.manager, self._engine.now()
+        oldest = now - manager.desk.max_quote_age * FRESH_SHARE
+        mids = manager.tracker.marks.mids
+        return tuple(book for book in books if not _is_fresh(mids.get(book), oldest))
+
+    # -------------------------------------------------------------------------------------- orders
+
+    def read_product(self, action: ac.ReadProduct) -> None:
+        """Read a product that a fact named and no listing held, then the account anew."""
+        self._start(f"read {action.product_id}", self._read_product(action.product_id))
+
+    async def _read_product(self, product_id: str) -> None:
+        try:
+            listed = await self._picture.product(product_id)
+        except (CallFailed, Untrusted) as error:
+            self._engine.log.warning("product not read", product=product_id, fault=str(error))
+            return
+        self._engine.handle(listed)
+        self._engine.carry[ac.Reconcile](ac.Reconcile(reason=f"{product_id} is known now"))
+
+    def find(self, action: ac.FindOrder) -> None:
+        """Look for an approved order that never appeared: many share one listing pass."""
+        self._sought[action.client_order_id] = action
+        self._start("find orders", self._find())
+
+    async def _find(self) -> None:
+        while self._sought:
+            sought, self._sought = self._sought, {}
+            since = self._engine.now() - self._life - LOOK_BACK
+            try:
+                found = await self._picture.recent_orders(since)
+            except CallFailed as error:
+                self._engine.log.warning("orders could not be listed", fault=str(error))
+                self._sought = {**sought, **self._sought}
+                await asyncio.sleep(LOOK_AGAIN_S)
+                continue
+            for report in found:
+                if report.client_order_id in sought:
+                    sought.pop(report.client_order_id)
+                    self._engine.handle(report)
+            for name in sought:
+                self._engine.handle(
+                    ev.ReservationReleased(at=self._engine.now(), client_order_id=name)
+                )
+
+    @property
+    def _life(self) -> timedelta:
+        return self._engine.manager.settings.reservation_life
+
+    def cancel(self, action: ac.CancelOrders) -> None:
+        """Ask Coinbase to cancel these; the user channel tells what became of it."""
+        name = f"cancel {action.order_ids[:1]}"
+        self._start(name, self._cancel_told(action.order_ids))
+
+    async def _cancel_told(self, order_ids: tuple[str, ...]) -> None:
+        try:
+            await self._cancel(order_ids)
+        except CallFailed as error:
+            self._engine.log.warning("orders could not be cancelled", fault=str(error))
+
+    async def _cancel(self, order_ids: tuple[str, ...]) -> None:
+        for first in range(0, len(order_ids), CANCELS_A_CALL):
+            some = list(order_ids[first : first + CANCELS_A_CALL])
+            await self._rest.post("/orders/batch_cancel", {"order_ids": some}, urgent=True)
+
+    async def cancel_all(self) -> dict[str, Any]:
+        """Cancel every open order and see them gone: how many were, and which are not.
+
+        Raises Misuse where Coinbase refuses, or does not answer for so long.
+        """
+        until, seen = clock.wall() + CANCEL_ALL_WITHIN_S, set[str]()
+        while True:
+            try:
+                left = await self._open_orders()
+                seen |= {*left}
+                if not left or clock.wall() > until:
+                    gone = len(seen - {*left})
+                    return {"done": not left, "cancelled": gone, "remaining": left}
+                await self._cancel(left)
+            except CallFailed as error:
+                if isinstance(error, Refused) or clock.wall() > until:
+                    mend = "see the key's permissions, and ask again"
+                    raise Misuse(f"Coinbase does not cancel: {error}; {mend}") from None
+                self._engine.log.warning("cancel-all goes on", fault=str(error))
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _open_orders(self) -> tuple[str, ...]:
+        """The working orders as Coinbase lists them now; the core is told on the way."""
+        found: tuple[str, ...] = ()
+        async for event in self._picture.orders():
+            self._engine.handle(event)
+            if isinstance(event, ev.OpenOrdersListed):
+                found = event.order_ids
+        return found
+
+
+def _is_fresh(mark: Mark | None, oldest: datetime) -> bool:
+    return mark is not None and mark.at is not None and mark.at >= oldest

@@ -1,0 +1,72 @@
+"""Keeper: the journal's writer, the snapshot now and then, old files compressed and forgotten."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import aiofiles.os
+
+from sidecar import clock
+from sidecar.config.tables import State
+from sidecar.core import events as ev
+from sidecar.daemon.engine import Engine
+from sidecar.daemon.recovery import state_of
+from sidecar.storage.directory import StateDirectory
+from sidecar.storage.journal_files import JournalFiles
+from sidecar.storage.snapshot import write_state, write_state_async
+
+
+class Keeper:
+    """What is kept on disk, and for how long."""
+
+    def __init__(self, engine: Engine, directory: StateDirectory, config: State) -> None:
+        self._engine = engine
+        self._directory = directory
+        self._every_s = float(config.snapshot_s)
+        self._keep_for = timedelta(days=config.journal_days)
+        self._saved_at_seq = 0
+
+    def work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Its tasks, by name."""
+        return {"journal": self._engine.journal.run(), "snapshot": self._snapshots()}
+
+    async def _snapshots(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.write()
+            await aiofiles.os.wrap(self._tidy)()
+
+    async def write(self) -> None:
+        """Write the snapshot, if anything happened since the last. A disk that refuses is told."""
+        seq = self._engine.journal.chain.seq
+        if seq == self._saved_at_seq:
+            return
+        try:
+            await write_state_async(self._directory.state, self._state())
+        except OSError as error:
+            self._engine.log.warning("the snapshot was not written", fault=error.strerror)
+            return
+        self._saved_at_seq = seq
+
+    def write_last(self) -> None:
+        """The end in order: everything is on disk. What comes after the snapshot says so."""
+        engine = self._engine
+        engine.journal.sync()
+        try:
+            write_state(self._directory.state, self._state())
+        except OSError as error:
+            engine.log.warning("the snapshot was not written", fault=error.strerror)
+        engine.handle(ev.Stopped(at=engine.now()))
+
+    def _state(self) -> Any:
+        return state_of(self._engine.manager, self._engine.journal.chain, self._engine.now())
+
+    def _tidy(self) -> None:
+        """Compress what is finished, delete what is old. In a thread: touches no open file."""
+        files = JournalFiles(self._directory.journal)
+        try:
+            files.compress_old()
+            files.forget(clock.now() - self._keep_for, self._saved_at_seq)
+        except OSError as error:
+            self._engine.log.warning("journal not tidied", fault=error.strerror)

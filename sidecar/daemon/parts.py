@@ -1,0 +1,227 @@
+"""Parts: everything that runs beside the engine, introduced to each other. Built anew at each start."""
+
+import asyncio
+import random  # noqa: TID251 - jitter only: nothing here is replayed
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from sidecar import clock
+from sidecar.coinbase.auth import ApiKey
+from sidecar.coinbase.exchange_clock import ExchangeClock
+from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import Rest
+from sidecar.coinbase.session import Session
+from sidecar.config.tables import Config
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
+from sidecar.daemon import preflight
+from sidecar.daemon.alarm import Alarm
+from sidecar.daemon.conflation import Conflation
+from sidecar.daemon.engine import Engine
+from sidecar.daemon.errands import Errands
+from sidecar.daemon.reconciler import Reconciler
+from sidecar.daemon.streams import Streams
+from sidecar.server.answers import Answers
+from sidecar.server.control import Control
+from sidecar.server.listener import Listener, own_uids
+from sidecar.server.subscriptions import Publisher
+
+USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
+MARKET_CHANNELS: Final = ("heartbeats", "ticker")
+CONTROL_MODE: Final = 0o600
+FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
+PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word
+NOT_SOLD: Final = (
+    "nothing was sold, for this version does not liquidate: close what is open by hand, then"
+    " reset-loss cumulative and resume"
+)
+
+
+class Parts:
+    """What runs. `group` owns every task; `reread` gives the configuration anew."""
+
+    def __init__(  # noqa: PLR0913 - what is introduced to each other, by name
+        self,
+        config: Config,
+        engine: Engine,
+        key: ApiKey,
+        rest: Rest,
+        group: asyncio.TaskGroup,
+        *,
+        reread: Callable[[], Config],
+        exchange_clock: ExchangeClock | None,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._reread = reread
+        self._findings: list[preflight.Finding] = []
+        log = engine.log
+        self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
+        conflation = Conflation(config.coinbase.conflate_ms / 1000)
+        self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
+        stamped = exchange_clock.see if exchange_clock is not None else None
+        urls = config.coinbase
+
+        def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
+            session = Session(channels, stamped=stamped)
+            return Feed(session, hosts, key, self._streams.take(name), now=engine.now)
+
+        self._user = feed("user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
+        self._market = feed("market", MARKET_CHANNELS, urls.ws_url)
+        self._reconciler = Reconciler(engine, self._picture, float(urls.reconcile_s))
+        self._errands = Errands(engine, self._picture, rest, group)
+        self._alarm = Alarm(engine)
+        self._publisher = Publisher(engine.manager)
+        self._answers = Answers(
+            engine.manager,
+            engine.handle,
+            engine.now,
+            sessions=engine.manager.sessions,
+            publisher=self._publisher,
+            outside=self._outside,
+        )
+        self._control = Control(
+            self._answers,
+            reload=self.reload,
+            cancel_all=self._cancel_all,
+            spawn=group.create_task,
+        )
+        server = config.server
+        uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
+        self._listeners = (
+            self._listener(server.order_socket, self._answers, server.socket_mode, uids),
+            self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
+        )
+        engine.carry = self._carry()
+        engine.listeners += [self._log_actions, self._publisher.tell]
+
+    def _listener(
+        self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
+    ) -> Listener:
+        return Listener(path, answer, mode=mode, uids=uids, on_lost=self._answers.lost)
+
+    def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
+        """Who carries out what. What is not here is said in an answer or in the log."""
+        return {
+            ac.WakeAt: self._alarm.set,
+            ac.Reconcile: self._reconciler.ask,
+            ac.ConfirmQuotes: self._errands.confirm,
+            ac.RefreshQuotes: self._errands.refresh,
+            ac.ReadProduct: self._errands.read_product,
+            ac.FindOrder: self._errands.find,
+            ac.CancelOrders: self._errands.cancel,
+            ac.Liquidate: self._liquidate,
+        }
+
+    def work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Every task that runs from the start to the end, by name."""
+        return {
+            "user feed": self._user.run(),
+            "market feed": self._market.run(),
+            "follow products": self._streams.follow(self._market),
+            "conflate": self._streams.conflate(),
+            "reconcile": self._reconciler.run(),
+            "keep prices fresh": self._errands.keep_fresh(self._streams.wanted),
+            "alarm": self._alarm.run(),
+            "tell subscribers": self._flush(),
+            "preflight": self._look(),
+        }
+
+    async def open(self) -> None:
+        """Listen on both sockets. Raises SocketInUse."""
+        for listener in self._listeners:
+            await listener.start()
+
+    async def close(self) -> None:
+        """Let nobody in any more, and drop who is here: their order was answered or is refused."""
+        self._answers.stopping = True
+        for listener in self._listeners:
+            await listener.stop()
+
+    # ----------------------------------------------------------------------------- what actions do
+
+    def _liquidate(self, action: ac.Liquidate) -> None:
+        """A confirmed breach, or one found on disk: halted, and somebody must act."""
+        self._engine.log.critical("liquidation was due", reason=action.reason, mend=NOT_SOLD)
+        reason = f"{action.reason}; {NOT_SOLD}"
+        self._engine.handle(ev.LiquidationEnded(at=self._engine.now(), flat=False, reason=reason))
+
+    def resume_episode(self) -> None:
+        """A liquidation that a crash interrupted is gone on with."""
+        trigger = self._engine.manager.watch.trigger
+        if self._engine.manager.state.has("LIQUIDATION") and trigger is not None:
+            self._liquidate(trigger)
+
+    def _log_actions(self, _event: ev.Event, actions: list[ac.Action]) -> None:
+        log = self._engine.log
+        for action in actions:
+            match action:
+                case ac.Alert(severity=severity, code=code, text=text):
+                    getattr(log, severity)(text, code=code)
+                case ac.StateChanged(before=before, after=after, reason=reason):
+                    log.warning("state", before=before, after=after, reason=reason)
+                case ac.CauseRaised(code=code, scope=scope, reason=reason):
+                    log.warning("tightened", code=code, scope=scope, reason=reason)
+                case ac.CauseCleared(code=code, scope=scope, reason=reason):
+                    log.info("loosened", code=code, scope=scope, reason=reason)
+                case _:
+                    continue
+
+    # --------------------------------------------------------------------------------- verbs, views
+
+    def reload(self, reason: str, by: str) -> dict[str, Any]:
+        """Let the limits of the configuration file bind, whole. Raises Misuse with every fault."""
+        new = self._reread()
+        event = ev.LimitsReplaced(at=self._engine.now(), limits=new.limits, reason=reason, by=by)
+        answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
+        if not answer.done:
+            raise Misuse(answer.text)
+        others = [
+            name
+            for name in type(new).model_fields
+            if name != "limits" and getattr(new, name) != getattr(self._config, name)
+        ]
+        text = answer.text
+        if others:
+            text += f"; [{'], ['.join(others)}] changed too and bind from the next start"
+        return {"done": True, "text": text}
+
+    async def _cancel_all(self, reason: str, by: str) -> dict[str, Any]:
+        self._engine.log.warning("cancel-all", reason=reason, by=by)
+        return await self._errands.cancel_all()
+
+    def _outside(self) -> dict[str, Any]:
+        """What the daemon knows beside the core."""
+        wall = clock.wall()
+        return {
+            "feeds_heard_s_ago": {
+                name: round(wall - at, 3) for name, at in self._streams.heard.items()
+            },
+            "followed": list(self._streams.wanted()),
+            "reconciliations": self._reconciler.passes,
+            "reconciliation_fault": self._reconciler.fault,
+            "journal": {
+                "seq": self._engine.journal.chain.seq,
+                "disk_full": self._engine.journal.is_full,
+            },
+            "preflight": [finding._asdict() for finding in self._findings],
+        }
+
+    # ---------------------------------------------------------------------------------------- tasks
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self._publisher.flush(self._engine.now())
+
+    async def _look(self) -> None:
+        """See what the key may do, before anything depends on it; and again now and then."""
+        while True:
+            findings = await preflight.look(self._picture, clock.unix)
+            for finding in findings:
+                if finding not in self._findings:
+                    getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
+            self._findings = findings
+            await asyncio.sleep(PREFLIGHT_EVERY_S * (1 + random.random() / 10))  # noqa: S311

@@ -1,0 +1,86 @@
+"""What must be known of the key and the clock before anything is promised; also what `check` tells."""
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import CallFailed, Refused
+from sidecar.core.errors import Untrusted
+
+SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wrong is going wrong
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `fatal` findings leave no point in starting."""
+
+    severity: Literal["info", "warning", "critical"]
+    code: str
+    text: str
+
+
+async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
+    """The key's permissions and the clock. What cannot be read is a finding too."""
+    findings = []
+    try:
+        key = await picture.permissions()
+    except CallFailed as error:
+        findings.append(_unread("KEY_UNREADABLE", error))
+    else:
+        if not key.view:
+            findings.append(
+                Finding(
+                    "critical",
+                    "KEY_CANNOT_VIEW",
+                    "the key may not view: nothing can be judged; give it view and trade",
+                )
+            )
+        if not key.trade:
+            findings.append(
+                Finding(
+                    "critical",
+                    "KEY_CANNOT_TRADE",
+                    "the key may not trade: nothing can be cancelled or liquidated; give it view and trade",
+                )
+            )
+        if key.transfer:
+            findings.append(
+                Finding(
+                    "warning",
+                    "KEY_CAN_TRANSFER",
+                    "the key may transfer funds, which the sidecar never does; take that permission away",
+                )
+            )
+        findings.append(
+            Finding(
+                "info",
+                "PORTFOLIO",
+                f"the key is of portfolio {key.portfolio or 'unknown'}; the bot's must be of the same",
+            )
+        )
+    try:
+        skew_s = unix() - (await picture.server_time()).timestamp()
+    except (CallFailed, Untrusted) as error:
+        findings.append(
+            Finding("warning", "CLOCK_UNKNOWN", f"Coinbase's clock could not be read: {error}")
+        )
+    else:
+        severity: Literal["info", "warning"] = "warning" if abs(skew_s) > SKEW_S_MAX else "info"
+        mend = "; set this machine's clock, e.g. with chrony" if severity == "warning" else ""
+        findings.append(
+            Finding(
+                severity,
+                "CLOCK_SKEW",
+                f"this machine's clock is {skew_s:+.1f} s from Coinbase's{mend}",
+            )
+        )
+    return findings
+
+
+def _unread(code: str, error: CallFailed) -> Finding:
+    if isinstance(error, Refused):
+        return Finding(
+            "critical",
+            code,
+            f"Coinbase refuses the key: {error}; see that it is active, whole and of this host",
+        )
+    return Finding("warning", code, f"the key's permissions could not be read: {error}")

@@ -1,0 +1,164 @@
+"""Crash-only start: the last snapshot, then the journal's tail, then a new process begins.
+
+There is no other start: an orderly stop merely leaves a shorter tail. What Coinbase says of the
+time in between is read afterwards, by the reconciler.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from sidecar.config.tables import Config
+from sidecar.core import events as ev
+from sidecar.core.custom_rule import CustomRule
+from sidecar.core.errors import Untrusted
+from sidecar.core.limits import Limits
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.saved import (
+    JournalPlace,
+    SavedState,
+    restore_manager,
+    restore_tracker,
+    save_manager,
+    save_tracker,
+)
+from sidecar.core.settings import Settings
+from sidecar.storage.codec import StateFileError
+from sidecar.storage.directory import StateDirectory
+from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
+from sidecar.storage.journal_files import JournalFiles, Tail, journal_paths, newest_base, raw_lines
+from sidecar.storage.snapshot import read_state
+
+Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
+MODE: Final = re.compile(rb'"type":"StateChanged".*"after":"([A-Z_]+)"')
+STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
+
+
+class Recovered(NamedTuple):
+    """Where the last process ended. `last_at`: the last moment known; None for a first start."""
+
+    manager: RiskManager
+    chain: Chain
+    files: JournalFiles
+    lines: int
+    tail: Tail | None
+    last_at: datetime | None
+    was_stopped: bool
+
+    def started(self, now: datetime) -> ev.Started:
+        """What the new process begins with."""
+        return ev.Started(at=now, unclean_since=None if self.was_stopped else self.last_at)
+
+
+def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovered:
+    """Snapshot and journal tail as a manager that stands where the last process ended.
+
+    It stands under the limits that were in force then, but for custom rules, which are those of
+    `limits`. Raises StateFileError and JournalError, naming the file and the mend; nothing is lost.
+    """
+    saved = read_state(directory.state) or newest_base(directory.journal)
+    place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
+    files = JournalFiles(directory.journal)
+    lines, chain, tail = files.recover(place.seq, place.sum)
+    manager = restored(saved, limits, build)
+    replay(manager, lines)
+    times = [line.header.at for line in lines[-1:]] + [saved.saved_at if saved else None]
+    return Recovered(
+        manager=manager,
+        chain=chain,
+        files=files,
+        lines=len(lines),
+        tail=tail,
+        last_at=next((at for at in times if at is not None), None),
+        was_stopped=isinstance(lines[-1].event, ev.Stopped) if lines else saved is None,
+    )
+
+
+def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskManager:
+    """A manager as it was saved; a new one where nothing was."""
+    if saved is None or saved.manager is None:
+        return build(limits)
+    manager = build(Limits.model_validate({**saved.manager.limits, "custom": limits.custom}))
+    restore_tracker(saved.tracker, manager.tracker)
+    restore_manager(saved.manager, manager)
+    return manager
+
+
+def new_manager(
+    config: Config,
+    limits: Limits,
+    custom: tuple[CustomRule, ...],
+    life: timedelta,
+    now: Callable[[], datetime],
+) -> RiskManager:
+    """A manager of no account yet, as the daemon has one. `life`: of an approval, market time."""
+    positions, liquidation = config.positions, config.liquidation
+    keep = {name: None if kept == "all" else kept for name, kept in positions.keep.items()}
+    settings = Settings(
+        connected=True,
+        reservation_life=life,
+        confirm_for=timedelta(seconds=float(liquidation.confirm_s)),
+        confirm_quotes=liquidation.confirm_quotes,
+        unapproved=config.server.unapproved_orders,
+    )
+    tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)
+    return RiskManager(limits, tracker, clock=now, settings=settings, custom=custom)
+
+
+def rebuild(
+    directory: StateDirectory, limits: Limits, build: Build, now: datetime
+) -> tuple[Recovered, list[ev.Event]]:
+    """Set a damaged state aside and begin anew from what Coinbase says.
+
+    Also what the new process must be told first: reducing orders only, and halted where the damaged
+    state, as far as it can be read, was halted or being flattened.
+    """
+    stood_still = _stood_still(directory)
+    aside = directory.set_aside(f"damaged-{now:%Y%m%dT%H%M%S}")
+    reason = f"rebuilt from Coinbase; the damaged state is in {aside.name}"
+    orders: list[ev.Event] = [ev.ReduceOnlyRequested(at=now, reason=reason, by="sidecar")]
+    if stood_still:
+        orders.append(ev.HaltRequested(at=now, reason=f"halted before, and {reason}", by="sidecar"))
+    return recover(directory, limits, build), orders
+
+
+def _stood_still(directory: StateDirectory) -> bool:
+    """Whether snapshot or journal, as far as they can be read, say HALTED or LIQUIDATING."""
+    try:
+        saved = read_state(directory.state)
+    except StateFileError:
+        saved = None
+    causes = saved.manager.causes if saved is not None and saved.manager is not None else []
+    if any(cause.level in STANDS_STILL for cause in causes):
+        return True
+    last = b""
+    for path in journal_paths(directory.journal):
+        try:
+            for line in raw_lines(path):
+                if found := MODE.search(line):
+                    last = found[1]
+        except (OSError, EOFError):
+            continue
+    return last.decode() in STANDS_STILL
+
+
+def replay(manager: RiskManager, lines: Iterable[Line]) -> None:
+    """Feed every fact again; what was refused then is refused now."""
+    for line in lines:
+        if line.event is not None:
+            try:
+                manager.handle(line.event)
+            except Untrusted:
+                continue
+
+
+def state_of(manager: RiskManager, chain: Chain, now: datetime) -> SavedState:
+    """Everything that survives, with its place in the journal."""
+    return SavedState(
+        saved_at=now,
+        manager=save_manager(manager),
+        tracker=save_tracker(manager.tracker),
+        journal=JournalPlace(seq=chain.seq, sum=chain.sum),
+    )

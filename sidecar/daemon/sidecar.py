@@ -1,0 +1,231 @@
+"""Sidecar: one process's life. Lock, recovery from disk, tasks and sockets; and an end in order.
+
+The sockets answer from the first moment; until the first picture of the account is complete the
+answer to what adds risk is no. A crash is an end without the last writing, and costs a longer start.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from sidecar import clock
+from sidecar.coinbase.auth import ApiKey
+from sidecar.coinbase.exchange_clock import ExchangeClock
+from sidecar.coinbase.rest import Rest
+from sidecar.config.tables import Config
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
+from sidecar.core.limits import Limits
+from sidecar.core.risk_manager import RiskManager
+from sidecar.custom_rules import load_custom_rules
+from sidecar.daemon import notify
+from sidecar.daemon.engine import Engine, Faulted
+from sidecar.daemon.keeper import Keeper
+from sidecar.daemon.parts import Parts
+from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.storage.codec import encode_state
+from sidecar.storage.directory import StateDirectory
+from sidecar.storage.journal import Journal
+
+READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
+MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
+
+
+class _Stop(Exception):
+    """Ends the task group in order."""
+
+
+class Sidecar:
+    """One running sidecar. `reread` gives the configuration anew, for `reload`."""
+
+    def __init__(  # noqa: PLR0913 - what it is made of, by name
+        self,
+        config: Config,
+        key: ApiKey,
+        log: FilteringBoundLogger,
+        *,
+        reread: Callable[[], Config],
+        exchange_clock: ExchangeClock | None = None,
+        rebuild_state: bool = False,
+    ) -> None:
+        """`exchange_clock`: for a market whose time is not now. Raises Misuse for custom rules that
+        cannot be loaded.
+        """
+        self.config = config
+        self.log = log
+        self._key = key
+        self._reread = reread
+        self._exchange_clock = exchange_clock
+        self._now: Callable[[], datetime] = exchange_clock or clock.now
+        self._rebuild_state = rebuild_state
+        self._custom = load_custom_rules(config.limits.custom)
+        self._stopping = asyncio.Event()
+        self._ready = asyncio.Event()
+        self.engine: Engine | None = None  # while it runs
+
+    def stop(self) -> None:
+        """End in order, soon."""
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until stopped. `on_ready` is called once: when the first picture is complete, or after
+        `READY_WITHIN_S`.
+
+        Raises Misuse for what is in the way of a start, and Faulted for a fault of our own, after
+        which the account is halted on disk.
+        """
+        with StateDirectory(self.config.state.dir) as directory:
+            engine, first = self._recover(directory)
+            self.engine = engine
+            keeper = Keeper(engine, directory, self.config.state)
+            try:
+                await self._live(engine, keeper, first, on_ready)
+                keeper.write_last()
+            except* Misuse as faults:
+                raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
+            except* Exception as faults:  # the one at the top: journal it, and stop
+                fault = faults.exceptions[0]
+                engine.give_up(f"{type(fault).__name__}: {fault}")
+                self.log.critical("halted by a fault of its own", exc_info=faults)
+                raise Faulted(f"halted by a fault of its own: {fault!r}") from None
+            finally:
+                engine.journal.close()
+
+    # ------------------------------------------------------------------------------- from the disk
+
+    def _recover(self, directory: StateDirectory) -> tuple[Engine, list[ev.Event]]:
+        """An engine that stands where the last process ended, and what it must be told first."""
+        began, limits = clock.wall(), self.config.limits
+        orders: list[ev.Event] = []
+        if self._rebuild_state:
+            recovered, orders = rebuild(directory, limits, self._build, self._now())
+        else:
+            recovered = recover(directory, limits, self._build)
+        manager, loop = recovered.manager, asyncio.get_running_loop()
+        journal = Journal(
+            recovered.files,
+            recovered.chain,
+            lambda: encode_state(state_of(manager, journal.chain, self._now())),
+            lambda full: _tell_of_disk(loop, engine, full=full),
+        )
+        engine = Engine(manager, journal, self._now, self.log)
+        self.log.info(
+            "recovered",
+            state=manager.state.account,
+            lines=recovered.lines,
+            seconds=round(clock.wall() - began, 3),
+            stopped_in_order=recovered.was_stopped,
+        )
+        if recovered.tail is not None:
+            self.log.warning(
+                "the journal ended in the middle of a write, which was cut off",
+                file=recovered.tail.path.name,
+                bytes=recovered.tail.bytes_cut,
+            )
+        now = self._now()
+        first = [recovered.started(now), *orders]
+        if manager.limits != limits:
+            why = "configuration at the start"
+            first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
+        return engine, first
+
+    def _build(self, limits: Limits) -> RiskManager:
+        life = timedelta(seconds=float(self.config.server.reservation_s) * self._market_speed())
+        return new_manager(self.config, limits, self._custom, life, self._now)
+
+    def _market_speed(self) -> float:
+        """Market seconds a wall second: what waits for a bot or for Coinbase waits in wall time."""
+        if self._exchange_clock is None:
+            return 1.0
+        speed = self.config.paper.speed
+        return MAX_SPEED if speed == "max" else float(speed)
+
+    # ------------------------------------------------------------------------------------- running
+
+    async def _live(
+        self,
+        engine: Engine,
+        keeper: Keeper,
+        first: list[ev.Event],
+        on_ready: Callable[[], None],
+    ) -> None:
+        """Everything that runs, from the first task to the last."""
+        loop = asyncio.get_running_loop()
+        fault = loop.create_future()
+        loop.set_exception_handler(lambda _loop, context: _note_fault(fault, context))
+        rest = Rest(self.config.coinbase.rest_url, self._key)
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = Parts(
+                    self.config,
+                    engine,
+                    self._key,
+                    rest,
+                    group,
+                    reread=self._reread,
+                    exchange_clock=self._exchange_clock,
+                )
+                engine.listeners.append(lambda *_: self._look_whether_ready(engine))
+                for event in first:
+                    engine.handle(event)
+                parts.resume_episode()
+                await parts.open()
+                work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}
+                for name, running in work.items():
+                    group.create_task(running, name=name)
+                group.create_task(self._tell_ready(engine, on_ready), name="ready")
+                group.create_task(_raise_fault(fault), name="faults")
+                group.create_task(self._stop_when_told(parts), name="stop")
+        except* _Stop:
+            self.log.info("stopped")
+        finally:
+            loop.set_exception_handler(None)
+            await rest.close()
+
+    async def _stop_when_told(self, parts: Parts) -> None:
+        await self._stopping.wait()
+        notify.notify("STOPPING=1")
+        await parts.close()
+        raise _Stop
+
+    def _look_whether_ready(self, engine: Engine) -> None:
+        if engine.manager.state.ready:
+            self._ready.set()
+
+    async def _tell_ready(self, engine: Engine, on_ready: Callable[[], None]) -> None:
+        """Say that orders are judged; where Coinbase cannot be read, that they are refused."""
+        notify.notify("READY=1")
+        if not await _within(READY_WITHIN_S, self._ready):
+            self.log.warning(
+                "Coinbase could not be read yet: only what reduces risk passes",
+                missing=sorted(engine.manager.readiness.missing),
+            )
+        on_ready()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def _tell_of_disk(loop: asyncio.AbstractEventLoop, engine: Engine, *, full: bool) -> None:
+    """Soon, and not at once: the journal may be speaking from within a fact."""
+    loop.call_soon(lambda: engine.handle(ev.DiskChanged(at=engine.now(), full=full)))
+
+
+def _note_fault(fault: "asyncio.Future[BaseException]", context: dict[str, Any]) -> None:
+    """What asyncio says of what went wrong in a callback."""
+    error = context.get("exception")
+    if not fault.done():
+        fault.set_result(error or RuntimeError(str(context.get("message"))))
+
+
+async def _raise_fault(fault: "asyncio.Future[BaseException]") -> None:
+    """What went wrong in a callback ends the process like what goes wrong in a task."""
+    raise await fault

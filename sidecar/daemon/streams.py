@@ -1,0 +1,161 @@
+"""Streams: what the two feeds say, as facts for the engine; prices conflated, products followed."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from sidecar import clock
+from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.frames import Orders
+from sidecar.coinbase.session import Fault, Gap, Live, Lost, Step, Told
+from sidecar.core import events as ev
+from sidecar.daemon.conflation import Conflation
+from sidecar.daemon.engine import Engine
+
+SIGNALS: Final[dict[type[object], ev.FeedSignal]] = {Live: "connected", Gap: "gap", Lost: "lost"}
+FOLLOWED_MAX: Final = 500  # one subscription's worth; the longest unasked is forgotten first
+LOOK_S: Final = 1.0  # how soon what is newly held, working or asked about is followed
+
+
+class Streams:
+    """Feeds into the engine. `configured`: products to follow whatever happens."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], datetime],
+        conflation: Conflation,
+        configured: Iterable[str],
+    ) -> None:
+        self.engine = engine
+        self.heard: dict[ev.Feed, float] = {}  # wall seconds of the last step
+        self._now = now
+        self._conflation = conflation
+        self._configured = tuple(configured)
+        self._asked: OrderedDict[str, None] = OrderedDict()
+        self._followed: tuple[str, ...] = ()
+        self._wake = asyncio.Event()
+        engine.before_decision = self._before_decision
+
+    # ------------------------------------------------------------------------------- facts come in
+
+    def take(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
+        """What a feed hands its steps to."""
+
+        def hand_over(steps: list[Step]) -> None:
+            self.heard[feed] = clock.wall()
+            for step in steps:
+                self._step(feed, step)
+
+        return hand_over
+
+    def _step(self, feed: ev.Feed, step: Step) -> None:
+        match step:
+            case Told(ev.Quotes() as quotes):
+                self._hand_on(self._conflation.offer(quotes.quotes, clock.wall()), quotes.at)
+                self._wake.set()
+            case Told(Orders() as orders):
+                before = self.engine.left_out
+                for report in orders.reports:
+                    self.engine.handle(report)
+                if self.engine.left_out > before:
+                    self._signal(feed, "gap")  # what it said of the account is not known
+            case Told(ev.FuturesSummaryRead() as summary):
+                self.engine.handle(summary)
+            case Fault(text):
+                self.engine.log.warning("frame not understood", feed=feed, fault=text)
+                if feed == "user":
+                    self._signal(feed, "gap")  # what it said of the account is not known
+            case Live() | Gap() | Lost():
+                self.engine.log.info("feed", feed=feed, **_words(step))
+                self._signal(feed, SIGNALS[type(step)])
+
+    def _signal(self, feed: ev.Feed, signal: ev.FeedSignal) -> None:
+        self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal))
+
+    def _hand_on(self, quotes: tuple[ev.Quote, ...], at: datetime) -> None:
+        if quotes:
+            self.engine.handle(ev.Quotes(at=at, quotes=quotes))
+
+    async def conflate(self) -> None:
+        """Until cancelled: hand on what has waited long enough."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while (due := self._conflation.due_at()) is not None:
+                await asyncio.sleep(max(0.0, due - clock.wall()))
+                self._hand_on(self._conflation.due(clock.wall()), self._now())
+
+    def _before_decision(self, event: ev.Event) -> tuple[ev.Quote, ...]:
+        """The prices that value this order, as they are now; its product is followed from now on."""
+        tracker = self.engine.manager.tracker
+        product_id = _product_of(event, self.engine)
+        product = tracker.products.get(product_id)
+        if product is None:
+            return ()
+        if product.book not in self._asked:
+            self._asked[product.book] = None
+            if len(self._asked) > FOLLOWED_MAX:
+                self._asked.popitem(last=False)
+        routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
+        return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
+
+    # ------------------------------------------------------------------------ what is listened to
+
+    def wanted(self) -> tuple[str, ...]:
+        """The books to follow: configured, allowed, valuing what is held, working or reserved, and
+        those that bots have asked about.
+        """
+        manager = self.engine.manager
+        tracker, listed = manager.tracker, manager.tracker.products
+        names = [*self._configured, *(manager.limits.allow_products or ())]
+        names += [order.product_id for order in tracker.ledger.working.values()]
+        names += [held.order.product_id for held in tracker.ledger.reservations.values()]
+        books = [listed[name].book for name in names if name in listed]
+        held = [name for name, wallet in tracker.wallets.by_currency.items() if wallet.total]
+        held += [key for key, line in tracker.account.lines.items() if line.position.quantity]
+        routes = (tracker.marks.routes.get(key, ()) for key in held)
+        books += [step.book for steps in routes for step in steps]
+        return tuple(sorted({*books, *self._asked}))[:FOLLOWED_MAX]
+
+    async def follow(self, feed: Feed) -> None:
+        """Until cancelled: keep the market feed listening to what is wanted."""
+        while True:
+            wanted = self.wanted()
+            if wanted != self._followed:
+                self._followed = wanted
+                feed.follow(wanted)
+            await asyncio.sleep(LOOK_S)
+
+
+class _Named(msgspec.Struct):
+    product_id: str = ""
+
+
+_named: Final = msgspec.json.Decoder(_Named).decode
+
+
+def _product_of(event: ev.Event, engine: Engine) -> str:
+    """The product that an order or an edit is about; empty where that cannot be told."""
+    if isinstance(event, ev.OrderProposed):
+        try:
+            return _named(event.body).product_id
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ""  # the core says what is wrong with it
+    assert isinstance(event, ev.EditProposed)
+    ledger = engine.manager.tracker.ledger
+    order = ledger.find(event.order_id or "") or ledger.find_client_id(event.client_order_id or "")
+    return order.product_id if order is not None else ""
+
+
+def _words(step: Live | Gap | Lost) -> dict[str, object]:
+    match step:
+        case Gap(expected, got):
+            return {"signal": "gap", "expected": expected, "got": got}
+        case Lost(reason):
+            return {"signal": "lost", "reason": reason}
+    return {"signal": "live"}

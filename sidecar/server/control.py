@@ -1,0 +1,131 @@
+"""What operators' verbs do on the control socket, beside everything of the order socket. No I/O.
+
+Each takes a reason, kept with who gave it and when. What takes longer than a moment is answered when
+it is done, while others go on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Answered
+from sidecar.core.errors import Misuse
+from sidecar.core.limits import NAME_MAX
+from sidecar.core.orders import is_identifier
+from sidecar.server.answers import Answers
+from sidecar.server.protocol import (
+    CONTROL_METHODS,
+    INVALID_PARAMS,
+    Reasoned,
+    ReduceOnly,
+    Request,
+    ResetLoss,
+    Wrong,
+    params,
+)
+from sidecar.server.subscriptions import Peer
+
+REASON_CHARACTERS_MAX: Final = 500
+
+# Each is given the reason and who gave it. Either may raise Misuse, whose text is then the answer.
+Reload = Callable[[str, str], dict[str, Any]]
+CancelAll = Callable[[str, str], Awaitable[dict[str, Any]]]
+# A task group's `create_task`: it owns what is still under way when the client has gone.
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Control:
+    """Answers requests of the control socket; a listener's `answer`. Its `on_lost` is
+    `answers.lost`.
+    """
+
+    def __init__(
+        self, answers: Answers, *, reload: Reload, cancel_all: CancelAll, spawn: Spawn
+    ) -> None:
+        self._answers = answers
+        self._read_anew = reload
+        self._cancel = cancel_all
+        self._spawn = spawn
+        self._verbs: dict[str, Callable[[str, Any], Any]] = {
+            "halt": self._halt,
+            "reduce_only": self._reduce_only,
+            "resume": self._resume,
+            "reset_loss": self._reset_loss,
+            "cancel_all": self._cancel_all,
+            "reload": self._reload,
+        }
+
+    def __call__(self, peer: Peer, request: Request) -> Any:
+        """The result of one request, or the future of one. Raises Wrong, or Misuse where what is
+        asked for cannot be done.
+        """
+        asked = params(request, CONTROL_METHODS)
+        verb = self._verbs.get(request.method)
+        if verb is None:
+            return self._answers.carry_out(peer, request.method, asked)
+        if not is_identifier(asked.reason.strip(), REASON_CHARACTERS_MAX):
+            text = f"reason: say why, in 1 to {REASON_CHARACTERS_MAX} printable characters"
+            raise Wrong(INVALID_PARAMS, text)
+        return verb(f"uid {peer.uid}", asked)
+
+    # --- The core's -------------------------------------------------------------------------------
+
+    def _halt(self, by: str, asked: Reasoned) -> Any:
+        now = self._answers.now()
+        return self._answered(ev.HaltRequested(at=now, reason=asked.reason, by=by))
+
+    def _reduce_only(self, by: str, asked: ReduceOnly) -> Any:
+        strategy_id = asked.strategy_id
+        if asked.product_id is not None and strategy_id is not None:
+            raise Wrong(INVALID_PARAMS, "give product_id or strategy_id, not both; or ask twice")
+        if strategy_id is not None and not is_identifier(strategy_id, NAME_MAX):
+            text = f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
+            raise Wrong(INVALID_PARAMS, text)
+        return self._answered(
+            ev.ReduceOnlyRequested(
+                at=self._answers.now(),
+                reason=asked.reason,
+                by=by,
+                product_id=asked.product_id,
+                strategy_id=strategy_id,
+            )
+        )
+
+    def _resume(self, by: str, asked: Reasoned) -> Any:
+        now = self._answers.now()
+        return self._answered(ev.ResumeRequested(at=now, reason=asked.reason, by=by))
+
+    def _reset_loss(self, by: str, asked: ResetLoss) -> Any:
+        now = self._answers.now()
+        return self._answered(ev.LossReset(at=now, window=asked.window, reason=asked.reason, by=by))
+
+    def _answered(self, event: ev.Event) -> Any:
+        actions = self._answers.handle(event)
+        answer = next(action for action in actions if isinstance(action, Answered))
+        return {
+            "done": answer.done,
+            "text": answer.text,
+            "remaining": answer.remaining,
+            "state": self._answers.manager.state.account,
+        }
+
+    # --- The daemon's -----------------------------------------------------------------------------
+
+    def _reload(self, by: str, asked: Reasoned) -> Any:
+        return self._read_anew(asked.reason, by)
+
+    def _cancel_all(self, by: str, asked: Reasoned) -> Any:
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._spawn(_settle(self._cancel(asked.reason, by), answer))
+        return answer
+
+
+async def _settle(work: Awaitable[dict[str, Any]], answer: asyncio.Future[dict[str, Any]]) -> None:
+    """Hand over what the work comes to; what it says cannot be done is an answer, not a fault."""
+    try:
+        answer.set_result(await work)
+    except (Misuse, Wrong) as refusal:
+        answer.set_exception(refusal)
+    finally:
+        answer.cancel()  # the work was cut off; does nothing to an answer that is there

@@ -1,0 +1,168 @@
+"""Journal: facts and wishes noted at once, on disk within 50 ms, at once where something hangs on it.
+
+    note → staged ─(commit)→ open ─(seal)→ batches ──(50 ms, in a thread)──→ file, fsynced
+                                                   ──(`sync`, at once)─────→
+
+What was noted is staged until the fact behind it was taken in whole: one that went wrong half way
+must not be met again by the next start.
+
+A disk that takes no more is told to the daemon, and every line is kept until it does again. Beyond
+a bound the waiting lines are given up, and the journal goes on from a new state: what is in force is
+in that state, only the history has a hole.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import aiofiles.os
+
+from sidecar.core.actions import Action
+from sidecar.core.events import Event
+from sidecar.storage.journal_codec import Chain
+from sidecar.storage.journal_files import JournalFiles
+
+FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
+RETRY_S: Final = 1.0  # how often a full disk is tried again
+WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
+
+
+class Opening(NamedTuple):
+    """A file that begins: its first line's number, when, and the state it begins from."""
+
+    seq: int
+    at: datetime
+    state: bytes
+
+
+class Batch(NamedTuple):
+    """What is written together."""
+
+    opening: Opening | None
+    lines: bytes
+
+
+class Journal:
+    """One directory's journal.
+
+    `state` gives the bytes of the state at this moment, which names its place in the chain.
+    `on_disk` is told, in the loop, True when the disk takes no more, False when it does again.
+    """
+
+    def __init__(
+        self,
+        files: JournalFiles,
+        chain: Chain,
+        state: Callable[[], bytes],
+        on_disk: Callable[[bool], None],
+    ) -> None:
+        self.chain = chain
+        self.is_full = False
+        self.has_hole = False  # lines were given up; nothing is noted until a new state is on disk
+        self._files = files
+        self._state = state
+        self._on_disk = on_disk
+        self._staged: list[bytes] = []
+        self._staged_from = Chain(chain.seq, chain.sum)  # where the chain stood before them
+        self._open: list[bytes] = []
+        self._sealed: deque[Batch] = deque()  # appended by the loop, taken by the one who writes
+        self._opening: Opening | None = None
+        self._waiting_bytes = 0
+        self._at: datetime | None = None
+        self._lock = threading.Lock()  # one writes at a time: the thread, or the loop in `sync`
+        self._wake = asyncio.Event()
+
+    def note(self, record: Event | Action, at: datetime) -> None:
+        """Write this down once it is committed. `at`: when it happened."""
+        if self.has_hole:
+            return
+        if not (self._open or self._sealed or self._staged) and self._files.is_due(at):
+            self._opening = Opening(self.chain.seq, at, self._state())
+        self._staged.append(self.chain.write(record, at))
+
+    def commit(self, at: datetime) -> None:
+        """What was noted is to be written, soon."""
+        self._at = at
+        self._wake.set()
+        self._open += self._staged
+        self._waiting_bytes += sum(map(len, self._staged))
+        self._staged.clear()
+        self._staged_from = Chain(self.chain.seq, self.chain.sum)
+        if self._waiting_bytes > WAITING_BYTES_MAX:
+            self._give_up()
+
+    def discard(self) -> None:
+        """What was noted and not committed never was."""
+        self._staged.clear()
+        self.chain.seq, self.chain.sum = self._staged_from.seq, self._staged_from.sum
+
+    def sync(self) -> None:
+        """What was noted is on disk when this returns; while the disk is full it is kept instead."""
+        self._seal()
+        self._report(took_all=self._drain())
+
+    async def run(self) -> None:
+        """Until cancelled: write what waits."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(RETRY_S if self.is_full else FLUSH_WITHIN_S)
+            self._wake.clear()
+            if self.has_hole and self._at is not None:
+                self._opening = Opening(self.chain.seq, self._at, self._state())
+                self.has_hole = False
+            self._seal()
+            took_all = await aiofiles.os.wrap(self._drain)()
+            self._report(took_all=took_all)
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self.sync()
+        self._files.close()
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _seal(self) -> None:
+        if self._open or self._opening:
+            self._sealed.append(Batch(self._opening, b"".join(self._open)))
+            self._opening = None
+            self._open.clear()
+
+    def _drain(self) -> bool:
+        """Write every sealed batch; whether the disk took them all. In the thread or in the loop."""
+        with self._lock:
+            try:
+                while self._sealed:
+                    opening, lines = self._sealed[0]
+                    if opening is not None:
+                        self._files.begin(*opening)
+                    self._files.append(lines)
+                    self._sealed.popleft()
+            except OSError:
+                return False
+            try:
+                self._files.sync()
+            except OSError:
+                self.has_hole = True  # what the kernel could not write it has given up
+                return False
+        return True
+
+    def _report(self, *, took_all: bool) -> None:
+        if took_all:
+            self._waiting_bytes = sum(map(len, self._open))
+        else:
+            self._wake.set()
+        if self.is_full == took_all:
+            self.is_full = not took_all
+            self._on_disk(self.is_full)
+
+    def _give_up(self) -> None:
+        """More waits than memory should hold: from here on the journal has a hole."""
+        with self._lock:
+            self._sealed.clear()
+        self._open.clear()
+        self._opening = None
+        self._waiting_bytes = 0
+        self.has_hole = True

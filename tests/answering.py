@@ -1,0 +1,80 @@
+"""Words for tests of the sockets' methods: a peer that keeps what it is told, and a desk that answers."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.sessions import Sessions
+from sidecar.server.answers import Answers
+from sidecar.server.protocol import read
+from sidecar.server.subscriptions import Publisher
+from tests.scenario import World
+
+
+class Listening:
+    """A connection without a socket."""
+
+    def __init__(self, uid: int = 1000) -> None:
+        self.uid = uid
+        self.context: Any = None
+        self.told: list[dict[str, Any]] = []
+
+    def tell(self, line: bytes) -> None:
+        event = json.loads(line)
+        assert (event["jsonrpc"], event["method"]) == ("2.0", "event")
+        self.told.append(event["params"])
+
+    def topics(self) -> list[str]:
+        return [event["topic"] for event in self.told]
+
+
+def joined(
+    manager: RiskManager, sessions: Sessions, publisher: Publisher
+) -> Callable[[ev.Event], list[Action]]:
+    """What a daemon's `handle` does, but for the disk."""
+
+    def handle(event: ev.Event) -> list[Action]:
+        actions = sessions.handle(event)
+        if actions is None:
+            actions = manager.handle(event)
+        publisher.tell(event, actions)
+        return actions
+
+    return handle
+
+
+class Desk:
+    """A world whose answers are asked for by name, each over a connection."""
+
+    def __init__(self, world: World | None = None, **options: Any) -> None:
+        self.world = world or World()
+        self.sessions = Sessions(timedelta(seconds=20))
+        self.publisher = Publisher(self.world.manager)
+        self.facts: list[ev.Event] = []
+        inner = joined(self.world.manager, self.sessions, self.publisher)
+
+        def handle(event: ev.Event) -> list[Action]:
+            self.facts.append(event)
+            return inner(event)
+
+        self.handle = handle
+        self.answers = Answers(
+            self.world.manager,
+            handle,
+            lambda: self.world.now,
+            sessions=self.sessions,
+            publisher=self.publisher,
+            **options,
+        )
+
+    def ask(self, method: str, peer: Listening | None = None, **given: Any) -> Any:
+        return self.answers(peer or Listening(), asked(method, **given))
+
+
+def asked(method: str, **given: Any) -> Any:
+    """A request as it is read from the wire."""
+    return read(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": given}).encode())

@@ -1,0 +1,163 @@
+"""Bots' sessions: who is there, who is back in time, who has gone."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core import sessions as module
+from sidecar.core.actions import Alert, Answered
+from sidecar.core.sessions import BotSession, Sessions
+from tests.scenario import START
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+class Desk:
+    """Sessions with verbs for what bots do; each at a second of its own choosing."""
+
+    def __init__(self, **options):
+        self.sessions = Sessions(**options)
+
+    def hello(self, name="maker", second=0.0, uid=1000, **facts):
+        return self._handle(ev.BotConnected(at=at(second), name=name, uid=uid, **facts))
+
+    def drop(self, name="maker", second=0.0, uid=1000):
+        return self._handle(ev.BotDropped(at=at(second), name=name, uid=uid))
+
+    def bye(self, name="maker", second=0.0, uid=1000):
+        return self._handle(ev.BotLeft(at=at(second), name=name, uid=uid))
+
+    def gone(self, second):
+        alerts = self.sessions.lapse(at(second))
+        return [alert.text for alert in alerts if isinstance(alert, Alert)]
+
+    @property
+    def names(self):
+        return [session.name for session in self.sessions.known.values()]
+
+    def _handle(self, event):
+        actions = self.sessions.handle(event)
+        assert actions is not None
+        return actions
+
+
+def test_a_bot_that_drops_is_given_up_after_the_grace_and_somebody_is_told():
+    desk = Desk()
+    assert desk.hello(strategy_id="s") == [Answered(done=True, text="maker is connected")]
+    assert desk.sessions.next_due() is None
+    desk.drop(second=5)
+    assert desk.sessions.next_due() == at(35)
+    assert desk.gone(34.9) == []
+    (alert,) = desk.sessions.lapse(at(35))
+    assert isinstance(alert, Alert)
+    assert (alert.severity, alert.code) == ("warning", "BOT_GONE")
+    assert alert.text == "bot 'maker' of user 1000 was not back within 30 s"
+    assert (desk.names, desk.sessions.next_due()) == ([], None)
+
+
+def test_one_that_is_back_in_time_was_never_gone_and_what_it_says_now_counts():
+    desk = Desk(grace=timedelta(seconds=10))
+    desk.hello(strategy_id="old")
+    desk.drop(second=5)
+    assert desk.hello(second=14, strategy_id="new")[0].text == "maker is connected again"
+    assert desk.gone(60) == []
+    (session,) = desk.sessions.saved()
+    assert session == BotSession(name="maker", uid=1000, since=at(0), strategy_id="new")
+
+
+def test_bye_ends_a_session_at_once():
+    desk = Desk()
+    desk.hello()
+    assert desk.bye(second=1) == []
+    assert (desk.names, desk.sessions.next_due()) == ([], None)
+
+
+def test_a_second_connection_keeps_it_alive_when_the_first_one_ends():
+    desk = Desk()
+    desk.hello()
+    desk.hello(second=1)
+    desk.drop(second=2)
+    assert (desk.names, desk.sessions.next_due()) == (["maker"], None)
+    desk.hello(second=3)
+    desk.bye(second=4)
+    assert (desk.names, desk.sessions.next_due()) == (["maker"], None)
+    desk.drop(second=5)
+    assert desk.sessions.next_due() == at(35)
+
+
+def test_the_same_name_of_another_user_is_another_bot():
+    desk = Desk()
+    desk.hello()
+    desk.drop(second=1)
+    desk.hello(second=2, uid=2000)
+    assert len(desk.gone(31)) == 1
+    assert [session.uid for session in desk.sessions.saved()] == [2000]
+
+
+@pytest.mark.parametrize("verb", ["drop", "bye"])
+def test_the_end_of_what_never_began_is_nothing(verb):
+    desk = Desk()
+    assert getattr(desk, verb)() == []
+    assert desk.names == []
+
+
+def test_each_grace_is_counted_by_itself():
+    desk = Desk()
+    for second, name in ((0, "a"), (10, "b"), (20, "c")):
+        desk.hello(name)
+        desk.drop(name, second=second)
+    assert desk.sessions.next_due() == at(30)
+    assert len(desk.gone(40)) == 2
+    assert (desk.names, desk.sessions.next_due()) == (["c"], at(50))
+
+
+def test_another_fact_is_not_its_business():
+    assert Sessions().handle(ev.ClockAdvanced(at=START)) is None
+
+
+def test_what_is_saved_is_plain_and_comes_back():
+    desk = Desk()
+    desk.hello("a")
+    desk.hello("b", strategy_id="s")
+    desk.drop("b", second=4)
+    saved = msgspec.json.encode(desk.sessions.saved())
+    new = Sessions()
+    new.restore(msgspec.json.decode(saved, type=list[BotSession]))
+    assert (new.saved(), new.next_due()) == (desk.sessions.saved(), at(34))
+
+
+def test_a_restart_is_no_drop_every_bot_gets_a_whole_grace_to_come_back():
+    desk = Desk()
+    desk.hello("connected")
+    desk.hello("connected")
+    desk.hello("dropped")
+    desk.drop("dropped", second=1)
+    desk.sessions.restarted(at(1000))
+    assert desk.sessions.next_due() == at(1030)
+    assert desk.gone(1029) == []
+    desk.hello("connected", second=1029)
+    assert len(desk.gone(1030)) == 1
+    desk.drop("connected", second=1031)  # of two before the restart, one is back
+    assert desk.sessions.next_due() == at(1061)
+
+
+def test_there_is_room_for_so_many_and_who_dropped_first_makes_way(monkeypatch):
+    monkeypatch.setattr(module, "SESSIONS_MAX", 3)
+    desk = Desk()
+    for name in ("a", "b", "c"):
+        desk.hello(name)
+    (refusal,) = desk.hello("d")
+    assert (refusal.done, refusal.text) == (
+        False,
+        "3 bots have a session already; use few and lasting names",
+    )
+    desk.drop("c", second=1)
+    desk.drop("b", second=2)
+    alert, answer = desk.hello("d", second=3)
+    assert (alert.code, "'c'" in alert.text, answer.done) == ("BOT_GONE", True, True)
+    assert desk.names == ["a", "b", "d"]
+    assert desk.hello("b", second=4)[0].done  # one that is known needs no room

@@ -1,0 +1,187 @@
+"""What the order socket answers, method by method."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core import sessions
+from sidecar.server.answers import Answers
+from sidecar.server.control import Control
+from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Wrong
+from sidecar.server.subscriptions import Publisher
+from tests.answering import Desk, Listening
+from tests.scenario import START, World, limit_order
+
+
+def facts(desk):
+    return [type(fact).__name__ for fact in desk.facts]
+
+
+def wrong(desk, method, peer=None, **given):
+    with pytest.raises(Wrong) as caught:
+        desk.ask(method, peer, **given)
+    return caught.value
+
+
+def test_every_method_has_an_answer():
+    desk = Desk()
+    control = Control(desk.answers, reload=lambda why, by: {}, cancel_all=never, spawn=print)
+    assert set(desk.answers._methods) == set(METHODS)
+    assert set(control._verbs) | set(METHODS) == set(CONTROL_METHODS)
+
+
+async def never(reason, by):
+    raise AssertionError
+
+
+# --- Orders ---------------------------------------------------------------------------------------
+
+
+def test_an_order_an_edit_and_a_release():
+    desk = Desk(World(max_order_notional=5000))
+    decision = desk.ask("validate_order", order=limit_order("0.1", name="a"), strategy_id="s")
+    assert (decision["approved"], decision["violations"][0]["code"]) == (False, "MAX_ORDER_NOTIONAL")  # fmt: skip
+    assert desk.ask("validate_order", order=limit_order("0.01", name="a"))["approved"]
+    assert not desk.ask("validate_edit", client_order_id="a", size="0.02")["approved"]
+    assert desk.ask("release_order", client_order_id="a") == {"released": "a"}
+    assert desk.world.tracker.ledger.reservations == {}
+    assert facts(desk) == ["OrderProposed", "OrderProposed", "EditProposed", "ReservationReleased"]
+    assert {fact.at for fact in desk.facts} == {desk.world.now}
+
+
+def test_an_operators_verb_belongs_on_the_other_socket():
+    fault = wrong(Desk(), "halt", reason="x")
+    assert (fault.code, fault.message) == (-32601, "halt is an operator's; ask it on the control socket")  # fmt: skip
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+def test_a_bot_says_hello_drops_and_is_back():
+    desk, peer = Desk(), Listening(uid=7)
+    assert desk.ask("hello", peer, name="maker", strategy_id="s") == {
+        "name": "maker", "strategy_id": "s", "on_disconnect": "nothing", "grace_s": 20.0, "state": "ACTIVE",
+    }  # fmt: skip
+    desk.answers.lost(peer)
+    assert desk.facts == [
+        ev.BotConnected(at=START, name="maker", uid=7, strategy_id="s"),
+        ev.BotDropped(at=START, name="maker", uid=7),
+    ]
+    (bot,) = desk.ask("status")["bots"]
+    assert (bot["name"], bot["connections"], bot["dropped_at"]) == ("maker", 0, START)
+    assert desk.ask("hello", Listening(uid=7), name="maker")
+    assert desk.sessions.next_due() is None
+
+
+def test_bye_is_said_once_and_then_the_connection_is_nobodys():
+    desk, peer = Desk(), Listening()
+    desk.ask("hello", peer, name="maker")
+    assert desk.ask("bye", peer) == {}
+    assert desk.ask("bye", peer) == {}
+    desk.answers.lost(peer)
+    assert facts(desk) == ["BotConnected", "BotLeft"]
+    assert desk.ask("hello", peer, name="taker")["name"] == "taker"
+
+
+def test_one_connection_is_one_bot():
+    desk, peer = Desk(), Listening()
+    desk.ask("hello", peer, name="maker")
+    desk.ask("hello", peer, name="maker")
+    assert facts(desk) == ["BotConnected"]
+    for other in ({"name": "taker"}, {"name": "maker", "strategy_id": "s"}):
+        fault = wrong(desk, "hello", peer, **other)
+        assert (fault.code, "say bye first" in fault.message) == (INVALID_PARAMS, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": ""}, "name: 1 to 64"),
+        ({"name": "x" * 65}, "name: 1 to 64"),
+        ({"name": "a\nb"}, "name: 1 to 64"),
+        ({"name": "a", "strategy_id": ""}, "strategy_id: 1 to 64"),
+        ({"name": "a", "on_disconnect": "flatten"}, "nothing only"),
+        ({"name": "a", "on_disconnect": "cancel_orders"}, "nothing only"),
+    ],
+)
+def test_a_hello_that_cannot_be_kept_is_refused(given, words):
+    desk = Desk()
+    fault = wrong(desk, "hello", **given)
+    assert (fault.code, words in fault.message) == (INVALID_PARAMS, True)
+    assert desk.facts == []
+
+
+def test_one_bot_too_many_is_refused_and_its_connection_is_nobodys(monkeypatch):
+    monkeypatch.setattr(sessions, "SESSIONS_MAX", 1)
+    desk, peer = Desk(), Listening()
+    desk.ask("hello", name="a")
+    fault = wrong(desk, "hello", peer, name="b")
+    assert (fault.code, "lasting names" in fault.message) == (REFUSED, True)
+    desk.answers.lost(peer)
+    assert facts(desk) == ["BotConnected", "BotConnected"]
+
+
+def test_the_sidecars_own_stop_is_no_drop():
+    desk, peer = Desk(), Listening()
+    desk.ask("hello", peer, name="maker")
+    desk.answers.stopping = True
+    desk.answers.lost(peer)
+    assert facts(desk) == ["BotConnected"]
+
+
+def test_ping_is_answered():
+    assert Desk().ask("ping") == {}
+
+
+# --- Views ----------------------------------------------------------------------------------------
+
+
+def test_status_holds_what_the_daemon_knows_beside_the_core():
+    desk = Desk(outside=lambda: {"journal": {"behind_s": Decimal("1E-7")}})
+    status = desk.ask("status")
+    assert status["sidecar"] == {"journal": {"behind_s": "0.0000001"}}
+    assert (status["state"], status["equity"], status["bots"]) == ("ACTIVE", "100000", [])
+    assert json.loads(msgspec.json.encode(status))["at"] == "2026-11-22T13:00:00Z"
+
+
+def test_positions_and_limits():
+    desk = Desk(World(max_order_notional=5000))
+    desk.world.hold("0.00000001")
+    seen = desk.ask("positions")
+    (position,) = seen["positions"]
+    assert (seen["at"], position["key"], position["quantity"]) == (START, "BTC", "0.00000001")
+    assert desk.ask("limits") == {"max_order_notional": "5000"}
+
+
+def test_a_subscription_is_confirmed_replaced_and_ended_with_the_connection():
+    desk, peer = Desk(), Listening()
+    assert desk.ask("subscribe", peer, topics=["state", "limits"]) == {"topics": ["state", "limits"]}  # fmt: skip
+    desk.handle(ev.HaltRequested(at=START, reason="a"))
+    assert set(peer.topics()) == {"state"}
+    desk.answers.lost(peer)
+    peer.told.clear()
+    desk.handle(ev.ResumeRequested(at=START, reason="b"))
+    assert peer.told == []
+
+
+def test_an_unknown_topic_is_named_with_the_known_ones():
+    fault = wrong(Desk(), "subscribe", topics=["state", "weather"])
+    assert (fault.code, fault.message) == (
+        INVALID_PARAMS,
+        "no topic 'weather'; there are state, decisions, positions, limits",
+    )
+
+
+def test_the_daemon_need_not_know_more():
+    world = World()
+    held = sessions.Sessions(timedelta(seconds=30))
+    answers = Answers(
+        world.manager, world.handle, lambda: world.now, sessions=held, publisher=Publisher(world.manager),
+    )  # fmt: skip
+    desk = Desk()
+    desk.answers = answers
+    assert desk.ask("status")["sidecar"] == {}
