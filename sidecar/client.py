@@ -262,7 +262,9 @@ class AsyncClient:
         except (OSError, TimeoutError) as error:
             raise AskFailed(_words(self._path, error)) from None
         finally:
-            self._waiting.pop(number, None)
+            waiting = self._waiting.pop(number, None)
+            if waiting is not None and waiting.done() and not waiting.cancelled():
+                waiting.exception()  # told to us already, or we were cancelled meanwhile
 
     async def events(self, topics: Iterable[str]) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on, as it happens, over a connection of its own.

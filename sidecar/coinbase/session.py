@@ -108,7 +108,7 @@ class Session:
         self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
-        self._heard = 0.0
+        self.heard = 0.0  # wall seconds of the last frame, of whatever kind
         self._opened = 0.0
 
     def opened(self, wall: float) -> list[Step]:
@@ -118,7 +118,7 @@ class Session:
         self._sequence = None
         self._check_at = None
         self._snapshot_due = float("inf") if "user" in self.channels else None
-        self._heard = self._opened = wall
+        self.heard = self._opened = wall
         return [self._subscription(channel) for channel in self._wanted()]
 
     def lost(self, reason: str) -> list[Step]:
@@ -129,7 +129,7 @@ class Session:
 
     def received(self, data: bytes | str, at: datetime, wall: float) -> list[Step]:
         """A frame came in."""
-        self._heard = wall
+        self.heard = wall
         try:
             envelope = open_envelope(data)
         except Untrusted as fault:
@@ -150,7 +150,7 @@ class Session:
         """Time went by."""
         if self.state == "connecting":
             return []
-        if wall - self._heard > SILENCE_S:
+        if wall - self.heard > SILENCE_S:
             return [Close(f"nothing was heard for {SILENCE_S:g} s")]
         if self.state == "subscribing" and wall - self._opened > SUBSCRIBE_WITHIN_S:
             missing = ", ".join(sorted({*self._wanted()} - self._acknowledged)) or "the snapshot"

@@ -4,7 +4,9 @@ Exit codes: 0 done, 1 refused or check failed, 2 usage or cannot connect, 3 halt
 """
 
 import json
+import os
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from typing import Annotated, Final
 
@@ -13,9 +15,14 @@ from typer.exceptions import TyperException
 
 from sidecar.config.outline import config_schema
 from sidecar.console.demo import demo
+from sidecar.console.check import check
 from sidecar.console.documents import example
+from sidecar.console.journal import replay, show, verify
+from sidecar.console.operate import cancel_all, halt, reduce_only, reload, reset_loss, resume
 from sidecar.console.paper import paper
 from sidecar.console.run import run
+from sidecar.console.validate import validate
+from sidecar.console.views import limits, positions, status
 from sidecar.core.errors import Misuse
 
 PROGRAM: Final = "risk-sidecar"
@@ -29,11 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a fault of ours is reported by its plain traceback
     rich_markup_mode="rich",
 )
+# Every verb, by the heading under which `-h` lists it.
+VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
+    "Run": (run, demo, paper),
+    "Ask": (validate, status, positions, limits, check),
+    "Command": (halt, reduce_only, resume, cancel_all, reset_loss, reload),
+}
+for heading, verbs in VERBS.items():
+    for verb in verbs:
+        app.command(verb.__name__.replace("_", "-"), rich_help_panel=heading)(verb)
+journal = typer.Typer(help="Read, verify and re-run the decision journal.")
+app.add_typer(journal, name="journal", rich_help_panel="Files")
+for verb in (show, verify, replay):
+    journal.command(verb.__name__)(verb)
 config = typer.Typer(help="What the configuration file may hold.")
-app.add_typer(config, name="config")
-app.command("run")(run)
-app.command("demo")(demo)
-app.command("paper")(paper)
+app.add_typer(config, name="config", rich_help_panel="Files")
 
 
 def main() -> None:
@@ -46,6 +63,9 @@ def main() -> None:
     except Misuse as error:  # a faulty configuration is a line a fault, each with its mend
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         sys.exit(EXIT_USAGE)
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     sys.exit(code or 0)
 
 
@@ -78,6 +98,11 @@ def _root(
     ] = False,
 ) -> None:
     """A separate process that answers "may I send this order?" and can flatten the account."""
+    _help_if_bare(context)
+
+
+@journal.callback(invoke_without_command=True)
+def _journal(context: typer.Context) -> None:
     _help_if_bare(context)
 
 

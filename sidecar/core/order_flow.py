@@ -83,7 +83,7 @@ class OrderFlow:
                 f"fill {fill.entry_id}: size and price must be above zero; it was left out"
             )
         order = self._known_order(fill, fill.traded_at)
-        if order is None or fill.entry_id in order.entry_ids:
+        if order is None or not order.is_news(fill):
             return
         self._begin_strategy(fill.strategy_id)
         product = self.books.product(order.product_id)

@@ -40,6 +40,10 @@ from sidecar.core.state import Level, TradingState
 from sidecar.core.unapproved import Unapproved
 
 DEFAULT_SETTINGS: Final = Settings()
+NO_CAUSE: Final = {
+    "ACTIVE": "the picture is complete, and nothing tightens",
+    "STARTING": "a new process has begun; the account is read anew",
+}
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -284,7 +288,7 @@ class RiskManager:
     def _announce(self, actions: list[Action]) -> None:
         before, after = self.announced, self.state.account
         causes = (c for c in self.state.causes.values() if (c.scope, c.level) == ("all", after))
-        reason = "; ".join(cause.reason for cause in causes) or "nothing tightens any more"
+        reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
         actions.append(StateChanged(before=before, after=after, reason=reason))
         self.announced = after
 

@@ -82,7 +82,7 @@ class WorkingOrder(Struct, kw_only=True):
     listed: Tally
     adjusted: Tally
     counted: Tally
-    entry_ids: set[str]
+    commissions: dict[str, Decimal]  # of each fill listed, by its entry_id
     bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
     legs: tuple[Leg, ...] = ()
     hold_currency: str = ""
@@ -98,7 +98,7 @@ class WorkingOrder(Struct, kw_only=True):
             listed=Tally(),
             adjusted=Tally(),
             counted=Tally(),
-            entry_ids=set(),
+            commissions={},
         )
 
     @property
@@ -148,14 +148,16 @@ class WorkingOrder(Struct, kw_only=True):
         self.updated_at = report.at
 
     def list_fill(self, fill: FillReported, currency: str) -> None:
-        """Take in one REST fill that was not seen before. A reversal undoes, a correction
-        replaces. `currency` is the product's quote, in which a fee is charged unless the fill names
-        another.
+        """Take in one REST fill, or what its fee has grown to since it was seen. A reversal undoes,
+        a correction replaces. `currency` is the product's quote, in which a fee is charged unless
+        the fill names another.
         """
-        self.entry_ids.add(fill.entry_id)
         sign = -ONE if fill.trade_type == "REVERSAL" else ONE
-        fees = {fill.commission_currency or currency: sign * fill.commission}
-        tally = Tally(sign * fill.size, sign * fill.size * fill.price, fees)
+        known = self.commissions.get(fill.entry_id)
+        self.commissions[fill.entry_id] = fill.commission
+        fees = {fill.commission_currency or currency: sign * (fill.commission - (known or ZERO))}
+        size = fill.size if known is None else ZERO
+        tally = Tally(sign * size, sign * size * fill.price, fees)
         if fill.trade_type in ("REVERSAL", "CORRECTION"):
             self.adjusted = self.adjusted.plus(tally)
         else:
@@ -165,10 +167,20 @@ class WorkingOrder(Struct, kw_only=True):
         self.client_order_id = self.client_order_id or fill.client_order_id
         self.updated_at = fill.at
 
+    def is_news(self, fill: FillReported) -> bool:
+        """Whether a fill was not listed before, or its fee is told only now: a row that lags behind
+        takes no fee back.
+        """
+        known = self.commissions.get(fill.entry_id)
+        return known is None or abs(fill.commission) > abs(known)
+
     def owed(self) -> Tally:
         """What the books have not counted yet. Marks it as counted."""
-        exact = self.listed.quantity >= self.reported.quantity
-        total = (self.listed if exact else self.reported).plus(self.adjusted)
+        total = self.reported
+        if self.listed.quantity >= self.reported.quantity:  # exact, but for fees not told yet
+            fees = self.listed.fees if any(self.listed.fees.values()) else self.reported.fees
+            total = Tally(self.listed.quantity, self.listed.value, fees)
+        total = total.plus(self.adjusted)
         owed = total.plus(self.counted, -ONE)
         self.counted = total
         return owed

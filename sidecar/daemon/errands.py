@@ -38,6 +38,7 @@ class Errands:
         self._rest = rest
         self._group = group
         self._sought: dict[str, ac.FindOrder] = {}
+        self._unwanted: dict[str, None] = {}  # ids of orders to be cancelled
         self._running: dict[str, asyncio.Task[None]] = {}  # by name: one of each at a time
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -138,9 +139,14 @@ class Errands:
                 if report.client_order_id in sought:
                     sought.pop(report.client_order_id)
                     self._engine.handle(report)
-            for name in sought:
+            for name, action in sought.items():
                 self._engine.handle(
-                    ev.ReservationReleased(at=self._engine.now(), client_order_id=name)
+                    ev.ReservationReleased(
+                        at=self._engine.now(),
+                        client_order_id=name,
+                        decision_id=action.decision_id,
+                        reason="never_arrived",
+                    )
                 )
 
     @property
@@ -149,14 +155,26 @@ class Errands:
 
     def cancel(self, action: ac.CancelOrders) -> None:
         """Ask Coinbase to cancel these; the user channel tells what became of it."""
-        name = f"cancel {action.order_ids[:1]}"
-        self._start(name, self._cancel_told(action.order_ids))
+        self._unwanted |= dict.fromkeys(action.order_ids)
+        self._start("cancel orders", self._cancel_unwanted())
 
-    async def _cancel_told(self, order_ids: tuple[str, ...]) -> None:
-        try:
-            await self._cancel(order_ids)
-        except CallFailed as error:
-            self._engine.log.warning("orders could not be cancelled", fault=str(error))
+    async def _cancel_unwanted(self) -> None:
+        """Ask until none of them is open: an accepted cancel is not yet a cancelled order."""
+        working = self._engine.manager.tracker.ledger.working
+        until = clock.wall() + CANCEL_ALL_WITHIN_S
+        while self._unwanted:
+            try:
+                await self._cancel(tuple(self._unwanted))
+            except CallFailed as error:
+                self._engine.log.warning("orders not cancelled yet", fault=str(error))
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._unwanted = {name: None for name in self._unwanted if name in working}
+            if clock.wall() > until:
+                self._engine.log.critical(
+                    "orders could not be cancelled; cancel them by hand",
+                    order_ids=list(self._unwanted),
+                )
+                self._unwanted.clear()
 
     async def _cancel(self, order_ids: tuple[str, ...]) -> None:
         for first in range(0, len(order_ids), CANCELS_A_CALL):

@@ -194,10 +194,12 @@ class Parts:
 
     def _outside(self) -> dict[str, Any]:
         """What the daemon knows beside the core."""
-        wall = clock.wall()
+        wall, feeds = clock.wall(), {"user": self._user.session, "market": self._market.session}
         return {
             "feeds_heard_s_ago": {
-                name: round(wall - at, 3) for name, at in self._streams.heard.items()
+                name: round(wall - session.heard, 3)
+                for name, session in feeds.items()
+                if session.state == "live"
             },
             "followed": list(self._streams.wanted()),
             "reconciliations": self._reconciler.passes,

@@ -32,7 +32,6 @@ class Streams:
         configured: Iterable[str],
     ) -> None:
         self.engine = engine
-        self.heard: dict[ev.Feed, float] = {}  # wall seconds of the last step
         self._now = now
         self._conflation = conflation
         self._configured = tuple(configured)
@@ -47,7 +46,6 @@ class Streams:
         """What a feed hands its steps to."""
 
         def hand_over(steps: list[Step]) -> None:
-            self.heard[feed] = clock.wall()
             for step in steps:
                 self._step(feed, step)
 

@@ -102,7 +102,7 @@ class Journal:
     def sync(self) -> None:
         """What was noted is on disk when this returns; while the disk is full it is kept instead."""
         self._seal()
-        self._report(took_all=self._drain())
+        self._report(took_all=self._drain() and not self.has_hole)
 
     async def run(self) -> None:
         """Until cancelled: write what waits."""

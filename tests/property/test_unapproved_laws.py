@@ -48,7 +48,8 @@ class Exchange:
             told = (ev.OrderReported, known | name | paid | terms | {"status": one["status"]})
         else:
             ended = one["status"] in ENDED
-            leaves = D(0) if ended else (one["size"] or D("0.01")) - one["filled"]
+            # Of an order sized in quote currency, what remains is an estimate: here a bad one.
+            leaves = D(0) if ended else (one["size"] or D("0.05")) - one["filled"]
             terms = {"leaves": max(D(0), leaves), "limit_price": one["price"]}
             terms |= {"created_at": one["at"], "is_market": one["price"] is None}
             terms["rests"] = one["price"] is not None

@@ -461,3 +461,29 @@ def test_a_reserved_order_is_the_bots_own_object_too():
     world = World()
     assert world.ask(order)
     assert world.tracker.account.lines["BTC"].open_buy == D("0.1")
+
+
+# --- Fees told late -------------------------------------------------------------------------------
+
+
+def fees_of(desk):
+    return desk.tracker.account.pnl.fees
+
+
+def test_a_fee_that_a_fill_tells_later_is_counted_once():
+    desk = stocked()
+    desk.fill("BUY", 1, 100, fee=0, entry_id="one", order_id="o1")
+    for fee in ("1.5", "1.5", "0", "1.5"):  # told, repeated, told by a row that lags behind
+        desk.fill("BUY", 1, 100, fee=fee, entry_id="one", order_id="o1")
+        assert fees_of(desk) == D("1.5")
+    check_books(desk.tracker)
+    assert desk.tracker.account.lines["BTC"].position.quantity == 1_000_001
+
+
+def test_a_fee_that_only_the_orders_report_tells_is_counted():
+    desk = stocked()
+    desk.fill("BUY", 1, 100, fee=0, entry_id="one", order_id="o1")
+    desk.report("o1", "FILLED", filled=1, average_price=100, fees="1.5")
+    assert fees_of(desk) == D("1.5")
+    desk.fill("BUY", 1, 100, fee="1.5", entry_id="one", order_id="o1")
+    assert fees_of(desk) == D("1.5")

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
-from sidecar.core.products import product_from_coinbase
-from sidecar.demonstration import PRODUCTS
 from sidecar.storage.journal_codec import EVENTS, FIRST_SUM, Chain, LineFault, _chained
+from tests.scenario import PRODUCTS
 
 D = Decimal
 
@@ -34,7 +33,7 @@ FACTS = [
     ev.Quotes(at=AT, quotes=(ev.Quote("BTC-USD", D("64000.10"), D("64000.2"), AT),)),
     ev.QuotesConfirmed(at=AT, quotes=()),
     ev.ConfirmationUnavailable(at=AT),
-    ev.ProductsListed(at=AT, products=tuple(map(product_from_coinbase, PRODUCTS))),
+    ev.ProductsListed(at=AT, products=PRODUCTS),
     ev.FeedChanged(at=AT, feed="user", signal="gap"),
     ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0), parent_id="p", child_id="c", attached=True, is_market=True, by_coinbase=True),
     ev.FillReported(at=AT, entry_id="e", order_id="o", product_id="BTC-USD", side="SELL", price=D("1.50"), size=D(2), traded_at=AT),

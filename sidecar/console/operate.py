@@ -1,0 +1,149 @@
+"""The operators' verbs, over the control socket: `halt`, `reduce-only`, `resume`, `cancel-all`,
+`reset-loss`, `reload`. Each with a reason, kept beside who and when.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+import msgspec
+import typer
+
+from sidecar.console.asking import (
+    TIMEOUT_S,
+    AskConfig,
+    AskControl,
+    AsJson,
+    Declined,
+    ask,
+    control_path,
+)
+from sidecar.core.errors import Misuse
+from sidecar.core.events import LossWindow
+
+CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
+EXIT_REFUSED: Final = 1
+WINDOWS: Final[tuple[str, ...]] = get_args(LossWindow)
+
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.  [required]"),
+]
+
+
+def halt(
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let no order pass, not even reducing ones, until resume. Open orders stay."""
+    _carry_out("halt", reason, control_path(config, control_socket), as_json=as_json)
+
+
+def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one each
+    reason: Reason = None,
+    product: Annotated[
+        str | None,
+        typer.Option("--product", metavar="ID", help="Only for this product's asset."),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", metavar="NAME", help="Only for this strategy.")
+    ] = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let only orders pass that reduce a position, until resume."""
+    if product is not None and strategy is not None:
+        raise Misuse("reduce-only takes --product or --strategy, not both; ask twice")
+    where = control_path(config, control_socket)
+    _carry_out(
+        "reduce_only", reason, where, as_json=as_json, product_id=product, strategy_id=strategy
+    )
+
+
+def resume(
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lift halts and whatever is no longer true; what remains is named with its mend."""
+    _carry_out("resume", reason, control_path(config, control_socket), as_json=as_json)
+
+
+def cancel_all(
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel every open order of the account, whoever sent it, and see them gone."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second
+
+    where = control_path(config, control_socket)
+    with Console(stderr=True).status("cancelling; this may take half a minute"):
+        answer = _asked("cancel_all", reason, where, CANCEL_TIMEOUT_S)
+    _tell(answer, where, as_json=as_json)
+
+
+def reset_loss(
+    window: Annotated[
+        str | None,
+        typer.Argument(metavar="|".join(WINDOWS), help="Which loss.", show_default=False),
+    ] = None,
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a loss count anew from now; what it had set off is lifted, or can be by resume."""
+    if window not in WINDOWS:
+        given = "no loss was named" if window is None else f"no loss is called {window[:40]!r}"
+        raise Misuse(f"{given}; write reset-loss {', '.join(WINDOWS[:-1])} or {WINDOWS[-1]}")
+    where = control_path(config, control_socket)
+    _carry_out("reset_loss", reason, where, as_json=as_json, window=window)
+
+
+def reload(
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the limits of the sidecar's own configuration file, read anew, bind from now on."""
+    _carry_out("reload", reason, control_path(config, control_socket), as_json=as_json)
+
+
+def _carry_out(
+    method: str, reason: str | None, where: Path, *, as_json: bool, **params: Any
+) -> None:
+    _tell(_asked(method, reason, where, TIMEOUT_S, **params), where, as_json=as_json)
+
+
+def _asked(
+    method: str, reason: str | None, where: Path, timeout_s: float, **params: Any
+) -> bytes:
+    """The answer. What the sidecar declines is one too: done is false."""
+    if reason is None or not reason.strip():
+        verb = method.replace("_", "-")
+        raise Misuse(f'{verb} needs a reason, for the journal; write --reason "why"')
+    try:
+        return ask(where, method, timeout_s, reason=reason, **params)
+    except Declined as declined:
+        return msgspec.json.encode({"done": False, "text": str(declined)})
+
+
+def _tell(answer: bytes, where: Path, *, as_json: bool) -> None:
+    row = msgspec.json.decode(answer)
+    if as_json:
+        typer.echo(answer)
+    else:
+        from rich.console import Console  # noqa: PLC0415 - not needed with --json
+
+        from sidecar.console import render_answers  # noqa: PLC0415
+
+        state = row.get("state") or msgspec.json.decode(ask(where, "status"))["state"]
+        Console(highlight=False).print(render_answers.answer(row, state))
+    if not row["done"]:
+        raise typer.Exit(EXIT_REFUSED)

@@ -1,0 +1,36 @@
+"""A bar for what takes its time: on a terminal only, on standard error, and only after a while."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sidecar import clock
+
+AFTER_S: Final = 2.0  # what is done sooner needs no bar
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """What the block is given is told how many more are done, of so many."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second to import
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _count: None
+        return
+    bar = Progress(console=console, transient=True, redirect_stdout=False)
+    task, began, shown = bar.add_task(what, total=max(1, total)), clock.wall(), False
+
+    def more(count: int) -> None:
+        nonlocal shown
+        bar.advance(task, count)
+        if not shown and clock.wall() - began > AFTER_S:
+            bar.start()
+            shown = True
+
+    try:
+        yield more
+    finally:
+        if shown:
+            bar.stop()

@@ -1,0 +1,214 @@
+"""The status of a sidecar as a person reads it. Pure: a dict in, something that rich prints out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sidecar.console import words
+
+View = Mapping[str, Any]
+
+WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
+NARROW: Final = 60
+SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
+IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
+IN_USD: Final = ("NOTIONAL", "EXPOSURE")
+MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
+
+
+def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    """A plain table; the columns named in `numbers` stand to the right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right" if name in set(numbers) else "left", overflow="fold")
+    return made
+
+
+def section(title: str, *content: RenderableType) -> Group:
+    """A heading with what is under it."""
+    return Group(Text(""), Text(title, style="bold"), *(Padding(c, (0, 0, 0, 2)) for c in content))
+
+
+def status(view: View, width: int) -> Group:
+    """State and causes, money, losses, usage of every limit, feeds, bots, findings."""
+    parts: list[RenderableType] = [_head(view)]
+    parts += _warnings(view)
+    if view["causes"]:
+        parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
+    parts.append(section("Money", _money(view)))
+    if view["losses"] is not None:
+        parts.append(section("Losses", _losses(view, width)))
+    if view["usage"]:
+        parts.append(section("Limits by use", usage(view["usage"], width)))
+    if view.get("risk"):
+        parts.append(section("Portfolio risk, USD", _risk(view["risk"])))
+    outside = view.get("sidecar") or {}
+    parts.append(section("Feeds", *_feeds(view, outside)))
+    if view.get("bots"):
+        parts.append(section("Bots", *(_bot(bot, view["at"]) for bot in view["bots"])))
+    findings = outside.get("preflight") or []
+    if findings:
+        parts.append(section("Pre-flight", *(finding(one) for one in findings)))
+    return Group(*parts)
+
+
+def _head(view: View) -> Text:
+    orders, reserved = view["open_orders"], view["reservations"]
+    return Text.assemble(
+        words.state(view["state"]),
+        f"  {words.when(view['at'])}",
+        f"  {orders} open order{'s' * (orders != 1)}, {reserved} reservation{'s' * (reserved != 1)}",
+    )
+
+
+def _warnings(view: View) -> list[RenderableType]:
+    lines = [("waiting for", text) for text in view["missing"]]
+    lines += [("in doubt", text) for text in view["doubts"]]
+    if view["unvalued"]:
+        lines.append(("without a price in USD", ", ".join(view["unvalued"])))
+    fault = (view.get("sidecar") or {}).get("reconciliation_fault")
+    if fault:
+        lines.append(("the account could not be read", fault))
+    return [Text(f"{what}: {text}", style="yellow") for what, text in lines]
+
+
+def _cause(cause: View, now: Any) -> Text:
+    level = str(cause["level"])
+    text = Text.assemble(
+        (f"{cause['code']}", f"bold {words.STATES.get(level, 'default')}"),
+        f" ({cause['scope']}) {level} since {words.when(cause['since'])}, by {cause['by']}\n",
+        f"  {cause['reason']}\n",
+        ("  mend: ", "bold"),
+        str(cause["mend"]),
+    )
+    if cause["clears_at"] is not None:
+        until = f"{words.when(cause['clears_at'])} ({words.away(cause['clears_at'], now)})"
+        text.append(f"\n  clears by itself: {until}")
+    return text
+
+
+def _money(view: View) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column()
+    rows.add_column(justify="right")
+    rows.add_column(overflow="fold")
+    pnl = view["pnl"]
+    parts = ", ".join(
+        f"{name} {words.money(pnl[name], signed=True)}" for name in ("realised", "unrealised")
+    )
+    parts += (
+        f", fees {words.money(pnl['fees'])}, funding {words.money(pnl['funding'], signed=True)}"
+    )
+    transfers = f"transfers {words.money(view['transfers'], signed=True)}"
+    rows.add_row("Equity", words.money(view["equity"]), f"USD; {transfers}")
+    rows.add_row("Net PnL", words.money(pnl["net"], signed=True), f"USD: {parts}")
+    return rows
+
+
+def _losses(view: View, width: int) -> RenderableType:
+    """A loss is positive; a profit stands there with its sign."""
+    narrow = width < NARROW
+    columns = ["window", "loss USD", "limit", "used", *([] if narrow else ["", ""])]
+    made = table(*columns, numbers=("loss USD", "limit", "used"))
+    used = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
+    for name, loss in view["losses"].items():
+        of = used.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
+        limit = "none" if loss["limit"] is None else _limit("LOSS", loss["limit"])
+        row = [name, words.money(loss["usd"]), limit, words.share(of)]
+        bar, since = words.bar(of), f"since {words.away(loss['since'], view['at'])}"
+        made.add_row(*row, *(() if narrow else (bar, since)), style=None if of is None else words.style_of(of))
+    reset = view["next_daily_reset"]
+    note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
+    return Group(made, Text(note, style="dim"))
+
+
+def usage(rows: Iterable[View], width: int) -> Table:
+    """Every limit that can be measured, the most used first."""
+    bars = width >= WITH_BARS
+    columns = ["limit", "scope", "now", "of", "used", *([""] if bars else [])]
+    made = table(*columns, numbers=("now", "of", "used"))
+
+    def most(row: View) -> Any:
+        used = words.decimal(row["used"])
+        return (used is None, -(used or 0), row["code"])
+
+    for row in sorted(rows, key=most):
+        scope = row["scope"] if row["key"] is None else f"{row['scope']} {row['key']}"
+        figures = (
+            _figure(row["code"], row["observed"], row["limit"]),
+            _limit(row["code"], row["limit"]),
+        )
+        tail = [words.bar(row["used"])] if bars else []
+        used = Text(words.share(row["used"]), style=words.style_of(row["used"]))
+        made.add_row(row["code"], scope, *figures, used, *tail)
+    return made
+
+
+def _limit(code: str, text: str) -> str:
+    return words.exactly(text) if "USD" in text else _figure(code, text, text)
+
+
+def _figure(code: str, value: Any, limit: str) -> str:
+    """A figure in its limit's unit."""
+    if "USD" in limit or any(word in code for word in IN_USD):
+        return words.money(value)
+    if any(word in code for word in IN_PER_CENT):
+        return words.share(value)
+    if code in MULTIPLES:
+        number = words.decimal(value)
+        return (
+            words.NONE
+            if number is None
+            else "no equity"
+            if not number.is_finite()
+            else f"{number:,.2f}×"
+        )
+    return words.short(value)
+
+
+def _risk(risk: View) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    for name, value in risk.items():
+        rows.add_row(name.replace("_", " "), words.money(value))
+    return rows
+
+
+def _feeds(view: View, outside: View) -> list[Text]:
+    heard = outside.get("feeds_heard_s_ago") or {}
+    lines = []
+    for name in ("user", "market"):
+        feed = str(view["feeds"][name])
+        ago = f", heard {words.span(heard[name])} ago" if name in heard else ""
+        style = "green" if feed == "live" else "yellow"
+        lines.append(Text.assemble(f"{name:<7}", (feed, style), ago))
+    if outside.get("followed"):
+        lines.append(Text(f"follows {', '.join(outside['followed'])}"))
+    if (outside.get("journal") or {}).get("disk_full"):
+        lines.append(Text("the disk is full: nothing can be journalled", style="red"))
+    return lines
+
+
+def _bot(bot: View, now: Any) -> Text:
+    gone = bot["dropped_at"]
+    there = (
+        f"{bot['connections']} connection{'s' * (bot['connections'] != 1)}"
+        if gone is None
+        else f"gone {words.away(gone, now)}"
+    )
+    strategy = f", strategy {bot['strategy_id']}" if bot["strategy_id"] else ""
+    text = f"{bot['name']} (user {bot['uid']}{strategy}): {there}, since {words.when(bot['since'])}"
+    return Text(text, style="" if gone is None else "yellow")
+
+
+def finding(one: View) -> Text:
+    """One thing that was looked at before the start, or by `check`."""
+    severity = str(one["severity"])
+    return Text.assemble(
+        (f"{one['code']}", f"bold {SEVERITIES[severity]}"),
+        f" {'' if severity == 'info' else f'{severity}: '}{one['text']}",
+    )

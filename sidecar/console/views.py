@@ -1,0 +1,71 @@
+"""`risk-sidecar status`, `positions`, `limits`: what a running sidecar knows. Looking changes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+
+from sidecar.console.asking import AskConfig, AskControl, AskOrder, AsJson, ask, control_path
+from sidecar.core.errors import Misuse
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Render = Callable[[Any, int], "RenderableType"]
+
+
+def status(
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    order_socket: AskOrder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the state and why, money, losses, how far each limit is used, feeds, bots."""
+    answer = _ask("status", config, control_socket, order_socket)
+    from sidecar.console import render  # noqa: PLC0415 - not needed with --json
+
+    _show(answer, render.status, as_json=as_json)
+
+
+def positions(
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    order_socket: AskOrder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show positions, wallets, open orders and what approvals reserve."""
+    answer = _ask("positions", config, control_socket, order_socket)
+    from sidecar.console import render_books  # noqa: PLC0415
+
+    _show(answer, render_books.positions, as_json=as_json)
+
+
+def limits(
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    order_socket: AskOrder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the limits in force, by scope."""
+    answer = _ask("limits", config, control_socket, order_socket)
+    from sidecar.console import render_books  # noqa: PLC0415
+
+    _show(answer, lambda view, _width: render_books.limits(view), as_json=as_json)
+
+
+def _ask(view: str, config: Path | None, control: Path | None, order: Path | None) -> bytes:
+    if control is not None and order is not None:
+        raise Misuse("both sockets tell the same; give --control-socket or --order-socket")
+    return ask(order or control_path(config, control), view)
+
+
+def _show(answer: bytes, render: Render, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(answer)
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    console.print(render(msgspec.json.decode(answer), console.width))

@@ -1,0 +1,131 @@
+"""Figures as people read them: money, prices, shares, times, bars. Pure.
+
+What comes over a socket is text; what cannot be told is None, and shown as a dash.
+"""
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
+from typing import Final
+
+from rich.text import Text
+
+NONE: Final = "–"
+WARM: Final = Decimal("0.7")  # from here on the rules warn
+DIGITS: Final = 6  # of a price or a quantity: what tells two apart
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+STATES: Final = {
+    "ACTIVE": "green",
+    "STARTING": "cyan",
+    "REDUCE_ONLY": "yellow",
+    "HALTED": "red",
+    "LIQUIDATING": "red",
+}
+
+
+def state(name: str) -> Text:
+    """A trading state in its colour."""
+    return Text(name, style=f"bold {STATES.get(name, 'default')}")
+
+
+def decimal(value: object) -> Decimal | None:
+    """The number in a text; None where there is none."""
+    if value is None:
+        return None
+    try:
+        return Decimal(str(value))
+    except DecimalException:
+        return None
+
+
+def money(value: object, *, signed: bool = False) -> str:
+    """USD to the cent, thousands apart."""
+    number = decimal(value)
+    if number is None:
+        return NONE
+    return f"{number:+,.2f}" if signed and number else f"{number:,.2f}"
+
+
+def exactly(value: object) -> str:
+    """A number with every digit, thousands apart; other text as it is."""
+    number = decimal(value)
+    if number is None or not number.is_finite():
+        return NONE if value is None else str(value)
+    text = f"{number:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def short(value: object) -> str:
+    """A price or a quantity to six digits, or to the unit where it has more."""
+    number = decimal(value)
+    if number is None or not number.is_finite() or not number:
+        return exactly(value)
+    places = max(2, DIGITS - 1 - number.adjusted())
+    if -number.as_tuple().exponent <= places:  # type: ignore[operator]  # finite: an int
+        return exactly(number)
+    return exactly(number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN))
+
+
+def share(value: object) -> str:
+    """A ratio in per cent."""
+    number = decimal(value)
+    if number is None:
+        return NONE
+    if not number.is_finite():
+        return "no equity"
+    return f"{number * 100:,.1f} %"
+
+
+def style_of(used: object) -> str:
+    """Green, yellow from 70 %, red from the limit on."""
+    number = decimal(used)
+    if number is None:
+        return "dim"
+    return "red" if number >= 1 else "yellow" if number >= WARM else "green"
+
+
+def bar(used: object, width: int = 10) -> Text:
+    """How far something is used, as a bar. What is used a little is seen to be."""
+    number = decimal(used)
+    if number is None:
+        return Text(" " * width)
+    inside = min(Decimal(1), max(Decimal(0), number))
+    full = round(inside * width) or (1 if inside else 0)
+    return Text.assemble(("█" * full, style_of(used)), ("░" * (width - full), "dim"))
+
+
+def when(text: object) -> str:
+    """A time to the second, UTC."""
+    at = moment(text)
+    return NONE if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(text: object) -> datetime | None:
+    """The time in a text of RFC 3339; None where there is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def away(text: object, now: object) -> str:
+    """How far a time lies from now: "in 3 h 5 min", "12 s ago"."""
+    at, here = moment(text), moment(now)
+    if at is None or here is None:
+        return NONE
+    seconds = (at - here).total_seconds()
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = round(seconds)
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min"
+    if whole < DAY_S:
+        return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
+    return f"{whole // DAY_S} d {whole % DAY_S // HOUR_S} h"

@@ -1,0 +1,218 @@
+"""From the disk alone: a copy of the state directory is what a kill leaves, and it must be enough."""
+
+import shutil
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
+from sidecar.core.limits import Limits
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.saved import save_manager, save_tracker
+from sidecar.core.settings import Settings
+from sidecar.daemon.recovery import rebuild, recover
+from sidecar.storage.codec import StateFileError
+from sidecar.storage.directory import StateDirectory
+from sidecar.storage.journal_files import JournalError, journal_paths
+from tests.fault.paper_client import trading
+from tests.running_sidecar import beside
+from tests.scenario import START
+
+BALANCES = {"USD": "100000", "BTC": "1"}
+
+
+@pytest.fixture
+async def trader(tmp_path):
+    async with trading(tmp_path, balances=BALANCES) as made:
+        yield made
+
+
+def memory(manager):
+    """Everything that the core knows."""
+    return msgspec.json.format(
+        msgspec.json.encode((save_tracker(manager.tracker), save_manager(manager)))
+    )
+
+
+def builder(manager):
+    """How the daemon would build the same manager anew."""
+
+    def build(limits):
+        return RiskManager(
+            limits, PositionTracker(), clock=manager.clock, settings=manager.settings
+        )
+
+    return build
+
+
+async def busy(trader, made):
+    """Some of everything: fills, a resting order, an edit, a cancel, a refusal, a reservation."""
+    for side, size in (("BUY", "0.02"), ("SELL", "0.005"), ("BUY", "0.011")):
+        body = trader.market(side, size)
+        assert await made.bot.validate_order(body, strategy_id="momentum")
+        held = made.held("BTC")
+        await trader.place(body)
+        await made.until(lambda held=held: made.held("BTC") != held, "the fill")
+    resting = trader.limit("BUY", "0.01", "30000")
+    assert await made.bot.validate_order(resting)
+    order_id = await trader.place(resting)
+    working = made.manager.tracker.ledger.working
+    await made.until(lambda: order_id in working, "the resting order")
+    assert not await made.bot.validate_order(trader.limit("BUY", "5", "60000"))
+    assert await made.bot.validate_order(trader.limit("BUY", "0.01", "31000"))
+
+
+def copied(made, directory):
+    """What a kill at this moment would leave on disk, once all is synced."""
+    made.engine.journal.sync()
+    shutil.copytree(made.config.state.dir, directory)
+    return directory
+
+
+async def test_what_the_disk_holds_is_what_the_process_knew(trader, tmp_path):
+    """Replay = live, to the last byte of the core's memory."""
+    async with beside(trader, state={"snapshot_s": 3600}) as made:
+        await busy(trader, made)
+        place = copied(made, tmp_path / "copy")
+        knew, build, limits = memory(made.manager), builder(made.manager), made.config.limits
+    with StateDirectory(place) as directory:
+        recovered = recover(directory, limits, build)
+    assert recovered.lines > 10
+    assert not recovered.was_stopped
+    assert memory(recovered.manager) == knew
+
+
+async def test_with_a_snapshot_on_the_way_it_is_the_same(trader, tmp_path):
+    async with beside(trader) as made:
+        await made.until(lambda: (made.config.state.dir / "state.json").exists(), "a snapshot")
+        await busy(trader, made)
+        place = copied(made, tmp_path / "copy")
+        knew, build, limits = memory(made.manager), builder(made.manager), made.config.limits
+    with StateDirectory(place) as directory:
+        assert memory(recover(directory, limits, build).manager) == knew
+
+
+async def test_a_whole_journal_alone_is_enough(trader, tmp_path):
+    """Without the snapshot, the state beside the newest file."""
+    async with beside(trader) as made:
+        await busy(trader, made)
+        place = copied(made, tmp_path / "copy")
+        knew, build, limits = memory(made.manager), builder(made.manager), made.config.limits
+    (place / "state.json").unlink(missing_ok=True)
+    with StateDirectory(place) as directory:
+        assert memory(recover(directory, limits, build).manager) == knew
+
+
+async def test_a_second_life_goes_on_with_positions_and_baselines(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        await busy(trader, made)
+        first = await made.ask("status")
+    async with beside(trader, directory=tmp_path) as made:
+        await made.until_state("ACTIVE")
+        second = await made.ask("status")
+        positions = await made.ask("positions")
+    for window in ("daily", "cumulative"):
+        for field in ("base", "since"):
+            assert second["losses"][window][field] == first["losses"][window][field]
+    assert second["pnl"]["fees"] == first["pnl"]["fees"]
+    assert [row["client_order_id"] for row in positions["open_orders"]] == ["mine-4"]
+
+
+async def test_an_orderly_stop_is_told_from_a_kill(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        copied(made, tmp_path / "killed")
+        build, limits = builder(made.manager), made.config.limits
+    with StateDirectory(tmp_path / "state") as directory:
+        stopped = recover(directory, limits, build)
+    with StateDirectory(tmp_path / "killed") as directory:
+        killed = recover(directory, limits, build)
+    at = START + timedelta(days=400)
+    assert stopped.started(at) == ev.Started(at=at)
+    assert killed.started(at).unclean_since is not None
+
+
+async def test_a_halt_and_its_reason_survive(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        await made.ask("halt", reason="lunch")
+        copied(made, tmp_path / "copy")
+    (tmp_path / "copy").rename(tmp_path / "other")
+    async with beside(trader, state={"dir": str(tmp_path / "other")}) as made:
+        assert made.state == "HALTED"
+        status = await made.ask("status")
+        assert [cause["reason"] for cause in status["causes"]] == ["lunch"]
+        assert (await made.ask("resume", reason="back"))["done"]
+        await made.until_state("ACTIVE")
+
+
+# ------------------------------------------------------------------------------------ damage
+
+
+def plain(limits):
+    return RiskManager(
+        limits, PositionTracker(), clock=lambda: START, settings=Settings(connected=True)
+    )
+
+
+@pytest.fixture
+async def left(trader, tmp_path):
+    """The directory of a sidecar that was halted and then killed."""
+    async with beside(trader) as made:
+        await busy(trader, made)
+        await made.ask("halt", reason="lunch")
+        await made.until(lambda: (made.config.state.dir / "state.json").exists(), "a snapshot")
+        return copied(made, tmp_path / "left")
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+async def test_a_torn_last_line_is_cut_off_and_told(left):
+    (left / "state.json").unlink()
+    path = journal_paths(left / "journal")[-1]
+    path.write_bytes(path.read_bytes()[:-7])
+    with StateDirectory(left) as directory:
+        recovered = recover(directory, Limits(), plain)
+    assert recovered.tail is not None
+    assert recovered.manager.state.account == "HALTED"
+
+
+@pytest.mark.parametrize("what", ["state", "journal"])
+async def test_damage_stops_the_start_and_rebuild_goes_on_halted(left, what):
+    if what == "state":
+        flip(left / "state.json", 300)
+    else:
+        (left / "state.json").unlink()
+        flip(journal_paths(left / "journal")[-1], 500)
+    with StateDirectory(left) as directory:
+        with pytest.raises((StateFileError, JournalError)):
+            recover(directory, Limits(), plain)
+        recovered, first = rebuild(directory, Limits(), plain, START)
+    assert [type(event) for event in first] == [ev.ReduceOnlyRequested, ev.HaltRequested]
+    assert recovered.last_at is None
+    assert list(left.glob("damaged-*/journal/*.jsonl"))
+
+
+async def test_rebuilt_without_a_halt_it_is_reduce_only(trader, tmp_path):
+    async with beside(trader, directory=tmp_path):
+        pass
+    flip(tmp_path / "state" / "state.json", 300)
+    with pytest.raises(StateFileError, match="restore it from a backup"):
+        async with beside(trader, directory=tmp_path):
+            pass
+    async with beside(trader, directory=tmp_path, rebuild=True) as made:
+        assert made.state == "REDUCE_ONLY"
+        assert (await made.ask("resume", reason="looked"))["done"]
+        await made.until_state("ACTIVE")
+
+
+async def test_only_one_sidecar_may_have_a_directory(trader, tmp_path):
+    async with beside(trader, directory=tmp_path):
+        with pytest.raises(Misuse, match="another sidecar keeps its state here"):
+            async with beside(trader, directory=tmp_path):
+                pass

@@ -1,0 +1,193 @@
+"""The journal's writer: on disk in time, at once where asked, and what a full disk does to it."""
+
+import asyncio
+import resource
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.storage import journal as journal_module
+from sidecar.storage.journal import Journal
+from sidecar.storage.journal_codec import Chain
+from sidecar.storage.journal_files import JournalFiles, base_path, journal_paths
+from tests.scenario import START
+
+
+class Kept:
+    """A journal, what it told of the disk, and how often its state was asked for."""
+
+    def __init__(self, directory, **options):
+        self.directory = directory
+        self.told = []
+        files = JournalFiles(directory, **options)
+        _, chain, _ = files.recover()
+        self.journal = Journal(files, chain, self.state, self.told.append)
+
+    def state(self):
+        return b'{"seq": %d}' % self.journal.chain.seq
+
+    def note(self, count=1):
+        for _ in range(count):
+            self.journal.note(ev.ClockAdvanced(at=START), START)
+            self.journal.commit(START)
+
+    def seqs(self):
+        return [line.header.seq for line in JournalFiles(self.directory).recover()[0]]
+
+
+@pytest.fixture
+def keep():
+    """Journals that are closed whatever happens."""
+    made = []
+
+    def kept(directory, **options):
+        made.append(Kept(directory, **options))
+        return made[-1]
+
+    yield kept
+    for one in made:
+        one.journal._files.close()
+
+
+@contextmanager
+def files_no_larger_than(size):
+    """A disk that is full, for this process alone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextmanager
+def running(kept):
+    task = asyncio.get_running_loop().create_task(kept.journal.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def until(look):
+    async with asyncio.timeout(5):
+        while not look():  # noqa: ASYNC110 - a thread writes, and tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_noted_is_on_disk_soon(keep, tmp_path):
+    kept = keep(tmp_path)
+    with running(kept):
+        kept.note(3)
+        assert kept.seqs() == []
+        await until(lambda: kept.seqs() == [1, 2, 3])
+    assert kept.told == []
+
+
+async def test_synced_it_is_on_disk_at_once_with_all_before_it(keep, tmp_path):
+    kept = keep(tmp_path)
+    kept.note(3)
+    kept.journal.sync()
+    assert kept.seqs() == [1, 2, 3]
+
+
+async def test_beside_each_file_lies_the_state_it_begins_from(keep, tmp_path):
+    kept = keep(tmp_path, file_bytes_max=200)
+    for _ in range(6):
+        kept.note()
+        kept.journal.sync()
+    firsts = [int(path.name[:12]) for path in journal_paths(tmp_path)]
+    assert firsts[0] == 1
+    assert len(firsts) > 1
+    assert all(base_path(tmp_path, seq).exists() for seq in firsts)
+
+
+async def test_what_was_discarded_never_was(keep, tmp_path):
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.note(ev.ClockAdvanced(at=START), START)
+    kept.journal.discard()
+    kept.note(1)
+    kept.journal.close()
+    assert kept.seqs() == [1, 2, 3]
+
+
+async def test_a_full_disk_is_told_once_and_loses_nothing(keep, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.sync()
+    size = journal_paths(tmp_path)[0].stat().st_size
+    with running(kept):
+        with files_no_larger_than(size + 10):
+            kept.note(3)
+            kept.journal.sync()
+            assert kept.told == [True]
+            await asyncio.sleep(0)
+            kept.note(2)
+            kept.journal.sync()
+            assert kept.told == [True]
+        await until(lambda: kept.told == [True, False])
+    assert kept.seqs() == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_beyond_what_memory_should_hold_it_goes_on_from_a_new_state(
+    keep, tmp_path, monkeypatch
+):
+    """The history has a hole; what is in force is in the state that the next file begins from."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 300)
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.sync()
+    size = journal_paths(tmp_path)[0].stat().st_size
+    with files_no_larger_than(size + 10):
+        kept.journal.sync()
+        for _ in range(9):
+            kept.note()
+            kept.journal.sync()
+        assert kept.journal.has_hole
+    with running(kept):
+        await until(lambda: kept.told == [True, False])
+        seq, total = kept.journal.chain.seq, kept.journal.chain.sum
+        kept.note(2)
+        kept.journal.sync()
+    lines, _, _ = JournalFiles(tmp_path).recover(seq, total)
+    assert [line.header.seq for line in lines] == [seq, seq + 1]
+    assert base_path(tmp_path, seq).exists()
+
+
+async def test_a_disk_that_fails_to_sync_is_not_believed(keep, tmp_path, monkeypatch):
+    kept = keep(tmp_path)
+    kept.note(2)
+
+    def fails(_self):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(JournalFiles, "sync", fails)
+        kept.journal.sync()
+    assert kept.told == [True]
+    assert kept.journal.has_hole
+
+
+def test_the_chain_goes_on_where_it_ended(keep, tmp_path):
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.close()
+    again = keep(tmp_path)
+    assert (again.journal.chain.seq, again.journal.chain.sum) == (3, kept.journal.chain.sum)
+    assert again.journal.chain.sum != Chain().sum
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_closing_twice_is_no_matter(keep, tmp_path, count):
+    kept = keep(tmp_path)
+    kept.note(count)
+    kept.journal.close()
+    kept.journal.close()
+    assert len(kept.seqs()) == count
