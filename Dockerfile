@@ -1,23 +1,36 @@
-# Two stages: the first fetches and checks every wheel against the lock and builds ours, the second
-# holds Python, the sidecar with its run-time dependencies, and a user who owns nothing but its state.
+# Two stages. The first installs what the locks name, every file checked against its hash, and builds
+# the sidecar from the sources beside this file. The second holds Python, the sidecar, and a user who
+# may write nothing but its state and its sockets. No configuration and no key is in any layer.
 
-FROM python:3.12-slim AS build
+FROM python:3.11-slim AS build
 WORKDIR /src
-COPY requirements.lock ./
-RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels --requirement requirements.lock
+COPY requirements-build.lock requirements-run.lock ./
+RUN python -m venv /build \
+ && python -m venv --without-pip /opt/risk-sidecar \
+ && pip --python /build install --no-cache-dir --only-binary :all: \
+    --require-hashes --requirement requirements-build.lock \
+ && pip --python /opt/risk-sidecar install --no-cache-dir --only-binary :all: \
+    --require-hashes --requirement requirements-run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar ./sidecar
-# From here on nothing is fetched: only what passed the hashes above can be installed.
-RUN pip wheel --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
- && python -m venv /opt/risk-sidecar \
- && /opt/risk-sidecar/bin/pip install --no-cache-dir --no-index --find-links /wheels coinbase-risk-sidecar
+# Nothing is fetched from here on.
+RUN /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && pip --python /opt/risk-sidecar install --no-index --no-deps /wheels/*.whl
 
-FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/risk-sidecar --create-home sidecar
+FROM python:3.11-slim
+# The uid is fixed: bots and mounted files refer to it. 0750: a bot of the group reaches the socket.
+RUN groupadd --gid 10001 sidecar \
+ && useradd --uid 10001 --gid 10001 --home-dir /var/lib/risk-sidecar --no-create-home sidecar \
+ && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/risk-sidecar \
+ && install --directory --owner=10001 --group=10001 --mode=0750 /run/risk-sidecar
 COPY --from=build /opt/risk-sidecar /opt/risk-sidecar
 ENV PATH=/opt/risk-sidecar/bin:$PATH PYTHONUNBUFFERED=1
-USER sidecar
 WORKDIR /var/lib/risk-sidecar
-VOLUME /var/lib/risk-sidecar
+VOLUME ["/var/lib/risk-sidecar", "/run/risk-sidecar"]
+STOPSIGNAL SIGTERM
+# Asks the running sidecar, over the sockets that its configuration names.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+  CMD ["risk-sidecar", "status", "--json", "--config", "/etc/risk-sidecar/config.toml"]
+USER 10001:10001
 ENTRYPOINT ["risk-sidecar"]
-CMD ["-h"]
+CMD ["run", "--config", "/etc/risk-sidecar/config.toml"]

@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help run test soak bench docs lock clean
 
 help:
-	@echo 'make run     set up .venv and run everything: paper exchange, sidecar, demo bot'
+	@echo 'make run     set up .venv and run everything, with play money: exchange, sidecar, demo bot'
 	@echo 'make test    lint, types, architecture, tests; core coverage must be 100 %'
 	@echo 'make soak    the long forms: many more examples a property'
 	@echo 'make bench   measure, printed as ratios'
@@ -34,10 +34,11 @@ test: $(STAMP)
 	  --cov=sidecar/core --cov-branch --cov-fail-under=100
 
 soak: $(STAMP)
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	SIDECAR_KILLS=200 HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.process
 	$(BIN)/python -m benchmarks.paper
 
 docs: $(STAMP)
@@ -52,6 +53,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version
 lock: $(STAMP)
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
 	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
+	$(COMPILE) pyproject.toml --constraints requirements.lock --output-file requirements-run.lock
+	echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

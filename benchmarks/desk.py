@@ -10,6 +10,7 @@ from sidecar.core.portfolio_risk import MEASURES, Measure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.settings import Settings
 from sidecar.core.working import Leg
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -124,4 +125,11 @@ def body(number: int) -> bytes:
         b'{"client_order_id":"bot-%d","product_id":"BTC-USD","side":"BUY","order_configuration":'
         b'{"limit_limit_gtc":{"base_size":"0.01","limit_price":"64000.01","post_only":false}}}'
         % number
+    )
+
+
+def empty(settings: Settings) -> RiskManager:
+    """A manager that knows nothing yet."""
+    return RiskManager(
+        LIMITS, PositionTracker(), clock=Clock(), settings=settings, portfolio_risk=FixedRisk()
     )

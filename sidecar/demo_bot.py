@@ -65,7 +65,10 @@ class DemoBot:
             smaller = self._smaller(body, decision)
             if smaller is None:
                 return
-            body, decision = smaller, await self._sidecar.validate_order(smaller, strategy_id="demo")
+            body, decision = (
+                smaller,
+                await self._sidecar.validate_order(smaller, strategy_id="demo"),
+            )
         if decision:
             await self._send(body, decision)
 

@@ -147,9 +147,7 @@ async def beside(
         made = Beside(sidecar, config)
         ready = asyncio.Event()
         task = asyncio.get_running_loop().create_task(sidecar.run(ready.set))
-        await asyncio.sleep(0)
-        while sidecar.engine is None and not task.done():
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it recovers at once, before anything is waited for
         if sidecar.engine is not None:
             sidecar.engine.listeners.append(made._listen)
         try:

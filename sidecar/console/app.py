@@ -14,8 +14,8 @@ import typer
 from typer.exceptions import TyperException
 
 from sidecar.config.outline import config_schema
-from sidecar.console.demo import demo
 from sidecar.console.check import check
+from sidecar.console.demo import demo
 from sidecar.console.documents import example
 from sidecar.console.journal import replay, show, verify
 from sidecar.console.operate import cancel_all, halt, reduce_only, reload, reset_loss, resume
@@ -40,7 +40,7 @@ app = typer.Typer(
 VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Run": (run, demo, paper),
     "Ask": (validate, status, positions, limits, check),
-    "Command": (halt, reduce_only, resume, cancel_all, reset_loss, reload),
+    "Operate": (halt, reduce_only, resume, cancel_all, reset_loss, reload),
 }
 for heading, verbs in VERBS.items():
     for verb in verbs:

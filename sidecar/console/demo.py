@@ -65,10 +65,11 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     with interruptible():
         settings = reread()
-        with own_directory(state_dir, "demo") as own:
+        # Sockets lie apart: the path of one may be no longer than some hundred bytes.
+        with own_directory(state_dir, "demo") as own, own_directory(None, "run") as run_dir:
             places = (
-                order_socket or Path(own, "order.sock"),
-                control_socket or Path(own, "control.sock"),
+                order_socket or Path(run_dir, "order.sock"),
+                control_socket or Path(run_dir, "control.sock"),
             )
             shown = Shown(Path(own), *places, bot=bot, duration_s=duration, as_json=as_json)
             run(_serve(settings, reread, shown))

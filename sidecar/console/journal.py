@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from sidecar.config.tables import Config
 from sidecar.console.asking import AsJson
 from sidecar.console.options import configuration
 from sidecar.console.progress import progress
@@ -60,7 +59,7 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     state_dir: OfState = None,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they are.")] = False,
 ) -> None:
-    """Show what happened, a line each: facts that came in, decisions, changes of state."""
+    """Show what happened, a line each: facts, decisions, changes."""
     from sidecar.storage.journal_reading import (  # noqa: PLC0415 - a tenth of a second
         Wanted,
         files_of,
@@ -126,7 +125,9 @@ def replay(
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="SEQ|TIME", help="Count from this line or time on, not the newest file."
+            "--from",
+            metavar="SEQ|TIME",
+            help="Count from this line or time on, not the newest file.",
         ),
     ] = None,
     config: OfConfig = None,
@@ -135,10 +136,11 @@ def replay(
 ) -> None:
     """Judge everything again: the same facts must give the same decisions.
 
-    With --limits: what other limits would have decided. The facts stay as they were: what would have been refused
-    was bought all the same, and is held from then on.
+    With --limits: what other limits would have decided, with the facts as they were.
 
-    Exit 0: the same, or --limits; 1: a decision or state differs under the limits of then.
+    What these would have refused was bought all the same, and is held from then on.
+
+    Exit 0: the same, or --limits; 1: a decision or state differs.
     """
     from sidecar.console.replaying import replayed  # noqa: PLC0415 - half a second to import
 
@@ -153,11 +155,7 @@ def replay(
 
 
 def _directory(config: Path | None, state_dir: Path | None) -> Path:
-    return state_dir or _settings(config).state.dir
-
-
-def _settings(config: Path | None) -> Config:
-    return configuration(config, None)
+    return state_dir or configuration(config, None).state.dir
 
 
 def _types(given: list[str]) -> frozenset[str]:

@@ -90,7 +90,9 @@ def _order(row: Row) -> str:
     price = f" at {row['limit_price']}" if "limit_price" in row else ""
     name = row.get("client_order_id") or row["order_id"]
     filled = row.get("filled", "0")
-    return f"{name}: {row['status']} {row['side']} {row['product_id']}{price}, filled {filled}{size}"
+    return (
+        f"{name}: {row['status']} {row['side']} {row['product_id']}{price}, filled {filled}{size}"
+    )
 
 
 def _fill(row: Row) -> str:

@@ -10,9 +10,9 @@ import typer
 
 from sidecar.console.asking import (
     TIMEOUT_S,
+    AsJson,
     AskConfig,
     AskControl,
-    AsJson,
     Declined,
     ask,
     control_path,
@@ -26,7 +26,7 @@ WINDOWS: Final[tuple[str, ...]] = get_args(LossWindow)
 
 Reason = Annotated[
     str | None,
-    typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.  [required]"),
+    typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal. Required."),
 ]
 
 
@@ -36,7 +36,7 @@ def halt(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let no order pass, not even reducing ones, until resume. Open orders stay."""
+    """Let no order pass until resume; open orders stay."""
     _carry_out("halt", reason, control_path(config, control_socket), as_json=as_json)
 
 
@@ -53,7 +53,7 @@ def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one eac
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let only orders pass that reduce a position, until resume."""
+    """Let only reducing orders pass until resume."""
     if product is not None and strategy is not None:
         raise Misuse("reduce-only takes --product or --strategy, not both; ask twice")
     where = control_path(config, control_socket)
@@ -68,7 +68,7 @@ def resume(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift halts and whatever is no longer true; what remains is named with its mend."""
+    """Lift what may be lifted; name what remains, with its mend."""
     _carry_out("resume", reason, control_path(config, control_socket), as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def cancel_all(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel every open order of the account, whoever sent it, and see them gone."""
+    """Cancel every open order of the account, and see them gone."""
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second
 
     where = control_path(config, control_socket)
@@ -97,7 +97,10 @@ def reset_loss(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a loss count anew from now; what it had set off is lifted, or can be by resume."""
+    """Let a loss count anew from now.
+
+    What it had set off is lifted, or can be with resume.
+    """
     if window not in WINDOWS:
         given = "no loss was named" if window is None else f"no loss is called {window[:40]!r}"
         raise Misuse(f"{given}; write reset-loss {', '.join(WINDOWS[:-1])} or {WINDOWS[-1]}")
@@ -111,7 +114,7 @@ def reload(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the limits of the sidecar's own configuration file, read anew, bind from now on."""
+    """Read the sidecar's configuration anew: its limits bind."""
     _carry_out("reload", reason, control_path(config, control_socket), as_json=as_json)
 
 
@@ -121,9 +124,7 @@ def _carry_out(
     _tell(_asked(method, reason, where, TIMEOUT_S, **params), where, as_json=as_json)
 
 
-def _asked(
-    method: str, reason: str | None, where: Path, timeout_s: float, **params: Any
-) -> bytes:
+def _asked(method: str, reason: str | None, where: Path, timeout_s: float, **params: Any) -> bytes:
     """The answer. What the sidecar declines is one too: done is false."""
     if reason is None or not reason.strip():
         verb = method.replace("_", "-")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import typer
 
-from sidecar.core.errors import Misuse
+from sidecar.core.errors import Misuse, each_of
 
 EXIT_INTERRUPTED: Final = 130
 FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
@@ -40,7 +40,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
     except* Misuse as faults:
-        raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
+        raise Misuse("; ".join(map(str, each_of(faults)))) from None
 
 
 def own_directory(parent: Path | None, name: str) -> "tempfile.TemporaryDirectory[str]":

@@ -105,8 +105,8 @@ def _money(view: View) -> Table:
         f", fees {words.money(pnl['fees'])}, funding {words.money(pnl['funding'], signed=True)}"
     )
     transfers = f"transfers {words.money(view['transfers'], signed=True)}"
-    rows.add_row("Equity", words.money(view["equity"]), f"USD; {transfers}")
-    rows.add_row("Net PnL", words.money(pnl["net"], signed=True), f"USD: {parts}")
+    rows.add_row("Equity", words.money(view["equity"]), f"USD, {transfers}")
+    rows.add_row("Net PnL", words.money(pnl["net"], signed=True), parts)
     return rows
 
 
@@ -115,23 +115,24 @@ def _losses(view: View, width: int) -> RenderableType:
     narrow = width < NARROW
     columns = ["window", "loss USD", "limit", "used", *([] if narrow else ["", ""])]
     made = table(*columns, numbers=("loss USD", "limit", "used"))
-    used = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
+    shares = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
     for name, loss in view["losses"].items():
-        of = used.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
+        of = shares.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
         limit = "none" if loss["limit"] is None else _limit("LOSS", loss["limit"])
-        row = [name, words.money(loss["usd"]), limit, words.share(of)]
+        used = Text(words.share(of), style=words.style_of(of))
+        row = (name, words.money(loss["usd"]), limit, used)
         bar, since = words.bar(of), f"since {words.away(loss['since'], view['at'])}"
-        made.add_row(*row, *(() if narrow else (bar, since)), style=None if of is None else words.style_of(of))
+        made.add_row(*row, *(() if narrow else (bar, since)))
     reset = view["next_daily_reset"]
     note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
     return Group(made, Text(note, style="dim"))
 
 
 def usage(rows: Iterable[View], width: int) -> Table:
-    """Every limit that can be measured, the most used first."""
-    bars = width >= WITH_BARS
-    columns = ["limit", "scope", "now", "of", "used", *([""] if bars else [])]
-    made = table(*columns, numbers=("now", "of", "used"))
+    """Every limit that can be measured, the most used first. With little room, two lines each."""
+    narrow, bars = width < NARROW, width >= WITH_BARS
+    columns = ["limit", "now"] if narrow else ["limit", "scope", "now", "of"]
+    made = table(*columns, "used", *([""] if bars else []), numbers=("now", "of", "used"))
 
     def most(row: View) -> Any:
         used = words.decimal(row["used"])
@@ -139,13 +140,13 @@ def usage(rows: Iterable[View], width: int) -> Table:
 
     for row in sorted(rows, key=most):
         scope = row["scope"] if row["key"] is None else f"{row['scope']} {row['key']}"
-        figures = (
-            _figure(row["code"], row["observed"], row["limit"]),
-            _limit(row["code"], row["limit"]),
-        )
-        tail = [words.bar(row["used"])] if bars else []
+        now = _figure(row["code"], row["observed"], row["limit"])
+        limit = _limit(row["code"], row["limit"])
+        cells = [row["code"], scope, now, limit]
+        if narrow:
+            cells = [f"{row['code']}\n  {scope}", f"{now}\nof {limit}"]
         used = Text(words.share(row["used"]), style=words.style_of(row["used"]))
-        made.add_row(row["code"], scope, *figures, used, *tail)
+        made.add_row(*cells, used, *([words.bar(row["used"])] if bars else []))
     return made
 
 
@@ -183,7 +184,7 @@ def _feeds(view: View, outside: View) -> list[Text]:
     lines = []
     for name in ("user", "market"):
         feed = str(view["feeds"][name])
-        ago = f", heard {words.span(heard[name])} ago" if name in heard else ""
+        ago = f", last news {words.span(heard[name])} ago" if name in heard else ""
         style = "green" if feed == "live" else "yellow"
         lines.append(Text.assemble(f"{name:<7}", (feed, style), ago))
     if outside.get("followed"):

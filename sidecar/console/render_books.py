@@ -37,19 +37,16 @@ def _none(text: str) -> Text:
 
 
 def _positions(rows: list[View], narrow: bool) -> Table:
-    columns = ["asset", "quantity", "mark", "unrealised", "worst case"]
+    columns = ["asset", "quantity", "mark", "unrealised"]
     columns[2:2] = [] if narrow else ["average cost"]
-    columns += [] if narrow else ["realised"]
+    columns += [] if narrow else ["worst case", "realised"]
     made = table(*columns, numbers=columns[1:])
     for row in rows:
         cells = [row["key"], words.short(row["quantity"])]
         cells += [] if narrow else [words.short(row["average_cost"])]
-        cells += [
-            words.short(row["mark"]),
-            words.money(row["unrealised"], signed=True),
-            words.money(row["worst_notional"]),
-        ]
-        cells += [] if narrow else [words.money(row["realised"], signed=True)]
+        cells += [words.short(row["mark"]), words.money(row["unrealised"], signed=True)]
+        if not narrow:
+            cells += [words.money(row["worst_notional"]), words.money(row["realised"], signed=True)]
         made.add_row(*cells, style="dim" if words.decimal(row["quantity"]) == 0 else None)
     return made
 
@@ -76,16 +73,17 @@ def _futures(wallet: View) -> Text:
 
 
 def _orders(rows: list[View], narrow: bool) -> Table:
-    columns = ["product", "side", "open", "of", "price", "client order id"]
-    columns += [] if narrow else ["status"]
-    made = table(*columns, numbers=("open", "of", "price"))
+    """Where there is little room, an order takes two lines: its id is under it."""
+    columns = ["order"] if narrow else ["product", "side", "client order id", "status"]
+    made = table(*columns, "open", "of", "price", numbers=("open", "of", "price"))
     for row in rows:
         price = row["limit_price"] if row["limit_price"] is not None else row["stop_price"]
-        cells = [row["product_id"], _side(row["side"]), words.short(row["remaining"])]
-        cells += [words.short(row["size"]), words.short(price)]
-        made.add_row(
-            *cells, row["client_order_id"] or row["order_id"], *([] if narrow else [row["status"]])
-        )
+        name = row["client_order_id"] or row["order_id"]
+        figures = [words.short(one) for one in (row["remaining"], row["size"], price)]
+        if narrow:
+            made.add_row(f"{row['side']} {row['product_id']}\n  {name}", *figures)
+        else:
+            made.add_row(row["product_id"], _side(row["side"]), name, row["status"], *figures)
     return made
 
 

@@ -118,9 +118,11 @@ def _summary(totals: Totals, is_trial: bool, differences: int) -> Iterator[str]:
     )
     yield f"state changes: then {totals.moves_then:,}, now {totals.moves_now:,}"
     if is_trial:
+        others = totals.differing - totals.refused_now - totals.let_through_now
         yield (
             f"{totals.differing:,} decisions would have differed: {totals.refused_now:,} approved"
-            f" ones refused, {totals.let_through_now:,} refused ones approved"
+            f" ones refused, {totals.let_through_now:,} refused ones approved, {others:,} refused"
+            " for other reasons"
         )
     elif differences:
         yield (

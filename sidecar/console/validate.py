@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from sidecar.console.asking import AskConfig, AskOrder, AsJson, ask, order_path
+from sidecar.console.asking import AsJson, AskConfig, AskOrder, ask, order_path
 from sidecar.core.errors import Misuse
 
 ORDER_BYTES_MAX: Final = 64 * 1024  # a line of the socket's language holds no more
@@ -17,9 +17,9 @@ EXIT_REFUSED: Final = 1
 STDIN: Final = "-"
 
 
-def validate(
+def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     file: Annotated[
-        str, typer.Argument(metavar="[FILE|-]", help="The order; - or nothing: standard input.")
+        str, typer.Argument(metavar="FILE|-", help="The order; - or nothing: standard input.")
     ] = STDIN,
     strategy: Annotated[
         str | None, typer.Option("--strategy", metavar="NAME", help="The strategy that asks.")
@@ -31,9 +31,11 @@ def validate(
     order_socket: AskOrder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask whether one order may be sent: the JSON that Coinbase's create-order call takes.
+    """Ask whether one order may be sent, as a bot does.
 
-    An approval reserves the order's room like a bot's, until it is seen or lapses; --dry-run does not.
+    The order is the JSON that Coinbase's create-order call takes.
+
+    An approval reserves room until the order is seen or the approval lapses; --dry-run does not.
 
     Exit 0: approved; 1: refused; 2: could not be asked.
     """
@@ -82,7 +84,9 @@ def _read(file: str) -> tuple[str, bytes]:
         with Path(file).open("rb") as source:
             return file, source.read(ORDER_BYTES_MAX + 1)
     except OSError as error:
-        raise Misuse(f"{file}: {error.strerror}; name a file with one order, or - ") from None
+        raise Misuse(
+            f"{file}: {error.strerror}; name a file with one order, or - for standard input"
+        ) from None
 
 
 def _too_large(file: str) -> str:

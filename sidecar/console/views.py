@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from sidecar.console.asking import AskConfig, AskControl, AskOrder, AsJson, ask, control_path
+from sidecar.console.asking import AsJson, AskConfig, AskControl, AskOrder, ask, control_path
 from sidecar.core.errors import Misuse
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def status(
     order_socket: AskOrder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the state and why, money, losses, how far each limit is used, feeds, bots."""
+    """Show state and causes, money, losses, limits by use, feeds."""
     answer = _ask("status", config, control_socket, order_socket)
     from sidecar.console import render  # noqa: PLC0415 - not needed with --json
 
@@ -35,7 +35,7 @@ def positions(
     order_socket: AskOrder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show positions, wallets, open orders and what approvals reserve."""
+    """Show positions, wallets, open orders and reservations."""
     answer = _ask("positions", config, control_socket, order_socket)
     from sidecar.console import render_books  # noqa: PLC0415
 

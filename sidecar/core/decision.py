@@ -57,38 +57,34 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: decimals as plain strings, times as RFC 3339 UTC."""
-        return {name: _jsonable(getattr(self, name)) for name in DECISION_FIELDS}
+        lapses = self.reserved_until
+        return {  # in the order in which the contract lists them
+            "approved": self.approved,
+            "client_order_id": self.client_order_id,
+            "decision_id": self.decision_id,
+            "state": self.state,
+            "notional": None if self.notional is None else plain(self.notional),
+            "price": None if self.price is None else plain(self.price),
+            "reducing": self.reducing,
+            "max_base_size": plain(self.max_base_size),
+            "reserved_until": None if lapses is None else rfc3339(lapses),
+            "replayed": self.replayed,
+            "as_of": rfc3339(self.as_of),
+            "violations": [_as_dict(violation) for violation in self.violations],
+            "warnings": [_as_dict(warning) for warning in self.warnings],
+        }
 
 
-# The order in which the contract lists a decision's fields.
-DECISION_FIELDS = [
-    "approved",
-    "client_order_id",
-    "decision_id",
-    "state",
-    "notional",
-    "price",
-    "reducing",
-    "max_base_size",
-    "reserved_until",
-    "replayed",
-    "as_of",
-    "violations",
-    "warnings",
-]
-
-
-def _jsonable(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return plain(value)
-        case datetime():
-            return rfc3339(value)
-        case tuple():
-            return [_jsonable(item) for item in value]
-        case Violation():
-            return {name: _jsonable(getattr(value, name)) for name in value.__struct_fields__}
-    return value
+def _as_dict(violation: Violation) -> dict[str, Any]:
+    ends = violation.clears_at
+    return {
+        "code": violation.code,
+        "scope": violation.scope,
+        "limit": violation.limit,
+        "observed": violation.observed,
+        "message": violation.message,
+        "clears_at": None if ends is None else rfc3339(ends),
+    }
 
 
 def rfc3339(at: datetime) -> str:

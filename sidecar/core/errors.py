@@ -9,6 +9,8 @@
 An order that breaks a rule is not an error: it is a `Decision` with violations.
 """
 
+from collections.abc import Iterator
+
 
 class SidecarError(Exception):
     """Root of the tree; never raised itself."""
@@ -28,3 +30,12 @@ class UnknownProduct(Untrusted):
     def __init__(self, product_id: str) -> None:
         super().__init__(f"product {product_id!r} is not listed; list it before facts about it")
         self.product_id = product_id
+
+
+def each_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Every exception in a group, those in groups within it too."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from each_of(error)
+        else:
+            yield error

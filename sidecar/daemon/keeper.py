@@ -39,7 +39,7 @@ class Keeper:
 
     async def write(self) -> None:
         """Write the snapshot, if anything happened since the last. A disk that refuses is told."""
-        seq = self._engine.journal.chain.seq
+        seq = self._engine.journal.place.seq
         if seq == self._saved_at_seq:
             return
         try:
@@ -60,7 +60,7 @@ class Keeper:
         engine.handle(ev.Stopped(at=engine.now()))
 
     def _state(self) -> Any:
-        return state_of(self._engine.manager, self._engine.journal.chain, self._engine.now())
+        return state_of(self._engine.manager, self._engine.journal.place, self._engine.now())
 
     def _tidy(self) -> None:
         """Compress what is finished, delete what is old. In a thread: touches no open file."""

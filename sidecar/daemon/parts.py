@@ -205,7 +205,7 @@ class Parts:
             "reconciliations": self._reconciler.passes,
             "reconciliation_fault": self._reconciler.fault,
             "journal": {
-                "seq": self._engine.journal.chain.seq,
+                "seq": self._engine.journal.place.seq,
                 "disk_full": self._engine.journal.is_full,
             },
             "preflight": [finding._asdict() for finding in self._findings],

@@ -177,8 +177,8 @@ class Replay:
         self._count(fact)
         now = next((act.decision for act in actions if isinstance(act, ac.Decided)), None)
         moves = tuple((a.before, a.after) for a in actions if isinstance(a, ac.StateChanged))
-        if fact.is_cut and fact.decision is None and not fact.states:
-            return  # what followed was not written any more
+        if self._may_lack_its_end(fact):
+            return
         self._count_decision(fact, now)
         if self._differ(fact.decision, now):
             yield Differs(fact.seq, fact.event, fact.decision, now)
@@ -186,6 +186,12 @@ class Replay:
         self.totals.moves_now += len(moves)
         if moves != fact.states:
             yield Moves(fact.seq, event.at, fact.states, moves)
+
+    def _may_lack_its_end(self, fact: Fact) -> bool:
+        """Whether something may have followed that was not written any more."""
+        if not fact.is_cut or fact.decision is not None or fact.states:
+            return False
+        return self._limits is None or isinstance(fact.event, Judged)
 
     def _differ(self, then: Decision | None, now: Decision | None) -> bool:
         """Under other limits only the answer counts, not the figures beside it."""

@@ -5,6 +5,7 @@ answer to what adds risk is no. A crash is an end without the last writing, and 
 """
 
 import asyncio
+import gc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,7 +18,7 @@ from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.errors import Misuse, each_of
 from sidecar.core.limits import Limits
 from sidecar.core.risk_manager import RiskManager
 from sidecar.custom_rules import load_custom_rules
@@ -85,9 +86,9 @@ class Sidecar:
                 await self._live(engine, keeper, first, on_ready)
                 keeper.write_last()
             except* Misuse as faults:
-                raise Misuse("; ".join(str(fault) for fault in faults.exceptions)) from None
+                raise Misuse("; ".join(map(str, each_of(faults)))) from None
             except* Exception as faults:  # the one at the top: journal it, and stop
-                fault = faults.exceptions[0]
+                fault = next(each_of(faults))
                 engine.give_up(f"{type(fault).__name__}: {fault}")
                 self.log.critical("halted by a fault of its own", exc_info=faults)
                 raise Faulted(f"halted by a fault of its own: {fault!r}") from None
@@ -108,7 +109,7 @@ class Sidecar:
         journal = Journal(
             recovered.files,
             recovered.chain,
-            lambda: encode_state(state_of(manager, journal.chain, self._now())),
+            lambda: encode_state(state_of(manager, journal.place, self._now())),
             lambda full: _tell_of_disk(loop, engine, full=full),
         )
         engine = Engine(manager, journal, self._now, self.log)
@@ -203,6 +204,7 @@ class Sidecar:
                 "Coinbase could not be read yet: only what reduces risk passes",
                 missing=sorted(engine.manager.readiness.missing),
             )
+        gc.freeze()  # products, rules and modules stay: a collection need not look at them again
         on_ready()
 
 

@@ -1,10 +1,10 @@
 """Journal: facts and wishes noted at once, on disk within 50 ms, at once where something hangs on it.
 
-    note → staged ─(commit)→ open ─(seal)→ batches ──(50 ms, in a thread)──→ file, fsynced
-                                                   ──(`sync`, at once)─────→
+    note → staged ─(commit)→ records ─(encode)→ open ─(seal)→ batches ─(50 ms, thread)→ file, fsynced
+                                                                      ─(`sync`, at once)→
 
 What was noted is staged until the fact behind it was taken in whole: one that went wrong half way
-must not be met again by the next start.
+must not be met again by the next start. It is encoded after whoever asked has been answered.
 
 A disk that takes no more is told to the daemon, and every line is kept until it does again. Beyond
 a bound the waiting lines are given up, and the journal goes on from a new state: what is in force is
@@ -28,6 +28,9 @@ from sidecar.storage.journal_files import JournalFiles
 FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
 RETRY_S: Final = 1.0  # how often a full disk is tried again
 WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
+
+
+Record = tuple[Event | Action, datetime]
 
 
 class Opening(NamedTuple):
@@ -59,14 +62,14 @@ class Journal:
         state: Callable[[], bytes],
         on_disk: Callable[[bool], None],
     ) -> None:
-        self.chain = chain
+        self._chain = chain
         self.is_full = False
         self.has_hole = False  # lines were given up; nothing is noted until a new state is on disk
         self._files = files
         self._state = state
         self._on_disk = on_disk
-        self._staged: list[bytes] = []
-        self._staged_from = Chain(chain.seq, chain.sum)  # where the chain stood before them
+        self._staged: list[Record] = []
+        self._records: list[Record] = []
         self._open: list[bytes] = []
         self._sealed: deque[Batch] = deque()  # appended by the loop, taken by the one who writes
         self._opening: Opening | None = None
@@ -79,25 +82,27 @@ class Journal:
         """Write this down once it is committed. `at`: when it happened."""
         if self.has_hole:
             return
-        if not (self._open or self._sealed or self._staged) and self._files.is_due(at):
-            self._opening = Opening(self.chain.seq, at, self._state())
-        self._staged.append(self.chain.write(record, at))
+        waits = self._staged or self._records or self._open or self._sealed
+        if not waits and self._files.is_due(at):
+            self._opening = Opening(self._chain.seq, at, self._state())
+        self._staged.append((record, at))
 
     def commit(self, at: datetime) -> None:
         """What was noted is to be written, soon."""
         self._at = at
         self._wake.set()
-        self._open += self._staged
-        self._waiting_bytes += sum(map(len, self._staged))
+        self._records += self._staged
         self._staged.clear()
-        self._staged_from = Chain(self.chain.seq, self.chain.sum)
-        if self._waiting_bytes > WAITING_BYTES_MAX:
-            self._give_up()
 
     def discard(self) -> None:
         """What was noted and not committed never was."""
         self._staged.clear()
-        self.chain.seq, self.chain.sum = self._staged_from.seq, self._staged_from.sum
+
+    @property
+    def place(self) -> Chain:
+        """Where the chain stands, everything committed in it."""
+        self._encode()
+        return self._chain
 
     def sync(self) -> None:
         """What was noted is on disk when this returns; while the disk is full it is kept instead."""
@@ -111,7 +116,7 @@ class Journal:
             await asyncio.sleep(RETRY_S if self.is_full else FLUSH_WITHIN_S)
             self._wake.clear()
             if self.has_hole and self._at is not None:
-                self._opening = Opening(self.chain.seq, self._at, self._state())
+                self._opening = Opening(self._chain.seq, self._at, self._state())
                 self.has_hole = False
             self._seal()
             took_all = await aiofiles.os.wrap(self._drain)()
@@ -124,7 +129,17 @@ class Journal:
 
     # ---------------------------------------------------------------------------------------------
 
+    def _encode(self) -> None:
+        for record, at in self._records:
+            line = self._chain.write(record, at)
+            self._open.append(line)
+            self._waiting_bytes += len(line)
+        self._records.clear()
+        if self._waiting_bytes > WAITING_BYTES_MAX:
+            self._give_up()
+
     def _seal(self) -> None:
+        self._encode()
         if self._open or self._opening:
             self._sealed.append(Batch(self._opening, b"".join(self._open)))
             self._opening = None

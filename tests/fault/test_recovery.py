@@ -87,7 +87,7 @@ async def test_what_the_disk_holds_is_what_the_process_knew(trader, tmp_path):
 
 async def test_with_a_snapshot_on_the_way_it_is_the_same(trader, tmp_path):
     async with beside(trader) as made:
-        await made.until(lambda: (made.config.state.dir / "state.json").exists(), "a snapshot")
+        await made.until((made.config.state.dir / "state.json").exists, "a snapshot")
         await busy(trader, made)
         place = copied(made, tmp_path / "copy")
         knew, build, limits = memory(made.manager), builder(made.manager), made.config.limits
@@ -162,7 +162,7 @@ async def left(trader, tmp_path):
     async with beside(trader) as made:
         await busy(trader, made)
         await made.ask("halt", reason="lunch")
-        await made.until(lambda: (made.config.state.dir / "state.json").exists(), "a snapshot")
+        await made.until((made.config.state.dir / "state.json").exists, "a snapshot")
         return copied(made, tmp_path / "left")
 
 

@@ -407,7 +407,10 @@ def test_a_state_change_names_what_is_behind_it():
     assert (change.before, change.after) == ("ACTIVE", "REDUCE_ONLY")
     assert change.reason == "daily loss of 10000 USD, 10 % has reached 0.1"
     (change,) = of_kind(world.wait(to=START + timedelta(days=1)), StateChanged)
-    assert (change.after, change.reason) == ("ACTIVE", "the picture is complete, and nothing tightens")
+    assert (change.after, change.reason) == (
+        "ACTIVE",
+        "the picture is complete, and nothing tightens",
+    )
 
 
 def test_a_cause_is_told_before_what_it_brings_about():

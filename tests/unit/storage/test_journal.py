@@ -26,7 +26,7 @@ class Kept:
         self.journal = Journal(files, chain, self.state, self.told.append)
 
     def state(self):
-        return b'{"seq": %d}' % self.journal.chain.seq
+        return b'{"seq": %d}' % self.journal.place.seq
 
     def note(self, count=1):
         for _ in range(count):
@@ -153,7 +153,7 @@ async def test_beyond_what_memory_should_hold_it_goes_on_from_a_new_state(
         assert kept.journal.has_hole
     with running(kept):
         await until(lambda: kept.told == [True, False])
-        seq, total = kept.journal.chain.seq, kept.journal.chain.sum
+        seq, total = kept.journal.place.seq, kept.journal.place.sum
         kept.note(2)
         kept.journal.sync()
     lines, _, _ = JournalFiles(tmp_path).recover(seq, total)
@@ -180,8 +180,8 @@ def test_the_chain_goes_on_where_it_ended(keep, tmp_path):
     kept.note(2)
     kept.journal.close()
     again = keep(tmp_path)
-    assert (again.journal.chain.seq, again.journal.chain.sum) == (3, kept.journal.chain.sum)
-    assert again.journal.chain.sum != Chain().sum
+    assert (again.journal.place.seq, again.journal.place.sum) == (3, kept.journal.place.sum)
+    assert again.journal.place.sum != Chain().sum
 
 
 @pytest.mark.parametrize("count", [0, 1])

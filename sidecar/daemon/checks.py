@@ -1,0 +1,115 @@
+"""All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
+
+from msgspec import Struct
+
+from sidecar import clock
+from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.config.tables import Config
+from sidecar.core.errors import Misuse, Untrusted
+from sidecar.core.limits import OrderLimits
+from sidecar.custom_rules import load_custom_rules
+from sidecar.daemon import preflight
+from sidecar.daemon.preflight import Finding
+from sidecar.daemon.survey import (
+    Holding,
+    holdings,
+    read_account,
+    read_bids,
+    sold_through,
+    unlisted,
+)
+
+
+class Report(Struct, kw_only=True):
+    """What was found. `products` and `open_orders` are None, and `holdings` empty, where the account
+    was not read.
+    """
+
+    findings: list[Finding]
+    host: str
+    products: int | None = None
+    open_orders: int | None = None
+    holdings: list[Holding] = []
+
+
+async def look(config: Config) -> Report:
+    """Everything that can be seen before a start. Raises Misuse where Coinbase cannot be reached."""
+    report = Report(findings=_offline(config), host=config.coinbase.rest_url)
+    key = _key(config, report.findings)
+    if key is None:
+        return report
+    rest = Rest(config.coinbase.rest_url, key)
+    try:
+        await _online(config, rest, report)
+    finally:
+        await rest.close()
+    return report
+
+
+def _offline(config: Config) -> list[Finding]:
+    found = []
+    if not _set_limits(config):
+        text = "no limit is set: every order of Coinbase's own shape passes; set some in [limits]"
+        found.append(Finding("warning", "NO_LIMITS", text))
+    try:
+        load_custom_rules(config.limits.custom)
+    except Misuse as fault:
+        found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
+    return found
+
+
+def _set_limits(config: Config) -> bool:
+    """Whether anything is limited at all."""
+    limits = config.limits
+    tables: list[OrderLimits] = [limits, *limits.product.values(), *limits.strategy.values()]
+    names = limits.model_fields_set - {"product", "strategy", "shadow"}
+    return bool(names) or any(table.model_fields_set for table in tables[1:])
+
+
+def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
+    path = config.coinbase.key_file
+    if path is None:
+        text = "coinbase.key_file is not set; name the key file that Coinbase gave you"
+        findings.append(Finding("critical", "KEY_FILE", text))
+        return None
+    try:
+        return load_key(path)
+    except KeyFault as fault:
+        findings.append(Finding("critical", "KEY_FILE", str(fault)))
+        return None
+
+
+async def _online(config: Config, rest: Rest, report: Report) -> None:
+    complaints: list[str] = []
+    picture = Picture(rest, clock.now, complaints.append)
+    try:
+        await picture.server_time()
+    except (CallFailed, Untrusted) as error:
+        if not isinstance(error, Refused):
+            mend = "see coinbase.rest_url, the network and its firewall"
+            raise Misuse(f"{report.host} cannot be reached ({error}); {mend}") from None
+    report.findings += await preflight.look(picture, clock.unix)
+    try:
+        await _account(config, picture, report)
+    except Refused as error:
+        text = f"the account cannot be read: {error}; see the key's permissions and portfolio"
+        report.findings.append(Finding("critical", "ACCOUNT_UNREADABLE", text))
+    except (CallFailed, Untrusted) as error:
+        text = f"the account could not be read: {error}; ask again"
+        report.findings.append(Finding("critical", "ACCOUNT_UNREADABLE", text))
+    for text in complaints:
+        report.findings.append(Finding("warning", "LEFT_OUT", text))
+
+
+async def _account(config: Config, picture: Picture, report: Report) -> None:
+    listed = await picture.products()
+    products = {product.product_id: product for product in listed.products}
+    report.products = len(products)
+    report.findings += unlisted(config, products)
+    account = await read_account(picture)
+    report.open_orders = account.open_orders
+    through = sold_through(account, products)
+    bids = await read_bids(picture, [product.book for product in through.values()])
+    report.holdings = holdings(account, through, bids, config)
