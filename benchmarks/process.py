@@ -65,13 +65,31 @@ class Echo(asyncio.Protocol):
 
 def frame(number: int, product_id: str = "BTC-USD") -> str:
     """A ticker frame as Coinbase sends it."""
-    return (
-        '{"channel":"ticker","client_id":"","timestamp":"2026-11-22T13:00:00.123456789Z","sequence_num":%d,'
-        '"events":[{"type":"update","tickers":[{"type":"ticker","product_id":"%s","price":"64000.01",'
-        '"volume_24_h":"1234.5","low_24_h":"63000","high_24_h":"65000","low_52_w":"30000","high_52_w":"110000",'
-        '"price_percent_chg_24_h":"1.5","best_bid":"64000.0%d","best_bid_quantity":"0.5",'
-        '"best_ask":"64000.1%d","best_ask_quantity":"0.5"}]}]}'
-    ) % (number, product_id, number % 10, number % 10)
+    ticker = {
+        "type": "ticker",
+        "product_id": product_id,
+        "price": "64000.01",
+        "volume_24_h": "1234.5",
+        "low_24_h": "63000",
+        "high_24_h": "65000",
+        "low_52_w": "30000",
+        "high_52_w": "110000",
+        "price_percent_chg_24_h": "1.5",
+        "best_bid": f"64000.0{number % 10}",
+        "best_bid_quantity": "0.5",
+        "best_ask": f"64000.1{number % 10}",
+        "best_ask_quantity": "0.5",
+    }
+    return json.dumps(
+        {
+            "channel": "ticker",
+            "client_id": "",
+            "timestamp": "2026-11-22T13:00:00.123456789Z",
+            "sequence_num": number,
+            "events": [{"type": "update", "tickers": [ticker]}],
+        },
+        separators=(",", ":"),
+    )
 
 
 def acknowledged(session: Session) -> Session:

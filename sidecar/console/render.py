@@ -14,7 +14,7 @@ from sidecar.console import words
 View = Mapping[str, Any]
 
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
-NARROW: Final = 60
+NARROW: Final = 72  # below, what belongs together stands in two lines
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
 IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
 IN_USD: Final = ("NOTIONAL", "EXPOSURE")
@@ -139,7 +139,9 @@ def usage(rows: Iterable[View], width: int) -> Table:
         return (used is None, -(used or 0), row["code"])
 
     for row in sorted(rows, key=most):
-        scope = row["scope"] if row["key"] is None else f"{row['scope']} {row['key']}"
+        scope = row["scope"]
+        if row["key"] is not None and not scope.startswith("product:"):
+            scope += f" {row['key']}"
         now = _figure(row["code"], row["observed"], row["limit"])
         limit = _limit(row["code"], row["limit"])
         cells = [row["code"], scope, now, limit]

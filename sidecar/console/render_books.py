@@ -28,7 +28,9 @@ def positions(view: View, width: int) -> Group:
         section("Open orders", _orders(orders, narrow) if orders else _none("no open orders"))
     )
     if view["reservations"]:
-        parts.append(section("Reservations", _reservations(view["reservations"], view["at"])))
+        parts.append(
+            section("Reservations", _reservations(view["reservations"], view["at"], narrow))
+        )
     return Group(*parts)
 
 
@@ -87,14 +89,19 @@ def _orders(rows: list[View], narrow: bool) -> Table:
     return made
 
 
-def _reservations(rows: list[View], now: Any) -> Table:
-    made = table("product", "side", "size", "client order id", "lapses", numbers=("size",))
+def _reservations(rows: list[View], now: Any, narrow: bool) -> Table:
+    columns = ["order"] if narrow else ["product", "side", "client order id"]
+    made = table(*columns, "size", "lapses", numbers=("size",))
     for row in rows:
-        size = f"{words.short(row['base_size'])}"
+        size = words.short(row["base_size"])
         if row["base_size"] is None:
             size = f"{words.short(row['quote_size'])} quote"
-        lapses = words.away(row["expires_at"], now)
-        made.add_row(row["product_id"], _side(row["side"]), size, row["client_order_id"], lapses)
+        tail = (size, words.away(row["expires_at"], now))
+        if narrow:
+            head = f"{row['side']} {row['product_id']}\n  {row['client_order_id']}"
+            made.add_row(head, *tail)
+        else:
+            made.add_row(row["product_id"], _side(row["side"]), row["client_order_id"], *tail)
     return made
 
 

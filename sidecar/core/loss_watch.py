@@ -114,10 +114,13 @@ class LossWatch:
         actions: list[Action] = []
         bounded = list(self.bounded())
         self._equity_base(bounded, now, actions)
+        total = None
         for bound in bounded:
-            if bound.code != "CUMULATIVE_LOSS" and bound.is_crossed:
+            if bound.code == "CUMULATIVE_LOSS":
+                total = bound
+            elif bound.is_crossed:
                 self._latch(bound, now, actions)
-        self._cumulative(now, actions)
+        self._cumulative(total, now, actions)
         return actions
 
     def is_crossed(self, code: str, scope: str) -> bool:
@@ -173,19 +176,20 @@ class LossWatch:
 
     # --- The cumulative loss ----------------------------------------------------------------------
 
-    def _cumulative(self, now: datetime, actions: list[Action]) -> None:
+    def _cumulative(self, bound: BoundLoss | None, now: datetime, actions: list[Action]) -> None:
+        """The account's loss since its window began, where a limit bounds it."""
         state, tracker = self.desk.state, self.desk.tracker
-        limit, loss = self.desk.limits.max_cumulative_loss, losses.cumulative(tracker)
-        if limit is None or not loss.crosses(limit):
+        if bound is None or not bound.is_crossed:
             self.suspicion = None
-            if limit is not None:
+            if bound is not None:
                 lines = tracker.account.lines
                 self.calm = {key: line.unrealised for key, line in lines.items()}
             if state.has("CUMULATIVE_LOSS"):
-                text = f"cumulative loss is {loss.text()}, its limit {limit or 'gone'}"
+                limit = "gone" if bound is None else bound.limit
+                text = f"cumulative loss is {losses.cumulative(tracker).text()}, its limit {limit}"
                 self.loosen("CUMULATIVE_LOSS", "all", text, actions)
             return
-        bound = BoundLoss("CUMULATIVE_LOSS", loss, limit)
+        limit, loss = bound.limit, bound.loss
         if not state.has("CUMULATIVE_LOSS"):
             self._latch(bound, now, actions)
         if not self._may_begin():

@@ -179,7 +179,8 @@ class RiskManager:
                 self._judge_losses(now, actions)
                 if self.readiness.complete(now, actions):
                     self._judge_losses(now, actions)
-                self._ask_to_be_woken(now, actions)
+                if actions or self.watch.suspicion is not None or not isinstance(event, ev.Quotes):
+                    self._ask_to_be_woken(now, actions)  # a price by itself moves no time
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []

@@ -8,6 +8,34 @@ import pytest
 from sidecar.config import parse_config
 from sidecar.console.app import main
 
+VERBS = [
+    "run",
+    "demo",
+    "paper",
+    "validate",
+    "status",
+    "positions",
+    "limits",
+    "check",
+    "halt",
+    "reduce-only",
+    "resume",
+    "cancel-all",
+    "reset-loss",
+    "reload",
+    "journal",
+    "config",
+]
+WORDS = [
+    [],
+    *([verb] for verb in VERBS),
+    ["config", "schema"],
+    ["config", "example"],
+    ["journal", "show"],
+    ["journal", "verify"],
+    ["journal", "replay"],
+]
+
 
 @pytest.fixture
 def run(monkeypatch, capsys):
@@ -27,7 +55,7 @@ def test_the_version_is_printed(run):
     assert output.startswith("risk-sidecar 0.")
 
 
-@pytest.mark.parametrize("words", [[], ["config"], ["config", "schema"], ["config", "example"]])
+@pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_is_everywhere(run, words, flag):
     code, output, errors = run(*words, flag)
@@ -35,11 +63,12 @@ def test_help_is_everywhere(run, words, flag):
     assert f"Usage: {' '.join(['risk-sidecar', *words])}" in output
 
 
-@pytest.mark.parametrize("words", [[], ["config"]])
+@pytest.mark.parametrize("words", [[], ["config"], ["journal"]])
 def test_no_verb_is_answered_with_help_and_a_usage_error(run, words):
     code, output, _ = run(*words)
     assert code == 2
-    assert "Commands" in output
+    assert "Usage: risk-sidecar" in output
+    assert "COMMAND" in output
 
 
 @pytest.mark.parametrize(

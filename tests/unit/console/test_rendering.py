@@ -23,7 +23,7 @@ def text(renderable, width=80):
     return "\n".join(line.rstrip() for line in lines)
 
 
-def row(code, observed, limit, used, key=None, scope="all"):
+def row(code, observed, limit, used, *, key=None, scope="all"):
     return {
         "code": code, "scope": scope, "key": key, "limit": limit, "observed": observed, "used": used,
     }  # fmt: skip
@@ -135,15 +135,25 @@ def test_the_most_used_limit_comes_first():
         assert figures in table
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 200])
 def test_every_width_shows_every_figure(width):
     said = text(status(STATUS, width), width)
     assert "98,765.43" in said
     assert "80.0 %" in said
     held = text(positions(POSITIONS, width), width)
-    for figure in ("0.123457", "64,000.1", "+12.35", "1,000,000", "999,000", "60,000", "250 quote"):
+    for figure in (
+        "0.123457",
+        "64,000.1",
+        "+12.3",
+        "1,000,000",
+        "999,000",
+        "60,000",
+        "BUY",
+        "bot-2",
+        "250 quote",
+    ):
         assert figure in held, figure
-    assert "█" in said or width < 60
+    assert "█" in said or width < 72
 
 
 def test_before_the_first_start_there_are_no_losses():

@@ -1,0 +1,298 @@
+"""Every verb as a user has it: processes beside a running sidecar on a running exchange.
+
+One demo serves the whole file; each test leaves it ACTIVE.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("risk-sidecar")
+WHY = ("--reason", "a test")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Where a running demo without a bot is."""
+    log = tmp_path_factory.mktemp("demo") / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [COMMAND, "demo", "--no-bot", "--json", "--market", "random:7"],
+            stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        assert line, log.read_text()
+        yield json.loads(line)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture
+def run(demo):
+    """Run a verb over the control socket, `bot` over the order socket, `journal` on its state."""
+
+    def call(*words, given="", where=("--control-socket", demo["control_socket"]), width=80):
+        return subprocess.run(
+            [COMMAND, *words, *where], input=given, capture_output=True, text=True, timeout=60,
+            check=False, env={**os.environ, "COLUMNS": str(width)},
+        )  # fmt: skip
+
+    return call
+
+
+@pytest.fixture
+def bot(run, demo):
+    def call(*words, given=""):
+        where = ("--order-socket", demo["order_socket"])
+        return run("validate", *words, given=given, where=where)
+
+    return call
+
+
+@pytest.fixture
+def journal(run, demo):
+    def call(*words):
+        return run("journal", *words, where=("--state-dir", demo["state_dir"]))
+
+    return call
+
+
+def body(size="0.001", **fields):
+    terms = {"market_market_ioc": {"base_size": size}}
+    order = {
+        "client_order_id": f"v{size}",
+        "product_id": "BTC-USD",
+        "side": "BUY",
+        "order_configuration": terms,
+    }
+    return json.dumps(order | fields, indent=2)  # as people write it: on many lines
+
+
+def is_one_line(done, *words, code=2):
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    return True
+
+
+# --- Views ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["status", "positions", "limits"])
+def test_a_view_is_one_line_of_json_or_a_page(run, demo, verb):
+    done = run(verb, "--json")
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    assert isinstance(json.loads(done.stdout), dict)
+    page = run(verb, where=("--order-socket", demo["order_socket"]))
+    assert (page.returncode, page.stderr) == (0, "")
+    assert {"status": "ACTIVE", "positions": "USD", "limits": "max_leverage"}[verb] in page.stdout
+
+
+def test_a_narrow_terminal_is_kept_to(run):
+    for verb in ("status", "positions"):
+        assert all(len(line) <= 50 for line in run(verb, width=50).stdout.splitlines())
+
+
+def test_the_configuration_says_where_to_ask(run, demo, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(f'[server]\ncontrol_socket = "{demo["control_socket"]}"\n')
+    assert run("status", where=("--config", str(config))).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "--control-socket", "/no/such.sock"], "no sidecar listens on /no/such.sock"),
+        (["status", "--config", "/no/such.toml"], "no such file"),
+        (
+            ["positions", "--control-socket", "a", "--order-socket", "b"],
+            "--control-socket or --order-socket",
+        ),
+        (["status", "--control-socket", "x" * 200], "AF_UNIX path too long"),
+        (["halt", "--control-socket", "/no/such.sock"], '--reason "why"'),
+        (["halt", *WHY, "--control-socket", "/no/such.sock"], "no sidecar listens"),
+        (["reduce-only", *WHY, "--product", "a", "--strategy", "b"], "not both"),
+        (["reset-loss", *WHY], "daily, cumulative or drawdown"),
+        (["reset-loss", "weekly", *WHY], "daily, cumulative or drawdown"),
+        (["validate", "/no/such.json"], "name a file with one order"),
+        (["check"], "check needs --config FILE"),
+        (["journal", "show", "--state-dir", "/no/such"], "holds no journal"),
+        (["journal", "show", "--since", "noon"], "is not a time"),
+        (["journal", "show", "--type", "Nonsense"], "there are AccountReconciled"),
+        (["journal", "replay", "--from", "noon"], "neither a line's number nor a time"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_its_mend(run, words, said):
+    assert is_one_line(run(*words, where=()), said)
+
+
+# --- One order ------------------------------------------------------------------------------------
+
+
+def test_an_order_is_approved_refused_or_not_asked(bot):
+    approved = bot("--dry-run", given=body())
+    assert approved.returncode == 0, approved
+    assert "APPROVED" in approved.stdout
+    refused = bot("--json", "--strategy", "trend", given=body("5"))
+    assert refused.returncode == 1
+    codes = [one["code"] for one in json.loads(refused.stdout)["violations"]]
+    assert "MAX_ORDER_NOTIONAL" in codes
+
+
+def test_without_a_dry_run_it_reserves_as_a_bot_would(bot, run, tmp_path):
+    file = tmp_path / "order.json"
+    file.write_text(body("0.002"))
+    assert bot(str(file)).returncode == 0
+    positions = json.loads(run("positions", "--json").stdout)
+    assert [one["client_order_id"] for one in positions["reservations"]] == ["v0.002"]
+    assert json.loads(bot("--json", str(file)).stdout)["replayed"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "is empty"),
+        ("{", "is not JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"a": NaN}', "holds what no order can"),
+        (" " * 70_000, "larger than 64 KiB"),
+        ("[" * 30_000, "holds what no order can"),
+        ('{"a": "' + "x" * 65_300 + '"}', "larger than 64 KiB"),
+    ],
+)
+def test_what_is_no_order_is_one_line(bot, given, said):
+    assert is_one_line(bot(given=given), said)
+
+
+def test_what_was_typed_is_what_is_judged(bot):
+    """Numbers keep their digits on the way, and an order that is none is refused, not an error."""
+    done = bot("--json", given='{"client_order_id": 1.10, "a": 1e999}')
+    assert done.returncode == 1
+    assert not json.loads(done.stdout)["approved"]
+
+
+# --- Operators ------------------------------------------------------------------------------------
+
+
+def test_halt_and_resume(run, bot):
+    halted = run("halt", "--reason", "lunch", "--json")
+    assert (halted.returncode, json.loads(halted.stdout)["state"]) == (0, "HALTED")
+    assert bot("--dry-run", given=body()).returncode == 1
+    status = run("status").stdout
+    assert "lunch" in status
+    assert "mend: resume" in status
+    resumed = run("resume", *WHY)
+    assert resumed.returncode == 0
+    assert "ACTIVE" in resumed.stdout
+
+
+def test_reduce_only_of_one_product(run):
+    assert run("reduce-only", "--product", "BTC-USD", *WHY).returncode == 0
+    (cause,) = json.loads(run("status", "--json").stdout)["causes"]
+    assert cause["scope"] == "product:BTC-USD"
+    unknown = run("reduce-only", "--product", "NO-USD", *WHY)
+    assert unknown.returncode == 1
+    assert "not done" in unknown.stdout
+    assert run("resume", *WHY).returncode == 0
+
+
+def test_the_other_verbs_say_what_they_did(run):
+    assert "none is open" in run("cancel-all", *WHY).stdout
+    assert "counts from now" in run("reset-loss", "daily", *WHY).stdout
+    reloaded = run("reload", *WHY)
+    assert (reloaded.returncode, reloaded.stderr) == (0, "")
+    assert is_one_line(run("halt", "--reason", "a\nb"), "printable characters")
+
+
+def test_a_bots_socket_takes_no_orders_from_operators(run, demo):
+    done = run("halt", *WHY, where=("--control-socket", demo["order_socket"]))
+    assert is_one_line(done, "ask it on the control socket")
+
+
+# --- The journal ----------------------------------------------------------------------------------
+
+
+def test_the_journal_of_a_running_sidecar_is_shown(journal):
+    shown = journal("show", "-n", "5")
+    assert (shown.returncode, shown.stdout.count("\n")) == (0, 5)
+    rows = [
+        json.loads(line)
+        for line in journal("show", "--json", "--type", "decided").stdout.splitlines()
+    ]
+    assert {row["type"] for row in rows} == {"Decided"}
+    assert journal("show", "--until", "2020-01-01").stdout == ""
+    assert "Started" in journal("show", "--since", "2020-01-01").stdout
+
+
+def test_the_journal_of_a_running_sidecar_is_whole_and_the_same_again(journal):
+    whole = journal("verify", "--json")
+    assert (whole.returncode, json.loads(whole.stdout)["whole"]) == (0, True)
+    again = journal("replay")
+    assert again.returncode == 0, again
+    assert "the same, to the last letter" in again.stdout
+
+
+def test_other_limits_are_tried_on_the_record(journal, bot, tmp_path):
+    assert bot("--dry-run", given=body("0.03")).returncode == 0
+    limits = tmp_path / "tight.toml"
+    limits.write_text("[limits]\nmax_order_notional = 1500\n")
+    tried = journal("replay", "--limits", str(limits))
+    assert tried.returncode == 0
+    assert "v0.03 BUY 0.03 BTC-USD: then approved; now refused (MAX_ORDER_NOTIONAL)" in tried.stdout
+    row = json.loads(journal("replay", "--json", "--limits", str(limits)).stdout)
+    assert row["refused_now"] >= 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(demo):
+    command = f"{COMMAND} journal show -n 5000 --state-dir {demo['state_dir']} | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
+# --- Pre-flight -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(demo, tmp_path):
+    path = tmp_path / "check.toml"
+    path.write_text(
+        f'[coinbase]\nrest_url = "{demo["rest_url"]}"\nkey_file = "{demo["key_file"]}"\n'
+        'follow = ["NO-USD"]\n[limits]\nmax_order_notional = 5000\n'
+    )
+    return path
+
+
+def test_a_check_is_fine_and_sends_nothing(run, config):
+    done = run("check", "--config", str(config), where=())
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in ("CLOCK_SKEW", "names NO-USD", "nothing to sell", "ready, with warnings"):
+        assert part in done.stdout
+    row = json.loads(run("check", "--json", "--config", str(config), where=()).stdout)
+    assert row["open_orders"] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code", "said"),
+    [
+        (["coinbase.key_file=/no/such"], 1, "KEY_FILE critical"),
+        (['limits.custom=["no.such:rule"]'], 1, "CUSTOM_RULE critical"),
+        (["coinbase.rest_url=http://127.0.0.1:1"], 2, "cannot be reached"),
+        (["limits.max_leverage=-1", "server.colour=1"], 2, "unknown key"),
+    ],
+)
+def test_a_check_says_what_is_in_the_way(run, config, overrides, code, said):
+    options = [word for one in overrides for word in ("--set", one)]
+    done = run("check", "--config", str(config), *options, where=())
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
