@@ -5,6 +5,7 @@ needs is read, and no field is relied on that a sparse frame may lack.
 """
 
 from collections.abc import Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -208,7 +209,7 @@ def _read_futures(events: msgspec.Raw, at: datetime) -> list[Said]:
     return [futures_summary(event.fcm_balance_summary, at) for event in _futures(events)]
 
 
-def futures_summary(row: dict[str, Any], at: datetime) -> ev.FuturesSummaryRead:
+def futures_summary(row: Mapping[str, Any], at: datetime) -> ev.FuturesSummaryRead:
     """The futures wallet; scalars are bare on the websocket, Amounts over REST."""
 
     def figure(name: str) -> Decimal:

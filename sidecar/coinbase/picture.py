@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
-from sidecar.coinbase.reading import moment
+from sidecar.coinbase.reading import moment, table, tables
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -52,7 +52,7 @@ class Picture:
         for kind in KINDS:
             query: dict[str, Any] = {"product_type": kind, "get_tradability_status": "true"}
             answer = await self._rest.get("/products", query)
-            listed += self._read(product_from_coinbase, answer.get("products") or ())
+            listed += self._read(product_from_coinbase, tables(answer.get("products"), "products"))
         return ev.ProductsListed(at=at, products=tuple(listed))
 
     async def product(self, product_id: str) -> ev.ProductsListed:
@@ -69,7 +69,7 @@ class Picture:
         at = self._now()
         query = {"product_ids": list(product_ids)}
         answer = await self._rest.get("/best_bid_ask", query, urgent=urgent)
-        return rows.quotes(answer.get("pricebooks") or (), at)
+        return rows.quotes(tables(answer.get("pricebooks"), "pricebooks"), at)
 
     async def fees(self) -> ev.FeesRead:
         """The account's fee tier. Raises CallFailed."""
@@ -174,8 +174,9 @@ class Picture:
             self._complain(f"no futures account is read from now on: {error}")
             return
         positions = await self._rest.get("/cfm/positions")
-        yield futures_summary(summary.get("balance_summary") or {}, at)
-        yield rows.futures_positions(positions.get("positions") or (), at, fills_until)
+        yield futures_summary(table(summary.get("balance_summary"), "balance_summary"), at)
+        held = tables(positions.get("positions"), "positions")
+        yield rows.futures_positions(held, at, fills_until)
 
     async def _balances(self, fills_until: datetime) -> ev.BalancesRead:
         at = self._now()
@@ -191,13 +192,13 @@ class Picture:
         """What Coinbase says was paid, for display; the books do without where it is silent."""
         try:
             answer = await self._rest.get("/portfolios")
-            portfolios = answer.get("portfolios") or ()
+            portfolios = tables(answer.get("portfolios"), "portfolios")
             if not portfolios:
                 return {}
             breakdown = await self._rest.get(f"/portfolios/{portfolios[0].get('uuid')}")
-        except Refused:
+            return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
+        except (Refused, Untrusted):
             return {}
-        return rows.entry_prices(breakdown.get("breakdown") or {})
 
     def _read(self, reader: Callable[[Any], Any], given: Any) -> list[Any]:
         """Each row that can be read; the others are complained of, by name."""

@@ -5,9 +5,10 @@ neither a value nor none is `Untrusted`: the message names the field, never more
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO, amount
@@ -69,3 +70,21 @@ def text(value: object, name: str) -> str:
 def is_true(value: object) -> bool:
     """A boolean, which the user channel writes as text."""
     return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def table(value: object, name: str) -> Mapping[str, Any]:
+    """An object, an empty one for none. Raises Untrusted for anything else."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Untrusted(f"{name} is not an object")
+    return value
+
+
+def tables(value: object, name: str) -> Sequence[Mapping[str, Any]]:
+    """A list of objects, an empty one for none. Raises Untrusted for anything else."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise Untrusted(f"{name} is not a list")
+    return [table(row, name) for row in value]

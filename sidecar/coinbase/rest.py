@@ -18,6 +18,7 @@ from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.budget import Budget
+from sidecar.coinbase.reading import tables
 from sidecar.core.errors import SidecarError
 
 BROKERAGE: Final = "/api/v3/brokerage"
@@ -88,11 +89,14 @@ class Rest:
         return await self._call("POST", path, body=body, urgent=urgent)
 
     async def pages(self, path: str, name: str, query: Query | None = None) -> AsyncIterator[Any]:
-        """Every row of a paged listing. The end is an empty cursor, or `has_next` false."""
+        """Every row of a paged listing. The end is an empty cursor, or `has_next` false.
+
+        Raises CallFailed, and Untrusted where the listing is none.
+        """
         cursor = ""
         for _ in range(PAGES_MAX):
             page = await self.get(path, {**(query or {}), "cursor": cursor or None})
-            for row in page.get(name) or ():
+            for row in tables(page.get(name), name):
                 yield row
             following = str(page.get("cursor") or "")
             if not following or page.get("has_next") is False:

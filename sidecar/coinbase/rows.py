@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, order_type_of, side
-from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
+from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
@@ -146,7 +146,7 @@ def _amount(row: Row, name: str) -> Any:
 def entry_prices(breakdown: Row) -> dict[str, Any]:
     """Average entry prices by asset from `GET /portfolios/{uuid}`; what cannot be read is left out."""
     prices: dict[str, Any] = {}
-    for row in breakdown.get("spot_positions") or ():
+    for row in tables(breakdown.get("spot_positions"), "spot_positions"):
         try:
             entry = _amount(row, "average_entry_price")
         except Untrusted:
@@ -179,7 +179,9 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
     found = []
     for row in rows:
         best = [
-            price(levels[0].get("price"), "price") if (levels := row.get(name)) else None
+            price(levels[0].get("price"), "price")
+            if (levels := tables(row.get(name), name))
+            else None
             for name in ("bids", "asks")
         ]
         if best[0] is not None and best[1] is not None:
@@ -190,7 +192,7 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
 
 def fees(row: Row, at: datetime) -> ev.FeesRead:
     """`GET /transaction_summary`: the account's tier. Raises Untrusted: no rate is not a rate of zero."""
-    tier = row.get("fee_tier") or {}
+    tier = table(row.get("fee_tier"), "fee_tier")
     taker = number(tier.get("taker_fee_rate"), "taker_fee_rate")
     maker = number(tier.get("maker_fee_rate"), "maker_fee_rate")
     if taker is None or maker is None:

@@ -58,7 +58,7 @@ class Errands:
         try:
             async with asyncio.timeout(CONFIRM_WITHIN_S):
                 quotes = await self._quotes(books, urgent=True)
-        except (CallFailed, TimeoutError):
+        except (CallFailed, Untrusted, TimeoutError):
             self._engine.handle(ev.ConfirmationUnavailable(at=self._engine.now()))
             return
         self._engine.handle(ev.QuotesConfirmed(at=self._engine.now(), quotes=quotes))
@@ -70,7 +70,7 @@ class Errands:
     async def _refresh(self, books: Iterable[str]) -> None:
         try:
             quotes = await self._quotes(tuple(books))
-        except CallFailed as error:
+        except (CallFailed, Untrusted) as error:
             self._engine.log.warning("prices could not be read", fault=str(error))
             return
         if quotes:
@@ -130,7 +130,7 @@ class Errands:
             since = self._engine.now() - self._life - LOOK_BACK
             try:
                 found = await self._picture.recent_orders(since)
-            except CallFailed as error:
+            except (CallFailed, Untrusted) as error:
                 self._engine.log.warning("orders could not be listed", fault=str(error))
                 self._sought = {**sought, **self._sought}
                 await asyncio.sleep(LOOK_AGAIN_S)
@@ -195,7 +195,7 @@ class Errands:
                     gone = len(seen - {*left})
                     return {"done": not left, "cancelled": gone, "remaining": left}
                 await self._cancel(left)
-            except CallFailed as error:
+            except (CallFailed, Untrusted) as error:
                 if isinstance(error, Refused) or clock.wall() > until:
                     mend = "see the key's permissions, and ask again"
                     raise Misuse(f"Coinbase does not cancel: {error}; {mend}") from None

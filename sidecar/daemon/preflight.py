@@ -23,7 +23,7 @@ async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
     findings = []
     try:
         key = await picture.permissions()
-    except CallFailed as error:
+    except (CallFailed, Untrusted) as error:
         findings.append(_unread("KEY_UNREADABLE", error))
     else:
         if not key.view:
@@ -76,7 +76,7 @@ async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
     return findings
 
 
-def _unread(code: str, error: CallFailed) -> Finding:
+def _unread(code: str, error: CallFailed | Untrusted) -> Finding:
     if isinstance(error, Refused):
         return Finding(
             "critical",

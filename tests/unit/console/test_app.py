@@ -98,3 +98,53 @@ def test_the_schema_is_json(run):
     code, output, _ = run("config", "schema")
     assert code == 0
     assert {"coinbase", "limits", "paper"} <= json.loads(output)["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "--control-socket", "/no/such.sock"], "no sidecar listens on /no/such.sock"),
+        (["status", "--config", "/no/such.toml"], "no such file"),
+        (
+            ["positions", "--control-socket", "a", "--order-socket", "b"],
+            "--control-socket or --order-socket",
+        ),
+        (["status", "--control-socket", "x" * 200], "AF_UNIX path too long"),
+        (["halt", "--control-socket", "/no/such.sock"], '--reason "why"'),
+        (["halt", *WHY, "--control-socket", "/no/such.sock"], "no sidecar listens"),
+        (["reduce-only", *WHY, "--product", "a", "--strategy", "b"], "not both"),
+        (["reset-loss", *WHY], "daily, cumulative or drawdown"),
+        (["reset-loss", "weekly", *WHY], "daily, cumulative or drawdown"),
+        (["validate", "/no/such.json"], "name a file with one order"),
+        (["check"], "check needs --config FILE"),
+        (["journal", "show", "--state-dir", "/no/such"], "holds no journal"),
+        (["journal", "show", "--since", "noon"], "is not a time"),
+        (["journal", "show", "--type", "Nonsense"], "there are AccountReconciled"),
+        (["journal", "replay", "--from", "noon"], "neither a line's number nor a time"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line_with_its_mend(run, words, said):
+    code, output, errors = run(*words)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert said in errors
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (b"\n", "is empty"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not UTF-8"),
+        (b"[1]", "is not a JSON object"),
+        (b'{"a": NaN}', "holds what no order can"),
+        (b"[" * 30_000, "holds what no order can"),
+        (b'{"a": "' + b"x" * 65_300 + b'"}', "larger than 64 KiB"),
+        (b" " * 70_000, "larger than 64 KiB"),
+    ],
+)
+def test_what_is_no_order_is_one_line(run, tmp_path, given, said):
+    file = tmp_path / "order.json"
+    file.write_bytes(given)
+    code, output, errors = run("validate", str(file), "--order-socket", "/no/such.sock")
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert said in errors

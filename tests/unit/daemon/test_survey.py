@@ -1,0 +1,152 @@
+"""What a liquidation would have to sell, and every reason why it could not."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sidecar.config.tables import Config
+from sidecar.core import events as ev
+from sidecar.daemon.checks import look
+from sidecar.daemon.survey import Account, holdings, sold_through, unlisted
+from tests.fault.paper_client import trading
+from tests.scenario import FUTURE, D, future, product
+
+OPENS = datetime(2026, 11, 23, 23, tzinfo=UTC)
+
+
+def held(*products, balances=(("BTC", "1"),), futures=(), bids=None, **tables):
+    listed = {one.product_id: one for one in products}
+    account = Account(
+        balances=tuple(ev.Balance(name, D(total)) for name, total in balances),
+        futures=tuple(ev.FuturesPosition(name, D(count)) for name, count in futures),
+        open_orders=0,
+    )
+    bids = {name: D(64000) for name in listed} if bids is None else bids
+    return holdings(account, sold_through(account, listed), bids, Config(**tables))
+
+
+def the_one(*products, **options):
+    (row,) = held(*products, **options)
+    return row
+
+
+def test_what_is_held_is_sold_through_its_product_in_dollars():
+    row = the_one(product("BTC-EUR"), product("BTC-USDC"), product("BTC-USD"))
+    assert (row.product_id, row.amount, row.value, row.obstacle) == ("BTC-USD", 1, 64000, "")
+
+
+def test_the_book_that_an_alias_shares_has_its_price():
+    row = the_one(product("BTC-USDC", alias="BTC-USD"), bids={"BTC-USD": D(5)})
+    assert (row.product_id, row.value) == ("BTC-USDC", 5)
+
+
+def test_cash_and_nothing_are_no_holdings():
+    assert held(product("BTC-USD"), balances=[("USD", "5"), ("EUR", "1"), ("BTC", "0")]) == []
+
+
+def test_of_what_is_kept_only_the_rest_is_sold():
+    row = the_one(product("BTC-USD"), positions={"keep": {"BTC": "0.75"}})
+    assert (row.amount, row.obstacle, row.note) == (D("0.25"), "", "the rest is kept")
+    for keep in ("all", "3"):
+        row = the_one(product("BTC-USD"), positions={"keep": {"BTC": keep}})
+        assert (row.amount, row.obstacle) == (0, "kept, by [positions] keep")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ({"is_disabled": True}, "takes no orders now (is_disabled)"),
+        ({"trading_disabled": True}, "(trading_disabled)"),
+        ({"view_only": True}, "(view_only)"),
+        ({"cancel_only": True}, "(cancel_only)"),
+        ({"auction_mode": True}, "sells nothing at once now (auction_mode)"),
+        ({"post_only": True}, "(post_only)"),
+        ({"base_min_size": D(2)}, "dust: Coinbase sells no less than 2"),
+        ({"base_increment": D(2), "base_min_size": D(0)}, "dust"),
+    ],
+)
+def test_why_a_product_cannot_be_sold(flags, why):
+    assert why in the_one(product("BTC-USD", **flags)).obstacle
+
+
+def test_what_is_not_to_be_sold_and_what_nobody_buys_for_dollars():
+    assert (
+        "[liquidation] assets"
+        in the_one(product("BTC-USD"), liquidation={"assets": ["ETH"]}).obstacle
+    )
+    row = the_one(product("BTC-EUR"))
+    assert (row.obstacle, row.product_id, row.value) == (
+        "no product of it trades for dollars",
+        None,
+        None,
+    )
+
+
+def test_how_it_would_be_sold_is_noted():
+    row = the_one(product("BTC-USD", limit_only=True, base_max_size=D("0.4")))
+    assert (row.obstacle, row.note) == (
+        "",
+        "by limit orders (limit_only), in pieces of at most 0.4",
+    )
+
+
+def test_futures_are_closed_in_their_session():
+    row = the_one(future(), balances=(), futures=[(FUTURE, "-3")])
+    assert (row.amount, row.value, row.note) == (-3, D(1920), "closed with close_position")
+    shut = the_one(future(session_open=False, opens_at=OPENS), balances=(), futures=[(FUTURE, "1")])
+    assert "is closed, and opens 2026-11-23 23:00 UTC" in shut.obstacle
+    assert "not in Coinbase's list" in the_one(balances=(), futures=[(FUTURE, "1")]).obstacle
+
+
+def test_the_largest_comes_first():
+    rows = held(
+        product("BTC-USD"), product("ETH-USD"), balances=[("ETH", "1"), ("BTC", "2"), ("XYZ", "9")]
+    )
+    assert [row.asset for row in rows] == ["BTC", "ETH", "XYZ"]
+
+
+def test_names_that_nobody_lists_are_found_wherever_they_are():
+    config = Config(
+        limits={"product": {"A-USD": {"max_order_size": 1}}, "block_products": ["B-USD"]},
+        coinbase={"follow": ["C-USD", "BTC-USD"]},
+    )
+    texts = [finding.text for finding in unlisted(config, {"BTC-USD": product("BTC-USD")})]
+    assert [text.split(",")[0] for text in texts] == [
+        "limits.product names A-USD", "limits.block_products names B-USD", "coinbase.follow names C-USD",
+    ]  # fmt: skip
+
+
+def at(trader, **tables):
+    urls = trader.paper.urls
+    coinbase = {"rest_url": urls["rest_url"], "key_file": urls["key_file"]}
+    return Config(**{"coinbase": coinbase, "limits": {"max_leverage": 5}, **tables})
+
+
+async def test_a_whole_check_reads_and_never_sends(tmp_path):
+    async with trading(tmp_path, balances={"USD": "1000", "BTC": "1", "ETH": "2"}) as trader:
+        await trader.place(trader.limit("SELL", "0.25", "90000"))
+        report = await look(at(trader, positions={"keep": {"ETH": "all"}}))
+        listed = await trader.get("/orders/historical/batch")
+    assert len(listed["orders"]) == 1
+    assert (report.open_orders, [f for f in report.findings if f.severity != "info"]) == (1, [])
+    rows = {row.asset: row for row in report.holdings}
+    assert (rows["BTC"].amount, rows["BTC"].obstacle) == (1, "")  # what is on hold is held
+    assert rows["BTC"].value is not None
+    assert "kept" in rows["ETH"].obstacle
+
+
+async def test_a_key_that_is_refused_is_critical(tmp_path):
+    async with trading(tmp_path) as trader, trading(tmp_path / "..") as other:
+        urls = other.paper.urls
+        tables = {
+            "coinbase": {"rest_url": trader.paper.urls["rest_url"], "key_file": urls["key_file"]}
+        }
+        report = await look(at(trader, **tables))
+    codes = {finding.code for finding in report.findings if finding.severity == "critical"}
+    assert codes == {"KEY_UNREADABLE", "ACCOUNT_UNREADABLE"}
+    assert report.products is None
+
+
+async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
+    report = await look(Config())
+    assert [finding.code for finding in report.findings] == ["NO_LIMITS", "KEY_FILE"]

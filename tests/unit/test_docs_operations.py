@@ -1,0 +1,160 @@
+"""docs/operations.md says what the code does."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.loader import load_config
+from sidecar.console.app import VERBS
+from sidecar.core.state import CAUSES, TIGHTNESS
+from sidecar.server.protocol import OPERATOR_METHODS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+COMMAND = Path(sys.executable).with_name("risk-sidecar")
+ENDS = {
+    "itself": "by itself",
+    "reset": "at the daily reset",
+    "resume": "`resume`",
+    "flat": "when flat",
+}
+
+
+def rows(head):
+    """The cells of the table under this head."""
+    table = PAGE[PAGE.index(head) :].partition("\n\n")[0].partition("\n<!--")[0]
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in table.splitlines()[2:]
+    ]
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+def test_the_causes_are_the_codes_own():
+    """Of each row the second cell is for the reader; the others are the code's."""
+    shown = rows("| cause | what happened |")
+    assert [[code, *rest] for code, _, *rest in shown] == [
+        [f"`{code}`", kind.level, ENDS[kind.ends], kind.mend] for code, kind in CAUSES.items()
+    ]
+    assert all(happened for _, happened, *_ in shown)
+
+
+def test_every_state_is_explained():
+    assert {row[0] for row in rows("| state | bots may |")} == set(TIGHTNESS)
+
+
+def alerts():
+    """Every alert that the core raises, and every finding of pre-flight: code and severities."""
+    found = {}
+    for path in (ROOT / "sidecar").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+            for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+                given = {word.arg: word.value for word in call.keywords}
+                if getattr(call.func, "id", "") == "Alert":
+                    codes = texts(given["code"], function) or texts(given["code"], tree)
+                    for code in codes:
+                        found.setdefault(code, set()).update(texts(given["severity"], function))
+    return found
+
+
+def texts(node, scope):
+    """What a name or a literal may be."""
+    if isinstance(node, ast.Constant):
+        return {node.value}
+    assigned = [
+        n.value
+        for n in ast.walk(scope)
+        if isinstance(n, ast.Assign | ast.AnnAssign)
+        and any(
+            getattr(target, "id", "") == node.id
+            for target in (n.targets if isinstance(n, ast.Assign) else [n.target])
+        )
+    ]
+    return {
+        part.value
+        for value in assigned
+        for part in ast.walk(value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    }
+
+
+def test_every_alert_is_explained_and_no_other():
+    preflight = (ROOT / "sidecar" / "daemon" / "preflight.py").read_text(encoding="utf-8")
+    expected = alerts()
+    assert len(expected) >= 8
+    shown = {code.strip("`"): severity for code, severity, *_ in rows("| code | severity |")}
+    assert set(shown) == set(expected) | set(re.findall(r'"([A-Z]+_[A-Z_]+|PORTFOLIO)"', preflight))
+    for code, severities in expected.items():
+        assert set(shown[code].split(", ")) == severities, code
+
+
+def test_every_verb_of_an_operator_is_explained():
+    shown = {verb.strip("`").replace("-", "_") for verb, _ in rows("| verb | does |")}
+    assert shown == set(OPERATOR_METHODS)
+
+
+def test_every_command_is_named_somewhere():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for functions in VERBS.values():
+        for function in functions:
+            name = function.__name__.replace("_", "-")
+            assert re.search(rf"\b{name}\b", PAGE + readme), name
+
+
+def test_every_command_shown_is_one(tmp_path):
+    """Its words parse: the command, its options, with -h at the end of them."""
+    shown = re.findall(r"(?:[$#|] |\n {7})risk-sidecar ([^\n|]*)", PAGE)
+    assert len(shown) >= 10
+    for line in sorted(set(shown)):
+        words = [word for word in re.findall(r'"[^"]*"|\S+', line) if word != "-"]
+        done = subprocess.run(
+            [COMMAND, *words, "-h"], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+# ------------------------------------------------------------------------ configurations and the unit
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.toml")), ids=lambda p: p.name)
+def test_a_shipped_configuration_has_no_fault(path):
+    load_config(path)
+
+
+def test_all_that_check_misses_in_the_live_configuration_is_the_key():
+    done = subprocess.run(
+        [COMMAND, "check", "--json", "--config", ROOT / "config" / "live.toml"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert [finding["code"] for finding in json.loads(done.stdout)["findings"]] == ["KEY_FILE"]
+
+
+def test_the_service_fits_the_live_configuration():
+    unit = (ROOT / "config" / "risk-sidecar.service").read_text(encoding="utf-8")
+    live = tomllib.loads((ROOT / "config" / "live.toml").read_text(encoding="utf-8"))
+    keys = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
+    assert live["state"]["dir"] == f"/var/lib/{keys['StateDirectory']}"
+    assert Path(live["server"]["order_socket"]).parent == Path("/run", keys["RuntimeDirectory"])
+    assert Path(live["server"]["control_socket"]).parent == Path("/run", keys["RuntimeDirectory"])
+    assert (keys["Type"], keys["StateDirectoryMode"], keys["User"]) == (
+        "notify", "0700", "risk-sidecar",
+    )  # fmt: skip
+    assert int(keys["WatchdogSec"]) > 0
+    for name in ("ExecStart", "ExecReload"):
+        words = re.findall(r'"[^"]*"|\S+', keys[name])[1:]
+        done = subprocess.run([COMMAND, *words, "-h"], capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, name
+
+
+def test_the_readme_links_it():
+    assert "(docs/operations.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
