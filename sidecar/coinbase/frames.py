@@ -5,7 +5,6 @@ needs is read, and no field is relied on that a sparse frame may lack.
 """
 
 from collections.abc import Mapping
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal

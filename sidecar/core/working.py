@@ -154,7 +154,8 @@ class WorkingOrder(Struct, kw_only=True):
         """
         sign = -ONE if fill.trade_type == "REVERSAL" else ONE
         known = self.commissions.get(fill.entry_id)
-        self.commissions[fill.entry_id] = fill.commission
+        # Replaced, as every part is, never changed: a copy of the order stays as it was.
+        self.commissions = {**self.commissions, fill.entry_id: fill.commission}
         fees = {fill.commission_currency or currency: sign * (fill.commission - (known or ZERO))}
         size = fill.size if known is None else ZERO
         tally = Tally(sign * size, sign * size * fill.price, fees)

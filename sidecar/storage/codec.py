@@ -1,13 +1,16 @@
 """The state file's format: versioned JSON with a checksum, readable by a person. No I/O."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from sidecar.core.errors import Misuse
 from sidecar.core.saved import SavedState
+from sidecar.core.working import WorkingOrder
 
 FORMAT: Final = "coinbase-risk-sidecar state"
 VERSION: Final = 1
@@ -28,9 +31,27 @@ class _Envelope(Struct):
 
 def encode_state(state: SavedState) -> bytes:
     """The file's bytes: indented JSON, decimals as text, times as RFC 3339."""
-    body = msgspec.json.encode(state, order="deterministic")
-    envelope = _Envelope(FORMAT, VERSION, _checksum(body), Raw(body))
-    return msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n"
+    return assemble(encode_head(state), encode_orders(state.tracker.closed))
+
+
+def encode_head(state: SavedState) -> bytes:
+    """Everything but the ended orders, of which there may be very many."""
+    tracker = replace(state.tracker, closed=[])
+    return msgspec.json.encode(replace(state, tracker=tracker), order="deterministic")
+
+
+def encode_orders(orders: Iterable[WorkingOrder]) -> list[bytes]:
+    """Some of the ended orders."""
+    return [msgspec.json.encode(order, order="deterministic") for order in orders]
+
+
+def assemble(head: bytes, closed: list[bytes]) -> bytes:
+    """The file's bytes from its parts; each ended order has a line."""
+    body = head.replace(b'"closed":[]', b'"closed":[%b]' % b",".join(closed), 1)
+    envelope = _Envelope(FORMAT, VERSION, _checksum(body), Raw(head))
+    text = msgspec.json.format(msgspec.json.encode(envelope), indent=2)
+    lines = b",".join(b"\n        " + order for order in closed)
+    return text.replace(b'"closed": []', b'"closed": [%b]' % lines, 1) + b"\n"
 
 
 def decode_state(data: bytes, name: str) -> SavedState:

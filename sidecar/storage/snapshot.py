@@ -5,8 +5,10 @@ A reader sees the old file or the new one, whole, whatever happens in between. A
 read is refused and left untouched.
 """
 
+import asyncio
 import os
 from contextlib import suppress
+from copy import copy
 from errno import ENOENT
 from pathlib import Path
 from tempfile import mkstemp
@@ -16,10 +18,18 @@ import aiofiles.os
 
 from sidecar import clock
 from sidecar.core.saved import SavedState
-from sidecar.storage.codec import StateFileError, decode_state, encode_state
+from sidecar.storage.codec import (
+    StateFileError,
+    assemble,
+    decode_state,
+    encode_head,
+    encode_orders,
+    encode_state,
+)
 
 # A hundred times the largest state seen; anything larger is not one.
 SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
+ORDERS_A_TURN: Final = 200  # two milliseconds of encoding, then others have their turn
 # No write takes this long: a temporary file this old was left by a killed writer.
 STALE_AFTER_S: Final = 3600
 
@@ -30,10 +40,19 @@ def write_state(path: Path, state: SavedState) -> None:
 
 
 async def write_state_async(path: Path, state: SavedState) -> None:
-    """The same without blocking the loop. The state is encoded before the first wait, so it is one
-    moment's.
+    """The same without holding up the loop for long. What may change is encoded before the first
+    wait, and of the ended orders copies are taken, so it is one moment's.
     """
-    await aiofiles.os.wrap(_replace)(path, encode_state(state))
+    head, closed = encode_head(state), [copy(order) for order in state.tracker.closed]
+    orders: list[bytes] = []
+    for first in range(0, len(closed), ORDERS_A_TURN):
+        orders += encode_orders(closed[first : first + ORDERS_A_TURN])
+        await asyncio.sleep(0)
+    await aiofiles.os.wrap(_write_parts)(path, head, orders)
+
+
+def _write_parts(path: Path, head: bytes, orders: list[bytes]) -> None:
+    _replace(path, assemble(head, orders))
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -25,6 +25,7 @@ def demo(tmp_path_factory):
             stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
     try:
+        assert process.stdout is not None
         line = process.stdout.readline()
         assert line, log.read_text()
         yield json.loads(line)

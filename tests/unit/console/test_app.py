@@ -26,6 +26,7 @@ VERBS = [
     "journal",
     "config",
 ]
+WHY = ("--reason", "a test")
 WORDS = [
     [],
     *([verb] for verb in VERBS),

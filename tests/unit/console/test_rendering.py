@@ -16,9 +16,9 @@ NOW = "2026-11-22T13:00:00Z"
 
 
 def text(renderable, width=80):
-    console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(renderable)
-    lines = console.file.getvalue().splitlines()
+    file = io.StringIO()
+    Console(file=file, width=width, highlight=False).print(renderable)
+    lines = file.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     return "\n".join(line.rstrip() for line in lines)
 

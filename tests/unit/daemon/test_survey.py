@@ -1,8 +1,11 @@
 """What a liquidation would have to sell, and every reason why it could not."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
@@ -136,12 +139,16 @@ async def test_a_whole_check_reads_and_never_sends(tmp_path):
 
 
 async def test_a_key_that_is_refused_is_critical(tmp_path):
-    async with trading(tmp_path) as trader, trading(tmp_path / "..") as other:
-        urls = other.paper.urls
-        tables = {
-            "coinbase": {"rest_url": trader.paper.urls["rest_url"], "key_file": urls["key_file"]}
-        }
-        report = await look(at(trader, **tables))
+    async with trading(tmp_path) as trader:
+        row = json.loads(trader.paper.key_file.read_text())
+        stranger = tmp_path / "stranger.json"
+        stranger.touch(mode=0o600)
+        pem = generate_private_key(SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        )
+        stranger.write_text(json.dumps(row | {"privateKey": pem.decode()}))
+        rest_url = trader.paper.urls["rest_url"]
+        report = await look(at(trader, coinbase={"rest_url": rest_url, "key_file": stranger}))
     codes = {finding.code for finding in report.findings if finding.severity == "critical"}
     assert codes == {"KEY_UNREADABLE", "ACCOUNT_UNREADABLE"}
     assert report.products is None

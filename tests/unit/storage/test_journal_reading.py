@@ -34,8 +34,18 @@ def desk(tmp_path):
     made.close()
 
 
+def header(raw):
+    found = header_of(raw)
+    assert found is not None
+    return found
+
+
 def seqs(lines):
-    return [header_of(raw).seq for raw in lines]
+    return [header(raw).seq for raw in lines]
+
+
+def hours(lines):
+    return {at.hour for raw in lines if (at := header(raw).at) is not None}
 
 
 def test_the_last_lines_are_in_order_across_files(desk):
@@ -52,9 +62,9 @@ def test_types_and_times_choose(desk):
     assert len(last_lines(paths, 2, decided)) == 2
     assert len(list(lines_between(paths, decided))) == 3
     later = Wanted(since=START.replace(hour=14))
-    assert {header_of(raw).at.hour for raw in lines_between(paths, later)} == {14, 15}
+    assert hours(lines_between(paths, later)) == {14, 15}
     early = Wanted(until=START.replace(minute=59))
-    assert {header_of(raw).at.hour for raw in last_lines(paths, 5, early)} == {13}
+    assert hours(last_lines(paths, 5, early)) == {13}
 
 
 def test_only_the_files_that_are_needed_are_opened(desk):

@@ -1,5 +1,6 @@
 """State files on disk: the old one or the new one, whole, whatever happens in between."""
 
+import asyncio
 import os
 import resource
 import stat
@@ -12,6 +13,7 @@ import pytest
 from sidecar.core.saved import SavedState, save_tracker
 from sidecar.storage.codec import StateFileError, encode_state
 from sidecar.storage.snapshot import (
+    ORDERS_A_TURN,
     SIZE_BYTES_MAX,
     read_state,
     read_state_async,
@@ -183,3 +185,26 @@ def test_a_file_too_large_to_be_a_state_is_not_even_read(path):
         file.truncate(SIZE_BYTES_MAX + 1)
     with pytest.raises(StateFileError, match="too large to be a state file"):
         read_state(path)
+
+
+async def test_a_snapshot_is_of_one_moment_though_it_takes_its_time(path):
+    """A fill that comes while the ended orders are encoded is not half in it."""
+    desk = Desk()
+    desk.balance("USD", 1_000_000)
+    for number in range(2 * ORDERS_A_TURN + 1):
+        desk.fill("BUY", "0.001", 100, entry_id=f"e{number}", order_id=f"o{number}")
+        desk.report(f"o{number}", "FILLED", filled="0.001", average_price=100)
+    last = f"o{2 * ORDERS_A_TURN}"
+    before = encode_state(
+        SavedState(saved_at=START, manager=None, tracker=save_tracker(desk.tracker))
+    )
+    writing = asyncio.get_running_loop().create_task(
+        write_state_async(
+            path, SavedState(saved_at=START, manager=None, tracker=save_tracker(desk.tracker))
+        )
+    )
+    await asyncio.sleep(0)
+    desk.fill("BUY", "0.001", 100, entry_id="late", order_id=last)
+    await writing
+    assert path.read_bytes() == before
+    assert last.encode() in before
