@@ -14,6 +14,7 @@ nothing of the engine, so that a bot stays light.
 
 import asyncio
 import itertools
+import os
 import socket
 import struct
 import threading
@@ -128,12 +129,13 @@ def _refused(order: Order, why: str) -> Decision:
 
 def _check_server(peer: Any, uid: int | None) -> None:
     """Raises AskFailed when somebody else's process answers: it could approve anything."""
-    if uid is None:
-        return
+    believed = {os.getuid() if uid is None else uid, 0}
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
     server = int(CREDENTIALS.unpack(raw)[1])
-    if server not in {uid, 0}:
-        raise AskFailed(f"the socket belongs to user {server}, not to the sidecar's ({uid})")
+    if server not in believed:
+        raise AskFailed(
+            f"user {server} listens there; if the sidecar runs as that user, say server_uid={server}"
+        )
 
 
 class Client:
@@ -142,7 +144,7 @@ class Client:
     def __init__(
         self, path: Path | str, *, timeout_s: float = TIMEOUT_S, server_uid: int | None = None
     ) -> None:
-        """`server_uid`: whom to believe beside root; unset: whoever may listen there."""
+        """`server_uid`: whom to believe beside root, where the sidecar is not this user's."""
         self._path = str(path)
         self._timeout_s = timeout_s
         self._server_uid = server_uid
@@ -222,7 +224,7 @@ class AsyncClient:
     def __init__(
         self, path: Path | str, *, timeout_s: float = TIMEOUT_S, server_uid: int | None = None
     ) -> None:
-        """`server_uid`: whom to believe beside root; unset: whoever may listen there."""
+        """`server_uid`: whom to believe beside root, where the sidecar is not this user's."""
         self._path = str(path)
         self._timeout_s = timeout_s
         self._server_uid = server_uid

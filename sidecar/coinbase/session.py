@@ -92,9 +92,11 @@ class Session:
         channels: Iterable[str],
         products: Iterable[str] = (),
         *,
+        optional: Iterable[str] = (),
         stamped: Callable[[str], datetime] | None = None,
     ) -> None:
-        """`channels` in the order to subscribe; `products` of those that take any.
+        """`channels` in the order to subscribe; `products` of those that take any. The feed is live
+        without the `optional` ones too, which come last: not every account has them.
 
         `stamped` says what market time a frame's own timestamp is; without it a frame is of the
         moment it came in.
@@ -102,6 +104,7 @@ class Session:
         self.state: State = "connecting"
         self.channels = tuple(channels)
         self.products = tuple(products)
+        self._optional = frozenset(optional)
         self._stamped = stamped
         self._acknowledged: set[str] = set()
         self._products_on: set[str] = set()  # as last acknowledged, all channels together
@@ -153,7 +156,7 @@ class Session:
         if wall - self.heard > SILENCE_S:
             return [Close(f"nothing was heard for {SILENCE_S:g} s")]
         if self.state == "subscribing" and wall - self._opened > SUBSCRIBE_WITHIN_S:
-            missing = ", ".join(sorted({*self._wanted()} - self._acknowledged)) or "the snapshot"
+            missing = ", ".join(sorted(self._missing())) or "the snapshot"
             return [Close(f"{missing} did not come within {SUBSCRIBE_WITHIN_S:g} s")]
         if self._check_at is not None and wall > self._check_at:
             return self._subscribe_again(wall)
@@ -191,6 +194,10 @@ class Session:
         """The channels to be on, in order: one that takes products needs some."""
         return [name for name in self.channels if self.products or name not in PRODUCT_CHANNELS]
 
+    def _missing(self) -> set[str]:
+        """The channels without which there is no feed, as far as they are not acknowledged."""
+        return {*self._wanted()} - self._acknowledged - self._optional
+
     def _subscription(self, channel: str) -> Subscribe:
         return Subscribe(channel, self.products if channel in PRODUCT_CHANNELS else ())
 
@@ -208,7 +215,8 @@ class Session:
         match heard:
             case Refused(message):
                 words = f"Coinbase answered: {message[:200]}"
-                return [Fault(words) if self.state == "live" else Close(words)]
+                goes_on = self.state == "live" or not self._missing()
+                return [Fault(words) if goes_on else Close(words)]
             case Subscribed(channels):
                 self._acknowledged = {*channels}
                 self._products_on = {name for on in channels.values() for name in on}
@@ -223,7 +231,7 @@ class Session:
                 return [Told(heard)]
 
     def _live_if_complete(self, wall: float) -> list[Step]:
-        if self.state != "subscribing" or {*self._wanted()} - self._acknowledged:
+        if self.state != "subscribing" or self._missing():
             return []
         if self._snapshot_due is not None and wall < self._snapshot_due:
             return []

@@ -115,7 +115,7 @@ def _check_server(peer: socket.socket, path: Path) -> None:
 
 def _words(path: Path, error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer on {path} in time; whether it was done, risk-sidecar status tells"
+        return f"no answer on {path} in time; see the sidecar's log, and with status what was done"
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return (
             f"no sidecar listens on {path}; start it, or name its socket with --control-socket or"

@@ -29,6 +29,7 @@ from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
 
 USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
+OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)  # not every account has futures
 MARKET_CHANNELS: Final = ("heartbeats", "ticker")
 CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
@@ -65,7 +66,7 @@ class Parts:
         urls = config.coinbase
 
         def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
-            session = Session(channels, stamped=stamped)
+            session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped)
             return Feed(session, hosts, key, self._streams.take(name), now=engine.now)
 
         self._user = feed("user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)

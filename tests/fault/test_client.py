@@ -115,11 +115,12 @@ def test_no_answer_in_time_is_a_refusal(path):
     assert "no answer" in decision.violations[0].message
 
 
-def test_another_users_socket_is_not_believed(path, monkeypatch):
+@pytest.mark.parametrize("server_uid", [None, 12345])
+def test_another_users_socket_is_not_believed(path, monkeypatch, server_uid):
     monkeypatch.setattr("sidecar.client.CREDENTIALS", Foreign())
     with served(path):
-        decision = Client(path, server_uid=12345).validate_order(order())
-    assert "belongs to user 54321" in decision.violations[0].message
+        decision = Client(path, server_uid=server_uid).validate_order(order())
+    assert "user 54321 listens there" in decision.violations[0].message
 
 
 class Foreign:
@@ -295,6 +296,6 @@ async def test_events_of_another_users_socket_are_not_believed(path, monkeypatch
     made = listener(path, desk())
     await made.start()
     monkeypatch.setattr("sidecar.client.CREDENTIALS", Foreign())
-    with pytest.raises(AskFailed, match="belongs to user 54321"):
+    with pytest.raises(AskFailed, match="user 54321 listens there"):
         await next_of(AsyncClient(path, server_uid=12345).events(["state"]))
     await made.stop()

@@ -53,7 +53,7 @@ def test_every_state_is_explained():
 
 def alerts():
     """Every alert that the core raises, and every finding of pre-flight: code and severities."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for path in (ROOT / "sidecar").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
@@ -82,6 +82,7 @@ def texts(node, scope):
     return {
         part.value
         for value in assigned
+        if value is not None
         for part in ast.walk(value)
         if isinstance(part, ast.Constant) and isinstance(part.value, str)
     }

@@ -252,6 +252,20 @@ def test_products_that_are_not_taken_up_are_asked_for_again_one_by_one():
         assert asked == ([("ETH-USD",), ("SOL-USD",)] if again else [])
 
 
+def test_an_account_without_futures_has_a_feed_all_the_same():
+    """The channel that is refused is told of once; the others come in."""
+    session = Session(("heartbeats", "user", "futures"), optional=("futures",))
+    session.opened(0.0)
+    acks = {"heartbeats": ["heartbeats"], "user": ["me"]}
+    frames = [
+        {"channel": "subscriptions", "sequence_num": 0, "events": [{"subscriptions": acks}]},
+        {"type": "error", "message": "failure to subscribe"},
+        {"channel": "user", "sequence_num": 1, "events": [{"type": "snapshot", "orders": []}]},
+    ]
+    steps = [step for frame in frames for step in session.received(json.dumps(frame), AT, 0.1)]
+    assert [type(step) for step in steps] == [Fault, Told, Live]
+
+
 def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_clock():
     stamps = []
     session = Session(("heartbeats",), stamped=lambda text: stamps.append(text) or AT)
