@@ -14,6 +14,7 @@ import stat
 import struct
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -27,6 +28,7 @@ CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
 BACKLOG: Final = 128
 TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
 UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before nothing more is asked
+FINISH_WITHIN_S: Final = 1.0  # what clients are given at the end to read their last answers
 DROP_AFTER_S: Final = 10.0  # a client that reads nothing for so long is dead
 TURNS: Final = 4  # of the loop: what a connection takes to come up, or to be gone
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
@@ -99,6 +101,7 @@ class Connection(asyncio.Protocol):
         if self in self._listener.connections:
             del self._listener.connections[self]
             self._listener.on_lost(self)
+        self._listener.ended.set()
 
     # ----------------------------------------------------------------------------------- answering
 
@@ -186,6 +189,13 @@ class Connection(asyncio.Protocol):
         else:
             transport.write(line)
 
+    def finish(self) -> None:
+        """Answer what has been asked, and close once that is read."""
+        while self._asked and not self._is_held_up and self._live is not None:
+            self._answer(self._asked.popleft())
+        if self._transport is not None:
+            self._transport.close()
+
     def drop(self) -> None:
         """End the connection at once."""
         if self._transport is not None:
@@ -220,6 +230,7 @@ class Listener:
         self.open: set[Connection] = set()  # and those that are being told that they may not
         self._mode = mode
         self._uids = uids
+        self.ended = asyncio.Event()  # a connection has
         self._server: asyncio.Server | None = None
         self._lock: IO[bytes] | None = None
 
@@ -247,7 +258,7 @@ class Listener:
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
 
     async def stop(self) -> None:
-        """No more clients; those that are here are dropped, the file is removed."""
+        """No more clients; what has been asked is answered, the file is removed."""
         if self._server is not None:
             # Nobody can come any more, and who was just accepted comes up: asyncio loses a
             # connection whose server closes in that moment.
@@ -255,10 +266,21 @@ class Listener:
             await _turns()
             self._server.close()
             for connection in tuple(self.open):
+                connection.finish()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FINISH_WITHIN_S):
+                    await self._emptied()
+            for connection in tuple(self.open):
                 connection.drop()
             await _turns()
             await self._server.wait_closed()
         self._release_lock()
+
+    async def _emptied(self) -> None:
+        """Until every connection has ended."""
+        while self.open:
+            self.ended.clear()
+            await self.ended.wait()
 
     def _take_lock(self) -> None:
         """Only one process may listen here: a file left by one that was killed is not a live one."""

@@ -473,3 +473,25 @@ async def test_the_end_of_the_sidecar_is_no_drop_of_its_bots(tmp_path):
     assert [type(fact) for fact in desk.facts] == [ev.BotConnected]
     assert await ended(reader)
     writer.close()
+
+
+async def test_what_was_asked_before_the_end_is_answered(tmp_path):
+    """Orders that wait for their turn when the sidecar stops are not left without a word."""
+    async with listening(tmp_path) as made, client(made) as (reader, writer):
+        writer.write(b"".join(line(number) for number in range(100)))
+        await writer.drain()
+        first = await answer(reader)
+        await made.stop()
+        rest = [json.loads(await reader.readline())["id"] for _ in range(99)]
+        assert [first["id"], *rest] == list(range(100))
+        assert await reader.read() == b""
+
+
+async def test_who_does_not_read_does_not_hold_up_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FINISH_WITHIN_S", 0.1)
+    async with listening(tmp_path) as made, client(made) as (_, writer):
+        writer.write(b"".join(line(number, "status") for number in range(200)))
+        await writer.drain()
+        async with asyncio.timeout(WITHIN_S):
+            await made.stop()
+        assert not made.open

@@ -174,7 +174,9 @@ def test_the_run_time_lock_holds_everything_that_the_sidecar_imports():
     assert len(others) >= 10
     homes = metadata.packages_distributions()
     for module in others:
-        assert {name.lower() for name in homes[module]} & locked("requirements-run.lock"), module
+        assert {name.lower().replace("_", "-") for name in homes[module]} & locked(
+            "requirements-run.lock"
+        ), module
 
 
 def health_check(config):
