@@ -22,7 +22,7 @@ def test_every_folder_and_module_of_the_package_is_on_the_page():
     package = ROOT / "sidecar"
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     modules = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
-    table = PAGE[PAGE.index("| `sidecar/` |") :].partition("\n\n")[0]
+    table = PAGE[PAGE.index("| `sidecar/` |") :].partition("\n")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+(?:/|\.py))`", table)) == folders | modules
 
 

@@ -1,0 +1,216 @@
+"""A running sidecar's life: what it does by itself, what operators make it do, and its own faults."""
+
+import asyncio
+import resource
+import signal
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sidecar.client import AskFailed
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.limits import Limits
+from sidecar.daemon.engine import Faulted
+from tests.fault.paper_client import trading
+from tests.running_sidecar import beside
+
+BALANCES = {"USD": "100000", "BTC": "1"}
+
+
+@pytest.fixture
+async def trader(tmp_path):
+    async with trading(tmp_path, balances=BALANCES) as made:
+        yield made
+
+
+def exchange_open(trader):
+    return set(trader.paper.world.exchange.register.open)
+
+
+def books_open(made):
+    return set(made.manager.tracker.ledger.working)
+
+
+# ------------------------------------------------------------------------------- prices, products
+
+
+async def test_a_product_that_nobody_followed_is_followed_once_it_is_asked_about(trader):
+    async with beside(trader, coinbase={"follow": []}) as made:
+        body = trader.limit("BUY", "1", "100", "SOL-USD")
+        first = await made.bot.validate_order(body)
+        assert "STALE_MARKET_DATA" in first.codes
+        marks = made.manager.tracker.marks.mids
+        await made.until(lambda: "SOL-USD" in marks, "a price of SOL")
+        assert await made.bot.validate_order(body)
+
+
+async def test_a_quiet_product_is_read_anew_and_not_called_stale(trader):
+    async with beside(trader, limits={"max_quote_age_s": 2}) as made:
+        for book in trader.paper.world.exchange.books.values():
+            book.frozen = True
+        frozen_at = made.engine.now()
+
+        def is_re_read():
+            mid = made.manager.tracker.marks.mids["BTC-USD"].at
+            return mid is not None and (mid - frozen_at).total_seconds() > 3
+
+        await made.until(is_re_read, "a price read after the feed fell quiet")
+        assert await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+
+
+# ----------------------------------------------------------------------------------- operators
+
+
+async def test_new_limits_bind_at_once_and_faulty_ones_change_nothing(trader):
+    async with beside(trader) as made:
+        body = trader.limit("BUY", "0.02", "60000")
+        assert await made.bot.validate_order(body, dry_run=True)
+        tighter = Limits(max_order_notional=1000)
+        made.config = made.config.model_copy(update={"limits": tighter})
+        assert (await made.ask("reload", reason="careful"))["done"]
+        refused = await made.bot.validate_order(body, dry_run=True)
+        assert refused.codes == ("MAX_ORDER_NOTIONAL",)
+        made.config = made.config.model_copy(update={"limits": Limits(custom=("mine:rule",))})
+        with pytest.raises(AskFailed, match="custom rules are loaded at the start only"):
+            await made.ask("reload", reason="mine")
+        assert (await made.ask("limits"))["max_order_notional"] == "1000"
+
+
+async def test_cancel_all_cancels_and_sees_them_gone(trader):
+    async with beside(trader) as made:
+        for price in ("30000", "31000", "32000"):
+            body = trader.limit("BUY", "0.01", price)
+            assert await made.bot.validate_order(body)
+            await trader.place(body)
+        await made.until(lambda: len(books_open(made)) == 3, "three orders")
+        answer = await made.ask("cancel_all", reason="storm")
+        assert (answer["done"], answer["cancelled"]) == (True, 3)
+        assert exchange_open(trader) == set()
+        await made.until(lambda: not books_open(made))
+
+
+async def test_a_subscriber_hears_of_state_and_decisions(trader):
+    async with beside(trader) as made:
+        heard = made.bot.events(["state", "decisions"])
+        first = asyncio.get_running_loop().create_task(anext(heard))
+        await made.until(lambda: first.get_stack() or True)
+        await asyncio.sleep(0.1)  # its subscription is on the way, and nothing tells of it
+        await made.ask("halt", reason="lunch")
+        assert (await first)["topic"] == "state"
+        await heard.aclose()
+
+
+# --------------------------------------------------------------------- orders nobody asked about
+
+
+async def unasked(trader, made):
+    """A resting buy and a reducing sell that nobody asked about."""
+    buy = await trader.place(trader.limit("BUY", "0.01", "30000"))
+    sell = await trader.place(trader.limit("SELL", "0.01", "200000"))
+    await made.until(lambda: made.codes(ac.Alert).count("UNAPPROVED_ORDER") == 2, "two alerts")
+    return buy, sell
+
+
+async def test_unasked_orders_are_told(trader):
+    async with beside(trader) as made:
+        assert set(await unasked(trader, made)) == exchange_open(trader)
+        assert made.state == "ACTIVE"
+
+
+async def test_unasked_orders_are_cancelled_but_for_what_reduces(trader):
+    async with beside(trader, server={"unapproved_orders": "cancel"}) as made:
+        buy, sell = await unasked(trader, made)
+        await made.until(lambda: buy not in books_open(made), "cancelled")
+        assert exchange_open(trader) == {sell}
+
+
+async def test_unasked_orders_are_answered_with_reduce_only(trader):
+    async with beside(trader, server={"unapproved_orders": "reduce_only"}) as made:
+        await unasked(trader, made)
+        assert made.state == "REDUCE_ONLY"
+
+
+async def test_orders_that_were_there_before_are_nobodys_news(trader):
+    await trader.place(trader.limit("BUY", "0.01", "30000"))
+    async with beside(trader) as made:
+        assert books_open(made) == exchange_open(trader) != set()
+        assert "UNAPPROVED_ORDER" not in made.codes(ac.Alert)
+
+
+async def test_three_approvals_that_never_appear_speak_of_another_portfolio(trader):
+    async with beside(trader, server={"reservation_s": 1}) as made:
+        for _ in range(3):
+            assert await made.bot.validate_order(trader.limit("BUY", "0.01", "30000"))
+        await made.until(lambda: "KEY_OF_ANOTHER_PORTFOLIO" in made.codes(ac.Alert), "the warning")
+        assert not made.manager.tracker.ledger.reservations
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+
+async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
+    limits = {"max_cumulative_loss": "500 USD"}
+    async with beside(trader, limits=limits, liquidation={"confirm_s": 0}) as made:
+        await trader.http.post("/paper/market", json={"product_id": "BTC-USD", "shift": "-0.05"})
+        await made.until_state("HALTED")
+        assert made.held("BTC") == 1
+        assert "ABORTED" in made.codes(ac.CauseRaised)
+        status = await made.ask("status")
+        assert any("sell" in c["reason"] or "sold" in c["reason"] for c in status["causes"])
+        refused = await made.ask("resume", reason="hope")
+        assert not refused["done"]
+        assert (await made.ask("reset_loss", window="cumulative", reason="accepted"))["done"]
+        assert (await made.ask("resume", reason="accepted"))["done"]
+        await made.until_state("ACTIVE")
+
+
+# ------------------------------------------------------------------------------- disk and faults
+
+
+@asynccontextmanager
+async def full_disk():
+    """No file of this process may grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        async with full_disk():
+            await made.until_state("REDUCE_ONLY")
+            assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            assert not await made.bot.validate_order(trader.market("BUY", "0.01"), dry_run=True)
+        await made.until_state("ACTIVE")
+        last = made.engine.journal.place.seq
+    async with beside(trader, directory=tmp_path) as made:
+        assert made.engine.journal.place.seq > last  # nothing was lost
+
+
+async def test_a_fault_of_its_own_halts_on_disk_and_is_not_met_again(trader, tmp_path, monkeypatch):
+    with pytest.raises(Faulted, match="KeyError"):
+        async with beside(trader, directory=tmp_path) as made:
+            handle = made.manager.handle
+
+            def stumbles(event):
+                if isinstance(event, ev.OrderProposed):
+                    raise KeyError("half way")
+                return handle(event)
+
+            monkeypatch.setattr(made.manager, "handle", stumbles)
+            decision = await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+            assert decision.codes == ("NO_ANSWER",)
+    async with beside(trader, directory=tmp_path) as made:
+        assert made.state == "HALTED"
+        status = await made.ask("status")
+        assert [cause["code"] for cause in status["causes"]] == ["FAULT"]
+        assert "KeyError" in status["causes"][0]["reason"]
+        assert (await made.ask("resume", reason="mended"))["done"]
+        await made.until_state("ACTIVE")
+        assert await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
