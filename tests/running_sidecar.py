@@ -39,7 +39,7 @@ class Beside:
         self.sidecar = sidecar
         self.config = config
         self.bot = AsyncClient(config.server.order_socket)
-        self.operator = AsyncClient(config.server.control_socket)
+        self.operator = AsyncClient(config.server.control_socket, timeout_s=WITHIN_S)
         self.changed = asyncio.Event()
         self.actions: list[tuple[ev.Event, ac.Action]] = []
         self.on_action: Callable[[ev.Event, ac.Action], None] = lambda _event, _action: None

@@ -139,7 +139,7 @@ class Parts:
         """Let nobody in any more, and drop who is here: their order was answered or is refused."""
         self._answers.stopping = True
         for listener in self._listeners:
-            await listener.stop()
+            await listener.stop(answering=not self._engine.is_half_way)
 
     # ----------------------------------------------------------------------------- what actions do
 

@@ -58,7 +58,7 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     It stands under the limits that were in force then, but for custom rules, which are those of
     `limits`. Raises StateFileError and JournalError, naming the file and the mend; nothing is lost.
     """
-    saved = read_state(directory.state) or newest_base(directory.journal)
+    saved = _later(read_state(directory.state), newest_base(directory.journal))
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     lines, chain, tail = files.recover(place.seq, place.sum)
@@ -74,6 +74,15 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
         last_at=next((at for at in times if at is not None), None),
         was_stopped=isinstance(lines[-1].event, ev.Stopped) if lines else saved is None,
     )
+
+
+def _later(snapshot: SavedState | None, base: SavedState | None) -> SavedState | None:
+    """The one that stands later in the journal: lines between them may have been given up."""
+    if snapshot is None or base is None:
+        return snapshot or base
+    if snapshot.journal is None or base.journal is None:
+        return snapshot
+    return base if base.journal.seq > snapshot.journal.seq else snapshot
 
 
 def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskManager:

@@ -7,6 +7,7 @@ answer to what adds risk is no. A crash is an end without the last writing, and 
 import asyncio
 import gc
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -84,7 +85,9 @@ class Sidecar:
             keeper = Keeper(engine, directory, self.config.state)
             try:
                 await self._live(engine, keeper, first, on_ready)
+            except* _Stop:
                 keeper.write_last()
+                self.log.info("stopped")
             except* Misuse as faults:
                 raise Misuse("; ".join(map(str, each_of(faults)))) from None
             except* Exception as faults:  # the one at the top: journal it, and stop
@@ -158,7 +161,9 @@ class Sidecar:
         fault = loop.create_future()
         loop.set_exception_handler(lambda _loop, context: _note_fault(fault, context))
         rest = Rest(self.config.coinbase.rest_url, self._key)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.callback(loop.set_exception_handler, None)
+            stack.push_async_callback(rest.close)
             async with asyncio.TaskGroup() as group:
                 parts = Parts(
                     self.config,
@@ -169,6 +174,7 @@ class Sidecar:
                     reread=self._reread,
                     exchange_clock=self._exchange_clock,
                 )
+                stack.push_async_callback(parts.close)
                 engine.listeners.append(lambda *_: self._look_whether_ready(engine))
                 for event in first:
                     engine.handle(event)
@@ -180,11 +186,6 @@ class Sidecar:
                 group.create_task(self._tell_ready(engine, on_ready), name="ready")
                 group.create_task(_raise_fault(fault), name="faults")
                 group.create_task(self._stop_when_told(parts), name="stop")
-        except* _Stop:
-            self.log.info("stopped")
-        finally:
-            loop.set_exception_handler(None)
-            await rest.close()
 
     async def _stop_when_told(self, parts: Parts) -> None:
         await self._stopping.wait()

@@ -257,23 +257,26 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
 
-    async def stop(self) -> None:
-        """No more clients; what has been asked is answered, the file is removed."""
+    async def stop(self, *, answering: bool = True) -> None:
+        """No more clients; what has been asked is answered, unless that cannot be done any more; the
+        file is removed.
+        """
         if self._server is not None:
             # Nobody can come any more, and who was just accepted comes up: asyncio loses a
             # connection whose server closes in that moment.
             self.path.unlink(missing_ok=True)
             await _turns()
             self._server.close()
-            for connection in tuple(self.open):
+            for connection in tuple(self.open) if answering else ():
                 connection.finish()
             with suppress(TimeoutError):
-                async with asyncio.timeout(FINISH_WITHIN_S):
+                async with asyncio.timeout(FINISH_WITHIN_S if answering else 0):
                     await self._emptied()
             for connection in tuple(self.open):
                 connection.drop()
             await _turns()
             await self._server.wait_closed()
+            self._server = None
         self._release_lock()
 
     async def _emptied(self) -> None:

@@ -18,6 +18,7 @@ from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_files import JournalError, journal_paths
 from tests.fault.paper_client import trading
+from tests.recorded import Recorded
 from tests.running_sidecar import beside
 from tests.scenario import START
 
@@ -216,3 +217,18 @@ async def test_only_one_sidecar_may_have_a_directory(trader, tmp_path):
         with pytest.raises(Misuse, match="another sidecar keeps its state here"):
             async with beside(trader, directory=tmp_path):
                 pass
+
+
+def test_a_state_behind_a_hole_is_begun_from_though_the_snapshot_is_older(tmp_path):
+    """Lines that a full disk never took are in no file; the state behind them has what they said."""
+    desk = Recorded(tmp_path).begin()
+    desk.journal.sync()
+    desk.snapshot()
+    desk.send(ev.HaltRequested, reason="lunch")
+    desk.lose(5)
+    desk.quote("BTC-USD", 64001)
+    desk.close()
+    with StateDirectory(tmp_path) as directory:
+        recovered = recover(directory, Limits(), builder(desk.manager))
+    assert memory(recovered.manager) == memory(desk.manager)
+    assert recovered.manager.state.account == "HALTED"

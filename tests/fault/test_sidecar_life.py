@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 
@@ -149,10 +150,18 @@ async def test_three_approvals_that_never_appear_speak_of_another_portfolio(trad
 # ---------------------------------------------------------------------------------------- losses
 
 
+def asked(made):
+    """The best ask of BTC as the sidecar has it."""
+    return made.manager.tracker.marks.quotes["BTC-USD"].ask
+
+
 async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
     limits = {"max_cumulative_loss": "500 USD"}
     async with beside(trader, limits=limits, liquidation={"confirm_s": 0}) as made:
-        await trader.http.post("/paper/market", json={"product_id": "BTC-USD", "shift": "-0.05"})
+        for price in ("60000", "59990", "59980", "59970"):
+            crash = {"product_id": "BTC-USD", "price": price, "freeze": True}
+            await trader.http.post("/paper/market", json=crash)
+            await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
         await made.until_state("HALTED")
         assert made.held("BTC") == 1
         assert "ABORTED" in made.codes(ac.CauseRaised)
@@ -193,19 +202,24 @@ async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
         assert made.engine.journal.place.seq > last  # nothing was lost
 
 
+async def stumble(trader, directory, monkeypatch):
+    """A life that ends in a fault, in the middle of an order."""
+    async with beside(trader, directory=directory) as made:
+        handle = made.manager.handle
+
+        def stumbles(event):
+            if isinstance(event, ev.OrderProposed):
+                raise KeyError("half way")
+            return handle(event)
+
+        monkeypatch.setattr(made.manager, "handle", stumbles)
+        decision = await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+        assert decision.codes == ("NO_ANSWER",)
+
+
 async def test_a_fault_of_its_own_halts_on_disk_and_is_not_met_again(trader, tmp_path, monkeypatch):
     with pytest.raises(Faulted, match="KeyError"):
-        async with beside(trader, directory=tmp_path) as made:
-            handle = made.manager.handle
-
-            def stumbles(event):
-                if isinstance(event, ev.OrderProposed):
-                    raise KeyError("half way")
-                return handle(event)
-
-            monkeypatch.setattr(made.manager, "handle", stumbles)
-            decision = await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
-            assert decision.codes == ("NO_ANSWER",)
+        await stumble(trader, tmp_path, monkeypatch)
     async with beside(trader, directory=tmp_path) as made:
         assert made.state == "HALTED"
         status = await made.ask("status")

@@ -3,8 +3,10 @@
 import ast
 import json
 import re
+import stat
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -121,6 +123,59 @@ def test_every_command_shown_is_one(tmp_path):
             [COMMAND, *words, "-h"], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+# -------------------------------------------------------------------------------- a running sidecar
+
+
+@pytest.fixture(scope="module")
+def demonstration():
+    """What a running sidecar says and where it keeps what; then its log."""
+    with tempfile.TemporaryDirectory(prefix="sidecar-docs-") as name:  # sockets need short paths
+        demo = subprocess.Popen(
+            [COMMAND, "demo", "--no-bot", "--json", "--state-dir", name],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert demo.stdout is not None
+            where = json.loads(demo.stdout.readline())
+            modes = {
+                path: stat.S_IMODE(path.stat().st_mode)
+                for path in (
+                    Path(where["order_socket"]),
+                    Path(where["control_socket"]),
+                    Path(where["state_dir"]),
+                    *Path(where["state_dir"]).rglob("*"),
+                )
+            }
+        finally:
+            demo.terminate()
+            _, log = demo.communicate(timeout=60)
+    return modes, log
+
+
+def test_the_log_begins_with_what_the_page_explains(demonstration):
+    _, log = demonstration
+    for said, _ in rows("| the log says |"):
+        parts = re.findall(r"\w+='[^']*'|\S+", said.strip("`"))
+        assert any(all(part in line for part in parts) for line in log.splitlines()), said
+
+
+def test_files_have_the_modes_that_the_page_says(demonstration):
+    modes, _ = demonstration
+    shown = [(names, mode) for names, mode, _ in rows("| path | mode |") if mode]
+    for path, mode in modes.items():
+        if path.name == "journal":
+            assert mode == 0o700
+            continue
+        (said,) = [
+            int(mode, 8)
+            for names, mode in shown
+            for name in re.findall(r"`([^`]+)`", names)
+            if path.match(name.removeprefix("/run/risk-sidecar/").removeprefix("journal/"))
+            and not (name == "*.jsonl.gz" and path.suffix != ".gz")
+        ] or [0o700 if path.name == "state" else None]
+        assert mode == said, path
 
 
 # ------------------------------------------------------------------------ configurations and the unit
