@@ -151,7 +151,7 @@ def refusal(decision: Any) -> tuple[str, str | None]:
 
 
 async def test_the_day_is_told_to_the_cent(tmp_path):
-    settings = {
+    settings: dict[str, Any] = {
         "market": f"replay:{DATA}",
         "speed": "max",
         "balances": {"USD": CASH},
@@ -162,8 +162,8 @@ async def test_the_day_is_told_to_the_cent(tmp_path):
         world = trader.paper.world
         world.clock.pause(world.wall())
         clock = ExchangeClock(world.now())
-        tables = {"coinbase": {"follow": list(BUYS)}, "limits": limits}
-        async with beside(trader, clock=clock, **tables) as made:
+        follow = {"follow": list(BUYS)}
+        async with beside(trader, clock=clock, coinbase=follow, limits=limits) as made:
             crash = Crash(trader, made)
             await crash.first_prices()
             for product_id, size in BUYS.items():
@@ -195,6 +195,8 @@ async def test_the_day_is_told_to_the_cent(tmp_path):
             fills = (await trader.get("/orders/historical/fills", limit=100))["fills"]
 
     day = reckoned(fills)
+    assert isinstance(first, ev.Quotes)
+    assert isinstance(second, ev.Quotes)
     told = [(event.quotes[0].product_id, event.at) for event in (first, second)]
     assert told == [(row.product_id, row.at) for row in day.crossings]
     assert len(fills) >= 5

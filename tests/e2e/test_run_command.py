@@ -72,8 +72,9 @@ def process(*arguments, **options):
     finally:
         made.kill()
         made.wait()
-        made.stdout.close()
-        made.stderr.close()
+        for pipe in (made.stdout, made.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def body(size="0.01", price="60000", name="bot-1"):
@@ -237,7 +238,7 @@ def test_a_key_that_coinbase_refuses_is_said_loudly(paper, tmp_path):
     with process(
         "run", "--config", config(tmp_path, paper, key_file=key), *places(tmp_path), "--json"
     ) as made:
-        lines = []
+        lines: list[str] = []
         while not any("Coinbase refuses" in line for line in lines):
             lines.append(made.stderr.readline())
             assert lines[-1], lines

@@ -9,6 +9,7 @@ import respx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.core.errors import Untrusted
@@ -50,8 +51,7 @@ async def everything(events):
 
 
 async def read(name, answer):
-    rest = Rest(URL, None)
-    rest._budget.take = lambda _wall, urgent=False: 0.0
+    rest = Rest(URL, None, budget=Budget(1e9, 1e9))
     picture = Picture(rest, lambda: NOW, lambda text: None)
     try:
         with respx.mock:

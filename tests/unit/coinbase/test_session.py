@@ -268,7 +268,12 @@ def test_an_account_without_futures_has_a_feed_all_the_same():
 
 def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_clock():
     stamps = []
-    session = Session(("heartbeats",), stamped=lambda text: stamps.append(text) or AT)
+
+    def stamped(text):
+        stamps.append(text)
+        return AT
+
+    session = Session(("heartbeats",), stamped=stamped)
     session.opened(0.0)
     session.received(
         '{"channel":"heartbeats","timestamp":"2018-04-04T12:00:00Z","events":[]}', LATER, 0.1

@@ -1,11 +1,11 @@
-"""How many files, and so connections, the command asks the system for."""
+"""How many files, and so connections, a long-running command asks the system for."""
 
 import resource
 import sys
 
 import pytest
 
-from sidecar.console import paper
+from sidecar.console import process
 
 INFINITE = resource.RLIM_INFINITY
 
@@ -25,7 +25,7 @@ def test_the_limit_is_raised_within_reason_and_never_lowered(monkeypatch, now, m
     calls = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (now, most))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: calls.append(limits))
-    paper._raise_file_limit()
+    process._raise_file_limit()
     assert calls == asked
 
 
@@ -36,9 +36,9 @@ def test_a_system_that_says_no_is_taken_at_its_word(monkeypatch, error):
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1, 2))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    paper._raise_file_limit()
+    process._raise_file_limit()
 
 
 def test_a_platform_without_such_limits_is_left_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)
-    paper._raise_file_limit()
+    process._raise_file_limit()

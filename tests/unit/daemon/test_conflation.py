@@ -49,7 +49,8 @@ steps = st.lists(st.tuples(st.sampled_from("ABC"), st.floats(0, 1), st.booleans(
 
 @given(steps)
 def test_the_newest_of_every_book_is_handed_on_within_the_while_and_at_most_so_often(story):
-    conflation, wall, newest, handed, at_once = Conflation(0.5), 0.0, {}, {}, []
+    conflation, wall, at_once = Conflation(0.5), 0.0, list[float]()
+    newest, handed = dict[str, int](), dict[str, int]()
     for number, (name, passes, asks) in enumerate(story):
         wall += passes
         for given_on in (conflation.due(wall), conflation.offer([quote(name, number)], wall)):

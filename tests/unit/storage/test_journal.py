@@ -20,7 +20,7 @@ class Kept:
 
     def __init__(self, directory, **options):
         self.directory = directory
-        self.told = []
+        self.told: list[bool] = []
         files = JournalFiles(directory, **options)
         _, chain, _ = files.recover()
         self.journal = Journal(files, chain, self.state, self.told.append)
