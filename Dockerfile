@@ -28,9 +28,9 @@ ENV PATH=/opt/risk-sidecar/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /var/lib/risk-sidecar
 VOLUME ["/var/lib/risk-sidecar", "/run/risk-sidecar"]
 STOPSIGNAL SIGTERM
-# Asks the running sidecar, over the sockets that its configuration names.
+# Asks the running sidecar as a bot does, over the order socket of config/live.toml.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
-  CMD ["risk-sidecar", "status", "--json", "--config", "/etc/risk-sidecar/config.toml"]
+  CMD ["risk-sidecar", "status", "--json", "--order-socket", "/run/risk-sidecar/order.sock"]
 USER 10001:10001
 ENTRYPOINT ["risk-sidecar"]
 CMD ["run", "--config", "/etc/risk-sidecar/config.toml"]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 _HOMES: Final = {
+    "AsyncClient": "sidecar.client",
+    "Client": "sidecar.client",
     "RiskManager": "sidecar.library",
     "PositionTracker": "sidecar.library",
     "Limits": "sidecar.core.limits",
@@ -21,6 +23,8 @@ _HOMES: Final = {
     "SidecarError": "sidecar.core.errors",
 }
 __all__ = [
+    "AsyncClient",
+    "Client",
     "Decision",
     "Limits",
     "Order",
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from sidecar.client import AsyncClient, Client
     from sidecar.core.decision import Decision, Violation
     from sidecar.core.errors import SidecarError
     from sidecar.core.limits import Limits

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails  # pydantic's own other half
 
 from sidecar.config.outline import Table, find, homes, outline
 from sidecar.core.errors import Misuse

@@ -42,6 +42,7 @@ class Keeper:
         seq = self._engine.journal.place.seq
         if seq == self._saved_at_seq:
             return
+        self._engine.journal.sync()  # a snapshot must not stand beyond the journal's end
         try:
             await write_state_async(self._directory.state, self._state())
         except OSError as error:

@@ -114,6 +114,7 @@ class Parts:
             ac.FindOrder: self._errands.find,
             ac.CancelOrders: self._errands.cancel,
             ac.Liquidate: self._liquidate,
+            ac.FlattenProduct: self._flatten_product,
         }
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -148,6 +149,14 @@ class Parts:
         self._engine.log.critical("liquidation was due", reason=action.reason, mend=NOT_SOLD)
         reason = f"{action.reason}; {NOT_SOLD}"
         self._engine.handle(ev.LiquidationEnded(at=self._engine.now(), flat=False, reason=reason))
+
+    def _flatten_product(self, action: ac.FlattenProduct) -> None:
+        """A shock that asks for its product to be sold: its lockout stands, and somebody must act."""
+        self._engine.log.critical(
+            "a product was to be sold; this version does not sell: close it by hand",
+            key=action.key,
+            reason=action.reason,
+        )
 
     def resume_episode(self) -> None:
         """A liquidation that a crash interrupted is gone on with."""

@@ -179,40 +179,39 @@ def test_the_run_time_lock_holds_everything_that_the_sidecar_imports():
         ), module
 
 
-def health_check(config):
-    """The image's own, for another configuration file."""
+ORDER_SOCKET = "/run/risk-sidecar/order.sock"
+
+
+def health_check(order_socket):
+    """The image's own, for another socket."""
     (line,) = instructions("HEALTHCHECK")
     command = json.loads(line[line.index("[") :])
-    assert command.count("/etc/risk-sidecar/config.toml") == 1
+    assert command.count(ORDER_SOCKET) == 1
+    assert f'order_socket = "{ORDER_SOCKET}"' in (ROOT / "config" / "live.toml").read_text()
     own = str(Path(sys.executable).with_name("risk-sidecar"))
-    return [
-        own
-        if word == "risk-sidecar"
-        else word.replace("/etc/risk-sidecar/config.toml", str(config))
-        for word in command
-    ]
+    places = {"risk-sidecar": own, ORDER_SOCKET: str(order_socket)}
+    return [places.get(word, word) for word in command]
 
 
 def test_the_health_check_tells_a_running_sidecar_from_none():
     with tempfile.TemporaryDirectory(prefix="sidecar-health-") as name:  # sockets need short paths
-        control, config = Path(name, "c.sock"), Path(name, "config.toml")
-        config.write_text(f'[server]\ncontrol_socket = "{control}"\n')
+        order_socket = Path(name, "o.sock")
         demo = subprocess.Popen(
             [sys.executable, "-m", "sidecar", "demo", "--no-bot", "--json",
-             "--state-dir", name, "--control-socket", str(control)],
+             "--state-dir", name, "--order-socket", str(order_socket)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
             assert demo.stdout is not None
             assert demo.stdout.readline(), "it says where it is once it is ready"
             healthy = subprocess.run(
-                health_check(config), capture_output=True, text=True, timeout=60, check=False
+                health_check(order_socket), capture_output=True, text=True, timeout=60, check=False
             )
         finally:
             demo.terminate()
             demo.communicate(timeout=60)
         gone = subprocess.run(
-            health_check(config), capture_output=True, text=True, timeout=60, check=False
+            health_check(order_socket), capture_output=True, text=True, timeout=60, check=False
         )
     assert healthy.returncode == 0, healthy.stderr
     assert json.loads(healthy.stdout)["state"] == "ACTIVE"
