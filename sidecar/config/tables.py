@@ -158,6 +158,13 @@ class Coinbase(Table):
         description="prices are judged at most this often, milliseconds; always before a decision on "
         "their product. 0: every one",
     )
+    requests_per_s: Whole = Field(
+        10,
+        ge=1,
+        le=30,
+        description="how many REST requests a second to make at most; Coinbase allows a user 30, the "
+        "bot's among them",
+    )
     reconcile_s: Number = Field(
         Decimal(60),
         ge=5,

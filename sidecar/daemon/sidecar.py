@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
+from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
@@ -160,7 +161,9 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         fault = loop.create_future()
         loop.set_exception_handler(lambda _loop, context: _note_fault(fault, context))
-        rest = Rest(self.config.coinbase.rest_url, self._key)
+        coinbase = self.config.coinbase
+        budget = Budget(per_second=coinbase.requests_per_s)
+        rest = Rest(coinbase.rest_url, self._key, budget=budget)
         async with AsyncExitStack() as stack:
             stack.callback(loop.set_exception_handler, None)
             stack.push_async_callback(rest.close)

@@ -50,7 +50,8 @@ class Sidecar:
         self.file = written(
             directory / "sidecar.toml",
             {
-                "coinbase": coinbase | {"follow": ["BTC-USD", "ETH-USD"], "conflate_ms": 20},
+                "coinbase": coinbase
+                | {"follow": ["BTC-USD", "ETH-USD"], "conflate_ms": 20, "requests_per_s": 30},
                 "server": {
                     "order_socket": str(directory / "o.sock"),
                     "control_socket": str(directory / "c.sock"),
