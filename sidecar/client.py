@@ -160,7 +160,7 @@ class Client:
         try:
             asked = _order_params(order, strategy_id, dry_run=dry_run)
             return _decision(self.ask("validate_order", **asked))
-        except (AskFailed, msgspec.DecodeError, TypeError, ValueError) as error:
+        except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
             return _refused(order, str(error))
 
     def release_order(self, client_order_id: str) -> None:
@@ -241,7 +241,7 @@ class AsyncClient:
         try:
             asked = _order_params(order, strategy_id, dry_run=dry_run)
             return _decision(await self.ask("validate_order", **asked))
-        except (AskFailed, msgspec.DecodeError, TypeError, ValueError) as error:
+        except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
             return _refused(order, str(error))
 
     async def release_order(self, client_order_id: str) -> None:

@@ -115,21 +115,26 @@ class Picture:
         """Everything about the account: working orders, fills since a moment, futures, balances.
 
         Ends with AccountReconciled. Raises CallFailed when a part cannot be had, and Untrusted when
-        balances or positions cannot be read: then the account is not reconciled, whatever was
-        handed over before.
+        balances or positions cannot be read, or, at the end, where an order or a fill could not be:
+        then the account is not reconciled, whatever was handed over before.
         """
-        async for event in self.orders():
+        began_at, left_out = self._now(), list[str]()
+        async for event in self.orders(left_out):
             yield event
         until = self._now()
-        async for fill in self._fills(since):
+        async for fill in self._fills(since, left_out):
             yield fill
         async for event in self._futures(until):
             yield event
         yield await self._balances(until)
-        yield ev.AccountReconciled(at=self._now(), fills_until=until)
+        if left_out:
+            raise Untrusted(f"{len(left_out)} orders or fills cannot be read: {left_out[0]}")
+        yield ev.AccountReconciled(at=self._now(), fills_until=until, began_at=began_at)
 
-    async def orders(self) -> AsyncIterator[ev.Event]:
-        """Every working order, then the listing that says there are no others."""
+    async def orders(self, left_out: list[str] | None = None) -> AsyncIterator[ev.Event]:
+        """Every working order, then the listing that says there are no others: it names those that
+        cannot be read too. `left_out` is told of these.
+        """
         began_at = self._now()
         seen: dict[str, None] = {}
         for source in SOURCES:
@@ -140,12 +145,18 @@ class Picture:
                     "limit": ORDERS_A_PAGE,
                 }
                 async for row in self._rest.pages("/orders/historical/batch", "orders", query):
-                    for report in self._read(lambda one: rows.order_report(one, began_at), [row]):
-                        seen[report.order_id] = None
+                    if isinstance(order_id := row.get("order_id"), str) and order_id:
+                        seen[order_id] = None
+                    read = self._read(
+                        lambda one: rows.order_report(one, began_at), [row], left_out
+                    )
+                    for report in read:
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
 
-    async def _fills(self, since: datetime | None) -> AsyncIterator[ev.FillReported]:
+    async def _fills(
+        self, since: datetime | None, left_out: list[str]
+    ) -> AsyncIterator[ev.FillReported]:
         """Fills since a moment, oldest first; none without one: a start counts from its balances."""
         if since is None:
             return
@@ -157,7 +168,8 @@ class Picture:
         newest_first = [
             row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
         ]
-        for fill in self._read(lambda row: rows.fill_report(row, at), reversed(newest_first)):
+        oldest_first = reversed(newest_first)
+        for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
             yield fill
 
     async def _futures(self, fills_until: datetime) -> AsyncIterator[ev.Event]:
@@ -200,7 +212,9 @@ class Picture:
         except (Refused, Untrusted):
             return {}
 
-    def _read(self, reader: Callable[[Any], Any], given: Any) -> list[Any]:
+    def _read(
+        self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None
+    ) -> list[Any]:
         """Each row that can be read; the others are complained of, by name."""
         found = []
         for row in given:
@@ -208,6 +222,8 @@ class Picture:
                 found.append(reader(row))
             except Untrusted as fault:
                 self._complain(str(fault))
+                if left_out is not None:
+                    left_out.append(str(fault))
         return found
 
 

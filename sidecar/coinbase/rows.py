@@ -93,11 +93,20 @@ def _terms(configuration: object) -> Row:
 
 
 def fill_report(row: Row, at: datetime) -> ev.FillReported:
-    """One fill. A size in quote currency becomes a size in base. Raises Untrusted."""
+    """One fill. A size in quote currency becomes a size in base. Raises Untrusted, naming fill and
+    field.
+    """
+    try:
+        return _fill_report(row, at)
+    except Untrusted as fault:
+        raise Untrusted(f"fill {str(row.get('entry_id'))[:40]}: {fault}") from None
+
+
+def _fill_report(row: Row, at: datetime) -> ev.FillReported:
     paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
     if is_true(row.get("size_in_quote")):
         if not paid:
-            raise Untrusted("a fill in quote currency without a price")
+            raise Untrusted("its size is in quote currency, and it has no price")
         size /= paid
     kind = row.get("trade_type")
     return ev.FillReported(

@@ -202,10 +202,20 @@ class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
 class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
     """Orders, fills and balances since the last known moment have all been read and applied.
 
-    `fills_until`: every fill up to then has been.
+    `fills_until`: every fill up to then has been. `began_at` is when the listing of orders began:
+    frames lost after it may have told of orders that it does not hold. None: now (library use).
     """
 
     fills_until: datetime | None = None
+    began_at: datetime | None = None
+
+
+class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
+    """For so long no reading of orders, fills and balances has succeeded that the books can be
+    vouched for by the user feed alone. `reason`: why the last reading did not.
+    """
+
+    reason: str
 
 
 # --- The bot --------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ No I/O.
 
 from datetime import datetime
 from decimal import Decimal
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from sidecar.core.order_body import Side
 from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
@@ -80,6 +80,13 @@ class OrderLedger:
             return None
         heappop(self._lapses)
         return reservation
+
+    def look_again(self) -> None:
+        """Every reservation is to be handed out again once its life is over: whoever looked for the
+        order before is gone.
+        """
+        self._lapses = [(held.expires_at, name) for name, held in self.reservations.items()]
+        heapify(self._lapses)
 
     def best_resting(self, book: str, side: Side) -> Decimal | None:
         """The own order's price that an order from the other side would meet first."""

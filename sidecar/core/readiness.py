@@ -33,9 +33,11 @@ class Readiness:
         self.desk.state.ready = False
         self.desk.state.tightenings += 1
         self.desk.orders_known = False
+        self.desk.tracker.ledger.look_again()
 
-    def note(self, event: ev.Event) -> None:
-        """A fact was taken in."""
+    def note(self, event: ev.Event) -> list[Action]:
+        """A fact was taken in: what must be read because of it."""
+        actions: list[Action] = []
         match event:
             case ev.ProductsListed():
                 self.missing.discard("products")
@@ -45,11 +47,27 @@ class Readiness:
             case ev.OpenOrdersListed():
                 self.missing.discard("orders")
             case ev.AccountReconciled():
-                self.desk.feeds.reconciled()
+                self.desk.feeds.reconciled(event.began_at, event.at)
+                if self.desk.feeds.user == "suspect":
+                    why = "the user feed was doubted after the last reading had begun"
+                    actions.append(Reconcile(reason=why))
                 self.fills_until = event.fills_until or self.fills_until
                 if not self.missing & {"products", *ACCOUNT}:
                     self.missing.discard("reconciled")
         self.desk.orders_known = not self.missing & ACCOUNT
+        return actions
+
+    def not_reconciled(self, event: ev.ReconciliationFailed) -> list[Action]:
+        """Nothing has confirmed the books for long: the user feed alone is not believed any more
+        until something does. No reading is asked for: it is being tried all the time.
+        """
+        was_live = self.desk.feeds.user == "live"
+        self.desk.feeds.signal("user", "gap", event.at)
+        if not was_live:
+            return []
+        self.desk.state.tightenings += 1
+        text = f"the account cannot be read over REST: {event.reason}"
+        return [Alert(severity="critical", code="NOT_RECONCILED", text=text)]
 
     def feed_changed(self, event: ev.FeedChanged) -> list[Action]:
         """A feed came up, lost frames or fell silent: what must be read because of it."""

@@ -224,6 +224,8 @@ class RiskManager:
                 self.tracker.apply(event)
             case ev.FeedChanged():
                 actions += self.readiness.feed_changed(event)
+            case ev.ReconciliationFailed():
+                actions += self.readiness.not_reconciled(event)
             case ev.Started():
                 self.readiness.begin()
                 self.sessions.restarted(event.at)
@@ -250,7 +252,7 @@ class RiskManager:
         except UnknownProduct as unknown:
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
-        self.readiness.note(event)
+        actions += self.readiness.note(event)
         match event:
             case ev.ProductsListed():
                 actions += self._limits_without_product()

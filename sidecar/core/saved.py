@@ -91,6 +91,7 @@ class SavedReadiness(Struct, kw_only=True):
     user_feed: FeedState
     market_feed: FeedState
     market_whole_since: datetime | None
+    user_doubted_at: datetime | None = None
     due: datetime
     has_judged: bool
     announced: Level
@@ -196,6 +197,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
             user_feed=feeds.user,
             market_feed=feeds.market,
             market_whole_since=feeds.market_whole_since,
+            user_doubted_at=feeds.user_doubted_at,
             due=manager.due,
             has_judged=manager.judged == manager.tracker.version,
             announced=manager.announced,
@@ -277,6 +279,7 @@ def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:
     readiness.missing = set(saved.missing)
     feeds.user, feeds.market = saved.user_feed, saved.market_feed
     feeds.market_whole_since = saved.market_whole_since
+    feeds.user_doubted_at = saved.user_doubted_at
     manager.state.ready = saved.ready
     manager.desk.orders_known = not readiness.missing & ACCOUNT
 

@@ -39,8 +39,9 @@ class UnapprovedMemory(Struct):
 
     `since` and `unclean_since` are the present process's, `released` what became of the last
     approvals by client_order_id, `missed` how many in a row never appeared. `uncancelled` are
-    orders, with the reason, whose cancel waits until it is known what reduces. `minute`, `alerts`
-    and `untold` count alerts.
+    orders, with the reason, whose cancel waits until it is known what reduces; `cancelling` those
+    whose cancel this process has asked for, until they are known to have ended: the next process
+    asks again. `minute`, `alerts` and `untold` count alerts.
     """
 
     since: datetime | None = None
@@ -48,6 +49,7 @@ class UnapprovedMemory(Struct):
     released: dict[str, str] = {}
     missed: int = 0
     uncancelled: dict[str, str] = {}
+    cancelling: dict[str, str] = {}
     minute: datetime | None = None
     alerts: int = 0
     untold: int = 0
@@ -64,7 +66,11 @@ class Unapproved:
 
     def begin(self, event: Started) -> None:
         """A new process: what was open before it is nobody's news."""
-        self.memory.since, self.memory.unclean_since = event.at, event.unclean_since
+        memory = self.memory
+        memory.since, memory.unclean_since = event.at, event.unclean_since
+        # Whoever was to carry these cancels out is gone, and may not have come to it.
+        memory.uncancelled = {**memory.cancelling, **memory.uncancelled}
+        memory.cancelling = {}
 
     # --- Approvals that end without an order ------------------------------------------------------
 
@@ -236,16 +242,17 @@ class Unapproved:
 
     def cancel(self) -> list[Action]:
         """Cancel what waits for it, but for orders that reduce: those are left at the alert."""
-        memory = self.memory
-        if not memory.uncancelled or not self.desk.orders_known:
+        memory, working = self.memory, self.desk.tracker.ledger.working
+        if not self.desk.orders_known:
             return []
-        waiting, memory.uncancelled = memory.uncancelled, {}
-        working = self.desk.tracker.ledger.working
-        return [
-            CancelOrders(order_ids=(order_id,), reason=why)
-            for order_id, why in waiting.items()
+        now = {
+            order_id: why
+            for order_id, why in memory.uncancelled.items()
             if order_id in working and not self._reduces(working[order_id])
-        ]
+        }
+        before = {name: why for name, why in memory.cancelling.items() if name in working}
+        memory.uncancelled, memory.cancelling = {}, {**before, **now}
+        return [CancelOrders(order_ids=(order_id,), reason=why) for order_id, why in now.items()]
 
     def _reduces(self, order: WorkingOrder) -> bool:
         """Whether what is open of an order opposes the position and, with all else that is open and

@@ -10,7 +10,7 @@ a source may repeat, lag or overlap another and nothing is counted twice.
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -28,6 +28,9 @@ from sidecar.core.terms import Terms
 # second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
 # minutes.
 CLOSED_ORDERS_MAX: Final = 20_000
+# A listing may tell an order as it was before an edit that a frame told since. It is no older than a
+# reading of the account takes; beyond that, the clock was set back.
+OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
 RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
 
 
@@ -116,9 +119,11 @@ class WorkingOrder(Struct, kw_only=True):
         return max(ZERO, self.size - self.filled) if self.is_open else ZERO
 
     def merge(self, report: OrderReported, currency: str) -> None:
-        """Take in a report: states only move forward, filled quantity never falls, and a late frame
-        changes no figure. `currency` is the product's quote, in which reports state fees.
+        """Take in a report: states only move forward, filled quantity never falls, a late frame
+        changes no figure, and one overtaken by another tells fills and the end only. `currency` is
+        the product's quote, in which reports state fees.
         """
+        is_overtaken = self._is_overtaken(report)
         known = self.reported
         if report.filled >= known.quantity:
             value = report.filled * report.average_price
@@ -127,25 +132,43 @@ class WorkingOrder(Struct, kw_only=True):
                 value = known.value + (report.filled - known.quantity) * price
             fees = max(known.fees.get(currency, ZERO), report.fees, key=abs)  # rebates are below 0
             self.reported = Tally(report.filled, value, {currency: fees})
-            if (
-                not is_terminal(report.status)
-                and report.leaves is not None
-                and report.base_size is None
-            ):
-                self.size = report.filled + report.leaves
-            elif report.base_size is not None:
-                self.size = report.base_size
-            self.limit_price = report.limit_price or self.limit_price
-            self.stop_price = report.stop_price or self.stop_price
-            self.rests = report.rests and self.rests is not False
+            if not is_overtaken:
+                self._take_terms(report)
         self.size = max(self.size, self.reported.quantity)
-        self.status = later_status(self.status, report.status)
+        if not is_overtaken or is_terminal(report.status):
+            self.status = later_status(self.status, report.status)
         self.client_order_id = self.client_order_id or report.client_order_id
         self.strategy_id = self.strategy_id or report.strategy_id
         self.created_at = self.created_at or report.created_at
         self.attached = self.attached or report.attached
         self.child_id = report.child_id or self.child_id
-        self.updated_at = report.at
+        self._note_time(report.at)
+
+    def _is_overtaken(self, report: OrderReported) -> bool:
+        """Whether a later report was taken in already: an edit that it showed stays. Where no rest
+        of an open order is known, older terms are better than none.
+        """
+        if self.rests is None or (self.is_open and not self.remaining):
+            return False
+        return self._is_before_the_last(report.at)
+
+    def _is_before_the_last(self, at: datetime) -> bool:
+        known = self.updated_at
+        return known is not None and timedelta() < known - at <= OVERTAKEN_WITHIN
+
+    def _note_time(self, at: datetime) -> None:
+        if not self._is_before_the_last(at):
+            self.updated_at = at
+
+    def _take_terms(self, report: OrderReported) -> None:
+        """Size and prices as the report has them, where it does."""
+        if report.base_size is not None:
+            self.size = report.base_size
+        elif report.leaves is not None and not is_terminal(report.status):
+            self.size = report.filled + report.leaves
+        self.limit_price = report.limit_price or self.limit_price
+        self.stop_price = report.stop_price or self.stop_price
+        self.rests = report.rests and self.rests is not False
 
     def list_fill(self, fill: FillReported, currency: str) -> None:
         """Take in one REST fill, or what its fee has grown to since it was seen. A reversal undoes,
@@ -166,7 +189,7 @@ class WorkingOrder(Struct, kw_only=True):
         self.size = max(self.size, self.filled)
         self.strategy_id = self.strategy_id or fill.strategy_id
         self.client_order_id = self.client_order_id or fill.client_order_id
-        self.updated_at = fill.at
+        self._note_time(fill.at)
 
     def is_news(self, fill: FillReported) -> bool:
         """Whether a fill was not listed before, or its fee is told only now: a row that lags behind

@@ -15,15 +15,17 @@ from structlog.typing import FilteringBoundLogger
 
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
-from sidecar.core.errors import SidecarError, Untrusted
+from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
 from sidecar.storage.journal import Journal
+from sidecar.storage.reserve import Halted, Reserve
 
 Carry = Callable[[Any], None]
 Listen = Callable[[ev.Event, list[ac.Action]], None]
 
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = (ac.StateChanged, ac.CauseRaised, ac.CauseCleared)
+STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 UNWRITTEN: Final = (ac.WakeAt, ac.RefreshQuotes)  # nobody will ever ask about them
 
 
@@ -40,7 +42,10 @@ class Engine:
         journal: Journal,
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
+        reserve: Reserve | None = None,
     ) -> None:
+        """`reserve` keeps a halt where the disk has no room for the journal."""
+        self._reserve = reserve
         self.manager = manager
         self.journal = journal
         self.now = now
@@ -70,6 +75,8 @@ class Engine:
             self.log.warning("left out", fault=str(fault))
             self.left_out += 1
             actions = []
+        except Misuse as fault:  # nobody outside can cause it, so nobody outside can mend it
+            raise Faulted(str(fault)) from fault
         moved = False
         for action in actions:
             moved = moved or isinstance(action, MODES)
@@ -78,6 +85,11 @@ class Engine:
         self.journal.commit(event.at)
         if moved:
             self.journal.sync()
+            state = self.manager.state.account
+            if state in STANDS_STILL:
+                self._use_reserve(state, event)
+            else:
+                self._clear_reserve()
         self.is_half_way = False
         self._set_in_motion(event, actions)
         return actions
@@ -87,6 +99,7 @@ class Engine:
 
         A fact that went wrong half way is left out: the next start must not stumble over it.
         """
+        self.end()
         halt = ev.HaltRequested(at=self.now(), reason=reason, by="sidecar", fault=True)
         if not self.is_half_way:
             self._take_in(halt)
@@ -95,11 +108,42 @@ class Engine:
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
         self.journal.sync()
+        self._use_reserve("HALTED", halt)
+
+    def _use_reserve(self, state: str, event: ev.Event) -> None:
+        """Keep a halt that the journal could not: it must not be lost with the process."""
+        if not self.journal.is_full:
+            self._clear_reserve()
+            return
+        reason = getattr(event, "reason", "") or "the disk was full"
+        fault = "there is no reserve"
+        try:
+            if self._reserve is not None:
+                self._reserve.keep(Halted(state, reason))
+                return
+        except OSError as error:
+            fault = str(error.strerror)
+        self.log.critical(
+            "the halt is in memory only: make room on the disk before this process ends",
+            fault=fault,
+        )
+
+    def _clear_reserve(self) -> None:
+        try:
+            if self._reserve is not None:
+                self._reserve.clear()
+        except OSError as error:
+            self.log.warning("the reserve was not cleared", fault=error.strerror)
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
+        for listen in self.listeners:  # first: what is carried out may be a fact of its own
+            listen(event, actions)
         for action in actions:
             carry = self.carry.get(type(action))
             if carry is not None:
                 carry(action)
-        for listen in self.listeners:
-            listen(event, actions)
+
+    def end(self) -> None:
+        """Nothing is carried out any more: what the last facts ask for is for the next start."""
+        self.carry = {}
+        self.listeners = []

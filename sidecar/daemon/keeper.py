@@ -42,9 +42,9 @@ class Keeper:
         seq = self._engine.journal.place.seq
         if seq == self._saved_at_seq:
             return
-        self._engine.journal.sync()  # a snapshot must not stand beyond the journal's end
-        try:
-            await write_state_async(self._directory.state, self._state())
+        try:  # a snapshot must not stand beyond the journal's end
+            flush = self._engine.journal.flush
+            await write_state_async(self._directory.state, self._state(), before=flush)
         except OSError as error:
             self._engine.log.warning("the snapshot was not written", fault=error.strerror)
             return
@@ -53,6 +53,7 @@ class Keeper:
     def write_last(self) -> None:
         """The end in order: everything is on disk. What comes after the snapshot says so."""
         engine = self._engine
+        engine.end()
         engine.journal.sync()
         try:
             write_state(self._directory.state, self._state())
@@ -65,8 +66,8 @@ class Keeper:
 
     def _tidy(self) -> None:
         """Compress what is finished, delete what is old. In a thread: touches no open file."""
-        files = JournalFiles(self._directory.journal)
         try:
+            files = JournalFiles(self._directory.journal)
             files.compress_old()
             files.forget(clock.now() - self._keep_for, self._saved_at_seq)
         except OSError as error:

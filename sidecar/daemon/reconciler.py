@@ -1,7 +1,10 @@
 """Reconciler: what Coinbase says the account is, read over REST and handed to the engine.
 
 At the start, whenever the core asks (a gap, a reconnect, a difference), and at a slow period. A pass
-that fails is tried again, and until one succeeds the core trusts no more than it does now.
+that fails is tried again, and until one succeeds the core trusts no more than it does now; where
+none succeeds for two periods, it is told so and trusts the user feed no more either.
+
+A pass that had to leave something out is none that succeeded: what was left out may be an order.
 """
 
 import asyncio
@@ -17,8 +20,10 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
+TOLD_MAX: Final = 5  # of what a pass left out
 BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the next may answer
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
+OVERDUE_AFTER: Final = 2  # periods
 
 
 class Reconciler:
@@ -32,6 +37,9 @@ class Reconciler:
         self._period_s = period_s
         self._wanted = asyncio.Event()
         self._products_at = float("-inf")
+        self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
+        self._left_out: list[str] = []  # by the pass under way
+        engine.listeners.append(self._look_for_unlisted)
 
     def ask(self, action: ac.Reconcile) -> None:
         """Carry out the core's wish, soon."""
@@ -40,6 +48,22 @@ class Reconciler:
 
     async def run(self) -> None:
         """Until cancelled: read whenever it is asked for, and at a slow period."""
+        self._heard_at = clock.wall()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_when_overdue(), name="reconciliation overdue")
+            group.create_task(self._read_again_and_again(), name="reconciliations")
+
+    async def _tell_when_overdue(self) -> None:
+        """A task of its own: a pass may take longer than anybody should wait."""
+        overdue_s = OVERDUE_AFTER * self._period_s
+        while True:
+            await asyncio.sleep(max(0.0, self._heard_at + overdue_s - clock.wall()))
+            if clock.wall() - self._heard_at >= overdue_s:
+                self._heard_at = clock.wall()
+                reason = self.fault or "a reading of it has not ended"
+                self._engine.handle(ev.ReconciliationFailed(at=self._engine.now(), reason=reason))
+
+    async def _read_again_and_again(self) -> None:
         failures = 0
         while True:
             self._wanted.clear()
@@ -50,7 +74,7 @@ class Reconciler:
                 self._failed(error)
                 await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
                 continue
-            failures, self.fault = 0, ""
+            failures, self.fault, self._heard_at = 0, "", clock.wall()
             self.passes += 1
             await asyncio.sleep(BETWEEN_S)
             try:
@@ -64,21 +88,45 @@ class Reconciler:
             await self.read_products()
             self._engine.handle(await self._picture.fees())
             self._products_at = clock.wall()
-        listed: set[str] = set()
+        self._left_out.clear()
+        listing: ev.OpenOrdersListed | None = None
         async for event in self._picture.account(self._engine.manager.readiness.fills_until):
+            if isinstance(event, ev.AccountReconciled) and self._left_out:
+                raise Untrusted("; ".join(dict.fromkeys(self._left_out[:TOLD_MAX])))
+            self._take_in(event)
             if isinstance(event, ev.OpenOrdersListed):
-                listed = {*event.order_ids}
-            elif isinstance(event, ev.AccountReconciled):
-                await self._see_how_they_ended(listed)
-            self._engine.handle(event)
+                listing = event
+            elif isinstance(event, ev.BalancesRead) and listing is not None:
+                await self._see_how_they_ended(listing)
 
-    async def _see_how_they_ended(self, listed: set[str]) -> None:
+    def _take_in(self, event: ev.Event) -> None:
+        before = self._engine.left_out
+        self._engine.handle(event)
+        if self._engine.left_out > before:
+            which = getattr(event, "entry_id", "") or getattr(event, "order_id", "")
+            self._left_out.append(f"{type(event).__name__} {which[:40]} cannot be".replace("  ", " "))
+
+    def _look_for_unlisted(self, _event: ev.Event, actions: list[ac.Action]) -> None:
+        """Facts of a product that was never listed are not in the books, whoever told them."""
+        self._left_out += [
+            f"{action.product_id} is in no list of products, and something was told of it"
+            for action in actions
+            if isinstance(action, ac.ReadProduct)
+        ]
+
+    async def _see_how_they_ended(self, listing: ev.OpenOrdersListed) -> None:
         """Orders that the books have open and the listing had not: what became of them. After the
         fills, which say what an order's own row may leave out.
         """
-        missing = self._engine.manager.tracker.ledger.working.keys() - listed
+        working = self._engine.manager.tracker.ledger.working
+        missing = working.keys() - {*listing.order_ids}
         for report in await self._picture.named_orders(sorted(missing)):
-            self._engine.handle(report)
+            self._take_in(report)
+            missing.discard(report.order_id)
+        for order_id in sorted(missing & working.keys()):
+            told_at = working[order_id].updated_at
+            if told_at is None or told_at <= listing.began_at:  # else it is too new to be listed
+                self._left_out.append(f"order {order_id} is open in the books, and Coinbase has none")
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""

@@ -5,6 +5,7 @@ time in between is read afterwards, by the reconciler.
 """
 
 import re
+import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -28,11 +29,20 @@ from sidecar.core.settings import Settings
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
-from sidecar.storage.journal_files import JournalFiles, Tail, journal_paths, newest_base, raw_lines
+from sidecar.storage.journal_files import (
+    JournalFiles,
+    Tail,
+    journal_paths,
+    newest_base,
+    newest_base_seq,
+    raw_lines,
+)
+from sidecar.storage.reserve import Reserve
 from sidecar.storage.snapshot import read_state
 
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
-MODE: Final = re.compile(rb'"type":"StateChanged".*"after":"([A-Z_]+)"')
+# A halt by a fault has no change of state behind it: what it interrupted was left out.
+MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested")')
 STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 
 
@@ -58,7 +68,7 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     It stands under the limits that were in force then, but for custom rules, which are those of
     `limits`. Raises StateFileError and JournalError, naming the file and the mend; nothing is lost.
     """
-    saved = _later(read_state(directory.state), newest_base(directory.journal))
+    saved = _begin_from(directory)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     lines, chain, tail = files.recover(place.seq, place.sum)
@@ -72,17 +82,24 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
         lines=len(lines),
         tail=tail,
         last_at=next((at for at in times if at is not None), None),
-        was_stopped=isinstance(lines[-1].event, ev.Stopped) if lines else saved is None,
+        was_stopped=_was_stopped(lines) if lines else saved is None,
     )
 
 
-def _later(snapshot: SavedState | None, base: SavedState | None) -> SavedState | None:
-    """The one that stands later in the journal: lines between them may have been given up."""
-    if snapshot is None or base is None:
-        return snapshot or base
-    if snapshot.journal is None or base.journal is None:
+def _was_stopped(lines: list[Line]) -> bool:
+    """Whether the last fact was an end in order; what it asked for may stand behind it."""
+    last = next((line.event for line in reversed(lines) if line.event is not None), None)
+    return isinstance(last, ev.Stopped)
+
+
+def _begin_from(directory: StateDirectory) -> SavedState | None:
+    """The snapshot, or the state beside the newest file where that stands later: lines between them
+    may have been given up.
+    """
+    snapshot, seq = read_state(directory.state), newest_base_seq(directory.journal)
+    if snapshot is not None and (snapshot.journal is None or snapshot.journal.seq >= seq):
         return snapshot
-    return base if base.journal.seq > snapshot.journal.seq else snapshot
+    return newest_base(directory.journal) or snapshot
 
 
 def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskManager:
@@ -134,23 +151,36 @@ def rebuild(
 
 
 def _stood_still(directory: StateDirectory) -> bool:
-    """Whether snapshot or journal, as far as they can be read, say HALTED or LIQUIDATING."""
-    try:
-        saved = read_state(directory.state)
-    except StateFileError:
-        saved = None
-    causes = saved.manager.causes if saved is not None and saved.manager is not None else []
-    if any(cause.level in STANDS_STILL for cause in causes):
+    """Whether snapshot or journal, as far as they can be read, say HALTED or LIQUIDATING. Where
+    nothing of them can be read they may have: in doubt it is so.
+    """
+    if Reserve(directory.reserve).kept() is not None:
         return True
-    last = b""
+    states = [_readable(lambda: read_state(directory.state))]
+    states.append(_readable(lambda: newest_base(directory.journal)))
+    managers = [
+        state.manager for state in states if state is not None and state.manager is not None
+    ]
+    if any(cause.level in STANDS_STILL for manager in managers for cause in manager.causes):
+        return True
+    read, last = 0, b""
     for path in journal_paths(directory.journal):
         try:
             for line in raw_lines(path):
+                read += line.startswith(b'{"seq":')
                 if found := MODE.search(line):
-                    last = found[1]
-        except (OSError, EOFError):
+                    last = found[1] or b"HALTED"
+        except (OSError, EOFError, zlib.error):
             continue
-    return last.decode() in STANDS_STILL
+    is_there = directory.state.exists() or bool(journal_paths(directory.journal))
+    return last.decode() in STANDS_STILL or (is_there and not managers and not read)
+
+
+def _readable(read: Callable[[], SavedState | None]) -> SavedState | None:
+    try:
+        return read()
+    except StateFileError:
+        return None
 
 
 def replay(manager: RiskManager, lines: Iterable[Line]) -> None:

@@ -7,7 +7,7 @@ answer to what adds risk is no. A crash is an end without the last writing, and 
 import asyncio
 import gc
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
+from sidecar.storage.reserve import Reserve
 
 READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
 MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
@@ -67,6 +68,7 @@ class Sidecar:
         self._custom = load_custom_rules(config.limits.custom)
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
+        self._is_up = False
         self.engine: Engine | None = None  # while it runs
 
     def stop(self) -> None:
@@ -87,9 +89,13 @@ class Sidecar:
             try:
                 await self._live(engine, keeper, first, on_ready)
             except* _Stop:
-                keeper.write_last()
-                self.log.info("stopped")
+                if not engine.is_half_way:  # else a fault came with the end, and is told below
+                    keeper.write_last()
+                    self.log.info("stopped")
             except* Misuse as faults:
+                if self._is_up:  # then it is no fault of who started it
+                    engine.give_up(f"Misuse: {next(each_of(faults))}")
+                    raise Faulted("halted by a fault of its own") from None
                 raise Misuse("; ".join(map(str, each_of(faults)))) from None
             except* Exception as faults:  # the one at the top: journal it, and stop
                 fault = next(each_of(faults))
@@ -115,8 +121,10 @@ class Sidecar:
             recovered.chain,
             lambda: encode_state(state_of(manager, journal.place, self._now())),
             lambda full: _tell_of_disk(loop, engine, full=full),
+            was_full=manager.state.has("DISK_FULL"),
         )
-        engine = Engine(manager, journal, self._now, self.log)
+        reserve = _reserve(directory)
+        engine = Engine(manager, journal, self._now, self.log, reserve)
         self.log.info(
             "recovered",
             state=manager.state.account,
@@ -132,6 +140,10 @@ class Sidecar:
             )
         now = self._now()
         first = [recovered.started(now), *orders]
+        kept = reserve.kept() if reserve is not None else None
+        if kept is not None:
+            why = f"{kept.reason} (kept while the disk was full)"
+            first.append(ev.HaltRequested(at=now, reason=why, by="sidecar"))
         if manager.limits != limits:
             why = "configuration at the start"
             first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
@@ -161,9 +173,7 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         fault = loop.create_future()
         loop.set_exception_handler(lambda _loop, context: _note_fault(fault, context))
-        coinbase = self.config.coinbase
-        budget = Budget(per_second=coinbase.requests_per_s)
-        rest = Rest(coinbase.rest_url, self._key, budget=budget)
+        rest = self._rest()
         async with AsyncExitStack() as stack:
             stack.callback(loop.set_exception_handler, None)
             stack.push_async_callback(rest.close)
@@ -183,12 +193,25 @@ class Sidecar:
                     engine.handle(event)
                 parts.resume_episode()
                 await parts.open()
+                self._is_up = True
                 work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}
                 for name, running in work.items():
                     group.create_task(running, name=name)
                 group.create_task(self._tell_ready(engine, on_ready), name="ready")
                 group.create_task(_raise_fault(fault), name="faults")
                 group.create_task(self._stop_when_told(parts), name="stop")
+
+    def _rest(self) -> Rest:
+        """The HTTP client. Raises Misuse for proxies and certificates of the environment's."""
+        coinbase = self.config.coinbase
+        try:
+            budget = Budget(per_second=coinbase.requests_per_s)
+            return Rest(coinbase.rest_url, self._key, budget=budget)
+        except (ImportError, OSError, ValueError) as error:
+            raise Misuse(
+                f"the environment's proxy or certificates cannot be used ({error}); mend or unset"
+                " ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
+            ) from None
 
     async def _stop_when_told(self, parts: Parts) -> None:
         await self._stopping.wait()
@@ -197,13 +220,20 @@ class Sidecar:
         raise _Stop
 
     def _look_whether_ready(self, engine: Engine) -> None:
-        if engine.manager.state.ready:
+        """The account is known, and what is configured to be followed has a price."""
+        tracker = engine.manager.tracker
+        followed = (name for name in self.config.coinbase.follow if name in tracker.products)
+        mids = tracker.marks.mids
+        if engine.manager.state.ready and all(
+            tracker.products[name].book in mids for name in followed
+        ):
             self._ready.set()
 
     async def _tell_ready(self, engine: Engine, on_ready: Callable[[], None]) -> None:
         """Say that orders are judged; where Coinbase cannot be read, that they are refused."""
         notify.notify("READY=1")
-        if not await _within(READY_WITHIN_S, self._ready):
+        await _within(READY_WITHIN_S, self._ready)
+        if not engine.manager.state.ready:
             self.log.warning(
                 "Coinbase could not be read yet: only what reduces risk passes",
                 missing=sorted(engine.manager.readiness.missing),
@@ -212,12 +242,18 @@ class Sidecar:
         on_ready()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> bool:
+def _reserve(directory: StateDirectory) -> Reserve | None:
+    """The reserve; None where the disk has no room even for that."""
     try:
+        return Reserve(directory.reserve)
+    except OSError:
+        return None
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+            await event.wait()
 
 
 def _tell_of_disk(loop: asyncio.AbstractEventLoop, engine: Engine, *, full: bool) -> None:

@@ -1,6 +1,6 @@
 """The state directory: one sidecar's alone, and what lies in it. Blocking.
 
-state/lock  state/state.json  state/journal/…
+state/lock  state/state.json  state/journal/…  state/reserve
 """
 
 import fcntl
@@ -14,6 +14,7 @@ from sidecar.core.errors import Misuse
 STATE: Final = "state.json"
 JOURNAL: Final = "journal"
 LOCK: Final = "lock"
+RESERVE: Final = "reserve"
 
 
 class StateDirectory:
@@ -26,6 +27,7 @@ class StateDirectory:
         self.path = path
         self.state = path / STATE
         self.journal = path / JOURNAL
+        self.reserve = path / RESERVE
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -66,7 +68,10 @@ class StateDirectory:
 
     def set_aside(self, name: str) -> Path:
         """Move state and journal out of the way, into a directory of this name; where they went."""
-        aside = self.path / name
+        aside, number = self.path / name, 1
+        while aside.exists():
+            number += 1
+            aside = self.path / f"{name}-{number}"
         aside.mkdir(mode=0o700)
         for part in (self.state, self.journal):
             if part.exists():

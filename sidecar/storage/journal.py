@@ -61,9 +61,12 @@ class Journal:
         chain: Chain,
         state: Callable[[], bytes],
         on_disk: Callable[[bool], None],
+        *,
+        was_full: bool = False,
     ) -> None:
+        """`was_full`: the disk took no more when the last process ended; the first success is told."""
         self._chain = chain
-        self.is_full = False
+        self.is_full = was_full
         self.has_hole = False  # lines were given up; nothing is noted until a new state is on disk
         self._files = files
         self._state = state
@@ -115,12 +118,18 @@ class Journal:
             await self._wake.wait()
             await asyncio.sleep(RETRY_S if self.is_full else FLUSH_WITHIN_S)
             self._wake.clear()
-            if self.has_hole and self._at is not None:
-                self._opening = Opening(self._chain.seq, self._at, self._state())
-                self.has_hole = False
-            self._seal()
-            took_all = await aiofiles.os.wrap(self._drain)()
-            self._report(took_all=took_all)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """What was committed is on disk when this returns, unless the disk is full."""
+        if self.has_hole and self._at is not None:
+            self._encode()
+            self._open.clear()  # the state has it
+            self._opening = Opening(self._chain.seq, self._at, self._state())
+            self.has_hole = False
+        self._seal()
+        took_all = await aiofiles.os.wrap(self._drain)()
+        self._report(took_all=took_all and not self.has_hole)
 
     def close(self) -> None:
         """Write what waits and close the file."""

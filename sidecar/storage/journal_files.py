@@ -100,7 +100,9 @@ class JournalFiles:
 
     def is_due(self, at: datetime) -> bool:
         """Whether a new file is to begin: at the start, when the last is large, with each UTC day."""
-        return self._file is None or self._size >= self._file_bytes_max or at.date() != self._day
+        if self._file is None or self._day is None or self._size >= self._file_bytes_max:
+            return True
+        return at.date() > self._day  # what was read over REST may be of just before midnight
 
     def begin(self, seq: int, at: datetime, base: bytes) -> None:
         """Begin a file whose first line has this number, with the state it begins from.
@@ -109,11 +111,11 @@ class JournalFiles:
         """
         self.close()
         _write_whole(base_path(self._directory, seq), gzip.compress(base, compresslevel=1))
-        descriptor = os.open(
-            self._directory / f"{seq:012}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600
-        )
+        # Of a file of this number nothing can be whole: the chain has no such line yet.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+        descriptor = os.open(self._directory / f"{seq:012}.jsonl", flags, 0o600)
         self._file = FileIO(descriptor, "ab")
-        self._size, self._is_torn = os.fstat(descriptor).st_size, False
+        self._size, self._is_torn = 0, False
         self._day = at.date()
         _sync_directory(self._directory)
 
@@ -175,6 +177,12 @@ def journal_paths(directory: Path) -> list[Path]:
 def base_path(directory: Path, seq: int) -> Path:
     """Where the state lies that the file with this first line begins from."""
     return directory / f"{seq:012}.state.json.gz"
+
+
+def newest_base_seq(directory: Path) -> int:
+    """Where the newest file with a state beside it begins; 0 where there is none."""
+    firsts = [first_seq(path) for path in journal_paths(directory)]
+    return max((seq for seq in firsts if base_path(directory, seq).exists()), default=0)
 
 
 def newest_base(directory: Path) -> SavedState | None:

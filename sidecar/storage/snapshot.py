@@ -7,6 +7,7 @@ read is refused and left untouched.
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import copy
 from errno import ENOENT
@@ -39,15 +40,21 @@ def write_state(path: Path, state: SavedState) -> None:
     _replace(path, encode_state(state))
 
 
-async def write_state_async(path: Path, state: SavedState) -> None:
+async def write_state_async(
+    path: Path, state: SavedState, *, before: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """The same without holding up the loop for long. What may change is encoded before the first
     wait, and of the ended orders copies are taken, so it is one moment's.
+
+    `before` is waited for before the file is replaced: what the state stands on must be there.
     """
     head, closed = encode_head(state), [copy(order) for order in state.tracker.closed]
     orders: list[bytes] = []
     for first in range(0, len(closed), ORDERS_A_TURN):
         orders += encode_orders(closed[first : first + ORDERS_A_TURN])
         await asyncio.sleep(0)
+    if before is not None:
+        await before()
     await aiofiles.os.wrap(_write_parts)(path, head, orders)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
@@ -18,9 +19,9 @@ from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_files import JournalError, journal_paths
 from tests.fault.paper_client import trading
-from tests.recorded import Recorded
+from tests.recorded import LIFE, Recorded
 from tests.running_sidecar import beside
-from tests.scenario import START
+from tests.scenario import START, limit_order
 
 BALANCES = {"USD": "100000", "BTC": "1"}
 
@@ -33,9 +34,8 @@ async def trader(tmp_path):
 
 def memory(manager):
     """Everything that the core knows."""
-    return msgspec.json.format(
-        msgspec.json.encode((save_tracker(manager.tracker), save_manager(manager)))
-    )
+    known = (save_tracker(manager.tracker), save_manager(manager))
+    return msgspec.json.format(msgspec.json.encode(known, order="deterministic"))
 
 
 def builder(manager):
@@ -232,3 +232,46 @@ def test_a_state_behind_a_hole_is_begun_from_though_the_snapshot_is_older(tmp_pa
         recovered = recover(directory, Limits(), builder(desk.manager))
     assert memory(recovered.manager) == memory(desk.manager)
     assert recovered.manager.state.account == "HALTED"
+
+
+def test_a_fault_half_way_is_halted_after_a_rebuild_too(tmp_path):
+    """Its halt stands alone: what it interrupted was left out."""
+    desk = Recorded(tmp_path).begin()
+    desk.engine.is_half_way = True
+    desk.engine.give_up("KeyError: half way")
+    desk.close()
+    with StateDirectory(tmp_path) as directory:
+        _, first = rebuild(directory, Limits(), plain, START)
+    assert ev.HaltRequested in map(type, first)
+
+
+def test_where_nothing_can_be_read_a_rebuild_halts(tmp_path):
+    Recorded(tmp_path).begin().close()
+    for path in (*(tmp_path / "journal").iterdir(), tmp_path / "state.json"):
+        path.write_bytes(b"\0" * 100)
+    with StateDirectory(tmp_path) as directory:
+        _, first = rebuild(directory, Limits(), plain, START)
+        _, again = rebuild(directory, Limits(), plain, START)  # within the same second
+    assert ev.HaltRequested in map(type, first)
+    assert ev.HaltRequested not in map(
+        type, again
+    )  # there was nothing to be read, and nothing to read
+
+
+def test_what_asked_for_something_after_the_end_leaves_it_an_end_in_order(tmp_path):
+    desk = Recorded(tmp_path).begin()
+    desk.ask(limit_order())
+    desk.now += LIFE
+    desk.engine.end()
+    desk.send(ev.Stopped)  # and with it the approval's time is over
+    desk.close()
+    with StateDirectory(tmp_path) as directory:
+        recovered = recover(directory, Limits(), builder(desk.manager))
+        assert recovered.was_stopped
+        looked_for = [
+            action
+            for event in (recovered.started(desk.now), ev.ClockAdvanced(at=desk.now))
+            for action in recovered.manager.handle(event)
+            if isinstance(action, ac.FindOrder)
+        ]
+    assert len(looked_for) == 1  # again, for whoever looked before is gone

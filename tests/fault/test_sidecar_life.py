@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import shutil
 import signal
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from sidecar.client import AskFailed
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
 from tests.fault.paper_client import trading
@@ -178,11 +180,11 @@ async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
 
 
 @asynccontextmanager
-async def full_disk():
-    """No file of this process may grow."""
+async def full_disk(but_for=0):
+    """No file of this process may grow; what lies within so many bytes may be written over."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (but_for, hard))
     try:
         yield
     finally:
@@ -228,3 +230,49 @@ async def test_a_fault_of_its_own_halts_on_disk_and_is_not_met_again(trader, tmp
         assert (await made.ask("resume", reason="mended"))["done"]
         await made.until_state("ACTIVE")
         assert await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+
+
+async def test_a_halt_on_a_full_disk_survives_the_process(trader, tmp_path):
+    """The journal cannot keep it, so the room taken beforehand does."""
+    async with beside(trader, directory=tmp_path) as made:
+        made.engine.journal.sync()
+        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+        async with full_disk(but_for=4096):
+            await made.until_state("REDUCE_ONLY")
+            assert (await made.ask("halt", reason="lunch"))["done"]
+            kept = (tmp_path / "state" / "reserve").read_bytes()
+        (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)  # all that a kill had left
+        await made.until(lambda: "DISK_FULL" not in {c for c, _ in made.manager.state.causes})
+    (tmp_path / "killed").chmod(0o700)
+    async with beside(trader, directory=tmp_path / "killed") as made:
+        assert made.state == "HALTED"
+        reasons = [cause["reason"] for cause in (await made.ask("status"))["causes"]]
+        assert any("lunch" in reason for reason in reasons)
+        assert (await made.ask("resume", reason="back"))["done"]
+        await made.until_state("ACTIVE")
+
+
+async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        made.engine.handle(ev.DiskChanged(at=made.engine.now(), full=True))
+        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+    async with beside(trader, directory=tmp_path / "killed") as made:
+        await made.until_state("ACTIVE")
+
+
+async def test_misuse_within_is_a_fault_of_its_own(trader, tmp_path):
+    """Only what is in the way of a start is the user's to mend."""
+
+    def misused(_event):
+        raise Misuse("the account cannot go there")
+
+    async def life():
+        async with beside(trader, directory=tmp_path) as made:
+            made.manager.handle = misused
+            with pytest.raises(AskFailed):
+                await made.ask("resume", reason="x")
+
+    with pytest.raises(Faulted):
+        await life()
+    async with beside(trader, directory=tmp_path) as made:
+        assert made.state == "HALTED"

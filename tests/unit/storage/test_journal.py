@@ -18,12 +18,12 @@ from tests.scenario import START
 class Kept:
     """A journal, what it told of the disk, and how often its state was asked for."""
 
-    def __init__(self, directory, **options):
+    def __init__(self, directory, *, was_full=False, **options):
         self.directory = directory
         self.told: list[bool] = []
         files = JournalFiles(directory, **options)
         _, chain, _ = files.recover()
-        self.journal = Journal(files, chain, self.state, self.told.append)
+        self.journal = Journal(files, chain, self.state, self.told.append, was_full=was_full)
 
     def state(self):
         return b'{"seq": %d}' % self.journal.place.seq
@@ -191,3 +191,39 @@ def test_closing_twice_is_no_matter(keep, tmp_path, count):
     kept.journal.close()
     kept.journal.close()
     assert len(kept.seqs()) == count
+
+
+async def test_a_file_that_was_begun_and_not_written_is_begun_again_whole(
+    keep, tmp_path, monkeypatch
+):
+    """The disk fills between a file's beginning and its first lines: nothing torn stays in it."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    kept = keep(tmp_path)
+    with running(kept):
+        with files_no_larger_than(100):  # room for the state, not for the lines
+            kept.note(4)
+            kept.journal.sync()
+            assert kept.told == [True]
+        await until(lambda: kept.told == [True, False])
+    assert kept.seqs() == [1, 2, 3, 4]
+
+
+async def test_the_first_success_after_a_start_on_a_full_disk_is_told(keep, tmp_path):
+    kept = keep(tmp_path, was_full=True)
+    kept.note(1)
+    kept.journal.sync()
+    assert kept.told == [False]
+
+
+async def test_a_hole_is_told_of_once(keep, tmp_path, monkeypatch):
+    """While the disk is full, giving lines up does not make room."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.02)
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 300)
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.sync()
+    with running(kept), files_no_larger_than(20):
+        for _ in range(12):
+            kept.note(2)
+            await asyncio.sleep(0.02)
+        assert kept.told == [True]
