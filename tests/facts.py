@@ -70,6 +70,7 @@ SENT: list[tuple[type[ev.Event], dict[str, Any]]] = [
         }),
         (ev.OpenOrdersListed, {"order_ids": ()}),
         (ev.AccountReconciled, {}),
+        (ev.ReconciliationFailed, {"reason": "HTTP 401"}),
 ]  # fmt: skip
 sent = st.sampled_from(SENT).map(lambda known: ("send", {"kind": known[0], **known[1]}))
 

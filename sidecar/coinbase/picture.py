@@ -147,9 +147,7 @@ class Picture:
                 async for row in self._rest.pages("/orders/historical/batch", "orders", query):
                     if isinstance(order_id := row.get("order_id"), str) and order_id:
                         seen[order_id] = None
-                    read = self._read(
-                        lambda one: rows.order_report(one, began_at), [row], left_out
-                    )
+                    read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
                     for report in read:
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)

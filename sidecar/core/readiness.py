@@ -57,7 +57,13 @@ class Readiness:
         self.desk.orders_known = not self.missing & ACCOUNT
         return actions
 
-    def not_reconciled(self, event: ev.ReconciliationFailed) -> list[Action]:
+    def doubted(self, event: ev.FeedChanged | ev.ReconciliationFailed) -> list[Action]:
+        """What is believed of a feed may have changed: what must be read because of it."""
+        if isinstance(event, ev.FeedChanged):
+            return self._feed_changed(event)
+        return self._not_reconciled(event)
+
+    def _not_reconciled(self, event: ev.ReconciliationFailed) -> list[Action]:
         """Nothing has confirmed the books for long: the user feed alone is not believed any more
         until something does. No reading is asked for: it is being tried all the time.
         """
@@ -69,7 +75,7 @@ class Readiness:
         text = f"the account cannot be read over REST: {event.reason}"
         return [Alert(severity="critical", code="NOT_RECONCILED", text=text)]
 
-    def feed_changed(self, event: ev.FeedChanged) -> list[Action]:
+    def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
         """A feed came up, lost frames or fell silent: what must be read because of it."""
         self.desk.feeds.signal(event.feed, event.signal, event.at)
         if event.signal == "lost":

@@ -222,10 +222,8 @@ class RiskManager:
         match event:
             case ev.Quotes():
                 self.tracker.apply(event)
-            case ev.FeedChanged():
-                actions += self.readiness.feed_changed(event)
-            case ev.ReconciliationFailed():
-                actions += self.readiness.not_reconciled(event)
+            case ev.FeedChanged() | ev.ReconciliationFailed():
+                actions += self.readiness.doubted(event)
             case ev.Started():
                 self.readiness.begin()
                 self.sessions.restarted(event.at)

@@ -38,7 +38,7 @@ class Errands:
         self._rest = rest
         self._group = group
         self._sought: dict[str, ac.FindOrder] = {}
-        self._unwanted: dict[str, None] = {}  # ids of orders to be cancelled
+        self._unwanted: dict[str, float] = {}  # orders to be cancelled, and until when it is tried
         self._running: dict[str, asyncio.Task[None]] = {}  # by name: one of each at a time
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -117,6 +117,8 @@ class Errands:
             self._engine.log.warning("product not read", product=product_id, fault=str(error))
             return
         self._engine.handle(listed)
+        if product_id not in self._engine.manager.tracker.products:
+            return  # reading the account would lead here again
         self._engine.carry[ac.Reconcile](ac.Reconcile(reason=f"{product_id} is known now"))
 
     def find(self, action: ac.FindOrder) -> None:
@@ -137,17 +139,24 @@ class Errands:
                 continue
             for report in found:
                 if report.client_order_id in sought:
-                    sought.pop(report.client_order_id)
                     self._engine.handle(report)
-            for name, action in sought.items():
-                self._engine.handle(
-                    ev.ReservationReleased(
-                        at=self._engine.now(),
-                        client_order_id=name,
-                        decision_id=action.decision_id,
-                        reason="never_arrived",
-                    )
-                )
+            for action in sought.values():
+                self._release(action)
+
+    def _release(self, action: ac.FindOrder) -> None:
+        """Free what is bound still: nothing was found, or no order that the approval was for."""
+        name, decision_id = action.client_order_id, action.decision_id
+        live = self._engine.manager.tracker.ledger.reservations.get(name)
+        if live is None or live.decision.decision_id != decision_id:
+            return
+        self._engine.handle(
+            ev.ReservationReleased(
+                at=self._engine.now(),
+                client_order_id=name,
+                decision_id=decision_id,
+                reason="never_arrived",
+            )
+        )
 
     @property
     def _life(self) -> timedelta:
@@ -155,26 +164,26 @@ class Errands:
 
     def cancel(self, action: ac.CancelOrders) -> None:
         """Ask Coinbase to cancel these; the user channel tells what became of it."""
-        self._unwanted |= dict.fromkeys(action.order_ids)
+        until = clock.wall() + CANCEL_ALL_WITHIN_S
+        self._unwanted = dict.fromkeys(action.order_ids, until) | self._unwanted
         self._start("cancel orders", self._cancel_unwanted())
 
     async def _cancel_unwanted(self) -> None:
         """Ask until none of them is open: an accepted cancel is not yet a cancelled order."""
         working = self._engine.manager.tracker.ledger.working
-        until = clock.wall() + CANCEL_ALL_WITHIN_S
         while self._unwanted:
             try:
                 await self._cancel(tuple(self._unwanted))
             except CallFailed as error:
                 self._engine.log.warning("orders not cancelled yet", fault=str(error))
             await asyncio.sleep(LOOK_AGAIN_S)
-            self._unwanted = {name: None for name in self._unwanted if name in working}
-            if clock.wall() > until:
+            left = {name: until for name, until in self._unwanted.items() if name in working}
+            given_up = [name for name, until in left.items() if clock.wall() > until]
+            if given_up:
                 self._engine.log.critical(
-                    "orders could not be cancelled; cancel them by hand",
-                    order_ids=list(self._unwanted),
+                    "orders could not be cancelled; cancel them by hand", order_ids=given_up
                 )
-                self._unwanted.clear()
+            self._unwanted = {name: left[name] for name in left if name not in given_up}
 
     async def _cancel(self, order_ids: tuple[str, ...]) -> None:
         for first in range(0, len(order_ids), CANCELS_A_CALL):

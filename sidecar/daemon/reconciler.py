@@ -9,6 +9,7 @@ A pass that had to leave something out is none that succeeded: what was left out
 
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
+from datetime import datetime
 from typing import Final
 
 from sidecar import clock
@@ -20,10 +21,10 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
-TOLD_MAX: Final = 5  # of what a pass left out
 BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the next may answer
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
 OVERDUE_AFTER: Final = 2  # periods
+TOLD_MAX: Final = 5  # of what a pass left out
 
 
 class Reconciler:
@@ -38,8 +39,8 @@ class Reconciler:
         self._wanted = asyncio.Event()
         self._products_at = float("-inf")
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
-        self._left_out: list[str] = []  # by the pass under way
-        engine.listeners.append(self._look_for_unlisted)
+        self._left_out: list[str] = []  # since the last pass began, in words
+        engine.listeners.append(self._look_for_products)
 
     def ask(self, action: ac.Reconcile) -> None:
         """Carry out the core's wish, soon."""
@@ -89,44 +90,53 @@ class Reconciler:
             self._engine.handle(await self._picture.fees())
             self._products_at = clock.wall()
         self._left_out.clear()
-        listing: ev.OpenOrdersListed | None = None
+        listed, unlisted = set[str](), set[str]()
         async for event in self._picture.account(self._engine.manager.readiness.fills_until):
             if isinstance(event, ev.AccountReconciled) and self._left_out:
-                raise Untrusted("; ".join(dict.fromkeys(self._left_out[:TOLD_MAX])))
+                raise Untrusted("; ".join(self._left_out))
             self._take_in(event)
             if isinstance(event, ev.OpenOrdersListed):
-                listing = event
-            elif isinstance(event, ev.BalancesRead) and listing is not None:
-                await self._see_how_they_ended(listing)
+                listed = {*event.order_ids}
+                unlisted = self._unlisted(listed, event.began_at)
+            elif isinstance(event, ev.BalancesRead):
+                await self._see_how_they_ended(listed, unlisted)
 
     def _take_in(self, event: ev.Event) -> None:
         before = self._engine.left_out
         self._engine.handle(event)
         if self._engine.left_out > before:
             which = getattr(event, "entry_id", "") or getattr(event, "order_id", "")
-            self._left_out.append(f"{type(event).__name__} {which[:40]} cannot be".replace("  ", " "))
+            self._leave_out(f"what was told as {type(event).__name__} {which[:40]!r} cannot be")
 
-    def _look_for_unlisted(self, _event: ev.Event, actions: list[ac.Action]) -> None:
+    def _leave_out(self, text: str) -> None:
+        if text not in self._left_out and len(self._left_out) < TOLD_MAX:
+            self._left_out.append(text)
+
+    def _look_for_products(self, _event: ev.Event, actions: list[ac.Action]) -> None:
         """Facts of a product that was never listed are not in the books, whoever told them."""
-        self._left_out += [
-            f"{action.product_id} is in no list of products, and something was told of it"
-            for action in actions
-            if isinstance(action, ac.ReadProduct)
-        ]
+        for action in actions:
+            if isinstance(action, ac.ReadProduct):
+                self._leave_out(f"{action.product_id} is in no list, and has orders or a position")
 
-    async def _see_how_they_ended(self, listing: ev.OpenOrdersListed) -> None:
+    def _unlisted(self, listed: set[str], began_at: datetime) -> set[str]:
+        """Orders that should have been listed, and are not: of the others a frame told since."""
+        return {
+            order.order_id
+            for order in self._engine.manager.tracker.ledger.working.values()
+            if order.order_id not in listed
+            and (order.updated_at is None or order.updated_at <= began_at)
+        }
+
+    async def _see_how_they_ended(self, listed: set[str], unlisted: set[str]) -> None:
         """Orders that the books have open and the listing had not: what became of them. After the
         fills, which say what an order's own row may leave out.
         """
         working = self._engine.manager.tracker.ledger.working
-        missing = working.keys() - {*listing.order_ids}
-        for report in await self._picture.named_orders(sorted(missing)):
+        for report in await self._picture.named_orders(sorted(working.keys() - listed)):
             self._take_in(report)
-            missing.discard(report.order_id)
-        for order_id in sorted(missing & working.keys()):
-            told_at = working[order_id].updated_at
-            if told_at is None or told_at <= listing.began_at:  # else it is too new to be listed
-                self._left_out.append(f"order {order_id} is open in the books, and Coinbase has none")
+            unlisted.discard(report.order_id)
+        for order_id in sorted(unlisted & working.keys()):
+            self._leave_out(f"order {order_id} is open in the books, and Coinbase knows of none")
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""

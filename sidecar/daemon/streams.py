@@ -95,18 +95,18 @@ class Streams:
         product = tracker.products.get(product_id)
         if product is None:
             return ()
-        if product.book not in self._asked:
-            self._asked[product.book] = None
-            if len(self._asked) > FOLLOWED_MAX:
-                self._asked.popitem(last=False)
+        self._asked[product.book] = None
+        self._asked.move_to_end(product.book)
+        if len(self._asked) > FOLLOWED_MAX:
+            self._asked.popitem(last=False)
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
         return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
 
     # ------------------------------------------------------------------------ what is listened to
 
     def wanted(self) -> tuple[str, ...]:
-        """The books to follow: configured, allowed, valuing what is held, working or reserved, and
-        those that bots have asked about.
+        """The books to follow: configured, allowed, valuing what is held, working or reserved; and
+        with what room is left those that bots have asked about last.
         """
         manager = self.engine.manager
         tracker, listed = manager.tracker, manager.tracker.products
@@ -118,7 +118,9 @@ class Streams:
         held += [key for key, line in tracker.account.lines.items() if line.position.quantity]
         routes = (tracker.marks.routes.get(key, ()) for key in held)
         books += [step.book for steps in routes for step in steps]
-        return tuple(sorted({*books, *self._asked}))[:FOLLOWED_MAX]
+        needed = {*books}
+        asked = [book for book in reversed(self._asked) if book not in needed]
+        return tuple(sorted([*needed, *asked[: max(0, FOLLOWED_MAX - len(needed))]]))
 
     async def follow(self, feed: Feed) -> None:
         """Until cancelled: keep the market feed listening to what is wanted."""

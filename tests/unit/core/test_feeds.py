@@ -13,7 +13,7 @@ def user(*signals):
     feeds = Feeds(connected=True)
     for signal in signals:
         if signal == "reconciled":
-            feeds.reconciled()
+            feeds.reconciled(None, START)
         else:
             feeds.signal("user", signal, START)
     return feeds.user
@@ -52,6 +52,27 @@ def test_the_user_feeds_table_holds_every_pair():
 )
 def test_a_user_feed_is_believed_only_after_a_reconciliation_while_connected(signals, state):
     assert user(*signals) == state
+
+
+@pytest.mark.parametrize("signal", ["connected", "gap"])
+@pytest.mark.parametrize(("began_s", "state"), [(9, "suspect"), (10, "live"), (11, "live")])
+def test_a_reading_that_began_before_the_doubt_heals_nothing(signal, began_s, state):
+    """What the lost frames told may have come after its orders were listed."""
+    feeds = Feeds(connected=True)
+    feeds.signal("user", "connected", START)
+    feeds.signal("user", signal, START + timedelta(seconds=10))
+    feeds.reconciled(START + timedelta(seconds=began_s), START + timedelta(seconds=12))
+    assert feeds.user == state
+
+
+def test_a_clock_that_was_set_back_puts_healing_off_by_one_reading():
+    feeds = Feeds(connected=True)
+    feeds.signal("user", "connected", START)
+    earlier = START - timedelta(hours=1)
+    feeds.reconciled(earlier, earlier + timedelta(seconds=1))
+    assert feeds.user == "suspect"
+    feeds.reconciled(earlier + timedelta(seconds=1), earlier + timedelta(seconds=2))
+    assert feeds.user == "live"
 
 
 @pytest.mark.parametrize(
