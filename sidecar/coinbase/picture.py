@@ -128,7 +128,9 @@ class Picture:
             yield event
         yield await self._balances(until)
         if left_out:
-            raise Untrusted(f"{len(left_out)} orders or fills cannot be read: {left_out[0]}")
+            first, *others = dict.fromkeys(left_out)  # a listing may tell an order twice
+            more = f", and {len(others)} more" if others else ""
+            raise Untrusted(f"an order or a fill cannot be read: {first}{more}")
         yield ev.AccountReconciled(at=self._now(), fills_until=until, began_at=began_at)
 
     async def orders(self, left_out: list[str] | None = None) -> AsyncIterator[ev.Event]:

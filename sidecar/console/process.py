@@ -35,12 +35,14 @@ def on_signals(stop: Callable[[], None]) -> None:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
-    _raise_file_limit()
     try:
+        _raise_file_limit()
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
     except* Misuse as faults:
         raise Misuse("; ".join(map(str, each_of(faults)))) from None
+    finally:
+        work.close()  # interrupted before it began, it would be complained of
 
 
 def own_directory(parent: Path | None, name: str) -> "tempfile.TemporaryDirectory[str]":

@@ -39,6 +39,7 @@ class Reconciler:
         self._wanted = asyncio.Event()
         self._products_at = float("-inf")
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
+        self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
         engine.listeners.append(self._look_for_products)
 
@@ -56,8 +57,8 @@ class Reconciler:
 
     async def _tell_when_overdue(self) -> None:
         """A task of its own: a pass may take longer than anybody should wait."""
-        overdue_s = OVERDUE_AFTER * self._period_s
         while True:
+            overdue_s = OVERDUE_AFTER * (self._period_s + self._took_s)
             await asyncio.sleep(max(0.0, self._heard_at + overdue_s - clock.wall()))
             if clock.wall() - self._heard_at >= overdue_s:
                 self._heard_at = clock.wall()
@@ -68,6 +69,7 @@ class Reconciler:
         failures = 0
         while True:
             self._wanted.clear()
+            began = clock.wall()
             try:
                 await self._pass()
             except (CallFailed, Untrusted) as error:
@@ -76,6 +78,7 @@ class Reconciler:
                 await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
                 continue
             failures, self.fault, self._heard_at = 0, "", clock.wall()
+            self._took_s = self._heard_at - began
             self.passes += 1
             await asyncio.sleep(BETWEEN_S)
             try:

@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from sidecar.coinbase import rows
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
@@ -14,8 +16,10 @@ from sidecar.coinbase.rest import Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.products import product_from_coinbase
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.settings import Settings
 from tests.fault.paper_client import trading
@@ -203,3 +207,94 @@ async def test_an_account_without_futures_has_none_and_is_whole(tmp_path):
         kinds = [type(event).__name__ async for event in picture.account(None)]
         await rest.close()
     assert kinds == ["OpenOrdersListed", "BalancesRead", "AccountReconciled"]
+
+
+# ------------------------------------------------------------------------- rows that cannot be read
+
+
+class Reading:
+    """A picture by itself, what it hands over and what it complains of."""
+
+    def __init__(self, trader):
+        self.rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+        self.complaints: list[str] = []
+        self.now = trader.paper.world.now
+        self.picture = Picture(self.rest, self.now, self.complaints.append)
+        self.facts: list[ev.Event] = []
+
+    async def account(self):
+        async for fact in self.picture.account(self.now() - timedelta(minutes=5)):
+            self.facts.append(fact)
+
+    def told(self, kind):
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+@pytest.fixture
+async def reading(trader):
+    made = Reading(trader)
+    yield made
+    await made.rest.close()
+
+
+def spoil(monkeypatch, name, field):
+    """The reader of these rows finds that this field is no number."""
+    real = getattr(rows, name)
+    monkeypatch.setattr(rows, name, lambda row, at: real({**row, field: "many"}, at))
+
+
+async def test_an_open_order_that_cannot_be_read_reconciles_nothing_and_is_no_order_that_ended(
+    trader, reading, monkeypatch
+):
+    order_id = await trader.place(trader.limit("BUY", "0.1", "100"))
+    spoil(monkeypatch, "order_report", "filled_size")
+    why = f"an order or a fill cannot be read: order {order_id}: filled_size is not a number$"
+    with pytest.raises(Untrusted, match=why):
+        await reading.account()
+    (listing,) = reading.told(ev.OpenOrdersListed)
+    assert listing.order_ids == (order_id,)
+    assert reading.told(ev.BalancesRead)
+    assert reading.told(ev.AccountReconciled) == []
+
+
+async def test_a_fill_that_cannot_be_read_reconciles_nothing_and_is_named(
+    trader, reading, monkeypatch
+):
+    await trader.place(trader.market("BUY", "0.1"))
+    spoil(monkeypatch, "fill_report", "size")
+    with pytest.raises(Untrusted, match=r"cannot be read: fill [\w-]+: size is not a number"):
+        await reading.account()
+    assert reading.told(ev.AccountReconciled) == []
+
+
+async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeypatch):
+    real = product_from_coinbase
+
+    def read(row):
+        if row["product_id"] == "ETH-USD":
+            raise Untrusted("product ETH-USD: base_increment is not a number")
+        return real(row)
+
+    monkeypatch.setattr("sidecar.coinbase.picture.product_from_coinbase", read)
+    products = await reading.picture.products()
+    assert "ETH-USD" not in {product.product_id for product in products.products}
+    assert reading.complaints == ["product ETH-USD: base_increment is not a number"]
+    await reading.account()
+    assert reading.told(ev.AccountReconciled)
+
+
+async def test_what_another_reads_meanwhile_is_not_the_account_s(trader, reading, monkeypatch):
+    await trader.place(trader.market("BUY", "0.1"))
+    spoil(monkeypatch, "order_report", "filled_size")
+    facts = reading.picture.account(None)
+    await anext(facts)
+    assert await reading.picture.recent_orders(reading.now() - timedelta(minutes=5)) == []
+    assert len(reading.complaints) == 1
+    assert [type(fact) for fact in [fact async for fact in facts]][-1] is ev.AccountReconciled
+
+
+async def test_a_reading_says_when_its_listing_of_orders_began(reading):
+    await reading.account()
+    (listing,) = reading.told(ev.OpenOrdersListed)
+    (reconciled,) = reading.told(ev.AccountReconciled)
+    assert reconciled.began_at <= listing.began_at < reconciled.fills_until

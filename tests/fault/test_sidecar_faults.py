@@ -10,7 +10,12 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from sidecar.coinbase import frames, rows
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -241,7 +246,7 @@ async def test_frames_with_few_fields_are_enough(desk, fault):
     switch(desk, **fault)
     await desk.trade("BUY", "0.02")
     await desk.until_true()
-    assert await desk.buys()
+    await desk.until_whole()  # a fill without a price is read again before it is believed
 
 
 @pytest.mark.parametrize("fault", ["too_many_requests", "server_errors"])
@@ -256,3 +261,77 @@ async def test_slow_bodies_are_waited_for(desk):
     switch(desk, slow_bodies_s="0.3", close_code=1006)
     async with doubt(desk):
         assert await desk.sells()
+
+
+# ------------------------------------------------------------------------ readings that do not help
+
+
+async def test_a_reading_under_way_when_frames_are_lost_does_not_heal_them(desk, monkeypatch):
+    """The order that the lost frames told of is in the next one's listing."""
+    real, inside, go_on = Picture._balances, asyncio.Event(), asyncio.Event()
+    healed = []
+
+    async def slow(self, until):
+        inside.set()
+        await go_on.wait()
+        return await real(self, until)
+
+    monkeypatch.setattr(Picture, "_balances", slow)
+    desk.made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+    await inside.wait()
+    switch(desk, drop_frames=1, frames_channel="user")
+    order_id = await desk.trader.place(desk.body("BUY", "0.1", price="31000"))
+    desk.made.engine.handle(ev.FeedChanged(at=desk.made.engine.now(), feed="user", signal="gap"))
+    working = desk.made.manager.tracker.ledger.working
+    desk.made.on_fact = lambda _event: (
+        healed.append(order_id in working) if desk.made.manager.feeds.user == "live" else None
+    )
+    go_on.set()
+    await desk.until_whole()
+    assert all(healed)
+    await desk.until_true()
+
+
+async def test_orders_that_cannot_be_read_are_no_picture_and_it_heals_once_they_can(
+    desk, monkeypatch
+):
+    def unreadable(row, at):
+        raise Untrusted(f"order {row['order_id']}: side is neither BUY nor SELL")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rows, "order_report", unreadable)
+        broken.setattr(frames, "order_report", unreadable)
+        order_id = await desk.trader.place(desk.body("BUY", "0.1", price="31000"))
+        await desk.until_in_doubt()
+        passes = desk.made.manager.readiness.fills_until
+        fault = ""
+        while order_id not in fault:
+            await asyncio.sleep(0.05)
+            fault = (await desk.made.ask("status"))["sidecar"]["reconciliation_fault"]
+        assert (await desk.buys()).codes == ("STALE_ACCOUNT_DATA",)
+        assert await desk.sells()
+        assert desk.made.manager.readiness.fills_until == passes
+    await desk.until_whole()
+    await desk.until_true()
+
+
+async def test_a_revoked_key_is_doubted_though_the_feed_lives_on(desk, monkeypatch):
+    async def revoked(self, *_arguments, **_options):
+        raise Refused("GET /accounts", 401, "revoked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Rest, "_call", revoked)
+        await desk.until_in_doubt()
+        assert desk.made.manager.feeds.user == "suspect"
+        assert "STALE_ACCOUNT_DATA" in (await desk.buys()).codes
+        assert await desk.sells()
+        assert "NOT_RECONCILED" in desk.made.codes()
+    await desk.until_whole()
+
+
+async def test_another_order_under_an_approved_id_frees_what_was_reserved(desk):
+    body = desk.body("BUY", "0.01", price="31000")
+    assert await desk.made.bot.validate_order(body)
+    other = desk.body("SELL", "0.1", product_id="ETH-USD", price="4000")
+    await desk.trader.place(other | {"client_order_id": body["client_order_id"]})
+    await desk.until_true()

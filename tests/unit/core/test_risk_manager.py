@@ -25,7 +25,16 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
-from tests.decisions import CONNECTED, connected, memory, names, of_kind, restarted, sell_order
+from tests.decisions import (
+    CONNECTED,
+    connected,
+    memory,
+    names,
+    of_kind,
+    reloaded,
+    restarted,
+    sell_order,
+)
 from tests.scenario import FUTURE, PRODUCTS, START, D, World, limit_order, order, product
 
 
@@ -283,6 +292,42 @@ def test_a_user_feed_that_may_have_missed_something_is_reconciled(signal, reason
     world = connected(held=1)
     (wish,) = of_kind(world.send(ev.FeedChanged, feed="user", signal=signal), Reconcile)
     assert wish.reason == reason
+
+
+def test_a_reading_that_was_under_way_at_the_gap_heals_nothing_and_another_is_asked_for():
+    world = connected(held=1)
+    began_at = world.now
+    world.wait(1)
+    world.send(ev.FeedChanged, feed="user", signal="gap")
+    (wish,) = of_kind(world.send(ev.AccountReconciled, began_at=began_at), Reconcile)
+    assert wish.reason == "the user feed was doubted after the last reading had begun"
+    assert world.ask(limit_order()).codes == ("STALE_ACCOUNT_DATA",)
+    world = reloaded(world)
+    assert of_kind(world.send(ev.AccountReconciled, began_at=began_at), Reconcile)
+    assert not of_kind(world.send(ev.AccountReconciled, began_at=world.now), Reconcile)
+    assert world.ask(limit_order())
+
+
+def test_while_the_user_feed_is_silent_no_reading_is_asked_for():
+    """It will be once it connects."""
+    world = connected(held=1)
+    world.wait(1)
+    for signal in ("connected", "lost"):
+        world.send(ev.FeedChanged, feed="user", signal=signal)
+    assert not of_kind(world.send(ev.AccountReconciled, began_at=START), Reconcile)
+
+
+def test_books_that_nothing_has_confirmed_for_long_take_no_more_risk():
+    world = connected(held=1)
+    assert world.ask(limit_order(name="one"))
+    (alert,) = of_kind(world.send(ev.ReconciliationFailed, reason="HTTP 401"), Alert)
+    assert (alert.severity, alert.code) == ("critical", "NOT_RECONCILED")
+    assert alert.text == "the account cannot be read over REST: HTTP 401"
+    assert world.ask(limit_order(name="one")).codes == ("STALE_ACCOUNT_DATA",)
+    assert world.ask(limit_order(side="SELL"), dry_run=True)
+    assert not of_kind(world.send(ev.ReconciliationFailed, reason="HTTP 401"), Alert)
+    world.send(ev.AccountReconciled, began_at=world.now)
+    assert world.ask(limit_order())
 
 
 @pytest.mark.parametrize("signal", ["gap", "connected"])

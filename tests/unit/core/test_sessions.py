@@ -7,9 +7,9 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core import sessions as module
-from sidecar.core.actions import Alert, Answered
+from sidecar.core.actions import Alert, Answered, WakeAt
 from sidecar.core.sessions import BotSession, Sessions
-from tests.scenario import START
+from tests.scenario import START, World
 
 
 def at(seconds):
@@ -161,3 +161,17 @@ def test_there_is_room_for_so_many_and_who_dropped_first_makes_way(monkeypatch):
     assert (alert.code, "'c'" in alert.text, answer.done) == ("BOT_GONE", True, True)
     assert desk.names == ["a", "b", "d"]
     assert desk.hello("b", second=4)[0].done  # one that is known needs no room
+
+
+# --- In a running manager -------------------------------------------------------------------------
+
+
+def test_a_manager_wakes_for_a_bot_that_does_not_come_back():
+    world = World()
+    world.send(ev.BotConnected, name="momentum", uid=1000)
+    (wish,) = [
+        a for a in world.send(ev.BotDropped, name="momentum", uid=1000) if isinstance(a, WakeAt)
+    ]
+    assert wish.at == world.now + world.manager.sessions.grace
+    (alert,) = [a for a in world.wait(to=wish.at) if isinstance(a, Alert)]
+    assert alert.code == "BOT_GONE"

@@ -741,6 +741,34 @@ def test_while_starting_a_cancel_waits_until_it_is_known_what_reduces():
     assert cancelled(world.actions) == []
 
 
+def test_a_cancel_that_a_killed_process_may_not_have_sent_is_asked_for_again():
+    world = connected(settings=CANCELLING)
+    world.wait(1)
+    for number in (1, 2, 3):
+        seen(world, f"o{number}", name=f"x{number}")
+    seen(world, "o3", name="x3", status="CANCELLED")
+    world = restarted(world)
+    seen(world, "o2", name="x2", status="CANCELLED")
+    world.send(ev.OpenOrdersListed, order_ids=("o1",), began_at=world.now)
+    assert cancelled(world.actions) == []  # what reduces is not known yet
+    balances = (ev.Balance("USD", D(100_000)),)
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+    assert cancelled(world.actions) == ["o1"]
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+    assert cancelled(world.actions) == []
+    world = restarted(restarted(world))
+    pictured(world)
+    assert list(world.manager.unapproved.memory.cancelling) == ["o1"]
+
+
+def test_a_cancel_is_forgotten_once_its_order_has_ended():
+    world = connected(settings=CANCELLING)
+    seen(world, name="x")
+    seen(world, name="x", status="CANCELLED")
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    assert world.manager.unapproved.memory.cancelling == {}
+
+
 def test_configured_so_only_reducing_orders_pass_until_resumed():
     world = connected(settings=REDUCING)
     seen(world, name="x")

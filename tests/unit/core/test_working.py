@@ -27,14 +27,14 @@ def reported(order, **fields):
 
 
 def listed(order, entry_id, size, price, fee=0, **fields):
-    known = {
+    known: dict[str, Any] = {
         "order_id": "o1",
         "product_id": "BTC-USD",
         "side": "BUY",
         "at": START,
         "entry_id": entry_id,
-    }
-    fill = FillReported(**known, size=D(size), price=D(price), commission=D(fee), **fields)
+    } | fields
+    fill = FillReported(**known, size=D(size), price=D(price), commission=D(fee))
     order.list_fill(fill, "USD")
     return order
 
@@ -76,6 +76,46 @@ def test_a_late_frame_changes_no_figure():
     reported(order, filled=1, average_price=90, leaves=9, **late)
     assert (order.reported, order.size) == (tally(2, 200, USD=0), 3)
     assert (order.limit_price, order.stop_price, order.rests) == (101, 102, False)
+
+
+def overtaken(**fields):
+    """An order that a frame showed edited, then a row of a listing that had begun before."""
+    order = reported(begun(), at=START + timedelta(seconds=2), leaves=5, limit_price=61000)
+    known = {"base_size": 1, "leaves": 1, "limit_price": 60000, "stop_price": 1, "rests": False}
+    return reported(order, at=START, **known | fields)
+
+
+def test_an_older_row_does_not_undo_a_newer_edit():
+    order = overtaken(status="PENDING")
+    assert (order.size, order.limit_price, order.stop_price, order.rests) == (5, 61000, None, True)
+    assert (order.status, order.updated_at) == ("OPEN", START + timedelta(seconds=2))
+
+
+def test_an_older_row_s_fills_and_end_and_names_are_news_all_the_same():
+    order = overtaken(filled=1, average_price=60000, client_order_id="c1", created_at=START)
+    assert (order.filled, order.remaining) == (1, 4)
+    assert (order.client_order_id, order.created_at) == ("c1", START)
+    assert not overtaken(status="CANCELLED").is_open
+
+
+def test_where_no_rest_of_an_order_is_known_an_older_row_is_better_than_nothing():
+    order = reported(begun(), at=START + timedelta(seconds=2))
+    reported(order, at=START, base_size=1, leaves=1, limit_price=60000)
+    assert (order.remaining, order.limit_price) == (1, 60000)
+    by_fill = listed(begun(), "e1", 1, 100, at=START + timedelta(seconds=2))
+    assert reported(by_fill, base_size=3, filled=1, average_price=100).remaining == 2
+
+
+def test_after_the_clock_was_set_back_edits_are_seen():
+    order = reported(begun(), leaves=5)
+    assert reported(order, at=START - timedelta(hours=1), leaves=2).size == 2
+
+
+def test_an_older_fill_makes_no_older_row_new():
+    order = reported(begun(), at=START + timedelta(seconds=3), leaves=5, filled=1, average_price=1)
+    listed(order, "e1", 1, 1, at=START + timedelta(seconds=1))
+    reported(order, at=START + timedelta(seconds=2), leaves=1, filled=1, average_price=1)
+    assert order.remaining == 5
 
 
 def test_an_order_that_rests_may_be_found_not_to_but_never_the_reverse():

@@ -1,0 +1,100 @@
+"""The daemon's parts without its disk and its sockets: an engine of a world, and a Coinbase that says
+what a test wants.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+from structlog.testing import CapturingLogger
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action
+from sidecar.daemon.engine import Engine
+from tests.scenario import World
+
+
+class NoJournal:
+    """Writes nothing down."""
+
+    def note(self, record: object, at: object) -> None:
+        pass
+
+    def commit(self, at: object) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+
+class Running:
+    """An engine on a world's virtual time, everything it was told, and everything that was logged."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.log = CapturingLogger()
+        self.engine = Engine(
+            world.manager, cast("Any", NoJournal()), lambda: world.now, cast("Any", self.log)
+        )
+        self.facts: list[ev.Event] = []
+        self.wishes: list[Action] = []
+        self.changed = asyncio.Event()
+        self.engine.listeners.append(self._listen)
+
+    def _listen(self, event: ev.Event, actions: list[Action]) -> None:
+        self.facts.append(event)
+        self.wishes += actions
+        self.changed.set()
+
+    async def until(self, look: Callable[[], object]) -> None:
+        """Wait for it, looking after every fact."""
+        async with asyncio.timeout(10):
+            while not look():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def told(self, kind: type[ev.Event]) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    def logged(self, level: str) -> list[dict[str, Any]]:
+        return [call.kwargs for call in self.log.calls if call.method_name == level]
+
+
+class Said:
+    """What `Picture` would have read. In `account`, what can be called happens between two facts."""
+
+    def __init__(self) -> None:
+        self.account_events: list[ev.Event | Callable[[], object]] = []
+        self.named: list[ev.OrderReported] = []
+        self.recent: list[ev.OrderReported] = []
+        self.listed: ev.ProductsListed | None = None
+        self.fee_tier: ev.FeesRead | None = None
+        self.fails_with: Exception | None = None
+        self.before_recent: Callable[[], object] = lambda: None
+
+    async def account(self, since: object) -> AsyncIterator[ev.Event]:
+        if self.fails_with is not None:
+            raise self.fails_with
+        for event in self.account_events:
+            if isinstance(event, ev.Event):
+                yield event
+            else:
+                event()
+
+    async def named_orders(self, order_ids: list[str]) -> list[ev.OrderReported]:
+        return [report for report in self.named if report.order_id in order_ids]
+
+    async def recent_orders(self, since: object) -> list[ev.OrderReported]:
+        self.before_recent()
+        return self.recent
+
+    async def products(self) -> ev.ProductsListed:
+        assert self.listed is not None
+        return self.listed
+
+    async def product(self, product_id: str) -> ev.ProductsListed:
+        return await self.products()
+
+    async def fees(self) -> ev.FeesRead:
+        assert self.fee_tier is not None
+        return self.fee_tier

@@ -1,0 +1,180 @@
+"""A pass over the account that left something out reconciles nothing, and it is told when none does."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from sidecar.coinbase.rest import Refused
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
+from sidecar.daemon.reconciler import Reconciler
+from tests.daemon_parts import Running, Said
+from tests.decisions import connected
+from tests.scenario import D, limit_order
+
+REVOKED = Refused("GET /accounts", 401, "revoked")
+
+
+class Reconciling(Running):
+    """A connected account that holds one bitcoin, whose user feed has just lost frames."""
+
+    def __init__(self, period_s=60.0):
+        super().__init__(connected(held=1))
+        self.said = Said()
+        self.reconciler = Reconciler(self.engine, cast("Any", self.said), period_s)
+        now = self.world.now
+        self.said.listed = ev.ProductsListed(at=now, products=())
+        self.said.fee_tier = ev.FeesRead(at=now, taker_rate=D("0.01"), maker_rate=D("0.01"))
+        self.later()
+        self.world.send(ev.FeedChanged, feed="user", signal="gap")
+        self.later()
+        self.says()
+
+    def later(self):
+        self.world.now += timedelta(seconds=5)
+
+    def says(self, *facts, order_ids=()):
+        """What the next pass reads: these, the rest of an account, and its end."""
+        now = self.world.now
+        balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(1)))
+        self.said.account_events = [
+            *facts,
+            ev.OpenOrdersListed(at=now, order_ids=order_ids, began_at=now),
+            ev.BalancesRead(at=now, balances=balances, fills_until=now),
+            ev.AccountReconciled(at=now, fills_until=now, began_at=now),
+        ]
+
+    def order(self, **fields):
+        known: dict[str, Any] = {"order_id": "o1", "product_id": "BTC-USD", "side": "BUY", "status": "OPEN"}  # fmt: skip
+        known |= {"leaves": D(1), "limit_price": D(60000)}
+        return ev.OrderReported(**{"at": self.world.now} | known | fields)
+
+    async def reads(self):
+        await self.reconciler._pass()
+
+    async def fails(self, why):
+        """The next pass does, for this reason; nothing is believed more than before."""
+        until = self.world.manager.readiness.fills_until
+        with pytest.raises(Untrusted, match=why):
+            await self.reads()
+        manager = self.world.manager
+        assert self.told(ev.AccountReconciled) == []
+        assert (manager.feeds.user, manager.readiness.fills_until) == ("suspect", until)
+
+    async def heals(self):
+        await self.reads()
+        manager = self.world.manager
+        assert (manager.feeds.user, manager.readiness.fills_until) == ("live", self.world.now)
+
+
+@pytest.fixture
+def made():
+    return Reconciling()
+
+
+async def test_a_whole_pass_heals(made):
+    await made.heals()
+
+
+async def test_a_fact_that_cannot_be_is_left_out_and_nothing_is_reconciled(made):
+    made.says(made.order(limit_price=D(-5)), order_ids=("o1",))
+    await made.fails("OrderReported 'o1' cannot be")
+    made.says(made.order(), order_ids=("o1",))
+    await made.heals()
+
+
+async def test_a_fact_that_cannot_be_from_elsewhere_is_not_the_pass_s(made):
+    bad = ev.FundingPaid(at=made.world.now, product_id="BTC-USD", amount=D("NaN"))
+    made.says(lambda: made.engine.handle(bad))
+    await made.heals()
+    assert made.engine.left_out == 1
+
+
+@pytest.mark.parametrize("by_feed", [False, True])
+async def test_an_order_of_a_product_that_no_list_has_reconciles_nothing_and_stays_in_doubt(
+    made, by_feed
+):
+    unlisted = made.order(product_id="NEW-USD")
+    made.says((lambda: made.engine.handle(unlisted)) if by_feed else unlisted, order_ids=("o1",))
+    await made.fails("NEW-USD is in no list")
+    assert "NEW-USD" in made.world.tracker.books.doubts
+    made.later()
+    made.says(order_ids=("o1",))
+    await made.heals()
+
+
+async def test_an_open_order_that_coinbase_neither_lists_nor_names_reconciles_nothing(made):
+    made.engine.handle(made.order())
+    made.later()
+    made.says()
+    await made.fails("order o1 is open in the books, and Coinbase knows of none")
+    made.said.named = [made.order(status="CANCELLED")]
+    await made.heals()
+    assert made.world.tracker.ledger.working == {}
+
+
+async def test_an_order_that_a_frame_told_after_the_listing_began_may_be_too_new_for_it(made):
+    made.says()
+    made.later()
+    made.engine.handle(made.order())
+    await made.reads()
+    assert made.world.manager.feeds.user == "live"
+
+
+async def test_what_was_left_out_is_said_once_and_in_bounds(made):
+    made.says(*(made.order(order_id=f"o{n}", limit_price=D(-5)) for n in range(9)))
+    with pytest.raises(Untrusted) as failed:
+        await made.reads()
+    assert str(failed.value).count("cannot be") == 5
+    made.reconciler._failed(failed.value)
+    made.reconciler._failed(failed.value)
+    said = [warning for warning in made.logged("warning") if warning["fault"] == str(failed.value)]
+    assert len(said) == 1
+
+
+# ------------------------------------------------------------------------------- none for long
+
+
+@pytest.fixture
+async def overdue():
+    """Passes fail; a period is a tenth of a second, and the user feed is live."""
+    made = Reconciling(period_s=0.1)
+    await made.heals()
+    made.said.fails_with = REVOKED
+    task = asyncio.get_running_loop().create_task(made.reconciler.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_when_no_pass_succeeds_for_two_periods_no_more_risk_is_taken_until_one_does(overdue):
+    assert overdue.world.ask(limit_order(), dry_run=True)
+    await overdue.until(lambda: overdue.told(ev.ReconciliationFailed))
+    assert "revoked" in overdue.told(ev.ReconciliationFailed)[0].reason
+    assert "STALE_ACCOUNT_DATA" in overdue.world.ask(limit_order(), dry_run=True).codes
+    assert overdue.world.ask(limit_order(side="SELL"), dry_run=True)
+    overdue.later()
+    overdue.says()
+    overdue.said.fails_with = None
+    await overdue.until(lambda: overdue.world.manager.feeds.user == "live")
+
+
+async def test_a_pass_that_does_not_end_is_none_that_succeeds(overdue):
+    async def forever(_since):
+        await asyncio.Event().wait()
+        yield
+
+    overdue.said.account = forever
+    await overdue.until(lambda: overdue.told(ev.ReconciliationFailed))
+    assert overdue.world.manager.feeds.user == "suspect"
+
+
+async def test_passes_that_succeed_tell_nothing():
+    made = Reconciling(period_s=1.0)
+    task = asyncio.get_running_loop().create_task(made.reconciler.run())
+    await made.until(lambda: len(made.told(ev.AccountReconciled)) > 2)
+    task.cancel()
+    await asyncio.wait([task])
+    assert made.told(ev.ReconciliationFailed) == []

@@ -1,0 +1,59 @@
+"""Which books are followed when there is not room for all."""
+
+import msgspec
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.daemon import streams
+from sidecar.daemon.conflation import Conflation
+from sidecar.daemon.streams import Streams
+from tests.daemon_parts import Running
+from tests.scenario import PRODUCTS, World, limit_order, product
+
+ASKED = ("AAA-USD", "BBB-USD", "CCC-USD", "DDD-USD")
+
+
+class Following(Running):
+    """Follows four books at most; one is configured, one is held."""
+
+    def __init__(self):
+        others = [product(name) for name in (*ASKED, "ZZZ-USD", "YYY-USD", "XXX-USD")]
+        super().__init__(World(products=(*PRODUCTS, *others), allow_products=None))
+        self.streams = Streams(self.engine, lambda: self.world.now, Conflation(0), ["BTC-USD"])
+        self.world.quote("ZZZ-USD", 1)
+        self.world.hold(1, 1, "ZZZ-USD")
+
+    def ask(self, *names):
+        for name in names:
+            body = msgspec.json.encode(limit_order(product_id=name))
+            self.engine.handle(ev.OrderProposed(at=self.world.now, body=body))
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.setattr(streams, "FOLLOWED_MAX", 4)
+    return Following()
+
+
+def test_with_room_for_all_everything_asked_about_is_followed(made):
+    made.ask("AAA-USD", "BBB-USD")
+    assert made.streams.wanted() == ("AAA-USD", "BBB-USD", "BTC-USD", "ZZZ-USD")
+
+
+def test_what_is_held_or_configured_is_never_cut_and_the_rest_is_what_was_asked_last(made):
+    made.ask(*ASKED)
+    assert made.streams.wanted() == ("BTC-USD", "CCC-USD", "DDD-USD", "ZZZ-USD")
+
+
+def test_asking_again_keeps_a_book_among_the_last_asked(made):
+    made.ask(*ASKED, "AAA-USD")
+    assert made.streams.wanted() == ("AAA-USD", "BTC-USD", "DDD-USD", "ZZZ-USD")
+    made.ask("ETH-USD")  # a fifth: the longest unasked is forgotten
+    assert list(made.streams._asked) == ["CCC-USD", "DDD-USD", "AAA-USD", "ETH-USD"]
+
+
+def test_what_works_counts_like_what_is_held_however_much_there_is(made):
+    made.ask(*ASKED)
+    for name in ("XXX-USD", "YYY-USD", "ETH-USD"):
+        made.world.report(f"o-{name}", product_id=name, leaves=1, limit_price=1)
+    assert made.streams.wanted() == ("BTC-USD", "ETH-USD", "XXX-USD", "YYY-USD", "ZZZ-USD")
