@@ -51,7 +51,8 @@ async def everything(events):
 
 
 async def read(name, answer):
-    rest = Rest(URL, None, budget=Budget(1e9, 1e9))
+    # No connection is made, and reading certificates is what a client costs.
+    rest = Rest(URL, None, budget=Budget(1e9, 1e9), verify=False)
     picture = Picture(rest, lambda: NOW, lambda text: None)
     try:
         with respx.mock:
