@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
-import msgspec
-
 from sidecar.client import AskFailed, AsyncClient, Decision
 from sidecar.coinbase.rest import CallFailed, Rest
 
@@ -128,15 +126,6 @@ class DemoBot:
         smaller = {**terms, "base_size": str(size)}
         name = f"{body['client_order_id']}-smaller"
         return {**body, "client_order_id": name, "order_configuration": {kind: smaller}}
-
-
-async def until_ready(sidecar: AsyncClient) -> None:
-    """Wait until the sidecar has its first complete picture."""
-    while True:
-        status = msgspec.json.decode(await sidecar.ask("status"))
-        if status["state"] != "STARTING":
-            return
-        await asyncio.sleep(0.1)
 
 
 def _words(body: Mapping[str, Any]) -> str:

@@ -22,10 +22,10 @@ from sidecar.console.options import (
     configuration,
     market_overrides,
 )
+from sidecar.console.paper import SEED_BELOW
 from sidecar.console.process import interruptible, on_signals, own_directory, run
 from sidecar.console.run import EXIT_FAULTED, places
 
-SEED_BELOW: Final = 10**6
 # Without a file of limits there would be nothing to see: those of config/paper.toml.
 LIMITS: Final = (
     "limits.max_order_notional=5000",

@@ -23,6 +23,9 @@ TIGHTNESS: Final[dict[Level, int]] = {
     "LIQUIDATING": 4,
 }
 
+# Nothing may be sent, and only an operator, or the end of an episode, changes that.
+STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
+
 Ending = Literal["itself", "reset", "resume", "flat"]
 
 

@@ -17,6 +17,7 @@ from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.state import STANDS_STILL
 from sidecar.storage.journal import Journal
 from sidecar.storage.reserve import Halted, Reserve
 
@@ -25,7 +26,6 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = (ac.StateChanged, ac.CauseRaised, ac.CauseCleared)
-STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 UNWRITTEN: Final = (ac.WakeAt, ac.RefreshQuotes)  # nobody will ever ask about them
 
 

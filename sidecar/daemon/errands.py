@@ -1,7 +1,7 @@
 """Errands: what the core asks Coinbase for between reconciliations, each a task of its own."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ class Errands:
         self._picture = picture
         self._rest = rest
         self._group = group
+        self._read_at: dict[str, datetime] = {}  # when each book's price was last read over REST
         self._sought: dict[str, ac.FindOrder] = {}
         self._unwanted: dict[str, float] = {}  # orders to be cancelled, and until when it is tried
         self._running: dict[str, asyncio.Task[None]] = {}  # by name: one of each at a time
@@ -67,14 +68,16 @@ class Errands:
         """Read prices that the feed has not told of late."""
         self._start("refresh quotes", self._refresh(action.product_ids))
 
-    async def _refresh(self, books: Iterable[str]) -> None:
+    async def _refresh(self, books: tuple[str, ...]) -> None:
         try:
-            quotes = await self._quotes(tuple(books))
+            quotes = await self._quotes(books)
         except (CallFailed, Untrusted) as error:
             self._engine.log.warning("prices could not be read", fault=str(error))
             return
+        now = self._engine.now()
+        self._read_at |= dict.fromkeys(books, now)
         if quotes:
-            self._engine.handle(ev.Quotes(at=self._engine.now(), quotes=quotes))
+            self._engine.handle(ev.Quotes(at=now, quotes=quotes))
 
     async def _quotes(
         self, books: tuple[str, ...], *, urgent: bool = False
@@ -99,10 +102,17 @@ class Errands:
                 await self._refresh(books)
 
     def _quiet(self, books: tuple[str, ...]) -> tuple[str, ...]:
+        """Books without a fresh price that have not been read of late either: one that is empty, or
+        too wide to be good, has no price however often it is read.
+        """
         manager, now = self._engine.manager, self._engine.now()
         oldest = now - manager.desk.max_quote_age * FRESH_SHARE
         mids = manager.tracker.marks.mids
-        return tuple(book for book in books if not _is_fresh(mids.get(book), oldest))
+        return tuple(
+            book
+            for book in books
+            if not _is_fresh(mids.get(book), oldest) and self._read_at.get(book, oldest) <= oldest
+        )
 
     # -------------------------------------------------------------------------------------- orders
 

@@ -17,7 +17,6 @@ SECRET: Final = re.compile(
     r"|eyJ[\w-]{10,}\.[\w-]{10,}(\.[\w-]*)?",  # a JWT
     re.DOTALL,
 )
-LEVELS: Final = {"info": "info", "warning": "warning", "critical": "critical"}
 
 
 def strike_out(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any:

@@ -124,11 +124,11 @@ class Parts:
             "market feed": self._market.run(),
             "follow products": self._streams.follow(self._market),
             "conflate": self._streams.conflate(),
-            "reconcile": self._reconciler.run(),
+            "reconcile": self._reconcile(),
             "keep prices fresh": self._errands.keep_fresh(self._streams.wanted),
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),
-            "preflight": self._look(),
+            "preflight": self._look_again(),
         }
 
     async def open(self) -> None:
@@ -228,12 +228,19 @@ class Parts:
             await asyncio.sleep(FLUSH_S)
             self._publisher.flush(self._engine.now())
 
-    async def _look(self) -> None:
-        """See what the key may do, before anything depends on it; and again now and then."""
+    async def _reconcile(self) -> None:
+        """What the key may do is seen before anything is read with it, or promised."""
+        await self._look()
+        await self._reconciler.run()
+
+    async def _look_again(self) -> None:
         while True:
-            findings = await preflight.look(self._picture, clock.unix)
-            for finding in findings:
-                if finding not in self._findings:
-                    getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
-            self._findings = findings
             await asyncio.sleep(PREFLIGHT_EVERY_S * (1 + random.random() / 10))  # noqa: S311
+            await self._look()
+
+    async def _look(self) -> None:
+        findings = await preflight.look(self._picture, clock.unix)
+        for finding in findings:
+            if finding not in self._findings:
+                getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
+        self._findings = findings

@@ -11,7 +11,7 @@ SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wron
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. `fatal` findings leave no point in starting."""
+    """One thing that was looked at. A critical one fails `check`."""
 
     severity: Literal["info", "warning", "critical"]
     code: str

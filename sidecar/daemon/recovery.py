@@ -26,6 +26,7 @@ from sidecar.core.saved import (
     save_tracker,
 )
 from sidecar.core.settings import Settings
+from sidecar.core.state import STANDS_STILL
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
@@ -43,7 +44,6 @@ from sidecar.storage.snapshot import read_state
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
 # A halt by a fault has no change of state behind it: what it interrupted was left out.
 MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested")')
-STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 
 
 class Recovered(NamedTuple):

@@ -12,12 +12,12 @@ from sidecar import clock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.session import Fault, Gap, Live, Lost, Step, Told
+from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core import events as ev
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 
 SIGNALS: Final[dict[type[object], ev.FeedSignal]] = {Live: "connected", Gap: "gap", Lost: "lost"}
-FOLLOWED_MAX: Final = 500  # one subscription's worth; the longest unasked is forgotten first
 LOOK_S: Final = 1.0  # how soon what is newly held, working or asked about is followed
 
 

@@ -175,6 +175,8 @@ class Journal:
 
     def _report(self, *, took_all: bool) -> None:
         if took_all:
+            if self._sealed:
+                return  # more was sealed meanwhile: whoever writes that has the last word
             self._waiting_bytes = sum(map(len, self._open))
         else:
             self._wake.set()

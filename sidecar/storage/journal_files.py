@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from sidecar.core.errors import Misuse
 from sidecar.core.saved import SavedState
 from sidecar.storage.codec import StateFileError, decode_state
+from sidecar.storage.files import replace_file, sync_directory
 from sidecar.storage.journal_codec import FIRST_SUM, LINE_BYTES_MAX, Chain, Line, LineFault
 
 FILE_BYTES_MAX: Final = 64 << 20  # rotated beyond this, and with each UTC day
@@ -110,14 +111,14 @@ class JournalFiles:
         Raises OSError; then nothing has begun.
         """
         self.close()
-        _write_whole(base_path(self._directory, seq), gzip.compress(base, compresslevel=1))
+        replace_file(base_path(self._directory, seq), gzip.compress(base, compresslevel=1))
         # Of a file of this number nothing can be whole: the chain has no such line yet.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
         descriptor = os.open(self._directory / f"{seq:012}.jsonl", flags, 0o600)
         self._file = FileIO(descriptor, "ab")
         self._size, self._is_torn = 0, False
         self._day = at.date()
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def append(self, data: bytes) -> None:
         """Write whole lines to the file that has begun. Raises OSError; then it may be tried again."""
@@ -256,24 +257,5 @@ def _compress(path: Path) -> None:
     temporary.chmod(0o600)
     os.utime(temporary, (path.stat().st_atime, path.stat().st_mtime))
     temporary.replace(packed)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     path.unlink()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """The file with this content, or none; on disk when this returns."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

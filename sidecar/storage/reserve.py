@@ -27,15 +27,18 @@ class Reserve:
         self._path = path
         if not path.exists() or path.stat().st_size != SIZE_BYTES:
             self._write(b"")
+        self._keeps = self.kept() is not None
 
     def keep(self, halted: Halted) -> None:
         """Keep this. Raises OSError."""
+        self._keeps = True
         self._write(msgspec.json.encode(Halted(halted.state, halted.reason[:500])))
 
     def clear(self) -> None:
         """Nothing is kept here any more: the journal has it. Raises OSError."""
-        if self.kept() is not None:
+        if self._keeps:
             self._write(b"")
+            self._keeps = False
 
     def kept(self) -> Halted | None:
         """What was kept; None for nothing, or nothing that can be read."""

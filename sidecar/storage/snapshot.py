@@ -1,23 +1,15 @@
-"""State files on disk: written to a temporary file, fsynced, renamed over the old one, the
-directory fsynced.
-
-A reader sees the old file or the new one, whole, whatever happens in between. A file that cannot be
-read is refused and left untouched.
+"""State files on disk, replaced whole or not at all; one that cannot be read is refused and left
+untouched.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from copy import copy
-from errno import ENOENT
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Final
 
 import aiofiles.os
 
-from sidecar import clock
 from sidecar.core.saved import SavedState
 from sidecar.storage.codec import (
     StateFileError,
@@ -27,17 +19,16 @@ from sidecar.storage.codec import (
     encode_orders,
     encode_state,
 )
+from sidecar.storage.files import replace_file
 
 # A hundred times the largest state seen; anything larger is not one.
 SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
 ORDERS_A_TURN: Final = 200  # two milliseconds of encoding, then others have their turn
-# No write takes this long: a temporary file this old was left by a killed writer.
-STALE_AFTER_S: Final = 3600
 
 
 def write_state(path: Path, state: SavedState) -> None:
     """Replace the state file at `path`. Raises OSError, leaving the old file as it was."""
-    _replace(path, encode_state(state))
+    replace_file(path, encode_state(state))
 
 
 async def write_state_async(
@@ -59,38 +50,7 @@ async def write_state_async(
 
 
 def _write_parts(path: Path, head: bytes, orders: list[bytes]) -> None:
-    _replace(path, assemble(head, orders))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Every write has a temporary file of its own, so that two at once do not meet in one.
-
-    It is its owner's alone (mkstemp): positions and balances are nobody else's business.
-    """
-    directory = path.parent
-    if not directory.is_dir():
-        raise FileNotFoundError(ENOENT, "there is no such directory; make it first", str(directory))
-    prefix, suffix = f".{path.name}.", ".new"
-    _remove_stale(directory, prefix, suffix)
-    descriptor, name = mkstemp(suffix, prefix, directory)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(directory)
-
-
-def _remove_stale(directory: Path, prefix: str, suffix: str) -> None:
-    for left in directory.iterdir():
-        if left.name.startswith(prefix) and left.name.endswith(suffix):
-            with suppress(FileNotFoundError):  # another writer was first
-                if clock.now().timestamp() - left.lstat().st_mtime > STALE_AFTER_S:
-                    left.unlink()
+    replace_file(path, assemble(head, orders))
 
 
 def read_state(path: Path) -> SavedState | None:
@@ -113,12 +73,3 @@ def read_state(path: Path) -> SavedState | None:
 async def read_state_async(path: Path) -> SavedState | None:
     """The same without blocking the loop."""
     return await aiofiles.os.wrap(read_state)(path)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the rename itself survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -194,12 +194,16 @@ async def test_a_cancel_that_is_late_or_loses_is_seen_as_it_was(desk, fault):
     await desk.trader.call("POST", "/orders/batch_cancel", json={"order_ids": [order_id]})
     await desk.made.until(lambda: order_id not in desk.made.manager.tracker.ledger.working)
     await desk.until_true()
+    ended = desk.made.manager.tracker.ledger.find(order_id)
+    filled = "fill_after_cancel" in fault
+    assert (ended.status, ended.filled > 0) == (("FILLED" if filled else "CANCELLED"), filled)
 
 
 async def test_an_order_that_is_hidden_at_first_is_not_given_up(desk):
     switch(desk, hide_new_orders_s="2")
-    await desk.trade("BUY", "0.02", price="30000")
+    order_id = await desk.trade("BUY", "0.02", price="30000")
     await desk.until_true()
+    assert list(desk.made.manager.tracker.ledger.working) == [order_id]
 
 
 async def test_an_order_that_was_never_answered_is_seen_all_the_same(desk):
@@ -247,6 +251,7 @@ async def test_frames_with_few_fields_are_enough(desk, fault):
     await desk.trade("BUY", "0.02")
     await desk.until_true()
     await desk.until_whole()  # a fill without a price is read again before it is believed
+    assert desk.made.held("BTC") == Decimal("1.02")
 
 
 @pytest.mark.parametrize("fault", ["too_many_requests", "server_errors"])
@@ -306,7 +311,8 @@ async def test_orders_that_cannot_be_read_are_no_picture_and_it_heals_once_they_
         passes = desk.made.manager.readiness.fills_until
         fault = ""
         while order_id not in fault:
-            await asyncio.sleep(0.05)
+            desk.made.changed.clear()
+            await desk.made.changed.wait()
             fault = (await desk.made.ask("status"))["sidecar"]["reconciliation_fault"]
         assert (await desk.buys()).codes == ("STALE_ACCOUNT_DATA",)
         assert await desk.sells()

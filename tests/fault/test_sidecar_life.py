@@ -1,10 +1,8 @@
 """A running sidecar's life: what it does by itself, what operators make it do, and its own faults."""
 
 import asyncio
-import resource
+import json
 import shutil
-import signal
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -15,6 +13,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
+from tests.disk import files_no_larger_than
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -95,13 +94,19 @@ async def test_cancel_all_cancels_and_sees_them_gone(trader):
 
 async def test_a_subscriber_hears_of_state_and_decisions(trader):
     async with beside(trader) as made:
-        heard = made.bot.events(["state", "decisions"])
-        first = asyncio.get_running_loop().create_task(anext(heard))
-        await made.until(lambda: first.get_stack() or True)
-        await asyncio.sleep(0.1)  # its subscription is on the way, and nothing tells of it
+        path = str(made.config.server.order_socket)
+        reader, writer = await asyncio.open_unix_connection(path)
+        topics = {"topics": ["state", "decisions"]}
+        request = {"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": topics}
+        writer.write(json.dumps(request).encode() + b"\n")
+        assert "result" in json.loads(await reader.readline())
         await made.ask("halt", reason="lunch")
-        assert (await first)["topic"] == "state"
-        await heard.aclose()
+        await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+        told = [json.loads(await reader.readline())["params"] for _ in range(3)]
+        assert [(one["topic"], one.get("type")) for one in told] == [
+            ("state", "CauseRaised"), ("state", "StateChanged"), ("decisions", None),
+        ]  # fmt: skip
+        writer.transport.abort()
 
 
 # --------------------------------------------------------------------- orders nobody asked about
@@ -179,22 +184,9 @@ async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
 # ------------------------------------------------------------------------------- disk and faults
 
 
-@asynccontextmanager
-async def full_disk(but_for=0):
-    """No file of this process may grow; what lies within so many bytes may be written over."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (but_for, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
-        async with full_disk():
+        with files_no_larger_than(0):
             await made.until_state("REDUCE_ONLY")
             assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
             assert not await made.bot.validate_order(trader.market("BUY", "0.01"), dry_run=True)
@@ -237,7 +229,7 @@ async def test_a_halt_on_a_full_disk_survives_the_process(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         made.engine.journal.sync()
         shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
-        async with full_disk(but_for=4096):
+        with files_no_larger_than(4096):
             await made.until_state("REDUCE_ONLY")
             assert (await made.ask("halt", reason="lunch"))["done"]
             kept = (tmp_path / "state" / "reserve").read_bytes()
@@ -258,6 +250,7 @@ async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start
         shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
     async with beside(trader, directory=tmp_path / "killed") as made:
         await made.until_state("ACTIVE")
+        assert "DISK_FULL" in made.codes(ac.CauseCleared)
 
 
 async def test_misuse_within_is_a_fault_of_its_own(trader, tmp_path):

@@ -31,12 +31,16 @@ def test_the_limit_is_raised_within_reason_and_never_lowered(monkeypatch, now, m
 
 @pytest.mark.parametrize("error", [ValueError, OSError])
 def test_a_system_that_says_no_is_taken_at_its_word(monkeypatch, error):
-    def refuse(*_):
+    tried = []
+
+    def refuse(_, limits):
+        tried.append(limits)
         raise error
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1, 2))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     process._raise_file_limit()
+    assert tried == [(2, 2)]
 
 
 def test_a_platform_without_such_limits_is_left_alone(monkeypatch):

@@ -1,8 +1,6 @@
 """The journal's writer: on disk in time, at once where asked, and what a full disk does to it."""
 
 import asyncio
-import resource
-import signal
 from contextlib import contextmanager
 
 import pytest
@@ -12,6 +10,7 @@ from sidecar.storage import journal as journal_module
 from sidecar.storage.journal import Journal
 from sidecar.storage.journal_codec import Chain
 from sidecar.storage.journal_files import JournalFiles, base_path, journal_paths
+from tests.disk import files_no_larger_than
 from tests.scenario import START
 
 
@@ -49,19 +48,6 @@ def keep():
     yield kept
     for one in made:
         one.journal._files.close()
-
-
-@contextmanager
-def files_no_larger_than(size):
-    """A disk that is full, for this process alone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @contextmanager
@@ -217,13 +203,12 @@ async def test_the_first_success_after_a_start_on_a_full_disk_is_told(keep, tmp_
 
 async def test_a_hole_is_told_of_once(keep, tmp_path, monkeypatch):
     """While the disk is full, giving lines up does not make room."""
-    monkeypatch.setattr(journal_module, "RETRY_S", 0.02)
     monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 300)
     kept = keep(tmp_path)
     kept.note(2)
     kept.journal.sync()
-    with running(kept), files_no_larger_than(20):
+    with files_no_larger_than(20):
         for _ in range(12):
             kept.note(2)
-            await asyncio.sleep(0.02)
+            await kept.journal.flush()
         assert kept.told == [True]

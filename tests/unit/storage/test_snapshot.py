@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from sidecar.storage.snapshot import (
     write_state,
     write_state_async,
 )  # fmt: skip
+from tests.disk import files_no_larger_than
 from tests.scenario import START
 from tests.tracking import Desk
 
@@ -46,17 +45,6 @@ def write(request):
             await write_state_async(path, state)
 
     return written
-
-
-@contextmanager
-def files_no_larger_than(size):
-    """A disk that is full, for this process alone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def mode(path: Path) -> int:
