@@ -70,6 +70,7 @@ class Said:
         self.listed: ev.ProductsListed | None = None
         self.fee_tier: ev.FeesRead | None = None
         self.fails_with: Exception | None = None
+        self.books_read: list[tuple[str, ...]] = []
         self.before_recent: Callable[[], object] = lambda: None
 
     async def account(self, since: object) -> AsyncIterator[ev.Event]:
@@ -87,6 +88,10 @@ class Said:
     async def recent_orders(self, since: object) -> list[ev.OrderReported]:
         self.before_recent()
         return self.recent
+
+    async def quotes(self, books: tuple[str, ...], *, urgent: bool) -> list[ev.Quote]:
+        self.books_read.append(books)
+        return []
 
     async def products(self) -> ev.ProductsListed:
         assert self.listed is not None

@@ -6,8 +6,8 @@
 next one telling. Events are what a replay feeds; actions are there for people, and are passed over.
 """
 
-import hashlib
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Union
 
 import msgspec
@@ -100,18 +100,18 @@ class Chain:
         if header.seq != self.seq:
             raise LineFault(self.seq, f"has number {header.seq}")
         head = b'{"seq":%d,"sum":"%b",' % (header.seq, header.sum.encode())
-        body = b"{" + line.rstrip(b"\n")[len(head) :]
+        body = b"{" + line[len(head) : -1]
         if not line.startswith(head) or _chained(self.sum, body) != header.sum:
             raise LineFault(
                 self.seq, "does not match its checksum: it was changed, or lines are missing"
             )
-        event = None if header.type in ACTIONS else self._decode(line)
+        event = None if header.type in ACTIONS else self._decode(body)
         self.seq, self.sum = self.seq + 1, header.sum
         return Line(header, event)
 
-    def _decode(self, line: bytes) -> events.Event:
+    def _decode(self, body: bytes) -> events.Event:
         try:
-            event: events.Event = _event(line)
+            event: events.Event = _event(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise LineFault(self.seq, f"holds what this version cannot read ({error})") from None
         return event
@@ -125,4 +125,4 @@ def _storable(record: events.Event | actions.Action) -> events.Event | actions.A
 
 
 def _chained(before: str, body: bytes) -> str:
-    return hashlib.blake2b(before.encode() + body, digest_size=SUM_BYTES).hexdigest()
+    return blake2b(before.encode() + body, digest_size=SUM_BYTES).hexdigest()

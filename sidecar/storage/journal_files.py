@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from io import FileIO
 from itertools import pairwise
@@ -29,6 +29,7 @@ from sidecar.storage.journal_codec import FIRST_SUM, LINE_BYTES_MAX, Chain, Line
 
 FILE_BYTES_MAX: Final = 64 << 20  # rotated beyond this, and with each UTC day
 NAME: Final = re.compile(r"(\d{12})\.jsonl(\.gz)?")
+NUMBER: Final = re.compile(rb'\{"seq":(\d{1,18}),')
 
 
 class JournalError(Misuse):
@@ -58,9 +59,10 @@ class JournalFiles:
     # ------------------------------------------------------------------------------------ reading
 
     def recover(
-        self, seq: int = 1, total: str = FIRST_SUM
-    ) -> tuple[list[Line], Chain, Tail | None]:
-        """The lines after those that a snapshot holds, the chain's end, and what was cut off.
+        self, take: Callable[[Line], None], seq: int = 1, total: str = FIRST_SUM
+    ) -> tuple[Chain, Tail | None]:
+        """Hand over the lines after those that a snapshot holds, one by one, so that none is kept.
+        Returns the chain's end, and what was cut off.
 
         `seq` and `total` are the snapshot's place: the next line's number and the sum before it.
         Raises JournalError for damage that is not an unfinished last write.
@@ -69,24 +71,22 @@ class JournalFiles:
         chain = Chain(seq, total)
         following = [path for path in paths if first_seq(path) >= seq]
         within = [path for path in paths if first_seq(path) < seq][-1:]
-        lines: list[Line] = []
         tail = None
         for path in (*within, *following):
-            is_newest = path == paths[-1]
-            tail = self._read_into(lines, chain, path, is_newest=is_newest)
-        return lines, chain, tail
+            tail = self._read(path, chain, take, is_newest=path == paths[-1])
+        return chain, tail
 
-    def _read_into(
-        self, lines: list[Line], chain: Chain, path: Path, *, is_newest: bool
+    def _read(
+        self, path: Path, chain: Chain, take: Callable[[Line], None], *, is_newest: bool
     ) -> Tail | None:
         """Read one file; where the newest ends in the middle of a write, cut that off."""
-        whole = 0
+        first, whole = chain.seq, 0
         for raw in _readable(path):
-            if _number_of(raw) is not None and (_number_of(raw) or 0) < chain.seq:
+            if chain.seq == first and _is_before(raw, first):
                 whole += len(raw)  # the snapshot holds it
                 continue
             try:
-                lines.append(chain.read(raw))
+                line = chain.read(raw)
             except LineFault as fault:
                 if is_newest and path.suffix == ".jsonl" and _is_unfinished(path, whole):
                     return _cut(path, whole)
@@ -94,6 +94,7 @@ class JournalFiles:
                     f"{path.name}: {fault}; restore the directory from a backup, or start with"
                     " --rebuild from what Coinbase says"
                 ) from None
+            take(line)
             whole += len(raw)
         return None
 
@@ -226,9 +227,9 @@ def _readable(path: Path) -> Iterator[bytes]:
         ) from None
 
 
-def _number_of(line: bytes) -> int | None:
-    found = re.match(rb'\{"seq":(\d{1,18}),', line)
-    return int(found[1]) if found else None
+def _is_before(line: bytes, seq: int) -> bool:
+    found = NUMBER.match(line)
+    return found is not None and int(found[1]) < seq
 
 
 def _is_unfinished(path: Path, whole: int) -> bool:

@@ -49,6 +49,27 @@ async def run(do):
     return made
 
 
+# ------------------------------------------------------------------------------------------ prices
+
+
+async def test_a_book_without_a_price_is_not_read_at_every_look(monkeypatch):
+    """It has none however often it is read: once in the time after which a quiet book is re-read."""
+    monkeypatch.setattr(errands, "QUIET_LOOK_S", 0.0)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        made = Erring(group)
+        bound = made.world.manager.desk.max_quote_age * errands.FRESH_SHARE
+        end = made.world.now + 4 * bound
+
+        def a_look_later():
+            made.world.now += bound / 5
+            if made.world.now >= end:
+                looking.cancel()
+            return ("EMPTY-USD",)
+
+        looking = group.create_task(made.errands.keep_fresh(a_look_later))
+    assert made.said.books_read == [("EMPTY-USD",)] * 4
+
+
 # ---------------------------------------------------------------------------------------- products
 
 

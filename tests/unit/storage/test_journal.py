@@ -8,7 +8,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.storage import journal as journal_module
 from sidecar.storage.journal import Journal
-from sidecar.storage.journal_codec import Chain
+from sidecar.storage.journal_codec import FIRST_SUM, Chain
 from sidecar.storage.journal_files import JournalFiles, base_path, journal_paths
 from tests.disk import files_no_larger_than
 from tests.scenario import START
@@ -21,7 +21,7 @@ class Kept:
         self.directory = directory
         self.told: list[bool] = []
         files = JournalFiles(directory, **options)
-        _, chain, _ = files.recover()
+        chain, _ = files.recover(lambda _line: None)
         self.journal = Journal(files, chain, self.state, self.told.append, was_full=was_full)
 
     def state(self):
@@ -33,7 +33,13 @@ class Kept:
             self.journal.commit(START)
 
     def seqs(self):
-        return [line.header.seq for line in JournalFiles(self.directory).recover()[0]]
+        return seqs(self.directory)
+
+
+def seqs(directory, seq=1, total=FIRST_SUM):
+    read = []
+    JournalFiles(directory).recover(lambda line: read.append(line.header.seq), seq, total)
+    return read
 
 
 @pytest.fixture
@@ -142,8 +148,7 @@ async def test_beyond_what_memory_should_hold_it_goes_on_from_a_new_state(
         seq, total = kept.journal.place.seq, kept.journal.place.sum
         kept.note(2)
         kept.journal.sync()
-    lines, _, _ = JournalFiles(tmp_path).recover(seq, total)
-    assert [line.header.seq for line in lines] == [seq, seq + 1]
+    assert seqs(tmp_path, seq, total) == [seq, seq + 1]
     assert base_path(tmp_path, seq).exists()
 
 
@@ -212,3 +217,26 @@ async def test_a_hole_is_told_of_once(keep, tmp_path, monkeypatch):
             kept.note(2)
             await kept.journal.flush()
         assert kept.told == [True]
+
+
+async def test_room_is_not_told_of_while_a_later_write_found_none(keep, tmp_path, monkeypatch):
+    """The thread wrote all it found; before the loop hears of it, the disk is full again."""
+    kept = keep(tmp_path)
+    kept.note(1)
+
+    def wrap(drain):
+        async def and_then_it_is_full():
+            took_all = drain()
+            with files_no_larger_than(0):
+                kept.note(1)
+                kept.journal.sync()
+            return took_all
+
+        return and_then_it_is_full
+
+    with monkeypatch.context() as later:
+        later.setattr("aiofiles.os.wrap", wrap)
+        await kept.journal.flush()
+    assert (kept.told, kept.journal.is_full) == ([True], True)
+    await kept.journal.flush()
+    assert (kept.told, kept.seqs()) == ([True, False], [1, 2])

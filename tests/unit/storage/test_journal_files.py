@@ -1,7 +1,5 @@
 """The journal on a real disk: appended, torn, damaged, rotated, compressed, forgotten."""
 
-import resource
-import signal
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import events as ev
-from sidecar.storage.journal_codec import Chain
+from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
 from sidecar.storage.journal_files import JournalError, JournalFiles, journal_paths
+from tests.disk import files_no_larger_than
 
 AT = datetime(2026, 11, 2, 10, tzinfo=UTC)
 
@@ -21,7 +20,7 @@ class Writer:
 
     def __init__(self, directory, **options):
         self.files = JournalFiles(directory, **options)
-        _, self.chain, self.tail = self.files.recover()
+        self.chain, self.tail = self.files.recover(_passed_over)
 
     def write(self, count, at=AT):
         for _ in range(count):
@@ -34,9 +33,14 @@ class Writer:
         return self
 
 
+def _passed_over(_line):
+    pass
+
+
 def seqs(directory, seq=1, total="0" * 16):
-    lines, _, _ = JournalFiles(directory).recover(seq, total)
-    return [line.header.seq for line in lines]
+    read = []
+    JournalFiles(directory).recover(lambda line: read.append(line.header.seq), seq, total)
+    return read
 
 
 def test_what_was_written_is_read_and_goes_on_where_it_ended(tmp_path):
@@ -68,7 +72,8 @@ def test_an_unfinished_write_is_cut_off_at_every_byte_it_may_end_at(tmp_path):
     last = content[: content.rindex(b"\n", 0, len(content) - 1) + 1]
     for size in range(len(last) + 1, len(content)):
         path.write_bytes(content[:size])
-        lines, chain, tail = JournalFiles(tmp_path).recover()
+        lines: list[Line] = []
+        chain, tail = JournalFiles(tmp_path).recover(lines.append)
         assert [line.header.seq for line in lines] == [1, 2]
         assert tail is not None
         assert tail.bytes_cut == size - len(last)
@@ -81,7 +86,8 @@ def test_zeros_at_the_end_are_an_unfinished_write(tmp_path, zeros):
     (path,) = journal_paths(tmp_path)
     with path.open("ab") as file:
         file.write(b"\0" * zeros)
-    lines, _, tail = JournalFiles(tmp_path).recover()
+    lines: list[Line] = []
+    _, tail = JournalFiles(tmp_path).recover(lines.append)
     assert len(lines) == 3
     assert tail is not None
     assert tail.bytes_cut == zeros
@@ -99,15 +105,26 @@ def test_damage_in_the_middle_stops_the_start_and_says_where(tmp_path_factory, d
     content[place] ^= 1 << data.draw(st.integers(0, 6))
     path.write_bytes(content)
     with pytest.raises(JournalError, match=r"000000000001\.jsonl: line \d: .*--rebuild"):
-        JournalFiles(directory).recover()
+        JournalFiles(directory).recover(_passed_over)
     assert path.read_bytes() == bytes(content)
+
+
+@pytest.mark.parametrize("seq", [1, 3])
+def test_a_line_told_twice_is_damage_though_a_snapshot_holds_those_before_it(tmp_path, seq):
+    writer = Writer(tmp_path).write(2)
+    total = writer.chain.sum if seq == 3 else FIRST_SUM
+    (path,) = journal_paths(tmp_path)
+    line = writer.chain.write(ev.ClockAdvanced(at=AT), AT)
+    path.write_bytes(path.read_bytes() + line * 2)
+    with pytest.raises(JournalError, match="line 4: has number 3"):
+        seqs(tmp_path, seq, total)
 
 
 def test_a_missing_file_is_damage(tmp_path):
     Writer(tmp_path, file_bytes_max=1).write(3)
     journal_paths(tmp_path)[1].unlink()
     with pytest.raises(JournalError, match="line 2"):
-        JournalFiles(tmp_path).recover()
+        JournalFiles(tmp_path).recover(_passed_over)
 
 
 def test_files_are_rotated_by_size_and_by_day(tmp_path):
@@ -173,7 +190,7 @@ def test_a_damaged_packed_file_stops_the_start_by_name(tmp_path, damage):
         content[len(content) // 2] ^= 0xFF
     path.write_bytes({"cut": bytes(content[:-9]), "junk": b"junk", "flip": bytes(content)}[damage])
     with pytest.raises(JournalError, match=r"000000000001\.jsonl\.gz.*--rebuild"):
-        JournalFiles(tmp_path).recover()
+        JournalFiles(tmp_path).recover(_passed_over)
 
 
 def test_a_disk_that_fills_in_the_middle_of_a_write_loses_nothing(tmp_path):
@@ -182,15 +199,11 @@ def test_a_disk_that_fills_in_the_middle_of_a_write_loses_nothing(tmp_path):
     lines = [writer.chain.write(ev.ClockAdvanced(at=AT), AT) for _ in range(3)]
     writer.files.begin(1, AT, b"{}")
     writer.files.append(lines[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(lines[0]) + 20, hard))
-        with pytest.raises(OSError, match="File too large"):
-            writer.files.append(lines[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        files_no_larger_than(len(lines[0]) + 20),
+        pytest.raises(OSError, match="File too large"),
+    ):
+        writer.files.append(lines[1])
     writer.files.append(lines[1] + lines[2])
     writer.files.close()
     assert seqs(tmp_path) == [1, 2, 3]
