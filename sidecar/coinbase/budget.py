@@ -1,30 +1,37 @@
 """How often Coinbase may be asked. Pure: time is an argument.
 
 Coinbase allows 30 private requests a second per user and 10,000 an hour per key, and the bot may
-share the first. So the sidecar keeps to a part of each, and of that part a reserve is for what must
-not wait: cancels and sales of a liquidation. Source: Coinbase, "REST API Rate Limits".
+share the first. So the sidecar keeps to a part of each, and of the hour's part a reserve is for what
+must not wait: cancels, and all of a liquidation. Within a second these may take all that Coinbase
+allows: a bot that then finds nothing left was to be stopped. Source: Coinbase, "REST API Rate Limits".
 """
 
 from typing import Final
 
 PER_SECOND: Final = 10
+PER_SECOND_URGENT: Final = 30
 PER_HOUR: Final = 6_000
 RESERVE: Final = 0.3  # of either, for urgent calls only
 HOUR_S: Final = 3600.0
 
 
 class Budget:
-    """Two buckets that refill evenly. Times are wall seconds."""
+    """Buckets that refill evenly: a second's, another for what is urgent, and an hour's. Times are
+    wall seconds.
+    """
 
     def __init__(self, per_second: float = PER_SECOND, per_hour: float = PER_HOUR) -> None:
-        self._buckets = (_Bucket(per_second, per_second), _Bucket(per_hour, per_hour / HOUR_S))
+        self._second = _Bucket(per_second, per_second)
+        self._urgent_second = _Bucket(PER_SECOND_URGENT, PER_SECOND_URGENT)
+        self._hour = _Bucket(per_hour, per_hour / HOUR_S)
 
     def take(self, wall: float, *, urgent: bool = False) -> float:
         """Count a call, and say how many seconds it must wait before it is made.
 
         Calls that wait are made in the order they were counted; an urgent one goes before them.
         """
-        return max(bucket.take(wall, urgent=urgent) for bucket in self._buckets)
+        second = self._urgent_second if urgent else self._second
+        return max(second.take(wall, urgent=urgent), self._hour.take(wall, urgent=urgent))
 
 
 class _Bucket:

@@ -97,9 +97,14 @@ class Picture:
                 found[report.order_id] = report
         return list(found.values())
 
-    async def recent_orders(self, since: datetime) -> list[ev.OrderReported]:
-        """Every order created since a moment, whatever became of it. Raises CallFailed."""
-        return await self._orders({"start_date": _text(since)})
+    async def recent_orders(
+        self, since: datetime, product_id: str | None = None
+    ) -> list[ev.OrderReported]:
+        """Every order created since a moment, whatever became of it; of one product if named. Raises
+        CallFailed.
+        """
+        products = {} if product_id is None else {"product_ids": [product_id]}
+        return await self._orders({"start_date": _text(since), **products})
 
     async def _orders(self, wanted: Mapping[str, str | list[str]]) -> list[ev.OrderReported]:
         """A listing of every status, of both placement sources."""

@@ -52,7 +52,9 @@ class Unknown(CallFailed):
 
 
 class Rest:
-    """One HTTP client for every call. `budget` counts them, urgent ones may overdraw it."""
+    """One HTTP client for every call. `budget` counts them; urgent ones go first, and while
+    `hurries` is set all are urgent.
+    """
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Rest:
         self._key = key
         self._budget = budget or Budget()
         self._wall = wall
+        self.hurries = False
         self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, verify=verify)
 
     async def close(self) -> None:
@@ -116,7 +119,7 @@ class Rest:
         urgent: bool,
     ) -> Any:
         what = f"{method} {path}"
-        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent))
+        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent or self.hurries))
         request = self._http.build_request(
             method,
             BROKERAGE + path,

@@ -17,6 +17,8 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
 
+WORDS_MAX: Final = 200  # of Coinbase's reasons
+
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
 TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
@@ -207,3 +209,24 @@ def fees(row: Row, at: datetime) -> ev.FeesRead:
     if taker is None or maker is None:
         raise Untrusted("the fee tier has no rates")
     return ev.FeesRead(at=at, taker_rate=taker, maker_rate=maker)
+
+
+def order_answer(row: Row) -> tuple[str, str]:
+    """The answer to an order: its order_id where Coinbase took it, else "" and the reason why not.
+
+    The reason is the first that says anything; several fields hold it, some of them deprecated.
+    Raises Untrusted where it says neither.
+    """
+    if row.get("success") is True:
+        taken = table(row.get("success_response"), "success_response")
+        order_id = text(taken.get("order_id") or row.get("order_id"), "order_id")
+        if not order_id:
+            raise Untrusted("an order was taken without an order_id")
+        return order_id, ""
+    if row.get("success") is not False:
+        raise Untrusted("the answer to an order does not say whether it was taken")
+    why = table(row.get("error_response"), "error_response")
+    names = ("new_order_failure_reason", "preview_failure_reason", "error")
+    said = [str(why.get(name) or "") for name in names]
+    code = next((one for one in said if one and not one.startswith("UNKNOWN_")), "refused")
+    return "", f"{code} {why.get('message') or ''}".strip()[:WORDS_MAX]

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 
 SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
@@ -213,6 +214,8 @@ class Session:
 
     def _hear(self, heard: Said, wall: float) -> list[Step]:
         match heard:
+            case ev.Quotes() | ev.FuturesSummaryRead():
+                return [Told(heard)]
             case Refused(message):
                 words = f"Coinbase answered: {message[:200]}"
                 goes_on = self.state == "live" or not self._missing()
@@ -227,8 +230,6 @@ class Session:
                     self._snapshot_due = None if ended else wall + SNAPSHOT_WITHIN_S
                 steps: list[Step] = [Fault(fault) for fault in faults]
                 return [*steps, Told(heard), *self._live_if_complete(wall)]
-            case _:
-                return [Told(heard)]
 
     def _live_if_complete(self, wall: float) -> list[Step]:
         if self.state != "subscribing" or self._missing():

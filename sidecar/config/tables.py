@@ -25,7 +25,7 @@ from pydantic import (
 
 from sidecar.config.kinds import Asset, Number, ProductId, Table, Whole, not_boolean
 from sidecar.config.paper import Paper
-from sidecar.core.limits import Limits
+from sidecar.core.limits import Limits, Name
 from sidecar.core.products import CASH
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
@@ -203,6 +203,11 @@ class Server(Table):
         "alert",
         description="what an order that nobody asked about is answered with; reducing ones are "
         "never cancelled",
+    )
+    may_flatten: tuple[Name, ...] = Field(
+        (),
+        description="names of bots that may ask for the whole account to be sold when they are gone "
+        "(hello, on_disconnect: flatten)",
     )
     log: Literal["console", "json"] = Field(
         "console", description="how the log is written: for people, or one JSON object a line"

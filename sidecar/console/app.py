@@ -17,6 +17,7 @@ from sidecar.config.outline import config_schema
 from sidecar.console.check import check
 from sidecar.console.demo import demo
 from sidecar.console.documents import example
+from sidecar.console.flatten import flatten
 from sidecar.console.journal import replay, show, verify
 from sidecar.console.operate import cancel_all, halt, reduce_only, reload, reset_loss, resume
 from sidecar.console.paper import paper
@@ -40,7 +41,7 @@ app = typer.Typer(
 VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Run": (run, demo, paper),
     "Ask": (validate, status, positions, limits, check),
-    "Operate": (halt, reduce_only, resume, cancel_all, reset_loss, reload),
+    "Operate": (halt, reduce_only, resume, flatten, cancel_all, reset_loss, reload),
 }
 for heading, verbs in VERBS.items():
     for verb in verbs:

@@ -32,12 +32,17 @@ Reason = Annotated[
 
 def halt(
     reason: Reason = None,
+    abort_liquidation: Annotated[
+        bool,
+        typer.Option("--abort-liquidation", help="End a flattening that is under way, too."),
+    ] = False,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
     """Let no order pass until resume; open orders stay."""
-    _carry_out("halt", reason, control_path(config, control_socket), as_json=as_json)
+    where = control_path(config, control_socket)
+    _carry_out("halt", reason, where, as_json=as_json, abort_liquidation=abort_liquidation)
 
 
 def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one each

@@ -3,35 +3,21 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from sidecar.console import words
+from sidecar.console.layout import NARROW, section, table
+from sidecar.console.render_liquidation import liquidations
 
 View = Mapping[str, Any]
 
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
-NARROW: Final = 72  # below, what belongs together stands in two lines
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
 IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
 IN_USD: Final = ("NOTIONAL", "EXPOSURE")
 MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
-
-
-def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """A plain table; the columns named in `numbers` stand to the right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for name in columns:
-        made.add_column(name, justify="right" if name in set(numbers) else "left", overflow="fold")
-    return made
-
-
-def section(title: str, *content: RenderableType) -> Group:
-    """A heading with what is under it."""
-    return Group(Text(""), Text(title, style="bold"), *(Padding(c, (0, 0, 0, 2)) for c in content))
 
 
 def status(view: View, width: int) -> Group:
@@ -40,6 +26,8 @@ def status(view: View, width: int) -> Group:
     parts += _warnings(view)
     if view["causes"]:
         parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
+    if view.get("liquidations"):
+        parts.append(liquidations(view["liquidations"]))
     parts.append(section("Money", _money(view)))
     if view["losses"] is not None:
         parts.append(section("Losses", _losses(view, width)))

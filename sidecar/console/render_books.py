@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar.console import words
-from sidecar.console.render import NARROW, section, table
+from sidecar.console.layout import NARROW, section, table
 
 View = Mapping[str, Any]
 INNER: Final = ("product", "strategy", "shadow")  # tables within the limits

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sidecar.console import words
-from sidecar.console.render import NARROW, finding, section, table
+from sidecar.console.layout import NARROW, section, table
+from sidecar.console.render import finding
 
 View = Mapping[str, Any]
 

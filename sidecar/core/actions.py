@@ -6,12 +6,13 @@ event.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from sidecar.core.decision import Decision
 from sidecar.core.order_body import Side
+from sidecar.core.reports import LiquidationReport
 
 
 class Action(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -167,3 +168,46 @@ class FlattenProduct(Action, frozen=True, kw_only=True, tag=True):
 
     key: str
     reason: str
+
+
+class PlaceOrder(Action, frozen=True, kw_only=True, tag=True):
+    """Send an order of a liquidation: `body` is create-order's, or close-position's where `closes`.
+    To be on disk before it leaves. Counterpart: AttemptAnswered, then OrderReported.
+    """
+
+    client_order_id: str
+    body: dict[str, Any]
+    closes: bool = False
+
+
+class FindAttempt(Action, frozen=True, kw_only=True, tag=True):
+    """Look for an order of a liquidation whose sending had no answer: every status and source, three
+    times over 5 s. Counterpart: OrderReported, or AttemptMissing.
+    """
+
+    client_order_id: str
+    product_id: str
+    since: datetime
+
+
+class ReadOrders(Action, frozen=True, kw_only=True, tag=True):
+    """Read these orders back. Counterpart: OrderReported."""
+
+    order_ids: tuple[str, ...]
+
+
+class ReadAccount(Action, frozen=True, kw_only=True, tag=True):
+    """Read open orders, fills and balances for a liquidation, these orders by id, and the products
+    where their flags may have changed. Counterpart: their events, then AccountRead of this `reading`
+    or a later one.
+    """
+
+    reading: int
+    order_ids: tuple[str, ...] = ()
+    with_products: bool = False
+
+
+class LiquidationReported(Action, frozen=True, kw_only=True, tag=True):
+    """Write down how a flattening went."""
+
+    report: LiquidationReport

@@ -42,7 +42,8 @@ class Activity:
         times = self.windows.get(name)
         if times is None or times.maxlen != rate.count:
             times = self.windows[name] = deque(times or (), maxlen=rate.count)
-        while times and times[0] <= now - rate.window:
+        since = now - rate.window
+        while times and times[0] <= since:
             times.popleft()
         times.append(now)
         self.windows.move_to_end(name)

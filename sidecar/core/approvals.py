@@ -48,7 +48,8 @@ class Approvals:
         """
         body = event.body
         try:
-            order = checked_order(body) if isinstance(body, Order) else parse_order(body)
+            is_read = not isinstance(body, (bytes, str)) and isinstance(body, Order)
+            order = checked_order(body) if is_read else parse_order(body)
             self._check_strategy(event.strategy_id)
         except InvalidOrder as invalid:
             return self._refused(_stated_id(body), invalid, event.at)

@@ -35,6 +35,7 @@ class Books:
         self.is_open = False  # until then, facts are the state found, not changes
         self.cash: frozenset[str] = frozenset(cash)
         self.products: dict[str, Product] = {}
+        self.listings = 0  # grows with every listing
         self.marks = Marks(max_spread)
         self.account = Book()
         self.strategies: dict[str, Book] = {}
@@ -76,12 +77,13 @@ class Books:
     ) -> None:
         """Add (1) or take away (−1) what an order may do, to the account and to its strategy."""
         books = (
-            [self.account] if strategy_id is None else [self.account, self.strategy(strategy_id)]
+            (self.account,) if strategy_id is None else (self.account, self.strategy(strategy_id))
         )
         for book in books:
-            for number, leg in enumerate(legs):
-                count = sign * orders if number == 0 else 0
+            count = sign * orders  # it is one order, whatever its legs
+            for leg in legs:
                 book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
+                count = 0
 
     # --- Prices ------------------------------------------------------------
 
@@ -94,7 +96,7 @@ class Books:
         keys = self.marks.quote(quote, now)
         for key in keys:
             self._remark(key)
-        if self.marks.good_quotes != good and any(self._is_held(key) for key in keys):
+        if self.marks.good_quotes != good and any(map(self._is_held, keys)):
             self.quotes_valuing_account += 1
 
     def _remark(self, key: str) -> None:
@@ -114,6 +116,7 @@ class Books:
 
     def list_products(self, products: Iterable[Product]) -> None:
         """Products as Coinbase lists them now."""
+        self.listings += 1
         self.products.update((product.product_id, product) for product in products)
         self.marks.list_products(self.products.values())
         for key in self.marks.by_key:

@@ -31,7 +31,10 @@ UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be writte
 
 
 class Desk(Struct, kw_only=True):
-    """What every check is made against. `orders_known`: balances and open orders have been read."""
+    """What every check is made against. `orders_known`: balances and open orders have been read.
+
+    `max_quote_age` and `watches_shocks` are taken from the limits once.
+    """
 
     tracker: PositionTracker
     limits: Limits
@@ -42,6 +45,7 @@ class Desk(Struct, kw_only=True):
     activity: Activity = field(default_factory=Activity)
     orders_known: bool = False
     max_quote_age: timedelta = timedelta()
+    watches_shocks: bool = False
 
     def __post_init__(self) -> None:
         self.use(self.limits)
@@ -51,6 +55,8 @@ class Desk(Struct, kw_only=True):
         self.limits = limits
         self.max_quote_age = timedelta(seconds=float(limits.max_quote_age_s))
         self.tracker.marks.max_spread = limits.max_spread
+        shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
+        self.watches_shocks = any(shock is not None for shock in shocks)
 
 
 class After:

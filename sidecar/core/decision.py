@@ -1,12 +1,15 @@
 """Decision, violation and the codes: what a bot gets for an answer. No I/O."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from sidecar.core.money import plain
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Violation(Struct, frozen=True):
@@ -89,4 +92,7 @@ def _as_dict(violation: Violation) -> dict[str, Any]:
 
 def rfc3339(at: datetime) -> str:
     """Milliseconds, and Z for UTC."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds = _encode(at)[1:20].decode()  # in a tenth of the time
+    return f"{seconds}.{at.microsecond // 1000:03}Z"

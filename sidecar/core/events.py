@@ -21,7 +21,8 @@ Feed = Literal["market", "user"]
 FeedSignal = Literal["connected", "gap", "lost"]
 LossWindow = Literal["daily", "cumulative", "drawdown"]
 ReleaseReason = Literal["released", "never_arrived"]
-OnDisconnect = Literal["nothing"]
+OnDisconnect = Literal["nothing", "cancel_orders", "flatten"]
+AttemptOutcome = Literal["accepted", "refused", "not_sent", "unknown"]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -298,11 +299,14 @@ class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):
 
 
 class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator halts everything; `fault` says the sidecar does so itself."""
+    """An operator halts everything; `fault` says the sidecar does so itself. `abort_liquidation`
+    ends a flattening that is under way, too.
+    """
 
     reason: str
     by: str = "operator"
     fault: bool = False
+    abort_liquidation: bool = False
 
 
 class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
@@ -350,8 +354,43 @@ class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
     full: bool
 
 
+# --- A liquidation --------------------------------------------------------------------------------
+
+
+class AttemptAnswered(Event, frozen=True, kw_only=True, tag=True):
+    """What became of sending an order of a liquidation. `order_id` where Coinbase accepted it.
+
+    `not_sent`: it certainly did not reach Coinbase; `unknown`: it may have.
+    """
+
+    client_order_id: str
+    outcome: AttemptOutcome
+    order_id: str = ""
+    reason: str = ""
+
+
+class AttemptMissing(Event, frozen=True, kw_only=True, tag=True):
+    """An order whose sending had no answer was looked for, as often and long as it takes, and is
+    not there.
+    """
+
+    client_order_id: str
+
+
+class AccountRead(Event, frozen=True, kw_only=True, tag=True):
+    """A reading for a liquidation has ended: open orders, fills and balances were handed over.
+
+    `reading` is the number it was asked under, `began_at` when its first page was asked for;
+    `missing` are orders asked for by id that Coinbase knows nothing of.
+    """
+
+    reading: int
+    began_at: datetime
+    missing: tuple[str, ...] = ()
+
+
 class LiquidationEnded(Event, frozen=True, kw_only=True, tag=True):
-    """The episode is over: the account is flat, or only dust is left; or an operator aborted it."""
+    """An operator aborted the episode; or, in library use, the caller flattened the account."""
 
     flat: bool
     reason: str = ""

@@ -146,6 +146,7 @@ class Book:
         self.pnl_by_key: dict[str, Pnl] = {}
         self.pnl = Pnl()
         self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
+        self.net_pnl = ZERO  # realised + unrealised − fees + funding
         self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
         # Against Coinbase's entry prices: what the futures wallet will be paid.
         self.futures_profit = ZERO
@@ -154,11 +155,6 @@ class Book:
     @property
     def net_exposure(self) -> Decimal:
         return max(abs(self.long_usd), abs(self.short_usd))
-
-    @property
-    def net_pnl(self) -> Decimal:
-        """Realised + unrealised − fees + funding."""
-        return self.pnl.settled + self.unrealised
 
     def net_pnl_of(self, key: str) -> Decimal:
         pnl, line = self.pnl_by_key.get(key), self.lines.get(key)
@@ -192,6 +188,7 @@ class Book:
             pnl = self.pnl_by_key[line.key] = Pnl()
         pnl.add(realised, fee, funding)
         self.pnl.add(realised, fee, funding)
+        self.net_pnl += realised - fee + funding
         if line.is_future:
             self.futures_pnl += realised - fee + funding
 
@@ -258,6 +255,7 @@ class Book:
         self.short_usd += short_usd - line.short_usd
         change = unrealised - line.unrealised
         self.unrealised += change
+        self.net_pnl += change
         line.long, line.short, line.unrealised = long, short, unrealised
         line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
         if line.is_future:

@@ -56,8 +56,8 @@ class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
     `state_gates` speak only while something tightens. `coin` are the rules on the position in the
-    quote coin of a coin-quoted product, `minima` the least sizes in force, `counting` the rules
-    that count approvals.
+    quote coin of a coin-quoted product, `minima` the least sizes in force and `least` the largest
+    of them in order units, `counting` the rules that count approvals.
     """
 
     product: Product
@@ -68,6 +68,7 @@ class Plan(Struct, frozen=True):
     standing: Standing
     coin: tuple[tuple[Measured, Bound], ...]
     minima: tuple[tuple[Measured, Bound], ...]
+    least: Decimal
     counting: tuple[tuple[Measured, Bound], ...]
     shadow: tuple[tuple[Measured, Bound], ...]
 
@@ -90,6 +91,7 @@ def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
     measured = _bind(_scopes(desk, product.key, strategy_id))
     coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
     shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
+    minima = [(rule, bound) for rule, bound in measured if rule.lowest]
     return Plan(
         product=product,
         listed=len(desk.tracker.products),
@@ -100,7 +102,8 @@ def compile_plan(desk: Desk, product: Product, strategy_id: str | None) -> Plan:
         ),
         standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
-        minima=tuple((rule, bound) for rule, bound in measured if rule.lowest),
+        minima=tuple(minima),
+        least=max([product.base_min_size, *(b.level / product.contract_size for _, b in minima)]),
         counting=tuple((rule, bound) for rule, bound in (*measured, *shadow) if rule.window),
         shadow=tuple(shadow),
     )
@@ -193,7 +196,8 @@ def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
 class _Tally:
     """What has been found so far.
 
-    `hard` and `soft` are the rooms of the rules without and with exemption, in order units.
+    `hard` and `soft` are the rooms of the rules without and with exemption, in order units: the
+    least of each counts.
     """
 
     __slots__ = ("hard", "searched", "soft", "violations", "warnings")
@@ -201,15 +205,12 @@ class _Tally:
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self.warnings: list[Violation] = []
-        self.hard = self.soft = UNLIMITED
+        self.hard, self.soft = [UNLIMITED], [UNLIMITED]
         self.searched: list[tuple[Measured, Bound]] = []
 
     def limit(self, room: Decimal, *, exempt: bool) -> None:
         """No more than this many order units."""
-        if exempt:
-            self.soft = min(self.soft, room)
-        elif room < self.hard:
-            self.hard = room
+        (self.soft if exempt else self.hard).append(room)
 
 
 def _size_worth(check: Check, notional: Decimal) -> Decimal:
@@ -226,15 +227,14 @@ def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
 
 
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
-    reducing = check.reducing
     for gate in gates:
-        found = gate.judge(check)
-        if gate.room is not None:
-            if (room := gate.room(check)) is not None:
+        found, room_of = gate.judge(check), gate.room
+        if room_of is not None:
+            if (room := room_of(check)) is not None:
                 tally.limit(room, exempt=gate.exempt)
         elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
-        if found is not None and not (gate.exempt and reducing):
+        if found is not None and not (gate.exempt and check.reducing):
             tally.violations.append(found)
 
 
@@ -243,7 +243,8 @@ def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
 
     Every measured rule with a room is one that reducing orders are exempt from.
     """
-    room = size = notional = UNLIMITED
+    rooms: dict[RoomUnit, list[Decimal]]
+    rooms = {"order": [UNLIMITED], "size": [UNLIMITED], "notional": [UNLIMITED]}
     equity = check.equity
     for measure, room_of, unit, near, of_equity, rule, bound in rows:
         observed = measure(check, bound)
@@ -251,24 +252,20 @@ def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
             continue
         if room_of is not None:
             left = room_of(check, bound)
-            if unit == "order":
-                room = min(room, left)
-            elif bound.own:
+            if bound.own and unit != "order":
                 left = left if unit == "size" else _size_worth(check, left)
-                tally.limit(_room_for(check, check.own, left), exempt=True)
-            elif unit == "size":
-                size = min(size, left)
+                tally.soft.append(_room_for(check, check.own, left))
             else:
-                notional = min(notional, left)
-        if observed >= near * equity if of_equity else observed >= near:
+                rooms[unit].append(left)
+        if observed >= (near * equity if of_equity else near):
             _weigh(check, rule, bound, observed, tally)
+    notional = min(rooms["notional"])
     if notional is not UNLIMITED:
-        left = _size_worth(check, notional)
-        size = min(size, left)
+        rooms["size"].append(_size_worth(check, notional))
+    size = min(rooms["size"])
     if size is not UNLIMITED:
-        left = _room_for(check, check.account, size)
-        room = min(room, left)
-    tally.limit(room, exempt=True)
+        rooms["order"].append(_room_for(check, check.account, size))
+    tally.soft += rooms["order"]
 
 
 def _near(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
@@ -346,18 +343,17 @@ def _shadow(check: Check, plan: Plan) -> list[Violation]:
 
 def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
     """The largest size that would pass: under all rules, or else as a reducing order."""
-    step, least = check.product.base_increment, check.product.base_min_size
-    best = floor_to(min(tally.hard, tally.soft), step)
+    step = check.product.base_increment
+    hard = min(tally.hard)
+    best = floor_to(min(hard, *tally.soft), step)
     if check.coin is not None:  # two keys move at once: no closed form
-        best = _search(check, plan, floor_to(tally.hard, step), EXACT)
+        best = _search(check, plan, floor_to(hard, step), EXACT)
     if best > check.reducible:
         if tally.searched and check.coin is None:
             best = _search(check, plan, min(best, check.open_size), BISECTIONS)
-        for _, bound in plan.minima:
-            least = max(least, bound.level / check.product.contract_size)
-        if best > check.reducible and best >= least:
+        if best > check.reducible and best >= plan.least:
             return best
-    best = floor_to(min(tally.hard, check.reducible), step)
+    best = floor_to(min(hard, check.reducible), step)
     return best if best >= check.product.base_min_size and best > ZERO else ZERO
 
 

@@ -26,14 +26,21 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core import losses
-from sidecar.core.actions import Action, Alert, CauseCleared, CauseRaised, ConfirmQuotes, Liquidate
+from sidecar.core.actions import (
+    Action,
+    Alert,
+    CauseCleared,
+    CauseRaised,
+    ConfirmQuotes,
+    FlattenProduct,
+    Liquidate,
+)
 from sidecar.core.check import Desk
 from sidecar.core.events import Quote
-from sidecar.core.exposure import Line
 from sidecar.core.limits import LossLimit
+from sidecar.core.liquidator import Liquidator
 from sidecar.core.losses import Loss
 from sidecar.core.money import ONE, TWO, ZERO
-from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
 
@@ -97,9 +104,10 @@ class BoundLoss(Struct, frozen=True):
 class LossWatch:
     """Compares losses with limits and keeps the causes that follow."""
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: Desk, settings: Settings, liquidator: Liquidator) -> None:
         self.desk = desk
         self.settings = settings
+        self.liquidator = liquidator
         self.suspicion: Suspicion | None = None
         self.calm: dict[str, Decimal] = {}  # unrealised PnL by key when no breach was last seen
         self.trigger: Liquidate | None = None
@@ -118,7 +126,7 @@ class LossWatch:
         for bound in bounded:
             if bound.code == "CUMULATIVE_LOSS":
                 total = bound
-            elif bound.is_crossed:
+            elif bound.loss.crosses(bound.limit):
                 self._latch(bound, now, actions)
         self._cumulative(total, now, actions)
         return actions
@@ -165,7 +173,7 @@ class LossWatch:
 
     def _equity_base(self, bounded: list[BoundLoss], now: datetime, actions: list[Action]) -> None:
         """Against no equity no ratio can be taken: reducing orders only, and no liquidation."""
-        if not any(bound.lacks_equity for bound in bounded):
+        if not [bound for bound in bounded if bound.lacks_equity]:
             self.loosen("NO_EQUITY", "all", "there is equity to take ratios of", actions)
         elif not self.desk.state.has("NO_EQUITY"):
             reason = "the equity that loss ratios are taken of is zero or less"
@@ -205,16 +213,7 @@ class LossWatch:
         state = self.desk.state
         if state.has("LIQUIDATION") or state.has("ABORTED"):
             return False
-        return not state.has("LIQUIDATED") or self._exposed()
-
-    def _exposed(self) -> bool:
-        """Whether anything is held that an order could sell: dust never starts an episode."""
-        tracker = self.desk.tracker
-        return any(
-            _sellable(line, product)
-            for product in tracker.products.values()
-            if (line := tracker.account.lines.get(product.key)) is not None
-        )
+        return not state.has("LIQUIDATED") or self.liquidator.would_sell()
 
     def _is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
         tracker, suspicion = self.desk.tracker, self.suspicion
@@ -329,9 +328,8 @@ class LossWatch:
         limit: LossLimit | None = None,
     ) -> None:
         """Begin an episode: everything is to be sold."""
-        self.episodes += 1
         self.trigger = Liquidate(
-            episode=f"{now:%Y%m%dT%H%M%S}-{self.episodes}",
+            episode=self._next_episode(now),
             reason=reason,
             loss=None if loss is None else loss.usd,
             ratio=None if loss is None else loss.ratio,
@@ -345,6 +343,17 @@ class LossWatch:
         )
         self.loosen("ABORTED", "all", "a new episode has begun", actions)
         actions.append(self.trigger)
+        self.liquidator.begin(self.trigger, None, now, actions)
+
+    def flatten(self, key: str, reason: str, now: datetime, actions: list[Action]) -> None:
+        """Begin an episode of one key alone."""
+        actions.append(FlattenProduct(key=key, reason=reason))
+        trigger = Liquidate(episode=self._next_episode(now), reason=reason, triggered_at=now)
+        self.liquidator.begin(trigger, key, now, actions)
+
+    def _next_episode(self, now: datetime) -> str:
+        self.episodes += 1
+        return f"{now:%Y%m%dT%H%M%S}-{self.episodes}"
 
     def tighten(self, cause: Cause, actions: list[Action]) -> None:
         """Put a cause in force and say so."""
@@ -370,11 +379,3 @@ class LossWatch:
             daily = CAUSES[cause.code].ends == "reset"
             why = "a new day has begun" if daily else "its time is over"
             self.loosen(cause.code, cause.scope, why, actions)
-
-
-def _sellable(line: Line, product: Product) -> bool:
-    """Whether Coinbase's minimum sizes let this much be sold."""
-    held = abs(line.position.quantity)
-    if not held or held < product.base_min_size * product.contract_size:
-        return False
-    return line.mark is None or held * line.mark >= product.quote_min_size

@@ -94,7 +94,7 @@ def is_bounded(value: Decimal) -> bool:
 
 def is_sane(value: Decimal) -> bool:
     """Whether a price or size from outside can be one: an amount, and not negative."""
-    return is_bounded(value) and value >= ZERO
+    return value.is_finite() and value.adjusted() < DIGITS_BEFORE_POINT_MAX and value >= ZERO
 
 
 def plain(value: Decimal) -> str:

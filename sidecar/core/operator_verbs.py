@@ -32,6 +32,9 @@ class OperatorVerbs:
             case ev.HaltRequested():
                 code = "FAULT" if event.fault else "OPERATOR_HALT"
                 self._tighten(code, event.at, event.reason, event.by, actions)
+                if event.abort_liquidation and self.desk.state.has("LIQUIDATION"):
+                    why = f"the flattening was aborted by {event.by}: {event.reason}"
+                    self.ended("ABORTED", why, event.at, actions)
             case ev.ReduceOnlyRequested():
                 self._reduce_only(event, actions)
             case ev.ResumeRequested():
@@ -130,11 +133,14 @@ class OperatorVerbs:
         if not self.desk.state.has("LIQUIDATION"):
             actions.append(Answered(done=False, text="nothing is being flattened"))
             return
-        reason = event.reason or (
-            "the account was flattened" if event.flat else "the flattening was aborted"
-        )
+        default = "the account was flattened" if event.flat else "the flattening was aborted"
         code = "LIQUIDATED" if event.flat else "ABORTED"
-        halt = Cause(code=code, scope="all", level="HALTED", since=event.at, reason=reason)
+        self.ended(code, event.reason or default, event.at, actions)
+
+    def ended(self, code: str, reason: str, now: datetime, actions: list[Action]) -> None:
+        """The flattening of the account is over: nothing passes until an operator resumes."""
+        self.watch.liquidator.drop("aborted" if code == "ABORTED" else "flat", now, actions)
+        halt = Cause(code=code, scope="all", level="HALTED", since=now, reason=reason)
         self.watch.tighten(halt, actions)
         self.watch.loosen("LIQUIDATION", "all", reason, actions)
         self.watch.trigger = None

@@ -53,11 +53,12 @@ class OrderLedger:
 
     def reserve(self, reservation: Reservation, book: str) -> None:
         order = reservation.order
-        self._unrest("reserved " + order.client_order_id)  # of an approval that this one replaces
+        name = "reserved " + order.client_order_id
+        self._unrest(name)  # of an approval that this one replaces
         self.reservations[order.client_order_id] = reservation
         heappush(self._lapses, (reservation.expires_at, order.client_order_id))
         if order.rests and order.limit_price is not None:
-            self._rest("reserved " + order.client_order_id, book, order.side, order.limit_price)
+            self._rest(name, book, order.side, order.limit_price)
 
     def unreserve(self, reservation: Reservation) -> None:
         del self.reservations[reservation.order.client_order_id]
@@ -94,7 +95,10 @@ class OrderLedger:
         return None if resting is None else resting.best(side)
 
     def _rest(self, name: str, book: str, side: Side, price: Decimal) -> None:
-        self.resting.setdefault((book, side), Resting()).add(price)
+        resting = self.resting.get((book, side))
+        if resting is None:
+            resting = self.resting[book, side] = Resting()
+        resting.add(price)
         self._rests_at[name] = (book, side, price)
 
     def _unrest(self, name: str) -> None:

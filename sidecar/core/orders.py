@@ -82,10 +82,10 @@ def parse_order(body: Any) -> Order:
     """
     try:
         match body:
-            case OrderBody():
-                read = body
             case bytes() | str():
                 read = DECODER.decode(body)
+            case OrderBody():
+                read = body
             case _:
                 read = msgspec.convert(body, OrderBody)
     except msgspec.ValidationError as fault:

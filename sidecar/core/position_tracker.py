@@ -43,7 +43,7 @@ class PositionTracker:
         self.orders = OrderFlow(self.books)
         self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
-        # Grows with every fact: figures worked out at one version hold until the next.
+        # Grows with every fact but releases: losses worked out at one version hold until the next.
         self.version = 0
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
@@ -110,7 +110,8 @@ class PositionTracker:
     @with_money
     def apply(self, event: ev.Event) -> list[Action]:
         """Take in one fact. Raises Untrusted, and changes nothing, when it cannot be true."""
-        self.version += 1
+        if type(event) is not ev.ReservationReleased:
+            self.version += 1
         self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)

@@ -52,10 +52,7 @@ class PriceShockWatch:
 
     @property
     def is_on(self) -> bool:
-        limits = self.desk.limits
-        return limits.price_shock is not None or any(
-            own.price_shock for own in limits.product.values()
-        )
+        return self.desk.watches_shocks
 
     def look(self, now: datetime) -> list[Action]:
         """Judge every key that was re-marked since the last look."""
@@ -116,7 +113,7 @@ class PriceShockWatch:
             actions,
         )
         if shock.action == "flatten":
-            actions.append(FlattenProduct(key=key, reason=reason))
+            self.watch.flatten(key, reason, now, actions)
 
     def _moved(self, key: str, mark: Decimal, shock: PriceShock, now: datetime) -> str | None:
         if shock.max_move is None:

@@ -23,9 +23,11 @@ from sidecar.core.approvals import Approvals
 from sidecar.core.check import Desk
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Decision
+from sidecar.core.departures import carry_out_will
 from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
+from sidecar.core.liquidator import Liquidator
 from sidecar.core.loss_watch import LossWatch
 from sidecar.core.money import with_money
 from sidecar.core.operator_verbs import OperatorVerbs
@@ -34,7 +36,7 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.readiness import AT_ONCE, Readiness
-from sidecar.core.sessions import Sessions
+from sidecar.core.sessions import BotSession, Sessions
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
 from sidecar.core.unapproved import Unapproved
@@ -77,13 +79,31 @@ class RiskManager:
             portfolio_risk=portfolio_risk,
             custom=custom,
         )
-        self.watch = LossWatch(self.desk, settings)
+        self.liquidator = Liquidator(self.desk, settings, self._flattened)
+        self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
-        self.sessions = Sessions()
+        self.sessions = Sessions(gone=self._bot_is_gone)
         self.readiness = Readiness(self.desk, connected=settings.connected)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
+        # By type: asking a struct whether it is of another kind costs as much as some of the answers.
+        self._decides: Final[dict[type[ev.Event], Callable[[Any], Decision]]] = {
+            ev.OrderProposed: self.approvals.propose,
+            ev.EditProposed: self.approvals.propose_edit,
+        }
+        self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action]]]] = {
+            ev.Quotes: tracker.apply,
+            ev.OrderReported: self._tell_tracker,
+            ev.FillReported: self._tell_tracker,
+            ev.ReservationReleased: self.unapproved.released,
+            ev.FeedChanged: self.readiness.doubted,
+            ev.ReconciliationFailed: self.readiness.doubted,
+            ev.Started: self._started,
+            ev.QuotesConfirmed: self._confirmed,
+            ev.ConfirmationUnavailable: self._unconfirmed,
+            ev.LimitsReplaced: self._replace_limits,
+        }
         self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
@@ -147,13 +167,15 @@ class RiskManager:
 
         Nothing; `ReduceOnly` for each limit crossed or without equity to take it of, and
         `FlattenProduct` where a shock asks for it; or `Liquidate` with the figures that triggered
-        it. Asking again gives the same answer until it is done. Call it on every mark and fill, and
-        every second.
+        it. Behind the last two stand what is to be cancelled (`CancelOrders`) and sold (`PlaceOrder`,
+        whose body goes to Coinbase as it is): tell the tracker what comes of it. Asking again gives
+        the same answer until it is done. Call it on every mark and fill, and every second.
         """
         self.handle(ev.ClockAdvanced(at=self.clock()))
+        pending = self.liquidator.pending()
         if self.state.has("LIQUIDATION") and self.watch.trigger is not None:
-            return [self.watch.trigger]
-        return [*self.shocks.unsold(), *self._reduce_only()]
+            return [self.watch.trigger, *pending]
+        return [*self.shocks.unsold(), *pending, *self._reduce_only()]
 
     # --- The one verb -----------------------------------------------------------------------------
 
@@ -164,23 +186,31 @@ class RiskManager:
         Raises Untrusted, changing nothing, for a fact that cannot be; what time alone has set in
         motion by then is handed over with the next fact.
         """
-        now, actions = event.at, self._undelivered
+        now, kind, actions = event.at, type(event), self._undelivered
         if now >= self.due:
             self._let_time_pass(now, actions)
         if self.tracker.version != self.judged:
             self._judge_losses(now, actions)
-        match event:
-            case ev.OrderProposed():
-                self._decide(self.approvals.propose(event), actions)
-            case ev.EditProposed():
-                self._decide(self.approvals.propose_edit(event), actions)
-            case _:
-                self._take_in(event, actions)
+            if actions:
+                self._ask_to_be_woken(now, actions)
+        decide = self._decides.get(kind)
+        if decide is not None:
+            self._decide(decide(event), actions)
+        else:
+            actions += self._take_in(event)
+            if (
+                kind is not ev.ReservationReleased  # it moves no loss by itself
+                or self.watch.suspicion is not None
+                or self.tracker.version != self.judged
+            ):
                 self._judge_losses(now, actions)
-                if self.readiness.complete(now, actions):
-                    self._judge_losses(now, actions)
-                if actions or self.watch.suspicion is not None or not isinstance(event, ev.Quotes):
-                    self._ask_to_be_woken(now, actions)  # a price by itself moves no time
+            if self.readiness.complete(now, actions):
+                self._judge_losses(now, actions)
+            if self.liquidator.is_busy:
+                self.liquidator.note(event, actions)
+                self.liquidator.advance(now, actions)
+            if actions or self.watch.suspicion is not None or kind is not ev.Quotes:
+                self._ask_to_be_woken(now, actions)  # a price by itself moves no time
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
@@ -194,7 +224,7 @@ class RiskManager:
             actions.append(WakeAt(at=lapses))
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
-        return next(a.decision for a in self.handle(event) if isinstance(a, Decided))
+        return next(a.decision for a in self.handle(event) if type(a) is Decided)
 
     def _let_time_pass(self, now: datetime, actions: list[Action]) -> None:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
@@ -217,32 +247,29 @@ class RiskManager:
         actions += self.watch.watch(now)
         self.judged = self.tracker.version
 
-    def _take_in(self, event: ev.Event, actions: list[Action]) -> None:
+    def _take_in(self, event: ev.Event) -> list[Action]:
         """A fact about the account or the market, or an operator's word."""
-        match event:
-            case ev.Quotes():
-                self.tracker.apply(event)
-            case ev.FeedChanged() | ev.ReconciliationFailed():
-                actions += self.readiness.doubted(event)
-            case ev.Started():
-                self.readiness.begin()
-                self.sessions.restarted(event.at)
-                self.unapproved.begin(event)
-                self.watch.suspicion = None  # the feeds must show it anew
-            case ev.ReservationReleased():
-                actions += self.unapproved.released(event)
-            case ev.QuotesConfirmed():
-                actions += self.watch.rest_answered(event.quotes, event.at)
-            case ev.ConfirmationUnavailable():
-                actions += self.watch.rest_answered(None, event.at)
-            case ev.LimitsReplaced():
-                actions += self._replace_limits(event.limits)
-            case _ if (answer := self.operator.handle(event)) is not None:
-                actions += answer
-            case _ if (answer := self.sessions.handle(event)) is not None:
-                actions += answer
-            case _:
-                actions += self._tell_tracker(event)
+        take = self._takes.get(type(event))
+        if take is not None:
+            return take(event)
+        if (answer := self.operator.handle(event)) is not None:
+            return answer
+        if (answer := self.sessions.handle(event)) is not None:
+            return answer
+        return self._tell_tracker(event)
+
+    def _started(self, event: ev.Started) -> list[Action]:
+        self.readiness.begin()
+        self.sessions.restarted(event.at)
+        self.unapproved.begin(event)
+        self.watch.suspicion = None  # the feeds must show it anew
+        return []
+
+    def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
+        return self.watch.rest_answered(event.quotes, event.at)
+
+    def _unconfirmed(self, event: ev.ConfirmationUnavailable) -> list[Action]:
+        return self.watch.rest_answered(None, event.at)
 
     def _tell_tracker(self, event: ev.Event) -> list[Action]:
         try:
@@ -260,7 +287,8 @@ class RiskManager:
                 actions += self.unapproved.cancel()  # what reduces can be told now
         return actions
 
-    def _replace_limits(self, limits: Limits) -> list[Action]:
+    def _replace_limits(self, event: ev.LimitsReplaced) -> list[Action]:
+        limits = event.limits
         if limits.custom != self.limits.custom:
             text = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
             return [Answered(done=False, text=text)]
@@ -283,6 +311,17 @@ class RiskManager:
             f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
         )
         return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
+
+    def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:
+        carry_out_will(session, self.desk, self.watch, now, actions)
+
+    def _flattened(
+        self, key: str | None, reason: str, now: datetime, actions: list[Action]
+    ) -> None:
+        if key is None:
+            self.operator.ended("LIQUIDATED", reason, now, actions)
+        else:
+            actions.append(Alert(severity="critical", code="PRODUCT_FLATTENED", text=reason))
 
     # --- Answers ----------------------------------------------------------------------------------
 
@@ -333,6 +372,8 @@ class RiskManager:
             times.append(look)
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)
+        if (step := self.liquidator.next_due()) is not None:
+            times.append(step)
         due = min(times, default=NEVER)
         if due != self.due:
             self.due = due

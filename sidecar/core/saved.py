@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
+from sidecar.core.episode import LiquidatorMemory
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
@@ -114,6 +115,7 @@ class SavedManager(Struct, kw_only=True):
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
     sessions: list[BotSession]
+    liquidator: LiquidatorMemory = field(default_factory=LiquidatorMemory)
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -206,6 +208,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         unapproved=manager.unapproved.memory,
         limits=_written(manager.limits),
         sessions=manager.sessions.saved(),
+        liquidator=manager.liquidator.memory,
     )
 
 
@@ -257,6 +260,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.watch.calm = saved.calm
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved
+    manager.liquidator.memory = saved.liquidator
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until

@@ -5,7 +5,7 @@ a grace period after the last one dropped: a bot that is back within it was neve
 it at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,15 +33,20 @@ class BotSession(Struct, frozen=True, kw_only=True):
     dropped_at: datetime | None = None
 
 
+# Told of each bot that is gone, when, and where to ask for what follows.
+Gone = Callable[[BotSession, datetime, list[Action]], None]
+
+
 class Sessions:
-    """Every bot's session, at most `SESSIONS_MAX`.
+    """Every bot's session, at most `SESSIONS_MAX`. `gone` is told of each that went without a word.
 
     Past that the bot that dropped first is given up before its grace is over; where none has
     dropped, a new one is refused.
     """
 
-    def __init__(self, grace: timedelta = GRACE) -> None:
+    def __init__(self, grace: timedelta = GRACE, gone: Gone = lambda *_: None) -> None:
         self.grace = grace
+        self._on_gone = gone
         self.known: dict[tuple[str, int], BotSession] = {}
         self._due: datetime | None = None
 
@@ -69,12 +74,12 @@ class Sessions:
 
     def lapse(self, now: datetime) -> list[Action]:
         """End the sessions whose bots were not back within the grace period."""
-        gone = [one for one in self._dropped() if self._ends_at(one) <= now]
-        for session in gone:
-            del self.known[session.name, session.uid]
-        self._note_due()
+        actions: list[Action] = []
         grace_s = self.grace.total_seconds()
-        return [_gone(session, f"was not back within {grace_s:g} s") for session in gone]
+        for session in [one for one in self._dropped() if self._ends_at(one) <= now]:
+            self._give_up(session, f"was not back within {grace_s:g} s", now, actions)
+        self._note_due()
+        return actions
 
     def restarted(self, now: datetime) -> None:
         """A new process has begun. No connection outlived the old one, and that is no bot's fault:
@@ -96,7 +101,7 @@ class Sessions:
     def _connected(self, event: ev.BotConnected, actions: list[Action]) -> None:
         place = (event.name, event.uid)
         known = self.known.get(place)
-        if known is None and not self._make_room(actions):
+        if known is None and not self._make_room(event.at, actions):
             text = f"{SESSIONS_MAX} bots have a session already; use few and lasting names"
             actions.append(Answered(done=False, text=text))
             return
@@ -111,15 +116,20 @@ class Sessions:
         way = "is connected" if known is None else "is connected again"
         actions.append(Answered(done=True, text=f"{event.name} {way}"))
 
-    def _make_room(self, actions: list[Action]) -> bool:
+    def _make_room(self, now: datetime, actions: list[Action]) -> bool:
         if len(self.known) < SESSIONS_MAX:
             return True
         oldest = min(self._dropped(), key=self._ends_at, default=None)
         if oldest is None:
             return False
-        del self.known[oldest.name, oldest.uid]
-        actions.append(_gone(oldest, "had dropped and was given up to make room for another"))
+        self._give_up(oldest, "had dropped and was given up to make room for another", now, actions)
         return True
+
+    def _give_up(self, session: BotSession, why: str, now: datetime, actions: list[Action]) -> None:
+        del self.known[session.name, session.uid]
+        text = f"bot {session.name!r} of user {session.uid} {why}"
+        actions.append(Alert(severity="warning", code="BOT_GONE", text=text))
+        self._on_gone(session, now, actions)
 
     def _disconnected(self, place: tuple[str, int], dropped_at: datetime | None) -> None:
         """One connection less: dropped then, or ended with `bye`."""
@@ -142,8 +152,3 @@ class Sessions:
 
     def _note_due(self) -> None:
         self._due = min(map(self._ends_at, self._dropped()), default=None)
-
-
-def _gone(session: BotSession, why: str) -> Alert:
-    text = f"bot {session.name!r} of user {session.uid} {why}"
-    return Alert(severity="warning", code="BOT_GONE", text=text)

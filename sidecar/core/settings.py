@@ -14,6 +14,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `unapproved` is what follows, beside an alert, when an order appears that nobody approved:
     nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
     and none is unapproved.
+
+    `liquidation_assets` are those that a flattening may sell; None for all.
     """
 
     connected: bool = False
@@ -21,3 +23,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     confirm_for: timedelta = timedelta(seconds=2)
     confirm_quotes: int = 3
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
+    liquidation_assets: frozenset[str] | None = None

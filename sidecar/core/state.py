@@ -101,7 +101,8 @@ class TradingState:
     @property
     def account(self) -> Level:
         """The account's state: narrower causes do not change it."""
-        return self.level_for(c for c in self.causes.values() if c.scope == "all")
+        causes = self.causes.values()
+        return self.level_for([cause for cause in causes if cause.scope == "all"])
 
     def level_for(self, causes: Iterable[Cause]) -> Level:
         """The state of an order that these causes bind: the tightest of them."""

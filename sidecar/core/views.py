@@ -12,6 +12,7 @@ from typing import Any, Final
 from sidecar.core import losses
 from sidecar.core.exposure import Line, Pnl
 from sidecar.core.limits import LossLimit
+from sidecar.core.liquidation_report import report_view
 from sidecar.core.losses import Loss
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.portfolio_risk import figures_of
@@ -59,6 +60,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
         "usage": usage(manager.desk, figures, now),
+        "liquidations": [report_view(report) for report in manager.liquidator.reports()],
     }
 
 

@@ -18,6 +18,11 @@ class Conflation:
         self._waiting: dict[str, Quote] = {}
         self._handed_at = float("-inf")
 
+    @property
+    def waits(self) -> bool:
+        """Whether any quote does."""
+        return bool(self._waiting)
+
     def offer(self, quotes: Iterable[Quote], wall: float) -> tuple[Quote, ...]:
         """Quotes have come in; what is to be handed on now."""
         if not self._every_s:
@@ -40,6 +45,4 @@ class Conflation:
 
     def take(self, books: Iterable[str]) -> tuple[Quote, ...]:
         """What waits for these books: a decision hangs on it."""
-        if not self._waiting:
-            return ()
         return tuple(self._waiting.pop(book) for book in books if book in self._waiting)

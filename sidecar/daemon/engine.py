@@ -25,8 +25,9 @@ Carry = Callable[[Any], None]
 Listen = Callable[[ev.Event, list[ac.Action]], None]
 
 # What must be on disk before anything it causes leaves the process.
-MODES: Final = (ac.StateChanged, ac.CauseRaised, ac.CauseCleared)
-UNWRITTEN: Final = (ac.WakeAt, ac.RefreshQuotes)  # nobody will ever ask about them
+MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
+UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
+PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
 
 
 class Faulted(SidecarError):
@@ -58,7 +59,7 @@ class Engine:
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
-        if isinstance(event, ev.OrderProposed | ev.EditProposed):
+        if type(event) in PROPOSALS:
             quotes = tuple(self.before_decision(event))
             if quotes:
                 self._take_in(ev.Quotes(at=event.at, quotes=quotes))
@@ -79,8 +80,9 @@ class Engine:
             raise Faulted(str(fault)) from fault
         moved = False
         for action in actions:
-            moved = moved or isinstance(action, MODES)
-            if not isinstance(action, UNWRITTEN):
+            kind = type(action)
+            moved = moved or kind in MODES
+            if kind not in UNWRITTEN:
                 self.journal.note(action, event.at)
         self.journal.commit(event.at)
         if moved:

@@ -16,11 +16,14 @@ from sidecar.config.tables import Config
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
+from sidecar.core.liquidation_report import report_view
+from sidecar.core.reports import LiquidationReport
 from sidecar.daemon import preflight
 from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import Errands
+from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
 from sidecar.server.answers import Answers
@@ -34,10 +37,6 @@ MARKET_CHANNELS: Final = ("heartbeats", "ticker")
 CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
 PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word
-NOT_SOLD: Final = (
-    "nothing was sold, for this version does not liquidate: close what is open by hand, then"
-    " reset-loss cumulative and resume"
-)
 
 
 class Parts:
@@ -73,6 +72,7 @@ class Parts:
         self._market = feed("market", MARKET_CHANNELS, urls.ws_url)
         self._reconciler = Reconciler(engine, self._picture, float(urls.reconcile_s))
         self._errands = Errands(engine, self._picture, rest, group)
+        self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
         self._publisher = Publisher(engine.manager)
         self._answers = Answers(
@@ -82,6 +82,7 @@ class Parts:
             sessions=engine.manager.sessions,
             publisher=self._publisher,
             outside=self._outside,
+            may_flatten=config.server.may_flatten,
         )
         self._control = Control(
             self._answers,
@@ -113,8 +114,10 @@ class Parts:
             ac.ReadProduct: self._errands.read_product,
             ac.FindOrder: self._errands.find,
             ac.CancelOrders: self._errands.cancel,
-            ac.Liquidate: self._liquidate,
-            ac.FlattenProduct: self._flatten_product,
+            ac.PlaceOrder: self._liquidation.place,
+            ac.FindAttempt: self._liquidation.find,
+            ac.ReadOrders: self._liquidation.read_orders,
+            ac.ReadAccount: self._liquidation.read_account,
         }
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -144,36 +147,24 @@ class Parts:
 
     # ----------------------------------------------------------------------------- what actions do
 
-    def _liquidate(self, action: ac.Liquidate) -> None:
-        """A confirmed breach, or one found on disk: halted, and somebody must act."""
-        self._engine.log.critical("liquidation was due", reason=action.reason, mend=NOT_SOLD)
-        reason = f"{action.reason}; {NOT_SOLD}"
-        self._engine.handle(ev.LiquidationEnded(at=self._engine.now(), flat=False, reason=reason))
-
-    def _flatten_product(self, action: ac.FlattenProduct) -> None:
-        """A shock that asks for its product to be sold: its lockout stands, and somebody must act."""
-        self._engine.log.critical(
-            "a product was to be sold; this version does not sell: close it by hand",
-            key=action.key,
-            reason=action.reason,
-        )
-
-    def resume_episode(self) -> None:
-        """A liquidation that a crash interrupted is gone on with."""
-        trigger = self._engine.manager.watch.trigger
-        if self._engine.manager.state.has("LIQUIDATION") and trigger is not None:
-            self._liquidate(trigger)
-
     def _log_actions(self, _event: ev.Event, actions: list[ac.Action]) -> None:
         log = self._engine.log
         for action in actions:
             match action:
+                case ac.Decided():
+                    continue  # by far the most: what it is not need not be asked
                 case ac.Alert(severity=severity, code=code, text=text):
                     getattr(log, severity)(text, code=code)
                 case ac.StateChanged(before=before, after=after, reason=reason):
                     log.warning("state", before=before, after=after, reason=reason)
                 case ac.CauseRaised(code=code, scope=scope, reason=reason):
                     log.warning("tightened", code=code, scope=scope, reason=reason)
+                case ac.Liquidate(episode=episode, reason=reason):
+                    log.critical("everything is sold", episode=episode, reason=reason)
+                case ac.FlattenProduct(key=key, reason=reason):
+                    log.critical("all of it is sold", key=key, reason=reason)
+                case ac.LiquidationReported(report=report):
+                    log.warning("flattening is over", **_summary(report))
                 case ac.CauseCleared(code=code, scope=scope, reason=reason):
                     log.info("loosened", code=code, scope=scope, reason=reason)
                 case _:
@@ -244,3 +235,10 @@ class Parts:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
         self._findings = findings
+
+
+def _summary(report: LiquidationReport) -> dict[str, Any]:
+    """What fits a line; the rest is in the journal and in `status`."""
+    view = report_view(report)
+    told = ("episode", "key", "outcome", "rounds", "cancelled", "proceeds", "fees", "slippage")
+    return {name: str(view[name]) for name in told if view[name] is not None}

@@ -41,6 +41,12 @@ class Reconciler:
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
         self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
+        self._balances_taken = 0  # readings of them, each after the open orders
+        # One pass at a time: each begins with what the last one left.
+        self._reading = asyncio.Lock()
+        self._reading = (
+            asyncio.Lock()
+        )  # one pass at a time: each begins with what the last one left
         engine.listeners.append(self._look_for_products)
 
     def ask(self, action: ac.Reconcile) -> None:
@@ -88,6 +94,10 @@ class Reconciler:
                 continue
 
     async def _pass(self) -> None:
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
         if clock.wall() - self._products_at > PRODUCTS_EVERY_S:
             await self.read_products()
             self._engine.handle(await self._picture.fees())
@@ -104,10 +114,26 @@ class Reconciler:
             elif isinstance(event, ev.BalancesRead):
                 await self._see_how_they_ended(listed, unlisted)
 
+    async def read_for_liquidation(self, *, with_products: bool) -> bool:
+        """One pass at once. Whether open orders and balances were handed over, though something else
+        could not be read: a flattening waits for nothing that it can do without. Raises CallFailed.
+        """
+        async with self._reading:
+            if with_products:
+                await self.read_products()
+            before = self._balances_taken
+            try:
+                await self._read()
+            except Untrusted as fault:
+                self._engine.log.warning("not all could be read", fault=str(fault))
+            return self._balances_taken > before
+
     def _take_in(self, event: ev.Event) -> None:
         before = self._engine.left_out
         self._engine.handle(event)
-        if self._engine.left_out > before:
+        if self._engine.left_out == before:
+            self._balances_taken += isinstance(event, ev.BalancesRead)
+        else:
             which = getattr(event, "entry_id", "") or getattr(event, "order_id", "")
             self._leave_out(f"what was told as {type(event).__name__} {which[:40]!r} cannot be")
 

@@ -6,7 +6,7 @@ time in between is read afterwards, by the reconciler.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -42,6 +42,7 @@ from sidecar.storage.reserve import Reserve
 from sidecar.storage.snapshot import read_state
 
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
+LINES_A_TURN: Final = 1_000  # read, then judged: alternating line by line, both are slower
 # A halt by a fault has no change of state behind it: what it interrupted was left out.
 MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested")')
 
@@ -71,25 +72,48 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     saved = _begin_from(directory)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
-    lines, chain, tail = files.recover(place.seq, place.sum)
     manager = restored(saved, limits, build)
-    replay(manager, lines)
-    times = [line.header.at for line in lines[-1:]] + [saved.saved_at if saved else None]
+    replayed = _Replayed(manager)
+    chain, tail = files.recover(replayed.take, place.seq, place.sum)
+    replayed.feed()
     return Recovered(
         manager=manager,
         chain=chain,
         files=files,
-        lines=len(lines),
+        lines=replayed.lines,
         tail=tail,
-        last_at=next((at for at in times if at is not None), None),
-        was_stopped=_was_stopped(lines) if lines else saved is None,
+        last_at=replayed.last_at or (saved.saved_at if saved else None),
+        was_stopped=replayed.was_stopped if replayed.lines else saved is None,
     )
 
 
-def _was_stopped(lines: list[Line]) -> bool:
-    """Whether the last fact was an end in order; what it asked for may stand behind it."""
-    last = next((line.event for line in reversed(lines) if line.event is not None), None)
-    return isinstance(last, ev.Stopped)
+class _Replayed:
+    """Every fact fed again, in order; what was refused then is refused now."""
+
+    def __init__(self, manager: RiskManager) -> None:
+        self._manager = manager
+        self._waiting: list[Line] = []
+        self.lines = 0
+        self.last_at: datetime | None = None
+        self.was_stopped = False  # the last fact was an end in order; its wishes may follow it
+
+    def take(self, line: Line) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) == LINES_A_TURN:
+            self.feed()
+
+    def feed(self) -> None:
+        """Let the core have what waits."""
+        for line in self._waiting:
+            self.last_at = line.header.at
+            if line.event is not None:
+                self.was_stopped = isinstance(line.event, ev.Stopped)
+                try:
+                    self._manager.handle(line.event)
+                except Untrusted:
+                    continue
+        self.lines += len(self._waiting)
+        self._waiting.clear()
 
 
 def _begin_from(directory: StateDirectory) -> SavedState | None:
@@ -128,6 +152,7 @@ def new_manager(
         confirm_for=timedelta(seconds=float(liquidation.confirm_s)),
         confirm_quotes=liquidation.confirm_quotes,
         unapproved=config.server.unapproved_orders,
+        liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)
     return RiskManager(limits, tracker, clock=now, settings=settings, custom=custom)
@@ -181,16 +206,6 @@ def _readable(read: Callable[[], SavedState | None]) -> SavedState | None:
         return read()
     except StateFileError:
         return None
-
-
-def replay(manager: RiskManager, lines: Iterable[Line]) -> None:
-    """Feed every fact again; what was refused then is refused now."""
-    for line in lines:
-        if line.event is not None:
-            try:
-                manager.handle(line.event)
-            except Untrusted:
-                continue
 
 
 def state_of(manager: RiskManager, chain: Chain, now: datetime) -> SavedState:

@@ -143,7 +143,8 @@ class Sidecar:
         kept = reserve.kept() if reserve is not None else None
         if kept is not None:
             why = f"{kept.reason} (kept while the disk was full)"
-            first.append(ev.HaltRequested(at=now, reason=why, by="sidecar"))
+            verb = ev.FlattenRequested if kept.state == "LIQUIDATING" else ev.HaltRequested
+            first.append(verb(at=now, reason=why, by="sidecar"))
         if manager.limits != limits:
             why = "configuration at the start"
             first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
@@ -191,7 +192,6 @@ class Sidecar:
                 engine.listeners.append(lambda *_: self._look_whether_ready(engine))
                 for event in first:
                     engine.handle(event)
-                parts.resume_episode()
                 await parts.open()
                 self._is_up = True
                 work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}

@@ -99,6 +99,8 @@ class Streams:
         self._asked.move_to_end(product.book)
         if len(self._asked) > FOLLOWED_MAX:
             self._asked.popitem(last=False)
+        if not self._conflation.waits:
+            return ()
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
         return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
 

@@ -3,7 +3,7 @@
 A method takes a row in `protocol.METHODS` and a method of the same name here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Any, Final, cast, get_args
 
@@ -38,6 +38,7 @@ class Answers:
 
     `handle` is the daemon's: it journals the fact and carries out the rest. `manager` and `sessions`
     are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
+    `may_flatten` names the bots that may ask for the account to be sold when they are gone.
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
 
@@ -50,6 +51,7 @@ class Answers:
         sessions: Sessions,
         publisher: Publisher,
         outside: Callable[[], dict[str, Any]] = dict,
+        may_flatten: Container[str] = (),
     ) -> None:
         self.manager = manager
         self.handle = handle
@@ -58,6 +60,7 @@ class Answers:
         self._sessions = sessions
         self._publisher = publisher
         self._outside = outside
+        self._may_flatten = may_flatten
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
@@ -111,7 +114,7 @@ class Answers:
         )
 
     def _decision(self, event: ev.Event) -> Any:
-        decided = next(act for act in self.handle(event) if isinstance(act, Decided))
+        decided = next(act for act in self.handle(event) if type(act) is Decided)
         return decided.decision.as_dict()
 
     def _release_order(self, _peer: Peer, asked: ReleaseOrder) -> Any:
@@ -122,7 +125,7 @@ class Answers:
 
     def _hello(self, peer: Peer, asked: Hello) -> Any:
         """One connection is one bot: saying the same again changes nothing."""
-        _check_hello(asked)
+        _check_hello(asked, self._may_flatten)
         known: Hello | None = peer.context
         if known is None:
             self._connect(peer, asked)
@@ -184,7 +187,7 @@ class Answers:
         return {"topics": asked.topics}
 
 
-def _check_hello(asked: Hello) -> None:
+def _check_hello(asked: Hello, may_flatten: Container[str]) -> None:
     """Raises Wrong, naming the parameter."""
     if not is_identifier(asked.name, NAME_MAX):
         raise Wrong(INVALID_PARAMS, f"name: 1 to {NAME_MAX} printable characters are needed")
@@ -192,4 +195,12 @@ def _check_hello(asked: Hello) -> None:
         raise Wrong(INVALID_PARAMS, f"strategy_id: 1 to {NAME_MAX} printable characters are needed")
     if asked.on_disconnect not in ON_DISCONNECT:
         known = ", ".join(ON_DISCONNECT)
-        raise Wrong(INVALID_PARAMS, f"on_disconnect may be {known} only, until there is more")
+        raise Wrong(INVALID_PARAMS, f"on_disconnect may be {known}")
+    if asked.on_disconnect == "cancel_orders" and asked.strategy_id is None:
+        text = (
+            "on_disconnect: cancel_orders needs a strategy_id: it tells which orders are this bot's"
+        )
+        raise Wrong(INVALID_PARAMS, text)
+    if asked.on_disconnect == "flatten" and asked.name not in may_flatten:
+        text = "on_disconnect: flatten sells the whole account, and is for the names in [server] may_flatten"
+        raise Wrong(REFUSED, f"{text}; add {asked.name!r} there, or choose cancel_orders")

@@ -17,6 +17,7 @@ from sidecar.server.answers import Answers
 from sidecar.server.protocol import (
     CONTROL_METHODS,
     INVALID_PARAMS,
+    Halt,
     Reasoned,
     ReduceOnly,
     Request,
@@ -49,6 +50,7 @@ class Control:
         self._spawn = spawn
         self._verbs: dict[str, Callable[[str, Any], Any]] = {
             "halt": self._halt,
+            "flatten": self._flatten,
             "reduce_only": self._reduce_only,
             "resume": self._resume,
             "reset_loss": self._reset_loss,
@@ -71,9 +73,19 @@ class Control:
 
     # --- The core's -------------------------------------------------------------------------------
 
-    def _halt(self, by: str, asked: Reasoned) -> Any:
+    def _halt(self, by: str, asked: Halt) -> Any:
+        return self._answered(
+            ev.HaltRequested(
+                at=self._answers.now(),
+                reason=asked.reason,
+                by=by,
+                abort_liquidation=asked.abort_liquidation,
+            )
+        )
+
+    def _flatten(self, by: str, asked: Reasoned) -> Any:
         now = self._answers.now()
-        return self._answered(ev.HaltRequested(at=now, reason=asked.reason, by=by))
+        return self._answered(ev.FlattenRequested(at=now, reason=asked.reason, by=by))
 
     def _reduce_only(self, by: str, asked: ReduceOnly) -> Any:
         strategy_id = asked.strategy_id

@@ -57,8 +57,9 @@ class Lines:
         Lines before the one that is too long are lost with it: the connection ends there.
         """
         self._rest += data
+        whole = len(self._rest)
         *lines, rest = self._rest.split(b"\n")
-        if any(len(line) > LINE_BYTES_MAX for line in (*lines, rest)):
+        if whole > LINE_BYTES_MAX and any(len(line) > LINE_BYTES_MAX for line in (*lines, rest)):
             raise Broken(INVALID_REQUEST, f"a line is longer than {LINE_BYTES_MAX} bytes")
         self._rest = rest
         return [bytes(line) for line in lines]
@@ -146,6 +147,12 @@ class Reasoned(Params, kw_only=True):
     reason: str
 
 
+class Halt(Reasoned, kw_only=True):
+    """A flattening that is under way goes on, unless it is to end too."""
+
+    abort_liquidation: bool = False
+
+
 class ReduceOnly(Reasoned, kw_only=True):
     """For everything, or for one of these."""
 
@@ -173,7 +180,8 @@ METHODS: Final[dict[str, type[Params]]] = {
 }
 # On the control socket only.
 OPERATOR_METHODS: Final[dict[str, type[Params]]] = {
-    "halt": Reasoned,
+    "halt": Halt,
+    "flatten": Reasoned,
     "reduce_only": ReduceOnly,
     "resume": Reasoned,
     "reset_loss": ResetLoss,

@@ -162,7 +162,7 @@ def asked(made):
     return made.manager.tracker.marks.quotes["BTC-USD"].ask
 
 
-async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
+async def test_a_confirmed_breach_sells_everything_and_halts(trader):
     limits = {"max_cumulative_loss": "500 USD"}
     async with beside(trader, limits=limits, liquidation={"confirm_s": 0}) as made:
         for price in ("60000", "59990", "59980", "59970"):
@@ -170,12 +170,13 @@ async def test_a_confirmed_breach_halts_and_sells_nothing_yet(trader):
             await trader.http.post("/paper/market", json=crash)
             await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
         await made.until_state("HALTED")
-        assert made.held("BTC") == 1
-        assert "ABORTED" in made.codes(ac.CauseRaised)
-        status = await made.ask("status")
-        assert any("sell" in c["reason"] or "sold" in c["reason"] for c in status["causes"])
+        assert made.held("BTC") == 0
+        assert "LIQUIDATED" in made.codes(ac.CauseRaised)
+        decision = await made.bot.validate_order(trader.limit("BUY", "0.01", "50000"))
+        assert "STATE_HALTED" in decision.codes
         refused = await made.ask("resume", reason="hope")
         assert not refused["done"]
+        assert any("reset-loss cumulative" in line for line in refused["remaining"])
         assert (await made.ask("reset_loss", window="cumulative", reason="accepted"))["done"]
         assert (await made.ask("resume", reason="accepted"))["done"]
         await made.until_state("ACTIVE")

@@ -11,9 +11,9 @@ from sidecar.core.rules.rule import Doc, Gate, Measured
 
 
 def unavailable(check: Check) -> Violation | None:
-    wanted = [name for name in MEASURES if getattr(check.limits, name) is not None]
-    known = check.figures
-    missing = ", ".join(name for name in wanted if known is None or name not in known)
+    known, limits = check.figures or {}, check.limits
+    unknown = [name for name in MEASURES if name not in known]
+    missing = ", ".join(name for name in unknown if getattr(limits, name) is not None)
     if not missing:
         return None
     text = f"{missing} is set and the figure cannot be computed; give returns, or unset the limit"

@@ -120,7 +120,7 @@ def test_the_schema_is_json(run):
         (["check"], "check needs --config FILE"),
         (["journal", "show", "--state-dir", "/no/such"], "holds no journal"),
         (["journal", "show", "--since", "noon"], "is not a time"),
-        (["journal", "show", "--type", "Nonsense"], "there are AccountReconciled"),
+        (["journal", "show", "--type", "Nonsense"], "there are AccountRead"),
         (["journal", "replay", "--from", "noon"], "neither a line's number nor a time"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from sidecar.core.decision import Decision, Violation, rfc3339
 from tests.decisions import sell_order
@@ -65,7 +66,10 @@ def test_a_time_to_clear_travels_too():
 
 
 def test_times_have_milliseconds():
-    assert rfc3339(START + timedelta(microseconds=123_456)) == "2026-11-22T13:00:00.123Z"
+    at = START + timedelta(microseconds=123_456)
+    assert rfc3339(at) == "2026-11-22T13:00:00.123Z"
+    assert rfc3339(at.astimezone(ZoneInfo("UTC"))) == "2026-11-22T13:00:00.123Z"
+    assert rfc3339(at.astimezone(ZoneInfo("Asia/Tokyo"))) == "2026-11-22T22:00:00.123+09:00"
 
 
 def test_small_and_large_numbers_have_no_exponent():

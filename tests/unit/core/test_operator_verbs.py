@@ -126,6 +126,7 @@ def test_a_full_disk_allows_reducing_orders_until_there_is_room(full):
 
 def test_flatten_begins_at_once_and_needs_no_loss():
     world = World()
+    world.hold(1)
     actions = world.send(ev.FlattenRequested, reason="enough", by="ann")
     (order,) = of_kind(actions, Liquidate)
     assert (order.reason, order.loss, order.limit) == ("flatten by ann: enough", None, None)
@@ -135,6 +136,7 @@ def test_flatten_begins_at_once_and_needs_no_loss():
 
 def test_flatten_twice_is_one_episode():
     world = World()
+    world.hold(1)
     world.send(ev.FlattenRequested, reason="enough")
     actions = world.send(ev.FlattenRequested, reason="enough")
     assert not of_kind(actions, Liquidate)
@@ -145,6 +147,8 @@ def test_flatten_twice_is_one_episode():
 def test_flatten_works_from_every_state(before):
     """It needs no bot, no feed and no finished start."""
     world = World(settings=CONNECTED) if before == "STARTING" else World()
+    if before != "STARTING":
+        world.hold(1)
     if before == "HALTED":
         world.send(ev.HaltRequested, reason="x")
     if before == "REDUCE_ONLY":
@@ -157,6 +161,7 @@ def test_flatten_works_from_every_state(before):
 @pytest.mark.parametrize(("flat", "code"), [(True, "LIQUIDATED"), (False, "ABORTED")])
 def test_an_ended_flatten_is_resumed_where_no_loss_stands_behind_it(flat, code):
     world = World(max_cumulative_loss="0.25")
+    world.hold(1)
     world.send(ev.FlattenRequested, reason="enough")
     world.send(ev.LiquidationEnded, flat=flat)
     assert causes(world) == [code]
@@ -166,6 +171,7 @@ def test_an_ended_flatten_is_resumed_where_no_loss_stands_behind_it(flat, code):
 
 def test_the_reason_of_an_ended_episode_may_be_given():
     world = World()
+    world.hold(1)
     world.send(ev.FlattenRequested, reason="enough")
     world.send(ev.LiquidationEnded, flat=False, reason="ann stopped it")
     assert world.manager.state.causes["ABORTED", "all"].reason == "ann stopped it"
@@ -245,6 +251,7 @@ def test_resume_does_not_lift_a_halt_while_the_cumulative_loss_stands(flat):
 def test_resume_does_not_end_an_episode_a_shock_or_a_full_disk():
     """They end by themselves, and say how."""
     world = World(price_shock={"max_move": "0.01"})
+    world.hold(1)
     world.wait(1)
     world.quote("BTC-USD", 60000)
     world.send(ev.DiskChanged, full=True)

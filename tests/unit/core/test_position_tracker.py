@@ -34,6 +34,13 @@ def test_every_fact_makes_a_new_version():
     assert desk.tracker.version > before
 
 
+def test_a_release_moves_no_loss_and_so_makes_no_new_version():
+    desk = Desk()
+    before = desk.tracker.version
+    desk.send(ev.ReservationReleased, client_order_id="bot-1")
+    assert desk.tracker.version == before
+
+
 def test_equity_is_cash_coins_with_keep_and_futures():
     desk = Desk(keep={"BTC": D(1)})
     desk.balance("USD", 1000)

@@ -104,8 +104,8 @@ def test_one_connection_is_one_bot():
         ({"name": "x" * 65}, "name: 1 to 64"),
         ({"name": "a\nb"}, "name: 1 to 64"),
         ({"name": "a", "strategy_id": ""}, "strategy_id: 1 to 64"),
-        ({"name": "a", "on_disconnect": "flatten"}, "nothing only"),
-        ({"name": "a", "on_disconnect": "cancel_orders"}, "nothing only"),
+        ({"name": "a", "on_disconnect": "burn"}, "may be nothing, cancel_orders, flatten"),
+        ({"name": "a", "on_disconnect": "cancel_orders"}, "needs a strategy_id"),
     ],
 )
 def test_a_hello_that_cannot_be_kept_is_refused(given, words):
@@ -113,6 +113,14 @@ def test_a_hello_that_cannot_be_kept_is_refused(given, words):
     fault = wrong(desk, "hello", **given)
     assert (fault.code, words in fault.message) == (INVALID_PARAMS, True)
     assert desk.facts == []
+
+
+def test_only_the_names_listed_may_have_the_account_flattened():
+    desk = Desk(may_flatten=("closer",))
+    fault = wrong(desk, "hello", name="maker", on_disconnect="flatten")
+    assert fault.code == REFUSED
+    assert "add 'maker' there, or choose cancel_orders" in fault.message
+    assert desk.ask("hello", name="closer", on_disconnect="flatten")["on_disconnect"] == "flatten"
 
 
 def test_one_bot_too_many_is_refused_and_its_connection_is_nobodys(monkeypatch):

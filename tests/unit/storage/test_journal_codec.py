@@ -61,6 +61,9 @@ FACTS = [
     ev.DiskChanged(at=AT, full=True),
     ev.Started(at=AT, unclean_since=AT), ev.Stopped(at=AT),
     ev.LiquidationEnded(at=AT, flat=True, reason="done"),
+    ev.AttemptAnswered(at=AT, client_order_id="risk-sidecar-1", outcome="accepted", order_id="o"),
+    ev.AttemptMissing(at=AT, client_order_id="risk-sidecar-1"),
+    ev.AccountRead(at=AT, reading=3, began_at=AT, missing=("o",)),
 ]  # fmt: skip
 
 

@@ -1,0 +1,147 @@
+"""Attempts: each order of a liquidation, and what is known of it. No I/O.
+
+    sent ── accepted, or seen ──→ placed ── ended ──→ over
+      │ ╲── refused, or not sent ─────────────────────↗
+      │ no answer                            ↗ ended
+      ▼                                     ╱
+    doubtful ── seen ──→ placed            ╱
+      │ ╲─────────────────────────────────╱
+      │ looked for three times, and not there
+      ▼
+    sent: the identical body under the same id once more, which Coinbase does not take twice
+
+A time-out is not a failure: until it is known what became of an order, nothing else is sold in its
+place.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from sidecar.core.actions import FindAttempt, PlaceOrder
+from sidecar.core.events import OrderReported
+from sidecar.core.money import plain
+from sidecar.core.order_body import Side
+from sidecar.core.order_status import is_terminal
+from sidecar.core.sales import Way
+
+Stage = Literal["sent", "doubtful", "placed", "over"]
+Signal = Literal[
+    "accepted", "refused", "not_sent", "unknown", "absent", "restarted", "seen", "ended"
+]
+
+# What is not listed changes nothing: an answer that comes late, or twice.
+MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
+    ("sent", "accepted"): "placed",
+    ("sent", "refused"): "over",
+    ("sent", "not_sent"): "over",
+    ("sent", "unknown"): "doubtful",
+    ("sent", "restarted"): "doubtful",
+    ("sent", "seen"): "placed",
+    ("sent", "ended"): "over",
+    ("doubtful", "absent"): "sent",
+    ("doubtful", "seen"): "placed",
+    ("doubtful", "ended"): "over",
+    ("placed", "ended"): "over",
+    ("over", "seen"): "placed",  # said to be refused, and yet it is there
+}
+
+# A repeated id: the order exists, and which it is has to be looked up.
+KNOWN_ALREADY: Final = "DUPLICATE_CLIENT_ORDER_ID"
+# Coinbase's clock against ours; beyond it an order of that id is another one.
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
+
+
+class Attempt(Struct, kw_only=True):
+    """One order. `size` in order units; None closes the whole position. Prices in quote currency."""
+
+    client_order_id: str
+    product_id: str
+    key: str
+    side: Side
+    way: Way
+    size: Decimal | None
+    price: Decimal | None = None
+    first_sent: datetime
+    stage: Stage = "sent"
+    order_id: str = ""
+    reason: str = ""  # why it was refused, or is in doubt
+    is_checked: bool = False  # its report was compared with what was sent
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still trade."""
+        return self.stage != "over"
+
+    def take(self, signal: Signal, reason: str = "") -> bool:
+        """Move by the table; False where the signal means nothing now."""
+        after = MOVES.get((self.stage, signal))
+        if after is None:
+            return False
+        self.stage = after
+        self.reason = reason or self.reason
+        return True
+
+    def report(self, report: OrderReported) -> str:
+        """What Coinbase says of the order under this id. Returns what is wrong with it, in words;
+        empty when it is the one that was sent.
+        """
+        self.order_id = report.order_id
+        fault = "" if self.is_checked else self._difference(report)
+        self.is_checked = True
+        ended = is_terminal(report.status) or bool(fault)
+        self.take("ended" if ended else "seen", fault)
+        return fault
+
+    def _difference(self, report: OrderReported) -> str:
+        found = []
+        if report.side != self.side:
+            found.append(f"it is a {report.side}")
+        if None not in (self.size, report.base_size) and self.size != report.base_size:
+            found.append(f"its size is {plain(report.base_size or Decimal(0))}")
+        born = report.created_at
+        if born is not None and born < self.first_sent - CLOCK_TOLERANCE:
+            found.append(f"it was created at {born:%Y-%m-%d %H:%M:%S} UTC")
+        if not found:
+            return ""
+        return f"order {report.order_id} under {self.client_order_id}: {', '.join(found)}"
+
+    def place(self) -> PlaceOrder:
+        """Send it: each time the identical body under the same id."""
+        closes = self.way == "close"
+        return PlaceOrder(client_order_id=self.client_order_id, body=self.body, closes=closes)
+
+    def find(self) -> FindAttempt:
+        """See whether it is there."""
+        return FindAttempt(
+            client_order_id=self.client_order_id,
+            product_id=self.product_id,
+            since=self.first_sent,
+        )
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request as Coinbase takes it: of create-order, or of close-position."""
+        if self.way == "close":
+            body = {"client_order_id": self.client_order_id, "product_id": self.product_id}
+            return body if self.size is None else body | {"size": plain(self.size)}
+        assert self.size is not None
+        size, price = {"base_size": plain(self.size)}, {}
+        if self.price is not None:
+            price = {"limit_price": plain(self.price)}
+        match self.way:
+            case "limit":
+                configuration: dict[str, Any] = {"sor_limit_ioc": size | price}
+            case "post_only" | "auction":
+                post_only = {"post_only": self.way == "post_only"}
+                configuration = {"limit_limit_gtc": size | price | post_only}
+            case _:
+                configuration = {"market_market_ioc": size}
+        return {
+            "client_order_id": self.client_order_id,
+            "product_id": self.product_id,
+            "side": self.side,
+            "order_configuration": configuration,
+        }

@@ -1,0 +1,400 @@
+"""Liquidator: flattens the account, or one key of it, and knows when it is flat. No I/O.
+
+    cancelling ── none is open, or it takes long ──→ reading ── nothing is left ──→ done
+        ↑                                              │
+        └──── every sale is over ──── selling ←────────┘ something is left
+
+Every round begins with a reading of the account that began after the last round's orders were over:
+what was asked for is not what was done. A key is sold once none of its orders is open and none of its
+sales is in doubt, and no more of it than the books and Coinbase's balance both say is held.
+
+In library use the caller's facts are the reading.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from sidecar.core import events as ev
+from sidecar.core.actions import (
+    Action,
+    Alert,
+    CancelOrders,
+    Liquidate,
+    LiquidationReported,
+    ReadAccount,
+    ReadOrders,
+    RefreshQuotes,
+)
+from sidecar.core.attempts import KNOWN_ALREADY, Attempt
+from sidecar.core.check import Desk
+from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
+from sidecar.core.held import held
+from sidecar.core.liquidation_report import report_of
+from sidecar.core.money import ZERO
+from sidecar.core.orders import OWN_PREFIX
+from sidecar.core.reports import LiquidationReport, Outcome
+from sidecar.core.sales import Holding, Prices, Routes, holdings
+from sidecar.core.selling import attempts_for
+from sidecar.core.settings import Settings
+from sidecar.core.working import WorkingOrder
+
+# Waits are of the market clock. A cancel that was accepted is done within tenths of a second; where
+# the user channel does not say so, a reading must.
+CANCELS_TAKE: Final = timedelta(seconds=0.5)
+SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
+# When a round finds what the one before found: twice as long each time. A reading is some 20
+# requests, of the 10,000 an hour that Coinbase allows.
+RETRY_AFTER: Final = timedelta(seconds=1)
+RETRY_AT_MOST: Final = timedelta(seconds=60)
+SHOUT_AFTER: Final = 3  # such rounds
+SHOUT_EVERY: Final = timedelta(seconds=60)
+ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
+
+
+class Liquidator:
+    """Every flattening under way. `ended(key, reason, now, actions)` is told of each that is done."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        settings: Settings,
+        ended: Callable[[str | None, str, datetime, list[Action]], None],
+    ) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.memory = LiquidatorMemory()
+        self._ended = ended
+        self._routes: Routes | None = None
+
+    # --- From outside -----------------------------------------------------------------------------
+
+    def begin(
+        self, trigger: Liquidate, key: str | None, now: datetime, actions: list[Action]
+    ) -> None:
+        """Flatten the account, or one key. What was under way for a part of it is taken over."""
+        if self._covering(key) is not None:
+            return
+        self.memory.balances, self.memory.contracts = {}, {}  # to be read anew
+        episode = Episode(trigger=trigger, key=key, began_at=now)
+        for name, other in list(self.memory.episodes.items()):
+            if key is None:
+                episode.attempts |= other.attempts
+                episode.cancelled |= other.cancelled
+                del self.memory.episodes[name]
+        self.memory.episodes[key or ""] = episode
+        self._note_rows(episode, self._holdings(episode))
+        self._cancel(episode, actions)
+        episode.due = now + CANCELS_TAKE
+        self.advance(now, actions)
+
+    def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
+        """Flatten the account no further. Orders already sent stay as they are."""
+        episode = self.memory.episodes.pop("", None)
+        if episode is not None:
+            self._publish(report_of(episode, self.desk.tracker, outcome, now), actions)
+
+    def note(self, event: ev.Event, actions: list[Action]) -> None:
+        """A fact that may be an answer to what was asked."""
+        match event:
+            case ev.BalancesRead() if self.settings.connected:
+                self.memory.balances = {one.currency: one for one in event.balances}
+                self.memory.balances_at = event.at
+            case ev.FuturesRead() if self.settings.connected:
+                self.memory.contracts = {one.product_id: one.contracts for one in event.positions}
+            case ev.OrderReported():
+                self._reported(event, actions)
+            case ev.AttemptAnswered():
+                self._answered(event, actions)
+            case ev.AttemptMissing():
+                self._missing(event, actions)
+            case ev.AccountRead():
+                self._read(event, actions)
+            case ev.Started():
+                self._restart(actions)
+            case _:
+                return
+
+    def advance(self, now: datetime, actions: list[Action]) -> None:
+        """Go on where something is over, or time is up."""
+        for episode in list(self.memory.episodes.values()):
+            step = self._next_step(episode, now)
+            if step is None:
+                continue
+            episode.step(step)
+            if self.settings.connected:
+                self.memory.readings += 1
+                episode.reading = self.memory.readings
+                actions.append(self._reading(episode))
+            else:
+                self._round(episode, now, actions)
+
+    def _next_step(self, episode: Episode, now: datetime) -> Step | None:
+        """What ends this phase now; None while it goes on."""
+        if episode.phase == "reading":
+            return None
+        if episode.due is not None and now >= episode.due:
+            return "time is up"
+        if episode.idle_rounds and self.settings.connected:
+            return None  # what changed nothing before is not hurried
+        if episode.phase == "cancelling":
+            return None if self._open(episode) else "none is open"
+        if not episode.live() or (not self.settings.connected and self._is_flat(episode)):
+            return "nothing is to come"
+        return None
+
+    def next_due(self) -> datetime | None:
+        """When time alone takes one of them further."""
+        times = [one.due for one in self.memory.episodes.values() if one.due is not None]
+        return min(times, default=None)
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.memory.episodes)
+
+    def wants(self, client_order_id: str) -> bool:
+        """Whether this order is still to be sent, or looked for."""
+        attempt = self._attempt(client_order_id)
+        return attempt is not None and attempt.stage in {"sent", "doubtful"}
+
+    def pending(self) -> list[Action]:
+        """What was asked for and is not done: cancels, and orders without an answer."""
+        actions: list[Action] = []
+        for episode in self.memory.episodes.values():
+            if working := self._open(episode):
+                actions.append(_cancel_action(episode, working))
+            sent = (one for one in episode.attempts.values() if one.stage == "sent")
+            actions += [one.place() for one in sent]
+        return actions
+
+    def reports(self) -> list[LiquidationReport]:
+        """Every flattening under way as it stands, or else the last one as it ended."""
+        tracker, last = self.desk.tracker, self.memory.last
+        under_way = [report_of(one, tracker, "under way") for one in self.memory.episodes.values()]
+        return under_way or ([] if last is None else [last])
+
+    def would_sell(self) -> bool:
+        """Whether anything is held that a flattening could sell, now or when Coinbase lets it."""
+        return any(not holding.is_final for holding in self._holdings(None))
+
+    # --- Answers ----------------------------------------------------------------------------------
+
+    def _reported(self, report: ev.OrderReported, actions: list[Action]) -> None:
+        attempt = self._attempt(report.client_order_id)
+        if attempt is None:
+            return
+        if fault := attempt.report(report):
+            text = f"{fault}: not what was sent; the account is read again"
+            actions.append(Alert(severity="critical", code="OWN_ORDER_DIFFERS", text=text))
+
+    def _answered(self, event: ev.AttemptAnswered, actions: list[Action]) -> None:
+        attempt = self._attempt(event.client_order_id)
+        if attempt is None:
+            return
+        outcome = event.outcome
+        if outcome == "refused" and KNOWN_ALREADY in event.reason:
+            outcome = "unknown"
+        if not attempt.take(outcome, event.reason):
+            return
+        if attempt.stage == "placed":
+            attempt.order_id = event.order_id
+            actions.append(ReadOrders(order_ids=(event.order_id,)))
+        elif attempt.stage == "doubtful":
+            actions.append(attempt.find())
+
+    def _missing(self, event: ev.AttemptMissing, actions: list[Action]) -> None:
+        attempt = self._attempt(event.client_order_id)
+        if attempt is not None and attempt.take("absent"):
+            actions.append(attempt.place())
+
+    def _read(self, event: ev.AccountRead, actions: list[Action]) -> None:
+        for episode in list(self.memory.episodes.values()):
+            for attempt in episode.live():
+                long_ago = attempt.first_sent < event.began_at - ABSENT_AFTER
+                if attempt.order_id in event.missing and long_ago:
+                    attempt.take("ended", "Coinbase knows of no such order")
+            if episode.phase == "reading" and event.reading >= episode.reading:
+                self._round(episode, event.at, actions)
+
+    def _restart(self, actions: list[Action]) -> None:
+        """A new process: whether what was sent left the old one is not known."""
+        for episode in self.memory.episodes.values():
+            for attempt in episode.live():
+                attempt.take("restarted", "the process ended before an answer came")
+                if attempt.stage == "doubtful":
+                    actions.append(attempt.find())
+            if episode.phase == "reading":
+                actions.append(self._reading(episode))
+            elif working := self._open(episode):
+                actions.append(_cancel_action(episode, working))
+
+    # --- A round ----------------------------------------------------------------------------------
+
+    def _reading(self, episode: Episode) -> ReadAccount:
+        ids = (one.order_id for one in episode.live() if one.order_id)
+        is_waiting = bool(episode.idle_rounds) or not self.desk.tracker.products
+        return ReadAccount(reading=episode.reading, order_ids=tuple(ids), with_products=is_waiting)
+
+    def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
+        """Cancel what is open, sell what can be sold, or end."""
+        tracker, working, found = self.desk.tracker, self._open(episode), self._holdings(episode)
+        left = [one for one in found if not one.is_final]
+        live = episode.live() if self.settings.connected else []
+        self._note_rows(episode, found)
+        if not (working or left or live) and (tracker.products or not self.settings.connected):
+            self._end(episode, now, actions)
+            return
+        episode.rounds += 1
+        self._note_progress(episode, working, left, now, actions)
+        busy = {leg.key for order in working for leg in order.legs}
+        busy |= {attempt.key for attempt in episode.live()}
+        self._cancel(episode, actions)
+        for holding in left:
+            if holding.size and holding.key not in busy:
+                self._sell(episode, holding, now, actions)
+        is_selling = bool(episode.live())
+        wait = SALES_TAKE if is_selling else CANCELS_TAKE if working else RETRY_AFTER
+        times = [now + max(wait, _retry_after(episode.idle_rounds))]
+        times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
+        episode.step("read: sell" if is_selling else "read: wait", min(times))
+
+    def _note_progress(
+        self,
+        episode: Episode,
+        working: list[WorkingOrder],
+        left: list[Holding],
+        now: datetime,
+        actions: list[Action],
+    ) -> None:
+        """Whether anything has changed since the last round; when nothing does for long, shout."""
+        ledger = self.desk.tracker.ledger
+        sold = sum(
+            (
+                order.filled
+                for one in episode.attempts.values()
+                if (order := ledger.find(one.order_id))
+            ),
+            ZERO,
+        )
+        found = (
+            *(f"{order.order_id} {order.filled}" for order in working),
+            *(f"{one.key} {one.quantity}" for one in left),
+            f"sold {sold}",
+        )
+        episode.idle_rounds = episode.idle_rounds + 1 if found == episode.found else 0
+        episode.found = found
+        told_at = episode.shouted_at
+        if episode.idle_rounds < SHOUT_AFTER or (told_at and now - told_at < SHOUT_EVERY):
+            return
+        episode.shouted_at = now
+        reasons = [f"{order.order_id} is not cancelled" for order in working[:5]]
+        reasons += [f"{one.key}: {self._why(episode, one)}" for one in left[:20]]
+        text = f"the flattening is stuck and goes on trying: {'; '.join(reasons)}"
+        actions.append(Alert(severity="critical", code="LIQUIDATION_STUCK", text=text))
+
+    def _why(self, episode: Episode, holding: Holding) -> str:
+        """What stands in the way of selling it, as far as is known."""
+        mine = [one for one in episode.attempts.values() if one.key == holding.key and one.reason]
+        return holding.obstacle or (mine[-1].reason if mine else "its orders do not fill")
+
+    def _cancel(self, episode: Episode, actions: list[Action]) -> None:
+        working = self._open(episode)
+        if working:
+            for order in working:
+                if not order.client_order_id.startswith(OWN_PREFIX):
+                    key = order.legs[0].key if order.legs else order.product_id
+                    episode.cancelled.setdefault(order.order_id, key)
+            actions.append(_cancel_action(episode, working))
+
+    def _sell(
+        self, episode: Episode, holding: Holding, now: datetime, actions: list[Action]
+    ) -> None:
+        product = holding.product
+        assert product is not None
+        quote = self.desk.tracker.marks.quotes.get(product.book)
+        slippage = self.desk.limits.market_order_slippage
+        attempts = list(attempts_for(episode, holding, quote, slippage, now))
+        for attempt in attempts:
+            episode.attempts[attempt.client_order_id] = attempt
+            actions.append(attempt.place())
+        if not attempts:
+            episode.rows[holding.key].note = f"no price of {product.book} is known"
+            actions.append(RefreshQuotes(product_ids=(product.book,)))
+
+    def _end(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
+        del self.memory.episodes[episode.key or ""]
+        self._publish(report_of(episode, self.desk.tracker, "flat", now), actions)
+        left = [f"{row.key} ({row.note})" for row in episode.rows.values() if row.left]
+        what = episode.key or "the account"
+        reason = f"{what} was flattened: {episode.trigger.reason}"
+        if left:
+            reason += f"; left: {', '.join(left)}"
+        self._ended(episode.key, reason, now, actions)
+
+    def _publish(self, report: LiquidationReport, actions: list[Action]) -> None:
+        self.memory.last = report
+        actions.append(LiquidationReported(report=report))
+
+    # --- What is known ----------------------------------------------------------------------------
+
+    def _covering(self, key: str | None) -> Episode | None:
+        """The flattening under way that this one would be a part of."""
+        episodes = self.memory.episodes
+        return episodes.get("") or (episodes.get(key) if key is not None else None)
+
+    def _attempt(self, client_order_id: str) -> Attempt | None:
+        for episode in self.memory.episodes.values():
+            if (attempt := episode.attempts.get(client_order_id)) is not None:
+                return attempt
+        return None
+
+    def _open(self, episode: Episode) -> list[WorkingOrder]:
+        """Open orders on what is to be flattened. One that is known by its fills alone is none."""
+        return [
+            order
+            for order in self.desk.tracker.ledger.working.values()
+            if order.rests is not None
+            and (episode.key is None or any(leg.key == episode.key for leg in order.legs))
+        ]
+
+    def _is_flat(self, episode: Episode) -> bool:
+        return not self._open(episode) and all(one.is_final for one in self._holdings(episode))
+
+    def _holdings(self, episode: Episode | None) -> list[Holding]:
+        """What is held of what is to be flattened, the largest exposure first."""
+        tracker, marks = self.desk.tracker, self.desk.tracker.marks
+        prices = Prices(
+            lambda book: None if (mid := marks.mids.get(book)) is None else mid.value, marks.usd
+        )
+        if self._routes is None or self._routes.listed != tracker.books.listings:
+            assets = self.settings.liquidation_assets
+            cash, listed = tracker.books.cash, tracker.books.listings
+            self._routes = Routes(tracker.products, cash, assets, listed)
+        known = held(tracker, self.memory)
+        covered = (one for one in known if episode is None or episode.covers(one.key))
+        return holdings(covered, self._routes, prices)
+
+    def _note_rows(self, episode: Episode, found: list[Holding]) -> None:
+        for row in episode.rows.values():
+            row.left, row.note = ZERO, ""
+        for one in found:
+            row_known = episode.rows.get(one.key)
+            if row_known is None:
+                mark = self.desk.tracker.marks.usd(one.key)
+                episode.rows[one.key] = Row(
+                    key=one.key, held=one.quantity, left=one.quantity, mark=mark, note=one.obstacle
+                )
+            else:
+                row_known.left, row_known.note = one.quantity, one.obstacle
+
+
+def _retry_after(idle_rounds: int) -> timedelta:
+    """How long a round that found nothing new waits for the next: 1, 2, 4 … 60 s."""
+    if not idle_rounds:
+        return timedelta()
+    return min(RETRY_AT_MOST, RETRY_AFTER * float(2 ** min(idle_rounds - 1, 6)))
+
+
+def _cancel_action(episode: Episode, working: list[WorkingOrder]) -> CancelOrders:
+    ids = tuple(order.order_id for order in working)
+    return CancelOrders(order_ids=ids, reason=episode.trigger.reason)

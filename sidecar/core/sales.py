@@ -1,0 +1,189 @@
+"""Sales: what of the account an order could sell now, through which product and how; and what it
+could not, and why. No I/O.
+
+The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
+itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from sidecar.core.money import ZERO, floor_to
+from sidecar.core.products import Product
+
+# How a product sells: at once at any price; at once by a limit; into the book, as its maker or
+# into its auction; or Coinbase closes the position.
+Way = Literal["market", "limit", "post_only", "auction", "close"]
+
+# Flags under which no order is taken: nothing can be sold until they are gone.
+SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
+COIN_RANK: Final = 3  # behind USD, USDC and other cash
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """What is held of one key: base units above `keep`, signed. Of a future, contracts × contract
+    size. `free` is the part that no order binds.
+    """
+
+    key: str
+    quantity: Decimal
+    free: Decimal
+
+
+class Holding(Struct, frozen=True, kw_only=True):
+    """What is held of one key, and what an order could sell of it now.
+
+    `size` in order units, zero where nothing can be sold; then `obstacle` says why, and `is_final`
+    that waiting changes nothing: dust, or what may not be sold. `notional` in USD at the mark, None
+    without one.
+    """
+
+    key: str
+    quantity: Decimal
+    size: Decimal = ZERO
+    product: Product | None = None
+    way: Way = "market"
+    notional: Decimal | None = None
+    obstacle: str = ""
+    is_final: bool = False
+    opens_at: datetime | None = None
+
+
+class Prices(Struct, frozen=True):
+    """Where prices come from: a book's, in quote currency, and a key's in USD; None if unknown."""
+
+    of_book: Callable[[str], Decimal | None]
+    usd: Callable[[str], Decimal | None]
+
+
+class Routes:
+    """Through which product each key is sold. `assets` are those that may be, None for all;
+    `listed` is the listing that they were found in.
+    """
+
+    def __init__(
+        self,
+        products: Mapping[str, Product],
+        cash: frozenset[str],
+        assets: frozenset[str] | None = None,
+        listed: int = 0,
+    ) -> None:
+        self.products = products
+        self.listed = listed
+        self._assets = assets
+        self._by_base: dict[str, list[Product]] = {}
+        rank = {"USD": 0, "USDC": 1} | dict.fromkeys(cash - {"USD", "USDC"}, 2)
+        spot = sorted(
+            (one for one in products.values() if not one.is_future),
+            key=lambda one: (rank.get(one.quote, COIN_RANK), one.product_id),
+        )
+        ends_in_cash = {one.base for one in spot if one.quote in rank and self.permits(one.base)}
+        for one in spot:
+            if one.quote in rank or one.quote in ends_in_cash:
+                self._by_base.setdefault(one.base, []).append(one)
+
+    def permits(self, key: str) -> bool:
+        """Whether a liquidation may sell it."""
+        return self._assets is None or key in self._assets
+
+    def through(self, key: str) -> Product | None:
+        """The product that sells it: the best that takes orders now, else the best; None for none."""
+        contract = self.products.get(key)
+        if contract is not None and contract.is_future:
+            return contract
+        candidates = self._by_base.get(key, [])
+        return next((one for one in candidates if not shut(one)), next(iter(candidates), None))
+
+
+def holdings(held: Iterable[Held], routes: Routes, prices: Prices) -> list[Holding]:
+    """Every key held, the largest exposure first: what has no price yet stands behind."""
+    found = [_holding(one, routes, prices) for one in held if one.quantity]
+    return sorted(found, key=lambda one: (-abs(one.notional or ZERO), one.key))
+
+
+def _holding(held: Held, routes: Routes, prices: Prices) -> Holding:
+    key, product = held.key, routes.through(held.key)
+    usd = prices.usd(key)
+    notional = None if usd is None else held.quantity * usd
+
+    def left(obstacle: str, *, is_final: bool, opens_at: datetime | None = None) -> Holding:
+        return Holding(
+            key=key,
+            quantity=held.quantity,
+            product=product,
+            notional=notional,
+            obstacle=obstacle,
+            is_final=is_final,
+            opens_at=opens_at,
+        )
+
+    if product is None:
+        return left("no product sells it for cash", is_final=True)
+    if not routes.permits(product.base if product.is_future else key):
+        return left("not in [liquidation] assets", is_final=True)
+    if held.quantity < ZERO and not product.is_future:
+        return left("sold before its purchase was told", is_final=False)
+    if is_dust(product, abs(held.quantity), prices.of_book(product.book)):
+        least = format(product.base_min_size, "f")
+        return left(f"dust: Coinbase sells no less than {least}", is_final=True)
+    if obstacle := shut(product):
+        return left(obstacle, is_final=False, opens_at=product.opens_at)
+    size = _order_size(product, abs(held.free))
+    if not size or is_dust(product, abs(held.free), prices.of_book(product.book)):
+        return left("bound by orders or holds", is_final=False)
+    return Holding(
+        key=key,
+        quantity=held.quantity,
+        size=size,
+        product=product,
+        way=_way(product),
+        notional=notional,
+    )
+
+
+def _order_size(product: Product, quantity: Decimal) -> Decimal:
+    return floor_to(quantity / product.contract_size, product.base_increment)
+
+
+def is_dust(product: Product, quantity: Decimal, price: Decimal | None) -> bool:
+    """Whether Coinbase's minimum sizes let so little (base units) not be sold. `price`: of its
+    book, in quote currency.
+    """
+    size = _order_size(product, quantity)
+    if size < product.base_min_size or not size:
+        return True
+    return price is not None and not product.is_future and size * price < product.quote_min_size
+
+
+def shut(product: Product) -> str:
+    """Why the product takes no orders now; empty when it does."""
+    for flag in SHUT:
+        if getattr(product, flag):
+            return f"{product.product_id} takes no orders now ({flag})"
+    if product.session_open is False:
+        opens = f", and opens {product.opens_at:%Y-%m-%d %H:%M} UTC" if product.opens_at else ""
+        return f"the session of {product.product_id} is closed{opens}"
+    return ""
+
+
+def _way(product: Product) -> Way:
+    if product.is_future:
+        return "close"
+    if product.post_only:
+        return "post_only"
+    if product.auction_mode:
+        return "auction"
+    return "limit" if product.limit_only else "market"
+
+
+def pieces(size: Decimal, largest: Decimal | None, most: int) -> list[Decimal]:
+    """`size` in orders of at most `largest`; at most so many of them, what is over waits."""
+    if largest is None or size <= largest:
+        return [size]
+    whole, rest = divmod(size, largest)
+    parts = [largest] * min(int(whole), most)
+    return [*parts, rest] if rest and len(parts) < most else parts

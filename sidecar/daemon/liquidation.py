@@ -1,0 +1,200 @@
+"""Liquidation: carries a flattening's actions out at Coinbase, and reports what came of them.
+
+What is to be done next is the core's (core/liquidator.py); here are calls, their failures by kind,
+and waits of wall time. Each runs as a task of its own, products side by side; the request budget
+paces them.
+"""
+
+import asyncio
+import random  # noqa: TID251 - jitter only: nothing here is replayed
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any, Final
+
+from sidecar import clock
+from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable
+from sidecar.coinbase.rows import order_answer
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.errors import Untrusted
+from sidecar.daemon.engine import Engine
+from sidecar.daemon.errands import LOOK_BACK
+from sidecar.daemon.reconciler import Reconciler
+
+TRIES: Final = 5  # of a request that certainly did not arrive: some five seconds in all
+LOOKS: Final = 3  # by the contract: three times over five seconds; then it is not there
+LOOK_EVERY_S: Final = 2.5
+TELL_EVERY_S: Final = 60.0
+BACK_TRIES: Final = 4  # a new order may not be readable for a moment
+BACK_EVERY_S: Final = 0.25
+
+
+class Liquidation:
+    """Carries out PlaceOrder, FindAttempt, ReadOrders and ReadAccount. `group` owns the tasks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        picture: Picture,
+        rest: Rest,
+        reconciler: Reconciler,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._engine = engine
+        self._picture = picture
+        self._rest = rest
+        self._reconciler = reconciler
+        self._group = group
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._wanted: ac.ReadAccount | None = None
+        engine.listeners.append(self._hurry)
+
+    def _hurry(self, _event: ev.Event, _actions: list[ac.Action]) -> None:
+        """While something is being flattened, every call is urgent."""
+        self._rest.hurries = self._engine.manager.liquidator.is_busy
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Begin, unless the same is under way."""
+        if name in self._running:
+            work.close()
+            return
+        task = self._running[name] = self._group.create_task(work, name=name)
+        task.add_done_callback(lambda _: self._running.pop(name, None))
+
+    # -------------------------------------------------------------------------------------- orders
+
+    def place(self, action: ac.PlaceOrder) -> None:
+        """Send it, once."""
+        self._start(f"place {action.client_order_id}", self._place(action))
+
+    async def _place(self, action: ac.PlaceOrder) -> None:
+        outcome, order_id, reason = await self._sent(action)
+        self._engine.handle(
+            ev.AttemptAnswered(
+                at=self._engine.now(),
+                client_order_id=action.client_order_id,
+                outcome=outcome,
+                order_id=order_id,
+                reason=reason,
+            )
+        )
+
+    async def _sent(self, action: ac.PlaceOrder) -> tuple[ev.AttemptOutcome, str, str]:
+        """What became of it. Only what certainly did not arrive is sent again here."""
+        path = "/orders/close_position" if action.closes else "/orders"
+        fault = ""
+        for failures in range(1, TRIES + 1):
+            if not self._engine.manager.liquidator.wants(action.client_order_id):
+                return "not_sent", "", "it is not wanted any more"
+            try:
+                answer = await self._rest.post(path, action.body, urgent=True)
+                order_id, reason = order_answer(answer)
+            except Unavailable as error:
+                fault = str(error)
+                await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+            except Refused as error:
+                return "refused", "", str(error)
+            except (CallFailed, Untrusted) as error:
+                return "unknown", "", str(error)
+            else:
+                return ("accepted" if order_id else "refused"), order_id, reason
+        return "not_sent", "", fault
+
+    def find(self, action: ac.FindAttempt) -> None:
+        """Look whether it is there."""
+        self._start(f"find {action.client_order_id}", self._find(action))
+
+    async def _find(self, action: ac.FindAttempt) -> None:
+        looks, failures, name = 0, 0, action.client_order_id
+        while self._engine.manager.liquidator.wants(name):
+            try:
+                found = await self._picture.recent_orders(
+                    action.since - LOOK_BACK, action.product_id
+                )
+            except (CallFailed, Untrusted) as error:
+                failures += 1
+                self._engine.log.warning("orders could not be listed", fault=str(error))
+                await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+                continue
+            looks += 1
+            for report in found:
+                if report.client_order_id == name:
+                    self._engine.handle(report)
+            if looks == LOOKS:
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._engine.handle(ev.AttemptMissing(at=self._engine.now(), client_order_id=name))
+
+    def read_orders(self, action: ac.ReadOrders) -> None:
+        """Read orders back that were just accepted."""
+        self._start(f"read {' '.join(action.order_ids)}", self._read_orders(action.order_ids))
+
+    async def _read_orders(self, order_ids: tuple[str, ...]) -> None:
+        """What cannot be read yet is read again with the account."""
+        for _ in range(BACK_TRIES):
+            try:
+                found = await self._picture.named_orders(order_ids)
+            except (CallFailed, Untrusted) as error:
+                self._engine.log.warning("orders could not be read back", fault=str(error))
+                return
+            for report in found:
+                self._engine.handle(report)
+            if len(found) == len(order_ids):
+                return
+            await asyncio.sleep(BACK_EVERY_S)
+
+    # ------------------------------------------------------------------------------------- account
+
+    def read_account(self, action: ac.ReadAccount) -> None:
+        """Read the account, until it has been read."""
+        asked = self._wanted
+        ids = () if asked is None else asked.order_ids
+        self._wanted = ac.ReadAccount(
+            reading=action.reading,
+            order_ids=tuple(dict.fromkeys((*ids, *action.order_ids))),
+            with_products=action.with_products or (asked is not None and asked.with_products),
+        )
+        self._start("read for the liquidation", self._read_account())
+
+    async def _read_account(self) -> None:
+        """What a reading leads to may be another one: it is begun anew as often as it is wanted."""
+        failures, told_at = 0, float("-inf")
+        named: list[ev.OrderReported] = []
+        while (action := self._wanted) is not None and self._engine.manager.liquidator.is_busy:
+            began_at = self._engine.now()
+            try:
+                whole = await self._reconciler.read_for_liquidation(
+                    with_products=action.with_products
+                )
+                named = await self._picture.named_orders(action.order_ids)
+            except (CallFailed, Untrusted) as error:
+                whole, fault = False, str(error)
+            else:
+                fault = "balances cannot be read"
+            if whole:
+                failures = 0
+                self._wanted = None if self._wanted is action else self._wanted
+                self._tell(began_at, action, named)
+                continue
+            failures += 1
+            if clock.wall() - told_at > TELL_EVERY_S:
+                told_at = clock.wall()
+                self._engine.log.critical("the flattening cannot read the account", fault=fault)
+            await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+
+    def _tell(
+        self, began_at: datetime, action: ac.ReadAccount, named: list[ev.OrderReported]
+    ) -> None:
+        for report in named:
+            self._engine.handle(report)
+        missing = {*action.order_ids} - {report.order_id for report in named}
+        self._engine.handle(
+            ev.AccountRead(
+                at=self._engine.now(),
+                reading=action.reading,
+                began_at=began_at,
+                missing=tuple(sorted(missing)),
+            )
+        )

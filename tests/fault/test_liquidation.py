@@ -1,0 +1,198 @@
+"""A flattening beside the paper exchange, over real sockets, under each of its faults, with a bot that
+keeps buying: flat at the end by the exchange's own word, and proceeds to the last digit.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from sidecar.core import actions as ac
+from sidecar.core.orders import OWN_PREFIX
+from tests.fault.paper_client import Trader, trading
+from tests.running_sidecar import Beside, beside
+
+BALANCES = {"USD": "100000", "BTC": "1", "ETH": "5"}
+LIMITS = {"max_cumulative_loss": "500 USD"}
+COINS = ("BTC", "ETH")
+# A bot that has no money left, or meets the exchange's faults itself, goes on.
+FAILURES = (AssertionError, httpx.HTTPError, ValueError, KeyError)
+FAULTS: dict[str, dict[str, Any]] = {
+    "nothing goes wrong": {},
+    "cancels take long": {"late_cancelled_s": "0.7"},
+    "cancels lose to fills": {"fill_after_cancel": 3},
+    "new orders cannot be read": {"hide_new_orders_s": "1"},
+    "orders are taken without an answer": {"accept_without_answer": 2},
+    "orders are answered and not taken": {"answer_without_accept": 1},
+    "balances lag": {"balance_lag_s": "1"},
+    "fees are told late": {"late_fees_s": "0.5"},
+    "too many requests": {"too_many_requests": 6},
+    "the server fails": {"server_errors": 6},
+    "the user channel drops frames": {"drop_frames": 40, "frames_channel": "user"},
+    "frames come twice": {"duplicate_frames": 100},
+    "frames change places": {"reorder_frames": 20},
+    "websockets fall silent": {"stall_heartbeats": True, "drop_frames": 100_000},
+    "sparse frames": {"sparse_user_frames": True},
+    "nulls": {"null_optionals": True},
+}
+
+
+@pytest.fixture
+async def trader(tmp_path):
+    async with trading(tmp_path, balances=BALANCES) as made:
+        yield made
+
+
+def held(trader: Trader) -> dict[str, Decimal]:
+    """What the exchange itself says."""
+    accounts = trader.paper.world.exchange.accounts
+    return {name: accounts.wallet(name).total for name in COINS}
+
+
+async def own_fills(trader: Trader) -> list[dict[str, Any]]:
+    """The exchange's own list of what our orders traded."""
+    orders = (await trader.get("/orders/historical/batch", limit=1000))["orders"]
+    own = {row["order_id"] for row in orders if row["client_order_id"].startswith(OWN_PREFIX)}
+    fills = (await trader.get("/orders/historical/fills", limit=1000))["fills"]
+    return [row for row in fills if row["order_id"] in own]
+
+
+async def until_flat(made: Beside, within_s: float = 45) -> None:
+    async with asyncio.timeout(within_s):
+        while made.manager.liquidator.is_busy or made.state != "HALTED":
+            made.changed.clear()
+            await made.changed.wait()
+
+
+@asynccontextmanager
+async def buying(trader: Trader, times: int = 8):
+    """A mad bot: it buys and lays orders past the sidecar, so many times."""
+
+    async def buy() -> None:
+        for number in range(times):
+            with suppress(*FAILURES):
+                await trader.place(trader.market("BUY", "0.01"))
+                await trader.place(trader.limit("BUY", "0.01", str(20000 + number)))
+            await asyncio.sleep(0.05)
+
+    task = asyncio.get_running_loop().create_task(buy())
+    try:
+        yield
+    finally:
+        await task
+
+
+async def flattened(trader: Trader, made: Beside, **faults: Any) -> None:
+    for price in ("90000", "91000"):
+        await trader.place(trader.limit("SELL", "0.2", price))
+    await made.until(lambda: len(made.manager.tracker.ledger.working) == 2, "the orders")
+    trader.paper.world.set_faults(faults)
+    async with buying(trader):
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await until_flat(made)
+    if any(held(trader).values()):  # it bought after the end, and nothing stands behind the halt
+        assert (await made.ask("flatten", reason="again"))["done"]
+        await until_flat(made)
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+async def test_flat_at_the_end_whatever_goes_wrong(trader, faults):
+    async with beside(trader) as made:
+        await flattened(trader, made, **faults)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+        assert not trader.paper.world.exchange.register.open
+        trader.paper.world.set_faults(
+            {"too_many_requests": 0, "server_errors": 0, "late_fees_s": 0, "null_optionals": False}
+        )
+        orders = (await trader.get("/orders/historical/batch", limit=1000))["orders"]
+        names = [row["client_order_id"] for row in orders]
+        own = [name for name in names if name.startswith(OWN_PREFIX)]
+        assert len(own) == len(set(own)), "no order was sent twice"
+        assert not await made.bot.validate_order(trader.market("BUY", "0.01"))
+
+
+async def test_coinbase_away_is_waited_for_and_said(trader, monkeypatch):
+    async with beside(trader) as made:
+        told = asyncio.Event()
+        monkeypatch.setattr(made.engine.log, "critical", lambda *_, **__: told.set())
+        trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        async with asyncio.timeout(30):
+            await told.wait()
+        assert made.state == "LIQUIDATING"
+        trader.paper.world.set_faults({"refuse_connections": False})
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def test_proceeds_and_fees_are_the_exchanges_own(trader):
+    async with beside(trader) as made:
+        await trader.place(trader.limit("SELL", "0.2", "90000"))
+        await made.until(lambda: made.manager.tracker.ledger.working, "the order")
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await until_flat(made)
+        (report,) = [a.report for _, a in made.actions if isinstance(a, ac.LiquidationReported)]
+        fills = await own_fills(trader)
+        value = sum(Decimal(row["price"]) * Decimal(row["size"]) for row in fills)
+        fees = sum(Decimal(row["commission"]) for row in fills)
+        assert (report.proceeds, report.fees) == (value, fees)
+        assert report.cancelled == 1
+        assert {row.key: row.sold for row in report.rows} == {"BTC": 1, "ETH": 5}
+        (view,) = (await made.ask("status"))["liquidations"]
+        assert Decimal(view["proceeds"]) == round(value, 2)
+
+
+async def test_the_dead_bots_will_is_done(trader):
+    will = {"may_flatten": ["closer"]}
+    async with beside(trader, server=will) as made:
+        made.manager.sessions.grace *= 0
+        reader, writer = await asyncio.open_unix_connection(made.config.server.order_socket)
+        hello = (
+            '{"jsonrpc":"2.0","id":1,"method":"hello","params":'
+            '{"name":"closer","on_disconnect":"flatten"}}\n'
+        )
+        writer.write(hello.encode())
+        assert b'"flatten"' in await reader.readline()
+        writer.close()
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def test_a_dead_bots_orders_are_cancelled_and_no_others(trader):
+    async with beside(trader) as made:
+        made.manager.sessions.grace *= 0
+        reader, writer = await asyncio.open_unix_connection(made.config.server.order_socket)
+        hello = (
+            '{"jsonrpc":"2.0","id":1,"method":"hello","params":'
+            '{"name":"maker","strategy_id":"grid","on_disconnect":"cancel_orders"}}\n'
+        )
+        writer.write(hello.encode())
+        await reader.readline()
+        ids = {}
+        for strategy in ("grid", "momo"):
+            body = trader.limit("BUY", "0.01", "30000")
+            assert await made.bot.validate_order(body, strategy_id=strategy)
+            ids[strategy] = await trader.place(body)
+        working = made.manager.tracker.ledger.working
+        await made.until(lambda: len(working) == 2, "both orders")
+        writer.close()
+        await made.until(lambda: set(working) == {ids["momo"]}, "the cancel")
+        assert set(trader.paper.world.exchange.register.open) == {ids["momo"]}
+        assert made.state == "ACTIVE"
+
+
+async def test_a_shock_sells_its_product_alone(trader):
+    shock = {"price_shock": {"max_loss_from_entry": "0.02", "action": "flatten"}}
+    async with beside(trader, limits=shock) as made:
+        for price in ("64000", "60000"):
+            crash = {"product_id": "BTC-USD", "price": price, "freeze": True}
+            await trader.http.post("/paper/market", json=crash)
+        await made.until(lambda: held(trader)["BTC"] == 0, "the sale")
+        await made.until(lambda: "PRODUCT_FLATTENED" in made.codes(ac.Alert), "the end")
+        assert held(trader)["ETH"] == 5
+        assert made.state == "ACTIVE"
+        decision = await made.bot.validate_order(trader.market("BUY", "0.01"))
+        assert "STATE_REDUCE_ONLY" in decision.codes
