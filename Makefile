@@ -34,7 +34,7 @@ test: $(STAMP)
 	  --cov=sidecar/core --cov-branch --cov-fail-under=100
 
 soak: $(STAMP)
-	SIDECAR_KILLS=200 HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	SIDECAR_KILLS=200 SIDECAR_STEPS=all HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
@@ -45,6 +45,7 @@ docs: $(STAMP)
 	$(BIN)/python -m sidecar.console.documents > docs/configuration.md
 	$(BIN)/python -m sidecar.console.rules_page docs/rule-examples.toml > docs/rules.md
 	$(BIN)/python -m sidecar.console.paper_page docs/paper-exchange.md
+	$(BIN)/python -m sidecar.console.liquidation_page docs/liquidation.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

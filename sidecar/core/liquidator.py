@@ -39,7 +39,7 @@ from sidecar.core.selling import attempts_for
 from sidecar.core.settings import Settings
 from sidecar.core.working import WorkingOrder
 
-# Waits are of the market clock. A cancel that was accepted is done within tenths of a second; where
+# Waits are of the wall's clock. A cancel that was accepted is done within tenths of a second; where
 # the user channel does not say so, a reading must.
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
@@ -85,7 +85,7 @@ class Liquidator:
         self.memory.episodes[key or ""] = episode
         self._note_rows(episode, self._holdings(episode))
         self._cancel(episode, actions)
-        episode.due = now + CANCELS_TAKE
+        episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
@@ -254,7 +254,8 @@ class Liquidator:
                 self._sell(episode, holding, now, actions)
         is_selling = bool(episode.live())
         wait = SALES_TAKE if is_selling else CANCELS_TAKE if working else RETRY_AFTER
-        times = [now + max(wait, _retry_after(episode.idle_rounds))]
+        wait = max(wait, _retry_after(episode.idle_rounds))
+        times = [now + wait * self.settings.pace]
         times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
         episode.step("read: sell" if is_selling else "read: wait", min(times))
 

@@ -223,7 +223,7 @@ class LossWatch:
         books = self._valuing_books()
         suspicion.see(books, tracker.marks.quotes)
         if not suspicion.confirmed_by_rest and (
-            suspicion.asked_at is None or now - suspicion.asked_at >= ASK_AGAIN
+            suspicion.asked_at is None or now - suspicion.asked_at >= ASK_AGAIN * self.settings.pace
         ):
             suspicion.asked_at = now
             actions.append(ConfirmQuotes(product_ids=books))
@@ -257,7 +257,7 @@ class LossWatch:
             return None
         times = [suspicion.since + self.settings.confirm_for]
         if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
-            times.append(suspicion.asked_at + ASK_AGAIN)
+            times.append(suspicion.asked_at + ASK_AGAIN * self.settings.pace)
         return min((time for time in times if time > now), default=None)
 
     def _valuing_books(self) -> tuple[str, ...]:

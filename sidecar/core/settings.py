@@ -15,7 +15,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
     and none is unapproved.
 
-    `liquidation_assets` are those that a flattening may sell; None for all.
+    `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
+    waits in wall time. `liquidation_assets` are those that a flattening may sell; None for all.
     """
 
     connected: bool = False
@@ -24,3 +25,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     confirm_quotes: int = 3
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
     liquidation_assets: frozenset[str] | None = None
+    pace: float = 1.0

@@ -143,7 +143,9 @@ def new_manager(
     life: timedelta,
     now: Callable[[], datetime],
 ) -> RiskManager:
-    """A manager of no account yet, as the daemon has one. `life`: of an approval, market time."""
+    """A manager of no account yet, as the daemon has one. `life`: of an approval, market time; its
+    ratio to the configured one is the market's pace.
+    """
     positions, liquidation = config.positions, config.liquidation
     keep = {name: None if kept == "all" else kept for name, kept in positions.keep.items()}
     settings = Settings(
@@ -152,6 +154,7 @@ def new_manager(
         confirm_for=timedelta(seconds=float(liquidation.confirm_s)),
         confirm_quotes=liquidation.confirm_quotes,
         unapproved=config.server.unapproved_orders,
+        pace=life.total_seconds() / float(config.server.reservation_s),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)

@@ -72,14 +72,19 @@ class Sidecar:
 
     async def start(self) -> None:
         """Until it is ready to judge."""
-        with self.errors.open("ab") as errors:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sidecar", "run", "--config", str(self.file), "--json",
-                stdout=asyncio.subprocess.PIPE, stderr=errors,
-            )  # fmt: skip
+        await self.begin("sidecar")
+        assert self.process is not None
         assert self.process.stdout is not None
         async with asyncio.timeout(UP_WITHIN_S):
             assert await self.process.stdout.readline(), self.errors.read_text()[-2000:]
+
+    async def begin(self, module: str, **environment: str) -> None:
+        """A process of this module; nothing is waited for."""
+        with self.errors.open("ab") as errors:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, "run", "--config", str(self.file), "--json",
+                stdout=asyncio.subprocess.PIPE, stderr=errors, env={**os.environ, **environment},
+            )  # fmt: skip
 
     async def kill(self) -> None:
         assert self.process is not None
