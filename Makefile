@@ -39,6 +39,7 @@ soak: $(STAMP)
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.process
+	$(BIN)/python -m benchmarks.liquidation
 	$(BIN)/python -m benchmarks.paper
 
 docs: $(STAMP)

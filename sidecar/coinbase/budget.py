@@ -9,7 +9,9 @@ allows: a bot that then finds nothing left was to be stopped. Source: Coinbase, 
 from typing import Final
 
 PER_SECOND: Final = 10
-PER_SECOND_URGENT: Final = 30
+# Of the 30 that Coinbase counts in any second: so many at once, and so many a second after them.
+URGENT_AT_ONCE: Final = 10
+URGENT_PER_SECOND: Final = 20
 PER_HOUR: Final = 6_000
 RESERVE: Final = 0.3  # of either, for urgent calls only
 HOUR_S: Final = 3600.0
@@ -22,7 +24,7 @@ class Budget:
 
     def __init__(self, per_second: float = PER_SECOND, per_hour: float = PER_HOUR) -> None:
         self._second = _Bucket(per_second, per_second)
-        self._urgent_second = _Bucket(PER_SECOND_URGENT, PER_SECOND_URGENT)
+        self._urgent_second = _Bucket(URGENT_AT_ONCE, URGENT_PER_SECOND)
         self._hour = _Bucket(per_hour, per_hour / HOUR_S)
 
     def take(self, wall: float, *, urgent: bool = False) -> float:

@@ -75,13 +75,13 @@ class Episode(Struct, kw_only=True):
 class LiquidatorMemory(Struct, kw_only=True):
     """Everything of the liquidator that survives. Episodes by their key, "" for the account's.
 
-    `balances` and `contracts` are as Coinbase last stated them, and when. `readings` counts those
-    asked for.
+    `balances` and `contracts` are as Coinbase last stated them, and when; `contracts` None: not
+    stated yet. `readings` counts those asked for.
     """
 
     readings: int = 0
     episodes: dict[str, Episode] = {}
     balances: dict[str, Balance] = {}
     balances_at: datetime | None = None
-    contracts: dict[str, Decimal] = {}
+    contracts: dict[str, Decimal] | None = None
     last: LiquidationReport | None = None

@@ -23,7 +23,8 @@ def held(tracker: PositionTracker, memory: LiquidatorMemory) -> Iterator[Held]:
             yield _asset(currency, tracker, memory)
     lines = tracker.account.lines
     futures = {key for key, line in lines.items() if line.is_future}
-    for key in sorted(futures | (memory.contracts.keys() & tracker.products.keys())):
+    stated = memory.contracts or {}
+    for key in sorted(futures | (stated.keys() & tracker.products.keys())):
         yield _contract(key, tracker, memory)
 
 
@@ -50,7 +51,7 @@ def _may_lag(wallet: Wallet, memory: LiquidatorMemory) -> bool:
 def _contract(key: str, tracker: PositionTracker, memory: LiquidatorMemory) -> Held:
     line, product = tracker.account.lines.get(key), tracker.products[key]
     booked = ZERO if line is None else line.position.quantity
-    if key not in memory.contracts and not memory.contracts:
+    if memory.contracts is None:
         return Held(key=key, quantity=booked, free=booked)
     stated = memory.contracts.get(key, ZERO) * product.contract_size
     free = ZERO if booked * stated <= ZERO else _smaller(booked, stated)

@@ -28,14 +28,14 @@ from sidecar.core.actions import (
 )
 from sidecar.core.attempts import KNOWN_ALREADY, Attempt
 from sidecar.core.check import Desk
-from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
+from sidecar.core.episode import Episode, LiquidatorMemory, Step
 from sidecar.core.held import held
 from sidecar.core.liquidation_report import report_of
-from sidecar.core.money import ZERO
 from sidecar.core.orders import OWN_PREFIX
+from sidecar.core.progress import note_progress, note_rows, retry_after
 from sidecar.core.reports import LiquidationReport, Outcome
 from sidecar.core.sales import Holding, Prices, Routes, holdings
-from sidecar.core.selling import attempts_for
+from sidecar.core.selling import PRICED, attempts_for
 from sidecar.core.settings import Settings
 from sidecar.core.working import WorkingOrder
 
@@ -43,12 +43,7 @@ from sidecar.core.working import WorkingOrder
 # the user channel does not say so, a reading must.
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
-# When a round finds what the one before found: twice as long each time. A reading is some 20
-# requests, of the 10,000 an hour that Coinbase allows.
-RETRY_AFTER: Final = timedelta(seconds=1)
-RETRY_AT_MOST: Final = timedelta(seconds=60)
-SHOUT_AFTER: Final = 3  # such rounds
-SHOUT_EVERY: Final = timedelta(seconds=60)
+WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
 ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
 
 
@@ -75,7 +70,7 @@ class Liquidator:
         """Flatten the account, or one key. What was under way for a part of it is taken over."""
         if self._covering(key) is not None:
             return
-        self.memory.balances, self.memory.contracts = {}, {}  # to be read anew
+        self.memory.balances, self.memory.contracts = {}, None  # to be read anew
         episode = Episode(trigger=trigger, key=key, began_at=now)
         for name, other in list(self.memory.episodes.items()):
             if key is None:
@@ -83,7 +78,7 @@ class Liquidator:
                 episode.cancelled |= other.cancelled
                 del self.memory.episodes[name]
         self.memory.episodes[key or ""] = episode
-        self._note_rows(episode, self._holdings(episode))
+        note_rows(episode, self._holdings(episode), self.desk.tracker.marks)
         self._cancel(episode, actions)
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
@@ -156,6 +151,11 @@ class Liquidator:
         """Whether this order is still to be sent, or looked for."""
         attempt = self._attempt(client_order_id)
         return attempt is not None and attempt.stage in {"sent", "doubtful"}
+
+    def placed(self) -> set[str]:
+        """Orders of ours that Coinbase took and that may still trade."""
+        live = (one for episode in self.memory.episodes.values() for one in episode.live())
+        return {attempt.order_id for attempt in live if attempt.order_id}
 
     def pending(self) -> list[Action]:
         """What was asked for and is not done: cancels, and orders without an answer."""
@@ -232,7 +232,8 @@ class Liquidator:
 
     def _reading(self, episode: Episode) -> ReadAccount:
         ids = (one.order_id for one in episode.live() if one.order_id)
-        is_waiting = bool(episode.idle_rounds) or not self.desk.tracker.products
+        is_bound = any(one.way in PRICED for one in episode.attempts.values())  # flags may be gone
+        is_waiting = is_bound or bool(episode.idle_rounds) or not self.desk.tracker.products
         return ReadAccount(reading=episode.reading, order_ids=tuple(ids), with_products=is_waiting)
 
     def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
@@ -240,12 +241,12 @@ class Liquidator:
         tracker, working, found = self.desk.tracker, self._open(episode), self._holdings(episode)
         left = [one for one in found if not one.is_final]
         live = episode.live() if self.settings.connected else []
-        self._note_rows(episode, found)
+        note_rows(episode, found, tracker.marks)
         if not (working or left or live) and (tracker.products or not self.settings.connected):
             self._end(episode, now, actions)
             return
         episode.rounds += 1
-        self._note_progress(episode, working, left, now, actions)
+        actions += note_progress(episode, working, left, tracker.ledger, now)
         busy = {leg.key for order in working for leg in order.legs}
         busy |= {attempt.key for attempt in episode.live()}
         self._cancel(episode, actions)
@@ -253,50 +254,11 @@ class Liquidator:
             if holding.size and holding.key not in busy:
                 self._sell(episode, holding, now, actions)
         is_selling = bool(episode.live())
-        wait = SALES_TAKE if is_selling else CANCELS_TAKE if working else RETRY_AFTER
-        wait = max(wait, _retry_after(episode.idle_rounds))
+        wait = SALES_TAKE if is_selling else CANCELS_TAKE if working else WAITING_TAKES
+        wait = max(wait, retry_after(episode.idle_rounds))
         times = [now + wait * self.settings.pace]
         times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
         episode.step("read: sell" if is_selling else "read: wait", min(times))
-
-    def _note_progress(
-        self,
-        episode: Episode,
-        working: list[WorkingOrder],
-        left: list[Holding],
-        now: datetime,
-        actions: list[Action],
-    ) -> None:
-        """Whether anything has changed since the last round; when nothing does for long, shout."""
-        ledger = self.desk.tracker.ledger
-        sold = sum(
-            (
-                order.filled
-                for one in episode.attempts.values()
-                if (order := ledger.find(one.order_id))
-            ),
-            ZERO,
-        )
-        found = (
-            *(f"{order.order_id} {order.filled}" for order in working),
-            *(f"{one.key} {one.quantity}" for one in left),
-            f"sold {sold}",
-        )
-        episode.idle_rounds = episode.idle_rounds + 1 if found == episode.found else 0
-        episode.found = found
-        told_at = episode.shouted_at
-        if episode.idle_rounds < SHOUT_AFTER or (told_at and now - told_at < SHOUT_EVERY):
-            return
-        episode.shouted_at = now
-        reasons = [f"{order.order_id} is not cancelled" for order in working[:5]]
-        reasons += [f"{one.key}: {self._why(episode, one)}" for one in left[:20]]
-        text = f"the flattening is stuck and goes on trying: {'; '.join(reasons)}"
-        actions.append(Alert(severity="critical", code="LIQUIDATION_STUCK", text=text))
-
-    def _why(self, episode: Episode, holding: Holding) -> str:
-        """What stands in the way of selling it, as far as is known."""
-        mine = [one for one in episode.attempts.values() if one.key == holding.key and one.reason]
-        return holding.obstacle or (mine[-1].reason if mine else "its orders do not fill")
 
     def _cancel(self, episode: Episode, actions: list[Action]) -> None:
         working = self._open(episode)
@@ -374,26 +336,6 @@ class Liquidator:
         known = held(tracker, self.memory)
         covered = (one for one in known if episode is None or episode.covers(one.key))
         return holdings(covered, self._routes, prices)
-
-    def _note_rows(self, episode: Episode, found: list[Holding]) -> None:
-        for row in episode.rows.values():
-            row.left, row.note = ZERO, ""
-        for one in found:
-            row_known = episode.rows.get(one.key)
-            if row_known is None:
-                mark = self.desk.tracker.marks.usd(one.key)
-                episode.rows[one.key] = Row(
-                    key=one.key, held=one.quantity, left=one.quantity, mark=mark, note=one.obstacle
-                )
-            else:
-                row_known.left, row_known.note = one.quantity, one.obstacle
-
-
-def _retry_after(idle_rounds: int) -> timedelta:
-    """How long a round that found nothing new waits for the next: 1, 2, 4 … 60 s."""
-    if not idle_rounds:
-        return timedelta()
-    return min(RETRY_AT_MOST, RETRY_AFTER * float(2 ** min(idle_rounds - 1, 6)))
 
 
 def _cancel_action(episode: Episode, working: list[WorkingOrder]) -> CancelOrders:

@@ -28,7 +28,7 @@ LOOKS: Final = 3  # by the contract: three times over five seconds; then it is n
 LOOK_EVERY_S: Final = 2.5
 TELL_EVERY_S: Final = 60.0
 BACK_TRIES: Final = 4  # a new order may not be readable for a moment
-BACK_EVERY_S: Final = 0.25
+BACK_EVERY_S: Final = 0.25  # by then a live user channel has told
 
 
 class Liquidation:
@@ -48,6 +48,7 @@ class Liquidation:
         self._reconciler = reconciler
         self._group = group
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._accepted: dict[str, int] = {}  # orders to be read back, and how often still
         self._wanted: ac.ReadAccount | None = None
         engine.listeners.append(self._hurry)
 
@@ -128,22 +129,26 @@ class Liquidation:
         self._engine.handle(ev.AttemptMissing(at=self._engine.now(), client_order_id=name))
 
     def read_orders(self, action: ac.ReadOrders) -> None:
-        """Read orders back that were just accepted."""
-        self._start(f"read {' '.join(action.order_ids)}", self._read_orders(action.order_ids))
+        """Read orders back that were just accepted, where the user channel does not tell."""
+        self._accepted |= dict.fromkeys(action.order_ids, BACK_TRIES)
+        self._start("read orders back", self._read_orders())
 
-    async def _read_orders(self, order_ids: tuple[str, ...]) -> None:
-        """What cannot be read yet is read again with the account."""
-        for _ in range(BACK_TRIES):
+    async def _read_orders(self) -> None:
+        """Many share one call. What cannot be read yet is read again with the account."""
+        while self._accepted:
+            await asyncio.sleep(BACK_EVERY_S)
+            live = self._engine.manager.liquidator.placed()
+            wanted = [order_id for order_id in self._accepted if order_id in live]
+            self._accepted = {
+                order_id: self._accepted[order_id] - 1
+                for order_id in wanted
+                if self._accepted[order_id] > 1
+            }
             try:
-                found = await self._picture.named_orders(order_ids)
+                for report in await self._picture.named_orders(wanted):
+                    self._engine.handle(report)
             except (CallFailed, Untrusted) as error:
                 self._engine.log.warning("orders could not be read back", fault=str(error))
-                return
-            for report in found:
-                self._engine.handle(report)
-            if len(found) == len(order_ids):
-                return
-            await asyncio.sleep(BACK_EVERY_S)
 
     # ------------------------------------------------------------------------------------- account
 
