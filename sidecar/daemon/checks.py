@@ -14,10 +14,11 @@ from sidecar.daemon import preflight
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.survey import (
     Holding,
+    books,
     holdings,
     read_account,
     read_bids,
-    sold_through,
+    routes,
     unlisted,
 )
 
@@ -110,6 +111,6 @@ async def _account(config: Config, picture: Picture, report: Report) -> None:
     report.findings += unlisted(config, products)
     account = await read_account(picture)
     report.open_orders = account.open_orders
-    through = sold_through(account, products)
-    bids = await read_bids(picture, [product.book for product in through.values()])
+    through = routes(products, config)
+    bids = await read_bids(picture, books(account, through))
     report.holdings = holdings(account, through, bids, config)

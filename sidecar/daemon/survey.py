@@ -1,6 +1,6 @@
 """What a liquidation would have to sell today, and what it could not and why. Reads, never sends.
 
-accounts, products → what is held, less what is kept → its product in dollars, its bid → obstacles
+accounts, products → what is held, less what is kept → as core/sales.py would sell it → rows to show
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,19 @@ from msgspec import Struct
 from sidecar.coinbase.picture import Picture
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
-from sidecar.core.money import ZERO, floor_to, with_money
+from sidecar.core import sales
+from sidecar.core.money import ONE, ZERO, with_money
 from sidecar.core.products import DOLLARS, Product
+from sidecar.core.sales import Held, Prices, Routes, Way
 from sidecar.daemon.preflight import Finding
 
-SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
+# What is special about a way of selling; the market is not.
+WAYS: Final[dict[Way, str]] = {
+    "limit": "by limit orders (limit_only)",
+    "post_only": "by orders that rest at the ask (post_only)",
+    "auction": "by orders that wait for the auction (auction_mode)",
+    "close": "closed with close_position",
+}
 BOOKS_A_CALL: Final = 100
 
 
@@ -69,114 +77,89 @@ async def read_bids(picture: Picture, books: Iterable[str]) -> dict[str, Decimal
     return bids
 
 
-def sold_through(account: Account, products: Mapping[str, Product]) -> dict[str, Product]:
-    """The product through which each asset or contract held would be sold: for dollars, USD first."""
-    found: dict[str, Product] = {}
-    held = {balance.currency for balance in account.balances}
-    for product in sorted(products.values(), key=lambda one: (one.quote != "USD", one.product_id)):
-        if not product.is_future and product.base in held and product.quote in DOLLARS:
-            found.setdefault(product.base, product)
-    for position in account.futures:
-        if position.product_id in products:
-            found[position.product_id] = products[position.product_id]
-    return found
+def routes(products: Mapping[str, Product], config: Config) -> Routes:
+    """Through which product each asset and contract would be sold: as a liquidation finds them."""
+    assets = config.liquidation.assets
+    allowed = None if assets == "all" else frozenset(assets)
+    return Routes(products, frozenset(config.positions.cash), allowed)
+
+
+def books(account: Account, through: Routes) -> list[str]:
+    """Where the prices of what is held are found."""
+    keys = [balance.currency for balance in account.balances]
+    keys += [position.product_id for position in account.futures]
+    products = [product for key in keys if (product := through.through(key)) is not None]
+    quotes = [f"{product.quote}-USD" for product in products if product.quote not in DOLLARS]
+    listed = [name for name in quotes if name in through.products]
+    return [*(product.book for product in products), *listed]
 
 
 @with_money
 def holdings(
-    account: Account,
-    through: Mapping[str, Product],
-    bids: Mapping[str, Decimal],
-    config: Config,
+    account: Account, through: Routes, bids: Mapping[str, Decimal], config: Config
 ) -> list[Holding]:
     """Every position, the largest first. Cash is none, and of `keep` only the rest is one."""
-    found = [
-        _spot(one.currency, one.available + one.hold, through, bids, config)
+    totals = {
+        one.currency: one.available + one.hold
         for one in account.balances
         if one.available + one.hold > ZERO and one.currency not in config.positions.cash
-    ]
-    found += [
-        _future(one, through.get(one.product_id), bids) for one in account.futures if one.contracts
-    ]
-    return sorted(found, key=lambda one: (-(one.value or ZERO), one.asset))
+    }
+    held = [_above_keep(asset, total, config) for asset, total in totals.items()]
+    for position in account.futures:
+        contract = through.products.get(position.product_id)
+        size = contract.contract_size if contract is not None else ONE
+        quantity = position.contracts * size
+        held.append(Held(key=position.product_id, quantity=quantity, free=quantity))
+    kept = [one.key for one in held if not one.quantity and one.key in totals]
+    rows = [Holding(asset=key, amount=ZERO, obstacle="kept, by [positions] keep") for key in kept]
+    prices = Prices(bids.get, lambda key: _usd(key, through, bids))
+    return [_row(one, totals) for one in sales.holdings(held, through, prices)] + sorted(
+        rows, key=lambda row: row.asset
+    )
 
 
-def _spot(
-    asset: str,
-    total: Decimal,
-    through: Mapping[str, Product],
-    bids: Mapping[str, Decimal],
-    config: Config,
-) -> Holding:
-    keep, product = config.positions.keep.get(asset, ZERO), through.get(asset)
-    amount = ZERO if keep == "all" else max(ZERO, total - Decimal(keep))
-    bid = None if product is None else bids.get(product.book, bids.get(product.product_id))
-    assets = config.liquidation.assets
-    if not amount:
-        obstacle = "kept, by [positions] keep"
-    elif assets != "all" and asset not in assets:
-        obstacle = "not in [liquidation] assets"
-    elif product is None:
-        obstacle = "no product of it trades for dollars"
-    else:
-        obstacle = _obstacle(product, amount)
-    notes = [] if not amount or amount == total else ["the rest is kept"]
-    notes += [] if product is None or obstacle else _how(product, amount)
+def _above_keep(asset: str, total: Decimal, config: Config) -> Held:
+    keep = config.positions.keep.get(asset, ZERO)
+    above = ZERO if keep == "all" else max(ZERO, total - Decimal(keep))
+    return Held(key=asset, quantity=above, free=above)  # every order would be cancelled first
+
+
+def _usd(key: str, through: Routes, bids: Mapping[str, Decimal]) -> Decimal | None:
+    """What one base unit would bring at the bid; None where no price leads to dollars."""
+    product = through.through(key)
+    bid = None if product is None else bids.get(product.book)
+    if product is None or bid is None:
+        return None
+    rate = ONE if product.quote in DOLLARS else bids.get(f"{product.quote}-USD")
+    return None if rate is None else bid * rate
+
+
+def _row(one: sales.Holding, totals: Mapping[str, Decimal]) -> Holding:
+    product = one.product
+    obstacle = one.obstacle
+    if product is None and one.key not in totals:
+        obstacle = "not in Coinbase's list of products"
+    contract_size = product.contract_size if product is not None else ONE
+    amount = one.quantity / contract_size
+    notes = ["the rest is kept"] if one.quantity != totals.get(one.key, one.quantity) else []
+    notes += [] if obstacle or product is None else _how(one, product)
     return Holding(
-        asset=asset,
+        asset=one.key,
         amount=amount,
         product_id=None if product is None else product.product_id,
-        value=None if bid is None else amount * bid,
+        value=None if one.notional is None else abs(one.notional),
         obstacle=obstacle,
         note=", ".join(notes),
     )
 
 
-def _future(
-    position: ev.FuturesPosition, product: Product | None, bids: Mapping[str, Decimal]
-) -> Holding:
-    bid = None if product is None else bids.get(product.product_id)
-    size = abs(position.contracts) * (product.contract_size if product is not None else ZERO)
-    obstacle = "not in Coinbase's list of products" if product is None else _shut(product)
-    return Holding(
-        asset=position.product_id,
-        amount=position.contracts,
-        product_id=position.product_id,
-        value=None if bid is None else size * bid,
-        obstacle=obstacle,
-        note="" if obstacle else "closed with close_position",
-    )
-
-
-def _obstacle(product: Product, amount: Decimal) -> str:
-    """Why so much of it could not be sold now; empty where it could."""
-    if floor_to(amount, product.base_increment) < product.base_min_size or not floor_to(
-        amount, product.base_increment
-    ):
-        return f"dust: Coinbase sells no less than {product.base_min_size:f}"
-    return _shut(product)
-
-
-def _shut(product: Product) -> str:
-    for flag in SHUT:
-        if getattr(product, flag):
-            return f"{product.product_id} takes no orders now ({flag})"
-    if product.session_open is False:
-        opens = (
-            "" if product.opens_at is None else f", and opens {product.opens_at:%Y-%m-%d %H:%M} UTC"
-        )
-        return f"the session of {product.product_id} is closed{opens}"
-    for flag in ("auction_mode", "post_only"):
-        if getattr(product, flag):
-            return f"{product.product_id} sells nothing at once now ({flag})"
-    return ""
-
-
-def _how(product: Product, amount: Decimal) -> list[str]:
+def _how(one: sales.Holding, product: Product) -> list[str]:
     """What is special about selling it."""
-    notes = ["by limit orders (limit_only)"] if product.limit_only else []
+    notes = [WAYS[one.way]] if one.way in WAYS else []
+    if product.quote not in DOLLARS:
+        notes.append(f"for {product.quote}")
     largest = product.base_max_size
-    if largest is not None and amount > largest:
+    if largest is not None and one.size > largest:
         notes.append(f"in pieces of at most {largest:f}")
     return notes
 

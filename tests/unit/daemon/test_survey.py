@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.daemon.checks import look
-from sidecar.daemon.survey import Account, holdings, sold_through, unlisted
+from sidecar.daemon.survey import Account, books, holdings, routes, unlisted
 from tests.fault.paper_client import trading
 from tests.scenario import FUTURE, D, future, product
 
@@ -25,7 +25,8 @@ def held(*products, balances=(("BTC", "1"),), futures=(), bids=None, **tables):
         open_orders=0,
     )
     bids = {name: D(64000) for name in listed} if bids is None else bids
-    return holdings(account, sold_through(account, listed), bids, Config(**tables))
+    config = Config(**tables)
+    return holdings(account, routes(listed, config), bids, config)
 
 
 def the_one(*products, **options):
@@ -62,8 +63,6 @@ def test_of_what_is_kept_only_the_rest_is_sold():
         ({"trading_disabled": True}, "(trading_disabled)"),
         ({"view_only": True}, "(view_only)"),
         ({"cancel_only": True}, "(cancel_only)"),
-        ({"auction_mode": True}, "sells nothing at once now (auction_mode)"),
-        ({"post_only": True}, "(post_only)"),
         ({"base_min_size": D(2)}, "dust: Coinbase sells no less than 2"),
         ({"base_increment": D(2), "base_min_size": D(0)}, "dust"),
     ],
@@ -77,12 +76,26 @@ def test_what_is_not_to_be_sold_and_what_nobody_buys_for_dollars():
         "[liquidation] assets"
         in the_one(product("BTC-USD"), liquidation={"assets": ["ETH"]}).obstacle
     )
-    row = the_one(product("BTC-EUR"))
-    assert (row.obstacle, row.product_id, row.value) == (
-        "no product of it trades for dollars",
-        None,
-        None,
+    row = the_one(product("BTC-XYZ"))
+    assert (row.obstacle, row.product_id, row.value) == ("no product sells it for cash", None, None)
+
+
+def test_what_nobody_buys_for_dollars_is_sold_for_other_cash_and_valued_where_it_can_be():
+    row = the_one(product("BTC-EUR"), bids={"BTC-EUR": D(50)})
+    assert (row.product_id, row.value, row.note) == ("BTC-EUR", None, "for EUR")
+    eur = product("EUR-USD")
+    row = the_one(product("BTC-EUR"), eur, bids={"BTC-EUR": D(50), "EUR-USD": D(2)})
+    assert row.value == 100
+
+
+def test_prices_are_read_where_it_is_sold():
+    listed = {one.product_id: one for one in (product("BTC-EUR"), product("EUR-USD"), future())}
+    account = Account(
+        balances=(ev.Balance("BTC", D(1)), ev.Balance("XYZ", D(1))),
+        futures=(ev.FuturesPosition(FUTURE, D(1)),),
+        open_orders=0,
     )
+    assert books(account, routes(listed, Config())) == ["BTC-EUR", FUTURE, "EUR-USD"]
 
 
 def test_how_it_would_be_sold_is_noted():
@@ -91,6 +104,8 @@ def test_how_it_would_be_sold_is_noted():
         "",
         "by limit orders (limit_only), in pieces of at most 0.4",
     )
+    assert "(post_only)" in the_one(product("BTC-USD", post_only=True)).note
+    assert "(auction_mode)" in the_one(product("BTC-USD", auction_mode=True)).note
 
 
 def test_futures_are_closed_in_their_session():
