@@ -166,31 +166,29 @@ def rebuild(
 ) -> tuple[Recovered, list[ev.Event]]:
     """Set a damaged state aside and begin anew from what Coinbase says.
 
-    Also what the new process must be told first: reducing orders only, and halted where the damaged
-    state, as far as it can be read, was halted or being flattened.
+    Also what the new process must be told first: reducing orders only, and halted, or flattening,
+    where the damaged state, as far as it can be read, was.
     """
     stood_still = _stood_still(directory)
     aside = directory.set_aside(f"damaged-{now:%Y%m%dT%H%M%S}")
     reason = f"rebuilt from Coinbase; the damaged state is in {aside.name}"
     orders: list[ev.Event] = [ev.ReduceOnlyRequested(at=now, reason=reason, by="sidecar")]
-    if stood_still:
-        orders.append(ev.HaltRequested(at=now, reason=f"halted before, and {reason}", by="sidecar"))
+    if stood_still is not None:
+        verb = ev.FlattenRequested if stood_still == "LIQUIDATING" else ev.HaltRequested
+        orders.append(verb(at=now, reason=f"{stood_still} before, and {reason}", by="sidecar"))
     return recover(directory, limits, build), orders
 
 
-def _stood_still(directory: StateDirectory) -> bool:
-    """Whether snapshot or journal, as far as they can be read, say HALTED or LIQUIDATING. Where
-    nothing of them can be read they may have: in doubt it is so.
+def _stood_still(directory: StateDirectory) -> str | None:
+    """HALTED or LIQUIDATING where snapshot or journal, as far as they can be read, say so. Where
+    nothing of them can be read, they may have: in doubt it was halted.
     """
-    if Reserve(directory.reserve).kept() is not None:
-        return True
+    kept = Reserve(directory.reserve).kept()
     states = [_readable(lambda: read_state(directory.state))]
     states.append(_readable(lambda: newest_base(directory.journal)))
     managers = [
         state.manager for state in states if state is not None and state.manager is not None
     ]
-    if any(cause.level in STANDS_STILL for manager in managers for cause in manager.causes):
-        return True
     read, last = 0, b""
     for path in journal_paths(directory.journal):
         try:
@@ -200,8 +198,15 @@ def _stood_still(directory: StateDirectory) -> bool:
                     last = found[1] or b"HALTED"
         except (OSError, EOFError, zlib.error):
             continue
+    levels: set[str] = {cause.level for manager in managers for cause in manager.causes}
+    levels |= {last.decode()} | (set() if kept is None else {kept.state})
     is_there = directory.state.exists() or bool(journal_paths(directory.journal))
-    return last.decode() in STANDS_STILL or (is_there and not managers and not read)
+    if last == b"HALTED" and "LIQUIDATING" in levels:
+        return "HALTED"  # the flattening had ended
+    stood = levels & STANDS_STILL or (
+        {"HALTED"} if is_there and not managers and not read else set()
+    )
+    return max(stood, default=None)  # LIQUIDATING, if it is among them
 
 
 def _readable(read: Callable[[], SavedState | None]) -> SavedState | None:

@@ -3,6 +3,7 @@ keeps buying: flat at the end by the exchange's own word, and proceeds to the la
 """
 
 import asyncio
+import shutil
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from sidecar.core import actions as ac
 from sidecar.core.orders import OWN_PREFIX
+from tests.disk import files_no_larger_than
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 
@@ -196,3 +198,46 @@ async def test_a_shock_sells_its_product_alone(trader):
         assert made.state == "ACTIVE"
         decision = await made.bot.validate_order(trader.market("BUY", "0.01"))
         assert "STATE_REDUCE_ONLY" in decision.codes
+
+
+async def test_a_full_disk_stops_no_flattening_and_its_end_is_kept(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        with files_no_larger_than(4096):
+            await made.until_state("REDUCE_ONLY")
+            assert (await made.ask("flatten", reason="enough"))["done"]
+            await until_flat(made)
+            assert held(trader) == dict.fromkeys(COINS, 0)
+        await made.until(lambda: "DISK_FULL" not in {c for c, _ in made.manager.state.causes})
+
+
+async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(trader, tmp_path):
+    """The process dies while the disk takes nothing but the room taken beforehand."""
+    async with beside(trader, directory=tmp_path) as made:
+        made.engine.journal.sync()
+        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+        trader.paper.world.set_faults({"refuse_connections": True})
+        with files_no_larger_than(4096):
+            await made.until_state("REDUCE_ONLY")
+            assert (await made.ask("flatten", reason="enough"))["done"]
+            kept = (tmp_path / "state" / "reserve").read_bytes()
+        (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)  # all that a kill had left
+        await made.ask("halt", reason="the test is over", abort_liquidation=True)
+        assert held(trader)["BTC"] == 1
+    trader.paper.world.set_faults({"refuse_connections": False})
+    (tmp_path / "killed").chmod(0o700)
+    async with beside(trader, directory=tmp_path / "killed", wait=False) as made:
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def test_a_rebuild_goes_on_flattening(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
+        assert (await made.ask("flatten", reason="enough"))["done"]
+    state = tmp_path / "state" / "state.json"
+    state.write_text(state.read_text().replace('"transfers"', '"transferred"'))
+    trader.paper.world.set_faults({"refuse_connections": False})
+    async with beside(trader, directory=tmp_path, wait=False, rebuild=True) as made:
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+        assert made.manager.state.has("OPERATOR_REDUCE_ONLY")
