@@ -49,11 +49,12 @@ def _course(view: View) -> list[str]:
     began = f"began {words.when(view['began_at'])}"
     if view["ended_at"] is None:
         return [f"{began}, round {view['rounds']}, {view['phase']}"]
+    rounds = f"{view['rounds']} round{'' if view['rounds'] == 1 else 's'}"
     share = view["slippage_ratio"]
     cost = "" if share is None else f", {words.share(share)}"
     slippage = f"slippage against the marks at the start {words.money(view['slippage'])} USD{cost}"
     return [
-        f"{began}, ended {words.when(view['ended_at'])}, {view['rounds']} rounds",
+        f"{began}, ended {words.when(view['ended_at'])}, {rounds}",
         f"proceeds {words.money(view['proceeds'])} USD, fees {words.money(view['fees'])} USD",
         slippage,
     ]

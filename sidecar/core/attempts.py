@@ -89,6 +89,8 @@ class Attempt(Struct, kw_only=True):
         empty when it is the one that was sent.
         """
         self.order_id = report.order_id
+        if self.way == "close":  # Coinbase says which side closes what is held by then
+            self.side = report.side
         fault = "" if self.is_checked else self._difference(report)
         self.is_checked = True
         ended = is_terminal(report.status) or bool(fault)

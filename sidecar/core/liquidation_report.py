@@ -23,7 +23,8 @@ def report_of(
     ended_at: datetime | None = None,
 ) -> LiquidationReport:
     """The episode as the books know it now."""
-    rows = tuple(_row(row, episode, tracker) for row in episode.rows.values())
+    is_over = outcome != "under way"
+    rows = tuple(_row(row, episode, tracker, is_over=is_over) for row in episode.rows.values())
     return LiquidationReport(
         episode=episode.trigger.episode,
         key=episode.key,
@@ -41,7 +42,10 @@ def report_of(
     )
 
 
-def _row(row: Row, episode: Episode, tracker: PositionTracker) -> RowReport:
+def _row(row: Row, episode: Episode, tracker: PositionTracker, *, is_over: bool) -> RowReport:
+    """What is left is the last reading's word; while it lasts, what the books say by now."""
+    line = tracker.account.lines.get(row.key)
+    booked = ZERO if line is None else line.position.quantity
     sold = proceeds = slippage = ZERO
     fees: Decimal | None = ZERO
     is_valued = True
@@ -64,7 +68,7 @@ def _row(row: Row, episode: Episode, tracker: PositionTracker) -> RowReport:
         held=row.held,
         cancelled=sum(key == row.key for key in episode.cancelled.values()),
         sold=sold,
-        left=row.left,
+        left=row.left if is_over else booked,
         attempts=row.attempts,
         proceeds=proceeds if is_valued else None,
         fees=fees,

@@ -40,6 +40,10 @@ class CauseKind(Struct, frozen=True):
     mend: str
 
 
+AFTER_SELLING: Final = (
+    "resume; while the cumulative loss is beyond its limit, reset-loss cumulative first"
+)
+
 # Every reason to tighten. A new one takes a line here, the place that raises it, and its test.
 CAUSES: Final[dict[str, CauseKind]] = {
     "OPERATOR_REDUCE_ONLY": CauseKind("REDUCE_ONLY", "resume", "resume"),
@@ -59,8 +63,8 @@ CAUSES: Final[dict[str, CauseKind]] = {
     ),
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
-    "LIQUIDATED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume"),
-    "ABORTED": CauseKind("HALTED", "resume", "reset-loss cumulative, then resume; or flatten"),
+    "LIQUIDATED": CauseKind("HALTED", "resume", AFTER_SELLING),
+    "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),
 }
 
 

@@ -160,9 +160,9 @@ class Parts:
                 case ac.CauseRaised(code=code, scope=scope, reason=reason):
                     log.warning("tightened", code=code, scope=scope, reason=reason)
                 case ac.Liquidate(episode=episode, reason=reason):
-                    log.critical("everything is sold", episode=episode, reason=reason)
+                    log.critical("selling everything", episode=episode, reason=reason)
                 case ac.FlattenProduct(key=key, reason=reason):
-                    log.critical("all of it is sold", key=key, reason=reason)
+                    log.critical("selling all of it", key=key, reason=reason)
                 case ac.LiquidationReported(report=report):
                     log.warning("flattening is over", **_summary(report))
                 case ac.CauseCleared(code=code, scope=scope, reason=reason):

@@ -241,7 +241,7 @@ def test_resume_does_not_lift_a_halt_while_the_cumulative_loss_stands(flat):
     world.send(ev.LiquidationEnded, flat=flat)
     told = resume(world)
     assert not told.done
-    assert any("reset-loss cumulative, then resume" in line for line in told.remaining)
+    assert any("reset-loss cumulative first" in line for line in told.remaining)
     assert state(world) == "HALTED"
     world.send(ev.LossReset, window="cumulative", reason="accepted")
     assert resume(world).done
