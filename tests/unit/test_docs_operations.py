@@ -56,15 +56,30 @@ def test_every_state_is_explained():
 def alerts():
     """Every alert that the core raises, and every finding of pre-flight: code and severities."""
     found: dict[str, set[str]] = {}
-    for path in (ROOT / "sidecar").rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    paths = (ROOT / "sidecar").rglob("*.py")
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    for tree in trees:
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
             for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
                 given = {word.arg: word.value for word in call.keywords}
                 if getattr(call.func, "id", "") == "Alert":
-                    codes = texts(given["code"], function) or texts(given["code"], tree)
-                    for code in codes:
+                    codes = texts(given["code"], function)
+                    codes = codes or handed_over(given["code"], function, trees)
+                    for code in codes or texts(given["code"], tree):
                         found.setdefault(code, set()).update(texts(given["severity"], function))
+    return found
+
+
+def handed_over(node, function, trees):
+    """What callers give for a parameter, by its place."""
+    names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+    if getattr(node, "id", "") not in names:
+        return set()
+    place, found = names.index(node.id), set()
+    for caller in (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+        for call in (n for n in ast.walk(caller) if isinstance(n, ast.Call)):
+            if getattr(call.func, "attr", "") == function.name and len(call.args) > place:
+                found |= texts(call.args[place], caller)
     return found
 
 
