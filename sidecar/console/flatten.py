@@ -91,6 +91,6 @@ def _until_over(where: Path, show: Any) -> dict[str, Any] | None:
         found = msgspec.json.decode(ask(where, "status"))["liquidations"]
         under_way = [one for one in found if one["outcome"] == "under way" and one["key"] is None]
         if not under_way:
-            return found[-1] if found else None
+            return next((one for one in found if one["key"] is None), None)
         show(under_way[0])
         time.sleep(LOOK_EVERY_S)  # noqa: TID251 - a person watches, and any moment will do

@@ -34,6 +34,7 @@ STAGES: Final[dict[Stage, str]] = {
     "sent": "on disk, and on its way to Coinbase",
     "doubtful": "whether it is there is not known: it is looked for",
     "placed": "it is there, and may trade",
+    "refused": "it is not there, by all that is known; what is seen after all counts",
     "over": "it trades no more",
 }
 SIGNAL_WORDS: Final[dict[Signal, str]] = {

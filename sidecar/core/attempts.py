@@ -1,11 +1,11 @@
 """Attempts: each order of a liquidation, and what is known of it. No I/O.
 
     sent ── accepted, or seen ──→ placed ── ended ──→ over
-      │ ╲── refused, or not sent ─────────────────────↗
-      │ no answer                            ↗ ended
-      ▼                                     ╱
-    doubtful ── seen ──→ placed            ╱
-      │ ╲─────────────────────────────────╱
+      │ ╲── refused, or not sent ──→ refused (unless it is seen after all)
+      │ no answer
+      ▼
+    doubtful ── seen ──→ placed
+      │ ╲────── ended ─────────────────────────────→ over
       │ looked for three times, and not there
       ▼
     sent: the identical body under the same id once more, which Coinbase does not take twice
@@ -27,7 +27,7 @@ from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal
 from sidecar.core.sales import Way
 
-Stage = Literal["sent", "doubtful", "placed", "over"]
+Stage = Literal["sent", "doubtful", "placed", "refused", "over"]
 Signal = Literal[
     "accepted", "refused", "not_sent", "unknown", "absent", "restarted", "seen", "ended"
 ]
@@ -35,8 +35,8 @@ Signal = Literal[
 # What is not listed changes nothing: an answer that comes late, or twice.
 MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
     ("sent", "accepted"): "placed",
-    ("sent", "refused"): "over",
-    ("sent", "not_sent"): "over",
+    ("sent", "refused"): "refused",
+    ("sent", "not_sent"): "refused",
     ("sent", "unknown"): "doubtful",
     ("sent", "restarted"): "doubtful",
     ("sent", "seen"): "placed",
@@ -45,7 +45,8 @@ MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
     ("doubtful", "seen"): "placed",
     ("doubtful", "ended"): "over",
     ("placed", "ended"): "over",
-    ("over", "seen"): "placed",  # said to be refused, and yet it is there
+    ("refused", "seen"): "placed",  # and yet it is there
+    ("refused", "ended"): "over",
 }
 
 # A repeated id: the order exists, and which it is has to be looked up.
@@ -73,7 +74,7 @@ class Attempt(Struct, kw_only=True):
     @property
     def is_live(self) -> bool:
         """Whether it may still trade."""
-        return self.stage != "over"
+        return self.stage not in {"refused", "over"}
 
     def take(self, signal: Signal, reason: str = "") -> bool:
         """Move by the table; False where the signal means nothing now."""
@@ -88,11 +89,13 @@ class Attempt(Struct, kw_only=True):
         """What Coinbase says of the order under this id. Returns what is wrong with it, in words;
         empty when it is the one that was sent.
         """
-        self.order_id = report.order_id
+        if self.is_checked and report.order_id != self.order_id:
+            return ""  # said already: it is not ours
         if self.way == "close":  # Coinbase says which side closes what is held by then
             self.side = report.side
         fault = "" if self.is_checked else self._difference(report)
         self.is_checked = True
+        self.order_id = "" if fault else report.order_id
         ended = is_terminal(report.status) or bool(fault)
         self.take("ended" if ended else "seen", fault)
         return fault

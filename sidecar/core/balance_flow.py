@@ -33,6 +33,8 @@ class BalanceFlow:
                     f"balance of {balance.currency}: an amount is beyond all bounds; nothing was read"
                 )
         actions: list[Action] = []
+        if not self.books.is_open:
+            self.books.opening_at = event.at
         for balance in event.balances:
             known = balance.currency in self.books.wallets.by_currency
             wallet = self.books.wallets.get(balance.currency)

@@ -33,6 +33,7 @@ class Books:
         self, keep: dict[str, Decimal | None], cash: Iterable[str], max_spread: Decimal
     ) -> None:
         self.is_open = False  # until then, facts are the state found, not changes
+        self.opening_at: datetime | None = None  # when the balances were read that they opened with
         self.cash: frozenset[str] = frozenset(cash)
         self.products: dict[str, Product] = {}
         self.listings = 0  # grows with every listing

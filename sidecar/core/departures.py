@@ -11,9 +11,12 @@ from sidecar.core.sessions import BotSession
 def carry_out_will(
     session: BotSession, desk: Desk, watch: LossWatch, now: datetime, actions: list[Action]
 ) -> None:
-    """Cancel the open orders of its strategy, and no others; or flatten the account."""
+    """Cancel the open orders of its strategy, and no others; or flatten the account, where the bot
+    still may.
+    """
     reason = f"bot {session.name!r} of user {session.uid} is gone"
-    if session.on_disconnect == "flatten" and not desk.state.has("LIQUIDATION"):
+    may_flatten = session.name in watch.settings.may_flatten
+    if session.on_disconnect == "flatten" and may_flatten and not desk.state.has("LIQUIDATION"):
         watch.liquidate(f"{reason}, and wanted the account flat", now, actions)
     if session.on_disconnect == "cancel_orders" and session.strategy_id is not None:
         working = desk.tracker.ledger.working.values()

@@ -36,6 +36,7 @@ class Row(Struct, kw_only=True):
     left: Decimal
     mark: Decimal | None
     attempts: int = 0
+    priced: int = 0  # rounds that sold it by a limit
     note: str = ""  # why nothing was sold in the last round
 
 
@@ -80,6 +81,7 @@ class LiquidatorMemory(Struct, kw_only=True):
     """
 
     readings: int = 0
+    dropped: dict[str, Attempt] = {}  # orders of an aborted flattening that may still trade
     episodes: dict[str, Episode] = {}
     balances: dict[str, Balance] = {}
     balances_at: datetime | None = None

@@ -78,16 +78,26 @@ class Liquidator:
                 episode.cancelled |= other.cancelled
                 del self.memory.episodes[name]
         self.memory.episodes[key or ""] = episode
+        self._take_up_dropped(episode, actions)
         note_rows(episode, self._holdings(episode), self.desk.tracker.marks)
         self._cancel(episode, actions)
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
+    def _take_up_dropped(self, episode: Episode, actions: list[Action]) -> None:
+        """What an aborted flattening had sent may stand at Coinbase still."""
+        episode.attempts |= self.memory.dropped
+        self.memory.dropped = {}
+        self._look_up(episode)
+        why = "its flattening was aborted before an answer came"
+        actions += [one.find() for one in episode.live() if one.take("restarted", why)]
+
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
-        """Flatten the account no further. Orders already sent stay as they are."""
-        episode = self.memory.episodes.pop("", None)
-        if episode is not None:
+        """Flatten nothing any further. Orders already sent stay as they are."""
+        for episode in self.memory.episodes.values():
             self._publish(report_of(episode, self.desk.tracker, outcome, now), actions)
+            self.memory.dropped |= {one.client_order_id: one for one in episode.live()}
+        self.memory.episodes.clear()
 
     def note(self, event: ev.Event, actions: list[Action]) -> None:
         """A fact that may be an answer to what was asked."""
@@ -113,6 +123,8 @@ class Liquidator:
     def advance(self, now: datetime, actions: list[Action]) -> None:
         """Go on where something is over, or time is up."""
         for episode in list(self.memory.episodes.values()):
+            if not self.settings.connected:
+                self._look_up(episode)
             step = self._next_step(episode, now)
             if step is None:
                 continue
@@ -123,6 +135,15 @@ class Liquidator:
                 actions.append(self._reading(episode))
             else:
                 self._round(episode, now, actions)
+
+    def _look_up(self, episode: Episode) -> None:
+        """What the tracker was told of orders while nobody listened here."""
+        ledger = self.desk.tracker.ledger
+        for attempt in episode.live():
+            order = ledger.find_client_id(attempt.client_order_id)
+            if order is not None:
+                attempt.order_id = order.order_id
+                attempt.take("seen" if order.is_open else "ended")
 
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
         """What ends this phase now; None while it goes on."""

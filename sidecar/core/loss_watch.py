@@ -341,7 +341,8 @@ class LossWatch:
             Cause(code="LIQUIDATION", scope="all", level="LIQUIDATING", since=now, reason=reason),
             actions,
         )
-        self.loosen("ABORTED", "all", "a new episode has begun", actions)
+        for code in ("ABORTED", "LIQUIDATED"):
+            self.loosen(code, "all", "a new episode has begun", actions)
         actions.append(self.trigger)
         self.liquidator.begin(self.trigger, None, now, actions)
 

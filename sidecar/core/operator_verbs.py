@@ -30,11 +30,10 @@ class OperatorVerbs:
         actions: list[Action] = []
         match event:
             case ev.HaltRequested():
+                if event.abort_liquidation:
+                    self._abort(event, actions)
                 code = "FAULT" if event.fault else "OPERATOR_HALT"
                 self._tighten(code, event.at, event.reason, event.by, actions)
-                if event.abort_liquidation and self.desk.state.has("LIQUIDATION"):
-                    why = f"the flattening was aborted by {event.by}: {event.reason}"
-                    self.ended("ABORTED", why, event.at, actions)
             case ev.ReduceOnlyRequested():
                 self._reduce_only(event, actions)
             case ev.ResumeRequested():
@@ -59,6 +58,14 @@ class OperatorVerbs:
         )
         self.watch.tighten(cause, actions)
         actions.append(Answered(done=True, text=f"{self.desk.state.account}: {reason}"))
+
+    def _abort(self, event: ev.HaltRequested, actions: list[Action]) -> None:
+        """End every flattening: the account's, or those of single keys."""
+        if self.desk.state.has("LIQUIDATION"):
+            why = f"the flattening was aborted by {event.by}: {event.reason}"
+            self.ended("ABORTED", why, event.at, actions)
+        else:
+            self.watch.liquidator.drop("aborted", event.at, actions)
 
     def _reduce_only(self, event: ev.ReduceOnlyRequested, actions: list[Action]) -> None:
         scope, key = "all", None

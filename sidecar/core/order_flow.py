@@ -82,6 +82,8 @@ class OrderFlow:
             raise Untrusted(
                 f"fill {fill.entry_id}: size and price must be above zero; it was left out"
             )
+        if self._is_in_opening(fill):
+            return
         order = self._known_order(fill, fill.traded_at)
         if order is None or not order.is_news(fill):
             return
@@ -89,6 +91,15 @@ class OrderFlow:
         product = self.books.product(order.product_id)
         order.list_fill(fill, product.quote)
         self._settle_order(order, product, fill.at)
+
+    def _is_in_opening(self, fill: ev.FillReported) -> bool:
+        """Whether the balances that the books opened with hold it: a fill from before they were read,
+        of an order that had ended by then.
+        """
+        opening_at, traded_at = self.books.opening_at, fill.traded_at
+        if opening_at is None or traded_at is None or self.ledger.find(fill.order_id) is not None:
+            return False
+        return traded_at < opening_at
 
     def _begin_strategy(self, strategy_id: str | None) -> None:
         if strategy_id is not None:

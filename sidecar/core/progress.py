@@ -20,6 +20,7 @@ RETRY_AFTER: Final = timedelta(seconds=1)
 RETRY_AT_MOST: Final = timedelta(seconds=60)
 SHOUT_AFTER: Final = 3  # such rounds
 SHOUT_EVERY: Final = timedelta(seconds=60)
+PRICED_ANEW: Final = timedelta(seconds=30)  # a sale still open by then is not being cancelled
 NAMED_MAX: Final = 20  # of what is in the way, in one alert
 
 
@@ -43,8 +44,13 @@ def note_progress(
     ledger: OrderLedger,
     now: datetime,
 ) -> Iterator[Alert]:
-    """Count the rounds in a row that found the same; when nothing changes for long, shout."""
+    """Count the rounds in a row that found the same; when nothing changes for long, shout. A round
+    that cancels a sale which rested counts as none: each has an id of its own, which is no progress.
+    """
     orders = [ledger.find(one.order_id) for one in episode.attempts.values()]
+    sent = {one.order_id: one.first_sent for one in episode.attempts.values()}
+    if any(now - sent.get(order.order_id, now - PRICED_ANEW) < PRICED_ANEW for order in working):
+        return
     found = (
         *(f"{order.order_id} {order.filled}" for order in working),
         *(f"{one.key} {one.quantity}" for one in left),

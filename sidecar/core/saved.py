@@ -69,6 +69,7 @@ class SavedTracker(Struct, kw_only=True):
     quotes: list[Quote]
     closed: list[WorkingOrder]
     horizon: datetime | None
+    opening_at: datetime | None = None
     products: list[Product]
 
 
@@ -165,6 +166,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         quotes=list(tracker.marks.quotes.values()),
         closed=list(tracker.ledger.closed.by_id.values()),
         horizon=tracker.ledger.closed.horizon,
+        opening_at=tracker.books.opening_at,
         products=list(tracker.products.values()),
     )
 
@@ -225,6 +227,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.books.transfers = saved.transfers
     tracker.windows, tracker.books.is_open = saved.windows, saved.windows is not None
     tracker.books.doubts = saved.doubts
+    tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
     tracker.balances.futures_base = saved.futures_base
     tracker.orders.margin_seen = saved.margin_seen

@@ -25,9 +25,10 @@ def attempts_for(
     """
     product, row = holding.product, episode.rows[holding.key]
     assert product is not None
-    price = _price(holding, quote, slippage * (row.attempts + 1))
+    price = _price(holding, quote, slippage * (row.priced + 1))
     if price is None and holding.way in PRICED:
         return
+    row.priced += price is not None
     largest = product.base_max_size
     is_whole = holding.way == "close" and (largest is None or holding.size <= largest)
     for size in pieces(holding.size, largest, PIECES_A_ROUND):
@@ -47,7 +48,7 @@ def attempts_for(
 
 
 def _price(holding: Holding, quote: Quote | None, conceded: Decimal) -> Decimal | None:
-    """The limit of what is not sold at any price: through the bid, further with each attempt; where
+    """The limit of what is not sold at any price: through the bid, further each time; where
     only makers may sell, the ask.
     """
     product = holding.product

@@ -16,7 +16,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     and none is unapproved.
 
     `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
-    waits in wall time. `liquidation_assets` are those that a flattening may sell; None for all.
+    waits in wall time. `may_flatten` names the bots that may have the account sold when they are
+    gone. `liquidation_assets` are those that a flattening may sell; None for all.
     """
 
     connected: bool = False
@@ -25,4 +26,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     confirm_quotes: int = 3
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
     liquidation_assets: frozenset[str] | None = None
+    may_flatten: frozenset[str] = frozenset()
     pace: float = 1.0

@@ -82,7 +82,6 @@ class Parts:
             sessions=engine.manager.sessions,
             publisher=self._publisher,
             outside=self._outside,
-            may_flatten=config.server.may_flatten,
         )
         self._control = Control(
             self._answers,

@@ -44,9 +44,6 @@ class Reconciler:
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
-        self._reading = (
-            asyncio.Lock()
-        )  # one pass at a time: each begins with what the last one left
         engine.listeners.append(self._look_for_products)
 
     def ask(self, action: ac.Reconcile) -> None:

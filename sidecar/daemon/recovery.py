@@ -154,6 +154,7 @@ def new_manager(
         confirm_for=timedelta(seconds=float(liquidation.confirm_s)),
         confirm_quotes=liquidation.confirm_quotes,
         unapproved=config.server.unapproved_orders,
+        may_flatten=frozenset(config.server.may_flatten),
         pace=life.total_seconds() / float(config.server.reservation_s),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )

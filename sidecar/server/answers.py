@@ -38,7 +38,6 @@ class Answers:
 
     `handle` is the daemon's: it journals the fact and carries out the rest. `manager` and `sessions`
     are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
-    `may_flatten` names the bots that may ask for the account to be sold when they are gone.
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
 
@@ -51,7 +50,6 @@ class Answers:
         sessions: Sessions,
         publisher: Publisher,
         outside: Callable[[], dict[str, Any]] = dict,
-        may_flatten: Container[str] = (),
     ) -> None:
         self.manager = manager
         self.handle = handle
@@ -60,7 +58,6 @@ class Answers:
         self._sessions = sessions
         self._publisher = publisher
         self._outside = outside
-        self._may_flatten = may_flatten
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
@@ -125,7 +122,7 @@ class Answers:
 
     def _hello(self, peer: Peer, asked: Hello) -> Any:
         """One connection is one bot: saying the same again changes nothing."""
-        _check_hello(asked, self._may_flatten)
+        _check_hello(asked, self.manager.settings.may_flatten)
         known: Hello | None = peer.context
         if known is None:
             self._connect(peer, asked)

@@ -34,7 +34,7 @@ def dying(engine: Engine, event: ev.Event) -> list[Action]:
     return actions
 
 
-Engine._take_in = dying  # type: ignore[method-assign]
+Engine._take_in = dying  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     main()

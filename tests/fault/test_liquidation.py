@@ -20,6 +20,7 @@ from tests.running_sidecar import Beside, beside
 BALANCES = {"USD": "100000", "BTC": "1", "ETH": "5"}
 LIMITS = {"max_cumulative_loss": "500 USD"}
 COINS = ("BTC", "ETH")
+BITCOIN = ("BTC-USD", "BTC-USDC")  # what sells it for cash there
 # A bot that has no money left, or meets the exchange's faults itself, goes on.
 FAILURES = (AssertionError, httpx.HTTPError, ValueError, KeyError)
 FAULTS: dict[str, dict[str, Any]] = {
@@ -37,6 +38,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "frames come twice": {"duplicate_frames": 100},
     "frames change places": {"reorder_frames": 20},
     "websockets fall silent": {"stall_heartbeats": True, "drop_frames": 100_000},
+    "sequence numbers jump": {"sequence_gaps": 20},
+    "frames are slow": {"delay_frames_s": "0.3"},
+    "answers are slow": {"slow_bodies_s": "0.05"},
+    "tokens expire": {"expire_tokens": 4},
     "sparse frames": {"sparse_user_frames": True},
     "nulls": {"null_optionals": True},
 }
@@ -60,6 +65,10 @@ async def own_fills(trader: Trader) -> list[dict[str, Any]]:
     own = {row["order_id"] for row in orders if row["client_order_id"].startswith(OWN_PREFIX)}
     fills = (await trader.get("/orders/historical/fills", limit=1000))["fills"]
     return [row for row in fills if row["order_id"] in own]
+
+
+def value_of(fills: list[dict[str, Any]]) -> Decimal:
+    return sum((Decimal(row["price"]) * Decimal(row["size"]) for row in fills), Decimal(0))
 
 
 async def until_flat(made: Beside, within_s: float = 45) -> None:
@@ -92,7 +101,8 @@ async def flattened(trader: Trader, made: Beside, **faults: Any) -> None:
         await trader.place(trader.limit("SELL", "0.2", price))
     await made.until(lambda: len(made.manager.tracker.ledger.working) == 2, "the orders")
     trader.paper.world.set_faults(faults)
-    async with buying(trader):
+    answers = "accept_without_answer" not in faults  # the bot would take them, and wait for long
+    async with buying(trader, times=8 if answers else 0):
         assert (await made.ask("flatten", reason="enough"))["done"]
         await until_flat(made)
     if any(held(trader).values()):  # it bought after the end, and nothing stands behind the halt
@@ -106,13 +116,14 @@ async def test_flat_at_the_end_whatever_goes_wrong(trader, faults):
         await flattened(trader, made, **faults)
         assert held(trader) == dict.fromkeys(COINS, 0)
         assert not trader.paper.world.exchange.register.open
-        trader.paper.world.set_faults(
-            {"too_many_requests": 0, "server_errors": 0, "late_fees_s": 0, "null_optionals": False}
-        )
+        trader.paper.world.clear_faults()
         orders = (await trader.get("/orders/historical/batch", limit=1000))["orders"]
         names = [row["client_order_id"] for row in orders]
         own = [name for name in names if name.startswith(OWN_PREFIX)]
         assert len(own) == len(set(own)), "no order was sent twice"
+        told = [a.report for _, a in made.actions if isinstance(a, ac.LiquidationReported)]
+        fills = await own_fills(trader)
+        assert sum(report.proceeds for report in told) == value_of(fills)
         assert not await made.bot.validate_order(trader.market("BUY", "0.01"))
 
 
@@ -138,13 +149,61 @@ async def test_proceeds_and_fees_are_the_exchanges_own(trader):
         await until_flat(made)
         (report,) = [a.report for _, a in made.actions if isinstance(a, ac.LiquidationReported)]
         fills = await own_fills(trader)
-        value = sum(Decimal(row["price"]) * Decimal(row["size"]) for row in fills)
+        value = value_of(fills)
         fees = sum(Decimal(row["commission"]) for row in fills)
         assert (report.proceeds, report.fees) == (value, fees)
         assert report.cancelled == 1
         assert {row.key: row.sold for row in report.rows} == {"BTC": 1, "ETH": 5}
         (view,) = (await made.ask("status"))["liquidations"]
         assert Decimal(view["proceeds"]) == round(value, 2)
+
+
+async def change(trader: Trader, product_id: str, **flags: bool) -> None:
+    order = {"product_id": product_id, "flags": flags}
+    assert (await trader.http.post("/paper/market", json=order)).is_success
+
+
+@pytest.mark.parametrize("mode", ["limit_only", "post_only", "auction_mode"])
+async def test_each_mode_of_a_product_has_its_way(trader, mode):
+    """What rests is met by the market, or sold when the mode is over."""
+    await change(trader, "BTC-USD", **{mode: True})
+    async with beside(trader) as made:
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await made.until(lambda: held(trader)["ETH"] == 0, "the other coin")
+        if mode == "post_only":
+            own = trader.paper.world.exchange.register.open
+            await made.until(lambda: own, "an order that rests")
+            await change(trader, "BTC-USD", **{mode: False})
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def test_what_cannot_be_sold_is_shouted_about_and_sold_once_it_can(trader):
+    await trader.place(trader.limit("SELL", "0.2", "90000"))
+    async with beside(trader) as made:
+        for product_id in BITCOIN:
+            await change(trader, product_id, cancel_only=True)
+        await made.engine.carry[ac.Reconcile].__self__.read_products()  # flags are read seldom
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await made.until(lambda: "LIQUIDATION_STUCK" in made.codes(), "the shout")
+        assert held(trader) == {"BTC": 1, "ETH": 0}
+        assert made.state == "LIQUIDATING"
+        for product_id in BITCOIN:
+            await change(trader, product_id, cancel_only=False)
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def test_futures_are_closed_by_coinbase(trader):
+    rows = (await trader.get("/products", product_type="FUTURE"))["products"]
+    product_id = rows[0]["product_id"]
+    async with beside(trader) as made:
+        await trader.place(trader.market("SELL", "2", product_id))
+        await made.until(lambda: made.held(product_id) < 0, "the short")
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await until_flat(made)
+        assert not (await trader.get("/cfm/positions"))["positions"]
+        assert held(trader) == dict.fromkeys(COINS, 0)
 
 
 async def test_the_dead_bots_will_is_done(trader):

@@ -69,7 +69,11 @@ async def flat(sidecar: Sidecar) -> None:
 
 def assert_sold_once(trader: Trader) -> None:
     exchange = trader.paper.world.exchange
-    own = [one for one in exchange.register.newest_first() if one.client_order_id.startswith(OWN_PREFIX)]
+    own = [
+        one
+        for one in exchange.register.newest_first()
+        if one.client_order_id.startswith(OWN_PREFIX)
+    ]
     names = [one.client_order_id for one in own]
     assert len(names) == len(set(names))
     sold = {f"{key}-USD": Decimal(0) for key in HELD}

@@ -1,11 +1,14 @@
 """The traps that peers fell into, on the tracker's side: one named test each."""
 
+from datetime import timedelta
+
 import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Reconcile
 from sidecar.core.errors import Untrusted
 from sidecar.core.losses import daily
+from tests.decisions import connected, restarted
 from tests.scenario import FUTURE, D, product
 from tests.tracking import Desk, state_bytes
 
@@ -328,3 +331,25 @@ def test_a_fill_that_is_told_again_after_a_restart_counts_once(desk):
     again.report(filled=1, average_price=64000, leaves=0, status="FILLED")
     again.fill("BUY", 1, 64000, order_id="o1", entry_id="e1")
     assert again.held() == 3
+
+
+# --- The opening ----------------------------------------------------------------------------------
+
+
+def test_a_fill_from_before_the_opening_balances_is_in_them_already():
+    """Readings look back a little; the first one began from the balances alone."""
+    world = connected(held=2)
+    before = world.now - timedelta(seconds=20)
+    world.fill("BUY", 1, 64000, traded_at=before)
+    assert world.position == 2
+    world = restarted(world)
+    world.fill("BUY", 1, 64000, traded_at=before)
+    world.fill("BUY", 1, 64000, traded_at=world.now)
+    assert world.position == 3
+
+
+def test_a_fill_of_an_order_that_was_open_at_the_opening_counts():
+    world = connected(held=2)
+    world.report("o1", leaves=1, base_size=1, limit_price=60000)
+    world.fill("BUY", "0.5", 60000, order_id="o1", traded_at=world.now - timedelta(seconds=1))
+    assert world.position == D("2.5")

@@ -43,8 +43,10 @@ def test_what_is_not_in_the_table_changes_nothing(stage: Stage, signal: Signal) 
     assert one.stage == MOVES.get((stage, signal), stage)
 
 
-def test_only_what_is_over_cannot_trade_any_more() -> None:
-    assert [stage for stage in get_args(Stage) if not attempt(stage=stage).is_live] == ["over"]
+def test_only_what_is_over_or_refused_cannot_trade_any_more() -> None:
+    ended = [stage for stage in get_args(Stage) if not attempt(stage=stage).is_live]
+    assert ended == ["refused", "over"]
+    assert not [stage for stage, _ in MOVES if stage == "over"]
 
 
 def test_nothing_leads_from_doubt_to_over_but_an_end_that_was_seen() -> None:

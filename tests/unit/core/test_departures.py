@@ -6,15 +6,17 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, CancelOrders, Liquidate
+from sidecar.core.settings import Settings
 from tests.decisions import connected, of_kind, restarted
 from tests.scenario import World
 
+MAY = Settings(connected=True, may_flatten=frozenset({"maker"}))
 BOT: dict[str, Any] = {"name": "maker", "uid": 1000}
 
 
 def dropped(on_disconnect: str, strategy_id: str | None = "grid") -> World:
     """A bot whose connection has just dropped, with orders of its own and of another strategy."""
-    world = connected(held=1)
+    world = connected(held=1, settings=MAY)
     world.send(ev.BotConnected, **BOT, strategy_id=strategy_id, on_disconnect=on_disconnect)
     for name, strategy in (("mine", "grid"), ("theirs", "momo"), ("nobodys", None)):
         world.report(name, leaves="0.01", limit_price=60000, strategy_id=strategy)
@@ -52,7 +54,7 @@ def test_a_bot_that_is_back_in_time_was_never_gone() -> None:
 
 @pytest.mark.parametrize("on_disconnect", ["nothing", "cancel_orders", "flatten"])
 def test_a_bot_that_says_bye_wants_nothing(on_disconnect: str) -> None:
-    world = connected(held=1)
+    world = connected(held=1, settings=MAY)
     world.send(ev.BotConnected, **BOT, strategy_id="grid", on_disconnect=on_disconnect)
     world.report("mine", leaves="0.01", limit_price=60000, strategy_id="grid")
     world.send(ev.BotLeft, **BOT)
@@ -75,3 +77,11 @@ def test_our_own_restart_is_no_drop_and_gives_a_whole_grace() -> None:
     world = restarted(world)
     assert not of_kind(world.wait(29), CancelOrders)
     assert of_kind(world.wait(1), CancelOrders)
+
+
+def test_a_bot_that_may_no_more_is_not_obeyed() -> None:
+    """Its name was taken off the list while its session was kept."""
+    world = dropped("flatten")
+    settings = Settings(connected=True)
+    world.manager.settings = world.manager.watch.settings = settings
+    assert not after_grace(world, Liquidate)

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core import sessions
+from sidecar.core.settings import Settings
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Wrong
@@ -116,7 +117,7 @@ def test_a_hello_that_cannot_be_kept_is_refused(given, words):
 
 
 def test_only_the_names_listed_may_have_the_account_flattened():
-    desk = Desk(may_flatten=("closer",))
+    desk = Desk(World(settings=Settings(may_flatten=frozenset({"closer"}))))
     fault = wrong(desk, "hello", name="maker", on_disconnect="flatten")
     assert fault.code == REFUSED
     assert "add 'maker' there, or choose cancel_orders" in fault.message
