@@ -19,6 +19,8 @@ STYLES: Final = {
     "Alert": "yellow",
     "OrderUnapproved": "yellow",
     "Liquidate": "red",
+    "PlaceOrder": "red",
+    "LiquidationReported": "bold",
 }
 
 
@@ -120,6 +122,24 @@ def _answered(row: Row) -> str:
     return f"{'done' if row['done'] else 'not done'}: {row['text']}{remaining}"
 
 
+def _placed(row: Row) -> str:
+    if row.get("closes"):
+        body = row["body"]
+        return f"{row['client_order_id']}: close {body.get('size', 'all')} {body['product_id']}"
+    return _proposed(row)
+
+
+def _reported(row: Row) -> str:
+    report = row["report"]
+    what = report["key"] or "the account"
+    left = [f"{one['left']} {one['key']}" for one in report["rows"] if one["left"] != "0"]
+    return (
+        f"{what} {report['outcome']}, {report['cancelled']} orders cancelled, proceeds"
+        f" {words.money(report['proceeds'])} USD, fees {words.money(report['fees'])} USD,"
+        f" left: {_some(left)}"
+    )
+
+
 def _fields(row: Row) -> str:
     """Whatever else: every field, a list by its length."""
     told = []
@@ -147,6 +167,8 @@ TELL: Final[dict[str, Callable[[Row], str]]] = {
     "CauseRaised": _cause,
     "CauseCleared": _cause,
     "Answered": _answered,
+    "PlaceOrder": _placed,
+    "LiquidationReported": _reported,
     "ProductsListed": lambda row: f"{len(row['products'])} products",
     "StateChanged": lambda row: f"{row['before']} → {row['after']}: {row['reason']}",
     "Alert": lambda row: f"{row['severity']} {row['code']}: {row['text']}",

@@ -1,6 +1,7 @@
 """What people read, as text: the figures are there, and a narrow terminal does not cut them off."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,7 @@ from sidecar.console.render import status
 from sidecar.console.render_answers import answer, decision
 from sidecar.console.render_books import limits, positions
 from sidecar.console.render_check import checked
+from sidecar.console.render_liquidation import liquidation
 
 NOW = "2026-11-22T13:00:00Z"
 
@@ -279,6 +281,9 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
         (b'{"seq":7,"sum":"0","type":"FillReported","at":"2026-11-22T13:00:00Z","side":"BUY","size":"1","product_id":"P","price":"2","order_id":"o"}', "BUY 1 P at 2, fee 0, order o"),
         (b'{"seq":7,"sum":"0","type":"BalancesRead","at":"2026-11-22T13:00:00Z","balances":[{"currency":"USD","available":"1","hold":"2"}]}', "USD 1 + 2 held"),
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"Answered","done":false,"text":"t","remaining":["r"]}', "not done: t; remains: r"),
+        (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"PlaceOrder","client_order_id":"n","body":{"product_id":"P","side":"SELL","client_order_id":"n","order_configuration":{"market_market_ioc":{"base_size":"2"}}}}', "n: SELL 2 P"),
+        (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"PlaceOrder","client_order_id":"n","closes":true,"body":{"product_id":"P"}}', "n: close all P"),
+        (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"LiquidationReported","report":{"key":null,"outcome":"flat","cancelled":2,"proceeds":"10","fees":"1","rows":[{"key":"BTC","left":"0.5"},{"key":"ETH","left":"0"}]}}', "the account flat, 2 orders cancelled, proceeds 10.00 USD, fees 1.00 USD, left: 0.5 BTC"),
         (b"\xff garbage", "unreadable, see journal verify"),
         (b"[1]", "unreadable"),
         (b'{"seq":1,"type":"Decided","at":"x","decision":{}}', "unreadable"),
@@ -306,3 +311,22 @@ def test_spans_and_moments():
     ]
     assert words.away("nonsense", NOW) == "–"
     assert words.when("2026-11-22T15:00:00+02:00") == "2026-11-22 13:00:00 UTC"
+
+
+FLATTENED: dict[str, Any] = {
+    "episode": "e", "key": None, "reason": "enough", "outcome": "flat", "phase": "reading", "rounds": 2,
+    "began_at": "2026-11-22T13:00:00Z", "ended_at": "2026-11-22T13:00:02Z", "cancelled": 3,
+    "proceeds": "63990.00", "fees": "768.00", "slippage": "10.00", "slippage_ratio": "0.00015",
+    "rows": [{"key": "BTC", "held": "1.2", "cancelled": 3, "sold": "1", "left": "0.2", "attempts": 1,
+              "proceeds": "63990.00", "fees": "768.00", "slippage": "10.00", "note": "dust"}],
+}  # fmt: skip
+
+
+def test_a_flattening_shows_what_was_sold_what_is_left_and_what_it_cost():
+    said = " ".join(text(liquidation(FLATTENED)).split())
+    for part in ("flat the account, enough", "BTC: dust", "2 rounds", "63,990.00 USD", "0.0 %"):
+        assert part in said
+    one = FLATTENED | {"rounds": 1, "slippage_ratio": None, "rows": [], "key": "BTC"}
+    assert "1 round" in text(liquidation(one))
+    lasting = one | {"outcome": "under way", "ended_at": None, "phase": "selling"}
+    assert "round 1, selling" in text(liquidation(lasting))
