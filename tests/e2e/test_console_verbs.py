@@ -179,6 +179,33 @@ def test_the_other_verbs_say_what_they_did(run):
     assert is_one_line(run("halt", "--reason", "a\nb"), "printable characters")
 
 
+def test_flatten_asks_first_and_ends_with_a_report(run, bot):
+    is_one_line(run("flatten", *WHY), "write --yes where nobody can answer")
+    is_one_line(run("flatten", "--yes"), '--reason "why"')
+    done = run("flatten", "--yes", *WHY)
+    assert done.returncode == 0, done.stderr
+    assert "flat  the account, flatten by uid" in done.stdout
+    assert "HALTED" in run("status").stdout
+    again = run("flatten", "--yes", "--json", *WHY)
+    report = json.loads(again.stdout)
+    assert (again.returncode, report["outcome"], report["key"]) == (0, "flat", None)
+    assert bot("-", given=body()).returncode == 1
+    assert run("resume", *WHY).returncode == 0
+
+
+def test_flatten_asks_whoever_is_there(demo):
+    """On a terminal: no is no."""
+    master, slave = os.openpty()
+    command = [COMMAND, "flatten", *WHY, "--control-socket", demo["control_socket"]]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave)
+    os.write(master, b"n\n")
+    assert process.wait(timeout=60) == 1
+    said = os.read(master, 4096).decode()
+    assert "Cancel all orders and sell all of it now?" in said
+    os.close(master)
+    os.close(slave)
+
+
 def test_a_bots_socket_takes_no_orders_from_operators(run, demo):
     done = run("halt", *WHY, where=("--control-socket", demo["order_socket"]))
     assert is_one_line(done, "ask it on the control socket")
