@@ -60,6 +60,7 @@ class Episode(Struct, kw_only=True):
     attempts: dict[str, Attempt] = {}
     rows: dict[str, Row] = {}
     cancelled: dict[str, str] = {}
+    marks: dict[str, Decimal] = {}  # when it began, USD by key
 
     def step(self, step: Step, due: datetime | None = None) -> None:
         """Go on by the table. Raises KeyError for a step that is none from here."""

@@ -28,9 +28,10 @@ from sidecar.core.actions import (
 )
 from sidecar.core.attempts import KNOWN_ALREADY, Attempt
 from sidecar.core.check import Desk
-from sidecar.core.episode import Episode, LiquidatorMemory, Step
+from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
 from sidecar.core.held import held
 from sidecar.core.liquidation_report import report_of
+from sidecar.core.money import ZERO
 from sidecar.core.orders import OWN_PREFIX
 from sidecar.core.progress import note_progress, note_rows, retry_after
 from sidecar.core.reports import LiquidationReport, Outcome
@@ -78,19 +79,28 @@ class Liquidator:
                 episode.cancelled |= other.cancelled
                 del self.memory.episodes[name]
         self.memory.episodes[key or ""] = episode
-        self._take_up_dropped(episode, actions)
-        note_rows(episode, self._holdings(episode), self.desk.tracker.marks)
-        self._cancel(episode, actions)
+        lines = self.desk.tracker.account.lines
+        episode.marks = {name: line.mark for name, line in lines.items() if line.mark is not None}
+        self._take_up(episode, actions)
+        self._cancel(episode, actions)  # first of all: what is held is looked at in the rounds
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
-    def _take_up_dropped(self, episode: Episode, actions: list[Action]) -> None:
-        """What an aborted flattening had sent may stand at Coinbase still."""
-        episode.attempts |= self.memory.dropped
-        self.memory.dropped = {}
+    def _take_up(self, episode: Episode, actions: list[Action]) -> None:
+        """What an aborted flattening had sent may stand at Coinbase still; what was sent before is
+        reported.
+        """
+        dropped, self.memory.dropped = self.memory.dropped, {}
+        episode.attempts |= dropped
         self._look_up(episode)
-        why = "its flattening was aborted before an answer came"
-        actions += [one.find() for one in episode.live() if one.take("restarted", why)]
+        for attempt in episode.attempts.values():
+            line = self.desk.tracker.account.lines.get(attempt.key)
+            held = ZERO if line is None else line.position.quantity
+            row = Row(key=attempt.key, held=held, left=held, mark=episode.marks.get(attempt.key))
+            episode.rows.setdefault(attempt.key, row)
+        for attempt in dropped.values():
+            attempt.take("restarted", "its flattening was aborted before an answer came")
+        actions += [one.find() for one in dropped.values() if one.stage == "doubtful"]
 
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
         """Flatten nothing any further. Orders already sent stay as they are."""

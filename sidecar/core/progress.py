@@ -31,7 +31,7 @@ def note_rows(episode: Episode, found: Iterable[Holding], marks: Marks) -> None:
     for one in found:
         known = episode.rows.get(one.key)
         if known is None:
-            mark = marks.usd(one.key)
+            mark = episode.marks.get(one.key) or marks.usd(one.key)
             known = Row(key=one.key, held=one.quantity, left=one.quantity, mark=mark)
             episode.rows[one.key] = known
         known.left, known.note = one.quantity, one.obstacle
