@@ -23,6 +23,13 @@ from sidecar.core.errors import SidecarError
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
+EXTENSIONS: Final = {"timeout": TIMEOUT.as_dict()}
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Content-Type": "application/json",
+    "User-Agent": "coinbase-risk-sidecar",
+}
 READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
@@ -70,7 +77,8 @@ class Rest:
         self._budget = budget or Budget()
         self._wall = wall
         self.hurries = False
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, verify=verify)
+        self._base_url = base_url.rstrip("/")
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, verify=verify)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -120,13 +128,7 @@ class Rest:
     ) -> Any:
         what = f"{method} {path}"
         await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent or self.hurries))
-        request = self._http.build_request(
-            method,
-            BROKERAGE + path,
-            params={name: value for name, value in (query or {}).items() if value is not None},
-            content=msgspec.json.encode(body) if body is not None else None,
-            headers={"Content-Type": "application/json"},
-        )
+        request = self._request(method, path, query, body)
         if self._key is not None:
             token = self._key.rest_token(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
@@ -137,6 +139,23 @@ class Rest:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unknown(what, 0, type(error).__name__) from None
         return _content(what, answer)
+
+
+    def _request(
+        self, method: str, path: str, query: Query | None, body: Mapping[str, Any] | None
+    ) -> httpx.Request:
+        """Made here and not by the client, which takes four times as long over it: a cancel of a
+        liquidation goes this way.
+        """
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        return httpx.Request(
+            method,
+            f"{self._base_url}{BROKERAGE}{path}",
+            params=params or None,
+            content=msgspec.json.encode(body) if body is not None else None,
+            headers=HEADERS,
+            extensions=EXTENSIONS,
+        )
 
 
 def _content(what: str, answer: httpx.Response) -> Any:
