@@ -8,7 +8,8 @@
       │ ╲────── ended ─────────────────────────────→ over
       │ looked for three times, and not there
       ▼
-    sent: the identical body under the same id once more, which Coinbase does not take twice
+    sent: the identical body under the same id once more, which Coinbase does not take twice; or
+    refused: so much of it is not there any more
 
 A time-out is not a failure: until it is known what became of an order, nothing else is sold in its
 place.
@@ -29,7 +30,15 @@ from sidecar.core.sales import Way
 
 Stage = Literal["sent", "doubtful", "placed", "refused", "over"]
 Signal = Literal[
-    "accepted", "refused", "not_sent", "unknown", "absent", "restarted", "seen", "ended"
+    "accepted",
+    "refused",
+    "not_sent",
+    "unknown",
+    "absent",
+    "given_up",
+    "restarted",
+    "seen",
+    "ended",
 ]
 
 # What is not listed changes nothing: an answer that comes late, or twice.
@@ -42,6 +51,7 @@ MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
     ("sent", "seen"): "placed",
     ("sent", "ended"): "over",
     ("doubtful", "absent"): "sent",
+    ("doubtful", "given_up"): "refused",
     ("doubtful", "seen"): "placed",
     ("doubtful", "ended"): "over",
     ("placed", "ended"): "over",

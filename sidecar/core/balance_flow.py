@@ -42,7 +42,10 @@ class BalanceFlow:
             if not self.books.is_open or not known:
                 self._accept(balance, wallet, read, event.at)
                 continue
-            match wallet.agreement.judge(wallet.total, read, event.at, event.fills_until):
+            verdict = wallet.agreement.judge(wallet.total, read, event.at, event.fills_until)
+            if verdict == "accepted" and wallet.may_hold_own_sale(read, event.at):
+                verdict = "lagging"
+            match verdict:
                 case "agrees":
                     _note_hold(balance, wallet, event.at)
                 case "accepted":

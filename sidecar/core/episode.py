@@ -21,6 +21,7 @@ Step = Literal["none is open", "nothing is to come", "time is up", "read: wait",
 STEPS: Final[dict[tuple[Phase, Step], Phase]] = {
     ("cancelling", "none is open"): "reading",
     ("cancelling", "time is up"): "reading",
+    ("reading", "time is up"): "reading",
     ("reading", "read: wait"): "cancelling",
     ("reading", "read: sell"): "selling",
     ("selling", "nothing is to come"): "reading",
@@ -82,6 +83,7 @@ class LiquidatorMemory(Struct, kw_only=True):
     """
 
     readings: int = 0
+    unread: tuple[str, ...] = ()  # orders that Coinbase lists as open and that could not be read
     dropped: dict[str, Attempt] = {}  # orders of an aborted flattening that may still trade
     episodes: dict[str, Episode] = {}
     balances: dict[str, Balance] = {}

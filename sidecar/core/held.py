@@ -12,7 +12,7 @@ from sidecar.core.episode import LiquidatorMemory
 from sidecar.core.money import ZERO
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.sales import Held
-from sidecar.core.wallets import SETTLE, Wallet
+from sidecar.core.wallets import OWN_SALE_SHOWS_WITHIN, SETTLE, Wallet
 
 
 def held(tracker: PositionTracker, memory: LiquidatorMemory) -> Iterator[Held]:
@@ -24,8 +24,11 @@ def held(tracker: PositionTracker, memory: LiquidatorMemory) -> Iterator[Held]:
     lines = tracker.account.lines
     futures = {key for key, line in lines.items() if line.is_future}
     stated = memory.contracts or {}
-    for key in sorted(futures | (stated.keys() & tracker.products.keys())):
-        yield _contract(key, tracker, memory)
+    for key in sorted(futures | stated.keys()):
+        if key in tracker.products:
+            yield _contract(key, tracker, memory)
+        else:
+            yield Held(key=key, quantity=stated.get(key, ZERO), free=ZERO, is_listed=False)
 
 
 def _asset(currency: str, tracker: PositionTracker, memory: LiquidatorMemory) -> Held:
@@ -44,8 +47,10 @@ def _asset(currency: str, tracker: PositionTracker, memory: LiquidatorMemory) ->
 
 
 def _may_lag(wallet: Wallet, memory: LiquidatorMemory) -> bool:
-    moved, read = wallet.agreement.active_at, memory.balances_at
-    return moved is not None and read is not None and read < moved + SETTLE
+    moved, read, sold = wallet.agreement.active_at, memory.balances_at, wallet.own_sale_at
+    if moved is None or read is None:
+        return False
+    return read < moved + SETTLE or (sold is not None and read < sold + OWN_SALE_SHOWS_WITHIN)
 
 
 def _contract(key: str, tracker: PositionTracker, memory: LiquidatorMemory) -> Held:

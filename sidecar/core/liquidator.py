@@ -29,13 +29,13 @@ from sidecar.core.actions import (
 from sidecar.core.attempts import KNOWN_ALREADY, Attempt
 from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
-from sidecar.core.held import held
 from sidecar.core.liquidation_report import report_of
 from sidecar.core.money import ZERO
 from sidecar.core.orders import OWN_PREFIX
-from sidecar.core.progress import note_progress, note_rows, retry_after
+from sidecar.core.progress import RETRY_AT_MOST, note_progress, note_rows, retry_after
 from sidecar.core.reports import LiquidationReport, Outcome
-from sidecar.core.sales import Holding, Prices, Routes, holdings
+from sidecar.core.sales import Holding
+from sidecar.core.scope import Scope
 from sidecar.core.selling import PRICED, attempts_for
 from sidecar.core.settings import Settings
 from sidecar.core.working import WorkingOrder
@@ -43,8 +43,10 @@ from sidecar.core.working import WorkingOrder
 # Waits are of the wall's clock. A cancel that was accepted is done within tenths of a second; where
 # the user channel does not say so, a reading must.
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
+READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
 WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
+LONGEST_WAIT: Final = RETRY_AT_MOST  # a longer one is of a clock that was set back
 ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
 
 
@@ -61,7 +63,7 @@ class Liquidator:
         self.settings = settings
         self.memory = LiquidatorMemory()
         self._ended = ended
-        self._routes: Routes | None = None
+        self._scope = Scope(desk, settings)
 
     # --- From outside -----------------------------------------------------------------------------
 
@@ -71,7 +73,8 @@ class Liquidator:
         """Flatten the account, or one key. What was under way for a part of it is taken over."""
         if self._covering(key) is not None:
             return
-        self.memory.balances, self.memory.contracts = {}, None  # to be read anew
+        # All of it is read anew.
+        self.memory.balances, self.memory.contracts, self.memory.unread = {}, None, ()
         episode = Episode(trigger=trigger, key=key, began_at=now)
         for name, other in list(self.memory.episodes.items()):
             if key is None:
@@ -90,7 +93,9 @@ class Liquidator:
         """What an aborted flattening had sent may stand at Coinbase still; what was sent before is
         reported.
         """
-        dropped, self.memory.dropped = self.memory.dropped, {}
+        dropped = {n: one for n, one in self.memory.dropped.items() if episode.covers(one.key)}
+        for name in dropped:
+            del self.memory.dropped[name]
         episode.attempts |= dropped
         self._look_up(episode)
         for attempt in episode.attempts.values():
@@ -117,6 +122,9 @@ class Liquidator:
                 self.memory.balances_at = event.at
             case ev.FuturesRead() if self.settings.connected:
                 self.memory.contracts = {one.product_id: one.contracts for one in event.positions}
+            case ev.OpenOrdersListed() if self.settings.connected:
+                find = self.desk.tracker.ledger.find
+                self.memory.unread = tuple(one for one in event.order_ids if find(one) is None)
             case ev.OrderReported():
                 self._reported(event, actions)
             case ev.AttemptAnswered():
@@ -138,13 +146,17 @@ class Liquidator:
             step = self._next_step(episode, now)
             if step is None:
                 continue
-            episode.step(step)
-            if self.settings.connected:
-                self.memory.readings += 1
-                episode.reading = self.memory.readings
-                actions.append(self._reading(episode))
-            else:
+            is_overdue = episode.phase == "reading"
+            episode.step(step, now + READINGS_TAKE * self.settings.pace)
+            if not self.settings.connected:
                 self._round(episode, now, actions)
+                continue
+            if is_overdue:
+                text = "the flattening cannot read the account, and goes on trying"
+                actions.append(Alert(severity="critical", code="LIQUIDATION_STUCK", text=text))
+            self.memory.readings += 1
+            episode.reading = self.memory.readings
+            actions.append(self._reading(episode))
 
     def _look_up(self, episode: Episode) -> None:
         """What the tracker was told of orders while nobody listened here."""
@@ -157,15 +169,22 @@ class Liquidator:
 
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
         """What ends this phase now; None while it goes on."""
+        due = episode.due
+        if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.pace:
+            return "time is up"  # or the clock was set back
         if episode.phase == "reading":
             return None
-        if episode.due is not None and now >= episode.due:
-            return "time is up"
         if episode.idle_rounds and self.settings.connected:
             return None  # what changed nothing before is not hurried
         if episode.phase == "cancelling":
-            return None if self._open(episode) else "none is open"
-        if not episode.live() or (not self.settings.connected and self._is_flat(episode)):
+            return (
+                None
+                if self._scope.working(episode) or self._scope.unread(self.memory, episode)
+                else "none is open"
+            )
+        if not episode.live() or (
+            not self.settings.connected and self._scope.is_flat(self.memory, episode)
+        ):
             return "nothing is to come"
         return None
 
@@ -192,7 +211,7 @@ class Liquidator:
         """What was asked for and is not done: cancels, and orders without an answer."""
         actions: list[Action] = []
         for episode in self.memory.episodes.values():
-            if working := self._open(episode):
+            if working := self._scope.working(episode):
                 actions.append(_cancel_action(episode, working))
             sent = (one for one in episode.attempts.values() if one.stage == "sent")
             actions += [one.place() for one in sent]
@@ -206,7 +225,7 @@ class Liquidator:
 
     def would_sell(self) -> bool:
         """Whether anything is held that a flattening could sell, now or when Coinbase lets it."""
-        return any(not holding.is_final for holding in self._holdings(None))
+        return any(not holding.is_final for holding in self._scope.holdings(self.memory, None))
 
     # --- Answers ----------------------------------------------------------------------------------
 
@@ -234,14 +253,33 @@ class Liquidator:
             actions.append(attempt.find())
 
     def _missing(self, event: ev.AttemptMissing, actions: list[Action]) -> None:
-        attempt = self._attempt(event.client_order_id)
-        if attempt is not None and attempt.take("absent"):
-            actions.append(attempt.place())
+        for episode in self.memory.episodes.values():
+            attempt = episode.attempts.get(event.client_order_id)
+            if attempt is None:
+                continue
+            if not self._still_fits(episode, attempt):
+                attempt.take("given_up", "it is not there, and was not for what is held now")
+            elif attempt.take("absent"):
+                actions.append(attempt.place())
+
+    def _still_fits(self, episode: Episode, attempt: Attempt) -> bool:
+        """Whether sending the same once more can sell no more than may be sold by now. What another
+        flattening sent is not sent again.
+        """
+        if f"-{episode.trigger.episode}-" not in attempt.client_order_id:
+            return False
+        found = (
+            one for one in self._scope.holdings(self.memory, episode) if one.key == attempt.key
+        )
+        size = next((one.size for one in found), ZERO)
+        alive = (one for one in episode.live() if one.key == attempt.key)
+        wanted = sum((one.size or ZERO for one in alive), ZERO)  # this one among them
+        return bool(size) and wanted <= size
 
     def _read(self, event: ev.AccountRead, actions: list[Action]) -> None:
         for episode in list(self.memory.episodes.values()):
             for attempt in episode.live():
-                long_ago = attempt.first_sent < event.began_at - ABSENT_AFTER
+                long_ago = attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.pace
                 if attempt.order_id in event.missing and long_ago:
                     attempt.take("ended", "Coinbase knows of no such order")
             if episode.phase == "reading" and event.reading >= episode.reading:
@@ -256,7 +294,7 @@ class Liquidator:
                     actions.append(attempt.find())
             if episode.phase == "reading":
                 actions.append(self._reading(episode))
-            elif working := self._open(episode):
+            elif working := self._scope.working(episode):
                 actions.append(_cancel_action(episode, working))
 
     # --- A round ----------------------------------------------------------------------------------
@@ -269,36 +307,43 @@ class Liquidator:
 
     def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
         """Cancel what is open, sell what can be sold, or end."""
-        tracker, working, found = self.desk.tracker, self._open(episode), self._holdings(episode)
+        tracker, working, found = (
+            self.desk.tracker,
+            self._scope.working(episode),
+            self._scope.holdings(self.memory, episode),
+        )
         left = [one for one in found if not one.is_final]
         live = episode.live() if self.settings.connected else []
         note_rows(episode, found, tracker.marks)
-        if not (working or left or live) and (tracker.products or not self.settings.connected):
+        is_open = working or self._scope.unread(self.memory, episode)
+        is_known = tracker.products or not self.settings.connected
+        if not (is_open or left or live) and is_known:
             self._end(episode, now, actions)
             return
         episode.rounds += 1
-        actions += note_progress(episode, working, left, tracker.ledger, now)
-        busy = {leg.key for order in working for leg in order.legs}
+        unread = self._scope.unread(self.memory, episode)
+        actions += note_progress(episode, (working, unread, left), tracker.ledger, now)
+        busy = {key for order in working for key in self._scope.keys(order)}
         busy |= {attempt.key for attempt in episode.live()}
         self._cancel(episode, actions)
         for holding in left:
             if holding.size and holding.key not in busy:
                 self._sell(episode, holding, now, actions)
         is_selling = bool(episode.live())
-        wait = SALES_TAKE if is_selling else CANCELS_TAKE if working else WAITING_TAKES
+        wait = SALES_TAKE if is_selling else CANCELS_TAKE if is_open else WAITING_TAKES
         wait = max(wait, retry_after(episode.idle_rounds))
         times = [now + wait * self.settings.pace]
         times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
         episode.step("read: sell" if is_selling else "read: wait", min(times))
 
     def _cancel(self, episode: Episode, actions: list[Action]) -> None:
-        working = self._open(episode)
-        if working:
-            for order in working:
-                if not order.client_order_id.startswith(OWN_PREFIX):
-                    key = order.legs[0].key if order.legs else order.product_id
-                    episode.cancelled.setdefault(order.order_id, key)
-            actions.append(_cancel_action(episode, working))
+        working, unread = self._scope.working(episode), self._scope.unread(self.memory, episode)
+        for order in working:
+            if not order.client_order_id.startswith(OWN_PREFIX):
+                key = order.legs[0].key if order.legs else order.product_id
+                episode.cancelled.setdefault(order.order_id, key)
+        if working or unread:
+            actions.append(_cancel_action(episode, working, unread))
 
     def _sell(
         self, episode: Episode, holding: Holding, now: datetime, actions: list[Action]
@@ -342,33 +387,9 @@ class Liquidator:
                 return attempt
         return None
 
-    def _open(self, episode: Episode) -> list[WorkingOrder]:
-        """Open orders on what is to be flattened. One that is known by its fills alone is none."""
-        return [
-            order
-            for order in self.desk.tracker.ledger.working.values()
-            if order.rests is not None
-            and (episode.key is None or any(leg.key == episode.key for leg in order.legs))
-        ]
 
-    def _is_flat(self, episode: Episode) -> bool:
-        return not self._open(episode) and all(one.is_final for one in self._holdings(episode))
-
-    def _holdings(self, episode: Episode | None) -> list[Holding]:
-        """What is held of what is to be flattened, the largest exposure first."""
-        tracker, marks = self.desk.tracker, self.desk.tracker.marks
-        prices = Prices(
-            lambda book: None if (mid := marks.mids.get(book)) is None else mid.value, marks.usd
-        )
-        if self._routes is None or self._routes.listed != tracker.books.listings:
-            assets = self.settings.liquidation_assets
-            cash, listed = tracker.books.cash, tracker.books.listings
-            self._routes = Routes(tracker.products, cash, assets, listed)
-        known = held(tracker, self.memory)
-        covered = (one for one in known if episode is None or episode.covers(one.key))
-        return holdings(covered, self._routes, prices)
-
-
-def _cancel_action(episode: Episode, working: list[WorkingOrder]) -> CancelOrders:
+def _cancel_action(
+    episode: Episode, working: list[WorkingOrder], unread: tuple[str, ...] = ()
+) -> CancelOrders:
     ids = tuple(order.order_id for order in working)
-    return CancelOrders(order_ids=ids, reason=episode.trigger.reason)
+    return CancelOrders(order_ids=ids + unread, reason=episode.trigger.reason)

@@ -16,7 +16,7 @@ from sidecar.core.exposure import Book
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
-from sidecar.core.orders import BUY
+from sidecar.core.orders import BUY, OWN_PREFIX
 from sidecar.core.products import Product
 from sidecar.core.terms import Shown, Terms, approved_terms, with_terms
 from sidecar.core.valuation import legs_of
@@ -135,6 +135,8 @@ class OrderFlow:
         if self.books.is_open:  # before the books open, fills are in the opening balances already
             self._count(order, product, owed)
         self._touch_wallets(product, at)
+        if owed.quantity and order.client_order_id.startswith(OWN_PREFIX):
+            self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
         hold_currency, hold = "", ZERO
         if order.remaining:

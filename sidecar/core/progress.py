@@ -39,30 +39,32 @@ def note_rows(episode: Episode, found: Iterable[Holding], marks: Marks) -> None:
 
 def note_progress(
     episode: Episode,
-    working: list[WorkingOrder],
-    left: list[Holding],
+    found: tuple[list[WorkingOrder], tuple[str, ...], list[Holding]],
     ledger: OrderLedger,
     now: datetime,
 ) -> Iterator[Alert]:
     """Count the rounds in a row that found the same; when nothing changes for long, shout. A round
     that cancels a sale which rested counts as none: each has an id of its own, which is no progress.
     """
+    working, unread, left = found  # open orders, those of them that cannot be read, what is held
     orders = [ledger.find(one.order_id) for one in episode.attempts.values()]
     sent = {one.order_id: one.first_sent for one in episode.attempts.values()}
     if any(now - sent.get(order.order_id, now - PRICED_ANEW) < PRICED_ANEW for order in working):
         return
-    found = (
+    seen = (
+        *unread,
         *(f"{order.order_id} {order.filled}" for order in working),
         *(f"{one.key} {one.quantity}" for one in left),
         f"sold {sum((order.filled for order in orders if order is not None), ZERO)}",
     )
-    episode.idle_rounds = episode.idle_rounds + 1 if found == episode.found else 0
-    episode.found = found
+    episode.idle_rounds = episode.idle_rounds + 1 if seen == episode.found else 0
+    episode.found = seen
     told_at = episode.shouted_at
     if episode.idle_rounds < SHOUT_AFTER or (told_at and now - told_at < SHOUT_EVERY):
         return
     episode.shouted_at = now
-    reasons = [f"{order.order_id} is not cancelled" for order in working]
+    names = [order.order_id for order in working] + [*unread]
+    reasons = [f"{name} is not cancelled" for name in names]
     reasons += [f"{one.key}: {_why(episode, one)}" for one in left]
     text = f"the flattening is stuck and goes on trying: {'; '.join(reasons[:NAMED_MAX])}"
     yield Alert(severity="critical", code="LIQUIDATION_STUCK", text=text)

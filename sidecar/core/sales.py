@@ -26,12 +26,14 @@ COIN_RANK: Final = 3  # behind USD, USDC and other cash
 
 class Held(Struct, frozen=True, kw_only=True):
     """What is held of one key: base units above `keep`, signed. Of a future, contracts × contract
-    size. `free` is the part that no order binds.
+    size. `free` is the part that no order binds. A future that no listing names has contracts for a
+    quantity, and waits for one.
     """
 
     key: str
     quantity: Decimal
     free: Decimal
+    is_listed: bool = True
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class Prices(Struct, frozen=True):
 
 class Routes:
     """Through which product each key is sold. `assets` are those that may be, None for all;
-    `listed` is the listing that they were found in.
+    of `kept` nothing ever is, so nothing is sold for it. `listed` is the listing that they were found in.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Routes:
         products: Mapping[str, Product],
         cash: frozenset[str],
         assets: frozenset[str] | None = None,
+        *,
+        kept: frozenset[str] = frozenset(),
         listed: int = 0,
     ) -> None:
         self.products = products
@@ -82,6 +86,7 @@ class Routes:
             key=lambda one: (rank.get(one.quote, COIN_RANK), one.product_id),
         )
         ends_in_cash = {one.base for one in spot if one.quote in rank and self.permits(one.base)}
+        ends_in_cash -= kept
         for one in spot:
             if one.quote in rank or one.quote in ends_in_cash:
                 self._by_base.setdefault(one.base, []).append(one)
@@ -121,6 +126,8 @@ def _holding(held: Held, routes: Routes, prices: Prices) -> Holding:
             opens_at=opens_at,
         )
 
+    if not held.is_listed:
+        return left("not in Coinbase's list of products", is_final=False)
     if product is None:
         return left("no product sells it for cash", is_final=True)
     if not routes.permits(product.base if product.is_future else key):
@@ -182,7 +189,7 @@ def _way(product: Product) -> Way:
 
 def pieces(size: Decimal, largest: Decimal | None, most: int) -> list[Decimal]:
     """`size` in orders of at most `largest`; at most so many of them, what is over waits."""
-    if largest is None or size <= largest:
+    if not largest or size <= largest:
         return [size]
     whole, rest = divmod(size, largest)
     parts = [largest] * min(int(whole), most)

@@ -47,6 +47,7 @@ class SavedWallet(Struct, kw_only=True):
     foreign_hold: Decimal
     unpriced: Decimal
     agreement: Agreement
+    own_sale_at: datetime | None = None
 
 
 class SavedTracker(Struct, kw_only=True):
@@ -149,6 +150,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
                 foreign_hold=wallet.foreign_hold,
                 unpriced=wallet.unpriced,
                 agreement=wallet.agreement,
+                own_sale_at=wallet.own_sale_at,
             )
             for currency, wallet in tracker.wallets.by_currency.items()
         },
@@ -321,6 +323,7 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
             foreign_hold=facts.foreign_hold,
             unpriced=facts.unpriced,
             agreement=facts.agreement,
+            own_sale_at=facts.own_sale_at,
         )
         tracker.wallets.by_currency[currency] = wallet
         tracker.wallets.revalue(wallet, tracker.marks.usd(currency))

@@ -29,8 +29,8 @@ def attempts_for(
     if price is None and holding.way in PRICED:
         return
     row.priced += price is not None
-    largest = product.base_max_size
-    is_whole = holding.way == "close" and (largest is None or holding.size <= largest)
+    largest = floor_to(product.base_max_size or ZERO, product.base_increment)  # 0: no bound
+    is_whole = holding.way == "close" and not (largest and holding.size > largest)
     for size in pieces(holding.size, largest, PIECES_A_ROUND):
         row.attempts += 1
         yield Attempt(

@@ -17,6 +17,9 @@ from sidecar.core.money import ZERO
 
 # Coinbase's balances lag its orders by about a second; twice that.
 SETTLE: Final = timedelta(seconds=2)
+# After a sale of our own, a balance that still holds it is no deposit for so long: it would be sold
+# again, and be what is to be kept. Far beyond any lag that was seen.
+OWN_SALE_SHOWS_WITHIN: Final = timedelta(seconds=60)
 
 Verdict = Literal["agrees", "lagging", "differs", "accepted"]
 
@@ -78,6 +81,13 @@ class Wallet(Struct):
     unpriced: Decimal = ZERO  # came in from outside before any mark was known
     value: Decimal = ZERO  # share of `Wallets.value`, USD
     agreement: Agreement = field(default_factory=Agreement)
+    own_sale_at: datetime | None = None  # when a flattening last sold of it
+
+    def may_hold_own_sale(self, read: Decimal, at: datetime) -> bool:
+        """Whether a balance as high as `read` may be from before our last sale."""
+        if self.own_sale_at is None or read <= self.total:
+            return False
+        return at < self.own_sale_at + OWN_SALE_SHOWS_WITHIN
 
     @property
     def position(self) -> Decimal:

@@ -251,7 +251,7 @@ def test_before_the_books_are_open_a_balance_must_be_younger_than_the_last_trade
     flat.fills(sale)
     flat.read({"BTC": 1})
     assert not flat.placed
-    flat.wait(3)
+    flat.wait(60)
     flat.read({"BTC": 1})
     assert size_of(flat.placed[0]) == "1"
 

@@ -1,0 +1,55 @@
+"""Scope: what of the account a flattening is about: open orders, and what is held. No I/O."""
+
+from sidecar.core.check import Desk
+from sidecar.core.episode import Episode, LiquidatorMemory
+from sidecar.core.held import held
+from sidecar.core.sales import Holding, Prices, Routes, holdings
+from sidecar.core.settings import Settings
+from sidecar.core.working import WorkingOrder
+
+
+class Scope:
+    """Looks at the books for an episode."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._routes: Routes | None = None
+
+    def working(self, episode: Episode) -> list[WorkingOrder]:
+        """Open orders on what is to be flattened. One that is known by its fills alone is none."""
+        return [
+            order
+            for order in self._desk.tracker.ledger.working.values()
+            if order.rests is not None and (episode.key is None or episode.key in self.keys(order))
+        ]
+
+    def keys(self, order: WorkingOrder) -> set[str]:
+        """What it trades; one whose size is not known binds nothing, and yet stands there."""
+        product = self._desk.tracker.products.get(order.product_id)
+        return {leg.key for leg in order.legs} or ({product.key} if product is not None else set())
+
+    @staticmethod
+    def unread(memory: LiquidatorMemory, episode: Episode) -> tuple[str, ...]:
+        """Orders that nothing is known of but that they are open: they may be on anything."""
+        return memory.unread if episode.key is None else ()
+
+    def holdings(self, memory: LiquidatorMemory, episode: Episode | None) -> list[Holding]:
+        """What is held of what is to be flattened, the largest exposure first. None: of all."""
+        tracker, marks = self._desk.tracker, self._desk.tracker.marks
+        prices = Prices(
+            lambda book: None if (mid := marks.mids.get(book)) is None else mid.value, marks.usd
+        )
+        listed = tracker.books.listings
+        if self._routes is None or self._routes.listed != listed:
+            kept = frozenset(name for name, keep in tracker.wallets.keep.items() if keep is None)
+            assets, cash = self._settings.liquidation_assets, tracker.books.cash
+            self._routes = Routes(tracker.products, cash, assets, kept=kept, listed=listed)
+        known = held(tracker, memory)
+        covered = (one for one in known if episode is None or episode.covers(one.key))
+        return holdings(covered, self._routes, prices)
+
+    def is_flat(self, memory: LiquidatorMemory, episode: Episode) -> bool:
+        """Whether nothing is open, and nothing held that could be sold, now or later."""
+        left = self.holdings(memory, episode)
+        return not self.working(episode) and all(one.is_final for one in left)
