@@ -17,6 +17,8 @@ from tests.scenario import World
 class NoJournal:
     """Writes nothing down."""
 
+    is_full = False
+
     def note(self, record: object, at: object) -> None:
         pass
 
@@ -70,10 +72,14 @@ class Said:
         self.listed: ev.ProductsListed | None = None
         self.fee_tier: ev.FeesRead | None = None
         self.fails_with: Exception | None = None
+        self.essentials_suffice: bool | None = None  # for the last reader of the account
         self.books_read: list[tuple[str, ...]] = []
         self.before_recent: Callable[[], object] = lambda: None
 
-    async def account(self, since: object) -> AsyncIterator[ev.Event]:
+    async def account(
+        self, since: object, *, essentials_suffice: bool = False
+    ) -> AsyncIterator[ev.Event]:
+        self.essentials_suffice = essentials_suffice
         if self.fails_with is not None:
             raise self.fails_with
         for event in self.account_events:

@@ -54,7 +54,7 @@ class Flattening:
     ) -> list[Action]:
         """The account is read: what it holds, what is open. What comes of it."""
         world, holds = self.world, hold or {}
-        world.send(ev.OpenOrdersListed, order_ids=tuple(orders), began_at=world.now)
+        self.take(world.send(ev.OpenOrdersListed, order_ids=tuple(orders), began_at=world.now))
         known = {"USD": USD} | (balances or {})
         read = tuple(
             ev.Balance(name, D(known.get(name, 0)), D(holds.get(name, 0)))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import moment, table, tables
-from sidecar.coinbase.rest import Refused, Rest
+from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.products import Product, product_from_coinbase
@@ -116,26 +116,35 @@ class Picture:
                     found[report.order_id] = report
         return list(found.values())
 
-    async def account(self, since: datetime | None) -> AsyncIterator[ev.Event]:
+    async def account(
+        self, since: datetime | None, *, essentials_suffice: bool = False
+    ) -> AsyncIterator[ev.Event]:
         """Everything about the account: working orders, fills since a moment, futures, balances.
 
         Ends with AccountReconciled. Raises CallFailed when a part cannot be had, and Untrusted when
         balances or positions cannot be read, or, at the end, where an order or a fill could not be:
         then the account is not reconciled, whatever was handed over before.
+
+        Where `essentials_suffice`, only orders and balances must be had. What else cannot be is left
+        out like an order that cannot be read.
         """
-        began_at, left_out = self._now(), list[str]()
+        began_at, left_out, failed = self._now(), list[str](), list[str]()
+        tolerated = failed if essentials_suffice else None
         async for event in self.orders(left_out):
             yield event
         until = self._now()
-        async for fill in self._fills(since, left_out):
+        async for fill in _until_they_fail(self._fills(since, left_out), tolerated):
             yield fill
-        async for event in self._futures(until):
+        all_until = None if failed else until  # without the fills nobody may say so
+        async for event in _until_they_fail(self._futures(all_until), tolerated):
             yield event
-        yield await self._balances(until)
+        await self._learn_entry_prices(tolerated)
+        yield await self._balances(all_until)
+        left_out += failed
         if left_out:
             first, *others = dict.fromkeys(left_out)  # a listing may tell an order twice
             more = f", and {len(others)} more" if others else ""
-            raise Untrusted(f"an order or a fill cannot be read: {first}{more}")
+            raise Untrusted(f"not everything can be read: {first}{more}")
         yield ev.AccountReconciled(at=self._now(), fills_until=until, began_at=began_at)
 
     async def orders(self, left_out: list[str] | None = None) -> AsyncIterator[ev.Event]:
@@ -177,7 +186,7 @@ class Picture:
         for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
             yield fill
 
-    async def _futures(self, fills_until: datetime) -> AsyncIterator[ev.Event]:
+    async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
         """Futures wallet and positions; an account without futures has neither."""
         if not self._has_futures:
             return
@@ -195,15 +204,24 @@ class Picture:
         held = tables(positions.get("positions"), "positions")
         yield rows.futures_positions(held, at, fills_until)
 
-    async def _balances(self, fills_until: datetime) -> ev.BalancesRead:
+    async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
         accounts = [
             row
             async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
-        if self._entries is None:
+        return rows.balances(accounts, at, fills_until, self._entries or {})
+
+    async def _learn_entry_prices(self, failed: list[str] | None) -> None:
+        """Once; `failed`, where it is given, is told why they cannot be had."""
+        if self._entries is not None:
+            return
+        try:
             self._entries = await self._entry_prices()
-        return rows.balances(accounts, at, fills_until, self._entries)
+        except CallFailed as fault:
+            if failed is None:
+                raise
+            failed.append(str(fault))
 
     async def _entry_prices(self) -> dict[str, Any]:
         """What Coinbase says was paid, for display; the books do without where it is silent."""
@@ -230,6 +248,19 @@ class Picture:
                 if left_out is not None:
                     left_out.append(str(fault))
         return found
+
+
+async def _until_they_fail(
+    facts: AsyncIterator[ev.Event], failed: list[str] | None
+) -> AsyncIterator[ev.Event]:
+    """Facts as far as they can be had; `failed`, where it is given, is told why no further."""
+    try:
+        async for fact in facts:
+            yield fact
+    except (CallFailed, Untrusted) as fault:
+        if failed is None:
+            raise
+        failed.append(str(fault))
 
 
 def _text(at: datetime) -> str:

@@ -54,6 +54,10 @@ class Unavailable(CallFailed):
     """It was not done: too many requests, or the connection could not be made."""
 
 
+class Withdrawn(CallFailed):
+    """It was not sent: by the time it could be, it was not wanted any more."""
+
+
 class Unknown(CallFailed):
     """Whether it was done is not known: a time-out, a lost connection, an error of the server."""
 
@@ -88,16 +92,29 @@ class Rest:
         failures = 0
         while True:
             try:
-                return await self._call("GET", path, query=query, urgent=urgent)
+                await self._turn(urgent=urgent)
+                return await self._call("GET", path, query=query)
             except (Unavailable, Unknown):
                 failures += 1
                 if failures == READ_TRIES:
                     raise
             await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
 
-    async def post(self, path: str, body: Mapping[str, Any], *, urgent: bool = False) -> Any:
-        """A change, tried once. Raises CallFailed; only Unknown leaves open whether it was done."""
-        return await self._call("POST", path, body=body, urgent=urgent)
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        urgent: bool = False,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Any:
+        """A change, tried once. `is_wanted` is asked when its turn has come. Raises CallFailed; only
+        Unknown leaves open whether it was done.
+        """
+        await self._turn(urgent=urgent)
+        if not is_wanted():
+            raise Withdrawn(f"POST {path}", 0, "not wanted any more")
+        return await self._call("POST", path, body=body)
 
     async def pages(self, path: str, name: str, query: Query | None = None) -> AsyncIterator[Any]:
         """Every row of a paged listing. The end is an empty cursor, or `has_next` false.
@@ -117,6 +134,10 @@ class Rest:
             cursor = following
         raise Unknown(f"GET {path}", 0, f"the listing did not end within {PAGES_MAX} pages")
 
+    async def _turn(self, *, urgent: bool) -> None:
+        """Wait until the budget has room for a call."""
+        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent or self.hurries))
+
     async def _call(
         self,
         method: str,
@@ -124,10 +145,8 @@ class Rest:
         *,
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
-        urgent: bool,
     ) -> Any:
         what = f"{method} {path}"
-        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent or self.hurries))
         request = self._request(method, path, query, body)
         if self._key is not None:
             token = self._key.rest_token(method, str(request.url))
@@ -139,7 +158,6 @@ class Rest:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unknown(what, 0, type(error).__name__) from None
         return _content(what, answer)
-
 
     def _request(
         self, method: str, path: str, query: Query | None, body: Mapping[str, Any] | None

@@ -223,9 +223,12 @@ class Liquidator:
         under_way = [report_of(one, tracker, "under way") for one in self.memory.episodes.values()]
         return under_way or ([] if last is None else [last])
 
-    def would_sell(self) -> bool:
-        """Whether anything is held that a flattening could sell, now or when Coinbase lets it."""
-        return any(not holding.is_final for holding in self._scope.holdings(self.memory, None))
+    def would_sell(self, key: str | None = None) -> bool:
+        """Whether anything is held, of this key if named, that a flattening could sell, now or when
+        Coinbase lets it.
+        """
+        found = self._scope.holdings(self.memory, None)
+        return any(not one.is_final for one in found if key in {None, one.key})
 
     # --- Answers ----------------------------------------------------------------------------------
 
@@ -307,11 +310,8 @@ class Liquidator:
 
     def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
         """Cancel what is open, sell what can be sold, or end."""
-        tracker, working, found = (
-            self.desk.tracker,
-            self._scope.working(episode),
-            self._scope.holdings(self.memory, episode),
-        )
+        tracker, working = self.desk.tracker, self._scope.working(episode)
+        found = self._scope.holdings(self.memory, episode)
         left = [one for one in found if not one.is_final]
         live = episode.live() if self.settings.connected else []
         note_rows(episode, found, tracker.marks)
@@ -356,6 +356,8 @@ class Liquidator:
         for attempt in attempts:
             episode.attempts[attempt.client_order_id] = attempt
             actions.append(attempt.place())
+        if attempts and holding.notional is None:  # what has no price may be dust
+            actions.append(RefreshQuotes(product_ids=(product.book,)))
         if not attempts:
             episode.rows[holding.key].note = f"no price of {product.book} is known"
             actions.append(RefreshQuotes(product_ids=(product.book,)))

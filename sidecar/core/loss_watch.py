@@ -43,34 +43,11 @@ from sidecar.core.losses import Loss
 from sidecar.core.money import ONE, TWO, ZERO
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
+from sidecar.core.suspicion import Suspicion
 
 # After REST disagreed, or did not answer for all that is held: as often as marks are polled without
 # a feed.
 ASK_AGAIN: Final = timedelta(seconds=5)
-
-
-class Suspicion(Struct):
-    """A cumulative breach that is not confirmed yet."""
-
-    since: datetime
-    quotes_before: int
-    confirmed_by_rest: bool = False
-    asked_at: datetime | None = None
-    last: dict[str, datetime] = {}  # time of each book's quote, as last seen
-    counts: dict[str, int] = {}  # how many of different times each book has shown
-
-    def see(self, books: Iterable[str], quotes: Mapping[str, Quote]) -> None:
-        """Count what is new among the quotes of these books."""
-        for book in books:
-            quote = quotes.get(book)
-            if quote is not None and self.last.get(book) != quote.at:
-                self.last[book] = quote.at
-                self.counts[book] = self.counts.get(book, 0) + 1
-
-    def begin_again(self, now: datetime, quotes_before: int) -> None:
-        """None of the quotes so far is believed."""
-        self.since, self.quotes_before = now, quotes_before
-        self.counts.clear()
 
 
 class BoundLoss(Struct, frozen=True):
@@ -346,11 +323,32 @@ class LossWatch:
         actions.append(self.trigger)
         self.liquidator.begin(self.trigger, None, now, actions)
 
+    def go_on(self, now: datetime, actions: list[Action]) -> None:
+        """A new process: an episode in force of which nothing more is known is begun again."""
+        if not self.desk.state.has("LIQUIDATION") or "" in self.liquidator.memory.episodes:
+            return
+        reason = self.desk.state.causes["LIQUIDATION", "all"].reason
+        trigger = self.trigger
+        if trigger is None:
+            trigger = Liquidate(episode=self._next_episode(now), reason=reason, triggered_at=now)
+        self.trigger = trigger
+        self.liquidator.begin(trigger, None, now, actions)
+
     def flatten(self, key: str, reason: str, now: datetime, actions: list[Action]) -> None:
-        """Begin an episode of one key alone."""
+        """Begin an episode of one key alone; not while an operator wants everything to stand still."""
+        if self.operator_halted(f"{key} was to be sold: {reason}", actions):
+            return
         actions.append(FlattenProduct(key=key, reason=reason))
         trigger = Liquidate(episode=self._next_episode(now), reason=reason, triggered_at=now)
         self.liquidator.begin(trigger, key, now, actions)
+
+    def operator_halted(self, unsold: str, actions: list[Action]) -> bool:
+        """Whether an operator halted everything, or aborted a flattening; then it is only said."""
+        if not (self.desk.state.has("OPERATOR_HALT") or self.desk.state.has("ABORTED")):
+            return False
+        text = f"{unsold}; an operator has halted everything, so nothing is sold"
+        actions.append(Alert(severity="critical", code="NOT_SOLD", text=text))
+        return True
 
     def _next_episode(self, now: datetime) -> str:
         self.episodes += 1

@@ -112,7 +112,7 @@ class PriceShockWatch:
             ),
             actions,
         )
-        if shock.action == "flatten":
+        if shock.action == "flatten" and self.watch.liquidator.would_sell(key):
             self.watch.flatten(key, reason, now, actions)
 
     def _moved(self, key: str, mark: Decimal, shock: PriceShock, now: datetime) -> str | None:

@@ -187,8 +187,8 @@ class RiskManager:
         motion by then is handed over with the next fact.
         """
         now, kind, actions = event.at, type(event), self._undelivered
-        if now >= self.due:
-            self._let_time_pass(now, actions)
+        if now >= self.due or kind is ev.Started:
+            self._let_time_pass(event, actions)
         if self.tracker.version != self.judged:
             self._judge_losses(now, actions)
             if actions:
@@ -226,13 +226,17 @@ class RiskManager:
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
         return next(a.decision for a in self.handle(event) if type(a) is Decided)
 
-    def _let_time_pass(self, now: datetime, actions: list[Action]) -> None:
+    def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
+        now = event.at
+        if type(event) is ev.Started:
+            self.sessions.restarted(now)  # while nobody could come back, no grace ran out
         if not self.settings.connected:
             self.tracker.start(now)
         self.tracker.roll_day(now)
-        causes = self.state.causes.values()
-        self.watch.end((c for c in causes if c.clears_at and c.clears_at <= now), actions)
+        over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= now]
+        sold = self.liquidator.memory.episodes  # whose locks last until they are
+        self.watch.end((c for c in over if c.key is None or c.key not in sold), actions)
         actions += self.approvals.lapse(now)
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
@@ -260,10 +264,11 @@ class RiskManager:
 
     def _started(self, event: ev.Started) -> list[Action]:
         self.readiness.begin()
-        self.sessions.restarted(event.at)
         self.unapproved.begin(event)
         self.watch.suspicion = None  # the feeds must show it anew
-        return []
+        actions: list[Action] = []
+        self.watch.go_on(event.at, actions)
+        return actions
 
     def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
         return self.watch.rest_answered(event.quotes, event.at)
@@ -313,7 +318,7 @@ class RiskManager:
         return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
 
     def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:
-        carry_out_will(session, self.desk, self.watch, now, actions)
+        carry_out_will(session, self.watch, self.unapproved, now, actions)
 
     def _flattened(
         self, key: str | None, reason: str, now: datetime, actions: list[Action]

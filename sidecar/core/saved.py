@@ -17,7 +17,6 @@ from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.feeds import FeedState
 from sidecar.core.limits import Limits
-from sidecar.core.loss_watch import Suspicion
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
@@ -27,6 +26,7 @@ from sidecar.core.readiness import ACCOUNT
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import BotSession
 from sidecar.core.state import Cause, Level
+from sidecar.core.suspicion import Suspicion
 from sidecar.core.unapproved import UnapprovedMemory
 from sidecar.core.wallets import Agreement, Wallet
 from sidecar.core.working import Reservation, WorkingOrder

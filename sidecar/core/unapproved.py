@@ -10,6 +10,7 @@ have lost. A fill that names no client_order_id says nothing of whose order it w
 does.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
@@ -253,6 +254,12 @@ class Unapproved:
         before = {name: why for name, why in memory.cancelling.items() if name in working}
         memory.uncancelled, memory.cancelling = {}, {**before, **now}
         return [CancelOrders(order_ids=(order_id,), reason=why) for order_id, why in now.items()]
+
+    def cancel_all(self, order_ids: Iterable[str], reason: str) -> list[Action]:
+        """Cancel these, and go on with it after a restart."""
+        ids = tuple(order_ids)
+        self.memory.cancelling = {**self.memory.cancelling, **dict.fromkeys(ids, reason)}
+        return [CancelOrders(order_ids=ids, reason=reason)] if ids else []
 
     def _reduces(self, order: WorkingOrder) -> bool:
         """Whether what is open of an order opposes the position and, with all else that is open and

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sidecar import clock
 from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable
+from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable, Withdrawn
 from sidecar.coinbase.rows import order_answer
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -58,11 +58,11 @@ class Liquidation:
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Begin, unless the same is under way."""
+        self._running = {known: task for known, task in self._running.items() if not task.done()}
         if name in self._running:
             work.close()
             return
-        task = self._running[name] = self._group.create_task(work, name=name)
-        task.add_done_callback(lambda _: self._running.pop(name, None))
+        self._running[name] = self._group.create_task(work, name=name)
 
     # -------------------------------------------------------------------------------------- orders
 
@@ -85,13 +85,15 @@ class Liquidation:
     async def _sent(self, action: ac.PlaceOrder) -> tuple[ev.AttemptOutcome, str, str]:
         """What became of it. Only what certainly did not arrive is sent again here."""
         path = "/orders/close_position" if action.closes else "/orders"
-        fault = ""
+        liquidator, name, fault = self._engine.manager.liquidator, action.client_order_id, ""
         for failures in range(1, TRIES + 1):
-            if not self._engine.manager.liquidator.wants(action.client_order_id):
-                return "not_sent", "", "it is not wanted any more"
             try:
-                answer = await self._rest.post(path, action.body, urgent=True)
+                answer = await self._rest.post(
+                    path, action.body, urgent=True, is_wanted=lambda: liquidator.wants(name)
+                )
                 order_id, reason = order_answer(answer)
+            except Withdrawn as error:
+                return "not_sent", "", str(error)
             except Unavailable as error:
                 fault = str(error)
                 await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311

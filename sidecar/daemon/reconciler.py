@@ -99,9 +99,14 @@ class Reconciler:
             await self.read_products()
             self._engine.handle(await self._picture.fees())
             self._products_at = clock.wall()
+        await self._read_account()
+
+    async def _read_account(self, *, essentials_suffice: bool = False) -> None:
         self._left_out.clear()
         listed, unlisted = set[str](), set[str]()
-        async for event in self._picture.account(self._engine.manager.readiness.fills_until):
+        async for event in self._picture.account(
+            self._engine.manager.readiness.fills_until, essentials_suffice=essentials_suffice
+        ):
             if isinstance(event, ev.AccountReconciled) and self._left_out:
                 raise Untrusted("; ".join(self._left_out))
             self._take_in(event)
@@ -113,17 +118,28 @@ class Reconciler:
 
     async def read_for_liquidation(self, *, with_products: bool) -> bool:
         """One pass at once. Whether open orders and balances were handed over, though something else
-        could not be read: a flattening waits for nothing that it can do without. Raises CallFailed.
+        could not be read: a flattening waits for nothing that it can do without. Raises CallFailed,
+        and Untrusted.
         """
         async with self._reading:
-            if with_products:
-                await self.read_products()
+            is_first = not self._engine.manager.tracker.products
+            if with_products or is_first:
+                await self._read_products_if_possible(is_first=is_first)
             before = self._balances_taken
             try:
-                await self._read()
+                await self._read_account(essentials_suffice=True)
             except Untrusted as fault:
                 self._engine.log.warning("not all could be read", fault=str(fault))
             return self._balances_taken > before
+
+    async def _read_products_if_possible(self, *, is_first: bool) -> None:
+        """Known products can be sold though their flags cannot be read anew."""
+        try:
+            await self.read_products()
+        except (CallFailed, Untrusted) as fault:
+            if is_first:
+                raise
+            self._engine.log.warning("products could not be read", fault=str(fault))
 
     def _take_in(self, event: ev.Event) -> None:
         before = self._engine.left_out

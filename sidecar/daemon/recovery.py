@@ -44,7 +44,8 @@ from sidecar.storage.snapshot import read_state
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
 LINES_A_TURN: Final = 1_000  # read, then judged: alternating line by line, both are slower
 # A halt by a fault has no change of state behind it: what it interrupted was left out.
-MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested")')
+MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested"(.*))')
+ABORT: Final = b'"abort_liquidation":true'
 
 
 class Recovered(NamedTuple):
@@ -190,24 +191,43 @@ def _stood_still(directory: StateDirectory) -> str | None:
     managers = [
         state.manager for state in states if state is not None and state.manager is not None
     ]
-    read, last = 0, b""
+    levels: set[str] = {cause.level for manager in managers for cause in manager.causes}
+    read, mode = 0, _Mode()
     for path in journal_paths(directory.journal):
         try:
             for line in raw_lines(path):
                 read += line.startswith(b'{"seq":')
-                if found := MODE.search(line):
-                    last = found[1] or b"HALTED"
+                mode.note(line)
         except (OSError, EOFError, zlib.error):
             continue
-    levels: set[str] = {cause.level for manager in managers for cause in manager.causes}
-    levels |= {last.decode()} | (set() if kept is None else {kept.state})
+    levels |= {mode.state} | (set() if kept is None else {kept.state})
     is_there = directory.state.exists() or bool(journal_paths(directory.journal))
-    if last == b"HALTED" and "LIQUIDATING" in levels:
-        return "HALTED"  # the flattening had ended
+    if mode.ends_flattening and "LIQUIDATING" in levels:
+        return "HALTED"
     stood = levels & STANDS_STILL or (
         {"HALTED"} if is_there and not managers and not read else set()
     )
     return max(stood, default=None)  # LIQUIDATING, if it is among them
+
+
+class _Mode:
+    """What the journal's lines, in order, say of the account's state."""
+
+    def __init__(self) -> None:
+        self.state = ""
+        self.ends_flattening = False  # whatever said before that one is under way
+
+    def note(self, line: bytes) -> None:
+        found = MODE.search(line)
+        if found is None:
+            return
+        if found[1]:
+            self.state = found[1].decode()
+            self.ends_flattening = self.state == "HALTED"
+        elif ABORT in found[2]:
+            self.state, self.ends_flattening = "HALTED", True
+        elif self.state != "LIQUIDATING":  # a plain halt ends no flattening
+            self.state = "HALTED"
 
 
 def _readable(read: Callable[[], SavedState | None]) -> SavedState | None:

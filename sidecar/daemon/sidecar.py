@@ -32,7 +32,7 @@ from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Reserve
+from sidecar.storage.reserve import Halted, Reserve
 
 READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
 MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
@@ -142,9 +142,7 @@ class Sidecar:
         first = [recovered.started(now), *orders]
         kept = reserve.kept() if reserve is not None else None
         if kept is not None:
-            why = f"{kept.reason} (kept while the disk was full)"
-            verb = ev.FlattenRequested if kept.state == "LIQUIDATING" else ev.HaltRequested
-            first.append(verb(at=now, reason=why, by="sidecar"))
+            first.append(_order_of(kept, now))
         if manager.limits != limits:
             why = "configuration at the start"
             first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
@@ -248,6 +246,16 @@ def _reserve(directory: StateDirectory) -> Reserve | None:
         return Reserve(directory.reserve)
     except OSError:
         return None
+
+
+def _order_of(kept: Halted, now: datetime) -> ev.Event:
+    """What brings back what the reserve has. It is the last word: a flattening that only the journal
+    knows of has ended.
+    """
+    reason = f"{kept.reason} (kept while the disk was full)"
+    if kept.state == "LIQUIDATING":
+        return ev.FlattenRequested(at=now, reason=reason, by="sidecar")
+    return ev.HaltRequested(at=now, reason=reason, by="sidecar", abort_liquidation=True)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -156,7 +156,7 @@ def test_a_wrong_question_says_so(path):
         client = Client(path)
         with pytest.raises(AskFailed, match="no method"):
             client.ask("no_such")
-        with pytest.raises(AskFailed, match="nothing only"):
+        with pytest.raises(AskFailed, match="add 'bot' there"):
             client.ask("hello", name="bot", on_disconnect="flatten")
         assert client.ask("hello", name="bot")
         client.close()

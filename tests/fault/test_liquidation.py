@@ -289,6 +289,28 @@ async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(trader
         assert held(trader) == dict.fromkeys(COINS, 0)
 
 
+async def test_an_abort_that_only_the_reserve_knows_of_is_not_undone_by_the_next_start(
+    trader, tmp_path
+):
+    """The journal was left at the flattening: its end came while the disk took nothing."""
+    async with beside(trader, directory=tmp_path, state={"snapshot_s": 3600}) as made:
+        trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        made.engine.journal.sync()
+        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+        with files_no_larger_than(4096):
+            await made.until(lambda: made.manager.state.has("DISK_FULL"), "a full disk")
+            await made.ask("halt", reason="stop", abort_liquidation=True)
+            kept = (tmp_path / "state" / "reserve").read_bytes()
+        (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)  # all that a kill had left
+    trader.paper.world.set_faults({"refuse_connections": False})
+    (tmp_path / "killed").chmod(0o700)
+    async with beside(trader, directory=tmp_path / "killed") as made:
+        assert made.state == "HALTED"
+        assert not made.manager.liquidator.is_busy
+        assert held(trader) == {"BTC": 1, "ETH": 5}
+
+
 async def test_a_rebuild_goes_on_flattening(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})

@@ -222,8 +222,8 @@ class Reading:
         self.picture = Picture(self.rest, self.now, self.complaints.append)
         self.facts: list[ev.Event] = []
 
-    async def account(self):
-        async for fact in self.picture.account(self.now() - timedelta(minutes=5)):
+    async def account(self, **options):
+        async for fact in self.picture.account(self.now() - timedelta(minutes=5), **options):
             self.facts.append(fact)
 
     def told(self, kind):
@@ -248,7 +248,7 @@ async def test_an_open_order_that_cannot_be_read_reconciles_nothing_and_is_no_or
 ):
     order_id = await trader.place(trader.limit("BUY", "0.1", "100"))
     spoil(monkeypatch, "order_report", "filled_size")
-    why = f"an order or a fill cannot be read: order {order_id}: filled_size is not a number$"
+    why = f"not everything can be read: order {order_id}: filled_size is not a number$"
     with pytest.raises(Untrusted, match=why):
         await reading.account()
     (listing,) = reading.told(ev.OpenOrdersListed)
@@ -262,7 +262,7 @@ async def test_a_fill_that_cannot_be_read_reconciles_nothing_and_is_named(
 ):
     await trader.place(trader.market("BUY", "0.1"))
     spoil(monkeypatch, "fill_report", "size")
-    with pytest.raises(Untrusted, match=r"cannot be read: fill [\w-]+: size is not a number"):
+    with pytest.raises(Untrusted, match=r"can be read: fill [\w-]+: size is not a number"):
         await reading.account()
     assert reading.told(ev.AccountReconciled) == []
 
@@ -298,3 +298,60 @@ async def test_a_reading_says_when_its_listing_of_orders_began(reading):
     (listing,) = reading.told(ev.OpenOrdersListed)
     (reconciled,) = reading.told(ev.AccountReconciled)
     assert reconciled.began_at <= listing.began_at < reconciled.fills_until
+
+
+# ------------------------------------------------------------------------ where essentials suffice
+
+
+def fail(monkeypatch, reading, path):
+    """Coinbase fails to answer here, and nowhere else."""
+    real = reading.rest.get
+
+    async def get(asked, *given, **options):
+        if asked == path:
+            raise Unknown(f"GET {path}", 503, "HTTP 503")
+        return await real(asked, *given, **options)
+
+    monkeypatch.setattr(reading.rest, "get", get)
+
+
+FILLS = "/orders/historical/fills"
+
+
+@pytest.mark.parametrize("path", [FILLS, "/cfm/balance_summary", "/cfm/positions", "/portfolios"])
+async def test_orders_and_balances_are_read_though_another_call_fails(reading, monkeypatch, path):
+    fail(monkeypatch, reading, path)
+    with pytest.raises(Unknown):
+        await reading.account()
+    assert reading.told(ev.BalancesRead) == []
+    with pytest.raises(Untrusted, match=f"not everything can be read: GET {path}: HTTP 503$"):
+        await reading.account(essentials_suffice=True)
+    (balances,) = reading.told(ev.BalancesRead)
+    assert (balances.fills_until is None) == (path == FILLS)  # a transfer may be a fill not read
+    assert reading.told(ev.AccountReconciled) == []
+
+
+@pytest.mark.parametrize("path", ["/orders/historical/batch", "/accounts"])
+async def test_nothing_is_read_without_orders_and_balances(reading, monkeypatch, path):
+    fail(monkeypatch, reading, path)
+    with pytest.raises(Unknown):
+        await reading.account(essentials_suffice=True)
+    assert reading.told(ev.BalancesRead) == []
+
+
+async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(reading, monkeypatch):
+    def read(*_):
+        raise Untrusted("number_of_contracts is not a number")
+
+    monkeypatch.setattr(rows, "futures_positions", read)
+    with pytest.raises(Untrusted):
+        await reading.account()
+    assert reading.told(ev.BalancesRead) == []
+    with pytest.raises(Untrusted, match="not everything can be read: number_of_contracts"):
+        await reading.account(essentials_suffice=True)
+    assert reading.told(ev.BalancesRead)
+
+
+async def test_where_everything_can_be_read_the_account_is_reconciled(reading):
+    await reading.account(essentials_suffice=True)
+    assert reading.told(ev.AccountReconciled)

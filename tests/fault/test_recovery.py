@@ -245,6 +245,50 @@ def test_a_fault_half_way_is_halted_after_a_rebuild_too(tmp_path):
     assert ev.HaltRequested in map(type, first)
 
 
+def rebuilt(directory):
+    """What a rebuild begins with."""
+    with StateDirectory(directory) as kept:
+        return [type(event) for event in rebuild(kept, Limits(), plain, START)[1]]
+
+
+@pytest.mark.parametrize("halt", ["plain", "fault"])
+def test_a_halt_that_aborted_no_flattening_ends_none_in_a_rebuild(tmp_path, halt):
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.FlattenRequested, reason="enough")
+    if halt == "plain":
+        desk.send(ev.HaltRequested, reason="wait")
+    else:
+        desk.engine.is_half_way = True
+        desk.engine.give_up("KeyError: half way")
+    desk.close()
+    assert rebuilt(tmp_path) == [ev.ReduceOnlyRequested, ev.FlattenRequested]
+
+
+def test_a_flattening_that_only_the_snapshot_tells_is_ended_by_no_plain_halt(tmp_path):
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.FlattenRequested, reason="enough")
+    desk.send(ev.HaltRequested, reason="wait")
+    desk.snapshot()
+    desk.close()
+    for path in journal_paths(tmp_path / "journal"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if b"StateChanged" not in line))
+    assert rebuilt(tmp_path) == [ev.ReduceOnlyRequested, ev.FlattenRequested]
+
+
+def test_an_aborted_flattening_is_not_begun_again_by_a_rebuild(tmp_path):
+    """Though the line that says how the state changed is lost."""
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.FlattenRequested, reason="enough")
+    desk.snapshot()
+    desk.send(ev.HaltRequested, reason="stop", abort_liquidation=True)
+    desk.close()
+    for path in journal_paths(tmp_path / "journal"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if b'"after":"HALTED"' not in line))
+    assert rebuilt(tmp_path) == [ev.ReduceOnlyRequested, ev.HaltRequested]
+
+
 def test_where_nothing_can_be_read_a_rebuild_halts(tmp_path):
     Recorded(tmp_path).begin().close()
     for path in (*(tmp_path / "journal").iterdir(), tmp_path / "state.json"):

@@ -1,5 +1,6 @@
 """REST over real sockets against the paper exchange, and every way it can go wrong."""
 
+import asyncio
 import ssl
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,8 @@ import pytest
 from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.auth import load_key
-from sidecar.coinbase.rest import READ_TRIES, Refused, Rest, Unavailable, Unknown
+from sidecar.coinbase.budget import Budget
+from sidecar.coinbase.rest import READ_TRIES, Refused, Rest, Unavailable, Unknown, Withdrawn
 from tests.fault.paper_client import trading
 
 
@@ -143,4 +145,18 @@ async def test_nobody_there_is_unavailable(tmp_path):
     rest = Rest("http://127.0.0.1:9", None)
     with pytest.raises(Unavailable):
         await rest.post("/orders", {})
+    await rest.close()
+
+
+async def test_a_change_is_not_made_that_nobody_wants_any_more_when_its_turn_comes():
+    wanted = [True]
+
+    class Turns(Budget):
+        def take(self, wall, *, urgent=False):
+            asyncio.get_running_loop().call_soon(wanted.clear)  # while it waits
+            return 0.0
+
+    rest = Rest("http://127.0.0.1:9", None, budget=Turns())
+    with pytest.raises(Withdrawn):
+        await rest.post("/orders", {}, is_wanted=lambda: bool(wanted))
     await rest.close()

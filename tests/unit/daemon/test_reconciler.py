@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from sidecar.coinbase.rest import Refused
+from sidecar.coinbase.rest import Refused, Unknown
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.reconciler import Reconciler
@@ -134,6 +134,36 @@ async def test_what_was_left_out_is_said_once_and_in_bounds(made):
     assert len(said) == 1
 
 
+# ----------------------------------------------------------------------------- for a liquidation
+
+
+async def unavailable():
+    raise Unknown("GET /products", 503, "HTTP 503")
+
+
+async def test_a_liquidation_reads_neither_products_nor_fees_unless_it_must(made):
+    made.said.products = made.said.fees = unavailable
+    assert await made.reconciler.read_for_liquidation(with_products=False)
+    assert made.said.essentials_suffice
+    assert made.told(ev.BalancesRead)
+    with pytest.raises(Unknown):
+        await made.reads()
+
+
+async def test_a_liquidation_goes_on_with_the_products_it_knows(made):
+    made.said.products = unavailable
+    assert await made.reconciler.read_for_liquidation(with_products=True)
+    assert made.logged("warning")
+    made.world.tracker.products.clear()
+    with pytest.raises(Unknown):
+        await made.reconciler.read_for_liquidation(with_products=False)
+
+
+async def test_an_ordinary_pass_needs_everything(made):
+    await made.reads()
+    assert made.said.essentials_suffice is False
+
+
 # ------------------------------------------------------------------------------- none for long
 
 
@@ -162,7 +192,7 @@ async def test_when_no_pass_succeeds_for_two_periods_no_more_risk_is_taken_until
 
 
 async def test_a_pass_that_does_not_end_is_none_that_succeeds(overdue):
-    async def forever(_since):
+    async def forever(_since, **_):
         await asyncio.Event().wait()
         yield
 
