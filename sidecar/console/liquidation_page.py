@@ -43,6 +43,7 @@ SIGNAL_WORDS: Final[dict[Signal, str]] = {
     "not_sent": f"it certainly did not arrive, {liquidation.TRIES} times: 429, or no connection",
     "unknown": "no answer, HTTP 5xx, an answer that cannot be read, or its id is known already",
     "absent": f"it was looked for {liquidation.LOOKS} times, and is not there",
+    "given_up": "it is not there, and so much of it may not be sold any more",
     "restarted": "the process ended before an answer came",
     "seen": "the user channel or a reading has it, open",
     "ended": "the user channel or a reading has it, filled or cancelled; or it is another order; or "

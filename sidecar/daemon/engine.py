@@ -110,7 +110,8 @@ class Engine:
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
         self.journal.sync()
-        self._use_reserve("HALTED", halt)
+        is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
+        self._use_reserve("LIQUIDATING" if is_selling else "HALTED", halt)
 
     def _use_reserve(self, state: str, event: ev.Event) -> None:
         """Keep a halt that the journal could not: it must not be lost with the process."""

@@ -329,3 +329,26 @@ def test_a_future_is_sold_whole_again_while_it_is_held() -> None:
     assert flat.is_done
     assert of_kind(flat.actions, LiquidationReported)
     assert msgspec.json.encode(flat.world.manager.liquidator.memory)
+
+
+def test_two_products_are_sold_beside_each_other() -> None:
+    world = connected(held=1, settings=CONNECTED, **SHOCK)
+    world.send(ev.BalancesRead, balances=(ev.Balance("ETH", D(5)),), fills_until=world.now)
+    world.now += timedelta(seconds=1)
+    world.quote("BTC-USD", 60000)
+    world.quote("ETH-USD", 1500)
+    assert list(world.manager.liquidator.memory.episodes) == ["BTC", "ETH"]
+
+
+def test_what_coinbase_took_is_known_until_it_is_over() -> None:
+    flat = Flattening()
+    flat.begin()
+    flat.read({"BTC": 1})
+    (sale,) = flat.placed
+    liquidator = flat.world.manager.liquidator
+    assert liquidator.placed() == set()
+    flat.answer(sale.client_order_id, "accepted", order_id="o1")
+    assert liquidator.placed() == {"o1"}
+    assert not missing(flat, sale)  # a look-up that came late
+    flat.fills(sale)
+    assert liquidator.placed() == set()
