@@ -595,7 +595,7 @@ class FlattenedExchange:
         key = self._key(order.product_id)
         offered = traded = Decimal(0)
         for one in self.own_orders():
-            if self._key(one.product_id) == key and one.client_order_id not in self.abandoned:
+            if self._key(one.product_id) == key:
                 sold = one.filled if one is order else Decimal(0)
                 offered += sold + (one.remaining if one.is_open else Decimal(0))
         unseen = max(self.exchange.behaviour.balance_lag, timedelta(seconds=2))

@@ -36,7 +36,7 @@ BEHAVIOURS = [
     ("cancel_delay", timedelta(0)), ("cancel_delay", timedelta(seconds=0.2)), ("cancel_delay", timedelta(seconds=7)),
     ("late_cancelled", timedelta(0)), ("late_cancelled", timedelta(seconds=1)), ("fill_after_cancel", 1),
     ("hidden_when_new", timedelta(0)), ("hidden_when_new", timedelta(seconds=2)),
-    ("balance_lag", timedelta(0)), ("balance_lag", timedelta(seconds=1)),
+    ("balance_lag", timedelta(0)), ("balance_lag", timedelta(seconds=1)), ("balance_lag", timedelta(seconds=20)),
     ("late_fees", timedelta(0)), ("late_fees", timedelta(seconds=1)),
     ("queued_statuses", False), ("queued_statuses", True),
     ("strict_client_order_id", False), ("strict_client_order_id", True),
