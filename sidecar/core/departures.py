@@ -22,7 +22,7 @@ def carry_out_will(
     may_flatten = session.name in watch.settings.may_flatten
     if session.on_disconnect == "flatten" and may_flatten and not desk.state.has("LIQUIDATION"):
         reason += ", and wanted the account flat"
-        if not watch.operator_halted(reason, actions):
+        if not watch.held_back(reason, actions):
             watch.liquidate(reason, now, actions)
     if session.on_disconnect == "cancel_orders" and session.strategy_id is not None:
         working = desk.tracker.ledger.working.values()

@@ -46,7 +46,8 @@ CANCELS_TAKE: Final = timedelta(seconds=0.5)
 READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
 WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
-LONGEST_WAIT: Final = RETRY_AT_MOST  # a longer one is of a clock that was set back
+# A longer one is of a clock that was set back; a fact's time is that of the start of its reading.
+LONGEST_WAIT: Final = RETRY_AT_MOST + READINGS_TAKE
 ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
 
 
@@ -177,16 +178,10 @@ class Liquidator:
         if episode.idle_rounds and self.settings.connected:
             return None  # what changed nothing before is not hurried
         if episode.phase == "cancelling":
-            return (
-                None
-                if self._scope.working(episode) or self._scope.unread(self.memory, episode)
-                else "none is open"
-            )
-        if not episode.live() or (
-            not self.settings.connected and self._scope.is_flat(self.memory, episode)
-        ):
-            return "nothing is to come"
-        return None
+            is_open = self._scope.working(episode) or self._scope.unread(self.memory, episode)
+            return None if is_open else "none is open"
+        is_flat = not self.settings.connected and self._scope.is_flat(self.memory, episode)
+        return "nothing is to come" if is_flat or not episode.live() else None
 
     def next_due(self) -> datetime | None:
         """When time alone takes one of them further."""
@@ -227,7 +222,7 @@ class Liquidator:
         """Whether anything is held, of this key if named, that a flattening could sell, now or when
         Coinbase lets it.
         """
-        found = self._scope.holdings(self.memory, None)
+        found = self._scope.holdings(LiquidatorMemory(), None)  # by the books: no reading is recent
         return any(not one.is_final for one in found if key in {None, one.key})
 
     # --- Answers ----------------------------------------------------------------------------------
@@ -271,10 +266,8 @@ class Liquidator:
         """
         if f"-{episode.trigger.episode}-" not in attempt.client_order_id:
             return False
-        found = (
-            one for one in self._scope.holdings(self.memory, episode) if one.key == attempt.key
-        )
-        size = next((one.size for one in found), ZERO)
+        found = self._scope.holdings(self.memory, episode)
+        size = next((one.size for one in found if one.key == attempt.key), ZERO)
         alive = (one for one in episode.live() if one.key == attempt.key)
         wanted = sum((one.size or ZERO for one in alive), ZERO)  # this one among them
         return bool(size) and wanted <= size
@@ -315,13 +308,13 @@ class Liquidator:
         left = [one for one in found if not one.is_final]
         live = episode.live() if self.settings.connected else []
         note_rows(episode, found, tracker.marks)
-        is_open = working or self._scope.unread(self.memory, episode)
+        unread = self._scope.unread(self.memory, episode)
+        is_open = working or unread
         is_known = tracker.products or not self.settings.connected
         if not (is_open or left or live) and is_known:
             self._end(episode, now, actions)
             return
         episode.rounds += 1
-        unread = self._scope.unread(self.memory, episode)
         actions += note_progress(episode, (working, unread, left), tracker.ledger, now)
         busy = {key for order in working for key in self._scope.keys(order)}
         busy |= {attempt.key for attempt in episode.live()}

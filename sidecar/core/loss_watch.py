@@ -336,14 +336,16 @@ class LossWatch:
 
     def flatten(self, key: str, reason: str, now: datetime, actions: list[Action]) -> None:
         """Begin an episode of one key alone; not while an operator wants everything to stand still."""
-        if self.operator_halted(f"{key} was to be sold: {reason}", actions):
+        if self.held_back(f"{key} was to be sold: {reason}", actions):
             return
         actions.append(FlattenProduct(key=key, reason=reason))
         trigger = Liquidate(episode=self._next_episode(now), reason=reason, triggered_at=now)
         self.liquidator.begin(trigger, key, now, actions)
 
-    def operator_halted(self, unsold: str, actions: list[Action]) -> bool:
-        """Whether an operator halted everything, or aborted a flattening; then it is only said."""
+    def held_back(self, unsold: str, actions: list[Action]) -> bool:
+        """Say what is left unsold, where an operator halted everything or aborted a flattening; whether
+        it is.
+        """
         if not (self.desk.state.has("OPERATOR_HALT") or self.desk.state.has("ABORTED")):
             return False
         text = f"{unsold}; an operator has halted everything, so nothing is sold"

@@ -3,6 +3,7 @@ keeps buying: flat at the end by the exchange's own word, and proceeds to the la
 """
 
 import asyncio
+import json
 import shutil
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -79,20 +80,27 @@ async def until_flat(made: Beside, within_s: float = 45) -> None:
 
 
 @asynccontextmanager
-async def buying(trader: Trader, times: int = 8):
-    """A mad bot: it buys and lays orders past the sidecar, so many times."""
+async def buying(trader: Trader, made: Beside, times: int = 8):
+    """A mad bot: it buys and lays orders past the sidecar as that learns of things, so many times."""
+    heard, is_over = asyncio.Event(), False
+    made.on_fact = lambda _: heard.set()
 
     async def buy() -> None:
         for number in range(times):
+            if is_over:
+                return
             with suppress(*FAILURES):
                 await trader.place(trader.market("BUY", "0.01"))
                 await trader.place(trader.limit("BUY", "0.01", str(20000 + number)))
-            await asyncio.sleep(0.05)
+            heard.clear()
+            await heard.wait()
 
     task = asyncio.get_running_loop().create_task(buy())
     try:
         yield
     finally:
+        is_over = True  # what it has asked for is waited for
+        heard.set()
         await task
 
 
@@ -102,7 +110,7 @@ async def flattened(trader: Trader, made: Beside, **faults: Any) -> None:
     await made.until(lambda: len(made.manager.tracker.ledger.working) == 2, "the orders")
     trader.paper.world.set_faults(faults)
     answers = "accept_without_answer" not in faults  # the bot would take them, and wait for long
-    async with buying(trader, times=8 if answers else 0):
+    async with buying(trader, made, times=8 if answers else 0):
         assert (await made.ask("flatten", reason="enough"))["done"]
         await until_flat(made)
     if any(held(trader).values()):  # it bought after the end, and nothing stands behind the halt
@@ -206,18 +214,21 @@ async def test_futures_are_closed_by_coinbase(trader):
         assert held(trader) == dict.fromkeys(COINS, 0)
 
 
+async def hello(made: Beside, **params: str) -> asyncio.StreamWriter:
+    """A bot's connection that has said who it is; to close it is to die."""
+    reader, writer = await asyncio.open_unix_connection(made.config.server.order_socket)
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": params}
+    writer.write(json.dumps(asked).encode() + b"\n")
+    answer = json.loads(await reader.readline())
+    assert answer["result"]["on_disconnect"] == params["on_disconnect"]
+    return writer
+
+
 async def test_the_dead_bots_will_is_done(trader):
     will = {"may_flatten": ["closer"]}
     async with beside(trader, server=will) as made:
         made.manager.sessions.grace *= 0
-        reader, writer = await asyncio.open_unix_connection(made.config.server.order_socket)
-        hello = (
-            '{"jsonrpc":"2.0","id":1,"method":"hello","params":'
-            '{"name":"closer","on_disconnect":"flatten"}}\n'
-        )
-        writer.write(hello.encode())
-        assert b'"flatten"' in await reader.readline()
-        writer.close()
+        (await hello(made, name="closer", on_disconnect="flatten")).close()
         await until_flat(made)
         assert held(trader) == dict.fromkeys(COINS, 0)
 
@@ -225,13 +236,7 @@ async def test_the_dead_bots_will_is_done(trader):
 async def test_a_dead_bots_orders_are_cancelled_and_no_others(trader):
     async with beside(trader) as made:
         made.manager.sessions.grace *= 0
-        reader, writer = await asyncio.open_unix_connection(made.config.server.order_socket)
-        hello = (
-            '{"jsonrpc":"2.0","id":1,"method":"hello","params":'
-            '{"name":"maker","strategy_id":"grid","on_disconnect":"cancel_orders"}}\n'
-        )
-        writer.write(hello.encode())
-        await reader.readline()
+        writer = await hello(made, name="maker", strategy_id="grid", on_disconnect="cancel_orders")
         ids = {}
         for strategy in ("grid", "momo"):
             body = trader.limit("BUY", "0.01", "30000")

@@ -44,5 +44,7 @@ def test_a_system_that_says_no_is_taken_at_its_word(monkeypatch, error):
 
 
 def test_a_platform_without_such_limits_is_left_alone(monkeypatch):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     monkeypatch.setitem(sys.modules, "resource", None)
     process._raise_file_limit()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before

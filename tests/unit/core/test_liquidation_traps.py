@@ -235,6 +235,18 @@ def test_a_clock_that_is_set_back_silences_nothing() -> None:
     assert of_kind(flat.wait(0), ReadAccount)
 
 
+@pytest.mark.parametrize("earlier_s", [0.1, 1, 60])
+def test_a_fact_of_a_reading_that_began_before_it_was_asked_for_is_no_clock_set_back(
+    earlier_s: float,
+) -> None:
+    flat = Flattening()
+    assert of_kind(flat.begin(), ReadAccount)
+    flat.world.now -= timedelta(seconds=earlier_s)
+    balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(1)))
+    told = flat.world.send(ev.BalancesRead, balances=balances, fills_until=flat.world.now)
+    assert not of_kind(told, Alert, ReadAccount)
+
+
 def test_an_episode_of_which_nothing_but_its_cause_is_known_is_begun_again() -> None:
     """A state of an older version, or one that was mended by hand."""
     flat = Flattening()
@@ -304,6 +316,20 @@ def test_a_product_stays_locked_while_it_is_being_sold() -> None:
 
 def test_dust_is_not_sold_for_a_shock() -> None:
     world = connected(held="0.000001", settings=CONNECTED, **SHOCK)
+    world.now += timedelta(seconds=1)
+    told = world.quote("BTC-USD", 60000)
+    assert "CauseRaised" in names(told)
+    assert not of_kind(told, FlattenProduct)
+
+
+def test_what_an_aborted_flattening_read_is_not_what_is_held_later() -> None:
+    flat = Flattening(connected(held=1, settings=CONNECTED, **SHOCK))
+    flat.begin()
+    flat.read({"BTC": 1})
+    world = flat.world
+    world.send(ev.HaltRequested, reason="stop", abort_liquidation=True)
+    world.fill("SELL", 1, 64000, order_id="by hand")
+    world.send(ev.ResumeRequested, reason="go on")
     world.now += timedelta(seconds=1)
     told = world.quote("BTC-USD", 60000)
     assert "CauseRaised" in names(told)
