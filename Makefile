@@ -53,7 +53,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version
 	--no-emit-index-url --no-emit-find-links --no-header $(if $(UPGRADE),--upgrade)
 
 lock: $(STAMP)
-	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra dev --extra report --output-file requirements.lock
 	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
 	$(COMPILE) pyproject.toml --constraints requirements.lock --output-file requirements-run.lock
 	echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -

@@ -6,12 +6,11 @@ from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
-from sidecar.core.portfolio_risk import MEASURES, Measure, RiskFigure
+from sidecar.core.portfolio_risk import Added, Measure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.settings import Settings
-from sidecar.core.working import Leg
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 POSITIONS = 20
@@ -33,12 +32,11 @@ class FixedRisk:
     """A stand-in that costs nothing: the figures' own cost is measured where they are computed."""
 
     def __init__(self) -> None:
-        figure = RiskFigure(Decimal(1000), Decimal(1001))
-        self.known: dict[Measure, RiskFigure] = dict.fromkeys(MEASURES, figure)
+        self.known = RiskFigure(Decimal(1000), Decimal(1001))
 
-    def figures(
-        self, _tracker: PositionTracker, _added: tuple[Leg, ...]
-    ) -> dict[Measure, RiskFigure]:
+    def figure(
+        self, _measure: Measure, _tracker: PositionTracker, _added: tuple[Added, ...]
+    ) -> RiskFigure:
         return self.known
 
 

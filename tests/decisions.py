@@ -1,6 +1,6 @@
 """More words of the scenario language, for the side that decides: orders, answers, feeds, state."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,11 +11,10 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.limits import Limits
-from sidecar.core.portfolio_risk import Measure, RiskFigure
+from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
 from sidecar.core.settings import Settings
-from sidecar.core.working import Leg
 from tests.scenario import FUTURE, D, World, limit_order
 
 CONNECTED = Settings(connected=True)
@@ -130,13 +129,13 @@ class StandInRisk:
     def __init__(self, held: object = 0, per_unit: object = 0, *, known: bool = True) -> None:
         self.held, self.per_unit, self.known = D(held), D(per_unit), known
 
-    def figures(
-        self, tracker: PositionTracker, added: tuple[Leg, ...]
-    ) -> Mapping[Measure, RiskFigure] | None:
+    def figure(
+        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+    ) -> RiskFigure | NoFigure:
         if not self.known:
-            return None
+            return NoFigure("nobody knows")
         bought = sum(
-            (leg.quantity if leg.side == "BUY" else -leg.quantity for leg in added), Decimal(0)
+            (one.leg.quantity if one.leg.side == "BUY" else -one.leg.quantity for one in added),
+            Decimal(0),
         )
-        figure = RiskFigure(self.held, self.held + bought * self.per_unit)
-        return {"max_var": figure, "max_expected_shortfall": figure, "max_stress_loss": figure}
+        return RiskFigure(self.held, self.held + bought * self.per_unit)

@@ -17,6 +17,7 @@ from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.products import Product, product_from_coinbase
+from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
@@ -29,6 +30,7 @@ WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
+GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
 
@@ -70,6 +72,42 @@ class Picture:
         query = {"product_ids": list(product_ids)}
         answer = await self._rest.get("/best_bid_ask", query, urgent=urgent)
         return rows.quotes(tables(answer.get("pricebooks"), "pricebooks"), at)
+
+    async def closes(self, span: Span, period_s: int) -> ev.ClosesRead:
+        """What a book closed at in `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one
+        of `GRANULARITIES`), as of when the read began.
+
+        Candles that cannot be read are left out. Raises CallFailed, and Untrusted where none can be:
+        that is not known, and no time without trades.
+        """
+        at = self._now()
+        query: dict[str, str | int] = {
+            "start": str(span.since),
+            # Coinbase does not say whether a candle that opens at `end` is told: at the second
+            # before, none does.
+            "end": str(span.until - 1),
+            "granularity": GRANULARITIES[period_s],
+            "limit": CANDLES_A_CALL,
+        }
+        answer = await self._rest.get(f"/products/{quote(span.book, safe='')}/candles", query)
+        if "candles" not in answer:
+            raise Untrusted(f"{span.book}: the answer has no candles")
+        told, left_out = tables(answer["candles"], "candles"), list[str]()
+        found = rows.closes(told, left_out)
+        if left_out:
+            fault = f"{span.book}: {len(left_out)} of {len(told)} candles cannot be read"
+            fault += f", the first because {left_out[0]}"
+            if not found:
+                raise Untrusted(fault)
+            self._complain(fault)
+        return ev.ClosesRead(
+            at=at,
+            book=span.book,
+            period_s=period_s,
+            since=span.since,
+            until=span.until,
+            closes=tuple(one for one in found if span.since <= one[0] < span.until),
+        )
 
     async def fees(self) -> ev.FeesRead:
         """The account's fee tier. Raises CallFailed."""

@@ -7,6 +7,7 @@ Advanced Trade API, Orders, Accounts, Futures.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
@@ -199,6 +200,31 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
             product_id = text(row.get("product_id"), "product_id")
             found.append(ev.Quote(product_id=product_id, bid=best[0], ask=best[1], at=at))
     return tuple(found)
+
+
+def closes(rows: Iterable[Row], left_out: list[str]) -> tuple[tuple[int, Decimal], ...]:
+    """Candles of `GET /products/{id}/candles` as (start, close), start in UNIX seconds: told newest
+    first, handed over oldest first. Of a start that is told twice the last word counts. `left_out`
+    is told of rows that cannot be read.
+    """
+    found: dict[int, Decimal] = {}
+    for row in rows:
+        try:
+            start, close = _close(row)
+        except Untrusted as fault:
+            left_out.append(str(fault))
+        else:
+            found[start] = close
+    return tuple(sorted(found.items()))
+
+
+def _close(row: Row) -> tuple[int, Decimal]:
+    start, close = number(row.get("start"), "start"), number(row.get("close"), "close")
+    if start is None or start < ZERO or start != int(start):
+        raise Untrusted("start is not a number of seconds")
+    if close is None or close <= ZERO:
+        raise Untrusted("close is not a price")
+    return int(start), close
 
 
 def fees(row: Row, at: datetime) -> ev.FeesRead:

@@ -25,6 +25,7 @@ from pydantic import (
 
 from sidecar.config.kinds import Asset, Number, ProductId, Table, Whole, not_boolean
 from sidecar.config.paper import Paper
+from sidecar.config.var import ValueAtRisk
 from sidecar.core.limits import Limits, Name
 from sidecar.core.products import CASH
 
@@ -262,15 +263,6 @@ class Liquidation(Table):
     confirm_quotes: Whole = Field(
         3, ge=1, le=100, description="how many distinct quotes must show the breach"
     )
-
-
-class ValueAtRisk(Table):
-    """How value at risk is computed; its limits are in `[limits]`."""
-
-    confidence: Number = Field(
-        Decimal("0.99"), gt=Decimal("0.5"), lt=1, description="confidence level, as a ratio"
-    )
-    horizon_days: Whole = Field(1, ge=1, le=250, description="holding period, days")
 
 
 class Operator(Table):

@@ -23,6 +23,8 @@ from sidecar.console.operate import cancel_all, halt, reduce_only, reload, reset
 from sidecar.console.paper import paper
 from sidecar.console.run import run
 from sidecar.console.validate import validate
+from sidecar.console.var_backtest import backtest
+from sidecar.console.var_report import report
 from sidecar.console.views import limits, positions, status
 from sidecar.core.errors import Misuse
 
@@ -50,6 +52,10 @@ journal = typer.Typer(help="Read, verify and re-run the decision journal.")
 app.add_typer(journal, name="journal", rich_help_panel="Files")
 for verb in (show, verify, replay):
     journal.command(verb.__name__)(verb)
+var = typer.Typer(help="Value at risk: of the portfolio now, and how well its models fit.")
+app.add_typer(var, name="var", rich_help_panel="Ask")
+for verb in (report, backtest):
+    var.command(verb.__name__)(verb)
 config = typer.Typer(help="What the configuration file may hold.")
 app.add_typer(config, name="config", rich_help_panel="Files")
 
@@ -104,6 +110,11 @@ def _root(
 
 @journal.callback(invoke_without_command=True)
 def _journal(context: typer.Context) -> None:
+    _help_if_bare(context)
+
+
+@var.callback(invoke_without_command=True)
+def _var(context: typer.Context) -> None:
     _help_if_bare(context)
 
 

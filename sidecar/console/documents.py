@@ -22,6 +22,7 @@ limits.max_open_orders = 20
 limits.max_daily_loss = 0.10
 limits.max_leverage = 5
 limits.max_cumulative_loss = 0.25
+limits.max_var = 0.15
 """
 
 # Values for the keys that have no default: shown, but commented out.
@@ -39,7 +40,6 @@ limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000
 limits.max_concentration = 0.5
 limits.max_drawdown = "5000 USD"
-limits.max_var = 0.15
 limits.max_expected_shortfall = 0.20
 limits.max_stress_loss = 0.30
 limits.min_liquidation_buffer = 50
@@ -48,6 +48,8 @@ limits.allow_products = ["BTC-USD", "ETH-USD"]
 limits.product."BTC-USD".max_position_size = 0.5
 limits.strategy.momentum.max_order_notional = 1000
 limits.shadow.max_order_notional = 2500
+var.proxies.PEPE = "DOGE"
+var.stress.exchange_hacked = { BTC = -0.3, others = -0.5 }
 paper.faults = { drop_frames = 3, frames_channel = "user", hide_new_orders_s = 2 }
 """
 

@@ -17,6 +17,11 @@ WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
 IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
 IN_USD: Final = ("NOTIONAL", "EXPOSURE")
+RISKS: Final = {
+    "var": "value at risk",
+    "expected_shortfall": "expected shortfall",
+    "stress_loss": "stress loss",
+}
 MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
 
 
@@ -34,7 +39,7 @@ def status(view: View, width: int) -> Group:
     if view["usage"]:
         parts.append(section("Limits by use", usage(view["usage"], width)))
     if view.get("risk"):
-        parts.append(section("Portfolio risk, USD", _risk(view["risk"])))
+        parts.append(section("Portfolio risk", risk(view["risk"], view["equity"])))
     outside = view.get("sidecar") or {}
     parts.append(section("Feeds", *_feeds(view, outside)))
     if view.get("bots"):
@@ -162,11 +167,35 @@ def _figure(code: str, value: Any, limit: str) -> str:
     return words.short(value)
 
 
-def _risk(risk: View) -> Table:
+def risk(figures: View, equity: Any) -> Table:
+    """Each figure in money and as a share of equity, and what it is of; or why there is none."""
     rows = Table.grid(padding=(0, 2))
-    for name, value in risk.items():
-        rows.add_row(name.replace("_", " "), words.money(value))
+    rows.add_column()
+    rows.add_column(justify="right")
+    rows.add_column(overflow="fold")
+    whole = words.decimal(equity)
+    notes = {"var": _model(figures), "stress_loss": _worst(figures)}
+    for name in ("var", "expected_shortfall", "stress_loss"):
+        usd = words.decimal(figures[name])
+        share = usd / whole if usd is not None and whole is not None and whole > 0 else None
+        told = [words.share(share) + " of equity"] if share is not None else []
+        told += [notes[name]] if notes.get(name) else []
+        rows.add_row(RISKS[name], words.money(usd), ", ".join(told))
+    if figures.get("unavailable"):
+        rows.add_row("", "", Text(f"no figure: {figures['unavailable']}", style="yellow"))
     return rows
+
+
+def _model(figures: View) -> str:
+    if not figures.get("model"):
+        return ""
+    level = words.share(words.decimal(figures["confidence"]))
+    return f"{figures['model']}, {level}, {words.span(figures['horizon_s'])}"
+
+
+def _worst(figures: View) -> str:
+    scenarios = figures.get("stress") or ()
+    return str(scenarios[0]["scenario"]) if scenarios else ""
 
 
 def _feeds(view: View, outside: View) -> list[Text]:

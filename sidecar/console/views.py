@@ -23,7 +23,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show state and causes, money, losses, limits by use, feeds."""
-    answer = _ask("status", config, control_socket, order_socket)
+    answer = ask_view("status", config, control_socket, order_socket)
     from sidecar.console import render  # noqa: PLC0415 - not needed with --json
 
     _show(answer, render.status, as_json=as_json)
@@ -36,7 +36,7 @@ def positions(
     as_json: AsJson = False,
 ) -> None:
     """Show positions, wallets, open orders and reservations."""
-    answer = _ask("positions", config, control_socket, order_socket)
+    answer = ask_view("positions", config, control_socket, order_socket)
     from sidecar.console import render_books  # noqa: PLC0415
 
     _show(answer, render_books.positions, as_json=as_json)
@@ -49,13 +49,14 @@ def limits(
     as_json: AsJson = False,
 ) -> None:
     """Show the limits in force, by scope."""
-    answer = _ask("limits", config, control_socket, order_socket)
+    answer = ask_view("limits", config, control_socket, order_socket)
     from sidecar.console import render_books  # noqa: PLC0415
 
     _show(answer, lambda view, _width: render_books.limits(view), as_json=as_json)
 
 
-def _ask(view: str, config: Path | None, control: Path | None, order: Path | None) -> bytes:
+def ask_view(view: str, config: Path | None, control: Path | None, order: Path | None) -> bytes:
+    """One view's answer as it came. Raises Misuse."""
     if control is not None and order is not None:
         raise Misuse("both sockets tell the same; give --control-socket or --order-socket")
     return ask(order or control_path(config, control), view)

@@ -4,7 +4,6 @@
 nothing.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -19,10 +18,17 @@ from sidecar.core.exposure import Book
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
-from sidecar.core.orders import BUY, Order
-from sidecar.core.portfolio_risk import Measure, PortfolioRisk, RiskFigure, figures_of
+from sidecar.core.orders import BUY, OPPOSITE, Order
+from sidecar.core.portfolio_risk import (
+    Added,
+    Measure,
+    NoFigure,
+    PortfolioRisk,
+    RiskFigure,
+    figure_of,
+)
 from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import Product
+from sidecar.core.products import DOLLARS, Product
 from sidecar.core.state import Cause, TradingState
 from sidecar.core.valuation import legs_of, worth_of
 from sidecar.core.working import Leg, WorkingOrder
@@ -214,7 +220,7 @@ class Check:
             self.account.join(tracker.account, self.coin.account)
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
         self._own: After | None = None
-        self._figures: Mapping[Measure, RiskFigure] | None = None
+        self._figures: dict[Measure, RiskFigure | NoFigure] = {}
         self.funds: tuple[Decimal | None, Decimal | None] = (None, None)
         self._fingerprint = ""
 
@@ -253,14 +259,30 @@ class Check:
             self._fingerprint = f"{order.product_id}|{order.side}|{order.kind}|{'|'.join(numbers)}"
         return self._fingerprint
 
-    @property
-    def figures(self) -> Mapping[Measure, RiskFigure] | None:
-        """The portfolio's risk with and without the order, computed once; None when it cannot
-        be.
-        """
-        if self._figures is None and self.desk.portfolio_risk is not None:
-            self._figures = figures_of(self.desk.portfolio_risk, self.tracker, self.legs)
-        return self._figures
+    def figure(self, measure: Measure) -> RiskFigure | NoFigure:
+        """The portfolio's risk with and without the order, computed once."""
+        figure = self._figures.get(measure)
+        if figure is None:
+            risk = self.desk.portfolio_risk
+            figure = (
+                NoFigure("nobody computes it; give RiskManager a portfolio_risk")
+                if risk is None
+                else figure_of(risk, measure, self.tracker, self._added())
+            )
+            self._figures[measure] = figure
+        return figure
+
+    def _added(self) -> tuple[Added, ...]:
+        """What the order does to each key, and to the currency that it is paid in."""
+        replaced = () if self.replaced is None else self.replaced.legs
+        olds = [leg.quantity for leg in replaced] if len(replaced) == len(self.legs) else []
+        olds = olds or [ZERO] * len(self.legs)
+        added = [Added(leg, old) for leg, old in zip(self.legs, olds, strict=True)]
+        quote, price = self.product.quote, self.worth.valued_at
+        if quote in self.tracker.books.cash and quote not in DOLLARS and not self.is_future:
+            paid = self.open_size * (price or ZERO)
+            added.append(Added(Leg(quote, OPPOSITE[self.order.side], paid)))
+        return tuple(added)
 
     def order_units(self, quantity: Decimal) -> Decimal:
         """Base units still open as the size an order would state, what is filled of an edited one

@@ -35,9 +35,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Best bid and ask of one book, in quote currency; `at` is when they were last known to
-    hold.
-    """
+    """Best bid and ask of a book, in quote currency; `at` is when they were last known to hold."""
 
     product_id: str
     bid: Decimal
@@ -70,6 +68,19 @@ class ProductsListed(Event, frozen=True, kw_only=True, tag=True):
     products: tuple[Product, ...]
 
 
+class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
+    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in
+    UNIX seconds. Periods of `period_s` seconds that began at `since` or later and were over by
+    `until` (UNIX seconds) were asked for; one that is missing had no trade.
+    """
+
+    book: str
+    period_s: int
+    since: int
+    until: int
+    closes: tuple[tuple[int, Decimal], ...]
+
+
 class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
     """A feed came up, lost frames, or went silent."""
 
@@ -81,8 +92,7 @@ class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderReported(Event, frozen=True, kw_only=True, tag=True):
-    """What Coinbase says of one order: a frame of the user channel, a row of a listing, or an
-    answer.
+    """What Coinbase says of one order: a frame, a row of a listing, or an answer.
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
@@ -115,9 +125,7 @@ TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
 
 
 class FillReported(Event, frozen=True, kw_only=True, tag=True):
-    """One row of Coinbase's fills. `size` in order units (base, contracts), `price` in quote
-    currency.
-    """
+    """One row of Coinbase's fills. `size` in order units, `price` in quote currency."""
 
     entry_id: str
     order_id: str
@@ -189,8 +197,7 @@ class FeesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
-    """A complete listing of open orders (every page, PENDING and QUEUED too, both placement
-    sources).
+    """A complete listing of open orders: every page, PENDING and QUEUED too, from both sources.
 
     `began_at` is when the first page was asked for: what came to life after it may be missing
     without meaning.
@@ -370,9 +377,7 @@ class AttemptAnswered(Event, frozen=True, kw_only=True, tag=True):
 
 
 class AttemptMissing(Event, frozen=True, kw_only=True, tag=True):
-    """An order whose sending had no answer was looked for, as often and long as it takes, and is
-    not there.
-    """
+    """An order whose sending had no answer was looked for, often enough, and is not there."""
 
     client_order_id: str
 

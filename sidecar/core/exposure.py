@@ -113,6 +113,7 @@ class Line:
         "open_sell",
         "orders",
         "position",
+        "serial",
         "short",
         "short_usd",
         "size",
@@ -126,6 +127,7 @@ class Line:
         self.position = Position()
         self.open_buy = self.open_sell = ZERO
         self.orders = 0
+        self.serial = 0  # of the book's last change to it
         self.long = self.short = self.size = ZERO
         self.long_usd = self.short_usd = self.notional = self.unrealised = self.futures_profit = (
             ZERO
@@ -151,6 +153,8 @@ class Book:
         # Against Coinbase's entry prices: what the futures wallet will be paid.
         self.futures_profit = ZERO
         self.orders = 0
+        # Grows with every change of a line: who keeps figures of lines sees which are old.
+        self.serial = self.members = 0  # `members`: with every line that comes or goes
 
     @property
     def net_exposure(self) -> Decimal:
@@ -162,6 +166,7 @@ class Book:
 
     def begin(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
         """Begin a line for this key."""
+        self.members += 1
         line = self.lines[key] = Line(key, is_future=is_future, mark=mark)
         return line
 
@@ -234,6 +239,7 @@ class Book:
         A line with nothing left is dropped.
         """
         position = line.position
+        line.serial = self.serial = self.serial + 1
         quantity = position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell
@@ -265,3 +271,4 @@ class Book:
             self.futures_pnl += change
         if not quantity and line.is_idle:
             del self.lines[line.key]
+            self.members += 1

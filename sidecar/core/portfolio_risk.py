@@ -5,13 +5,12 @@ Whoever computes the figures (floats are allowed there, and only there) hands th
 USD. A rule compares them with a share of equity; an order that does not raise a figure passes.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-from sidecar.core.money import MONEY
+from sidecar.core.money import MONEY, ZERO
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.working import Leg
 
@@ -28,25 +27,40 @@ class RiskFigure(Struct, frozen=True):
     after: Decimal
 
 
-class PortfolioRisk(Protocol):
-    """Computes the measures of the portfolio as it is, and with an order's legs in it."""
+class NoFigure(Struct, frozen=True):
+    """Why a measure cannot be computed, and what mends it."""
 
-    def figures(
-        self, tracker: PositionTracker, added: tuple[Leg, ...]
-    ) -> Mapping[Measure, RiskFigure] | None:
-        """Every measure with and without `added`, or None when they cannot be computed."""
+    reason: str
+
+
+class Added(Struct, frozen=True):
+    """What an order does to one key if it fills whole: base units on one side, in place of those of an
+    open order (`replaces`) that it edits.
+    """
+
+    leg: Leg
+    replaces: Decimal = ZERO
+
+
+class PortfolioRisk(Protocol):
+    """Computes the measures of the portfolio as it is, and with an order in it."""
+
+    def figure(
+        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+    ) -> RiskFigure | NoFigure:
+        """One measure with and without `added`."""
         ...
 
 
-def figures_of(
-    risk: PortfolioRisk, tracker: PositionTracker, added: tuple[Leg, ...]
-) -> Mapping[Measure, RiskFigure] | None:
-    """The figures, or None where arithmetic or missing data kept them from being computed.
+def figure_of(
+    risk: PortfolioRisk, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+) -> RiskFigure | NoFigure:
+    """The figure, or why there is none: arithmetic or missing data may keep it from being computed.
 
     Whatever decimal context the computation sets up is its own.
     """
     try:
         with localcontext(MONEY):
-            return risk.figures(tracker, added)
-    except (ArithmeticError, LookupError, ValueError):
-        return None
+            return risk.figure(measure, tracker, added)
+    except (ArithmeticError, LookupError, ValueError) as fault:
+        return NoFigure(f"it cannot be computed ({fault})")

@@ -28,6 +28,7 @@ from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.liquidator import Liquidator
+from sidecar.core.live_risk import LiveRisk
 from sidecar.core.loss_watch import LossWatch
 from sidecar.core.money import with_money
 from sidecar.core.operator_verbs import OperatorVerbs
@@ -36,6 +37,7 @@ from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.readiness import AT_ONCE, Readiness
+from sidecar.core.risk_watch import RiskWatch
 from sidecar.core.sessions import BotSession, Sessions
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
@@ -52,8 +54,8 @@ NEVER: Final = datetime.max.replace(tzinfo=UTC)
 class RiskManager:
     """Judges orders before they are sent, and says when losses demand more.
 
-    `clock` returns the time (aware). `portfolio_risk` computes VaR and its kin; without it a
-    configured VaR limit refuses with VAR_UNAVAILABLE. `custom` are the user's own rules.
+    `clock` returns the time (aware). `portfolio_risk` computes VaR and its kin in place of
+    our own (`settings.risk`), which learns its history from `ClosesRead`. `custom` are the user's own rules.
     """
 
     def __init__(  # noqa: PLR0913 - a composition: each part is named
@@ -71,14 +73,16 @@ class RiskManager:
         self.clock = clock
         self.state = TradingState(ready=not settings.connected)
         self.feeds = Feeds(connected=settings.connected)
+        self.risk = LiveRisk(tracker, settings.risk)
         self.desk = Desk(
             tracker=tracker,
             limits=limits,
             state=self.state,
             feeds=self.feeds,
-            portfolio_risk=portfolio_risk,
+            portfolio_risk=portfolio_risk or self.risk,
             custom=custom,
         )
+        self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.shocks = PriceShockWatch(self.desk, self.watch)
@@ -103,6 +107,7 @@ class RiskManager:
             ev.QuotesConfirmed: self._confirmed,
             ev.ConfirmationUnavailable: self._unconfirmed,
             ev.LimitsReplaced: self._replace_limits,
+            ev.ClosesRead: self.risk.take,
         }
         self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
@@ -187,8 +192,7 @@ class RiskManager:
         motion by then is handed over with the next fact.
         """
         now, kind, actions = event.at, type(event), self._undelivered
-        if now >= self.due or kind is ev.Started:
-            self._let_time_pass(event, actions)
+        self._note_time(event, actions)
         if self.tracker.version != self.judged:
             self._judge_losses(now, actions)
             if actions:
@@ -225,6 +229,14 @@ class RiskManager:
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
         return next(a.decision for a in self.handle(event) if type(a) is Decided)
+
+    def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
+        """What is due by now, or at a start."""
+        if event.at >= self.risk.due:
+            self.risk.tick(event.at)
+            self.risk_watch.look(event.at, actions)
+        if event.at >= self.due or type(event) is ev.Started:
+            self._let_time_pass(event, actions)
 
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""

@@ -17,6 +17,7 @@ from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.feeds import FeedState
 from sidecar.core.limits import Limits
+from sidecar.core.live_risk import SavedRisk
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
@@ -24,6 +25,7 @@ from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
 from sidecar.core.readiness import ACCOUNT
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.risk_watch import RiskBreaches
 from sidecar.core.sessions import BotSession
 from sidecar.core.state import Cause, Level
 from sidecar.core.suspicion import Suspicion
@@ -118,6 +120,8 @@ class SavedManager(Struct, kw_only=True):
     limits: dict[str, Any]
     sessions: list[BotSession]
     liquidator: LiquidatorMemory = field(default_factory=LiquidatorMemory)
+    risk: SavedRisk | None = None
+    risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -213,6 +217,8 @@ def save_manager(manager: RiskManager) -> SavedManager:
         limits=_written(manager.limits),
         sessions=manager.sessions.saved(),
         liquidator=manager.liquidator.memory,
+        risk=manager.risk.saved(),
+        risk_breaches=manager.risk_watch.memory,
     )
 
 
@@ -266,6 +272,9 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved
     manager.liquidator.memory = saved.liquidator
+    if saved.risk is not None:
+        manager.risk.restore(saved.risk)
+    manager.risk_watch.memory = saved.risk_breaches
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until

@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from sidecar.core.value_at_risk.settings import RiskSettings
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -28,3 +30,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     liquidation_assets: frozenset[str] | None = None
     may_flatten: frozenset[str] = frozenset()
     pace: float = 1.0
+    risk: RiskSettings = field(default_factory=RiskSettings)

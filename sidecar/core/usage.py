@@ -14,7 +14,7 @@ from sidecar.core.exposure import Book
 from sidecar.core.limits import LossLimit, OrderLimits, Rate
 from sidecar.core.loss_windows import LossWindows, Window
 from sidecar.core.money import ZERO, ratio, with_money
-from sidecar.core.portfolio_risk import Measure, RiskFigure
+from sidecar.core.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.rules import RULES
 from sidecar.core.rules.rule import NO_EQUITY, Bound, Measured, ScopeKind
@@ -36,7 +36,7 @@ WINDOWS: Final[dict[str, Callable[[LossWindows], Window]]] = {
     "MAX_CUMULATIVE_LOSS": lambda windows: windows.cumulative,
 }
 
-Figures = Mapping[Measure, RiskFigure]
+Figures = Mapping[Measure, RiskFigure | NoFigure]
 Row = dict[str, Any]
 
 
@@ -56,11 +56,11 @@ class NoOrder:
 
 
 @with_money
-def usage(desk: Desk, figures: Figures | None, now: datetime) -> list[Row]:
+def usage(desk: Desk, figures: Figures, now: datetime) -> list[Row]:
     """A row for each limit that can be measured without an order; for limits on positions, one for
     each key that is held or worked.
 
-    `figures` are the portfolio's, None where nobody can compute them. `observed` is in the limit's
+    `figures` are the portfolio's. `observed` is in the limit's
     unit and `used` its share of the limit; both None where they cannot be told. A share of no
     equity is infinite.
     """
@@ -68,8 +68,9 @@ def usage(desk: Desk, figures: Figures | None, now: datetime) -> list[Row]:
     for scope, kind, limits, asked in _scopes(desk):
         for rule, bound in _bounds(scope, kind, limits):
             if rule.searches:
-                figure = (figures or {}).get(cast("Measure", rule.limit))
-                rows.append(_row(rule, bound, asked, None if figure is None else figure.before))
+                figure = figures.get(cast("Measure", rule.limit))
+                observed = figure.before if isinstance(figure, RiskFigure) else None
+                rows.append(_row(rule, bound, asked, observed))
             elif rule.window:
                 rows.append(_row(rule, bound, asked, _approvals(desk, bound, now)))
             elif rule.standing:

@@ -15,9 +15,10 @@ from sidecar.core.limits import LossLimit
 from sidecar.core.liquidation_report import report_view
 from sidecar.core.losses import Loss
 from sidecar.core.money import ZERO, with_money
-from sidecar.core.portfolio_risk import figures_of
+from sidecar.core.portfolio_risk import MEASURES, NoFigure, figure_of
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.risk_report import risk_report
 from sidecar.core.sessions import Sessions
 from sidecar.core.state import CAUSES, Cause
 from sidecar.core.usage import Figures, usage
@@ -56,7 +57,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "pnl": _pnl(tracker),
         "losses": _losses(manager),
         "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
-        "risk": _risk(figures),
+        "risk": _risk(manager, figures),
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
         "usage": usage(manager.desk, figures, now),
@@ -182,16 +183,27 @@ def _losses(manager: RiskManager) -> View | None:
     }
 
 
-def _figures(manager: RiskManager) -> Figures | None:
+def _figures(manager: RiskManager) -> Figures:
     risk = manager.desk.portfolio_risk
-    return None if risk is None else figures_of(risk, manager.tracker, ())
+    assert risk is not None
+    return {name: figure_of(risk, name, manager.tracker, ()) for name in MEASURES}
 
 
-def _risk(figures: Figures | None) -> dict[str, Decimal] | None:
-    """VaR and its kin of the portfolio as it is, USD; None where nobody can compute them."""
-    if figures is None:
-        return None
-    return {name.removeprefix("max_"): figure.before for name, figure in figures.items()}
+def _risk(manager: RiskManager, figures: Figures) -> View:
+    """VaR and its kin of the portfolio as it is, USD, each None where it cannot be told, and why; and
+    what the figures are of.
+    """
+    reasons = [figure.reason for figure in figures.values() if isinstance(figure, NoFigure)]
+    known: View = {
+        name.removeprefix("max_"): None if isinstance(figure, NoFigure) else figure.before
+        for name, figure in figures.items()
+    }
+    own = manager.desk.portfolio_risk is manager.risk
+    return {
+        **known,
+        "unavailable": reasons[0] if reasons else None,
+        **(manager.risk.about() | risk_report(manager.risk) if own else {}),
+    }
 
 
 # --- Parts of the positions -----------------------------------------------------------------------

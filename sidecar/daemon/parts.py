@@ -23,6 +23,7 @@ from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import Errands
+from sidecar.daemon.histories import Histories
 from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
@@ -72,6 +73,7 @@ class Parts:
         self._market = feed("market", MARKET_CHANNELS, urls.ws_url)
         self._reconciler = Reconciler(engine, self._picture, float(urls.reconcile_s))
         self._errands = Errands(engine, self._picture, rest, group)
+        self.histories = Histories(engine, self._picture, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
         self._publisher = Publisher(engine.manager)
@@ -128,6 +130,7 @@ class Parts:
             "conflate": self._streams.conflate(),
             "reconcile": self._reconcile(),
             "keep prices fresh": self._errands.keep_fresh(self._streams.wanted),
+            "read price history": self.histories.run(),
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),
             "preflight": self._look_again(),
@@ -204,6 +207,10 @@ class Parts:
             "followed": list(self._streams.wanted()),
             "reconciliations": self._reconciler.passes,
             "reconciliation_fault": self._reconciler.fault,
+            "history": {
+                "waiting": list(self.histories.pending),
+                "failing": self.histories.faults,
+            },
             "journal": {
                 "seq": self._engine.journal.place.seq,
                 "disk_full": self._engine.journal.is_full,

@@ -157,6 +157,7 @@ def new_manager(
         unapproved=config.server.unapproved_orders,
         may_flatten=frozenset(config.server.may_flatten),
         pace=life.total_seconds() / float(config.server.reservation_s),
+        risk=config.var.settings(),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)

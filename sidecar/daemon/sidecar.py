@@ -22,10 +22,12 @@ from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, each_of
 from sidecar.core.limits import Limits
+from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.risk_manager import RiskManager
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
+from sidecar.daemon.histories import Histories
 from sidecar.daemon.keeper import Keeper
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
@@ -187,7 +189,9 @@ class Sidecar:
                     exchange_clock=self._exchange_clock,
                 )
                 stack.push_async_callback(parts.close)
-                engine.listeners.append(lambda *_: self._look_whether_ready(engine))
+                engine.listeners.append(
+                    lambda *_: self._look_whether_ready(engine, parts.histories)
+                )
                 for event in first:
                     engine.handle(event)
                 await parts.open()
@@ -217,13 +221,17 @@ class Sidecar:
         await parts.close()
         raise _Stop
 
-    def _look_whether_ready(self, engine: Engine) -> None:
-        """The account is known, and what is configured to be followed has a price."""
+    def _look_whether_ready(self, engine: Engine, histories: Histories) -> None:
+        """The account is known, and what is configured to be followed has a price; a history too,
+        where value at risk is limited, unless that fails.
+        """
         tracker = engine.manager.tracker
-        followed = (name for name in self.config.coinbase.follow if name in tracker.products)
-        mids = tracker.marks.mids
-        if engine.manager.state.ready and all(
-            tracker.products[name].book in mids for name in followed
+        if self._ready.is_set() or not engine.manager.state.ready:
+            return
+        names = (name for name in self.config.coinbase.follow if name in tracker.products)
+        followed = tuple(tracker.products[name].book for name in names)
+        if all(book in tracker.marks.mids for book in followed) and (
+            not _needs_history(engine.manager.limits) or not histories.pending_of(followed)
         ):
             self._ready.set()
 
@@ -256,6 +264,11 @@ def _order_of(kept: Halted, now: datetime) -> ev.Event:
     if kept.state == "LIQUIDATING":
         return ev.FlattenRequested(at=now, reason=reason, by="sidecar")
     return ev.HaltRequested(at=now, reason=reason, by="sidecar", abort_liquidation=True)
+
+
+def _needs_history(limits: Limits) -> bool:
+    """Whether an order is judged by figures that past prices are needed for."""
+    return any(getattr(limits, measure) is not None for measure in MEASURES)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

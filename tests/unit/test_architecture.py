@@ -31,6 +31,15 @@ PAPER_ALLOWED = ALLOWED | {
     "base64", "binascii", "copy", "cryptography", "hashlib", "multidict", "numpy", "urllib",
     "uuid", "zlib",
 }  # fmt: skip
+# Floats are of value at risk alone: what is counted and compared everywhere else is Decimal.
+FLOATING = {
+    path.relative_to(ROOT)
+    for path in (
+        *(ROOT / "core" / "value_at_risk").glob("*.py"),
+        ROOT / "core" / "risk_view.py",
+        ROOT / "core" / "live_risk.py",
+    )
+}
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "uuid4", "time", "sleep"}
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -61,7 +70,8 @@ def _calls(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
 def test_the_core_imports_nothing_that_can_touch_the_world(path):
-    assert set(_names(path)) <= ALLOWED
+    numeric = {"numpy", "scipy"} if path.relative_to(ROOT) in FLOATING else set()
+    assert set(_names(path)) <= ALLOWED | numeric
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)

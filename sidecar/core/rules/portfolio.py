@@ -6,27 +6,27 @@ from typing import Final
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.money import plain
-from sidecar.core.portfolio_risk import MEASURES, Measure
+from sidecar.core.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.rules.rule import Doc, Gate, Measured
 
 
 def unavailable(check: Check) -> Violation | None:
-    known, limits = check.figures or {}, check.limits
-    unknown = [name for name in MEASURES if name not in known]
-    missing = ", ".join(name for name in unknown if getattr(limits, name) is not None)
-    if not missing:
-        return None
-    text = f"{missing} is set and the figure cannot be computed; give returns, or unset the limit"
-    return Violation("VAR_UNAVAILABLE", observed="none", message=text)
+    for name in MEASURES:
+        if getattr(check.limits, name) is None:
+            continue
+        figure = check.figure(name)
+        if isinstance(figure, NoFigure):
+            text = f"{name} is set and there is no figure: {figure.reason}"
+            return Violation("VAR_UNAVAILABLE", observed="none", message=text)
+    return None
 
 
 def _raised(check: Check, measure: Measure) -> Decimal | None:
     """The figure with the order in it, USD; nothing when the order does not raise it."""
-    figures = check.figures
-    if figures is None:
+    figure = check.figure(measure)
+    if isinstance(figure, NoFigure) or figure.after <= figure.before:
         return None
-    figure = figures.get(measure)
-    return figure.after if figure is not None and figure.after > figure.before else None
+    return figure.after
 
 
 def liquidation_buffer(check: Check) -> Violation | None:

@@ -156,7 +156,7 @@ def candles(world: World, call: Call) -> Row:
     start, end = call.seconds("start"), call.seconds("end")
     if end < start:
         raise invalid("start and end argument is invalid - start is after end")
-    if (end - start) // granularity > CANDLES_MAX:
+    if (end - start) // granularity + 1 > CANDLES_MAX:  # one more opens at `end`, and is told
         raise invalid(
             "start and end argument is invalid - number of candles requested should be less than 350"
         )

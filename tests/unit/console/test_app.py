@@ -24,6 +24,7 @@ VERBS = [
     "reset-loss",
     "reload",
     "journal",
+    "var",
     "config",
 ]
 WHY = ("--reason", "a test")
@@ -33,6 +34,8 @@ WORDS = [
     ["config", "schema"],
     ["config", "example"],
     ["journal", "show"],
+    ["var", "report"],
+    ["var", "backtest"],
     ["journal", "verify"],
     ["journal", "replay"],
 ]
@@ -64,7 +67,7 @@ def test_help_is_everywhere(run, words, flag):
     assert f"Usage: {' '.join(['risk-sidecar', *words])}" in output
 
 
-@pytest.mark.parametrize("words", [[], ["config"], ["journal"]])
+@pytest.mark.parametrize("words", [[], ["config"], ["journal"], ["var"]])
 def test_no_verb_is_answered_with_help_and_a_usage_error(run, words):
     code, output, _ = run(*words)
     assert code == 2

@@ -8,17 +8,18 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.limits import AccountLimits, Limits
+from sidecar.core.portfolio_risk import MEASURES, NoFigure, RiskFigure
 from sidecar.core.rules import RULES
 from sidecar.core.rules.rule import Measured
 from sidecar.core.usage import NEEDS_AN_ORDER, usage
-from tests.decisions import StandInRisk, connected, only, sell_order
+from tests.decisions import connected, only, sell_order
 from tests.scenario import FUTURE, D, World, limit_order
 
 INFINITE = Decimal("Infinity")
 
 
 def rows(world, figures=None):
-    return usage(world.manager.desk, figures, world.now)
+    return usage(world.manager.desk, figures or {}, world.now)
 
 
 def figures_of(world, code, scope="all", key=None):
@@ -161,14 +162,13 @@ def test_a_share_of_no_equity_is_infinite_unless_nothing_is_there():
 def test_portfolio_figures_are_those_without_an_order():
     world = World(max_var="0.1", max_stress_loss="0.4")
     assert figures_of(world, "MAX_VAR") == ("0.1", None, None)
-    known = StandInRisk(5_000).figures(world.tracker, ())
-    assert known is not None
+    known: dict[Any, Any] = dict.fromkeys(MEASURES, RiskFigure(D(5_000), D(5_000)))
     observed = {row["code"]: (row["observed"], row["used"]) for row in rows(world, known)}
     assert observed == {
         "MAX_VAR": (D("0.05"), D("0.5")),
         "MAX_STRESS_LOSS": (D("0.05"), D("0.125")),
     }
-    del known["max_var"]  # type: ignore[attr-defined]  # it is a dict here
+    known["max_var"] = NoFigure("no history")
     assert {row["code"]: row["used"] for row in rows(world, known)}["MAX_VAR"] is None
 
 

@@ -121,13 +121,13 @@ def test_what_no_quote_can_value_is_named():
 
 def test_portfolio_risk_is_shown_where_somebody_computes_it():
     world = World(max_var="0.1")
-    assert status(world)["risk"] is None
     world.manager.desk.portfolio_risk = StandInRisk(2_000)
     seen = status(world)
-    assert seen["risk"] == {"var": 2_000, "expected_shortfall": 2_000, "stress_loss": 2_000}
+    figures = {"var": 2_000, "expected_shortfall": 2_000, "stress_loss": 2_000}
+    assert seen["risk"] == {**figures, "unavailable": None}
     assert seen["usage"][0]["used"] == D("0.2")
     world.manager.desk.portfolio_risk = StandInRisk(known=False)
-    assert status(world)["risk"] is None
+    assert status(world)["risk"] == {**dict.fromkeys(figures), "unavailable": "nobody knows"}
 
 
 # --- Positions ------------------------------------------------------------------------------------

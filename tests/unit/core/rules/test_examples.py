@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.custom_rule import CustomRule
-from sidecar.core.portfolio_risk import MEASURES, RiskFigure
+from sidecar.core.portfolio_risk import RiskFigure
 from sidecar.core.rules import RULES
 from sidecar.core.settings import Settings
 from tests.scenario import D, World, order
@@ -23,10 +23,9 @@ EXAMPLES = tomllib.loads((Path(__file__).parents[4] / "docs" / "rule-examples.to
 
 class FixedRisk:
     def __init__(self, before: str, after: str) -> None:
-        figure = RiskFigure(D(before), D(after))
-        self.known = dict.fromkeys(MEASURES, figure)
+        self.known = RiskFigure(D(before), D(after))
 
-    def figures(self, tracker, added):
+    def figure(self, measure, tracker, added):
         return self.known
 
 

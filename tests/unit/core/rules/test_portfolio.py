@@ -93,7 +93,7 @@ def test_a_figure_that_cannot_be_computed_refuses(code, stand_in):
     decision = world.ask(limit_order())
     found = the(decision, "VAR_UNAVAILABLE")
     assert decision.codes == ("VAR_UNAVAILABLE",)
-    assert found.message.startswith(f"{code.lower()} is set and the figure cannot be computed")
+    assert found.message.startswith(f"{code.lower()} is set and there is no figure: ")
     assert decision.max_base_size == 0
 
 
@@ -139,19 +139,17 @@ def test_a_future_may_be_closed_below_the_buffer():
     assert world.ask(future_order(5, "SELL"))
 
 
-class Divides:
-    def figures(self, tracker, added):
-        raise ZeroDivisionError
+class Fails:
+    def __init__(self, fault):
+        self.fault = fault
+
+    def figure(self, measure, tracker, added):
+        raise self.fault
 
 
-class Partial:
-    def figures(self, tracker, added):
-        return {}
-
-
-@pytest.mark.parametrize("risk", [Divides(), Partial()])
-def test_figures_that_fail_or_lack_a_measure_are_unavailable(risk):
+@pytest.mark.parametrize("fault", [ZeroDivisionError(), KeyError("max_var"), ValueError("none")])
+def test_figures_that_fail_are_unavailable(fault):
     """What cannot be computed refuses; it never escapes as an error, and never approves."""
     world = World(max_var="0.5")
-    world.manager.desk.portfolio_risk = risk
+    world.manager.desk.portfolio_risk = Fails(fault)
     assert world.ask(limit_order()).codes == ("VAR_UNAVAILABLE",)

@@ -1,0 +1,287 @@
+"""Models with a formula for the tail: normal, Student-t, Cornish-Fisher. No I/O.
+
+All are linear in the exposures, with a mean of zero.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import gammaln, ndtri, stdtrit
+
+from sidecar.core.value_at_risk.model import (
+    Array,
+    Components,
+    ModelSettings,
+    Moves,
+    Tail,
+    Unavailable,
+)
+from sidecar.core.value_at_risk.volatility import (
+    degrees_of_freedom,
+    ewma_covariance,
+    ewma_deviations,
+    shrunk_covariance,
+)
+
+
+class EllipticalModel:
+    """VaR and ES as multiples of the book's deviation. `covariance` over the horizon, N × N."""
+
+    def __init__(
+        self, covariance: Array, var: float, es: float, quantile: Callable[[Array], Array]
+    ) -> None:
+        """`var` and `es` in deviations; `quantile` of a P&L of unit deviation."""
+        self.covariance = covariance
+        self.var, self.es = var, es
+        self.deviations = np.sqrt(np.diag(covariance))
+        self.unit_quantile = quantile
+
+    def book(self, exposures: Array) -> "EllipticalBook":
+        """A book of these exposures (N, USD)."""
+        return EllipticalBook(self, exposures)
+
+
+class EllipticalBook:
+    """A book's covariance with each key, and its variance."""
+
+    def __init__(self, model: EllipticalModel, exposures: Array) -> None:
+        self.model = model
+        self.exposures = exposures.copy()
+        self.covariances = model.covariance @ self.exposures
+        self.variance = float(self.exposures @ self.covariances)
+
+    def tail(self) -> Tail:
+        return self._tail(self.variance)
+
+    def tail_with(self, moves: Moves) -> Tail:
+        return self._tail(self._variance_with(moves))
+
+    def var_with(self, moves: Moves) -> float:
+        """The VaR alone."""
+        return self._tail(self._variance_with(moves)).var
+
+    def most_added(self, moves: Moves) -> float:
+        """What these moves can add to VaR or ES at most: their own, held alone."""
+        own = sum(abs(usd) * float(self.model.deviations[index]) for index, usd in moves)
+        return max(self.model.var, self.model.es) * own
+
+    def move(self, index: int, usd: float) -> None:
+        self.variance = self._variance_with(((index, usd),))
+        self.exposures[index] += usd
+        self.covariances += usd * self.model.covariance[index]
+
+    def components(self) -> Components:
+        deviation = max(0.0, self.variance) ** 0.5
+        shares = self.exposures * self.covariances / deviation if deviation else 0 * self.exposures
+        return Components(var=self.model.var * shares, es=self.model.es * shares)
+
+    def quantile(self, probability: Array) -> Array:
+        found: Array = max(0.0, self.variance) ** 0.5 * self.model.unit_quantile(probability)
+        return found
+
+    def _variance_with(self, moves: Moves) -> float:
+        variance, covariance = self.variance, self.model.covariance
+        for index, usd in moves:
+            variance += 2 * usd * float(self.covariances[index])
+            for other, other_usd in moves:
+                variance += usd * other_usd * float(covariance[index, other])
+        return variance
+
+    def _tail(self, variance: float) -> Tail:
+        deviation = max(0.0, variance) ** 0.5
+        return Tail(self.model.var * deviation, self.model.es * deviation)
+
+
+def normal(returns: Array, settings: ModelSettings) -> EllipticalModel:
+    """Parametric normal with EWMA covariance (RiskMetrics 1996)."""
+    return _normal(ewma_covariance(returns, settings.decay), settings)
+
+
+def normal_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel:
+    """Parametric normal with Ledoit-Wolf covariance."""
+    return _normal(shrunk_covariance(returns), settings)
+
+
+def student_t(returns: Array, settings: ModelSettings) -> EllipticalModel:
+    """Parametric Student-t with EWMA covariance; degrees of freedom of all keys' returns together."""
+    deviations = ewma_deviations(returns, settings.decay)[:-1]
+    covariance = ewma_covariance(returns, settings.decay)
+    return _student_t(covariance, _standardised(returns, deviations), settings)
+
+
+def student_t_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel:
+    """Parametric Student-t with Ledoit-Wolf covariance."""
+    deviations = np.sqrt(np.mean(returns**2, axis=0))
+    return _student_t(shrunk_covariance(returns), _standardised(returns, deviations), settings)
+
+
+def _standardised(returns: Array, deviations: Array) -> Array:
+    return returns / np.where(deviations > 0, deviations, 1)
+
+
+def _normal(covariance: Array, settings: ModelSettings) -> EllipticalModel:
+    at = float(ndtri(settings.alpha))
+    es = _density(at) / settings.alpha
+    return EllipticalModel(covariance * settings.horizon, -at, es, ndtri)
+
+
+def _student_t(covariance: Array, standardised: Array, settings: ModelSettings) -> EllipticalModel:
+    """ES of a t: McNeil, Frey and Embrechts 2005, example 2.19."""
+    degrees, alpha = degrees_of_freedom(standardised), settings.alpha
+    unit = ((degrees - 2) / degrees) ** 0.5
+    at = float(stdtrit(degrees, alpha))
+    level = float(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+    density = (
+        np.exp(level) / (degrees * np.pi) ** 0.5 * (1 + at**2 / degrees) ** (-(degrees + 1) / 2)
+    )
+    es = float(density) / alpha * (degrees + at**2) / (degrees - 1) * unit
+    return EllipticalModel(
+        covariance * settings.horizon,
+        -at * unit,
+        es,
+        lambda probability: unit * stdtrit(degrees, probability),
+    )
+
+
+def _density(at: float) -> float:
+    """Of the standard normal."""
+    return float(np.exp(-(at**2) / 2) / (2 * np.pi) ** 0.5)
+
+
+# --- Cornish-Fisher -------------------------------------------------------------------------------
+
+
+class CornishFisherModel:
+    """The normal quantile corrected for the skewness and excess kurtosis of the book's own P&L
+    (Cornish and Fisher 1938; Zangari 1996). `returns`: simple, centred, T × N.
+    """
+
+    def __init__(self, returns: Array, settings: ModelSettings) -> None:
+        self.by_key = np.ascontiguousarray((returns - returns.mean(axis=0)).T)
+        self.alpha, self.horizon = settings.alpha, settings.horizon
+        self.at = float(ndtri(settings.alpha))
+
+    def book(self, exposures: Array) -> "CornishFisherBook":
+        """A book of these exposures (N, USD)."""
+        return CornishFisherBook(self, exposures)
+
+
+class CornishFisherBook:
+    """A book's P&L in every period of the history, and its moments."""
+
+    def __init__(self, model: CornishFisherModel, exposures: Array) -> None:
+        self.model = model
+        self.exposures = exposures.copy()
+        self.pnl = self.exposures @ model.by_key
+
+    def tail(self) -> Tail:
+        return self._tail(self.pnl)
+
+    def tail_with(self, moves: Moves) -> Tail:
+        pnl = self.pnl
+        for index, usd in moves:
+            pnl = pnl + usd * self.model.by_key[index]
+        return self._tail(pnl)
+
+    def var_with(self, moves: Moves) -> float:
+        """The VaR alone."""
+        return self.tail_with(moves).var
+
+    def most_added(self, moves: Moves) -> float:
+        """Unbounded: a quantile that is corrected by moments is not sub-additive."""
+        return float("inf") if moves else 0.0
+
+    def move(self, index: int, usd: float) -> None:
+        self.exposures[index] += usd
+        self.pnl += usd * self.model.by_key[index]
+
+    def components(self) -> Components:
+        """By the derivatives of the first four moments."""
+        deviation, skewness, kurtosis = self._moments(self.pnl)
+        if not deviation:
+            return Components(0 * self.exposures, 0 * self.exposures)
+        unit, count = self.pnl / deviation, len(self.pnl)
+        by_key = self.model.by_key
+        second = by_key @ unit / count
+        third = 3 * (by_key @ unit**2 / count - skewness * second) / deviation
+        fourth = 4 * (by_key @ unit**3 / count - (kurtosis + 3) * second) / deviation
+        skew, kurt = third / self.model.horizon**0.5, fourth / self.model.horizon
+        scale = deviation * self.model.horizon**0.5
+        var, es = self._multiples(skewness, kurtosis)
+        at, share = self.model.at, _density(self.model.at) / self.model.alpha
+        own = skewness / self.model.horizon**0.5
+        var_slope = -(
+            (at**2 - 1) / 6 * skew
+            + (at**3 - 3 * at) / 24 * kurt
+            - (2 * at**3 - 5 * at) / 18 * own * skew
+        )
+        es_slope = share * (
+            at / 6 * skew + (at**2 - 1) / 24 * kurt + (1 - 2 * at**2) / 18 * own * skew
+        )
+        root = self.model.horizon**0.5
+        return Components(
+            var=self.exposures * (var * second * root + scale * var_slope),
+            es=self.exposures * (es * second * root + scale * es_slope),
+        )
+
+    def quantile(self, probability: Array) -> Array:
+        deviation, skewness, kurtosis = self._moments(self.pnl)
+        skew, kurt = skewness / self.model.horizon**0.5, kurtosis / self.model.horizon
+        unit = np.asarray(_expansion(ndtri(probability), skew, kurt))
+        found: Array = deviation * self.model.horizon**0.5 * unit
+        return found
+
+    @staticmethod
+    def _moments(pnl: Array) -> tuple[float, float, float]:
+        """Deviation, skewness, excess kurtosis of one period."""
+        square = pnl * pnl
+        variance = float(square.mean())
+        if variance <= 0:
+            return 0.0, 0.0, 0.0
+        skewness = float((square * pnl).mean()) / variance**1.5
+        return variance**0.5, skewness, float((square * square).mean()) / variance**2 - 3
+
+    def _tail(self, pnl: Array) -> Tail:
+        deviation, skewness, kurtosis = self._moments(pnl)
+        if not deviation:
+            return Tail(0.0, 0.0)
+        var, es = self._multiples(skewness, kurtosis)
+        scale = deviation * self.model.horizon**0.5
+        return Tail(var * scale, es * scale)
+
+    def _multiples(self, skewness: float, kurtosis: float) -> tuple[float, float]:
+        """VaR and ES in deviations over the horizon. ES is the mean of the expansion beyond the
+        quantile, in closed form. Raises Unavailable where the expansion is no quantile.
+        """
+        skew, kurt = skewness / self.model.horizon**0.5, kurtosis / self.model.horizon
+        at = self.model.at
+        if not _is_quantile(at, skew, kurt):
+            raise Unavailable(
+                f"a skewness of {skew:.2f} and an excess kurtosis of {kurt:.2f} are more than the"
+                " Cornish-Fisher expansion bears; choose another [var] model"
+            )
+        es = _density(at) / self.model.alpha
+        es *= 1 + at * skew / 6 + (at**2 - 1) * kurt / 24 + (1 - 2 * at**2) * skew**2 / 36
+        return -float(_expansion(at, skew, kurt)), es
+
+
+def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> float | Array:
+    z = normal_quantile
+    return (
+        z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * kurt / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
+    )
+
+
+def _is_quantile(at: float, skew: float, kurt: float) -> bool:
+    """Whether the expansion rises with the normal quantile everywhere up to `at` (Maillard 2012)."""
+    square, linear = kurt / 8 - skew**2 / 6, skew / 3
+    constant = 1 - kurt / 8 + 5 * skew**2 / 36
+    if square < 0:
+        return False
+    lowest = min(at, -linear / (2 * square)) if square else at
+    return bool(square * lowest**2 + linear * lowest + constant > 0) and (square > 0 or linear <= 0)
+
+
+def cornish_fisher(returns: Array, settings: ModelSettings) -> CornishFisherModel:
+    """Parametric with the sample's own skewness and kurtosis, every period counting the same."""
+    return CornishFisherModel(np.expm1(returns), settings)

@@ -1,0 +1,135 @@
+"""Scenario models: the book's P&L in each of many possible periods, and its tail. No I/O.
+
+VaR is the k-th worst P&L, k = ⌈α·K⌉ of K scenarios: the smallest loss that no more than a share α of
+them exceeds. ES is the mean of the worst share α, the k-th scenario counting by the part of it that
+lies within (Rockafellar and Uryasev 2002; Acerbi and Tasche 2002): so it is coherent exactly. The
+contribution of a key is what it gains or loses in those very scenarios (Tasche 1999).
+"""
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
+
+import numpy as np
+
+from sidecar.core.value_at_risk.dependence import simulated
+from sidecar.core.value_at_risk.model import (
+    Array,
+    Components,
+    ModelSettings,
+    Moves,
+    Tail,
+    Unavailable,
+)
+from sidecar.core.value_at_risk.volatility import ewma_deviations
+
+# A key that stood still for months has next to no EWMA volatility; its next move would be told as
+# one of hundreds of deviations, and blown up to more than the whole position.
+STILLEST: Final = 0.1  # of the sample's own standard deviation
+
+
+class ScenarioModel:
+    """`scenarios`: simple returns over the horizon, K × N. `confidence` as a ratio, exact."""
+
+    def __init__(self, scenarios: Array, confidence: Decimal) -> None:
+        count = len(scenarios)
+        share = (1 - confidence) * count  # in Decimal: 500 × 0.01 is 5, and not a little more
+        if share < 1:
+            raise Unavailable(
+                f"{confidence} needs {int((1 / (1 - confidence)).to_integral_value(ROUND_CEILING))}"
+                f" returns, there are {count}; lower [var] confidence or give a longer history"
+            )
+        self.rank = int(share.to_integral_value(ROUND_CEILING)) - 1
+        self.share = float(share)
+        self.by_key = np.ascontiguousarray(scenarios.T)
+        # The loss of one USD long, and short, at most.
+        self.worst_long: list[float] = (-self.by_key.min(axis=1, initial=0.0)).tolist()
+        self.worst_short: list[float] = self.by_key.max(axis=1, initial=0.0).tolist()
+
+    def book(self, exposures: Array) -> "ScenarioBook":
+        """A book of these exposures (N, USD)."""
+        return ScenarioBook(self, exposures)
+
+
+class ScenarioBook:
+    """A book's P&L in every scenario."""
+
+    def __init__(self, model: ScenarioModel, exposures: Array) -> None:
+        self.model = model
+        self.exposures = exposures.copy()
+        self.pnl = self.exposures @ model.by_key
+
+    def tail(self) -> Tail:
+        return self._tail(self.pnl)
+
+    def tail_with(self, moves: Moves) -> Tail:
+        pnl = self.pnl
+        for index, usd in moves:
+            pnl = pnl + usd * self.model.by_key[index]
+        return self._tail(pnl)
+
+    def var_with(self, moves: Moves) -> float:
+        """The VaR alone, which costs a little less."""
+        model, pnl = self.model, self.pnl
+        for index, usd in moves:
+            pnl = pnl + usd * model.by_key[index]
+        if pnl is self.pnl:
+            pnl = pnl.copy()
+        pnl.partition(model.rank)
+        return -pnl.item(model.rank)
+
+    def most_added(self, moves: Moves) -> float:
+        """What these moves can add to VaR or ES at most: their loss in their own worst scenario."""
+        model = self.model
+        most = 0.0
+        for index, usd in moves:
+            most += usd * model.worst_long[index] if usd > 0 else -usd * model.worst_short[index]
+        return most
+
+    def move(self, index: int, usd: float) -> None:
+        self.exposures[index] += usd
+        self.pnl += usd * self.model.by_key[index]
+
+    def components(self) -> Components:
+        rank, share, by_key = self.model.rank, self.model.share, self.model.by_key
+        order = np.argpartition(self.pnl, rank)
+        at, beyond = by_key[:, order[rank]], by_key[:, order[:rank]].sum(axis=1)
+        expected = (beyond + (share - rank) * at) / share
+        return Components(var=-at * self.exposures, es=-expected * self.exposures)
+
+    def quantile(self, probability: Array) -> Array:
+        count = len(self.pnl)
+        ranks = np.clip(np.ceil(probability * count).astype(int) - 1, 0, count - 1)
+        found: Array = np.sort(self.pnl)[ranks]
+        return found
+
+    def _tail(self, pnl: Array) -> Tail:
+        rank, share = self.model.rank, self.model.share
+        worst = np.partition(pnl, rank)[: rank + 1]
+        at = float(worst[rank])
+        beyond = float(worst.sum()) - at
+        return Tail(-at, -(beyond + (share - rank) * at) / share)
+
+
+def historical(returns: Array, settings: ModelSettings) -> ScenarioModel:
+    """Historical simulation: tomorrow is like one of the past days, each as likely."""
+    return ScenarioModel(np.expm1(returns * settings.horizon**0.5), settings.confidence)
+
+
+def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
+    """Filtered historical simulation (Hull and White 1998; Barone-Adesi, Giannopoulos and Vosper
+    1999): each past return in deviations of its own day, times the deviation of tomorrow.
+    """
+    deviations = ewma_deviations(returns, settings.decay)
+    least = STILLEST * np.sqrt(np.mean(returns**2, axis=0))
+    floored = np.maximum(deviations, least)
+    scale = np.where(floored[:-1] > 0, floored[-1] / np.where(floored[:-1] > 0, floored[:-1], 1), 0)
+    return ScenarioModel(
+        np.expm1(returns * scale * settings.horizon**0.5),
+        settings.confidence,
+    )
+
+
+def monte_carlo(returns: Array, settings: ModelSettings) -> ScenarioModel:
+    """Monte Carlo: each key Student-t at its volatility of now, tied by a Student-t copula."""
+    drawn = simulated(returns, settings)
+    return ScenarioModel(np.expm1(drawn * settings.horizon**0.5), settings.confidence)

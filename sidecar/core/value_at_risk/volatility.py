@@ -1,0 +1,65 @@
+"""Volatility and covariance of returns. No I/O.
+
+The mean is taken as zero: over a day it is small beside the deviation, and its estimate is mostly noise
+(RiskMetrics Technical Document, 1996, section 5.3.1.1).
+"""
+
+from typing import Final
+
+import numpy as np
+from scipy.special import gammaln
+
+from sidecar.core.value_at_risk.model import Array
+
+# Degrees of freedom that are tried; below 3 a t has next to no variance, above 30 it is a normal.
+DEGREES: Final = (3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0)
+
+
+def ewma_deviations(returns: Array, decay: float) -> Array:
+    """Standard deviations, (T + 1) × N: row t is forecast from the returns before t, the last row is of
+    the period to come.
+
+    σ²(t+1) = λ σ²(t) + (1 − λ) r²(t), begun at the sample's mean square (RiskMetrics 1996).
+    """
+    variances = np.empty((len(returns) + 1, returns.shape[1]))
+    variances[0] = np.mean(returns**2, axis=0)
+    fresh = (1 - decay) * returns**2
+    for t, square in enumerate(fresh):
+        variances[t + 1] = decay * variances[t] + square
+    deviations: Array = np.sqrt(variances)
+    return deviations
+
+
+def ewma_covariance(returns: Array, decay: float) -> Array:
+    """Exponentially weighted covariance, N × N: weights λ^age, in all 1 (RiskMetrics 1996)."""
+    weights = decay ** np.arange(len(returns) - 1, -1, -1, dtype=float)
+    weights /= weights.sum()
+    covariance: Array = (returns * weights[:, None]).T @ returns
+    return covariance
+
+
+def shrunk_covariance(returns: Array) -> Array:
+    """The sample covariance drawn towards equal uncorrelated variances as far as its noise asks for
+    (Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices").
+    """
+    count, keys = returns.shape
+    sample = returns.T @ returns / count
+    level = float(np.trace(sample)) / keys
+    distance = float(((sample - level * np.eye(keys)) ** 2).sum()) / keys  # d² of the paper
+    squares = returns**2
+    noise = float((squares.T @ squares / count - sample**2).sum()) / (keys * count)  # b² of it
+    share = min(noise, distance) / distance if distance > 0 else 0.0
+    shrunk: Array = (1 - share) * sample + share * level * np.eye(keys)
+    return shrunk
+
+
+def degrees_of_freedom(standardised: Array) -> float:
+    """The Student-t that fits returns of unit variance best: by likelihood, over `DEGREES`."""
+    return max(DEGREES, key=lambda degrees: _likelihood(standardised, degrees))
+
+
+def _likelihood(standardised: Array, degrees: float) -> float:
+    """Log likelihood of a t of unit variance, less what does not depend on the degrees."""
+    level = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - 0.5 * np.log(np.pi * (degrees - 2))
+    powers = np.log1p(standardised**2 / (degrees - 2))
+    return float(standardised.size * level - (degrees + 1) / 2 * powers.sum())

@@ -1,0 +1,118 @@
+"""Histories: what books closed at in past periods, read from Coinbase in the background.
+
+Value at risk says which spans it lacks: of market time, which may be a replay's. Each is one call,
+one after the other, within a budget of its own: where market time runs fast a period may end every
+second, and the account must be read beside. None is made during a flattening, when every call is
+urgent. A book that fails waits, longer each time, and holds up no other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar import clock
+from sidecar.coinbase.budget import Budget
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.rest import CallFailed, Refused
+from sidecar.core.errors import Untrusted
+from sidecar.core.value_at_risk.history import Span
+from sidecar.daemon.engine import Engine
+
+LOOK_S: Final = 1.0  # wall; how soon what is newly lacked is read
+PER_HOUR: Final = 1_000  # readings: a sixth of all calls, and twice what 500 hourly series need
+# Wall seconds until a book is read again that failed once, twice … in a row, and from then on.
+RETRY_S: Final = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
+
+
+class _Failing(Struct):
+    """A book that could not be read: how often in a row, why, and when to read it again (wall)."""
+
+    times: int = 0
+    reason: str = ""
+    again_at: float = 0.0
+
+
+class Histories:
+    """Reads what value at risk lacks of the followed books."""
+
+    def __init__(
+        self, engine: Engine, picture: Picture, followed: Callable[[], tuple[str, ...]]
+    ) -> None:
+        self._engine = engine
+        self._picture = picture
+        self._followed = followed
+        self._budget = Budget(per_hour=PER_HOUR)
+        self._failing: dict[str, _Failing] = {}  # by book; of what was lacked at the last look
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Books of which something is yet to be read, but for those that fail."""
+        return self.pending_of(self._followed())
+
+    def pending_of(self, books: tuple[str, ...]) -> tuple[str, ...]:
+        """The same, where only these are followed."""
+        return tuple(span.book for span in self._lacked(books) if span.book not in self._failing)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Books that could not be read, each with the reason; they are read again later."""
+        return {book: failing.reason for book, failing in self._failing.items()}
+
+    async def run(self) -> None:
+        """Until cancelled: read what is lacked."""
+        while True:
+            if not self._is_flattening:
+                await self._look()
+            await asyncio.sleep(LOOK_S)
+
+    @property
+    def _is_flattening(self) -> bool:
+        return self._engine.manager.liquidator.is_busy
+
+    async def _look(self) -> None:
+        lacked = self._lacked(self._followed())
+        books = {span.book for span in lacked}
+        self._failing = {book: one for book, one in self._failing.items() if book in books}
+        for span in lacked:
+            failing = self._failing.get(span.book)
+            if failing is not None and clock.wall() < failing.again_at:
+                continue
+            await asyncio.sleep(self._budget.take(clock.wall()))
+            if self._is_flattening:
+                return
+            await self._read(span)
+
+    def _lacked(self, books: tuple[str, ...]) -> list[Span]:
+        return self._engine.manager.risk.spans(books, self._engine.now())
+
+    async def _read(self, span: Span) -> None:
+        try:
+            await self._hand_over(span)
+        except (CallFailed, Untrusted) as error:
+            self._failed(span.book, error)
+            return
+        if self._failing.pop(span.book, None) is not None:
+            self._engine.log.info("price history is read again", book=span.book)
+
+    async def _hand_over(self, span: Span) -> None:
+        """Read a span and tell the core. Raises CallFailed, and Untrusted."""
+        engine = self._engine
+        engine.handle(await self._picture.closes(span, engine.manager.risk.settings.period_s))
+        # Else it would be read again at every look.
+        if span in self._lacked((span.book,)):
+            raise Untrusted(f"{span.book}: what was read is not taken in")
+
+    def _failed(self, book: str, error: CallFailed | Untrusted) -> None:
+        failing = self._failing.setdefault(book, _Failing())
+        # What Coinbase refuses once it refuses again; what is not known or not there may come.
+        last = len(RETRY_S) - 1
+        wait_s = RETRY_S[last if isinstance(error, Refused) else min(failing.times, last)]
+        failing.times += 1
+        failing.again_at = clock.wall() + wait_s
+        if failing.reason != str(error):  # else it is said already
+            failing.reason = str(error)
+            self._engine.log.warning(
+                "price history could not be read", book=book, fault=failing.reason
+            )
