@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
+
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
 from sidecar.core.portfolio_risk import Added, Measure, RiskFigure
@@ -84,10 +86,13 @@ LIMITS: Final = Limits.model_validate(
 )
 
 
-def desk(open_orders: int) -> RiskManager:
-    """A manager with positions in 20 coins and this many resting orders spread over them."""
+def desk(open_orders: int, *, with_var: bool = False) -> RiskManager:
+    """A manager with positions in 20 coins and this many resting orders spread over them; value at risk
+    is computed, from a year of daily prices, or left out.
+    """
     tracker = PositionTracker()
-    manager = RiskManager(LIMITS, tracker, clock=Clock(), portfolio_risk=FixedRisk())
+    risk = None if with_var else FixedRisk()
+    manager = RiskManager(LIMITS, tracker, clock=Clock(), portfolio_risk=risk)
     products = tuple(product(base) for base in names())
     tracker.apply(ev.ProductsListed(at=NOW, products=products))
     coins = [ev.Balance(base, Decimal(10)) for base in names()]
@@ -96,6 +101,8 @@ def desk(open_orders: int) -> RiskManager:
     for each in products:
         tick(manager, each.product_id, Decimal("64000.00"))
     manager.handle(ev.ClockAdvanced(at=NOW))
+    for number, base in enumerate(names()):
+        manager.handle(history(f"{base}-USD", number))
     for number in range(open_orders):
         manager.handle(
             ev.OrderReported(
@@ -110,6 +117,19 @@ def desk(open_orders: int) -> RiskManager:
             )
         )
     return manager
+
+
+def history(book: str, seed: int, days: int = 251) -> ev.ClosesRead:
+    """A year of daily closes, of 4 % a day."""
+    day, moves = 86_400, np.random.default_rng(seed).standard_normal(days) * 0.04
+    end = int(NOW.timestamp()) // day
+    closes = 64_000 * np.exp(np.cumsum(moves) - moves.sum())
+    told = tuple(
+        ((end - days + i) * day, Decimal(f"{close:.2f}")) for i, close in enumerate(closes)
+    )
+    return ev.ClosesRead(
+        at=NOW, book=book, period_s=day, since=(end - days) * day, until=end * day, closes=told
+    )
 
 
 def tick(manager: RiskManager, product_id: str, price: Decimal) -> None:

@@ -21,6 +21,7 @@ _HOMES: Final = {
     "Violation": "sidecar.core.decision",
     "Product": "sidecar.core.products",
     "SidecarError": "sidecar.core.errors",
+    "ValueAtRisk": "sidecar.config.var",
 }
 __all__ = [
     "AsyncClient",
@@ -32,11 +33,13 @@ __all__ = [
     "Product",
     "RiskManager",
     "SidecarError",
+    "ValueAtRisk",
     "Violation",
 ]
 
 if TYPE_CHECKING:
     from sidecar.client import AsyncClient, Client
+    from sidecar.config.var import ValueAtRisk
     from sidecar.core.decision import Decision, Violation
     from sidecar.core.errors import SidecarError
     from sidecar.core.limits import Limits

@@ -7,21 +7,21 @@ numbers as text, and files. Numbers may be given as str, int or Decimal; a float
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from msgspec.structs import replace
+
 from sidecar import clock
+from sidecar.config.var import ValueAtRisk
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
-from sidecar.core.money import amount
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import STATUS_RANK
-from sidecar.core.orders import OPPOSITE
 from sidecar.core.portfolio_risk import PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker as CoreTracker
 from sidecar.core.products import CASH, Product, product_from_coinbase
@@ -35,10 +35,10 @@ from sidecar.core.saved import (
     save_tracker,
 )
 from sidecar.core.settings import Settings
+from sidecar.core.views import risk_view
 from sidecar.custom_rules import load_custom_rules
+from sidecar.given import Number, aware, kept, limits_given, number, period_start, side_given
 from sidecar.storage.snapshot import read_state, write_state
-
-Number = str | int | Decimal
 
 
 class PositionTracker(CoreTracker):
@@ -56,7 +56,7 @@ class PositionTracker(CoreTracker):
         cash: Iterable[str] = CASH,
         clock: Callable[[], datetime] = clock.now,
     ) -> None:
-        super().__init__(keep={k: _kept(value) for k, value in (keep or {}).items()}, cash=cash)
+        super().__init__(keep={k: kept(value) for k, value in (keep or {}).items()}, cash=cash)
         self.clock = clock
         self.start(self._at(None))
 
@@ -76,7 +76,7 @@ class PositionTracker(CoreTracker):
         mark stands and grows stale.
         """
         now = self._at(at)
-        low, high = _number("bid", bid), _number("ask", bid if ask is None else ask)
+        low, high = number("bid", bid), number("ask", bid if ask is None else ask)
         product = self.books.product(product_id)
         self.apply(ev.Quotes(at=now, quotes=(ev.Quote(product.book, low, high, now),)))
 
@@ -97,11 +97,9 @@ class PositionTracker(CoreTracker):
         entry = (
             None
             if average_entry_price is None
-            else _number("average_entry_price", average_entry_price)
+            else number("average_entry_price", average_entry_price)
         )
-        balance = ev.Balance(
-            currency, _number("available", available), _number("hold", hold), entry
-        )
+        balance = ev.Balance(currency, number("available", available), number("hold", hold), entry)
         self.apply(ev.BalancesRead(at=now, balances=(balance,), fills_until=now))
 
     def order_placed(
@@ -123,8 +121,8 @@ class PositionTracker(CoreTracker):
             side,
             at,
             status="OPEN",
-            base_size=_number("size", size),
-            limit_price=None if price is None else _number("price", price),
+            base_size=number("size", size),
+            limit_price=None if price is None else number("price", price),
             rests=price is not None,
             client_order_id=client_order_id,
             strategy_id=strategy_id,
@@ -154,9 +152,9 @@ class PositionTracker(CoreTracker):
             status=status,
             base_size=order.size,
             rests=bool(order.rests),
-            filled=order.reported.quantity if filled is None else _number("filled", filled),
-            average_price=_number("average_price", average_price),
-            fees=_number("fees", fees),
+            filled=order.reported.quantity if filled is None else number("filled", filled),
+            average_price=number("average_price", average_price),
+            fees=number("fees", fees),
         )
 
     def order_cancelled(self, order_id: str, *, at: datetime | None = None) -> None:
@@ -188,10 +186,10 @@ class PositionTracker(CoreTracker):
                 entry_id=fill_id,
                 order_id=name,
                 product_id=product_id,
-                side=_side(side),
-                size=_number("size", size),
-                price=_number("price", price),
-                commission=_number("fee", fee),
+                side=side_given(side),
+                size=number("size", size),
+                price=number("price", price),
+                commission=number("fee", fee),
                 commission_currency=fee_currency,
                 strategy_id=strategy_id,
             )
@@ -224,7 +222,7 @@ class PositionTracker(CoreTracker):
         return self
 
     def _at(self, at: datetime | None) -> datetime:
-        return _aware(self.clock() if at is None else at)
+        return aware(self.clock() if at is None else at)
 
     def _report(
         self, order_id: str, product_id: str, side: Side, at: datetime | None, **fields: Any
@@ -234,7 +232,7 @@ class PositionTracker(CoreTracker):
                 at=self._at(at),
                 order_id=order_id,
                 product_id=product_id,
-                side=_side(side),
+                side=side_given(side),
                 **fields,
             )
         )
@@ -243,6 +241,9 @@ class PositionTracker(CoreTracker):
 class RiskManager(CoreManager):
     """Says whether an order may be sent, and what losses demand; on the real clock unless another
     is given.
+
+    `var` says how value at risk is computed, from what `learn_closes` is told; `portfolio_risk` computes
+    it in place of ours.
     """
 
     def __init__(
@@ -252,21 +253,52 @@ class RiskManager(CoreManager):
         *,
         clock: Callable[[], datetime] = clock.now,
         settings: Settings = DEFAULT_SETTINGS,
+        var: ValueAtRisk | None = None,
         portfolio_risk: PortfolioRisk | None = None,
         custom: Iterable[CustomRule] = (),
     ) -> None:
-        limits = Limits() if limits is None else _limits(limits)
+        limits = Limits() if limits is None else limits_given(limits)
         if tracker is not None and not isinstance(tracker, CoreTracker):
             raise Misuse(f"tracker: {tracker!r} is none; give a PositionTracker")
-        _aware(clock())
+        aware(clock())
         super().__init__(
             limits,
             tracker if tracker is not None else PositionTracker(clock=clock),
             clock=clock,
-            settings=settings,
+            settings=settings if var is None else replace(settings, risk=var.settings()),
             portfolio_risk=portfolio_risk,
             custom=(*load_custom_rules(limits.custom), *custom),
         )
+
+    def learn_closes(
+        self, product_id: str, closes: Mapping[date | datetime, Number]
+    ) -> list[Action]:
+        """What a product closed at, by the start of each period (a date is its UTC day), in any order:
+        the history of value at risk. A period that is missing had no trade; the present one, which
+        is not over, is left out. Tell it again, with what is new, when a period is over.
+
+        Raises Misuse for a price that is none and a time without a zone.
+        """
+        now, period_s = self._now(), self.settings.risk.period_s
+        told = sorted((period_start(at), number("close", close)) for at, close in closes.items())
+        since = told[0][0] if told else int(now.timestamp())
+        return self.handle(
+            ev.ClosesRead(
+                at=now,
+                book=self.tracker.books.product(product_id).book,
+                period_s=period_s,
+                since=since // period_s * period_s,
+                until=int(now.timestamp()) // period_s * period_s,
+                closes=tuple(told),
+            )
+        )
+
+    def value_at_risk(self) -> dict[str, Any]:
+        """Value at risk, expected shortfall and stress loss of the worst of three books, USD, each None
+        where it cannot be told, and why (`unavailable`); contributions of what is held; scenarios.
+        """
+        view: dict[str, Any] = risk_view(self)
+        return view
 
     # What an operator may say; each answers what follows from it, as `handle` does.
 
@@ -306,10 +338,10 @@ class RiskManager(CoreManager):
         """Let new limits take the place of the old ones, whole. Custom rules are loaded at
         the start only: other ones are answered with a refusal.
         """
-        return self.handle(ev.LimitsReplaced(at=self._now(), limits=_limits(limits)))
+        return self.handle(ev.LimitsReplaced(at=self._now(), limits=limits_given(limits)))
 
     def _now(self) -> datetime:
-        return _aware(self.clock())
+        return aware(self.clock())
 
     def save(self, path: str | Path) -> None:
         """Write the books and the trading state to one state file, whole or not at all."""
@@ -328,41 +360,3 @@ class RiskManager(CoreManager):
             if saved.manager is not None:
                 restore_manager(saved.manager, self)
         return self
-
-
-def _aware(now: datetime) -> datetime:
-    if now.tzinfo is None:
-        raise Misuse(
-            f"{now} has no time zone; give an aware datetime, for example datetime.now(UTC)"
-        )
-    return now
-
-
-def _limits(limits: Limits) -> Limits:
-    if not isinstance(limits, Limits):
-        raise Misuse(f"limits: {limits!r} are none; give Limits(…), e.g. Limits(max_leverage=2)")
-    return limits
-
-
-def _kept(value: Number) -> Decimal | None:
-    kept = None if value == "all" else _number("keep", value)
-    if kept is not None and kept < 0:
-        raise Misuse(f'keep: {value!r} is below zero; give an amount, or "all"')
-    return kept
-
-
-def _side(side: Side) -> Side:
-    if side not in OPPOSITE:
-        raise Misuse(f'side: {side!r} is neither "BUY" nor "SELL"')
-    return side
-
-
-def _number(name: str, value: Number) -> Decimal:
-    if isinstance(value, float | bool) or not isinstance(value, str | int | Decimal):
-        raise Misuse(
-            f'{name}: {value!r} is not exact; give text, an int or a Decimal, for example "{value}"'
-        )
-    try:
-        return amount(value if isinstance(value, str) else str(value))
-    except ValueError as fault:
-        raise Misuse(f"{name}: {fault}") from None

@@ -274,6 +274,8 @@ class Check:
 
     def _added(self) -> tuple[Added, ...]:
         """What the order does to each key, and to the currency that it is paid in."""
+        if self.replaced is None and self.product.quote in DOLLARS:
+            return tuple([Added(leg) for leg in self.legs])
         replaced = () if self.replaced is None else self.replaced.legs
         olds = [leg.quantity for leg in replaced] if len(replaced) == len(self.legs) else []
         olds = olds or [ZERO] * len(self.legs)

@@ -199,8 +199,7 @@ class FeesRead(Event, frozen=True, kw_only=True, tag=True):
 class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
     """A complete listing of open orders: every page, PENDING and QUEUED too, from both sources.
 
-    `began_at` is when the first page was asked for: what came to life after it may be missing
-    without meaning.
+    `began_at`: when the first page was asked for; what came to life after it may be missing.
     """
 
     order_ids: tuple[str, ...]

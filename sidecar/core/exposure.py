@@ -10,13 +10,17 @@ one in: every figure a rule needs is there already, however many orders are open
 Signs: quantities are positive when long; values are quantity × price; losses are negative PnL.
 """
 
+from collections import deque
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.money import COST_QUANTUM, ZERO, share
 from sidecar.core.order_body import Side
 from sidecar.core.orders import BUY
+
+CHANGED_MAX: Final = 16  # an order touches a line or two; prices touch all, and then all are read
 
 
 class Position(Struct):
@@ -155,6 +159,7 @@ class Book:
         self.orders = 0
         # Grows with every change of a line: who keeps figures of lines sees which are old.
         self.serial = self.members = 0  # `members`: with every line that comes or goes
+        self.changed: deque[Line] = deque(maxlen=CHANGED_MAX)  # the last ones, a line a serial
 
     @property
     def net_exposure(self) -> Decimal:
@@ -240,6 +245,7 @@ class Book:
         """
         position = line.position
         line.serial = self.serial = self.serial + 1
+        self.changed.append(line)
         quantity = position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell

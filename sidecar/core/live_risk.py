@@ -11,9 +11,10 @@ moves that it makes, without computing a book anew.
 Floats come in here as USD and go out as Decimal, rounded to the cent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
@@ -100,9 +101,18 @@ class LiveRisk:
 
     def spans(self, books: Iterable[str], now: datetime) -> list[Span]:
         """What is to be asked about these books, and about those that stand in: one span a book."""
-        wanted = dict.fromkeys([*books, *self._stand_ins()])
+        wanted = dict.fromkeys([*self._on_the_way(books), *self._stand_ins()])
         found = (self.history.lacks(book, now - SETTLED) for book in wanted)
         return [span for span in found if span is not None]
+
+    def _on_the_way(self, books: Iterable[str]) -> Iterator[str]:
+        """These, and the books that lead from what they trade and pay with to dollars."""
+        for book in books:
+            yield book
+            product = self.tracker.products.get(book)
+            for key in () if product is None else (product.key, product.quote):
+                for step in self.tracker.marks.routes.get(key, ()):
+                    yield step.book
 
     def _stand_ins(self) -> list[str]:
         """The books that lead from a proxy, or a future's underlying, to dollars."""
@@ -130,7 +140,8 @@ class LiveRisk:
             if not added:
                 return RiskFigure(_usd(before), _usd(before))
             after = view.after(measure, self._moves(view, added))
-            return RiskFigure(_usd(before), _usd(after))
+            known = _usd(before)
+            return RiskFigure(known, known if after == before else _usd(after))
         except Unavailable as why:
             return NoFigure(str(why))
 
@@ -171,7 +182,10 @@ class LiveRisk:
             view.rebuild([self._row(key) for key in view.keys])
             view.serial, view.is_old = account.serial, False
         elif account.serial != view.serial:
-            for line in account.lines.values():
+            changes = account.serial - view.serial
+            few = changes <= len(account.changed)
+            recent = islice(reversed(account.changed), changes)
+            for line in dict.fromkeys(recent) if few else account.lines.values():
                 if line.serial > view.serial:
                     view.put(line.key, self._row(line.key))
             view.serial = account.serial
@@ -215,6 +229,10 @@ class LiveRisk:
 
         An edit takes the place of the order that it edits, where that is filled already.
         """
+        if len(added) == 1 and added[0].leg.side == BUY and not added[0].replaces:
+            leg = added[0].leg  # nearly every order that adds risk
+            moves = ((view.index[leg.key], float(leg.quantity) * float(self._mark(leg.key))),)
+            return moves, moves, moves
         held, buys, sells = [], [], []
         for one in added:
             leg = one.leg

@@ -60,7 +60,7 @@ def _of_model(view: RiskView) -> View:
 
 def _stress(view: RiskView) -> list[View]:
     """Named scenarios, the worst first; of the own history's the worst alone."""
-    losses = sorted(view.stressed("held").losses(), key=lambda one: (-one[1], one[0]))
+    losses = sorted(view.stressed(HELD).losses(), key=lambda one: (-one[1], one[0]))
     own = next((one for one in losses if one[0].startswith(OWN)), None)
     return [
         {"scenario": name, "loss": _cents(loss)}

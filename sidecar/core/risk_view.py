@@ -18,6 +18,8 @@ BookName = Literal["held", "buys", "sells"]
 BOOKS: Final[tuple[BookName, ...]] = ("held", "buys", "sells")
 HELD, BUYS, SELLS = 0, 1, 2
 Row = tuple[float, float, float]  # a key's exposure in each of them, USD
+Worst = tuple[float, int, list[float | None]]  # the figure, its book's number, those of all
+NO_MOVES: Final[tuple[Moves, ...]] = ((), (), ())
 
 
 class RiskView:
@@ -44,17 +46,18 @@ class RiskView:
         self.serial, self.is_old = 0, True
         self.rows: list[Row] = []
         self._books: list[RiskBook] = []
-        self._stressed: list[StressBook] = []
+        self._stressed: list[StressBook] = []  # made when they are first asked about
         self._apart = [0, 0, 0]  # keys whose exposure in the book is not that of what is held
         self._distinct: tuple[int, ...] = (HELD,)  # books that are not the one held once more
         self._known: dict[Measure, list[float | None]] = {}  # of each book as it is now
+        self._worst: dict[Measure, Worst] = {}
 
     def rebuild(self, rows: Sequence[Row]) -> None:
         """Sum everything anew; `rows` in the order of the keys."""
         exposures = np.array(rows, dtype=float).reshape(len(self.keys), len(BOOKS)).T
         self.rows = list(rows)
         self._books = [] if self.model is None else [self.model.book(own) for own in exposures]
-        self._stressed = [self.stress.book(own) for own in exposures]
+        self._stressed = []
         self._apart = [sum(row[n] != row[HELD] for row in rows) for n in range(len(BOOKS))]
         self._known.clear()
         self._tell_apart()
@@ -63,12 +66,15 @@ class RiskView:
         """One key's exposures are these now."""
         index = self.index[key]
         known = self.rows[index]
+        if row == known:
+            return
         self.rows[index] = row
         for number, usd in enumerate(row):
             if moved := usd - known[number]:
                 if self._books:
                     self._books[number].move(index, moved)
-                self._stressed[number].move(index, moved)
+                if self._stressed:
+                    self._stressed[number].move(index, moved)
                 for figures in self._known.values():
                     figures[number] = None
             self._apart[number] += (usd != row[HELD]) - (known[number] != known[HELD])
@@ -76,54 +82,55 @@ class RiskView:
 
     def _tell_apart(self) -> None:
         self._distinct = (HELD, *(number for number in (BUYS, SELLS) if self._apart[number]))
+        self._worst.clear()
 
     # --- Figures ----------------------------------------------------------------------------------
 
     def before(self, measure: Measure) -> float:
         """The measure of the worst of the three books as they are. Raises Unavailable."""
-        return max(self._befores(measure))
+        return self._before(measure)[0]
 
     def after(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """The same with these moves in each of them, without computing a book anew. Raises Unavailable.
 
         A book that cannot become the worst, whatever the moves, is not looked at.
         """
-        befores = self._befores(measure)
-        if measure == "max_stress_loss":
-            return max(self._stressed[n].loss_with(moves[n]) for n in self._distinct)
-        first = befores.index(max(befores))
-        worst = self._after(measure, self._distinct[first], moves)
-        for place, number in enumerate(self._distinct):
-            if place == first:
+        _, first, befores = self._before(measure)
+        worst = self._with(measure, first, moves)
+        for number in self._distinct:
+            if number == first:
                 continue
-            if befores[place] + self._books[number].most_added(moves[number]) > worst:
-                worst = max(worst, self._after(measure, number, moves))
+            most = float("inf")
+            if measure != "max_stress_loss":
+                most = (befores[number] or 0.0) + self._books[number].most_added(moves[number])
+            if most > worst:
+                worst = max(worst, self._with(measure, number, moves))
         return worst
 
-    def _after(self, measure: Measure, number: int, moves: Sequence[Moves]) -> float:
-        book, own = self._books[number], moves[number]
-        return book.var_with(own) if measure == "max_var" else book.tail_with(own).es
+    def _with(self, measure: Measure, number: int, moves: Sequence[Moves]) -> float:
+        """One book's measure with its moves."""
+        if measure == "max_var":
+            return self._books[number].var_with(moves[number])
+        if measure == "max_expected_shortfall":
+            return self._books[number].tail_with(moves[number]).es
+        return self.stressed(number).loss_with(moves[number])
 
-    def _befores(self, measure: Measure) -> list[float]:
-        """The measure of each distinct book."""
-        known = self._known.get(measure)
-        if known is None:
+    def _before(self, measure: Measure) -> Worst:
+        """The worst figure, whose it is, and each distinct book's."""
+        worst = self._worst.get(measure)
+        if worst is None:
             if self.model is None and (measure != "max_stress_loss" or self.stress_needs_returns):
                 raise Unavailable(self.why or "there is no model")
-            known = self._known[measure] = [None] * len(BOOKS)
-        found = list[float]()
-        for number in self._distinct:
-            value = known[number]
-            if value is None:
-                value = known[number] = self._measure(measure, number)
-            found.append(value)
-        return found
-
-    def _measure(self, measure: Measure, number: int) -> float:
-        if measure == "max_stress_loss":
-            return self._stressed[number].loss()
-        tail = self._books[number].tail()
-        return tail.var if measure == "max_var" else tail.es
+            known = self._known.setdefault(measure, [None] * len(BOOKS))
+            found = list[tuple[float, int]]()
+            for number in self._distinct:
+                value = known[number]
+                if value is None:
+                    value = known[number] = self._with(measure, number, NO_MOVES)
+                found.append((value, -number))
+            value, place = max(found)
+            worst = self._worst[measure] = (value, -place, known)
+        return worst
 
     # --- For reports ------------------------------------------------------------------------------
 
@@ -133,6 +140,9 @@ class RiskView:
             raise Unavailable(self.why or "there is no model")
         return self._books[BOOKS.index(name)]
 
-    def stressed(self, name: BookName) -> StressBook:
-        """The same under the stress scenarios."""
-        return self._stressed[BOOKS.index(name)]
+    def stressed(self, number: int) -> StressBook:
+        """One of the three, by its number, under the stress scenarios."""
+        if not self._stressed:
+            exposures = np.array(self.rows, dtype=float).reshape(len(self.keys), len(BOOKS)).T
+            self._stressed = [self.stress.book(own) for own in exposures]
+        return self._stressed[number]

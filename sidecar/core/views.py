@@ -189,6 +189,12 @@ def _figures(manager: RiskManager) -> Figures:
     return {name: figure_of(risk, name, manager.tracker, ()) for name in MEASURES}
 
 
+@with_money
+def risk_view(manager: RiskManager) -> View:
+    """VaR and its kin as `status` has them."""
+    return _risk(manager, _figures(manager))
+
+
 def _risk(manager: RiskManager, figures: Figures) -> View:
     """VaR and its kin of the portfolio as it is, USD, each None where it cannot be told, and why; and
     what the figures are of.

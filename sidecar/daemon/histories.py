@@ -20,6 +20,7 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.value_at_risk.history import Span
 from sidecar.daemon.engine import Engine
 
+NOT_THERE: Final = frozenset({400, 404})
 LOOK_S: Final = 1.0  # wall; how soon what is newly lacked is read
 PER_HOUR: Final = 1_000  # readings: a sixth of all calls, and twice what 500 hourly series need
 # Wall seconds until a book is read again that failed once, twice … in a row, and from then on.
@@ -106,9 +107,9 @@ class Histories:
 
     def _failed(self, book: str, error: CallFailed | Untrusted) -> None:
         failing = self._failing.setdefault(book, _Failing())
-        # What Coinbase refuses once it refuses again; what is not known or not there may come.
-        last = len(RETRY_S) - 1
-        wait_s = RETRY_S[last if isinstance(error, Refused) else min(failing.times, last)]
+        # What Coinbase does not have it will not have soon; a key or a network may come back.
+        last, is_gone = len(RETRY_S) - 1, isinstance(error, Refused) and error.status in NOT_THERE
+        wait_s = RETRY_S[last if is_gone else min(failing.times, last)]
         failing.times += 1
         failing.again_at = clock.wall() + wait_s
         if failing.reason != str(error):  # else it is said already

@@ -101,6 +101,16 @@ def test_nobody_there_is_one_line_with_its_mend(run):
     assert is_one_line(run("status", where=("--control-socket", "/no/such.sock")), "no sidecar")
 
 
+def test_what_the_portfolio_risks_is_one_line_of_json_or_a_page(run):
+    view = json.loads(run("var", "report", "--json").stdout)
+    assert {"var", "expected_shortfall", "stress_loss", "equity", "components"} <= view.keys()
+    page = run("var", "report")
+    assert (page.returncode, page.stderr) == (0, "")
+    for words in ("Portfolio risk", "value at risk", "Returns of the history", "BTC-USD 250"):
+        assert words in page.stdout
+    assert max(map(len, page.stdout.splitlines())) <= 80
+
+
 def test_a_narrow_terminal_is_kept_to(run):
     for verb in ("status", "positions"):
         assert all(len(line) <= 50 for line in run(verb, width=50).stdout.splitlines())

@@ -1,12 +1,12 @@
 """The library's face: plain verbs, exact numbers, the real clock by default, and files."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from sidecar import Limits, PositionTracker, RiskManager, clock
+from sidecar import Limits, PositionTracker, RiskManager, ValueAtRisk, clock
 from sidecar.core.actions import ReduceOnly
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.errors import Misuse, UnknownProduct, Untrusted
@@ -356,3 +356,49 @@ def test_by_default_the_clock_is_the_real_one():
     assert tracker.windows is not None
     assert before <= tracker.windows.day.started_at <= datetime.now(UTC)
     assert manager.clock is clock.now
+
+
+# --- Value at risk --------------------------------------------------------------------------------
+
+
+def closes_of(watch, count=120):
+    """A saw of 3 % a day up to today, which is not over."""
+    today = watch().date()
+    return {today - timedelta(days=i): str(64000 + (i % 2) * 2000) for i in range(count)}
+
+
+def test_a_history_that_is_told_makes_value_at_risk_known(tracker, watch):
+    manager = RiskManager(
+        Limits(max_var="0.15"), tracker, clock=watch, var=ValueAtRisk(model="historical")
+    )
+    order = limit_order("0.01", 64000)
+    assert "VAR_UNAVAILABLE" in manager.validate_order(order, dry_run=True).codes
+    manager.learn_closes("BTC-USD", closes_of(watch))
+    assert manager.validate_order(order, dry_run=True)
+    tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
+    seen = manager.value_at_risk()
+    assert seen["history"] == {"BTC-USD": 118}
+    assert abs(seen["var"] - Decimal(64000) * 2 / 66) < 1
+    assert seen["components"][0]["key"] == "BTC"
+
+
+def test_a_history_by_the_hour_and_in_any_order(tracker, watch):
+    var = ValueAtRisk(period="1h", model="historical")
+    manager = RiskManager(tracker=tracker, clock=watch, var=var)
+    hours = [watch() - timedelta(hours=i) for i in range(1, 130)]
+    manager.learn_closes("BTC-USD", {at: "64000" if at.hour % 2 else "63000" for at in hours})
+    assert manager.value_at_risk()["history"]["BTC-USD"] > 100
+    assert manager.learn_closes("BTC-USD", {}) == []
+
+
+@pytest.mark.parametrize(
+    ("closes", "wrong"),
+    [
+        ({date(2026, 11, 1): 64000.5}, "close: 64000.5 is not exact"),
+        ({date(2026, 11, 1): "many"}, "close: 'many' is not a number"),
+        ({datetime(2026, 11, 1): "64000"}, "has no time zone"),  # noqa: DTZ001 - the very point
+    ],
+)
+def test_a_history_that_is_none_is_refused(tracker, watch, closes, wrong):
+    with pytest.raises(Misuse, match=wrong):
+        RiskManager(tracker=tracker, clock=watch).learn_closes("BTC-USD", closes)

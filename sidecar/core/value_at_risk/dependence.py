@@ -9,16 +9,18 @@ from typing import Final
 import numpy as np
 from scipy.special import gammaln, ndtri, stdtr, stdtrit
 
-from sidecar.core.value_at_risk.model import Array, ModelSettings
-from sidecar.core.value_at_risk.volatility import degrees_of_freedom, ewma_deviations
+from sidecar.core.value_at_risk.model import Array, ModelSettings, Unavailable
+from sidecar.core.value_at_risk.volatility import degrees_of_freedom, floored_deviations
 
 COPULA_DEGREES: Final = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)
 LEAST_EIGENVALUE: Final = 1e-10  # keys that move as one leave nothing else
 
 
 def simulated(returns: Array, settings: ModelSettings) -> Array:
-    """Log returns of the period to come, `simulations` × N."""
-    deviations = ewma_deviations(returns, settings.decay)
+    """Log returns of the period to come, `simulations` × N. Raises Unavailable for a single return."""
+    if len(returns) < 2:
+        raise Unavailable("one return has no correlation; give a longer history")
+    deviations = floored_deviations(returns, settings.decay)
     standardised = returns / np.where(deviations[:-1] > 0, deviations[:-1], 1)
     ranks = (_ranks(standardised) + 0.5) / len(returns)
     correlation = _correlation(ndtri(ranks))

@@ -4,6 +4,7 @@ All are linear in the exposures, with a mean of zero.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from scipy.special import gammaln, ndtri, stdtrit
@@ -19,7 +20,7 @@ from sidecar.core.value_at_risk.model import (
 from sidecar.core.value_at_risk.volatility import (
     degrees_of_freedom,
     ewma_covariance,
-    ewma_deviations,
+    floored_deviations,
     shrunk_covariance,
 )
 
@@ -104,7 +105,7 @@ def normal_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel:
 
 def student_t(returns: Array, settings: ModelSettings) -> EllipticalModel:
     """Parametric Student-t with EWMA covariance; degrees of freedom of all keys' returns together."""
-    deviations = ewma_deviations(returns, settings.decay)[:-1]
+    deviations = floored_deviations(returns, settings.decay)[:-1]
     covariance = ewma_covariance(returns, settings.decay)
     return _student_t(covariance, _standardised(returns, deviations), settings)
 
@@ -151,6 +152,12 @@ def _density(at: float) -> float:
 # --- Cornish-Fisher -------------------------------------------------------------------------------
 
 
+ROUNDING: Final = 1e-12  # P&L below this share of its legs is what rounding leaves of a full hedge
+# Deviations; what lies below has a probability of 10⁻⁹. To −∞ the expansion of a history with tails a
+# little thinner than a normal's would never be a quantile, and no figure would be told.
+FARTHEST: Final = -6.0
+
+
 class CornishFisherModel:
     """The normal quantile corrected for the skewness and excess kurtosis of the book's own P&L
     (Cornish and Fisher 1938; Zangari 1996). `returns`: simple, centred, T × N.
@@ -158,6 +165,7 @@ class CornishFisherModel:
 
     def __init__(self, returns: Array, settings: ModelSettings) -> None:
         self.by_key = np.ascontiguousarray((returns - returns.mean(axis=0)).T)
+        self.deviations = np.sqrt(np.mean(self.by_key**2, axis=1))
         self.alpha, self.horizon = settings.alpha, settings.horizon
         self.at = float(ndtri(settings.alpha))
 
@@ -173,15 +181,17 @@ class CornishFisherBook:
         self.model = model
         self.exposures = exposures.copy()
         self.pnl = self.exposures @ model.by_key
+        self.legs = float(np.abs(exposures) @ model.deviations)  # all that was ever added up
 
     def tail(self) -> Tail:
-        return self._tail(self.pnl)
+        return self._tail(self.pnl, self.legs)
 
     def tail_with(self, moves: Moves) -> Tail:
-        pnl = self.pnl
+        pnl, legs = self.pnl, self.legs
         for index, usd in moves:
             pnl = pnl + usd * self.model.by_key[index]
-        return self._tail(pnl)
+            legs += abs(usd) * float(self.model.deviations[index])
+        return self._tail(pnl, legs)
 
     def var_with(self, moves: Moves) -> float:
         """The VaR alone."""
@@ -194,10 +204,11 @@ class CornishFisherBook:
     def move(self, index: int, usd: float) -> None:
         self.exposures[index] += usd
         self.pnl += usd * self.model.by_key[index]
+        self.legs += abs(usd) * float(self.model.deviations[index])
 
     def components(self) -> Components:
         """By the derivatives of the first four moments."""
-        deviation, skewness, kurtosis = self._moments(self.pnl)
+        deviation, skewness, kurtosis = self._moments(self.pnl, self.legs)
         if not deviation:
             return Components(0 * self.exposures, 0 * self.exposures)
         unit, count = self.pnl / deviation, len(self.pnl)
@@ -225,24 +236,24 @@ class CornishFisherBook:
         )
 
     def quantile(self, probability: Array) -> Array:
-        deviation, skewness, kurtosis = self._moments(self.pnl)
+        deviation, skewness, kurtosis = self._moments(self.pnl, self.legs)
         skew, kurt = skewness / self.model.horizon**0.5, kurtosis / self.model.horizon
         unit = np.asarray(_expansion(ndtri(probability), skew, kurt))
         found: Array = deviation * self.model.horizon**0.5 * unit
         return found
 
     @staticmethod
-    def _moments(pnl: Array) -> tuple[float, float, float]:
-        """Deviation, skewness, excess kurtosis of one period."""
+    def _moments(pnl: Array, legs: float) -> tuple[float, float, float]:
+        """Deviation, skewness, excess kurtosis of one period; `legs` are the deviations summed."""
         square = pnl * pnl
         variance = float(square.mean())
-        if variance <= 0:
+        if variance <= (ROUNDING * legs) ** 2:
             return 0.0, 0.0, 0.0
         skewness = float((square * pnl).mean()) / variance**1.5
         return variance**0.5, skewness, float((square * square).mean()) / variance**2 - 3
 
-    def _tail(self, pnl: Array) -> Tail:
-        deviation, skewness, kurtosis = self._moments(pnl)
+    def _tail(self, pnl: Array, legs: float) -> Tail:
+        deviation, skewness, kurtosis = self._moments(pnl, legs)
         if not deviation:
             return Tail(0.0, 0.0)
         var, es = self._multiples(skewness, kurtosis)
@@ -273,13 +284,12 @@ def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> floa
 
 
 def _is_quantile(at: float, skew: float, kurt: float) -> bool:
-    """Whether the expansion rises with the normal quantile everywhere up to `at` (Maillard 2012)."""
+    """Whether the expansion rises with the normal quantile from `FARTHEST` to `at` (Maillard 2012)."""
     square, linear = kurt / 8 - skew**2 / 6, skew / 3
     constant = 1 - kurt / 8 + 5 * skew**2 / 36
-    if square < 0:
-        return False
-    lowest = min(at, -linear / (2 * square)) if square else at
-    return bool(square * lowest**2 + linear * lowest + constant > 0) and (square > 0 or linear <= 0)
+    far = min(FARTHEST, at)
+    turn = min(max(far, -linear / (2 * square)), at) if square > 0 else at
+    return all(square * z**2 + linear * z + constant > 0 for z in (far, turn, at))
 
 
 def cornish_fisher(returns: Array, settings: ModelSettings) -> CornishFisherModel:

@@ -96,7 +96,7 @@ def _column(
     stand_in = _on_grid(proxy, policy.length, end)
     if policy.short_history == "floor" and not np.isnan(stand_in).all():
         deviation = float(np.nanstd(stand_in))
-        if deviation < policy.floor:
+        if 0 < deviation < policy.floor:
             stand_in *= policy.floor / deviation
     return np.where(np.isnan(returns), stand_in, returns)
 
@@ -110,7 +110,7 @@ def _on_grid(logs: Logs | None, length: int, end: int) -> Array:
         ahead = max(0, end - (first + len(values)))
         last = length - ahead
         taken = returns[max(0, len(returns) - last) :] if last > 0 else returns[:0]
-        if np.ptp(taken, initial=0.0) > 0:
+        if taken.any():
             grid[last - len(taken) : last] = taken
     return grid
 

@@ -1,7 +1,7 @@
 """Scenario models: the book's P&L in each of many possible periods, and its tail. No I/O.
 
-VaR is the k-th worst P&L, k = ⌈α·K⌉ of K scenarios: the smallest loss that no more than a share α of
-them exceeds. ES is the mean of the worst share α, the k-th scenario counting by the part of it that
+VaR is the k-th worst P&L, k = ⌈α·K⌉ of K scenarios: the largest loss that no less than a share α of
+them reaches. ES is the mean of the worst share α, the k-th scenario counting by the part of it that
 lies within (Rockafellar and Uryasev 2002; Acerbi and Tasche 2002): so it is coherent exactly. The
 contribution of a key is what it gains or loses in those very scenarios (Tasche 1999).
 """
@@ -20,11 +20,10 @@ from sidecar.core.value_at_risk.model import (
     Tail,
     Unavailable,
 )
-from sidecar.core.value_at_risk.volatility import ewma_deviations
+from sidecar.core.value_at_risk.volatility import floored_deviations
 
-# A key that stood still for months has next to no EWMA volatility; its next move would be told as
-# one of hundreds of deviations, and blown up to more than the whole position.
-STILLEST: Final = 0.1  # of the sample's own standard deviation
+LARGEST: Final = 100.0  # log return of a scenario: beyond any price, yet no overflow
+ROUNDING: Final = 1e-9  # 0.07 × 100 is 7, and not a little more
 
 
 class ScenarioModel:
@@ -98,7 +97,7 @@ class ScenarioBook:
 
     def quantile(self, probability: Array) -> Array:
         count = len(self.pnl)
-        ranks = np.clip(np.ceil(probability * count).astype(int) - 1, 0, count - 1)
+        ranks = np.clip(np.ceil(probability * count - ROUNDING).astype(int) - 1, 0, count - 1)
         found: Array = np.sort(self.pnl)[ranks]
         return found
 
@@ -112,24 +111,24 @@ class ScenarioBook:
 
 def historical(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Historical simulation: tomorrow is like one of the past days, each as likely."""
-    return ScenarioModel(np.expm1(returns * settings.horizon**0.5), settings.confidence)
+    return _over_horizon(returns, settings)
 
 
 def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Filtered historical simulation (Hull and White 1998; Barone-Adesi, Giannopoulos and Vosper
     1999): each past return in deviations of its own day, times the deviation of tomorrow.
     """
-    deviations = ewma_deviations(returns, settings.decay)
-    least = STILLEST * np.sqrt(np.mean(returns**2, axis=0))
-    floored = np.maximum(deviations, least)
+    floored = floored_deviations(returns, settings.decay)
     scale = np.where(floored[:-1] > 0, floored[-1] / np.where(floored[:-1] > 0, floored[:-1], 1), 0)
-    return ScenarioModel(
-        np.expm1(returns * scale * settings.horizon**0.5),
-        settings.confidence,
-    )
+    return _over_horizon(returns * scale, settings)
 
 
 def monte_carlo(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Monte Carlo: each key Student-t at its volatility of now, tied by a Student-t copula."""
-    drawn = simulated(returns, settings)
-    return ScenarioModel(np.expm1(drawn * settings.horizon**0.5), settings.confidence)
+    return _over_horizon(simulated(returns, settings), settings)
+
+
+def _over_horizon(returns: Array, settings: ModelSettings) -> ScenarioModel:
+    """Log returns of one period, made simple ones over the horizon."""
+    scaled = np.minimum(returns * settings.horizon**0.5, LARGEST)
+    return ScenarioModel(np.expm1(scaled), settings.confidence)

@@ -14,6 +14,10 @@ from sidecar.core.value_at_risk.model import Array
 # Degrees of freedom that are tried; below 3 a t has next to no variance, above 30 it is a normal.
 DEGREES: Final = (3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0)
 
+# A key that stood still for months has next to no EWMA volatility; its next move would be told as
+# one of hundreds of deviations, and blown up to more than the whole position.
+STILLEST: Final = 0.1  # of the sample's own standard deviation
+
 
 def ewma_deviations(returns: Array, decay: float) -> Array:
     """Standard deviations, (T + 1) × N: row t is forecast from the returns before t, the last row is of
@@ -25,9 +29,19 @@ def ewma_deviations(returns: Array, decay: float) -> Array:
     variances[0] = np.mean(returns**2, axis=0)
     fresh = (1 - decay) * returns**2
     for t, square in enumerate(fresh):
-        variances[t + 1] = decay * variances[t] + square
+        following = variances[t + 1]
+        np.multiply(variances[t], decay, out=following)
+        following += square
     deviations: Array = np.sqrt(variances)
     return deviations
+
+
+def floored_deviations(returns: Array, decay: float) -> Array:
+    """The same, none below `STILLEST` of the sample's own: to divide returns by."""
+    floored: Array = np.maximum(
+        ewma_deviations(returns, decay), STILLEST * np.sqrt(np.mean(returns**2, axis=0))
+    )
+    return floored
 
 
 def ewma_covariance(returns: Array, decay: float) -> Array:

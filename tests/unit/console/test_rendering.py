@@ -13,6 +13,7 @@ from sidecar.console.render_answers import answer, decision
 from sidecar.console.render_books import limits, positions
 from sidecar.console.render_check import checked
 from sidecar.console.render_liquidation import liquidation
+from sidecar.console.render_risk import report
 
 NOW = "2026-11-22T13:00:00Z"
 
@@ -126,6 +127,25 @@ def test_a_status_says_what_is_and_what_to_do():
         "the disk is full", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
     ):  # fmt: skip
         assert words_ in " ".join(said.split()) or words_ in said, words_
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_risk_report_shows_books_contributions_and_scenarios(width):
+    view = {"at": NOW, "equity": "98765.43", **STATUS["risk"]}
+    said = text(report(view, width), width)
+    for words_ in (
+        "value at risk", "0.1 % of equity", "as held", "123.46", "BTC", "1,000.00", "120.00",
+        "crash of 2020-03-12", "372.00", "BTC-USD 250", "DOGE has 3 returns",
+    ):  # fmt: skip
+        assert words_ in said, words_
+    assert max(map(len, said.splitlines())) <= width
+
+
+def test_a_risk_report_of_nothing_is_short():
+    view = {"at": NOW, "equity": "0", "var": "0", "expected_shortfall": "0", "stress_loss": "0"}
+    said = text(report(view, 80))
+    assert "0.00" in said
+    assert "What is held" not in said
 
 
 def test_the_most_used_limit_comes_first():

@@ -17,6 +17,13 @@ from rich.console import Console
 from sidecar.console import var_backtest
 from sidecar.console.app import main
 from sidecar.console.render_var import backtested
+from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.saved import SavedState, save_manager, save_tracker
+from sidecar.core.settings import Settings
+from sidecar.core.value_at_risk.settings import RiskSettings
+from sidecar.storage.snapshot import write_state
+from tests.histories import tell
+from tests.scenario import World
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "btc-usd-daily-2015-2018.csv"
 BEGIN = date(2020, 1, 1)
@@ -217,6 +224,46 @@ def test_files_that_are_not_there_or_there_twice(refused, btc, tmp_path):
     assert "No such file" in refused("--csv", tmp_path / "none.csv")
     assert "directory" in refused("--csv", tmp_path)
     assert "name the product: --csv PRODUCT=FILE" in refused("--csv", btc, "--csv", btc)
+
+
+def saved_history(directory, **settings):
+    """A state directory as a sidecar leaves it that has read 250 days."""
+    world = World(settings=Settings(risk=RiskSettings(**settings)))
+    tell(world, "BTC-USD", period_s=settings.get("period_s", 86_400))
+    state = SavedState(
+        saved_at=world.now, manager=save_manager(world.manager), tracker=save_tracker(world.tracker)
+    )
+    write_state(directory / "state.json", state)
+    return world
+
+
+def test_the_history_that_the_sidecar_has_cached_is_tested(run, tmp_path):
+    world = saved_history(tmp_path)
+    words = ("--model", "historical", "--window", "100", "--confidence", "0.95", "--json")
+    code, output, _ = run("--state-dir", tmp_path, *words)
+    view = json.loads(output)
+    assert (code, list(view["positions"]), view["tests"][0]["days"]) == (0, ["BTC-USD"], 150)
+    assert view["to"] == str(world.now.date() - timedelta(days=1))
+
+
+def test_a_cached_history_of_hours_is_no_history_of_days(refused, tmp_path):
+    saved_history(tmp_path, period_s=3_600)
+    said = refused("--state-dir", tmp_path)
+    assert "the history is not of days ([var] period); give --csv FILE with daily closes" in said
+
+
+def test_a_state_file_that_cannot_be_read_is_one_line(refused, tmp_path):
+    (tmp_path / "state.json").write_text("{}")
+    assert "or give --csv FILE" in refused("--state-dir", tmp_path)
+
+
+def test_an_empty_state_has_no_history(refused, tmp_path):
+    tracker = PositionTracker()
+    write_state(
+        tmp_path / "state.json",
+        SavedState(saved_at=World().now, manager=None, tracker=save_tracker(tracker)),
+    )
+    assert "no history is cached yet" in refused("--state-dir", tmp_path)
 
 
 def test_without_files_and_without_a_cached_history_both_ways_on_are_named(refused, tmp_path):

@@ -6,19 +6,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.rest import Refused, Unavailable, Unknown
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
-from sidecar.core.live_risk import LiveRisk
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL
 from sidecar.core.value_at_risk.returns import ReturnsPolicy
 from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.daemon import histories
 from sidecar.daemon.histories import RETRY_S, Histories
 from tests.daemon_parts import Running
-from tests.decisions import connected
+from tests.decisions import CONNECTED, connected
 from tests.scenario import D
 
 DAY_S = 86_400
@@ -41,15 +41,15 @@ class Made(Running):
     """Histories of some books, and a Coinbase that says what a test wants."""
 
     def __init__(self, clock, *books, length=100):
-        super().__init__(connected(held=1))
+        policy = ReturnsPolicy(length=length)
+        risk = RiskSettings(policy=policy, period_s=DAY_S)
+        super().__init__(connected(held=1, settings=replace(CONNECTED, risk=risk)))
         self.clock = clock
         self.books = books
         self.fails: dict[str, Exception] = {}
         self.asked: list[tuple[str, int]] = []  # book, periods
         self.on_read = lambda: None
-        policy = ReturnsPolicy(length=length)
-        self.risk = LiveRisk(self.world.tracker, RiskSettings(policy=policy, period_s=DAY_S))
-        self.world.manager.risk = self.risk
+        self.risk = self.world.manager.risk
         self.series = self.risk.history.series
         picture = SimpleNamespace(closes=self._closes)
         self.histories = Histories(self.engine, cast("Any", picture), lambda: tuple(self.books))
@@ -231,6 +231,12 @@ async def test_what_coinbase_refuses_waits_an_hour_at_once(made):
     assert await made.looks_after(RETRY_S[-1] - 1) == []
 
 
+async def test_a_key_that_is_refused_may_be_mended_within_minutes(made):
+    made.fails["BTC-USD"] = Refused("GET /products/BTC-USD/candles", 401, "HTTP 401: Unauthorized")
+    await made.looks()
+    assert await made.looks_after(RETRY_S[0]) == ["BTC-USD"]
+
+
 async def test_another_reason_is_told_too_and_a_success_forgets(made):
     made.fails["BTC-USD"] = DOWN
     await made.looks()
@@ -259,7 +265,7 @@ async def test_a_book_that_nobody_follows_any_more_is_forgotten_with_its_fault(m
 
 
 async def test_what_the_core_does_not_take_in_is_not_read_at_every_look(made, monkeypatch):
-    monkeypatch.setattr(made.risk, "take", lambda event: None)
+    monkeypatch.setitem(made.world.manager._takes, ev.ClosesRead, lambda event: [])
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
     assert made.histories.faults["BTC-USD"] == "BTC-USD: what was read is not taken in"
     assert await made.looks_after(RETRY_S[0] - 1) == []

@@ -1,0 +1,62 @@
+"""What a program gives the library, checked: an error names what is wrong and what to give instead."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from sidecar.core.errors import Misuse
+from sidecar.core.limits import Limits
+from sidecar.core.money import amount
+from sidecar.core.order_body import Side
+from sidecar.core.orders import OPPOSITE
+
+Number = str | int | Decimal
+
+
+def period_start(at: date | datetime) -> int:
+    """The start of a period, UNIX seconds."""
+    if isinstance(at, datetime):
+        return int(aware(at).timestamp())
+    return int(datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp())
+
+
+def aware(now: datetime) -> datetime:
+    """A time that has a zone. Raises Misuse."""
+    if now.tzinfo is None:
+        raise Misuse(
+            f"{now} has no time zone; give an aware datetime, for example datetime.now(UTC)"
+        )
+    return now
+
+
+def limits_given(limits: Limits) -> Limits:
+    """Limits, and nothing else. Raises Misuse."""
+    if not isinstance(limits, Limits):
+        raise Misuse(f"limits: {limits!r} are none; give Limits(…), e.g. Limits(max_leverage=2)")
+    return limits
+
+
+def kept(value: Number) -> Decimal | None:
+    """What is kept of an asset; None for "all". Raises Misuse."""
+    found = None if value == "all" else number("keep", value)
+    if found is not None and found < 0:
+        raise Misuse(f'keep: {value!r} is below zero; give an amount, or "all"')
+    return found
+
+
+def side_given(side: Side) -> Side:
+    """BUY or SELL. Raises Misuse."""
+    if side not in OPPOSITE:
+        raise Misuse(f'side: {side!r} is neither "BUY" nor "SELL"')
+    return side
+
+
+def number(name: str, value: Number) -> Decimal:
+    """An exact number. Raises Misuse, naming what it is of."""
+    if isinstance(value, float | bool) or not isinstance(value, str | int | Decimal):
+        raise Misuse(
+            f'{name}: {value!r} is not exact; give text, an int or a Decimal, for example "{value}"'
+        )
+    try:
+        return amount(value if isinstance(value, str) else str(value))
+    except ValueError as fault:
+        raise Misuse(f"{name}: {fault}") from None

@@ -1,0 +1,465 @@
+"""Value at risk of the account as it moves: the three books, orders in them, and when there is none."""
+
+import math
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core.check import Check
+from sidecar.core.orders import parse_order
+from sidecar.core.portfolio_risk import MEASURES, Added, NoFigure, RiskFigure
+from sidecar.core.saved import restore_manager, save_manager
+from sidecar.core.settings import Settings
+from sidecar.core.value_at_risk.model import ModelSettings
+from sidecar.core.value_at_risk.returns import ReturnsPolicy
+from sidecar.core.value_at_risk.settings import RiskSettings
+from sidecar.core.value_at_risk.stress import Scenario
+from sidecar.core.working import Leg
+from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
+from tests.histories import DAY_S, tell, wave
+from tests.scenario import FUTURE, D, World, limit_order
+
+HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
+
+
+def risky(settings=HISTORICAL, *, told=("BTC-USD", "ETH-USD"), **limits):
+    """100,000 USD, BTC at 64,000 and ETH at 2,000, a year of prices of both."""
+    world = World(settings=Settings(risk=settings), **limits)
+    for number, book in enumerate(told):
+        tell(world, book, wave(250, phase=number))
+    return world
+
+
+def figure(world, measure="max_var", *added):
+    return world.manager.risk.figure(measure, world.tracker, tuple(added))
+
+
+def figures(world, *added):
+    return {name: figure(world, name, *added) for name in MEASURES}
+
+
+def buy(key, quantity, replaces=0):
+    return Added(Leg(key, "BUY", D(quantity)), D(replaces))
+
+
+def sell(key, quantity, replaces=0):
+    return Added(Leg(key, "SELL", D(quantity)), D(replaces))
+
+
+def third_worst(*positions):
+    """The VaR of 250 days at 99 %, ⌈2.5⌉ = the third worst, over the waves themselves."""
+    pnl = sum(usd * np.expm1(wave(250, phase=phase)) for usd, phase in positions)
+    return -np.sort(pnl)[2]
+
+
+# --- The figure -----------------------------------------------------------------------------------
+
+
+def test_var_is_the_third_worst_of_a_year_in_the_position_s_dollars():
+    world = risky()
+    world.fill("BUY", "0.5", 64000)
+    assert float(figure(world).before) == pytest.approx(third_worst((32_000, 0)), abs=0.01)
+
+
+def test_an_account_without_positions_risks_nothing_and_needs_no_history():
+    world = World()
+    assert figures(world) == dict.fromkeys(MEASURES, RiskFigure(D(0), D(0)))
+
+
+def test_an_order_is_in_all_three_books_and_the_worst_counts():
+    """Held 0.5, buys of 0.25 open, sells of 0.5 open: the worst is held and buys and the order."""
+    world = risky()
+    world.fill("BUY", "0.5", 64000)
+    world.report("b", base_size="0.25", leaves="0.25", limit_price=64000)
+    world.report("s", side="SELL", base_size="0.5", leaves="0.5", limit_price=65000)
+    seen = figure(world, "max_var", buy("BTC", "0.1"))
+    assert float(seen.before) == pytest.approx(third_worst((48_000, 0)), abs=0.01)
+    assert float(seen.after) == pytest.approx(third_worst((54_400, 0)), abs=0.01)
+
+
+def test_a_hedge_that_sells_the_other_leg_lowers_the_figure_and_passes():
+    """Long spot, short future: to sell more of the future lowers the risk of what is held."""
+    world = funded(risky(max_var="0.0001", told=("BTC-USD", FUTURE)))
+    tell(world, FUTURE, wave(250), last=64000)
+    world.fill("BUY", 1, 64000)
+    assert world.ask(future_order(50, "SELL"), dry_run=True).approved
+    assert breaks(world.ask(future_order(50, "BUY"), dry_run=True), "MAX_VAR")
+
+
+def test_no_spot_is_sold_short():
+    world = risky()
+    world.fill("BUY", "0.5", 64000)
+    assert figure(world, "max_var", sell("BTC", 5)).after == 0
+    view = world.manager.risk.view()
+    moves = world.manager.risk._moves(view, (sell("BTC", 5),))
+    assert [own[0][1] for own in moves] == [-32_000, -32_000, -32_000]
+
+
+def test_an_edit_takes_the_place_of_the_order_that_it_edits():
+    world = risky()
+    world.report("b", base_size="0.5", leaves="0.5", limit_price=64000)
+    seen = figure(world, "max_var", buy("BTC", "0.6", "0.5"))
+    assert float(seen.after) == pytest.approx(third_worst((38_400, 0)), abs=0.01)
+
+
+def test_all_legs_of_a_coin_quoted_order_count():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    seen = figure(world, "max_var", buy("ETH", 10), sell("BTC", "0.3125"))
+    held = third_worst((44_000, 0), (20_000, 1))
+    assert float(seen.after) == pytest.approx(max(held, 0), abs=0.01)
+
+
+def test_the_books_follow_every_change_of_price_order_and_position():
+    """Whatever happened one by one comes to what is summed anew."""
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    for number in range(30):
+        figures(world)  # so that what follows is moved, and not summed
+        world.quote("BTC-USD", 64000 + 100 * number)
+        world.quote("ETH-USD", 2000 + number)
+        world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
+        world.report(f"o{number}", base_size="0.01", leaves="0.01", limit_price=60000)
+        if number % 3 == 0:
+            world.fill("SELL", "0.2", 64000)
+    moved = figures(world, buy("BTC", 1))
+    world.wait(2)
+    assert figures(world, buy("BTC", 1)) == moved
+    assert figures(reloaded(world), buy("BTC", 1)) == moved
+
+
+def test_only_what_moved_is_moved():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    figures(world)
+    world.quote("ETH-USD", 3000)
+    held = third_worst((64_000, 0), (3_000, 1))
+    assert float(figure(world).before) == pytest.approx(held, abs=0.01)
+
+
+def test_looking_changes_nothing():
+    world = risky(max_var="0.5")
+    world.fill("BUY", 1, 64000)
+    before = figures(world)
+    figures(world, buy("ETH", 3))
+    world.ask(limit_order("0.1"), dry_run=True)
+    assert figures(world) == before
+
+
+def test_what_bots_ask_about_in_turn_is_fitted_a_few_times_only(monkeypatch):
+    """More assets than are kept: the oldest is forgotten, and fitted again when it is asked about."""
+    monkeypatch.setattr("sidecar.core.live_risk.VIEWS_MAX", 2)
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    first = figure(world, "max_var", buy("ETH", 1))
+    for key in ("BTC", "EUR", "ETH", "BTC"):
+        figure(world, "max_var", buy(key, 1))
+    assert len(world.manager.risk._views) == 2
+    assert figure(world, "max_var", buy("ETH", 1)) == first
+
+
+def test_foreign_cash_is_a_risk_of_its_own_currency():
+    """A wallet in euro, and what an order in euro would pay or bring."""
+    world = risky(told=("BTC-USD", "ETH-USD", "USDC-EUR"))
+    world.balance("EUR", 8_000)  # 10,000 USD
+    world.wait(2)
+    euro = [-one for one in wave(250, phase=2)]  # the book is of dollars in euro
+    held = -np.sort(10_000 * np.expm1(euro))[2]
+    assert float(figure(world).before) == pytest.approx(held, abs=0.01)
+    assert figure(world, "max_var", sell("EUR", 8_000)).after == 0
+
+
+def test_an_order_in_euro_moves_the_euro_too():
+    world = risky()
+    product = msgspec.structs.replace(
+        world.tracker.products["BTC-USD"],
+        product_id="BTC-EUR",
+        quote="EUR",
+        book="",
+        key="",
+        alias="",
+    )
+    world.send(ev.ProductsListed, products=(product,))
+    world.quote("BTC-EUR", 51200)
+    order = parse_order(limit_order("0.1", 51200, product_id="BTC-EUR"))
+    check = Check(world.manager.desk, order, product, world.now, None)
+    legs = [(one.leg.key, one.leg.side, one.leg.quantity) for one in check._added()]
+    assert legs == [("BTC", "BUY", D("0.1")), ("EUR", "SELL", D("5120.0"))]
+
+
+# --- No figure ------------------------------------------------------------------------------------
+
+
+def test_without_a_history_an_order_is_refused_and_told_why():
+    world = World(max_var="0.15")
+    found = the(world.ask(limit_order("0.01")), "VAR_UNAVAILABLE")
+    assert found.message == (
+        "max_var is set and there is no figure: BTC has 0 returns that move, 100 are needed; trade it"
+        ' when it has them, or set [var] short_history = "proxy"'
+    )
+
+
+def test_an_exit_needs_no_history():
+    world = World(max_var="0.15")
+    world.hold(1)
+    assert world.ask(sell_order(1))
+
+
+def test_one_asset_without_a_history_leaves_the_account_without_a_figure():
+    world = risky(told=("BTC-USD",))
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    assert "ETH has 0 returns" in figure(world).reason
+
+
+def test_a_key_without_a_price_has_no_figure():
+    world = risky()
+    world.balance("SHIB", 5)
+    seen = figure(world, "max_var", buy("SHIB", 5))
+    assert isinstance(seen, NoFigure)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_what_is_worked_without_a_price_has_no_figure(measure):
+    world = risky(RiskSettings())
+    line = world.tracker.books.line(world.tracker.account, "BTC")
+    world.tracker.account.work(line, "BUY", D(1), 1)
+    world.tracker.account.lines["BTC"].mark = None
+    assert "BTC has no price" in figure(world, measure).reason
+    del world.tracker.marks.by_key["BTC"]
+    assert "BTC has no price" in figure(world, measure, buy("BTC", 1)).reason
+
+
+def test_an_order_in_what_has_no_price_has_no_figure():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    del world.tracker.marks.by_key["ETH"]
+    assert "ETH has no price" in figure(world, "max_var", buy("ETH", 1)).reason
+
+
+def test_a_model_that_gives_no_finite_figure_gives_none():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    view = world.manager.risk.view()
+    view.book("held").pnl[:] = math.inf
+    view._known.clear()
+    assert "no finite figure" in figure(world).reason
+
+
+def test_a_history_that_ended_long_ago_gives_none_until_it_is_read_again():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.wait(DAY_S * 9)
+    world.quote("BTC-USD", 64000)
+    assert "ends 9 periods ago" in figure(world).reason
+    tell(world, "BTC-USD")
+    assert isinstance(figure(world), RiskFigure)
+
+
+# --- Stress ---------------------------------------------------------------------------------------
+
+
+def test_a_stress_loss_of_named_scenarios_needs_no_history():
+    settings = RiskSettings(scenarios=(Scenario("half", {"BTC": -0.5}, -0.1),), stress_window=0)
+    world = World(settings=Settings(risk=settings))
+    world.fill("BUY", 1, 64000)
+    assert figure(world, "max_stress_loss", buy("ETH", 1)) == RiskFigure(D(32_000), D(32_200))
+    world.quote("BTC-USD", 60000)
+    assert figure(world, "max_stress_loss", buy("ETH", 1)) == RiskFigure(D(30_000), D(30_200))
+    assert isinstance(figure(world), NoFigure)
+
+
+def test_one_that_counts_the_own_history_needs_it():
+    world = World()
+    world.fill("BUY", 1, 64000)
+    assert isinstance(figure(world, "max_stress_loss"), NoFigure)
+
+
+def test_the_worst_five_days_of_the_own_history_are_a_scenario():
+    settings = RiskSettings(scenarios=(), stress_window=5)
+    world = risky(settings)
+    world.fill("BUY", 1, 64000)
+    runs = np.convolve(wave(250), np.ones(5), "valid")
+    expected = -64_000 * math.expm1(min(runs))
+    assert float(figure(world, "max_stress_loss").before) == pytest.approx(expected, abs=0.5)
+
+
+def test_a_future_falls_with_its_underlying():
+    settings = RiskSettings(scenarios=(Scenario("half", {"BTC": -0.5}),), stress_window=0)
+    world = funded(World(settings=Settings(risk=settings)))
+    world.fill("BUY", 5, 64000, product_id=FUTURE)
+    size = world.tracker.products[FUTURE].contract_size
+    assert figure(world, "max_stress_loss").before == 5 * size * 32_000
+
+
+# --- Histories ------------------------------------------------------------------------------------
+
+
+def test_our_own_last_mark_closes_a_day_until_coinbase_says_better():
+    world = risky(told=("BTC-USD",))
+    series = world.manager.risk.history.series["BTC-USD"]
+    known, day = len(series.closes), timedelta(days=1)
+    midnight = (world.now + day).replace(hour=0, minute=0)
+    world.now = midnight - timedelta(seconds=1)
+    world.quote("BTC-USD", 60000)
+    world.now = midnight + timedelta(seconds=1)
+    world.quote("BTC-USD", 70000)
+    assert series.closes[-1] == 60000
+    assert len(series.closes) == min(known + 1, 251)
+    spans = world.manager.risk.spans(["BTC-USD"], world.now + timedelta(seconds=30))
+    assert [span.book for span in spans] == ["BTC-USD"]  # Coinbase's own close is still asked for
+
+
+def test_a_mark_from_before_the_day_closes_nothing():
+    world = risky(told=("BTC-USD",))
+    end = world.manager.risk.history.series["BTC-USD"].end
+    world.wait(3 * DAY_S)
+    world.quote("BTC-USD", 70000)
+    assert world.manager.risk.history.series["BTC-USD"].end == end
+
+
+def test_the_newest_periods_are_asked_for_first_and_then_nothing():
+    world = World()
+    risk = world.manager.risk
+    (span,) = risk.spans(["BTC-USD"], world.now)
+    assert (span.until - span.since) // DAY_S == 251
+    tell(world, "BTC-USD", wave(250))
+    assert risk.spans(["BTC-USD"], world.now) == []
+
+
+def test_closes_of_another_period_are_not_ours():
+    world = World()
+    tell(world, "BTC-USD", period_s=3_600)
+    assert world.manager.risk.history.series == {}
+
+
+def test_a_proxy_stands_in_and_its_history_is_asked_for():
+    policy = ReturnsPolicy(short_history="proxy")
+    settings = RiskSettings(policy=policy, proxies={"ETH": "BTC"}, scenarios=(), stress_window=0)
+    world = risky(settings, told=("BTC-USD",))
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    asked = World(settings=Settings(risk=settings)).manager.risk.spans(["ETH-USD"], world.now)
+    assert {span.book for span in asked} == {"ETH-USD", "BTC-USD"}
+    spans = world.manager.risk.spans(["ETH-USD"], world.now)
+    assert {span.book for span in spans} == {"ETH-USD"}  # the proxy's is known
+    assert isinstance(figure(world), RiskFigure)
+
+
+def test_the_proxy_itself_has_none():
+    world = risky(RiskSettings(policy=ReturnsPolicy(short_history="proxy")), told=())
+    world.fill("BUY", 1, 64000)
+    assert "BTC has 0 returns" in figure(world).reason
+    assert {span.book for span in world.manager.risk.spans((), world.now)} == {"BTC-USD"}
+
+
+def test_a_future_takes_what_it_lacks_from_its_underlying():
+    world = funded(risky(told=("BTC-USD",)))
+    world.fill("BUY", 5, 64000, product_id=FUTURE)
+    size = world.tracker.products[FUTURE].contract_size
+    expected = third_worst((float(5 * size * 64_000), 0))
+    assert float(figure(world).before) == pytest.approx(expected, abs=0.01)
+    assert {span.book for span in World().manager.risk.spans((), world.now)} == set()
+    fresh = funded(World())
+    fresh.fill("BUY", 5, 64000, product_id=FUTURE)
+    assert {span.book for span in fresh.manager.risk.spans((), fresh.now)} == {"BTC-USD"}
+
+
+def test_a_history_survives_a_restart_and_one_of_another_period_does_not():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    assert figures(reloaded(world)) == figures(world)
+    saved = world.manager.risk.saved()
+    other = World(settings=Settings(risk=RiskSettings(period_s=3_600)))
+    other.manager.risk.restore(saved)
+    assert other.manager.risk.history.series == {}
+
+
+def test_what_the_figures_are_of_is_told():
+    about = risky().manager.risk.about()
+    assert about == {
+        "model": "historical",
+        "confidence": D("0.99"),
+        "horizon_s": DAY_S,
+        "history": {"BTC-USD": 250, "ETH-USD": 250},
+    }
+    assert isinstance(about["confidence"], Decimal)
+
+
+# --- Decisions ------------------------------------------------------------------------------------
+
+
+def test_the_largest_size_is_what_the_figure_allows():
+    """1 % of 100,000; the order's own VaR alone."""
+    world = risky(max_var="0.01")
+    decision = world.ask(limit_order(1), dry_run=True)
+    assert breaks(decision, "MAX_VAR")
+    largest = decision.max_base_size
+    exact = 1_000 / third_worst((64_000, 0))
+    assert exact * 0.999 < float(largest) < exact
+    assert world.ask(limit_order(largest), dry_run=True)
+
+
+def test_every_model_judges_an_order():
+    names = (
+        "historical",
+        "filtered",
+        "normal",
+        "student_t",
+        "normal_shrunk",
+        "student_t_shrunk",
+        "monte_carlo",
+    )
+    for name in names:
+        settings = RiskSettings(model=ModelSettings(model=name, simulations=1_000))
+        world = risky(settings, max_var="0.15", max_expected_shortfall="0.9", max_stress_loss="0.9")
+        assert world.ask(limit_order("0.01")), name
+        assert breaks(world.ask(limit_order(20), dry_run=True), "MAX_VAR"), name
+
+
+def test_the_books_that_lead_to_dollars_are_asked_for_too():
+    """A bot that trades in euro only: bitcoin is marked through dollars, and the euro is paid with."""
+    world = World()
+    product = world.tracker.products["BTC-USD"]
+    in_euro = msgspec.structs.replace(product, product_id="BTC-EUR", quote="EUR", alias="")
+    world.send(ev.ProductsListed, products=(in_euro,))
+    asked = {span.book for span in world.manager.risk.spans(["BTC-EUR"], world.now)}
+    assert asked == {"BTC-EUR", "BTC-USD", "USDC-EUR"}
+
+
+def test_many_changes_of_one_line_leave_the_others_alone():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    figures(world)
+    for price in range(64_000, 64_100):
+        world.quote("BTC-USD", price)
+    held = third_worst((64_099, 0), (2_000, 1))
+    assert float(figure(world).before) == pytest.approx(held, abs=0.01)
+
+
+def test_an_order_that_comes_and_goes_leaves_the_books_as_they_were():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    before = figures(world)
+    order = {"base_size": "0.5", "limit_price": 60000}
+    world.report("b", leaves="0.5", **order)
+    assert figure(world).before > before["max_var"].before
+    world.report("b", leaves="0", status="CANCELLED", **order)
+    assert figures(world) == before
+    world.report("c", leaves="0.5", **order)
+    world.report("c", leaves="0", status="CANCELLED", **order)
+    assert figures(world) == before
+
+
+def test_a_state_from_before_there_was_a_history_is_taken_up():
+    world = risky()
+    saved = save_manager(world.manager)
+    saved.risk = None
+    new = World()
+    restore_manager(saved, new.manager)
+    assert new.manager.risk.history.series == {}

@@ -1,0 +1,185 @@
+"""Aligned returns: the same periods for every key, and what stands in where a history is short."""
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from sidecar.core.value_at_risk.model import Unavailable
+from sidecar.core.value_at_risk.returns import ReturnsPolicy, align
+from tests.unit.core.value_at_risk.samples import sample
+
+NOW = 20_000
+REFUSE = ReturnsPolicy(length=50, minimum=20)
+PROXY = replace(REFUSE, short_history="proxy")
+FLOOR = replace(REFUSE, short_history="floor")
+KEYS = sample(50, 3)
+NONE = dict[str, tuple[int, np.ndarray] | None]()
+
+
+def logs(returns, end=NOW):
+    """A history with these returns that ends with the period before `end`."""
+    values = np.concatenate([[5.0], 5.0 + np.cumsum(returns)])
+    return end - len(values), values
+
+
+def aligned(own, proxies=NONE, policy=REFUSE, period=NOW):
+    return align(own, proxies, policy, period)
+
+
+def same(found, *columns):
+    return found.shape == (len(columns[0]), len(columns)) and np.allclose(
+        found, np.column_stack(columns), rtol=0, atol=1e-12
+    )
+
+
+# --- Without a stand-in ---------------------------------------------------------------------------
+
+
+def test_keys_stand_in_their_order_and_the_newest_is_last():
+    own = {name: logs(KEYS[:, i]) for i, name in enumerate(("SOL", "BTC", "ETH"))}
+    assert same(aligned(own), *KEYS.T)
+
+
+def test_one_key_is_a_matrix_of_one_column():
+    assert aligned({"BTC": logs(KEYS[:, 0])}).shape == (50, 1)
+
+
+def test_no_keys_are_a_matrix_of_none():
+    assert aligned({}).shape == (0, 0)
+
+
+def test_no_more_returns_are_used_than_the_policy_says():
+    longer = sample(200, 1)[:, 0]
+    assert same(aligned({"BTC": logs(longer)}), longer[-50:])
+
+
+def test_as_many_periods_are_used_as_all_keys_share():
+    own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-30:, 1])}
+    assert same(aligned(own), KEYS[-30:, 0], KEYS[-30:, 1])
+
+
+def test_what_one_key_knows_later_than_the_others_waits_for_them():
+    """Yesterday's close of one book is read, of the other not yet."""
+    own = {"BTC": logs(KEYS[:, 0]), "ETH": logs(KEYS[:-2, 1], NOW - 2)}
+    assert same(aligned(own), KEYS[:-2, 0], KEYS[:-2, 1])
+
+
+@pytest.mark.parametrize(("own", "count"), [(None, 0), (logs([]), 0), (logs(KEYS[:19, 0]), 19)])
+def test_a_key_with_fewer_returns_than_the_minimum_has_no_figure_and_is_named(own, count):
+    with pytest.raises(
+        Unavailable, match=f"NEW has {count} returns that move, 20 are needed; trade"
+    ):
+        aligned({"BTC": logs(KEYS[:, 0]), "NEW": own})
+
+
+def test_a_history_that_never_moves_is_no_history():
+    with pytest.raises(Unavailable, match="STILL has 0 returns that move"):
+        aligned({"BTC": logs(KEYS[:, 0]), "STILL": logs(np.zeros(50))})
+
+
+def test_a_coin_that_stood_still_and_then_moves_has_a_history():
+    moved = np.zeros(50)
+    moved[-1] = 0.5
+    assert same(aligned({"COIN": logs(moved)}), moved)
+
+
+def test_a_key_without_any_history_is_named_where_nothing_else_is_known():
+    with pytest.raises(Unavailable, match="NEW has 0 returns"):
+        aligned({"NEW": None})
+
+
+def test_a_history_that_ended_a_week_ago_still_counts_and_one_day_older_does_not():
+    assert same(aligned({"BTC": logs(KEYS[:, 0], NOW - 7)}), KEYS[:, 0])
+    with pytest.raises(
+        Unavailable, match="the history of BTC ends 8 periods ago; it is read again"
+    ):
+        aligned({"ETH": logs(KEYS[:, 1]), "BTC": logs(KEYS[:, 0], NOW - 8)})
+
+
+def test_a_proxy_that_ended_long_ago_is_called_one():
+    with pytest.raises(Unavailable, match="the history of a proxy ends 9 periods ago"):
+        aligned({"NEW": None}, {"NEW": logs(KEYS[:, 0], NOW - 9)}, PROXY)
+
+
+# --- Stand-ins ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [REFUSE, PROXY])
+def test_a_stand_in_gives_what_the_key_lacks_and_nothing_else(policy):
+    """With `refuse` only futures are given one: their underlying."""
+    own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-5:, 1])}
+    expected = np.concatenate([KEYS[:-5, 0], KEYS[-5:, 1]])
+    assert same(aligned(own, {"NEW": own["BTC"]}, policy), KEYS[:, 0], expected)
+
+
+def test_a_stand_in_gives_the_same_periods_although_it_is_known_further():
+    own = {"ETH": logs(KEYS[:-3, 1], NOW - 3), "NEW": None}
+    found = aligned(own, {"NEW": logs(KEYS[:, 0])}, PROXY)
+    assert same(found, KEYS[:-3, 1], KEYS[:-3, 0])
+
+
+def test_a_key_without_a_history_of_its_own_moves_like_its_stand_in():
+    found = aligned({"NEW": None}, {"NEW": logs(KEYS[:, 0])}, PROXY)
+    assert same(found, KEYS[:, 0])
+
+
+def test_a_key_that_never_moves_moves_like_its_stand_in():
+    own = {"STILL": logs(np.zeros(50))}
+    assert same(aligned(own, {"STILL": logs(KEYS[:, 0])}, PROXY), KEYS[:, 0])
+
+
+def test_a_key_that_never_moves_does_not_run_ahead_of_its_stand_in():
+    """At the turn of a day one book is read before the other."""
+    own, proxy = {"STILL": logs(np.zeros(50))}, {"STILL": logs(KEYS[:-1, 0], NOW - 1)}
+    assert same(aligned(own, proxy, PROXY), KEYS[:-1, 0])
+
+
+@pytest.mark.parametrize("policy", [PROXY, FLOOR])
+@pytest.mark.parametrize("proxy", [logs(np.zeros(50)), None])
+def test_a_stand_in_that_never_moves_stands_for_nothing(policy, proxy):
+    """Else a coin that nobody knows would have no risk at all."""
+    with pytest.raises(Unavailable, match="NEW has 0 returns that move"):
+        aligned({"NEW": None}, {"NEW": proxy}, policy)
+
+
+def test_a_hole_between_own_history_and_stand_in_ends_what_is_shared_and_is_told_so():
+    """The stand-in ended six days before the key's own five days begin."""
+    own, proxy = {"NEW": logs(KEYS[-5:, 1])}, {"NEW": logs(KEYS[:-12, 0], NOW - 12)}
+    with pytest.raises(Unavailable, match="NEW has 5 returns that move"):
+        aligned(own, proxy, PROXY)
+
+
+@pytest.mark.parametrize("behind", [48, 49, 50, 60])
+def test_a_stand_in_that_ended_before_all_that_is_wanted_gives_nothing(behind):
+    """One return of it may be left, or none."""
+    policy = replace(PROXY, minimum=1)
+    own = {"NEW": logs(KEYS[-5:, 1])}
+    found = aligned(own, {"NEW": logs(KEYS[:, 0], NOW - behind)}, policy)
+    assert same(found, KEYS[-5:, 1])
+
+
+# --- Floors ---------------------------------------------------------------------------------------
+
+
+def test_a_stand_in_calmer_than_the_floor_is_made_as_loud_as_it():
+    calm = KEYS[:, 0] * 0.01
+    (column,) = aligned({"NEW": None}, {"NEW": logs(calm)}, FLOOR).T
+    assert column.std() == pytest.approx(FLOOR.floor)
+    assert column / column[0] == pytest.approx(calm / calm[0])
+
+
+def test_a_stand_in_louder_than_the_floor_stays_as_it_is():
+    loud = KEYS[:, 0] * 100
+    assert same(aligned({"NEW": None}, {"NEW": logs(loud)}, FLOOR), loud)
+
+
+def test_the_floor_makes_own_returns_no_larger():
+    own = {"NEW": logs(KEYS[-5:, 1])}
+    (column,) = aligned(own, {"NEW": logs(KEYS[:, 0])}, FLOOR).T
+    assert column[-5:] == pytest.approx(KEYS[-5:, 1])
+    assert np.abs(column[:-5]).max() > np.abs(KEYS[:-5, 0]).max()
+
+
+def test_a_stand_in_of_one_return_has_no_deviation_to_be_made_larger():
+    policy = replace(FLOOR, minimum=1)
+    assert same(aligned({"NEW": None}, {"NEW": logs([0.01])}, policy), [0.01])
