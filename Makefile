@@ -38,6 +38,7 @@ soak: $(STAMP)
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.value_at_risk
 	$(BIN)/python -m benchmarks.process
 	$(BIN)/python -m benchmarks.liquidation
 	$(BIN)/python -m benchmarks.paper

@@ -37,7 +37,11 @@ class FixedRisk:
         self.known = RiskFigure(Decimal(1000), Decimal(1001))
 
     def figure(
-        self, _measure: Measure, _tracker: PositionTracker, _added: tuple[Added, ...]
+        self,
+        _measure: Measure,
+        _tracker: PositionTracker,
+        _added: tuple[Added, ...],
+        _calm: Decimal,
     ) -> RiskFigure:
         return self.known
 

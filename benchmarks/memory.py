@@ -1,8 +1,7 @@
 """What a running sidecar keeps in memory: one process of its own, everything of `risk-sidecar run` in it.
 
 Coinbase is a closed port here, so what it would say of 500 products is handed to the engine instead:
-their listing and a quote of each, 20 positions, 200 open orders. The returns are an array as the
-step that computes VaR will hold them: 30 days of hours per product, 500 × 720 float64.
+their listing and a quote of each, 20 positions, 200 open orders, 30 days of hourly closes.
 Not in it: orders that ended, which grow with the day, and what connections and clients buffer.
 """
 
@@ -18,6 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from benchmarks import desk as bench_desk
@@ -55,6 +55,7 @@ def configured(directory: Path) -> Config:
             },
             "state": {"dir": directory / "state"},
             "limits": bench_desk.LIMITS.model_dump(exclude_unset=True),
+            "var": {"period": "1h", "history": HOURS},
         }
     )
 
@@ -85,6 +86,18 @@ def account(now: datetime) -> Iterator[ev.Event]:
         )
 
 
+def closes(book: str, seed: int, now: datetime) -> ev.ClosesRead:
+    """A history of hours."""
+    hour = 3_600
+    end = int(now.timestamp()) // hour
+    prices = 64_000 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, HOURS + 1)))
+    told = tuple(
+        ((end - HOURS - 1 + i) * hour, Decimal(f"{price:.2f}")) for i, price in enumerate(prices)
+    )
+    span = {"since": told[0][0], "until": end * hour}
+    return ev.ClosesRead(at=now, book=book, period_s=hour, closes=told, **span)
+
+
 async def measure(directory: Path) -> None:
     config = configured(directory)
     key = ApiKey("nobody", base64.b64encode(os.urandom(32)).decode())
@@ -107,11 +120,14 @@ async def measure(directory: Path) -> None:
     assert len(tracker.marks.mids) == PRODUCTS
     assert len(tracker.ledger.working) == OPEN_ORDERS
     tell(f"running, with account and {PRODUCTS} products")
-    import numpy as np  # noqa: PLC0415 - a run without VaR has none
-
-    returns = np.random.default_rng(7).normal(size=(PRODUCTS, HOURS))
-    assert returns.nbytes == PRODUCTS * HOURS * 8
-    tell("and 30 days of hourly returns")
+    for number, base in enumerate(bases()):
+        engine.handle(closes(f"{base}-USD", number, engine.now()))
+        await asyncio.sleep(0)  # the journal writes, as between two calls to Coinbase
+    tell("and 30 days of hourly closes")
+    view = engine.manager.risk.view()
+    assert view is not None
+    assert view.before("max_var") > 0
+    tell("and a model fitted to what is held and worked")
     sidecar.stop()
     await running
 

@@ -20,6 +20,7 @@ from sidecar.core.value_at_risk.model import ModelSettings, RiskModel
 from sidecar.core.value_at_risk.models import MODELS, fit
 from sidecar.core.working import Leg
 
+TURNS = 40
 SETTINGS = ModelSettings(model="historical", confidence=Decimal("0.99"))
 
 
@@ -86,9 +87,9 @@ def decision(rounds: int) -> None:
     """
     without, with_var = [], []
     desks = bench_desk.desk(50), bench_desk.desk(50, with_var=True)
-    for _ in range(8):
-        without += validate_order(desks[0], rounds // 8)
-        with_var += validate_order(desks[1], rounds // 8)
+    for _ in range(TURNS):
+        without += validate_order(desks[0], rounds // TURNS)
+        with_var += validate_order(desks[1], rounds // TURNS)
     print("\nvalidate_order, 20 positions, 50 open orders (target: VaR adds ≤ 15 µs)")
     print(f"  VaR given by a stand-in      {summary(without)}")
     print(f"  VaR computed                 {summary(with_var)}")

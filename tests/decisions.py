@@ -130,7 +130,7 @@ class StandInRisk:
         self.held, self.per_unit, self.known = D(held), D(per_unit), known
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
     ) -> RiskFigure | NoFigure:
         if not self.known:
             return NoFigure("nobody knows")

@@ -16,10 +16,11 @@ from sidecar.core.custom_rule import CustomRule
 from sidecar.core.events import Quote
 from sidecar.core.exposure import Book
 from sidecar.core.feeds import Feeds
-from sidecar.core.limits import Limits
+from sidecar.core.limits import WARN_AT, AccountLimits, Limits
 from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY, OPPOSITE, Order
 from sidecar.core.portfolio_risk import (
+    MEASURES,
     Added,
     Measure,
     NoFigure,
@@ -39,7 +40,8 @@ UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be writte
 class Desk(Struct, kw_only=True):
     """What every check is made against. `orders_known`: balances and open orders have been read.
 
-    `max_quote_age` and `watches_shocks` are taken from the limits once.
+    `max_quote_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
+    shares of equity below which a risk figure neither breaks a limit nor warns.
     """
 
     tracker: PositionTracker
@@ -52,6 +54,7 @@ class Desk(Struct, kw_only=True):
     orders_known: bool = False
     max_quote_age: timedelta = timedelta()
     watches_shocks: bool = False
+    calm: dict[Measure, Decimal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.use(self.limits)
@@ -63,6 +66,12 @@ class Desk(Struct, kw_only=True):
         self.tracker.marks.max_spread = limits.max_spread
         shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
         self.watches_shocks = any(shock is not None for shock in shocks)
+        tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
+        self.calm = {
+            name: min(bounds) * WARN_AT
+            for name in MEASURES
+            if (bounds := [own for table in tables if (own := getattr(table, name)) is not None])
+        }
 
 
 class After:
@@ -267,10 +276,15 @@ class Check:
             figure = (
                 NoFigure("nobody computes it; give RiskManager a portfolio_risk")
                 if risk is None
-                else figure_of(risk, measure, self.tracker, self._added())
+                else figure_of(risk, measure, self.tracker, self._added(), self._calm(measure))
             )
             self._figures[measure] = figure
         return figure
+
+    def _calm(self, measure: Measure) -> Decimal:
+        """USD below which nobody looks at a figure."""
+        share = self.desk.calm.get(measure)
+        return ZERO if share is None or self.equity <= ZERO else share * self.equity
 
     def _added(self) -> tuple[Added, ...]:
         """What the order does to each key, and to the currency that it is paid in."""

@@ -17,12 +17,12 @@ from msgspec import Struct
 
 from sidecar.core.check import UNLIMITED, After, Check, CoinLeg, Desk
 from sidecar.core.decision import Violation
-from sidecar.core.limits import LossLimit, OrderLimits, Rate
+from sidecar.core.limits import WARN_AT, LossLimit, OrderLimits, Rate
 from sidecar.core.money import TWO, ZERO, floor_to
 from sidecar.core.products import Product
 from sidecar.core.rules import RULES
 from sidecar.core.rules.custom import custom_gate
-from sidecar.core.rules.rule import WARN_AT, Bound, Gate, Measured, RoomUnit, ScopeKind
+from sidecar.core.rules.rule import Bound, Gate, Measured, RoomUnit, ScopeKind
 
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment

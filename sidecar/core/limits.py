@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,7 @@ MONEY_TEXT = re.compile(r"\s*([0-9.eE+-]+)\s*USD\s*")
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
+WARN_AT: Final = Decimal("0.7")  # of a limit: from there on decisions warn
 
 
 def _decimal(value: Any) -> Any:

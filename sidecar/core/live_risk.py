@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final
 
 from msgspec import Struct
@@ -67,6 +67,7 @@ class LiveRisk:
         # What the views were fitted to, and what was held and worked when they were found.
         self._made_of: tuple[int, int, int, tuple[str, ...]] = (-1, -1, -1, ())
         self._cash: tuple[str, ...] = ()
+        self._told = (0.0, ZERO)  # the last figure without an order, as it was told
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -128,7 +129,11 @@ class LiveRisk:
     # --- Figures ----------------------------------------------------------------------------------
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+        self,
+        measure: Measure,
+        tracker: PositionTracker,
+        added: tuple[Added, ...] = (),
+        calm: Decimal = ZERO,
     ) -> RiskFigure | NoFigure:
         """One measure of the worst of the three books, with and without what is added."""
         assert tracker is self.tracker
@@ -137,10 +142,15 @@ class LiveRisk:
             if view is None:
                 return RiskFigure(ZERO, ZERO)
             before = view.before(measure)
+            if before != self._told[0]:
+                self._told = (before, _usd(before))
+            known = self._told[1]
             if not added:
-                return RiskFigure(_usd(before), _usd(before))
-            after = view.after(measure, self._moves(view, added))
-            known = _usd(before)
+                return RiskFigure(known, known)
+            moves = self._moves(view, added)
+            after = view.at_most(measure, moves) if calm else inf
+            if not after < float(calm):
+                after = view.after(measure, moves)
             return RiskFigure(known, known if after == before else _usd(after))
         except Unavailable as why:
             return NoFigure(str(why))

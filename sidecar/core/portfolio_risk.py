@@ -46,14 +46,22 @@ class PortfolioRisk(Protocol):
     """Computes the measures of the portfolio as it is, and with an order in it."""
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
     ) -> RiskFigure | NoFigure:
-        """One measure with and without `added`."""
+        """One measure with and without `added`.
+
+        Below `calm` (USD) nobody looks at it: where the figure with `added` is certainly below, a
+        bound on it will do.
+        """
         ...
 
 
 def figure_of(
-    risk: PortfolioRisk, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...]
+    risk: PortfolioRisk,
+    measure: Measure,
+    tracker: PositionTracker,
+    added: tuple[Added, ...] = (),
+    calm: Decimal = ZERO,
 ) -> RiskFigure | NoFigure:
     """The figure, or why there is none: arithmetic or missing data may keep it from being computed.
 
@@ -61,6 +69,6 @@ def figure_of(
     """
     try:
         with localcontext(MONEY):
-            return risk.figure(measure, tracker, added)
+            return risk.figure(measure, tracker, added, calm)
     except (ArithmeticError, LookupError, ValueError) as fault:
         return NoFigure(f"it cannot be computed ({fault})")

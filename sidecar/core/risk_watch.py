@@ -53,7 +53,7 @@ class RiskWatch:
                 continue
             risk = self.desk.portfolio_risk
             assert risk is not None
-            figure = figure_of(risk, measure, self.desk.tracker, ())
+            figure = figure_of(risk, measure, self.desk.tracker)
             if isinstance(figure, NoFigure):
                 self._missing(measure, figure.reason, now, actions)
                 continue

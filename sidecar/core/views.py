@@ -186,7 +186,7 @@ def _losses(manager: RiskManager) -> View | None:
 def _figures(manager: RiskManager) -> Figures:
     risk = manager.desk.portfolio_risk
     assert risk is not None
-    return {name: figure_of(risk, name, manager.tracker, ()) for name in MEASURES}
+    return {name: figure_of(risk, name, manager.tracker) for name in MEASURES}
 
 
 @with_money

@@ -19,7 +19,6 @@ from sidecar.core.limits import Limits, Rate
 from sidecar.core.money import ONE, ZERO, plain, ratio
 from sidecar.core.products import Product
 
-WARN_AT: Final = Decimal("0.7")
 NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
 
 # What a rule's room is stated in: order units, or the worst case E of the key in base units or in

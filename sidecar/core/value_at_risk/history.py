@@ -26,6 +26,7 @@ from sidecar.core.money import is_sane
 from sidecar.core.value_at_risk.model import Array
 
 GAP_MAX: Final = 7  # periods without a trade; a week's silence of a daily series
+BOOKS_MAX: Final = 600  # more than can be followed at once; the one read longest ago is forgotten
 CANDLES_A_CALL: Final = 300  # Coinbase refuses 350 or more
 BAD_TICK: Final = math.log(3)  # away from both neighbours: no coin trebled and fell back in a day
 NEIGHBOURS: Final = math.log(1.5)  # which are then this near to each other
@@ -93,7 +94,10 @@ class History(Struct):
             asked = (known.since, known.until)  # what lies between is asked for again
         first, dense = _without_holes(by_period, asked[1], self.length + 1)
         made_up = [period for period in range(first, first + len(dense)) if period not in by_period]
+        self.series.pop(book, None)  # the one read last stands last
         self.series[book] = Series(first, _without_bad_ticks(dense), *asked, made_up)
+        while len(self.series) > BOOKS_MAX:
+            del self.series[next(iter(self.series))]
         self.version += 1
 
     def close(self, book: str, period: int, price: float) -> None:
@@ -123,13 +127,6 @@ class History(Struct):
             return None
         since = max(since, until - CANDLES_A_CALL)
         return Span(book, since * self.period_s, until * self.period_s)
-
-    def keep_only(self, books: Iterable[str]) -> None:
-        """Forget every other book."""
-        wanted = set(books)
-        if self.series.keys() - wanted:
-            self.series = {name: one for name, one in self.series.items() if name in wanted}
-            self.version += 1
 
 
 def log_closes(history: History, steps: Iterable[tuple[str, bool]]) -> tuple[int, Array] | None:

@@ -119,8 +119,11 @@ def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
     1999): each past return in deviations of its own day, times the deviation of tomorrow.
     """
     floored = floored_deviations(returns, settings.decay)
-    scale = np.where(floored[:-1] > 0, floored[-1] / np.where(floored[:-1] > 0, floored[:-1], 1), 0)
-    return _over_horizon(returns * scale, settings)
+    past = floored[:-1]
+    past[past == 0] = 1  # a key that never moved: its returns are zero
+    scaled = np.divide(floored[-1], past, out=past)
+    scaled *= returns
+    return _over_horizon(scaled, settings)
 
 
 def monte_carlo(returns: Array, settings: ModelSettings) -> ScenarioModel:
@@ -130,5 +133,6 @@ def monte_carlo(returns: Array, settings: ModelSettings) -> ScenarioModel:
 
 def _over_horizon(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Log returns of one period, made simple ones over the horizon."""
-    scaled = np.minimum(returns * settings.horizon**0.5, LARGEST)
-    return ScenarioModel(np.expm1(scaled), settings.confidence)
+    scaled = returns * settings.horizon**0.5
+    np.minimum(scaled, LARGEST, out=scaled)
+    return ScenarioModel(np.expm1(scaled, out=scaled), settings.confidence)

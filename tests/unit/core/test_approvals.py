@@ -731,7 +731,7 @@ def test_asking_again_and_again_leaves_one_reservation_to_look_for():
 
 
 class Broken:
-    def figure(self, measure, tracker, added):
+    def figure(self, measure, tracker, added, calm):
         raise SystemError("a bug")
 
 

@@ -463,3 +463,34 @@ def test_a_state_from_before_there_was_a_history_is_taken_up():
     new = World()
     restore_manager(saved, new.manager)
     assert new.manager.risk.history.series == {}
+
+
+# --- Figures that nobody looks at -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("order", [buy("BTC", "0.3"), sell("ETH", 5), buy("ETH", 40)])
+def test_below_what_anybody_looks_at_a_bound_will_do_and_above_it_is_exact(measure, order):
+    """Law: never below the exact figure; exact from `calm` on."""
+    world = risky(RiskSettings())
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 10, 2000, product_id="ETH-USD")
+    world.report("b", base_size="0.5", leaves="0.5", limit_price=60000)
+    exact = figure(world, measure, order)
+    risk = world.manager.risk
+    calm = risk.figure(measure, world.tracker, (order,), D(10**9))
+    assert calm.before == exact.before
+    assert calm.after >= exact.after - D("0.01")
+    assert risk.figure(measure, world.tracker, (order,), exact.after) == exact
+
+
+def test_what_may_break_or_warn_is_exact_in_the_decision():
+    """From 70 % of the limit on, and of a shadow limit's."""
+    for limits in ({"max_var": "0.03"}, {"max_var": "1", "shadow": {"max_var": "0.02"}}):
+        world = risky(**limits)
+        world.fill("BUY", "1.2", 64000)
+        decision = world.ask(limit_order("0.01"), dry_run=True)
+        exact = third_worst((77_440, 0)) / float(world.tracker.equity)
+        shown = [one for one in (*decision.violations, *decision.warnings) if one.code == "MAX_VAR"]
+        assert shown
+        assert float(shown[0].observed) == pytest.approx(exact, abs=1e-6)

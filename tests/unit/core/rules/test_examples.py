@@ -25,7 +25,7 @@ class FixedRisk:
     def __init__(self, before: str, after: str) -> None:
         self.known = RiskFigure(D(before), D(after))
 
-    def figure(self, measure, tracker, added):
+    def figure(self, measure, tracker, added, calm):
         return self.known
 
 

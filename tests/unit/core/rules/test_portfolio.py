@@ -143,7 +143,7 @@ class Fails:
     def __init__(self, fault):
         self.fault = fault
 
-    def figure(self, measure, tracker, added):
+    def figure(self, measure, tracker, added, calm):
         raise self.fault
 
 

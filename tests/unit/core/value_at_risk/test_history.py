@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from sidecar.core.value_at_risk import history as module
 from sidecar.core.value_at_risk.history import (
     CANDLES_A_CALL,
     GAP_MAX,
@@ -203,13 +204,12 @@ def test_every_change_is_a_new_version():
     for change in (
         lambda: read(one, [100, 101]),
         lambda: one.close("BTC-USD", FIRST + 2, 102.0),
-        lambda: one.keep_only(()),
+        lambda: read(one, [100]),
     ):
         change()
         versions.append(one.version)
     assert versions == [0, 1, 2, 3]
-    one.keep_only(())
-    one.close("BTC-USD", FIRST + 3, 1.0)
+    one.close("BTC-USD", FIRST + 9, 1.0)  # something lies between
     assert one.version == 3
 
 
@@ -325,15 +325,13 @@ def test_the_periods_of_an_hourly_history_are_hours():
     assert one.lacks("BTC-USD", START) == Span("BTC-USD", FIRST * DAY - 11 * 3600, FIRST * DAY)
 
 
-def test_books_that_nobody_wants_are_forgotten():
+def test_more_books_than_can_be_followed_are_not_kept(monkeypatch):
+    """The one that was read longest ago is forgotten."""
+    monkeypatch.setattr(module, "BOOKS_MAX", 2)
     one = history()
-    for book in ("BTC-USD", "ETH-USD"):
+    for book in ("BTC-USD", "ETH-USD", "BTC-USD", "SOL-USD"):
         read(one, [100], book=book)
-    version = one.version
-    one.keep_only(["BTC-USD", "SOL-USD"])
-    assert (list(one.series), one.version) == (["BTC-USD"], version + 1)
-    one.keep_only(["BTC-USD"])
-    assert one.version == version + 1
+    assert list(one.series) == ["BTC-USD", "SOL-USD"]
 
 
 # --- Routes to dollars ----------------------------------------------------------------------------
