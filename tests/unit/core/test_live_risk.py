@@ -142,6 +142,14 @@ def test_only_what_moved_is_moved():
     assert float(figure(world).before) == pytest.approx(held, abs=0.01)
 
 
+def test_where_no_stress_is_asked_for_the_figure_follows_all_the_same():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    figure(world)
+    world.quote("BTC-USD", 32000)
+    assert float(figure(world).before) == pytest.approx(third_worst((32_000, 0)), abs=0.01)
+
+
 def test_looking_changes_nothing():
     world = risky(max_var="0.5")
     world.fill("BUY", 1, 64000)
