@@ -12,11 +12,25 @@ from sidecar.core.orders import OPPOSITE
 Number = str | int | Decimal
 
 
-def period_start(at: date | datetime) -> int:
-    """The start of a period, UNIX seconds."""
+def period_start(at: date | datetime, now: datetime) -> int:
+    """The start of a period, UNIX seconds. Raises Misuse for what is none, and for one to come."""
     if isinstance(at, datetime):
-        return int(aware(at).timestamp())
-    return int(datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp())
+        start = aware(at)
+    elif isinstance(at, date):
+        start = datetime(at.year, at.month, at.day, tzinfo=UTC)
+    else:
+        raise Misuse(f"{at!r} is no time; give a date, or an aware datetime")
+    if start > now:
+        raise Misuse(f"{at} is yet to come; give closes of periods that are over")
+    return int(start.timestamp())
+
+
+def price(name: str, value: Number) -> Decimal:
+    """A price above zero. Raises Misuse, naming what it is of."""
+    found = number(name, value)
+    if found <= 0:
+        raise Misuse(f"{name}: {value!r} is no price; give one above zero, or leave the period out")
+    return found
 
 
 def aware(now: datetime) -> datetime:

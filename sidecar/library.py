@@ -37,7 +37,16 @@ from sidecar.core.saved import (
 from sidecar.core.settings import Settings
 from sidecar.core.views import risk_view
 from sidecar.custom_rules import load_custom_rules
-from sidecar.given import Number, aware, kept, limits_given, number, period_start, side_given
+from sidecar.given import (
+    Number,
+    aware,
+    kept,
+    limits_given,
+    number,
+    period_start,
+    price,
+    side_given,
+)
 from sidecar.storage.snapshot import read_state, write_state
 
 
@@ -277,10 +286,10 @@ class RiskManager(CoreManager):
         the history of value at risk. A period that is missing had no trade; the present one, which
         is not over, is left out. Tell it again, with what is new, when a period is over.
 
-        Raises Misuse for a price that is none and a time without a zone.
+        Raises Misuse for a price that is none, and a time that is none, without a zone or to come.
         """
         now, period_s = self._now(), self.settings.risk.period_s
-        told = sorted((period_start(at), number("close", close)) for at, close in closes.items())
+        told = sorted((period_start(at, now), price("close", one)) for at, one in closes.items())
         since = told[0][0] if told else int(now.timestamp())
         return self.handle(
             ev.ClosesRead(

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from sidecar.config.kinds import Asset, Number, Table, Whole
 from sidecar.core.limits import Name
+from sidecar.core.products import DOLLARS
 from sidecar.core.value_at_risk.model import ModelName, ModelSettings
 from sidecar.core.value_at_risk.returns import ReturnsPolicy, ShortHistory
 from sidecar.core.value_at_risk.settings import DAY_S, RiskSettings
@@ -21,6 +22,8 @@ FROM_SCENARIOS: Final = frozenset({"historical", "filtered"})  # each return is 
 
 def _moves(value: dict[str, Decimal]) -> dict[str, Decimal]:
     for name, move in value.items():
+        if name in DOLLARS:
+            raise ValueError(f"moves {name}, which counts as a dollar; remove it")
         if name != OTHERS and not name.isupper():
             raise ValueError(
                 f"names {name}, which is no currency code; write it in capitals, or others"
@@ -62,8 +65,8 @@ class ValueAtRisk(Table):
     )
     short_history: ShortHistory = Field(
         "refuse",
-        description="an asset with fewer returns: orders in it are refused, its proxy's returns "
-        "stand in, or these made no calmer than floor_volatility",
+        description="an asset with fewer returns: orders in it are refused and what is held counts as lost, "
+        "or its proxy's returns stand in, or these made no calmer than floor_volatility",
     )
     proxy: Asset = Field("BTC", description="the asset whose returns stand in")
     proxies: dict[Asset, Asset] = Field(
@@ -101,6 +104,15 @@ class ValueAtRisk(Table):
             raise ValueError(
                 f"confidence {self.confidence} needs {needed} returns or more; raise min_history"
                 " (and history), or lower confidence"
+            )
+        if self.model == "monte_carlo" and self.simulations < needed:
+            raise ValueError(
+                f"confidence {self.confidence} needs {needed} simulations or more; raise simulations,"
+                " or lower confidence"
+            )
+        if self.worst_periods > self.min_history:
+            raise ValueError(
+                "worst_periods is above min_history: a short history has no such run; lower it"
             )
         return self
 

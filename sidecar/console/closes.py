@@ -12,6 +12,7 @@ from typing import Final
 
 from sidecar.core.errors import Misuse
 from sidecar.core.money import is_sane
+from sidecar.core.products import DOLLARS
 
 Closes = Mapping[date, float]  # USD, by UTC day, the oldest first
 
@@ -45,7 +46,7 @@ def cached(state_dir: Path) -> dict[str, Closes]:
             for number, close in enumerate(one.closes)
         }
         for book, one in sorted(risk.series.items())
-        if one.closes
+        if one.closes and book.rpartition("-")[2] in DOLLARS  # others are not of USD
     }
 
 

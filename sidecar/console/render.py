@@ -194,8 +194,7 @@ def _model(figures: View) -> str:
 
 
 def _worst(figures: View) -> str:
-    scenarios = figures.get("stress") or ()
-    return str(scenarios[0]["scenario"]) if scenarios else ""
+    return str(figures.get("worst_scenario") or "")
 
 
 def _feeds(view: View, outside: View) -> list[Text]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # numpy and scipy: half a second, and every command imports t
 
 CONFIDENCES: Final = ("0.95", "0.99")
 EACH_USD: Final = Decimal(10_000)
+WINDOW: Final = 250  # days, unless told otherwise: what `[var] history` is
 FEW: Final = 250  # tested days below which even a bad model often passes
 REFIT_EVERY: Final = {"monte_carlo": 5}  # days; the others are quick, and fitted every day
 REPORT: Final = "pip install 'coinbase-risk-sidecar[report]'"
@@ -55,7 +56,13 @@ Confidences = Annotated[
     typer.Option("--confidence", metavar="RATIO", help="May be repeated. Default: 0.95 and 0.99."),
 ]
 Window = Annotated[
-    int, typer.Option("--window", metavar="DAYS", min=2, help="Days that a model is fitted to.")
+    int | None,
+    typer.Option(
+        "--window",
+        metavar="DAYS",
+        min=2,
+        help="Days that a model is fitted to. Default: 250, of a shorter history half.",
+    ),
 ]
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots.")
@@ -90,7 +97,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     positions: Positions = None,
     models: Models = None,
     confidences: Confidences = None,
-    window: Window = 250,
+    window: Window = None,
     html: Html = None,
     config: OfConfig = None,
     state_dir: OfState = None,
@@ -109,10 +116,12 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         read_files(files) if files else cached(state_dir or configuration(config, None).state.dir)
     )
     portfolio = _portfolio(closes, positions or [])
-    _check_length(len(portfolio.dates) - 1, window)
+    days = len(portfolio.dates) - 1
+    fitted_to = window or (WINDOW if days > 2 * WINDOW else max(2, days // 2))
+    _check_length(days, fitted_to)
     with interruptible():
-        tests = _tests(portfolio, named, levels, window)
-        view = _view(portfolio, tests, window)
+        tests = _tests(portfolio, named, levels, fitted_to)
+        view = _view(portfolio, tests, fitted_to)
         if html is not None:
             from sidecar.console.var_report_page import page  # noqa: PLC0415 - matplotlib: a second
 

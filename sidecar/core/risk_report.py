@@ -13,6 +13,7 @@ from sidecar.core.value_at_risk.model import Unavailable
 from sidecar.core.value_at_risk.stress import OWN
 
 View = dict[str, Any]
+MARGINAL_OF_ALL: Final = Decimal(1)
 MARGINAL_DIGITS: Final = Decimal("0.0001")  # USD of VaR for one more USD of exposure
 
 
@@ -20,14 +21,14 @@ def risk_report(risk: LiveRisk) -> View:
     """`books`, `components` of what is held and the `stress` scenarios; None each where they cannot be
     told.
     """
-    nothing: View = {"books": None, "components": None, "stress": None}
+    nothing: View = {"books": None, "components": None, "stress": None, "worst_scenario": None}
     try:
         view = risk.view()
     except Unavailable:
         return nothing
     if view is None:
-        return {"books": None, "components": [], "stress": []}
-    return nothing | _of_model(view) | {"stress": _stress(view)}
+        return nothing | {"components": [], "stress": []}
+    return nothing | _of_model(view) | {"stress": _stress(view), "worst_scenario": _worst(view)}
 
 
 def _of_model(view: RiskView) -> View:
@@ -49,9 +50,25 @@ def _of_model(view: RiskView) -> View:
                 "marginal_var": None if not exposure else _rounded(var / exposure),
             }
         )
+    for key, worth in view.lost_in("held").items():  # counted whole
+        whole = _cents(worth)
+        one = None if not worth else MARGINAL_OF_ALL
+        rows.append(
+            {
+                "key": key,
+                "exposure": whole,
+                "var": whole,
+                "expected_shortfall": whole,
+                "marginal_var": one,
+            }
+        )
+    lost = {name: sum(view.lost_in(name).values()) for name in BOOKS}
     return {
         "books": {
-            name: {"var": _cents(tail.var), "expected_shortfall": _cents(tail.es)}
+            name: {
+                "var": _cents(tail.var + lost[name]),
+                "expected_shortfall": _cents(tail.es + lost[name]),
+            }
             for name, tail in tails.items()
         },
         "components": sorted(rows, key=lambda row: (-abs(row["var"] or 0), row["key"])),
@@ -60,13 +77,21 @@ def _of_model(view: RiskView) -> View:
 
 def _stress(view: RiskView) -> list[View]:
     """Named scenarios, the worst first; of the own history's the worst alone."""
-    losses = sorted(view.stressed(HELD).losses(), key=lambda one: (-one[1], one[0]))
+    lost = sum(view.lost_in("held").values())
+    told = [(name, loss + lost) for name, loss in view.stressed(HELD).losses()]
+    losses = sorted(told, key=lambda one: (-one[1], one[0]))
     own = next((one for one in losses if one[0].startswith(OWN)), None)
     return [
         {"scenario": name, "loss": _cents(loss)}
         for name, loss in losses
         if not name.startswith(OWN) or (name, loss) == own
     ]
+
+
+def _worst(view: RiskView) -> str | None:
+    """The scenario that costs most, in the book that it costs most."""
+    books = [view.stressed(number) for number in range(len(BOOKS))]
+    return max(books, key=lambda book: book.loss()).worst() if view.keys else None
 
 
 def _cents(value: float) -> Decimal | None:

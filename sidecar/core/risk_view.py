@@ -19,6 +19,7 @@ BookName = Literal["held", "buys", "sells"]
 BOOKS: Final[tuple[BookName, ...]] = ("held", "buys", "sells")
 HELD, BUYS, SELLS = 0, 1, 2
 Row = tuple[float, float, float]  # a key's exposure in each of them, USD
+NOTHING: Final[Row] = (0.0, 0.0, 0.0)
 Worst = tuple[float, int, list[float | None]]  # the figure, its book's number, those of all
 NO_MOVES: Final[tuple[Moves, ...]] = ((), (), ())
 
@@ -28,19 +29,26 @@ class RiskView:
     `is_old` says that they are to be summed anew.
 
     `why` tells what kept the model from being fitted; then only a stress loss that needs no returns
-    can be told.
+    can be told. `lost` are keys without returns, whose worth is counted as lost whole. `books`: what
+    the view is made of.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of, by name
         self,
         keys: Sequence[str],
         model: RiskModel | None,
         stress: StressModel,
         why: str | None,
         *,
+        lost: Sequence[str],
+        books: frozenset[str],
         stress_needs_returns: bool,
     ) -> None:
         self.keys = tuple(keys)
+        self.lost = tuple(lost)
+        self.books = books
+        self._lost_rows = dict.fromkeys(lost, NOTHING)
+        self._lost = [0.0, 0.0, 0.0]
         self.index = {key: number for number, key in enumerate(keys)}
         self.model, self.stress, self.why = model, stress, why
         self.stress_needs_returns = stress_needs_returns
@@ -54,9 +62,11 @@ class RiskView:
         self._worst: dict[Measure, Worst] = {}
 
     def rebuild(self, rows: Sequence[Row]) -> None:
-        """Sum everything anew; `rows` in the order of the keys."""
-        exposures = np.array(rows, dtype=float).reshape(len(self.keys), len(BOOKS)).T
-        self.rows = list(rows)
+        """Sum everything anew; `rows` in the order of the keys, then of those that are lost."""
+        self.rows = list(rows[: len(self.keys)])
+        self._lost_rows = dict(zip(self.lost, rows[len(self.keys) :], strict=True))
+        self._sum_lost()
+        exposures = np.array(self.rows, dtype=float).reshape(len(self.keys), len(BOOKS)).T
         self._books = [] if self.model is None else [self.model.book(own) for own in exposures]
         self._stressed = []
         self._apart = [sum(row[n] != row[HELD] for row in rows) for n in range(len(BOOKS))]
@@ -65,13 +75,18 @@ class RiskView:
 
     def put(self, key: str, row: Row) -> None:
         """One key's exposures are these now."""
-        index = self.index[key]
-        known = self.rows[index]
+        index = self.index.get(key)
+        known = self.rows[index] if index is not None else self._lost_rows.get(key, row)
         if row == known:
             return
-        self.rows[index] = row
+        if index is None:
+            self._lost_rows[key] = row
+            self._sum_lost()
+            self._known.clear()
+        else:
+            self.rows[index] = row
         for number, usd in enumerate(row):
-            if moved := usd - known[number]:
+            if index is not None and (moved := usd - known[number]):
                 if self._books:
                     self._books[number].move(index, moved)
                 if self._stressed:
@@ -80,6 +95,9 @@ class RiskView:
                     figures[number] = None
             self._apart[number] += (usd != row[HELD]) - (known[number] != known[HELD])
         self._tell_apart()
+
+    def _sum_lost(self) -> None:
+        self._lost = [sum(row[n] for row in self._lost_rows.values()) for n in range(len(BOOKS))]
 
     def _tell_apart(self) -> None:
         self._distinct = (HELD, *(number for number in (BUYS, SELLS) if self._apart[number]))
@@ -120,19 +138,21 @@ class RiskView:
         return worst
 
     def _with(self, measure: Measure, number: int, moves: Sequence[Moves]) -> float:
-        """One book's measure with its moves."""
+        """One book's measure with its moves, and what is lost whole."""
+        lost = self._lost[number]
+        if not self.keys:
+            return lost
         if measure == "max_var":
-            return self._books[number].var_with(moves[number])
+            return lost + self._books[number].var_with(moves[number])
         if measure == "max_expected_shortfall":
-            return self._books[number].tail_with(moves[number]).es
-        return self.stressed(number).loss_with(moves[number])
+            return lost + self._books[number].tail_with(moves[number]).es
+        return lost + self.stressed(number).loss_with(moves[number])
 
     def _before(self, measure: Measure) -> Worst:
         """The worst figure, whose it is, and each distinct book's."""
         worst = self._worst.get(measure)
         if worst is None:
-            if self.model is None and (measure != "max_stress_loss" or self.stress_needs_returns):
-                raise Unavailable(self.why or "there is no model")
+            self._need(measure)
             known = self._known.setdefault(measure, [None] * len(BOOKS))
             found = list[tuple[float, int]]()
             for number in self._distinct:
@@ -144,13 +164,29 @@ class RiskView:
             worst = self._worst[measure] = (value, -place, known)
         return worst
 
+    def _need(self, measure: Measure) -> None:
+        """Raises Unavailable where the measure cannot be told."""
+        if not self.keys:
+            return
+        is_stress = measure == "max_stress_loss"
+        if self.why is not None and (not is_stress or self.stress_needs_returns):
+            raise Unavailable(self.why)
+        if is_stress and not self.stress.names:
+            raise Unavailable(
+                "there is no stress scenario; set [var] crash_days, worst_periods or a [var.stress] table"
+            )
+
     # --- For reports ------------------------------------------------------------------------------
 
     def book(self, name: BookName) -> RiskBook:
         """One of the three. Raises Unavailable."""
         if self.model is None:
-            raise Unavailable(self.why or "there is no model")
+            raise Unavailable(self.why or "nothing that is held has a history")
         return self._books[BOOKS.index(name)]
+
+    def lost_in(self, name: BookName) -> dict[str, float]:
+        """The worth of what has no history, by key, in one of the three."""
+        return {key: row[BOOKS.index(name)] for key, row in self._lost_rows.items()}
 
     def stressed(self, number: int) -> StressBook:
         """One of the three, by its number, under the stress scenarios."""

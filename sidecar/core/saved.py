@@ -17,13 +17,13 @@ from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.feeds import FeedState
 from sidecar.core.limits import Limits
-from sidecar.core.live_risk import SavedRisk
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
 from sidecar.core.readiness import ACCOUNT
+from sidecar.core.risk_history import SavedRisk
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.risk_watch import RiskBreaches
 from sidecar.core.sessions import BotSession

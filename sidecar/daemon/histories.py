@@ -86,7 +86,7 @@ class Histories:
             await self._read(span)
 
     def _lacked(self, books: tuple[str, ...]) -> list[Span]:
-        return self._engine.manager.risk.spans(books, self._engine.now())
+        return self._engine.manager.risk.past.spans(books, self._engine.now())
 
     async def _read(self, span: Span) -> None:
         try:

@@ -43,7 +43,7 @@ class Reading:
         self.complaints: list[str] = []
         settings = RiskSettings(policy=ReturnsPolicy(length=LENGTH), period_s=DAY_S)
         risk = LiveRisk(PositionTracker(), settings)
-        self.history = risk.history
+        self.history = risk.past.history
         manager = SimpleNamespace(risk=risk, liquidator=SimpleNamespace(is_busy=False))
         engine = SimpleNamespace(manager=manager, now=self.now, log=self.log, handle=risk.take)
         picture = Picture(rest, self.now, self.complaints.append)
@@ -273,7 +273,7 @@ async def history_of(made):
 @pytest.mark.parametrize("limit", ["max_var", "max_expected_shortfall", "max_stress_loss"])
 async def test_where_value_at_risk_is_limited_it_is_ready_once_the_history_is_read(trader, limit):
     async with beside(trader, limits={limit: "0.9"}) as made:
-        assert made.manager.risk.spans(FOLLOWED, made.engine.now()) == []
+        assert made.manager.risk.past.spans(FOLLOWED, made.engine.now()) == []
         assert await history_of(made) == {"waiting": [], "failing": {}}
 
 

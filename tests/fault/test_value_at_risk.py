@@ -83,6 +83,6 @@ async def test_without_a_history_nothing_that_adds_risk_passes_and_status_says_w
         body = trader.market("BUY", "0.01") | {"product_id": "SOL-USD"}
         first = await made.bot.validate_order(body)
         assert "VAR_UNAVAILABLE" in first.codes
-        await made.until(lambda: "SOL-USD" in made.manager.risk.history.series, "its history")
+        await made.until(lambda: "SOL-USD" in made.manager.risk.past.history.series, "its history")
         await made.until(lambda: "SOL-USD" in made.manager.tracker.marks.mids, "its price")
         assert await made.bot.validate_order(body)

@@ -193,7 +193,7 @@ async def talk(directory: Path, met: Callable[[str, Any], None]) -> None:
             while not (await made.ask("status"))["sidecar"]["preflight"]:
                 made.changed.clear()
                 await made.changed.wait()  # there is a fact with every quote
-            await made.until(lambda: made.manager.risk.history.series, "the history")
+            await made.until(lambda: made.manager.risk.past.history.series, "the history")
             while (await made.ask("status"))["sidecar"]["history"]["waiting"]:
                 made.changed.clear()
                 await made.changed.wait()

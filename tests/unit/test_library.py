@@ -396,6 +396,9 @@ def test_a_history_by_the_hour_and_in_any_order(tracker, watch):
     [
         ({date(2026, 11, 1): 64000.5}, "close: 64000.5 is not exact"),
         ({date(2026, 11, 1): "many"}, "close: 'many' is not a number"),
+        ({date(2026, 11, 1): "0"}, "close: '0' is no price"),
+        ({date(2030, 11, 1): "64000"}, "2030-11-01 is yet to come"),
+        ({"2026-11-01": "64000"}, "'2026-11-01' is no time"),
         ({datetime(2026, 11, 1): "64000"}, "has no time zone"),  # noqa: DTZ001 - the very point
     ],
 )

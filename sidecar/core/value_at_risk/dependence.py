@@ -37,14 +37,21 @@ def simulated(returns: Array, settings: ModelSettings) -> Array:
 
 
 def _ranks(values: Array) -> Array:
-    order = np.argsort(values, axis=0, kind="stable")
-    return np.argsort(order, axis=0, kind="stable").astype(float)
+    """From 0; equal values share the mean of theirs, or days on which nothing moved would tie keys."""
+    columns = []
+    for column in values.T:
+        ordered = np.sort(column)
+        first = np.searchsorted(ordered, column, "left")
+        columns.append((first + np.searchsorted(ordered, column, "right") - 1) / 2)
+    return np.column_stack(columns)
 
 
 def _correlation(scores: Array) -> Array:
     covariance = scores.T @ scores / len(scores)
     scale = np.sqrt(np.diag(covariance))
+    scale[scale == 0] = 1  # a key that never moved is tied to none
     correlation: Array = covariance / np.outer(scale, scale)
+    np.fill_diagonal(correlation, 1)
     return correlation
 
 

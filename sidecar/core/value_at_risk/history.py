@@ -2,7 +2,7 @@
 
 Theory of operation. Time is cut into periods since 1970 (UTC days, or hours). Of every book a `Series`
 keeps one close a period, oldest first. Coinbase leaves out periods without trades, and what did not
-trade did not move: such a hole repeats the close before it, up to `GAP_MAX` periods; behind a longer
+trade did not move: such a hole repeats the close before it, up to a week; behind a longer
 one the series begins anew. A close that leaps away from both its neighbours, which agree with each
 other, is a bad tick and repeats the one before it; a leap that stays is an outlier, and kept.
 
@@ -25,7 +25,7 @@ from msgspec import Struct, field
 from sidecar.core.money import is_sane
 from sidecar.core.value_at_risk.model import Array
 
-GAP_MAX: Final = 7  # periods without a trade; a week's silence of a daily series
+WEEK_S: Final = 7 * 86_400  # without a trade: what is silent for longer has ceased to trade
 BOOKS_MAX: Final = 600  # more than can be followed at once; the one read longest ago is forgotten
 CANDLES_A_CALL: Final = 300  # Coinbase refuses 350 or more
 BAD_TICK: Final = math.log(3)  # away from both neighbours: no coin trebled and fell back in a day
@@ -92,7 +92,8 @@ class History(Struct):
             asked = (min(begin, known.since), max(end, known.until))
         elif known is not None and known.until > end:
             asked = (known.since, known.until)  # what lies between is asked for again
-        first, dense = _without_holes(by_period, asked[1], self.length + 1)
+        gap = a_week_of(self.period_s)
+        first, dense = _without_holes(by_period, asked[1], self.length + 1, gap)
         made_up = [period for period in range(first, first + len(dense)) if period not in by_period]
         self.series.pop(book, None)  # the one read last stands last
         self.series[book] = Series(first, _without_bad_ticks(dense), *asked, made_up)
@@ -112,12 +113,13 @@ class History(Struct):
     def lacks(self, book: str, now: datetime) -> Span | None:
         """What Coinbase has yet to be asked about a book, the newest part first; None for nothing.
 
-        The last period read is read again: its close may have been our own.
+        The last period read is read again: its close may have been our own. An answer without any
+        close is not believed: it is asked for again.
         """
         end = self.period(now)
         begin = end - self.length - 1
         known = self.series.get(book)
-        if known is None or known.until < begin:
+        if known is None or known.until < begin or not known.closes:
             since, until = begin, end
         elif known.until < end:
             since, until = max(begin, known.until - 1), end
@@ -152,7 +154,14 @@ def log_closes(history: History, steps: Iterable[tuple[str, bool]]) -> tuple[int
     return first, total
 
 
-def _without_holes(by_period: Mapping[int, float], end: int, count: int) -> tuple[int, list[float]]:
+def a_week_of(period_s: int) -> int:
+    """How many periods are a week."""
+    return WEEK_S // period_s
+
+
+def _without_holes(
+    by_period: Mapping[int, float], end: int, count: int, gap_max: int
+) -> tuple[int, list[float]]:
     """The number of the first period, and `count` closes at most without a hole, the last one's
     period before `end` or beyond.
     """
@@ -163,7 +172,7 @@ def _without_holes(by_period: Mapping[int, float], end: int, count: int) -> tupl
     following = max(end, known[-1] + 1)
     for period in reversed(known):
         gap = following - period - 1
-        if gap > GAP_MAX:
+        if gap > gap_max:
             if dense:
                 break
             following, gap = period + 1, 0  # it ceased to trade: nothing is made up after the end
@@ -172,7 +181,7 @@ def _without_holes(by_period: Mapping[int, float], end: int, count: int) -> tupl
     del dense[count:]
     dense.reverse()
     newest = known[-1] + 1
-    last = max(end, newest) if end - newest <= GAP_MAX else newest
+    last = max(end, newest) if end - newest <= gap_max else newest
     return last - len(dense), dense
 
 

@@ -6,8 +6,9 @@ The policies, `[var] short_history`:
     proxy    the returns that it lacks are its proxy's of the same periods
     floor    the same, made larger where the proxy itself moves less than `floor` a period
 
-A history that never moves is no history. A future whose own history is short always takes what it
-lacks from its underlying: contracts live for weeks.
+Whatever the policy, a key that has enough, but not all, takes what came before from its proxy: else a
+little of a young coin would cut the history of everything beside it. A history that never moves is
+no history. A future always takes what it lacks from its underlying: contracts live for weeks.
 """
 
 from collections.abc import Mapping
@@ -35,47 +36,49 @@ class ReturnsPolicy(Struct, frozen=True, kw_only=True):
     floor: float = 0.05
 
 
-def align(
+def align(  # noqa: PLR0913 - what returns are made of, by name
     logs: Mapping[str, Logs | None],
     proxies: Mapping[str, Logs | None],
     policy: ReturnsPolicy,
     period: int,
+    *,
+    stale: int = 7,
+    underlying: frozenset[str] = frozenset(),
 ) -> Array:
     """Log returns, periods × keys in the order of `logs`, the newest last.
 
-    `logs`: what is known of each key; `proxies`: of what stands in for it, where something may.
-    `period` is the present one; what ends more than a week of periods before it is too old. As many
-    periods as all share, `policy.length` at most. Raises Unavailable, naming the key.
+    `logs`: what is known of each key; `proxies`: of what stands in for it; `underlying`: keys whose
+    proxy may stand in for all of it, whatever the policy. `period` is the present one; what ends more
+    than `stale` periods before it is too old. As many periods as all share, `policy.length` at most.
+    Raises Unavailable, naming the key.
     """
-    end = min((first + len(own) for first, own in _known(logs, proxies)), default=period)
-    if end < period - 7:
-        names = [name for name, own in logs.items() if own and own[0] + len(own[1]) == end]
-        raise Unavailable(
-            f"the history of {', '.join(names) or 'a proxy'} ends {period - end} periods ago;"
-            " it is read again as soon as Coinbase answers"
-        )
-    columns = [_column(name, own, proxies.get(name), policy, end) for name, own in logs.items()]
-    if not columns:
+    if not logs:
         return np.empty((0, 0))
-    matrix = np.column_stack(columns)
+    lenient = set(logs) if policy.short_history != "refuse" else underlying
+    newest_of = list[int]()
+    for name, own in logs.items():
+        both = (own, proxies.get(name)) if name in lenient else (own,)
+        ends = [first + len(values) for first, values in filter(None, both) if np.ptp(values) > 0]
+        fresh = (one for one in ends if one >= period - stale)
+        newest = next(fresh, max(ends, default=period))  # its own, unless it ceased to trade
+        if newest < period - stale:
+            raise _too_old(name, period - newest)
+        newest_of.append(newest)
+    end = min(newest_of)
+    columns = {}
+    for name, own in logs.items():
+        returns = _on_grid(own, policy.length, end)
+        count = int(np.count_nonzero(~np.isnan(returns)))
+        if count < policy.minimum and name not in lenient:
+            raise _too_short(name, count, policy)
+        columns[name] = _filled(returns, proxies.get(name), policy, end)
+    matrix = np.column_stack(list(columns.values()))
     shared = _newest(np.asarray(np.isnan(matrix).any(axis=1)))
     if shared < policy.minimum:
-        lengths = {
-            name: _newest(np.asarray(np.isnan(column)))
-            for name, column in zip(logs, columns, strict=True)
-        }
+        lengths = {name: _newest(np.asarray(np.isnan(one))) for name, one in columns.items()}
         name = min(lengths, key=lengths.__getitem__)
         raise _too_short(name, lengths[name], policy)
     return matrix[len(matrix) - shared :]
-
-
-def _known(logs: Mapping[str, Logs | None], proxies: Mapping[str, Logs | None]) -> list[Logs]:
-    """What each key's last period is read from: its own history, or else its proxy's."""
-    found = (
-        own if own is not None and np.ptp(own[1]) > 0 else proxies.get(name) or own
-        for name, own in logs.items()
-    )
-    return [one for one in found if one is not None]
 
 
 def _newest(missing: NDArray[np.bool_]) -> int:
@@ -83,15 +86,9 @@ def _newest(missing: NDArray[np.bool_]) -> int:
     return int(np.argmax(missing[::-1])) if missing.any() else len(missing)
 
 
-def _column(
-    name: str, own: Logs | None, proxy: Logs | None, policy: ReturnsPolicy, end: int
-) -> Array:
-    """One key's returns on the grid, NaN where there are none."""
-    returns = _on_grid(own, policy.length, end)
+def _filled(returns: Array, proxy: Logs | None, policy: ReturnsPolicy, end: int) -> Array:
+    """One key's returns on the grid, its proxy's where it has none."""
     if proxy is None:
-        count = int(np.count_nonzero(~np.isnan(returns)))
-        if count < policy.minimum:
-            raise _too_short(name, count, policy)
         return returns
     stand_in = _on_grid(proxy, policy.length, end)
     if policy.short_history == "floor" and not np.isnan(stand_in).all():
@@ -116,7 +113,16 @@ def _on_grid(logs: Logs | None, length: int, end: int) -> Array:
 
 
 def _too_short(name: str, count: int, policy: ReturnsPolicy) -> Unavailable:
+    mend = (
+        'trade it when it has them, or set [var] short_history = "proxy"'
+        if policy.short_history == "refuse"
+        else f"so has what stands in for it; name another asset: [var] proxies.{name}"
+    )
+    return Unavailable(f"{name} has {count} returns that move, {policy.minimum} are needed; {mend}")
+
+
+def _too_old(name: str, periods: int) -> Unavailable:
     return Unavailable(
-        f"{name} has {count} returns that move, {policy.minimum} are needed; trade it when it has"
-        ' them, or set [var] short_history = "proxy"'
+        f"the history of {name} ends {periods} periods ago: Coinbase has not answered since, or it is"
+        f' not traded any more; then leave it out: [positions] keep.{name} = "all"'
     )

@@ -60,7 +60,7 @@ STATUS = {
         "model": "filtered", "confidence": "0.99", "horizon_s": 86400, "history": {"BTC-USD": 250},
         "books": {"held": {"var": "123.456", "expected_shortfall": "150"}}, "components": [
             {"key": "BTC", "exposure": "1000", "var": "100", "expected_shortfall": "120", "marginal_var": "0.1"},
-        ], "stress": [{"scenario": "crash of 2020-03-12", "loss": "372"}],
+        ], "worst_scenario": "crash of 2020-03-12", "stress": [{"scenario": "crash of 2020-03-12", "loss": "372"}],
     },
     "open_orders": 1,
     "reservations": 2,

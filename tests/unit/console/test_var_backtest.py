@@ -243,6 +243,8 @@ def test_the_history_that_the_sidecar_has_cached_is_tested(run, tmp_path):
     code, output, _ = run("--state-dir", tmp_path, *words)
     view = json.loads(output)
     assert (code, list(view["positions"]), view["tests"][0]["days"]) == (0, ["BTC-USD"], 150)
+    code, output, _ = run("--state-dir", tmp_path, "--model", "normal", "--json")
+    assert (code, json.loads(output)["window"]) == (0, 125)  # half of what there is
     assert view["to"] == str(world.now.date() - timedelta(days=1))
 
 

@@ -310,7 +310,7 @@ def test_a_future_falls_with_its_underlying():
 
 def test_our_own_last_mark_closes_a_day_until_coinbase_says_better():
     world = risky(told=("BTC-USD",))
-    series = world.manager.risk.history.series["BTC-USD"]
+    series = world.manager.risk.past.history.series["BTC-USD"]
     known, day = len(series.closes), timedelta(days=1)
     midnight = (world.now + day).replace(hour=0, minute=0)
     world.now = midnight - timedelta(seconds=1)
@@ -319,31 +319,31 @@ def test_our_own_last_mark_closes_a_day_until_coinbase_says_better():
     world.quote("BTC-USD", 70000)
     assert series.closes[-1] == 60000
     assert len(series.closes) == min(known + 1, 251)
-    spans = world.manager.risk.spans(["BTC-USD"], world.now + timedelta(seconds=30))
+    spans = world.manager.risk.past.spans(["BTC-USD"], world.now + timedelta(seconds=30))
     assert [span.book for span in spans] == ["BTC-USD"]  # Coinbase's own close is still asked for
 
 
 def test_a_mark_from_before_the_day_closes_nothing():
     world = risky(told=("BTC-USD",))
-    end = world.manager.risk.history.series["BTC-USD"].end
+    end = world.manager.risk.past.history.series["BTC-USD"].end
     world.wait(3 * DAY_S)
     world.quote("BTC-USD", 70000)
-    assert world.manager.risk.history.series["BTC-USD"].end == end
+    assert world.manager.risk.past.history.series["BTC-USD"].end == end
 
 
 def test_the_newest_periods_are_asked_for_first_and_then_nothing():
     world = World()
     risk = world.manager.risk
-    (span,) = risk.spans(["BTC-USD"], world.now)
+    (span,) = risk.past.spans(["BTC-USD"], world.now)
     assert (span.until - span.since) // DAY_S == 251
     tell(world, "BTC-USD", wave(250))
-    assert risk.spans(["BTC-USD"], world.now) == []
+    assert risk.past.spans(["BTC-USD"], world.now) == []
 
 
 def test_closes_of_another_period_are_not_ours():
     world = World()
     tell(world, "BTC-USD", period_s=3_600)
-    assert world.manager.risk.history.series == {}
+    assert world.manager.risk.past.history.series == {}
 
 
 def test_a_proxy_stands_in_and_its_history_is_asked_for():
@@ -351,9 +351,9 @@ def test_a_proxy_stands_in_and_its_history_is_asked_for():
     settings = RiskSettings(policy=policy, proxies={"ETH": "BTC"}, scenarios=(), stress_window=0)
     world = risky(settings, told=("BTC-USD",))
     world.fill("BUY", 1, 2000, product_id="ETH-USD")
-    asked = World(settings=Settings(risk=settings)).manager.risk.spans(["ETH-USD"], world.now)
+    asked = World(settings=Settings(risk=settings)).manager.risk.past.spans(["ETH-USD"], world.now)
     assert {span.book for span in asked} == {"ETH-USD", "BTC-USD"}
-    spans = world.manager.risk.spans(["ETH-USD"], world.now)
+    spans = world.manager.risk.past.spans(["ETH-USD"], world.now)
     assert {span.book for span in spans} == {"ETH-USD"}  # the proxy's is known
     assert isinstance(figure(world), RiskFigure)
 
@@ -362,7 +362,7 @@ def test_the_proxy_itself_has_none():
     world = risky(RiskSettings(policy=ReturnsPolicy(short_history="proxy")), told=())
     world.fill("BUY", 1, 64000)
     assert "BTC has 0 returns" in figure(world).reason
-    assert {span.book for span in world.manager.risk.spans((), world.now)} == {"BTC-USD"}
+    assert {span.book for span in world.manager.risk.past.spans((), world.now)} == {"BTC-USD"}
 
 
 def test_a_future_takes_what_it_lacks_from_its_underlying():
@@ -371,10 +371,9 @@ def test_a_future_takes_what_it_lacks_from_its_underlying():
     size = world.tracker.products[FUTURE].contract_size
     expected = third_worst((float(5 * size * 64_000), 0))
     assert float(figure(world).before) == pytest.approx(expected, abs=0.01)
-    assert {span.book for span in World().manager.risk.spans((), world.now)} == set()
     fresh = funded(World())
     fresh.fill("BUY", 5, 64000, product_id=FUTURE)
-    assert {span.book for span in fresh.manager.risk.spans((), fresh.now)} == {"BTC-USD"}
+    assert {span.book for span in fresh.manager.risk.past.spans((), fresh.now)} == {"BTC-USD"}
 
 
 def test_a_history_survives_a_restart_and_one_of_another_period_does_not():
@@ -384,7 +383,7 @@ def test_a_history_survives_a_restart_and_one_of_another_period_does_not():
     saved = world.manager.risk.saved()
     other = World(settings=Settings(risk=RiskSettings(period_s=3_600)))
     other.manager.risk.restore(saved)
-    assert other.manager.risk.history.series == {}
+    assert other.manager.risk.past.history.series == {}
 
 
 def test_what_the_figures_are_of_is_told():
@@ -435,7 +434,7 @@ def test_the_books_that_lead_to_dollars_are_asked_for_too():
     product = world.tracker.products["BTC-USD"]
     in_euro = msgspec.structs.replace(product, product_id="BTC-EUR", quote="EUR", alias="")
     world.send(ev.ProductsListed, products=(in_euro,))
-    asked = {span.book for span in world.manager.risk.spans(["BTC-EUR"], world.now)}
+    asked = {span.book for span in world.manager.risk.past.spans(["BTC-EUR"], world.now)}
     assert asked == {"BTC-EUR", "BTC-USD", "USDC-EUR"}
 
 
@@ -470,7 +469,7 @@ def test_a_state_from_before_there_was_a_history_is_taken_up():
     saved.risk = None
     new = World()
     restore_manager(saved, new.manager)
-    assert new.manager.risk.history.series == {}
+    assert new.manager.risk.past.history.series == {}
 
 
 # --- Figures that nobody looks at -----------------------------------------------------------------
@@ -502,3 +501,162 @@ def test_what_may_break_or_warn_is_exact_in_the_decision():
         shown = [one for one in (*decision.violations, *decision.warnings) if one.code == "MAX_VAR"]
         assert shown
         assert float(shown[0].observed) == pytest.approx(exact, abs=1e-6)
+
+
+# --- What has no history --------------------------------------------------------------------------
+
+
+def empty(world, book):
+    """Coinbase says that there is nothing of this book."""
+    end = int(world.now.timestamp()) // DAY_S * DAY_S
+    world.send(
+        ev.ClosesRead, book=book, period_s=DAY_S, since=end - 251 * DAY_S, until=end, closes=()
+    )
+
+
+def test_a_coin_that_is_held_and_has_no_history_counts_as_lost_whole():
+    """Dust of it does not keep the account from having a figure, and much of it is no small risk."""
+    world = risky(RiskSettings(), told=("BTC-USD",))
+    world.fill("BUY", 1, 64000)
+    exact = figures(world)
+    world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
+    assert isinstance(figure(world), NoFigure)  # Coinbase has not been asked yet
+    empty(world, "ETH-USD")
+    for name, known in figures(world).items():
+        assert known.before == exact[name].before + 1000
+    world.quote("ETH-USD", 4000)
+    assert figure(world).before == exact["max_var"].before + 2000
+    assert figure(world, "max_var", buy("BTC", 1)).after > figure(world).before
+
+
+def test_to_buy_more_of_it_has_no_figure_and_to_sell_it_needs_none():
+    world = risky(told=("BTC-USD",), max_var="0.5")
+    world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
+    empty(world, "ETH-USD")
+    assert "ETH has 0 returns" in figure(world, "max_var", buy("ETH", 1)).reason
+    assert isinstance(figure(world), RiskFigure)
+    assert world.ask(sell_order("0.5", product_id="ETH-USD"))
+
+
+def test_nothing_but_what_has_no_history_is_lost_whole_too():
+    world = World()
+    world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
+    empty(world, "ETH-USD")
+    assert set(figures(world).values()) == {RiskFigure(D(1000), D(1000))}
+
+
+def test_a_future_without_a_history_leaves_no_figure():
+    world = funded(World())
+    world.fill("BUY", 5, 64000, product_id=FUTURE)
+    for book in (FUTURE, "BTC-USD"):
+        empty(world, book)
+    assert isinstance(figure(world), NoFigure)
+
+
+def test_what_no_product_can_price_counts_for_nothing_as_in_equity():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    before = figure(world)
+    world.balance("JUNK", 5)
+    world.wait(2)
+    assert figure(world) == before
+
+
+def test_a_little_of_a_young_coin_does_not_cut_the_history_of_the_others():
+    world = risky(told=("BTC-USD",))
+    tell(world, "ETH-USD", wave(105, phase=1))
+    world.fill("BUY", 1, 64000)
+    before = figure(world).before
+    world.fill("BUY", "0.0001", 2000, product_id="ETH-USD")
+    assert abs(figure(world).before - before) < 1
+
+
+# --- Dollars and cash -----------------------------------------------------------------------------
+
+
+def test_usdc_is_a_dollar_and_no_risk():
+    world = risky(told=("BTC-USD", "USDC-EUR"))
+    world.fill("BUY", 1, 64000)
+    before = figure(world).before
+    assert figure(world, "max_var", buy("USDC", 1000)) == RiskFigure(before, before)
+    world.report("u", product_id="USDC-EUR", base_size=1000, leaves=1000, limit_price="0.8")
+    assert figure(world).before == before
+
+
+def test_foreign_cash_counts_beside_an_order_in_it():
+    """A currency may be cash, and be worked too."""
+    world = risky(told=("BTC-USD", "ETH-USD", "USDC-EUR"))
+    world.balance("EUR", 8_000)
+    world.wait(2)
+    before = figure(world).before
+    line = world.tracker.books.line(world.tracker.account, "EUR")
+    world.tracker.account.work(line, "BUY", D(100), 1)
+    assert figure(world).before > before
+
+
+def test_what_is_kept_of_foreign_cash_is_not_counted():
+    world = World(settings=Settings(risk=HISTORICAL), keep={"EUR": D(8_000)})
+    tell(world, "USDC-EUR", wave(250))
+    world.balance("EUR", 8_000)
+    world.wait(2)
+    assert figure(world).before == 0
+
+
+def test_a_view_that_was_forgotten_is_never_used_again(monkeypatch):
+    """Many assets asked about in turn, then foreign cash comes in: every figure has it."""
+    monkeypatch.setattr("sidecar.core.live_risk.VIEWS_MAX", 2)
+    world = risky(told=("BTC-USD", "ETH-USD", "USDC-EUR"))
+    world.balance("EUR", 8)
+    world.wait(2)
+    asked = [buy("BTC", 1), buy("ETH", 1), buy("EUR", 1), buy("BTC", 1)]
+    for order in asked:
+        figure(world, "max_var", order)
+    world.tracker.wallets.by_currency["EUR"].total += 800_000
+    for order in asked:
+        assert figure(world, "max_var", order) == anew(world, order)
+
+
+def anew(world, order):
+    """The same in a new process."""
+    new = reloaded(world)
+    new.manager.risk.tick(world.now)
+    return figure(new, "max_var", order)
+
+
+# --- Time and scenarios ---------------------------------------------------------------------------
+
+
+def test_a_history_that_is_never_read_again_grows_too_old_while_we_run():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    assert isinstance(figure(world), RiskFigure)
+    for _ in range(10):
+        world.wait(DAY_S)
+    assert "ends 9 periods ago" in figure(world).reason
+
+
+def test_a_busy_book_is_closed_by_the_last_price_of_its_day():
+    """A quote of the new day comes within the second."""
+    world = risky(told=("BTC-USD",))
+    midnight = (world.now + timedelta(days=1)).replace(hour=0, minute=0)
+    world.now = midnight - timedelta(milliseconds=200)
+    world.quote("BTC-USD", 60000)
+    world.now = midnight + timedelta(milliseconds=200)
+    world.quote("BTC-USD", 70000)
+    assert world.manager.risk.past.history.series["BTC-USD"].closes[-1] == 60000
+
+
+def test_without_any_scenario_there_is_no_stress_loss():
+    world = risky()  # none is configured there
+    world.fill("BUY", 1, 64000)
+    assert "there is no stress scenario; set [var]" in figure(world, "max_stress_loss").reason
+
+
+def test_only_what_is_made_of_a_book_is_fitted_anew_when_it_is_read():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    view = world.manager.risk.view()
+    tell(world, "ETH-USD", wave(250, phase=5))
+    assert world.manager.risk.view() is view
+    tell(world, "BTC-USD", wave(250, phase=5))
+    assert world.manager.risk.view() is not view

@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 
+from sidecar.core import events as ev
 from sidecar.core.risk_report import risk_report
 from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.settings import RiskSettings
@@ -55,7 +56,12 @@ def test_what_is_only_worked_has_no_marginal_figure():
 
 
 def test_nothing_held_is_no_risk():
-    assert risk_report(World().manager.risk) == {"books": None, "components": [], "stress": []}
+    assert risk_report(World().manager.risk) == {
+        "books": None,
+        "components": [],
+        "stress": [],
+        "worst_scenario": None,
+    }
 
 
 def test_without_a_history_only_the_named_scenarios_are_shown():
@@ -67,14 +73,20 @@ def test_without_a_history_only_the_named_scenarios_are_shown():
         "books": None,
         "components": None,
         "stress": [{"scenario": "half", "loss": Decimal("32000.00")}],
+        "worst_scenario": "half",
     }
 
 
 def test_without_a_price_nothing_is():
     world = World()
-    line = world.tracker.books.line(world.tracker.account, "XYZ")
-    world.tracker.account.work(line, "BUY", D(1), 1)
-    assert risk_report(world.manager.risk) == {"books": None, "components": None, "stress": None}
+    world.fill("BUY", 1, 64000)
+    world.tracker.account.lines["BTC"].mark = None
+    assert risk_report(world.manager.risk) == {
+        "books": None,
+        "components": None,
+        "stress": None,
+        "worst_scenario": None,
+    }
 
 
 def test_what_is_no_number_is_not_shown():
@@ -89,3 +101,26 @@ def test_status_shows_why_there_is_none():
     risk = status(world.manager, world.now)["risk"]
     assert risk["var"] is None
     assert "BTC has 0 returns" in risk["unavailable"]
+
+
+def test_what_has_no_history_is_shown_as_lost_whole():
+    world = World()
+    tell(world, "BTC-USD")
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
+    before = risk_report(world.manager.risk)["components"]
+    assert before is None  # Coinbase has not been asked about it yet
+    end = int(world.now.timestamp()) // 86_400 * 86_400
+    world.send(
+        ev.ClosesRead,
+        book="ETH-USD",
+        period_s=86_400,
+        since=end - 251 * 86_400,
+        until=end,
+        closes=(),
+    )
+    report = risk_report(world.manager.risk)
+    (lost,) = [row for row in report["components"] if row["key"] == "ETH"]
+    assert (lost["exposure"], lost["var"], lost["marginal_var"]) == (1000, 1000, 1)
+    whole = report["books"]["held"]["var"]
+    assert abs(sum(row["var"] for row in report["components"]) - whole) <= D("0.02")

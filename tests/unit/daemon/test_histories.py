@@ -50,7 +50,7 @@ class Made(Running):
         self.asked: list[tuple[str, int]] = []  # book, periods
         self.on_read = lambda: None
         self.risk = self.world.manager.risk
-        self.series = self.risk.history.series
+        self.series = self.risk.past.history.series
         picture = SimpleNamespace(closes=self._closes)
         self.histories = Histories(self.engine, cast("Any", picture), lambda: tuple(self.books))
         self.histories._budget = Budget(1e9, 1e9)
@@ -115,7 +115,7 @@ async def test_what_is_lacked_is_read_one_after_the_other_and_told(made):
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
     assert [read.book for read in made.told(ev.ClosesRead)] == ["BTC-USD", "ETH-USD"]
     series = made.series["BTC-USD"]
-    assert (series.end, len(series.closes)) == (made.risk.history.period(made.world.now), 101)
+    assert (series.end, len(series.closes)) == (made.risk.past.history.period(made.world.now), 101)
     assert await made.looks() == []
     assert (made.histories.pending, made.histories.faults, made.warned) == ((), {}, [])
 
@@ -124,7 +124,7 @@ async def test_a_long_history_is_read_in_parts_the_newest_first(clock):
     made = Made(clock, "BTC-USD", "ETH-USD", length=499)
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
     assert made.asked[0] == ("BTC-USD", CANDLES_A_CALL)
-    assert made.series["BTC-USD"].end == made.risk.history.period(made.world.now)
+    assert made.series["BTC-USD"].end == made.risk.past.history.period(made.world.now)
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
     assert made.asked[0] == ("BTC-USD", 200)
     assert await made.looks() == []
@@ -255,13 +255,13 @@ async def test_another_reason_is_told_too_and_a_success_forgets(made):
 
 
 async def test_a_book_that_nobody_follows_any_more_is_forgotten_with_its_fault(made):
-    made.fails["BTC-USD"] = DOWN
+    made.fails["ETH-USD"] = DOWN
     await made.looks()
-    made.books = ("ETH-USD",)
+    made.books = ()
     assert await made.looks() == []
     assert made.histories.faults == {}
-    made.books = ("BTC-USD",)
-    assert await made.looks() == ["BTC-USD"]
+    made.books = ("ETH-USD",)
+    assert await made.looks() == ["ETH-USD"]
 
 
 async def test_what_the_core_does_not_take_in_is_not_read_at_every_look(made, monkeypatch):

@@ -91,25 +91,41 @@ def test_a_key_without_any_history_is_named_where_nothing_else_is_known():
 def test_a_history_that_ended_a_week_ago_still_counts_and_one_day_older_does_not():
     assert same(aligned({"BTC": logs(KEYS[:, 0], NOW - 7)}), KEYS[:, 0])
     with pytest.raises(
-        Unavailable, match="the history of BTC ends 8 periods ago; it is read again"
+        Unavailable, match="the history of BTC ends 8 periods ago: Coinbase has not answered"
     ):
         aligned({"ETH": logs(KEYS[:, 1]), "BTC": logs(KEYS[:, 0], NOW - 8)})
 
 
-def test_a_proxy_that_ended_long_ago_is_called_one():
-    with pytest.raises(Unavailable, match="the history of a proxy ends 9 periods ago"):
+def test_a_proxy_that_ended_long_ago_is_no_help():
+    with pytest.raises(Unavailable, match="the history of NEW ends 9 periods ago"):
         aligned({"NEW": None}, {"NEW": logs(KEYS[:, 0], NOW - 9)}, PROXY)
 
 
 # --- Stand-ins ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", [REFUSE, PROXY])
-def test_a_stand_in_gives_what_the_key_lacks_and_nothing_else(policy):
+@pytest.mark.parametrize(("policy", "underlying"), [(REFUSE, {"NEW"}), (PROXY, ())])
+def test_a_stand_in_gives_what_the_key_lacks_and_nothing_else(policy, underlying):
     """With `refuse` only futures are given one: their underlying."""
     own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-5:, 1])}
     expected = np.concatenate([KEYS[:-5, 0], KEYS[-5:, 1]])
-    assert same(aligned(own, {"NEW": own["BTC"]}, policy), KEYS[:, 0], expected)
+    found = align(own, {"NEW": own["BTC"]}, policy, NOW, underlying=frozenset(underlying))
+    assert same(found, KEYS[:, 0], expected)
+
+
+def test_a_history_that_suffices_takes_what_came_before_from_its_proxy_whatever_the_policy():
+    """Else a little of a young coin would cut the history of everything beside it."""
+    own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-25:, 1])}
+    expected = np.concatenate([KEYS[:-25, 0], KEYS[-25:, 1]])
+    assert same(aligned(own, {"NEW": own["BTC"]}, REFUSE), KEYS[:, 0], expected)
+
+
+def test_a_history_that_ceased_goes_on_as_its_proxy_does_where_one_may():
+    dead = logs(KEYS[:-10, 1], NOW - 10)
+    expected = np.concatenate([KEYS[:-10, 1], KEYS[-10:, 0]])
+    assert same(aligned({"OLD": dead}, {"OLD": logs(KEYS[:, 0])}, PROXY), expected)
+    with pytest.raises(Unavailable, match=r'keep.OLD = "all"'):
+        aligned({"OLD": dead}, {"OLD": logs(KEYS[:, 0])}, REFUSE)
 
 
 def test_a_stand_in_gives_the_same_periods_although_it_is_known_further():
