@@ -11,6 +11,7 @@ moves that it makes, without computing a book anew.
 Floats come in here as USD and go out as Decimal, rounded to the cent.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from sidecar.core.actions import Action
 from sidecar.core.events import ClosesRead
+from sidecar.core.marks import Step
 from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY
 from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
@@ -51,6 +53,7 @@ class LiveRisk:
         # By the keys that were asked about, while what is held and worked stays the same.
         self._found: dict[tuple[str, ...], RiskView | None] = {}
         self._made_of: tuple[int, int, int, tuple[str, ...]] = (-1, -1, -1, ())
+        self._routes: Mapping[str, tuple[Step, ...]] = {}  # a listing seldom changes them
         self._cash: tuple[str, ...] = ()
         self._told = (0.0, ZERO)  # the last figure without an order, as it was told
 
@@ -125,9 +128,10 @@ class LiveRisk:
         made_of = (self.tracker.books.listings, self.past.period, account.members, self._cash)
         if made_of != self._made_of:
             self._found.clear()
-            if made_of[:2] != self._made_of[:2]:
+            routes = self.tracker.marks.routes
+            if made_of[1] != self._made_of[1] or routes != self._routes:
                 self._views.clear()
-            self._made_of = made_of
+            self._made_of, self._routes = made_of, routes
         asked = tuple([one.leg.key for one in added])
         view = self._found.get(asked)
         if view is None:

@@ -245,12 +245,12 @@ class CornishFisherBook:
     @staticmethod
     def _moments(pnl: Array, legs: float) -> tuple[float, float, float]:
         """Deviation, skewness, excess kurtosis of one period; `legs` are the deviations summed."""
-        square = pnl * pnl
-        variance = float(square.mean())
+        square, count = pnl * pnl, len(pnl)
+        variance = float(pnl @ pnl) / count
         if variance <= (ROUNDING * legs) ** 2:
             return 0.0, 0.0, 0.0
-        skewness = float((square * pnl).mean()) / variance**1.5
-        return variance**0.5, skewness, float((square * square).mean()) / variance**2 - 3
+        skewness = float(square @ pnl) / count / variance**1.5
+        return variance**0.5, skewness, float(square @ square) / count / variance**2 - 3
 
     def _tail(self, pnl: Array, legs: float) -> Tail:
         deviation, skewness, kurtosis = self._moments(pnl, legs)

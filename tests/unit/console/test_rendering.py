@@ -1,7 +1,7 @@
 """What people read, as text: the figures are there, and a narrow terminal does not cut them off."""
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
@@ -131,7 +131,7 @@ def test_a_status_says_what_is_and_what_to_do():
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_risk_report_shows_books_contributions_and_scenarios(width):
-    view = {"at": NOW, "equity": "98765.43", **STATUS["risk"]}
+    view = {"at": NOW, "equity": "98765.43"} | cast("dict[str, Any]", STATUS["risk"])
     said = text(report(view, width), width)
     for words_ in (
         "value at risk", "0.1 % of equity", "as held", "123.46", "BTC", "1,000.00", "120.00",
