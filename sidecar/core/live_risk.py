@@ -92,7 +92,7 @@ class LiveRisk:
             if before != self._told[0]:
                 self._told = (before, _usd(before))
             known = self._told[1]
-            if not added:
+            if not added or not view.keys:
                 return RiskFigure(known, known)
             moves = self._moves(view, added)
             after = view.at_most(measure, moves) if calm else inf

@@ -26,6 +26,10 @@ LARGEST: Final = 100.0  # log return of a scenario: beyond any price, yet no ove
 ROUNDING: Final = 1e-9  # 0.07 × 100 is 7, and not a little more
 
 
+MANY: Final = 2_000  # scenarios; of fewer all are looked at
+NEAR: Final = 6  # times the VaR's rank are near the tail
+
+
 class ScenarioModel:
     """`scenarios`: simple returns over the horizon, K × N. `confidence` as a ratio, exact."""
 
@@ -40,6 +44,9 @@ class ScenarioModel:
         self.rank = int(share.to_integral_value(ROUND_CEILING)) - 1
         self.share = float(share)
         self.by_key = np.ascontiguousarray(scenarios.T)
+        # How many scenarios are near the tail, where there are so many that it pays to tell.
+        near = NEAR * (self.rank + 1)
+        self.near = near if count > MANY and near < count // 2 else 0
         # The loss of one USD long, and short, at most.
         self.worst_long: list[float] = (-self.by_key.min(axis=1, initial=0.0)).tolist()
         self.worst_short: list[float] = self.by_key.max(axis=1, initial=0.0).tolist()
@@ -56,6 +63,7 @@ class ScenarioBook:
         self.model = model
         self.exposures = exposures.copy()
         self.pnl = self.exposures @ model.by_key
+        self._near: NearTail | None = None
 
     def tail(self) -> Tail:
         return self._tail(self.pnl)
@@ -67,8 +75,16 @@ class ScenarioBook:
         return self._tail(pnl)
 
     def var_with(self, moves: Moves) -> float:
-        """The VaR alone, which costs a little less."""
+        """The VaR alone, which costs less: of very many scenarios only those near the tail are looked
+        at, where that is certain to be enough.
+        """
         model, pnl = self.model, self.pnl
+        if model.near:
+            if self._near is None:
+                self._near = NearTail(model, pnl)
+            found = self._near.var_with(moves, self.most_added(moves))
+            if found is not None:
+                return found
         for index, usd in moves:
             pnl = pnl + usd * model.by_key[index]
         if pnl is self.pnl:
@@ -87,6 +103,8 @@ class ScenarioBook:
     def move(self, index: int, usd: float) -> None:
         self.exposures[index] += usd
         self.pnl += usd * self.model.by_key[index]
+        if self._near is not None:
+            self._near.move(((index, usd),), self.most_added(((index, usd),)))
 
     def components(self) -> Components:
         rank, share, by_key = self.model.rank, self.model.share, self.model.by_key
@@ -107,6 +125,38 @@ class ScenarioBook:
         at = float(worst[rank])
         beyond = float(worst.sum()) - at
         return Tail(-at, -(beyond + (share - rank) * at) / share)
+
+
+class NearTail:
+    """The worst scenarios of a book, several times as many as the VaR's rank.
+
+    All others are at `beyond` or better, and whatever moves can make them worse by no more than a
+    known bound. So while the VaR among these few is below that, it is the VaR of all.
+    """
+
+    def __init__(self, model: ScenarioModel, pnl: Array) -> None:
+        order = np.argpartition(pnl, model.near)
+        self._scenarios = np.sort(order[: model.near])  # in the order that they lie in memory
+        self._pnl = pnl[self._scenarios]
+        self._beyond = float(pnl[order[model.near]])
+        self._model = model
+
+    def move(self, moves: Moves, most: float) -> None:
+        """Follow the book; `most` is what the moves can cost in any scenario."""
+        self._pnl = self._moved(moves)
+        self._beyond -= most
+
+    def var_with(self, moves: Moves, most: float) -> float | None:
+        """The VaR with these moves; None where these few scenarios cannot tell."""
+        pnl, rank = self._moved(moves), self._model.rank
+        at = float(np.partition(pnl, rank)[rank])
+        return -at if at <= self._beyond - most else None
+
+    def _moved(self, moves: Moves) -> Array:
+        pnl = self._pnl
+        for index, usd in moves:
+            pnl = pnl + usd * self._model.by_key[index][self._scenarios]
+        return pnl
 
 
 def historical(returns: Array, settings: ModelSettings) -> ScenarioModel:

@@ -538,6 +538,7 @@ def test_nothing_but_what_has_no_history_is_lost_whole_too():
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
     empty(world, "ETH-USD")
     assert set(figures(world).values()) == {RiskFigure(D(1000), D(1000))}
+    assert set(figures(world, buy("USDC", 5)).values()) == {RiskFigure(D(1000), D(1000))}
 
 
 def test_a_future_without_a_history_leaves_no_figure():

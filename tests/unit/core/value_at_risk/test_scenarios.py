@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from sidecar.core.value_at_risk.model import ModelSettings, Unavailable
-from sidecar.core.value_at_risk.scenarios import ScenarioModel, filtered, historical, monte_carlo
+from sidecar.core.value_at_risk.scenarios import (
+    NearTail,
+    ScenarioModel,
+    filtered,
+    historical,
+    monte_carlo,
+)
 from sidecar.core.value_at_risk.volatility import ewma_deviations
 from tests.unit.core.value_at_risk.samples import sample
 
@@ -240,3 +246,42 @@ def test_monte_carlo_is_near_the_t_that_it_draws_from():
     other = monte_carlo(returns, settings(simulations=40_000, seed=2)).book(np.array([1.0])).tail()
     assert other.var == pytest.approx(tail.var, rel=0.05)
     assert other.es == pytest.approx(tail.es, rel=0.08)
+
+
+# --- Very many scenarios --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("confidence", ["0.95", "0.99", "0.999"])
+def test_the_var_of_very_many_scenarios_is_that_of_all_of_them(confidence):
+    """Only those near the tail are looked at where that is certain to do, else all: small orders and
+    orders that turn the book around, one after the other.
+    """
+    many = np.expm1(sample(4_000))
+    model = ScenarioModel(many, Decimal(confidence))
+    assert model.near
+    book, exposures = model.book(np.array([10_000.0, 5_000.0, 0.0])), [10_000.0, 5_000.0, 0.0]
+    for usd in (100.0, -50.0, 2_000.0, -1_500.0, -30_000.0, 250.0, 45_000.0, -1.0):
+        for index in range(3):
+            asked = list(exposures)
+            asked[index] += usd
+            expected = -np.sort(many @ np.array(asked))[model.rank]
+            assert book.var_with(((index, usd),)) == pytest.approx(expected, rel=1e-12)
+        moved = int(abs(usd)) % 3
+        book.move(moved, usd)
+        exposures[moved] += usd
+        expected = -np.sort(many @ np.array(exposures))[model.rank]
+        assert book.var_with(()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_is_near_the_tail_tells_for_small_orders_and_says_so_where_it_cannot():
+    many = np.expm1(sample(4_000, 1))
+    model = ScenarioModel(many, Decimal("0.99"))
+    book = model.book(np.array([10_000.0]))
+    near = NearTail(model, book.pnl)
+    assert near.var_with((), 0.0) == pytest.approx(book.tail().var)
+    assert near.var_with(((0, 1e9),), book.most_added(((0, 1e9),))) is None
+
+
+def test_of_few_scenarios_and_of_a_fat_tail_all_are_looked_at():
+    assert not ScenarioModel(np.zeros((2_000, 1)), Decimal("0.99")).near
+    assert not ScenarioModel(np.zeros((4_000, 1)), Decimal("0.9")).near
