@@ -26,7 +26,6 @@ from sidecar.core.portfolio_risk import (
     NoFigure,
     PortfolioRisk,
     RiskFigure,
-    figure_of,
 )
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import DOLLARS, Product
@@ -276,7 +275,7 @@ class Check:
             figure = (
                 NoFigure("nobody computes it; give RiskManager a portfolio_risk")
                 if risk is None
-                else figure_of(risk, measure, self.tracker, self._added(), self._calm(measure))
+                else risk.figure(measure, self.tracker, self._added(), self._calm(measure))
             )
             self._figures[measure] = figure
         return figure

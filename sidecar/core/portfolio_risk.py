@@ -56,19 +56,20 @@ class PortfolioRisk(Protocol):
         ...
 
 
-def figure_of(
-    risk: PortfolioRisk,
-    measure: Measure,
-    tracker: PositionTracker,
-    added: tuple[Added, ...] = (),
-    calm: Decimal = ZERO,
-) -> RiskFigure | NoFigure:
-    """The figure, or why there is none: arithmetic or missing data may keep it from being computed.
-
-    Whatever decimal context the computation sets up is its own.
+class GuardedRisk:
+    """A user's own PortfolioRisk: arithmetic or missing data may keep a figure from being computed, and
+    whatever decimal context the computation sets up is its own.
     """
-    try:
-        with localcontext(MONEY):
-            return risk.figure(measure, tracker, added, calm)
-    except (ArithmeticError, LookupError, ValueError) as fault:
-        return NoFigure(f"it cannot be computed ({fault})")
+
+    def __init__(self, risk: PortfolioRisk) -> None:
+        self._risk = risk
+
+    def figure(
+        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
+    ) -> RiskFigure | NoFigure:
+        """The figure, or why there is none."""
+        try:
+            with localcontext(MONEY):
+                return self._risk.figure(measure, tracker, added, calm)
+        except (ArithmeticError, LookupError, ValueError) as fault:
+            return NoFigure(f"it cannot be computed ({fault})")

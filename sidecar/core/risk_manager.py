@@ -33,7 +33,7 @@ from sidecar.core.loss_watch import LossWatch
 from sidecar.core.money import with_money
 from sidecar.core.operator_verbs import OperatorVerbs
 from sidecar.core.orders import Order
-from sidecar.core.portfolio_risk import PortfolioRisk
+from sidecar.core.portfolio_risk import GuardedRisk, PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.readiness import AT_ONCE, Readiness
@@ -79,7 +79,7 @@ class RiskManager:
             limits=limits,
             state=self.state,
             feeds=self.feeds,
-            portfolio_risk=portfolio_risk or self.risk,
+            portfolio_risk=self.risk if portfolio_risk is None else GuardedRisk(portfolio_risk),
             custom=custom,
         )
         self.risk_watch = RiskWatch(self.desk)

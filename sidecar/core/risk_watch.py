@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from sidecar.core.actions import Action, Alert
 from sidecar.core.check import Desk
 from sidecar.core.money import ZERO, cents, plain, ratio
-from sidecar.core.portfolio_risk import MEASURES, Measure, NoFigure, figure_of
+from sidecar.core.portfolio_risk import MEASURES, Measure, NoFigure
 
 REARM_AT: Final = Decimal("0.95")  # of the limit: a figure that swings about it is told once
 PATIENCE: Final = timedelta(seconds=60)  # a start has its history within seconds
@@ -53,7 +53,7 @@ class RiskWatch:
                 continue
             risk = self.desk.portfolio_risk
             assert risk is not None
-            figure = figure_of(risk, measure, self.desk.tracker)
+            figure = risk.figure(measure, self.desk.tracker, (), ZERO)
             if isinstance(figure, NoFigure):
                 self._missing(measure, figure.reason, now, actions)
                 continue

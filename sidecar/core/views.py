@@ -15,7 +15,7 @@ from sidecar.core.limits import LossLimit
 from sidecar.core.liquidation_report import report_view
 from sidecar.core.losses import Loss
 from sidecar.core.money import ZERO, with_money
-from sidecar.core.portfolio_risk import MEASURES, NoFigure, figure_of
+from sidecar.core.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.risk_report import risk_report
@@ -186,7 +186,7 @@ def _losses(manager: RiskManager) -> View | None:
 def _figures(manager: RiskManager) -> Figures:
     risk = manager.desk.portfolio_risk
     assert risk is not None
-    return {name: figure_of(risk, name, manager.tracker) for name in MEASURES}
+    return {name: risk.figure(name, manager.tracker, (), ZERO) for name in MEASURES}
 
 
 @with_money

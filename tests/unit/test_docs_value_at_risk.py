@@ -4,6 +4,7 @@ After a change of a model: `python -m tests.unit.test_docs_value_at_risk` writes
 """
 
 import csv
+import os
 import re
 from datetime import date
 from decimal import Decimal
@@ -29,6 +30,11 @@ HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"no real closes at {DATA.name}")
+
+
+takes_long = pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") == "ci", reason="six seconds each: make soak"
+)
 
 
 def closes() -> tuple[list[date], np.ndarray]:
@@ -81,7 +87,10 @@ def test_every_model_is_in_every_table():
 
 @needs_data
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(name, marks=takes_long) if name == "monte_carlo" else name for name in MODELS],
+)
 def test_the_table_is_what_a_backtest_says(model, level):
     """If this fails: `python -m tests.unit.test_docs_value_at_risk`, and read what the page says of it."""
     shown = written()[model, str(int(Decimal(level) * 100))]

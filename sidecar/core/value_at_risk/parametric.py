@@ -168,6 +168,8 @@ class CornishFisherModel:
         self.deviations = np.sqrt(np.mean(self.by_key**2, axis=1))
         self.alpha, self.horizon = settings.alpha, settings.horizon
         self.at = float(ndtri(settings.alpha))
+        self.root = settings.horizon**0.5
+        self.es = _density(self.at) / settings.alpha  # of the normal, in deviations
 
     def book(self, exposures: Array) -> "CornishFisherBook":
         """A book of these exposures (N, USD)."""
@@ -195,7 +197,16 @@ class CornishFisherBook:
 
     def var_with(self, moves: Moves) -> float:
         """The VaR alone."""
-        return self.tail_with(moves).var
+        model, pnl, legs = self.model, self.pnl, self.legs
+        for index, usd in moves:
+            pnl = pnl + usd * model.by_key[index]
+            legs += abs(usd) * float(model.deviations[index])
+        deviation, skewness, kurtosis = self._moments(pnl, legs)
+        if not deviation:
+            return 0.0
+        skew, kurt = self._over_horizon(skewness, kurtosis)
+        found: float = -float(_expansion(model.at, skew, kurt)) * deviation * model.root
+        return found
 
     def most_added(self, moves: Moves) -> float:
         """Unbounded: a quantile that is corrected by moments is not sub-additive."""
@@ -264,16 +275,20 @@ class CornishFisherBook:
         """VaR and ES in deviations over the horizon. ES is the mean of the expansion beyond the
         quantile, in closed form. Raises Unavailable where the expansion is no quantile.
         """
-        skew, kurt = skewness / self.model.horizon**0.5, kurtosis / self.model.horizon
-        at = self.model.at
-        if not _is_quantile(at, skew, kurt):
+        skew, kurt = self._over_horizon(skewness, kurtosis)
+        at, es = self.model.at, self.model.es
+        es *= 1 + at * skew / 6 + (at**2 - 1) * kurt / 24 + (1 - 2 * at**2) * skew**2 / 36
+        return -float(_expansion(at, skew, kurt)), es
+
+    def _over_horizon(self, skewness: float, kurtosis: float) -> tuple[float, float]:
+        """Both over the horizon. Raises Unavailable where the expansion is no quantile."""
+        skew, kurt = skewness / self.model.root, kurtosis / self.model.horizon
+        if not _is_quantile(self.model.at, skew, kurt):
             raise Unavailable(
                 f"a skewness of {skew:.2f} and an excess kurtosis of {kurt:.2f} are more than the"
                 " Cornish-Fisher expansion bears; choose another [var] model"
             )
-        es = _density(at) / self.model.alpha
-        es *= 1 + at * skew / 6 + (at**2 - 1) * kurt / 24 + (1 - 2 * at**2) * skew**2 / 36
-        return -float(_expansion(at, skew, kurt)), es
+        return skew, kurt
 
 
 def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> float | Array:
@@ -289,7 +304,10 @@ def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     constant = 1 - kurt / 8 + 5 * skew**2 / 36
     far = min(FARTHEST, at)
     turn = min(max(far, -linear / (2 * square)), at) if square > 0 else at
-    return all(square * z**2 + linear * z + constant > 0 for z in (far, turn, at))
+    lowest = min(
+        (square * far + linear) * far, (square * turn + linear) * turn, (square * at + linear) * at
+    )
+    return lowest + constant > 0
 
 
 def cornish_fisher(returns: Array, settings: ModelSettings) -> CornishFisherModel:

@@ -26,6 +26,7 @@ LARGEST: Final = 100.0  # log return of a scenario: beyond any price, yet no ove
 ROUNDING: Final = 1e-9  # 0.07 × 100 is 7, and not a little more
 
 
+TINY: Final = float(np.finfo(np.float64).tiny)
 MANY: Final = 2_000  # scenarios; of fewer all are looked at
 NEAR: Final = 6  # times the VaR's rank are near the tail
 
@@ -161,7 +162,7 @@ class NearTail:
 
 def historical(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Historical simulation: tomorrow is like one of the past days, each as likely."""
-    return _over_horizon(returns, settings)
+    return _in_place(returns * settings.horizon**0.5, settings)
 
 
 def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
@@ -170,19 +171,20 @@ def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """
     floored = floored_deviations(returns, settings.decay)
     past = floored[:-1]
-    past[past == 0] = 1  # a key that never moved: its returns are zero
+    np.maximum(past, TINY, out=past)  # a key that never moved: its returns are zero
     scaled = np.divide(floored[-1], past, out=past)
     scaled *= returns
-    return _over_horizon(scaled, settings)
+    scaled *= settings.horizon**0.5
+    return _in_place(scaled, settings)
 
 
 def monte_carlo(returns: Array, settings: ModelSettings) -> ScenarioModel:
     """Monte Carlo: each key Student-t at its volatility of now, tied by a Student-t copula."""
-    return _over_horizon(simulated(returns, settings), settings)
+    return _in_place(simulated(returns, settings) * settings.horizon**0.5, settings)
 
 
-def _over_horizon(returns: Array, settings: ModelSettings) -> ScenarioModel:
-    """Log returns of one period, made simple ones over the horizon."""
-    scaled = returns * settings.horizon**0.5
-    np.minimum(scaled, LARGEST, out=scaled)
+def _in_place(scaled: Array, settings: ModelSettings) -> ScenarioModel:
+    """Log returns over the horizon, made simple ones where they lie."""
+    if scaled.max(initial=0.0) > LARGEST:
+        np.minimum(scaled, LARGEST, out=scaled)
     return ScenarioModel(np.expm1(scaled, out=scaled), settings.confidence)

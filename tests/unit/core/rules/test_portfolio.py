@@ -2,6 +2,7 @@
 
 import pytest
 
+from sidecar.core.portfolio_risk import GuardedRisk
 from tests.decisions import StandInRisk, breaks, funded, future_order, only, sell_order, the, warned
 from tests.scenario import FUTURE, D, World, limit_order
 
@@ -151,5 +152,5 @@ class Fails:
 def test_figures_that_fail_are_unavailable(fault):
     """What cannot be computed refuses; it never escapes as an error, and never approves."""
     world = World(max_var="0.5")
-    world.manager.desk.portfolio_risk = Fails(fault)
+    world.manager.desk.portfolio_risk = GuardedRisk(Fails(fault))
     assert world.ask(limit_order()).codes == ("VAR_UNAVAILABLE",)
