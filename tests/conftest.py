@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("default", max_examples=100, deadline=None)
 settings.register_profile(
-    "ci", max_examples=40, deadline=None, derandomize=True, database=None, print_blob=True
+    "ci", max_examples=25, deadline=None, derandomize=True, database=None, print_blob=True
 )
 settings.register_profile(
     "soak",
