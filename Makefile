@@ -30,7 +30,7 @@ test: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --ignore=tests/verify -n 4 --dist loadfile --no-loadscope-reorder \
+	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --ignore=tests/verify -n 4 --dist loadfile --no-loadscope-reorder \
 	  --cov=sidecar/core --cov-branch --cov-fail-under=100
 
 soak: $(STAMP)

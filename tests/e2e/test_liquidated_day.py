@@ -24,7 +24,7 @@ from tests.running_sidecar import beside
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no real quotes at {DATA.name}")
 
 BEGIN = "2018-04-04T06:00"  # what is held is bought then
-SPEED = "1500"  # a quote every 3 ms: each is handed over before the next one happens
+SPEED = "600"  # a quote every 8 ms: each is handed over before the next one happens, on a busy machine too
 LIMIT = Fraction(4, 100)
 HELD_FOR = timedelta(seconds=2)
 QUOTES = 3
