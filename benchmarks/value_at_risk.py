@@ -16,8 +16,9 @@ from benchmarks import desk as bench_desk
 from benchmarks.__main__ import ticks, validate_order
 from benchmarks.measure import each_ns, machine, quantile, summary
 from sidecar.core.portfolio_risk import Added
-from sidecar.core.value_at_risk.model import ModelSettings, RiskModel
+from sidecar.core.value_at_risk.model import RiskModel
 from sidecar.core.value_at_risk.models import MODELS, fit
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.working import Leg
 
 TURNS = 40

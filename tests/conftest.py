@@ -2,7 +2,8 @@
 
 `default` explores anew each run, for a developer at the keyboard; `ci` draws the same examples
 every time, so that a red main is somebody's change and never luck; `soak` looks as long as is
-sensible. No profile has a deadline: an example's time says more about the machine than the law.
+sensible. No profile has a deadline or minds slow examples: an example's time says more about the
+machine than the law.
 """
 
 import os
@@ -10,18 +11,11 @@ from decimal import DefaultContext, setcontext
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("default", max_examples=100, deadline=None)
-settings.register_profile(
-    "ci", max_examples=25, deadline=None, derandomize=True, database=None, print_blob=True
-)
-settings.register_profile(
-    "soak",
-    max_examples=5_000,
-    stateful_step_count=200,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+
+settings.register_profile("default", UNTIMED, max_examples=100)
+settings.register_profile("ci", UNTIMED, max_examples=25, derandomize=True, database=None)
+settings.register_profile("soak", UNTIMED, max_examples=5_000, stateful_step_count=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

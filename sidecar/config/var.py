@@ -9,10 +9,16 @@ from pydantic import AfterValidator, Field, model_validator
 from sidecar.config.kinds import Asset, Number, Table, Whole
 from sidecar.core.limits import Name
 from sidecar.core.products import DOLLARS
-from sidecar.core.value_at_risk.model import ModelName, ModelSettings
-from sidecar.core.value_at_risk.returns import ReturnsPolicy, ShortHistory
-from sidecar.core.value_at_risk.settings import DAY_S, RiskSettings
-from sidecar.core.value_at_risk.stress import CRASH_DAYS, Scenario
+from sidecar.core.value_at_risk.settings import (
+    CRASH_DAYS,
+    DAY_S,
+    ModelName,
+    ModelSettings,
+    ReturnsPolicy,
+    RiskSettings,
+    Scenario,
+    ShortHistory,
+)
 
 Period = Literal["1d", "6h", "1h"]
 PERIODS: Final[Mapping[Period, int]] = {"1d": DAY_S, "6h": 21_600, "1h": 3_600}

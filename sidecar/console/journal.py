@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from sidecar.console.asking import AsJson
-from sidecar.console.options import configuration
+from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.progress import progress
 from sidecar.core.errors import Misuse
 
@@ -18,21 +18,8 @@ EXIT_DAMAGED: Final = 1
 PANEL: Final = "Whose journal"
 TIMES: Final = "write RFC 3339, such as 2026-11-22T13:00:00Z"
 
-OfConfig = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="The sidecar's configuration, which names its state directory.",
-        rich_help_panel=PANEL,
-    ),
-]
-OfState = Annotated[
-    Path | None,
-    typer.Option(
-        "--state-dir", metavar="DIR", help="The sidecar's state directory.", rich_help_panel=PANEL
-    ),
-]
+OfConfig = Annotated[Path | None, config_of_state(PANEL)]
+OfState = Annotated[Path | None, state_directory(PANEL)]
 
 
 def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each

@@ -1,7 +1,7 @@
 """Options that `run`, `demo` and `paper` share, and how their configuration is put together."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -47,6 +47,23 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Once ready, print one line of JSON that says where things are."),
 ]
+
+
+def config_of_state(panel: str) -> Any:
+    """`--config` of a command that reads what a sidecar has kept; under this heading of its help."""
+    return typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The sidecar's configuration, which names its state directory.",
+        rich_help_panel=panel,
+    )
+
+
+def state_directory(panel: str) -> Any:
+    """`--state-dir` of such a command."""
+    return typer.Option(
+        "--state-dir", metavar="DIR", help="The sidecar's state directory.", rich_help_panel=panel
+    )
 
 
 def configuration(path: Path | None, overrides: list[str] | None) -> Config:

@@ -14,14 +14,14 @@ import typer
 
 from sidecar.console.asking import AsJson
 from sidecar.console.closes import Closes, cached, number, read_files
-from sidecar.console.options import configuration
+from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.process import interruptible
 from sidecar.console.progress import progress
 from sidecar.core.errors import Misuse
+from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
 
 if TYPE_CHECKING:  # numpy and scipy: half a second, and every command imports this module
     from sidecar.core.value_at_risk.backtest import Backtest
-    from sidecar.core.value_at_risk.model import ModelName
 
 CONFIDENCES: Final = ("0.95", "0.99")
 EACH_USD: Final = Decimal(10_000)
@@ -67,21 +67,8 @@ Window = Annotated[
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots.")
 ]
-OfConfig = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="The sidecar's configuration, which names its state directory.",
-        rich_help_panel=PANEL,
-    ),
-]
-OfState = Annotated[
-    Path | None,
-    typer.Option(
-        "--state-dir", metavar="DIR", help="The sidecar's state directory.", rich_help_panel=PANEL
-    ),
-]
+OfConfig = Annotated[Path | None, config_of_state(PANEL)]
+OfState = Annotated[Path | None, state_directory(PANEL)]
 
 
 class Portfolio(NamedTuple):
@@ -144,9 +131,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 def _models(given: list[str]) -> "tuple[ModelName, ...]":
     """Raises Misuse."""
-    from sidecar.core.value_at_risk.model import ModelName as Name  # noqa: PLC0415 - numpy
-
-    known: dict[str, ModelName] = {name: name for name in get_args(Name)}
+    known: dict[str, ModelName] = {name: name for name in get_args(ModelName)}
     for name in given:
         if name not in known:
             raise Misuse(f"--model {name[:40]}: there are {', '.join(known)}")
@@ -217,7 +202,6 @@ def _tests(
     import numpy as np  # noqa: PLC0415 - a tenth of a second, and scipy four more
 
     from sidecar.core.value_at_risk import backtest as core  # noqa: PLC0415
-    from sidecar.core.value_at_risk.model import ModelSettings  # noqa: PLC0415
     from sidecar.core.value_at_risk.models import fit  # noqa: PLC0415
 
     exposures = np.array([float(usd) for usd in portfolio.exposures.values()])

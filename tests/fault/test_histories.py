@@ -16,8 +16,7 @@ from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest
 from sidecar.core.live_risk import LiveRisk
 from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.value_at_risk.returns import ReturnsPolicy
-from sidecar.core.value_at_risk.settings import RiskSettings
+from sidecar.core.value_at_risk.settings import ReturnsPolicy, RiskSettings
 from sidecar.daemon import histories
 from sidecar.daemon import sidecar as sidecar_module
 from sidecar.daemon.histories import RETRY_S, Histories

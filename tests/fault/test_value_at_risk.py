@@ -18,6 +18,12 @@ async def trader(tmp_path):
         yield made
 
 
+@pytest.fixture
+def directory():
+    with tempfile.TemporaryDirectory(prefix="sidecar-test-") as short:  # sockets need short paths
+        yield Path(short)
+
+
 async def known(made):
     """Until the followed histories have been read."""
     await made.until_state("ACTIVE")
@@ -52,12 +58,7 @@ async def test_what_only_reduces_passes_beyond_the_limit_and_the_breach_is_told(
         assert await made.bot.validate_order(trader.market("SELL", "0.1"))
 
 
-async def test_a_restart_has_its_history_on_disk_and_asks_for_nothing_old(trader):
-    with tempfile.TemporaryDirectory(prefix="sidecar-test-") as short:
-        await has_its_history(trader, Path(short))
-
-
-async def has_its_history(trader, directory):
+async def test_a_restart_has_its_history_on_disk_and_asks_for_nothing_old(trader, directory):
     async with beside(trader, directory=directory, limits={"max_var": "0.5"}) as made:
         await known(made)
         var = (await made.ask("status"))["risk"]["var"]
@@ -65,8 +66,7 @@ async def has_its_history(trader, directory):
     assert saved is not None
     assert saved.manager is not None
     assert saved.manager.risk is not None
-    closes = saved.manager.risk.series["BTC-USD"].closes
-    assert len(closes) == 251
+    assert len(saved.manager.risk.series["BTC-USD"].closes) == 251
     asked: list[str] = []
     async with beside(trader, directory=directory, limits={"max_var": "0.5"}) as made:
         made.on_fact = lambda fact: asked.append(type(fact).__name__)

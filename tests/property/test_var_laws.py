@@ -11,17 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sidecar.core.value_at_risk.history import History
-from sidecar.core.value_at_risk.model import (
-    Array,
-    ModelName,
-    ModelSettings,
-    RiskBook,
-    RiskModel,
-    Tail,
-    Unavailable,
-)
+from sidecar.core.value_at_risk.model import Array, RiskBook, RiskModel, Tail, Unavailable
 from sidecar.core.value_at_risk.models import MODELS, fit
-from sidecar.core.value_at_risk.returns import ReturnsPolicy, align
+from sidecar.core.value_at_risk.returns import align
+from sidecar.core.value_at_risk.settings import ModelName, ModelSettings, ReturnsPolicy
 
 SCENARIOS: tuple[ModelName, ...] = ("historical", "filtered", "monte_carlo")
 ELLIPTICAL: tuple[ModelName, ...] = ("normal", "student_t", "normal_shrunk", "student_t_shrunk")

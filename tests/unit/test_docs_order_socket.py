@@ -164,7 +164,6 @@ class Talk:
         body = self.trader.limit("BUY", "0.01", "60000")
         while not came.is_set():  # until it is subscribed, nobody tells
             await self.made.bot.validate_order(body, dry_run=True)
-            await asyncio.sleep(0.01)
         for method in ("halt", "resume", "reload"):
             await self.made.ask(method, reason="lunch")
         found = []

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from sidecar.core.value_at_risk.backtest import Backtest, Plan, backtest, verdict
-from sidecar.core.value_at_risk.model import ModelSettings
 from sidecar.core.value_at_risk.models import MODELS, fit
-from sidecar.core.value_at_risk.stress import CRASH_DAYS
+from sidecar.core.value_at_risk.settings import CRASH_DAYS, ModelSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE_FILE = ROOT / "docs" / "value-at-risk.md"

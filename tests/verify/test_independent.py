@@ -20,8 +20,8 @@ from sidecar.core.value_at_risk.coverage import (
     traffic_light,
     unconditional,
 )
-from sidecar.core.value_at_risk.model import ModelSettings
 from sidecar.core.value_at_risk.models import fit
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import (
     ewma_covariance,
     ewma_deviations,

@@ -30,14 +30,8 @@ from sidecar.core.value_at_risk.coverage import (
     traffic_light,
     unconditional,
 )
-from sidecar.core.value_at_risk.model import (
-    Array,
-    Components,
-    ModelSettings,
-    RiskBook,
-    RiskModel,
-    Unavailable,
-)
+from sidecar.core.value_at_risk.model import Array, Components, RiskBook, RiskModel, Unavailable
+from sidecar.core.value_at_risk.settings import ModelSettings
 
 Fit = Callable[[Array, ModelSettings], RiskModel]
 Done = Callable[[int], None]  # told how many more days are done

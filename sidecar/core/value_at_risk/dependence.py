@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from scipy.special import gammaln, ndtri, stdtr, stdtrit
 
-from sidecar.core.value_at_risk.model import Array, ModelSettings, Unavailable
+from sidecar.core.value_at_risk.model import Array, Unavailable
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import degrees_of_freedom, floored_deviations
 
 COPULA_DEGREES: Final = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)

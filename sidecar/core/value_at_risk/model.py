@@ -8,8 +8,7 @@ lost. Sources: docs/value-at-risk.md.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Final, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -18,43 +17,16 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Moves = Sequence[tuple[int, float]]  # index of a key, USD that its exposure changes by
 
-ModelName = Literal[
-    "historical",
-    "filtered",
-    "normal",
-    "student_t",
-    "normal_shrunk",
-    "student_t_shrunk",
-    "cornish_fisher",
-    "monte_carlo",
-]
-RISKMETRICS_DECAY: Final = 0.94  # of daily variances (RiskMetrics Technical Document, 1996)
-
 
 class Unavailable(ValueError):
     """A figure that cannot be computed; the text says why, and what mends it."""
 
 
-class ModelSettings(Struct, frozen=True, kw_only=True):
-    """What a model is fitted with.
-
-    `confidence` as a ratio, exact, for it decides which scenario is the quantile. `horizon` in
-    periods of the returns: one-period figures grow with its root. `decay` is the EWMA's weight of
-    yesterday's variance. `simulations` and `seed` are of Monte Carlo alone: the same seed draws the
-    same scenarios.
-    """
-
-    model: ModelName = "filtered"
-    confidence: Decimal = Decimal("0.99")
-    horizon: float = 1.0
-    decay: float = RISKMETRICS_DECAY
-    simulations: int = 10_000
-    seed: int = 1
-
-    @property
-    def alpha(self) -> float:
-        """The share of periods that may lose more than the VaR."""
-        return float(1 - self.confidence)
+def moved(pnl: Array, by_key: Array, moves: Moves) -> Array:
+    """A book's P&L by scenario with these moves in it; `by_key` that of one USD of each key."""
+    for index, usd in moves:
+        pnl = pnl + usd * by_key[index]
+    return pnl
 
 
 class Tail(Struct, frozen=True):

@@ -5,13 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from sidecar.core.value_at_risk.model import (
-    Array,
-    ModelName,
-    ModelSettings,
-    RiskModel,
-    Unavailable,
-)
+from sidecar.core.value_at_risk.model import Array, RiskModel, Unavailable
 from sidecar.core.value_at_risk.parametric import (
     cornish_fisher,
     normal,
@@ -20,6 +14,7 @@ from sidecar.core.value_at_risk.parametric import (
     student_t_shrunk,
 )
 from sidecar.core.value_at_risk.scenarios import filtered, historical, monte_carlo
+from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
 
 MODELS: Final[Mapping[ModelName, Callable[[Array, ModelSettings], RiskModel]]] = {
     "historical": historical,

@@ -12,11 +12,12 @@ from scipy.special import gammaln, ndtri, stdtrit
 from sidecar.core.value_at_risk.model import (
     Array,
     Components,
-    ModelSettings,
     Moves,
     Tail,
     Unavailable,
+    moved,
 )
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import (
     degrees_of_freedom,
     ewma_covariance,
@@ -189,24 +190,23 @@ class CornishFisherBook:
         return self._tail(self.pnl, self.legs)
 
     def tail_with(self, moves: Moves) -> Tail:
-        pnl, legs = self.pnl, self.legs
-        for index, usd in moves:
-            pnl = pnl + usd * self.model.by_key[index]
-            legs += abs(usd) * float(self.model.deviations[index])
-        return self._tail(pnl, legs)
+        return self._tail(*self._with(moves))
 
     def var_with(self, moves: Moves) -> float:
         """The VaR alone."""
-        model, pnl, legs = self.model, self.pnl, self.legs
-        for index, usd in moves:
-            pnl = pnl + usd * model.by_key[index]
-            legs += abs(usd) * float(model.deviations[index])
-        deviation, skewness, kurtosis = self._moments(pnl, legs)
+        deviation, skewness, kurtosis = self._moments(*self._with(moves))
         if not deviation:
             return 0.0
         skew, kurt = self._over_horizon(skewness, kurtosis)
-        found: float = -float(_expansion(model.at, skew, kurt)) * deviation * model.root
+        found: float = -float(_expansion(self.model.at, skew, kurt)) * deviation * self.model.root
         return found
+
+    def _with(self, moves: Moves) -> tuple[Array, float]:
+        """The P&L with these moves in it, and the deviations of all its legs summed."""
+        legs = self.legs
+        for index, usd in moves:
+            legs += abs(usd) * float(self.model.deviations[index])
+        return moved(self.pnl, self.model.by_key, moves), legs
 
     def most_added(self, moves: Moves) -> float:
         """Unbounded: a quantile that is corrected by moments is not sub-additive."""

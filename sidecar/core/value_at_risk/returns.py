@@ -12,28 +12,14 @@ no history. A future always takes what it lacks from its underlying: contracts l
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from sidecar.core.value_at_risk.model import Array, Unavailable
+from sidecar.core.value_at_risk.settings import ReturnsPolicy
 
-ShortHistory = Literal["refuse", "proxy", "floor"]
 Logs = tuple[int, Array]  # the first period's number, logarithms of closes
-
-
-class ReturnsPolicy(Struct, frozen=True, kw_only=True):
-    """How many returns are used (`length`), how many are enough (`minimum`), and what stands in.
-
-    `floor`: the least standard deviation of a stand-in, per period.
-    """
-
-    length: int = 250
-    minimum: int = 100
-    short_history: ShortHistory = "refuse"
-    floor: float = 0.05
 
 
 def align(  # noqa: PLR0913 - what returns are made of, by name

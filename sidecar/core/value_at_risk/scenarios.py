@@ -15,11 +15,12 @@ from sidecar.core.value_at_risk.dependence import simulated
 from sidecar.core.value_at_risk.model import (
     Array,
     Components,
-    ModelSettings,
     Moves,
     Tail,
     Unavailable,
+    moved,
 )
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import floored_deviations
 
 LARGEST: Final = 100.0  # log return of a scenario: beyond any price, yet no overflow
@@ -70,26 +71,20 @@ class ScenarioBook:
         return self._tail(self.pnl)
 
     def tail_with(self, moves: Moves) -> Tail:
-        pnl = self.pnl
-        for index, usd in moves:
-            pnl = pnl + usd * self.model.by_key[index]
-        return self._tail(pnl)
+        return self._tail(moved(self.pnl, self.model.by_key, moves))
 
     def var_with(self, moves: Moves) -> float:
         """The VaR alone, which costs less: of very many scenarios only those near the tail are looked
         at, where that is certain to be enough.
         """
-        model, pnl = self.model, self.pnl
+        model = self.model
         if model.near:
             if self._near is None:
-                self._near = NearTail(model, pnl)
+                self._near = NearTail(model, self.pnl)
             found = self._near.var_with(moves, self.most_added(moves))
             if found is not None:
                 return found
-        for index, usd in moves:
-            pnl = pnl + usd * model.by_key[index]
-        if pnl is self.pnl:
-            pnl = pnl.copy()
+        pnl = moved(self.pnl, model.by_key, moves) if moves else self.pnl.copy()
         pnl.partition(model.rank)
         return -pnl.item(model.rank)
 

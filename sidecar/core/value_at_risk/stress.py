@@ -1,37 +1,19 @@
 """Stress: what a book would lose in named bad days, and in the worst days of its own history. No I/O.
 
 A scenario moves each asset by a ratio of its price, all at once: −0.5 halves it. What a scenario does
-not name moves by its `others`; cash moves only where it is named. The crash days that are shipped are
-falls from one daily close (UTC) to the next of BTC-USD and ETH-USD as Yahoo Finance lists them, which
-are CoinMarketCap's; everything else is taken to have fallen like the worse of the two.
+not name moves by its `others`; cash moves only where it is named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 
-from sidecar.core.value_at_risk.model import Array, Moves
-
-
-class Scenario(Struct, frozen=True):
-    """A bad day: moves of prices as ratios, by asset, and of all that is not named."""
-
-    name: str
-    moves: Mapping[str, float] = field(default_factory=dict)
-    others: float = 0.0
-
+from sidecar.core.value_at_risk.model import Array, Moves, moved
+from sidecar.core.value_at_risk.settings import Scenario
 
 OWN: Final = "own history, "  # begins the name of a run of returns
-CRASH_DAYS: Final = (
-    # 7,911.43 → 4,970.79 and 194.87 → 112.35: the day that markets met the pandemic.
-    Scenario("crash of 2020-03-12", {"BTC": -0.372, "ETH": -0.424}, -0.424),
-    # 42,909.40 → 37,002.44 and 3,380.07 → 2,460.68: China's ban; leverage unwound.
-    Scenario("crash of 2021-05-19", {"BTC": -0.138, "ETH": -0.273}, -0.273),
-    # 18,541.27 → 15,880.78 and 1,332.84 → 1,100.17: FTX failed.
-    Scenario("crash of 2022-11-09", {"BTC": -0.144, "ETH": -0.175}, -0.175),
-)
 
 
 class StressModel:
@@ -60,10 +42,7 @@ class StressBook:
 
     def loss_with(self, moves: Moves) -> float:
         """The same with these moves in the book."""
-        pnl = self.pnl
-        for index, usd in moves:
-            pnl = pnl + usd * self.model.by_key[index]
-        return -float(pnl.min(initial=0.0))
+        return -float(moved(self.pnl, self.model.by_key, moves).min(initial=0.0))
 
     def move(self, index: int, usd: float) -> None:
         """Let one exposure change by so much."""

@@ -1,6 +1,7 @@
 """The command line: one-line errors that name the mend, and the exit codes."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -39,6 +40,12 @@ WORDS = [
     ["journal", "verify"],
     ["journal", "replay"],
 ]
+
+
+def test_a_command_that_computes_nothing_starts_without_the_libraries_that_do():
+    code = "import sys, sidecar.console.app; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.fixture

@@ -14,11 +14,8 @@ from sidecar.core.orders import parse_order
 from sidecar.core.portfolio_risk import MEASURES, Added, NoFigure, RiskFigure
 from sidecar.core.saved import restore_manager, save_manager
 from sidecar.core.settings import Settings
-from sidecar.core.value_at_risk.model import ModelSettings
 from sidecar.core.value_at_risk.models import MODELS
-from sidecar.core.value_at_risk.returns import ReturnsPolicy
-from sidecar.core.value_at_risk.settings import RiskSettings
-from sidecar.core.value_at_risk.stress import Scenario
+from sidecar.core.value_at_risk.settings import ModelSettings, ReturnsPolicy, RiskSettings, Scenario
 from sidecar.core.working import Leg
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, wave

@@ -6,8 +6,7 @@ from decimal import Decimal
 from sidecar.core import events as ev
 from sidecar.core.risk_report import risk_report
 from sidecar.core.settings import Settings
-from sidecar.core.value_at_risk.settings import RiskSettings
-from sidecar.core.value_at_risk.stress import Scenario
+from sidecar.core.value_at_risk.settings import RiskSettings, Scenario
 from sidecar.core.views import status
 from tests.histories import tell, wave
 from tests.scenario import D, World

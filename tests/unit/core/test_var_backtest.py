@@ -12,7 +12,8 @@ from scipy.special import ndtr, ndtri
 from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.backtest import Plan, backtest, rolling_rate, verdict
 from sidecar.core.value_at_risk.coverage import Statistic
-from sidecar.core.value_at_risk.model import Components, ModelSettings, Tail, Unavailable
+from sidecar.core.value_at_risk.model import Components, Tail, Unavailable
+from sidecar.core.value_at_risk.settings import ModelSettings
 
 AT_99 = ModelSettings(model="normal", confidence=Decimal("0.99"))
 AT_95 = ModelSettings(model="normal", confidence=Decimal("0.95"))
@@ -40,12 +41,6 @@ class NormalBook:
             raise Unavailable("it has no derivative")
         share = np.full(self.count, 1 / self.count)
         return Components(share * self.tail().var, share * self.tail().es)
-
-    def tail_with(self, moves):
-        raise NotImplementedError
-
-    def move(self, index, usd):
-        raise NotImplementedError
 
 
 class Normal:

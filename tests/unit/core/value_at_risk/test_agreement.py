@@ -7,8 +7,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.model import ModelName, ModelSettings, Tail
+from sidecar.core.value_at_risk.model import Tail
 from sidecar.core.value_at_risk.models import fit
+from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
 from sidecar.core.value_at_risk.volatility import (
     ewma_covariance,
     ewma_deviations,

@@ -6,7 +6,8 @@ from scipy import stats
 
 from sidecar.core.value_at_risk import dependence
 from sidecar.core.value_at_risk.dependence import COPULA_DEGREES, simulated
-from sidecar.core.value_at_risk.model import ModelSettings, Unavailable
+from sidecar.core.value_at_risk.model import Unavailable
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import floored_deviations
 from tests.unit.core.value_at_risk.samples import sample
 

@@ -4,13 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from sidecar.core.value_at_risk.model import (
-    RISKMETRICS_DECAY,
-    Components,
-    ModelSettings,
-    Tail,
-    Unavailable,
-)
+from sidecar.core.value_at_risk.model import Components, Tail, Unavailable
+from sidecar.core.value_at_risk.settings import RISKMETRICS_DECAY, ModelSettings
 
 
 @pytest.mark.parametrize(

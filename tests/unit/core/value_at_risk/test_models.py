@@ -6,8 +6,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.model import ModelName, ModelSettings, Unavailable
+from sidecar.core.value_at_risk.model import Unavailable
 from sidecar.core.value_at_risk.models import MODELS, fit
+from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
 from tests.unit.core.value_at_risk.samples import sample
 
 EVERY = pytest.mark.parametrize("name", MODELS)

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.model import ModelSettings, Unavailable
+from sidecar.core.value_at_risk.model import Unavailable
 from sidecar.core.value_at_risk.parametric import (
     cornish_fisher,
     normal,
@@ -15,6 +15,7 @@ from sidecar.core.value_at_risk.parametric import (
     student_t,
     student_t_shrunk,
 )
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import (
     degrees_of_freedom,
     ewma_covariance,

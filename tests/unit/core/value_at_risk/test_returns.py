@@ -5,7 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.core.value_at_risk.model import Unavailable
-from sidecar.core.value_at_risk.returns import ReturnsPolicy, align
+from sidecar.core.value_at_risk.returns import align
+from sidecar.core.value_at_risk.settings import ReturnsPolicy
 from tests.unit.core.value_at_risk.samples import sample
 
 NOW = 20_000

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.model import ModelSettings, Unavailable
+from sidecar.core.value_at_risk.model import Unavailable
 from sidecar.core.value_at_risk.scenarios import (
     NearTail,
     ScenarioModel,
@@ -14,6 +14,7 @@ from sidecar.core.value_at_risk.scenarios import (
     historical,
     monte_carlo,
 )
+from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import ewma_deviations
 from tests.unit.core.value_at_risk.samples import sample
 

@@ -1,9 +1,12 @@
 """How value at risk is computed where nobody says how."""
 
-from sidecar.core.value_at_risk.model import ModelSettings
-from sidecar.core.value_at_risk.returns import ReturnsPolicy
-from sidecar.core.value_at_risk.settings import DAY_S, RiskSettings
-from sidecar.core.value_at_risk.stress import CRASH_DAYS
+from sidecar.core.value_at_risk.settings import (
+    CRASH_DAYS,
+    DAY_S,
+    ModelSettings,
+    ReturnsPolicy,
+    RiskSettings,
+)
 
 
 def test_what_is_not_said_is_daily_with_the_shipped_crash_days():

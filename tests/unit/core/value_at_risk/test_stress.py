@@ -5,14 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.stress import (
-    CRASH_DAYS,
-    OWN,
-    Scenario,
-    StressModel,
-    Subject,
-    stress_model,
-)
+from sidecar.core.value_at_risk.settings import CRASH_DAYS, Scenario
+from sidecar.core.value_at_risk.stress import OWN, StressModel, Subject, stress_model
 from tests.unit.core.value_at_risk.samples import sample
 
 BTC, ETH, EURO = Subject("BTC"), Subject("ETH"), Subject("EUR", is_cash=True)
