@@ -32,6 +32,9 @@ PROGRAM: Final = "risk-sidecar"
 DISTRIBUTION: Final = "coinbase-risk-sidecar"
 EXIT_USAGE: Final = 2
 
+# Before anything imports numpy: the matrices are small, and threads of BLAS would spin beside the loop.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 app = typer.Typer(
     name=PROGRAM,
     add_completion=False,

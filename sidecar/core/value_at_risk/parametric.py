@@ -166,7 +166,8 @@ class CornishFisherModel:
 
     def __init__(self, returns: Array, settings: ModelSettings) -> None:
         self.by_key = np.ascontiguousarray((returns - returns.mean(axis=0)).T)
-        self.deviations = np.sqrt(np.mean(self.by_key**2, axis=1))
+        # Of one USD of each key; of a list an order's few are had sooner than of an array.
+        self.deviations: list[float] = np.sqrt(np.mean(self.by_key**2, axis=1)).tolist()
         self.alpha, self.horizon = settings.alpha, settings.horizon
         self.at = float(ndtri(settings.alpha))
         self.root = settings.horizon**0.5
@@ -205,7 +206,7 @@ class CornishFisherBook:
         """The P&L with these moves in it, and the deviations of all its legs summed."""
         legs = self.legs
         for index, usd in moves:
-            legs += abs(usd) * float(self.model.deviations[index])
+            legs += abs(usd) * self.model.deviations[index]
         return moved(self.pnl, self.model.by_key, moves), legs
 
     def most_added(self, moves: Moves) -> float:
@@ -215,7 +216,7 @@ class CornishFisherBook:
     def move(self, index: int, usd: float) -> None:
         self.exposures[index] += usd
         self.pnl += usd * self.model.by_key[index]
-        self.legs += abs(usd) * float(self.model.deviations[index])
+        self.legs += abs(usd) * self.model.deviations[index]
 
     def components(self) -> Components:
         """By the derivatives of the first four moments."""
@@ -257,11 +258,12 @@ class CornishFisherBook:
     def _moments(pnl: Array, legs: float) -> tuple[float, float, float]:
         """Deviation, skewness, excess kurtosis of one period; `legs` are the deviations summed."""
         square, count = pnl * pnl, len(pnl)
-        variance = float(pnl @ pnl) / count
+        variance = float(pnl.dot(pnl)) / count
         if variance <= (ROUNDING * legs) ** 2:
             return 0.0, 0.0, 0.0
-        skewness = float(square @ pnl) / count / variance**1.5
-        return variance**0.5, skewness, float(square @ square) / count / variance**2 - 3
+        deviation = variance**0.5
+        skewness = float(square.dot(pnl)) / (count * variance * deviation)
+        return deviation, skewness, float(square.dot(square)) / (count * variance * variance) - 3
 
     def _tail(self, pnl: Array, legs: float) -> Tail:
         deviation, skewness, kurtosis = self._moments(pnl, legs)
@@ -293,21 +295,22 @@ class CornishFisherBook:
 
 def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> float | Array:
     z = normal_quantile
-    return (
-        z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * kurt / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
-    )
+    square = z * z
+    corrected = (square - 1) * skew / 6
+    corrected += z * ((square - 3) * kurt / 24 - (2 * square - 5) * skew * skew / 36)
+    return z + corrected
 
 
 def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     """Whether the expansion rises with the normal quantile from `FARTHEST` to `at` (Maillard 2012)."""
-    square, linear = kurt / 8 - skew**2 / 6, skew / 3
-    constant = 1 - kurt / 8 + 5 * skew**2 / 36
+    square, linear = kurt / 8 - skew * skew / 6, skew / 3
+    constant = 1 - kurt / 8 + 5 * skew * skew / 36
     far = min(FARTHEST, at)
-    turn = min(max(far, -linear / (2 * square)), at) if square > 0 else at
-    lowest = min(
-        (square * far + linear) * far, (square * turn + linear) * turn, (square * at + linear) * at
-    )
-    return lowest + constant > 0
+    if (square * far + linear) * far + constant <= 0 or (square * at + linear) * at + constant <= 0:
+        return False
+    if square <= 0 or not far < -linear / (2 * square) < at:
+        return True  # its lowest slope is at an end
+    return constant - linear * linear / (4 * square) > 0
 
 
 def cornish_fisher(returns: Array, settings: ModelSettings) -> CornishFisherModel:
