@@ -11,6 +11,7 @@ Signs: quantities are positive when long; values are quantity × price; losses a
 """
 
 from collections import deque
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -159,7 +160,7 @@ class Book:
         self.orders = 0
         # Grows with every change of a line: who keeps figures of lines sees which are old.
         self.serial = self.members = 0  # `members`: with every line that comes or goes
-        self.changed: deque[Line] = deque(maxlen=CHANGED_MAX)  # the last ones, a line a serial
+        self.changed: deque[str] = deque(maxlen=CHANGED_MAX)  # the last ones' keys, one a serial
 
     @property
     def net_exposure(self) -> Decimal:
@@ -238,6 +239,13 @@ class Book:
             self.charge(line, line.position.price(mark))
         self.restate(line)
 
+    def changed_since(self, serial: int) -> Iterable[str]:
+        """The keys of the lines that have changed since that serial number, each once."""
+        changes = self.serial - serial
+        if changes > len(self.changed):
+            return [key for key, line in self.lines.items() if line.serial > serial]
+        return dict.fromkeys([self.changed[-n] for n in range(1, changes + 1)])
+
     def restate(self, line: Line) -> None:
         """Bring the line's derived figures and the book's sums up to date.
 
@@ -245,7 +253,7 @@ class Book:
         """
         position = line.position
         line.serial = self.serial = self.serial + 1
-        self.changed.append(line)
+        self.changed.append(line.key)
         quantity = position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell

@@ -14,14 +14,13 @@ Floats come in here as USD and go out as Decimal, rounded to the cent.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
 from math import inf, isfinite
 from typing import Any, Final
 
 from sidecar.core.actions import Action
 from sidecar.core.events import ClosesRead
 from sidecar.core.marks import Step
-from sidecar.core.money import ZERO
+from sidecar.core.money import CENT, ZERO
 from sidecar.core.orders import BUY
 from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
@@ -148,12 +147,8 @@ class LiveRisk:
             view.serial, view.is_old = account.serial, False
             return
         if account.serial != view.serial:
-            changes = account.serial - view.serial
-            few = changes <= len(account.changed)
-            recent = islice(reversed(account.changed), changes)
-            for line in dict.fromkeys(recent) if few else account.lines.values():
-                if line.serial > view.serial:
-                    view.put(line.key, self._row(line.key))
+            for key in account.changed_since(view.serial):
+                view.put(key, self._row(key))
             view.serial = account.serial
         for currency in self._cash:  # a wallet has no serial
             view.put(currency, self._row(currency))
@@ -187,7 +182,7 @@ class LiveRisk:
         """The key's exposure in each of the three books, USD. Raises Unavailable without a price, but
         for what no product can price: equity does not count it either.
         """
-        cash = self._worth_of_cash(key) if key in self._cash else 0.0
+        cash = self._worth_of_cash(key) if self._cash and key in self._cash else 0.0
         line = self.tracker.account.lines.get(key)
         if line is None:
             return (cash, cash, cash)
@@ -196,8 +191,8 @@ class LiveRisk:
                 return NOTHING
             raise self._no_price(key)
         held = float(line.position.quantity) * float(line.mark)
-        if not line.is_future:
-            held = max(0.0, held)  # a sale told before its purchase
+        if held < 0 and not line.is_future:
+            held = 0.0  # a sale told before its purchase
         return (held + cash, float(line.long_usd) + cash, float(line.short_usd) + cash)
 
     def _worth_of_cash(self, currency: str) -> float:
@@ -222,7 +217,7 @@ class LiveRisk:
         leg = added[0].leg
         if len(added) == 1 and leg.side == BUY and leg.key in view.index and not added[0].replaces:
             # nearly every order that adds risk
-            moves = ((view.index[leg.key], float(leg.quantity) * float(self._mark(leg.key))),)
+            moves = ((view.index[leg.key], float(leg.quantity * self._mark(leg.key))),)
             return moves, moves, moves
         held, buys, sells = [], [], []
         for one in added:
@@ -296,4 +291,4 @@ def _usd(value: float) -> Decimal:
     """USD to the cent; less than nothing is no risk. Raises Unavailable for what is no number."""
     if not isfinite(value):
         raise Unavailable("the model gives no finite figure; mend the history or the model")
-    return Decimal(round(value * CENTS)).scaleb(-2) if value > 0 else ZERO
+    return Decimal(round(value * CENTS)) * CENT if value > 0 else ZERO

@@ -113,12 +113,11 @@ class RiskView:
         """A bound on `after` that costs less; infinite where there is none. Raises Unavailable."""
         if measure == "max_stress_loss":
             return inf
-        _, _, befores = self._before(measure)
-        most = -inf
-        for number in self._distinct:
-            added = self._books[number].most_added(moves[number])
-            most = max(most, (befores[number] or 0.0) + added)
-        return most
+        held, buys, sells = moves
+        added = self._books[HELD].most_added(held)  # the same for every book of a model
+        if buys is not held or sells is not held:
+            added = max(added, *(self._books[n].most_added(moves[n]) for n in (BUYS, SELLS)))
+        return self._before(measure)[0] + added
 
     def after(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """The same with these moves in each of them, without computing a book anew. Raises Unavailable.
