@@ -13,6 +13,7 @@ Signs: quantities are positive when long; values are quantity × price; losses a
 from collections import deque
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -244,7 +245,7 @@ class Book:
         changes = self.serial - serial
         if changes > len(self.changed):
             return [key for key, line in self.lines.items() if line.serial > serial]
-        return dict.fromkeys([self.changed[-n] for n in range(1, changes + 1)])
+        return dict.fromkeys(islice(reversed(self.changed), changes))
 
     def restate(self, line: Line) -> None:
         """Bring the line's derived figures and the book's sums up to date.

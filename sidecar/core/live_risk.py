@@ -94,9 +94,11 @@ class LiveRisk:
             if not added or not view.keys:
                 return RiskFigure(known, known)
             moves = self._moves(view, added)
-            after = view.at_most(measure, moves) if calm else inf
-            if not after < float(calm):
-                after = view.after(measure, moves)
+            if calm and (most := view.most_added(measure, moves)) < inf:
+                bound = _usd(before + most)
+                if bound < calm:
+                    return RiskFigure(known, bound)
+            after = view.after(measure, moves)
             return RiskFigure(known, known if after == before else _usd(after))
         except Unavailable as why:
             return NoFigure(str(why))
@@ -190,10 +192,12 @@ class LiveRisk:
             if key not in self.tracker.marks.routes:
                 return NOTHING
             raise self._no_price(key)
-        held = float(line.position.quantity) * float(line.mark)
-        if held < 0 and not line.is_future:
-            held = 0.0  # a sale told before its purchase
-        return (held + cash, float(line.long_usd) + cash, float(line.short_usd) + cash)
+        held = float(line.position.quantity * line.mark) + cash
+        if held < cash and not line.is_future:
+            held = cash  # a sale told before its purchase
+        if not (line.open_buy or line.open_sell):
+            return (held, held, held)
+        return (held, float(line.long_usd) + cash, float(line.short_usd) + cash)
 
     def _worth_of_cash(self, currency: str) -> float:
         wallet = self.tracker.wallets.by_currency[currency]

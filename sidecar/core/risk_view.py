@@ -109,15 +109,15 @@ class RiskView:
         """The measure of the worst of the three books as they are. Raises Unavailable."""
         return self._before(measure)[0]
 
-    def at_most(self, measure: Measure, moves: Sequence[Moves]) -> float:
-        """A bound on `after` that costs less; infinite where there is none. Raises Unavailable."""
+    def most_added(self, measure: Measure, moves: Sequence[Moves]) -> float:
+        """A bound on `after` less `before`, which costs less; infinite where there is none."""
         if measure == "max_stress_loss":
             return inf
         held, buys, sells = moves
-        added = self._books[HELD].most_added(held)  # the same for every book of a model
+        most = self._books[HELD].most_added(held)  # the same for every book of a model
         if buys is not held or sells is not held:
-            added = max(added, *(self._books[n].most_added(moves[n]) for n in (BUYS, SELLS)))
-        return self._before(measure)[0] + added
+            most = max(most, *(self._books[n].most_added(moves[n]) for n in (BUYS, SELLS)))
+        return most
 
     def after(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """The same with these moves in each of them, without computing a book anew. Raises Unavailable.

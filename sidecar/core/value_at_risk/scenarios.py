@@ -25,8 +25,6 @@ from sidecar.core.value_at_risk.volatility import floored_deviations
 
 LARGEST: Final = 100.0  # log return of a scenario: beyond any price, yet no overflow
 ROUNDING: Final = 1e-9  # 0.07 × 100 is 7, and not a little more
-
-
 TINY: Final = float(np.finfo(np.float64).tiny)
 MANY: Final = 2_000  # scenarios; of fewer all are looked at
 NEAR: Final = 6  # times the VaR's rank are near the tail
@@ -165,11 +163,11 @@ def filtered(returns: Array, settings: ModelSettings) -> ScenarioModel:
     1999): each past return in deviations of its own day, times the deviation of tomorrow.
     """
     floored = floored_deviations(returns, settings.decay)
-    past = floored[:-1]
-    np.maximum(past, TINY, out=past)  # a key that never moved: its returns are zero
-    scaled = np.divide(floored[-1], past, out=past)
+    tomorrow, past = floored[-1] * settings.horizon**0.5, floored[:-1]
+    if not floored[0].all():  # a key that never moved: its returns are zero
+        np.maximum(past, TINY, out=past)
+    scaled = np.divide(tomorrow, past, out=past)
     scaled *= returns
-    scaled *= settings.horizon**0.5
     return _in_place(scaled, settings)
 
 
