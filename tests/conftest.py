@@ -7,8 +7,11 @@ machine than the law.
 """
 
 import os
+from collections.abc import Iterable
 from decimal import DefaultContext, setcontext
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -17,6 +20,17 @@ settings.register_profile("default", UNTIMED, max_examples=100)
 settings.register_profile("ci", UNTIMED, max_examples=25, derandomize=True, database=None)
 settings.register_profile("soak", UNTIMED, max_examples=5_000, stateful_step_count=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+WHOLE = ("fault", "e2e")  # directories whose tests run the sidecar as a whole
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """The core's coverage is that of its unit tests and laws: a core that only a whole sidecar happens
+    to run is not tested, and tracing a whole one takes as long as running it.
+    """
+    for item in items:
+        if any(name in item.path.relative_to(Path(__file__).parent).parts for name in WHOLE):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_runtest_setup() -> None:

@@ -37,6 +37,16 @@ async def until_seen(watch, wanted):
                 return found
 
 
+async def seen_after(call, watch, wanted):
+    """What is seen after a call: watched from before it, for what comes while nobody watches is told to
+    nobody.
+    """
+    async with asyncio.TaskGroup() as group:
+        seen = group.create_task(until_seen(watch, wanted))
+        answer = await call
+    return answer, seen.result()
+
+
 async def test_a_ticker_is_watched_as_it_changes(paper, exchange):
     first = await within(exchange.watch_ticker("BTC/USD"))
     assert (first["symbol"], first["bid"], first["ask"]) == ("BTC/USD", 63999.99, 64000)
@@ -61,8 +71,8 @@ async def test_several_tickers_are_watched_in_batches(paper, exchange):
 async def test_trades_are_watched_oldest_first(paper, exchange):
     first = await within(exchange.watch_trades("BTC/USD"))
     assert [row["timestamp"] for row in first] == sorted(row["timestamp"] for row in first)
-    await exchange.create_order("BTC/USD", "market", "sell", 0.00123)
-    mine = await until_seen(
+    _, mine = await seen_after(
+        exchange.create_order("BTC/USD", "market", "sell", 0.00123),
         lambda: exchange.watch_trades("BTC/USD"),
         lambda rows: next((row for row in rows if row["amount"] == 0.00123), None),
     )
@@ -73,8 +83,8 @@ async def test_an_order_book_is_watched_and_is_the_one_of_rest(paper, exchange):
     first = await within(exchange.watch_order_book("BTC/USD"))
     assert (first["bids"][0][0], first["asks"][0][0]) == (63999.99, 64000)
     paper.hold("BTC-USD", "64050")
-    rest = await exchange.fetch_order_book("BTC/USD")
-    seen = await until_seen(
+    rest, seen = await seen_after(
+        exchange.fetch_order_book("BTC/USD"),
         lambda: exchange.watch_order_book("BTC/USD"),
         lambda book: book["asks"][0][0] == 64050 and book,
     )
@@ -90,19 +100,17 @@ async def test_a_book_watched_by_its_alias_is_the_canonical_one(paper, exchange)
 async def test_orders_are_watched_from_open_to_their_end(paper, exchange):
     """Ccxt takes what is filled for the amount, so only `filled` and `remaining` are looked at."""
     await within(exchange.watch_orders())
-    order = await exchange.create_order("ETH/USD", "limit", "buy", 0.2, 3190)
 
-    def mine(rows):
-        return next((row for row in rows if row["id"] == order["id"]), {})
+    def at(price, status):
+        return lambda rows: next(
+            (row for row in rows if row["price"] == price and row["info"]["status"] == status), None
+        )
 
-    async def watched(status):
-        def is_there(rows):
-            row = mine(rows)
-            return row.get("info", {}).get("status") == status and row
-
-        return await until_seen(exchange.watch_orders, is_there)
-
-    opened = await watched("OPEN")
+    _, opened = await seen_after(
+        exchange.create_order("ETH/USD", "limit", "buy", 0.2, 3190),
+        exchange.watch_orders,
+        at(3190, "OPEN"),
+    )
     assert (opened["symbol"], opened["side"], opened["filled"], opened["remaining"]) == (
         "ETH/USD",
         "buy",
@@ -110,17 +118,22 @@ async def test_orders_are_watched_from_open_to_their_end(paper, exchange):
         0.2,
     )
     paper.hold("ETH-USD", "3189")
-    filled = await watched("FILLED")
+    filled = await until_seen(exchange.watch_orders, at(3190, "FILLED"))
     assert (filled["status"], filled["filled"], filled["remaining"], filled["average"]) == (
         "closed",
         0.2,
         0,
         3190,
     )
-    order = await exchange.create_order("ETH/USD", "limit", "buy", 0.2, 3000)
-    await watched("OPEN")
-    await exchange.cancel_order(order["id"])
-    assert (await watched("CANCELLED"))["status"] == "canceled"
+    order, _ = await seen_after(
+        exchange.create_order("ETH/USD", "limit", "buy", 0.2, 3000),
+        exchange.watch_orders,
+        at(3000, "OPEN"),
+    )
+    _, cancelled = await seen_after(
+        exchange.cancel_order(order["id"]), exchange.watch_orders, at(3000, "CANCELLED")
+    )
+    assert cancelled["status"] == "canceled"
 
 
 async def test_orders_of_one_market_are_watched_by_its_symbol(paper, exchange):
