@@ -128,16 +128,14 @@ def test_every_command_is_named_somewhere():
             assert re.search(rf"\b{name}\b", PAGE + readme), name
 
 
-def test_every_command_shown_is_one(tmp_path):
+def test_every_command_shown_is_one(run):
     """Its words parse: the command, its options, with -h at the end of them."""
     shown = re.findall(r"(?:[$#|] |\n {7})risk-sidecar ([^\n|]*)", PAGE)
     assert len(shown) >= 10
     for line in sorted(set(shown)):
         words = [word for word in re.findall(r'"[^"]*"|\S+', line) if word != "-"]
-        done = subprocess.run(
-            [COMMAND, *words, "-h"], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
+        code, _, errors = run(*words, "-h")
+        assert code == 0, f"{line}: {errors}"
 
 
 # -------------------------------------------------------------------------------- a running sidecar
@@ -216,7 +214,7 @@ def test_all_that_check_misses_in_the_live_configuration_is_the_key():
     assert [finding["code"] for finding in json.loads(done.stdout)["findings"]] == ["KEY_FILE"]
 
 
-def test_the_service_fits_the_live_configuration():
+def test_the_service_fits_the_live_configuration(run):
     unit = (ROOT / "config" / "risk-sidecar.service").read_text(encoding="utf-8")
     live = tomllib.loads((ROOT / "config" / "live.toml").read_text(encoding="utf-8"))
     keys = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
@@ -229,8 +227,8 @@ def test_the_service_fits_the_live_configuration():
     assert int(keys["WatchdogSec"]) > 0
     for name in ("ExecStart", "ExecReload"):
         words = re.findall(r'"[^"]*"|\S+', keys[name])[1:]
-        done = subprocess.run([COMMAND, *words, "-h"], capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, name
+        code, _, errors = run(*words, "-h")
+        assert code == 0, f"{name}: {errors}"
 
 
 def test_the_readme_links_it():

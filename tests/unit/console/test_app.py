@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from sidecar.config import parse_config
-from sidecar.console.app import main
 
 VERBS = [
     "run",
@@ -46,18 +45,6 @@ def test_a_command_that_computes_nothing_starts_without_the_libraries_that_do():
     code = "import sys, sidecar.console.app; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["risk-sidecar", *words])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        output, errors = capsys.readouterr()
-        return caught.value.code, output, errors
-
-    return call
 
 
 def test_the_version_is_printed(run):
