@@ -8,6 +8,7 @@ is tried once here, and what then is to be done is for whoever knows what was me
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.reading import tables
+from sidecar.coinbase.spare_token import Tokens
 from sidecar.core.errors import SidecarError
 
 BROKERAGE: Final = "/api/v3/brokerage"
@@ -30,11 +32,13 @@ HEADERS: Final = {
     "Content-Type": "application/json",
     "User-Agent": "coinbase-risk-sidecar",
 }
+SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
 READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
 
 Query = Mapping[str, str | int | list[str] | None]
+_url: Final = lru_cache(maxsize=64)(httpx.URL)  # taking one apart is half of making a request
 
 
 class CallFailed(SidecarError):
@@ -77,7 +81,7 @@ class Rest:
         wall: Callable[[], float] = clock.wall,
     ) -> None:
         """`verify`: an SSL context, for a server whose certificate is no public authority's."""
-        self._key = key
+        self._tokens = None if key is None else Tokens(key)
         self._budget = budget or Budget()
         self._wall = wall
         self.hurries = False
@@ -116,6 +120,12 @@ class Rest:
             raise Withdrawn(f"POST {path}", 0, "not wanted any more")
         return await self._call("POST", path, body=body)
 
+    async def keep_ready(self, method: str, path: str) -> None:
+        """Until cancelled: have this call signed ahead, for it will be in a hurry."""
+        while self._tokens is not None:
+            self._tokens.sign_ahead(method, f"{self._base_url}{BROKERAGE}{path}")
+            await asyncio.sleep(SIGN_AHEAD_EVERY_S)
+
     async def pages(self, path: str, name: str, query: Query | None = None) -> AsyncIterator[Any]:
         """Every row of a paged listing. The end is an empty cursor, or `has_next` false.
 
@@ -148,8 +158,8 @@ class Rest:
     ) -> Any:
         what = f"{method} {path}"
         request = self._request(method, path, query, body)
-        if self._key is not None:
-            token = self._key.rest_token(method, str(request.url))
+        if self._tokens is not None:
+            token = self._tokens.take(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
         try:
             answer = await self._http.send(request)
@@ -168,7 +178,7 @@ class Rest:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         return httpx.Request(
             method,
-            f"{self._base_url}{BROKERAGE}{path}",
+            _url(f"{self._base_url}{BROKERAGE}{path}"),
             params=params or None,
             content=msgspec.json.encode(body) if body is not None else None,
             headers=HEADERS,

@@ -178,8 +178,7 @@ class Liquidator:
         if episode.idle_rounds and self.settings.connected:
             return None  # what changed nothing before is not hurried
         if episode.phase == "cancelling":
-            is_open = self._scope.working(episode) or self._scope.unread(self.memory, episode)
-            return None if is_open else "none is open"
+            return None if self._scope.is_open(self.memory, episode) else "none is open"
         is_flat = not self.settings.connected and self._scope.is_flat(self.memory, episode)
         return "nothing is to come" if is_flat or not episode.live() else None
 

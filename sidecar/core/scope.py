@@ -1,5 +1,7 @@
 """Scope: what of the account a flattening is about: open orders, and what is held. No I/O."""
 
+from collections.abc import Iterator
+
 from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory
 from sidecar.core.held import held
@@ -18,11 +20,18 @@ class Scope:
 
     def working(self, episode: Episode) -> list[WorkingOrder]:
         """Open orders on what is to be flattened. One that is known by its fills alone is none."""
-        return [
+        return list(self._working(episode))
+
+    def is_open(self, memory: LiquidatorMemory, episode: Episode) -> bool:
+        """Whether there is an open order, known or not."""
+        return bool(self.unread(memory, episode)) or any(True for _ in self._working(episode))
+
+    def _working(self, episode: Episode) -> Iterator[WorkingOrder]:
+        return (
             order
             for order in self._desk.tracker.ledger.working.values()
             if order.rests is not None and (episode.key is None or episode.key in self.keys(order))
-        ]
+        )
 
     def keys(self, order: WorkingOrder) -> set[str]:
         """What it trades; one whose size is not known binds nothing, and yet stands there."""

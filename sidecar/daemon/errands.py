@@ -16,6 +16,7 @@ from sidecar.daemon.engine import Engine
 
 CONFIRM_WITHIN_S: Final = 5.0  # of wall time, by the contract; then the feed's word stands
 BOOKS_A_CALL: Final = 100
+CANCELS: Final = "/orders/batch_cancel"
 CANCELS_A_CALL: Final = 100  # Coinbase's limit
 CANCEL_ALL_WITHIN_S: Final = 30.0  # then what is left is told
 LOOK_AGAIN_S: Final = 0.5  # a cancel that was accepted takes its time
@@ -178,6 +179,10 @@ class Errands:
         self._unwanted = dict.fromkeys(action.order_ids, until) | self._unwanted
         self._start("cancel orders", self._cancel_unwanted())
 
+    async def keep_ready(self) -> None:
+        """Until cancelled: a flattening begins with a cancel, and is not to wait for its signature."""
+        await self._rest.keep_ready("POST", CANCELS)
+
     async def _cancel_unwanted(self) -> None:
         """Ask until none of them is open: an accepted cancel is not yet a cancelled order."""
         working = self._engine.manager.tracker.ledger.working
@@ -198,7 +203,7 @@ class Errands:
     async def _cancel(self, order_ids: tuple[str, ...]) -> None:
         for first in range(0, len(order_ids), CANCELS_A_CALL):
             some = list(order_ids[first : first + CANCELS_A_CALL])
-            await self._rest.post("/orders/batch_cancel", {"order_ids": some}, urgent=True)
+            await self._rest.post(CANCELS, {"order_ids": some}, urgent=True)
 
     async def cancel_all(self) -> dict[str, Any]:
         """Cancel every open order and see them gone: how many were, and which are not.

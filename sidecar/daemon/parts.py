@@ -130,6 +130,7 @@ class Parts:
             "conflate": self._streams.conflate(),
             "reconcile": self._reconcile(),
             "keep prices fresh": self._errands.keep_fresh(self._streams.wanted),
+            "sign a cancel ahead": self._errands.keep_ready(),
             "read price history": self.histories.run(),
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),

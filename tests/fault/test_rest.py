@@ -141,6 +141,40 @@ async def test_a_refusal_has_coinbases_words_and_no_token(trader):
     assert "Bearer" not in str(caught.value)
 
 
+async def test_a_call_that_was_signed_ahead_is_taken_by_the_exchange(trader):
+    order_id = await trader.place(trader.limit("SELL", "0.5", "99000"))
+    async with client(trader) as rest, asyncio.TaskGroup() as group:
+        keeping = group.create_task(rest.keep_ready("POST", "/orders/batch_cancel"))
+        await asyncio.sleep(0)  # it has begun
+        token = rest._tokens._spares["POST", f"{trader.paper.urls['rest_url']}{CANCELS}"].token
+        sent: list[str] = []
+        rest._http.event_hooks["request"] = [hear(sent)]
+        for _ in range(2):
+            await rest.post("/orders/batch_cancel", {"order_ids": [order_id]})
+        keeping.cancel()
+    assert sent[0] == f"Bearer {token}"
+    assert sent[1] != sent[0]
+    assert trader.paper.world.exchange.register.get(order_id).status == "CANCELLED"
+
+
+CANCELS = "/api/v3/brokerage/orders/batch_cancel"
+
+
+def hear(sent):
+    """Notes what each request was authorised with."""
+
+    async def note(request):
+        sent.append(request.headers["Authorization"])
+
+    return note
+
+
+async def test_without_a_key_nothing_is_signed_ahead():
+    rest = Rest("http://127.0.0.1:9", None)
+    await rest.keep_ready("POST", "/orders/batch_cancel")
+    await rest.close()
+
+
 async def test_nobody_there_is_unavailable(tmp_path):
     rest = Rest("http://127.0.0.1:9", None)
     with pytest.raises(Unavailable):

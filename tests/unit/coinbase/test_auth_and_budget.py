@@ -5,11 +5,16 @@ import json
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP384R1,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sidecar.coinbase.auth import KeyFault, load_key
 from sidecar.coinbase.budget import RESERVE, Budget
+from sidecar.coinbase.spare_token import SPARE_LIVES_S, Tokens
 from sidecar.paper.service.keys import Scope, new_key
 
 SCOPES = Scope.VIEW | Scope.TRADE
@@ -33,6 +38,52 @@ def test_both_kinds_of_key_sign_for_one_method_and_path(tmp_path, algorithm, fie
     assert claims["uri"] == "GET api.coinbase.com/api/v3/brokerage/accounts"
     assert claims["sub"] == made.key.name
     assert "uri" not in jwt.decode(key.websocket_token(), made.key.public, algorithms=[algorithm])
+
+
+CANCELS = "https://api.coinbase.com/api/v3/brokerage/orders/batch_cancel"
+
+
+@pytest.fixture
+def signer(tmp_path):
+    """Signs at a time that the test sets; `claims` reads what it signed."""
+
+    class Signer:
+        def __init__(self):
+            made, self.unix = new_key("ES256", SCOPES), 1_000.0
+            assert isinstance(made.key.public, EllipticCurvePublicKey)
+            self.public = made.key.public
+            path = written(tmp_path, {"name": made.key.name, "privateKey": made.private_pem})
+            self.tokens = Tokens(load_key(path), lambda: self.unix)
+
+        def claims(self, token):
+            return jwt.decode(token, self.public, algorithms=["ES256"])
+
+    return Signer()
+
+
+def test_a_token_that_was_signed_ahead_is_for_its_call_and_is_sent_once(signer):
+    signer.tokens.sign_ahead("POST", CANCELS)
+    signer.unix += SPARE_LIVES_S
+    other = signer.tokens.take("POST", CANCELS.replace("batch_cancel", "edit"))
+    first, second = signer.tokens.take("POST", CANCELS), signer.tokens.take("POST", CANCELS)
+    assert (
+        signer.claims(first)["uri"] == "POST api.coinbase.com/api/v3/brokerage/orders/batch_cancel"
+    )
+    assert signer.claims(other)["uri"] == "POST api.coinbase.com/api/v3/brokerage/orders/edit"
+    assert first != second
+    assert signer.claims(second)["uri"] == signer.claims(first)["uri"]
+
+
+@pytest.mark.parametrize(
+    ("later", "is_sent"),
+    [(0, True), (SPARE_LIVES_S, True), (SPARE_LIVES_S + 1, False), (-1, False)],
+    ids=["at once", "young", "too old", "the clock was set back"],
+)
+def test_a_token_that_waited_too_long_is_signed_anew(signer, later, is_sent):
+    signer.tokens.sign_ahead("POST", CANCELS)
+    (spare,) = signer.tokens._spares.values()
+    signer.unix += later
+    assert (signer.tokens.take("POST", CANCELS) == spare.token) is is_sent
 
 
 def test_a_bare_ed25519_seed_and_escaped_newlines_are_keys_too(tmp_path):
