@@ -124,17 +124,19 @@ class Stage:
         return self.order(side, product_id, limit_limit_gtc=terms)
 
 
-def made(books: tuple[str, ...] = ("BTC-USD", "ETH-USD"), **settings: Any) -> Stage:
+def made(
+    books: tuple[str, ...] = ("BTC-USD", "ETH-USD"), start: datetime = START, **settings: Any
+) -> Stage:
     config = Paper(**settings)
     listings = catalogue([row for row in BOOKS if row.product_id in books])
     behaviour = Behaviour(order_delay=timedelta(0), cancel_delay=timedelta(0))
     apply_to(behaviour, config.faults)
-    exchange = Exchange(listings, START, balances=BALANCES, behaviour=behaviour)
+    exchange = Exchange(listings, start, balances=BALANCES, behaviour=behaviour)
     faults = FaultSwitches(config.faults)
     world = World(
         config=config,
         exchange=exchange,
-        clock=MarketClock(START, Decimal(1), 0.0),
+        clock=MarketClock(start, Decimal(1), 0.0),
         hub=Hub(exchange, faults, 0.0),
         faults=faults,
         keys=KeyRing([KEY.key]),

@@ -350,6 +350,13 @@ def test_a_swap_adds_to_gross_exposure_whether_the_coin_is_held_or_not(size, ok)
         assert decision.max_base_size == 16
 
 
+def test_a_swap_far_below_the_limit_of_the_coin_that_comes_in_is_warned_of_nothing():
+    world = swapping(product={"BTC-USD": {"max_position_size": 100}})
+    decision = world.ask(swap("SELL", 1))
+    assert decision.approved
+    assert not decision.warnings
+
+
 def test_a_swap_is_never_a_reducing_order():
     """It raises one position by what it lowers another."""
     assert not swapping().ask(swap("SELL", 1)).reducing

@@ -310,8 +310,7 @@ def test_fills_are_found_by_kind_of_order_and_product_and_by_asset(stage):
 
 @pytest.mark.parametrize("hour", [0, 20, 21, 22, 23])
 def test_an_open_session_ends_at_the_next_nine_in_the_evening(hour):
-    stage = made()
-    stage.wait((hour - START.hour) % 24 * 3600 + 1)
+    stage = made(start=START.replace(hour=hour, second=1))
     window = ask(stage, "GET /cfm/intraday/current_margin_window")["margin_window"]
     session = ask(stage, "GET /products/{product_id}", path={"product_id": BIP})[
         "fcm_trading_session_details"
