@@ -3,7 +3,7 @@
 Daily closes from files, or those that the sidecar has cached. Nothing is asked of Coinbase.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
 from sidecar.console.asking import AsJson
 from sidecar.console.closes import Closes, cached, number, read_files
@@ -25,11 +26,10 @@ if TYPE_CHECKING:  # numpy and scipy: half a second, and every command imports t
 
 CONFIDENCES: Final = ("0.95", "0.99")
 EACH_USD: Final = Decimal(10_000)
-WINDOW: Final = 250  # days, unless told otherwise: what `[var] history` is
 FEW: Final = 250  # tested days below which even a bad model often passes
 REFIT_EVERY: Final = {"monte_carlo": 5}  # days; the others are quick, and fitted every day
 REPORT: Final = "pip install 'coinbase-risk-sidecar[report]'"
-PANEL: Final = "Whose history, without --csv"
+PANEL: Final = "Whose [var] table, and without --csv whose history"
 
 Files = Annotated[
     list[str] | None,
@@ -53,7 +53,11 @@ Models = Annotated[
 ]
 Confidences = Annotated[
     list[str] | None,
-    typer.Option("--confidence", metavar="RATIO", help="May be repeated. Default: 0.95 and 0.99."),
+    typer.Option(
+        "--confidence",
+        metavar="RATIO",
+        help="May be repeated. Default: 0.95, 0.99 and that of [var].",
+    ),
 ]
 Window = Annotated[
     int | None,
@@ -61,7 +65,7 @@ Window = Annotated[
         "--window",
         metavar="DAYS",
         min=2,
-        help="Days that a model is fitted to. Default: 250, of a shorter history half.",
+        help="Days that a model is fitted to. Default: [var] history, of a shorter one half.",
     ),
 ]
 Html = Annotated[
@@ -96,18 +100,24 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     Without --csv: the history that the sidecar has cached in its state directory.
     """
-    named, levels = _models(models or []), _confidences(confidences or [])
+    settings = configuration(config, None)
+    var = settings.var.settings()
+    named, levels = _models(models or []), _confidences(confidences or [], var.model.confidence)
     if html is not None:
         _check_report(html)
-    closes = (
-        read_files(files) if files else cached(state_dir or configuration(config, None).state.dir)
-    )
+    closes = read_files(files) if files else cached(state_dir or settings.state.dir)
     portfolio = _portfolio(closes, positions or [])
     days = len(portfolio.dates) - 1
-    fitted_to = window or (WINDOW if days > 2 * WINDOW else max(2, days // 2))
+    usual = var.policy.length
+    fitted_to = window or (usual if days > 2 * usual else max(2, days // 2))
     _check_length(days, fitted_to)
     with interruptible():
-        tests = _tests(portfolio, named, levels, fitted_to)
+        chosen = [
+            replace(var.model, model=model, confidence=level, horizon=1.0)
+            for level in levels
+            for model in named
+        ]
+        tests = _tests(portfolio, chosen, fitted_to)
         view = _view(portfolio, tests, fitted_to)
         if html is not None:
             from sidecar.console.var_report_page import page  # noqa: PLC0415 - matplotlib: a second
@@ -138,9 +148,9 @@ def _models(given: list[str]) -> "tuple[ModelName, ...]":
     return tuple(known[name] for name in dict.fromkeys(given or known))
 
 
-def _confidences(given: list[str]) -> tuple[Decimal, ...]:
+def _confidences(given: list[str], configured: Decimal) -> tuple[Decimal, ...]:
     levels = dict[Decimal, None]()
-    for text in given or CONFIDENCES:
+    for text in given or (*CONFIDENCES, str(configured)):
         level = number(text)
         if level is None or not Decimal("0.5") <= level < 1:
             raise Misuse(
@@ -195,10 +205,8 @@ def _check_report(path: Path) -> None:
 # ------------------------------------------------------------------------------------------ testing
 
 
-def _tests(
-    portfolio: Portfolio, models: "Iterable[ModelName]", levels: Iterable[Decimal], window: int
-) -> "list[Backtest]":
-    """A backtest a model and confidence."""
+def _tests(portfolio: Portfolio, chosen: list[ModelSettings], window: int) -> "list[Backtest]":
+    """A backtest of each, one day ahead."""
     import numpy as np  # noqa: PLC0415 - a tenth of a second, and scipy four more
 
     from sidecar.core.value_at_risk import backtest as core  # noqa: PLC0415
@@ -209,7 +217,6 @@ def _tests(
         [portfolio.closes[name][day] for day in portfolio.dates] for name in portfolio.exposures
     ]
     returns = np.diff(np.log(np.array(columns, dtype=np.float64).T), axis=0)
-    chosen = [ModelSettings(model=model, confidence=level) for level in levels for model in models]
     with progress("backtesting", len(chosen) * (len(returns) - window)) as more:
         return [
             core.backtest(

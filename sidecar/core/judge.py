@@ -350,7 +350,8 @@ def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
         best = _search(check, plan, floor_to(hard, step), EXACT)
     if best > check.reducible:
         if tally.searched and check.coin is None:
-            best = _search(check, plan, min(best, check.open_size), BISECTIONS)
+            asked = check.order_units(check.quantity)  # of an edit with what is filled of it
+            best = _search(check, plan, min(best, asked), BISECTIONS)
         if best > check.reducible and best >= plan.least:
             return best
     best = floor_to(min(hard, check.reducible), step)

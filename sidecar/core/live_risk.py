@@ -33,7 +33,7 @@ from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.core.value_at_risk.stress import Subject, stress_model
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
-VIEWS_MAX: Final = 8  # what bots ask about in turn beside what is held; each costs a model
+VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
 
@@ -47,25 +47,28 @@ class LiveRisk:
         self.tracker = tracker
         self.settings = settings
         self.past = RiskHistory(tracker, settings)
-        self.due = LONG_AGO  # when time alone changes something next
+        self.looked_at = self.due = LONG_AGO  # when time alone changed something, and does so next
         self._views: dict[frozenset[str], RiskView] = {}
         # By the keys that were asked about, while what is held and worked stays the same.
         self._found: dict[tuple[str, ...], RiskView | None] = {}
         self._made_of: tuple[int, int, int, tuple[str, ...]] = (-1, -1, -1, ())
         self._routes: Mapping[str, tuple[Step, ...]] = {}  # a listing seldom changes them
         self._cash: tuple[str, ...] = ()
+        self._cash_of = (-1, -1)  # listings and wallets that the next are made of
+        self._foreign: list[str] = []  # what is paid with and is not dollars, and has a wallet
         self._told = (0.0, ZERO)  # the last figure without an order, as it was told
 
     # --- Facts ------------------------------------------------------------------------------------
 
     def tick(self, now: datetime) -> None:
         """Time has passed: a period may be over, and sums are made anew."""
-        self.due = min(now + REBUILD_EVERY, self.past.tick(now))
-        wallets = self.tracker.wallets.by_currency
-        paid_with = self.tracker.books.cash - DOLLARS
-        self._cash = tuple(sorted(c for c in paid_with & wallets.keys() if wallets[c].total))
+        self.looked_at, self.due = now, min(now + REBUILD_EVERY, self.past.tick(now))
         for view in self._views.values():
             view.is_old = True
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether time alone changes something; it does when the clock was set back, too."""
+        return not self.looked_at <= now < self.due
 
     def take(self, event: ClosesRead) -> list[Action]:
         """Closes as Coinbase tells them; nothing follows at once."""
@@ -126,6 +129,7 @@ class LiveRisk:
         account = self.tracker.account
         if self.past.changed:
             self._forget(self.past.changed)
+        self._cash = self._cash_now()
         made_of = (self.tracker.books.listings, self.past.period, account.members, self._cash)
         if made_of != self._made_of:
             self._found.clear()
@@ -140,6 +144,25 @@ class LiveRisk:
         if view is not None:
             self._keep_up(view)
         return view
+
+    def _cash_now(self) -> tuple[str, ...]:
+        """The currencies that are held and can be priced, but for those that are kept whole: as in equity,
+        nothing else counts.
+        """
+        wallets, books = self.tracker.wallets.by_currency, self.tracker.books
+        if self._cash_of != (books.listings, len(wallets)):
+            self._cash_of = (books.listings, len(wallets))
+            self._foreign = sorted((books.cash - DOLLARS) & wallets.keys())
+        if not self._foreign:
+            return ()
+        routes = self.tracker.marks.routes
+        return tuple(
+            [
+                name
+                for name in self._foreign
+                if (own := wallets[name]).total and own.keep is not None and name in routes
+            ]
+        )
 
     def _keep_up(self, view: RiskView) -> None:
         """Let the view follow what has changed since it was last looked at."""
@@ -168,12 +191,13 @@ class LiveRisk:
         keys = frozenset([*self.tracker.account.lines, *self._cash, *asked]) - DOLLARS
         if not keys:
             return None
-        view = self._views.get(keys)
+        view = self._views.pop(keys, None)
         if view is None:
             while len(self._views) >= VIEWS_MAX:
                 del self._views[next(iter(self._views))]
                 self._found.clear()  # else what is dropped here would be found there, and never kept up
-            view = self._views[keys] = self._fitted(sorted(keys))
+            view = self._fitted(sorted(keys))
+        self._views[keys] = view  # the one asked about last stands last
         for key in asked:
             if key in view.lost:
                 raise Unavailable(self.past.why_not(key) or f"{key} has no history")
@@ -197,11 +221,14 @@ class LiveRisk:
             held = cash  # a sale told before its purchase
         if not (line.open_buy or line.open_sell):
             return (held, held, held)
-        return (held, float(line.long_usd) + cash, float(line.short_usd) + cash)
+        long, short = float(line.long_usd) + cash, float(line.short_usd) + cash
+        return (held, long, short) if line.is_future else (held, max(cash, long), max(cash, short))
 
     def _worth_of_cash(self, currency: str) -> float:
         wallet = self.tracker.wallets.by_currency[currency]
-        return float(max(ZERO, wallet.total - (wallet.keep or ZERO)) * self._mark(currency))
+        kept = wallet.keep
+        assert kept is not None  # else it is not looked at
+        return float(max(ZERO, wallet.total - kept) * self._mark(currency))
 
     def _mark(self, key: str) -> Decimal:
         mark = self.tracker.marks.usd(key)

@@ -21,10 +21,13 @@ SETTLED: Final = timedelta(seconds=10)  # after a period's end, its last trades 
 
 
 class SavedRisk(Struct, kw_only=True):
-    """What survives a restart: everything else is worked out again."""
+    """What survives a restart: everything else is worked out again. `settings` are for a replay; a start
+    has its own.
+    """
 
     period_s: int
     series: dict[str, Series]
+    settings: RiskSettings | None = None
 
 
 class RiskHistory:
@@ -99,7 +102,9 @@ class RiskHistory:
             self.settings.policy,
             self.period,
             stale=a_week_of(self.settings.period_s),
-            underlying=frozenset(filter(self.tracker.books.is_future, wanted)),
+            underlying={
+                key: self.asset(key) for key in wanted if self.tracker.books.is_future(key)
+            },
         )
 
     def why_not(self, key: str) -> str | None:
@@ -112,9 +117,11 @@ class RiskHistory:
 
     def is_awaited(self, key: str) -> bool:
         """Whether Coinbase has yet to say what there is of the key's history."""
-        series, since = self.history.series, self.period - a_week_of(self.settings.period_s)
+        series, newest = self.history.series, self.period - a_week_of(self.settings.period_s)
+        oldest = self.period - self.settings.policy.length - 1
         return any(
-            book not in series or series[book].until < since for book in self._routes((key,))
+            book not in series or series[book].until < newest or series[book].since > oldest
+            for book in self._routes((key,))
         )
 
     def books_of(self, keys: Iterable[str]) -> frozenset[str]:
@@ -130,7 +137,8 @@ class RiskHistory:
     def _stands_in(self, key: str) -> str:
         """The asset whose returns stand in where the key lacks some."""
         if self.tracker.books.is_future(key):
-            return self.asset(key)
+            asset = self.asset(key)
+            return self.settings.proxies.get(asset, asset)
         return self.settings.proxies.get(key, self.settings.proxy)
 
     def _logs(self, key: str) -> Logs | None:
@@ -140,7 +148,9 @@ class RiskHistory:
     # --- What survives ----------------------------------------------------------------------------
 
     def saved(self) -> SavedRisk:
-        return SavedRisk(period_s=self.settings.period_s, series=self.history.series)
+        return SavedRisk(
+            period_s=self.settings.period_s, series=self.history.series, settings=self.settings
+        )
 
     def restore(self, saved: SavedRisk) -> None:
         """Go on with a history that was kept; one of another length of period is of no use."""

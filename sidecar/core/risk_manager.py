@@ -232,7 +232,7 @@ class RiskManager:
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
-        if event.at >= self.risk.due:
+        if self.risk.is_due(event.at):
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
         if event.at >= self.due or type(event) is ev.Started:

@@ -16,6 +16,7 @@ from sidecar import clock
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
+from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.value_at_risk.history import Span
 from sidecar.daemon.engine import Engine
@@ -92,6 +93,8 @@ class Histories:
         try:
             await self._hand_over(span)
         except (CallFailed, Untrusted) as error:
+            if isinstance(error, Refused) and error.status in NOT_THERE:
+                self._engine.handle(self._nothing_of(span))
             self._failed(span.book, error)
             return
         if self._failing.pop(span.book, None) is not None:
@@ -104,6 +107,18 @@ class Histories:
         # Else it would be read again at every look.
         if span in self._lacked((span.book,)):
             raise Untrusted(f"{span.book}: what was read is not taken in")
+
+    def _nothing_of(self, span: Span) -> ev.ClosesRead:
+        """Coinbase's word that it has nothing of this book: else it would be awaited for ever."""
+        engine = self._engine
+        return ev.ClosesRead(
+            at=engine.now(),
+            book=span.book,
+            period_s=engine.manager.risk.settings.period_s,
+            since=span.since,
+            until=span.until,
+            closes=(),
+        )
 
     def _failed(self, book: str, error: CallFailed | Untrusted) -> None:
         failing = self._failing.setdefault(book, _Failing())

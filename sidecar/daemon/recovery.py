@@ -27,6 +27,7 @@ from sidecar.core.saved import (
 )
 from sidecar.core.settings import Settings
 from sidecar.core.state import STANDS_STILL
+from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
@@ -137,15 +138,17 @@ def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskMana
     return manager
 
 
-def new_manager(
+def new_manager(  # noqa: PLR0913, PLR0917 - what a manager is made of, one each
     config: Config,
     limits: Limits,
     custom: tuple[CustomRule, ...],
     life: timedelta,
     now: Callable[[], datetime],
+    risk: RiskSettings | None = None,
 ) -> RiskManager:
     """A manager of no account yet, as the daemon has one. `life`: of an approval, market time; its
-    ratio to the configured one is the market's pace.
+    ratio to the configured one is the market's pace. `risk`: how value at risk is computed, where that
+    is not the configuration's word.
     """
     positions, liquidation = config.positions, config.liquidation
     keep = {name: None if kept == "all" else kept for name, kept in positions.keep.items()}
@@ -157,7 +160,7 @@ def new_manager(
         unapproved=config.server.unapproved_orders,
         may_flatten=frozenset(config.server.may_flatten),
         pace=life.total_seconds() / float(config.server.reservation_s),
-        risk=config.var.settings(),
+        risk=risk or config.var.settings(),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)

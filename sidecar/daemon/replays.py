@@ -142,7 +142,8 @@ class Replay:
         return manager, chain
 
     def _build(self, saved: SavedState, limits: Limits) -> RiskManager:
-        """What is kept is the saved wallets' own; custom rules are those of the limits.
+        """What is kept is the saved wallets' own, value at risk is computed as it was then; custom rules
+        are those of the limits.
 
         Nothing is answered to unapproved orders under other limits: nearly every order would be one.
         """
@@ -161,7 +162,9 @@ class Replay:
         )
         life = self._life or timedelta(seconds=float(server.reservation_s))
         custom = load_custom_rules(limits.custom)
-        return new_manager(config, limits, custom, life, clock.now)
+        past = None if saved.manager is None else saved.manager.risk
+        risk = None if past is None else past.settings
+        return new_manager(config, limits, custom, life, clock.now, risk)
 
     def _again(self, manager: RiskManager, fact: Fact) -> Iterator[Differs | Moves]:
         """Let the manager take in a fact, and say how what follows differs from what followed."""

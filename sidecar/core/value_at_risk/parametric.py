@@ -306,7 +306,8 @@ def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     square, linear = kurt / 8 - skew * skew / 6, skew / 3
     constant = 1 - kurt / 8 + 5 * skew * skew / 36
     far = min(FARTHEST, at)
-    if (square * far + linear) * far + constant <= 0 or (square * at + linear) * at + constant <= 0:
+    ends = min((square * far + linear) * far, (square * at + linear) * at) + constant
+    if not ends > 0:  # so that what is no number is none
         return False
     if square <= 0 or not far < -linear / (2 * square) < at:
         return True  # its lowest slope is at an end

@@ -12,6 +12,7 @@ no history. A future always takes what it lacks from its underlying: contracts l
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from sidecar.core.value_at_risk.model import Array, Unavailable
 from sidecar.core.value_at_risk.settings import ReturnsPolicy
 
 Logs = tuple[int, Array]  # the first period's number, logarithms of closes
+NONE: Final[Mapping[str, str]] = {}
 
 
 def align(  # noqa: PLR0913 - what returns are made of, by name
@@ -29,18 +31,22 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     period: int,
     *,
     stale: int = 7,
-    underlying: frozenset[str] = frozenset(),
+    underlying: Mapping[str, str] = NONE,
 ) -> Array:
     """Log returns, periods × keys in the order of `logs`, the newest last.
 
-    `logs`: what is known of each key; `proxies`: of what stands in for it; `underlying`: keys whose
-    proxy may stand in for all of it, whatever the policy. `period` is the present one; what ends more
-    than `stale` periods before it is too old. As many periods as all share, `policy.length` at most.
-    Raises Unavailable, naming the key.
+    `logs`: what is known of each key; `proxies`: of what stands in for it; `underlying`: futures, each
+    with its asset, whose proxy may stand in for all of it, whatever the policy. `period` is the present
+    one; what ends more than `stale` periods before it is too old. As many periods as all share,
+    `policy.length` at most. Raises Unavailable, naming the key.
+
+    They end with the newest that any key has. One that Coinbase has not told of for a while cuts nobody's
+    last days off: its proxy's stand in for its own, and where the proxy lags too there is no figure. The
+    very last period may be lacking: after its end the candles come one by one.
     """
     if not logs:
         return np.empty((0, 0))
-    lenient = set(logs) if policy.short_history != "refuse" else underlying
+    lenient = logs.keys() if policy.short_history != "refuse" else underlying.keys()
     newest_of = list[int]()
     for name, own in logs.items():
         both = (own, proxies.get(name)) if name in lenient else (own,)
@@ -50,7 +56,7 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
         if newest < period - stale:
             raise _too_old(name, period - newest)
         newest_of.append(newest)
-    end = min(newest_of)
+    end = max(newest_of)
     columns = {}
     for name, own in logs.items():
         returns = _on_grid(own, policy.length, end)
@@ -58,17 +64,25 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
         if count < policy.minimum and name not in lenient:
             raise _too_short(name, count, policy)
         columns[name] = _filled(returns, proxies.get(name), policy, end)
+    for name, one in columns.items():
+        if (lag := _newest(~np.isnan(one))) > 1 and lag < len(one):
+            raise _too_old(name, lag + period - end)
     matrix = np.column_stack(list(columns.values()))
+    if np.isnan(matrix[-1]).any():
+        matrix = matrix[:-1]
     shared = _newest(np.asarray(np.isnan(matrix).any(axis=1)))
     if shared < policy.minimum:
-        lengths = {name: _newest(np.asarray(np.isnan(one))) for name, one in columns.items()}
+        lengths = {
+            name: _newest(np.isnan(one)) for name, one in zip(columns, matrix.T, strict=True)
+        }
         name = min(lengths, key=lengths.__getitem__)
-        raise _too_short(name, lengths[name], policy)
+        asset = underlying.get(name, name) if name in lenient else None
+        raise _too_short(name, lengths[name], policy, asset)
     return matrix[len(matrix) - shared :]
 
 
 def _newest(missing: NDArray[np.bool_]) -> int:
-    """How many of the newest periods are not missing, up to the first one that is."""
+    """How many of the newest periods are not so, up to the first one that is."""
     return int(np.argmax(missing[::-1])) if missing.any() else len(missing)
 
 
@@ -98,11 +112,14 @@ def _on_grid(logs: Logs | None, length: int, end: int) -> Array:
     return grid
 
 
-def _too_short(name: str, count: int, policy: ReturnsPolicy) -> Unavailable:
+def _too_short(
+    name: str, count: int, policy: ReturnsPolicy, asset: str | None = None
+) -> Unavailable:
+    """`asset`: whose proxy might have stood in."""
     mend = (
         'trade it when it has them, or set [var] short_history = "proxy"'
-        if policy.short_history == "refuse"
-        else f"so has what stands in for it; name another asset: [var] proxies.{name}"
+        if asset is None
+        else f"so has what stands in for it; name another asset: [var] proxies.{asset}"
     )
     return Unavailable(f"{name} has {count} returns that move, {policy.minimum} are needed; {mend}")
 

@@ -297,6 +297,23 @@ def test_without_matplotlib_the_extra_is_named_before_any_work(refused, btc, tmp
     assert "pip install 'coinbase-risk-sidecar[report]'" in said
 
 
+def test_what_is_tested_is_what_the_configuration_says(run, btc, tmp_path):
+    def rows(text):
+        path = tmp_path / "config.toml"
+        path.write_text(f"[var]\n{text}\n")
+        words = ("--csv", btc, "--model", "filtered", "--config", path, "--json")
+        code, output, errors = run(*words)
+        assert (code, errors) == (0, "")
+        told = json.loads(output)
+        return told["window"], {row["confidence"]: row["exceptions"] for row in told["tests"]}
+
+    window, usual = rows("history = 150")
+    assert (window, set(usual)) == (150, {"0.95", "0.99"})
+    window, other = rows("history = 150\ndecay = 0.5\nconfidence = 0.975")
+    assert (window, set(other)) == (150, {"0.95", "0.975", "0.99"})
+    assert other["0.95"] != usual["0.95"]
+
+
 def test_the_report_is_one_file_that_loads_nothing(run, btc, tmp_path):
     pytest.importorskip("matplotlib")
     eth, target = history(tmp_path / "<ETH>.csv", seed=2), tmp_path / "report.html"

@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.check import Check
+from sidecar.core.live_risk import LiveRisk
 from sidecar.core.orders import parse_order
 from sidecar.core.portfolio_risk import MEASURES, Added, NoFigure, RiskFigure
 from sidecar.core.saved import restore_manager, save_manager
@@ -178,6 +179,35 @@ def test_foreign_cash_is_a_risk_of_its_own_currency():
     held = -np.sort(10_000 * np.expm1(euro))[2]
     assert float(figure(world).before) == pytest.approx(held, abs=0.01)
     assert figure(world, "max_var", sell("EUR", 8_000)).after == 0
+
+
+def test_foreign_cash_counts_from_the_fact_that_brought_it():
+    world = risky(told=("BTC-USD", "USDC-EUR"))
+    assert figure(world).before == 0
+    world.balance("EUR", 8_000)
+    assert figure(world).before > 100
+
+
+@pytest.mark.parametrize("kept", [{}, {"JPY": None}])
+def test_cash_that_no_product_can_price_counts_for_nothing(kept):
+    """Nor is it in the way of what can be priced."""
+    world = World(settings=Settings(risk=HISTORICAL), keep=kept)
+    tell(world, "BTC-USD")
+    world.fill("BUY", 1, 64000)
+    before = figure(world)
+    world.balance("JPY", 50)
+    world.wait(2)
+    assert figure(world) == before
+
+
+def test_a_clock_that_leapt_ahead_and_came_back_keeps_no_figure_from_following():
+    world = risky(told=("BTC-USD",))
+    world.fill("BUY", 1, 64000)
+    today = world.now
+    world.wait(3 * 86_400)
+    world.wait(to=today + timedelta(seconds=1))
+    assert world.manager.risk.due - world.now <= timedelta(seconds=1)
+    assert world.manager.risk.past.period == int(world.now.timestamp()) // DAY_S
 
 
 def test_an_order_in_euro_moves_the_euro_too():
@@ -409,6 +439,24 @@ def test_the_largest_size_is_what_the_figure_allows():
     assert world.ask(limit_order(largest), dry_run=True)
 
 
+def test_the_largest_size_of_an_edit_has_what_is_filled_of_it():
+    """1 BTC was ordered and 0.6 are filled; the figure allows 1.45 in all."""
+    limit = D(third_worst((64_000 * 1.45, 0)) / 1_000_000)
+    unbound = {"max_order_notional": "1000000", "max_position_notional": "1000000"}
+    world = risky(max_var=limit, cash="1000000", **unbound)
+    world.report("o1", base_size=1, leaves=1, limit_price=64000)
+    world.fill("BUY", "0.6", 64000, order_id="o1")
+    world.report(
+        "o1", base_size=1, leaves="0.4", filled="0.6", limit_price=64000, average_price=64000
+    )
+    decision = world.manager.validate_edit(order_id="o1", size="1.5", dry_run=True)
+    assert breaks(decision, "MAX_VAR")
+    assert D("1.44") < decision.max_base_size < D("1.45")
+    assert world.manager.validate_edit(
+        order_id="o1", size=str(decision.max_base_size), dry_run=True
+    )
+
+
 def test_every_model_judges_an_order():
     for name in MODELS:
         settings = RiskSettings(model=ModelSettings(model=name, simulations=1_000))
@@ -521,6 +569,35 @@ def test_a_coin_that_is_held_and_has_no_history_counts_as_lost_whole():
     assert figure(world, "max_var", buy("BTC", 1)).after > figure(world).before
 
 
+def test_what_is_read_in_part_is_awaited_and_not_lost():
+    """A long history takes several calls; the first brings the newest days."""
+    settings = msgspec.structs.replace(HISTORICAL, policy=ReturnsPolicy(length=600, minimum=400))
+    world = risky(settings, told=())
+    world.fill("BUY", 1, 64000)
+    tell(world, "BTC-USD", wave(299))
+    assert "BTC has 299 returns" in figure(world).reason
+    begin = int(world.now.timestamp()) // DAY_S * DAY_S - 601 * DAY_S
+    told = world.manager.risk.past.history.series["BTC-USD"].first * DAY_S
+    world.send(ev.ClosesRead, book="BTC-USD", period_s=DAY_S, since=begin, until=told, closes=())
+    assert figure(world).before == 64_000  # now Coinbase has said that there is no more
+
+
+def test_a_future_on_what_has_no_spot_market_takes_the_proxy_that_is_named_for_it():
+    gold = msgspec.structs.replace(
+        World().tracker.products[FUTURE], product_id="GOL-27JAN27-CDE", base="GOL", book="", key=""
+    )
+    for proxies, has_figure in (({}, False), ({"GOL": "BTC"}, True)):
+        world = funded(risky(msgspec.structs.replace(HISTORICAL, proxies=proxies)))
+        world.send(ev.ProductsListed, products=(gold,))
+        world.quote(gold.product_id, 2_000)
+        tell(world, gold.product_id, wave(20), last=2_000)
+        world.fill("BUY", 1, 2_000, product_id=gold.product_id)
+        found = figure(world)
+        assert isinstance(found, RiskFigure) is has_figure
+        if not has_figure:
+            assert "proxies.GOL" in found.reason
+
+
 def test_to_buy_more_of_it_has_no_figure_and_to_sell_it_needs_none():
     world = risky(told=("BTC-USD",), max_var="0.5")
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
@@ -587,8 +664,9 @@ def test_foreign_cash_counts_beside_an_order_in_it():
     assert figure(world).before > before
 
 
-def test_what_is_kept_of_foreign_cash_is_not_counted():
-    world = World(settings=Settings(risk=HISTORICAL), keep={"EUR": D(8_000)})
+@pytest.mark.parametrize("kept", [D(8_000), None])
+def test_what_is_kept_of_foreign_cash_is_not_counted(kept):
+    world = World(settings=Settings(risk=HISTORICAL), keep={"EUR": kept})
     tell(world, "USDC-EUR", wave(250))
     world.balance("EUR", 8_000)
     world.wait(2)
@@ -607,6 +685,37 @@ def test_a_view_that_was_forgotten_is_never_used_again(monkeypatch):
     world.tracker.wallets.by_currency["EUR"].total += 800_000
     for order in asked:
         assert figure(world, "max_var", order) == anew(world, order)
+
+
+def test_what_is_asked_about_in_turn_is_fitted_once(monkeypatch):
+    """The one that was asked about longest ago is forgotten first, and never what is held."""
+    fitted: list[list[str]] = []
+    real = LiveRisk._fitted
+
+    def noted(risk, keys):
+        fitted.append(keys)
+        return real(risk, keys)
+
+    monkeypatch.setattr(LiveRisk, "_fitted", noted)
+    monkeypatch.setattr("sidecar.core.live_risk.VIEWS_MAX", 2)
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    for _ in range(3):
+        figure(world)
+        figure(world, "max_var", buy("ETH", 1))
+    assert fitted == [["BTC"], ["BTC", "ETH"]]
+    figure(world, "max_var", buy("USDC", 1), buy("EUR", 1))  # a third; the books of BTC go
+    figure(world, "max_var", buy("ETH", 1))
+    assert fitted[2:] == [["BTC", "EUR"]]
+
+
+def test_a_sale_told_before_its_purchase_offsets_nothing():
+    world = risky()
+    world.fill("BUY", 10, 2000, product_id="ETH-USD")
+    world.fill("SELL", "0.5", 64000)
+    before = figure(world).before
+    world.report("b", base_size="0.2", leaves="0.2", limit_price=64000)
+    assert figure(world).before == before
 
 
 def anew(world, order):

@@ -205,9 +205,20 @@ async def test_readings_wait_for_their_own_share_of_the_hour(made, monkeypatch):
 async def test_a_book_that_fails_holds_up_no_other_and_says_why(made, error):
     made.fails["BTC-USD"] = error
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
-    assert [read.book for read in made.told(ev.ClosesRead)] == ["ETH-USD"]
+    assert [read.book for read in made.told(ev.ClosesRead) if read.closes] == ["ETH-USD"]
     assert (made.histories.pending, made.histories.faults) == ((), {"BTC-USD": str(error)})
     assert made.warned == [("BTC-USD", str(error))]
+
+
+@pytest.mark.parametrize(("error", "is_told"), [(UNKNOWN_PRODUCT, True), (DOWN, False)])
+async def test_what_coinbase_does_not_know_is_no_longer_awaited(made, error, is_told):
+    """It then counts as lost whole; what merely failed may be read the next time."""
+    made.fails["BTC-USD"] = error
+    await made.looks()
+    assert [read.closes for read in made.told(ev.ClosesRead) if read.book == "BTC-USD"] == [
+        ()
+    ] * is_told
+    assert made.risk.past.is_awaited("BTC") is not is_told
 
 
 async def test_it_waits_longer_each_time_up_to_an_hour_of_wall_time(made):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sidecar.config import parse_config
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
@@ -13,6 +14,7 @@ from sidecar.daemon.replays import Differs, Moves, Replay, recorded_life
 from sidecar.storage.journal_files import JournalError, base_path, first_seq
 from sidecar.storage.journal_reading import files_of, whole_lines
 from tests.fault.paper_client import trading
+from tests.histories import DAY_S, closes, wave
 from tests.recorded import CONFIG, LIFE, Recorded
 from tests.running_sidecar import beside
 from tests.scenario import START, D, limit_order, market_order
@@ -48,6 +50,23 @@ def busy(desk):
     desk.ask(market_order("0.01"))
     desk.send(ev.ResumeRequested, reason="back")
     desk.ask(market_order("0.02"), dry_run=True)
+
+
+def test_value_at_risk_is_computed_as_it_was_then(tmp_path):
+    desk = Recorded(tmp_path, max_var="0.01").begin()
+    end = int(desk.now.timestamp()) // DAY_S
+    prices = enumerate(closes(64_000, wave(250)), end - 251)
+    told = tuple((period * DAY_S, D(f"{price:.2f}")) for period, price in prices)
+    span = {"since": (end - 251) * DAY_S, "until": end * DAY_S}
+    desk.send(ev.ClosesRead, book="BTC-USD", period_s=DAY_S, closes=told, **span)
+    desk.rotate()
+    desk.ask(limit_order("1"))
+    desk.ask(limit_order("0.01"))
+    desk.close()
+    today = parse_config('[var]\nmodel = "normal"\nconfidence = 0.95\n', ())
+    replay = Replay(today, files_of(tmp_path)[1:])
+    assert list(replay.run(lambda _count: None)) == []
+    assert (replay.totals.decisions, replay.totals.approved_then) == (2, 1)
 
 
 def test_the_same_facts_give_the_same_decisions(desk):

@@ -59,10 +59,25 @@ def test_as_many_periods_are_used_as_all_keys_share():
     assert same(aligned(own), KEYS[-30:, 0], KEYS[-30:, 1])
 
 
-def test_what_one_key_knows_later_than_the_others_waits_for_them():
+def test_the_last_period_may_be_lacking():
     """Yesterday's close of one book is read, of the other not yet."""
-    own = {"BTC": logs(KEYS[:, 0]), "ETH": logs(KEYS[:-2, 1], NOW - 2)}
-    assert same(aligned(own), KEYS[:-2, 0], KEYS[:-2, 1])
+    own = {"BTC": logs(KEYS[:, 0]), "ETH": logs(KEYS[:-1, 1], NOW - 1)}
+    assert same(aligned(own), KEYS[:-1, 0], KEYS[:-1, 1])
+
+
+def test_a_key_that_lags_cuts_nobody_s_last_days_off():
+    """Else a crash of BTC would not count while ETH's candles cannot be read."""
+    own = {"BTC": logs(KEYS[:, 0]), "ETH": logs(KEYS[:-6, 1], NOW - 6)}
+    expected = np.concatenate([KEYS[:-6, 1], KEYS[-6:, 0]])
+    assert same(aligned(own, {"ETH": own["BTC"]}), KEYS[:, 0], expected)
+    with pytest.raises(Unavailable, match="the history of ETH ends 6 periods ago"):
+        aligned(own)
+
+
+def test_a_proxy_that_lags_stands_in_for_nothing_newer():
+    own = {"BTC": logs(KEYS[:-2, 0], NOW - 2), "ETH": logs(KEYS[:, 1])}
+    with pytest.raises(Unavailable, match="the history of BTC ends 2 periods ago"):
+        aligned(own, {"BTC": own["BTC"], "ETH": own["BTC"]})
 
 
 @pytest.mark.parametrize(("own", "count"), [(None, 0), (logs([]), 0), (logs(KEYS[:19, 0]), 19)])
@@ -105,12 +120,12 @@ def test_a_proxy_that_ended_long_ago_is_no_help():
 # --- Stand-ins ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("policy", "underlying"), [(REFUSE, {"NEW"}), (PROXY, ())])
+@pytest.mark.parametrize(("policy", "underlying"), [(REFUSE, {"NEW": "BTC"}), (PROXY, {})])
 def test_a_stand_in_gives_what_the_key_lacks_and_nothing_else(policy, underlying):
     """With `refuse` only futures are given one: their underlying."""
     own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-5:, 1])}
     expected = np.concatenate([KEYS[:-5, 0], KEYS[-5:, 1]])
-    found = align(own, {"NEW": own["BTC"]}, policy, NOW, underlying=frozenset(underlying))
+    found = align(own, {"NEW": own["BTC"]}, policy, NOW, underlying=underlying)
     assert same(found, KEYS[:, 0], expected)
 
 
@@ -130,9 +145,9 @@ def test_a_history_that_ceased_goes_on_as_its_proxy_does_where_one_may():
 
 
 def test_a_stand_in_gives_the_same_periods_although_it_is_known_further():
-    own = {"ETH": logs(KEYS[:-3, 1], NOW - 3), "NEW": None}
+    own = {"ETH": logs(KEYS[:-1, 1], NOW - 1), "NEW": None}
     found = aligned(own, {"NEW": logs(KEYS[:, 0])}, PROXY)
-    assert same(found, KEYS[:-3, 1], KEYS[:-3, 0])
+    assert same(found, KEYS[:-1, 1], KEYS[:-1, 0])
 
 
 def test_a_key_without_a_history_of_its_own_moves_like_its_stand_in():
