@@ -9,10 +9,11 @@ from typing import Any, Final
 from sidecar.core.live_risk import LiveRisk
 from sidecar.core.money import CENT
 from sidecar.core.risk_view import BOOKS, HELD, RiskView
-from sidecar.core.value_at_risk.model import Unavailable
+from sidecar.core.value_at_risk.model import Tail, Unavailable
 from sidecar.core.value_at_risk.stress import OWN
 
 View = dict[str, Any]
+NO_RISK: Final = Tail(var=0.0, es=0.0)
 MARGINAL_OF_ALL: Final = Decimal(1)
 MARGINAL_DIGITS: Final = Decimal("0.0001")  # USD of VaR for one more USD of exposure
 
@@ -33,12 +34,13 @@ def risk_report(risk: LiveRisk) -> View:
 
 def _of_model(view: RiskView) -> View:
     try:
-        tails = {name: view.book(name).tail() for name in BOOKS}
-        parts = view.book("held").components()
+        tails = {name: view.book(name).tail() if view.keys else NO_RISK for name in BOOKS}
+        parts = view.book("held").components() if view.keys else None
     except Unavailable:
         return {}
     rows = []
     for number, key in enumerate(view.keys):
+        assert parts is not None
         exposure = view.rows[number][HELD]
         var, es = float(parts.var[number]), float(parts.es[number])
         rows.append(

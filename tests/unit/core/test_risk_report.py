@@ -123,3 +123,21 @@ def test_what_has_no_history_is_shown_as_lost_whole():
     assert (lost["exposure"], lost["var"], lost["marginal_var"]) == (1000, 1000, 1)
     whole = report["books"]["held"]["var"]
     assert abs(sum(row["var"] for row in report["components"]) - whole) <= D("0.02")
+
+
+def test_where_all_of_it_is_lost_whole_the_cause_is_shown():
+    world = World()
+    world.fill("BUY", 5, 2000, product_id="ETH-USD")
+    end = int(world.now.timestamp()) // 86_400 * 86_400
+    world.send(
+        ev.ClosesRead,
+        book="ETH-USD",
+        period_s=86_400,
+        since=end - 251 * 86_400,
+        until=end,
+        closes=(),
+    )
+    report = risk_report(world.manager.risk)
+    (row,) = report["components"]
+    assert (row["key"], row["exposure"], row["var"]) == ("ETH", D(10_000), D(10_000))
+    assert {figures["var"] for figures in report["books"].values()} == {D(10_000)}
