@@ -49,3 +49,10 @@ def tell(
     )
     span = {"since": first * period_s, "until": end * period_s} | fields
     return world.send(ev.ClosesRead, book=book, period_s=period_s, closes=told, **span)
+
+
+def tell_nothing(world: World, book: str) -> list[Any]:
+    """Coinbase says that it has nothing of this book."""
+    end = int(world.now.timestamp()) // DAY_S * DAY_S
+    span = {"since": end - 251 * DAY_S, "until": end}
+    return world.send(ev.ClosesRead, book=book, period_s=DAY_S, closes=(), **span)

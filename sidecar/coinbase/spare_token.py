@@ -10,9 +10,7 @@ from typing import Final, NamedTuple
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 
-SPARE_LIVES_S: Final = (
-    60.0  # half of what Coinbase allows: clocks differ, and the call takes its time
-)
+SPARE_LIVES_S: Final = 60.0  # half of what Coinbase allows: clocks differ, calls take their time
 
 
 class Spare(NamedTuple):

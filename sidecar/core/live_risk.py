@@ -33,6 +33,9 @@ from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.core.value_at_risk.stress import Subject, stress_model
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
+SET_BACK: Final = timedelta(
+    minutes=1
+)  # what was read over REST may be as old; beyond, it is the clock
 VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
@@ -47,7 +50,7 @@ class LiveRisk:
         self.tracker = tracker
         self.settings = settings
         self.past = RiskHistory(tracker, settings)
-        self.looked_at = self.due = LONG_AGO  # when time alone changed something, and does so next
+        self.since = self.due = LONG_AGO  # between them time alone changes nothing
         self._views: dict[frozenset[str], RiskView] = {}
         # By the keys that were asked about, while what is held and worked stays the same.
         self._found: dict[tuple[str, ...], RiskView | None] = {}
@@ -62,13 +65,13 @@ class LiveRisk:
 
     def tick(self, now: datetime) -> None:
         """Time has passed: a period may be over, and sums are made anew."""
-        self.looked_at, self.due = now, min(now + REBUILD_EVERY, self.past.tick(now))
+        self.since, self.due = now - SET_BACK, min(now + REBUILD_EVERY, self.past.tick(now))
         for view in self._views.values():
             view.is_old = True
 
     def is_due(self, now: datetime) -> bool:
         """Whether time alone changes something; it does when the clock was set back, too."""
-        return not self.looked_at <= now < self.due
+        return not self.since <= now < self.due
 
     def take(self, event: ClosesRead) -> list[Action]:
         """Closes as Coinbase tells them; nothing follows at once."""

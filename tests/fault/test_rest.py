@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from sidecar import clock
@@ -141,37 +142,45 @@ async def test_a_refusal_has_coinbases_words_and_no_token(trader):
     assert "Bearer" not in str(caught.value)
 
 
+CANCELS = "/orders/batch_cancel"
+
+
+def heard(rest):
+    """The headers of every request that is sent from now on."""
+    sent = list[httpx.Headers]()
+
+    async def note(request):
+        sent.append(request.headers)
+
+    rest._http.event_hooks["request"] = [note]
+    return sent
+
+
 async def test_a_call_that_was_signed_ahead_is_taken_by_the_exchange(trader):
     order_id = await trader.place(trader.limit("SELL", "0.5", "99000"))
     async with client(trader) as rest, asyncio.TaskGroup() as group:
-        keeping = group.create_task(rest.keep_ready("POST", "/orders/batch_cancel"))
+        keeping = group.create_task(rest.keep_ready("POST", CANCELS))
         await asyncio.sleep(0)  # it has begun
-        token = rest._tokens._spares["POST", f"{trader.paper.urls['rest_url']}{CANCELS}"].token
-        sent: list[str] = []
-        rest._http.event_hooks["request"] = [hear(sent)]
+        (spare,) = rest._tokens._spares.values()
+        sent = heard(rest)
         for _ in range(2):
-            await rest.post("/orders/batch_cancel", {"order_ids": [order_id]})
+            await rest.post(CANCELS, {"order_ids": [order_id]})
         keeping.cancel()
-    assert sent[0] == f"Bearer {token}"
-    assert sent[1] != sent[0]
+    first, second = (headers["Authorization"] for headers in sent)
+    assert first == f"Bearer {spare.token}"
+    assert second != first
     assert trader.paper.world.exchange.register.get(order_id).status == "CANCELLED"
 
 
-CANCELS = "/api/v3/brokerage/orders/batch_cancel"
-
-
-def hear(sent):
-    """Notes what each request was authorised with."""
-
-    async def note(request):
-        sent.append(request.headers["Authorization"])
-
-    return note
-
-
-async def test_without_a_key_nothing_is_signed_ahead():
+async def test_without_a_key_there_is_nothing_to_keep_ready_and_calls_are_not_signed():
     rest = Rest("http://127.0.0.1:9", None)
-    await rest.keep_ready("POST", "/orders/batch_cancel")
+    sent = heard(rest)
+    async with asyncio.timeout(5):
+        await rest.keep_ready("POST", CANCELS)  # it ends
+    with pytest.raises(Unavailable):
+        await rest.post(CANCELS, {})
+    (headers,) = sent
+    assert "Authorization" not in headers
     await rest.close()
 
 

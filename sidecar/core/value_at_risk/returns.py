@@ -65,15 +65,16 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
             raise _too_short(name, count, policy)
         columns[name] = _filled(returns, proxies.get(name), policy, end)
     for name, one in columns.items():
-        if (lag := _newest(~np.isnan(one))) > 1 and lag < len(one):
+        lag = _newest_until(~np.isnan(one))
+        if 1 < lag < len(one):
             raise _too_old(name, lag + period - end)
     matrix = np.column_stack(list(columns.values()))
     if np.isnan(matrix[-1]).any():
         matrix = matrix[:-1]
-    shared = _newest(np.asarray(np.isnan(matrix).any(axis=1)))
+    shared = _newest_until(np.asarray(np.isnan(matrix).any(axis=1)))
     if shared < policy.minimum:
         lengths = {
-            name: _newest(np.isnan(one)) for name, one in zip(columns, matrix.T, strict=True)
+            name: _newest_until(np.isnan(one)) for name, one in zip(columns, matrix.T, strict=True)
         }
         name = min(lengths, key=lengths.__getitem__)
         asset = underlying.get(name, name) if name in lenient else None
@@ -81,9 +82,9 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     return matrix[len(matrix) - shared :]
 
 
-def _newest(missing: NDArray[np.bool_]) -> int:
-    """How many of the newest periods are not so, up to the first one that is."""
-    return int(np.argmax(missing[::-1])) if missing.any() else len(missing)
+def _newest_until(stops: NDArray[np.bool_]) -> int:
+    """How many of the newest periods there are until one that stops the count."""
+    return int(np.argmax(stops[::-1])) if stops.any() else len(stops)
 
 
 def _filled(returns: Array, proxy: Logs | None, policy: ReturnsPolicy, end: int) -> Array:

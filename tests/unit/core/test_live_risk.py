@@ -19,7 +19,7 @@ from sidecar.core.value_at_risk.models import MODELS
 from sidecar.core.value_at_risk.settings import ModelSettings, ReturnsPolicy, RiskSettings, Scenario
 from sidecar.core.working import Leg
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
-from tests.histories import DAY_S, tell, wave
+from tests.histories import DAY_S, tell, tell_nothing, wave
 from tests.scenario import FUTURE, D, World, limit_order
 
 HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
@@ -188,14 +188,19 @@ def test_foreign_cash_counts_from_the_fact_that_brought_it():
     assert figure(world).before > 100
 
 
-@pytest.mark.parametrize("kept", [{}, {"JPY": None}])
-def test_cash_that_no_product_can_price_counts_for_nothing(kept):
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("JUNK", {}), ("JPY", {}), ("JPY", {"JPY": None})],
+    ids=["coin", "cash", "kept"],
+)
+def test_what_no_product_can_price_counts_for_nothing_as_in_equity(name, kept):
     """Nor is it in the way of what can be priced."""
     world = World(settings=Settings(risk=HISTORICAL), keep=kept)
     tell(world, "BTC-USD")
     world.fill("BUY", 1, 64000)
     before = figure(world)
-    world.balance("JPY", 50)
+    assert isinstance(before, RiskFigure)
+    world.balance(name, 50)
     world.wait(2)
     assert figure(world) == before
 
@@ -546,14 +551,6 @@ def test_what_may_break_or_warn_is_exact_in_the_decision():
 # --- What has no history --------------------------------------------------------------------------
 
 
-def empty(world, book):
-    """Coinbase says that there is nothing of this book."""
-    end = int(world.now.timestamp()) // DAY_S * DAY_S
-    world.send(
-        ev.ClosesRead, book=book, period_s=DAY_S, since=end - 251 * DAY_S, until=end, closes=()
-    )
-
-
 def test_a_coin_that_is_held_and_has_no_history_counts_as_lost_whole():
     """Dust of it does not keep the account from having a figure, and much of it is no small risk."""
     world = risky(RiskSettings(), told=("BTC-USD",))
@@ -561,7 +558,7 @@ def test_a_coin_that_is_held_and_has_no_history_counts_as_lost_whole():
     exact = figures(world)
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
     assert isinstance(figure(world), NoFigure)  # Coinbase has not been asked yet
-    empty(world, "ETH-USD")
+    tell_nothing(world, "ETH-USD")
     for name, known in figures(world).items():
         assert known.before == exact[name].before + 1000
     world.quote("ETH-USD", 4000)
@@ -601,7 +598,7 @@ def test_a_future_on_what_has_no_spot_market_takes_the_proxy_that_is_named_for_i
 def test_to_buy_more_of_it_has_no_figure_and_to_sell_it_needs_none():
     world = risky(told=("BTC-USD",), max_var="0.5")
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
-    empty(world, "ETH-USD")
+    tell_nothing(world, "ETH-USD")
     assert "ETH has 0 returns" in figure(world, "max_var", buy("ETH", 1)).reason
     assert isinstance(figure(world), RiskFigure)
     assert world.ask(sell_order("0.5", product_id="ETH-USD"))
@@ -610,7 +607,7 @@ def test_to_buy_more_of_it_has_no_figure_and_to_sell_it_needs_none():
 def test_nothing_but_what_has_no_history_is_lost_whole_too():
     world = World()
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
-    empty(world, "ETH-USD")
+    tell_nothing(world, "ETH-USD")
     assert set(figures(world).values()) == {RiskFigure(D(1000), D(1000))}
     assert set(figures(world, buy("USDC", 5)).values()) == {RiskFigure(D(1000), D(1000))}
 
@@ -619,17 +616,8 @@ def test_a_future_without_a_history_leaves_no_figure():
     world = funded(World())
     world.fill("BUY", 5, 64000, product_id=FUTURE)
     for book in (FUTURE, "BTC-USD"):
-        empty(world, book)
+        tell_nothing(world, book)
     assert isinstance(figure(world), NoFigure)
-
-
-def test_what_no_product_can_price_counts_for_nothing_as_in_equity():
-    world = risky()
-    world.fill("BUY", 1, 64000)
-    before = figure(world)
-    world.balance("JUNK", 5)
-    world.wait(2)
-    assert figure(world) == before
 
 
 def test_a_little_of_a_young_coin_does_not_cut_the_history_of_the_others():

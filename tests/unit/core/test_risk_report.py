@@ -3,12 +3,11 @@
 import math
 from decimal import Decimal
 
-from sidecar.core import events as ev
 from sidecar.core.risk_report import risk_report
 from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.settings import RiskSettings, Scenario
 from sidecar.core.views import status
-from tests.histories import tell, wave
+from tests.histories import tell, tell_nothing, wave
 from tests.scenario import D, World
 
 
@@ -109,15 +108,7 @@ def test_what_has_no_history_is_shown_as_lost_whole():
     world.fill("BUY", "0.5", 2000, product_id="ETH-USD")
     before = risk_report(world.manager.risk)["components"]
     assert before is None  # Coinbase has not been asked about it yet
-    end = int(world.now.timestamp()) // 86_400 * 86_400
-    world.send(
-        ev.ClosesRead,
-        book="ETH-USD",
-        period_s=86_400,
-        since=end - 251 * 86_400,
-        until=end,
-        closes=(),
-    )
+    tell_nothing(world, "ETH-USD")
     report = risk_report(world.manager.risk)
     (lost,) = [row for row in report["components"] if row["key"] == "ETH"]
     assert (lost["exposure"], lost["var"], lost["marginal_var"]) == (1000, 1000, 1)
@@ -128,15 +119,7 @@ def test_what_has_no_history_is_shown_as_lost_whole():
 def test_where_all_of_it_is_lost_whole_the_cause_is_shown():
     world = World()
     world.fill("BUY", 5, 2000, product_id="ETH-USD")
-    end = int(world.now.timestamp()) // 86_400 * 86_400
-    world.send(
-        ev.ClosesRead,
-        book="ETH-USD",
-        period_s=86_400,
-        since=end - 251 * 86_400,
-        until=end,
-        closes=(),
-    )
+    tell_nothing(world, "ETH-USD")
     report = risk_report(world.manager.risk)
     (row,) = report["components"]
     assert (row["key"], row["exposure"], row["var"]) == ("ETH", D(10_000), D(10_000))
