@@ -29,7 +29,7 @@ EACH_USD: Final = Decimal(10_000)
 FEW: Final = 250  # tested days below which even a bad model often passes
 REFIT_EVERY: Final = {"monte_carlo": 5}  # days; the others are quick, and fitted every day
 REPORT: Final = "pip install 'coinbase-risk-sidecar[report]'"
-PANEL: Final = "Whose [var] table, and without --csv whose history"
+PANEL: Final = "Whose \\[var] table, and without --csv whose history"
 
 Files = Annotated[
     list[str] | None,
@@ -56,7 +56,7 @@ Confidences = Annotated[
     typer.Option(
         "--confidence",
         metavar="RATIO",
-        help="May be repeated. Default: 0.95, 0.99 and that of [var].",
+        help="May be repeated. Default: 0.95, 0.99 and that of \\[var].",
     ),
 ]
 Window = Annotated[
@@ -65,7 +65,7 @@ Window = Annotated[
         "--window",
         metavar="DAYS",
         min=2,
-        help="Days that a model is fitted to. Default: [var] history, of a shorter one half.",
+        help="Days that a model is fitted to. Default: \\[var] history, of a shorter one half.",
     ),
 ]
 Html = Annotated[

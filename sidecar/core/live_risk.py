@@ -33,9 +33,7 @@ from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.core.value_at_risk.stress import Subject, stress_model
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
-SET_BACK: Final = timedelta(
-    minutes=1
-)  # what was read over REST may be as old; beyond, it is the clock
+SET_BACK: Final = timedelta(minutes=1)  # what REST told may be as old; beyond, it is the clock
 VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100

@@ -1,12 +1,15 @@
 """The command line: one-line errors that name the mend, and the exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from sidecar.config import parse_config
+from sidecar.console.app import app
 
 VERBS = [
     "run",
@@ -59,6 +62,25 @@ def test_help_is_everywhere(run, words, flag):
     code, output, errors = run(*words, flag)
     assert (code, errors) == (0, "")
     assert f"Usage: {' '.join(['risk-sidecar', *words])}" in output
+
+
+def commands(command):
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from commands(one)
+
+
+def test_no_help_loses_a_word_in_brackets():
+    """Rich takes [var] for a style, unless it is escaped."""
+    texts = [
+        text
+        for command in commands(get_command(app))
+        for one in (command, *command.params)
+        for text in (getattr(one, "help", None), getattr(one, "rich_help_panel", None))
+        if isinstance(text, str)
+    ]
+    assert any("\\[var]" in text for text in texts)
+    assert [text for text in texts if re.search(r"(?<!\\)\[[a-z]", text)] == []
 
 
 @pytest.mark.parametrize("words", [[], ["config"], ["journal"], ["var"]])
