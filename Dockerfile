@@ -7,9 +7,9 @@ WORKDIR /src
 COPY requirements-build.lock requirements-run.lock ./
 RUN python -m venv /build \
  && python -m venv --without-pip /opt/risk-sidecar \
- && pip --python /build install --no-cache-dir --only-binary :all: \
+ && pip --python /build install --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes --requirement requirements-build.lock \
- && pip --python /opt/risk-sidecar install --no-cache-dir --only-binary :all: \
+ && pip --python /opt/risk-sidecar install --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes --requirement requirements-run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar ./sidecar

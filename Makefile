@@ -6,8 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.installed-bench
-# What is imported is compiled then; most of what is installed never is.
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+# What is imported is compiled then; most of what is installed never is. The locks are complete, so pip
+# looks for nothing by itself: pip 23 takes a newer `coverage[toml]` than the locked one for another package.
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile --no-deps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -77,7 +78,7 @@ $(BIN)/python:
 $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo 'installing the locked dependencies into $(VENV)'
 	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(BENCH): requirements-bench.lock $(STAMP)
