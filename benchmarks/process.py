@@ -110,7 +110,7 @@ class Served:
     """The answering side as the daemon has it: engine, journal on disk, listener."""
 
     def __init__(self, directory: Path, conflation: Conflation | None = None) -> None:
-        self.manager = bench_desk.desk(50)
+        self.manager = bench_desk.desk(50, with_var=True)
         files = JournalFiles(directory / "journal")
         self.journal = Journal(
             files,
@@ -124,6 +124,7 @@ class Served:
         answers = Answers(
             self.manager,
             self.engine.handle,
+            self.engine.foresee,
             now,
             sessions=self.manager.sessions,
             publisher=Publisher(self.manager),
@@ -134,7 +135,7 @@ class Served:
 async def serve(directory: Path, told: Pipe, *, ticks: bool) -> None:
     served = Served(directory)
     loop = asyncio.get_running_loop()
-    await loop.create_unix_server(Echo, str(directory / "echo.sock"))
+    echo = await loop.create_unix_server(Echo, str(directory / "echo.sock"))
     await served.listener.start()
     tasks = [loop.create_task(served.journal.run())]
     if ticks:
@@ -143,6 +144,7 @@ async def serve(directory: Path, told: Pipe, *, ticks: bool) -> None:
     await loop.run_in_executor(None, told.recv)
     for task in tasks:
         task.cancel()
+    echo.close()
     await served.listener.stop()
     served.journal.close()
 

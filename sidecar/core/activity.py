@@ -31,6 +31,11 @@ class Activity:
             times = self.windows[name] = deque((min(at, now) for at in times), maxlen=times.maxlen)
         return len(times) - bisect_right(times, now - rate.window)
 
+    def reaches(self, number: int, name: str, rate: Rate, now: datetime) -> bool:
+        """Whether so many approvals lie within the window: most windows are too empty to count."""
+        times = self.windows.get(name, ())
+        return len(times) >= number and self.count(name, rate, now) >= number
+
     def clears_at(self, name: str, rate: Rate, now: datetime) -> datetime | None:
         """When the oldest approval that fills the window leaves it; None while it is not full."""
         if self.count(name, rate, now) < rate.count:

@@ -8,21 +8,35 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from sidecar.core.actions import Action, Alert, FindOrder
 from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.events import EditProposed, OrderProposed
+from sidecar.core.glance import Glance, Seen, glance_of
 from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO, amount
-from sidecar.core.order_body import ID_CHARACTERS_MAX
+from sidecar.core.order_body import ID_CHARACTERS_MAX, Side
 from sidecar.core.orders import InvalidOrder, Order, checked_order, is_identifier, parse_order
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
 from sidecar.core.working import Leg, Reservation, WorkingOrder
+
+
+class Foreseen(Struct, frozen=True, gc=False):
+    """A proposal that was looked at: its order, or why there is none; and the approval it will get,
+    where a glance tells.
+    """
+
+    event: OrderProposed
+    order: Any  # Order | InvalidOrder
+    glance: Any = None
+    seen: Seen | None = None
+    decision: Decision | None = None
 
 
 class Approvals:
@@ -32,27 +46,47 @@ class Approvals:
         self.desk = desk
         self.settings = settings
         self.decisions = 0
+        self._foreseen: Foreseen | None = None
+        self._next: tuple[Glance, Side] | None = None  # what was looked at last
         self._day, self._day_name = 0, ""
-        self._plans: dict[tuple[str, str | None], Plan] = {}
+        self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
 
     def forget_plans(self) -> None:
         """Limits have changed."""
         self._plans.clear()
+        self._next = None
 
     # --- Proposals --------------------------------------------------------------------------------
+
+    def foresee(self, event: OrderProposed) -> Decision | None:
+        """The approval that `propose` will give, where a glance tells it; None: it must be judged.
+
+        Changes nothing. What happens in between must not matter: the caller asks for both at once.
+        """
+        self._foreseen = foreseen = self._look(event)
+        return foreseen.decision
+
+    def prepare(self) -> None:
+        """The next order is likely to be like the last one: what the books leave for it is worked out
+        now, while nobody waits.
+        """
+        if self._next is not None:
+            glance, side = self._next
+            glance.headroom(side)
 
     def propose(self, event: OrderProposed) -> Decision:
         """Judge a new order.
 
         Asking again for a live approval with the same body gives the same approval.
         """
-        body = event.body
-        try:
-            is_read = not isinstance(body, (bytes, str)) and isinstance(body, Order)
-            order = checked_order(body) if is_read else parse_order(body)
-            self._check_strategy(event.strategy_id)
-        except InvalidOrder as invalid:
-            return self._refused(_stated_id(body), invalid, event.at)
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is None or foreseen.event is not event:
+            foreseen = self._look(event)
+        if foreseen.seen is not None:
+            return self._book(foreseen)
+        order = foreseen.order
+        if isinstance(order, InvalidOrder):
+            return self._refused(_stated_id(event.body), order, event.at)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
             return self._unknown_product(order, event.at)
@@ -131,9 +165,42 @@ class Approvals:
             stop_price=old.stop_price,
         )
 
+    def _look(self, event: OrderProposed) -> "Foreseen":
+        """Read the order, and see at a glance whether it is approved."""
+        body = event.body
+        try:
+            is_read = not isinstance(body, (bytes, str)) and isinstance(body, Order)
+            order = checked_order(body) if is_read else parse_order(body)
+            if event.strategy_id is not None:
+                self._check_strategy(event.strategy_id)
+        except InvalidOrder as invalid:
+            return Foreseen(event, invalid)
+        product = self.desk.tracker.products.get(order.product_id)
+        if product is None:
+            return Foreseen(event, order)
+        _, glance = self._plan(product, event.strategy_id)
+        if glance is None:
+            return Foreseen(event, order)
+        self._next = (glance, order.side)
+        seen = glance.look(order, event.at)
+        if seen is None:
+            return Foreseen(event, order)
+        now = event.at
+        decision = Decision(
+            approved=True,
+            client_order_id=order.client_order_id,
+            decision_id=self._id_after(self.decisions, now),
+            state="ACTIVE",
+            as_of=now,
+            notional=seen.notional,
+            price=seen.price,
+            reducing=seen.reducing,
+            max_base_size=seen.largest,
+            reserved_until=None if event.dry_run else now + self.settings.reservation_life,
+        )
+        return Foreseen(event, order, glance, seen, decision)
+
     def _check_strategy(self, strategy_id: object) -> None:
-        if strategy_id is None:
-            return
         if not is_identifier(strategy_id, NAME_MAX):
             raise InvalidOrder(
                 [
@@ -157,7 +224,7 @@ class Approvals:
     # --- Decisions --------------------------------------------------------------------------------
 
     def _decide(self, check: Check, *, dry_run: bool) -> Decision:
-        plan = self._plan(check.product, check.strategy_id)
+        plan, _ = self._plan(check.product, check.strategy_id)
         verdict = judge(check, plan)
         approved = not verdict.violations
         reserves = approved and not dry_run
@@ -181,13 +248,42 @@ class Approvals:
                 self._count(check, plan)
         return decision
 
-    def _plan(self, product: Product, strategy_id: str | None) -> Plan:
-        """The rules for this product and strategy, compiled anew when a listing has changed."""
+    def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
+        """The rules for this product and strategy, and what they come to at a glance; compiled anew
+        when a listing has changed.
+        """
         own = strategy_id if strategy_id in self.desk.limits.strategy else None
-        plan, listed = self._plans.get((product.product_id, own)), len(self.desk.tracker.products)
-        if plan is None or plan.product is not product or plan.listed != listed:
-            plan = self._plans[product.product_id, own] = compile_plan(self.desk, product, own)
-        return plan
+        found = self._plans.get((product.product_id, own))
+        listed = len(self.desk.tracker.products)
+        if found is None or found[0].product is not product or found[0].listed != listed:
+            plan = compile_plan(self.desk, product, own)
+            found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
+        return found
+
+    def _book(self, foreseen: "Foreseen") -> Decision:
+        """What a glance approves is reserved and counted as any approval is."""
+        event, seen, decision = foreseen.event, foreseen.seen, foreseen.decision
+        assert seen is not None
+        assert decision is not None
+        self.decisions += 1
+        if decision.reserved_until is None:
+            return decision
+        reservation = Reservation(
+            order=foreseen.order,
+            strategy_id=event.strategy_id,
+            approved_at=event.at,
+            expires_at=decision.reserved_until,
+            legs=(seen.leg,),
+            hold_currency=seen.hold_currency,
+            hold=seen.hold,
+            decision=decision,
+            tightenings=self.desk.state.tightenings,
+        )
+        self.desk.tracker.orders.reserve(reservation)
+        foreseen.glance.shrink(seen)
+        for name, rate in seen.windows:
+            self.desk.activity.note(name, rate, event.at)
+        return decision
 
     def _state_of(self, check: Check) -> str:
         """The tightest cause that applies to an order is its state."""
@@ -260,11 +356,15 @@ class Approvals:
         )
 
     def _next_id(self, now: datetime) -> str:
-        """Unique within a run and across runs, and the same when events are replayed."""
+        name = self._id_after(self.decisions, now)
         self.decisions += 1
+        return name
+
+    def _id_after(self, decisions: int, now: datetime) -> str:
+        """Unique within a run and across runs, and the same when events are replayed."""
         if now.toordinal() != self._day:
             self._day, self._day_name = now.toordinal(), f"{now:%Y%m%d}"
-        return f"{self._day_name}-{self.decisions}"
+        return f"{self._day_name}-{decisions + 1}"
 
     # --- Lapsing ----------------------------------------------------------------------------------
 
@@ -278,7 +378,8 @@ class Approvals:
 
         Connected, their orders are looked for first: one listing pass each.
         """
-        tracker, actions = self.desk.tracker, list[Action]()
+        tracker = self.desk.tracker
+        actions: list[Action] = []
         while (reservation := tracker.ledger.pop_lapse(now)) is not None:
             name = reservation.order.client_order_id
             if self.settings.connected:

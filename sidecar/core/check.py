@@ -18,14 +18,14 @@ from sidecar.core.exposure import Book
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import WARN_AT, AccountLimits, Limits
 from sidecar.core.money import ZERO
-from sidecar.core.orders import BUY, OPPOSITE, Order
+from sidecar.core.orders import BUY, OPPOSITE, Order, fingerprint
 from sidecar.core.portfolio_risk import (
     MEASURES,
     Added,
     Measure,
     NoFigure,
-    PortfolioRisk,
     RiskFigure,
+    RoomyRisk,
 )
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import DOLLARS, Product
@@ -40,20 +40,22 @@ class Desk(Struct, kw_only=True):
     """What every check is made against. `orders_known`: balances and open orders have been read.
 
     `max_quote_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
-    shares of equity below which a risk figure neither breaks a limit nor warns.
+    shares of equity below which a risk figure neither breaks a limit nor warns. `turn` grows whenever
+    anything that an order is judged by may have changed.
     """
 
     tracker: PositionTracker
     limits: Limits
     state: TradingState
     feeds: Feeds
-    portfolio_risk: PortfolioRisk | None = None
+    portfolio_risk: RoomyRisk | None = None
     custom: tuple[CustomRule, ...] = ()
     activity: Activity = field(default_factory=Activity)
     orders_known: bool = False
     max_quote_age: timedelta = timedelta()
     watches_shocks: bool = False
     calm: dict[Measure, Decimal] = field(default_factory=dict)
+    turn: int = 0
 
     def __post_init__(self) -> None:
         self.use(self.limits)
@@ -234,7 +236,8 @@ class Check:
 
     def _binding(self) -> tuple[Cause, ...]:
         """The causes that bind the order: its key's, and those of a coin that it buys."""
-        state, found = self.desk.state, list[Cause]()
+        state = self.desk.state
+        found: list[Cause] = []
         for key in (self.key,) if self.coin is None else (self.key, self.coin.key):
             causes = state.binding(key, self.strategy_id)
             found += [cause for cause in causes if cause not in found]
@@ -260,11 +263,7 @@ class Check:
     def fingerprint(self) -> str:
         """What makes two orders identical: everything but their id."""
         if not self._fingerprint:
-            order = self.order
-            size = order.base_size if order.base_size is not None else order.quote_size
-            prices = order.prices or (order.limit_price, order.stop_price)
-            numbers = [str(n.normalize()) for n in (size, *prices, *order.sizes) if n is not None]
-            self._fingerprint = f"{order.product_id}|{order.side}|{order.kind}|{'|'.join(numbers)}"
+            self._fingerprint = fingerprint(self.order)
         return self._fingerprint
 
     def figure(self, measure: Measure) -> RiskFigure | NoFigure:

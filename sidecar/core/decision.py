@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from sidecar.core.money import plain
 
@@ -60,22 +61,47 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: decimals as plain strings, times as RFC 3339 UTC."""
+        return asdict(self._wire())
+
+    def as_json(self) -> bytes:
+        """The same as JSON."""
+        return _encode(self._wire())
+
+    def _wire(self) -> "_Wire":
         lapses = self.reserved_until
-        return {  # in the order in which the contract lists them
-            "approved": self.approved,
-            "client_order_id": self.client_order_id,
-            "decision_id": self.decision_id,
-            "state": self.state,
-            "notional": None if self.notional is None else plain(self.notional),
-            "price": None if self.price is None else plain(self.price),
-            "reducing": self.reducing,
-            "max_base_size": plain(self.max_base_size),
-            "reserved_until": None if lapses is None else rfc3339(lapses),
-            "replayed": self.replayed,
-            "as_of": rfc3339(self.as_of),
-            "violations": [_as_dict(violation) for violation in self.violations],
-            "warnings": [_as_dict(warning) for warning in self.warnings],
-        }
+        return _Wire(
+            self.approved,
+            self.client_order_id,
+            self.decision_id,
+            self.state,
+            None if self.notional is None else plain(self.notional),
+            None if self.price is None else plain(self.price),
+            self.reducing,
+            plain(self.max_base_size),
+            None if lapses is None else rfc3339(lapses),
+            self.replayed,
+            rfc3339(self.as_of),
+            [_as_dict(violation) for violation in self.violations] if self.violations else [],
+            [_as_dict(warning) for warning in self.warnings] if self.warnings else [],
+        )
+
+
+class _Wire(Struct):
+    """A decision as the contract lists it, in its order."""
+
+    approved: bool
+    client_order_id: str
+    decision_id: str
+    state: str
+    notional: str | None
+    price: str | None
+    reducing: bool
+    max_base_size: str
+    reserved_until: str | None
+    replayed: bool
+    as_of: str
+    violations: list[dict[str, Any]]
+    warnings: list[dict[str, Any]]
 
 
 def _as_dict(violation: Violation) -> dict[str, Any]:
@@ -94,5 +120,5 @@ def rfc3339(at: datetime) -> str:
     """Milliseconds, and Z for UTC."""
     if at.tzinfo is not UTC:
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    seconds = _encode(at)[1:20].decode()  # in a tenth of the time
-    return f"{seconds}.{at.microsecond // 1000:03}Z"
+    text = _encode(at)  # in a tenth of the time; with six digits of a second or with none
+    return text[1:24].decode() + "Z" if at.microsecond else text[1:20].decode() + ".000Z"

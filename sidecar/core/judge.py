@@ -183,7 +183,7 @@ def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
     _run_gates(check, plan.gates, tally)
     _run_measured(check, plan.measured, tally)
     _run_minima(check, plan.minima, tally)
-    for rule, bound, observed in _near(check, plan.standing):
+    for rule, bound, observed in near_limits(check, plan.standing):
         _weigh(check, rule, bound, observed, tally)
     if check.coin is not None:
         _run_coin(check, check.coin, plan.coin, tally)
@@ -268,7 +268,7 @@ def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
     tally.soft += rooms["order"]
 
 
-def _near(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
+def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
     """The standing rules whose limits are near or broken, asked once for each version of the
     books.
     """

@@ -31,12 +31,16 @@ from sidecar.core.value_at_risk.model import Array, Moves, Unavailable
 from sidecar.core.value_at_risk.models import fit
 from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.core.value_at_risk.stress import Subject, stress_model
+from sidecar.core.working import Leg
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
 SET_BACK: Final = timedelta(minutes=1)  # what REST told may be as old; beyond, it is the clock
 VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
+DRIFTED_MAX: Final = 8  # changes of lines: beyond, following them costs no more than bounding them
+DRIFT_SHARE: Final = 0.1  # of what is left below the calm level
+ROOM_MAX: Final = 1e15  # USD; beyond, nobody asks
 
 
 class LiveRisk:
@@ -107,6 +111,27 @@ class LiveRisk:
         except Unavailable as why:
             return NoFigure(str(why))
 
+    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+        """USD at the mark that an order on the leg's key and side may move while the measure surely
+        stays below `calm`; zero where that cannot be told.
+
+        What an order adds grows no faster than its size, and what the worst of its dollars adds is
+        known.
+        """
+        assert tracker is self.tracker
+        try:
+            view = self._view_of((Added(leg),))
+            if view is None:
+                return ZERO
+            left = float(calm) - self._bound(view, measure, float(calm))
+            moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)
+            rate = view.most_added(measure, (moves,) * 3)
+        except Unavailable:
+            return ZERO
+        if not 0 < rate < inf or left <= 1:
+            return ZERO
+        return Decimal(int(min((left - 1) / rate, ROOM_MAX)))  # a dollar is more than any rounding
+
     def view(self) -> RiskView | None:
         """The three books as they are now; None where nothing is held or worked. Raises Unavailable."""
         return self._view(())
@@ -127,6 +152,27 @@ class LiveRisk:
 
     def _view(self, added: tuple[Added, ...]) -> RiskView | None:
         """The view of what is held, worked or added, as it stands now."""
+        view = self._view_of(added)
+        if view is not None:
+            self._keep_up(view)
+        return view
+
+    def _bound(self, view: RiskView, measure: Measure, calm: float) -> float:
+        """What the figure is at most. A view that a few lines have left behind is not kept up for it
+        while what they can have added is small beside what is left.
+        """
+        account = self.tracker.account
+        if not (view.is_old or self._cash or account.serial - view.serial > DRIFTED_MAX):
+            known = view.before(measure)
+            keys = account.changed_since(view.serial)
+            drift = sum(view.drift(measure, key, self._row(key)) for key in keys)
+            if drift <= DRIFT_SHARE * (calm - known):
+                return known + drift
+        self._keep_up(view)
+        return view.before(measure)
+
+    def _view_of(self, added: tuple[Added, ...]) -> RiskView | None:
+        """The view of what is held, worked or added, as it was last kept up."""
         account = self.tracker.account
         if self.past.changed:
             self._forget(self.past.changed)
@@ -142,8 +188,6 @@ class LiveRisk:
         view = self._found.get(asked)
         if view is None:
             view = self._found[asked] = self._made(asked)
-        if view is not None:
-            self._keep_up(view)
         return view
 
     def _cash_now(self) -> tuple[str, ...]:

@@ -272,7 +272,8 @@ class LossWatch:
 
     def _good_mids(self, quotes: Iterable[Quote], asked_at: datetime) -> dict[str, Decimal]:
         """The middle of each book that quotes within the spread cap, read since REST was asked."""
-        max_spread, mids = self.desk.tracker.marks.max_spread, dict[str, Decimal]()
+        max_spread = self.desk.tracker.marks.max_spread
+        mids: dict[str, Decimal] = {}
         for quote in quotes:
             mid = (quote.bid + quote.ask) / TWO
             fits = ZERO < quote.bid <= quote.ask and quote.ask - quote.bid <= max_spread * mid

@@ -70,8 +70,12 @@ def amount(text: str) -> Decimal:
     digits of at most 20 places before and 30 behind the point: NaN, infinities, blanks, underscores
     and 10,000-digit numbers included. The check costs the same whatever the text holds.
     """
-    short = len(text) <= DIGITS_BEFORE_POINT_MAX and text[:1].isdigit()
-    if short and not text.strip("0123456789.") and text.count(".") < 2:
+    if (
+        len(text) <= DIGITS_BEFORE_POINT_MAX
+        and text.isascii()
+        and text[:1] != "."
+        and text.replace(".", "", 1).isdigit()
+    ):
         return Decimal(text)  # so few digits that no bound can be crossed: nearly every number
     if not AMOUNT.fullmatch(text):
         shown = text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
@@ -109,6 +113,8 @@ def plain(value: Decimal) -> str:
 
 def floor_to(value: Decimal, increment: Decimal) -> Decimal:
     """The largest multiple of `increment` not above `value`."""
+    if value >= ZERO:
+        return value // increment * increment  # towards zero is downwards, and costs a third
     return (value / increment).to_integral_value(ROUND_FLOOR) * increment
 
 

@@ -166,5 +166,27 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         return "" if extras.count(None) == len(extras) else repr(extras)
 
 
+class PlainLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A resting limit order that says no more than it must."""
+
+    base_size: str
+    limit_price: str
+    post_only: bool = False
+
+
+class PlainConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit_limit_gtc: PlainLimit
+
+
+class PlainBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nearly every order: read by itself it takes half the time. Any other body is an `OrderBody`."""
+
+    client_order_id: Identifier
+    product_id: Identifier
+    side: Side
+    order_configuration: PlainConfiguration
+
+
 KINDS: Final = Configuration.__struct_fields__
 DECODER: Final = msgspec.json.Decoder(OrderBody)
+PLAIN_DECODER: Final = msgspec.json.Decoder(PlainBody)

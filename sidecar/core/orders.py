@@ -15,7 +15,14 @@ from msgspec.structs import astuple, replace
 
 from sidecar.core import order_body as shapes
 from sidecar.core.money import ONE, ZERO, amount, plain
-from sidecar.core.order_body import DECODER, ID_CHARACTERS_MAX, KINDS, OrderBody, Side
+from sidecar.core.order_body import (
+    DECODER,
+    ID_CHARACTERS_MAX,
+    KINDS,
+    PLAIN_DECODER,
+    OrderBody,
+    Side,
+)
 
 BUY: Final = "BUY"
 SELL: Final = "SELL"
@@ -80,6 +87,36 @@ def parse_order(body: Any) -> Order:
     """Read a create-order body: JSON as bytes or text, a dict, or an OrderBody. Raises
     InvalidOrder.
     """
+    return _parse_plain(body) or _parse(body)
+
+
+def _parse_plain(body: Any) -> Order | None:
+    """A resting limit order as most bots write it; None for anything else, right or wrong."""
+    if type(body) is not bytes:
+        return None
+    try:
+        read = PLAIN_DECODER.decode(body)
+        given = read.order_configuration.limit_limit_gtc
+        size, price = amount(given.base_size), amount(given.limit_price)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is bad UTF-8
+        return None
+    name, product_id = read.client_order_id, read.product_id
+    if size <= ZERO or price <= ZERO or not (name.isprintable() and product_id.isprintable()):
+        return None
+    return Order(
+        name,
+        product_id,
+        read.side,
+        "limit_limit_gtc",
+        base_size=size,
+        limit_price=price,
+        ceiling_price=price,
+        post_only=given.post_only,
+    )
+
+
+def _parse(body: Any) -> Order:
+    """A body of any kind. Raises InvalidOrder, with every fault."""
     try:
         match body:
             case bytes() | str():
@@ -144,6 +181,17 @@ def checked_order(order: Order) -> Order:
         raise InvalidOrder(faults)
     prices = [price for price in (typed.limit_price, *typed.prices) if price is not None]
     return replace(typed, ceiling_price=max(prices, default=None))
+
+
+def fingerprint(order: Order) -> str:
+    """What makes two orders identical: everything but their id."""
+    size = order.base_size if order.base_size is not None else order.quote_size
+    prices = order.prices or (order.limit_price, order.stop_price)
+    text = f"{order.product_id}|{order.side}|{order.kind}"
+    for number in (size, *prices, *order.sizes):
+        if number is not None:
+            text += "|" + str(number.normalize())
+    return text
 
 
 def is_identifier(text: object, characters_max: int) -> bool:

@@ -56,9 +56,20 @@ class PortfolioRisk(Protocol):
         ...
 
 
+class RoomyRisk(PortfolioRisk, Protocol):
+    """One that also knows how much may be added for certain."""
+
+    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+        """USD at the mark that an order on the leg's key and side may move while the measure surely
+        stays below `calm` (USD); zero where that cannot be told.
+        """
+        ...
+
+
 class GuardedRisk:
     """A user's own PortfolioRisk: arithmetic or missing data may keep a figure from being computed, and
-    whatever decimal context the computation sets up is its own.
+    whatever decimal context the computation sets up is its own. Of such a one nothing is certain
+    before it is asked.
     """
 
     def __init__(self, risk: PortfolioRisk) -> None:
@@ -73,3 +84,8 @@ class GuardedRisk:
                 return self._risk.figure(measure, tracker, added, calm)
         except (ArithmeticError, LookupError, ValueError) as fault:
             return NoFigure(f"it cannot be computed ({fault})")
+
+    @staticmethod
+    def room(_measure: Measure, _tracker: PositionTracker, _leg: Leg, _calm: Decimal) -> Decimal:
+        """None."""
+        return ZERO

@@ -5,7 +5,7 @@ answer. Everything else here is that verb under a plainer name. Same events, sam
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sidecar.core import events as ev
@@ -48,6 +48,9 @@ NO_CAUSE: Final = {
     "ACTIVE": "the picture is complete, and nothing tightens",
     "STARTING": "a new process has begun; the account is read anew",
 }
+# Prices come much more often than orders: the next one finds its headroom worked out after each batch,
+# not after each price where every one is handed over.
+PREPARE_EVERY: Final = timedelta(milliseconds=100)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -109,6 +112,7 @@ class RiskManager:
             ev.LimitsReplaced: self._replace_limits,
             ev.ClosesRead: self.risk.take,
         }
+        self._prepare_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
@@ -201,6 +205,7 @@ class RiskManager:
         if decide is not None:
             self._decide(decide(event), actions)
         else:
+            self.desk.turn += 1
             actions += self._take_in(event)
             if (
                 kind is not ev.ReservationReleased  # it moves no loss by itself
@@ -218,7 +223,21 @@ class RiskManager:
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
+        if kind is not ev.Quotes or now >= self._prepare_at:
+            self._prepare_at = now + PREPARE_EVERY
+            self.approvals.prepare()
         return actions
+
+    @with_money
+    def foresee(self, event: ev.OrderProposed) -> Decision | None:
+        """The decision that `handle(event)` will come to, where a glance tells it, so that whoever
+        asks need not wait until all of it is in the books. None: `handle` decides.
+
+        Changes nothing; nothing else may be handled in between.
+        """
+        if event.at >= self.due or self.risk.is_due(event.at) or self._undelivered:
+            return None  # what is due comes first
+        return self.approvals.foresee(event) if self.tracker.version == self.judged else None
 
     def _decide(self, decision: Decision, actions: list[Action]) -> None:
         actions.append(Decided(decision=decision))
@@ -233,6 +252,7 @@ class RiskManager:
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
         if self.risk.is_due(event.at):
+            self.desk.turn += 1
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
         if event.at >= self.due or type(event) is ev.Started:
@@ -241,6 +261,7 @@ class RiskManager:
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
         now = event.at
+        self.desk.turn += 1
         if type(event) is ev.Started:
             self.sessions.restarted(now)  # while nobody could come back, no grace ran out
         if not self.settings.connected:

@@ -111,13 +111,29 @@ class RiskView:
 
     def most_added(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """A bound on `after` less `before`, which costs less; infinite where there is none."""
-        if measure == "max_stress_loss":
-            return inf
         held, buys, sells = moves
-        most = self._books[HELD].most_added(held)  # the same for every book of a model
+        books = self._bounding(measure)
+        most = books[HELD].most_added(held)  # the same for every book of a model
         if buys is not held or sells is not held:
-            most = max(most, *(self._books[n].most_added(moves[n]) for n in (BUYS, SELLS)))
+            most = max(most, *(books[n].most_added(moves[n]) for n in (BUYS, SELLS)))
         return most
+
+    def drift(self, measure: Measure, key: str, row: Row) -> float:
+        """A bound on what the figure gains if the key's exposures are these; infinite without one."""
+        index = self.index.get(key)
+        known = self.rows[index] if index is not None else self._lost_rows.get(key, row)
+        if row == known:
+            return 0.0
+        if index is None:
+            return inf
+        moved = zip(self._bounding(measure), row, known, strict=False)
+        return max(book.most_added(((index, usd - before),)) for book, usd, before in moved)
+
+    def _bounding(self, measure: Measure) -> Sequence[RiskBook] | Sequence[StressBook]:
+        """The three books that the measure is taken of."""
+        if measure != "max_stress_loss":
+            return self._books
+        return [self.stressed(number) for number in (HELD, BUYS, SELLS)]
 
     def after(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """The same with these moves in each of them, without computing a book anew. Raises Unavailable.
@@ -153,7 +169,7 @@ class RiskView:
         if worst is None:
             self._need(measure)
             known = self._known.setdefault(measure, [None] * len(BOOKS))
-            found = list[tuple[float, int]]()
+            found: list[tuple[float, int]] = []
             for number in self._distinct:
                 value = known[number]
                 if value is None:

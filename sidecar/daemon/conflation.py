@@ -18,7 +18,6 @@ class Conflation:
         self._waiting: dict[str, Quote] = {}
         self._handed_at = float("-inf")
 
-    @property
     def waits(self) -> bool:
         """Whether any quote does."""
         return bool(self._waiting)

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
+from sidecar.core.decision import Decision
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.state import STANDS_STILL
@@ -54,16 +55,32 @@ class Engine:
         self.carry: Mapping[type[ac.Action], Carry] = {}
         self.listeners: list[Listen] = []
         self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
+        self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
         if type(event) in PROPOSALS:
-            quotes = tuple(self.before_decision(event))
-            if quotes:
-                self._take_in(ev.Quotes(at=event.at, quotes=quotes))
+            self._look_ahead(event)
         return self._take_in(event)
+
+    def foresee(self, event: ev.OrderProposed) -> Decision | None:
+        """What `handle` will decide, where that is known before it is in the books; None: it is not.
+
+        Whoever is told of it hands in the event right afterwards, before anything else.
+        """
+        if self.is_half_way:
+            return None
+        if self.prices_wait():
+            self._look_ahead(event)
+        return self.manager.foresee(event)
+
+    def _look_ahead(self, event: ev.Event) -> None:
+        """Take in the prices that wait and that this decision hangs on."""
+        quotes = tuple(self.before_decision(event))
+        if quotes:
+            self._take_in(ev.Quotes(at=event.at, quotes=quotes))
 
     def _take_in(self, event: ev.Event) -> list[ac.Action]:
         if self.is_half_way:

@@ -80,6 +80,7 @@ class Parts:
         self._answers = Answers(
             engine.manager,
             engine.handle,
+            engine.foresee,
             engine.now,
             sessions=engine.manager.sessions,
             publisher=self._publisher,

@@ -39,6 +39,7 @@ class Streams:
         self._followed: tuple[str, ...] = ()
         self._wake = asyncio.Event()
         engine.before_decision = self._before_decision
+        engine.prices_wait = conflation.waits
 
     # ------------------------------------------------------------------------------- facts come in
 
@@ -99,7 +100,7 @@ class Streams:
         self._asked.move_to_end(product.book)
         if len(self._asked) > FOLLOWED_MAX:
             self._asked.popitem(last=False)
-        if not self._conflation.waits:
+        if not self._conflation.waits():
             return ()
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
         return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})

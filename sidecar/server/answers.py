@@ -7,9 +7,12 @@ from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Any, Final, cast, get_args
 
+from msgspec import Raw
+
 from sidecar.core import events as ev
 from sidecar.core import views
 from sidecar.core.actions import Action, Answered, Decided
+from sidecar.core.decision import Decision
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.orders import is_identifier
 from sidecar.core.risk_manager import RiskManager
@@ -17,6 +20,7 @@ from sidecar.core.sessions import Sessions
 from sidecar.server.protocol import (
     INVALID_PARAMS,
     REFUSED,
+    Early,
     Hello,
     Nothing,
     ReleaseOrder,
@@ -36,7 +40,8 @@ ON_DISCONNECT: Final = get_args(ev.OnDisconnect)
 class Answers:
     """Answers requests of the order socket; a listener's `answer`, with `lost` for its `on_lost`.
 
-    `handle` is the daemon's: it journals the fact and carries out the rest. `manager` and `sessions`
+    `handle` is the daemon's: it journals the fact and carries out the rest; `foresee` tells what it
+    will decide, where that is known before. `manager` and `sessions`
     are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
@@ -45,6 +50,7 @@ class Answers:
         self,
         manager: RiskManager,
         handle: Callable[[ev.Event], list[Action]],
+        foresee: Callable[[ev.OrderProposed], Decision | None],
         now: Callable[[], datetime],
         *,
         sessions: Sessions,
@@ -53,6 +59,7 @@ class Answers:
     ) -> None:
         self.manager = manager
         self.handle = handle
+        self.foresee = foresee
         self.now = now
         self.stopping = False
         self._sessions = sessions
@@ -89,30 +96,38 @@ class Answers:
     # --- Orders -----------------------------------------------------------------------------------
 
     def _validate_order(self, _peer: Peer, asked: ValidateOrder) -> Any:
-        return self._decision(
-            ev.OrderProposed(
-                at=self.now(),
-                body=bytes(asked.order),
-                strategy_id=asked.strategy_id,
-                dry_run=asked.dry_run,
-            )
+        """An approval that a glance foresees leaves first; reserving it and writing it down takes as
+        long again.
+        """
+        event = ev.OrderProposed(
+            at=self.now(),
+            body=bytes(asked.order),
+            strategy_id=asked.strategy_id,
+            dry_run=asked.dry_run,
         )
+        foreseen = self.foresee(event)
+        if foreseen is None:
+            return Raw(self._decide(event).as_json())
+
+        def finish() -> None:
+            decided = self._decide(event)
+            assert decided == foreseen  # else the bot holds an approval that nobody gave
+
+        return Early(Raw(foreseen.as_json()), finish)
 
     def _validate_edit(self, _peer: Peer, asked: ValidateEdit) -> Any:
-        return self._decision(
-            ev.EditProposed(
-                at=self.now(),
-                order_id=asked.order_id,
-                client_order_id=asked.client_order_id,
-                price=asked.price,
-                size=asked.size,
-                dry_run=asked.dry_run,
-            )
+        event = ev.EditProposed(
+            at=self.now(),
+            order_id=asked.order_id,
+            client_order_id=asked.client_order_id,
+            price=asked.price,
+            size=asked.size,
+            dry_run=asked.dry_run,
         )
+        return Raw(self._decide(event).as_json())
 
-    def _decision(self, event: ev.Event) -> Any:
-        decided = next(act for act in self.handle(event) if type(act) is Decided)
-        return decided.decision.as_dict()
+    def _decide(self, event: ev.Event) -> Decision:
+        return next(act.decision for act in self.handle(event) if type(act) is Decided)
 
     def _release_order(self, _peer: Peer, asked: ReleaseOrder) -> Any:
         self.handle(ev.ReservationReleased(at=self.now(), client_order_id=asked.client_order_id))

@@ -22,7 +22,7 @@ from msgspec import UNSET
 
 from sidecar.core.errors import Misuse
 from sidecar.server import protocol
-from sidecar.server.protocol import Broken, Lines, Request, Wrong
+from sidecar.server.protocol import Broken, Early, Lines, Request, Wrong
 
 CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
 BACKLOG: Final = 128
@@ -59,12 +59,14 @@ class Connection(asyncio.Protocol):
         self._is_taking_turns = False
         self._later: asyncio.Future[Any] | None = None  # the answer that is waited for
         self._ending: bytes | None = None
+        self._fileno = -1
 
     # --------------------------------------------------------------------------- asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
+        self._fileno = self._transport.get_extra_info("socket").fileno()
         self.uid = _peer_uid(self._transport)
         self._listener.open.add(self)
         refusal = self._listener.refusal(self)
@@ -75,7 +77,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._asked += self._lines.feed(data)
+            lines = self._lines.feed(data)
+            if len(lines) == 1 and self._is_idle:
+                self._answer(lines[0])  # at once: there is nothing to be fair about
+            else:
+                self._asked += lines
         except Broken as broken:
             self._ending = broken.answer
         if not self._is_taking_turns:
@@ -138,6 +144,12 @@ class Connection(asyncio.Protocol):
         """Whether nothing may be answered now: answers wait to be read, or one is to come."""
         return self._is_full or self._later is not None
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that was asked is answered, and more may be."""
+        waits = self._asked or self._is_taking_turns or self._is_held_up
+        return not waits and self._ending is None
+
     def _answer(self, line: bytes) -> None:
         try:
             request = protocol.read(line)
@@ -150,7 +162,10 @@ class Connection(asyncio.Protocol):
         except (Wrong, Misuse) as failure:
             self._reply(request.id, None, failure)
             return
-        if isinstance(result, asyncio.Future):
+        if type(result) is Early:
+            self._reply_now(request.id, result.result)
+            result.finish()
+        elif isinstance(result, asyncio.Future):
             self._later = result
             result.add_done_callback(lambda done: self._answer_later(request.id, done))
         else:
@@ -178,6 +193,18 @@ class Connection(asyncio.Protocol):
         else:
             code = failure.code if isinstance(failure, Wrong) else protocol.REFUSED
             transport.write(protocol.failed(request_id, code, str(failure)))
+
+    def _reply_now(self, request_id: protocol.Id, result: Any) -> None:
+        """Reply before anything else is done: what is handed to uvloop leaves when the turn is over."""
+        transport = self._live
+        if request_id is UNSET or transport is None:
+            return
+        line = protocol.answered(request_id, result)
+        if not transport.get_write_buffer_size():  # nothing waits that must leave first
+            with suppress(OSError):  # full or gone: the transport will find out by itself
+                line = line[os.write(self._fileno, line) :]
+        if line:
+            transport.write(line)
 
     def tell(self, line: bytes) -> None:
         """Send an event; a client that does not read is not worth waiting for."""

@@ -44,6 +44,11 @@ class StressBook:
         """The same with these moves in the book."""
         return -float(moved(self.pnl, self.model.by_key, moves).min(initial=0.0))
 
+    def most_added(self, moves: Moves) -> float:
+        """What these moves can add to the loss at most: each one's in its own worst scenario."""
+        by_key = self.model.by_key
+        return sum(-float((usd * by_key[index]).min(initial=0.0)) for index, usd in moves)
+
     def move(self, index: int, usd: float) -> None:
         """Let one exposure change by so much."""
         self.exposures[index] += usd
