@@ -124,8 +124,8 @@ class Served:
         answers = Answers(
             self.manager,
             self.engine.handle,
-            self.engine.foresee,
             now,
+            foresee=self.engine.foresee,
             sessions=self.manager.sessions,
             publisher=Publisher(self.manager),
         )

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from msgspec import Raw
+
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import Sessions
 from sidecar.server.answers import Answers
-from sidecar.server.protocol import read
+from sidecar.server.protocol import Early, read
 from sidecar.server.subscriptions import Publisher
 from tests.scenario import World
 
@@ -66,13 +68,22 @@ class Desk:
             self.world.manager,
             handle,
             lambda: self.world.now,
+            foresee=self.world.manager.foresee,
             sessions=self.sessions,
             publisher=self.publisher,
             **options,
         )
 
     def ask(self, method: str, peer: Listening | None = None, **given: Any) -> Any:
-        return self.answers(peer or Listening(), asked(method, **given))
+        return told(self.answers(peer or Listening(), asked(method, **given)))
+
+
+def told(result: Any) -> Any:
+    """What a client gets of it."""
+    if isinstance(result, Early):
+        result.finish()
+        result = result.result
+    return json.loads(bytes(result)) if isinstance(result, Raw) else result
 
 
 def asked(method: str, **given: Any) -> Any:

@@ -15,6 +15,7 @@ from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
 from sidecar.core.settings import Settings
+from sidecar.core.working import Leg
 from tests.scenario import FUTURE, D, World, limit_order
 
 CONNECTED = Settings(connected=True)
@@ -123,7 +124,14 @@ def reloaded(world: World, **limits: Any) -> World:
     return new
 
 
-class StandInRisk:
+class NoRoom:
+    """Of a stand-in's figures nothing is known before it is asked."""
+
+    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+        return Decimal(0)
+
+
+class StandInRisk(NoRoom):
     """A PortfolioRisk whose figure is `held` dollars, plus `per_unit` for each unit an order buys."""
 
     def __init__(self, held: object = 0, per_unit: object = 0, *, known: bool = True) -> None:

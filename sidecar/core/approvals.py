@@ -14,17 +14,19 @@ from sidecar.core.actions import Action, Alert, FindOrder
 from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
 from sidecar.core.decision import Decision, Violation
+from sidecar.core.edits import edited, text_of
 from sidecar.core.events import EditProposed, OrderProposed
 from sidecar.core.glance import Glance, Seen, glance_of
 from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
-from sidecar.core.money import ONE, ZERO, amount
+from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import ID_CHARACTERS_MAX, Side
 from sidecar.core.orders import InvalidOrder, Order, checked_order, is_identifier, parse_order
+from sidecar.core.plain_order import plain_order
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
-from sidecar.core.working import Leg, Reservation, WorkingOrder
+from sidecar.core.working import Leg, Reservation
 
 
 class Foreseen(Struct, frozen=True, gc=False):
@@ -72,7 +74,7 @@ class Approvals:
         """
         if self._next is not None:
             glance, side = self._next
-            glance.headroom(side)
+            glance.headrooms.of(side)
 
     def propose(self, event: OrderProposed) -> Decision:
         """Judge a new order.
@@ -99,9 +101,9 @@ class Approvals:
     def propose_edit(self, event: EditProposed) -> Decision:
         """Judge an edit as the order it would become, with the present order taken out."""
         try:
-            old, order = self._edited(event)
+            old, order = edited(self.desk.tracker.ledger, event)
         except InvalidOrder as invalid:
-            name = _text(event.client_order_id) or _text(event.order_id)
+            name = text_of(event.client_order_id) or text_of(event.order_id)
             return self._refused(name, invalid, event.at)
         product = self.desk.tracker.products[old.product_id]
         check = Check(self.desk, order, product, event.at, old.strategy_id, old)
@@ -135,42 +137,12 @@ class Approvals:
                 orders.put_back(live)
         return decision
 
-    def _edited(self, event: EditProposed) -> tuple[WorkingOrder, Order]:
-        ledger = self.desk.tracker.ledger
-        order_id, client_order_id = _text(event.order_id), _text(event.client_order_id)
-        old = ledger.find(order_id) or ledger.find_client_id(client_order_id)
-        if old is None or not old.is_open:
-            raise InvalidOrder(
-                [("INVALID_ORDER", "no open order has this order_id or client_order_id")]
-            )
-        faults: list[tuple[str, str]] = []
-        price = _edit_amount("price", event.price, old.limit_price, faults)
-        size = _edit_amount("size", event.size, old.size, faults)
-        if size is not None and size <= old.filled:
-            faults.append(
-                ("INVALID_ORDER", f"size {size} is not above what is filled already, {old.filled}")
-            )
-        if price is None and not faults:
-            faults.append(("INVALID_ORDER", "the order has no limit price to edit"))
-        if faults:
-            raise InvalidOrder(faults)
-        return old, Order(
-            client_order_id=old.client_order_id or old.order_id,
-            product_id=old.product_id,
-            side=old.side,
-            kind="limit_limit_gtc" if old.rests else "stop_limit_stop_limit_gtc",
-            base_size=size,
-            limit_price=price,
-            ceiling_price=price,
-            stop_price=old.stop_price,
-        )
-
     def _look(self, event: OrderProposed) -> "Foreseen":
         """Read the order, and see at a glance whether it is approved."""
         body = event.body
         try:
             is_read = not isinstance(body, (bytes, str)) and isinstance(body, Order)
-            order = checked_order(body) if is_read else parse_order(body)
+            order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
             if event.strategy_id is not None:
                 self._check_strategy(event.strategy_id)
         except InvalidOrder as invalid:
@@ -280,7 +252,7 @@ class Approvals:
             tightenings=self.desk.state.tightenings,
         )
         self.desk.tracker.orders.reserve(reservation)
-        foreseen.glance.shrink(seen)
+        foreseen.glance.headrooms.take(seen.leg, seen.hold)
         for name, rate in seen.windows:
             self.desk.activity.note(name, rate, event.at)
         return decision
@@ -398,11 +370,6 @@ class Approvals:
         return actions
 
 
-def _text(value: object) -> str:
-    """An id as a bot gave it; what is no text names nothing."""
-    return value if isinstance(value, str) else ""
-
-
 def _stated_id(body: Any) -> str:
     """The client_order_id of a body that could not be read as an order, where it can be told."""
     if isinstance(body, bytes | str):
@@ -414,23 +381,6 @@ def _stated_id(body: Any) -> str:
     if isinstance(body, Order):
         name = body.client_order_id
     return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
-
-
-def _edit_amount(
-    name: str, text: Any, unchanged: Decimal | None, faults: list[tuple[str, str]]
-) -> Decimal | None:
-    if text is None:
-        return unchanged
-    try:
-        value = amount(text) if isinstance(text, str) else ZERO
-    except ValueError as fault:
-        faults.append(("INVALID_ORDER", f"{name}: {fault}"))
-        return None
-    if value <= ZERO:
-        faults.append(
-            ("INVALID_ORDER", f'{name}: a number above zero, as a string such as "0.1", is needed')
-        )
-    return value
 
 
 def _replay(decision: Decision) -> Decision:

@@ -121,7 +121,7 @@ class LiveRisk:
         assert tracker is self.tracker
         try:
             view = self._view_of((Added(leg),))
-            if view is None:
+            if view is None or leg.key not in view.index:  # what counts as dollars
                 return ZERO
             left = float(calm) - self._bound(view, measure, float(calm))
             moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)

@@ -36,6 +36,7 @@ class OrderFlow:
         self.books = books
         self.ledger = OrderLedger()
         self.taker_rate = DEFAULT_TAKER_RATE
+        self.rebound = 0  # grows whenever a reservation binds or frees anything
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
@@ -359,6 +360,7 @@ class OrderFlow:
         return reservation
 
     def _reserve_funds(self, currency: str, hold: Decimal) -> None:
+        self.rebound += 1
         if currency:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD

@@ -19,7 +19,6 @@ from sidecar.core.order_body import (
     DECODER,
     ID_CHARACTERS_MAX,
     KINDS,
-    PLAIN_DECODER,
     OrderBody,
     Side,
 )
@@ -87,36 +86,6 @@ def parse_order(body: Any) -> Order:
     """Read a create-order body: JSON as bytes or text, a dict, or an OrderBody. Raises
     InvalidOrder.
     """
-    return _parse_plain(body) or _parse(body)
-
-
-def _parse_plain(body: Any) -> Order | None:
-    """A resting limit order as most bots write it; None for anything else, right or wrong."""
-    if type(body) is not bytes:
-        return None
-    try:
-        read = PLAIN_DECODER.decode(body)
-        given = read.order_configuration.limit_limit_gtc
-        size, price = amount(given.base_size), amount(given.limit_price)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is bad UTF-8
-        return None
-    name, product_id = read.client_order_id, read.product_id
-    if size <= ZERO or price <= ZERO or not (name.isprintable() and product_id.isprintable()):
-        return None
-    return Order(
-        name,
-        product_id,
-        read.side,
-        "limit_limit_gtc",
-        base_size=size,
-        limit_price=price,
-        ceiling_price=price,
-        post_only=given.post_only,
-    )
-
-
-def _parse(body: Any) -> Order:
-    """A body of any kind. Raises InvalidOrder, with every fault."""
     try:
         match body:
             case bytes() | str():

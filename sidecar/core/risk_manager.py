@@ -15,7 +15,6 @@ from sidecar.core.actions import (
     Answered,
     Decided,
     ReadProduct,
-    ReduceOnly,
     StateChanged,
     WakeAt,
 )
@@ -29,6 +28,7 @@ from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.liquidator import Liquidator
 from sidecar.core.live_risk import LiveRisk
+from sidecar.core.loss_demands import demands
 from sidecar.core.loss_watch import LossWatch
 from sidecar.core.money import with_money
 from sidecar.core.operator_verbs import OperatorVerbs
@@ -184,7 +184,7 @@ class RiskManager:
         pending = self.liquidator.pending()
         if self.state.has("LIQUIDATION") and self.watch.trigger is not None:
             return [self.watch.trigger, *pending]
-        return [*self.shocks.unsold(), *pending, *self._reduce_only()]
+        return [*self.shocks.unsold(), *pending, *demands(self.state, self.watch)]
 
     # --- The one verb -----------------------------------------------------------------------------
 
@@ -369,33 +369,6 @@ class RiskManager:
         reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
         actions.append(StateChanged(before=before, after=after, reason=reason))
         self.announced = after
-
-    def _reduce_only(self) -> list[Action]:
-        """Every loss whose cause is in force, as it stands now, and a missing base of ratios."""
-        causes, bounded = self.state.causes, list(self.watch.bounded())
-        no_equity: list[Action] = [
-            ReduceOnly(
-                code="NO_EQUITY",
-                loss=bound.loss.usd,
-                ratio=None,
-                limit=str(bound.limit),
-                reason=causes["NO_EQUITY", "all"].reason,
-            )
-            for bound in bounded
-            if bound.lacks_equity and self.state.has("NO_EQUITY")
-        ]
-        return no_equity[:1] + [
-            ReduceOnly(
-                code=f"MAX_{bound.code}",
-                scope=bound.scope,
-                loss=bound.loss.usd,
-                ratio=bound.loss.ratio,
-                limit=str(bound.limit),
-                reason=causes[bound.code, bound.scope].reason,
-            )
-            for bound in bounded
-            if (bound.code, bound.scope) in causes
-        ]
 
     def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
         """The next moment at which time alone changes something."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
@@ -22,6 +22,12 @@ Row = tuple[float, float, float]  # a key's exposure in each of them, USD
 NOTHING: Final[Row] = (0.0, 0.0, 0.0)
 Worst = tuple[float, int, list[float | None]]  # the figure, its book's number, those of all
 NO_MOVES: Final[tuple[Moves, ...]] = ((), (), ())
+
+
+class Bounding(Protocol):
+    """A book that can tell what moves add at most."""
+
+    def most_added(self, moves: Moves) -> float: ...
 
 
 class RiskView:
@@ -126,10 +132,10 @@ class RiskView:
             return 0.0
         if index is None:
             return inf
-        moved = zip(self._bounding(measure), row, known, strict=False)
-        return max(book.most_added(((index, usd - before),)) for book, usd, before in moved)
+        books = self._bounding(measure)
+        return max(books[n].most_added(((index, row[n] - known[n]),)) for n in (HELD, BUYS, SELLS))
 
-    def _bounding(self, measure: Measure) -> Sequence[RiskBook] | Sequence[StressBook]:
+    def _bounding(self, measure: Measure) -> Sequence[Bounding]:
         """The three books that the measure is taken of."""
         if measure != "max_stress_loss":
             return self._books

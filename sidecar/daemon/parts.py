@@ -80,8 +80,8 @@ class Parts:
         self._answers = Answers(
             engine.manager,
             engine.handle,
-            engine.foresee,
             engine.now,
+            foresee=engine.foresee,
             sessions=engine.manager.sessions,
             publisher=self._publisher,
             outside=self._outside,

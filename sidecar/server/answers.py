@@ -23,6 +23,7 @@ from sidecar.server.protocol import (
     Early,
     Hello,
     Nothing,
+    OrderCall,
     ReleaseOrder,
     Request,
     Subscribe,
@@ -50,9 +51,9 @@ class Answers:
         self,
         manager: RiskManager,
         handle: Callable[[ev.Event], list[Action]],
-        foresee: Callable[[ev.OrderProposed], Decision | None],
         now: Callable[[], datetime],
         *,
+        foresee: Callable[[ev.OrderProposed], Decision | None],
         sessions: Sessions,
         publisher: Publisher,
         outside: Callable[[], dict[str, Any]] = dict,
@@ -78,7 +79,7 @@ class Answers:
             "subscribe": self._subscribe,
         }
 
-    def __call__(self, peer: Peer, request: Request) -> Any:
+    def __call__(self, peer: Peer, request: Request | OrderCall) -> Any:
         """The result of one request. Raises Wrong."""
         return self.carry_out(peer, request.method, params(request))
 

@@ -18,6 +18,7 @@ from sidecar.server.protocol import (
     CONTROL_METHODS,
     INVALID_PARAMS,
     Halt,
+    OrderCall,
     Reasoned,
     ReduceOnly,
     Request,
@@ -58,7 +59,7 @@ class Control:
             "reload": self._reload,
         }
 
-    def __call__(self, peer: Peer, request: Request) -> Any:
+    def __call__(self, peer: Peer, request: Request | OrderCall) -> Any:
         """The result of one request, or the future of one. Raises Wrong, or Misuse where what is
         asked for cannot be done.
         """

@@ -22,7 +22,7 @@ from msgspec import UNSET
 
 from sidecar.core.errors import Misuse
 from sidecar.server import protocol
-from sidecar.server.protocol import Broken, Early, Lines, Request, Wrong
+from sidecar.server.protocol import Broken, Early, Lines, OrderCall, Request, Wrong
 
 CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
 BACKLOG: Final = 128
@@ -37,7 +37,7 @@ STOPPED: Final = Wrong(
     protocol.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
 )
 
-Answer = Callable[["Connection", Request], Any]
+Answer = Callable[["Connection", Request | OrderCall], Any]
 
 
 class SocketInUse(Misuse):

@@ -39,7 +39,14 @@ def order(name="a", size="0.05"):
 def listener(path, manager, answer=None):
     sessions, publisher = Sessions(), Publisher(manager)
     handle = joined(manager, sessions, publisher)
-    answers = Answers(manager, handle, lambda: NOW, sessions=sessions, publisher=publisher)
+    answers = Answers(
+        manager,
+        handle,
+        lambda: NOW,
+        foresee=manager.foresee,
+        sessions=sessions,
+        publisher=publisher,
+    )
     return Listener(path, answer or answers, mode=0o600, uids=own_uids(), on_lost=answers.lost)
 
 

@@ -12,6 +12,7 @@ from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.limits import Limits
 from sidecar.core.orders import parse_order
 from tests.decisions import (
+    NoRoom,
     StandInRisk,
     breaks,
     connected,
@@ -730,7 +731,7 @@ def test_asking_again_and_again_leaves_one_reservation_to_look_for():
     assert len(of_kind(world.actions, FindOrder)) == 1
 
 
-class Broken:
+class Broken(NoRoom):
     def figure(self, measure, tracker, added, calm):
         raise SystemError("a bug")
 

@@ -12,7 +12,7 @@ from sidecar.core import events as ev
 from sidecar.core.check import Check
 from sidecar.core.live_risk import LiveRisk
 from sidecar.core.orders import parse_order
-from sidecar.core.portfolio_risk import MEASURES, Added, NoFigure, RiskFigure
+from sidecar.core.portfolio_risk import MEASURES, Added, GuardedRisk, NoFigure, RiskFigure
 from sidecar.core.saved import restore_manager, save_manager
 from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.models import MODELS
@@ -764,3 +764,82 @@ def test_a_listing_that_changes_no_route_fits_nothing_anew():
     )
     world.send(ev.ProductsListed, products=(in_euro,))
     assert world.manager.risk.view() is not view
+
+
+# --- Room -------------------------------------------------------------------------------------------
+
+
+def room(world, key="BTC", side="BUY", measure="max_var", calm=50_000):
+    return world.manager.risk.room(measure, world.tracker, Leg(key, side, D(0)), D(calm))
+
+
+@pytest.mark.parametrize("measure", ["max_var", "max_expected_shortfall", "max_stress_loss"])
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_what_there_is_room_for_stays_calm_whatever_it_is(measure, side):
+    """And as much again as there is does not, where the worst day of the coin is the book's too."""
+    world = risky(msgspec.structs.replace(HISTORICAL, stress_window=5))
+    world.balance("BTC", 1)
+    calm = figure(world, measure).before + 1000
+    usd = room(world, side=side, measure=measure, calm=calm)
+    assert usd > 1000
+    leg = Leg("BTC", side, usd / 64000)
+    assert world.manager.risk.figure(measure, world.tracker, (Added(leg),)).after < calm
+
+
+def test_room_follows_orders_and_prices():
+    """A few lines that moved are bounded, not followed; the bound is on the safe side."""
+    world = risky()
+    world.balance("BTC", 1)
+    before = room(world)
+    world.report("o", base_size="0.1", limit_price=60000)  # 6,400 USD more may be held
+    after = room(world)
+    assert before - 6500 < after <= before - 6399
+    view = world.manager.risk.view()
+    assert view is not None  # kept up now, exactly
+    assert after <= room(world) < before
+
+
+def test_what_has_drifted_far_is_followed():
+    """A bound that uses up much of what is left is no use: the books are brought up to date."""
+    world = risky()
+    world.balance("BTC", 1)
+    room(world)
+    world.report("o", base_size=5, limit_price=60000)
+    room(world)
+    (view,) = set(world.manager.risk._views.values())
+    assert view.serial == world.tracker.account.serial
+
+
+def test_a_loss_that_is_certain_already_is_followed_too():
+    world = risky(told=("BTC-USD",))
+    world.balance("BTC", 1)
+    tell_nothing(world, "ETH-USD")
+    world.balance("ETH", 1)
+    before = room(world)
+    world.report("o", product_id="ETH-USD", base_size="0.1", limit_price=2000)
+    assert room(world) < before
+
+
+NO_ROOM = {
+    "nothing is left": {"calm": 1},
+    "no history": {"key": "ETH"},
+    "no price": {"key": "SOL"},
+    "dollars are no risk": {"key": "USDC"},
+}
+
+
+@pytest.mark.parametrize("asked", NO_ROOM.values(), ids=NO_ROOM)
+def test_where_nothing_is_certain_there_is_no_room(asked):
+    world = risky(told=("BTC-USD",))
+    world.balance("BTC", 1)
+    assert room(world, **asked) == 0
+
+
+def test_a_model_without_a_bound_leaves_no_room():
+    world = risky(RiskSettings(model=ModelSettings(model="cornish_fisher")))
+    world.balance("BTC", 1)
+    assert room(world) == 0
+
+
+def test_a_user_s_own_risk_is_asked_each_time():
+    assert GuardedRisk.room("max_var", World().tracker, Leg("BTC", "BUY", D(0)), D(1)) == 0

@@ -8,7 +8,7 @@ from sidecar.daemon import streams
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.streams import Streams
 from tests.daemon_parts import Running
-from tests.scenario import PRODUCTS, World, limit_order, product
+from tests.scenario import PRODUCTS, D, World, limit_order, product
 
 ASKED = ("AAA-USD", "BBB-USD", "CCC-USD", "DDD-USD")
 
@@ -57,3 +57,49 @@ def test_what_works_counts_like_what_is_held_however_much_there_is(made):
     for name in ("XXX-USD", "YYY-USD", "ETH-USD"):
         made.world.report(f"o-{name}", product_id=name, leaves=1, limit_price=1)
     assert made.streams.wanted() == ("BTC-USD", "ETH-USD", "XXX-USD", "YYY-USD", "ZZZ-USD")
+
+
+# --- Foreseeing -----------------------------------------------------------------------------------
+
+
+class Waiting(Running):
+    """Prices wait for ten seconds."""
+
+    def __init__(self):
+        super().__init__(World())
+        self.conflation = Conflation(10)
+        self.streams = Streams(self.engine, lambda: self.world.now, self.conflation, [])
+        self.conflation.offer((), 0)
+        self.conflation._handed_at = 0
+
+    def offer(self, product_id, price):
+        quote = ev.Quote(product_id, D(price), D(price), self.world.now)
+        assert self.conflation.offer((quote,), 1) == ()
+
+    def foresee(self, price=63000):
+        body = msgspec.json.encode(limit_order("0.01", price))
+        return self.engine.foresee(ev.OrderProposed(at=self.world.now, body=body))
+
+
+def test_an_order_is_foreseen_at_the_prices_that_wait():
+    made = Waiting()
+    made.offer("BTC-USD", 63500)
+    made.offer("ETH-USD", 1999)
+    assert made.foresee()
+    assert made.world.tracker.marks.usd("BTC") == 63500
+    assert made.world.tracker.marks.usd("ETH") == 2000  # no decision hangs on it
+
+
+def test_where_no_price_waits_nothing_is_taken_in():
+    made = Waiting()
+    version = made.world.tracker.version
+    assert made.foresee()
+    assert made.world.tracker.version == version
+
+
+def test_after_a_fault_nothing_is_foreseen():
+    made = Waiting()
+    made.engine.is_half_way = True
+    made.offer("BTC-USD", 63500)
+    assert made.foresee() is None
+    assert made.world.tracker.marks.usd("BTC") == 64000

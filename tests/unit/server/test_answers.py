@@ -6,15 +6,16 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from sidecar.core import events as ev
 from sidecar.core import sessions
 from sidecar.core.settings import Settings
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
-from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Wrong
+from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Early, Wrong
 from sidecar.server.subscriptions import Publisher
-from tests.answering import Desk, Listening
+from tests.answering import Desk, Listening, asked
 from tests.scenario import START, World, limit_order
 
 
@@ -189,8 +190,40 @@ def test_the_daemon_need_not_know_more():
     world = World()
     held = sessions.Sessions(timedelta(seconds=30))
     answers = Answers(
-        world.manager, world.handle, lambda: world.now, sessions=held, publisher=Publisher(world.manager),
+        world.manager, world.handle, lambda: world.now, foresee=world.manager.foresee, sessions=held,
+        publisher=Publisher(world.manager),
     )  # fmt: skip
     desk = Desk()
     desk.answers = answers
     assert desk.ask("status")["sidecar"] == {}
+
+
+# --- Early answers --------------------------------------------------------------------------------
+
+
+def test_an_approval_that_is_foreseen_comes_with_what_is_left_to_do():
+    desk = Desk()
+    early = desk.answers(Listening(), asked("validate_order", order=limit_order(name="a")))
+    assert isinstance(early, Early)
+    assert json.loads(bytes(early.result))["approved"]
+    assert facts(desk) == []
+    early.finish()
+    assert facts(desk) == ["OrderProposed"]
+    assert list(desk.world.tracker.ledger.reservations) == ["a"]
+
+
+def test_a_refusal_and_a_second_look_are_whole_when_they_leave():
+    desk = Desk()
+    for body in (limit_order("9", name="b"), limit_order("0.01", name="a", post_only=None)):
+        desk.ask("validate_order", order=body)
+        answer = desk.answers(Listening(), asked("validate_order", order=body))
+        assert isinstance(answer, Raw)
+
+
+def test_an_approval_that_nobody_gave_is_a_fault():
+    """Should the core ever decide otherwise than it was foreseen, nothing goes on."""
+    other = World().ask(limit_order())
+    desk = Desk()
+    desk.answers.foresee = lambda _event: other
+    with pytest.raises(AssertionError):
+        desk.ask("validate_order", order=limit_order())

@@ -8,7 +8,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.server.control import Control
 from sidecar.server.protocol import INVALID_PARAMS, Wrong
-from tests.answering import Desk, Listening, asked
+from tests.answering import Desk, Listening, asked, told
 from tests.scenario import World, limit_order
 
 
@@ -27,7 +27,7 @@ class Operator:
         )
 
     def ask(self, method, **given):
-        return self.control(Listening(uid=7), asked(method, **given))
+        return told(self.control(Listening(uid=7), asked(method, **given)))
 
     def wrong(self, method, **given):
         with pytest.raises(Wrong) as caught:

@@ -16,6 +16,7 @@ from sidecar.server.protocol import (
     OPERATOR_METHODS,
     Broken,
     Lines,
+    OrderCall,
     Wrong,
     params,
     plainly,
@@ -162,3 +163,27 @@ def test_an_id_of_null_is_an_id_and_no_id_is_none():
         for given in (b"", b',"id":null', b',"id":1.5')
     ]
     assert ids == [msgspec.UNSET, None, 1.5]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'"params":{"order":{"a":1}}',
+        b'"params":{"dry_run":true,"order":{},"strategy_id":"s"},"id":"x"',
+        b'"id":null,"params":{"order":null}',
+        b'"x":[1],"params":{"order":"\\u00e9"}',
+    ],
+)
+def test_an_order_that_is_read_in_one_pass_reads_as_in_two(rest):
+    whole = read(b'{"jsonrpc":"2.0","method":"validate_order",' + rest + b"}")
+    steps = protocol._request(b'{"jsonrpc":"2.0","method":"validate_order",' + rest + b"}")
+    assert isinstance(whole, OrderCall)
+    assert (whole.id, whole.method, whole.jsonrpc) == (steps.id, steps.method, steps.jsonrpc)
+    assert params(whole) == params(steps)
+
+
+def test_the_words_of_a_hurried_call_elsewhere_do_not_make_it_one():
+    request = read(line("hello", name="validate_order"))
+    assert params(request).name == "validate_order"
+    with pytest.raises(Broken):
+        read(b'{"jsonrpc":"1.0","method":"validate_order","params":{"order":{}}}')

@@ -14,6 +14,7 @@ from sidecar.core.custom_rule import CustomRule
 from sidecar.core.portfolio_risk import RiskFigure
 from sidecar.core.rules import RULES
 from sidecar.core.settings import Settings
+from tests.decisions import NoRoom
 from tests.scenario import D, World, order
 
 EXAMPLES = tomllib.loads((Path(__file__).parents[4] / "docs" / "rule-examples.toml").read_text())[
@@ -21,7 +22,7 @@ EXAMPLES = tomllib.loads((Path(__file__).parents[4] / "docs" / "rule-examples.to
 ]
 
 
-class FixedRisk:
+class FixedRisk(NoRoom):
     def __init__(self, before: str, after: str) -> None:
         self.known = RiskFigure(D(before), D(after))
 

@@ -411,3 +411,8 @@ def test_a_bracket_is_not_blamed_for_what_coinbase_adds_to_its_trigger():
     world.hold(1)
     fields = {"base_size": "1", "limit_price": "70000", "stop_trigger_price": "60000"}
     assert world.ask(order("trigger_bracket_gtc", "SELL", **fields))
+
+
+def test_an_order_without_a_price_goes_through_no_collar():
+    decision = World(price_collar="0.01").ask(order("market_market_ioc", quote_size="100"))
+    assert decision, decision.violations

@@ -284,3 +284,8 @@ def test_an_order_that_no_quote_can_size_is_not_called_too_small():
     world = World(min_order_size="0.001", products=(product("XYZ-USD"),))
     decision = world.ask(order("market_market_ioc", product_id="XYZ-USD", quote_size="100"))
     assert decision.codes == ("STALE_MARKET_DATA",)
+
+
+def test_a_product_on_the_allow_list_passes_in_any_kind_of_order():
+    world = World(allow_products=["BTC-USD"])
+    assert world.ask(order("market_market_ioc", quote_size="100"))

@@ -1,0 +1,224 @@
+"""The law of the glance: what it says, the rules say one by one; so no decision depends on it.
+
+Two managers live through the same events. One of them has a rule of the user's own that never says
+no: such a rule cannot be seen at a glance, so every order is judged there. The other foresees what it
+can, as the process does. They must never differ, in what they answer or in what they remember.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Decided
+from sidecar.core.custom_rule import CustomRule
+from tests.decisions import memory
+from tests.property.test_decision_laws import PRICE, PRICE_STEP, PRODUCTS
+from tests.scenario import FUTURE, START, D, World, order, product
+
+DAY = 86_400
+LISTED = (*PRODUCTS, product("BTC-USDC", alias="BTC-USD", base_increment=D("0.0001")))
+LIMITS: dict[str, list[Any]] = {
+    "min_order_size": ["0.0005"],
+    "max_order_size": [1, 3],
+    "max_order_notional": [20_000, 100_000],
+    "max_position_size": [2, 5],
+    "max_position_notional": [100_000, 300_000],
+    "max_gross_exposure": [150_000, 400_000],
+    "max_net_exposure": [120_000, 400_000],
+    "max_concentration": ["0.7", 2],
+    "max_leverage": ["0.8", 3],
+    "max_open_orders": [3, 20],
+    "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
+    "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
+    "price_collar": ["0.001", "0.05"],
+    "max_daily_loss": ["0.05", "2000 USD"],
+    "max_drawdown": ["0.10"],
+    "max_cumulative_loss": ["0.25"],
+    "max_var": ["0.05", "0.5"],
+    "max_stress_loss": ["0.3", 1],
+    "max_quote_age_s": [5, 60],
+    "no_adding": [True],
+    "block_products": [["ETH-USD"]],
+    "allow_products": [["BTC-USD", "BTC-USDC"]],
+}
+SCOPED = ("max_order_size", "max_position_notional", "max_open_orders", "max_order_rate")
+
+
+@st.composite
+def limits(draw: Any) -> dict[str, Any]:
+    """Some limits, often wide enough for a glance."""
+    names = draw(
+        st.sets(st.sampled_from(sorted(LIMITS)), max_size=draw(st.sampled_from([1, 3, 8])))
+    )
+    found = {name: draw(st.sampled_from(LIMITS[name])) for name in sorted(names)}
+    for table, key in (("product", "BTC-USD"), ("strategy", "momo")):
+        name = draw(st.sampled_from((None, None, *SCOPED)))
+        if name is not None:
+            found[table] = {key: {name: draw(st.sampled_from(LIMITS[name]))}}
+    return found
+
+
+def closes(book: str, seed: int) -> dict[str, Any]:
+    """Ten months of daily prices."""
+    end, days = int(START.timestamp()) // DAY, 300
+    moves = np.random.default_rng(seed).standard_normal(days) * 0.03
+    told = [
+        ((end - days + i) * DAY, D(round(float(PRICE[book]) * (1 + move), 2)))
+        for i, move in enumerate(moves)
+    ]
+    since, until = (end - days) * DAY, end * DAY
+    return {
+        "book": book, "period_s": DAY, "since": since, "until": until, "closes": tuple(told),
+    }  # fmt: skip
+
+
+def begun(limits: dict[str, Any], coins: dict[str, Any]) -> World:
+    world = World(products=LISTED, cash=300_000, **limits)
+    world.quote("ETH-BTC", "0.03125")
+    for currency, amount in coins.items():
+        world.balance(currency, amount)
+    world.balance("USDC", 50_000)
+    for seed, book in enumerate(("BTC-USD", "ETH-USD")):
+        world.send(ev.ClosesRead, **closes(book, seed))
+    return world
+
+
+orders: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    product_id=st.sampled_from([*["BTC-USD"] * 5, "ETH-USD", "BTC-USDC", "ETH-BTC", FUTURE]),
+    side=st.sampled_from(["BUY", "SELL"]),
+    kind=st.sampled_from(["limit_limit_gtc", "limit_limit_gtc", "market_market_ioc", "sor_limit_ioc"]),
+    size=st.sampled_from(["0.001", "0.01", "0.0100", "0.02", "0.25", "1", "2.5", "0.00001"]),
+    near=st.sampled_from([-20, -2, -1, 0, 1, 2, 20, 90]),
+    strategy=st.sampled_from([None, None, None, "momo"]),
+    dry_run=st.booleans(),
+    again=st.booleans(),
+)  # fmt: skip
+asks = st.tuples(st.just("ask"), orders)
+moves = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([0.1, 0.1, 1, 3, 70])),
+    st.tuples(st.just("quote"), st.sampled_from([-30, -2, 0, 0, 1, 25])),
+    st.tuples(st.just("fill"), st.sampled_from(["BUY", "SELL"])),
+    st.tuples(st.just("release"), st.none()),
+    st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
+    st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
+)
+breaks = st.one_of(
+    st.tuples(st.just("feed"), st.sampled_from(["gap", "lost", "connected"])),
+    st.tuples(st.just("tell"), st.sampled_from(["halt", "resume", "reconciled", "fees"])),
+)
+stretches = st.tuples(asks, moves, asks, st.sampled_from([None, None, None]) | breaks, asks)
+steps = st.lists(stretches, min_size=1, max_size=8).map(
+    lambda parts: [step for part in parts for step in part if step is not None]
+)
+OF_AN_ORDER = {"release", "report", "edit"}
+TOLD: dict[str, tuple[type[ev.Event], dict[str, Any]]] = {
+    "halt": (ev.HaltRequested, {"reason": "law"}),
+    "resume": (ev.ResumeRequested, {"reason": "law"}),
+    "reconciled": (ev.AccountReconciled, {}),
+    "fees": (ev.FeesRead, {"taker_rate": D("0.004"), "maker_rate": D("0.002")}),
+}
+
+
+class Twin:
+    """One of the two: what happens, by name."""
+
+    def __init__(self, world: World, *, foresees: bool) -> None:
+        self.world, self.foresees = world, foresees
+        self.asked, self.foreseen, self.number = 0, 0, 0
+        self.names: list[str] = []
+
+    def ask(self, asked: dict[str, Any]) -> bytes:
+        if not asked["again"] or not self.names:
+            self.asked += 1
+            self.names.append(f"bot-{self.asked}")
+        product_id, world = asked["product_id"], self.world
+        terms: dict[str, str] = {"base_size": "1" if product_id == FUTURE else asked["size"]}
+        if asked["kind"] != "market_market_ioc":
+            step = PRICE_STEP.get(product_id, D("0.01"))
+            price = PRICE.get(product_id, D(64000)) * (1 + asked["near"] / D(1000))
+            terms["limit_price"] = str((price / step).to_integral_value() * step)
+        body = order(asked["kind"], asked["side"], product_id, self.names[-1], **terms)
+        proposed = ev.OrderProposed(
+            at=world.now, body=body, strategy_id=asked["strategy"], dry_run=asked["dry_run"]
+        )
+        foreseen = world.manager.foresee(proposed) if self.foresees else None
+        decision = next(a.decision for a in world.handle(proposed) if isinstance(a, Decided))
+        if foreseen is not None:
+            self.foreseen += 1
+            assert foreseen is decision
+        return bytes(decision.as_json())
+
+    def do(self, step: str, argument: Any) -> object:
+        """One step; nothing where it is about the last order and there is none."""
+        act = getattr(self, step)
+        return act(argument) if self.names or step not in OF_AN_ORDER else None
+
+    def wait(self, seconds: float) -> object:
+        return self.world.wait(seconds)
+
+    def quote(self, moved: int) -> object:
+        price = 64000 * (1 + moved / D(1000))
+        return self.world.quote("BTC-USD", price, price + D("0.01"))
+
+    def fill(self, side: str) -> object:
+        self.number += 1
+        name = f"fill-{self.number}"
+        return self.world.fill(side, "0.02", 64000, fee="0.5", order_id=name, entry_id=name)
+
+    def feed(self, signal: str) -> object:
+        return self.world.send(ev.FeedChanged, feed="market", signal=signal)
+
+    def tell(self, what: str) -> object:
+        return self.world.send(TOLD[what][0], **TOLD[what][1])
+
+    def release(self, _: object) -> object:
+        return self.world.send(ev.ReservationReleased, client_order_id=self.names[-1])
+
+    def edit(self, size: str) -> object:
+        name, manager = self.names[-1], self.world.manager
+        return manager.validate_edit(client_order_id=name, price="63000", size=size).as_json()
+
+    def report(self, status: str) -> object:
+        held = self.world.tracker.ledger.reservations.get(self.names[-1])
+        if held is None:
+            return None
+        asked = held.order
+        return self.world.report(
+            f"o-{self.names[-1]}",
+            status=status,
+            client_order_id=asked.client_order_id,
+            product_id=asked.product_id,
+            side=asked.side,
+            base_size=asked.base_size,
+            limit_price=asked.limit_price,
+        )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(limits(), st.sampled_from([{}, {"BTC": "0.5", "ETH": 3}, {"BTC": 3, "ETH": 10}]), steps)
+def test_what_a_glance_says_the_rules_say_one_by_one(limits, coins, steps):
+    """Decisions and memory are the same with it and without."""
+    quick = Twin(begun(limits, coins), foresees=True)
+    slow = Twin(begun(limits, coins), foresees=False)
+    never = CustomRule(name="never", function=lambda *_: None, exempt=False)
+    slow.world.manager.desk.custom = (never,)
+    for step, argument in steps:
+        assert quick.do(step, argument) == slow.do(step, argument), step
+        assert memory(quick.world) == memory(slow.world), step
+    event(f"foreseen: {min(quick.foreseen, 3)}{'+' if quick.foreseen > 2 else ''}")
+
+
+def test_a_plain_order_in_a_quiet_moment_is_foreseen():
+    """Else the law above would say nothing."""
+    twin = Twin(begun({"max_order_notional": 100_000, "max_var": "0.5"}, {"BTC": 1}), foresees=True)
+    twin.world.now += timedelta(seconds=1)
+    twin.world.quote("BTC-USD", 64000, "64000.01")
+    for side in ("BUY", "SELL", "BUY"):
+        twin.ask({"product_id": "BTC-USD", "side": side, "kind": "limit_limit_gtc", "size": "0.01",
+                  "near": -1 if side == "BUY" else 1, "strategy": None, "dry_run": False, "again": False})  # fmt: skip
+    assert twin.foreseen == 3
