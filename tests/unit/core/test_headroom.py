@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core import events as ev
-from sidecar.core.glance import glance_of
+from sidecar.core.glance import Glance, glance_of
 from sidecar.core.headroom import NO_LIMIT, Headrooms
 from sidecar.core.judge import compile_plan
+from sidecar.core.order_body import Side
 from tests.decisions import sell_order
 from tests.scenario import FUTURE, D, World, limit_order
 
@@ -18,6 +19,13 @@ def rooms_of(world: World) -> Headrooms:
     glance = glance_of(desk, compile_plan(desk, world.tracker.products["BTC-USD"], None))
     assert glance is not None
     return glance.headrooms
+
+
+def looked_at(world: World) -> tuple[Glance, Side]:
+    """What the last order was looked at with."""
+    found = world.manager.approvals._next
+    assert found is not None
+    return found
 
 
 def test_without_limits_only_the_funds_are_bounded():
@@ -145,7 +153,8 @@ def test_whatever_happens_it_is_worked_out_anew(happens):
     world.report("old", base_size="0.1", limit_price=58000)
     world.ask(limit_order("0.1", 57000, name="reserved"))
     rooms = rooms_of(world)
-    before = {side: rooms.of(side) for side in ("BUY", "SELL")}
+    sides: tuple[Side, ...] = ("BUY", "SELL")
+    before = {side: rooms.of(side) for side in sides}
     happens(world)
     for side, room in before.items():
         assert rooms.of(side) is not room, side
@@ -159,7 +168,7 @@ def test_an_approval_takes_its_share_out_of_what_was_left(body):
     world = World(max_position_size=9, max_gross_exposure=900_000, max_open_orders=9)
     world.balance("BTC", 1)
     world.ask(body | {"client_order_id": "first"})
-    glance, side = world.manager.approvals._next
+    glance, side = looked_at(world)
     for number in range(2):
         known = glance.headrooms._known[side]
         assert world.ask(body | {"client_order_id": f"next-{number}"})
@@ -173,7 +182,7 @@ def test_the_last_order_that_is_not_near_the_number_of_orders_leaves_nothing():
     world = World(max_open_orders=4)
     for number in range(2):
         world.ask(limit_order("0.1", 60000 + number))
-    glance, side = world.manager.approvals._next
+    glance, side = looked_at(world)
     assert glance.headrooms.of(side) is None
 
 
@@ -181,7 +190,7 @@ def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
     """But not after every price where each is handed over: at most ten times a second."""
     world = World()
     world.ask(limit_order("0.1", 60000))
-    glance, side = world.manager.approvals._next
+    glance, side = looked_at(world)
 
     def is_ready():
         return glance.headrooms._known[side][0] == glance.headrooms._turn
