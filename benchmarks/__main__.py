@@ -17,7 +17,7 @@ def validate_order(manager: RiskManager, rounds: int) -> list[int]:
 
     def after(decision: object) -> None:
         assert decision, decision
-        manager.tracker.orders.release(decision.client_order_id)  # type: ignore[attr-defined]
+        manager.release_order(decision.client_order_id)  # type: ignore[attr-defined]
 
     return each_ns(manager.validate_order, bench_desk.body, after, rounds=rounds)  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.settings import Settings
+from sidecar.core.working import Leg
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 POSITIONS = 20
@@ -44,6 +45,11 @@ class FixedRisk:
         _calm: Decimal,
     ) -> RiskFigure:
         return self.known
+
+    def room(
+        self, _measure: Measure, _tracker: PositionTracker, _leg: Leg, _calm: Decimal
+    ) -> Decimal:
+        return Decimal(10**12)
 
 
 def names() -> list[str]:
@@ -90,13 +96,14 @@ LIMITS: Final = Limits.model_validate(
 )
 
 
-def desk(open_orders: int, *, with_var: bool = False) -> RiskManager:
+def desk(open_orders: int, *, with_var: bool = True) -> RiskManager:
     """A manager with positions in 20 coins and this many resting orders spread over them; value at risk
-    is computed, from a year of daily prices, or left out.
+    is computed, from a year of daily prices, or given by a stand-in.
     """
     tracker = PositionTracker()
-    risk = None if with_var else FixedRisk()
-    manager = RiskManager(LIMITS, tracker, clock=Clock(), portfolio_risk=risk)
+    manager = RiskManager(LIMITS, tracker, clock=Clock())
+    if not with_var:
+        manager.desk.portfolio_risk = FixedRisk()
     products = tuple(product(base) for base in names())
     tracker.apply(ev.ProductsListed(at=NOW, products=products))
     coins = [ev.Balance(base, Decimal(10)) for base in names()]
@@ -142,16 +149,19 @@ def tick(manager: RiskManager, product_id: str, price: Decimal) -> None:
     manager.handle(ev.Quotes(at=NOW, quotes=(quote,)))
 
 
-def body(number: int) -> bytes:
+SMALL: Final = b"0.01"
+# 11.5 BTC are worth more than 70 % of what an order may be: approved with a warning.
+NEAR_A_LIMIT: Final = b"11.5"
+
+
+def body(number: int, size: bytes = SMALL) -> bytes:
     return (
         b'{"client_order_id":"bot-%d","product_id":"BTC-USD","side":"BUY","order_configuration":'
-        b'{"limit_limit_gtc":{"base_size":"0.01","limit_price":"64000.01","post_only":false}}}'
-        % number
+        b'{"limit_limit_gtc":{"base_size":"%b","limit_price":"64000.01","post_only":false}}}'
+        % (number, size)
     )
 
 
 def empty(settings: Settings) -> RiskManager:
     """A manager that knows nothing yet."""
-    return RiskManager(
-        LIMITS, PositionTracker(), clock=Clock(), settings=settings, portfolio_risk=FixedRisk()
-    )
+    return RiskManager(LIMITS, PositionTracker(), clock=Clock(), settings=settings)

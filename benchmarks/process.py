@@ -7,6 +7,7 @@ protocol, not the machine.
 
 import argparse
 import asyncio
+import gc
 import gzip
 import json
 import multiprocessing
@@ -19,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, setcontext
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,7 @@ from benchmarks.measure import machine, quantile, summary
 from sidecar import clock
 from sidecar.coinbase.session import Session
 from sidecar.core import events as ev
+from sidecar.core.money import MONEY
 from sidecar.core.settings import Settings
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
@@ -110,7 +112,7 @@ class Served:
     """The answering side as the daemon has it: engine, journal on disk, listener."""
 
     def __init__(self, directory: Path, conflation: Conflation | None = None) -> None:
-        self.manager = bench_desk.desk(50, with_var=True)
+        self.manager = bench_desk.desk(50)
         files = JournalFiles(directory / "journal")
         self.journal = Journal(
             files,
@@ -133,7 +135,9 @@ class Served:
 
 
 async def serve(directory: Path, told: Pipe, *, ticks: bool) -> None:
+    setcontext(MONEY)  # as the sidecar does
     served = Served(directory)
+    gc.freeze()
     loop = asyncio.get_running_loop()
     echo = await loop.create_unix_server(Echo, str(directory / "echo.sock"))
     await served.listener.start()
@@ -197,10 +201,10 @@ class Asker:
         return answer
 
 
-def question(number: int) -> bytes:
+def question(number: int, size: bytes = bench_desk.SMALL) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"method":"validate_order","params":{"order":%b}}\n' % (
         number,
-        bench_desk.body(number),
+        bench_desk.body(number, size),
     )
 
 
@@ -211,12 +215,14 @@ def release(number: int) -> bytes:
     )
 
 
-def round_trips(directory: Path, rounds: int) -> tuple[list[int], list[int]]:
+def round_trips(
+    directory: Path, rounds: int, size: bytes = bench_desk.SMALL
+) -> tuple[list[int], list[int]]:
     """Nanoseconds of each: a bare echo, and a decision; in turn, so that both meet the same machine."""
     echo, sidecar = Asker(directory / "echo.sock"), Asker(directory / "order.sock")
     spent: tuple[list[int], list[int]] = ([], [])
     for number in range(rounds + rounds // 10):
-        line = question(number)
+        line = question(number, size)
         for asker, samples in zip((echo, sidecar), spent, strict=True):
             begin = perf_counter_ns()
             answer = asker.ask(line)
@@ -262,6 +268,12 @@ def tell_round_trips(rounds: int) -> None:
                 )
             else:
                 print(f"    p99 against idle {quantile(ours, 0.99) / idle_p99:.2f} (target ≤ 3)")
+    with server(ticks=False) as directory:
+        echo, ours = round_trips(directory, rounds // 4, bench_desk.NEAR_A_LIMIT)
+        print("  idle, an order near a limit: each rule is run, a warning comes with the approval")
+        print(
+            f"    sidecar  {summary(ours)}   median {median(ours) / median(echo):.2f} of the echo's"
+        )
     with server(ticks=False) as directory:
         echo_rate = throughput(directory / "echo.sock", rounds, bool)
         rate = throughput(

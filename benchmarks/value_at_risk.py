@@ -95,7 +95,7 @@ def decision(rounds: int) -> None:
     the same for all; what is added is the median of the turns' differences.
     """
     without, with_var, near = (bench_desk.desk(50, with_var=one) for one in (False, True, True))
-    near.desk.calm.clear()  # as above 70 % of the limit: no bound will do
+    near.desk.calm = dict.fromkeys(near.desk.calm, Decimal(0))  # as above 70 %: no bound will do
     desks = {"given by a stand-in": without, "below 70 % of its limit": with_var, "above": near}
     spent: dict[str, list[int]] = {name: [] for name in desks}
     added: dict[str, list[float]] = {name: [] for name in desks}
@@ -121,7 +121,7 @@ def large(rounds: int) -> None:
         fitted = timed(partial(fit, logs, settings), max(5, rounds // 1_000))
         told = timed(partial(figures, model, exposures), max(50, rounds // 100))
         print(f"  {name:<11} figures {millis(told)}   model fitted anew {millis(fitted)}")
-    manager = bench_desk.desk(50, with_var=True)
+    manager = bench_desk.desk(50)
     closes = bench_desk.history("BTC-USD", 3)
     read = timed(lambda: manager.handle(closes), max(50, rounds // 100))
     print(f"  a day's closes of a book are read: {millis(read)}")

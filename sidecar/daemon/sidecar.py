@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from decimal import setcontext
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +23,7 @@ from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, each_of
 from sidecar.core.limits import Limits
+from sidecar.core.money import MONEY
 from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.risk_manager import RiskManager
 from sidecar.custom_rules import load_custom_rules
@@ -84,6 +86,7 @@ class Sidecar:
         Raises Misuse for what is in the way of a start, and Faulted for a fault of our own, after
         which the account is halted on disk.
         """
+        setcontext(MONEY)  # of all that begins here: the core need not change it at every fact
         with StateDirectory(self.config.state.dir) as directory:
             engine, first = self._recover(directory)
             self.engine = engine
