@@ -79,6 +79,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo 'installing the locked dependencies into $(VENV)'
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-build-isolation --editable .
+	@$(BIN)/python -m pip --disable-pip-version-check check  # that nothing the locks should have is missing
 	@touch $@
 
 $(BENCH): requirements-bench.lock $(STAMP)

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
+from sidecar.core.decision import Decision
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import Sessions
 from sidecar.server.answers import Answers
@@ -68,11 +69,15 @@ class Desk:
             self.world.manager,
             handle,
             lambda: self.world.now,
-            foresee=self.world.manager.foresee,
+            foresee=self.foresee,
             sessions=self.sessions,
             publisher=self.publisher,
             **options,
         )
+
+    def foresee(self, event: ev.OrderProposed) -> tuple[Decision, Callable[[], Any]] | None:
+        decision = self.world.manager.foresee(event)
+        return None if decision is None else (decision, lambda: self.handle(event))
 
     def ask(self, method: str, peer: Listening | None = None, **given: Any) -> Any:
         return told(self.answers(peer or Listening(), asked(method, **given)))

@@ -34,7 +34,9 @@ class Activity:
     def reaches(self, number: int, name: str, rate: Rate, now: datetime) -> bool:
         """Whether so many approvals lie within the window: most windows are too empty to count."""
         times = self.windows.get(name, ())
-        return len(times) >= number and self.count(name, rate, now) >= number
+        if len(times) < number and not (times and times[-1] > now):  # else `count` sets it right
+            return False
+        return self.count(name, rate, now) >= number
 
     def clears_at(self, name: str, rate: Rate, now: datetime) -> datetime | None:
         """When the oldest approval that fills the window leaves it; None while it is not full."""

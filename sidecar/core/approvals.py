@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from sidecar.core.actions import Action, Alert, FindOrder
 from sidecar.core.books import STRATEGIES_MAX
@@ -16,7 +15,7 @@ from sidecar.core.check import Check, Desk
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.edits import edited, text_of
 from sidecar.core.events import EditProposed, OrderProposed
-from sidecar.core.glance import Glance, Seen, glance_of
+from sidecar.core.glance import Foreseen, Glance, glance_of
 from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO
@@ -27,18 +26,6 @@ from sidecar.core.products import Product
 from sidecar.core.settings import Settings
 from sidecar.core.valuation import legs_of
 from sidecar.core.working import Leg, Reservation
-
-
-class Foreseen(Struct, frozen=True, gc=False):
-    """A proposal that was looked at: its order, or why there is none; and the approval it will get,
-    where a glance tells.
-    """
-
-    event: OrderProposed
-    order: Any  # Order | InvalidOrder
-    glance: Any = None
-    seen: Seen | None = None
-    decision: Decision | None = None
 
 
 class Approvals:
@@ -61,16 +48,15 @@ class Approvals:
     # --- Proposals --------------------------------------------------------------------------------
 
     def foresee(self, event: OrderProposed) -> Decision | None:
-        """The approval that `propose` will give, where a glance tells it; None: it must be judged.
-
-        Changes nothing. What happens in between must not matter: the caller asks for both at once.
+        """The approval that `propose` will give if nothing happens in between, where a glance tells it;
+        None: it must be judged.
         """
         self._foreseen = foreseen = self._look(event)
         return foreseen.decision
 
     def prepare(self) -> None:
-        """The next order is likely to be like the last one: what the books leave for it is worked out
-        now, while nobody waits.
+        """The next order is likely to be like the last one: if that was seen at a glance, what the books
+        leave for it is worked out now, while nobody waits.
         """
         if self._next is not None:
             glance, side = self._next
@@ -82,7 +68,7 @@ class Approvals:
         Asking again for a live approval with the same body gives the same approval.
         """
         foreseen, self._foreseen = self._foreseen, None
-        if foreseen is None or foreseen.event is not event:
+        if foreseen is None or foreseen.event is not event or foreseen.is_overtaken:
             foreseen = self._look(event)
         if foreseen.seen is not None:
             return self._book(foreseen)
@@ -137,11 +123,11 @@ class Approvals:
                 orders.put_back(live)
         return decision
 
-    def _look(self, event: OrderProposed) -> "Foreseen":
+    def _look(self, event: OrderProposed) -> Foreseen:
         """Read the order, and see at a glance whether it is approved."""
         body = event.body
         try:
-            is_read = not isinstance(body, (bytes, str)) and isinstance(body, Order)
+            is_read = isinstance(body, Order)
             order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
             if event.strategy_id is not None:
                 self._check_strategy(event.strategy_id)
@@ -153,10 +139,11 @@ class Approvals:
         _, glance = self._plan(product, event.strategy_id)
         if glance is None:
             return Foreseen(event, order)
-        self._next = (glance, order.side)
         seen = glance.look(order, event.at)
         if seen is None:
+            self._next = None
             return Foreseen(event, order)
+        self._next = (glance, order.side)
         now = event.at
         decision = Decision(
             approved=True,
@@ -232,16 +219,19 @@ class Approvals:
             found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
         return found
 
-    def _book(self, foreseen: "Foreseen") -> Decision:
+    def _book(self, foreseen: Foreseen) -> Decision:
         """What a glance approves is reserved and counted as any approval is."""
-        event, seen, decision = foreseen.event, foreseen.seen, foreseen.decision
+        event, order, seen = foreseen.event, foreseen.order, foreseen.seen
+        glance, decision = foreseen.glance, foreseen.decision
         assert seen is not None
+        assert glance is not None
         assert decision is not None
+        assert isinstance(order, Order)
         self.decisions += 1
         if decision.reserved_until is None:
             return decision
         reservation = Reservation(
-            order=foreseen.order,
+            order=order,
             strategy_id=event.strategy_id,
             approved_at=event.at,
             expires_at=decision.reserved_until,
@@ -252,7 +242,7 @@ class Approvals:
             tightenings=self.desk.state.tightenings,
         )
         self.desk.tracker.orders.reserve(reservation)
-        foreseen.glance.headrooms.take(seen.leg, seen.hold)
+        glance.headrooms.take(seen.leg, seen.hold)
         for name, rate in seen.windows:
             self.desk.activity.note(name, rate, event.at)
         return decision

@@ -40,8 +40,8 @@ class Desk(Struct, kw_only=True):
     """What every check is made against. `orders_known`: balances and open orders have been read.
 
     `max_quote_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
-    shares of equity below which a risk figure neither breaks a limit nor warns. `turn` grows whenever
-    anything that an order is judged by may have changed.
+    shares of equity below which a risk figure neither breaks a limit nor warns. `facts` counts
+    what the manager takes in but for proposals, and the moments at which time alone changes something.
     """
 
     tracker: PositionTracker
@@ -55,7 +55,7 @@ class Desk(Struct, kw_only=True):
     max_quote_age: timedelta = timedelta()
     watches_shocks: bool = False
     calm: dict[Measure, Decimal] = field(default_factory=dict)
-    turn: int = 0
+    facts: int = 0
 
     def __post_init__(self) -> None:
         self.use(self.limits)

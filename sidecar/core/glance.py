@@ -20,13 +20,16 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sidecar.core.check import UNLIMITED, Check, Desk
-from sidecar.core.headroom import Headroom, Headrooms, most
+from sidecar.core.decision import Decision
+from sidecar.core.events import OrderProposed
+from sidecar.core.headroom import Headroom, Headrooms, Turn, most
 from sidecar.core.judge import Plan
 from sidecar.core.limits import Rate
 from sidecar.core.money import ONE, ZERO, floor_to
-from sidecar.core.orders import BUY, Order, fingerprint
+from sidecar.core.orders import BUY, WHOLE, InvalidOrder, Order, fingerprint
+from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.products import DOLLARS
-from sidecar.core.rules import activity, exposure, funds, market, portfolio, validity
+from sidecar.core.rules import activity, exposure, funds, losses, market, portfolio, validity
 from sidecar.core.rules.rule import Bound
 from sidecar.core.working import RESERVATIONS_MAX, Leg
 
@@ -63,6 +66,14 @@ FIGURES: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
 )
 
 
+# Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
+STANDING: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
+    {losses.daily, losses.drawdown, losses.cumulative}
+)
+# Kinds that trade once, at one price or at the market: their size and price say all.
+PLAIN: Final = WHOLE | {"limit_limit_gtd"}
+
+
 class Seen(Struct, frozen=True, gc=False):
     """An order that is approved without a warning: what its decision and its reservation say.
 
@@ -77,6 +88,7 @@ class Seen(Struct, frozen=True, gc=False):
     hold_currency: str
     hold: Decimal
     windows: list[tuple[str, Rate]]
+    turn: Turn  # of the books: once they have moved, it must be looked at again
 
 
 def glance_of(desk: Desk, plan: Plan) -> "Glance | None":
@@ -90,9 +102,18 @@ def glance_of(desk: Desk, plan: Plan) -> "Glance | None":
         return None
     if plan.shadow or any(bound.own for bound in bounds):
         return None
-    seen = all(gate.judge in GATES for gate in plan.gates)
-    seen = seen and all(rule.searches or rule.measure in FIGURES for *_, rule, _ in plan.measured)
-    return Glance(desk, plan) if seen else None
+    return Glance(desk, plan) if _is_known(plan) else None
+
+
+def _is_known(plan: Plan) -> bool:
+    """Whether each of its rules is one that a glance sees."""
+    measured = [rule for *_, rule, _ in plan.measured]
+    return (
+        all(gate.judge in GATES for gate in plan.gates)
+        and all(rule.measure in FIGURES or rule.limit in MEASURES for rule in measured)
+        and all(rule.measure in STANDING for rule, _ in plan.standing.rules)
+        and all(rule.measure is validity.order_size for rule, _ in plan.minima)
+    )
 
 
 class Glance:
@@ -116,8 +137,10 @@ class Glance:
 
     def look(self, order: Order, now: datetime) -> Seen | None:
         """The verdict on an order that is plain where all is quiet; None: it must be judged."""
+        if not self._is_plain(order, now) or not self._is_small(order):
+            return None
         room = self.headrooms.of(order.side)
-        if room is None or not self._is_plain(order, now):
+        if room is None:
             return None
         if not -market.CLOCK_TOLERANCE <= now - room.marked_at <= self._desk.max_quote_age:
             return None
@@ -129,7 +152,7 @@ class Glance:
     def _is_plain(self, order: Order, now: datetime) -> bool:
         """New, of one size and at most one price, on the grid and within Coinbase's range."""
         size, price, product = order.base_size, order.limit_price, self._product
-        if size is None or order.attached or order.stop_price is not None or order.prices:
+        if size is None or order.attached or order.kind not in PLAIN or order.sizes or order.prices:
             return False
         if size % product.base_increment or not self._least <= size <= self._largest:
             return False
@@ -138,6 +161,11 @@ class Glance:
         if order.end_time is not None and order.end_time <= now:
             return False
         return self._is_new(order.client_order_id)
+
+    def _is_small(self, order: Order) -> bool:
+        """Far from what one order may be, whatever the books hold. A sale may be worth more than this."""
+        size, price = order.base_size or ZERO, order.limit_price or ZERO
+        return size < self._size.near and size * price < self._notional.near
 
     def _is_new(self, name: str) -> bool:
         ledger = self._ledger
@@ -193,7 +221,7 @@ class Glance:
         notional = worth * size
         if hold > room.free or size >= room.near_size or size * room.mark >= room.near_usd:
             return None
-        if notional >= self._notional.near or size >= self._size.near:
+        if notional >= self._notional.near:
             return None
         step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
         rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
@@ -201,4 +229,24 @@ class Glance:
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
         leg, reducing = Leg(self._key, side, size), size <= reducible
-        return Seen(notional, price, reducing, largest, leg, currency, hold, windows)
+        turn = self.headrooms.turn
+        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
+
+
+class Foreseen(Struct, frozen=True, gc=False):
+    """A proposal that was looked at: its order, or why it is none; and the approval it will get, where
+    a glance tells.
+    """
+
+    event: OrderProposed
+    order: Order | InvalidOrder
+    glance: Glance | None = None
+    seen: Seen | None = None
+    decision: Decision | None = None
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether the books have moved since; an order that was not seen through did not read them."""
+        if self.seen is None or self.glance is None:
+            return False
+        return self.seen.turn != self.glance.headrooms.turn

@@ -93,7 +93,7 @@ class Headrooms:
 
     def of(self, side: Side) -> Headroom | None:
         """What is left on this side; None while anything is near a limit, tightened or in doubt."""
-        turn = self._turn
+        turn = self.turn
         known = self._known.get(side)
         if known is None or known[0] != turn:
             known = self._known[side] = (turn, self._worked_out(side))
@@ -116,12 +116,16 @@ class Headrooms:
                 room.free - hold,
                 room.reducible if is_buy else room.reducible - size,
             )
-        self._known[leg.side] = (self._turn, left)
+        self._known[leg.side] = (self.turn, left)
 
     @property
-    def _turn(self) -> Turn:
+    def turn(self) -> Turn:
+        """Moves with whatever an order is judged by, time apart: facts that the manager takes in and
+        moments at which time alone changes something; facts that the tracker is told directly; lines;
+        reservations.
+        """
         tracker = self.tracker
-        return (self._desk.turn, tracker.version, tracker.account.serial, tracker.orders.rebound)
+        return (self._desk.facts, tracker.version, tracker.account.serial, tracker.orders.rebound)
 
     def _worked_out(self, side: Side) -> Headroom | None:
         mid = self._mid()

@@ -128,9 +128,10 @@ class LiveRisk:
             rate = view.most_added(measure, (moves,) * 3)
         except Unavailable:
             return ZERO
-        if not 0 < rate < inf or left <= 1:
+        if not (left > 1 and 0 <= rate < inf):  # also where a model gives no number
             return ZERO
-        return Decimal(int(min((left - 1) / rate, ROOM_MAX)))  # a dollar is more than any rounding
+        usd = (left - 1) / rate if rate else ROOM_MAX  # a dollar is more than any rounding
+        return Decimal(int(min(usd, ROOM_MAX)))
 
     def view(self) -> RiskView | None:
         """The three books as they are now; None where nothing is held or worked. Raises Unavailable."""

@@ -143,13 +143,21 @@ def checked_order(order: Order) -> Order:
             )
     if typed.end_time is not None and typed.end_time.tzinfo is None:
         faults.append(("INVALID_ORDER", "end_time: give an aware time, in UTC"))
-    if typed.kind not in KINDS:
-        text = f"{typed.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
-        faults.append(("UNSUPPORTED_ORDER_TYPE", text))
+    faults += _of_kind(typed)
     if faults:
         raise InvalidOrder(faults)
     prices = [price for price in (typed.limit_price, *typed.prices) if price is not None]
     return replace(typed, ceiling_price=max(prices, default=None))
+
+
+def _of_kind(order: Order) -> list[tuple[str, str]]:
+    """What is wrong with it for an order of its kind."""
+    if order.kind not in KINDS:
+        text = f"{order.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
+        return [("UNSUPPORTED_ORDER_TYPE", text)]
+    if order.kind in BRACKETS and len(order.prices) != 2:
+        return [("INVALID_ORDER", "prices: a bracket needs its limit price and its trigger")]
+    return []
 
 
 def fingerprint(order: Order) -> str:

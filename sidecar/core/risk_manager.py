@@ -112,7 +112,7 @@ class RiskManager:
             ev.LimitsReplaced: self._replace_limits,
             ev.ClosesRead: self.risk.take,
         }
-        self._prepare_at = AT_ONCE
+        self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
@@ -205,7 +205,7 @@ class RiskManager:
         if decide is not None:
             self._decide(decide(event), actions)
         else:
-            self.desk.turn += 1
+            self.desk.facts += 1
             actions += self._take_in(event)
             if (
                 kind is not ev.ReservationReleased  # it moves no loss by itself
@@ -223,8 +223,8 @@ class RiskManager:
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
-        if kind is not ev.Quotes or now >= self._prepare_at:
-            self._prepare_at = now + PREPARE_EVERY
+        if kind is not ev.Quotes or not timedelta() <= now - self._prepared_at < PREPARE_EVERY:
+            self._prepared_at = now
             self.approvals.prepare()
         return actions
 
@@ -233,7 +233,7 @@ class RiskManager:
         """The decision that `handle(event)` will come to, where a glance tells it, so that whoever
         asks need not wait until all of it is in the books. None: `handle` decides.
 
-        Changes nothing; nothing else may be handled in between.
+        Nothing that is remembered changes. If anything else is handled in between, it binds nobody.
         """
         if event.at >= self.due or self.risk.is_due(event.at) or self._undelivered:
             return None  # what is due comes first
@@ -252,7 +252,7 @@ class RiskManager:
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
         if self.risk.is_due(event.at):
-            self.desk.turn += 1
+            self.desk.facts += 1
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
         if event.at >= self.due or type(event) is ev.Started:
@@ -261,7 +261,7 @@ class RiskManager:
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
         """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
         now = event.at
-        self.desk.turn += 1
+        self.desk.facts += 1
         if type(event) is ev.Started:
             self.sessions.restarted(now)  # while nobody could come back, no grace ran out
         if not self.settings.connected:

@@ -229,6 +229,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     """
     if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
         raise Misuse("this tracker has books already; load the state into a new one")
+    tracker.version += 1  # what was worked out of the empty books holds no more
     tracker.books.list_products(saved.products)
     tracker.marks.restore(saved.quotes)
     tracker.orders.taker_rate = saved.taker_rate
@@ -257,6 +258,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
 
     The limits stay the new manager's own. Without a connection there is no picture to complete.
     """
+    manager.desk.facts += 1
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings

@@ -42,7 +42,7 @@ class Answers:
     """Answers requests of the order socket; a listener's `answer`, with `lost` for its `on_lost`.
 
     `handle` is the daemon's: it journals the fact and carries out the rest; `foresee` tells what it
-    will decide, where that is known before. `manager` and `sessions`
+    will decide, where that is known before, with what finishes it. `manager` and `sessions`
     are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
@@ -53,7 +53,7 @@ class Answers:
         handle: Callable[[ev.Event], list[Action]],
         now: Callable[[], datetime],
         *,
-        foresee: Callable[[ev.OrderProposed], Decision | None],
+        foresee: Callable[[ev.OrderProposed], tuple[Decision, Callable[[], None]] | None],
         sessions: Sessions,
         publisher: Publisher,
         outside: Callable[[], dict[str, Any]] = dict,
@@ -106,15 +106,11 @@ class Answers:
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
         )
-        foreseen = self.foresee(event)
-        if foreseen is None:
+        ahead = self.foresee(event)
+        if ahead is None:
             return Raw(self._decide(event).as_json())
-
-        def finish() -> None:
-            decided = self._decide(event)
-            assert decided == foreseen  # else the bot holds an approval that nobody gave
-
-        return Early(Raw(foreseen.as_json()), finish)
+        decision, finish = ahead
+        return Early(Raw(decision.as_json()), finish)
 
     def _validate_edit(self, _peer: Peer, asked: ValidateEdit) -> Any:
         event = ev.EditProposed(

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
     def _is_idle(self) -> bool:
         """Whether all that was asked is answered, and more may be."""
         waits = self._asked or self._is_taking_turns or self._is_held_up
-        return not waits and self._ending is None
+        return not waits and self._ending is None and self._live is not None
 
     def _answer(self, line: bytes) -> None:
         try:

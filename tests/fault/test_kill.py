@@ -50,8 +50,14 @@ class Sidecar:
         self.file = written(
             directory / "sidecar.toml",
             {
+                # An average price that Coinbase rounds is exact after the next reading of the fills.
                 "coinbase": coinbase
-                | {"follow": ["BTC-USD", "ETH-USD"], "conflate_ms": 20, "requests_per_s": 30},
+                | {
+                    "follow": ["BTC-USD", "ETH-USD"],
+                    "conflate_ms": 20,
+                    "requests_per_s": 30,
+                    "reconcile_s": 5,
+                },
                 "server": {
                     "order_socket": str(directory / "o.sock"),
                     "control_socket": str(directory / "c.sock"),

@@ -15,12 +15,17 @@ from hypothesis import strategies as st
 from sidecar.core import events as ev
 from sidecar.core.actions import Decided
 from sidecar.core.custom_rule import CustomRule
+from sidecar.core.limits import Limits
 from tests.decisions import memory
 from tests.property.test_decision_laws import PRICE, PRICE_STEP, PRODUCTS
 from tests.scenario import FUTURE, START, D, World, order, product
 
 DAY = 86_400
-LISTED = (*PRODUCTS, product("BTC-USDC", alias="BTC-USD", base_increment=D("0.0001")))
+LISTED = (
+    *PRODUCTS,
+    product("BTC-USDC", alias="BTC-USD", base_increment=D("0.0001")),
+    product("EUR-USD"),
+)
 LIMITS: dict[str, list[Any]] = {
     "min_order_size": ["0.0005"],
     "max_order_size": [1, 3],
@@ -67,7 +72,7 @@ def closes(book: str, seed: int) -> dict[str, Any]:
     end, days = int(START.timestamp()) // DAY, 300
     moves = np.random.default_rng(seed).standard_normal(days) * 0.03
     told = [
-        ((end - days + i) * DAY, D(round(float(PRICE[book]) * (1 + move), 2)))
+        ((end - days + i) * DAY, D(round(float(PRICE.get(book, 1)) * (1 + move), 4)))
         for i, move in enumerate(moves)
     ]
     since, until = (end - days) * DAY, end * DAY
@@ -76,20 +81,22 @@ def closes(book: str, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def begun(limits: dict[str, Any], coins: dict[str, Any]) -> World:
-    world = World(products=LISTED, cash=300_000, **limits)
+def begun(limits: dict[str, Any], coins: dict[str, Any], keep: Any = None) -> World:
+    world = World(products=LISTED, cash=300_000, keep=keep, **limits)
+    world.quote("EUR-USD", "1.1")
     world.quote("ETH-BTC", "0.03125")
     for currency, amount in coins.items():
         world.balance(currency, amount)
     world.balance("USDC", 50_000)
-    for seed, book in enumerate(("BTC-USD", "ETH-USD")):
+    world.balance("EUR", 20_000)
+    for seed, book in enumerate(("BTC-USD", "ETH-USD", "EUR-USD")):
         world.send(ev.ClosesRead, **closes(book, seed))
     return world
 
 
 orders: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
-    product_id=st.sampled_from([*["BTC-USD"] * 5, "ETH-USD", "BTC-USDC", "ETH-BTC", FUTURE]),
+    product_id=st.sampled_from([*["BTC-USD"] * 5, "ETH-USD", "BTC-USDC", "EUR-USD", "ETH-BTC", FUTURE]),
     side=st.sampled_from(["BUY", "SELL"]),
     kind=st.sampled_from(["limit_limit_gtc", "limit_limit_gtc", "market_market_ioc", "sor_limit_ioc"]),
     size=st.sampled_from(["0.001", "0.01", "0.0100", "0.02", "0.25", "1", "2.5", "0.00001"]),
@@ -100,16 +107,25 @@ orders: st.SearchStrategy[dict[str, Any]] = st.builds(
 )  # fmt: skip
 asks = st.tuples(st.just("ask"), orders)
 moves = st.one_of(
-    st.tuples(st.just("wait"), st.sampled_from([0.1, 0.1, 1, 3, 70])),
+    st.tuples(st.just("wait"), st.sampled_from([0.1, 0.1, 1, 3, 70, -2, -90, 43_200])),
     st.tuples(st.just("quote"), st.sampled_from([-30, -2, 0, 0, 1, 25])),
-    st.tuples(st.just("fill"), st.sampled_from(["BUY", "SELL"])),
+    st.tuples(
+        st.just("fill"),
+        st.tuples(st.sampled_from(["BTC-USD", "ETH-USD"]), st.sampled_from(["BUY", "SELL"])),
+    ),
+    st.tuples(st.just("direct"), st.sampled_from([-10, 0, 10])),
     st.tuples(st.just("release"), st.none()),
     st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
     st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
 )
 breaks = st.one_of(
     st.tuples(st.just("feed"), st.sampled_from(["gap", "lost", "connected"])),
-    st.tuples(st.just("tell"), st.sampled_from(["halt", "resume", "reconciled", "fees"])),
+    st.tuples(st.just("tell"), st.sampled_from(["halt", "resume", "reconciled", "fees", "disk"])),
+    st.tuples(st.just("transfer"), st.sampled_from([("USD", 250_000), ("BTC", 2), ("ETH", 1)])),
+    st.tuples(
+        st.just("relist"), st.sampled_from([{}, {"base_max_size": D("0.02")}, {"limit_only": True}])
+    ),
+    st.tuples(st.just("reload"), limits()),
 )
 stretches = st.tuples(asks, moves, asks, st.sampled_from([None, None, None]) | breaks, asks)
 steps = st.lists(stretches, min_size=1, max_size=8).map(
@@ -120,6 +136,7 @@ TOLD: dict[str, tuple[type[ev.Event], dict[str, Any]]] = {
     "halt": (ev.HaltRequested, {"reason": "law"}),
     "resume": (ev.ResumeRequested, {"reason": "law"}),
     "reconciled": (ev.AccountReconciled, {}),
+    "disk": (ev.DiskChanged, {"full": True}),
     "fees": (ev.FeesRead, {"taker_rate": D("0.004"), "maker_rate": D("0.002")}),
 }
 
@@ -165,10 +182,34 @@ class Twin:
         price = 64000 * (1 + moved / D(1000))
         return self.world.quote("BTC-USD", price, price + D("0.01"))
 
-    def fill(self, side: str) -> object:
+    def fill(self, of: tuple[str, str]) -> object:
+        product_id, side = of
         self.number += 1
         name = f"fill-{self.number}"
-        return self.world.fill(side, "0.02", 64000, fee="0.5", order_id=name, entry_id=name)
+        return self.world.fill(
+            side, "0.02", PRICE[product_id], fee="0.5",
+            product_id=product_id, order_id=name, entry_id=name,
+        )  # fmt: skip
+
+    def direct(self, moved: int) -> object:
+        """A price that the tracker is told behind the manager's back."""
+        price, now = 64000 * (1 + moved / D(1000)), self.world.now
+        quotes = (ev.Quote("BTC-USD", price, price, now),)
+        return self.world.tracker.apply(ev.Quotes(at=now, quotes=quotes))
+
+    def transfer(self, of: tuple[str, object]) -> object:
+        """Read twice, a while apart, it is believed."""
+        for _ in range(2):
+            self.world.now += timedelta(seconds=3)
+            self.world.balance(*of)
+        return None
+
+    def relist(self, changes: dict[str, Any]) -> object:
+        listed = product("BTC-USD", base_increment=D("0.0001"), **changes)
+        return self.world.send(ev.ProductsListed, products=(listed,))
+
+    def reload(self, limits: dict[str, Any]) -> object:
+        return self.world.send(ev.LimitsReplaced, limits=Limits(**limits))
 
     def feed(self, signal: str) -> object:
         return self.world.send(ev.FeedChanged, feed="market", signal=signal)
@@ -200,11 +241,16 @@ class Twin:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(limits(), st.sampled_from([{}, {"BTC": "0.5", "ETH": 3}, {"BTC": 3, "ETH": 10}]), steps)
-def test_what_a_glance_says_the_rules_say_one_by_one(limits, coins, steps):
+@given(
+    limits(),
+    st.sampled_from([{}, {"BTC": "0.5", "ETH": 3}, {"BTC": 3, "ETH": 10}]),
+    st.sampled_from([None, None, {"BTC": D("0.4")}, {"ETH": None}]),
+    steps,
+)
+def test_what_a_glance_says_the_rules_say_one_by_one(limits, coins, keep, steps):
     """Decisions and memory are the same with it and without."""
-    quick = Twin(begun(limits, coins), foresees=True)
-    slow = Twin(begun(limits, coins), foresees=False)
+    quick = Twin(begun(limits, coins, keep), foresees=True)
+    slow = Twin(begun(limits, coins, keep), foresees=False)
     never = CustomRule(name="never", function=lambda *_: None, exempt=False)
     slow.world.manager.desk.custom = (never,)
     for step, argument in steps:

@@ -7,10 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Decided
 from sidecar.core.custom_rule import CustomRule
+from sidecar.core.glance import glance_of
+from sidecar.core.judge import Standing, compile_plan
+from sidecar.core.orders import Order
 from sidecar.core.settings import Settings
 from tests.decisions import connected, future_order, sell_order
 from tests.histories import tell
@@ -295,3 +299,65 @@ def test_a_price_that_nobody_has_judged_losses_at_is_judged_first():
     )
     assert foreseen(world, limit_order("0.1", "1")) is None
     assert not world.ask(limit_order("0.1", "1"))
+
+
+OVERTAKES = {
+    "a price": lambda world: world.quote("BTC-USD", 30000),
+    "a halt": halted,
+    "another approval": lambda world: world.ask(limit_order("0.1", 60000)),
+}
+
+
+@pytest.mark.parametrize("happens", OVERTAKES.values(), ids=OVERTAKES)
+def test_what_happens_in_between_binds_and_what_was_foreseen_does_not(happens):
+    """A caller may do as it likes: an approval is never of books that have moved."""
+    world, judged = quiet(), quiet()
+    event = ev.OrderProposed(at=world.now, body=limit_order("0.1", 63999, name="one"))
+    assert world.manager.foresee(event)
+    for each in (world, judged):
+        happens(each)
+    (decision,) = [a.decision for a in world.handle(event) if isinstance(a, Decided)]
+    assert decision.as_dict() == judged.ask(event.body).as_dict() | {
+        "decision_id": decision.decision_id
+    }
+    assert ("one" in world.tracker.ledger.reservations) == decision.approved
+
+
+def test_a_ladder_that_a_program_built_is_judged_rung_by_rung():
+    world = World(products=(product("BTC-USD", base_increment=D("0.001")),))
+    ladder = Order(
+        "x", "BTC-USD", "BUY", "scaled_limit_gtc", base_size=D("0.01"), limit_price=D(64000),
+        sizes=(D("0.0015"), D("0.0085")),
+    )  # fmt: skip
+    assert "SIZE_INCREMENT" in world.ask(ladder).codes
+
+
+def test_a_clock_set_back_leaves_the_windows_as_judging_would():
+    """Approvals from the future count as of now, whoever looks at them."""
+    limits: dict[str, Any] = {"max_order_rate": {"count": 50, "window_s": 60}}
+    world, judged = World(**limits), World(**limits)
+    judged.manager.desk.custom = (CustomRule("never", lambda *_: None),)
+    for each in (world, judged):
+        for number in range(33):
+            assert each.ask(limit_order("0.001", 60000, name=f"a{number}"))
+        each.now -= timedelta(hours=1)
+        for number in range(30):
+            each.now += timedelta(seconds=70)
+            each.quote("BTC-USD", 64000)
+            each.wait(0)
+            each.ask(limit_order("0.001", 60000, name=f"b{number}"))
+    assert world.manager.desk.activity.windows == judged.manager.desk.activity.windows
+
+
+def test_a_rule_that_reads_more_than_the_books_is_not_asked_at_a_glance():
+    """A new minimum, a new standing rule: safe before anybody has thought of a glance for it."""
+    world = World(min_order_size="0.001", max_drawdown="0.5")
+    desk = world.manager.desk
+    plan = compile_plan(desk, world.tracker.products["BTC-USD"], None)
+    assert glance_of(desk, plan) is not None
+    (minimum, bound), *_ = plan.minima
+    (standing, level), *_ = plan.standing.rules
+    other = replace(minimum, measure=lambda check, _: check.worth.notional)
+    assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
+    other = replace(standing, measure=lambda check, _: check.worth.notional)
+    assert glance_of(desk, replace(plan, standing=Standing(((other, level),)))) is None

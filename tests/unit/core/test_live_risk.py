@@ -843,3 +843,20 @@ def test_a_model_without_a_bound_leaves_no_room():
 
 def test_a_user_s_own_risk_is_asked_each_time():
     assert GuardedRisk.room("max_var", World().tracker, Leg("BTC", "BUY", D(0)), D(1)) == 0
+
+
+def test_a_sale_that_no_scenario_makes_worse_has_all_the_room_there_is():
+    fall = Scenario("fall", {"BTC": -0.5}, 0.0)
+    world = risky(msgspec.structs.replace(HISTORICAL, scenarios=(fall,)))
+    world.balance("BTC", 1)
+    assert room(world, side="SELL", measure="max_stress_loss") == Decimal(10**15)
+    assert 0 < room(world, side="BUY", measure="max_stress_loss") < 50_000
+
+
+def test_a_model_that_gives_no_number_leaves_no_room(monkeypatch):
+    world = risky()
+    world.balance("BTC", 1)
+    room(world)
+    (view,) = set(world.manager.risk._views.values())
+    monkeypatch.setattr(view, "before", lambda _measure: math.nan)
+    assert room(world) == 0

@@ -486,3 +486,10 @@ def test_an_order_s_ceiling_is_worked_out_not_believed():
 @pytest.mark.parametrize("text", ["\ud800", "a\u0000b"])
 def test_an_id_that_cannot_be_written_down_is_refused(text):
     assert World().ask(limit_order(name=text)).codes == ("INVALID_ORDER",)
+
+
+def test_a_bracket_that_a_program_built_has_its_two_prices():
+    bare = Order("x", "BTC-USD", "BUY", "trigger_bracket_gtc", base_size=D(1), limit_price=D(64000))
+    decision = World(price_collar="0.01").ask(bare)
+    assert decision.codes == ("INVALID_ORDER",)
+    assert "its limit price and its trigger" in decision.violations[0].message

@@ -6,6 +6,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.daemon import streams
 from sidecar.daemon.conflation import Conflation
+from sidecar.daemon.engine import Faulted
 from sidecar.daemon.streams import Streams
 from tests.daemon_parts import Running
 from tests.scenario import PRODUCTS, D, World, limit_order, product
@@ -103,3 +104,26 @@ def test_after_a_fault_nothing_is_foreseen():
     made.offer("BTC-USD", 63500)
     assert made.foresee() is None
     assert made.world.tracker.marks.usd("BTC") == 64000
+
+
+def test_a_foreseen_approval_is_finished_with_the_decision_itself():
+    made = Waiting()
+    ahead = made.foresee()
+    assert ahead is not None
+    assert not made.world.tracker.ledger.reservations
+    ahead.finish()
+    assert made.world.tracker.ledger.reservations
+
+
+def test_an_approval_that_nobody_gave_ends_everything():
+    """Should the core ever decide otherwise than was told, nothing more is approved."""
+    made = Waiting()
+    ahead = made.foresee()
+    assert ahead is not None
+    made.world.send(ev.HaltRequested, reason="test")  # which nothing can bring in between
+    with pytest.raises(Faulted, match="answered otherwise"):
+        ahead.finish()
+    assert not made.world.tracker.ledger.reservations
+    assert made.foresee() is None
+    with pytest.raises(Faulted):
+        made.engine.handle(ev.ClockAdvanced(at=made.world.now))

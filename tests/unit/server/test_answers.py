@@ -190,7 +190,7 @@ def test_the_daemon_need_not_know_more():
     world = World()
     held = sessions.Sessions(timedelta(seconds=30))
     answers = Answers(
-        world.manager, world.handle, lambda: world.now, foresee=world.manager.foresee, sessions=held,
+        world.manager, world.handle, lambda: world.now, foresee=lambda _: None, sessions=held,
         publisher=Publisher(world.manager),
     )  # fmt: skip
     desk = Desk()
@@ -218,12 +218,3 @@ def test_a_refusal_and_a_second_look_are_whole_when_they_leave():
         desk.ask("validate_order", order=body)
         answer = desk.answers(Listening(), asked("validate_order", order=body))
         assert isinstance(answer, Raw)
-
-
-def test_an_approval_that_nobody_gave_is_a_fault():
-    """Should the core ever decide otherwise than it was foreseen, nothing goes on."""
-    other = World().ask(limit_order())
-    desk = Desk()
-    desk.answers.foresee = lambda _event: other
-    with pytest.raises(AssertionError):
-        desk.ask("validate_order", order=limit_order())
