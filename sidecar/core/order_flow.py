@@ -123,7 +123,7 @@ class OrderFlow:
                 )
             return order
         horizon = self.ledger.closed.horizon
-        if horizon is not None and born is not None and born < horizon:
+        if horizon is not None and born is not None and born <= horizon:
             return None
         return WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
 

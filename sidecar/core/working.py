@@ -81,6 +81,7 @@ class WorkingOrder(Struct, kw_only=True):
     standing: Literal["new", "excused", "judged"] = "new"
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    traded_at: datetime | None = None  # of the latest fill listed
     reported: Tally
     listed: Tally
     adjusted: Tally
@@ -190,6 +191,8 @@ class WorkingOrder(Struct, kw_only=True):
         self.strategy_id = self.strategy_id or fill.strategy_id
         self.client_order_id = self.client_order_id or fill.client_order_id
         self._note_time(fill.at)
+        if fill.traded_at is not None:
+            self.traded_at = max(fill.traded_at, self.traded_at or fill.traded_at)
 
     def is_news(self, fill: FillReported) -> bool:
         """Whether a fill was not listed before, or its fee is told only now: a row that lags behind
@@ -257,7 +260,9 @@ class ClosedOrders:
     def __init__(self) -> None:
         self.by_id: OrderedDict[str, WorkingOrder] = OrderedDict()
         self.client_ids: dict[str, str] = {}
-        self.horizon: datetime | None = None  # orders that ended before this are forgotten
+        # What was forgotten ended, and filled, no later than this. A reading tells of an order as it was
+        # when the reading began, which may be before a fill that it tells of.
+        self.horizon: datetime | None = None
 
     def add(self, order: WorkingOrder) -> None:
         self.by_id[order.order_id] = order
@@ -266,4 +271,5 @@ class ClosedOrders:
         if len(self.by_id) > CLOSED_ORDERS_MAX:
             _, forgotten = self.by_id.popitem(last=False)
             self.client_ids.pop(forgotten.client_order_id, None)
-            self.horizon = forgotten.updated_at
+            times = (self.horizon, forgotten.traded_at or forgotten.updated_at)
+            self.horizon = max((time for time in times if time is not None), default=None)

@@ -260,7 +260,13 @@ def test_an_open_order_older_than_all_memory_is_adopted():
     assert desk.line().open_buy == 1
 
 
-@pytest.mark.parametrize("born", [None, START + timedelta(seconds=20)])
+def test_the_last_fill_that_was_forgotten_is_not_new():
+    desk = forgotten()
+    desk.fill("BUY", 1, 60000, traded_at=START + timedelta(seconds=20))
+    assert desk.held() == 1_000_000
+
+
+@pytest.mark.parametrize("born", [None, START + timedelta(seconds=20, microseconds=1)])
 def test_facts_of_a_younger_order_are_new(born):
     desk = forgotten()
     desk.fill("BUY", 1, 60000, traded_at=born)

@@ -235,3 +235,19 @@ def test_ended_orders_are_remembered_up_to_a_bound(client_order_id):
         assert closed.horizon is None
         closed.add(order)
     assert (len(closed.by_id), closed.horizon, closed.client_ids) == (many, START, {})
+
+
+def test_a_fill_later_than_the_reading_that_told_of_its_order_is_not_forgotten():
+    """A reading tells an order as of its own beginning; what it filled meanwhile is not new later."""
+    closed, late = ClosedOrders(), START + timedelta(seconds=2)
+    first = begun()
+    first.updated_at = START
+    for number, traded_at in enumerate((late, START, None)):
+        name = f"e{number}"
+        listed(first, name, 1, 64000, traded_at=traded_at)
+    closed.add(first)
+    for number in range(working.CLOSED_ORDERS_MAX + 1):  # the second to be forgotten ended earlier
+        order = WorkingOrder.begin(f"n{number}", "BTC-USD", "BUY")
+        order.updated_at = START
+        closed.add(order)
+    assert closed.horizon == late
