@@ -361,3 +361,11 @@ def test_a_rule_that_reads_more_than_the_books_is_not_asked_at_a_glance():
     assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
     other = replace(standing, measure=lambda check, _: check.worth.notional)
     assert glance_of(desk, replace(plan, standing=Standing(((other, level),)))) is None
+
+
+@pytest.mark.parametrize("body", [market_order("0.1"), sell_order("0.1", 63000)])
+def test_what_an_order_is_worth_at_the_market_may_be_near_a_limit_where_its_price_is_not(body):
+    """6,370 USD are 70 % of the limit: 0.1 BTC are worth 6,400, whatever less is asked for them."""
+    world = quiet(max_order_notional=9100)
+    assert foreseen(world, limit_order("0.1", 63000))
+    assert foreseen(world, body) is None

@@ -860,3 +860,12 @@ def test_a_model_that_gives_no_number_leaves_no_room(monkeypatch):
     (view,) = set(world.manager.risk._views.values())
     monkeypatch.setattr(view, "before", lambda _measure: math.nan)
     assert room(world) == 0
+
+
+def test_what_came_and_went_has_drifted_nowhere():
+    world = risky()
+    world.balance("BTC", 1)
+    before = room(world)
+    world.report("o", base_size="0.1", limit_price=60000)
+    world.report("o", status="CANCELLED")
+    assert room(world) == before
