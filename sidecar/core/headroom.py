@@ -38,6 +38,9 @@ class Most(NamedTuple):
     level: Decimal = NO_LIMIT
 
 
+NEAR, LEVEL = 0, 1  # of a `Most`
+
+
 def most(
     rows: Rows, measure: Callable[[Check, Bound], Decimal | None], *, of_equity: bool = False
 ) -> Most:
@@ -181,24 +184,18 @@ class Headrooms:
             return None
         if long <= -net.near or max(abs(short), abs(short - line.short_usd)) >= net.near:
             return None
-        others, share, leverage = account.gross - line.notional, self._share, self._leverage
-        near = min(
-            self._notional.near,
-            share.near * equity,
-            leverage.near * equity - others,
-            self._gross.near - others,
-            net.near - long,
+        others = account.gross - line.notional
+        near, level = (
+            min(
+                self._notional[n],
+                self._share[n] * equity,
+                self._leverage[n] * equity - others,
+                self._gross[n] - others,
+                net[n] - long,
+            )
+            for n in (NEAR, LEVEL)
         )
-        if line.long_usd >= near:
-            return None
-        level = min(
-            self._notional.level,
-            share.level * equity,
-            leverage.level * equity - others,
-            self._gross.level - others,
-            net.level - long,
-        )
-        return Most(near, level)
+        return None if line.long_usd >= near else Most(near, level)
 
     def _risk_room(self, side: Side) -> Decimal:
         """USD at the mark that may be added on this side while every risk figure surely stays calm."""
