@@ -10,12 +10,14 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from sidecar.client import AskFailed, AsyncClient
+from sidecar.paper.venue.order import Fill
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import configured
 
@@ -149,20 +151,39 @@ class Bot:
         return self.trader.limit(side, size, price[key][side], f"{key}-USD")
 
 
-async def settled(trader: Trader, sidecar: Sidecar) -> dict[str, Any]:
+class Charged:
+    """What the exchange has charged in all. It keeps its last fills only, so they are counted as they come."""
+
+    def __init__(self, fills: Sequence[Fill]) -> None:
+        self._fills = fills
+        self._last: Fill | None = None
+        self._total = Decimal(0)
+
+    def total(self) -> Decimal:
+        for fill in reversed(self._fills):
+            if fill is self._last:
+                break
+            self._total += fill.commission
+        self._last = self._fills[-1] if self._fills else None
+        return self._total
+
+
+async def settled(trader: Trader, sidecar: Sidecar, charged: Charged) -> dict[str, Any]:
     """Wait until the books say what the exchange says, in everything; what is then the status."""
     difference: Any = None
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLED_WITHIN_S):
             while True:
-                status, difference = await look(trader, sidecar)
+                status, difference = await look(trader, sidecar, charged)
                 if not difference:
                     return status
                 await asyncio.sleep(LOOK_S)
     raise AssertionError(f"{difference}\n{sidecar.errors.read_text()[-3000:]}")
 
 
-async def look(trader: Trader, sidecar: Sidecar) -> tuple[dict[str, Any], dict[str, Any]]:
+async def look(
+    trader: Trader, sidecar: Sidecar, charged: Charged
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The status, and where the books differ from the exchange's truth and from plain arithmetic."""
     status, positions = await sidecar.ask("status"), await sidecar.ask("positions")
     exchange = trader.paper.world.exchange
@@ -175,7 +196,7 @@ async def look(trader: Trader, sidecar: Sidecar) -> tuple[dict[str, Any], dict[s
     truth["open"] = sorted(exchange.register.open)
     told["open"] = sorted(row["order_id"] for row in positions["open_orders"])
     truth["reservations"], told["reservations"] = [], positions["reservations"]
-    truth["fees"] = sum((fill.commission for fill in exchange.register.fills), Decimal(0))
+    truth["fees"] = charged.total()
     told["fees"] = Decimal(status["pnl"]["fees"])
     cumulative = status["losses"]["cumulative"]
     equity = truth["USD"] + sum(truth[key] * mid(trader, f"{key}-USD") for key in KEYS)
@@ -215,10 +236,11 @@ async def test_killed_at_random_it_comes_back_with_the_exchanges_truth(tmp_path)
     chance = random.Random(SEED)
     async with trading(tmp_path, balances=BALANCES) as trader:
         sidecar = Sidecar(trader, tmp_path)
+        charged = Charged(trader.paper.world.exchange.register.fills)
         async with trading_bot(trader, sidecar, chance) as bot:
             await sidecar.start()
             freeze(trader, frozen=True)
-            first = await settled(trader, sidecar)
+            first = await settled(trader, sidecar, charged)
             for number in range(KILLS):
                 halts = chance.random() < 0.3
                 freeze(trader, frozen=False)
@@ -234,7 +256,7 @@ async def test_killed_at_random_it_comes_back_with_the_exchanges_truth(tmp_path)
                 bot.may_trade.clear()
                 await bot.idle.wait()
                 freeze(trader, frozen=True)
-                status = await settled(trader, sidecar)
+                status = await settled(trader, sidecar, charged)
                 assert status["state"] == ("HALTED" if halts else "ACTIVE")
                 for window in ("daily", "cumulative"):
                     for field in ("base", "since"):
