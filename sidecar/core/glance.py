@@ -139,7 +139,7 @@ class Glance:
         """The verdict on an order that is plain where all is quiet; None: it must be judged."""
         if not self._is_plain(order, now) or not self._is_small(order):
             return None
-        room = self.headrooms.of(order.side)
+        turn, room = self.headrooms.known(order.side)
         if room is None:
             return None
         if not -market.CLOCK_TOLERANCE <= now - room.marked_at <= self._desk.max_quote_age:
@@ -147,7 +147,7 @@ class Glance:
         price = self._price(order, room)
         if price is None or (windows := self._windows(order, now)) is None:
             return None
-        return self._seen(order, price, room, windows)
+        return self._seen(order, price, (turn, room), windows)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
         """New, of one size and at most one price, on the grid and within Coinbase's range."""
@@ -205,10 +205,15 @@ class Glance:
         return windows + self._counting
 
     def _seen(
-        self, order: Order, price: Decimal, room: Headroom, windows: list[tuple[str, Rate]]
+        self,
+        order: Order,
+        price: Decimal,
+        known: tuple[Turn, Headroom],
+        windows: list[tuple[str, Rate]],
     ) -> Seen | None:
         """What it comes to, if that is far from every limit."""
         size, side, product = order.base_size, order.side, self._product
+        turn, room = known
         assert size is not None
         if side == BUY:
             worth, currency = price, product.quote
@@ -229,7 +234,6 @@ class Glance:
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
         leg, reducing = Leg(self._key, side, size), size <= reducible
-        turn = self.headrooms.turn
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
 
 

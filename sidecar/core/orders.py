@@ -163,9 +163,8 @@ def _of_kind(order: Order) -> list[tuple[str, str]]:
 def fingerprint(order: Order) -> str:
     """What makes two orders identical: everything but their id."""
     size = order.base_size if order.base_size is not None else order.quote_size
-    prices = order.prices or (order.limit_price, order.stop_price)
     text = f"{order.product_id}|{order.side}|{order.kind}"
-    for number in (size, *prices, *order.sizes):
+    for number in (size, *(order.prices or (order.limit_price, order.stop_price)), *order.sizes):
         if number is not None:
             text += "|" + str(number.normalize())
     return text

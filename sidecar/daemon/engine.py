@@ -9,7 +9,7 @@ further fact is taken in: the process ends, and the next one begins from the dis
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -29,13 +29,6 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
 PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
-
-
-class Ahead(NamedTuple):
-    """A decision that may be told, and what must be done then, at once."""
-
-    decision: Decision
-    finish: Callable[[], None]
 
 
 class Faulted(SidecarError):
@@ -72,17 +65,17 @@ class Engine:
             self._look_ahead(event)
         return self._take_in(event)
 
-    def foresee(self, event: ev.OrderProposed) -> Ahead | None:
+    def foresee(self, event: ev.OrderProposed) -> tuple[Decision, Callable[[], None]] | None:
         """What `handle` will decide, where that is known before it is in the books; None: it is not.
 
-        Whoever tells it calls `finish` right afterwards, before anything else.
+        Whoever tells it makes the call that comes with it right afterwards, before anything else.
         """
         if self.is_half_way:
             return None
         if self.prices_wait():
             self._look_ahead(event)
         decision = self.manager.foresee(event)
-        return None if decision is None else Ahead(decision, lambda: self._settle(event, decision))
+        return None if decision is None else (decision, lambda: self._settle(event, decision))
 
     def _settle(self, event: ev.OrderProposed, foreseen: Decision) -> None:
         """Take in what was foreseen. Raises Faulted, and nothing more is judged, should the core decide

@@ -81,7 +81,8 @@ class Answers:
 
     def __call__(self, peer: Peer, request: Request | OrderCall) -> Any:
         """The result of one request. Raises Wrong."""
-        return self.carry_out(peer, request.method, params(request))
+        asked = params(request)
+        return self._methods[request.method](peer, asked)
 
     def carry_out(self, peer: Peer, method: str, asked: Any) -> Any:
         """The result of a method whose parameters have been read. Raises Wrong."""

@@ -7,7 +7,7 @@ what is judged is what was sent.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -45,7 +45,7 @@ class Wrong(Exception):
         self.message = message
 
 
-class Early(NamedTuple):
+class Early(Struct, frozen=True, gc=False):
     """A result that may leave before all that it means is done; `finish` does that at once after."""
 
     result: Any
@@ -225,9 +225,10 @@ _params: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in CONT
 
 def params(request: Request | OrderCall, methods: Mapping[str, type[Params]] = METHODS) -> Any:
     """The request's parameters, typed, of one of the methods. Raises Wrong, naming the parameter."""
-    name = request.method
-    if isinstance(request, OrderCall):
+    if type(request) is OrderCall:
         return request.params
+    assert isinstance(request, Request)
+    name = request.method
     if name not in methods:
         if name in OPERATOR_METHODS:
             raise Wrong(METHOD_NOT_FOUND, f"{name} is an operator's; ask it on the control socket")

@@ -111,7 +111,7 @@ def test_a_foreseen_approval_is_finished_with_the_decision_itself():
     ahead = made.foresee()
     assert ahead is not None
     assert not made.world.tracker.ledger.reservations
-    ahead.finish()
+    ahead[1]()
     assert made.world.tracker.ledger.reservations
 
 
@@ -122,7 +122,7 @@ def test_an_approval_that_nobody_gave_ends_everything():
     assert ahead is not None
     made.world.send(ev.HaltRequested, reason="test")  # which nothing can bring in between
     with pytest.raises(Faulted, match="answered otherwise"):
-        ahead.finish()
+        ahead[1]()
     assert not made.world.tracker.ledger.reservations
     assert made.foresee() is None
     with pytest.raises(Faulted):
