@@ -64,8 +64,6 @@ FIGURES: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
         exposure.net,
     }
 )
-
-
 # Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
 STANDING: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
     {losses.daily, losses.drawdown, losses.cumulative}

@@ -21,7 +21,7 @@ from sidecar.core.marks import Mark
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.orders import BUY, OPPOSITE
-from sidecar.core.portfolio_risk import Measure
+from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.rules import activity, exposure
 from sidecar.core.rules.rule import Bound, Measured
 from sidecar.core.working import Leg
@@ -90,7 +90,7 @@ class Headrooms:
         self._gross = most(rows, exposure.gross)
         self._leverage = most(rows, exposure.gross, of_equity=True)
         self._net = most(rows, exposure.net)
-        self._risks = sorted({cast("Measure", rule.limit) for rule, _ in rows if rule.searches})
+        self._risks = sorted({rule.limit for rule, _ in rows if rule.limit in MEASURES})
         self._no_line = Line(self.key, is_future=False, mark=None)
         self._known: dict[Side, tuple[Turn, Headroom | None]] = {}
 
