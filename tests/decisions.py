@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
-from sidecar.core.actions import Action
+from sidecar.core.actions import Action, ConfirmQuotes
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.limits import Limits
 from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
@@ -57,9 +58,21 @@ def pictured(world: World, *, held: object = 0) -> World:
     balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(held)))
     world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
     world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
-    world.send(ev.AccountReconciled)
+    rest_agrees(world, world.send(ev.AccountReconciled))
     assert world.manager.state.ready
     return world
+
+
+def rest_agrees(world: World, actions: list[Action]) -> list[Action]:
+    """Let REST answer for prices that were asked for, if they were, with the feed's own."""
+    asked = [book for one in actions if isinstance(one, ConfirmQuotes) for book in one.product_ids]
+    if not asked:
+        return actions
+    quotes = world.tracker.marks.quotes
+    return world.send(
+        ev.QuotesConfirmed,
+        quotes=tuple(replace(quotes[book], at=world.now) for book in asked if book in quotes),
+    )
 
 
 def only(name: str, value: Any) -> dict[str, Any]:

@@ -1,79 +1,240 @@
-"""BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O."""
+"""BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O.
 
-from datetime import datetime
+Theory of operation. USD, USDC and the futures wallet are one pot. Between them money is swept and
+converted, and none of that is a transfer: differences of the pot that cancel out are a sweep, and a
+difference of the futures wallet alone is one whose other side has not been read yet, since nothing but
+trading and sweeps reaches that wallet. What is left of a difference of dollars, and a difference of any
+other asset, is a transfer once a second reading has confirmed it.
+
+While a difference is a doubt, equity and funds count the smaller figure, exposure and loss the larger.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO, is_bounded, is_sane, plain
-from sidecar.core.wallets import Agreement, Wallet
+from sidecar.core.loss_windows import Moved
+from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, plain
+from sidecar.core.products import DOLLARS
+from sidecar.core.reconciliation import DEFAULT_LAG, Reconciliation
+from sidecar.core.wallets import Wallet
+
+# After so long a doubt is told, and others of the pot are no longer waited for.
+UNEXPLAINED_AFTER: Final = timedelta(seconds=15)
+# The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
+# systems.
+SWEEP_LAG: Final = timedelta(seconds=120)
+FUTURES_CASH: Final = "futures wallet"  # its name among the quantities in doubt
 
 
 class BalanceFlow:
-    """Balances, futures positions and the futures wallet, as Coinbase states them."""
+    """Balances, futures positions and the futures wallet, as Coinbase states them. `lag`: how long a
+    reading may lack a booking.
+    """
 
-    def __init__(self, books: Books, futures_agreement: dict[str, Agreement]) -> None:
+    def __init__(self, books: Books, futures_agreement: dict[str, Reconciliation]) -> None:
         self.books = books
         self.futures_agreement = futures_agreement
         self.futures: ev.FuturesSummaryRead | None = None
-        self.futures_base = ZERO  # futures equity that the futures' own PnL does not explain
+        self.lag = DEFAULT_LAG
+        self.believes_first = True  # library use: the caller's word on a wallet never told before
+        self.read_at: datetime | None = None  # when the last reading of wallets began
+
+    # --- Wallets -------------------------------------------------------------------------
 
     def balances(self, event: ev.BalancesRead) -> list[Action]:
-        """Wallets as read: believed at the opening, later only once a read cannot be lagging."""
+        """Wallets as read: believed at the opening, explained afterwards."""
         for balance in event.balances:
-            entry = balance.average_entry_price
-            if not (
-                is_bounded(balance.available)
-                and is_sane(balance.hold)
-                and (entry is None or is_sane(entry))
-            ):
-                raise Untrusted(
-                    f"balance of {balance.currency}: an amount is beyond all bounds; nothing was read"
-                )
+            _check(balance)
         actions: list[Action] = []
-        if not self.books.is_open:
-            self.books.opening_at = event.at
+        books, self.read_at = self.books, event.at
+        if not books.is_open:
+            books.opening_at = event.at
         for balance in event.balances:
-            known = balance.currency in self.books.wallets.by_currency
-            wallet = self.books.wallets.get(balance.currency)
-            read = balance.available + balance.hold
-            if not self.books.is_open or not known:
-                self._accept(balance, wallet, read, event.at)
+            known = balance.currency in books.wallets.by_currency
+            wallet = books.wallets.get(balance.currency)
+            if not books.is_open or (self.believes_first and not known):
+                self._open(balance, wallet, event.at)
                 continue
-            verdict = wallet.agreement.judge(wallet.total, read, event.at, event.fills_until)
-            if verdict == "accepted" and wallet.may_hold_own_sale(read, event.at):
-                verdict = "lagging"
-            match verdict:
-                case "agrees":
-                    _note_hold(balance, wallet, event.at)
-                case "accepted":
-                    actions.append(_transfer_alert(balance.currency, read - wallet.total))
-                    self._accept(balance, wallet, read, event.at)
-                case "differs":
-                    actions.append(
-                        Reconcile(
-                            reason=f"Coinbase's {balance.currency} balance differs from the books"
-                        )
-                    )
-            self.books.wallets.note_doubt(balance.currency, wallet.agreement)
+            self._judge(balance, wallet, event, actions)
+        if event.is_complete and event.balances and books.is_open:
+            self._look_for_missing(event, actions)
+        self._resolve_pot(event.at, actions)
         return actions
 
-    def _accept(self, balance: ev.Balance, wallet: Wallet, read: Decimal, at: datetime) -> None:
-        """Let the wallet be what Coinbase says. What moves is not PnL: it comes or goes at the
-        mark.
-        """
-        currency, change = balance.currency, read - wallet.total
-        mark = self.books.marks.usd(currency)
-        self.books.wallets.move(wallet, change, mark)
+    def _open(self, balance: ev.Balance, wallet: Wallet, at: datetime) -> None:
+        """The books take what is read as it is: before they are open they repeat it."""
+        self._follow(balance.currency, wallet, balance.available + balance.hold - wallet.total, at)
         _note_hold(balance, wallet, at)
-        if self.books.is_open:
-            if mark is None:
-                wallet.unpriced += change
-            else:
-                self.books.transfers += change * mark
-        self.books.match_wallet(currency, balance.average_entry_price)
+        self.books.match_wallet(balance.currency, balance.average_entry_price)
+
+    def _judge(
+        self, balance: ev.Balance, wallet: Wallet, event: ev.BalancesRead, actions: list[Action]
+    ) -> None:
+        currency, at = balance.currency, event.at
+        difference = balance.available + balance.hold - wallet.total
+        agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
+        verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
+        if verdict in ("agrees", "lagging"):
+            _note_hold(balance, wallet, at)
+            wallet.read_mark = self.books.marks.usd(currency)
+        elif wallet.may_hold_own_sale(difference, at):
+            agreement.doubt = None
+        elif verdict == "differs":
+            self._doubt(currency, agreement, at)
+            if not was_in_doubt:
+                reason = f"Coinbase's {currency} balance differs from the books"
+                actions.append(Reconcile(reason=reason))
+        elif not self._in_pot(currency):
+            self._transfer(currency, wallet, at, actions)
+            _note_hold(balance, wallet, at)
+        self._note_doubt(currency, wallet)
+
+    def _doubt(self, currency: str, agreement: Reconciliation, at: datetime) -> None:
+        """Remember the price at the reading that first showed this difference."""
+        doubt = agreement.doubt
+        assert doubt is not None
+        if doubt.first_at == at:
+            doubt.mark = self.books.marks.fresh_usd(currency, at)
+
+    def _note_doubt(self, currency: str, wallet: Wallet) -> None:
+        counts = currency not in self.books.cash and wallet.keep is not None
+        self.books.note_doubt(currency, wallet.agreement, counts=counts)
+
+    def _look_for_missing(self, event: ev.BalancesRead, actions: list[Action]) -> None:
+        """A wallet that held something and is in no complete listing reads as zero."""
+        listed = {balance.currency for balance in event.balances} | set(event.unread)
+        for currency, wallet in list(self.books.wallets.by_currency.items()):
+            if currency not in listed and wallet.total:
+                self._judge(ev.Balance(currency, ZERO), wallet, event, actions)
+
+    def _transfer(self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]) -> None:
+        """What a confirmed difference has moved came or went outside trading. It is no PnL."""
+        doubt = wallet.agreement.doubt
+        assert doubt is not None
+        change, first_mark = doubt.difference, doubt.mark
+        wallet.agreement.doubt = None
+        self._note_doubt(currency, wallet)
+        mark = self.books.settled_mark(currency, first_mark, at)
+        before, counted = wallet.read_mark, wallet.position
+        if mark is not None and before is not None and currency not in self.books.cash:
+            self.books.moves.append(Moved(currency, counted, change, before, mark))
+        self._follow(currency, wallet, change, at, mark)
+        self.books.match_wallet(currency, mark=mark)
+        wallet.read_mark = self.books.marks.usd(currency)
+        actions.append(_transfer_alert(currency, change))
+
+    def _follow(
+        self,
+        currency: str,
+        wallet: Wallet,
+        change: Decimal,
+        at: datetime,
+        mark: Decimal | None = None,
+    ) -> None:
+        """Let the wallet be what Coinbase says; what comes without a fresh mark waits for it."""
+        books = self.books
+        mark = mark if mark is not None else books.marks.fresh_usd(currency, at)
+        before = wallet.position
+        wallet.total += change
+        moved = wallet.position - before
+        if mark is None:
+            wallet.unpriced += moved
+        elif books.is_open:
+            books.transfers += moved * mark
+        books.wallets.revalue(wallet, books.marks.usd(currency))
+
+    # --- The pot of cash -------------------------------------------------------------------
+
+    def _in_pot(self, currency: str) -> bool:
+        return currency in DOLLARS and currency in self.books.cash
+
+    def _pot(self) -> Iterator[tuple[str, Wallet]]:
+        for currency in sorted(DOLLARS):
+            wallet = self.books.wallets.by_currency.get(currency)
+            if wallet is not None and currency in self.books.cash:
+                yield currency, wallet
+
+    @property
+    def pot_difference(self) -> Decimal:
+        """What the last readings of the whole pot have more than the books, USD."""
+        wallets = sum((wallet.doubted for _, wallet in self._pot()), ZERO)
+        return wallets + self.books.futures_cash.doubted
+
+    def _resolve_pot(self, at: datetime, actions: list[Action]) -> None:
+        """Sweeps first: differences that cancel out, and one of the futures wallet that is confirmed.
+        What dollars still differ by, once confirmed, is a transfer.
+        """
+        futures, wallets = self.books.futures_cash, list(self._pot())
+        doubted = [wallet for _, wallet in wallets if wallet.agreement.doubt is not None]
+        swept = futures.agreement.doubt
+        if abs(self.pot_difference) < CENT and (doubted or swept):
+            for currency, wallet in wallets:
+                self._sweep(currency, wallet, wallet.doubted, at)
+            self._sweep_futures(futures.doubted, at)
+            return
+        if swept is not None and swept.confirmed and wallets:
+            change = swept.difference
+            self._sweep_futures(change, at)
+            currency, wallet = wallets[0] if len(wallets) == 1 else _dollars(wallets)
+            self._sweep(currency, wallet, -change, at)
+        for currency, wallet in wallets:
+            doubt = wallet.agreement.doubt
+            if doubt is not None and doubt.confirmed and self._others_were_read(doubt.first_at, at):
+                self._transfer(currency, wallet, at, actions)
+
+    def _others_were_read(self, since: datetime, at: datetime) -> bool:
+        """Whether the futures wallet was read after a difference of dollars, or need not be waited for."""
+        futures = self.books.futures_cash
+        if not futures.is_known or at - since >= UNEXPLAINED_AFTER:
+            return True
+        seen_at = futures.agreement.seen_at
+        return futures.agreement.doubt is None and seen_at is not None and seen_at >= since
+
+    def _sweep(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
+        """Dollars moved within the pot; a reading may lack that for a while."""
+        if change:
+            wallet.total += change
+            wallet.agreement.book(at, change, SWEEP_LAG)
+            self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
+            wallet.agreement.moved(change)
+        self._note_doubt(currency, wallet)
+
+    def _sweep_futures(self, change: Decimal, at: datetime) -> None:
+        futures = self.books.futures_cash
+        if change:
+            futures.total += change
+            futures.agreement.book(at, change, SWEEP_LAG)
+            futures.agreement.moved(change)
+        self.books.note_doubt(FUTURES_CASH, futures.agreement, counts=False)
+
+    def shortfall(self) -> Decimal:
+        """What equity is less by the smaller of books and readings, USD (≤ 0)."""
+        less = min(ZERO, self.pot_difference)
+        for currency in self.books.wallets.in_doubt:
+            wallet = self.books.wallets.by_currency.get(currency)
+            if wallet is not None and not self._in_pot(currency):
+                mark = self.books.marks.usd(currency)
+                less += ZERO if mark is None else min(ZERO, wallet.doubted) * mark
+        return less
+
+    def open_moves(self) -> Iterator[Moved]:
+        """Doubts that may turn out to be transfers from before, or after, the price moved."""
+        books = self.books
+        for currency in books.wallets.in_doubt:
+            wallet = books.wallets.by_currency.get(currency)
+            if wallet is None or currency in books.cash or wallet.read_mark is None:
+                continue
+            mark = books.marks.usd(currency)
+            if mark is not None and wallet.doubted:
+                yield Moved(currency, wallet.position, wallet.doubted, wallet.read_mark, mark)
+
+    # --- Futures -----------------------------------------------------------------------------
 
     def positions(self, event: ev.FuturesRead) -> list[Action]:
         """All futures positions as read; a known one that is absent is flat."""
@@ -91,64 +252,91 @@ class BalanceFlow:
         ]
         products = {product_id: self.books.product(product_id) for product_id in (*read, *held)}
         actions: list[Action] = []
+        profit = self.books.account.futures_profit
         for product_id, product in sorted(products.items()):
             position = read.get(product_id)
             contracts = ZERO if position is None else position.contracts
             line = self.books.line(self.books.account, product_id)
             change = contracts * product.contract_size - line.position.quantity
-            if self.books.is_open:
-                agreement = self.futures_agreement.setdefault(product_id, Agreement())
-                verdict = agreement.judge(
-                    line.position.quantity,
-                    line.position.quantity + change,
-                    event.at,
-                    event.fills_until,
-                )
-                self.books.wallets.note_doubt(product_id, agreement)
-                if verdict == "differs":
-                    actions.append(
-                        Reconcile(
-                            reason=f"Coinbase's position in {product_id} differs from the books"
-                        )
-                    )
-                if verdict != "accepted":
-                    change = ZERO
+            if self.books.is_open and not self._is_confirmed(product_id, change, event, actions):
+                self.books.account.restate(line)
+                continue
             if change:
-                self.books.transfer(
-                    line,
-                    change,
-                    self.books.marks.usd(product_id),
-                    None if position is None else position.average_entry_price,
-                )
+                entry = None if position is None else position.average_entry_price
+                self.books.transfer(line, change, self.books.marks.usd(product_id), entry)
             else:
                 self.books.account.restate(line)
+        if self.books.is_open:
+            self.books.transfers += self.books.account.futures_profit - profit
         return actions
 
-    def summary(self, event: ev.FuturesSummaryRead) -> None:
-        """The futures wallet as Coinbase states it. What neither PnL nor fees explain came by a
-        sweep: a transfer.
-        """
+    def _is_confirmed(
+        self, product_id: str, change: Decimal, event: ev.FuturesRead, actions: list[Action]
+    ) -> bool:
+        """Whether the books are to follow a reading of a position."""
+        agreement = self.futures_agreement.setdefault(product_id, Reconciliation())
+        was_in_doubt = agreement.doubt is not None
+        verdict = agreement.judge(change, event.at, event.fills_until)
+        if verdict == "confirmed":
+            agreement.doubt = None
+        elif verdict == "differs" and not was_in_doubt:
+            reason = f"Coinbase's position in {product_id} differs from the books"
+            actions.append(Reconcile(reason=reason))
+        self.books.note_doubt(product_id, agreement)
+        return verdict == "confirmed"
+
+    def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
+        """The futures wallet as Coinbase states it."""
         numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
-        if not all(is_bounded(number) for number in numbers):
+        if not all(is_bounded(number) for number in (*numbers, event.funding_pnl or ZERO)):
             raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
         self.futures = event
-        before = self.futures_base
-        self.rebase()
-        if self.books.is_open:
-            self.books.transfers += self.futures_base - before
+        futures, actions = self.books.futures_cash, list[Action]()
+        if not self.books.is_open or not futures.is_known:
+            self._first_summary(event)
+            return actions
+        if event.funding_pnl is not None:
+            self.books.fund(futures.accrued(event.funding_pnl, event.wallet))
+        futures.settle(event.wallet)
+        was_in_doubt = futures.agreement.doubt is not None
+        difference = event.wallet - futures.total
+        verdict = futures.agreement.judge(difference, event.at, event.fills_until, CENT)
+        if verdict == "differs" and not was_in_doubt:
+            actions.append(Reconcile(reason="Coinbase's futures wallet differs from the books"))
+        self.books.note_doubt(FUTURES_CASH, futures.agreement, counts=False)
+        self._resolve_pot(event.at, actions)
+        return actions
 
-    def rebase(self) -> None:
-        """Take futures equity as Coinbase states it: the wallet and the profit against its own
-        entry prices.
-        """
-        wallet = ZERO if self.futures is None else self.futures.wallet
-        account = self.books.account
-        self.futures_base = wallet + account.futures_profit - account.futures_pnl
+    def _first_summary(self, event: ev.FuturesSummaryRead) -> None:
+        """The wallet as found. Money that was there all along enters like any transfer."""
+        futures = self.books.futures_cash
+        if self.books.is_open:
+            self.books.transfers += event.wallet - futures.total
+        futures.is_known, futures.total = True, event.wallet
+        futures.funding_pnl = event.funding_pnl
+        futures.agreement.seen_at = futures.agreement.read_at = event.at
 
     @property
     def futures_equity(self) -> Decimal:
-        """The futures wallet as last read, and what futures have earned or lost since, USD."""
-        return self.futures_base + self.books.account.futures_pnl
+        """The futures wallet, and what open contracts have earned or lost, USD."""
+        return self.books.futures_cash.worth + self.books.account.futures_profit
+
+
+def _dollars(wallets: list[tuple[str, Wallet]]) -> tuple[str, Wallet]:
+    """The wallet that Coinbase sweeps from and to: that of USD, where there is one."""
+    return next((row for row in wallets if row[0] == "USD"), wallets[0])
+
+
+def _check(balance: ev.Balance) -> None:
+    entry = balance.average_entry_price
+    if not (
+        is_bounded(balance.available)
+        and is_sane(balance.hold)
+        and (entry is None or is_sane(entry))
+    ):
+        raise Untrusted(
+            f"balance of {balance.currency}: an amount is beyond all bounds; nothing was read"
+        )
 
 
 def _note_hold(balance: ev.Balance, wallet: Wallet, at: datetime) -> None:

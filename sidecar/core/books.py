@@ -6,24 +6,33 @@ PnL. Nothing here knows of orders.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from msgspec.structs import replace
 
 from sidecar.core import events as ev
+from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
+from sidecar.core.futures_cash import FuturesCash
+from sidecar.core.loss_windows import Moved
 from sidecar.core.marks import Marks
-from sidecar.core.money import ZERO, share
+from sidecar.core.money import CENT, COST_QUANTUM, ZERO, share
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
+from sidecar.core.reconciliation import Reconciliation
 from sidecar.core.wallets import Wallets
 from sidecar.core.working import Leg
 
 # Each has books of its own; a bot that invents names must not swell the process.
 STRATEGIES_MAX: Final = 1_000
+CONFIRM_FOR: Final = timedelta(seconds=2)
+CONFIRM_QUOTES: Final = 3
+# A fill is a newer price than a quote that was last known to hold so long before it. A younger quote
+# shows both sides of the same market, and a middle that a fill at the touch would shift.
+FILL_IS_NEWER_BY: Final = timedelta(seconds=1)
 
 
 class Books:
@@ -41,7 +50,13 @@ class Books:
         self.account = Book()
         self.strategies: dict[str, Book] = {}
         self.wallets = Wallets(keep)
+        self.futures_cash = FuturesCash()
         self.transfers = ZERO  # net value that came in from outside, USD
+        # Transfers of what may have moved before or after its price did, until the windows know of them.
+        self.moves: list[Moved] = []
+        # How long, and over how many quotes, a price stands before it is confirmed.
+        self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
+        self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
         self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
         self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
         self.quotes_valuing_account = 0  # distinct good quotes that re-valued something held
@@ -70,7 +85,10 @@ class Books:
         """The key's line in `book`, begun at the present mark."""
         line = book.lines.get(key)
         if line is None:
-            line = book.begin(key, is_future=self.is_future(key), mark=self.marks.usd(key))
+            mark = self.marks.usd(key)
+            line = book.begin(key, is_future=self.is_future(key), mark=mark)
+            if mark is not None and book is self.account:
+                self.marks.confirmations.setdefault(key, ConfirmedMark(mark))
         return line
 
     def work(
@@ -105,21 +123,37 @@ class Books:
         if mark is None:
             return
         self.remarked.add(key)
-        self.account.mark(key, mark)
+        is_fresh = self.marks.is_fresh(key)
+        if is_fresh and key in self.account.lines:
+            self._confirm(key, mark)
+        self.account.mark(key, mark, prices=is_fresh)
         for book in self.strategies.values():
-            book.mark(key, mark)
+            book.mark(key, mark, prices=is_fresh)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
-            self.wallets.revalue(wallet, mark)
-            if wallet.unpriced:
-                self.transfers += wallet.unpriced * mark
+            if wallet.unpriced and self.marks.is_fresh(key):
+                if self.is_open:
+                    self.transfers += wallet.unpriced * mark
                 wallet.unpriced = ZERO
+            self.wallets.revalue(wallet, mark)
+
+    def _confirm(self, key: str, mark: Decimal) -> None:
+        """Let the confirmed mark see a new mark of what is held or worked."""
+        known, at = self.marks.confirmations.get(key), self.marks.by_key[key].at
+        if known is None:
+            self.marks.confirmations[key] = ConfirmedMark(mark)
+        elif at is not None:
+            known.see(mark, at, self.confirm_for, self.confirm_quotes)
 
     def list_products(self, products: Iterable[Product]) -> None:
         """Products as Coinbase lists them now."""
         self.listings += 1
         self.products.update((product.product_id, product) for product in products)
         self.marks.list_products(self.products.values())
+        for product in self.products.values():
+            if not product.is_future and product.base_increment:
+                known = self.units.get(product.base, product.base_increment)
+                self.units[product.base] = min(known, product.base_increment)
         for key in self.marks.by_key:
             self._remark(key)
 
@@ -145,7 +179,13 @@ class Books:
         if strategy is not None:
             strategy.settle(self.line(strategy, key), quantity, value)
         if self.is_future(key):
-            self.account.settle(self.line(self.account, key), quantity, value)
+            line = self.line(self.account, key)
+            cost = line.position.entry_cost
+            self.account.settle(line, quantity, value)
+            if (
+                value is not None
+            ):  # what it closed is paid to the futures wallet, at Coinbase's entry
+                self.futures_cash.total += line.position.entry_cost - cost - value
             return
         wallet = self.wallets.get(key)
         before = wallet.position
@@ -177,7 +217,11 @@ class Books:
         """
         wallet = self.wallets.by_currency.get(key)
         if wallet is None or wallet.keep is not None:  # what is kept whole was never counted
-            self.account.correct(self.line(self.account, key), filled, value, side)
+            line = self.line(self.account, key)
+            cost = line.position.entry_cost
+            self.account.correct(line, filled, value, side)
+            if self.is_future(key):
+                self.futures_cash.total += line.position.entry_cost - cost - value
         if strategy is not None:
             strategy.correct(self.line(strategy, key), filled, value, side)
 
@@ -191,15 +235,77 @@ class Books:
         mark = self.marks.usd(product.key)
         return None if mark is None else quantity * mark
 
-    def match_wallet(self, currency: str, entry: Decimal | None = None) -> None:
-        """Let the position be what the wallet holds beyond `keep`; cash is no position. What moves
-        is a transfer.
+    def unit(self, currency: str) -> Decimal:
+        """The smallest unit of a currency: a difference below it is none. Zero where no list says."""
+        return CENT if currency in self.cash else self.units.get(currency, ZERO)
+
+    def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
+        """USD per unit of a transfer that was first read when the mark was `first`: that, unless both the
+        confirmed mark and the present one say that it was a passing tick. None without a fresh one: then
+        the first good mark says.
         """
-        wanted = ZERO if currency in self.cash else self.wallets.get(currency).position
+        present = self.marks.fresh_usd(key, now)
+        if present is None or first is None:
+            return present
+        return sorted((first, present, self.marks.confirmed(key) or present))[1]
+
+    def note_doubt(self, name: str, agreement: Reconciliation, *, counts: bool = True) -> None:
+        """Whether Coinbase and the books disagree on a quantity. What Coinbase's last reading has more
+        of a coin or contract may be exposure, unless it `counts` for nothing.
+        """
+        self.wallets.note_doubt(name, agreement)
+        doubt, line = agreement.doubt, self.account.lines.get(name)
+        quantity = doubt.difference if doubt is not None and counts else ZERO
+        if line is None and not quantity:
+            return
+        line = line or self.line(self.account, name)
+        if line.doubted != quantity:
+            line.doubted = quantity
+            self.account.restate(line)
+
+    def fill_price(self, product: Product, price: Decimal, at: datetime) -> None:
+        """A fill at `price` (quote currency): what it was paid is the newest price, where the last good
+        quote is older.
+        """
+        known = self.marks.mids.get(product.book)
+        if price > ZERO and (known is None or known.at is None or known.at < at - FILL_IS_NEWER_BY):
+            for key in self.marks.traded(product.book, price, at):
+                self._remark(key)
+
+    def fund(self, amount: Decimal) -> None:
+        """Funding that Coinbase tells for the account as a whole: each contract's share is its part of
+        the notional held. Of contracts that are closed already, the last one traded has it.
+        """
+        lines = [one for one in self.account.lines.values() if one.is_future]
+        held = [(line.key, abs(line.position.quantity * (line.mark or ZERO))) for line in lines]
+        held = [(key, notional) for key, notional in held if notional]
+        if not held:
+            traded = [key for key in self.account.pnl_by_key if self.is_future(key)]
+            held = [(key, CENT) for key in traded[-1:]]
+        if not held:
+            self.transfers += amount
+            return
+        left, whole = amount, sum((notional for _, notional in held), ZERO)
+        for key, notional in held[:-1]:
+            part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+            left -= part
+            self.charge(self.account, key, ZERO, part)
+        self.charge(self.account, held[-1][0], ZERO, left)
+
+    def match_wallet(
+        self, currency: str, entry: Decimal | None = None, mark: Decimal | None = None
+    ) -> None:
+        """Let the position be what the wallet holds beyond `keep`; cash is no position. What moves is a
+        transfer at `mark`, USD per unit; None: at the fresh mark, or at the first good one.
+        """
+        wallet = self.wallets.get(currency)
+        wanted = ZERO if currency in self.cash else wallet.position
         line = self.account.lines.get(currency)
         moved = wanted - (ZERO if line is None else line.position.quantity)
         if moved:
-            self.transfer(self.line(self.account, currency), moved, self.marks.usd(currency), entry)
+            if mark is None and not wallet.unpriced:
+                mark = self.marks.usd(currency)
+            self.transfer(self.line(self.account, currency), moved, mark, entry)
 
     def transfer(
         self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None

@@ -65,6 +65,7 @@ class Desk(Struct, kw_only=True):
         self.limits = limits
         self.max_quote_age = timedelta(seconds=float(limits.max_quote_age_s))
         self.tracker.marks.max_spread = limits.max_spread
+        self.tracker.min_equity = limits.min_equity
         shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
         self.watches_shocks = any(shock is not None for shock in shocks)
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
@@ -96,6 +97,8 @@ class After:
         else:
             quantity = line.position.quantity
             long, short = quantity + line.open_buy, quantity - line.open_sell
+            if line.doubted:
+                long, short = max(long, long + line.doubted), min(short, short + line.doubted)
             notional, long_usd, short_usd = line.notional, line.long_usd, line.short_usd
             on_key = line.orders
         quantity, mark, is_buy = leg.quantity, leg.mark or ZERO, leg.is_buy
@@ -330,6 +333,8 @@ class Check:
         line = self.tracker.account.lines.get(self.key)
         if line is not None:
             held = line.position.quantity
+            if line.doubted:  # Coinbase itself refuses more than there is
+                held = max(held, held + line.doubted, key=abs)
             # Spot below zero is a sale told before its purchase: buying it back is no exit.
             if (held > ZERO and not self.is_buy) or (
                 held < ZERO and self.is_buy and self.is_future

@@ -35,12 +35,16 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Best bid and ask of a book, in quote currency; `at` is when they were last known to hold."""
+    """Best bid and ask of a book, in quote currency; `at` is when they were last known to hold.
+
+    `last`: the price of the trade that was told with them, where one was.
+    """
 
     product_id: str
     bid: Decimal
     ask: Decimal
     at: datetime
+    last: Decimal | None = None
 
 
 class Quotes(Event, frozen=True, kw_only=True, tag=True):
@@ -152,11 +156,14 @@ class Balance(Struct, frozen=True, omit_defaults=True):
 
 class BalancesRead(Event, frozen=True, kw_only=True, tag=True):
     """Wallets as read at `at`. `fills_until`: every fill up to then was applied before this
-    event.
+    event. `is_complete`: every wallet that Coinbase has is among them, or among the `unread`, of which
+    the row made no sense.
     """
 
     balances: tuple[Balance, ...]
     fills_until: datetime | None = None
+    is_complete: bool = False
+    unread: tuple[str, ...] = ()
 
 
 class FuturesPosition(Struct, frozen=True, omit_defaults=True):
@@ -175,11 +182,15 @@ class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
-    """Coinbase's futures wallet. Money in USD, the buffer in percent."""
+    """Coinbase's futures wallet. Money in USD, the buffer in percent. `funding_pnl`: the running figure
+    of funding, where it is told. `fills_until`: every fill up to then was applied before this event.
+    """
 
     wallet: Decimal
     buying_power: Decimal
     liquidation_buffer_percentage: Decimal
+    funding_pnl: Decimal | None = None
+    fills_until: datetime | None = None
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):

@@ -108,6 +108,7 @@ class Line:
     """
 
     __slots__ = (
+        "doubted",
         "futures_profit",
         "is_future",
         "key",
@@ -132,6 +133,7 @@ class Line:
         self.mark = mark
         self.position = Position()
         self.open_buy = self.open_sell = ZERO
+        self.doubted = ZERO  # what Coinbase's reading has more than the books, unexplained
         self.orders = 0
         self.serial = 0  # of the book's last change to it
         self.long = self.short = self.size = ZERO
@@ -142,7 +144,7 @@ class Line:
     @property
     def is_idle(self) -> bool:
         """Flat and unworked: nothing to remember but what it realised."""
-        held = self.position.quantity or self.position.unpriced
+        held = self.position.quantity or self.position.unpriced or self.doubted
         return not (held or self.orders or self.open_buy or self.open_sell)
 
 
@@ -170,6 +172,11 @@ class Book:
     def net_pnl_of(self, key: str) -> Decimal:
         pnl, line = self.pnl_by_key.get(key), self.lines.get(key)
         return (pnl.settled if pnl else ZERO) + (line.unrealised if line else ZERO)
+
+    def settled_of(self, key: str) -> Decimal:
+        """The key's net of everything but unrealised PnL, USD."""
+        pnl = self.pnl_by_key.get(key)
+        return pnl.settled if pnl else ZERO
 
     def begin(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
         """Begin a line for this key."""
@@ -230,13 +237,13 @@ class Book:
         self.orders += orders
         self.restate(line)
 
-    def mark(self, key: str, mark: Decimal) -> None:
-        """A new price, USD per base unit."""
+    def mark(self, key: str, mark: Decimal, *, prices: bool = True) -> None:
+        """A new price, USD per base unit. `prices`: it is fresh, so what waits for a price takes it."""
         line = self.lines.get(key)
         if line is None:
             return
         line.mark = mark
-        if line.position.unpriced:
+        if line.position.unpriced and prices:
             self.charge(line, line.position.price(mark))
         self.restate(line)
 
@@ -258,6 +265,8 @@ class Book:
         quantity = position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell
+        if line.doubted:  # while nobody knows, the larger counts
+            long, short = max(long, long + line.doubted), min(short, short + line.doubted)
         if short < ZERO and not line.is_future:
             short = ZERO  # spot cannot be sold short
         mark = line.mark

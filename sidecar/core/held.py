@@ -11,8 +11,9 @@ from decimal import Decimal
 from sidecar.core.episode import LiquidatorMemory
 from sidecar.core.money import ZERO
 from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.reconciliation import SETTLE
 from sidecar.core.sales import Held
-from sidecar.core.wallets import OWN_SALE_SHOWS_WITHIN, SETTLE, Wallet
+from sidecar.core.wallets import OWN_SALE_SHOWS_WITHIN, Wallet
 
 
 def held(tracker: PositionTracker, memory: LiquidatorMemory) -> Iterator[Held]:

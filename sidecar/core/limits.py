@@ -233,6 +233,23 @@ class Limits(AccountLimits):
     max_spread: Ratio = Field(
         Decimal("0.05"), description="a quote with a wider spread (ratio of its mid) marks nothing"
     )
+    max_mark_age_s: Seconds = Field(
+        Decimal(60),
+        description="so long without a good quote of what is held on a live feed: its mark is stale, seconds",
+    )
+    stale_confirm_s: Seconds = Field(
+        Decimal(300),
+        description="so long a loss that only the near side of a stale book shows must stand, without a trade "
+        "printed there, before anything is sold, seconds",
+    )
+    min_equity: Amount = Field(
+        Decimal(50), description="equity below which no loss ratio is taken, USD"
+    )
+    on_loss: Literal["cancel_adding", "nothing"] = Field(
+        "cancel_adding",
+        description="what a confirmed loss does to open orders in its scope that add risk: cancel them, or "
+        "leave them and say how many",
+    )
     market_order_slippage: Annotated[
         Decimal, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)
     ] = Field(

@@ -1,42 +1,215 @@
-"""Loss windows: where the day, the cumulative figure and the drawdown are counted from. No I/O."""
+"""Loss windows: where the day, the cumulative figure and the drawdown are counted from. No I/O.
 
+Theory of operation. Loss ratios are time-weighted, as a fund's are: the account is counted in units,
+and a deposit buys units at the moment's unit value. Equity that PnL alone moves is called `E` here. A
+window keeps its `base`: the value, at its start, of the units that there are now. So its ratio is
+1 − E ÷ base, a transfer that takes `E` from 10 to 15 takes every base from 10 to 15 as well, and no
+ratio moves. Between two transfers lies a *span*: within it, `E` is the equity at its start and the net
+PnL since. The drawdown's base is the highest `E`, in units of now.
+
+Whether a holding moved before or after a fall of its price is sometimes not known. A window then has
+two more bases: `least` for the way that lost least, `most` for the way that lost most.
+
+Source: Global Investment Performance Standards, time-weighted return.
+"""
+
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO
+from sidecar.core.money import ONE, ZERO
+
+# What is left of a unit at least, as a share of the window's base: an account that lost everything, and
+# more, still has a ratio after the next deposit.
+LEFT_OF_A_UNIT: Final = Decimal("1E-9")
 
 
-class Window(Struct, frozen=True):
-    """A starting line. Money in USD; `transfers` is the running total of net transfers when it was
-    drawn.
+class Span(Struct, frozen=True):
+    """The time since the last transfer: equity and net PnL at its start, USD.
+
+    `lacks_equity`: the account was left with less than `min_equity`, so no ratio is taken; `equity` is
+    then that of before, at which the ratios stood still.
+    """
+
+    equity: Decimal
+    net_pnl: Decimal
+    lacks_equity: bool = False
+
+    def moved(self, net_pnl: Decimal) -> Decimal:
+        """`E`: the equity at the start, moved by PnL alone, USD."""
+        return self.equity if self.lacks_equity else self.equity + net_pnl - self.net_pnl
+
+
+class Moved(Struct, frozen=True):
+    """A transfer of `quantity` of a key whose price moved from `before` to `after` (USD a unit) while
+    nobody looked; `held` is the quantity before it.
+    """
+
+    key: str
+    held: Decimal
+    quantity: Decimal
+    before: Decimal
+    after: Decimal
+
+    @property
+    def if_first(self) -> Decimal:
+        """What the PnL would be more, USD, had the transfer come before the price moved."""
+        return self.quantity * (self.after - self.before)
+
+    def unit_if_first(self, equity: Decimal) -> Decimal:
+        """What a unit would be worth, as a share of what it is worth, had the transfer come first.
+
+        `equity`: before the transfer, at the price after the move, USD. 1 where that cannot be told.
+        """
+        before = equity - self.held * (self.after - self.before)
+        after_move = equity + self.quantity * self.after
+        first = before + self.quantity * self.before
+        if min(equity, before, after_move, first) <= ZERO:
+            return ONE
+        return before / equity * after_move / first
+
+
+class Window(Struct):
+    """A starting line. Money in USD.
+
+    `base`: see above. `settled`: the settled part of the net PnL at the start. `least`, `most`: the
+    base if every transfer of unknown order had come the way that lost least, or most; `least_usd` (≤ 0)
+    and `most_usd` (≥ 0) are what it would add to the loss.
     """
 
     started_at: datetime
     net_pnl: Decimal
-    equity: Decimal
-    transfers: Decimal
+    base: Decimal
+    settled: Decimal = ZERO
+    least: Decimal | None = None
+    most: Decimal | None = None
+    least_usd: Decimal = ZERO
+    most_usd: Decimal = ZERO
 
-    def loss(self, net_pnl: Decimal) -> Decimal:
-        """What was lost since, positive when it is a loss."""
-        return self.net_pnl - net_pnl
+    def scale(self, before: Decimal, after: Decimal) -> None:
+        """Units were bought or redeemed: they were worth `before` together, and are worth `after`."""
+        before = max(before, self.base * LEFT_OF_A_UNIT)
+        if before > ZERO:
+            self.base = self.base * after / before
+            self.least = None if self.least is None else self.least * after / before
+            self.most = None if self.most is None else self.most * after / before
 
-    def base(self, transfers: Decimal) -> Decimal:
-        """What a loss ratio is taken of: equity at the start + net transfers since."""
-        return self.equity + transfers - self.transfers
+    def raise_to(self, equity: Decimal) -> None:
+        """The account stands at its highest: what it lost before that counts no more."""
+        if equity > self.base:
+            self.base, self.least, self.most = equity, None, None
+            self.least_usd = self.most_usd = ZERO
+
+    def doubt(self, moved: Moved, equity: Decimal) -> None:
+        """A transfer came of which it is not known whether the price moved first."""
+        unit, usd = moved.unit_if_first(equity), moved.if_first
+        if usd > ZERO:
+            self.least_usd -= usd
+            self.least = (self.least or self.base) / max(ONE, unit)
+        else:
+            self.most_usd -= usd
+            self.most = (self.most or self.base) / min(ONE, unit)
+
+
+class ScopedWindow(Struct):
+    """Where the loss of one key, or of one strategy, counts from, USD.
+
+    `carried`: its ratio over the spans that are over; `span_pnl`: its net PnL when this one began.
+    """
+
+    net_pnl: Decimal = ZERO
+    settled: Decimal = ZERO
+    carried: Decimal = ZERO
+    span_pnl: Decimal = ZERO
+    least_usd: Decimal = ZERO
+    most_usd: Decimal = ZERO
+
+    def doubt(self, moved: Moved) -> None:
+        """A transfer came of which it is not known whether the price moved first."""
+        self.least_usd -= max(ZERO, moved.if_first)
+        self.most_usd -= min(ZERO, moved.if_first)
+
+
+class Figure(Struct, frozen=True):
+    """A scope's net PnL and the settled part of it, USD."""
+
+    net_pnl: Decimal
+    settled: Decimal
+
+    def less(self, usd: Decimal) -> "Figure":
+        """The figure without this part of its net PnL."""
+        return Figure(self.net_pnl - usd, self.settled)
 
 
 class LossWindows(Struct):
-    """All windows of an account. `peak` is the highest net PnL since the drawdown window began,
-    USD.
+    """All windows of an account. `peak`: the highest net PnL since the drawdown window began, USD;
+    its `base` is that of the highest `E`. `scoped_base`: what PnL of keys and strategies is a share of.
+    `latched`: the account's windows with a confirmed breach.
     """
 
+    span: Span
     day: Window
     next_reset: datetime
     cumulative: Window
     drawdown: Window
     peak: Decimal
-    settled_at_cumulative: Decimal = ZERO  # settled PnL when the cumulative window began
-    day_by_key: dict[str, Decimal] = {}
-    day_by_strategy: dict[str, Decimal] = {}
+    scoped_base: Decimal
+    by_key: dict[str, ScopedWindow] = {}
+    by_strategy: dict[str, ScopedWindow] = {}
+    latched: list[str] = []
+
+    @property
+    def windows(self) -> Iterator[Window]:
+        """The account's own."""
+        return iter((self.day, self.cumulative, self.drawdown))
+
+    @property
+    def scoped(self) -> Iterator[ScopedWindow]:
+        """Those of keys and strategies."""
+        yield from self.by_key.values()
+        yield from self.by_strategy.values()
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether a transfer came of which it is not known whether the price moved first."""
+        account = any(window.least or window.most for window in self.windows)
+        return account or any(window.least_usd or window.most_usd for window in self.scoped)
+
+    def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
+        """The account has `equity` now, whatever came or went: ratios stay as they are, USD."""
+        before = self.span.moved(net_pnl)
+        if equity < min_equity:
+            self.span = Span(before, net_pnl, lacks_equity=True)
+            return
+        if equity != before:
+            for window in self.windows:
+                window.scale(before, equity)
+        self.span = Span(equity, net_pnl)
+
+    def doubt(self, moved: Moved, net_pnl: Decimal) -> None:
+        """A transfer, not in the books yet, of which it is not known whether the price moved first."""
+        equity = self.span.moved(net_pnl)
+        for window in self.windows:
+            window.doubt(moved, equity)
+        self.by_key.setdefault(moved.key, ScopedWindow()).doubt(moved)
+
+    def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:
+        """A span is over: what keys and strategies have lost in it is a share of its own equity."""
+        for windows, figures in ((self.by_key, keys), (self.by_strategy, strategies)):
+            for name, figure in figures.items():
+                window = windows.setdefault(name, ScopedWindow())
+                lost = window.span_pnl - figure.net_pnl
+                if lost and self.scoped_base > ZERO and not self.span.lacks_equity:
+                    window.carried += lost / self.scoped_base
+                window.span_pnl = figure.net_pnl
+
+
+def scoped_windows(figures: Iterable[tuple[str, Figure]]) -> dict[str, ScopedWindow]:
+    """Windows of keys or strategies that begin now."""
+    return {
+        name: ScopedWindow(net_pnl=now.net_pnl, settled=now.settled, span_pnl=now.net_pnl)
+        for name, now in figures
+    }

@@ -1,23 +1,42 @@
 """Losses against their limits: daily, cumulative and drawdown. Pure figures, no I/O.
 
-A ratio is taken of the equity at the start of its own window plus net transfers since. At a base of
-zero or less no ratio can be taken.
+Ratios are time-weighted (loss_windows.py). While the account was left with less than `min_equity` by a
+transfer, or nothing of it can be valued, no ratio is taken. Where the order of a transfer and a fall is
+not known, a loss may be asked for as it would be at `least` or at `most`.
 """
 
 from decimal import ROUND_FLOOR, Decimal
+from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core.limits import LossLimit
+from sidecar.core.loss_windows import ScopedWindow, Window
 from sidecar.core.money import RATIO_QUANTUM, ZERO, cents, plain, ratio
 from sidecar.core.position_tracker import PositionTracker
 
+Way = Literal["told", "least", "most"]
+
+# Bases that transfers have scaled are rounded at 64 digits: a loss this close to its limit, as a ratio,
+# has reached it.
+ROUNDING: Final = Decimal("1E-30")
+
 
 class Loss(Struct, frozen=True):
-    """A loss (positive, USD) and the equity its ratio is taken of."""
+    """A loss (positive, USD) and the equity that its ratio is taken of.
+
+    `weighted` is the loss as a share of `base`, times `base`: other than `usd` where transfers came in
+    between. A base of zero: no ratio can be taken.
+    """
 
     usd: Decimal
     base: Decimal
+    weighted: Decimal | None = None
+
+    @property
+    def _weighted(self) -> Decimal:
+        return self.usd if self.weighted is None else self.weighted
 
     def crosses(self, limit: LossLimit) -> bool:
         """Losses break when observed ≥ limit.
@@ -27,7 +46,7 @@ class Loss(Struct, frozen=True):
         if limit.ratio is None:
             assert limit.usd is not None
             return self.usd >= limit.usd
-        return self.base > ZERO and self.usd >= limit.ratio * self.base
+        return self.base > ZERO and self._weighted >= (limit.ratio - ROUNDING) * self.base
 
     def measured(self, limit: LossLimit) -> Decimal:
         """The loss in the limit's own measure: a ratio, or USD."""
@@ -36,60 +55,91 @@ class Loss(Struct, frozen=True):
         if self.base <= ZERO:
             return ZERO
         # Rounded down, so that it reaches a limit just when the loss does.
-        return (self.usd / self.base).quantize(RATIO_QUANTUM, ROUND_FLOOR)
+        share = self._weighted / self.base + ROUNDING
+        return share.quantize(RATIO_QUANTUM, ROUND_FLOOR)
 
     @property
     def ratio(self) -> Decimal | None:
-        return ratio(self.usd, self.base) if self.base > ZERO else None
+        return ratio(self._weighted, self.base) if self.base > ZERO else None
+
+    def less(self, usd: Decimal) -> "Loss":
+        """The loss if so much of it had not happened, USD."""
+        return Loss(self.usd - usd, self.base, self._weighted - usd)
 
     def text(self) -> str:
         share = "" if self.ratio is None else f", {plain(cents(self.ratio * 100))} %"
         return f"{plain(cents(self.usd))} USD{share}"
 
 
+NO_LOSS: Final = Loss(ZERO, ZERO)
+
+
 def daily(
-    tracker: PositionTracker, *, key: str | None = None, strategy_id: str | None = None
+    tracker: PositionTracker,
+    *,
+    key: str | None = None,
+    strategy_id: str | None = None,
+    way: Way = "told",
 ) -> Loss:
     """Loss since the day's start: of the account, of one exposure key, or of one strategy."""
     windows = tracker.windows
     if windows is None:
-        return Loss(ZERO, ZERO)
-    base = windows.day.base(tracker.transfers)
+        return NO_LOSS
     if key is not None:
-        return Loss(windows.day_by_key.get(key, ZERO) - tracker.account.net_pnl_of(key), base)
+        window = windows.by_key.get(key) or ScopedWindow()
+        if way != "told" and tracker.wallets.in_doubt:
+            window = replace(window)
+            for moved in tracker.doubtful_moves():
+                if moved.key == key:
+                    window.doubt(moved)
+        return _scoped(tracker, window, tracker.account.net_pnl_of(key), way)
     if strategy_id is not None:
         book = tracker.strategies.get(strategy_id)
-        return Loss(
-            windows.day_by_strategy.get(strategy_id, ZERO) - (book.net_pnl if book else ZERO), base
-        )
-    return Loss(windows.day.loss(tracker.account.net_pnl), base)
+        window = windows.by_strategy.get(strategy_id) or ScopedWindow()
+        return _scoped(tracker, window, book.net_pnl if book else ZERO, way)
+    return _loss(tracker, windows.day, windows.day.net_pnl, way)
 
 
-def cumulative(tracker: PositionTracker) -> Loss:
+def cumulative(tracker: PositionTracker, *, way: Way = "told") -> Loss:
     """Loss since the last `reset-loss cumulative`, or the first start."""
     windows = tracker.windows
     if windows is None:
-        return Loss(ZERO, ZERO)
-    return Loss(
-        windows.cumulative.loss(tracker.account.net_pnl), windows.cumulative.base(tracker.transfers)
-    )
+        return NO_LOSS
+    return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way)
 
 
-def cumulative_settled(tracker: PositionTracker) -> Loss:
-    """The part of the cumulative loss that fills, fees and funding have settled.
-
-    No price can take it back.
-    """
+def drawdown(tracker: PositionTracker, *, way: Way = "told") -> Loss:
+    """Fall from the highest since the drawdown window began."""
     windows = tracker.windows
     if windows is None:
-        return Loss(ZERO, ZERO)
-    lost = windows.settled_at_cumulative - tracker.account.pnl.settled
-    return Loss(lost, windows.cumulative.base(tracker.transfers))
+        return NO_LOSS
+    return _loss(tracker, windows.drawdown, windows.peak, way)
 
 
-def drawdown(tracker: PositionTracker) -> Loss:
-    """Fall from the highest PnL since the drawdown window began."""
+def _loss(tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way) -> Loss:
+    """What a window has lost since it stood at `net_pnl`, in one of the ways it may have."""
+    windows, now = tracker.windows, tracker.account.net_pnl
+    assert windows is not None
+    if way != "told" and tracker.wallets.in_doubt:
+        window = replace(window)
+        for moved in tracker.doubtful_moves():
+            window.doubt(moved, windows.span.moved(now))
+    usd, base = net_pnl - now, window.base
+    if way == "least":
+        usd, base = usd + window.least_usd, window.least or base
+    elif way == "most":
+        usd, base = usd + window.most_usd, window.most or base
+    span = windows.span
+    if span.lacks_equity or base <= ZERO:
+        return Loss(usd, ZERO)
+    return Loss(usd, base, base - span.moved(now))
+
+
+def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
     windows = tracker.windows
-    if windows is None:
-        return Loss(ZERO, ZERO)
-    return Loss(windows.peak - tracker.account.net_pnl, windows.drawdown.base(tracker.transfers))
+    assert windows is not None
+    shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
+    usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base
+    if windows.span.lacks_equity or base <= ZERO:
+        return Loss(usd, ZERO)
+    return Loss(usd, base, window.carried * base + window.span_pnl - net_pnl + shift)

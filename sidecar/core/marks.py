@@ -1,24 +1,33 @@
 """Marks: what one unit of each asset or contract is worth in USD, from quotes. No I/O.
 
 Theory of operation. Every book has a last good mid: the middle of best bid and ask while the spread
-is within the cap. Every currency has one route to dollars, chosen from the list of products alone,
+is within the cap; a fill of our own that is newer than the quote takes its place until the next one.
+Every currency has one route to dollars, chosen from the list of products alone,
 so that it never depends on which quotes happened to arrive first: direct (ETH-USD), through USDC,
 inverted (USDC-EUR gives the euro), or over the fewest further books. A quote re-values exactly what
 its book is a leg of.
+
+A mark may be old without being wrong: whoever takes a new figure from one (a transfer, a first price)
+asks for a `fresh` one: of this process, and no older than `FRESH_FOR`. A *confirmed* mark is one that a
+single bad tick cannot move (confirmed_mark.py).
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from msgspec import Struct
 
+from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Untrusted
 from sidecar.core.events import Quote
 from sidecar.core.money import COST_QUANTUM, ONE, TWO, ZERO, is_bounded, is_sane
 from sidecar.core.products import DOLLARS, Product
 
+# As long as the mark of a holding may be without a good quote before it is called stale.
+FRESH_FOR: Final = timedelta(seconds=60)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 LEGS_MAX: Final = 3  # longer routes pile up spreads without being needed on Coinbase
 
 
@@ -45,6 +54,13 @@ class Marks:
     def __init__(self, max_spread: Decimal) -> None:
         self.max_spread = max_spread
         self.quotes: dict[str, Quote] = {}  # the last good one of each book
+        self.newest: dict[str, Quote] = {}  # the last one of each book whose newest is not good
+        self.prints: dict[
+            str, tuple[Decimal, datetime]
+        ] = {}  # the last trade told of these, and when
+        self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
+        self.now = NEVER  # of the last quote taken in
+        self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -79,29 +95,67 @@ class Marks:
         last good one standing and growing stale. A quote older than the one held came late and is
         left out, unless the one held lies in the future: the clock was set back.
         """
-        bid, ask, book = quote.bid, quote.ask, quote.product_id
-        known = self.quotes.get(book)
-        if known is not None and quote.at < known.at <= now:
+        book = quote.product_id
+        known = self.mids.get(book)
+        if known is not None and known.at is not None and quote.at < known.at <= now:
             return ()
-        if not ZERO < bid <= ask:
-            return ()
-        mid = (bid + ask) / TWO
-        if ask - bid > self.max_spread * mid:
+        self.now = now
+        if not self.is_good(quote):
+            self._not_good(quote)
             return ()
         if known is None or known.at != quote.at:
             self.good_quotes += 1
+        if self.newest:
+            self.newest.pop(book, None)
+            self.prints.pop(book, None)
         self.quotes[book] = quote
-        self.mids[book] = Mark(mid, quote.at)
+        self.mids[book] = Mark(self.mid(quote), quote.at)
         keys = self._marked_by.get(book, ())
         for key in keys:
             self._remark(key)
         return keys
 
-    def restore(self, quotes: Iterable[Quote]) -> None:
-        """Take up the good quotes known before a restart."""
+    @staticmethod
+    def mid(quote: Quote) -> Decimal:
+        """The middle of best bid and ask, in quote currency."""
+        return (quote.bid + quote.ask) / TWO
+
+    def is_good(self, quote: Quote) -> bool:
+        """Whether a quote gives a mark: it has two sides, in order, within the spread cap."""
+        if not ZERO < quote.bid <= quote.ask:
+            return False
+        return quote.ask - quote.bid <= self.max_spread * self.mid(quote)
+
+    def _not_good(self, quote: Quote) -> None:
+        """Keep a quote that marks nothing: what is held may still be sold at its near side."""
+        if ZERO < quote.bid <= quote.ask:
+            self.newest[quote.product_id] = quote
+            if quote.last is not None:
+                self.prints[quote.product_id] = (quote.last, quote.at)
+
+    def traded(self, book: str, price: Decimal, at: datetime) -> tuple[str, ...]:
+        """A fill of our own is the newest price of its book; the keys that it may have re-marked."""
+        self.mids[book] = Mark(price, at)
+        keys = self._marked_by.get(book, ())
+        for key in keys:
+            self._remark(key)
+        return keys
+
+    def priced_by_fills(self) -> dict[str, Mark]:
+        """Books whose mark is a fill of our own that was newer than the last good quote."""
+        quotes = self.quotes
+        return {
+            book: mid
+            for book, mid in self.mids.items()
+            if book not in quotes or quotes[book].at != mid.at
+        }
+
+    def restore(self, quotes: Iterable[Quote], priced_by_fills: Mapping[str, Mark]) -> None:
+        """Take up the good quotes, and fills newer than these, known before a restart."""
         for quote in quotes:
             self.quotes[quote.product_id] = quote
-            self.mids[quote.product_id] = Mark((quote.bid + quote.ask) / TWO, quote.at)
+            self.mids[quote.product_id] = Mark(self.mid(quote), quote.at)
+        self.mids |= priced_by_fills
         for key in self.routes:
             self._remark(key)
 
@@ -109,6 +163,22 @@ class Marks:
         """Dollars per unit, or None where no quote leads to dollars."""
         mark = self.by_key.get(key)
         return None if mark is None else mark.value
+
+    def is_fresh(self, key: str, now: datetime | None = None) -> bool:
+        """Whether the mark is of this process, and no older than `FRESH_FOR` by then."""
+        mark = self.by_key.get(key)
+        if mark is None or mark.at is None:
+            return mark is not None
+        return mark.at >= self.fresh_since and mark.at >= (now or self.now) - FRESH_FOR
+
+    def fresh_usd(self, key: str, now: datetime) -> Decimal | None:
+        """Dollars per unit by a fresh mark."""
+        return self.usd(key) if self.is_fresh(key, now) else None
+
+    def confirmed(self, key: str) -> Decimal | None:
+        """Dollars per unit by the confirmed mark; None where none is followed."""
+        known = self.confirmations.get(key)
+        return None if known is None else known.value
 
     def _remark(self, key: str) -> None:
         legs = self.routes[key]

@@ -5,22 +5,24 @@ way, count what the books have not counted, and bind what is still open.
 """
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Reconcile
+from sidecar.core.balance_flow import FUTURES_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
+from sidecar.core.money import COST_QUANTUM, ONE, ZERO, is_bounded, is_sane
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY, OWN_PREFIX
 from sidecar.core.products import Product
+from sidecar.core.reconciliation import DEFAULT_LAG, Reconciliation
 from sidecar.core.terms import Shown, Terms, approved_terms, with_terms
 from sidecar.core.valuation import legs_of
-from sidecar.core.wallets import Agreement, Wallet
+from sidecar.core.wallets import Wallet
 from sidecar.core.working import Leg, Reservation, Tally, WorkingOrder
 
 # Coinbase's lowest tier: until the account's own is read.
@@ -40,7 +42,8 @@ class OrderFlow:
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
-        self.futures_agreement: dict[str, Agreement] = {}
+        self.futures_agreement: dict[str, Reconciliation] = {}
+        self.lag = DEFAULT_LAG  # how long a reading of a balance may lack a fill
 
     def report(self, report: ev.OrderReported) -> None:
         """What Coinbase says of one order."""
@@ -133,9 +136,8 @@ class OrderFlow:
         """
         self._meet_reservation(order)
         owed = order.owed()
-        if self.books.is_open:  # before the books open, fills are in the opening balances already
-            self._count(order, product, owed)
-        self._touch_wallets(product, at)
+        if owed.quantity or owed.value or any(owed.fees.values()):
+            self._let_in(order, product, owed, at)
         if owed.quantity and order.client_order_id.startswith(OWN_PREFIX):
             self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
@@ -222,6 +224,51 @@ class OrderFlow:
         if order.is_open and not order.remaining:  # what it has filled says nothing of its size
             order.size = max(order.size, terms.size or ZERO)
 
+    def _let_in(self, order: WorkingOrder, product: Product, owed: Tally, at: datetime) -> None:
+        """Count fills, and note what each wallet moved by: a reading may lack that for a while."""
+        wallets, futures = self.books.wallets, self.books.futures_cash
+        if not self.books.is_open:  # fills are in the opening balances already
+            known = (wallets.by_currency.get(one) for one in (product.base, product.quote))
+            for agreement in [wallet.agreement for wallet in known if wallet is not None]:
+                agreement.active_at = at
+            if product.is_future:
+                self._agreement(product.key).active_at = at
+            return
+        touched = set() if product.is_future else {product.base, product.quote, *owed.fees}
+        before = {currency: wallets.get(currency).total for currency in sorted(touched)}
+        paid_before = futures.total
+        self._count(order, product, owed)
+        for currency, total in before.items():
+            wallet = wallets.get(currency)
+            counts = currency not in self.books.cash and wallet.keep is not None
+            self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
+        if product.is_future:
+            moved = owed.quantity * (ONE if order.side == BUY else -ONE) * product.contract_size
+            self._book(product.key, self._agreement(product.key), moved, at)
+            paid = futures.total - paid_before
+            self._book(FUTURES_CASH, futures.agreement, paid, at, counts=False)
+        if owed.quantity and owed.value:
+            price = (owed.value / owed.quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+            self.books.fill_price(product, price, order.traded_at or at)
+
+    def _agreement(self, contract: str) -> Reconciliation:
+        return self.futures_agreement.setdefault(contract, Reconciliation())
+
+    def _book(
+        self,
+        name: str,
+        agreement: Reconciliation,
+        moved: Decimal,
+        at: datetime,
+        *,
+        counts: bool = True,
+    ) -> None:
+        agreement.active_at = at
+        if moved:
+            agreement.book(at, moved, self.lag)
+            if name in self.books.wallets.in_doubt:
+                self.books.note_doubt(name, agreement, counts=counts)
+
     def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
         """Let what is owed of an order's fills into the books."""
         books, strategy = self.books, None
@@ -251,7 +298,9 @@ class OrderFlow:
         value = None if mark is None else fee * mark
         for book in [books.account] if strategy is None else [books.account, strategy]:
             books.charge(book, product.key, value or ZERO)
-        if not product.is_future:
+        if product.is_future:
+            books.futures_cash.total -= value or ZERO
+        else:
             traded = currency in (product.base, product.quote)
             books.pay(currency, fee, value, strategy if traded else None)
 
@@ -293,18 +342,6 @@ class OrderFlow:
     def _mid(self, product: Product) -> Decimal | None:
         mid = self.books.marks.mids.get(product.book)
         return None if mid is None else mid.value
-
-    def _touch_wallets(self, product: Product, at: datetime) -> None:
-        if product.is_future:
-            agreement = self.futures_agreement.setdefault(product.key, Agreement())
-            agreement.touch(at)
-            self.books.wallets.note_doubt(product.key, agreement)
-            return
-        for currency in (product.base, product.quote):
-            wallet = self.books.wallets.by_currency.get(currency)
-            if wallet is not None:
-                wallet.agreement.touch(at)
-                self.books.wallets.note_doubt(currency, wallet.agreement)
 
     def listed(self, event: ev.OpenOrdersListed) -> list[Action]:
         """A working order that a complete listing does not hold has ended unseen: what became of it

@@ -7,7 +7,7 @@ before anything moved.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,13 +16,19 @@ from sidecar.core.actions import Action
 from sidecar.core.balance_flow import BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.loss_windows import LossWindows, Window
+from sidecar.core.exposure import Book
+from sidecar.core.loss_windows import Figure, LossWindows, Moved, Span, Window, scoped_windows
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
+from sidecar.core.settings import Settings
 from sidecar.core.trading_day import next_reset
 
 DEFAULT_SPREAD_MAX: Final = Decimal("0.05")
+# USD. An account of less is dust, and a ratio of dust says nothing.
+DEFAULT_MIN_EQUITY: Final = Decimal(50)
+
+LONGEST_DAY: Final = timedelta(hours=25)  # when summer time ends
 
 
 class PositionTracker:
@@ -43,6 +49,8 @@ class PositionTracker:
         self.orders = OrderFlow(self.books)
         self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
+        self.min_equity = DEFAULT_MIN_EQUITY
+        self._transfers_seen = ZERO  # those that the loss windows know of
         # Grows with every fact but releases: losses worked out at one version hold until the next.
         self.version = 0
         # The parts' parts that rules read on every order, without a detour.
@@ -71,15 +79,42 @@ class PositionTracker:
             ev.AccountReconciled: self._reconciled,
         }
 
+    def use(self, settings: Settings) -> None:
+        """Behave by these settings: how marks are confirmed, and how long readings may lag."""
+        self.books.confirm_for = settings.confirm_for
+        self.books.confirm_quotes = settings.confirm_quotes
+        self.orders.lag = self.balances.lag = settings.balance_lag * settings.pace
+        self.balances.believes_first = not settings.connected
+
     # --- Figures ----------------------------------------------------------------------------------
 
     @property
     def equity(self) -> Decimal:
-        """Cash, spot (with `keep`) at mark and futures equity, USD.
+        """Cash, spot and futures equity at the marks, without `keep`, USD.
 
-        What no quote can value counts as zero.
+        While a balance is in doubt, by the smaller of books and reading. What no quote can value counts
+        as zero.
         """
+        if self.wallets.in_doubt:
+            return self.booked_equity + self.balances.shortfall()
         return self.wallets.value + self.balances.futures_equity
+
+    @property
+    def booked_equity(self) -> Decimal:
+        """Equity as the books alone have it, USD."""
+        return self.wallets.value + self.balances.futures_equity
+
+    @property
+    def kept(self) -> Decimal:
+        """What `keep` is worth at the marks, USD: shown beside equity, and in no figure."""
+        return sum(
+            (
+                (wallet.total - wallet.position) * mark
+                for currency, wallet in self.wallets.by_currency.items()
+                if wallet.keep != ZERO and (mark := self.marks.usd(currency)) is not None
+            ),
+            ZERO,
+        )
 
     @property
     def net_pnl(self) -> Decimal:
@@ -100,10 +135,10 @@ class PositionTracker:
         ]
 
     def unmarked(self) -> list[str]:
-        """What is held, can be valued by some product, and has no mark yet."""
-        held = [name for name, wallet in self.wallets.by_currency.items() if wallet.total]
+        """What counts, can be valued by some product, and has no fresh mark yet."""
+        held = [name for name, wallet in self.wallets.by_currency.items() if wallet.position]
         held += [key for key, line in self.account.lines.items() if line.position.quantity]
-        return sorted({k for k in held if k in self.marks.routes and self.marks.usd(k) is None})
+        return sorted({k for k in held if k in self.marks.routes and not self.marks.is_fresh(k)})
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -115,6 +150,7 @@ class PositionTracker:
         self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
+        self._note_transfers(event.at)
         self.note_peak()
         return actions or []
 
@@ -124,9 +160,10 @@ class PositionTracker:
         for quote in event.quotes:
             self.books.quote(quote, event.at)
 
-    def _futures_summary(self, event: ev.FuturesSummaryRead) -> None:
-        self.balances.summary(event)
+    def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
+        actions = self.balances.summary(event)
         self.orders.margin_seen = ZERO  # Coinbase's buying power knows of them now
+        return actions
 
     def _released(self, event: ev.ReservationReleased) -> None:
         self.orders.release(event.client_order_id, event.decision_id)
@@ -134,8 +171,12 @@ class PositionTracker:
     def _funding(self, event: ev.FundingPaid) -> None:
         if not is_bounded(event.amount):
             raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
-        product = self.books.product(event.product_id)
+        product, futures = self.books.product(event.product_id), self.books.futures_cash
+        if futures.is_told_twice(event.amount):
+            return
         self.books.charge(self.account, product.key, ZERO, event.amount)
+        futures.total += event.amount
+        futures.agreement.book(event.at, event.amount, self.balances.lag)
 
     def _fees(self, event: ev.FeesRead) -> None:
         if not (is_sane(event.taker_rate) and event.taker_rate < ONE):
@@ -149,9 +190,24 @@ class PositionTracker:
         self.books.doubts.clear()
 
     def note_peak(self) -> None:
-        """Raise the drawdown's high-water mark when the net PnL stands above it."""
-        if self.windows is not None and (net := self.account.net_pnl) > self.windows.peak:
-            self.windows.peak = net
+        """Raise the drawdown's highest where equity and net PnL stand above it at confirmed marks."""
+        windows, net = self.windows, self.account.net_pnl
+        if windows is None or windows.span.lacks_equity:
+            return
+        if net > windows.peak or windows.span.moved(net) > windows.drawdown.base:
+            confirmed = net - self._unconfirmed(self.account)
+            windows.peak = max(windows.peak, confirmed)
+            windows.drawdown.raise_to(windows.span.moved(confirmed))
+
+    def _unconfirmed(self, book: Book) -> Decimal:
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
+        return sum((self._unconfirmed_of(book, key) for key in book.lines), ZERO)
+
+    def _unconfirmed_of(self, book: Book, key: str) -> Decimal:
+        line, confirmed = book.lines.get(key), self.marks.confirmed(key)
+        if line is None or line.mark is None or confirmed is None:
+            return ZERO
+        return (line.position.quantity - line.position.unpriced) * (line.mark - confirmed)
 
     # --- Loss windows ----------------------------------------------------------------------
 
@@ -162,52 +218,149 @@ class PositionTracker:
         """
         if self.windows is None:
             self.version += 1
-            self.balances.rebase()
-            window = self._window(at)
+            net, equity = self.account.net_pnl, self.booked_equity
+            lacks = equity < self.min_equity
             self.windows = LossWindows(
-                day=window,
+                span=Span(equity, net, lacks_equity=lacks),
+                day=self._window(at, ZERO, equity),
                 next_reset=next_reset(at),
-                cumulative=window,
-                drawdown=window,
-                peak=window.net_pnl,
-                settled_at_cumulative=self.account.pnl.settled,
-                **self._day_marks(),
+                cumulative=self._window(at, ZERO, equity),
+                drawdown=self._window(at, ZERO, equity),
+                peak=net,
+                scoped_base=max(equity, self.min_equity),
             )
+            self._begin_scopes()
             self.books.is_open = True
+
+    def take_over(self, windows: LossWindows | None) -> None:
+        """Go on with the loss windows of before a restart, once everything else is restored."""
+        self.windows, self.books.is_open = windows, windows is not None
+        self._transfers_seen = self.books.transfers
+        self.books.moves.clear()
+        if windows is None or windows.span.lacks_equity:
+            return
+        if self.booked_equity != windows.span.moved(self.account.net_pnl):
+            self._end_span(self.booked_equity, windows.day.started_at)
 
     def roll_day(self, at: datetime) -> bool:
         """Begin a new day if a boundary has passed, from the figures known before it; True if so.
 
-        A boundary passed while nothing ran rolls once. A clock that jumps back does not un-roll it.
+        A boundary passed while nothing ran rolls once. A clock that jumps back does not un-roll it, and
+        a day that one fact from far ahead has begun ends at the next boundary all the same.
         """
         windows = self.windows
-        if windows is None or at < windows.next_reset:
+        if windows is None:
+            return False
+        if at < windows.next_reset:
+            if windows.next_reset - at > LONGEST_DAY:
+                windows.next_reset = next_reset(at)
             return False
         self.reset_window("daily", at)
         return True
 
     def reset_window(self, window: ev.LossWindow, at: datetime) -> None:
-        """Begin a loss window anew from the present figures."""
-        assert self.windows is not None
+        """Begin a loss window anew, from the present figures at confirmed marks."""
+        windows = self.windows
+        assert windows is not None
         self.version += 1
+        self._end_span(self.booked_equity, at)
+        self._begin_window(window, at)
+        if window == "daily":
+            windows.next_reset = next_reset(at)
+
+    def _begin_window(self, window: str, at: datetime) -> None:
+        windows = self.windows
+        assert windows is not None
+        gap = self._unconfirmed(self.account)
+        equity = self.booked_equity - gap
+        begun = self._window(at, gap, equity)
         match window:
             case "daily":
-                self.windows.day = self._window(at)
-                self.windows.next_reset = next_reset(at)
-                self.windows.day_by_key, self.windows.day_by_strategy = self._day_marks().values()
+                windows.day = begun
+                self._begin_scopes()
+                windows.scoped_base = max(equity, self.min_equity)
             case "cumulative":
-                self.windows.cumulative = self._window(at)
-                self.windows.settled_at_cumulative = self.account.pnl.settled
+                windows.cumulative = begun
             case _:  # drawdown
-                self.windows.drawdown = self._window(at)
-                self.windows.peak = self.account.net_pnl
+                windows.drawdown, windows.peak = begun, begun.net_pnl
 
-    def _window(self, at: datetime) -> Window:
-        return Window(at, self.account.net_pnl, self.equity, self.transfers)
+    def _window(self, at: datetime, unconfirmed: Decimal, equity: Decimal) -> Window:
+        net = self.account.net_pnl - unconfirmed
+        return Window(at, net, equity, self.account.pnl.settled)
 
-    def _day_marks(self) -> dict[str, dict[str, Decimal]]:
-        keys = self.account.pnl_by_key.keys() | self.account.lines.keys()
+    def _note_transfers(self, at: datetime) -> None:
+        """What came or went outside trading moves no ratio: the windows' units take it in."""
+        windows, books = self.windows, self.books
+        if books.transfers == self._transfers_seen:
+            return
+        self._transfers_seen = books.transfers
+        if windows is None:
+            return
+        for moved in books.moves:
+            windows.doubt(moved, self.account.net_pnl)
+        books.moves.clear()
+        self._end_span(self.booked_equity, at)
+
+    def _end_span(self, equity: Decimal, at: datetime) -> None:
+        """Whatever came or went, the ratios stay; an account that is lifted above `min_equity` has none
+        yet, and begins anew where no latch is set.
+        """
+        windows = self.windows
+        assert windows is not None
+        lacked = windows.span.lacks_equity
+        windows.carry(self._key_figures(), self._strategy_figures())
+        windows.begin_span(equity, self.account.net_pnl, self.min_equity)
+        windows.scoped_base = max(equity, self.min_equity)
+        if lacked and not windows.span.lacks_equity:
+            for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
+                self._begin_window(name, at)
+
+    def _begin_scopes(self) -> None:
+        """Daily windows of keys and strategies, at confirmed marks."""
+        assert self.windows is not None
+        account = self.account
+        self.windows.by_key = scoped_windows(
+            (key, figure.less(self._unconfirmed_of(account, key)))
+            for key, figure in self._key_figures().items()
+        )
+        self.windows.by_strategy = scoped_windows(
+            (name, figure.less(self._unconfirmed(self.strategies[name])))
+            for name, figure in self._strategy_figures().items()
+        )
+
+    def _key_figures(self) -> dict[str, Figure]:
+        account = self.account
         return {
-            "day_by_key": {key: self.account.net_pnl_of(key) for key in sorted(keys)},
-            "day_by_strategy": {name: book.net_pnl for name, book in self.strategies.items()},
+            key: Figure(account.net_pnl_of(key), account.settled_of(key))
+            for key in sorted(account.pnl_by_key.keys() | account.lines.keys())
         }
+
+    def _strategy_figures(self) -> dict[str, Figure]:
+        return {
+            name: Figure(book.net_pnl, book.pnl.settled) for name, book in self.strategies.items()
+        }
+
+    def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
+        """What fills, fees and funding have taken since the window of this cause began, USD."""
+        windows, account = self.windows, self.account
+        assert windows is not None
+        if key is not None:
+            scoped = windows.by_key.get(key)
+            return (scoped.settled if scoped else ZERO) - account.settled_of(key)
+        if strategy_id is not None:
+            scoped, book = windows.by_strategy.get(strategy_id), self.strategies.get(strategy_id)
+            settled = book.pnl.settled if book else ZERO
+            return (scoped.settled if scoped else ZERO) - settled
+        window = {"DAILY_LOSS": windows.day, "DRAWDOWN": windows.drawdown}.get(code)
+        return (window or windows.cumulative).settled - account.pnl.settled
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether a loss may be more, or less, than the books tell."""
+        if self.wallets.in_doubt:
+            return True
+        return self.windows is not None and self.windows.is_ambiguous
+
+    def doubtful_moves(self) -> list[Moved]:
+        """Open doubts of coins: they may have moved before their price did."""
+        return list(self.balances.open_moves()) if self.wallets.in_doubt else []

@@ -1,27 +1,44 @@
 """Readiness: whether the picture of account and market is complete, and when it begins anew. No I/O.
 
-A start ends with the first complete picture: products, balances and open orders read, everything
-held marked, both feeds live. Each new process begins without one, whatever was known before.
+A start ends with the first complete picture: products, balances and open orders read, marks of what has
+a quote, both feeds live. Each new process begins without one, whatever was known before.
+
+What is held is valued by the feed and, once, by REST: where both agree within the spread cap, the mark
+is no passing tick and losses may be counted from it. What REST has no quote of either is named and
+counts for nothing until its first good mark; it holds nothing up.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sidecar.core import events as ev
-from sidecar.core.actions import Action, Alert, Reconcile, RefreshQuotes
+from sidecar.core.actions import Action, Alert, ConfirmQuotes, Reconcile, RefreshQuotes
 from sidecar.core.check import Desk
+from sidecar.core.events import Quote
+from sidecar.core.settings import Settings
 
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 EVERYTHING: Final = frozenset({"products", "balances", "orders", "reconciled"})
 ACCOUNT: Final = frozenset({"balances", "orders"})
+# REST and feed disagreed on a price: as often as marks are polled without a feed.
+ASK_AGAIN: Final = timedelta(seconds=5)
+# Bad ticks do not last so long; then the feed's word stands, as it does without an answer.
+AGREE_WITHIN: Final = timedelta(seconds=30)
 
 
 class Readiness:
     """What has been read since the process began, and what is missing still."""
 
-    def __init__(self, desk: Desk, *, connected: bool) -> None:
+    def __init__(self, desk: Desk, settings: Settings) -> None:
         self.desk = desk
-        self.missing: set[str] = set(EVERYTHING) if connected else set()
+        self.settings = settings
+        self.missing: set[str] = set(EVERYTHING) if settings.connected else set()
+        self.asked_at: datetime | None = None  # REST's prices, the last time
+        self.asked_first_at: datetime | None = None
+        self.agreed: set[str] = (
+            set()
+        )  # books on which REST and feed agreed, or REST has no quote of
         self.balances_at = AT_ONCE  # when balances were last read
         # Every fill up to then is in the books: where the next look at the fills begins.
         self.fills_until: datetime | None = None
@@ -29,6 +46,8 @@ class Readiness:
     def begin(self) -> None:
         """A new process: nothing is live, nothing is read; what was approved is judged afresh."""
         self.missing = set(EVERYTHING)
+        self.asked_at = self.asked_first_at = None
+        self.agreed.clear()
         self.desk.feeds.down()
         self.desk.state.ready = False
         self.desk.state.tightenings += 1
@@ -98,9 +117,11 @@ class Readiness:
     def complete(self, now: datetime, actions: list[Action]) -> bool:
         """Whether the start ends now: then the books open, and limits bind what changes."""
         desk = self.desk
-        if desk.state.ready or self.missing or desk.tracker.unmarked():
+        if desk.state.ready or self.missing:
             return False
         if desk.feeds.user != "live" or desk.feeds.market != "live":
+            return False
+        if not self._prices_agree(now, actions):
             return False
         if self._traded_since_balances():
             self.missing.add("reconciled")
@@ -108,7 +129,64 @@ class Readiness:
             return False
         desk.tracker.start(now)
         desk.state.ready = True
+        self._name_unmarked(actions)
         return True
+
+    def _prices_agree(self, now: datetime, actions: list[Action]) -> bool:
+        """Whether REST has been asked for the prices of all that is held, and the feed's are the same."""
+        open_books = set(self._held_books()) - self.agreed
+        first = self.asked_first_at
+        if not open_books or (
+            first is not None and now - first >= AGREE_WITHIN * self.settings.pace
+        ):
+            return True
+        wait = ASK_AGAIN * self.settings.pace
+        if self.asked_at is None or not timedelta() <= now - self.asked_at < wait:
+            self.asked_at, self.asked_first_at = now, first or now
+            actions.append(ConfirmQuotes(product_ids=tuple(sorted(open_books))))
+        return False
+
+    def _held_books(self) -> Iterable[str]:
+        """The books whose quotes value what counts: what is kept whole does not."""
+        tracker = self.desk.tracker
+        held = [name for name, wallet in tracker.wallets.by_currency.items() if wallet.position]
+        held += [key for key, line in tracker.account.lines.items() if line.position.quantity]
+        return (step.book for key in held for step in tracker.marks.routes.get(key, ()))
+
+    def confirmed(self, quotes: tuple[Quote, ...] | None) -> list[Quote]:
+        """REST's prices; None when they could not be had in time: the feed's word stands then. Those that
+        the feed has said nothing of yet are to be taken in.
+        """
+        if self.desk.state.ready or self.asked_at is None:
+            return []
+        marks, news = self.desk.tracker.marks, list[Quote]()
+        stated = {quote.product_id: quote for quote in quotes or ()}
+        for book in set(self._held_books()):
+            quote, mid = stated.get(book), marks.mids.get(book)
+            if quote is None or not marks.is_good(quote):
+                self.agreed.add(book)
+            elif mid is None or mid.at is None or mid.at < marks.fresh_since:
+                self.agreed.add(book)
+                news.append(quote)
+            elif abs(mid.value - marks.mid(quote)) <= marks.max_spread * mid.value:
+                self.agreed.add(book)
+        return news
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When REST is asked for prices again, or is waited for no longer."""
+        if self.desk.state.ready or self.asked_at is None or self.asked_first_at is None:
+            return None
+        again = self.asked_at + ASK_AGAIN * self.settings.pace
+        times = (again, self.asked_first_at + AGREE_WITHIN * self.settings.pace)
+        return min((time for time in times if time > now), default=None)
+
+    def _name_unmarked(self, actions: list[Action]) -> None:
+        """What is held and has no quote counts for nothing: somebody should know."""
+        tracker = self.desk.tracker
+        names = sorted({*tracker.unmarked(), *tracker.unvalued()})
+        if names:
+            text = f"no quote of {', '.join(names)}: it counts for nothing until its first good one"
+            actions.append(Alert(severity="warning", code="NO_QUOTE", text=text))
 
     def _traded_since_balances(self) -> bool:
         """Whether a wallet or contract has moved since: opening the books now would lose it."""

@@ -23,6 +23,7 @@ from sidecar.core.check import Desk
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Decision
 from sidecar.core.departures import carry_out_will
+from sidecar.core.doubt_watch import DoubtWatch
 from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
@@ -85,14 +86,16 @@ class RiskManager:
             portfolio_risk=self.risk if portfolio_risk is None else GuardedRisk(portfolio_risk),
             custom=custom,
         )
+        tracker.use(settings)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
+        self.doubts = DoubtWatch(self.desk, settings)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
         self.sessions = Sessions(gone=self._bot_is_gone)
-        self.readiness = Readiness(self.desk, connected=settings.connected)
+        self.readiness = Readiness(self.desk, settings)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         # By type: asking a struct whether it is of another kind costs as much as some of the answers.
         self._decides: Final[dict[type[ev.Event], Callable[[Any], Decision]]] = {
@@ -209,7 +212,7 @@ class RiskManager:
             actions += self._take_in(event)
             if (
                 kind is not ev.ReservationReleased  # it moves no loss by itself
-                or self.watch.suspicion is not None
+                or self.watch.pending
                 or self.tracker.version != self.judged
             ):
                 self._judge_losses(now, actions)
@@ -218,7 +221,7 @@ class RiskManager:
             if self.liquidator.is_busy:
                 self.liquidator.note(event, actions)
                 self.liquidator.advance(now, actions)
-            if actions or self.watch.suspicion is not None or kind is not ev.Quotes:
+            if actions or self.watch.pending or kind is not ev.Quotes:
                 self._ask_to_be_woken(now, actions)  # a price by itself moves no time
         if self.state.account != self.announced:
             self._announce(actions)
@@ -273,6 +276,8 @@ class RiskManager:
         actions += self.approvals.lapse(now)
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
+        self.watch.stale_marks.look(now, actions)
+        self.doubts.look(now, actions)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
 
@@ -298,15 +303,20 @@ class RiskManager:
     def _started(self, event: ev.Started) -> list[Action]:
         self.readiness.begin()
         self.unapproved.begin(event)
-        self.watch.suspicion = None  # the feeds must show it anew
+        self.watch.pending.clear()  # the feeds must show it anew
+        self.tracker.marks.fresh_since = event.at  # quotes of before may have been overtaken
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
         return actions
 
     def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
-        return self.watch.rest_answered(event.quotes, event.at)
+        actions = self.watch.rest_answered(event.quotes, event.at)
+        if news := self.readiness.confirmed(event.quotes):
+            actions += self.tracker.apply(ev.Quotes(at=event.at, quotes=tuple(news)))
+        return actions
 
     def _unconfirmed(self, event: ev.ConfirmationUnavailable) -> list[Action]:
+        self.readiness.confirmed(None)
         return self.watch.rest_answered(None, event.at)
 
     def _tell_tracker(self, event: ev.Event) -> list[Action]:
@@ -321,8 +331,13 @@ class RiskManager:
                 actions += self._limits_without_product()
             case ev.OrderReported() | ev.FillReported():
                 actions += self.unapproved.look(event)
+                self.watch.adding.look(event.at, actions)
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # what reduces can be told now
+                self.watch.adding.look(event.at, actions)
+                self.doubts.look(event.at, actions)
+            case ev.FuturesSummaryRead() | ev.FuturesRead():
+                self.doubts.look(event.at, actions)
         return actions
 
     def _replace_limits(self, event: ev.LimitsReplaced) -> list[Action]:
@@ -332,7 +347,7 @@ class RiskManager:
             return [Answered(done=False, text=text)]
         self.desk.use(limits)
         self.approvals.forget_plans()
-        self.watch.suspicion = None  # under other limits it is another breach
+        self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightenings += 1
         answer = Answered(done=True, text="the new limits bind from now on")
         return [answer, *self._limits_without_product()]
@@ -379,8 +394,8 @@ class RiskManager:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
-        if (look := self.watch.next_look(now)) is not None:
-            times.append(look)
+        watches = (self.watch, self.doubts, self.readiness)
+        times += [look for one in watches if (look := one.next_look(now)) is not None]
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)
         if (step := self.liquidator.next_due()) is not None:

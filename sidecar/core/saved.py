@@ -4,33 +4,40 @@ Only facts are kept; every sum is worked out again from them: a saved state cann
 """
 
 from collections import deque
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
+from sidecar.core.balance_flow import FUTURES_CASH
+from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.episode import LiquidatorMemory
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.feeds import FeedState
+from sidecar.core.futures_cash import FuturesCash
 from sidecar.core.limits import Limits
 from sidecar.core.loss_windows import LossWindows
+from sidecar.core.marks import NEVER, Mark
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import Sampler
 from sidecar.core.products import Product
 from sidecar.core.readiness import ACCOUNT
+from sidecar.core.reconciliation import SETTLE, Reconciliation
 from sidecar.core.risk_history import SavedRisk
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.risk_watch import RiskBreaches
+from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.sessions import BotSession
+from sidecar.core.stale_marks import StaleMark
 from sidecar.core.state import Cause, Level
 from sidecar.core.suspicion import Suspicion
 from sidecar.core.unapproved import UnapprovedMemory
-from sidecar.core.wallets import Agreement, Wallet
+from sidecar.core.wallets import Wallet
 from sidecar.core.working import Reservation, WorkingOrder
 
 
@@ -48,7 +55,8 @@ class SavedWallet(Struct, kw_only=True):
     keep: Decimal | None
     foreign_hold: Decimal
     unpriced: Decimal
-    agreement: Agreement
+    agreement: Reconciliation
+    read_mark: Decimal | None = None
     own_sale_at: datetime | None = None
 
 
@@ -60,20 +68,30 @@ class SavedTracker(Struct, kw_only=True):
     wallets: dict[str, SavedWallet]
     working: list[WorkingOrder]
     reservations: list[Reservation]
-    windows: LossWindows | None
+    loss_windows: LossWindows | None = None
     transfers: Decimal
     taker_rate: Decimal
     futures: FuturesSummaryRead | None
-    futures_base: Decimal
+    futures_cash: FuturesCash | None = None
     margin_seen: Decimal
     quotes_valuing_account: int
-    futures_agreement: dict[str, Agreement]
+    futures_agreement: dict[str, Reconciliation]
     doubts: dict[str, str]
     quotes: list[Quote]
     closed: list[WorkingOrder]
     horizon: datetime | None
     opening_at: datetime | None = None
     products: list[Product]
+    confirmations: dict[str, ConfirmedMark] = {}
+    newest: list[Quote] = []
+    prints: dict[str, tuple[Decimal, datetime]] = {}
+    priced_by_fills: dict[str, Mark] = {}
+    fresh_since: datetime = NEVER
+    quoted_at: datetime = NEVER
+    balances_read_at: datetime | None = None
+    # As versions before the time-weighted ratios wrote them.
+    windows: OldWindows | None = None
+    futures_base: Decimal = ZERO
 
 
 class SavedSampler(Struct, kw_only=True):
@@ -97,6 +115,9 @@ class SavedReadiness(Struct, kw_only=True):
     market_feed: FeedState
     market_whole_since: datetime | None
     user_doubted_at: datetime | None = None
+    asked_at: datetime | None = None
+    asked_first_at: datetime | None = None
+    agreed: list[str] = []
     due: datetime
     has_judged: bool
     announced: Level
@@ -113,8 +134,12 @@ class SavedManager(Struct, kw_only=True):
     trigger: Liquidate | None
     activity: dict[str, list[datetime]]
     samplers: list[SavedSampler]
-    suspicion: Suspicion | None
-    calm: dict[str, Decimal]
+    pending: dict[str, Suspicion] = {}
+    stale_marks: dict[str, StaleMark] = {}
+    marks_asked_at: dict[str, datetime] = {}
+    adding_asked: dict[str, datetime] = {}
+    doubts_ask_at: datetime | None = None
+    doubts_pause: timedelta = SETTLE
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -154,17 +179,18 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
                 foreign_hold=wallet.foreign_hold,
                 unpriced=wallet.unpriced,
                 agreement=wallet.agreement,
+                read_mark=wallet.read_mark,
                 own_sale_at=wallet.own_sale_at,
             )
             for currency, wallet in tracker.wallets.by_currency.items()
         },
         working=list(tracker.ledger.working.values()),
         reservations=list(tracker.ledger.reservations.values()),
-        windows=tracker.windows,
+        loss_windows=tracker.windows,
         transfers=tracker.books.transfers,
         taker_rate=tracker.orders.taker_rate,
         futures=tracker.balances.futures,
-        futures_base=tracker.balances.futures_base,
+        futures_cash=tracker.books.futures_cash,
         margin_seen=tracker.orders.margin_seen,
         quotes_valuing_account=tracker.books.quotes_valuing_account,
         futures_agreement=tracker.balances.futures_agreement,
@@ -174,6 +200,13 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         horizon=tracker.ledger.closed.horizon,
         opening_at=tracker.books.opening_at,
         products=list(tracker.products.values()),
+        confirmations=tracker.marks.confirmations,
+        newest=list(tracker.marks.newest.values()),
+        prints=tracker.marks.prints,
+        priced_by_fills=tracker.marks.priced_by_fills(),
+        fresh_since=tracker.marks.fresh_since,
+        quoted_at=tracker.marks.now,
+        balances_read_at=tracker.balances.read_at,
     )
 
 
@@ -197,8 +230,12 @@ def save_manager(manager: RiskManager) -> SavedManager:
             )
             for (key, window_s), sampler in manager.shocks.samplers.items()
         ],
-        suspicion=manager.watch.suspicion,
-        calm=manager.watch.calm,
+        pending=manager.watch.pending,
+        stale_marks=manager.watch.stale_marks.stale,
+        marks_asked_at=manager.watch.stale_marks.asked_at,
+        adding_asked=manager.watch.adding.asked,
+        doubts_ask_at=manager.doubts.ask_at,
+        doubts_pause=manager.doubts.pause,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -208,6 +245,9 @@ def save_manager(manager: RiskManager) -> SavedManager:
             market_feed=feeds.market,
             market_whole_since=feeds.market_whole_since,
             user_doubted_at=feeds.user_doubted_at,
+            asked_at=readiness.asked_at,
+            asked_first_at=readiness.asked_first_at,
+            agreed=sorted(readiness.agreed),
             due=manager.due,
             has_judged=manager.judged == manager.tracker.version,
             announced=manager.announced,
@@ -231,24 +271,67 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         raise Misuse("this tracker has books already; load the state into a new one")
     tracker.version += 1  # what was worked out of the empty books holds no more
     tracker.books.list_products(saved.products)
-    tracker.marks.restore(saved.quotes)
+    tracker.marks.restore(saved.quotes, saved.priced_by_fills)
+    tracker.marks.confirmations = saved.confirmations
+    tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
+    tracker.marks.prints = saved.prints
+    tracker.marks.fresh_since, tracker.marks.now = saved.fresh_since, saved.quoted_at
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
-    tracker.windows, tracker.books.is_open = saved.windows, saved.windows is not None
+    tracker.balances.read_at = saved.balances_read_at
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
-    tracker.balances.futures_base = saved.futures_base
+    if saved.futures_cash is not None:
+        tracker.books.futures_cash = saved.futures_cash
     tracker.orders.margin_seen = saved.margin_seen
     tracker.books.quotes_valuing_account = saved.quotes_valuing_account
     tracker.balances.futures_agreement.update(saved.futures_agreement)
     for key, agreement in saved.futures_agreement.items():
         tracker.wallets.note_doubt(key, agreement)
+    futures = tracker.books.futures_cash
+    tracker.wallets.note_doubt(FUTURES_CASH, futures.agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
         _restore_book(tracker, tracker.books.strategy(name), book)
     _restore_wallets(tracker, saved.wallets)
     _restore_orders(tracker, saved)
+    for name in sorted(tracker.wallets.in_doubt):
+        _restore_doubt(tracker, name)
+    _restore_windows(tracker, saved)
+
+
+def _restore_doubt(tracker: PositionTracker, name: str) -> None:
+    """What is in doubt counts as exposure again."""
+    wallet = tracker.wallets.by_currency.get(name)
+    agreement = tracker.orders.futures_agreement.get(name)
+    if wallet is not None:
+        counts = name not in tracker.books.cash and wallet.keep is not None
+        tracker.books.note_doubt(name, wallet.agreement, counts=counts)
+    elif agreement is not None:
+        tracker.books.note_doubt(name, agreement)
+
+
+def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
+    """The loss windows, or those of an older version so that each ratio stays as it was told. Where
+    `keep` or `cash` was configured anew since, what moved is a transfer.
+    """
+    books = tracker.books
+    if saved.loss_windows is None and saved.windows is not None:
+        # Of old the futures wallet was booked as what the PnL of futures did not explain.
+        account = tracker.account
+        settled = sum(
+            (account.settled_of(key) for key in account.pnl_by_key if books.is_future(key)), ZERO
+        )
+        unrealised = sum(
+            (line.unrealised for line in account.lines.values() if line.is_future), ZERO
+        )
+        futures = books.futures_cash
+        futures.is_known = saved.futures is not None
+        futures.total = saved.futures_base + settled + unrealised - account.futures_profit
+        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers))
+        return
+    tracker.take_over(saved.loss_windows)
 
 
 @with_money
@@ -270,7 +353,10 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
         sampler.total = sum((move for _, move in seen.moves), ZERO)
-    manager.watch.calm = saved.calm
+    manager.watch.stale_marks.stale = saved.stale_marks
+    manager.watch.stale_marks.asked_at = saved.marks_asked_at
+    manager.watch.adding.asked = saved.adding_asked
+    manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved
     manager.liquidator.memory = saved.liquidator
@@ -286,7 +372,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.announced, manager.unlisted = readiness.announced, readiness.unlisted
     if manager.settings.connected:
         _restore_picture(readiness, manager)
-        manager.watch.suspicion = saved.suspicion
+        manager.watch.pending = saved.pending
 
 
 def _written(limits: Limits) -> dict[str, Any]:
@@ -297,6 +383,8 @@ def _written(limits: Limits) -> dict[str, Any]:
 def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:
     readiness, feeds = manager.readiness, manager.feeds
     readiness.missing = set(saved.missing)
+    readiness.asked_at, readiness.asked_first_at = saved.asked_at, saved.asked_first_at
+    readiness.agreed = set(saved.agreed)
     feeds.user, feeds.market = saved.user_feed, saved.market_feed
     feeds.market_whole_since = saved.market_whole_since
     feeds.user_doubted_at = saved.user_doubted_at
@@ -334,6 +422,7 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
             foreign_hold=facts.foreign_hold,
             unpriced=facts.unpriced,
             agreement=facts.agreement,
+            read_mark=facts.read_mark,
             own_sale_at=facts.own_sale_at,
         )
         tracker.wallets.by_currency[currency] = wallet

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from sidecar.core.reconciliation import DEFAULT_LAG
 from sidecar.core.value_at_risk.settings import RiskSettings
 
 
@@ -17,6 +18,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
     and none is unapproved.
 
+    `balance_lag`: how long a reading of a balance may lack a fill, a fee or funding that was booked.
+
     `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
     waits in wall time. `may_flatten` names the bots that may have the account sold when they are
     gone. `liquidation_assets` are those that a flattening may sell; None for all.
@@ -26,6 +29,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     reservation_life: timedelta = timedelta(seconds=10)
     confirm_for: timedelta = timedelta(seconds=2)
     confirm_quotes: int = 3
+    balance_lag: timedelta = DEFAULT_LAG
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
     liquidation_assets: frozenset[str] | None = None
     may_flatten: frozenset[str] = frozenset()

@@ -55,11 +55,21 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "DRAWDOWN": CauseKind("REDUCE_ONLY", "resume", "reset-loss drawdown"),
     "CUMULATIVE_LOSS": CauseKind("REDUCE_ONLY", "itself", "reset-loss cumulative"),
     "NO_EQUITY": CauseKind(
-        "REDUCE_ONLY", "itself", "fund the account, or set the loss limits in USD"
+        "REDUCE_ONLY",
+        "itself",
+        "fund the account, lower min_equity, or set the loss limits in USD",
     ),
     "PRICE_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
     "UNAPPROVED_ORDER": CauseKind(
         "REDUCE_ONLY", "resume", "find out who sends orders past the sidecar, then resume"
+    ),
+    "STALE_MARK": CauseKind(
+        "REDUCE_ONLY", "itself", "wait for a good quote, or sell by a limit order"
+    ),
+    "BALANCE_UNEXPLAINED": CauseKind(
+        "REDUCE_ONLY",
+        "itself",
+        "compare status with Coinbase's own pages; it ends when a reading agrees or repeats itself",
     ),
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
@@ -67,11 +77,15 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),
 }
 
+# While one of these stands confirmed, open orders that add risk in its scope are cancelled.
+CANCELS_ADDING: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+
 
 class Cause(Struct, frozen=True, kw_only=True):
     """One reason to tighten, in force.
 
-    `key` or `strategy_id` narrow it; without them it binds everything.
+    `key` or `strategy_id` narrow it; without them it binds everything. `is_confirmed`: it is no passing
+    sight (a loss that one bad tick showed is not confirmed, and ends with it).
     """
 
     code: str
@@ -83,6 +97,7 @@ class Cause(Struct, frozen=True, kw_only=True):
     key: str | None = None
     strategy_id: str | None = None
     clears_at: datetime | None = None
+    is_confirmed: bool = True
 
     def binds(self, key: str, strategy_id: str | None) -> bool:
         """Whether it binds an order on this exposure key by this strategy."""

@@ -1,4 +1,4 @@
-"""Suspicion: a cumulative breach that is not confirmed yet, and what has shown it so far. No I/O."""
+"""PendingBreach: a loss beyond its limit that is not confirmed yet, and what has shown it so far. No I/O."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -6,10 +6,13 @@ from datetime import datetime
 from msgspec import Struct
 
 from sidecar.core.events import Quote
+from sidecar.core.marks import Marks
 
 
 class Suspicion(Struct):
-    """A cumulative breach that is not confirmed yet."""
+    """A breach that is not confirmed yet. `balances_asked_at`: when balances were asked for, since money
+    that has left is no loss.
+    """
 
     since: datetime
     quotes_before: int
@@ -17,11 +20,12 @@ class Suspicion(Struct):
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
     counts: dict[str, int] = {}  # how many of different times each book has shown
+    balances_asked_at: datetime | None = None
 
-    def see(self, books: Iterable[str], quotes: Mapping[str, Quote]) -> None:
-        """Count what is new among the quotes of these books."""
+    def see(self, books: Iterable[str], marks: Marks) -> None:
+        """Count the new quotes of these books; those that mark nothing are quotes too."""
         for book in books:
-            quote = quotes.get(book)
+            quote = _newest(book, marks.quotes, marks.newest)
             if quote is not None and self.last.get(book) != quote.at:
                 self.last[book] = quote.at
                 self.counts[book] = self.counts.get(book, 0) + 1
@@ -30,3 +34,7 @@ class Suspicion(Struct):
         """None of the quotes so far is believed."""
         self.since, self.quotes_before = now, quotes_before
         self.counts.clear()
+
+
+def _newest(book: str, good: Mapping[str, Quote], others: Mapping[str, Quote]) -> Quote | None:
+    return others.get(book) or good.get(book)

@@ -4,7 +4,7 @@ The measures are the rules' own. They are asked about `NoOrder`, an order of not
 open with it is what is open already. Looking changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 from sidecar.core.check import After, Check, CoinLeg, Desk
 from sidecar.core.exposure import Book
 from sidecar.core.limits import LossLimit, OrderLimits, Rate
-from sidecar.core.loss_windows import LossWindows, Window
 from sidecar.core.money import ZERO, ratio, with_money
 from sidecar.core.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
@@ -30,11 +29,6 @@ NEEDS_AN_ORDER: Final = frozenset(
         "PRICE_COLLAR",
     }
 )
-WINDOWS: Final[dict[str, Callable[[LossWindows], Window]]] = {
-    "MAX_DAILY_LOSS": lambda windows: windows.day,
-    "MAX_DRAWDOWN": lambda windows: windows.drawdown,
-    "MAX_CUMULATIVE_LOSS": lambda windows: windows.cumulative,
-}
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
 Row = dict[str, Any]
@@ -136,10 +130,7 @@ def _measure(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
 def _loss(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
     """None before the books are open, and for a ratio of no equity."""
     windows = asked.tracker.windows
-    if windows is None:
-        return None
-    base = WINDOWS[rule.code](windows).base(asked.tracker.transfers)
-    if bound.setting.ratio is not None and base <= ZERO:
+    if windows is None or (bound.setting.ratio is not None and windows.span.lacks_equity):
         return None
     return _measure(rule, bound, asked)
 

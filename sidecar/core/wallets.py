@@ -1,73 +1,19 @@
 """Wallets: what the account holds of each currency, what of it is free, and what all of it is
 worth. No I/O.
-
-A balance read may lag the fills before it, so it is believed only when it cannot be lagging: no
-order event within `SETTLE` of the read, and two such reads agree with each other after the fills
-have been looked at. Until then a difference is a doubt; after that it is a transfer (a deposit, a
-withdrawal, a fee outside trading).
 """
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct, field
 
 from sidecar.core.money import ZERO
+from sidecar.core.reconciliation import Reconciliation
 
-# Coinbase's balances lag its orders by about a second; twice that.
-SETTLE: Final = timedelta(seconds=2)
 # After a sale of our own, a balance that still holds it is no deposit for so long: it would be sold
 # again, and be what is to be kept. Far beyond any lag that was seen.
 OWN_SALE_SHOWS_WITHIN: Final = timedelta(seconds=60)
-
-Verdict = Literal["agrees", "lagging", "differs", "accepted"]
-
-
-class Agreement(Struct):
-    """Whether reads of one quantity agree with the books, and how far a difference has been
-    confirmed.
-    """
-
-    active_at: datetime | None = None  # last order event that moves the quantity
-    read_at: datetime | None = None  # last read that the books followed
-    suspect: Decimal | None = None
-    suspect_at: datetime | None = None
-
-    def touch(self, at: datetime) -> None:
-        """An order event: a read shortly before it may have known more, or less, than the books
-        did.
-        """
-        self.active_at = at
-        if self.suspect_at is not None and abs(at - self.suspect_at) < SETTLE:
-            self.suspect = self.suspect_at = None
-
-    def judge(
-        self, booked: Decimal, read: Decimal, at: datetime, fills_until: datetime | None
-    ) -> Verdict:
-        """What to make of a read. "accepted": the read is right, the books are to follow it."""
-        if self.active_at is not None and abs(at - self.active_at) < SETTLE:
-            return "lagging"
-        if read == booked:
-            self.suspect = self.suspect_at = None
-            return "agrees"
-        first = self.suspect_at
-        if (
-            read == self.suspect
-            and first is not None
-            and at > first
-            and fills_until is not None
-            and fills_until >= first
-        ):
-            self.suspect = self.suspect_at = None
-            return "accepted"
-        if read != self.suspect or first is None or at < first:  # anew, or the clock was set back
-            self.suspect, self.suspect_at = read, at
-        return "differs"
-
-    @property
-    def in_doubt(self) -> bool:
-        return self.suspect is not None
 
 
 class Wallet(Struct):
@@ -78,14 +24,15 @@ class Wallet(Struct):
     held: Decimal = ZERO  # what own open orders bind
     reserved: Decimal = ZERO  # what approvals bind
     foreign_hold: Decimal = ZERO  # what Coinbase holds for no order of ours
-    unpriced: Decimal = ZERO  # came in from outside before any mark was known
+    unpriced: Decimal = ZERO  # came in from outside, and waits for its first good mark
     value: Decimal = ZERO  # share of `Wallets.value`, USD
-    agreement: Agreement = field(default_factory=Agreement)
+    agreement: Reconciliation = field(default_factory=Reconciliation)
     own_sale_at: datetime | None = None  # when a flattening last sold of it
+    read_mark: Decimal | None = None  # USD a unit when a reading last agreed
 
-    def may_hold_own_sale(self, read: Decimal, at: datetime) -> bool:
-        """Whether a balance as high as `read` may be from before our last sale."""
-        if self.own_sale_at is None or read <= self.total:
+    def may_hold_own_sale(self, difference: Decimal, at: datetime) -> bool:
+        """Whether a balance that is higher than the books may be from before our last sale."""
+        if self.own_sale_at is None or difference <= ZERO:
             return False
         return at < self.own_sale_at + OWN_SALE_SHOWS_WITHIN
 
@@ -99,15 +46,27 @@ class Wallet(Struct):
         return max(self.total - self.keep, min(ZERO, self.total))
 
     @property
+    def counted(self) -> Decimal:
+        """What counts in equity: the position, but for what waits for its first good mark."""
+        return self.position - self.unpriced if self.unpriced else self.position
+
+    @property
     def free(self) -> Decimal:
-        """What a new order may use. `keep` is never available."""
+        """What a new order may use, by the smaller of books and reading. `keep` is never available."""
         if self.keep is None:
             return ZERO
-        return self.total - self.keep - self.held - self.reserved - self.foreign_hold
+        free = self.total - self.keep - self.held - self.reserved - self.foreign_hold
+        return free + min(ZERO, self.doubted)
+
+    @property
+    def doubted(self) -> Decimal:
+        """What Coinbase's last reading has more than the books, without an explanation."""
+        doubt = self.agreement.doubt
+        return ZERO if doubt is None else doubt.difference
 
 
 class Wallets:
-    """All wallets and their worth in USD."""
+    """All wallets and their worth in USD, without `keep`."""
 
     def __init__(self, keep: dict[str, Decimal | None]) -> None:
         self.keep = keep
@@ -134,13 +93,13 @@ class Wallets:
         self.revalue(wallet, mark)
 
     def revalue(self, wallet: Wallet, mark: Decimal | None) -> None:
-        value = ZERO if mark is None else wallet.total * mark
+        value = ZERO if mark is None else wallet.counted * mark
         self.value += value - wallet.value
         wallet.value = value
 
-    def note_doubt(self, currency: str, agreement: Agreement) -> None:
+    def note_doubt(self, currency: str, agreement: Reconciliation) -> None:
         """Keep the list of quantities that Coinbase and the books disagree on."""
-        if agreement.in_doubt:
+        if agreement.doubt is not None:
             self.in_doubt.add(currency)
         else:
             self.in_doubt.discard(currency)

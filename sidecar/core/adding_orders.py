@@ -1,0 +1,90 @@
+"""Adding orders: the open orders that would add risk, if they filled. No I/O.
+
+When a loss has stopped trading, what is left in the book would go on building the position that loses.
+So these are cancelled: every order on the side of the position, both sides where there is none, and on
+the other side the newest ones beyond the position. What closes the position stays.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sidecar.core.actions import Action, Alert, CancelOrders
+from sidecar.core.check import Desk
+from sidecar.core.money import ZERO
+from sidecar.core.orders import BUY, OWN_PREFIX
+from sidecar.core.state import CANCELS_ADDING, Cause
+from sidecar.core.working import WorkingOrder
+
+OLDEST: Final = datetime.min.replace(tzinfo=UTC)
+# A cancel that was asked for shows within a second or two; one that has not by then is asked for again.
+ASK_AGAIN: Final = timedelta(seconds=10)
+
+
+def adding_orders(desk: Desk, cause: Cause) -> list[str]:
+    """Ids of the open orders within the cause's scope that would add risk, sorted."""
+    books = desk.tracker.books
+    by_key: dict[str, list[WorkingOrder]] = {}
+    for order in desk.tracker.ledger.working.values():
+        key = books.product(order.product_id).key
+        is_own = order.client_order_id.startswith(OWN_PREFIX)
+        if order.remaining and not is_own and cause.binds(key, order.strategy_id):
+            by_key.setdefault(key, []).append(order)
+    found = [order for key, orders in by_key.items() for order in _adding(desk, key, orders)]
+    return sorted(order.order_id for order in found)
+
+
+def _adding(desk: Desk, key: str, orders: Iterable[WorkingOrder]) -> Iterator[WorkingOrder]:
+    line = desk.tracker.account.lines.get(key)
+    held = ZERO if line is None else line.position.quantity
+    left = abs(held)
+    for order in sorted(orders, key=lambda one: (one.created_at or OLDEST, one.order_id)):
+        if len(order.legs) > 1 or not held or (order.side == BUY) == (held > ZERO):
+            yield order  # a coin pair raises one position by what it lowers another
+            continue
+        size = order.remaining * desk.tracker.books.product(order.product_id).contract_size
+        left -= size
+        if left < ZERO:
+            left += size
+            yield order
+
+
+class AddingOrders:
+    """Cancels them, or counts them, as long as a loss stands confirmed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.asked: dict[str, datetime] = {}  # cancels asked for, until the order has ended
+
+    def stop(self, cause: Cause, now: datetime, actions: list[Action]) -> None:
+        """A loss has been confirmed: cancel what would add to it, or say how much stays."""
+        ids = adding_orders(self.desk, cause)
+        if not ids:
+            return
+        if self.desk.limits.on_loss == "nothing":
+            text = f"{len(ids)} open orders in {cause.scope} would add risk; on_loss leaves them"
+            actions.append(Alert(severity="warning", code="ADDING_ORDERS_OPEN", text=text))
+        else:
+            self.cancel(ids, cause.code, now, actions)
+
+    def look(self, now: datetime, actions: list[Action]) -> None:
+        """An order appeared, or changed: one that adds to a confirmed loss is cancelled too."""
+        if self.desk.limits.on_loss == "nothing":
+            return
+        working = self.desk.tracker.ledger.working
+        self.asked = {name: at for name, at in self.asked.items() if name in working}
+        for cause in self.desk.state.causes.values():
+            if cause.code in CANCELS_ADDING and cause.is_confirmed:
+                self.cancel(adding_orders(self.desk, cause), cause.code, now, actions)
+
+    def cancel(self, ids: Iterable[str], code: str, now: datetime, actions: list[Action]) -> None:
+        """Ask for the cancel of these, each once until it should have shown."""
+        due = [
+            one
+            for one in ids
+            if one not in self.asked or not timedelta() <= now - self.asked[one] < ASK_AGAIN
+        ]
+        if due:
+            self.asked |= dict.fromkeys(due, now)
+            reason = f"{code}: these orders would add risk"
+            actions.append(CancelOrders(order_ids=tuple(due), reason=reason))

@@ -1,0 +1,100 @@
+"""DoubtWatch: what Coinbase and the books disagree on, until it is explained. No I/O.
+
+A difference is read again after `SETTLE`, then with growing pauses, since most of them are a lag. One
+that nothing has explained for `UNEXPLAINED_AFTER` is told, and only reducing orders pass: on its key, or
+everywhere where it is cash.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sidecar.core.actions import Action, Alert, Reconcile
+from sidecar.core.balance_flow import FUTURES_CASH, UNEXPLAINED_AFTER
+from sidecar.core.check import Desk
+from sidecar.core.money import plain
+from sidecar.core.reconciliation import SETTLE, Doubt
+from sidecar.core.settings import Settings
+from sidecar.core.state import Cause
+from sidecar.core.tightening import loosen, tighten
+
+# A reading of the account takes some twenty calls, and Coinbase allows 10,000 an hour: pauses double, up
+# to this.
+PAUSE_MAX: Final = timedelta(seconds=30)
+CODE: Final = "BALANCE_UNEXPLAINED"
+
+
+class DoubtWatch:
+    """Asks for readings while there are doubts, and tightens where they last."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.ask_at: datetime | None = None
+        self.pause = SETTLE
+
+    def look(self, now: datetime, actions: list[Action]) -> None:
+        """Ask again where it is time, tighten what lasts, lift what is explained."""
+        doubts = self.doubts()
+        self._ask(doubts, now, actions)
+        for name, doubt in doubts.items():
+            if now - doubt.since >= UNEXPLAINED_AFTER * self.settings.pace:
+                self._tighten(name, doubt, now, actions)
+        named = {_scope(self.desk, name) for name in doubts}
+        for cause in list(self.desk.state.causes.values()):
+            if cause.code == CODE and cause.scope not in named:
+                text = "Coinbase and the books agree"
+                loosen(self.desk.state, CODE, cause.scope, text, actions)
+
+    def doubts(self) -> dict[str, Doubt]:
+        """Every quantity in doubt, by its name: a currency, a contract, the futures wallet."""
+        tracker, found = self.desk.tracker, dict[str, Doubt]()
+        for name in sorted(tracker.wallets.in_doubt):
+            wallet = tracker.wallets.by_currency.get(name)
+            agreement = tracker.orders.futures_agreement.get(name)
+            if name == FUTURES_CASH:
+                agreement = tracker.books.futures_cash.agreement
+            if wallet is not None and wallet.agreement.doubt is not None:
+                agreement = wallet.agreement
+            if agreement is not None and agreement.doubt is not None:
+                found[name] = agreement.doubt
+        return found
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When time alone has a doubt read again, or tightens."""
+        wait = UNEXPLAINED_AFTER * self.settings.pace
+        times = [doubt.since + wait for doubt in self.doubts().values()]
+        if self.ask_at is not None:
+            times.append(self.ask_at)
+        return min((time for time in times if time > now), default=None)
+
+    def _ask(self, doubts: dict[str, Doubt], now: datetime, actions: list[Action]) -> None:
+        if not doubts:
+            self.ask_at, self.pause = None, SETTLE
+        elif self.ask_at is None:
+            self.ask_at = now + self.pause * self.settings.pace
+        elif now >= self.ask_at:
+            self.pause = min(2 * self.pause, PAUSE_MAX)
+            self.ask_at = now + self.pause * self.settings.pace
+            actions.append(Reconcile(reason=f"in doubt: {', '.join(doubts)}"))
+
+    def _tighten(self, name: str, doubt: Doubt, now: datetime, actions: list[Action]) -> None:
+        scope = _scope(self.desk, name)
+        if self.desk.state.has(CODE, scope):
+            return
+        more = "more" if doubt.difference > 0 else "less"
+        reason = f"Coinbase shows {plain(abs(doubt.difference))} {more} of {name} than fills and transfers explain"
+        cause = Cause(
+            code=CODE,
+            scope=scope,
+            level="REDUCE_ONLY",
+            since=now,
+            reason=reason,
+            key=None if scope == "all" else name,
+        )
+        tighten(self.desk.state, cause, actions)
+        actions.append(Alert(severity="warning", code=CODE, text=reason))
+
+
+def _scope(desk: Desk, name: str) -> str:
+    is_cash = name == FUTURES_CASH or name in desk.tracker.books.cash
+    return "all" if is_cash else f"key:{name}"

@@ -1,0 +1,77 @@
+"""FuturesCash: the futures wallet as the books have it, and the funding that moves it. No I/O.
+
+Closed contracts, fees, funding and sweeps move the wallet, and nothing else does. So the books always
+know what it should hold, and a reading is explained like any other (reconciliation.py).
+
+Coinbase tells funding in two ways: as fills of their own, or only in `funding_pnl`, a running figure
+that grows with what accrues, is paid out some time later, and falls back towards zero when a new period
+begins. One source is booked. What has accrued and is not paid yet counts in equity and PnL at once;
+the wallet follows by one or more of the accruals at a time.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct, field
+
+from sidecar.core.money import ZERO
+from sidecar.core.reconciliation import Reconciliation
+
+FundingSource = Literal["unknown", "funding_pnl", "fills"]
+
+
+class FuturesCash(Struct):
+    """The futures wallet, USD. `is_known`: it has been read. `total`: as booked, without the `unpaid`
+    accruals of funding, oldest first. `funding_pnl`: Coinbase's running figure as last told.
+    """
+
+    is_known: bool = False
+    total: Decimal = ZERO
+    unpaid: tuple[Decimal, ...] = ()
+    funding_pnl: Decimal | None = None
+    source: FundingSource = "unknown"
+    agreement: Reconciliation = field(default_factory=Reconciliation)
+
+    @property
+    def worth(self) -> Decimal:
+        """What the wallet holds and is owed, USD."""
+        return self.total + sum(self.unpaid, ZERO)
+
+    @property
+    def doubted(self) -> Decimal:
+        """What Coinbase's last reading has more than the books, without an explanation, USD."""
+        doubt = self.agreement.doubt
+        return ZERO if doubt is None else doubt.difference
+
+    def accrued(self, funding_pnl: Decimal, wallet: Decimal) -> Decimal:
+        """Take in the running figure beside the wallet as read; the funding that it adds, USD.
+
+        A change towards zero that no movement of the wallet matches begins a new period.
+        """
+        before, self.funding_pnl = self.funding_pnl, funding_pnl
+        if before is None or self.source == "fills":
+            return ZERO
+        change = funding_pnl - before
+        falls_back = abs(funding_pnl) < abs(before) and funding_pnl * before >= ZERO
+        if not change or (falls_back and wallet - self.total != change):
+            return ZERO
+        self.source = "funding_pnl"
+        self.unpaid = (*self.unpaid, change)
+        return change
+
+    def is_told_twice(self, amount: Decimal) -> bool:
+        """Whether a funding fill is the accrual that `funding_pnl` told last; fills are the source from
+        now on.
+        """
+        twice = self.source == "funding_pnl" and self.unpaid[-1:] == (amount,)
+        self.source = "fills"
+        return twice
+
+    def settle(self, wallet: Decimal) -> None:
+        """The wallet was read: the oldest accruals that make up its difference have been paid."""
+        paid = ZERO
+        for number, accrual in enumerate(self.unpaid, start=1):
+            paid += accrual
+            if self.total + paid == wallet:
+                self.total, self.unpaid = wallet, self.unpaid[number:]
+                return

@@ -1,0 +1,202 @@
+"""StaleMarks: what is held and has had no good quote for a while. No I/O.
+
+Theory of operation. A book that falls apart (a spread beyond the cap, one side empty) gives no mark, and
+the last good one stands. A mark that old hides a loss. So the marks of what is held are watched:
+
+    half of `max_mark_age_s`   the book is asked for over REST: a quiet product is not a stale one
+    `max_mark_age_s`           STALE_MARK: reducing orders only on that key, an alert; from then on its
+                               loss is also reckoned at the near side of the newest quote, where worse
+    a trade printed near it,   the loss so reckoned is believed like one at a good mark
+    or `stale_confirm_s`
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar.core.actions import Action, Alert, RefreshQuotes
+from sidecar.core.check import Desk
+from sidecar.core.exposure import Line
+from sidecar.core.money import ONE, ZERO
+from sidecar.core.settings import Settings
+from sidecar.core.state import Cause
+from sidecar.core.tightening import loosen, tighten
+
+# A book that is asked for over REST and stays without a good quote is asked for as often as marks are
+# polled without a feed.
+ASK_EVERY: Final = timedelta(seconds=5)
+
+
+class StaleMark(Struct):
+    """A key whose mark is stale. `worse_since`: when the near side of its newest quote was first worse
+    than its mark; `last_print`: price and time of the newest trade told since.
+    """
+
+    since: datetime
+    worse_since: datetime | None = None
+    printed: bool = False
+
+
+class StaleMarks:
+    """The marks of what is held, by age. In library use a quiet product is the caller's own affair: a mark
+    is stale there once a newer quote was told that marks nothing.
+    """
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.stale: dict[str, StaleMark] = {}
+        self.asked_at: dict[str, datetime] = {}
+
+    def look(self, now: datetime, actions: list[Action]) -> None:
+        """What has become stale by now, or is good again."""
+        tracker, limits = self.desk.tracker, self.desk.limits
+        oldest = timedelta(seconds=float(limits.max_mark_age_s))
+        asked: set[str] = set()
+        held = set(self._held())
+        for key in held:
+            mark = tracker.marks.by_key.get(key)
+            if mark is None or mark.at is None:
+                continue
+            age = now - mark.at
+            if age * 2 >= oldest and self._may_ask(key, now):
+                asked |= {step.book for step in tracker.marks.routes.get(key, ())}
+            if age < oldest or not self._is_watched(key):
+                self._good(key, actions)
+            else:
+                self._stale(key, now, actions)
+        for key in [key for key in self.stale if key not in held]:
+            self._good(key, actions)
+        if asked:
+            actions.append(RefreshQuotes(product_ids=tuple(sorted(asked))))
+
+    def _held(self) -> Iterator[str]:
+        for key, line in self.desk.tracker.account.lines.items():
+            if line.position.quantity and not line.position.unpriced:
+                yield key
+
+    def _is_watched(self, key: str) -> bool:
+        """Whether an old mark of the key means anything: on a live feed, or beside a newer quote."""
+        if self.settings.connected:
+            return self.desk.feeds.market == "live" and self.desk.state.ready
+        marks = self.desk.tracker.marks
+        return any(step.book in marks.newest for step in marks.routes.get(key, ()))
+
+    def _may_ask(self, key: str, now: datetime) -> bool:
+        last = self.asked_at.get(key)
+        wait = ASK_EVERY * self.settings.pace
+        if not self.settings.connected or (last is not None and timedelta() <= now - last < wait):
+            return False
+        self.asked_at[key] = now
+        return True
+
+    def _stale(self, key: str, now: datetime, actions: list[Action]) -> None:
+        mark = self.desk.tracker.marks.by_key[key]
+        known = self.stale.get(key)
+        if known is None:
+            known = self.stale[key] = StaleMark(since=now)
+            age = int((now - (mark.at or now)).total_seconds())
+            reason = f"{key} has had no good quote for {age} s: its mark is old"
+            cause = Cause(
+                code="STALE_MARK",
+                scope=f"key:{key}",
+                level="REDUCE_ONLY",
+                since=now,
+                reason=reason,
+                key=key,
+            )
+            tighten(self.desk.state, cause, actions)
+            actions.append(Alert(severity="critical", code="STALE_MARK", text=reason))
+        if not self._shortfall(key):
+            known.worse_since = None
+        elif known.worse_since is None:
+            known.worse_since = now
+        known.printed = known.printed or self._has_printed(key, mark.at)
+
+    def _good(self, key: str, actions: list[Action]) -> None:
+        self.asked_at.pop(key, None)
+        if self.stale.pop(key, None) is not None:
+            loosen(self.desk.state, "STALE_MARK", f"key:{key}", f"{key} has a good quote", actions)
+
+    # --- The loss that an old mark hides ----------------------------------------------------
+
+    def hidden(self, now: datetime, *, sure: bool) -> dict[str, Decimal]:
+        """What each stale key would lose beside its mark at the near side of its newest quote, USD.
+        `sure`: only where a trade or time has confirmed it.
+        """
+        wait = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
+        return {
+            key: loss
+            for key, known in self.stale.items()
+            if (loss := self._shortfall(key))
+            and (
+                not sure
+                or known.printed
+                or (known.worse_since is not None and now - known.worse_since >= wait)
+            )
+        }
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When time alone makes a mark stale, has it asked for, or confirms a hidden loss."""
+        limits, marks = self.desk.limits, self.desk.tracker.marks
+        oldest = timedelta(seconds=float(limits.max_mark_age_s))
+        wait = timedelta(seconds=float(limits.stale_confirm_s))
+        times = [one.worse_since + wait for one in self.stale.values() if one.worse_since]
+        for key in self._held():
+            mark = marks.by_key.get(key)
+            if mark is None or mark.at is None:
+                continue
+            times.append(mark.at + oldest)
+            if self.settings.connected:
+                last = self.asked_at.get(key)
+                again = now if last is None else last + ASK_EVERY * self.settings.pace
+                times.append(max(mark.at + oldest / 2, again))
+        return min((time for time in times if time > now), default=None)
+
+    def _shortfall(self, key: str) -> Decimal:
+        near = self._near_side(key)
+        line = self.desk.tracker.account.lines.get(key)
+        if near is None or line is None or line.mark is None:
+            return ZERO
+        return max(ZERO, line.position.quantity * (line.mark - near))
+
+    def _near_side(self, key: str) -> Decimal | None:
+        """USD per unit at the bid of the newest quotes on the key's route (a short's at the ask)."""
+        tracker, value = self.desk.tracker, ONE
+        line, marks, is_worse = tracker.account.lines.get(key), tracker.marks, False
+        if line is None:
+            return None
+        for step in marks.routes.get(key, ()):
+            quote, mid = marks.newest.get(step.book), marks.mids.get(step.book)
+            if quote is not None:
+                is_worse = True
+                price = quote.bid if _sells(line) != step.inverse else quote.ask
+            elif mid is not None:
+                price = mid.value
+            else:
+                return None
+            value = value / price if step.inverse else value * price
+        return value if is_worse else None
+
+    def _has_printed(self, key: str, since: datetime | None) -> bool:
+        """Whether a trade has printed since the mark went stale within `max_spread` of the near side."""
+        marks = self.desk.tracker.marks
+        line = self.desk.tracker.account.lines[key]
+        for step in marks.routes.get(key, ()):
+            quote, printed = marks.newest.get(step.book), marks.prints.get(step.book)
+            if quote is None:
+                continue
+            near = quote.bid if _sells(line) != step.inverse else quote.ask
+            if printed is None or (since is not None and printed[1] <= since):
+                return False
+            if abs(printed[0] - near) > marks.max_spread * near:
+                return False
+        return True
+
+
+def _sells(line: Line) -> bool:
+    """Whether leaving the position means selling it."""
+    return line.position.quantity > ZERO
