@@ -344,6 +344,10 @@ class LossWatch:
         if suspicion is None:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
+            marks, lines = tracker.marks, tracker.account.lines
+            suspicion.before = {
+                key: mark for key in lines if (mark := marks.confirmed(key)) is not None
+            }
             self.pending[name] = suspicion
         suspicion.see(self._valuing_books(), tracker.marks)
         enough = self.settings.confirm_quotes
@@ -351,18 +355,20 @@ class LossWatch:
         return (
             now - suspicion.since >= self.settings.confirm_for
             and tracker.books.quotes_valuing_account - suspicion.quotes_before >= enough
-            and bound.least.less(self._taken_away(but_by=shown)).crosses(bound.limit)
+            and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
         )
 
-    def _taken_away(self, *, but_by: Container[str]) -> Decimal:
-        """What marks took away that are not confirmed yet, but for those of these books alone, USD."""
+    def _taken_away(self, suspicion: Suspicion, *, but_by: Container[str]) -> Decimal:
+        """What marks took away since they were last confirmed before the breach, but for those of these
+        books alone, USD.
+        """
         tracker, total = self.desk.tracker, ZERO
         for key, line in tracker.account.lines.items():
-            confirmed = tracker.marks.confirmed(key)
-            if confirmed is None or line.mark is None:
+            before = suspicion.before.get(key)
+            if before is None or line.mark is None:
                 continue
             if any(step.book not in but_by for step in tracker.marks.routes.get(key, ())):
-                total += max(ZERO, line.position.quantity * (confirmed - line.mark))
+                total += max(ZERO, line.position.quantity * (before - line.mark))
         return total
 
     def next_look(self, now: datetime) -> datetime | None:
@@ -404,7 +410,7 @@ class LossWatch:
         bound = self._bound("CUMULATIVE_LOSS", limit, now)
         at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids, now))
         if at_rest.crosses(limit):
-            sure = at_rest.less(self._taken_away(but_by=mids))
+            sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
             suspicion.confirmed_by_rest = sure.crosses(limit)
             return []
         suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)

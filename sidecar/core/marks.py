@@ -169,7 +169,7 @@ class Marks:
         mark = self.by_key.get(key)
         if mark is None or mark.at is None:
             return mark is not None
-        return mark.at >= self.fresh_since and mark.at >= (now or self.now) - FRESH_FOR
+        return mark.at >= self.fresh_since and mark.at + FRESH_FOR >= (now or self.now)
 
     def fresh_usd(self, key: str, now: datetime) -> Decimal | None:
         """Dollars per unit by a fresh mark."""

@@ -286,6 +286,8 @@ class RiskManager:
         self.tracker.note_peak()
         if self.shocks.is_on:
             actions += self.shocks.look(now)
+        if self.watch.stale_marks.stale:
+            self.watch.stale_marks.look(now, actions)
         actions += self.watch.watch(now)
         self.judged = self.tracker.version
 

@@ -149,7 +149,8 @@ class StaleMarks:
             mark = marks.by_key.get(key)
             if mark is None or mark.at is None:
                 continue
-            times.append(mark.at + oldest)
+            if self._is_watched(key):
+                times.append(mark.at + oldest)
             if self.settings.connected:
                 last = self.asked_at.get(key)
                 again = now if last is None else last + ASK_EVERY * self.settings.pace

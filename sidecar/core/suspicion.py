@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -10,8 +11,8 @@ from sidecar.core.marks import Marks
 
 
 class Suspicion(Struct):
-    """A breach that is not confirmed yet. `balances_asked_at`: when balances were asked for, since money
-    that has left is no loss.
+    """A breach that is not confirmed yet. `before`: the confirmed marks at its first sight, by key.
+    `balances_asked_at`: when balances were asked for, since money that has left is no loss.
     """
 
     since: datetime
@@ -20,6 +21,7 @@ class Suspicion(Struct):
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
     counts: dict[str, int] = {}  # how many of different times each book has shown
+    before: dict[str, Decimal] = {}
     balances_asked_at: datetime | None = None
 
     def see(self, books: Iterable[str], marks: Marks) -> None:
