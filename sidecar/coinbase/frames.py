@@ -15,7 +15,7 @@ from msgspec import Struct
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO
+from sidecar.core.money import ZERO, is_sane
 from sidecar.core.order_body import Side
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
@@ -34,11 +34,12 @@ class Envelope(Struct):
 
 
 class TickerRow(Struct):
-    """Best prices of one book; `ticker_batch` has none."""
+    """Best prices of one book, which `ticker_batch` has none of; `price` is the last trade's."""
 
     product_id: str = ""
     best_bid: str | None = None
     best_ask: str | None = None
+    price: str | None = None
 
 
 class TickerEvent(Struct):
@@ -131,14 +132,17 @@ def _read_tickers(events: msgspec.Raw, at: datetime) -> list[Said]:
 
 
 def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
-    """Both sides or nothing: a mark needs both, and `price` is only the last trade."""
+    """Both sides or nothing: a mark needs both. The last trade's price goes with them."""
     try:
         bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
+        last = price(row.price, "price")
     except Untrusted:
         return None  # the book grows stale, which is what not knowing its price means
+    if last is not None and not is_sane(last):
+        last = None
     if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
         return None
-    return ev.Quote(product_id=row.product_id, bid=bid, ask=ask, at=at)
+    return ev.Quote(product_id=row.product_id, bid=bid, ask=ask, at=at, last=last)
 
 
 def _read_users(events: msgspec.Raw, at: datetime) -> list[Said]:
@@ -208,18 +212,31 @@ def _read_futures(events: msgspec.Raw, at: datetime) -> list[Said]:
     return [futures_summary(event.fcm_balance_summary, at) for event in _futures(events)]
 
 
-def futures_summary(row: Mapping[str, Any], at: datetime) -> ev.FuturesSummaryRead:
-    """The futures wallet; scalars are bare on the websocket, Amounts over REST."""
+def futures_summary(
+    row: Mapping[str, Any], at: datetime, fills_until: datetime | None = None
+) -> ev.FuturesSummaryRead:
+    """The futures wallet; scalars are bare on the websocket, Amounts over REST. `funding_pnl` is told
+    over REST alone. Raises Untrusted where the wallet is not told: no figure is not zero.
+    """
+
+    def told(name: str) -> Decimal | None:
+        value = row.get(name)
+        return number(value.get("value") if isinstance(value, dict) else value, name)
 
     def figure(name: str) -> Decimal:
-        value = row.get(name)
-        return quantity(value.get("value") if isinstance(value, dict) else value, name)
+        return told(name) or ZERO
+
+    wallet = told("cfm_usd_balance")
+    if wallet is None:
+        raise Untrusted("the futures summary has no cfm_usd_balance")
 
     return ev.FuturesSummaryRead(
         at=at,
-        wallet=figure("cfm_usd_balance"),
+        wallet=wallet,
         buying_power=max(ZERO, figure("futures_buying_power")),
         liquidation_buffer_percentage=figure("liquidation_buffer_percentage"),
+        funding_pnl=told("funding_pnl"),
+        fills_until=fills_until,
     )
 
 

@@ -208,7 +208,7 @@ class Picture:
 
     async def _fills(
         self, since: datetime | None, left_out: list[str]
-    ) -> AsyncIterator[ev.FillReported]:
+    ) -> AsyncIterator[ev.FillReported | ev.FundingPaid]:
         """Fills since a moment, oldest first; none without one: a start counts from its balances."""
         if since is None:
             return
@@ -238,7 +238,8 @@ class Picture:
             self._complain(f"no futures account is read from now on: {error}")
             return
         positions = await self._rest.get("/cfm/positions")
-        yield futures_summary(table(summary.get("balance_summary"), "balance_summary"), at)
+        stated = table(summary.get("balance_summary"), "balance_summary")
+        yield futures_summary(stated, at, fills_until)
         held = tables(positions.get("positions"), "positions")
         yield rows.futures_positions(held, at, fills_until)
 
@@ -248,7 +249,11 @@ class Picture:
             row
             async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
-        return rows.balances(accounts, at, fills_until, self._entries or {})
+        left_out: list[str] = []
+        read = rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
+        for fault in dict.fromkeys(left_out):
+            self._complain(fault)
+        return read
 
     async def _learn_entry_prices(self, failed: list[str] | None) -> None:
         """Once; `failed`, where it is given, is told why they cannot be had."""

@@ -16,13 +16,15 @@ from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, order_type_of, side
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO
+from sidecar.core.money import ZERO, is_bounded, is_sane
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
+CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten
 
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
 TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
+FUNDING: Final = "FUNDING"
 
 Row = Mapping[str, Any]
 
@@ -95,11 +97,13 @@ def _terms(configuration: object) -> Row:
     return kinds[0] if len(kinds) == 1 else {}
 
 
-def fill_report(row: Row, at: datetime) -> ev.FillReported:
-    """One fill. A size in quote currency becomes a size in base. Raises Untrusted, naming fill and
-    field.
+def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
+    """One fill, or a payment of funding that is told as one. A size in quote currency becomes a size in
+    base. Raises Untrusted, naming fill and field.
     """
     try:
+        if row.get("trade_type") == FUNDING:
+            return _funding(row, at)
         return _fill_report(row, at)
     except Untrusted as fault:
         raise Untrusted(f"fill {str(row.get('entry_id'))[:40]}: {fault}") from None
@@ -126,28 +130,83 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
     )
 
 
+def _funding(row: Row, at: datetime) -> ev.FundingPaid:
+    """A payment of funding as a fill of no size: its commission is what was paid (unverified)."""
+    paid = number(row.get("commission"), "commission")
+    if not paid:
+        raise Untrusted("it is a payment of funding without an amount")
+    return ev.FundingPaid(
+        at=at,
+        product_id=text(row.get("product_id"), "product_id"),
+        amount=-paid,
+        entry_id=text(row.get("entry_id"), "entry_id"),
+    )
+
+
 def balances(
-    rows: Iterable[Row], at: datetime, fills_until: datetime | None, entries: Row
+    rows: Iterable[Row],
+    at: datetime,
+    fills_until: datetime | None,
+    entries: Row,
+    left_out: list[str],
 ) -> ev.BalancesRead:
-    """All pages of `GET /accounts` as one fact. Vaults and other platforms are left alone.
+    """All pages of `GET /accounts` as one fact. Vaults and other platforms are left alone; several
+    wallets of one currency are summed.
 
     `entries`: average entry prices by asset, USD, where the portfolio breakdown gave any. Futures
     cash (ACCOUNT_PLATFORM_CFM_CONSUMER) comes with the futures summary and must not count twice.
+    `left_out` is told of rows that cannot be: their currency stays as it was.
     """
+    read, unread, is_complete = dict[str, ev.Balance](), set[str](), True
+    for row in rows:
+        if row.get("type") == VAULT or (row.get("platform") or "") not in CONSUMER:
+            continue
+        currency = row.get("currency")
+        if not isinstance(currency, str) or not 0 < len(currency) <= CURRENCY_MAX:
+            left_out.append("a wallet without a currency")
+            is_complete = False
+            continue
+        try:
+            balance = _balance(row, currency, entries)
+        except Untrusted as fault:
+            left_out.append(f"wallet of {currency}: {fault}")
+            unread.add(currency)
+            continue
+        known = read.get(currency)
+        read[currency] = balance if known is None else _sum(known, balance)
     return ev.BalancesRead(
         at=at,
-        balances=tuple(
-            ev.Balance(
-                currency=text(row.get("currency"), "currency"),
-                available=_amount(row, "available_balance"),
-                hold=_amount(row, "hold"),
-                average_entry_price=entries.get(str(row.get("currency"))),
-            )
-            for row in rows
-            if row.get("type") != VAULT and (row.get("platform") or "") in CONSUMER
-        ),
+        balances=tuple(one for currency, one in read.items() if currency not in unread),
         fills_until=fills_until,
+        is_complete=is_complete,
+        unread=tuple(sorted(unread)),
     )
+
+
+def _balance(row: Row, currency: str, entries: Row) -> ev.Balance:
+    """One wallet. No figure is not zero, and no wallet of coins or money can be below it."""
+    available, hold = _told(row, "available_balance"), _told(row, "hold")
+    if available is None:
+        raise Untrusted("it has no available_balance")
+    hold = hold or ZERO
+    if not (is_bounded(available) and is_sane(hold) and is_sane(available + hold)):
+        raise Untrusted("its amounts cannot be")
+    entry = entries.get(currency)
+    return ev.Balance(currency, available, hold, average_entry_price=entry)
+
+
+def _sum(one: ev.Balance, other: ev.Balance) -> ev.Balance:
+    return ev.Balance(
+        currency=one.currency,
+        available=one.available + other.available,
+        hold=one.hold + other.hold,
+        average_entry_price=one.average_entry_price,
+    )
+
+
+def _told(row: Row, name: str) -> Decimal | None:
+    value = row.get(name)
+    return number(value.get("value") if isinstance(value, Mapping) else value, name)
 
 
 def _amount(row: Row, name: str) -> Any:

@@ -251,6 +251,12 @@ class Positions(Table):
     cash: tuple[Asset, ...] = Field(
         CASH, description="currencies that are cash: valued, but never a position"
     )
+    balance_lag_s: Number = Field(
+        Decimal(30),
+        ge=0,
+        le=600,
+        description="how long a reading of a balance may lack a fill, a fee or funding, seconds of wall clock",
+    )
 
 
 class Liquidation(Table):

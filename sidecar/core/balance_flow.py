@@ -29,6 +29,7 @@ UNEXPLAINED_AFTER: Final = timedelta(seconds=15)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
+ONE_SIDED_MAX: Final = 10  # sweeps are nightly, and one at a time
 FUTURES_CASH: Final = "futures wallet"  # its name among the quantities in doubt
 
 
@@ -80,6 +81,8 @@ class BalanceFlow:
         difference = balance.available + balance.hold - wallet.total
         agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
+        if verdict == "agrees" and self._in_pot(currency):
+            self.books.futures_cash.one_sided = ()
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             wallet.read_mark = self.books.marks.usd(currency)
@@ -177,15 +180,22 @@ class BalanceFlow:
             for currency, wallet in wallets:
                 self._sweep(currency, wallet, wallet.doubted, at)
             self._sweep_futures(futures.doubted, at)
+            futures.one_sided = ()
             return
         if swept is not None and swept.confirmed and wallets:
             change = swept.difference
             self._sweep_futures(change, at)
-            currency, wallet = wallets[0] if len(wallets) == 1 else _dollars(wallets)
+            futures.one_sided = (*futures.one_sided, change)[-ONE_SIDED_MAX:]
+            currency, wallet = _dollars(wallets)
             self._sweep(currency, wallet, -change, at)
         for currency, wallet in wallets:
             doubt = wallet.agreement.doubt
-            if doubt is not None and doubt.confirmed and self._others_were_read(doubt.first_at, at):
+            if doubt is None or not doubt.confirmed:
+                continue
+            if futures.takes_back(doubt.difference):
+                self.books.fund(doubt.difference)
+                self._sweep(currency, wallet, doubt.difference, at)
+            elif self._others_were_read(doubt.first_at, at):
                 self._transfer(currency, wallet, at, actions)
 
     def _others_were_read(self, since: datetime, at: datetime) -> bool:

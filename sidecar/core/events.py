@@ -194,10 +194,13 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):
-    """Funding of a perpetual-style future: received when positive, in USD."""
+    """Funding of a perpetual-style future: received when positive, in USD. `entry_id`: of the fill that
+    told it, so that it counts once.
+    """
 
     product_id: str
     amount: Decimal
+    entry_id: str = ""
 
 
 class FeesRead(Event, frozen=True, kw_only=True, tag=True):

@@ -7,22 +7,29 @@ Coinbase tells funding in two ways: as fills of their own, or only in `funding_p
 that grows with what accrues, is paid out some time later, and falls back towards zero when a new period
 begins. One source is booked. What has accrued and is not paid yet counts in equity and PnL at once;
 the wallet follows by one or more of the accruals at a time.
+
+A sweep is booked as soon as one side of it is sure. Where the wallet of dollars never shows the other
+side, it was none: nothing but trading and sweeps reaches the futures wallet, so it was funding that no
+reading of `funding_pnl` caught.
 """
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from sidecar.core.money import ZERO
 from sidecar.core.reconciliation import Reconciliation
 
+# Fills are read again for a minute; funding is hourly, and an account has some dozens of contracts.
+PAID_FILLS_MAX: Final = 500
 FundingSource = Literal["unknown", "funding_pnl", "fills"]
 
 
 class FuturesCash(Struct):
     """The futures wallet, USD. `is_known`: it has been read. `total`: as booked, without the `unpaid`
-    accruals of funding, oldest first. `funding_pnl`: Coinbase's running figure as last told.
+    accruals of funding, oldest first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`:
+    the last funding fills counted. `one_sided`: sweeps whose other side has not been read yet.
     """
 
     is_known: bool = False
@@ -30,6 +37,8 @@ class FuturesCash(Struct):
     unpaid: tuple[Decimal, ...] = ()
     funding_pnl: Decimal | None = None
     source: FundingSource = "unknown"
+    paid_fills: tuple[str, ...] = ()
+    one_sided: tuple[Decimal, ...] = ()
     agreement: Reconciliation = field(default_factory=Reconciliation)
 
     @property
@@ -59,13 +68,25 @@ class FuturesCash(Struct):
         self.unpaid = (*self.unpaid, change)
         return change
 
-    def is_told_twice(self, amount: Decimal) -> bool:
-        """Whether a funding fill is the accrual that `funding_pnl` told last; fills are the source from
-        now on.
+    def is_told_twice(self, entry_id: str, amount: Decimal) -> bool:
+        """Whether a funding fill was counted before, or is the accrual that `funding_pnl` told last; fills
+        are the source from now on.
         """
+        if entry_id and entry_id in self.paid_fills:
+            return True
         twice = self.source == "funding_pnl" and self.unpaid[-1:] == (amount,)
         self.source = "fills"
+        self.paid_fills = (*self.paid_fills, entry_id)[-PAID_FILLS_MAX:]
         return twice
+
+    def takes_back(self, change: Decimal) -> bool:
+        """Whether dollars lack just what the futures wallet was said to have been swept by."""
+        if change not in self.one_sided:
+            return False
+        left = list(self.one_sided)
+        left.remove(change)
+        self.one_sided = tuple(left)
+        return True
 
     def settle(self, wallet: Decimal) -> None:
         """The wallet was read: the oldest accruals that make up its difference have been paid."""

@@ -172,7 +172,7 @@ class PositionTracker:
         if not is_bounded(event.amount):
             raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
         product, futures = self.books.product(event.product_id), self.books.futures_cash
-        if futures.is_told_twice(event.amount):
+        if futures.is_told_twice(event.entry_id, event.amount):
             return
         self.books.charge(self.account, product.key, ZERO, event.amount)
         futures.total += event.amount

@@ -157,6 +157,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - what a manager is made of, one each
         reservation_life=life,
         confirm_for=timedelta(seconds=float(liquidation.confirm_s)),
         confirm_quotes=liquidation.confirm_quotes,
+        balance_lag=timedelta(seconds=float(positions.balance_lag_s)),
         unapproved=config.server.unapproved_orders,
         may_flatten=frozenset(config.server.may_flatten),
         pace=life.total_seconds() / float(config.server.reservation_s),
