@@ -7,7 +7,7 @@ from sidecar.core.state import TradingState
 
 def demands(state: TradingState, watch: LossWatch) -> list[Action]:
     """Every loss whose cause is in force, as it stands now, and a missing base of ratios."""
-    causes, bounded = state.causes, list(watch.bounded(None))
+    causes, bounded = state.causes, list(watch.bounds.bounded(None))
     no_equity: list[Action] = [
         ReduceOnly(
             code="NO_EQUITY",

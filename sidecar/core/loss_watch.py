@@ -15,88 +15,42 @@ waits until the breach is confirmed, because one bad tick must not stop a day or
 
 Losses settled by fills, fees and funding need no confirmation: no price takes them back.
 
-The quotes must show the breach: what a book's mark has taken away since its last confirmed one counts
-only once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
-by the quotes of the busy ones.
-
-A loss is reckoned in more ways than one while it is not known whether something was moved before its
-price fell, or while a mark is stale. The way that lost most tightens; only what every way shows is
-confirmed.
+The way of reckoning that lost most tightens (loss_bounds.py); only what every way shows is confirmed
+(confirmation.py).
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Container, Iterable
+from datetime import datetime
 from typing import Final, Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core import losses
 from sidecar.core.actions import (
     Action,
     Alert,
-    ConfirmQuotes,
     FlattenProduct,
     Liquidate,
-    Reconcile,
 )
 from sidecar.core.adding_orders import AddingOrders
 from sidecar.core.check import Desk
+from sidecar.core.confirmation import CUMULATIVE, Confirmation
 from sidecar.core.events import LossWindow, Quote
 from sidecar.core.limits import LossLimit
 from sidecar.core.liquidator import Liquidator
-from sidecar.core.losses import Loss, Way
-from sidecar.core.money import ONE, TWO, ZERO
+from sidecar.core.loss_bounds import BoundLoss, LossBounds
+from sidecar.core.losses import Loss
 from sidecar.core.settings import Settings
 from sidecar.core.stale_marks import StaleMarks
 from sidecar.core.state import CAUSES, Cause
 from sidecar.core.suspicion import Suspicion
 from sidecar.core.tightening import loosen, tighten
 
-# After REST disagreed, or did not answer for all that is held: as often as marks are polled without
-# a feed.
-ASK_AGAIN: Final = timedelta(seconds=5)
-# A reading of the balances is waited for as long as REST's word on prices.
-BALANCES_WITHIN: Final = timedelta(seconds=5)
 WINDOW_OF: Final[dict[str, LossWindow]] = {
     "DAILY_LOSS": "daily",
     "DRAWDOWN": "drawdown",
     "CUMULATIVE_LOSS": "cumulative",
 }
-
-
-class BoundLoss(Struct, frozen=True):
-    """A loss, the limit that bounds it, and the cause it raises.
-
-    `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be.
-    """
-
-    code: str
-    loss: Loss
-    limit: LossLimit
-    scope: str = "all"
-    key: str | None = None
-    strategy_id: str | None = None
-    most: Loss = losses.NO_LOSS
-    least: Loss = losses.NO_LOSS
-
-    @property
-    def is_crossed(self) -> bool:
-        """Whether the loss may be beyond its limit."""
-        return self.most.crosses(self.limit)
-
-    @property
-    def lacks_equity(self) -> bool:
-        """Whether its limit is a ratio, and nothing is there to take it of."""
-        return self.limit.ratio is not None and self.loss.base <= ZERO
-
-    @property
-    def reason(self) -> str:
-        what = self.code.lower().replace("_", " ")
-        if self.loss.crosses(self.limit):
-            return f"{what} of {self.loss.text()} has reached {self.limit}"
-        return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit}"
 
 
 class LossWatch:
@@ -108,8 +62,8 @@ class LossWatch:
         self.liquidator = liquidator
         self.stale_marks = StaleMarks(desk, settings)
         self.adding = AddingOrders(desk)
-        # Breaches that are not confirmed yet, by code and scope.
-        self.pending: dict[str, Suspicion] = {}
+        self.bounds = LossBounds(desk, self.stale_marks)
+        self.confirmation = Confirmation(desk, settings, self.stale_marks)
         self.trigger: Liquidate | None = None
         self.episodes = 0
 
@@ -120,7 +74,7 @@ class LossWatch:
         if self.desk.tracker.windows is None:
             return []
         actions: list[Action] = []
-        bounded = list(self.bounded(now))
+        bounded = list(self.bounds.bounded(now))
         self._equity_base(bounded, now, actions)
         cumulative = None
         for bound in bounded:
@@ -143,62 +97,26 @@ class LossWatch:
             if cause.code in WINDOW_OF and cause.scope == "all" and cause.is_confirmed
         ]
 
+    @property
+    def pending(self) -> dict[str, Suspicion]:
+        """Breaches that are not confirmed yet, by code and scope."""
+        return self.confirmation.pending
+
+    def rest_answered(self, quotes: tuple[Quote, ...] | None, now: datetime) -> list[Action]:
+        """REST's word on a cumulative breach; None when it could not be had in time."""
+        limit = self.desk.limits.max_cumulative_loss
+        bound = None if limit is None else self.bounds.of("CUMULATIVE_LOSS", limit, now)
+        return self.confirmation.rest_answered(bound, quotes, now)
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When time alone takes an unconfirmed breach further, or a mark is too old."""
+        looks = (self.confirmation.next_look(now), self.stale_marks.next_look(now))
+        return min((time for time in looks if time is not None), default=None)
+
     def is_crossed(self, code: str, scope: str) -> bool:
         """Whether the loss that raises this cause is beyond its limit now."""
-        crossed = (b for b in self.bounded(None) if (b.code, b.scope) == (code, scope))
+        crossed = (b for b in self.bounds.bounded(None) if (b.code, b.scope) == (code, scope))
         return any(bound.loss.crosses(bound.limit) for bound in crossed)
-
-    def bounded(self, now: datetime | None) -> Iterator[BoundLoss]:
-        """Every loss that a limit bounds, under the code and scope of the cause it raises. Without a
-        time, as the books tell it alone.
-        """
-        limits, tracker = self.desk.limits, self.desk.tracker
-        if (limit := limits.max_daily_loss) is not None:
-            yield self._bound("DAILY_LOSS", limit, now)
-        for name, own in limits.product.items():
-            product = tracker.products.get(name)
-            if (limit := own.max_daily_loss) is not None and product is not None:
-                yield self._bound("DAILY_LOSS", limit, now, f"product:{name}", key=product.key)
-        for name, strategy in limits.strategy.items():
-            if (limit := strategy.max_daily_loss) is not None:
-                yield self._bound("DAILY_LOSS", limit, now, f"strategy:{name}", strategy_id=name)
-        if (limit := limits.max_drawdown) is not None:
-            yield self._bound("DRAWDOWN", limit, now)
-        if (limit := limits.max_cumulative_loss) is not None:
-            yield self._bound("CUMULATIVE_LOSS", limit, now)
-
-    def _bound(  # noqa: PLR0913 - a scope is named by what narrows it
-        self,
-        code: str,
-        limit: LossLimit,
-        now: datetime | None,
-        scope: str = "all",
-        *,
-        key: str | None = None,
-        strategy_id: str | None = None,
-    ) -> BoundLoss:
-        tracker = self.desk.tracker
-
-        def loss(way: Way) -> Loss:
-            match code:
-                case "DAILY_LOSS":
-                    return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way)
-                case "DRAWDOWN":
-                    return losses.drawdown(tracker, way=way)
-            return losses.cumulative(tracker, way=way)
-
-        told = most = least = loss("told")
-        if now is not None and tracker.is_ambiguous:
-            most, least = loss("most"), loss("least")
-        if now is not None and self.stale_marks.stale and strategy_id is None:
-            most = most.less(-self._hidden(key, now, sure=False))
-            least = least.less(-self._hidden(key, now, sure=True))
-        return BoundLoss(code, told, limit, scope, key, strategy_id, most, least)
-
-    def _hidden(self, key: str | None, now: datetime, *, sure: bool) -> Decimal:
-        """What stale marks hide of the loss of one key, or of all, USD."""
-        hidden = self.stale_marks.hidden(now, sure=sure)
-        return sum(hidden.values(), ZERO) if key is None else hidden.get(key, ZERO)
 
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
@@ -209,15 +127,15 @@ class LossWatch:
             return
         name = f"{bound.code}|{bound.scope}"
         if not bound.is_crossed:
-            self.pending.pop(name, None)
+            self.confirmation.forget(name)
             if known is not None:
                 text = f"it was not confirmed: the loss is {bound.loss.text()}, its limit {bound.limit}"
                 self.loosen(bound.code, bound.scope, text, actions)
             return
         if known is None:
             self._first_sight(bound, now, actions)
-        if self._is_settled(bound) or self._has_held(name, bound, now):
-            self.pending.pop(name, None)
+        if self.confirmation.is_settled(bound) or self.confirmation.has_held(name, bound, now):
+            self.confirmation.forget(name)
             self._confirm(bound, now, actions)
 
     def _first_sight(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
@@ -256,7 +174,7 @@ class LossWatch:
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
             if cause.code in WINDOW_OF and not cause.is_confirmed and name not in bounded:
-                self.pending.pop(f"{cause.code}|{cause.scope}", None)
+                self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)
 
     def _equity_base(self, bounded: list[BoundLoss], now: datetime, actions: list[Action]) -> None:
@@ -275,16 +193,11 @@ class LossWatch:
 
     # --- The cumulative loss ----------------------------------------------------------------------
 
-    @property
-    def suspicion(self) -> Suspicion | None:
-        """A cumulative breach that is not confirmed yet."""
-        return self.pending.get("CUMULATIVE_LOSS|all")
-
     def _cumulative(self, bound: BoundLoss | None, now: datetime, actions: list[Action]) -> None:
         """The account's loss since its window began, where a limit bounds it."""
         state, tracker = self.desk.state, self.desk.tracker
         if bound is None or not bound.is_crossed:
-            self.pending.pop("CUMULATIVE_LOSS|all", None)
+            self.confirmation.forget(CUMULATIVE)
             if state.has("CUMULATIVE_LOSS"):
                 limit = "gone" if bound is None else bound.limit
                 text = f"cumulative loss is {losses.cumulative(tracker).text()}, its limit {limit}"
@@ -293,9 +206,11 @@ class LossWatch:
         if not state.has("CUMULATIVE_LOSS"):
             self._first_sight(bound, now, actions)
         if not self._may_begin():
-            self.pending.pop("CUMULATIVE_LOSS|all", None)
-        elif self._is_settled(bound) or self._is_confirmed(bound, now, actions):
-            self.pending.pop("CUMULATIVE_LOSS|all", None)
+            self.confirmation.forget(CUMULATIVE)
+        elif self.confirmation.is_settled(bound) or self.confirmation.is_confirmed(
+            bound, now, actions
+        ):
+            self.confirmation.forget(CUMULATIVE)
             self._confirm(bound, now, actions)
             self.liquidate(bound.reason, now, actions, loss=bound.loss, limit=bound.limit)
 
@@ -305,156 +220,6 @@ class LossWatch:
         if state.has("LIQUIDATION") or state.has("ABORTED"):
             return False
         return not state.has("LIQUIDATED") or self.liquidator.would_sell()
-
-    def _is_settled(self, bound: BoundLoss) -> bool:
-        """Whether what fills, fees and funding have settled crosses the limit by itself: no price takes
-        that back.
-        """
-        tracker = self.desk.tracker
-        settled = tracker.settled_loss(bound.code, bound.key, bound.strategy_id)
-        if bound.least.crosses(bound.limit) and not self._valuing_books():
-            return True  # nothing that is held has a price
-        unsettled = max(ZERO, bound.least.usd - settled)
-        return bound.least.less(unsettled).crosses(bound.limit)
-
-    def _is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
-        """Whether the feed, REST's prices and its balances all say that the loss is one."""
-        held = self._has_held("CUMULATIVE_LOSS|all", bound, now)
-        suspicion = self.pending["CUMULATIVE_LOSS|all"]
-        wait = ASK_AGAIN * self.settings.pace
-        if not suspicion.confirmed_by_rest and (
-            suspicion.asked_at is None or now - suspicion.asked_at >= wait
-        ):
-            suspicion.asked_at = now
-            actions.append(ConfirmQuotes(product_ids=self._valuing_books()))
-        if self.settings.connected and suspicion.balances_asked_at is None:
-            suspicion.balances_asked_at = now
-            actions.append(Reconcile(reason="a loss is to be confirmed: has anything been moved?"))
-        return held and suspicion.confirmed_by_rest and self._balances_were_read(suspicion, now)
-
-    def _balances_were_read(self, suspicion: Suspicion, now: datetime) -> bool:
-        asked_at, read_at = suspicion.balances_asked_at, self.desk.tracker.balances.read_at
-        if asked_at is None or (read_at is not None and read_at >= asked_at):
-            return True
-        return now - asked_at >= BALANCES_WITHIN * self.settings.pace
-
-    def _has_held(self, name: str, bound: BoundLoss, now: datetime) -> bool:
-        """Whether a breach has stood for so long, over so many quotes, of books that show it."""
-        tracker, suspicion = self.desk.tracker, self.pending.get(name)
-        if suspicion is None:
-            suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
-            suspicion.confirmed_by_rest = not self.settings.connected
-            marks, lines = tracker.marks, tracker.account.lines
-            suspicion.before = {
-                key: mark for key in lines if (mark := marks.confirmed(key)) is not None
-            }
-            self.pending[name] = suspicion
-        suspicion.see(self._valuing_books(), tracker.marks)
-        enough = self.settings.confirm_quotes
-        shown = {book for book, count in suspicion.counts.items() if count >= enough}
-        return (
-            now - suspicion.since >= self.settings.confirm_for
-            and tracker.books.quotes_valuing_account - suspicion.quotes_before >= enough
-            and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
-        )
-
-    def _taken_away(self, suspicion: Suspicion, *, but_by: Container[str]) -> Decimal:
-        """What marks took away since they were last confirmed before the breach, but for those of these
-        books alone, USD.
-        """
-        tracker, total = self.desk.tracker, ZERO
-        for key, line in tracker.account.lines.items():
-            before = suspicion.before.get(key)
-            if before is None or line.mark is None:
-                continue
-            if any(step.book not in but_by for step in tracker.marks.routes.get(key, ())):
-                total += max(ZERO, line.position.quantity * (before - line.mark))
-        return total
-
-    def next_look(self, now: datetime) -> datetime | None:
-        """When time alone takes an unconfirmed breach further, or a mark is too old."""
-        times = [one.since + self.settings.confirm_for for one in self.pending.values()]
-        suspicion = self.suspicion
-        if suspicion is not None:
-            if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
-                times.append(suspicion.asked_at + ASK_AGAIN * self.settings.pace)
-            if suspicion.balances_asked_at is not None:
-                times.append(suspicion.balances_asked_at + BALANCES_WITHIN * self.settings.pace)
-        if (stale := self.stale_marks.next_look(now)) is not None:
-            times.append(stale)
-        return min((time for time in times if time > now), default=None)
-
-    def _valuing_books(self) -> tuple[str, ...]:
-        tracker = self.desk.tracker
-        held = (key for key, line in tracker.account.lines.items() if line.position.quantity)
-        return tuple(
-            sorted({step.book for key in held for step in tracker.marks.routes.get(key, ())})
-        )
-
-    def rest_answered(self, quotes: tuple[Quote, ...] | None, now: datetime) -> list[Action]:
-        """REST's word on a breach; None when it could not be had in time.
-
-        A disagreement starts the wait anew. A book without a good quote since the question has not
-        been answered for; where what it took away decides, REST is asked again. A quiet coin of
-        little worth thus holds up nothing, and an empty answer confirms nothing.
-        """
-        for quote in quotes or ():
-            self.desk.tracker.marks.check(quote)
-        suspicion, limit = self.suspicion, self.desk.limits.max_cumulative_loss
-        if suspicion is None or limit is None:
-            return []
-        if quotes is None:
-            suspicion.confirmed_by_rest = True
-            return []
-        mids = self._good_mids(quotes, suspicion.asked_at or now)
-        bound = self._bound("CUMULATIVE_LOSS", limit, now)
-        at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids, now))
-        if at_rest.crosses(limit):
-            sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
-            suspicion.confirmed_by_rest = sure.crosses(limit)
-            return []
-        suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
-        text = (
-            f"the feed shows a cumulative loss of {bound.loss.text()}, REST one of {at_rest.text()}; "
-            "waiting"
-        )
-        return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
-
-    def _shown_after_all(self, mids: Mapping[str, Decimal], now: datetime) -> Decimal:
-        """What stale marks were said to hide of keys that REST has a good price of, USD."""
-        routes = self.desk.tracker.marks.routes
-        return sum(
-            (
-                loss
-                for key, loss in self.stale_marks.hidden(now, sure=False).items()
-                if all(step.book in mids for step in routes.get(key, ()))
-            ),
-            ZERO,
-        )
-
-    def _good_mids(self, quotes: Iterable[Quote], asked_at: datetime) -> dict[str, Decimal]:
-        """The middle of each book that quotes within the spread cap, read since REST was asked."""
-        max_spread = self.desk.tracker.marks.max_spread
-        mids: dict[str, Decimal] = {}
-        for quote in quotes:
-            mid = (quote.bid + quote.ask) / TWO
-            fits = ZERO < quote.bid <= quote.ask and quote.ask - quote.bid <= max_spread * mid
-            if fits and quote.at >= asked_at:
-                mids[quote.product_id] = mid
-        return mids
-
-    def _difference(self, mids: Mapping[str, Decimal]) -> Decimal:
-        """How much more the positions are worth at these prices than at the present marks, USD."""
-        tracker, total = self.desk.tracker, ZERO
-        for key, line in tracker.account.lines.items():
-            steps = tracker.marks.routes.get(key, ())
-            if line.mark is None or not all(step.book in mids for step in steps):
-                continue
-            value = ONE
-            for step in steps:
-                value = value / mids[step.book] if step.inverse else value * mids[step.book]
-            total += line.position.quantity * (value - line.mark)
-        return total
 
     # --- Tightening and loosening -----------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What survives a restart: the books and the manager's memory as plain data, and back. No I/O.
 
-Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself.
+Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself. The
+books by themselves are in saved_tracker.py.
 """
 
 from collections import deque
@@ -11,87 +12,31 @@ from typing import Any
 from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
-from sidecar.core.balance_flow import FUTURES_CASH
-from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.episode import LiquidatorMemory
-from sidecar.core.errors import Misuse
-from sidecar.core.events import FuturesSummaryRead, Quote
-from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.feeds import FeedState
-from sidecar.core.futures_cash import FuturesCash
 from sidecar.core.limits import Limits
-from sidecar.core.loss_windows import LossWindows
-from sidecar.core.marks import NEVER, Mark
 from sidecar.core.money import ZERO, with_money
-from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import Sampler
-from sidecar.core.products import Product
 from sidecar.core.readiness import ACCOUNT
-from sidecar.core.reconciliation import SETTLE, Reconciliation
+from sidecar.core.reconciliation import SETTLE
 from sidecar.core.risk_history import SavedRisk
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.risk_watch import RiskBreaches
-from sidecar.core.saved_before import OldWindows, taken_over
+from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
 from sidecar.core.sessions import BotSession
 from sidecar.core.stale_marks import StaleMark
 from sidecar.core.state import Cause, Level
 from sidecar.core.suspicion import Suspicion
 from sidecar.core.unapproved import UnapprovedMemory
-from sidecar.core.wallets import Wallet
-from sidecar.core.working import Reservation, WorkingOrder
 
-
-class SavedBook(Struct, kw_only=True):
-    """One scope's positions and settled PnL, by exposure key."""
-
-    positions: dict[str, Position]
-    pnl: dict[str, Pnl]
-
-
-class SavedWallet(Struct, kw_only=True):
-    """One wallet's facts; what orders bind of it and what it is worth is worked out again."""
-
-    total: Decimal
-    keep: Decimal | None
-    foreign_hold: Decimal
-    unpriced: Decimal
-    agreement: Reconciliation
-    read_mark: Decimal | None = None
-    own_sale_at: datetime | None = None
-
-
-class SavedTracker(Struct, kw_only=True):
-    """A PositionTracker's facts."""
-
-    account: SavedBook
-    strategies: dict[str, SavedBook]
-    wallets: dict[str, SavedWallet]
-    working: list[WorkingOrder]
-    reservations: list[Reservation]
-    loss_windows: LossWindows | None = None
-    transfers: Decimal
-    taker_rate: Decimal
-    futures: FuturesSummaryRead | None
-    futures_cash: FuturesCash | None = None
-    margin_seen: Decimal
-    quotes_valuing_account: int
-    futures_agreement: dict[str, Reconciliation]
-    doubts: dict[str, str]
-    quotes: list[Quote]
-    closed: list[WorkingOrder]
-    horizon: datetime | None
-    opening_at: datetime | None = None
-    products: list[Product]
-    confirmations: dict[str, ConfirmedMark] = {}
-    newest: list[Quote] = []
-    prints: dict[str, tuple[Decimal, datetime]] = {}
-    priced_by_fills: dict[str, Mark] = {}
-    fresh_since: datetime = NEVER
-    quoted_at: datetime = NEVER
-    balances_read_at: datetime | None = None
-    # As versions before the time-weighted ratios wrote them.
-    windows: OldWindows | None = None
-    futures_base: Decimal = ZERO
+__all__ = [
+    "SavedManager",
+    "SavedState",
+    "restore_manager",
+    "restore_tracker",
+    "save_manager",
+    "save_tracker",
+]
 
 
 class SavedSampler(Struct, kw_only=True):
@@ -167,49 +112,6 @@ class SavedState(Struct, kw_only=True):
     journal: JournalPlace | None = None
 
 
-def save_tracker(tracker: PositionTracker) -> SavedTracker:
-    """The tracker's facts. Parts are shared with it: encode them before it takes in more."""
-    return SavedTracker(
-        account=_save_book(tracker.account),
-        strategies={name: _save_book(book) for name, book in tracker.strategies.items()},
-        wallets={
-            currency: SavedWallet(
-                total=wallet.total,
-                keep=wallet.keep,
-                foreign_hold=wallet.foreign_hold,
-                unpriced=wallet.unpriced,
-                agreement=wallet.agreement,
-                read_mark=wallet.read_mark,
-                own_sale_at=wallet.own_sale_at,
-            )
-            for currency, wallet in tracker.wallets.by_currency.items()
-        },
-        working=list(tracker.ledger.working.values()),
-        reservations=list(tracker.ledger.reservations.values()),
-        loss_windows=tracker.windows,
-        transfers=tracker.books.transfers,
-        taker_rate=tracker.orders.taker_rate,
-        futures=tracker.balances.futures,
-        futures_cash=tracker.books.futures_cash,
-        margin_seen=tracker.orders.margin_seen,
-        quotes_valuing_account=tracker.books.quotes_valuing_account,
-        futures_agreement=tracker.balances.futures_agreement,
-        doubts=tracker.books.doubts,
-        quotes=list(tracker.marks.quotes.values()),
-        closed=list(tracker.ledger.closed.by_id.values()),
-        horizon=tracker.ledger.closed.horizon,
-        opening_at=tracker.books.opening_at,
-        products=list(tracker.products.values()),
-        confirmations=tracker.marks.confirmations,
-        newest=list(tracker.marks.newest.values()),
-        prints=tracker.marks.prints,
-        priced_by_fills=tracker.marks.priced_by_fills(),
-        fresh_since=tracker.marks.fresh_since,
-        quoted_at=tracker.marks.now,
-        balances_read_at=tracker.balances.read_at,
-    )
-
-
 def save_manager(manager: RiskManager) -> SavedManager:
     """The manager's memory. Parts are shared with it: encode them before it takes in more."""
     readiness, feeds = manager.readiness, manager.feeds
@@ -263,78 +165,6 @@ def save_manager(manager: RiskManager) -> SavedManager:
 
 
 @with_money
-def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
-    """Fill an empty tracker. Where `keep` or `cash` was configured anew since, what enters or
-    leaves the position does so at the mark, as a transfer. Raises Misuse for a tracker in use.
-    """
-    if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
-        raise Misuse("this tracker has books already; load the state into a new one")
-    tracker.version += 1  # what was worked out of the empty books holds no more
-    tracker.books.list_products(saved.products)
-    tracker.marks.restore(saved.quotes, saved.priced_by_fills)
-    tracker.marks.confirmations = saved.confirmations
-    tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
-    tracker.marks.prints = saved.prints
-    tracker.marks.fresh_since, tracker.marks.now = saved.fresh_since, saved.quoted_at
-    tracker.orders.taker_rate = saved.taker_rate
-    tracker.books.transfers = saved.transfers
-    tracker.balances.read_at = saved.balances_read_at
-    tracker.books.doubts = saved.doubts
-    tracker.books.opening_at = saved.opening_at
-    tracker.balances.futures = saved.futures
-    if saved.futures_cash is not None:
-        tracker.books.futures_cash = saved.futures_cash
-    tracker.orders.margin_seen = saved.margin_seen
-    tracker.books.quotes_valuing_account = saved.quotes_valuing_account
-    tracker.balances.futures_agreement.update(saved.futures_agreement)
-    for key, agreement in saved.futures_agreement.items():
-        tracker.wallets.note_doubt(key, agreement)
-    futures = tracker.books.futures_cash
-    tracker.wallets.note_doubt(FUTURES_CASH, futures.agreement)
-    _restore_book(tracker, tracker.account, saved.account)
-    for name, book in saved.strategies.items():
-        _restore_book(tracker, tracker.books.strategy(name), book)
-    _restore_wallets(tracker, saved.wallets)
-    _restore_orders(tracker, saved)
-    for name in sorted(tracker.wallets.in_doubt):
-        _restore_doubt(tracker, name)
-    _restore_windows(tracker, saved)
-
-
-def _restore_doubt(tracker: PositionTracker, name: str) -> None:
-    """What is in doubt counts as exposure again."""
-    wallet = tracker.wallets.by_currency.get(name)
-    agreement = tracker.orders.futures_agreement.get(name)
-    if wallet is not None:
-        counts = name not in tracker.books.cash and wallet.keep is not None
-        tracker.books.note_doubt(name, wallet.agreement, counts=counts)
-    elif agreement is not None:
-        tracker.books.note_doubt(name, agreement)
-
-
-def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
-    """The loss windows, or those of an older version so that each ratio stays as it was told. Where
-    `keep` or `cash` was configured anew since, what moved is a transfer.
-    """
-    books = tracker.books
-    if saved.loss_windows is None and saved.windows is not None:
-        # Of old the futures wallet was booked as what the PnL of futures did not explain.
-        account = tracker.account
-        settled = sum(
-            (account.settled_of(key) for key in account.pnl_by_key if books.is_future(key)), ZERO
-        )
-        unrealised = sum(
-            (line.unrealised for line in account.lines.values() if line.is_future), ZERO
-        )
-        futures = books.futures_cash
-        futures.is_known = saved.futures is not None
-        futures.total = saved.futures_base + settled + unrealised - account.futures_profit
-        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers))
-        return
-    tracker.take_over(saved.loss_windows)
-
-
-@with_money
 def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     """Fill a new manager and go on where the saved one was: every cause is in force again before
     it judges anything. A new process then tells it so, by `Started`.
@@ -372,7 +202,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.announced, manager.unlisted = readiness.announced, readiness.unlisted
     if manager.settings.connected:
         _restore_picture(readiness, manager)
-        manager.watch.pending = saved.pending
+        manager.watch.confirmation.pending = saved.pending
 
 
 def _written(limits: Limits) -> dict[str, Any]:
@@ -390,55 +220,3 @@ def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:
     feeds.user_doubted_at = saved.user_doubted_at
     manager.state.ready = saved.ready
     manager.desk.orders_known = not readiness.missing & ACCOUNT
-
-
-def _save_book(book: Book) -> SavedBook:
-    return SavedBook(
-        positions={
-            key: line.position
-            for key, line in book.lines.items()
-            if line.position.quantity or line.position.unpriced
-        },
-        pnl=book.pnl_by_key,
-    )
-
-
-def _restore_book(tracker: PositionTracker, book: Book, saved: SavedBook) -> None:
-    for key, pnl in saved.pnl.items():
-        line = tracker.books.line(book, key)
-        book.charge(line, pnl.realised, pnl.fees, pnl.funding)
-        book.restate(line)
-    for key, position in saved.positions.items():
-        line = tracker.books.line(book, key)
-        line.position = position
-        book.restate(line)
-
-
-def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) -> None:
-    for currency, facts in saved.items():
-        wallet = Wallet(
-            total=facts.total,
-            keep=tracker.wallets.keep.get(currency, ZERO),
-            foreign_hold=facts.foreign_hold,
-            unpriced=facts.unpriced,
-            agreement=facts.agreement,
-            read_mark=facts.read_mark,
-            own_sale_at=facts.own_sale_at,
-        )
-        tracker.wallets.by_currency[currency] = wallet
-        tracker.wallets.revalue(wallet, tracker.marks.usd(currency))
-        tracker.wallets.note_doubt(currency, wallet.agreement)
-        tracker.books.match_wallet(currency)
-
-
-def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
-    for order in saved.working:
-        tracker.books.work(order.legs, order.bound_to, 1)
-        if order.hold_currency:
-            tracker.wallets.get(order.hold_currency).held += order.hold
-        tracker.ledger.file(order, tracker.books.product(order.product_id).book)
-    for order in saved.closed:
-        tracker.ledger.closed.add(order)
-    tracker.ledger.closed.horizon = saved.horizon
-    for reservation in saved.reservations:
-        tracker.orders.reserve(reservation)

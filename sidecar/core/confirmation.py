@@ -1,0 +1,199 @@
+"""Confirmation: what must have shown a loss before anything lasting follows from it. No I/O.
+
+A breach is confirmed once it has held for `confirm_for`, over `confirm_quotes` quotes of different times,
+of the books that show it; before anything is sold, REST's prices must agree, or cannot be had, and the
+balances must have been read since, for money that has left is no loss.
+
+The quotes must show the breach: what a book's mark has taken away since its last confirmed one counts
+only once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
+by the quotes of the busy ones.
+"""
+
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.actions import Action, Alert, ConfirmQuotes, Reconcile
+from sidecar.core.check import Desk
+from sidecar.core.events import Quote
+from sidecar.core.loss_bounds import BoundLoss
+from sidecar.core.money import ONE, TWO, ZERO
+from sidecar.core.settings import Settings
+from sidecar.core.stale_marks import StaleMarks
+from sidecar.core.suspicion import Suspicion
+
+# After REST disagreed, or did not answer for all that is held: as often as marks are polled without
+# a feed.
+ASK_AGAIN: Final = timedelta(seconds=5)
+# A reading of the balances is waited for as long as REST's word on prices.
+BALANCES_WITHIN: Final = timedelta(seconds=5)
+CUMULATIVE: Final = "CUMULATIVE_LOSS|all"
+
+
+class Confirmation:
+    """Breaches that are not confirmed yet, by code and scope."""
+
+    def __init__(self, desk: Desk, settings: Settings, stale_marks: StaleMarks) -> None:
+        self.desk = desk
+        self.settings = settings
+        self.stale_marks = stale_marks
+        self.pending: dict[str, Suspicion] = {}
+
+    @property
+    def suspicion(self) -> Suspicion | None:
+        """A cumulative breach that is not confirmed yet."""
+        return self.pending.get(CUMULATIVE)
+
+    def forget(self, name: str) -> None:
+        """The breach is over, or confirmed."""
+        self.pending.pop(name, None)
+
+    def is_settled(self, bound: BoundLoss) -> bool:
+        """Whether what fills, fees and funding have settled crosses the limit by itself: no price takes
+        that back.
+        """
+        tracker = self.desk.tracker
+        settled = tracker.settled_loss(bound.code, bound.key, bound.strategy_id)
+        if bound.least.crosses(bound.limit) and not self._valuing_books():
+            return True  # nothing that is held has a price
+        unsettled = max(ZERO, bound.least.usd - settled)
+        return bound.least.less(unsettled).crosses(bound.limit)
+
+    def is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
+        """Whether the feed, REST's prices and its balances all say that the loss is one."""
+        held = self.has_held(CUMULATIVE, bound, now)
+        suspicion = self.pending[CUMULATIVE]
+        wait = ASK_AGAIN * self.settings.pace
+        if not suspicion.confirmed_by_rest and (
+            suspicion.asked_at is None or now - suspicion.asked_at >= wait
+        ):
+            suspicion.asked_at = now
+            actions.append(ConfirmQuotes(product_ids=self._valuing_books()))
+        if self.settings.connected and suspicion.balances_asked_at is None:
+            suspicion.balances_asked_at = now
+            actions.append(Reconcile(reason="a loss is to be confirmed: has anything been moved?"))
+        return held and suspicion.confirmed_by_rest and self._balances_were_read(suspicion, now)
+
+    def _balances_were_read(self, suspicion: Suspicion, now: datetime) -> bool:
+        asked_at, read_at = suspicion.balances_asked_at, self.desk.tracker.balances.read_at
+        if asked_at is None or (read_at is not None and read_at >= asked_at):
+            return True
+        return now - asked_at >= BALANCES_WITHIN * self.settings.pace
+
+    def has_held(self, name: str, bound: BoundLoss, now: datetime) -> bool:
+        """Whether a breach has stood for so long, over so many quotes, of books that show it."""
+        tracker, suspicion = self.desk.tracker, self.pending.get(name)
+        if suspicion is None:
+            suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
+            suspicion.confirmed_by_rest = not self.settings.connected
+            marks, lines = tracker.marks, tracker.account.lines
+            suspicion.before = {
+                key: mark for key in lines if (mark := marks.confirmed(key)) is not None
+            }
+            self.pending[name] = suspicion
+        suspicion.see(self._valuing_books(), tracker.marks)
+        enough = self.settings.confirm_quotes
+        shown = {book for book, count in suspicion.counts.items() if count >= enough}
+        return (
+            now - suspicion.since >= self.settings.confirm_for
+            and tracker.books.quotes_valuing_account - suspicion.quotes_before >= enough
+            and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
+        )
+
+    def _taken_away(self, suspicion: Suspicion, *, but_by: Container[str]) -> Decimal:
+        """What marks took away since they were last confirmed before the breach, but for those of these
+        books alone, USD.
+        """
+        tracker, total = self.desk.tracker, ZERO
+        for key, line in tracker.account.lines.items():
+            before = suspicion.before.get(key)
+            if before is None or line.mark is None:
+                continue
+            if any(step.book not in but_by for step in tracker.marks.routes.get(key, ())):
+                total += max(ZERO, line.position.quantity * (before - line.mark))
+        return total
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When time alone takes an unconfirmed breach further."""
+        times = [one.since + self.settings.confirm_for for one in self.pending.values()]
+        suspicion = self.suspicion
+        if suspicion is not None:
+            if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
+                times.append(suspicion.asked_at + ASK_AGAIN * self.settings.pace)
+            if suspicion.balances_asked_at is not None:
+                times.append(suspicion.balances_asked_at + BALANCES_WITHIN * self.settings.pace)
+        return min((time for time in times if time > now), default=None)
+
+    def _valuing_books(self) -> tuple[str, ...]:
+        tracker = self.desk.tracker
+        held = (key for key, line in tracker.account.lines.items() if line.position.quantity)
+        return tuple(
+            sorted({step.book for key in held for step in tracker.marks.routes.get(key, ())})
+        )
+
+    def rest_answered(
+        self, bound: BoundLoss | None, quotes: tuple[Quote, ...] | None, now: datetime
+    ) -> list[Action]:
+        """REST's word on a breach; None when it could not be had in time.
+
+        A disagreement starts the wait anew. A book without a good quote since the question has not
+        been answered for; where what it took away decides, REST is asked again. A quiet coin of
+        little worth thus holds up nothing, and an empty answer confirms nothing.
+        """
+        for quote in quotes or ():
+            self.desk.tracker.marks.check(quote)
+        suspicion = self.suspicion
+        if suspicion is None or bound is None:
+            return []
+        if quotes is None:
+            suspicion.confirmed_by_rest = True
+            return []
+        mids = self._good_mids(quotes, suspicion.asked_at or now)
+        at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids, now))
+        if at_rest.crosses(bound.limit):
+            sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
+            suspicion.confirmed_by_rest = sure.crosses(bound.limit)
+            return []
+        suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
+        text = (
+            f"the feed shows a cumulative loss of {bound.loss.text()}, REST one of {at_rest.text()}; "
+            "waiting"
+        )
+        return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
+
+    def _shown_after_all(self, mids: Mapping[str, Decimal], now: datetime) -> Decimal:
+        """What stale marks were said to hide of keys that REST has a good price of, USD."""
+        routes = self.desk.tracker.marks.routes
+        return sum(
+            (
+                loss
+                for key, loss in self.stale_marks.hidden(now, sure=False).items()
+                if all(step.book in mids for step in routes.get(key, ()))
+            ),
+            ZERO,
+        )
+
+    def _good_mids(self, quotes: Iterable[Quote], asked_at: datetime) -> dict[str, Decimal]:
+        """The middle of each book that quotes within the spread cap, read since REST was asked."""
+        max_spread = self.desk.tracker.marks.max_spread
+        mids: dict[str, Decimal] = {}
+        for quote in quotes:
+            mid = (quote.bid + quote.ask) / TWO
+            fits = ZERO < quote.bid <= quote.ask and quote.ask - quote.bid <= max_spread * mid
+            if fits and quote.at >= asked_at:
+                mids[quote.product_id] = mid
+        return mids
+
+    def _difference(self, mids: Mapping[str, Decimal]) -> Decimal:
+        """How much more the positions are worth at these prices than at the present marks, USD."""
+        tracker, total = self.desk.tracker, ZERO
+        for key, line in tracker.account.lines.items():
+            steps = tracker.marks.routes.get(key, ())
+            if line.mark is None or not all(step.book in mids for step in steps):
+                continue
+            value = ONE
+            for step in steps:
+                value = value / mids[step.book] if step.inverse else value * mids[step.book]
+            total += line.position.quantity * (value - line.mark)
+        return total

@@ -1,0 +1,112 @@
+"""LossBounds: every loss that a limit bounds, as it is told and as it may be. No I/O.
+
+A loss is reckoned in more ways than one while it is not known whether something was moved before its
+price fell, or while a mark is stale. `most` is the way that lost most, `least` the way that lost least.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sidecar.core import losses
+from sidecar.core.check import Desk
+from sidecar.core.limits import LossLimit
+from sidecar.core.losses import Loss, Way
+from sidecar.core.money import ZERO
+from sidecar.core.stale_marks import StaleMarks
+
+
+class BoundLoss(Struct, frozen=True):
+    """A loss, the limit that bounds it, and the cause it raises.
+
+    `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be.
+    """
+
+    code: str
+    loss: Loss
+    limit: LossLimit
+    scope: str = "all"
+    key: str | None = None
+    strategy_id: str | None = None
+    most: Loss = losses.NO_LOSS
+    least: Loss = losses.NO_LOSS
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the loss may be beyond its limit."""
+        return self.most.crosses(self.limit)
+
+    @property
+    def lacks_equity(self) -> bool:
+        """Whether its limit is a ratio, and nothing is there to take it of."""
+        return self.limit.ratio is not None and self.loss.base <= ZERO
+
+    @property
+    def reason(self) -> str:
+        what = self.code.lower().replace("_", " ")
+        if self.loss.crosses(self.limit):
+            return f"{what} of {self.loss.text()} has reached {self.limit}"
+        return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit}"
+
+
+class LossBounds:
+    """Losses beside the limits that bound them."""
+
+    def __init__(self, desk: Desk, stale_marks: StaleMarks) -> None:
+        self.desk = desk
+        self.stale_marks = stale_marks
+
+    def bounded(self, now: datetime | None) -> Iterator[BoundLoss]:
+        """Every loss that a limit bounds, under the code and scope of the cause it raises. Without a
+        time, as the books tell it alone.
+        """
+        limits, tracker = self.desk.limits, self.desk.tracker
+        if (limit := limits.max_daily_loss) is not None:
+            yield self.of("DAILY_LOSS", limit, now)
+        for name, own in limits.product.items():
+            product = tracker.products.get(name)
+            if (limit := own.max_daily_loss) is not None and product is not None:
+                yield self.of("DAILY_LOSS", limit, now, f"product:{name}", key=product.key)
+        for name, strategy in limits.strategy.items():
+            if (limit := strategy.max_daily_loss) is not None:
+                yield self.of("DAILY_LOSS", limit, now, f"strategy:{name}", strategy_id=name)
+        if (limit := limits.max_drawdown) is not None:
+            yield self.of("DRAWDOWN", limit, now)
+        if (limit := limits.max_cumulative_loss) is not None:
+            yield self.of("CUMULATIVE_LOSS", limit, now)
+
+    def of(  # noqa: PLR0913 - a scope is named by what narrows it
+        self,
+        code: str,
+        limit: LossLimit,
+        now: datetime | None,
+        scope: str = "all",
+        *,
+        key: str | None = None,
+        strategy_id: str | None = None,
+    ) -> BoundLoss:
+        """The loss behind one code and scope, under its limit."""
+        tracker = self.desk.tracker
+
+        def loss(way: Way) -> Loss:
+            match code:
+                case "DAILY_LOSS":
+                    return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way)
+                case "DRAWDOWN":
+                    return losses.drawdown(tracker, way=way)
+            return losses.cumulative(tracker, way=way)
+
+        told = most = least = loss("told")
+        if now is not None and tracker.is_ambiguous:
+            most, least = loss("most"), loss("least")
+        if now is not None and self.stale_marks.stale and strategy_id is None:
+            most = most.less(-self._hidden(key, now, sure=False))
+            least = least.less(-self._hidden(key, now, sure=True))
+        return BoundLoss(code, told, limit, scope, key, strategy_id, most, least)
+
+    def _hidden(self, key: str | None, now: datetime, *, sure: bool) -> Decimal:
+        """What stale marks hide of the loss of one key, or of all, USD."""
+        hidden = self.stale_marks.hidden(now, sure=sure)
+        return sum(hidden.values(), ZERO) if key is None else hidden.get(key, ZERO)
