@@ -231,6 +231,8 @@ class PositionTracker:
             )
             self._begin_scopes()
             self.books.is_open = True
+            for currency, wallet in self.wallets.by_currency.items():
+                wallet.read_mark = self.marks.usd(currency)
 
     def take_over(self, windows: LossWindows | None) -> None:
         """Go on with the loss windows of before a restart, once everything else is restored."""
