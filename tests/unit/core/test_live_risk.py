@@ -21,6 +21,7 @@ from sidecar.core.working import Leg
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, tell_nothing, wave
 from tests.scenario import FUTURE, D, World, limit_order
+from tests.unit.core.value_at_risk.samples import sample
 
 HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
 
@@ -290,6 +291,21 @@ def test_a_model_that_gives_no_finite_figure_gives_none():
     view.book("held").pnl[:] = math.inf
     view._known.clear()
     assert "no finite figure" in figure(world).reason
+
+
+def test_one_day_of_80_per_cent_up_is_no_licence_under_cornish_fisher():
+    """Its expansion would tell a gain as the VaR, shown as 0, and all of the account could be spent."""
+    settings = msgspec.structs.replace(HISTORICAL, model=ModelSettings(model="cornish_fisher"))
+    unbound = {"max_order_notional": "1000000", "max_position_notional": "1000000"}
+    world = risky(settings, told=(), max_var="0.05", **unbound)
+    wild = 3 * sample(250, 1)[:, 0]
+    wild[125] = math.log(1.8)
+    tell(world, "BTC-USD", wild)
+    found = world.ask(limit_order("1.48"))  # 95 % of equity
+    assert [one.code for one in found.violations] == ["VAR_UNAVAILABLE"]
+    assert "does not rise all the way to the median; choose another [var] model" in (
+        found.violations[0].message
+    )
 
 
 def test_a_history_that_ended_long_ago_gives_none_until_it_is_read_again():
