@@ -81,6 +81,10 @@ class EllipticalBook:
         found: Array = max(0.0, self.variance) ** 0.5 * self.model.unit_quantile(probability)
         return found
 
+    @staticmethod
+    def edge() -> None:
+        """A density has none."""
+
     def _variance_with(self, moves: Moves) -> float:
         variance, covariance = self.variance, self.model.covariance
         for index, usd in moves:
@@ -198,7 +202,8 @@ class CornishFisherBook:
         deviation, skewness, kurtosis = self._moments(*self._with(moves))
         if not deviation:
             return 0.0
-        return self._quantile(skewness, kurtosis)[0] * deviation * self.model.root
+        found: float = self._quantile(skewness, kurtosis)[0] * deviation * self.model.root
+        return found
 
     def _with(self, moves: Moves) -> tuple[Array, float]:
         """The P&L with these moves in it, and the deviations of all its legs summed."""
@@ -251,6 +256,10 @@ class CornishFisherBook:
         unit = np.asarray(_expansion(ndtri(probability), skew, kurt))
         found: Array = deviation * self.model.horizon**0.5 * unit
         return found
+
+    @staticmethod
+    def edge() -> None:
+        """A density has none."""
 
     @staticmethod
     def _moments(pnl: Array, legs: float) -> tuple[float, float, float]:

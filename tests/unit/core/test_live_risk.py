@@ -298,7 +298,7 @@ def test_one_day_of_80_per_cent_up_is_no_licence_under_cornish_fisher():
     settings = msgspec.structs.replace(HISTORICAL, model=ModelSettings(model="cornish_fisher"))
     unbound = {"max_order_notional": "1000000", "max_position_notional": "1000000"}
     world = risky(settings, told=(), max_var="0.05", **unbound)
-    wild = 3 * sample(250, 1)[:, 0]
+    wild = (3 * sample(250, 1)[:, 0]).tolist()
     wild[125] = math.log(1.8)
     tell(world, "BTC-USD", wild)
     found = world.ask(limit_order("1.48"))  # 95 % of equity
