@@ -122,7 +122,11 @@ def student_t_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel
 
 
 def _standardised(returns: Array, deviations: Array) -> Array:
-    return returns / np.where(deviations > 0, deviations, 1)
+    """Of the keys that move: one that never did says nothing of tails."""
+    moving = returns.any(axis=0)
+    own = deviations[..., moving]
+    standardised: Array = returns[:, moving] / np.where(own > 0, own, 1)
+    return standardised
 
 
 def _normal(covariance: Array, settings: ModelSettings) -> EllipticalModel:

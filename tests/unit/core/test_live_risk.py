@@ -13,6 +13,8 @@ from sidecar.core.check import Check
 from sidecar.core.live_risk import LiveRisk
 from sidecar.core.orders import parse_order
 from sidecar.core.portfolio_risk import MEASURES, Added, GuardedRisk, NoFigure, RiskFigure
+from sidecar.core.products import CASH
+from sidecar.core.risk_report import risk_report
 from sidecar.core.saved import restore_manager, save_manager
 from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.models import MODELS
@@ -643,6 +645,84 @@ def test_a_little_of_a_young_coin_does_not_cut_the_history_of_the_others():
     before = figure(world).before
     world.fill("BUY", "0.0001", 2000, product_id="ETH-USD")
     assert abs(figure(world).before - before) < 1
+
+
+# --- Stablecoins ----------------------------------------------------------------------------------
+
+
+def tether():
+    """USDT, which closes at 1.0000 every day."""
+    return msgspec.structs.replace(
+        World().tracker.products["ETH-USD"], product_id="USDT-USD", base="USDT", key="", book=""
+    )
+
+
+def with_tether(amount, cash=CASH, **limits):
+    """So much of it beside a bitcoin; its closes are told by whoever asks."""
+    world = risky(
+        RiskSettings(model=ModelSettings(model="historical")), told=("BTC-USD",), **limits
+    )
+    world.tracker.books.cash = frozenset(cash)
+    world.send(ev.ProductsListed, products=(*world.tracker.products.values(), tether()))
+    world.quote("USDT-USD", 1)
+    world.fill("BUY", 1, 64000)
+    world.balance("USDT", amount)
+    world.wait(3)
+    world.balance("USDT", amount)
+    return world
+
+
+@pytest.mark.parametrize("cash", [CASH, (*CASH, "USDT")], ids=["position", "cash"])
+def test_a_stablecoin_whose_closes_never_move_is_no_risk(cash):
+    """It was counted as lost whole; and an order in it is no risk either."""
+    bitcoin = figures(with_tether(0, cash))
+    world = with_tether(50_000, cash)
+    tell(world, "USDT-USD", [0.0] * 250)
+    seen = figures(world)
+    assert seen["max_var"] == bitcoin["max_var"]
+    assert seen["max_expected_shortfall"] == bitcoin["max_expected_shortfall"]
+    more = figure(world, "max_var", buy("USDT", 10_000))
+    assert more == RiskFigure(seen["max_var"].before, seen["max_var"].before)
+    (row,) = [one for one in risk_report(world.manager.risk)["components"] if one["key"] == "USDT"]
+    assert (row["exposure"], row["var"], row["expected_shortfall"]) == (50_000, 0, 0)
+
+
+def test_a_stablecoin_that_is_a_position_falls_in_the_stress_scenarios_and_cash_where_it_is_named():
+    """A crash day moves all other coins; what is listed as cash moves by its own name only."""
+    both = []
+    for cash in (CASH, (*CASH, "USDT")):
+        world = with_tether(50_000, cash)
+        tell(world, "USDT-USD", [0.0] * 250)
+        both.append(figure(world, "max_stress_loss").before)
+    assert both[0] - both[1] == D("0.424") * 50_000
+
+
+@pytest.mark.parametrize(
+    "told", [[], [0.0] * 3, [0.001, -0.001, 0.001]], ids=["none", "still", "few"]
+)
+def test_what_is_listed_as_cash_is_cash_however_little_is_known_of_its_price(told):
+    """As a position it is lost whole. As cash it is waited for until it was read, and then moves as its
+    own few days did.
+    """
+    listed, held = with_tether(50_000, (*CASH, "USDT")), with_tether(50_000)
+    assert "USDT has 0 returns" in figure(listed).reason
+    for world in (listed, held):
+        tell_nothing(world, "USDT-USD") if not told else tell(world, "USDT-USD", told, since=0)
+    bitcoin = figure(with_tether(0)).before
+    assert abs(figure(listed).before - bitcoin) < 100
+    assert figure(held).before == bitcoin + 50_000
+
+
+def test_cash_moves_like_another_asset_only_where_the_configuration_says_so():
+    policy = ReturnsPolicy(short_history="proxy")
+    for proxies, is_more in (({}, False), ({"USDT": "BTC"}, True)):
+        world = with_tether(50_000, (*CASH, "USDT"))
+        risk = world.manager.risk
+        risk.settings = risk.past.settings = msgspec.structs.replace(
+            risk.settings, policy=policy, proxies=proxies
+        )
+        tell_nothing(world, "USDT-USD")
+        assert (figure(world).before > figure(with_tether(0)).before) is is_more
 
 
 # --- Dollars and cash -----------------------------------------------------------------------------
