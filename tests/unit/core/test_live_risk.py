@@ -268,17 +268,6 @@ def test_a_key_without_a_price_has_no_figure():
     assert isinstance(seen, NoFigure)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_what_is_worked_without_a_price_has_no_figure(measure):
-    world = risky(RiskSettings())
-    line = world.tracker.books.line(world.tracker.account, "BTC")
-    world.tracker.account.work(line, "BUY", D(1), 1)
-    world.tracker.account.lines["BTC"].mark = None
-    assert "BTC has no price" in figure(world, measure).reason
-    del world.tracker.marks.by_key["BTC"]
-    assert "BTC has no price" in figure(world, measure, buy("BTC", 1)).reason
-
-
 def test_an_order_in_what_has_no_price_has_no_figure():
     world = risky()
     world.fill("BUY", 1, 64000)
@@ -318,6 +307,111 @@ def test_a_history_that_ended_long_ago_gives_none_until_it_is_read_again():
     assert "ends 9 periods ago" in figure(world).reason
     tell(world, "BTC-USD")
     assert isinstance(figure(world), RiskFigure)
+
+
+# --- What has no mark -----------------------------------------------------------------------------
+
+
+def unquoted(**flags):
+    """A coin that nothing quotes: disabled, in an auction, or dropped from the sky."""
+    known = World().tracker.products["ETH-USD"]
+    return msgspec.structs.replace(
+        known, product_id="AIR-USD", base="AIR", key="", book="", **flags
+    )
+
+
+def with_airdrop(amount="0.001", keep=None, **flags):
+    """A bitcoin, and a little of such a coin."""
+    world = World(
+        settings=Settings(risk=RiskSettings()),
+        keep={} if keep is None else {"AIR": None},
+        max_var="0.15",
+        max_expected_shortfall="0.5",
+        max_stress_loss="0.9",
+    )
+    tell(world, "BTC-USD", wave(250))
+    world.send(ev.ProductsListed, products=(*world.tracker.products.values(), unquoted(**flags)))
+    world.fill("BUY", 1, 64000)
+    for _ in range(2):
+        world.balance("AIR", amount)
+        world.wait(3)
+    return world
+
+
+@pytest.mark.parametrize("keep", [None, "all"])
+@pytest.mark.parametrize("flags", [{}, {"is_disabled": True}, {"auction_mode": True}])
+def test_what_never_had_a_mark_counts_for_nothing_and_refuses_no_order_in_anything_else(
+    flags, keep
+):
+    """Nobody has told its closes either, and Coinbase has not been asked about them."""
+    bitcoin = figures(with_airdrop(0))
+    world = with_airdrop("0.001", keep, **flags)
+    assert figures(world) == bitcoin
+    assert not breaks(world.ask(limit_order("0.01"), dry_run=True), "VAR_UNAVAILABLE")
+    assert world.manager.risk.uncounted() == ([] if keep else ["AIR"])
+    own = world.ask(limit_order(1, 5, product_id="AIR-USD"), dry_run=True)
+    assert breaks(own, "VAR_UNAVAILABLE")
+    assert room(world, key="AIR") == 0
+
+
+def test_from_its_first_mark_on_it_counts_like_any_other():
+    """Its history is waited for then; where Coinbase has none it is lost whole."""
+    world = with_airdrop(100)
+    bitcoin = figure(world).before
+    world.quote("AIR-USD", 5)
+    assert world.manager.risk.uncounted() == []
+    assert "AIR has 0 returns" in figure(world).reason
+    tell_nothing(world, "AIR-USD")
+    assert figure(world).before == bitcoin + 500
+    assert anew(world, buy("BTC", 1)) == figure(world, "max_var", buy("BTC", 1))
+
+
+def test_what_is_worked_and_never_had_a_mark_counts_for_nothing_too():
+    world = with_airdrop(0)
+    bitcoin = figures(world)
+    world.report("o", product_id="AIR-USD", base_size=10, leaves=10, limit_price=5)
+    assert figures(world) == bitcoin
+    assert world.manager.risk.uncounted() == ["AIR"]
+    world.report("p", base_size="0.1", leaves="0.1", limit_price=60000)  # another line moves
+    assert figure(world).before > bitcoin["max_var"].before
+    tell(world, "AIR-USD", wave(250, phase=3), last=5)
+    world.quote("AIR-USD", 5)
+    marked = figure(world, "max_stress_loss").before
+    world.report("o", product_id="AIR-USD", status="CANCELLED", base_size=10)
+    assert figure(world, "max_stress_loss").before < marked
+
+
+def test_a_line_without_a_mark_moves_none_of_the_books():
+    """Also one that loses it while the books are kept up."""
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    figures(world)
+    world.tracker.account.lines["ETH"].mark = None
+    world.wait(2)
+    assert float(figure(world).before) == pytest.approx(third_worst((64_000, 0)), abs=0.01)
+
+
+def test_an_order_in_what_has_a_line_and_no_mark_has_no_figure():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    del world.tracker.marks.by_key["ETH"]
+    for order in (buy("ETH", 1), sell("ETH", 1)):
+        assert "ETH has no price" in figure(world, "max_var", order).reason
+
+
+def test_foreign_cash_counts_from_its_first_mark_on():
+    """The euro's only book has not been quoted yet."""
+    world = risky(told=("BTC-USD", "USDC-EUR"))
+    del world.tracker.marks.by_key["EUR"], world.tracker.marks.mids["USDC-EUR"]
+    world.balance("EUR", 8_000)
+    world.wait(2)
+    assert figure(world) == RiskFigure(D(0), D(0))
+    assert world.manager.risk.uncounted() == ["EUR"]
+    world.quote("USDC-EUR", "0.8")
+    assert figure(world).before > 100
+    assert world.manager.risk.uncounted() == []
 
 
 # --- Stress ---------------------------------------------------------------------------------------
