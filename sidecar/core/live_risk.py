@@ -127,7 +127,8 @@ class LiveRisk:
             view = self._view_of((Added(leg),))
             if view is None or leg.key not in view.index:  # what counts as dollars
                 return ZERO
-            self._mark(leg.key)
+            if self.tracker.marks.usd(leg.key) is None:
+                return ZERO
             left = float(calm) - self._bound(view, measure, float(calm))
             moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)
             rate = view.most_added(measure, (moves,) * 3)
@@ -150,7 +151,8 @@ class LiveRisk:
             for name in self.tracker.books.cash & wallets.keys()
             if wallets[name].position and self.tracker.marks.usd(name) is None
         }
-        return sorted({*self._bare_now(), *cash})
+        bare = (key for key, line in self.tracker.account.lines.items() if line.mark is None)
+        return sorted({*bare, *cash})
 
     def about(self) -> dict[str, Any]:
         """What the figures are of."""
@@ -192,8 +194,16 @@ class LiveRisk:
         account = self.tracker.account
         if self.past.changed:
             self._forget(self.past.changed)
-        self._cash, bare = self._cash_now(), self._bare_now()
-        made_of = (self.tracker.books.listings, self.past.period, account.members, self._cash, bare)
+        self._cash, members = self._cash_now(), account.members
+        if self._bare or self._bare_of != members:
+            self._bare = self._bare_now()
+        made_of = (
+            self.tracker.books.listings,
+            self.past.period,
+            members,
+            self._cash,
+            self._bare,
+        )
         if made_of != self._made_of:
             self._found.clear()
             routes = self.tracker.marks.routes
@@ -228,12 +238,10 @@ class LiveRisk:
     def _bare_now(self) -> tuple[str, ...]:
         """The keys that are held or worked and have no mark: nearly always none."""
         account = self.tracker.account
-        if self._bare_of != account.members:
-            self._bare_of = account.members
-            self._bare = tuple([key for key, line in account.lines.items() if line.mark is None])
-        elif self._bare:
-            self._bare = tuple([key for key in self._bare if account.lines[key].mark is None])
-        return self._bare
+        lines = account.lines
+        among = self._bare if self._bare_of == account.members else lines
+        self._bare_of = account.members
+        return tuple([key for key in among if lines[key].mark is None])
 
     def _keep_up(self, view: RiskView) -> None:
         """Let the view follow what has changed since it was last looked at."""
