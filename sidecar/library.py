@@ -286,18 +286,23 @@ class RiskManager(CoreManager):
         the history of value at risk. A period that is missing had no trade; the present one, which
         is not over, is left out. Tell it again, with what is new, when a period is over.
 
+        Nothing but what is told is waited for: with fewer than `min_history` returns, or none ({}),
+        what is held of it counts as lost whole (`short_history`).
+
         Raises Misuse for a price that is none, and a time that is none, without a zone or to come.
         """
         now, period_s = self._now(), self.settings.risk.period_s
         told = sorted((period_start(at, now), price("close", one)) for at, one in closes.items())
-        since = told[0][0] if told else int(now.timestamp())
+        present = int(now.timestamp()) // period_s
+        oldest = present - self.settings.risk.policy.length - 1  # of those that are used
+        first = told[0][0] // period_s if told else present
         return self.handle(
             ev.ClosesRead(
                 at=now,
                 book=self.tracker.books.product(product_id).book,
                 period_s=period_s,
-                since=since // period_s * period_s,
-                until=int(now.timestamp()) // period_s * period_s,
+                since=min(first, oldest) * period_s,
+                until=present * period_s,
                 closes=tuple(told),
             )
         )

@@ -183,6 +183,9 @@ def risk(figures: View, equity: Any) -> Table:
         rows.add_row(RISKS[name], words.money(usd), ", ".join(told))
     if figures.get("unavailable"):
         rows.add_row("", "", Text(f"no figure: {figures['unavailable']}", style="yellow"))
+    if figures.get("uncounted"):
+        names = ", ".join(figures["uncounted"])
+        rows.add_row("", "", Text(f"not counted, without a price: {names}", style="yellow"))
     return rows
 
 

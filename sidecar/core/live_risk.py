@@ -26,7 +26,7 @@ from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import DOLLARS
 from sidecar.core.risk_history import RiskHistory, SavedRisk
-from sidecar.core.risk_view import NOTHING, RiskView, Row
+from sidecar.core.risk_view import RiskView, Row
 from sidecar.core.value_at_risk.model import Array, Moves, Unavailable
 from sidecar.core.value_at_risk.models import fit
 from sidecar.core.value_at_risk.settings import RiskSettings
@@ -36,6 +36,8 @@ from sidecar.core.working import Leg
 REBUILD_EVERY: Final = timedelta(seconds=1)
 SET_BACK: Final = timedelta(minutes=1)  # what REST told may be as old; beyond, it is the clock
 VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
+# Listings, the period, lines that came and went, foreign cash, keys without a mark: a view's keys.
+MadeOf = tuple[int, int, int, tuple[str, ...], tuple[str, ...]]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
 DRIFTED_MAX: Final = 8  # changes of lines: beyond, following them costs no more than bounding them
@@ -56,11 +58,13 @@ class LiveRisk:
         self._views: dict[frozenset[str], RiskView] = {}
         # By the keys that were asked about, while what is held and worked stays the same.
         self._found: dict[tuple[str, ...], RiskView | None] = {}
-        self._made_of: tuple[int, int, int, tuple[str, ...]] = (-1, -1, -1, ())
+        self._made_of: MadeOf = (-1, -1, -1, (), ())
         self._routes: Mapping[str, tuple[Step, ...]] = {}  # a listing seldom changes them
         self._cash: tuple[str, ...] = ()
         self._cash_of = (-1, -1)  # listings and wallets that the next are made of
         self._foreign: list[str] = []  # what is paid with and is not dollars, and has a wallet
+        self._bare: tuple[str, ...] = ()
+        self._bare_of = -1  # lines that came and went until the last was looked at
         self._told = (0.0, ZERO)  # the last figure without an order, as it was told
 
     # --- Facts ------------------------------------------------------------------------------------
@@ -123,6 +127,8 @@ class LiveRisk:
             view = self._view_of((Added(leg),))
             if view is None or leg.key not in view.index:  # what counts as dollars
                 return ZERO
+            if self.tracker.marks.usd(leg.key) is None:
+                return ZERO
             left = float(calm) - self._bound(view, measure, float(calm))
             moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)
             rate = view.most_added(measure, (moves,) * 3)
@@ -134,8 +140,19 @@ class LiveRisk:
         return Decimal(int(min(usd, ROOM_MAX)))
 
     def view(self) -> RiskView | None:
-        """The three books as they are now; None where nothing is held or worked. Raises Unavailable."""
+        """The three books as they are now; None where nothing that has a mark is held or worked."""
         return self._view(())
+
+    def uncounted(self) -> list[str]:
+        """What is held or worked and has no mark: it counts for nothing until its first one."""
+        wallets = self.tracker.wallets.by_currency
+        cash = {
+            name
+            for name in self.tracker.books.cash & wallets.keys()
+            if wallets[name].position and self.tracker.marks.usd(name) is None
+        }
+        bare = (key for key, line in self.tracker.account.lines.items() if line.mark is None)
+        return sorted({*bare, *cash})
 
     def about(self) -> dict[str, Any]:
         """What the figures are of."""
@@ -177,8 +194,16 @@ class LiveRisk:
         account = self.tracker.account
         if self.past.changed:
             self._forget(self.past.changed)
-        self._cash = self._cash_now()
-        made_of = (self.tracker.books.listings, self.past.period, account.members, self._cash)
+        self._cash, members = self._cash_now(), account.members
+        if self._bare or self._bare_of != members:
+            self._bare = self._bare_now()
+        made_of = (
+            self.tracker.books.listings,
+            self.past.period,
+            members,
+            self._cash,
+            self._bare,
+        )
         if made_of != self._made_of:
             self._found.clear()
             routes = self.tracker.marks.routes
@@ -192,7 +217,7 @@ class LiveRisk:
         return view
 
     def _cash_now(self) -> tuple[str, ...]:
-        """The currencies that are held and can be priced, but for those that are kept whole: as in equity,
+        """The currencies that are held and have a mark, but for those that are kept whole: as in equity,
         nothing else counts.
         """
         wallets, books = self.tracker.wallets.by_currency, self.tracker.books
@@ -201,14 +226,22 @@ class LiveRisk:
             self._foreign = sorted((books.cash - DOLLARS) & wallets.keys())
         if not self._foreign:
             return ()
-        routes = self.tracker.marks.routes
+        usd = self.tracker.marks.usd
         return tuple(
             [
                 name
                 for name in self._foreign
-                if (own := wallets[name]).total and own.keep is not None and name in routes
+                if (own := wallets[name]).total and own.keep is not None and usd(name) is not None
             ]
         )
+
+    def _bare_now(self) -> tuple[str, ...]:
+        """The keys that are held or worked and have no mark: nearly always none."""
+        account = self.tracker.account
+        lines = account.lines
+        among = self._bare if self._bare_of == account.members else lines
+        self._bare_of = account.members
+        return tuple([key for key in among if lines[key].mark is None])
 
     def _keep_up(self, view: RiskView) -> None:
         """Let the view follow what has changed since it was last looked at."""
@@ -234,7 +267,8 @@ class LiveRisk:
         """The view of all these keys; one that was fitted already is summed anew. Raises Unavailable
         for one that is asked about and has no returns.
         """
-        keys = frozenset([*self.tracker.account.lines, *self._cash, *asked]) - DOLLARS
+        held = self.tracker.account.lines.keys() - self._bare
+        keys = frozenset([*held, *self._cash, *asked]) - DOLLARS
         if not keys:
             return None
         view = self._views.pop(keys, None)
@@ -251,17 +285,11 @@ class LiveRisk:
         return view
 
     def _row(self, key: str) -> Row:
-        """The key's exposure in each of the three books, USD. Raises Unavailable without a price, but
-        for what no product can price: equity does not count it either.
-        """
+        """The key's exposure in each of the three books, USD; nothing without a mark, as in equity."""
         cash = self._worth_of_cash(key) if self._cash and key in self._cash else 0.0
         line = self.tracker.account.lines.get(key)
-        if line is None:
+        if line is None or line.mark is None:
             return (cash, cash, cash)
-        if line.mark is None:
-            if key not in self.tracker.marks.routes:
-                return NOTHING
-            raise self._no_price(key)
         held = float(line.position.quantity * line.mark) + cash
         if held < cash and not line.is_future:
             held = cash  # a sale told before its purchase
@@ -279,12 +307,8 @@ class LiveRisk:
     def _mark(self, key: str) -> Decimal:
         mark = self.tracker.marks.usd(key)
         if mark is None:
-            raise self._no_price(key)
+            raise Unavailable(f"{key} has no price; it has one when its market is quoted")
         return mark
-
-    @staticmethod
-    def _no_price(key: str) -> Unavailable:
-        return Unavailable(f"{key} has no price; it has one when its market is quoted")
 
     def _moves(self, view: RiskView, added: tuple[Added, ...]) -> tuple[Moves, Moves, Moves]:
         """What the order moves in each of the three books, if it fills whole.

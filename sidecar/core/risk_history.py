@@ -105,7 +105,15 @@ class RiskHistory:
             underlying={
                 key: self.asset(key) for key in wanted if self.tracker.books.is_future(key)
             },
+            cash=frozenset(key for key in wanted if self._is_cash(key)),
         )
+
+    def _is_cash(self, key: str) -> bool:
+        """Whether the key moves by its own history alone: nothing stands in for cash, unless the
+        configuration says what. While its history is still to be read, it is like any other key.
+        """
+        is_cash = key in self.tracker.books.cash and key not in self.settings.proxies
+        return is_cash and not self.is_awaited(key)
 
     def why_not(self, key: str) -> str | None:
         """Why this key by itself has no returns; None where it has."""

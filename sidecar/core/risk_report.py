@@ -20,13 +20,16 @@ MARGINAL_DIGITS: Final = Decimal("0.0001")  # USD of VaR for one more USD of exp
 
 def risk_report(risk: LiveRisk) -> View:
     """`books`, `components` of what is held and the `stress` scenarios; None each where they cannot be
-    told.
+    told. `uncounted`: keys that are held or worked and have no mark yet.
     """
-    nothing: View = {"books": None, "components": None, "stress": None, "worst_scenario": None}
-    try:
-        view = risk.view()
-    except Unavailable:
-        return nothing
+    nothing: View = {
+        "books": None,
+        "components": None,
+        "stress": None,
+        "worst_scenario": None,
+        "uncounted": risk.uncounted(),
+    }
+    view = risk.view()
     if view is None:
         return nothing | {"components": [], "stress": []}
     return nothing | _of_model(view) | {"stress": _stress(view), "worst_scenario": _worst(view)}

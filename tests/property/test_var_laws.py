@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sidecar.core.value_at_risk.coverage import beyond
 from sidecar.core.value_at_risk.history import History
 from sidecar.core.value_at_risk.model import Array, RiskBook, RiskModel, Tail, Unavailable
 from sidecar.core.value_at_risk.models import MODELS, fit
@@ -133,6 +134,28 @@ def test_es_is_no_less_than_var(returns, how, exposures):
     model, keys = modelled(returns, how)
     tail = tail_or_skip(model.book(exposures[:keys]))
     assert tail.es >= tail.var - NEAR * gross(model, exposures[:keys])
+
+
+@SHARE
+@given(histories(), chosen(SCENARIOS), vectors)
+def test_drawn_from_its_own_scenarios_a_model_passes_the_tests_of_expected_shortfall(
+    returns, how, exposures
+):
+    """The share α lies beyond the VaR, and their mean loss is the ES, whatever is equal to what: both
+    statistics of Acerbi and Székely are 0 in the mean.
+    """
+    model, keys = modelled(returns, how)
+    book = model.book(exposures[:keys])
+    tail, size = book.tail(), gross(model, exposures[:keys])
+    count = len(returns) if how.model != "monte_carlo" else how.simulations
+    drawn = book.quantile((np.arange(count) + 0.5) / count)  # each scenario once
+    counted = beyond(drawn, tail.var, book.edge())
+    alpha = float(1 - how.confidence)
+    assert counted.mean() == pytest.approx(alpha)
+    assert -(counted * drawn).mean() == pytest.approx(alpha * tail.es, abs=NEAR * size)
+    assert ((counted >= 0) & (counted <= 1)).all()
+    ordered = np.argsort(drawn)
+    assert (np.diff(counted[ordered]) <= NEAR).all()  # worse is never less
 
 
 @SHARE

@@ -391,6 +391,43 @@ def test_a_history_by_the_hour_and_in_any_order(tracker, watch):
     assert manager.learn_closes("BTC-USD", {}) == []
 
 
+@pytest.mark.parametrize("count", [4, 0])
+def test_a_coin_of_which_little_or_nothing_is_told_is_lost_whole_and_keeps_nothing_else_back(
+    tracker, watch, count
+):
+    """Three closes are too few. Nobody reads the rest in the background: it is not waited for."""
+    manager = RiskManager(
+        Limits(max_var="0.15"), tracker, clock=watch, var=ValueAtRisk(model="historical")
+    )
+    manager.learn_closes("BTC-USD", closes_of(watch))
+    tracker.fill("f1", "BTC-USD", "BUY", "0.1", "64000")
+    alone = manager.value_at_risk()["var"]
+    tracker.mark("ETH-USD", 2000)
+    tracker.fill("f2", "ETH-USD", "BUY", "0.5", "2000")
+    assert manager.value_at_risk()["var"] is None  # nobody has told of it yet
+    manager.learn_closes("ETH-USD", closes_of(watch, count))
+    assert manager.value_at_risk()["var"] == alone + 1000
+    assert manager.validate_order(limit_order("0.01", 64000), dry_run=True)
+    more = limit_order("0.5", 2000, product_id="ETH-USD")
+    assert manager.validate_order(more, dry_run=True).codes == ("VAR_UNAVAILABLE",)
+
+
+def test_what_is_told_bit_by_bit_adds_up(tracker, watch):
+    """First the newest days, then those before, then each day that is over."""
+    var = ValueAtRisk(model="historical")
+    manager = RiskManager(tracker=tracker, clock=watch, var=var)
+    tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
+    days = closes_of(watch)
+    manager.learn_closes("BTC-USD", dict(list(days.items())[:4]))
+    assert manager.value_at_risk()["var"] == 64000
+    manager.learn_closes("BTC-USD", dict(list(days.items())[4:]))
+    known = manager.value_at_risk()
+    assert (known["history"], known["var"] < 3000) == ({"BTC-USD": 118}, True)
+    watch.wait(days=1)
+    manager.learn_closes("BTC-USD", {watch().date() - timedelta(days=1): "65000"})
+    assert manager.value_at_risk()["history"] == {"BTC-USD": 119}
+
+
 @pytest.mark.parametrize(
     ("closes", "wrong"),
     [

@@ -20,9 +20,11 @@ from scipy.special import ndtr
 from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.coverage import (
     Hits,
+    Losses,
     Shortfall,
     Statistic,
     TrafficLight,
+    beyond,
     conditional,
     exceptions,
     independence,
@@ -119,7 +121,8 @@ class _Day(Struct, frozen=True):
     var: float
     es: float
     pit: float
-    simulated: Array
+    beyond: float
+    simulated: Losses
 
 
 def backtest(  # noqa: PLR0913, PLR0917 - the data, the model, the plan, and two callables
@@ -189,8 +192,18 @@ def _day(row: int, book: RiskBook, pnl: float, generator: np.random.Generator, p
         raise Unavailable(NO_LOSS)
     # Never 0 or 1, where the P&L may have no bound.
     draws = (generator.integers(1 << 32, size=plan.draws) + 0.5) / (1 << 32)
-    drawn = book.quantile(np.concatenate([GRID, draws]))
-    return _Day(row, pnl, tail.var, tail.es, _pit(drawn[: GRID.size], pnl), drawn[GRID.size :])
+    told = book.quantile(np.concatenate([GRID, draws]))
+    drawn = told[GRID.size :]
+    counted = beyond(np.append(drawn, pnl), tail.var, book.edge())
+    return _Day(
+        row=row,
+        pnl=pnl,
+        var=tail.var,
+        es=tail.es,
+        pit=_pit(told[: GRID.size], pnl),
+        beyond=float(counted[-1]),
+        simulated=Losses(drawn, counted[:-1]),
+    )
 
 
 def _pit(quantiles: Array, pnl: float) -> float:
@@ -232,12 +245,16 @@ def _result(
     )
     outcome = None
     if days:
-        simulated = np.stack([day.simulated for day in days], axis=1)
+        own = Losses(pnl, np.array([day.beyond for day in days], dtype=np.float64))
+        simulated = Losses(
+            np.stack([day.simulated.pnl for day in days], axis=1),
+            np.stack([day.simulated.beyond for day in days], axis=1),
+        )
         outcome = Outcome(
             unconditional=unconditional(hits, settings.alpha),
             independence=independence(hits),
             conditional=conditional(hits, settings.alpha),
             light=traffic_light(hits, settings.alpha),
-            shortfall=shortfall(pnl, var, es, settings.alpha, simulated),
+            shortfall=shortfall(own, es, settings.alpha, simulated),
         )
     return Backtest(settings, plan, told, missing, outcome, components)

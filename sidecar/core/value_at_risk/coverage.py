@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import bdtr, chdtrc, xlog1py, xlogy
 
-from sidecar.core.value_at_risk.model import Array
+from sidecar.core.value_at_risk.model import Array, Edge
 
 Hits = NDArray[np.bool_]
 Zone = Literal["green", "yellow", "red"]
@@ -43,6 +43,13 @@ class TrafficLight(Struct, frozen=True):
     zone: Zone
     cumulative: float
     plus_factor: float | None
+
+
+class Losses(Struct, frozen=True):
+    """P&L, and how much of each counts as beyond the VaR, 0 to 1; days on the last axis."""
+
+    pnl: Array
+    beyond: Array
 
 
 class Shortfall(Struct, frozen=True):
@@ -129,32 +136,48 @@ def _chi_squared(ratio: float, freedom: int) -> Statistic:
 # ------------------------------------------------------------------------------- expected shortfall
 
 
-def z1(pnl: Array, var: Array, es: Array) -> Array:
-    """Test 1 of Acerbi and Székely (2014), "Backtesting Expected Shortfall": the mean of P&L ÷ ES over
-    the exceptions, plus 1. Over the last axis; NaN where there is no exception.
+def beyond(pnl: Array, var: float, edge: Edge | None = None) -> Array:
+    """How much of each P&L of one day counts as beyond the VaR: all of an exception; of a model by
+    scenarios, the VaR's own scenario by the part of it that its expected shortfall has.
+
+    K scenarios stand for a law without steps: what lies between the VaR's scenario, the k-th worst, and
+    the next worse has the probability of the k-th, 1/K, of which only a part is in the tail. So drawn
+    from its own scenarios a model has just the share α beyond its VaR, and their mean loss is its
+    expected shortfall: without it a right model would be told that it saw too little.
     """
-    hits = exceptions(pnl, var)
-    total, counted = np.where(hits, pnl / es, 0.0).sum(-1), hits.sum(-1)
+    found = exceptions(pnl, np.asarray(var)).astype(np.float64)
+    if edge is not None:
+        room = ROUNDING * abs(var)
+        found[(found > 0) & (pnl > edge.worse + room)] = edge.between
+        found[np.abs(pnl + var) <= room] = edge.own
+    return found
+
+
+def z1(losses: Losses, es: Array) -> Array:
+    """Test 1 of Acerbi and Székely (2014), "Backtesting Expected Shortfall": the mean of P&L ÷ ES beyond
+    the VaR, plus 1. NaN where nothing lies there.
+    """
+    total, counted = (losses.beyond * losses.pnl / es).sum(-1), losses.beyond.sum(-1)
     lost = np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)
     return np.asarray(lost + 1, dtype=np.float64)
 
 
-def z2(pnl: Array, var: Array, es: Array, alpha: float) -> Array:
-    """Test 2 of the same: the sum of P&L ÷ ES over the exceptions ÷ the exceptions expected, plus 1.
-    It falls with their number as with their size. Over the last axis.
+def z2(losses: Losses, es: Array, alpha: float) -> Array:
+    """Test 2 of the same: the sum of P&L ÷ ES beyond the VaR ÷ the exceptions expected, plus 1.
+    It falls with their number as with their size.
     """
-    total = np.where(exceptions(pnl, var), pnl / es, 0.0).sum(-1)
-    return np.asarray(total / (pnl.shape[-1] * alpha) + 1, dtype=np.float64)
+    total = (losses.beyond * losses.pnl / es).sum(-1)
+    return np.asarray(total / (losses.pnl.shape[-1] * alpha) + 1, dtype=np.float64)
 
 
-def shortfall(pnl: Array, var: Array, es: Array, alpha: float, simulated: Array) -> Shortfall:
+def shortfall(losses: Losses, es: Array, alpha: float, simulated: Losses) -> Shortfall:
     """Both tests, their p-values from `simulated` (draws × days): P&L of the same days, drawn from
     each day's own predictive distribution.
 
     Test 1 is compared with the draws that have an exception. ES must be positive on every day.
     """
-    first, firsts = float(z1(pnl, var, es)), z1(simulated, var, es)
-    second, seconds = float(z2(pnl, var, es, alpha)), z2(simulated, var, es, alpha)
+    first, firsts = float(z1(losses, es)), z1(simulated, es)
+    second, seconds = float(z2(losses, es, alpha)), z2(simulated, es, alpha)
     return Shortfall(
         z1=None if np.isnan(first) else Statistic(first, _p(first, firsts[~np.isnan(firsts)])),
         z2=Statistic(second, _p(second, seconds)),

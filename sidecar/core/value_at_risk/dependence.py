@@ -21,6 +21,12 @@ def simulated(returns: Array, settings: ModelSettings) -> Array:
     """Log returns of the period to come, `simulations` × N. Raises Unavailable for a single return."""
     if len(returns) < 2:
         raise Unavailable("one return has no correlation; give a longer history")
+    moving = np.asarray(returns.any(axis=0))
+    if not moving.all():  # what never moved is not drawn, and moves no other key's draws
+        whole = np.zeros((settings.simulations, len(moving)))
+        if moving.any():
+            whole[:, moving] = simulated(returns[:, moving], settings)
+        return whole
     deviations = floored_deviations(returns, settings.decay)
     standardised = returns / np.where(deviations[:-1] > 0, deviations[:-1], 1)
     ranks = (_ranks(standardised) + 0.5) / len(returns)

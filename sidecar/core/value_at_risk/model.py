@@ -45,6 +45,19 @@ class Components(Struct, frozen=True):
     es: Array
 
 
+class Edge(Struct, frozen=True):
+    """The edge of a tail that is made of scenarios: the VaR's own scenario, whose probability lies in the
+    tail in part only.
+
+    `own`: the part of a P&L that is the VaR itself; `between`: of one that is worse, but no worse than
+    `worse`, the next worse scenario (USD; −∞ where there is none). 1 is all of it.
+    """
+
+    worse: float
+    own: float
+    between: float
+
+
 class RiskBook(Protocol):
     """A book under a fitted model."""
 
@@ -74,6 +87,10 @@ class RiskBook(Protocol):
 
     def quantile(self, probability: Array) -> Array:
         """The P&L, USD, that the model says is not exceeded with these probabilities."""
+        ...
+
+    def edge(self) -> Edge | None:
+        """Where the tail of scenarios ends; None where the tail ends at the VaR sharply."""
         ...
 
 

@@ -81,6 +81,10 @@ class EllipticalBook:
         found: Array = max(0.0, self.variance) ** 0.5 * self.model.unit_quantile(probability)
         return found
 
+    @staticmethod
+    def edge() -> None:
+        """A density has none."""
+
     def _variance_with(self, moves: Moves) -> float:
         variance, covariance = self.variance, self.model.covariance
         for index, usd in moves:
@@ -118,7 +122,11 @@ def student_t_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel
 
 
 def _standardised(returns: Array, deviations: Array) -> Array:
-    return returns / np.where(deviations > 0, deviations, 1)
+    """Of the keys that move: one that never did says nothing of tails."""
+    moving = returns.any(axis=0)
+    own = deviations[..., moving]
+    standardised: Array = returns[:, moving] / np.where(own > 0, own, 1)
+    return standardised
 
 
 def _normal(covariance: Array, settings: ModelSettings) -> EllipticalModel:
@@ -198,8 +206,7 @@ class CornishFisherBook:
         deviation, skewness, kurtosis = self._moments(*self._with(moves))
         if not deviation:
             return 0.0
-        skew, kurt = self._over_horizon(skewness, kurtosis)
-        found: float = -float(_expansion(self.model.at, skew, kurt)) * deviation * self.model.root
+        found: float = self._quantile(skewness, kurtosis)[0] * deviation * self.model.root
         return found
 
     def _with(self, moves: Moves) -> tuple[Array, float]:
@@ -255,6 +262,10 @@ class CornishFisherBook:
         return found
 
     @staticmethod
+    def edge() -> None:
+        """A density has none."""
+
+    @staticmethod
     def _moments(pnl: Array, legs: float) -> tuple[float, float, float]:
         """Deviation, skewness, excess kurtosis of one period; `legs` are the deviations summed."""
         square, count = pnl * pnl, len(pnl)
@@ -275,22 +286,29 @@ class CornishFisherBook:
 
     def _multiples(self, skewness: float, kurtosis: float) -> tuple[float, float]:
         """VaR and ES in deviations over the horizon. ES is the mean of the expansion beyond the
-        quantile, in closed form. Raises Unavailable where the expansion is no quantile.
+        quantile, in closed form. Raises Unavailable where there is no quantile.
         """
-        skew, kurt = self._over_horizon(skewness, kurtosis)
+        var, skew, kurt = self._quantile(skewness, kurtosis)
         at, es = self.model.at, self.model.es
         es *= 1 + at * skew / 6 + (at**2 - 1) * kurt / 24 + (1 - 2 * at**2) * skew**2 / 36
-        return -float(_expansion(at, skew, kurt)), es
+        return var, es
 
-    def _over_horizon(self, skewness: float, kurtosis: float) -> tuple[float, float]:
-        """Both over the horizon. Raises Unavailable where the expansion is no quantile."""
+    def _quantile(self, skewness: float, kurtosis: float) -> tuple[float, float, float]:
+        """VaR in deviations, and both moments, over the horizon. Raises Unavailable where the expansion
+        is no quantile, and where it says that a book which moves cannot lose.
+        """
         skew, kurt = skewness / self.model.root, kurtosis / self.model.horizon
-        if not _is_quantile(self.model.at, skew, kurt):
+        at = self.model.at
+        why = None if _is_quantile(at, skew, kurt) else "it does not rise all the way to the median"
+        var = -float(_expansion(at, skew, kurt))
+        if why is None and var <= 0:
+            why = "its quantile is no loss"
+        if why is not None:
             raise Unavailable(
                 f"a skewness of {skew:.2f} and an excess kurtosis of {kurt:.2f} are more than the"
-                " Cornish-Fisher expansion bears; choose another [var] model"
+                f" Cornish-Fisher expansion bears: {why}; choose another [var] model"
             )
-        return skew, kurt
+        return var, skew, kurt
 
 
 def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> float | Array:
@@ -302,14 +320,18 @@ def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> floa
 
 
 def _is_quantile(at: float, skew: float, kurt: float) -> bool:
-    """Whether the expansion rises with the normal quantile from `FARTHEST` to `at` (Maillard 2012)."""
+    """Whether the expansion rises with the normal quantile from `FARTHEST` to the median (Maillard 2012).
+
+    To rise beyond the VaR alone is not enough: after one leap up the expansion rises there, falls
+    towards the median, and tells a gain as the VaR.
+    """
     square, linear = kurt / 8 - skew * skew / 6, skew / 3
-    constant = 1 - kurt / 8 + 5 * skew * skew / 36
+    constant = 1 - kurt / 8 + 5 * skew * skew / 36  # the slope at the median
     far = min(FARTHEST, at)
-    ends = min((square * far + linear) * far, (square * at + linear) * at) + constant
+    ends = min((square * far + linear) * far, 0.0) + constant
     if not ends > 0:  # so that what is no number is none
         return False
-    if square <= 0 or not far < -linear / (2 * square) < at:
+    if square <= 0 or not far < -linear / (2 * square) < 0:
         return True  # its lowest slope is at an end
     return constant - linear * linear / (4 * square) > 0
 

@@ -7,14 +7,22 @@ The policies, `[var] short_history`:
     floor    the same, made larger where the proxy itself moves less than `floor` a period
 
 Whatever the policy, a key that has enough, but not all, takes what came before from its proxy: else a
-little of a young coin would cut the history of everything beside it. A history that never moves is
-no history. A future always takes what it lacks from its underlying: contracts live for weeks.
+little of a young coin would cut the history of everything beside it. A future always takes what it
+lacks from its underlying: contracts live for weeks.
+
+Closes that never move are a peg where there are `minimum` of them or more: returns of zero, as good as
+any. Fewer are a coin that nobody has traded yet; of a future they are a contract that nobody trades
+while its underlying moves, and a proxy that never moves would take all risk from what it stands for.
+
+Cash lacks nothing: it is worth what it was, but for what its own history says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from math import inf
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from sidecar.core.value_at_risk.model import Array, Unavailable
@@ -22,6 +30,19 @@ from sidecar.core.value_at_risk.settings import ReturnsPolicy
 
 Logs = tuple[int, Array]  # the first period's number, logarithms of closes
 NONE: Final[Mapping[str, str]] = {}
+
+
+class _Key(Struct, frozen=True):
+    """What is known of one key. `least`: from how many returns on one that never moves is a history;
+    `is_lenient`: its proxy may stand in for all of it.
+    """
+
+    name: str
+    own: Logs | None
+    proxy: Logs | None
+    least: float
+    is_lenient: bool
+    is_cash: bool
 
 
 def align(  # noqa: PLR0913 - what returns are made of, by name
@@ -32,13 +53,15 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     *,
     stale: int = 7,
     underlying: Mapping[str, str] = NONE,
+    cash: Collection[str] = (),
 ) -> Array:
     """Log returns, periods × keys in the order of `logs`, the newest last.
 
     `logs`: what is known of each key; `proxies`: of what stands in for it; `underlying`: futures, each
-    with its asset, whose proxy may stand in for all of it, whatever the policy. `period` is the present
-    one; what ends more than `stale` periods before it is too old. As many periods as all share,
-    `policy.length` at most. Raises Unavailable, naming the key.
+    with its asset, whose proxy may stand in for all of it, whatever the policy. `cash`: keys that did not
+    move where nothing is known of them, and that nothing stands in for. `period` is the present one; what
+    ends more than `stale` periods before it is too old. As many periods as all share, `policy.length` at
+    most. Raises Unavailable, naming the key.
 
     They end with the newest that any key has. One that Coinbase has not told of for a while cuts nobody's
     last days off: its proxy's stand in for its own, and where the proxy lags too there is no figure. The
@@ -47,23 +70,20 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     if not logs:
         return np.empty((0, 0))
     lenient = logs.keys() if policy.short_history != "refuse" else underlying.keys()
-    newest_of = list[int]()
-    for name, own in logs.items():
-        both = (own, proxies.get(name)) if name in lenient else (own,)
-        ends = [first + len(values) for first, values in filter(None, both) if np.ptp(values) > 0]
-        fresh = (one for one in ends if one >= period - stale)
-        newest = next(fresh, max(ends, default=period))  # its own, unless it ceased to trade
-        if newest < period - stale:
-            raise _too_old(name, period - newest)
-        newest_of.append(newest)
-    end = max(newest_of)
-    columns = {}
-    for name, own in logs.items():
-        returns = _on_grid(own, policy.length, end)
-        count = int(np.count_nonzero(~np.isnan(returns)))
-        if count < policy.minimum and name not in lenient:
-            raise _too_short(name, count, policy)
-        columns[name] = _filled(returns, proxies.get(name), policy, end)
+    keys = [
+        _Key(
+            name,
+            own,
+            proxies.get(name),
+            least=inf if name in underlying else policy.minimum,
+            is_lenient=name in lenient and name not in cash,
+            is_cash=name in cash,
+        )
+        for name, own in logs.items()
+    ]
+    ends = [_end(key, period, stale) for key in keys]
+    end = max((one for one in ends if one is not None), default=period)
+    columns = {key.name: _column(key, policy, end) for key in keys}
     for name, one in columns.items():
         lag = _newest_until(~np.isnan(one))
         if 1 < lag < len(one):
@@ -82,6 +102,42 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     return matrix[len(matrix) - shared :]
 
 
+def _end(key: _Key, period: int, stale: int) -> int | None:
+    """The period that the key's own history ends before; where it ceased to trade, what stands in for it;
+    the present one where there is neither. None for cash without a history of these days. Raises
+    Unavailable for any other that is too old.
+    """
+    told = [(key.own, key.least)]
+    if key.is_lenient:
+        told.append((key.proxy, inf))
+    ends = [one[0] + len(one[1]) for one, least in told if one and _is_any(np.diff(one[1]), least)]
+    fresh = (one for one in ends if one >= period - stale)
+    newest = next(fresh, None)
+    if newest is not None or key.is_cash:
+        return newest
+    if ends:
+        raise _too_old(key.name, period - max(ends))
+    return period
+
+
+def _column(key: _Key, policy: ReturnsPolicy, end: int) -> Array:
+    """The key's returns on the grid that ends with the period `end`; NaN where it has none. Raises
+    Unavailable.
+    """
+    returns = _on_grid(key.own, key.least, policy.length, end)
+    if key.is_cash:
+        return np.nan_to_num(returns)
+    count = int(np.count_nonzero(~np.isnan(returns)))
+    if count < policy.minimum and not key.is_lenient:
+        raise _too_short(key.name, count, policy)
+    return _filled(returns, key.proxy, policy, end)
+
+
+def _is_any(returns: Array, least: float) -> bool:
+    """Whether returns are a history: they move, or there are as many as of a peg."""
+    return bool(returns.any()) or returns.size >= least
+
+
 def _newest_until(stops: NDArray[np.bool_]) -> int:
     """How many of the newest periods there are until one that stops the count."""
     return int(np.argmax(stops[::-1])) if stops.any() else len(stops)
@@ -91,7 +147,7 @@ def _filled(returns: Array, proxy: Logs | None, policy: ReturnsPolicy, end: int)
     """One key's returns on the grid, its proxy's where it has none."""
     if proxy is None:
         return returns
-    stand_in = _on_grid(proxy, policy.length, end)
+    stand_in = _on_grid(proxy, inf, policy.length, end)
     if policy.short_history == "floor" and not np.isnan(stand_in).all():
         deviation = float(np.nanstd(stand_in))
         if 0 < deviation < policy.floor:
@@ -99,8 +155,8 @@ def _filled(returns: Array, proxy: Logs | None, policy: ReturnsPolicy, end: int)
     return np.where(np.isnan(returns), stand_in, returns)
 
 
-def _on_grid(logs: Logs | None, length: int, end: int) -> Array:
-    """The last `length` returns up to the period `end`, NaN where there are none, or none that move."""
+def _on_grid(logs: Logs | None, least: float, length: int, end: int) -> Array:
+    """The last `length` returns up to the period `end`, NaN where there are none, or no history."""
     grid = np.full(length, np.nan)
     if logs is not None:
         first, values = logs
@@ -108,7 +164,7 @@ def _on_grid(logs: Logs | None, length: int, end: int) -> Array:
         ahead = max(0, end - (first + len(values)))
         last = length - ahead
         taken = returns[max(0, len(returns) - last) :] if last > 0 else returns[:0]
-        if taken.any():
+        if taken.size and _is_any(taken, least):
             grid[last - len(taken) : last] = taken
     return grid
 

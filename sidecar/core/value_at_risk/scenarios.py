@@ -7,6 +7,7 @@ contribution of a key is what it gains or loses in those very scenarios (Tasche 
 """
 
 from decimal import ROUND_CEILING, Decimal
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from sidecar.core.value_at_risk.dependence import simulated
 from sidecar.core.value_at_risk.model import (
     Array,
     Components,
+    Edge,
     Moves,
     Tail,
     Unavailable,
@@ -112,6 +114,17 @@ class ScenarioBook:
         ranks = np.clip(np.ceil(probability * count - ROUNDING).astype(int) - 1, 0, count - 1)
         found: Array = np.sort(self.pnl)[ranks]
         return found
+
+    def edge(self) -> Edge:
+        """The VaR's own scenario: scenarios of equal P&L share what the worse ones leave of the tail."""
+        worst = np.sort(self.pnl)
+        at = float(worst[self.model.rank])
+        room = ROUNDING * abs(at)
+        before = int(np.searchsorted(worst, at - room, "left"))
+        after = int(np.searchsorted(worst, at + room, "right"))
+        left = self.model.share - before  # scenarios, and parts of one
+        worse = float(worst[before - 1]) if before else -inf
+        return Edge(worse, own=left / (after - before), between=min(1.0, left))
 
     def _tail(self, pnl: Array) -> Tail:
         rank, share = self.model.rank, self.model.share

@@ -61,7 +61,16 @@ def ewma_covariance(returns: Array, decay: float) -> Array:
 def shrunk_covariance(returns: Array) -> Array:
     """The sample covariance drawn towards equal uncorrelated variances as far as its noise asks for
     (Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices").
+
+    A key that never moved has no noise, and no part in it: it stays without variance. (Of the formula
+    alone, as scikit-learn has it, it would be given some of the others'.)
     """
+    moving = np.asarray(returns.any(axis=0))
+    if not moving.all():
+        whole = np.zeros((len(moving), len(moving)))
+        if moving.any():
+            whole[np.ix_(moving, moving)] = shrunk_covariance(returns[:, moving])
+        return whole
     count, keys = returns.shape
     sample = returns.T @ returns / count
     level = float(np.trace(sample)) / keys

@@ -56,7 +56,7 @@ STATUS = {
     "losses": {"daily": a_loss("10000", "0.1"), "cumulative": a_loss("10", "500 USD"), "drawdown": a_loss("10", None)},
     "next_daily_reset": "2026-11-23T13:00:00Z",
     "risk": {
-        "var": "123.456", "expected_shortfall": "150", "stress_loss": None, "unavailable": "DOGE has 3 returns",
+        "var": "123.456", "expected_shortfall": "150", "stress_loss": None, "unavailable": "DOGE has 3 returns", "uncounted": ["AIR", "XYZ"],
         "model": "filtered", "confidence": "0.99", "horizon_s": 86400, "history": {"BTC-USD": 250},
         "books": {"held": {"var": "123.456", "expected_shortfall": "150"}}, "components": [
             {"key": "BTC", "exposure": "1000", "var": "100", "expected_shortfall": "120", "marginal_var": "0.1"},
@@ -123,7 +123,7 @@ def test_a_status_says_what_is_and_what_to_do():
         "HALTED", "1 open order, 2 reservations", "waiting for: the balances", "BTC differs",
         "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",
         "clears by itself: 2026-11-23 13:00:00 UTC (in 1 d 0 h)", "98,765.43", "-1,234.50",
-        "10.0 %", "500 USD", "in 1 d 0 h", "value at risk 123.46 0.1 % of equity, filtered, 99.0 %, 1 d 0 h", "no figure: DOGE has 3 returns", "live, last news 1 min ago", "gapped",
+        "10.0 %", "500 USD", "in 1 d 0 h", "value at risk 123.46 0.1 % of equity, filtered, 99.0 %, 1 d 0 h", "no figure: DOGE has 3 returns", "not counted, without a price: AIR, XYZ", "live, last news 1 min ago", "gapped",
         "the disk is full", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
     ):  # fmt: skip
         assert words_ in " ".join(said.split()) or words_ in said, words_

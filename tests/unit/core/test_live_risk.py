@@ -13,6 +13,8 @@ from sidecar.core.check import Check
 from sidecar.core.live_risk import LiveRisk
 from sidecar.core.orders import parse_order
 from sidecar.core.portfolio_risk import MEASURES, Added, GuardedRisk, NoFigure, RiskFigure
+from sidecar.core.products import CASH
+from sidecar.core.risk_report import risk_report
 from sidecar.core.saved import restore_manager, save_manager
 from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.models import MODELS
@@ -21,6 +23,7 @@ from sidecar.core.working import Leg
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, tell_nothing, wave
 from tests.scenario import FUTURE, D, World, limit_order
+from tests.unit.core.value_at_risk.samples import sample
 
 HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
 
@@ -265,17 +268,6 @@ def test_a_key_without_a_price_has_no_figure():
     assert isinstance(seen, NoFigure)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_what_is_worked_without_a_price_has_no_figure(measure):
-    world = risky(RiskSettings())
-    line = world.tracker.books.line(world.tracker.account, "BTC")
-    world.tracker.account.work(line, "BUY", D(1), 1)
-    world.tracker.account.lines["BTC"].mark = None
-    assert "BTC has no price" in figure(world, measure).reason
-    del world.tracker.marks.by_key["BTC"]
-    assert "BTC has no price" in figure(world, measure, buy("BTC", 1)).reason
-
-
 def test_an_order_in_what_has_no_price_has_no_figure():
     world = risky()
     world.fill("BUY", 1, 64000)
@@ -292,6 +284,21 @@ def test_a_model_that_gives_no_finite_figure_gives_none():
     assert "no finite figure" in figure(world).reason
 
 
+def test_one_day_of_80_per_cent_up_is_no_licence_under_cornish_fisher():
+    """Its expansion would tell a gain as the VaR, shown as 0, and all of the account could be spent."""
+    settings = msgspec.structs.replace(HISTORICAL, model=ModelSettings(model="cornish_fisher"))
+    unbound = {"max_order_notional": "1000000", "max_position_notional": "1000000"}
+    world = risky(settings, told=(), max_var="0.05", **unbound)
+    wild = (3 * sample(250, 1)[:, 0]).tolist()
+    wild[125] = math.log(1.8)
+    tell(world, "BTC-USD", wild)
+    found = world.ask(limit_order("1.48"))  # 95 % of equity
+    assert [one.code for one in found.violations] == ["VAR_UNAVAILABLE"]
+    assert "does not rise all the way to the median; choose another [var] model" in (
+        found.violations[0].message
+    )
+
+
 def test_a_history_that_ended_long_ago_gives_none_until_it_is_read_again():
     world = risky()
     world.fill("BUY", 1, 64000)
@@ -300,6 +307,111 @@ def test_a_history_that_ended_long_ago_gives_none_until_it_is_read_again():
     assert "ends 9 periods ago" in figure(world).reason
     tell(world, "BTC-USD")
     assert isinstance(figure(world), RiskFigure)
+
+
+# --- What has no mark -----------------------------------------------------------------------------
+
+
+def unquoted(**flags):
+    """A coin that nothing quotes: disabled, in an auction, or dropped from the sky."""
+    known = World().tracker.products["ETH-USD"]
+    return msgspec.structs.replace(
+        known, product_id="AIR-USD", base="AIR", key="", book="", **flags
+    )
+
+
+def with_airdrop(amount="0.001", keep=None, **flags):
+    """A bitcoin, and a little of such a coin."""
+    world = World(
+        settings=Settings(risk=RiskSettings()),
+        keep={} if keep is None else {"AIR": None},
+        max_var="0.15",
+        max_expected_shortfall="0.5",
+        max_stress_loss="0.9",
+    )
+    tell(world, "BTC-USD", wave(250))
+    world.send(ev.ProductsListed, products=(*world.tracker.products.values(), unquoted(**flags)))
+    world.fill("BUY", 1, 64000)
+    for _ in range(2):
+        world.balance("AIR", amount)
+        world.wait(3)
+    return world
+
+
+@pytest.mark.parametrize("keep", [None, "all"])
+@pytest.mark.parametrize("flags", [{}, {"is_disabled": True}, {"auction_mode": True}])
+def test_what_never_had_a_mark_counts_for_nothing_and_refuses_no_order_in_anything_else(
+    flags, keep
+):
+    """Nobody has told its closes either, and Coinbase has not been asked about them."""
+    bitcoin = figures(with_airdrop(0))
+    world = with_airdrop("0.001", keep, **flags)
+    assert figures(world) == bitcoin
+    assert not breaks(world.ask(limit_order("0.01"), dry_run=True), "VAR_UNAVAILABLE")
+    assert world.manager.risk.uncounted() == ([] if keep else ["AIR"])
+    own = world.ask(limit_order(1, 5, product_id="AIR-USD"), dry_run=True)
+    assert breaks(own, "VAR_UNAVAILABLE")
+    assert room(world, key="AIR") == 0
+
+
+def test_from_its_first_mark_on_it_counts_like_any_other():
+    """Its history is waited for then; where Coinbase has none it is lost whole."""
+    world = with_airdrop(100)
+    bitcoin = figure(world).before
+    world.quote("AIR-USD", 5)
+    assert world.manager.risk.uncounted() == []
+    assert "AIR has 0 returns" in figure(world).reason
+    tell_nothing(world, "AIR-USD")
+    assert figure(world).before == bitcoin + 500
+    assert anew(world, buy("BTC", 1)) == figure(world, "max_var", buy("BTC", 1))
+
+
+def test_what_is_worked_and_never_had_a_mark_counts_for_nothing_too():
+    world = with_airdrop(0)
+    bitcoin = figures(world)
+    world.report("o", product_id="AIR-USD", base_size=10, leaves=10, limit_price=5)
+    assert figures(world) == bitcoin
+    assert world.manager.risk.uncounted() == ["AIR"]
+    world.report("p", base_size="0.1", leaves="0.1", limit_price=60000)  # another line moves
+    assert figure(world).before > bitcoin["max_var"].before
+    tell(world, "AIR-USD", wave(250, phase=3), last=5)
+    world.quote("AIR-USD", 5)
+    marked = figure(world, "max_stress_loss").before
+    world.report("o", product_id="AIR-USD", status="CANCELLED", base_size=10)
+    assert figure(world, "max_stress_loss").before < marked
+
+
+def test_a_line_without_a_mark_moves_none_of_the_books():
+    """Also one that loses it while the books are kept up."""
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    figures(world)
+    world.tracker.account.lines["ETH"].mark = None
+    world.wait(2)
+    assert float(figure(world).before) == pytest.approx(third_worst((64_000, 0)), abs=0.01)
+
+
+def test_an_order_in_what_has_a_line_and_no_mark_has_no_figure():
+    world = risky()
+    world.fill("BUY", 1, 64000)
+    world.fill("BUY", 1, 2000, product_id="ETH-USD")
+    del world.tracker.marks.by_key["ETH"]
+    for order in (buy("ETH", 1), sell("ETH", 1)):
+        assert "ETH has no price" in figure(world, "max_var", order).reason
+
+
+def test_foreign_cash_counts_from_its_first_mark_on():
+    """The euro's only book has not been quoted yet."""
+    world = risky(told=("BTC-USD", "USDC-EUR"))
+    del world.tracker.marks.by_key["EUR"], world.tracker.marks.mids["USDC-EUR"]
+    world.balance("EUR", 8_000)
+    world.wait(2)
+    assert figure(world) == RiskFigure(D(0), D(0))
+    assert world.manager.risk.uncounted() == ["EUR"]
+    world.quote("USDC-EUR", "0.8")
+    assert figure(world).before > 100
+    assert world.manager.risk.uncounted() == []
 
 
 # --- Stress ---------------------------------------------------------------------------------------
@@ -627,6 +739,84 @@ def test_a_little_of_a_young_coin_does_not_cut_the_history_of_the_others():
     before = figure(world).before
     world.fill("BUY", "0.0001", 2000, product_id="ETH-USD")
     assert abs(figure(world).before - before) < 1
+
+
+# --- Stablecoins ----------------------------------------------------------------------------------
+
+
+def tether():
+    """USDT, which closes at 1.0000 every day."""
+    return msgspec.structs.replace(
+        World().tracker.products["ETH-USD"], product_id="USDT-USD", base="USDT", key="", book=""
+    )
+
+
+def with_tether(amount, cash=CASH, **limits):
+    """So much of it beside a bitcoin; its closes are told by whoever asks."""
+    world = risky(
+        RiskSettings(model=ModelSettings(model="historical")), told=("BTC-USD",), **limits
+    )
+    world.tracker.books.cash = frozenset(cash)
+    world.send(ev.ProductsListed, products=(*world.tracker.products.values(), tether()))
+    world.quote("USDT-USD", 1)
+    world.fill("BUY", 1, 64000)
+    world.balance("USDT", amount)
+    world.wait(3)
+    world.balance("USDT", amount)
+    return world
+
+
+@pytest.mark.parametrize("cash", [CASH, (*CASH, "USDT")], ids=["position", "cash"])
+def test_a_stablecoin_whose_closes_never_move_is_no_risk(cash):
+    """It was counted as lost whole; and an order in it is no risk either."""
+    bitcoin = figures(with_tether(0, cash))
+    world = with_tether(50_000, cash)
+    tell(world, "USDT-USD", [0.0] * 250)
+    seen = figures(world)
+    assert seen["max_var"] == bitcoin["max_var"]
+    assert seen["max_expected_shortfall"] == bitcoin["max_expected_shortfall"]
+    more = figure(world, "max_var", buy("USDT", 10_000))
+    assert more == RiskFigure(seen["max_var"].before, seen["max_var"].before)
+    (row,) = [one for one in risk_report(world.manager.risk)["components"] if one["key"] == "USDT"]
+    assert (row["exposure"], row["var"], row["expected_shortfall"]) == (50_000, 0, 0)
+
+
+def test_a_stablecoin_that_is_a_position_falls_in_the_stress_scenarios_and_cash_where_it_is_named():
+    """A crash day moves all other coins; what is listed as cash moves by its own name only."""
+    both = []
+    for cash in (CASH, (*CASH, "USDT")):
+        world = with_tether(50_000, cash)
+        tell(world, "USDT-USD", [0.0] * 250)
+        both.append(figure(world, "max_stress_loss").before)
+    assert both[0] - both[1] == D("0.424") * 50_000
+
+
+@pytest.mark.parametrize(
+    "told", [[], [0.0] * 3, [0.001, -0.001, 0.001]], ids=["none", "still", "few"]
+)
+def test_what_is_listed_as_cash_is_cash_however_little_is_known_of_its_price(told):
+    """As a position it is lost whole. As cash it is waited for until it was read, and then moves as its
+    own few days did.
+    """
+    listed, held = with_tether(50_000, (*CASH, "USDT")), with_tether(50_000)
+    assert "USDT has 0 returns" in figure(listed).reason
+    for world in (listed, held):
+        tell_nothing(world, "USDT-USD") if not told else tell(world, "USDT-USD", told, since=0)
+    bitcoin = figure(with_tether(0)).before
+    assert abs(figure(listed).before - bitcoin) < 100
+    assert figure(held).before == bitcoin + 50_000
+
+
+def test_cash_moves_like_another_asset_only_where_the_configuration_says_so():
+    policy = ReturnsPolicy(short_history="proxy")
+    for proxies, is_more in (({}, False), ({"USDT": "BTC"}, True)):
+        world = with_tether(50_000, (*CASH, "USDT"))
+        risk = world.manager.risk
+        risk.settings = risk.past.settings = msgspec.structs.replace(
+            risk.settings, policy=policy, proxies=proxies
+        )
+        tell_nothing(world, "USDT-USD")
+        assert (figure(world).before > figure(with_tether(0)).before) is is_more
 
 
 # --- Dollars and cash -----------------------------------------------------------------------------

@@ -59,6 +59,7 @@ def test_nothing_held_is_no_risk():
         "components": [],
         "stress": [],
         "worst_scenario": None,
+        "uncounted": [],
     }
 
 
@@ -72,18 +73,28 @@ def test_without_a_history_only_the_named_scenarios_are_shown():
         "components": None,
         "stress": [{"scenario": "half", "loss": Decimal("32000.00")}],
         "worst_scenario": "half",
+        "uncounted": [],
     }
 
 
-def test_without_a_price_nothing_is():
-    world = World()
-    world.fill("BUY", 1, 64000)
-    world.tracker.account.lines["BTC"].mark = None
-    assert risk_report(world.manager.risk) == {
+def test_what_has_no_price_is_named_and_is_in_no_book():
+    """A bitcoin and some of a coin that nothing quotes; then that coin alone."""
+    world = held()
+    before = risk_report(world.manager.risk)
+    for _ in range(2):
+        world.balance("JUNK", 5)
+        world.wait(3)
+    assert risk_report(world.manager.risk) == before | {"uncounted": ["JUNK"]}
+    assert status(world.manager, world.now)["risk"]["uncounted"] == ["JUNK"]
+    alone = World()
+    alone.fill("BUY", 1, 64000)
+    alone.tracker.account.lines["BTC"].mark = None
+    assert risk_report(alone.manager.risk) == {
         "books": None,
-        "components": None,
-        "stress": None,
+        "components": [],
+        "stress": [],
         "worst_scenario": None,
+        "uncounted": ["BTC"],
     }
 
 

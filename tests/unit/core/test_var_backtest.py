@@ -36,6 +36,9 @@ class NormalBook:
     def quantile(self, probability):
         return ndtri(probability) * self.scale
 
+    def edge(self):
+        return None
+
     def components(self):
         if not self.has_components:
             raise Unavailable("it has no derivative")

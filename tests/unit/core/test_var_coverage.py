@@ -1,5 +1,7 @@
 """Backtest statistics against what was published, and the laws that hold for every history."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtri, stdtrit
 
 from sidecar.core.value_at_risk.coverage import (
+    Losses,
+    beyond,
     conditional,
     exceptions,
     independence,
@@ -16,6 +20,7 @@ from sidecar.core.value_at_risk.coverage import (
     z1,
     z2,
 )
+from sidecar.core.value_at_risk.model import Edge
 
 CRITICAL_1, CRITICAL_2 = 3.841, 5.991  # chi-squared at 5 %, 1 and 2 degrees of freedom
 
@@ -149,12 +154,38 @@ def test_losing_just_the_var_is_no_exception():
     assert exceptions(pnl, np.full(4, 100.0)).tolist() == [False, False, True, False]
 
 
+def sharp(pnl, var):
+    """P&L of a model whose tail ends at the VaR sharply."""
+    return Losses(pnl, beyond(pnl, var))
+
+
 def test_both_statistics_by_hand():
-    pnl, var, es = np.array([-150.0, 50, -130, -90]), np.full(4, 100.0), np.full(4, 120.0)
-    assert float(z1(pnl, var, es)) == pytest.approx(1 - 280 / 120 / 2)
-    assert float(z2(pnl, var, es, 0.25)) == pytest.approx(1 - 280 / 120 / (4 * 0.25))
-    assert np.isnan(z1(np.zeros(4), var, es))
-    assert float(z2(np.zeros(4), var, es, 0.25)) == 1
+    pnl, es = sharp(np.array([-150.0, 50, -130, -90]), 100.0), np.full(4, 120.0)
+    assert float(z1(pnl, es)) == pytest.approx(1 - 280 / 120 / 2)
+    assert float(z2(pnl, es, 0.25)) == pytest.approx(1 - 280 / 120 / (4 * 0.25))
+    none = sharp(np.zeros(4), 100.0)
+    assert np.isnan(z1(none, es))
+    assert float(z2(none, es, 0.25)) == 1
+
+
+def test_both_statistics_count_a_part_by_its_part():
+    """One day beyond the VaR, and one that is the VaR's own scenario, of which a half is in the tail."""
+    losses, es = (
+        Losses(np.array([-150.0, 50, -100, -90]), np.array([1, 0, 0.5, 0])),
+        np.full(4, 120.0),
+    )
+    assert float(z1(losses, es)) == pytest.approx(1 - 200 / 120 / 1.5)
+    assert float(z2(losses, es, 0.25)) == pytest.approx(1 - 200 / 120)
+
+
+def test_how_much_of_a_loss_counts_as_beyond_the_var():
+    """Exceptions whole; of a model by scenarios what lies between the VaR's and the next worse in part."""
+    pnl = np.array([100.0, 0, -99.9, -100 + 1e-9, -100, -100 - 1e-9, -100.1, -119.9, -120, -500])
+    assert beyond(pnl, 100.0).tolist() == [0] * 6 + [1] * 4
+    parts = beyond(pnl, 100.0, Edge(worse=-120.0, own=0.25, between=0.5))
+    assert parts.tolist() == [0, 0, 0, 0.25, 0.25, 0.25, 0.5, 0.5, 1, 1]
+    worst_of_all = beyond(pnl, 100.0, Edge(worse=-math.inf, own=0.25, between=1.0))
+    assert worst_of_all.tolist() == [0, 0, 0, 0.25, 0.25, 0.25, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("freedom", [5, 100])
@@ -167,15 +198,16 @@ def test_the_critical_values_of_the_second_test_are_as_published(freedom):
     var = -stdtrit(freedom, alpha)
     tail = stdtrit(freedom, (np.arange(20_000) + 0.5) / 20_000 * alpha)
     pnl = generator.standard_t(freedom, (draws, 250))
-    found = z2(pnl, np.full(250, var), np.full(250, -tail.mean()), alpha)
+    found = z2(sharp(pnl, var), np.full(250, -tail.mean()), alpha)
     assert np.mean(found) == pytest.approx(0, abs=0.01)
     assert np.quantile(found, 0.05) == pytest.approx(-0.70, abs=0.05)
     assert np.quantile(found, 0.0001) == pytest.approx(-1.8, abs=0.25)
 
 
 def simulated_normal(count, draws, scale=1.0):
+    """Of a model that is a normal, with its own VaR."""
     generator = np.random.default_rng(2)
-    return scale * generator.standard_normal((draws, count))
+    return sharp(scale * generator.standard_normal((draws, count)), scale * VAR_99)
 
 
 VAR_99, ES_99 = (
@@ -185,10 +217,10 @@ VAR_99, ES_99 = (
 
 
 def test_a_right_model_is_accepted_and_one_that_says_too_little_is_not():
-    var, es = np.full(500, VAR_99), np.full(500, ES_99)
+    pnl, es = np.random.default_rng(3).standard_normal(500), np.full(500, ES_99)
     drawn = simulated_normal(500, 999)
-    right = shortfall(np.random.default_rng(3).standard_normal(500), var, es, 0.01, drawn)
-    wrong = shortfall(np.random.default_rng(3).standard_normal(500) * 2, var, es, 0.01, drawn)
+    right = shortfall(sharp(pnl, VAR_99), es, 0.01, drawn)
+    wrong = shortfall(sharp(pnl * 2, VAR_99), es, 0.01, drawn)
     assert right.z1 is not None
     assert wrong.z1 is not None
     assert min(right.z1.p, right.z2.p) > 0.05
@@ -198,19 +230,22 @@ def test_a_right_model_is_accepted_and_one_that_says_too_little_is_not():
 
 
 def test_the_first_test_is_none_without_an_exception_and_the_second_then_says_1():
-    found = shortfall(
-        np.zeros(10), np.full(10, VAR_99), np.full(10, ES_99), 0.01, simulated_normal(10, 99)
-    )
+    none = sharp(np.zeros(10), VAR_99)
+    found = shortfall(none, np.full(10, ES_99), 0.01, simulated_normal(10, 99))
     assert found.z1 is None
     assert (found.z2.value, found.z2.p) == (1, 1)
 
 
 def test_p_values_of_right_models_are_evenly_spread():
     """The test keeps its level: 10 % of right models have a p-value below 10 %."""
-    var, es = np.full(250, VAR_99), np.full(250, ES_99)
-    drawn, generator = simulated_normal(250, 999), np.random.default_rng(4)
+    es, drawn, generator = (
+        np.full(250, ES_99),
+        simulated_normal(250, 999),
+        np.random.default_rng(4),
+    )
     found = [
-        shortfall(generator.standard_normal(250), var, es, 0.01, drawn).z2.p for _ in range(400)
+        shortfall(sharp(generator.standard_normal(250), VAR_99), es, 0.01, drawn).z2.p
+        for _ in range(400)
     ]
     assert np.mean(np.array(found) < 0.1) == pytest.approx(0.1, abs=0.04)
 
@@ -218,10 +253,11 @@ def test_p_values_of_right_models_are_evenly_spread():
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=50), st.floats(0.01, 100))
 def test_both_tests_see_ratios_only(pnl, scale):
     """What the account is counted in does not matter."""
-    losses, var = np.array(pnl), np.full(len(pnl), 100.0)
+    losses, es = np.array(pnl), np.full(len(pnl), 120.0)
     drawn = simulated_normal(len(pnl), 50, 100.0)
-    one = shortfall(losses, var, 1.2 * var, 0.05, drawn)
-    other = shortfall(scale * losses, scale * var, 1.2 * scale * var, 0.05, scale * drawn)
+    one = shortfall(sharp(losses, 100.0), es, 0.05, drawn)
+    scaled = Losses(scale * drawn.pnl, drawn.beyond)
+    other = shortfall(sharp(scale * losses, scale * 100.0), scale * es, 0.05, scaled)
     assert other.z2.value == pytest.approx(one.z2.value)
     assert (one.z1 is None) == (other.z1 is None)
     assert 0 < one.z2.p <= 1

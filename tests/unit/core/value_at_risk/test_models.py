@@ -60,6 +60,25 @@ def test_prices_that_never_moved_have_no_risk(name):
 
 
 @EVERY
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_key_that_never_moves_has_no_risk_and_changes_none(name, place):
+    """A stablecoin at its peg beside what moves: whatever is held of it, all else risks what it did."""
+    without, peg = np.array([1000.0, -400.0, 300.0]), 1e6
+    returns = np.insert(RETURNS, place, 0.0, axis=1)
+    one, other = fitted(name), fitted(name, returns)
+    alone, beside = one.book(without), other.book(np.insert(without, place, peg))
+    size = pytest.approx(alone.tail().var), pytest.approx(alone.tail().es)
+    assert (beside.tail().var, beside.tail().es) == size
+    more = beside.tail_with([(place, -3 * peg)])
+    assert (more.var, more.es) == size
+    assert beside.var_with([(place, peg)]) == size[0]
+    parts = beside.components()
+    assert (parts.var[place], parts.es[place]) == (0, 0)
+    assert np.delete(parts.var, place) == pytest.approx(alone.components().var)
+    assert np.delete(parts.es, place) == pytest.approx(alone.components().es)
+
+
+@EVERY
 def test_one_key_is_a_book(name):
     book = fitted(name, RETURNS[:, :1]).book(np.array([1000.0]))
     tail = book.tail()

@@ -212,23 +212,53 @@ def test_moments_that_the_expansion_does_not_bear_are_refused_with_another_model
             ask()
 
 
-@pytest.mark.parametrize("confidence", ["0.9", "0.99", "0.9999999999"])
-def test_the_expansion_is_refused_just_where_it_falls_short_of_the_quantile(confidence):
+@pytest.mark.parametrize("confidence", ["0.51", "0.9", "0.99", "0.9999999999"])
+def test_the_expansion_is_refused_just_where_it_falls_short_of_the_median_or_tells_no_loss(
+    confidence,
+):
     """Found on a grid, down to 6 deviations: beyond lies a probability of 10⁻⁹."""
     book, found = cornish_fisher(RETURNS, settings(confidence)).book(EXPOSURES), set()
     at = NORMAL.inv_cdf(float(1 - Decimal(confidence)))
-    z = np.linspace(min(-6, at - 1e-3), at, 3001)
+    z = np.linspace(min(-6, at - 1e-3), 0, 3001)
     for skew in np.linspace(-3, 3, 25):
-        for kurt in np.linspace(-2, 12, 29):
+        for kurt in np.linspace(-2.03, 12, 29):  # none on the very edge
             rises = bool((np.diff(expansion(z, skew, kurt)) > 0).all())
+            loses = bool(expansion(at, skew, kurt) < 0)
+            why, var, es = "", 0.0, 0.0
             try:
-                book._multiples(skew, kurt)
-            except Unavailable:
-                assert not rises, (skew, kurt)
-            else:
-                assert rises, (skew, kurt)
-            found.add(rises)
-    assert found == {True, False}
+                var, es = book._multiples(skew, kurt)
+            except Unavailable as fault:
+                why = str(fault)
+            assert (why == "") is (rises and loses), (skew, kurt)
+            assert ("its quantile is no loss" in why) is (rises and not loses), (skew, kurt)
+            assert why or es >= var > 0, (skew, kurt)
+            found.add((rises, loses))
+    assert {(True, True), (False, True)} <= found
+    assert ((True, False) in found) is (confidence == "0.51")
+
+
+def one_leap_up():
+    """Days of 15 % or so, and one on which the price rose by 80 %."""
+    returns = 3 * sample(250, 1)
+    returns[125] = math.log(1.8)
+    return returns
+
+
+def test_one_leap_up_among_wild_days_is_no_gain_that_is_told_as_the_var():
+    """The expansion rises beyond the VaR, and falls between it and the median: it gives a loss of
+    −10,093 USD of 95,000. A few days of the history lost more than 11 %.
+    """
+    returns = one_leap_up()
+    book = cornish_fisher(returns, settings()).book(np.array([95_000.0]))
+    deviation, skew, kurt = moments(np.expm1(returns) @ np.array([95_000.0]))
+    z = np.linspace(-6, NORMAL.inv_cdf(0.01), 3001)
+    assert (np.diff(expansion(z, skew, kurt)) > 0).all()
+    assert round(-deviation * expansion(z[-1], skew, kurt)) == -10_093
+    for ask in (book.tail, book.components, lambda: book.var_with([(0, 10.0)])):
+        with pytest.raises(
+            Unavailable, match=r"all the way to the median; choose another \[var\] m"
+        ):
+            ask()
 
 
 @pytest.mark.parametrize("share", [1 / 6, 0.17])

@@ -88,9 +88,49 @@ def test_a_key_with_fewer_returns_than_the_minimum_has_no_figure_and_is_named(ow
         aligned({"BTC": logs(KEYS[:, 0]), "NEW": own})
 
 
-def test_a_history_that_never_moves_is_no_history():
-    with pytest.raises(Unavailable, match="STILL has 0 returns that move"):
-        aligned({"BTC": logs(KEYS[:, 0]), "STILL": logs(np.zeros(50))})
+@pytest.mark.parametrize("policy", [REFUSE, PROXY, FLOOR])
+@pytest.mark.parametrize("count", [20, 50])
+def test_closes_that_never_move_are_a_history_of_zero_returns_where_there_are_enough(policy, count):
+    """A stablecoin at its peg is the calmest coin there is, and not one that nobody knows."""
+    found = aligned({"PEG": logs(np.zeros(count))}, policy=policy)
+    assert same(found, np.zeros(count))
+    known = {"BTC": logs(KEYS[:, 0]), "PEG": logs(np.zeros(50))}
+    assert same(aligned(known, {"PEG": known["BTC"]}, policy), KEYS[:, 0], np.zeros(50))
+
+
+def test_a_few_closes_that_never_move_are_no_history():
+    """Of a coin that nobody has traded yet; and where another stands in for it, it does so whole."""
+    new = logs(np.zeros(19))
+    with pytest.raises(Unavailable, match="NEW has 0 returns that move, 20 are needed"):
+        aligned({"NEW": new})
+    assert same(aligned({"NEW": new}, {"NEW": logs(KEYS[:, 0])}, PROXY), KEYS[:, 0])
+
+
+def test_a_future_that_never_moves_moves_like_its_underlying():
+    """Nobody trades the contract, and what it is a contract of moves every day."""
+    own, proxy = {"FUT": logs(np.zeros(50))}, {"FUT": logs(KEYS[:, 0])}
+    found = align(own, proxy, REFUSE, NOW, underlying={"FUT": "BTC"})
+    assert same(found, KEYS[:, 0])
+
+
+@pytest.mark.parametrize("policy", [REFUSE, PROXY, FLOOR])
+@pytest.mark.parametrize("count", [0, 3, 30, 50])
+def test_cash_did_not_move_but_as_its_own_history_says(policy, count):
+    """Nothing stands in for it, it cuts no history, and it keeps no figure from being told."""
+    own = logs(KEYS[50 - count :, 1]) if count else None
+    proxy = {"EUR": logs(KEYS[:, 2])}
+    expected = np.concatenate([np.zeros(50 - count), KEYS[50 - count :, 1]])
+    found = align({"BTC": logs(KEYS[:, 0]), "EUR": own}, proxy, policy, NOW, cash={"EUR"})
+    assert same(found, KEYS[:, 0], expected)
+    assert same(align({"EUR": own}, proxy, policy, NOW, cash={"EUR"}), expected)
+
+
+def test_cash_without_a_history_of_these_days_sets_no_end_to_that_of_the_others():
+    """BTC is not read for a few days, which by itself is no fault."""
+    btc = logs(KEYS[:-3, 0], NOW - 3)
+    for own in (None, logs(KEYS[:-12, 1], NOW - 12)):
+        found = align({"EUR": own, "BTC": btc}, NONE, REFUSE, NOW, cash={"EUR"})
+        assert same(found[:, 1:], KEYS[:-3, 0])
 
 
 def test_a_coin_that_stood_still_and_then_moves_has_a_history():
@@ -155,14 +195,9 @@ def test_a_key_without_a_history_of_its_own_moves_like_its_stand_in():
     assert same(found, KEYS[:, 0])
 
 
-def test_a_key_that_never_moves_moves_like_its_stand_in():
-    own = {"STILL": logs(np.zeros(50))}
-    assert same(aligned(own, {"STILL": logs(KEYS[:, 0])}, PROXY), KEYS[:, 0])
-
-
-def test_a_key_that_never_moves_does_not_run_ahead_of_its_stand_in():
+def test_a_few_closes_that_never_move_do_not_run_ahead_of_their_stand_in():
     """At the turn of a day one book is read before the other."""
-    own, proxy = {"STILL": logs(np.zeros(50))}, {"STILL": logs(KEYS[:-1, 0], NOW - 1)}
+    own, proxy = {"STILL": logs(np.zeros(9))}, {"STILL": logs(KEYS[:-1, 0], NOW - 1)}
     assert same(aligned(own, proxy, PROXY), KEYS[:-1, 0])
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from sidecar.core.value_at_risk.model import Unavailable
+from sidecar.core.value_at_risk.model import Edge, Unavailable
 from sidecar.core.value_at_risk.scenarios import (
     NearTail,
     ScenarioModel,
@@ -81,6 +81,35 @@ def test_quantiles_are_the_scenarios_in_order():
     book = losses(4, "0.75")
     found = book.quantile(np.array([0, 0.1, 0.25, 0.26, 0.5, 0.75, 0.99, 1]))
     assert found.tolist() == [-0.04, -0.04, -0.04, -0.03, -0.03, -0.02, -0.01, -0.01]
+
+
+@pytest.mark.parametrize(
+    ("count", "confidence", "edge"),
+    [
+        (500, "0.99", Edge(worse=-4.97, own=1.0, between=1.0)),
+        (250, "0.99", Edge(worse=-2.49, own=0.5, between=0.5)),
+        (100, "0.99", Edge(worse=-math.inf, own=1.0, between=1.0)),
+    ],
+)
+def test_the_var_s_own_scenario_is_in_the_tail_by_its_part(count, confidence, edge):
+    found = losses(count, confidence).edge()
+    assert (found.own, found.between) == (pytest.approx(edge.own), pytest.approx(edge.between))
+    assert found.worse == pytest.approx(edge.worse)
+
+
+def test_scenarios_of_equal_loss_share_what_the_worse_ones_leave_of_the_tail():
+    """Two and a half of 250: one is worse, four lose the VaR. A loss just beyond it is exceeded by one
+    scenario in 250, and lies in the tail wholly.
+    """
+    pnl = np.zeros(250)
+    pnl[[3, 50, 70, 90, 110]] = -5.0, -2.0, -2.0, -2.0, -2.0
+    edge = ScenarioModel(pnl[:, None], Decimal("0.99")).book(np.ones(1)).edge()
+    assert edge == Edge(worse=-5.0, own=1.5 / 4, between=1.0)
+
+
+def test_where_nothing_moves_the_edge_is_at_zero():
+    edge = ScenarioModel(np.zeros((250, 1)), Decimal("0.99")).book(np.ones(1)).edge()
+    assert edge == Edge(worse=-math.inf, own=0.01, between=1.0)
 
 
 # --- Books ----------------------------------------------------------------------------------------
