@@ -97,9 +97,14 @@ class Confirmation:
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
         return (
             now - suspicion.since >= self.settings.confirm_for
-            and tracker.books.quotes_valuing_account - suspicion.quotes_before >= enough
+            and self._quotes(suspicion) >= enough
             and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
         )
+
+    def _quotes(self, suspicion: Suspicion) -> int:
+        """How many quotes have valued what is held since a breach began."""
+        good = self.desk.tracker.books.quotes_valuing_account - suspicion.quotes_before
+        return good + suspicion.unmarking
 
     def _taken_away(self, suspicion: Suspicion, *, but_by: Container[str]) -> Decimal:
         """What marks took away since they were last confirmed before the breach, but for those of these

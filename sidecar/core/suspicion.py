@@ -21,6 +21,7 @@ class Suspicion(Struct):
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
     counts: dict[str, int] = {}  # how many of different times each book has shown
+    unmarking: int = 0  # quotes among them that mark nothing, of books that have no other
     before: dict[str, Decimal] = {}
     balances_asked_at: datetime | None = None
 
@@ -30,6 +31,7 @@ class Suspicion(Struct):
             quote = _newest(book, marks.quotes, marks.newest)
             if quote is not None and self.last.get(book) != quote.at:
                 self.last[book] = quote.at
+                self.unmarking += book in marks.newest
                 self.counts[book] = self.counts.get(book, 0) + 1
 
     def begin_again(self, now: datetime, quotes_before: int) -> None:

@@ -30,7 +30,9 @@ def twice(world: World, *balances: ev.Balance) -> list[Any]:
     return read(world, *balances)
 
 
-def wallet(world: World, total: object, *, funding: object | None = None, fills: bool = False) -> Any:
+def wallet(
+    world: World, total: object, *, funding: object | None = None, fills: bool = False
+) -> Any:
     """A reading of the futures wallet: a frame, or REST's where fills were looked at."""
     return world.send(
         ev.FuturesSummaryRead,
@@ -165,7 +167,9 @@ def test_coins_that_left_before_a_fall_are_no_loss():
     left = bought - D(64000)
     lost = D("0.2") * (D(64000) - D(44800))
     assert cumulative(world.tracker).usd == lost
-    assert cumulative(world.tracker).measured(_ratio()) == (lost / left).quantize(D("1E-12"), "ROUND_FLOOR")
+    assert cumulative(world.tracker).measured(_ratio()) == (lost / left).quantize(
+        D("1E-12"), "ROUND_FLOOR"
+    )
     assert world.manager.state.account == "ACTIVE"
 
 
