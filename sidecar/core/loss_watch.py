@@ -147,18 +147,18 @@ class LossWatch:
             reason=bound.reason,
             key=bound.key,
             strategy_id=bound.strategy_id,
+            clears_at=self._reset_at(bound),
             is_confirmed=False,
         )
         self.tighten(cause, actions)
 
     def _confirm(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
         """The breach is no passing sight: its cause stays, and what would add to it is cancelled."""
-        state, windows = self.desk.state, self.desk.tracker.windows
-        assert windows is not None
+        state = self.desk.state
         cause = replace(
             state.causes[bound.code, bound.scope],
             reason=bound.reason,
-            clears_at=windows.next_reset if CAUSES[bound.code].ends == "reset" else None,
+            clears_at=self._reset_at(bound),
             is_confirmed=True,
         )
         state.causes[bound.code, bound.scope] = cause
@@ -166,6 +166,12 @@ class LossWatch:
         text = f"{bound.scope}: {bound.reason}; it is confirmed"
         actions.append(Alert(severity=severity, code=bound.code, text=text))
         self.adding.stop(cause, now, actions)
+
+    def _reset_at(self, bound: BoundLoss) -> datetime | None:
+        """When the calendar ends the cause, at the latest."""
+        windows = self.desk.tracker.windows
+        assert windows is not None
+        return windows.next_reset if CAUSES[bound.code].ends == "reset" else None
 
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]

@@ -71,20 +71,24 @@ def trigger(fills: list[dict[str, Any]]) -> tuple[Row, Row]:
 
 
 class Fall(Crash):
-    """The market stops while REST is asked about the breach, and when it is confirmed."""
+    """The market stops while REST is asked about the breach, for prices and for balances, and when it is
+    confirmed.
+    """
 
     def _note(self, event: ev.Event, action: ac.Action) -> None:
         if isinstance(action, ac.CauseRaised) and action.code == "CUMULATIVE_LOSS":
             self.first = event
             self.pause()
-            self.made.on_fact = self._go_on_once_confirmed
+            self.asked_for = {ev.QuotesConfirmed, ev.AccountReconciled}
+            self.made.on_fact = self._go_on_once_answered
         if isinstance(action, ac.Liquidate):
             self.confirmed, self.began = event, perf_counter()
             self.pause()
             self.happened.put_nowait((event, action))
 
-    def _go_on_once_confirmed(self, event: ev.Event) -> None:
-        if isinstance(event, ev.QuotesConfirmed):
+    def _go_on_once_answered(self, event: ev.Event) -> None:
+        self.asked_for.discard(type(event))
+        if not self.asked_for:
             self.made.on_fact = lambda _event: None
             self.task = asyncio.get_running_loop().create_task(self.go_on())
 
