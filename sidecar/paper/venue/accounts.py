@@ -1,8 +1,8 @@
 """Wallets: what is available and what is on hold, per currency. No I/O."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -32,12 +32,22 @@ class Wallet(Struct, kw_only=True):
         return self.available + self.held
 
 
+class StuckHold(NamedTuple):
+    """What an ended order held, as a reader still sees it for a while."""
+
+    currency: str
+    amount: Decimal
+    since: datetime
+    until: datetime
+
+
 class Accounts:
     """All wallets of the account. Nothing here ever goes below zero: what would is our fault."""
 
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self._wallets: dict[str, Wallet] = {}
         self._past: deque[tuple[datetime, tuple[Balance, ...]]] = deque()
+        self._stuck: list[StuckHold] = []
         self._changed = True  # since the past was last written
         for currency, amount in balances.items():
             self.wallet(currency).available = amount
@@ -57,6 +67,11 @@ class Accounts:
         """What may be spent; opens no wallet."""
         wallet = self._wallets.get(currency)
         return wallet.available if wallet else ZERO
+
+    def held(self, currency: str) -> Decimal:
+        """What open orders have set aside; opens no wallet."""
+        wallet = self._wallets.get(currency)
+        return wallet.held if wallet else ZERO
 
     def hold(self, currency: str, amount: Decimal) -> None:
         """Set aside for an order; a negative amount frees again."""
@@ -78,6 +93,14 @@ class Accounts:
         wallet = self.wallet(currency)
         wallet.available += amount
         wallet.cost += cost
+        self._change(wallet)
+
+    def withdraw(self, currency: str, amount: Decimal) -> None:
+        """What is available leaves the account, and its part of the cost with it."""
+        wallet = self.wallet(currency)
+        if wallet.cost:
+            wallet.cost -= share(wallet.cost, amount, wallet.total)
+        wallet.available -= amount
         self._change(wallet)
 
     def _change(self, wallet: Wallet) -> None:
@@ -102,7 +125,7 @@ class Accounts:
         self._past.clear()
 
     def balances(self) -> tuple[Balance, ...]:
-        return tuple(Balance(w.currency, w.available, w.held) for w in self)
+        return tuple(_row(wallet) for wallet in self)
 
     def as_of(self, moment: datetime) -> Iterable[Balance]:
         """The balances that were true at `moment`, or the oldest remembered."""
@@ -110,3 +133,41 @@ class Accounts:
             if at <= moment:
                 return state
         return self._past[0][1] if self._past else self.balances()
+
+    def seen(self, now: datetime, lag_of: Callable[[str], timedelta]) -> list[Balance]:
+        """What a reader sees now: each wallet as old as its lag, with the holds that are stuck.
+
+        A wallet that was not there yet is not seen.
+        """
+        rows = []
+        for wallet in self:
+            lag = lag_of(wallet.currency)
+            row = self._row_as_of(wallet, now - lag) if lag else _row(wallet)
+            if row is not None:
+                rows.append(self._with_stuck(row, now, now - lag) if self._stuck else row)
+        return rows
+
+    def _row_as_of(self, wallet: Wallet, moment: datetime) -> Balance | None:
+        rows = self.as_of(moment)
+        return next((row for row in rows if row.currency == wallet.currency), None)
+
+    def stick(self, currency: str, amount: Decimal, since: datetime, until: datetime) -> None:
+        """Show a hold that has been freed until then; the total stays what it is."""
+        self._stuck = [row for row in self._stuck if row.until > since]
+        self._stuck.append(StuckHold(currency, amount, since, until))
+
+    def _with_stuck(self, row: Balance, now: datetime, moment: datetime) -> Balance:
+        stuck = sum(
+            (
+                hold.amount
+                for hold in self._stuck
+                if hold.currency == row.currency and hold.since <= moment and now < hold.until
+            ),
+            ZERO,
+        )
+        shown = min(stuck, row.available)
+        return row._replace(available=row.available - shown, held=row.held + shown)
+
+
+def _row(wallet: Wallet) -> Balance:
+    return Balance(wallet.currency, wallet.available, wallet.held)

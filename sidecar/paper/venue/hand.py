@@ -1,0 +1,71 @@
+"""A hand on the books, for tests of clients: quotes that are set, emptied books, single trades. No I/O.
+
+What is set here is told like the market's own, but nothing trades by it: a quote that is set prints
+no trade, and a trade that is printed leaves the quote. A frozen book obeys as well.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sidecar.core.money import with_money
+from sidecar.paper.venue.book import Book, Level, future_quote
+from sidecar.paper.venue.engine import Engine
+from sidecar.paper.venue.event import BookMoved, Quoted
+from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.venue.order import Side
+from sidecar.paper.venue.quote import Quote
+
+
+@with_money
+def set_quote(exchange: Exchange, quote: Quote) -> None:
+    """Set best bid and ask; resting orders that they reach fill. Futures on the book follow."""
+
+    def deed() -> None:
+        engine, book = exchange.engine, exchange.books[quote.product_id]
+        first = book.bid is None
+        _set(engine, book, quote, exchange.now)
+        if first:
+            exchange.value_opening(quote.product_id)
+        for product_id in book.futures:
+            listing, future = exchange.listings[product_id], exchange.books[product_id]
+            if not future.frozen and listing.flags.session_open:
+                _set(engine, future, future_quote(quote, listing), exchange.now)
+
+    exchange.act(deed, quote.at)
+
+
+def _set(engine: Engine, book: Book, quote: Quote, now: datetime) -> None:
+    engine.meet(book, quote, now)
+    engine.outbox += (Quoted(book.product_id), BookMoved(book.product_id))
+
+
+@with_money
+def empty(exchange: Exchange, product_id: str, now: datetime) -> None:
+    """Nobody offers anything in this book until its next quote; the account's own orders stay."""
+
+    def deed() -> None:
+        exchange.books[product_id].empty()
+        exchange.engine.outbox.append(BookMoved(product_id))
+
+    exchange.act(deed, now)
+
+
+@with_money
+def print_trade(exchange: Exchange, product_id: str, price: Decimal, now: datetime) -> None:
+    """A trade of the market's own at this price; own orders that stand before or in it are filled.
+
+    It has the book's smallest size. A buyer came when it is at or above the middle, else a seller.
+    """
+    book = exchange.books[product_id]
+
+    def deed() -> None:
+        trade = Level(price, book.size_step)
+        exchange.engine.print_trade(book, _taker(book, price), trade, exchange.now)
+
+    exchange.act(deed, now)
+
+
+def _taker(book: Book, price: Decimal) -> Side:
+    """Which side came to the book; of an empty one, by the trade before."""
+    middle = book.mid or book.tape.last
+    return "BUY" if middle is None or price >= middle else "SELL"
