@@ -122,7 +122,7 @@ class Engine:
         own = book.best_own(other)
         barrier = own.terms.limit_price if own is not None else None
         for level in matches(book.liquidity(other), order.side, order.terms.limit_price):
-            if barrier is not None and not _before(order.side, level.price, barrier):
+            if barrier is not None and not is_before(order.side, level.price, barrier):
                 return True
             size = min(level.size, self._wanted(order, level.price))
             if size <= 0:
@@ -131,7 +131,7 @@ class Engine:
             self._fill(order, Level(level.price, size), now, is_maker=False)
         if barrier is None or self._is_done(order):
             return False
-        return not _before(order.side, order.terms.limit_price, barrier)
+        return not is_before(order.side, order.terms.limit_price, barrier)
 
     def _wanted(self, order: Order, price: Decimal) -> Decimal:
         """How much more it takes at this price."""
@@ -149,7 +149,7 @@ class Engine:
         sizes = (
             level.size
             for level in levels
-            if own is None or _before(order.side, level.price, own.terms.limit_price)
+            if own is None or is_before(order.side, level.price, own.terms.limit_price)
         )
         return sum(sizes, ZERO) >= order.remaining
 
@@ -247,7 +247,7 @@ class Engine:
         passed = ZERO  # of others, at the trade's price: it was ahead of all own orders there
         for order in book.resting(OPPOSITE[taker]):
             limit = order.terms.limit_price
-            if _before(order.side, limit, trade.price):
+            if is_before(order.side, limit, trade.price):
                 break
             if limit == trade.price:
                 waits = min(max(ZERO, order.queue_ahead - passed), left)
@@ -294,7 +294,7 @@ class Engine:
         if order.remaining <= 0 or limit <= 0:
             return False
         best = self.books[order.book].top(OPPOSITE[order.side])
-        reached = best is not None and not _before(order.side, limit, best.price)
+        reached = best is not None and not is_before(order.side, limit, best.price)
         price = best.price if best is not None and reached else limit
         self.receipts.count()
         self._book_fill(order, Level(price, order.remaining), now, is_maker=order.is_resting)
@@ -373,6 +373,6 @@ class Engine:
         self.outbox.append(BookMoved(book.product_id))
 
 
-def _before(side: Side, price: Decimal, barrier: Decimal) -> bool:
+def is_before(side: Side, price: Decimal, barrier: Decimal) -> bool:
     """Whether a taker on `side` comes to `price` strictly before `barrier`."""
     return price < barrier if side == "BUY" else price > barrier

@@ -7,12 +7,12 @@ no trade, and a trade that is printed leaves the quote. A frozen book obeys as w
 from datetime import datetime
 from decimal import Decimal
 
-from sidecar.core.money import with_money
+from sidecar.core.money import ZERO, with_money
 from sidecar.paper.venue.book import Book, Level, future_quote
-from sidecar.paper.venue.engine import Engine
+from sidecar.paper.venue.engine import Engine, is_before
 from sidecar.paper.venue.event import BookMoved, Quoted
 from sidecar.paper.venue.exchange import Exchange
-from sidecar.paper.venue.order import Side
+from sidecar.paper.venue.order import OPPOSITE, Side
 from sidecar.paper.venue.quote import Quote
 
 
@@ -52,15 +52,17 @@ def empty(exchange: Exchange, product_id: str, now: datetime) -> None:
 
 @with_money
 def print_trade(exchange: Exchange, product_id: str, price: Decimal, now: datetime) -> None:
-    """A trade of the market's own at this price; own orders that stand before or in it are filled.
+    """A trade of the market's own at this price, through all own orders that stand before it.
 
-    It has the book's smallest size. A buyer came when it is at or above the middle, else a seller.
+    What is left for others is the book's smallest size. A buyer came when the price is at or above
+    the middle, else a seller.
     """
     book = exchange.books[product_id]
 
     def deed() -> None:
-        trade = Level(price, book.size_step)
-        exchange.engine.print_trade(book, _taker(book, price), trade, exchange.now)
+        taker = _taker(book, price)
+        trade = Level(price, book.size_step + _in_the_way(book, taker, price))
+        exchange.engine.print_trade(book, taker, trade, exchange.now)
 
     exchange.act(deed, now)
 
@@ -69,3 +71,10 @@ def _taker(book: Book, price: Decimal) -> Side:
     """Which side came to the book; of an empty one, by the trade before."""
     middle = book.mid or book.tape.last
     return "BUY" if middle is None or price >= middle else "SELL"
+
+
+def _in_the_way(book: Book, taker: Side, price: Decimal) -> Decimal:
+    """Size of own orders that a trade at this price goes through."""
+    resting = book.resting(OPPOSITE[taker])
+    ahead = (order for order in resting if is_before(taker, order.terms.limit_price, price))
+    return sum((order.remaining for order in ahead), ZERO)

@@ -319,7 +319,7 @@ def test_every_cent_of_funding_is_paid_once_whatever_the_switches():
                 paper.market("BUY", 10, BIP)
                 before = pot(paper)
                 paper.wait(hours=24)
-                            fills = [f for f in paper.exchange.register.fills if f.trade_type == "FUNDING"]
+                fills = [f for f in paper.exchange.register.fills if f.trade_type == "FUNDING"]
                 assert len(fills) == (24 if how == "fills" else 0)
                 totals.add((hours, pot(paper) - before))
     rate = -10 * D("0.01") * MID * D("0.00001")
