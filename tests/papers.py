@@ -333,6 +333,10 @@ class Auditor:
         self._stage: dict[str, Order] = {}
         self._limits: dict[str, set[Decimal]] = defaultdict(set)
 
+    def moved(self, currency: str, amount: Decimal) -> None:
+        """Whoever moved money without an order has counted it: in, or out if negative."""
+        self._expected[currency] += Fraction(amount)
+
     # --------------------------------------------------------------------- as things are told
 
     def see(self, event: Event) -> None:
