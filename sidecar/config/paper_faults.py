@@ -48,11 +48,14 @@ class Faults(Table):
     sequence_gaps: Count = Field(
         0, description="websocket: data frames that skip a sequence number, count"
     )
+    future_frames: Count = Field(
+        0, description="websocket: data frames whose timestamp is a year ahead, count"
+    )
     delay_frames_s: Seconds = Field(
         Decimal(0), description="websocket: every data frame is this late, seconds of wall clock"
     )
     frames_channel: Channel = Field(
-        "", description="the channel whose frames the five above are about; empty: all channels"
+        "", description="the channel whose frames the six above are about; empty: all channels"
     )
     close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
         0, description="every websocket is closed with this code, once; 0: none is"

@@ -77,7 +77,7 @@ async def test_a_futures_fill_and_its_wallet_come_in_either_order(trader, after)
     async with trader.listen("user", FUTURES, products=()) as socket:
         await subscribed(socket, "user", FUTURES)
         await trader.place(trader.market("BUY", "2", BIP))
-        heard = []
+        heard: list[str] = []
         while len(heard) < 2:
             frame = await hear(socket)
             if frame["channel"] == FUTURES:

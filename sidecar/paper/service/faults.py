@@ -19,6 +19,7 @@ OF_FRAMES: Final = (
     "duplicate_frames",
     "reorder_frames",
     "sequence_gaps",
+    "future_frames",
     "delay_frames_s",
 )
 

@@ -27,8 +27,8 @@ class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /paper/market`. What is left out stays as it is.
 
     `price`: the new middle; `shift`: a ratio to move it by (-0.1: ten per cent down); `bid` and
-    `ask`: both sides, `size` of each; `empty`: no side; `trade`: the price of one trade. The
-    market's own next quote moves on from where it was, unless `freeze` holds the product.
+    `ask`: both sides, `size` of each, `quiet`: without a ticker; `empty`: no side; `trade`: the
+    price of one trade. The market's own next quote moves on from where it was, unless `freeze` holds the product.
     """
 
     product_id: str | None = None
@@ -37,6 +37,7 @@ class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
     bid: str | None = None
     ask: str | None = None
     size: str | None = None
+    quiet: bool = False
     empty: bool = False
     trade: str | None = None
     freeze: bool | None = None
@@ -118,8 +119,8 @@ def _check_prices(world: World, order: MarketOrder, product_id: str) -> None:
         _new_middle(book, order)
     if sided:
         _sides(book, order)
-    elif order.size is not None:
-        raise invalid("size is of bid and ask; give both")
+    elif order.size is not None or order.quiet:
+        raise invalid("size and quiet are of bid and ask; give both")
     if order.trade is not None:
         _stepped("trade", order.trade, book.step)
 
@@ -193,7 +194,8 @@ def _change_product(world: World, order: MarketOrder, product_id: str, call: Cal
         _move(world, book, _new_middle(book, order), call)
     elif order.bid is not None:
         bid, ask = _sides(book, order)
-        hand.set_quote(exchange, Quote(call.now, book.product_id, *bid, *ask))
+        quote = Quote(call.now, book.product_id, *bid, *ask)
+        hand.set_quote(exchange, quote, quiet=order.quiet)
     elif order.empty:
         hand.empty(exchange, book.product_id, call.now)
     if order.trade is not None:

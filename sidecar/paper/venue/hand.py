@@ -1,7 +1,7 @@
 """A hand on the books, for tests of clients: quotes that are set, emptied books, single trades. No I/O.
 
 What is set here is told like the market's own, but nothing trades by it: a quote that is set prints
-no trade, and a trade that is printed leaves the quote. A frozen book obeys as well.
+no trade of the market's, and a trade that is printed leaves the quote. A frozen book obeys as well.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sidecar.core.money import ZERO, with_money
 from sidecar.paper.venue.book import Book, Level, future_quote
-from sidecar.paper.venue.engine import Engine, is_before
+from sidecar.paper.venue.engine import is_before
 from sidecar.paper.venue.event import BookMoved, Quoted
 from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.order import OPPOSITE, Side
@@ -17,26 +17,30 @@ from sidecar.paper.venue.quote import Quote
 
 
 @with_money
-def set_quote(exchange: Exchange, quote: Quote) -> None:
-    """Set best bid and ask; resting orders that they reach fill. Futures on the book follow."""
+def set_quote(exchange: Exchange, quote: Quote, *, quiet: bool = False) -> None:
+    """Set best bid and ask; resting orders that they reach fill. Futures on the book follow.
+
+    A `quiet` one is told by no ticker, as the quotes of a product that does not trade.
+    """
+
+    def place(book: Book, quote: Quote) -> None:
+        exchange.engine.meet(book, quote, exchange.now)
+        exchange.engine.outbox.append(BookMoved(book.product_id))
+        if not quiet:
+            exchange.engine.outbox.append(Quoted(book.product_id))
 
     def deed() -> None:
-        engine, book = exchange.engine, exchange.books[quote.product_id]
+        book = exchange.books[quote.product_id]
         first = book.bid is None
-        _set(engine, book, quote, exchange.now)
+        place(book, quote)
         if first:
             exchange.value_opening(quote.product_id)
         for product_id in book.futures:
             listing, future = exchange.listings[product_id], exchange.books[product_id]
             if not future.frozen and listing.flags.session_open:
-                _set(engine, future, future_quote(quote, listing), exchange.now)
+                place(future, future_quote(quote, listing))
 
     exchange.act(deed, quote.at)
-
-
-def _set(engine: Engine, book: Book, quote: Quote, now: datetime) -> None:
-    engine.meet(book, quote, now)
-    engine.outbox += (Quoted(book.product_id), BookMoved(book.product_id))
 
 
 @with_money

@@ -397,6 +397,18 @@ def test_quote_and_trade_of_one_call_are_one_ticker(stage):
     }  # fmt: skip
 
 
+def test_a_quiet_quote_is_told_by_no_ticker_and_is_there_over_rest(stage):
+    """As on Coinbase, whose ticker tells of trades: a product that does not trade is quiet."""
+    client = stage.client()
+    client.subscribes("ticker", "ETH-USD")
+    market(stage, bid="80", ask="80.01", quiet=True, freeze=True)
+    assert not only(client.hears(), "ticker")
+    assert best(stage, "ETH-USD")["ETH-USD"]["bids"] == [{"price": "80", "size": "10"}]
+    stage.order("BUY", "ETH-USD", market_market_ioc={"base_size": "1"})
+    (frame,) = only(client.hears(), "ticker")
+    assert frame["events"][0]["tickers"][0]["price"] == "80.01"
+
+
 def test_an_empty_book_is_left_out_or_has_empty_lists(stage):
     client = stage.client()
     client.subscribes("ticker", "ETH-USD")
@@ -419,8 +431,9 @@ def test_an_empty_book_is_left_out_or_has_empty_lists(stage):
         ({"bid": "80.001", "ask": "86"}, "bid must be a positive multiple of 0.01"),
         ({"bid": "0", "ask": "86"}, "bid must be a positive multiple"),
         ({"bid": "80", "ask": "86", "size": "0"}, "size must be a positive multiple"),
-        ({"size": "1"}, "size is of bid and ask"),
-        ({"price": "3000", "size": "1"}, "size is of bid and ask"),
+        ({"size": "1"}, "size and quiet are of bid and ask"),
+        ({"quiet": True}, "size and quiet are of bid and ask"),
+        ({"price": "3000", "size": "1"}, "size and quiet are of bid and ask"),
         ({"bid": "80", "ask": "86", "price": "83"}, "exclude each other"),
         ({"bid": "80", "ask": "86", "empty": True}, "exclude each other"),
         ({"shift": "0.1", "empty": True}, "exclude each other"),
