@@ -57,18 +57,15 @@ class Book:
         self.bid = Level(quote.bid, quote.bid_size) if quote.bid_size else None
         self.ask = Level(quote.ask, quote.ask_size) if quote.ask_size else None
         self.at = quote.at
-        self._forget()
-
-    def empty(self) -> None:
-        """Everybody else leaves."""
-        self.bid = self.ask = None
-        self._forget()
-
-    def _forget(self) -> None:
         if self._taken["BUY"]:
             self._taken["BUY"].clear()
         if self._taken["SELL"]:
             self._taken["SELL"].clear()
+
+    def empty(self) -> None:
+        """Everybody else leaves."""
+        self.bid = self.ask = None
+        self._taken = {"BUY": {}, "SELL": {}}
 
     @property
     def mid(self) -> Decimal | None:

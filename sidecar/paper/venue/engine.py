@@ -328,7 +328,8 @@ class Engine:
             self.report(order, order.status, now)
 
     def _trade(self, book: Book, level: Level, taker: Side, now: datetime) -> None:
-        trade = Trade(self.receipts.count(), book.product_id, level.price, level.size, taker, now)
+        self.receipts.number = number = self.receipts.number + 1
+        trade = Trade(number, book.product_id, level.price, level.size, taker, now)
         book.tape.add(trade)
         self.traded[book.product_id] = None
         self.outbox.append(Traded(trade))

@@ -335,8 +335,9 @@ class Exchange:
 
     def _remember(self) -> None:
         """Keep the balances for readers with a lag."""
-        if lag := self.behaviour.longest_lag:
-            self.accounts.remember(self.now, self.now - lag)
+        behaviour = self.behaviour
+        if behaviour.balance_lag or behaviour.balance_lag_of:
+            self.accounts.remember(self.now, self.now - behaviour.longest_lag)
         else:
             self.accounts.forget()
 
