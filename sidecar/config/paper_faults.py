@@ -91,6 +91,11 @@ class Faults(Table):
         description="the same for single currencies, instead of balance_lag_s, market seconds: "
         "balance_lag_by_currency.USD = 60",
     )
+    futures_balance_lag_s: Seconds = Field(
+        Decimal(0),
+        description="GET /cfm/balance_summary shows the dollars of both wallets as they were this "
+        "long ago, market seconds; its frames do not lag",
+    )
     stuck_holds_s: Seconds = Field(
         Decimal(0),
         description="accounts still show the hold of an order that was cancelled, expired or failed "

@@ -74,7 +74,7 @@ behaviours = st.sampled_from(
         ("order_delay", timedelta(milliseconds=30)), ("order_delay", timedelta(0)), ("cancel_delay", timedelta(milliseconds=60)),
         ("late_cancelled", timedelta(milliseconds=20)), ("fill_after_cancel", 1), ("late_fees", timedelta(milliseconds=40)),
         ("late_fees", timedelta(0)), ("balance_lag", timedelta(milliseconds=90)), ("balance_lag", timedelta(0)),
-        ("balance_lag_of", {"USD": timedelta(milliseconds=60)}), ("balance_lag_of", {}),
+        ("balance_lag_of", {"USD": timedelta(milliseconds=60)}), ("balance_lag_of", {}), ("futures_lag", timedelta(milliseconds=50)),
         ("stuck_holds", timedelta(milliseconds=80)), ("wallet_after_fill", True), ("wallet_after_fill", False),
         ("queued_statuses", True), ("queued_statuses", False), ("strict_client_order_id", True),
     )

@@ -98,10 +98,10 @@ def transaction_summary(world: World, _call: Call) -> Row:
 # ------------------------------------------------------------------------------------------ futures
 
 
-def futures_balance(world: World, _call: Call) -> Row:
+def futures_balance(world: World, call: Call) -> Row:
     """`GET /cfm/balance_summary`."""
     _need_futures(world)
-    return {"balance_summary": shapes.balance_summary(world.exchange.engine.margin())}
+    return {"balance_summary": shapes.balance_summary(world.exchange.margin_seen(call.now))}
 
 
 def futures_positions(world: World, _call: Call) -> Row:

@@ -76,6 +76,7 @@ def apply_to(behaviour: Behaviour, faults: Faults) -> None:
     behaviour.balance_lag_of = {
         name: seconds(value) for name, value in faults.balance_lag_by_currency.items()
     }
+    behaviour.futures_lag = seconds(faults.futures_balance_lag_s)
     behaviour.stuck_holds = seconds(faults.stuck_holds_s)
     behaviour.late_fees = seconds(faults.late_fees_s)
     behaviour.wallet_after_fill = faults.wallet_after_fill

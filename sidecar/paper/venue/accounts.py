@@ -46,7 +46,7 @@ class Accounts:
 
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self._wallets: dict[str, Wallet] = {}
-        self._past: deque[tuple[datetime, tuple[Balance, ...]]] = deque()
+        self._past: deque[tuple[datetime, tuple[Balance, ...], Decimal]] = deque()
         self._stuck: list[StuckHold] = []
         self._changed = True  # since the past was last written
         for currency, amount in balances.items():
@@ -110,12 +110,12 @@ class Accounts:
 
     # ---------------------------------------------------------- what a reader with a lag sees
 
-    def remember(self, now: datetime, horizon: datetime) -> None:
+    def remember(self, now: datetime, horizon: datetime, futures_cash: Decimal) -> None:
         """Keep what is true now, if it is news, and one state at or before `horizon`."""
-        if self._changed or not self._past:
+        if self._changed or not self._past or self._past[-1][2] != futures_cash:
             if len(self._past) > 1 and self._past[-1][0] == now:
                 self._past.pop()
-            self._past.append((now, self.balances()))
+            self._past.append((now, self.balances(), futures_cash))
             self._changed = False
         while len(self._past) > 1 and self._past[1][0] <= horizon:
             self._past.popleft()
@@ -129,10 +129,22 @@ class Accounts:
 
     def as_of(self, moment: datetime) -> Iterable[Balance]:
         """The balances that were true at `moment`, or the oldest remembered."""
-        for at, state in reversed(self._past):
+        state = self._state_as_of(moment)
+        return state[0] if state is not None else self.balances()
+
+    def dollars_as_of(self, moment: datetime) -> tuple[Balance, Decimal] | None:
+        """The USD wallet and the futures wallet's cash at `moment`; None: nothing is remembered."""
+        state = self._state_as_of(moment)
+        if state is None:
+            return None
+        none = Balance("USD", ZERO, ZERO)
+        return next((row for row in state[0] if row.currency == "USD"), none), state[1]
+
+    def _state_as_of(self, moment: datetime) -> tuple[tuple[Balance, ...], Decimal] | None:
+        for at, balances, futures_cash in reversed(self._past):
             if at <= moment:
-                return state
-        return self._past[0][1] if self._past else self.balances()
+                return balances, futures_cash
+        return self._past[0][1:] if self._past else None
 
     def seen(self, now: datetime, lag_of: Callable[[str], timedelta]) -> list[Balance]:
         """What a reader sees now: each wallet as old as its lag, with the holds that are stuck.

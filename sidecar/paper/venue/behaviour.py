@@ -20,6 +20,7 @@ class Behaviour(Struct, kw_only=True):
     hidden_when_new: timedelta = NO_DELAY  # how long a new order cannot be read
     balance_lag: timedelta = NO_DELAY  # how old the balances are that a reader sees
     balance_lag_of: dict[str, timedelta] = {}  # the same of single currencies, instead of it
+    futures_lag: timedelta = NO_DELAY  # how old the dollars of the futures summary are, over REST
     stuck_holds: timedelta = NO_DELAY  # how long a reader still sees the hold of an ended order
     late_fees: timedelta = NO_DELAY  # how much later than a fill its fee is told
     wallet_after_fill: bool = False  # a future's fill is told before what it did to the wallet
@@ -36,4 +37,9 @@ class Behaviour(Struct, kw_only=True):
 
     @property
     def longest_lag(self) -> timedelta:
-        return max(self.balance_lag, *self.balance_lag_of.values(), NO_DELAY)
+        return max(self.balance_lag, self.futures_lag, *self.balance_lag_of.values())
+
+    @property
+    def lags(self) -> bool:
+        """Whether a reader sees anything late; asked at every quote."""
+        return bool(self.balance_lag or self.balance_lag_of or self.futures_lag)

@@ -23,6 +23,7 @@ from sidecar.paper.venue.book import Book, future_quote
 from sidecar.paper.venue.engine import Engine
 from sidecar.paper.venue.event import Event, ProductChanged
 from sidecar.paper.venue.fees import Fees
+from sidecar.paper.venue.futures import Margin
 from sidecar.paper.venue.intake import Intake
 from sidecar.paper.venue.listing import Flags, Listing
 from sidecar.paper.venue.order import Edit, Order
@@ -152,6 +153,16 @@ class Exchange:
         self._follow_up()
         self._run_until(self.now)
         return result
+
+    @with_money
+    def margin_seen(self, now: datetime) -> Margin:
+        """The futures account as a reader sees it now: the dollars of both wallets may be old."""
+        margin, lag = self.engine.margin(), self.behaviour.futures_lag
+        dollars = self.accounts.dollars_as_of(now - lag) if lag else None
+        if dollars is None:
+            return margin
+        usd, cash = dollars
+        return replace(margin, spot_cash=usd.available, spot_held=usd.held, futures_cash=cash)
 
     def due(self) -> datetime | None:
         """When something happens by itself next."""
@@ -335,9 +346,9 @@ class Exchange:
 
     def _remember(self) -> None:
         """Keep the balances for readers with a lag."""
-        behaviour = self.behaviour
-        if behaviour.balance_lag or behaviour.balance_lag_of:
-            self.accounts.remember(self.now, self.now - behaviour.longest_lag)
+        if self.behaviour.lags:
+            horizon = self.now - self.behaviour.longest_lag
+            self.accounts.remember(self.now, horizon, self.futures.cash)
         else:
             self.accounts.forget()
 

@@ -242,6 +242,20 @@ def test_one_currency_can_lag_over_rest(stage):
     )
 
 
+def test_the_futures_summary_can_lag_over_rest_and_not_in_its_frames(stage):
+    switch(stage, futures_balance_lag_s=30)
+    stage.wait(60)
+    client = stage.client()
+    client.subscribes("futures_balance_summary")
+    ask(stage, "POST /paper/sweep", {"to": "futures", "amount": "1000"})
+    (frame,) = only(client.hears(), "futures_balance_summary")
+    assert frame["events"][0]["fcm_balance_summary"]["cfm_usd_balance"] == "1000"
+    assert dollars(stage) == (100_000, 0)
+    assert total(accounts(stage), "USD") == 99_000
+    stage.wait(30)
+    assert dollars(stage) == (99_000, 1_000)
+
+
 def test_a_stuck_hold_shows_over_rest_and_the_total_is_right(stage):
     switch(stage, stuck_holds_s=5)
     order = stage.limit("SELL", "1.5", "70000")

@@ -418,3 +418,26 @@ def test_a_stuck_hold_of_a_lagging_wallet_begins_when_its_end_is_seen(paper):
         assert seen(paper, "BTC") == (1, 1)
         paper.wait(seconds=1)
     assert seen(paper, "BTC") == (2, 0)
+
+
+def test_the_futures_summary_may_show_both_wallets_as_they_were(paper):
+    """A sweep is in the USD wallet at once, and the summary that is read still has the old dollars."""
+    paper.exchange.behaviour.futures_lag = timedelta(seconds=10)
+
+    def shown():
+        margin = paper.exchange.margin_seen(paper.now)
+        assert margin.spot_total + margin.futures_cash == margin.total
+        return margin.spot_total, margin.futures_cash
+
+    act(paper, "sweep", "futures", D(500))
+    paper.wait(seconds=20)
+    act(paper, "sweep", "spot", D(200))
+    assert seen(paper, "USD") == (99_700, 0)
+    assert shown() == (99_500, 500)
+    fund(paper, amount="-7")
+    paper.wait(seconds=9)
+    assert shown() == (99_500, 500)
+    paper.wait(seconds=1)
+    assert shown() == (99_700, 293)
+    paper.exchange.behaviour.futures_lag = timedelta(0)
+    assert shown() == (99_700, 293)
