@@ -30,8 +30,9 @@ from sidecar.core.reports import LiquidationReport
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
 from sidecar.core.settings import Settings
+from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.event import OrderChanged
-from sidecar.paper.venue.exchange import Behaviour, Exchange
+from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import Flags, catalogue
 from sidecar.paper.venue.order import Order
 from sidecar.paper.venue.quote import Quote

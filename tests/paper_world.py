@@ -24,7 +24,8 @@ from sidecar.paper.service.keys import KeyRing, Scope, new_key
 from sidecar.paper.service.rate_limit import RateLimits
 from sidecar.paper.service.session import Session
 from sidecar.paper.service.world import World
-from sidecar.paper.venue.exchange import Behaviour, Exchange
+from sidecar.paper.venue.behaviour import Behaviour
+from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import BOOKS, catalogue
 from sidecar.paper.venue.order import Order
 from sidecar.paper.venue.quote import Quote

@@ -20,8 +20,9 @@ from typing import Any
 import msgspec
 
 from sidecar.core.money import plain, with_money
+from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.event import Event, OrderChanged, Traded
-from sidecar.paper.venue.exchange import Behaviour, Exchange
+from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import Flags, Listing, catalogue
 from sidecar.paper.venue.order import TERMINAL, Fill, Order
 from sidecar.paper.venue.quote import Quote
@@ -331,6 +332,10 @@ class Auditor:
         self._changed: set[str] = set()
         self._stage: dict[str, Order] = {}
         self._limits: dict[str, set[Decimal]] = defaultdict(set)
+
+    def moved(self, currency: str, amount: Decimal) -> None:
+        """Whoever moved money without an order has counted it: in, or out if negative."""
+        self._expected[currency] += Fraction(amount)
 
     # --------------------------------------------------------------------- as things are told
 

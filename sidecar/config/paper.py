@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.config.kinds import Asset, Number, Ratio, Table, Whole, money_sized
+from sidecar.config.kinds import Asset, Number, ProductId, Ratio, Table, Whole, money_sized
 from sidecar.config.paper_faults import Faults
 
 SPEED_MAX: Final = 10_000
@@ -54,6 +54,10 @@ Speed = Annotated[
 ]
 Holding = Annotated[Number, Field(ge=0), AfterValidator(money_sized)]
 Delay = Annotated[Number, Field(ge=0, le=60)]
+SWEEP_EVERY_MAX_S: Final = 7 * 24 * 3_600  # rarer than weekly is never, in any run
+FUNDING_DELAY_MAX_S: Final = 24 * 3_600  # it is paid by the next day's settlement
+Period = Annotated[Number, Field(ge=0, le=SWEEP_EVERY_MAX_S)]
+FundingDelay = Annotated[Number, Field(ge=0, le=FUNDING_DELAY_MAX_S)]
 Rate = Annotated[Whole, Field(ge=0, le=1_000_000)]
 Port = Annotated[Whole, Field(ge=0, le=65_535)]
 
@@ -62,7 +66,8 @@ class Paper(Table):
     """The paper exchange of `demo` and `paper`; a live sidecar ignores it."""
 
     balances: dict[Asset, Holding] = Field(
-        {"USD": Decimal(100_000)}, description="what the account holds at the start, per currency"
+        {"USD": Decimal(100_000)},
+        description="what the account holds at the start, per currency; a coin may have no product",
     )
     taker_fee: Ratio = Field(
         Decimal("0.012"), description="fee of a taking fill, as a ratio of its value"
@@ -80,6 +85,28 @@ class Paper(Table):
     )
     futures: bool = Field(
         default=True, description="list US futures and serve their endpoints (/cfm)"
+    )
+    sweep_every_s: Period = Field(
+        Decimal(0),
+        description="cash beyond the margin that positions need goes from the futures wallet to USD "
+        "this often, market seconds counted from midnight UTC (86400: nightly, as at Coinbase); 0: never",
+    )
+    funding_told: Literal["funding_pnl", "fills"] = Field(
+        "funding_pnl",
+        description="where the funding of futures shows beside the wallet: in funding_pnl of the "
+        "balance summary, or as fills of the trade type FUNDING",
+    )
+    funding_delay_s: FundingDelay = Field(
+        Decimal(0),
+        description="from the hour that funding is for to the wallet, market seconds; until then it "
+        "has only accrued",
+    )
+    funding_resets: Literal["daily", "on_payment"] = Field(
+        "daily",
+        description="when funding_pnl forgets what was paid: at midnight UTC, or once the wallet has it",
+    )
+    disabled_products: tuple[ProductId, ...] = Field(
+        (), description="products that are listed as disabled and never quoted, from the start on"
     )
     port: Port = Field(
         0, description="port of plain HTTP and websockets, on loopback; 0: any free one"

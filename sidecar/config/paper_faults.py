@@ -4,15 +4,25 @@ Each is something that production has been seen to do (section H of the API refe
 how often it still happens; the exchange counts down. All are off unless set.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from sidecar.config.kinds import Number, Table, Whole
+from sidecar.config.kinds import Asset, Number, Table, Whole
 
 Count = Annotated[Whole, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[Number, Field(ge=0, le=3600)]
+
+
+def _asset_or_none(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9]{0,20}", value, re.ASCII):
+        raise ValueError("is not a currency code; write it as Coinbase does, in capitals: BTC")
+    return value
+
+
+AssetOrNone = Annotated[str, AfterValidator(_asset_or_none)]
 Channel = Literal[
     "",
     "candles",
@@ -38,11 +48,14 @@ class Faults(Table):
     sequence_gaps: Count = Field(
         0, description="websocket: data frames that skip a sequence number, count"
     )
+    future_frames: Count = Field(
+        0, description="websocket: data frames whose timestamp is a year ahead, count"
+    )
     delay_frames_s: Seconds = Field(
         Decimal(0), description="websocket: every data frame is this late, seconds of wall clock"
     )
     frames_channel: Channel = Field(
-        "", description="the channel whose frames the five above are about; empty: all channels"
+        "", description="the channel whose frames the six above are about; empty: all channels"
     )
     close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
         0, description="every websocket is closed with this code, once; 0: none is"
@@ -72,6 +85,51 @@ class Faults(Table):
     )
     balance_lag_s: Seconds = Field(
         Decimal(0), description="accounts show what was true this long ago, market seconds"
+    )
+    balance_lag_by_currency: dict[Asset, Seconds] = Field(
+        {},
+        description="the same for single currencies, instead of balance_lag_s, market seconds: "
+        "balance_lag_by_currency.USD = 60",
+    )
+    futures_balance_lag_s: Seconds = Field(
+        Decimal(0),
+        description="GET /cfm/balance_summary shows the dollars of both wallets as they were this "
+        "long ago, market seconds; its frames do not lag",
+    )
+    stuck_holds_s: Seconds = Field(
+        Decimal(0),
+        description="accounts still show the hold of an order that was cancelled, expired or failed "
+        "for this long, market seconds; the total (available + hold) stays right",
+    )
+    missing_wallets: Count = Field(
+        0, description="listings of accounts that lack wallets (by its id each is there), count"
+    )
+    split_wallets: Count = Field(
+        0, description="listings of accounts that tell a wallet as two of one currency, count"
+    )
+    negative_balances: Count = Field(
+        0, description="readings of accounts whose available balance is below zero, count"
+    )
+    huge_balances: Count = Field(
+        0, description="readings of accounts whose available balance is 10^30, count"
+    )
+    text_balances: Count = Field(
+        0, description="readings of accounts whose available balance is no number, count"
+    )
+    no_balances: Count = Field(
+        0, description="readings of accounts without the field available_balance, count"
+    )
+    wallets_currency: AssetOrNone = Field(
+        "", description="the currency whose wallet the six above are about; empty: all wallets"
+    )
+    wallet_after_fill: bool = Field(
+        default=False,
+        description="a future's fill goes out over `user` before `futures_balance_summary` tells "
+        "what it did to the wallet; else after it",
+    )
+    list_empty_books: bool = Field(
+        default=False,
+        description="best_bid_ask answers for an empty book with empty lists; else leaves it out",
     )
     late_fees_s: Seconds = Field(
         Decimal(0), description="the fees of a fill are told this much later, market seconds"

@@ -9,10 +9,12 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.money import ZERO
-from sidecar.paper.service.call import Call
+from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.keys import Scope
+from sidecar.paper.service.wallet_faults import Told
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.accounts import Balance
+from sidecar.paper.venue.treasury import Declined
 from sidecar.paper.wire import accounts as shapes
 from sidecar.paper.wire.errors import invalid, not_found
 from sidecar.paper.wire.orders import portfolio_id
@@ -28,23 +30,24 @@ MARGIN_SETTINGS: Final = frozenset(
 
 def _balances(world: World, call: Call) -> list[Balance]:
     """What a reader sees now, which may be what was true some time ago."""
-    lag = world.exchange.behaviour.balance_lag
-    source = world.exchange.accounts
-    return list(source.as_of(call.now - lag) if lag else source.balances())
+    return world.exchange.accounts.seen(call.now, world.exchange.behaviour.lag)
 
 
-def _row(world: World, call: Call, balance: Balance) -> Row:
-    return shapes.account_row(balance, world.exchange.run, world.exchange.started_at, call.now)
+def _row(world: World, call: Call, wallet: Told) -> Row:
+    run, opened = world.exchange.run, world.exchange.started_at
+    return shapes.account_row(wallet.balance, run, opened, call.now, wallet.part)
 
 
 def list_accounts(world: World, call: Call) -> Row:
     """`GET /accounts`: every currency ever touched; `has_next` is the only end marker."""
-    rows = _balances(world, call)
     limit = call.number("limit", ACCOUNTS_DEFAULT, ACCOUNTS_MAX)
     start = call.number("cursor", 0, 10**6)
+    if not start:
+        world.wallets.begin()
+    rows = world.wallets.listed(_balances(world, call))
     page, more = rows[start : start + limit], start + limit < len(rows)
     return {
-        "accounts": [_row(world, call, balance) for balance in page],
+        "accounts": [world.wallets.in_listing(_row(world, call, row)) for row in page],
         "has_next": more,
         "cursor": str(start + limit) if more else "",
         "size": len(page),
@@ -53,9 +56,10 @@ def list_accounts(world: World, call: Call) -> Row:
 
 def get_account(world: World, call: Call) -> Row:
     """`GET /accounts/{uuid}`."""
-    for balance in _balances(world, call):
-        if shapes.account_id(world.exchange.run, balance.currency) == call.path["account_uuid"]:
-            return {"account": _row(world, call, balance)}
+    for wallet in world.wallets.told(_balances(world, call)):
+        row = _row(world, call, wallet)
+        if row["uuid"] == call.path["account_uuid"]:
+            return {"account": world.wallets.alone(row)}
     raise not_found("account not found")
 
 
@@ -94,10 +98,10 @@ def transaction_summary(world: World, _call: Call) -> Row:
 # ------------------------------------------------------------------------------------------ futures
 
 
-def futures_balance(world: World, _call: Call) -> Row:
+def futures_balance(world: World, call: Call) -> Row:
     """`GET /cfm/balance_summary`."""
     _need_futures(world)
-    return {"balance_summary": shapes.balance_summary(world.exchange.engine.margin())}
+    return {"balance_summary": shapes.balance_summary(world.exchange.margin_seen(call.now))}
 
 
 def futures_positions(world: World, _call: Call) -> Row:
@@ -155,9 +159,38 @@ def set_margin_setting(world: World, call: Call) -> Row:
     return {}
 
 
-def sweeps(_world: World, _call: Call) -> Row:
-    """`GET /cfm/sweeps`: USD moves to the futures account by itself here, so none is pending."""
-    return {"sweeps": []}
+def sweeps(world: World, _call: Call) -> Row:
+    """`GET /cfm/sweeps`: the pending one, if there is one."""
+    _need_futures(world)
+    pending = world.exchange.treasury.pending
+    return {"sweeps": [shapes.sweep_row(pending)] if pending is not None else []}
+
+
+class SweepRequest(Struct):
+    """The body of `POST /cfm/sweeps/schedule`; no amount, or an amount of zero, is all there is."""
+
+    usd_amount: str | None = None
+
+
+def schedule_sweep(world: World, call: Call) -> Row:
+    """`POST /cfm/sweeps/schedule`: what is free then goes to the USD wallet, up to this amount."""
+    _need_futures(world)
+    request = call.read(SweepRequest)
+    amount = decimal_of("usd_amount", request.usd_amount or "0")
+    if amount < 0:
+        raise invalid("usd_amount argument is invalid")
+    exchange = world.exchange
+    try:
+        exchange.act(lambda: exchange.treasury.schedule(amount or None, exchange.now), call.now)
+    except Declined as declined:
+        raise invalid(str(declined)) from None
+    return {"success": True}
+
+
+def cancel_sweep(world: World, call: Call) -> Row:
+    """`DELETE /cfm/sweeps`: the pending one will not be made."""
+    _need_futures(world)
+    return {"success": world.exchange.act(world.exchange.treasury.cancel, call.now)}
 
 
 # ---------------------------------------------------------------------------------------------- v2

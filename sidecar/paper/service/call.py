@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 from multidict import MultiMapping
 
+from sidecar.core.money import amount
 from sidecar.paper.service.keys import Key
 from sidecar.paper.wire.errors import invalid
 from sidecar.paper.wire.text import Row
@@ -83,6 +85,14 @@ class Call(Struct, kw_only=True):
         if _is_deeper(row, NESTED_MAX):
             raise invalid(TOO_DEEP)
         return row if isinstance(row, dict) else {}
+
+
+def decimal_of(name: str, text: str) -> Decimal:
+    """The number that a field has as text. Raises Failed with status 400."""
+    try:
+        return amount(text)
+    except ValueError as error:
+        raise invalid(f"{name}: {error}") from None
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -1,42 +1,26 @@
-"""`/paper/…`: what no real exchange has: faults, and a hand on the market. No I/O.
+"""`/paper/…`: what no real exchange has: faults, and money that moves when it is told to. No I/O.
 
 Needs no key: the service listens on loopback only, and what is here moves play money.
 """
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Any, Final, TypeVar
 
-from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec import Struct
 
-from sidecar.core.money import ONE, TWO, amount, ceil_to, floor_to, plain
-from sidecar.paper.service.call import Call
+from sidecar.core.money import ONE, plain
+from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.faults import remaining
 from sidecar.paper.service.world import World
-from sidecar.paper.venue.book import Level
-from sidecar.paper.venue.listing import Flags
-from sidecar.paper.venue.quote import Quote
+from sidecar.paper.venue.treasury import Declined, TransferKind, Wallet
 from sidecar.paper.wire.errors import invalid, not_found
-from sidecar.paper.wire.text import Row, time_text
+from sidecar.paper.wire.text import Row
 
-SPEED_MAX: Final = 10_000
-SHIFT_MIN: Final = Decimal("-0.99")
+CURRENCY: Final = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
 
-
-class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /paper/market`. What is left out stays as it is.
-
-    `price`: the new middle; `shift`: a ratio to move it by (-0.1: ten per cent down). The market's
-    own next quote moves on from where it was, unless `freeze` holds the product.
-    """
-
-    product_id: str | None = None
-    price: str | None = None
-    shift: str | None = None
-    freeze: bool | None = None
-    flags: dict[str, bool] | None = None
-    pause: bool | None = None
-    speed: Annotated[str, Meta(max_length=20)] | None = None
+T = TypeVar("T")
 
 
 def get_faults(world: World, _call: Call) -> Row:
@@ -60,108 +44,108 @@ def clear_faults(world: World, call: Call) -> Row:
     return get_faults(world, call)
 
 
-def get_market(world: World, call: Call) -> Row:
-    """`GET /paper/market`: the market clock, and every book's best prices."""
+# ------------------------------------------------------------------------------------------- money
+
+
+class TransferOrder(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /paper/transfer`."""
+
+    kind: TransferKind
+    currency: str
+    amount: str
+
+
+class SweepOrder(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /paper/sweep`; without an amount, all that is free."""
+
+    to: Wallet
+    amount: str | None = None
+
+
+class FundingOrder(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /paper/funding`: an amount in USD (negative: the account pays), or a ratio
+    of the position's value (positive: longs pay).
+    """
+
+    product_id: str
+    amount: str | None = None
+    rate: str | None = None
+
+
+def transfer(world: World, call: Call) -> Row:
+    """`POST /paper/transfer`: money comes in or leaves, without an order. The wallet after it."""
+    order, exchange = call.read(TransferOrder), world.exchange
+    if not CURRENCY.fullmatch(order.currency):
+        raise invalid("currency is written as Coinbase does, in capitals: BTC")
+    amount = _positive("amount", order.amount)
+    _act(world, call, lambda: exchange.treasury.transfer(order.kind, order.currency, amount))
     return {
-        "market": world.config.market,
-        "time": time_text(call.now),
-        "speed": plain(world.clock.speed) if world.clock.speed is not None else "max",
-        "paused": world.clock.paused,
-        "started": world.started,
-        "over": world.market_over,
-        "books": [
-            {
-                "product_id": name,
-                "bid": plain(book.bid.price) if book.bid else "",
-                "ask": plain(book.ask.price) if book.ask else "",
-                "frozen": book.frozen,
-            }
-            for name, book in world.exchange.books.items()
-        ],
+        "kind": order.kind,
+        "currency": order.currency,
+        "amount": plain(amount),
+        "available": plain(exchange.accounts.available(order.currency)),
+        "held": plain(exchange.accounts.held(order.currency)),
     }
 
 
-def set_market(world: World, call: Call) -> Row:
-    """`POST /paper/market`: set or shift a price, freeze a product, change flags or the pace."""
-    order = call.read(MarketOrder)
-    _check(world, order)
-    if order.pause is not None:
-        (world.clock.pause if order.pause else world.clock.resume)(world.wall())
-        world.started = world.started or not order.pause
-    if order.speed is not None:
-        world.clock.set_speed(_speed(order.speed), world.wall())
-    if order.product_id is not None:
-        _change_product(world, order, order.product_id, call)
-    return get_market(world, call)
+def sweep(world: World, call: Call) -> Row:
+    """`POST /paper/sweep`: dollars move between the spot and the futures wallet, at once."""
+    if not world.config.futures:
+        raise not_found("futures account not found")
+    order, treasury = call.read(SweepOrder), world.exchange.treasury
+    amount = _positive("amount", order.amount) if order.amount is not None else None
+    moved = _act(world, call, lambda: treasury.sweep(order.to, amount))
+    return {"to": order.to, "amount": plain(moved), **_wallets(world)}
 
 
-def _check(world: World, order: MarketOrder) -> None:
-    """Refuse a request that cannot be carried out whole, before any of it is."""
-    if order.speed is not None:
-        _speed(order.speed)
-    about_product = (order.price, order.shift, order.freeze, order.flags)
-    if order.product_id is None:
-        if any(value is not None for value in about_product):
-            raise invalid("product_id is required for price, shift, freeze and flags")
-        return
-    if order.product_id not in world.exchange.listings:
-        raise not_found(f"product {order.product_id[:40]} not found")
-    if order.price is not None and order.shift is not None:
-        raise invalid("price and shift exclude each other; give one")
-    unknown = set(order.flags or ()) - set(Flags.__struct_fields__)
-    if unknown:
-        raise invalid(f"unknown flags {sorted(unknown)}; known are {list(Flags.__struct_fields__)}")
-    if order.shift is not None or order.price is not None:
-        _new_middle(world, order, order.product_id)
+def funding(world: World, call: Call) -> Row:
+    """`POST /paper/funding`: funding of one contract falls due now, and goes the configured way."""
+    order, treasury = call.read(FundingOrder), world.exchange.treasury
+    listing = world.exchange.listings.get(order.product_id)
+    if listing is None or listing.contract is None:
+        raise not_found(f"{order.product_id[:40]} is no future")
+    if (order.amount is None) == (order.rate is None):
+        raise invalid("amount and rate exclude each other; give one")
+    amount = _small("amount", order.amount, None)
+    rate = _small("rate", order.rate, ONE)
+    paid = _act(
+        world,
+        call,
+        lambda: treasury.fund(order.product_id, world.exchange.now, amount=amount, rate=rate),
+    )
+    return {"product_id": order.product_id, "amount": plain(paid), **_wallets(world)}
 
 
-def _change_product(world: World, order: MarketOrder, product_id: str, call: Call) -> None:
-    exchange = world.exchange
-    listing = exchange.listings[product_id]
-    book = exchange.books[listing.book]
-    if order.flags:
-        exchange.set_flags(product_id, replace(listing.flags, **order.flags), call.now)
-    if order.price is not None or order.shift is not None:
-        middle = _new_middle(world, order, product_id)
-        bid = max(book.step, floor_to(middle - book.step / TWO, book.step))
-        ask = max(bid + book.step, ceil_to(middle, book.step))
-        sizes = (book.bid or Level(bid, ONE), book.ask or Level(ask, ONE))
-        frozen, book.frozen = book.frozen, False
-        exchange.quote(Quote(call.now, listing.book, bid, sizes[0].size, ask, sizes[1].size))
-        book.frozen = frozen
-    if order.freeze is not None:
-        book.frozen = order.freeze
-
-
-def _new_middle(world: World, order: MarketOrder, product_id: str) -> Decimal:
-    book = world.exchange.books[world.exchange.listings[product_id].book]
-    if order.price is not None:
-        middle = _number("price", order.price)
-    elif book.mid is None:
-        raise invalid(f"{product_id} has no price to shift; set one")
-    else:
-        shift = _number("shift", order.shift or "")
-        if shift < SHIFT_MIN:
-            raise invalid(
-                f"shift is below {SHIFT_MIN}; it is a ratio, and -0.1 is ten per cent down"
-            )
-        middle = book.mid * (ONE + shift)
-    if middle < book.step:
-        raise invalid(f"the price would be below {plain(book.step)}, the smallest of {product_id}")
-    return middle
-
-
-def _number(name: str, text: str) -> Decimal:
+def _act(world: World, call: Call, deed: Callable[[], T]) -> T:
+    """Move money now. Raises Failed with status 400, naming what is there."""
     try:
-        return amount(text)
-    except ValueError as error:
-        raise invalid(f"{name}: {error}") from None
+        return world.exchange.act(deed, call.now)
+    except Declined as declined:
+        raise invalid(str(declined)) from None
 
 
-def _speed(text: str) -> Decimal | None:
-    if text == "max":
+def _wallets(world: World) -> Row:
+    """The dollars of both wallets and the funding that is told, as the balance summary has them."""
+    margin = world.exchange.engine.margin()
+    return {
+        "cbi_usd_balance": plain(margin.spot_total),
+        "cfm_usd_balance": plain(margin.futures_cash),
+        "funding_pnl": plain(margin.funding),
+    }
+
+
+def _positive(name: str, text: str) -> Decimal:
+    value = decimal_of(name, text)
+    if value <= 0:
+        raise invalid(f"{name} must be above 0")
+    return value
+
+
+def _small(name: str, text: str | None, most: Decimal | None) -> Decimal | None:
+    """A number of either sign, within `most`."""
+    if text is None:
         return None
-    speed = _number("speed", text)
-    if not 0 < speed <= SPEED_MAX:
-        raise invalid(f'speed is above 0 and at most {SPEED_MAX}, or "max"')
-    return speed
+    value = decimal_of(name, text)
+    if most is not None and abs(value) > most:
+        raise invalid(f"{name} is a ratio; 0.0001 is one basis point of the position's value")
+    return value

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sidecar.config.paper_faults import Faults
-from sidecar.paper.venue.exchange import Behaviour
+from sidecar.paper.venue.behaviour import Behaviour
 
 # The switches that a websocket's frame may fall foul of, so that a frame asks once for all of them.
 OF_FRAMES: Final = (
@@ -19,6 +19,7 @@ OF_FRAMES: Final = (
     "duplicate_frames",
     "reorder_frames",
     "sequence_gaps",
+    "future_frames",
     "delay_frames_s",
 )
 
@@ -72,7 +73,13 @@ def apply_to(behaviour: Behaviour, faults: Faults) -> None:
     behaviour.fill_after_cancel = faults.fill_after_cancel
     behaviour.hidden_when_new = seconds(faults.hide_new_orders_s)
     behaviour.balance_lag = seconds(faults.balance_lag_s)
+    behaviour.balance_lag_of = {
+        name: seconds(value) for name, value in faults.balance_lag_by_currency.items()
+    }
+    behaviour.futures_lag = seconds(faults.futures_balance_lag_s)
+    behaviour.stuck_holds = seconds(faults.stuck_holds_s)
     behaviour.late_fees = seconds(faults.late_fees_s)
+    behaviour.wallet_after_fill = faults.wallet_after_fill
 
 
 def remaining(behaviour: Behaviour, faults: Faults) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from sidecar.paper.venue.event import (
     FuturesChanged,
     OrderChanged,
     ProductChanged,
+    Quoted,
     Traded,
 )
 from sidecar.paper.venue.exchange import Exchange
@@ -113,22 +114,24 @@ class Hub:
     def publish(self, events: Iterable[Event], at: datetime, wall: float) -> None:
         """Tell listeners at once what cannot wait, and note the rest for its batch."""
         self._wall = wall
-        traded: dict[str, None] = {}
+        priced: dict[str, None] = {}
         for event in events:
             match event:
                 case Traded(trade):
-                    traded[trade.book] = None
+                    priced[trade.book] = None
                     if self.has_listener("market_trades", trade.book):
                         self._trades.setdefault(trade.book, []).append(trade)
                 case BookMoved(book):
                     self._moved.add(book)
+                case Quoted(book):
+                    priced[book] = None
                 case OrderChanged(order):
                     self._tell_user(order, at)
                 case FuturesChanged():
                     self._tell_futures(at)
                 case ProductChanged(product_id):
                     self._tell_status(product_id, at)
-        self._tell_tickers(traded, at)
+        self._tell_tickers(priced, at)
 
     def _tell_tickers(self, books: Iterable[str], at: datetime) -> None:
         """One update a book, however many matches: that is how a taker's matches are told."""

@@ -93,14 +93,18 @@ def get_product(world: World, call: Call) -> Row:
 
 
 def best_bid_ask(world: World, call: Call) -> Row:
-    """`GET /best_bid_ask`: of these products, or of all that have a price."""
+    """`GET /best_bid_ask`: of these products, or of all; an empty book is left out.
+
+    With the switch for it, an empty one is there, with empty lists.
+    """
+    with_empty = world.faults.now.list_empty_books
     ids = call.texts("product_ids") or list(world.exchange.listings)
     books = [(product_id, _listed(world, product_id)[1]) for product_id in ids]
     return {
         "pricebooks": [
             shapes.pricebook(product_id, book, 1, call.now)
             for product_id, book in books
-            if book.bid is not None
+            if book.bid is not None or with_empty
         ]
     }
 

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.paper import Paper
@@ -32,8 +33,9 @@ from sidecar.paper.service.rate_limit import RateLimits
 from sidecar.paper.service.rest import BODY_BYTES_MAX, add_routes
 from sidecar.paper.service.sockets import websocket
 from sidecar.paper.service.world import World
+from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.book import future_candle
-from sidecar.paper.venue.exchange import Behaviour, Exchange
+from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import Listing, catalogue
 from sidecar.paper.venue.tape import Candle, Past
 
@@ -148,12 +150,16 @@ class PaperExchange:
 
 
 def _world(config: Paper, market: Market, directory: Path) -> World:
-    listings = catalogue(market.books, futures=config.futures)
+    listings = _listings(config, market)
     behaviour = Behaviour(
         order_delay=seconds(config.order_delay_s),
         cancel_delay=seconds(config.cancel_delay_s),
         strict_client_order_id=config.strict_client_order_id,
         queued_statuses=config.queued_statuses,
+        sweep_every=seconds(config.sweep_every_s),
+        funding_told=config.funding_told,
+        funding_delay=seconds(config.funding_delay_s),
+        funding_resets=config.funding_resets,
     )
     apply_to(behaviour, config.faults)
     history = History(market.books, market.seed, market.start)
@@ -168,6 +174,8 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
     )
     for listing in market.books:
         exchange.books[listing.product_id].tape.year = history.year(listing.product_id)
+    for product_id in config.disabled_products:
+        exchange.books[listings[product_id].book].frozen = True
     faults = FaultSwitches(config.faults)
     wall = clock.wall()
     speed = None if config.speed == "max" else config.speed
@@ -186,6 +194,20 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
         wall=clock.wall,
         unix=clock.unix,
     )
+
+
+def _listings(config: Paper, market: Market) -> dict[str, Listing]:
+    """The market's products, some of them disabled. Raises Misuse, naming what is no product."""
+    listings = catalogue(market.books, futures=config.futures)
+    for product_id in config.disabled_products:
+        if product_id not in listings:
+            raise Misuse(
+                f"{product_id} of paper.disabled_products is no product of this market; "
+                f"take it out, or name one of {', '.join(sorted(listings))}"
+            )
+        off = replace(listings[product_id].flags, is_disabled=True)
+        listings[product_id] = replace(listings[product_id], flags=off)
+    return listings
 
 
 def _past(history: History, listings: Mapping[str, Listing]) -> Past:

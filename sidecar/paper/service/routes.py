@@ -6,7 +6,14 @@ Paths of Advanced Trade stand below `/api/v3/brokerage`. Of two paths that fit, 
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from sidecar.paper.service import account_api, control_api, history_api, market_api, order_api
+from sidecar.paper.service import (
+    account_api,
+    control_api,
+    history_api,
+    market_api,
+    market_control,
+    order_api,
+)
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.world import World
@@ -24,7 +31,7 @@ class Route(NamedTuple):
     handler: Callable[[World, Call], Row]
 
 
-VIEW, TRADE, PUBLIC = Scope.VIEW, Scope.TRADE, None
+VIEW, TRADE, TRANSFER, PUBLIC = Scope.VIEW, Scope.TRADE, Scope.TRANSFER, None
 
 BROKERAGE: Final = (
     Route("GET", "/time", PUBLIC, market_api.server_time),
@@ -58,6 +65,8 @@ BROKERAGE: Final = (
     Route("GET", "/cfm/positions", VIEW, account_api.futures_positions),
     Route("GET", "/cfm/positions/{product_id}", VIEW, account_api.futures_position),
     Route("GET", "/cfm/sweeps", VIEW, account_api.sweeps),
+    Route("POST", "/cfm/sweeps/schedule", TRANSFER, account_api.schedule_sweep),
+    Route("DELETE", "/cfm/sweeps", TRANSFER, account_api.cancel_sweep),
     Route("GET", "/cfm/intraday/margin_setting", VIEW, account_api.margin_setting),
     Route("POST", "/cfm/intraday/margin_setting", TRADE, account_api.set_margin_setting),
     Route("GET", "/cfm/intraday/current_margin_window", VIEW, account_api.margin_window),
@@ -72,8 +81,11 @@ OTHERS: Final = (
     Route("GET", "/paper/faults", PUBLIC, control_api.get_faults),
     Route("POST", "/paper/faults", PUBLIC, control_api.set_faults),
     Route("DELETE", "/paper/faults", PUBLIC, control_api.clear_faults),
-    Route("GET", "/paper/market", PUBLIC, control_api.get_market),
-    Route("POST", "/paper/market", PUBLIC, control_api.set_market),
+    Route("GET", "/paper/market", PUBLIC, market_control.get_market),
+    Route("POST", "/paper/market", PUBLIC, market_control.set_market),
+    Route("POST", "/paper/transfer", PUBLIC, control_api.transfer),
+    Route("POST", "/paper/sweep", PUBLIC, control_api.sweep),
+    Route("POST", "/paper/funding", PUBLIC, control_api.funding),
 )
 
 ROUTES: Final = tuple(route._replace(path=PREFIX + route.path) for route in BROKERAGE) + OTHERS

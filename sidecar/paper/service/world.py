@@ -11,6 +11,7 @@ from sidecar.paper.service.faults import FaultSwitches, apply_to
 from sidecar.paper.service.hub import Hub
 from sidecar.paper.service.keys import KeyRing
 from sidecar.paper.service.rate_limit import RateLimits
+from sidecar.paper.service.wallet_faults import WalletFaults
 from sidecar.paper.venue.exchange import Exchange
 
 
@@ -30,7 +31,11 @@ class World:
     market_over: bool = False  # a replay has told its last quote
     started: bool = False  # the market moves
     margin_setting: str = "INTRADAY_MARGIN_SETTING_INTRADAY"
+    wallets: WalletFaults = field(init=False)
     changed: Callable[[], None] = field(default=lambda: None)  # wakes who waits for what is due
+
+    def __post_init__(self) -> None:
+        self.wallets = WalletFaults(self.faults)
 
     def now(self) -> datetime:
         """The present moment on the market clock."""

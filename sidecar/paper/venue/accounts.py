@@ -1,8 +1,8 @@
 """Wallets: what is available and what is on hold, per currency. No I/O."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -32,12 +32,22 @@ class Wallet(Struct, kw_only=True):
         return self.available + self.held
 
 
+class StuckHold(NamedTuple):
+    """What an ended order held, as a reader still sees it for a while."""
+
+    currency: str
+    amount: Decimal
+    since: datetime
+    until: datetime
+
+
 class Accounts:
     """All wallets of the account. Nothing here ever goes below zero: what would is our fault."""
 
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self._wallets: dict[str, Wallet] = {}
-        self._past: deque[tuple[datetime, tuple[Balance, ...]]] = deque()
+        self._past: deque[tuple[datetime, tuple[Balance, ...], Decimal]] = deque()
+        self._stuck: list[StuckHold] = []
         self._changed = True  # since the past was last written
         for currency, amount in balances.items():
             self.wallet(currency).available = amount
@@ -57,6 +67,11 @@ class Accounts:
         """What may be spent; opens no wallet."""
         wallet = self._wallets.get(currency)
         return wallet.available if wallet else ZERO
+
+    def held(self, currency: str) -> Decimal:
+        """What open orders have set aside; opens no wallet."""
+        wallet = self._wallets.get(currency)
+        return wallet.held if wallet else ZERO
 
     def hold(self, currency: str, amount: Decimal) -> None:
         """Set aside for an order; a negative amount frees again."""
@@ -80,6 +95,14 @@ class Accounts:
         wallet.cost += cost
         self._change(wallet)
 
+    def withdraw(self, currency: str, amount: Decimal) -> None:
+        """What is available leaves the account, and its part of the cost with it."""
+        wallet = self.wallet(currency)
+        if wallet.cost:
+            wallet.cost -= share(wallet.cost, amount, wallet.total)
+        wallet.available -= amount
+        self._change(wallet)
+
     def _change(self, wallet: Wallet) -> None:
         assert wallet.available >= 0, f"{wallet.currency}: more was spent than is available"
         assert wallet.held >= 0, f"{wallet.currency}: more was freed than is on hold"
@@ -87,12 +110,12 @@ class Accounts:
 
     # ---------------------------------------------------------- what a reader with a lag sees
 
-    def remember(self, now: datetime, horizon: datetime) -> None:
+    def remember(self, now: datetime, horizon: datetime, futures_cash: Decimal) -> None:
         """Keep what is true now, if it is news, and one state at or before `horizon`."""
-        if self._changed or not self._past:
+        if self._changed or not self._past or self._past[-1][2] != futures_cash:
             if len(self._past) > 1 and self._past[-1][0] == now:
                 self._past.pop()
-            self._past.append((now, self.balances()))
+            self._past.append((now, self.balances(), futures_cash))
             self._changed = False
         while len(self._past) > 1 and self._past[1][0] <= horizon:
             self._past.popleft()
@@ -102,11 +125,61 @@ class Accounts:
         self._past.clear()
 
     def balances(self) -> tuple[Balance, ...]:
-        return tuple(Balance(w.currency, w.available, w.held) for w in self)
+        return tuple(_row(wallet) for wallet in self)
 
     def as_of(self, moment: datetime) -> Iterable[Balance]:
         """The balances that were true at `moment`, or the oldest remembered."""
-        for at, state in reversed(self._past):
+        state = self._state_as_of(moment)
+        return state[0] if state is not None else self.balances()
+
+    def dollars_as_of(self, moment: datetime) -> tuple[Balance, Decimal] | None:
+        """The USD wallet and the futures wallet's cash at `moment`; None: nothing is remembered."""
+        state = self._state_as_of(moment)
+        if state is None:
+            return None
+        none = Balance("USD", ZERO, ZERO)
+        return next((row for row in state[0] if row.currency == "USD"), none), state[1]
+
+    def _state_as_of(self, moment: datetime) -> tuple[tuple[Balance, ...], Decimal] | None:
+        for at, balances, futures_cash in reversed(self._past):
             if at <= moment:
-                return state
-        return self._past[0][1] if self._past else self.balances()
+                return balances, futures_cash
+        return self._past[0][1:] if self._past else None
+
+    def seen(self, now: datetime, lag_of: Callable[[str], timedelta]) -> list[Balance]:
+        """What a reader sees now: each wallet as old as its lag, with the holds that are stuck.
+
+        A wallet that was not there yet is not seen.
+        """
+        rows = []
+        for wallet in self:
+            lag = lag_of(wallet.currency)
+            row = self._row_as_of(wallet, now - lag) if lag else _row(wallet)
+            if row is not None:
+                rows.append(self._with_stuck(row, now, now - lag) if self._stuck else row)
+        return rows
+
+    def _row_as_of(self, wallet: Wallet, moment: datetime) -> Balance | None:
+        rows = self.as_of(moment)
+        return next((row for row in rows if row.currency == wallet.currency), None)
+
+    def stick(self, currency: str, amount: Decimal, since: datetime, until: datetime) -> None:
+        """Show a hold that has been freed until then; the total stays what it is."""
+        self._stuck = [row for row in self._stuck if row.until > since]
+        self._stuck.append(StuckHold(currency, amount, since, until))
+
+    def _with_stuck(self, row: Balance, now: datetime, moment: datetime) -> Balance:
+        stuck = sum(
+            (
+                hold.amount
+                for hold in self._stuck
+                if hold.currency == row.currency and hold.since <= moment and now < hold.until
+            ),
+            ZERO,
+        )
+        shown = min(stuck, row.available)
+        return row._replace(available=row.available - shown, held=row.held + shown)
+
+
+def _row(wallet: Wallet) -> Balance:
+    return Balance(wallet.currency, wallet.available, wallet.held)

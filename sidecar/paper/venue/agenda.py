@@ -8,12 +8,15 @@ DROPPED_MIN: Final = 64  # so few struck-out entries are not worth tidying
 
 
 class Entry(NamedTuple):
-    """One thing due; `number` keeps things due at one moment in the order they were put down."""
+    """One thing due, and the id of what it is about.
+
+    `number` keeps things due at one moment in the order they were put down.
+    """
 
     at: datetime
     number: int
     what: str
-    order_id: str
+    about: str
 
 
 class Agenda:
@@ -27,10 +30,10 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, at: datetime, what: str, order_id: str = "") -> int:
+    def put(self, at: datetime, what: str, about: str = "") -> int:
         """Put one thing down; the number to strike it out by."""
         self._number += 1
-        heapq.heappush(self._entries, Entry(at, self._number, what, order_id))
+        heapq.heappush(self._entries, Entry(at, self._number, what, about))
         return self._number
 
     def drop(self, number: int) -> None:

@@ -62,6 +62,11 @@ class Book:
         if self._taken["SELL"]:
             self._taken["SELL"].clear()
 
+    def empty(self) -> None:
+        """Everybody else leaves."""
+        self.bid = self.ask = None
+        self._taken = {"BUY": {}, "SELL": {}}
+
     @property
     def mid(self) -> Decimal | None:
         """Middle of the displayed best bid and ask."""

@@ -7,23 +7,24 @@ oldest, behind whatever stood at their price before. What a match does to the ac
 """
 
 from copy import copy
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from hashlib import sha256
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec.structs import replace
 
 from sidecar.core.money import ONE, ZERO, ceil_to, floor_to
 from sidecar.paper.venue.accounts import Accounts
+from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.book import Book, Level, matches
 from sidecar.paper.venue.event import BookMoved, Event, FuturesChanged, OrderChanged, Traded
 from sidecar.paper.venue.fees import Fees
 from sidecar.paper.venue.futures import Margin
 from sidecar.paper.venue.listing import Listing
-from sidecar.paper.venue.order import BRACKET_STOP_BAND, OPPOSITE, Edit, Fill, Order, Side
+from sidecar.paper.venue.order import BRACKET_STOP_BAND, OPPOSITE, Edit, Order, Side
 from sidecar.paper.venue.quote import Quote
+from sidecar.paper.venue.receipts import Receipts
 from sidecar.paper.venue.register import Register
 from sidecar.paper.venue.settlement import Settlement
 from sidecar.paper.venue.stops import Stops, is_triggered
@@ -49,16 +50,15 @@ class Engine:
         self.settlement = Settlement(accounts, fees, listings, self.books)
         self.futures = self.settlement.futures
         self.register = Register()
+        self.receipts = Receipts(run, self.register)
         self.outbox: list[Event] = []
-        self.late_fees = timedelta(0)
-        # Since the caller last looked: orders that ended, fills whose fee is to be told later, and
-        # books that traded (a dict for its order: the same run must follow up in the same order).
+        self.behaviour = Behaviour()
+        # Since the caller last looked: orders that ended, and books that traded (a dict for its
+        # order: the same run must follow up in the same order).
         self.ended: list[Order] = []
-        self.untold: list[str] = []
         self.traded: dict[str, None] = {}
-        self._untold: dict[str, list[Decimal]] = {}
         self._stops = Stops()
-        self._trades = 0
+        self._wallet_untold = False  # a fill changed the futures wallet, and it is told after it
 
     def margin(self) -> Margin:
         """The futures account now, USD."""
@@ -122,7 +122,7 @@ class Engine:
         own = book.best_own(other)
         barrier = own.terms.limit_price if own is not None else None
         for level in matches(book.liquidity(other), order.side, order.terms.limit_price):
-            if barrier is not None and not _before(order.side, level.price, barrier):
+            if barrier is not None and not is_before(order.side, level.price, barrier):
                 return True
             size = min(level.size, self._wanted(order, level.price))
             if size <= 0:
@@ -131,7 +131,7 @@ class Engine:
             self._fill(order, Level(level.price, size), now, is_maker=False)
         if barrier is None or self._is_done(order):
             return False
-        return not _before(order.side, order.terms.limit_price, barrier)
+        return not is_before(order.side, order.terms.limit_price, barrier)
 
     def _wanted(self, order: Order, price: Decimal) -> Decimal:
         """How much more it takes at this price."""
@@ -149,7 +149,7 @@ class Engine:
         sizes = (
             level.size
             for level in levels
-            if own is None or _before(order.side, level.price, own.terms.limit_price)
+            if own is None or is_before(order.side, level.price, own.terms.limit_price)
         )
         return sum(sizes, ZERO) >= order.remaining
 
@@ -184,14 +184,18 @@ class Engine:
     def move(self, book: Book, quote: Quote, now: datetime) -> None:
         """The market's quote changes: fill what it reaches, print a trade."""
         before = book.bid.price + book.ask.price if book.bid and book.ask else None
+        self.meet(book, quote, now)
+        self._print(book, quote, before, now)
+        self._moved(book)
+
+    def meet(self, book: Book, quote: Quote, now: datetime) -> None:
+        """Take the quote, and fill the resting orders that it reaches."""
         book.move(quote)
         buy, sell = book.best_own("BUY"), book.best_own("SELL")
         if buy is not None and buy.terms.limit_price >= quote.ask:
             self._sweep(book, "BUY", now)
         if sell is not None and sell.terms.limit_price <= quote.bid:
             self._sweep(book, "SELL", now)
-        self._print(book, quote, before, now)
-        self._moved(book)
 
     def _sweep(self, book: Book, side: Side, now: datetime) -> None:
         """Fill resting orders whose price the other side has come to."""
@@ -227,10 +231,15 @@ class Engine:
         if not shown:
             return
         size = max(book.size_step, shown // (PRINT_SHARE * book.size_step) * book.size_step)
+        self.print_trade(book, taker, Level(price, size), now)
+
+    def print_trade(self, book: Book, taker: Side, trade: Level, now: datetime) -> None:
+        """A trade of the market's own; own orders that stand before or in it are filled."""
+        size = trade.size
         if book.best_own(OPPOSITE[taker]) is not None:
-            size = self._hit_resting(book, taker, Level(price, size), now)
+            size = self._hit_resting(book, taker, trade, now)
         if size > 0:
-            self._trade(book, Level(price, size), taker, now)
+            self._trade(book, Level(trade.price, size), taker, now)
 
     def _hit_resting(self, book: Book, taker: Side, trade: Level, now: datetime) -> Decimal:
         """Let a market trade fill own orders that stand before or in it; what others had of it."""
@@ -238,7 +247,7 @@ class Engine:
         passed = ZERO  # of others, at the trade's price: it was ahead of all own orders there
         for order in book.resting(OPPOSITE[taker]):
             limit = order.terms.limit_price
-            if _before(order.side, limit, trade.price):
+            if is_before(order.side, limit, trade.price):
                 break
             if limit == trade.price:
                 waits = min(max(ZERO, order.queue_ahead - passed), left)
@@ -285,9 +294,9 @@ class Engine:
         if order.remaining <= 0 or limit <= 0:
             return False
         best = self.books[order.book].top(OPPOSITE[order.side])
-        reached = best is not None and not _before(order.side, limit, best.price)
+        reached = best is not None and not is_before(order.side, limit, best.price)
         price = best.price if best is not None and reached else limit
-        self._trades += 1
+        self.receipts.count()
         self._book_fill(order, Level(price, order.remaining), now, is_maker=order.is_resting)
         self.finish(order, "FILLED", now)
         return True
@@ -302,45 +311,25 @@ class Engine:
         """The account's side of the latest trade: settlement, fee and record."""
         fee = self.settlement.settle(order, level, is_maker=is_maker)
         if order.is_future:
-            self.outbox.append(FuturesChanged())
+            if self.behaviour.wallet_after_fill:
+                self._wallet_untold = True
+            else:
+                self.outbox.append(FuturesChanged())
         order.filled_at = order.updated_at = now
-        if self.late_fees:
-            self.untold.append(order.order_id)
-            self._untold.setdefault(order.order_id, []).append(fee)
-        else:
-            order.fees_told += fee
-        identity = f"{self.run}/fill/{self._trades}"
-        self.register.fills.append(
-            Fill(
-                number=self._trades,
-                entry_id=sha256(identity.encode()).hexdigest(),
-                trade_id=str(uuid5(self.run, f"trade/{self._trades}")),
-                order_id=order.order_id,
-                product_id=order.product_id,
-                side=order.side,
-                price=level.price,
-                size=level.size,
-                commission=fee,
-                is_maker=is_maker,
-                at=now,
-                fee_told_at=now + self.late_fees,
-            )
-        )
+        late = self.behaviour.late_fees
+        self.receipts.write(order, level, fee, now, is_maker=is_maker, late=late)
 
     def tell_fees(self, order_id: str, now: datetime) -> None:
         """Report the oldest fee of an order that was not told with its fill."""
-        fees = self._untold[order_id]
-        fee = fees.pop(0)
-        if not fees:
-            del self._untold[order_id]
+        fee = self.receipts.late_fee(order_id)
         order = self.register.get(order_id)
         if order is not None and fee:
             order.fees_told += fee
             self.report(order, order.status, now)
 
     def _trade(self, book: Book, level: Level, taker: Side, now: datetime) -> None:
-        self._trades += 1
-        trade = Trade(self._trades, book.product_id, level.price, level.size, taker, now)
+        self.receipts.number = number = self.receipts.number + 1
+        trade = Trade(number, book.product_id, level.price, level.size, taker, now)
         book.tape.add(trade)
         self.traded[book.product_id] = None
         self.outbox.append(Traded(trade))
@@ -352,6 +341,9 @@ class Engine:
         order.status = status
         order.updated_at = now
         self.outbox.append(OrderChanged(copy(order)))
+        if self._wallet_untold:
+            self._wallet_untold = False
+            self.outbox.append(FuturesChanged())
 
     def _progress(self, order: Order, now: datetime) -> None:
         """Tell how far an open order is; one that waits for its cancel or edit still does."""
@@ -368,7 +360,11 @@ class Engine:
             book.remove(order)
             if order.terms.stop_price and not order.triggered:
                 self._stops.remove(order)
+        held = order.held
         self.settlement.fit(order)
+        if held and self.behaviour.stuck_holds:
+            currency = self.settlement.pays(order)
+            self.accounts.stick(currency, held, now, now + self.behaviour.stuck_holds)
         self.register.end(order)
         self.report(order, status, now)
         self._moved(book)
@@ -378,6 +374,6 @@ class Engine:
         self.outbox.append(BookMoved(book.product_id))
 
 
-def _before(side: Side, price: Decimal, barrier: Decimal) -> bool:
+def is_before(side: Side, price: Decimal, barrier: Decimal) -> bool:
     """Whether a taker on `side` comes to `price` strictly before `barrier`."""
     return price < barrier if side == "BUY" else price > barrier

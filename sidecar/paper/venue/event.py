@@ -22,6 +22,12 @@ class BookMoved(Struct, frozen=True):
     book: str
 
 
+class Quoted(Struct, frozen=True):
+    """A hand on the market set best bid and ask; readers of prices are told without a trade."""
+
+    book: str
+
+
 class Traded(Struct, frozen=True):
     """A match in a book, whoever's."""
 
@@ -38,4 +44,4 @@ class ProductChanged(Struct, frozen=True):
     product_id: str
 
 
-Event = OrderChanged | BookMoved | Traded | FuturesChanged | ProductChanged
+Event = OrderChanged | BookMoved | Quoted | Traded | FuturesChanged | ProductChanged

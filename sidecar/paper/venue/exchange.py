@@ -5,13 +5,12 @@ happens first. Nothing is drawn by chance and ids come from a counter, so the sa
 same run. Source of the verbs' behaviour: Coinbase Advanced Trade API, Orders.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.money import with_money
@@ -19,10 +18,12 @@ from sidecar.paper.venue import refusal
 from sidecar.paper.venue.accounts import Accounts
 from sidecar.paper.venue.admission import check_product
 from sidecar.paper.venue.agenda import Agenda
+from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.book import Book, future_quote
 from sidecar.paper.venue.engine import Engine
-from sidecar.paper.venue.event import Event, FuturesChanged, ProductChanged
+from sidecar.paper.venue.event import Event, ProductChanged
 from sidecar.paper.venue.fees import Fees
+from sidecar.paper.venue.futures import Margin
 from sidecar.paper.venue.intake import Intake
 from sidecar.paper.venue.listing import Flags, Listing
 from sidecar.paper.venue.order import Edit, Order
@@ -30,24 +31,12 @@ from sidecar.paper.venue.quote import Quote
 from sidecar.paper.venue.request import Close, NewOrder
 from sidecar.paper.venue.tape import Past, Tape, no_past
 from sidecar.paper.venue.terms import Refused
+from sidecar.paper.venue.treasury import Treasury
 
 HOUR: Final = timedelta(hours=1)
 USER_CANCEL: Final = "User requested cancel"
-NO_DELAY: Final = timedelta(0)
 
-
-class Behaviour(Struct, kw_only=True):
-    """How the exchange behaves beside its rules; may be changed while it runs. Market time."""
-
-    order_delay: timedelta = NO_DELAY  # from accepted to the matching engine; edits too
-    cancel_delay: timedelta = NO_DELAY  # from accepted to cancelled
-    late_cancelled: timedelta = NO_DELAY  # on top of that
-    fill_after_cancel: int = 0  # the next so many accepted cancels lose to a fill
-    hidden_when_new: timedelta = NO_DELAY  # how long a new order cannot be read
-    balance_lag: timedelta = NO_DELAY  # how old the balances are that a reader sees
-    late_fees: timedelta = NO_DELAY  # how much later than a fill its fee is told
-    strict_client_order_id: bool = False
-    queued_statuses: bool = False
+T = TypeVar("T")
 
 
 class Exchange:
@@ -75,6 +64,7 @@ class Exchange:
         self.accounts = Accounts(balances)
         self.fees = Fees(*fees, now)
         self.engine = Engine(self.run, self.accounts, self.fees, self.listings)
+        self.engine.behaviour = self.behaviour
         self.intake = Intake(self.engine)
         self.futures = self.engine.futures
         self.register = self.engine.register
@@ -88,6 +78,7 @@ class Exchange:
         self.futures.roll(now.date())
         self._agenda = Agenda()
         self._agenda.put(_next_hour(now), "hour")
+        self.treasury = Treasury(self.engine, self._agenda, now)
         self._expiries: dict[str, int] = {}  # of open orders, where on the agenda
         self._due = {
             "enter": self._enter,
@@ -96,6 +87,8 @@ class Exchange:
             "expire": self._expire,
             "fees": lambda order_id: self.engine.tell_fees(order_id, self.now),
             "hour": self._hour,
+            "sweep": lambda sweep_id: self.treasury.sweep_due(sweep_id, self.now),
+            "pay": self.treasury.pay_due,
         }
 
     # ----------------------------------------------------------------------------- time and market
@@ -106,11 +99,11 @@ class Exchange:
         self._run_until(now)
 
     def _run_until(self, now: datetime) -> None:
-        self.engine.late_fees = self.behaviour.late_fees
+        self.engine.behaviour = self.behaviour
         while (entry := self._agenda.pop(now)) is not None:
             self.now = max(self.now, entry.at)
             self._remember()
-            self._due[entry.what](entry.order_id)
+            self._due[entry.what](entry.about)
             self._follow_up()
         self.now = max(self.now, now)
 
@@ -128,7 +121,7 @@ class Exchange:
         first = book.bid is None
         self.engine.move(book, quote, self.now)
         if first:
-            self._value_opening(quote.product_id)
+            self.value_opening(quote.product_id)
         for product_id in book.futures:
             listing, future = self.listings[product_id], self.books[product_id]
             if not future.frozen and listing.flags.session_open:
@@ -136,8 +129,8 @@ class Exchange:
         self._follow_up()
         self._run_until(self.now)
 
-    def _value_opening(self, product_id: str) -> None:
-        """Coins held from the start count as bought at the first price seen."""
+    def value_opening(self, product_id: str) -> None:
+        """Coins that came before there was a price count as bought at the first one."""
         listing = self.listings[product_id]
         mid = self.books[product_id].mid
         held = next((row for row in self.accounts if row.currency == listing.base), None)
@@ -150,6 +143,26 @@ class Exchange:
         self._run_until(now)
         self.listings[product_id] = replace(self.listings[product_id], flags=flags)
         self.engine.outbox.append(ProductChanged(product_id))
+
+    @with_money
+    def act(self, deed: Callable[[], T], now: datetime) -> T:
+        """Do something to account or market: what is due before it first, then what follows."""
+        self._run_until(now)
+        self._remember()
+        result = deed()
+        self._follow_up()
+        self._run_until(self.now)
+        return result
+
+    @with_money
+    def margin_seen(self, now: datetime) -> Margin:
+        """The futures account as a reader sees it now: the dollars of both wallets may be old."""
+        margin, lag = self.engine.margin(), self.behaviour.futures_lag
+        dollars = self.accounts.dollars_as_of(now - lag) if lag else None
+        if dollars is None:
+            return margin
+        usd, cash = dollars
+        return replace(margin, spot_cash=usd.available, spot_held=usd.held, futures_cash=cash)
 
     def due(self) -> datetime | None:
         """When something happens by itself next."""
@@ -298,9 +311,7 @@ class Exchange:
         """Once an hour of market time: the fee tier, and futures' day, funding and margin."""
         self.fees.review(self.now)
         self.futures.roll(self.now.date())
-        funded = self.futures.fund(self.engine.mark)
-        if self.engine.settlement.top_up() or funded:
-            self.engine.outbox.append(FuturesChanged())
+        self.treasury.fund_hour(self.now)
         self._agenda.put(_next_hour(self.now), "hour")
 
     # ------------------------------------------------------------------------- after every change
@@ -312,9 +323,9 @@ class Exchange:
             book = next(iter(engine.traded))
             del engine.traded[book]
             engine.trigger_stops(self.books[book], self.now)
-        for order_id in engine.untold:
+        for order_id in engine.receipts.untold:
             self._agenda.put(self.now + self.behaviour.late_fees, "fees", order_id)
-        engine.untold.clear()
+        engine.receipts.untold.clear()
         ended, engine.ended = engine.ended, []
         for order in ended:
             if (expiry := self._expiries.pop(order.order_id, None)) is not None:
@@ -335,8 +346,9 @@ class Exchange:
 
     def _remember(self) -> None:
         """Keep the balances for readers with a lag."""
-        if self.behaviour.balance_lag:
-            self.accounts.remember(self.now, self.now - self.behaviour.balance_lag)
+        if self.behaviour.lags:
+            horizon = self.now - self.behaviour.longest_lag
+            self.accounts.remember(self.now, horizon, self.futures.cash)
         else:
             self.accounts.forget()
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO, ratio, share
+from sidecar.core.money import CENT, ZERO, floor_to, ratio, share
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Side
 
@@ -43,7 +43,8 @@ class Holding(Struct, kw_only=True):
 class Margin(Struct, frozen=True, kw_only=True):
     """The futures account in figures, USD."""
 
-    spot_cash: Decimal
+    spot_cash: Decimal  # available
+    spot_held: Decimal
     futures_cash: Decimal
     unrealised: Decimal
     realised_today: Decimal
@@ -54,7 +55,20 @@ class Margin(Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> Decimal:
-        return self.spot_cash + self.futures_cash
+        return self.spot_total + self.futures_cash
+
+    @property
+    def spot_total(self) -> Decimal:
+        """The USD of the spot account, what its orders hold included."""
+        return self.spot_cash + self.spot_held
+
+    @property
+    def free(self) -> Decimal:
+        """Cash beyond what the positions need, to the cent below: what may leave the account."""
+        beyond = self.equity - self.initial
+        if beyond >= self.futures_cash:
+            return max(ZERO, self.futures_cash)
+        return max(ZERO, floor_to(beyond, CENT))
 
     @property
     def equity(self) -> Decimal:
@@ -83,8 +97,9 @@ class FuturesAccount:
 
     def __init__(self) -> None:
         self.cash = ZERO
-        self.funding_today = ZERO
+        self.funding_pnl = ZERO
         self.holdings: dict[str, Holding] = {}
+        self._accrued = ZERO  # funding that is told and not in the wallet yet
         self._offers: dict[str, Offers] = {}
         self._day: date | None = None
 
@@ -116,18 +131,32 @@ class FuturesAccount:
     def charge(self, fee: Decimal) -> None:
         self.cash -= fee
 
-    def fund(self, mark: Callable[[str], Decimal]) -> bool:
-        """Settle one hour's funding of perpetual-style contracts: longs pay a positive rate."""
-        settled = False
-        for row in self.open_holdings():
-            contract = row.listing.contract
-            if contract is None or contract.funding_rate is None:
-                continue
-            payment = -row.value(mark(row.listing.product_id)) * contract.funding_rate
-            self.cash += payment
-            self.funding_today += payment
-            settled = True
-        return settled
+    def due_funding(self, mark: Callable[[str], Decimal]) -> list[tuple[str, Decimal]]:
+        """One hour's funding of perpetual-style contracts, USD: longs pay a positive rate."""
+        return [
+            (row.listing.product_id, self.funding_at(row, mark(row.listing.product_id)))
+            for row in self.open_holdings()
+            if row.listing.contract is not None and row.listing.contract.funding_rate is not None
+        ]
+
+    @staticmethod
+    def funding_at(row: Holding, mark: Decimal, rate: Decimal | None = None) -> Decimal:
+        """What a position receives at a rate (a ratio of its value), by default its contract's."""
+        contract = row.listing.contract
+        assert contract is not None
+        return -row.value(mark) * (rate if rate is not None else contract.funding_rate or ZERO)
+
+    def accrue(self, payment: Decimal) -> None:
+        """Funding falls due: told as `funding_pnl`, and not in the wallet yet."""
+        self.funding_pnl += payment
+        self._accrued += payment
+
+    def pay_accrued(self, payment: Decimal, *, resets: bool) -> None:
+        """What had accrued reaches the wallet; `resets`: and `funding_pnl` forgets it."""
+        self.cash += payment
+        self._accrued -= payment
+        if resets:
+            self.funding_pnl -= payment
 
     def roll(self, day: date) -> None:
         """Begin a new day's realised PnL and funding, once a day; the first call only dates them."""
@@ -135,7 +164,7 @@ class FuturesAccount:
             self._day = day
         elif day != self._day:
             self._day = day
-            self.funding_today = ZERO
+            self.funding_pnl = self._accrued
             for row in self.holdings.values():
                 row.realised_today = ZERO
 
@@ -157,7 +186,9 @@ class FuturesAccount:
         held = self.contracts(listing.product_id)
         return then.hold(held, mark) - now.hold(held, mark)
 
-    def margin(self, mark: Callable[[str], Decimal], spot_cash: Decimal) -> Margin:
+    def margin(
+        self, mark: Callable[[str], Decimal], spot_cash: Decimal, spot_held: Decimal
+    ) -> Margin:
         """All figures, `mark` giving a contract's price, with what working orders would need."""
         initial = overnight = unrealised = orders_hold = ZERO
         for row in self.open_holdings():
@@ -173,10 +204,11 @@ class FuturesAccount:
                 orders_hold += offers.hold(self.contracts(product_id), mark(product_id))
         return Margin(
             spot_cash=spot_cash,
+            spot_held=spot_held,
             futures_cash=self.cash,
             unrealised=unrealised,
             realised_today=sum((r.realised_today for r in self.holdings.values()), ZERO),
-            funding=self.funding_today,
+            funding=self.funding_pnl,
             initial=initial,
             overnight=overnight,
             orders_hold=orders_hold,

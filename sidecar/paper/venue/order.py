@@ -144,7 +144,11 @@ BRACKET_STOP_BAND: Final = Decimal("0.05")
 
 
 class Fill(Struct, kw_only=True):
-    """One match of one order. `commission` in quote currency; it is told from `fee_told_at`."""
+    """One match of one order. `commission` in quote currency; it is told from `fee_told_at`.
+
+    One of the trade type FUNDING is a payment: its order is none, its size zero, its commission
+    what was paid (negative: received).
+    """
 
     number: int
     entry_id: str
@@ -158,3 +162,4 @@ class Fill(Struct, kw_only=True):
     is_maker: bool
     at: datetime
     fee_told_at: datetime
+    trade_type: str = "FILL"

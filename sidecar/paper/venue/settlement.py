@@ -80,9 +80,13 @@ class Settlement:
             return
         needed = order.requirement()
         if needed != order.held:
-            currency = listing.quote if order.side == "BUY" else listing.base
-            self.accounts.hold(currency, needed - order.held)
+            self.accounts.hold(self.pays(order), needed - order.held)
             order.held = needed
+
+    def pays(self, order: Order) -> str:
+        """The currency of the wallet that a spot order holds from."""
+        listing = self._listings[order.product_id]
+        return listing.quote if order.side == "BUY" else listing.base
 
     # ----------------------------------------------------------------------------------- futures
 
@@ -99,7 +103,8 @@ class Settlement:
     @with_money
     def margin(self) -> Margin:
         """The futures account now, USD."""
-        return self.futures.margin(self.mark, self.accounts.available("USD"))
+        accounts = self.accounts
+        return self.futures.margin(self.mark, accounts.available("USD"), accounts.held("USD"))
 
     def can_margin(self, listing: Listing, side: Side, contracts: Decimal) -> bool:
         """Whether so many more contracts may be offered; what reduces the position always may."""

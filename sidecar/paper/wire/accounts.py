@@ -18,6 +18,7 @@ from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.fees import TIERS, Fees
 from sidecar.paper.venue.futures import Holding, Margin
 from sidecar.paper.venue.listing import COIN_NAMES, FIAT
+from sidecar.paper.venue.treasury import Sweep
 from sidecar.paper.wire.orders import portfolio_id
 from sidecar.paper.wire.text import Row, money, time_text
 
@@ -25,20 +26,22 @@ PORTFOLIO_NAME: Final = "Default"
 VOLUME_TYPE: Final = "VOLUME_TYPE_SPOT"  # one schedule here for spot and futures alike
 
 
-def account_id(run: UUID, currency: str) -> str:
-    """The account of one currency."""
-    return str(uuid5(run, f"account/{currency}"))
+def account_id(run: UUID, currency: str, part: str = "") -> str:
+    """The account of one currency, or a further one of it."""
+    return str(uuid5(run, f"account/{currency}{part}"))
 
 
-def account_row(balance: Balance, run: UUID, opened: datetime, now: datetime) -> Row:
+def account_row(
+    balance: Balance, run: UUID, opened: datetime, now: datetime, part: str = ""
+) -> Row:
     """One account of `GET /accounts`: total = available_balance + hold."""
     currency = balance.currency
     return {
-        "uuid": account_id(run, currency),
-        "name": f"{currency} Wallet",
+        "uuid": account_id(run, currency, part),
+        "name": f"{currency} Wallet {part}".rstrip(),
         "currency": currency,
         "available_balance": money(balance.available, currency),
-        "default": True,
+        "default": not part,
         "active": True,
         "created_at": time_text(opened),
         "updated_at": time_text(now),
@@ -245,13 +248,17 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
 
 
 def margin_texts(margin: Margin) -> dict[str, str]:
-    """The scalars of the futures balance summary, USD, as the websocket tells them."""
+    """The scalars of the futures balance summary, USD, as the websocket tells them.
+
+    The spot account's cash (cbi) and the futures account's (cfm) are the total, so what orders hold
+    belongs to the first.
+    """
     figures = {
         "futures_buying_power": max(ZERO, margin.available),
         "total_usd_balance": margin.total,
-        "cbi_usd_balance": margin.spot_cash,
+        "cbi_usd_balance": margin.spot_total,
         "cfm_usd_balance": margin.futures_cash,
-        "total_open_orders_hold_amount": margin.orders_hold,
+        "total_open_orders_hold_amount": margin.spot_held + margin.orders_hold,
         "unrealized_pnl": margin.unrealised,
         "daily_realized_pnl": margin.realised_today,
         "initial_margin": margin.initial,
@@ -292,6 +299,19 @@ def balance_summary(margin: Margin) -> Row:
         "funding_pnl": money(margin.funding),
         "intraday_margin_window_measure": margin_window(margin, "INTRADAY"),
         "overnight_margin_window_measure": margin_window(margin, "OVERNIGHT"),
+    }
+
+
+def sweep_row(sweep: Sweep) -> Row:
+    """One sweep of `GET /cfm/sweeps`; its time has two names in Coinbase's own clients."""
+    at = time_text(sweep.at)
+    return {
+        "id": sweep.sweep_id,
+        "requested_amount": money(sweep.amount if sweep.amount is not None else ZERO),
+        "should_sweep_all": sweep.amount is None,
+        "status": "PENDING",
+        "schedule_time": at,
+        "scheduled_time": at,
     }
 
 

@@ -202,24 +202,29 @@ def _replacing(order: Order) -> Row | None:
 def fill_row(fill: Fill, run: UUID, now: datetime) -> Row:
     """One fill of `GET /orders/historical/fills`."""
     told = now >= fill.fee_told_at
+    traded = fill.trade_type == "FILL"
     return {
         "entry_id": fill.entry_id,
         "trade_id": fill.trade_id,
         "order_id": fill.order_id,
         "trade_time": time_text(fill.at),
-        "trade_type": "FILL",
+        "trade_type": fill.trade_type,
         "price": plain(fill.price),
         "size": plain(fill.size),
         "commission": plain(fill.commission) if told else "0",
         "product_id": fill.product_id,
         "sequence_timestamp": time_text(fill.at),
-        "liquidity_indicator": "MAKER" if fill.is_maker else "TAKER",
+        "liquidity_indicator": _liquidity(fill) if traded else "UNKNOWN_LIQUIDITY_INDICATOR",
         "size_in_quote": False,
         "user_id": user_id(run),
         "side": fill.side,
         "retail_portfolio_id": portfolio_id(run),
         "fillSource": "FILL_SOURCE_CLOB",
     }
+
+
+def _liquidity(fill: Fill) -> str:
+    return "MAKER" if fill.is_maker else "TAKER"
 
 
 def created(order_id: str, request: Row, attached_order_id: str = "") -> Row:

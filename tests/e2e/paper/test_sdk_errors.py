@@ -39,6 +39,8 @@ def failure(call):
         lambda client: client.edit_order("x", "1", "1"),
         lambda client: client.close_position("", "BIP-20DEC30-CDE"),
         lambda client: client.set_intraday_margin_setting("INTRADAY_MARGIN_SETTING_STANDARD"),
+        lambda client: client.schedule_futures_sweep("1"),
+        lambda client: client.cancel_pending_futures_sweep(),
     ],
 )
 def test_a_key_that_may_only_view_gets_the_sdk_s_own_words_for_it(paper, trust, call):
@@ -56,6 +58,13 @@ def test_a_key_that_may_only_view_gets_the_sdk_s_own_words_for_it(paper, trust, 
 def test_the_transfer_key_may_transfer(paper, trust):
     with rest_client(paper, key_file=paper.key_file("key-transfer.json")) as client:
         assert client.get_api_key_permissions().can_transfer is True
+        assert client.schedule_futures_sweep("12.5").success is True
+        (sweep,) = client.list_futures_sweeps().sweeps
+        assert sweep.requested_amount == {"value": "12.5", "currency": "USD"}
+        assert (sweep.should_sweep_all, sweep.status) == (False, "PENDING")
+        assert sweep.schedule_time.endswith("T00:00:00.000000Z")
+        assert client.cancel_pending_futures_sweep().success is True
+        assert client.list_futures_sweeps().sweeps == []
 
 
 def test_another_s_signature_under_a_known_name_is_unauthorized(paper, trust):
@@ -198,13 +207,11 @@ NOT_SERVED = {
     "get_perps_position": ("p", "BTC"),
     "get_perps_portfolio_balances": ("p",),
     "opt_in_or_out_multi_asset_collateral": ("p", True),
-    # a key has one portfolio here, and futures cash no other place to be
+    # a key has one portfolio here
     "create_portfolio": ("name",),
     "edit_portfolio": ("p", "name"),
     "delete_portfolio": ("p",),
     "move_portfolio_funds": ("1", "USD", "p", "q"),
-    "schedule_futures_sweep": ("1",),
-    "cancel_pending_futures_sweep": (),
 }
 
 

@@ -129,3 +129,20 @@ def test_the_first_reason_to_close_stands():
     it.close(1001)
     it.close(ABNORMAL)
     assert it.closing == 1001
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (START, "2027-11-02T10:00:00.000000000Z"),
+        (START.replace(year=2028, month=2, day=29), "2029-02-28T10:00:00.000000000Z"),
+    ],
+)
+def test_a_frame_can_be_stamped_a_year_ahead_and_the_next_one_is_not(at, told):
+    it = session(future_frames=1)
+    for _ in range(2):
+        it.send(frame("ticker", at, [{"time": at.isoformat()}]), 0.0)
+    first, second = taken(it)
+    assert first["timestamp"] == told
+    assert second["timestamp"] == at.strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
+    assert first["events"] == second["events"]

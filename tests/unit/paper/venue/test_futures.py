@@ -191,13 +191,13 @@ def test_funding_is_paid_each_hour_by_longs_when_the_rate_is_positive(paper):
     assert margin.equity == margin.initial, "what funding took is topped up"
     assert margin.total == 10_000 - 10 * D("0.01") * ASK * D("0.012") - payment
     paper.wait(hours=2)
-    assert paper.exchange.futures.funding_today == -3 * payment
+    assert paper.exchange.futures.funding_pnl == -3 * payment
 
 
 def test_shorts_are_paid(paper):
     paper.market("SELL", 10, BIP)
     paper.wait(hours=1)
-    assert paper.exchange.futures.funding_today == 10 * D("0.01") * MID * D("0.00001")
+    assert paper.exchange.futures.funding_pnl == 10 * D("0.01") * MID * D("0.00001")
 
 
 def test_the_days_figures_begin_anew_at_midnight_and_not_at_the_first_hour(paper):

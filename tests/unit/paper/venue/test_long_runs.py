@@ -21,7 +21,7 @@ def test_things_due_at_one_moment_keep_their_order():
     for number in range(5):
         agenda.put(OPENING, "x", str(number))
     agenda.put(OPENING - timedelta(seconds=1), "x", "first")
-    popped = [entry.order_id for _ in range(6) if (entry := agenda.pop(OPENING))]
+    popped = [entry.about for _ in range(6) if (entry := agenda.pop(OPENING))]
     assert popped == ["first", "0", "1", "2", "3", "4"]
     assert agenda.pop(OPENING) is None
     assert agenda.next_at() is None
@@ -35,7 +35,7 @@ def test_what_is_struck_out_never_comes_due():
     assert agenda.next_at() == OPENING + timedelta(seconds=1)
     left = []
     while entry := agenda.pop(OPENING + timedelta(days=1)):
-        left.append(int(entry.order_id))
+        left.append(int(entry.about))
     assert left == list(range(1, 300, 2))
     assert len(agenda) == 0
 
@@ -76,7 +76,7 @@ def test_a_fee_told_late_of_an_order_already_dropped_is_let_go(monkeypatch):
     for _ in range(10):
         paper.market("BUY", "0.001")
     paper.wait(seconds=2)
-    assert not paper.exchange.engine._untold
+    assert not paper.exchange.engine.receipts._untold
 
 
 def test_fills_have_a_bound():
@@ -105,7 +105,7 @@ def test_a_busy_run_leaves_nothing_behind_but_its_record():
     assert not any(engine._stops._rising.values())
     assert not any(engine._stops._falling.values())
     assert not engine.ended
-    assert not engine.untold
+    assert not engine.receipts.untold
     assert not engine.traded
     paper.audit()
 
@@ -193,5 +193,5 @@ def test_what_is_read_outside_is_right_under_the_default_context():
     wallet = paper.exchange.accounts.wallet("USD")
     assert wallet.total - wallet.held == wallet.available
     margin = paper.exchange.engine.margin()
-    assert margin.total - margin.futures_cash == margin.spot_cash
+    assert margin.total - margin.futures_cash == margin.spot_total == wallet.total
     paper.audit()
