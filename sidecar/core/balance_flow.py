@@ -21,7 +21,7 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.loss_windows import Moved
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, plain
 from sidecar.core.products import DOLLARS
-from sidecar.core.reconciliation import DEFAULT_LAG, Reconciliation
+from sidecar.core.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
 from sidecar.core.wallets import Wallet
 
 # After so long a doubt is told, and others of the pot are no longer waited for.
@@ -104,6 +104,8 @@ class BalanceFlow:
         assert doubt is not None
         if doubt.first_at == at:
             doubt.mark = self.books.marks.fresh_usd(currency, at)
+            if doubt.mark is not None:
+                doubt.confirmed_mark = self.books.marks.confirmed(currency)
 
     def _note_doubt(self, currency: str, wallet: Wallet) -> None:
         counts = currency not in self.books.cash and wallet.keep is not None
@@ -120,17 +122,33 @@ class BalanceFlow:
         """What a confirmed difference has moved came or went outside trading. It is no PnL."""
         doubt = wallet.agreement.doubt
         assert doubt is not None
-        change, first_mark = doubt.difference, doubt.mark
+        change = doubt.difference
         wallet.agreement.doubt = None
         self._note_doubt(currency, wallet)
-        mark = self.books.settled_mark(currency, first_mark, at)
-        before, counted = wallet.read_mark, wallet.position
-        if mark is not None and before is not None and currency not in self.books.cash:
-            self.books.moves.append(Moved(currency, counted, change, before, mark))
+        mark = doubt.confirmed_mark or self.books.settled_mark(currency, doubt.mark, at)
+        now = self.books.marks.usd(currency)
+        if mark is not None and now is not None and currency not in self.books.cash:
+            others = self._other_prices(currency, wallet, doubt, mark)
+            self.books.moves.append(Moved(currency, wallet.position, change, mark, now, others))
         self._follow(currency, wallet, change, at, mark)
         self.books.match_wallet(currency, mark=mark)
         wallet.read_mark = self.books.marks.usd(currency)
         actions.append(_transfer_alert(currency, change))
+
+    def _other_prices(
+        self, currency: str, wallet: Wallet, doubt: Doubt, booked: Decimal
+    ) -> tuple[Decimal, ...]:
+        """The prices at which a transfer may have come, beside the booked one: that of the last reading
+        that agreed, and that of the reading that first showed it, unless it was a passing tick.
+        """
+        marks = self.books.marks
+        settled = marks.confirmed(currency) or marks.usd(currency) or booked
+        found = set[Decimal]()
+        if wallet.read_mark is not None:
+            found.add(wallet.read_mark)
+        if doubt.mark is not None and min(booked, settled) <= doubt.mark <= max(booked, settled):
+            found.add(doubt.mark)
+        return tuple(sorted(found - {booked}))
 
     def _follow(
         self,
@@ -238,11 +256,12 @@ class BalanceFlow:
         books = self.books
         for currency in books.wallets.in_doubt:
             wallet = books.wallets.by_currency.get(currency)
-            if wallet is None or currency in books.cash or wallet.read_mark is None:
-                continue
+            doubt = None if wallet is None else wallet.agreement.doubt
             mark = books.marks.usd(currency)
-            if mark is not None and wallet.doubted:
-                yield Moved(currency, wallet.position, wallet.doubted, wallet.read_mark, mark)
+            if wallet is None or doubt is None or mark is None or currency in books.cash:
+                continue
+            others = self._other_prices(currency, wallet, doubt, mark)
+            yield Moved(currency, wallet.position, doubt.difference, mark, mark, others)
 
     # --- Futures -----------------------------------------------------------------------------
 

@@ -240,9 +240,9 @@ class Books:
         return CENT if currency in self.cash else self.units.get(currency, ZERO)
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
-        """USD per unit of a transfer that was first read when the mark was `first`: that, unless both the
-        confirmed mark and the present one say that it was a passing tick. None without a fresh one: then
-        the first good mark says.
+        """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
+        not followed then: that, unless both the confirmed mark of now and the present one say that it was a
+        passing tick. None without a fresh one: then the first good mark says.
         """
         present = self.marks.fresh_usd(key, now)
         if present is None or first is None:

@@ -44,32 +44,43 @@ class Span(Struct, frozen=True):
 
 
 class Moved(Struct, frozen=True):
-    """A transfer of `quantity` of a key whose price moved from `before` to `after` (USD a unit) while
-    nobody looked; `held` is the quantity before it.
+    """A transfer of `quantity` of a key, booked at `booked` USD a unit, whose price is `now`. `held`: the
+    quantity before it. `others`: prices at which it may have come instead, for the price moved between
+    two readings and nobody saw when.
     """
 
     key: str
     held: Decimal
     quantity: Decimal
-    before: Decimal
-    after: Decimal
+    booked: Decimal
+    now: Decimal
+    others: tuple[Decimal, ...] = ()
 
     @property
-    def if_first(self) -> Decimal:
-        """What the PnL would be more, USD, had the transfer come before the price moved."""
-        return self.quantity * (self.after - self.before)
+    def since(self) -> Decimal:
+        """What the price has done since to what is left, USD."""
+        return (self.held + self.quantity) * (self.now - self.booked)
 
-    def unit_if_first(self, equity: Decimal) -> Decimal:
-        """What a unit would be worth, as a share of what it is worth, had the transfer come first.
+    def more_at(self, price: Decimal) -> Decimal:
+        """What the PnL would be more, USD, had it come at this price."""
+        return self.quantity * (self.booked - price)
 
-        `equity`: before the transfer, at the price after the move, USD. 1 where that cannot be told.
+    def unit_at(self, price: Decimal, equity: Decimal) -> Decimal:
+        """What a unit would be worth now, as a share of what it is worth, had it come at this price.
+
+        `equity`: before the transfer, at the booked price, USD. 1 where that cannot be told.
         """
-        before = equity - self.held * (self.after - self.before)
-        after_move = equity + self.quantity * self.after
-        first = before + self.quantity * self.before
-        if min(equity, before, after_move, first) <= ZERO:
-            return ONE
-        return before / equity * after_move / first
+        booked, other = self._grown(self.booked, equity), self._grown(price, equity)
+        return ONE if booked is None or other is None else other / booked
+
+    def _grown(self, price: Decimal, equity: Decimal) -> Decimal | None:
+        """What the account has grown by up to now, if the transfer came at this price: before, and after."""
+        before = equity + self.held * (price - self.booked)
+        after = before + self.quantity * price
+        end = after + (self.held + self.quantity) * (self.now - price)
+        if min(before, after, end) <= ZERO:
+            return None
+        return before * end / after
 
 
 class Window(Struct):
@@ -104,14 +115,15 @@ class Window(Struct):
             self.least_usd = self.most_usd = ZERO
 
     def doubt(self, moved: Moved, equity: Decimal) -> None:
-        """A transfer came of which it is not known whether the price moved first."""
-        unit, usd = moved.unit_if_first(equity), moved.if_first
-        if usd > ZERO:
-            self.least_usd -= usd
-            self.least = (self.least or self.base) / max(ONE, unit)
-        else:
-            self.most_usd -= usd
-            self.most = (self.most or self.base) / min(ONE, unit)
+        """A transfer came of which it is not known at what price. `equity`: see `Moved.unit_at`."""
+        for price in moved.others:
+            usd, unit = moved.more_at(price), moved.unit_at(price, equity)
+            if usd > ZERO:
+                self.least_usd -= usd
+                self.least = (self.least or self.base) / max(ONE, unit)
+            elif usd:
+                self.most_usd -= usd
+                self.most = (self.most or self.base) / min(ONE, unit)
 
 
 class ScopedWindow(Struct):
@@ -128,9 +140,10 @@ class ScopedWindow(Struct):
     most_usd: Decimal = ZERO
 
     def doubt(self, moved: Moved) -> None:
-        """A transfer came of which it is not known whether the price moved first."""
-        self.least_usd -= max(ZERO, moved.if_first)
-        self.most_usd -= min(ZERO, moved.if_first)
+        """A transfer came of which it is not known at what price."""
+        for price in moved.others:
+            self.least_usd -= max(ZERO, moved.more_at(price))
+            self.most_usd -= min(ZERO, moved.more_at(price))
 
 
 class Figure(Struct, frozen=True):
@@ -174,7 +187,7 @@ class LossWindows(Struct):
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether a transfer came of which it is not known whether the price moved first."""
+        """Whether a transfer came of which it is not known at what price."""
         account = any(window.least or window.most for window in self.windows)
         return account or any(window.least_usd or window.most_usd for window in self.scoped)
 
@@ -190,7 +203,7 @@ class LossWindows(Struct):
         self.span = Span(equity, net_pnl)
 
     def doubt(self, moved: Moved, net_pnl: Decimal) -> None:
-        """A transfer, not in the books yet, of which it is not known whether the price moved first."""
+        """A transfer came at an unknown price; `net_pnl` is that of its moment."""
         equity = self.span.moved(net_pnl)
         for window in self.windows:
             window.doubt(moved, equity)

@@ -164,6 +164,11 @@ class Marks:
         mark = self.by_key.get(key)
         return None if mark is None else mark.value
 
+    def begin_again(self, now: datetime) -> None:
+        """A new process: quotes of before may have been overtaken while nobody listened."""
+        self.fresh_since = now
+        self.confirmations.clear()
+
     def is_fresh(self, key: str, now: datetime | None = None) -> bool:
         """Whether the mark is of this process, and no older than `FRESH_FOR` by then."""
         mark = self.by_key.get(key)

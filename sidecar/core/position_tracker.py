@@ -6,7 +6,7 @@ Coinbase says is held, `windows` where losses count from. A fact that cannot be 
 before anything moved.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -28,7 +28,10 @@ DEFAULT_SPREAD_MAX: Final = Decimal("0.05")
 # USD. An account of less is dust, and a ratio of dust says nothing.
 DEFAULT_MIN_EQUITY: Final = Decimal(50)
 
-LONGEST_DAY: Final = timedelta(hours=25)  # when summer time ends
+# A reset further ahead than this was set by a fact from the future. A day has 25 hours at most, and a clock
+# may be set back by one.
+RESET_AHEAD_MAX: Final = timedelta(days=2)
+NOTHING_SINCE: Final[Mapping[str, Decimal]] = {}
 
 
 class PositionTracker:
@@ -254,7 +257,7 @@ class PositionTracker:
         if windows is None:
             return False
         if at < windows.next_reset:
-            if windows.next_reset - at > LONGEST_DAY:
+            if windows.next_reset - at > RESET_AHEAD_MAX:
                 windows.next_reset = next_reset(at)
             return False
         self.reset_window("daily", at)
@@ -298,21 +301,27 @@ class PositionTracker:
         self._transfers_seen = books.transfers
         if windows is None:
             return
+        since = {moved.key: moved.since for moved in books.moves}
         for moved in books.moves:
-            windows.doubt(moved, self.account.net_pnl)
+            windows.doubt(moved, self.account.net_pnl - sum(since.values(), ZERO))
         books.moves.clear()
-        self._end_span(self.booked_equity, at)
+        self._end_span(self.booked_equity, at, since)
 
-    def _end_span(self, equity: Decimal, at: datetime) -> None:
+    def _end_span(
+        self, equity: Decimal, at: datetime, since: Mapping[str, Decimal] = NOTHING_SINCE
+    ) -> None:
         """Whatever came or went, the ratios stay; an account that is lifted above `min_equity` has none
-        yet, and begins anew where no latch is set.
+        yet, and begins anew where no latch is set. `since`: what prices have done since it came or went,
+        USD by key: that is of the next span.
         """
         windows = self.windows
         assert windows is not None
         lacked = windows.span.lacks_equity
-        windows.carry(self._key_figures(), self._strategy_figures())
-        windows.begin_span(equity, self.account.net_pnl, self.min_equity)
-        windows.scoped_base = max(equity, self.min_equity)
+        keys, moved = self._key_figures(), sum(since.values(), ZERO)
+        keys |= {key: keys[key].less(usd) for key, usd in since.items() if key in keys}
+        windows.carry(keys, self._strategy_figures())
+        windows.begin_span(equity - moved, self.account.net_pnl - moved, self.min_equity)
+        windows.scoped_base = max(equity - moved, self.min_equity)
         if lacked and not windows.span.lacks_equity:
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
                 self._begin_window(name, at)

@@ -9,10 +9,11 @@ orders that open, rest or are cancelled do not. So a reading is explained, not w
     confirmed a second reading, `SETTLE` later or more, differs by the same: it is no passing state
 
 What is compared is the difference, not the reading: a busy account whose wallet never stands still is
-reconciled as fast as an idle one.
+reconciled as fast as an idle one. Each reading of a busy account allows for several transfers, since it
+may lack bookings; the one that two readings allow for is confirmed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
@@ -28,8 +29,6 @@ SETTLE: Final = timedelta(seconds=2)
 DEFAULT_LAG: Final = timedelta(seconds=30)
 # Bookings that may explain a lag: ten a second for half a minute. Beyond that the newest count.
 BOOKINGS_MAX: Final = 300
-# Where a lagging reading lacks bookings in the middle, so many runs of neighbours are tried.
-RUNS_FROM_MAX: Final = 40
 
 Verdict = Literal["agrees", "lagging", "differs", "confirmed"]
 
@@ -44,27 +43,32 @@ class Booking(Struct, frozen=True):
 
 class Doubt(Struct):
     """A difference (reading − books) that nothing explains. `since`: when the quantity fell into doubt;
-    `first_at`: the reading that first showed this very difference; `mark`: USD a unit at that reading,
-    None where no fresh quote gave one. `confirmed`: a later reading has shown it again. `booked`: what the
-    books have moved by since: the reading may have known of it.
+    `first_at`: the reading that first showed what may be the same transfer; `mark`: USD a unit at that
+    reading, None where no fresh quote gave one, `confirmed_mark` the same where it was confirmed.
+
+    `candidates`: every transfer that the readings since then allow, for each of them may lack a booking
+    or have known one first. `booked`: what the books have moved by since the last reading. `confirmed`: a
+    later reading has shown the difference again.
     """
 
     difference: Decimal
     since: datetime
     first_at: datetime
+    candidates: tuple[Decimal, ...] = ()
     mark: Decimal | None = None
+    confirmed_mark: Decimal | None = None
     confirmed: bool = False
     booked: Decimal = ZERO
 
 
 class Reconciliation(Struct):
     """What readings of one quantity have shown. `active_at`: the last order event that may move the
-    quantity; `read_at`: the last reading that the books agreed with.
+    quantity; `read_at`: the last reading that the books agreed with; `seen_at`: the last one at all.
     """
 
     active_at: datetime | None = None
     read_at: datetime | None = None
-    seen_at: datetime | None = None  # the last reading, whatever it showed
+    seen_at: datetime | None = None
     doubt: Doubt | None = None
     bookings: list[Booking] = []
 
@@ -73,6 +77,7 @@ class Reconciliation(Struct):
         doubt = self.doubt
         if doubt is not None:
             doubt.booked += quantity
+            doubt.candidates = (*doubt.candidates, doubt.difference - doubt.booked)
             if doubt.booked == doubt.difference:
                 self.doubt = None
         recent = [one for one in self.bookings if at - one.lag <= one.at]
@@ -93,41 +98,46 @@ class Reconciliation(Struct):
         if difference == ZERO or abs(difference) < unit:
             self.doubt = None
             return "agrees"
-        if self._lacks(-difference, at):
+        lacking = self._lacking(at)
+        if -difference in lacking:
             self.doubt = None
             return "lagging"
-        doubt = self.doubt
-        if doubt is None or at < doubt.first_at or not self._shows(doubt, difference, at, unit):
+        doubt, allowed = self.doubt, [difference, *(difference + one for one in lacking)]
+        again = [] if doubt is None else _both(doubt.candidates, allowed, unit)
+        if doubt is None or at < doubt.first_at or not again:
             since = at if doubt is None else min(doubt.since, at)
-            self.doubt = Doubt(difference=difference, since=since, first_at=at)
+            self.doubt = Doubt(difference, since, at, tuple(allowed))
             return "differs"
         looked = fills_until is not None and fills_until >= doubt.first_at
-        if at < doubt.first_at + SETTLE or not looked:
+        is_same = abs(difference - doubt.difference) < unit or difference == doubt.difference
+        doubt.difference, doubt.booked, doubt.candidates = difference, ZERO, tuple(again)
+        if at < doubt.first_at + SETTLE or not looked or (len(again) > 1 and not is_same):
             return "differs"
+        doubt.difference = difference if is_same else again[0]
         doubt.confirmed = True
         return "confirmed"
 
     def moved(self, quantity: Decimal) -> None:
         """The books followed a difference by so much; what is left of it is none."""
-        if self.doubt is not None:
-            self.doubt.difference -= quantity
-            if self.doubt.difference == ZERO:
-                self.doubt = None
+        doubt = self.doubt
+        if doubt is None:
+            return
+        doubt.difference -= quantity
+        doubt.candidates = tuple(one - quantity for one in doubt.candidates)
+        if doubt.difference == ZERO:
+            self.doubt = None
 
-    def _shows(self, doubt: Doubt, difference: Decimal, at: datetime, unit: Decimal) -> bool:
-        """Whether a reading shows the same difference again, beside what it lacks."""
-        further = difference - doubt.difference
-        return further == ZERO or abs(further) < unit or self._lacks(-further, at)
-
-    def _lacks(self, quantity: Decimal, at: datetime) -> bool:
-        """Whether neighbouring bookings, one or more, make up this quantity: a wallet follows in order,
-        so what a reading lacks is a run of them, most often the newest.
-        """
+    def _lacking(self, at: datetime) -> list[Decimal]:
+        """What a reading may lack: the newest bookings, as many as one likes, or a single one."""
         recent = [one.quantity for one in self.bookings if at - one.lag <= one.at]
-        return any(quantity in sums for sums in _runs(recent))
+        return list(dict.fromkeys([*accumulate(reversed(recent)), *recent]))
 
 
-def _runs(quantities: Sequence[Decimal]) -> Iterator[Iterator[Decimal]]:
-    """The sums of neighbours: those that end with the newest, then those that end earlier."""
-    for end in range(len(quantities), max(0, len(quantities) - RUNS_FROM_MAX), -1):
-        yield accumulate(reversed(quantities[:end]))
+def _both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
+    """The figures of `other` that are among `one`, to less than a unit."""
+    known = set(one)
+    return [
+        figure
+        for figure in dict.fromkeys(other)
+        if figure in known or any(abs(figure - each) < unit for each in known)
+    ]

@@ -306,7 +306,7 @@ class RiskManager:
         self.readiness.begin()
         self.unapproved.begin(event)
         self.watch.pending.clear()  # the feeds must show it anew
-        self.tracker.marks.fresh_since = event.at  # quotes of before may have been overtaken
+        self.tracker.marks.begin_again(event.at)
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
         return actions
