@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from sidecar.core import order_body as shapes
-from sidecar.core.money import ONE, ZERO, amount, plain
+from sidecar.core.money import ONE, ZERO, amount, readable
 from sidecar.core.order_body import (
     DECODER,
     ID_CHARACTERS_MAX,
@@ -351,7 +351,7 @@ def _ladder(read: _Reader, given: Any) -> Order:
     if given.quote_size or any(rung.quote_size for rung in given.orders):
         read.fault("quote_size: rungs in orders are sized in base; remove it")
     if given.base_size and read.number("base_size", given.base_size) != total:
-        read.fault(f"base_size: the rungs in orders add up to {plain(total)}")
+        read.fault(f"base_size: the rungs in orders add up to {readable(total)}")
     return Order(
         *read.head,
         base_size=total,

@@ -21,7 +21,7 @@ from sidecar.core.actions import Action, Alert, CancelOrders, OrderUnapproved
 from sidecar.core.check import Desk
 from sidecar.core.events import FillReported, OrderReported, ReservationReleased, Started
 from sidecar.core.loss_watch import LossWatch
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, readable
 from sidecar.core.orders import BUY, OWN_PREFIX
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
@@ -317,8 +317,8 @@ def _is_late(order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
 
 
 def _in_words(told: OrderUnapproved) -> str:
-    size = "of unknown size" if told.size is None else plain(told.size)
-    price = "" if told.price is None else f" at {plain(told.price)}"
+    size = "of unknown size" if told.size is None else readable(told.size)
+    price = "" if told.price is None else f" at {readable(told.price)}"
     name = told.client_order_id or "none"
     return (
         f"order {told.order_id} (client_order_id {name}): {told.side} {size} {told.product_id}{price} "

@@ -9,7 +9,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import ONE, ZERO, plain
+from sidecar.core.money import ONE, ZERO, readable
 from sidecar.core.rules.rule import Doc, Gate
 
 
@@ -40,13 +40,13 @@ def _compared(needed: Decimal | None, free: Decimal | None, currency: str) -> Vi
         return None  # no price: STALE_MARKET_DATA refuses, or the order is a reducing one
     if free is None:
         text = f"no {currency} balance is known; read or set it first"
-        return Violation("INSUFFICIENT_FUNDS", observed=plain(needed), message=text)
+        return Violation("INSUFFICIENT_FUNDS", observed=readable(needed), message=text)
     if needed <= free:
         return None
     text = (
-        f"{plain(needed)} {currency} needed, {plain(free)} free after holds, reservations and keep"
+        f"{readable(needed)} {currency} needed, {readable(free)} free after holds, reservations and keep"
     )
-    return Violation("INSUFFICIENT_FUNDS", limit=plain(free), observed=plain(needed), message=text)
+    return Violation("INSUFFICIENT_FUNDS", limit=readable(free), observed=readable(needed), message=text)
 
 
 def room(check: Check) -> Decimal | None:

@@ -9,7 +9,7 @@ from typing import Final
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.marks import Mark
-from sidecar.core.money import ONE, plain
+from sidecar.core.money import ONE, readable
 from sidecar.core.orders import BRACKETS, OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 from sidecar.core.state import CAUSES, Cause, Level
@@ -75,7 +75,7 @@ def _stale(check: Check, why: str, observed: str) -> Violation:
     return Violation(
         "STALE_MARKET_DATA",
         scope=f"product:{check.product.product_id}",
-        limit=plain(check.limits.max_quote_age_s),
+        limit=readable(check.limits.max_quote_age_s),
         observed=observed,
         message=why,
     )
@@ -156,8 +156,8 @@ def self_cross(check: Check) -> Violation | None:
         return None
     return Violation(
         "SELF_CROSS",
-        observed=plain(theirs),
-        message=f"it would trade against an own resting order at {plain(theirs)}; cancel that first",
+        observed=readable(theirs),
+        message=f"it would trade against an own resting order at {readable(theirs)}; cancel that first",
     )
 
 

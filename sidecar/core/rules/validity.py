@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, readable
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 
 
@@ -86,9 +86,9 @@ def price_increment(check: Check) -> Violation | None:
 def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Violation:
     return Violation(
         code,
-        limit=plain(increment),
-        observed=plain(value),
-        message=f"{what} {plain(value)} is not a multiple of {plain(increment)}; round it to one",
+        limit=readable(increment),
+        observed=readable(value),
+        message=f"{what} {readable(value)} is not a multiple of {readable(increment)}; round it to one",
     )
 
 
@@ -107,16 +107,16 @@ def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) 
     if size < low:
         return Violation(
             "SIZE_OUT_OF_RANGE",
-            limit=plain(low),
-            observed=plain(size),
-            message=f"{what} {plain(size)} is below Coinbase's minimum {plain(low)}",
+            limit=readable(low),
+            observed=readable(size),
+            message=f"{what} {readable(size)} is below Coinbase's minimum {readable(low)}",
         )
     if high is not None and size > high:
         return Violation(
             "SIZE_OUT_OF_RANGE",
-            limit=plain(high),
-            observed=plain(size),
-            message=f"{what} {plain(size)} is above Coinbase's maximum {plain(high)}",
+            limit=readable(high),
+            observed=readable(size),
+            message=f"{what} {readable(size)} is above Coinbase's maximum {readable(high)}",
         )
     return None
 
