@@ -52,7 +52,7 @@ def future(product_id: str = FUTURE, **changes: Any) -> Product:
 
 PRODUCTS = (
     product("BTC-USD"), product("BTC-USDC", alias="BTC-USD"), product("BTC-EUR"), product("ETH-USD"),
-    product("ETH-BTC", price_increment=D("0.00001")), product("USDC-EUR", price_increment=D("0.0001")), future(),
+    product("ETH-BTC", price_increment=D("0.00001"), quote_min_size=D("0.00001")), product("USDC-EUR", price_increment=D("0.0001")), future(),
 )  # fmt: skip
 
 

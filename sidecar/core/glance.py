@@ -22,7 +22,7 @@ from msgspec import Struct
 from sidecar.core.check import UNLIMITED, Check, Desk
 from sidecar.core.decision import Decision
 from sidecar.core.events import OrderProposed
-from sidecar.core.headroom import Headroom, Headrooms, Turn, most
+from sidecar.core.headroom import NO_LIMIT, Headroom, Headrooms, Turn, most
 from sidecar.core.judge import Plan
 from sidecar.core.limits import Rate
 from sidecar.core.money import ONE, ZERO, floor_to
@@ -125,6 +125,7 @@ class Glance:
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
+        self._most_value = plan.product.quote_max_size or NO_LIMIT
         self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
         self._counting = [(bound.window, bound.setting) for bound in rates]
         self._identical = [(bound.window, bound.setting) for bound in identical]
@@ -213,6 +214,9 @@ class Glance:
         size, side, product = order.base_size, order.side, self._product
         turn, room = known
         assert size is not None
+        listed = room.touch if order.limit_price is None else order.limit_price
+        if not product.quote_min_size <= size * listed <= self._most_value:
+            return None
         if side == BUY:
             worth, currency = price, product.quote
             unit_hold = price * (ONE + self._orders.taker_rate)
@@ -228,11 +232,18 @@ class Glance:
             return None
         step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
         rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
-        largest = floor_to(min(rooms), step)
+        largest = self._worth_taken(floor_to(min(rooms), step), listed)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
+            largest = self._worth_taken(largest, listed)
         leg, reducing = Leg(self._key, side, size), size <= reducible
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
+
+    def _worth_taken(self, size: Decimal, price: Decimal) -> Decimal:
+        """So much of it as one order may be worth in quote currency."""
+        if size * price <= self._most_value:
+            return size
+        return floor_to(self._most_value / price, self._product.base_increment)
 
 
 class Foreseen(Struct, frozen=True, gc=False):

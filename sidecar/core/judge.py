@@ -23,6 +23,7 @@ from sidecar.core.products import Product
 from sidecar.core.rules import RULES
 from sidecar.core.rules.custom import custom_gate
 from sidecar.core.rules.rule import Bound, Gate, Measured, RoomUnit, ScopeKind
+from sidecar.core.rules.validity import is_worth_enough
 
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment
@@ -352,10 +353,11 @@ def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
         if tally.searched and check.coin is None:
             asked = check.order_units(check.quantity)  # of an edit with what is filled of it
             best = _search(check, plan, min(best, asked), BISECTIONS)
-        if best > check.reducible and best >= plan.least:
+        if best > check.reducible and best >= plan.least and is_worth_enough(check, best):
             return best
     best = floor_to(min(hard, check.reducible), step)
-    return best if best >= check.product.base_min_size and best > ZERO else ZERO
+    enough = best >= check.product.base_min_size and is_worth_enough(check, best)
+    return best if enough and best > ZERO else ZERO
 
 
 def _search(check: Check, plan: Plan, high: Decimal, steps: int) -> Decimal:

@@ -123,7 +123,15 @@ breaks = st.one_of(
     st.tuples(st.just("tell"), st.sampled_from(["halt", "resume", "reconciled", "fees", "disk"])),
     st.tuples(st.just("transfer"), st.sampled_from([("USD", 250_000), ("BTC", 2), ("ETH", 1)])),
     st.tuples(
-        st.just("relist"), st.sampled_from([{}, {"base_max_size": D("0.02")}, {"limit_only": True}])
+        st.just("relist"),
+        st.sampled_from(
+            [
+                {},
+                {"base_max_size": D("0.02")},
+                {"limit_only": True},
+                {"quote_min_size": D(700), "quote_max_size": D(1300)},
+            ]
+        ),
     ),
     st.tuples(st.just("reload"), limits()),
 )

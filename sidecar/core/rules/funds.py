@@ -43,10 +43,10 @@ def _compared(needed: Decimal | None, free: Decimal | None, currency: str) -> Vi
         return Violation("INSUFFICIENT_FUNDS", observed=readable(needed), message=text)
     if needed <= free:
         return None
-    text = (
-        f"{readable(needed)} {currency} needed, {readable(free)} free after holds, reservations and keep"
+    text = f"{readable(needed)} {currency} needed, {readable(free)} free after holds, reservations and keep"
+    return Violation(
+        "INSUFFICIENT_FUNDS", limit=readable(free), observed=readable(needed), message=text
     )
-    return Violation("INSUFFICIENT_FUNDS", limit=readable(free), observed=readable(needed), message=text)
 
 
 def room(check: Check) -> Decimal | None:

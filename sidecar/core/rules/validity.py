@@ -1,12 +1,14 @@
 """Is the order one at all, for a product that trades, on the exchange's grid? No I/O."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.check import Check
+from sidecar.core.check import UNLIMITED, Check
 from sidecar.core.decision import Violation
 from sidecar.core.money import ZERO, readable
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.valuation import listed_price
 
 
 def end_time(check: Check) -> Violation | None:
@@ -100,7 +102,33 @@ def size_range(check: Check) -> Violation | None:
     for size in order.sizes or (order.base_size,):
         if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
             return found
+    for worth in _worths(check):
+        low, high = product.quote_min_size, product.quote_max_size
+        if found := _out_of_range(f"order value in {product.quote}", worth, low, high):
+            return found
     return None
+
+
+def _worths(check: Check) -> Iterator[Decimal]:
+    """What Coinbase takes the order to be worth in quote currency: each of its rungs, where it has any."""
+    order, unit = check.order, unit_worth(check)
+    if len(order.sizes) == len(order.prices) > 0:
+        for size, price in zip(order.sizes, order.prices, strict=True):
+            yield size * price * check.product.contract_size
+    elif unit is not None:
+        yield from (size * unit for size in order.sizes or (order.base_size or ZERO,))
+
+
+def unit_worth(check: Check) -> Decimal | None:
+    """What Coinbase takes one order unit to be worth, in quote currency; None where no quote tells."""
+    price = listed_price(check.order, check.quote)
+    return None if price is None else price * check.product.contract_size
+
+
+def is_worth_enough(check: Check, size: Decimal) -> bool:
+    """Whether so many order units reach Coinbase's least worth of an order."""
+    unit = unit_worth(check)
+    return unit is None or size * unit >= check.product.quote_min_size
 
 
 def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) -> Violation | None:
@@ -122,14 +150,13 @@ def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) 
 
 
 def size_range_room(check: Check) -> Decimal | None:
-    product = check.product
-    if (
-        check.order.quote_size is not None
-        and product.quote_max_size is not None
-        and check.worth.base_size
-    ):
-        return product.quote_max_size * check.worth.base_size / check.order.quote_size
-    return product.base_max_size
+    product, most = check.product, check.product.quote_max_size
+    if check.order.quote_size is not None and most is not None and check.worth.base_size:
+        return most * check.worth.base_size / check.order.quote_size
+    unit = None if most is None else unit_worth(check)
+    if not unit or most is None:
+        return product.base_max_size
+    return min(product.base_max_size or UNLIMITED, most / unit)
 
 
 def order_size(check: Check, _bound: Bound) -> Decimal | None:
@@ -189,7 +216,11 @@ RULES: Final = (
         judge=size_range,
         room=size_range_room,
         exempt=False,
-        doc=Doc("the size is outside Coinbase's minimum and maximum", "both ends pass"),
+        doc=Doc(
+            "the size is outside Coinbase's minimum and maximum, or the order's worth (base size × limit price; at the "
+            "market, × the price on the other side) outside `quote_min_size` and `quote_max_size`",
+            "both ends pass",
+        ),
     ),
     Measured(
         code="MIN_ORDER_SIZE",

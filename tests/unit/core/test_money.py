@@ -155,7 +155,11 @@ def test_a_bound_is_never_shown_larger_than_it_is():
     assert readable_at_most(D("3400.00000001")) == "3400.00000001"
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=30, min_value=-(10**19), max_value=10**19))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=30, min_value=-(10**19), max_value=10**19
+    )
+)
 def test_what_is_shown_is_the_figure_to_18_digits_and_no_more(value):
     text = readable(value)
     assert len(text.replace(".", "").strip("-").strip("0")) <= 18

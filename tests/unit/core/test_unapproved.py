@@ -927,9 +927,7 @@ def test_approvals_that_coinbase_rejects_between_orders_that_appear_are_not_in_a
         world.wait(1)
     said: list[Alert] = []
     for name in rejected:
-        said += world.send(
-            ev.ReservationReleased, client_order_id=name, reason="never_arrived"
-        )
+        said += world.send(ev.ReservationReleased, client_order_id=name, reason="never_arrived")
     assert len(alerts(said, "APPROVAL_LAPSED")) == 3
     assert alerts(said, "KEY_OF_ANOTHER_PORTFOLIO") == []
 

@@ -361,7 +361,7 @@ def test_a_sell_limit_may_lie_below_the_bid_by_the_ratio_at_most(price, ok):
 def test_limits_on_the_near_side_are_never_too_far():
     world = World(price_collar="0.02")
     world.hold(1)
-    assert world.ask(limit_order("0.01", "1"))
+    assert world.ask(limit_order("1", "1"))
     assert world.ask(sell_order("0.1", "200000"))
 
 
