@@ -1,5 +1,7 @@
 """Are the funds there?"""
 
+from typing import Any
+
 import pytest
 
 from sidecar.core import events as ev
@@ -29,9 +31,43 @@ def test_the_accounts_own_fee_counts_once_it_is_known():
 
 @pytest.mark.parametrize(("size", "ok"), [("100000", True), ("100000.01", False)])
 def test_a_quote_sized_buy_needs_its_quote_size(size, ok):
-    """Coinbase takes the fee out of it."""
+    """Coinbase takes the fee of a market buy out of it."""
     decision = World().ask(order("market_market_ioc", quote_size=size))
     assert breaks(decision, "INSUFFICIENT_FUNDS") != ok
+
+
+LIMITS_BY_QUOTE: dict[str, dict[str, Any]] = {
+    "limit_limit_gtc": {},
+    "limit_limit_gtd": {"end_time": "2026-11-23T00:00:00Z"},
+    "limit_limit_fok": {},
+    "sor_limit_ioc": {},
+    "twap_limit_gtd": {"start_time": "2026-11-22T14:00:00Z", "end_time": "2026-11-23T00:00:00Z"},
+}
+
+
+@pytest.mark.parametrize("kind", LIMITS_BY_QUOTE)
+@pytest.mark.parametrize(("size", "ok"), [("98814.22", True), ("98814.23", False)])
+def test_a_limit_buy_sized_by_all_of_the_cash_needs_the_fee_on_top(kind, size, ok):
+    """100,000 ÷ 1.012: Coinbase takes the quote size at the limit price, and the fee beside it."""
+    body = order(kind, quote_size=size, limit_price="64000", **LIMITS_BY_QUOTE[kind])
+    decision = World().ask(body)
+    assert breaks(decision, "INSUFFICIENT_FUNDS") != ok
+    if not ok:
+        assert the(decision, "INSUFFICIENT_FUNDS").observed == "100000.00076"
+
+
+def test_a_ladder_sized_in_quote_currency_needs_the_fee_on_top():
+    fields = {"quote_size": "100000", "min_price": "60000", "max_price": "64000"}
+    assert breaks(World().ask(order("scaled_limit_gtc", **fields)), "INSUFFICIENT_FUNDS")
+
+
+def test_the_fee_of_a_quote_sized_limit_order_is_bound_until_the_order_is_seen_and_after():
+    world = World()
+    body = order(quote_size="64000", limit_price="64000", name="q")
+    assert world.ask(body)
+    assert world.tracker.wallets.free("USD") == 100_000 - D("64768")
+    world.report("o1", client_order_id="q", base_size=1, limit_price=64000)
+    assert world.tracker.wallets.free("USD") == 100_000 - D("64768")
 
 
 @pytest.mark.parametrize("odd", ["1.37", "99999.99", "12345.67", "777.77"])
