@@ -172,14 +172,16 @@ class Check:
 
     `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
     place of the `replaced` order for an edit, of which `replaces` base units are open now.
-    `reducible` is the largest size (order units) that would be reducing. `again` marks an order
-    that was approved before and is judged afresh.
+    `opposed` is what is left of a position on the other side beside all that is offered already (base
+    units, below zero when more is offered than held; None without one), `reducible` the largest size
+    (order units) that would be reducing. `again` marks an order that was approved before and is judged
+    afresh.
     """
 
     __slots__ = (
         "_figures", "_fingerprint", "_own", "account", "again", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
-        "open_size", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
+        "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "worth",
     )  # fmt: skip
 
@@ -220,6 +222,7 @@ class Check:
         )
         self.quantity = self.legs[0].quantity
         self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
+        self.opposed = self._opposed()
         self.reducible = self._reducible()
         # What an attached order would open again is no exit.
         self.reducing = ZERO < size <= self.reducible and not order.attached
@@ -317,25 +320,28 @@ class Check:
         resized.again = self.again
         return resized
 
+    def _opposed(self) -> Decimal | None:
+        """None for coin-quoted products, which raise one position by what they lower another."""
+        line = self.tracker.account.lines.get(self.key)
+        if line is None or len(self.legs) > 1:
+            return None
+        held = line.position.quantity
+        if held > ZERO and not self.is_buy:
+            return held - line.open_sell + self.replaces
+        # Spot below zero is a sale told before its purchase: buying it back is no exit.
+        if held < ZERO and self.is_buy and self.is_future:
+            return -held - line.open_buy + self.replaces
+        return None
+
     def _reducible(self) -> Decimal:
         """The largest size that opposes the position beside all that is offered already.
 
-        Zero for coin-quoted products, which raise one position by what they lower another. An edit
-        that leaves no more open, at no worse a price, can only lower the risk whatever the position
-        is.
+        An edit that leaves no more open, at no worse a price, can only lower the risk whatever the
+        position is.
         """
         if len(self.legs) > 1:
             return ZERO
-        units = ZERO
-        line = self.tracker.account.lines.get(self.key)
-        if line is not None:
-            held = line.position.quantity
-            # Spot below zero is a sale told before its purchase: buying it back is no exit.
-            if (held > ZERO and not self.is_buy) or (
-                held < ZERO and self.is_buy and self.is_future
-            ):
-                units = abs(held) - (line.open_buy if self.is_buy else line.open_sell)
-                units = self.order_units(units + self.replaces)
+        units = ZERO if self.opposed is None else self.order_units(self.opposed)
         if self.replaced is not None and self._price_is_no_worse(self.replaced.limit_price):
             units = max(units, self.replaced.size)
         return units

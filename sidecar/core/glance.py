@@ -47,6 +47,7 @@ GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
         activity.client_order_id,
         activity.too_many_reservations,
         funds.spot_funds,
+        funds.unexplained_hold,
         portfolio.unavailable,
     }
 )

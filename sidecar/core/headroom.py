@@ -147,6 +147,8 @@ class Headrooms:
         quote, risk = tracker.marks.quotes[product.book], self._risk_room(side)
         theirs = tracker.ledger.best_resting(product.book, OPPOSITE[side])
         if side != BUY:  # selling spot only lowers what could be held
+            if tracker.wallets.get(product.base).foreign_hold:
+                return None  # an exit may sell of it, with a warning
             most, touch, reducible = NO_LIMIT, quote.bid, line.position.quantity - line.open_sell
             return Headroom(mark, quote.at, touch, theirs, most, risk, most, free, reducible)
         return Headroom(

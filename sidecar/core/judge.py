@@ -235,8 +235,12 @@ def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
                 tally.limit(room, exempt=gate.exempt)
         elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
-        if found is not None and not (gate.exempt and check.reducing):
+        if found is None:
+            continue
+        if not (gate.exempt and check.reducing):
             tally.violations.append(found)
+        elif gate.warns:
+            tally.warnings.append(found)
 
 
 def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:

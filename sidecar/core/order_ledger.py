@@ -79,7 +79,9 @@ class OrderLedger:
         reservation = self.next_lapse()
         if reservation is None or reservation.expires_at > now:
             return None
-        heappop(self._lapses)
+        handed_out = heappop(self._lapses)
+        while self._lapses and self._lapses[0] == handed_out:  # approved twice at one moment
+            heappop(self._lapses)
         return reservation
 
     def look_again(self) -> None:

@@ -122,7 +122,8 @@ class PriceShockWatch:
         total = sampler.sample(mark, now, ceil(shock.window_s))
         if total < shock.max_move:
             return None
-        return f"{key} moved {readable(total)} within {readable(shock.window_s)} s; {readable(shock.max_move)} is allowed"
+        within, allowed = readable(shock.window_s), readable(shock.max_move)
+        return f"{key} moved {readable(total)} within {within} s; {allowed} is allowed"
 
     def _lost(self, key: str, shock: PriceShock) -> str | None:
         line = self.desk.tracker.account.lines.get(key)

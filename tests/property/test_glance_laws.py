@@ -114,6 +114,9 @@ moves = st.one_of(
         st.tuples(st.sampled_from(["BTC-USD", "ETH-USD"]), st.sampled_from(["BUY", "SELL"])),
     ),
     st.tuples(st.just("direct"), st.sampled_from([-10, 0, 10])),
+    st.tuples(
+        st.just("held"), st.sampled_from([("BTC", "0.4"), ("BTC", "0.49"), ("USD", 290_000)])
+    ),
     st.tuples(st.just("release"), st.none()),
     st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
     st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
@@ -211,6 +214,13 @@ class Twin:
             self.world.now += timedelta(seconds=3)
             self.world.balance(*of)
         return None
+
+    def held(self, of: tuple[str, object]) -> object:
+        """A reading agrees with the books, and shows a hold that no known order explains."""
+        currency, hold = of[0], D(of[1])
+        self.world.now += timedelta(seconds=3)
+        total = self.world.tracker.wallets.get(currency).total
+        return self.world.balance(currency, total - hold, hold)
 
     def relist(self, changes: dict[str, Any]) -> object:
         listed = product("BTC-USD", base_increment=D("0.0001"), **changes)

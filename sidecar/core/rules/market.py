@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.marks import Mark
 from sidecar.core.money import ONE, readable
 from sidecar.core.orders import BRACKETS, OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.rules.waiting import in_the_way_of_an_exit
 from sidecar.core.state import CAUSES, Cause, Level
 
 CLOCK_TOLERANCE: Final = timedelta(
@@ -131,7 +134,13 @@ def liquidating(check: Check) -> Violation | None:
 
 
 def reduce_only(check: Check) -> Violation | None:
-    return _state(check, "REDUCE_ONLY", "STATE_REDUCE_ONLY")
+    """Where other approvals are why the order is no exit, it passes once they have lapsed."""
+    found = _state(check, "REDUCE_ONLY", "STATE_REDUCE_ONLY")
+    waits = None if found is None else in_the_way_of_an_exit(check)
+    if found is None or waits is None:
+        return found
+    times = [time for time in (found.clears_at, waits.clears_at) if time is not None]
+    return replace(found, message=found.message + waits.text, clears_at=min(times))
 
 
 def price_shock(check: Check) -> Violation | None:

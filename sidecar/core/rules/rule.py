@@ -70,7 +70,7 @@ def always(_limits: Limits, _product: Product) -> bool:
 
 class Gate(Struct, frozen=True, kw_only=True):
     """A rule that says what is wrong with a check, or None. `room`: the largest size (order units)
-    it lets through.
+    it lets through. `warns`: a reducing order that is exempt is warned of what is wrong.
     """
 
     code: str
@@ -80,6 +80,7 @@ class Gate(Struct, frozen=True, kw_only=True):
     room: Callable[[Check], Decimal | None] | None = None
     applies: Callable[[Limits, Product], bool] = always
     reads_state: bool = False
+    warns: bool = False
 
 
 class Measured(Struct, frozen=True, kw_only=True):

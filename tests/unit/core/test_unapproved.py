@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import (
+    Action,
     Alert,
     CancelOrders,
     CauseRaised,
@@ -925,7 +926,7 @@ def test_approvals_that_coinbase_rejects_between_orders_that_appear_are_not_in_a
         if name not in rejected:
             seen(world, f"o{number}", name=name, leaves="0.001")
         world.wait(1)
-    said: list[Alert] = []
+    said: list[Action] = []
     for name in rejected:
         said += world.send(ev.ReservationReleased, client_order_id=name, reason="never_arrived")
     assert len(alerts(said, "APPROVAL_LAPSED")) == 3

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core import events as ev
-from tests.decisions import CONNECTED, breaks, connected, sell_order, the
-from tests.scenario import START, D, World, limit_order, market_order, order
+from tests.decisions import CONNECTED, breaks, connected, funded, future_order, sell_order, the
+from tests.scenario import FUTURE, START, D, World, limit_order, market_order, order
 
 # --- NOT_READY ------------------------------------------------------------------------------------
 
@@ -202,6 +202,62 @@ def test_reduce_only_lets_exits_pass_and_nothing_else():
     assert decision.codes == ("STATE_REDUCE_ONLY",)
     assert decision.state == "REDUCE_ONLY"
     assert world.ask(sell_order(1))
+
+
+def reduced(world: World) -> World:
+    world.send(ev.ReduceOnlyRequested, reason="careful")
+    return world
+
+
+def test_an_approval_that_makes_an_exit_none_is_named_with_the_moment_it_lapses():
+    """Once it has lapsed, the same order reduces."""
+    world = World()
+    world.hold(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    found = the(reduced(world).ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=10)
+    assert found.message == (
+        "careful (mend: resume); approved and not seen yet, in the way until "
+        "2026-11-22T13:00:10.000Z: exit-1 (release_order frees it)"
+    )
+    world.wait(to=found.clears_at)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(sell_order(1, 64100))
+
+
+def test_an_approved_exit_of_a_future_is_named_too():
+    world = funded(World())
+    world.fill("SELL", 5, 64000, product_id=FUTURE)
+    assert world.ask(future_order(3) | {"client_order_id": "three"})
+    found = the(reduced(world).ask(future_order(5)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sell_order("1.5", 64100),  # more than is held
+        limit_order("0.1"),  # adds
+        sell_order("0.7", 64100) | {"attached_order_configuration": {"trigger_bracket_gtc": {}}},
+    ],
+)
+def test_what_would_be_no_exit_without_the_approval_either_waits_for_nothing(body):
+    world = World()
+    world.hold(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    found = the(reduced(world).ask(body), "STATE_REDUCE_ONLY")
+    assert (found.clears_at, "exit-1" in found.message) == (None, False)
+
+
+def test_a_cause_that_ends_before_the_approval_lapses_is_what_is_waited_for():
+    world = World(price_shock={"max_move": "0.01", "window_s": 20, "lockout_s": 5})
+    world.hold(1)
+    world.wait(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    world.quote("BTC-USD", 63360)
+    found = the(world.ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=6)
+    assert "exit-1" in found.message
 
 
 def test_a_cause_binds_its_product_only():
