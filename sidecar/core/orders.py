@@ -67,10 +67,15 @@ class Order(Struct, frozen=True, omit_defaults=True):
         return self.limit_price is None
 
     @property
-    def rests(self) -> bool:
-        """Whether it can lie on the book at its limit price from the start (a stop lies nowhere
-        until triggered).
+    def given_limit(self) -> Decimal | None:
+        """The limit price that was written: of a bracket its target, without what Coinbase adds to its
+        trigger.
         """
+        return self.prices[0] if self.kind in BRACKETS else self.limit_price
+
+    @property
+    def rests(self) -> bool:
+        """Whether it can lie on the book: at its limit price, a stop once it is triggered."""
         return self.kind in RESTING
 
 
@@ -388,6 +393,7 @@ WHOLE: Final = frozenset(
 )
 NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
 BRACKETS: Final = frozenset({"trigger_bracket_gtc", "trigger_bracket_gtd"})
-RESTING: Final = frozenset(
-    {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
+TAKING: Final = frozenset(
+    {"market_market_ioc", "market_market_fok", "sor_limit_ioc", "limit_limit_fok"}
 )
+RESTING: Final = frozenset(KINDS) - TAKING

@@ -13,7 +13,7 @@ from sidecar.core.events import Quote
 from sidecar.core.marks import DOLLAR, Marks
 from sidecar.core.money import ONE, ZERO, ceil_to
 from sidecar.core.order_body import Side
-from sidecar.core.orders import BRACKETS, BUY, OPPOSITE, Order
+from sidecar.core.orders import BUY, OPPOSITE, Order
 from sidecar.core.products import Product
 from sidecar.core.working import Leg
 
@@ -107,10 +107,8 @@ def listed_price(order: Order, quote: Quote | None) -> Decimal | None:
     """The price, in quote currency, at which Coinbase takes an order's worth for its bounds on that: its
     limit price (of a bracket, its target), of a market order the price on the other side as it stands.
     """
-    if order.kind in BRACKETS:
-        return order.prices[0]
-    if order.limit_price is not None or quote is None:
-        return order.limit_price
+    if not order.is_market or quote is None:
+        return order.given_limit
     return quote.ask if order.side == BUY else quote.bid
 
 

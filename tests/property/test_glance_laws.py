@@ -117,6 +117,10 @@ moves = st.one_of(
     st.tuples(
         st.just("held"), st.sampled_from([("BTC", "0.4"), ("BTC", "0.49"), ("USD", 290_000)])
     ),
+    st.tuples(
+        st.just("stop"),
+        st.tuples(st.sampled_from(["BUY", "SELL"]), st.sampled_from([-25, -2, 0, 2, 25])),
+    ),
     st.tuples(st.just("release"), st.none()),
     st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
     st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
@@ -190,8 +194,15 @@ class Twin:
         return self.world.wait(seconds)
 
     def quote(self, moved: int) -> object:
-        price = 64000 * (1 + moved / D(1000))
-        return self.world.quote("BTC-USD", price, price + D("0.01"))
+        price, size = 64000 * (1 + moved / D(1000)), D("0.02") if moved else None
+        return self.world.quote("BTC-USD", price, price + D("0.01"), size)
+
+    def stop(self, of: tuple[str, int]) -> object:
+        """An own stop that waits, on either side of the market."""
+        side, price = of[0], 64000 * (1 + of[1] / D(1000))
+        self.number += 1
+        known: dict[str, Any] = {"base_size": "0.0001", "limit_price": price, "stop_price": price}
+        return self.world.report(f"stop-{self.number}", side=side, **known)
 
     def fill(self, of: tuple[str, str]) -> object:
         product_id, side = of

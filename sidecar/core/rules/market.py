@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.marks import Mark
-from sidecar.core.money import ONE, readable
-from sidecar.core.orders import BRACKETS, OPPOSITE
+from sidecar.core.money import ONE, ZERO, readable
+from sidecar.core.orders import OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 from sidecar.core.rules.waiting import in_the_way_of_an_exit
 from sidecar.core.state import CAUSES, Cause, Level
@@ -153,15 +153,11 @@ def price_shock(check: Check) -> Violation | None:
 
 
 def self_cross(check: Check) -> Violation | None:
-    """Own resting orders are met at their limit prices; a stop meets them once triggered, so it is
-    judged alike.
+    """Own resting orders are met at their limit prices, stops that are not triggered at their stops; a
+    stop meets them once triggered, so it is judged alike.
     """
-    order, worth = check.order, check.worth
-    theirs = check.tracker.ledger.best_resting(check.product.book, OPPOSITE[order.side])
-    price = order.limit_price if order.limit_price is not None else worth.price
-    if theirs is None or price is None:
-        return None
-    if theirs > price if check.is_buy else theirs < price:
+    theirs, reach = _met_first(check), _reach(check)
+    if theirs is None or reach is None or not _meets(check, theirs, reach):
         return None
     return Violation(
         "SELF_CROSS",
@@ -170,13 +166,56 @@ def self_cross(check: Check) -> Violation | None:
     )
 
 
+def self_cross_room(check: Check) -> Decimal | None:
+    """A market order may take what is quoted, where an own order lies behind that."""
+    theirs, far = _met_first(check), check.order.limit_price or check.worth.price
+    if theirs is None or far is None or not _meets(check, theirs, far):
+        return None
+    touch, size = _touch(check)
+    if not check.order.is_market or size is None or touch is None or _meets(check, theirs, touch):
+        return ZERO
+    return size
+
+
+def _met_first(check: Check) -> Decimal | None:
+    touch, _ = _touch(check)
+    return check.tracker.ledger.met_first(check.product.book, OPPOSITE[check.order.side], touch)
+
+
+def _meets(check: Check, theirs: Decimal, reach: Decimal) -> bool:
+    return theirs <= reach if check.is_buy else theirs >= reach
+
+
+def _touch(check: Check) -> tuple[Decimal | None, Decimal | None]:
+    """The best price on the other side, and what is offered at it."""
+    quote = check.quote
+    if quote is None:
+        return None, None
+    return (quote.ask, quote.ask_size) if check.is_buy else (quote.bid, quote.bid_size)
+
+
+def _reach(check: Check) -> Decimal | None:
+    """The worst price that the order may trade at: of a market order that is no larger than what is quoted,
+    the quote; of a larger one, or where no size is told, that and its slippage.
+    """
+    order, (touch, size) = check.order, _touch(check)
+    if order.limit_price is not None:
+        return order.limit_price
+    if touch is None or size is None:
+        return check.worth.price
+    asked, quoted = order.base_size, size
+    if asked is None:
+        asked, quoted = order.quote_size or ZERO, size * touch
+    return touch if asked <= quoted else check.worth.price
+
+
 def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
     """How far the limit price goes through the market, as a ratio of the far touch (or of the stop
     price).
     """
     order, quote = check.order, check.quote
     # A bracket's own limit is its target; the 5 % beyond its trigger is Coinbase's doing.
-    price = order.prices[0] if order.kind in BRACKETS else order.limit_price
+    price = order.given_limit
     if price is None:
         return None
     reference = order.stop_price
@@ -259,9 +298,13 @@ RULES: Final = (
     Gate(
         code="SELF_CROSS",
         judge=self_cross,
+        room=self_cross_room,
         exempt=True,
         doc=Doc(
-            "it would trade against an own resting or reserved order of the same book",
+            "it would trade against an own resting or reserved order of the same book: a limit order that reaches "
+            "its price; a market order at the quote for what is quoted, beyond that within "
+            "`market_order_slippage`. A stop that is not triggered lies at its stop price: met by orders that "
+            "trade through it",
             "an equal price breaks",
         ),
     ),
