@@ -123,7 +123,8 @@ RULES: Final = (
         exempt=False,
         doc=Doc(
             "spot: size × price × (1 + fee) > what is free of the quote wallet (sell: size > what is "
-            "free of the coin), after holds, reservations and `keep`",
+            "free of the coin), after the holds of known orders, reservations and `keep`; sized in quote "
+            "currency: quote_size × (1 + fee), at the market quote_size",
             "exactly what is free passes",
         ),
     ),
