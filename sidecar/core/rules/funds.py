@@ -57,8 +57,7 @@ def _spot(check: Check) -> tuple[Decimal | None, Decimal | None, Decimal]:
             unexplained = wallet.foreign_hold
     if replaced is not None:
         free = None if free is None else free + replaced.hold
-        if needed is not None:
-            needed = (check.worth.unit_hold or ZERO) * check.open_size
+        needed = (check.worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
     return needed, free, unexplained
 
 

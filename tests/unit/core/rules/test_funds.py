@@ -8,7 +8,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.actions import Decided, Reconcile
 from tests.decisions import breaks, connected, funded, future_order, of_kind, sell_order, the
-from tests.scenario import FUTURE, START, D, World, limit_order, market_order, order
+from tests.scenario import FUTURE, START, D, World, future, limit_order, market_order, order
 
 # 1.2 % is the taker fee until the account's own is known: 0.5 BTC at 64,000 needs 32,384 USD.
 
@@ -336,6 +336,14 @@ def test_closing_a_future_needs_no_margin_and_what_goes_beyond_does(size):
     decision = world.ask(future_order(size, "SELL"))
     assert decision.approved == (size <= 5)
     assert decision.max_base_size == 5
+
+
+def test_a_future_without_any_price_is_refused_as_stale_not_as_unfunded():
+    unquoted = "NEW-26FEB27-CDE"
+    world = funded(World(products=(future(unquoted),)), buying_power=0)
+    decision = world.ask(market_order(1, product_id=unquoted))
+    assert breaks(decision, "STALE_MARKET_DATA")
+    assert not breaks(decision, "INSUFFICIENT_FUNDS")
 
 
 def test_closing_a_future_needs_no_known_futures_wallet():
