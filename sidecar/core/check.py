@@ -30,10 +30,14 @@ from sidecar.core.portfolio_risk import (
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import DOLLARS, Product
 from sidecar.core.state import Cause, TradingState
-from sidecar.core.valuation import legs_of, worth_of
+from sidecar.core.valuation import legs_of, listed_price, worth_of
 from sidecar.core.working import Leg, WorkingOrder
 
 UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be written (money.py)
+
+
+# What an order needs in all and by unit, what is free for it, what of the rest no known order explains.
+Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 
 
 class Desk(Struct, kw_only=True):
@@ -174,15 +178,16 @@ class Check:
     place of the `replaced` order for an edit, of which `replaces` base units are open now.
     `opposed` is what is left of a position on the other side beside all that is offered already (base
     units, below zero when more is offered than held; None without one), `reducible` the largest size
-    (order units) that would be reducing. `again` marks an order that was approved before and is judged
-    afresh.
+    (order units) that would be reducing. `unit_worth` is what Coinbase takes one order unit to be worth
+    in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
+    approved before and is judged afresh.
     """
 
     __slots__ = (
         "_figures", "_fingerprint", "_own", "account", "again", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
-        "replaces", "strategy_id", "tracker", "worth",
+        "replaces", "strategy_id", "tracker", "unit_worth", "worth",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an order is judged by is just these
@@ -215,6 +220,10 @@ class Check:
         self.worth = worth = worth_of(
             order, product, marks, limits.market_order_slippage, tracker.orders.taker_rate
         )
+        price = listed_price(order, self.quote)
+        if price is not None and self.is_future:
+            price *= product.contract_size
+        self.unit_worth = price
         size = ZERO if worth.base_size is None else worth.base_size
         self.open_size = size if replaced is None else size - replaced.filled
         self.legs = legs_of(
@@ -234,7 +243,7 @@ class Check:
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
         self._own: After | None = None
         self._figures: dict[Measure, RiskFigure | NoFigure] = {}
-        self.funds: tuple[Decimal | None, Decimal | None] = (None, None)
+        self.funds: Funds = (None, None, None, ZERO)
         self._fingerprint = ""
 
     def _binding(self) -> tuple[Cause, ...]:

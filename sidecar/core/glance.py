@@ -215,9 +215,6 @@ class Glance:
         size, side, product = order.base_size, order.side, self._product
         turn, room = known
         assert size is not None
-        listed = room.touch if order.limit_price is None else order.limit_price
-        if not product.quote_min_size <= size * listed <= self._most_value:
-            return None
         if side == BUY:
             worth, currency = price, product.quote
             unit_hold = price * (ONE + self._orders.taker_rate)
@@ -226,7 +223,11 @@ class Glance:
             worth, currency = max(price, room.mark), product.base
             hold = size
             funds = room.free
-        notional = worth * size
+        notional, limit = worth * size, order.limit_price
+        listed = room.touch if limit is None else limit
+        value = notional if limit is worth else size * listed
+        if not product.quote_min_size <= value <= self._most_value:
+            return None
         if hold > room.free or size >= room.near_size or size * room.mark >= room.near_usd:
             return None
         if notional >= self._notional.near:

@@ -111,20 +111,23 @@ def is_sane(value: Decimal) -> bool:
 def readable(value: Decimal) -> str:
     """`plain`, rounded half to even to `SHOWN_DIGITS` significant digits: a figure as every view shows it."""
     text = str(value)
-    return plain(value if len(text) <= SHOWN_DIGITS else _SHOWN.plus(value))
+    return _tidied(text if len(text) <= SHOWN_DIGITS else str(_SHOWN.plus(value)))
 
 
 def readable_at_most(value: Decimal) -> str:
     """The same, rounded towards zero: of a bound that whoever reads it may use to the full."""
     text = str(value)
-    return plain(value if len(text) <= SHOWN_DIGITS else _SHOWN_DOWN.plus(value))
+    return _tidied(text if len(text) <= SHOWN_DIGITS else str(_SHOWN_DOWN.plus(value)))
 
 
 def plain(value: Decimal) -> str:
     """All digits, without exponent and without trailing zeros: what goes to Coinbase, or is read back."""
-    text = str(value)
+    return _tidied(str(value))
+
+
+def _tidied(text: str) -> str:
     if "E" in text:
-        text = format(value, "f")
+        text = format(Decimal(text), "f")
     if text[-1] == "0" and "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

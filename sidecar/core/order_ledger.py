@@ -104,8 +104,10 @@ class OrderLedger:
         those that lie there or beyond, and would meet them. One that lies on the near side of the market
         is triggered by a move the other way.
         """
-        best, waiting = self.best_resting(book, side), self.waiting.get((book, side))
-        stop = None if waiting is None or touch is None else waiting.beyond(side, touch)
+        best = self.best_resting(book, side)
+        if touch is None or (waiting := self.waiting.get((book, side))) is None:
+            return best
+        stop = waiting.beyond(side, touch)
         if best is None or stop is None:
             return stop if best is None else best
         return min(best, stop) if side == SELL else max(best, stop)

@@ -107,8 +107,9 @@ def listed_price(order: Order, quote: Quote | None) -> Decimal | None:
     """The price, in quote currency, at which Coinbase takes an order's worth for its bounds on that: its
     limit price (of a bracket, its target), of a market order the price on the other side as it stands.
     """
-    if not order.is_market or quote is None:
-        return order.given_limit
+    price = order.limit_price
+    if price is not None or quote is None:
+        return order.given_limit if order.prices else price
     return quote.ask if order.side == BUY else quote.bid
 
 

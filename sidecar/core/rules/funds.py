@@ -20,45 +20,38 @@ from sidecar.core.rules.rule import Doc, Gate
 from sidecar.core.rules.waiting import in_the_way
 from sidecar.core.working import Reservation
 
+MARGIN: Final = "USD margin"  # the currency of a future's funds, in messages
+
 
 def spot_funds(check: Check) -> Violation | None:
     """What all orders and approvals leave, holds that none explains set aside."""
-    needed, free, unexplained = _spot(check)
-    most = None if free is None else free + unexplained
-    check.funds = (check.worth.unit_hold, most)
+    worth, replaced = check.worth, check.replaced
+    wallet = check.tracker.wallets.by_currency.get(worth.hold_currency)
+    needed, free, unexplained = worth.hold, None, ZERO
+    if wallet is not None:
+        free = wallet.free
+        unexplained = ZERO if wallet.keep is None else wallet.foreign_hold
+    if replaced is not None:
+        free = None if free is None else free + replaced.hold
+        needed = (worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
+    check.funds = (needed, worth.unit_hold, free, unexplained)
     if needed is None:
         return None  # no price: STALE_MARKET_DATA refuses, or the order is a reducing one
-    if free is None or most is None:
-        return _unknown(needed, check.worth.hold_currency)
-    if needed <= most:
+    if free is None:
+        return _unknown(needed, worth.hold_currency)
+    if needed <= free + unexplained:
         return None
-    return _lacking(check, needed, free if check.is_buy else most, check.worth.hold_currency)
+    return _lacking(check, needed, free if check.is_buy else free + unexplained)
 
 
 def unexplained_hold(check: Check) -> Violation | None:
-    """What a hold that no known order explains leaves."""
-    needed, free, unexplained = _spot(check)
-    check.funds = (check.worth.unit_hold, free)
-    if needed is None or free is None or not free < needed <= free + unexplained:
+    """What a hold that no known order explains leaves: asked after `spot_funds`."""
+    needed, _, free, unexplained = check.funds
+    if not unexplained or needed is None or free is None or not free < needed <= free + unexplained:
         return None
-    currency = check.worth.hold_currency
-    found = _lacking(check, needed, free, currency)
+    currency, found = check.worth.hold_currency, _lacking(check, needed, free)
     text = f"; Coinbase holds {readable(unexplained)} {currency} for no order that is known"
     return replace(found, message=found.message + text)
-
-
-def _spot(check: Check) -> tuple[Decimal | None, Decimal | None, Decimal]:
-    """What the order needs, what is free for it, and what Coinbase holds for no order that is known."""
-    wallet = check.tracker.wallets.by_currency.get(check.worth.hold_currency)
-    needed, replaced, free, unexplained = check.worth.hold, check.replaced, None, ZERO
-    if wallet is not None:
-        free = wallet.free
-        if wallet.keep is not None:
-            unexplained = wallet.foreign_hold
-    if replaced is not None:
-        free = None if free is None else free + replaced.hold
-        needed = (check.worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
-    return needed, free, unexplained
 
 
 def margin(check: Check) -> Violation | None:
@@ -67,13 +60,13 @@ def margin(check: Check) -> Violation | None:
     unit = None if notional is None else notional * (check.product.margin_rate or ONE)
     bound = check.tracker.orders.margin_reserved + check.tracker.orders.margin_seen
     free = None if futures is None else futures.buying_power - bound
-    check.funds = (unit, free)
-    if unit is None:
+    needed = None if unit is None else unit * check.open_size
+    check.funds = (needed, unit, free, ZERO)
+    if needed is None:
         return None  # no price: as for spot
-    needed = unit * check.open_size
     if free is None:
-        return _unknown(needed, "USD margin")
-    return None if needed <= free else _lacking(check, needed, free, "USD margin")
+        return _unknown(needed, MARGIN)
+    return None if needed <= free else _lacking(check, needed, free)
 
 
 def _unknown(needed: Decimal, currency: str) -> Violation:
@@ -82,7 +75,7 @@ def _unknown(needed: Decimal, currency: str) -> Violation:
     return Violation("INSUFFICIENT_FUNDS", observed=readable(needed), message=text)
 
 
-def _lacking(check: Check, needed: Decimal, free: Decimal, currency: str) -> Violation:
+def _lacking(check: Check, needed: Decimal, free: Decimal) -> Violation:
     """Refused: what is free, and the approvals that are in the way of more."""
     hold_currency = check.worth.hold_currency
 
@@ -91,7 +84,7 @@ def _lacking(check: Check, needed: Decimal, free: Decimal, currency: str) -> Vio
 
     waits = in_the_way(check, needed - free, bound)
     text = (
-        f"{readable(needed)} {currency} needed, {readable(free)} free after holds, reservations and "
+        f"{readable(needed)} {hold_currency or MARGIN} needed, {readable(free)} free after holds, reservations and "
         f"keep{'' if waits is None else waits.text}"
     )
     return Violation(
@@ -104,7 +97,16 @@ def _lacking(check: Check, needed: Decimal, free: Decimal, currency: str) -> Vio
 
 
 def room(check: Check) -> Decimal | None:
-    unit, free = check.funds  # as the judge has just worked out
+    _, unit, free, unexplained = check.funds  # as the judge has just worked out
+    return _size_of(check, unit, None if free is None else free + unexplained)
+
+
+def room_beside_holds(check: Check) -> Decimal | None:
+    _, unit, free, unexplained = check.funds
+    return _size_of(check, unit, free) if unexplained else None
+
+
+def _size_of(check: Check, unit: Decimal | None, free: Decimal | None) -> Decimal | None:
     if not unit:
         return None
     if free is None or free <= ZERO:
@@ -130,7 +132,7 @@ RULES: Final = (
     Gate(
         code="INSUFFICIENT_FUNDS",
         judge=unexplained_hold,
-        room=room,
+        room=room_beside_holds,
         applies=lambda _, product: not product.is_future,
         exempt=True,  # with a warning
         warns=True,

@@ -156,8 +156,11 @@ def self_cross(check: Check) -> Violation | None:
     """Own resting orders are met at their limit prices, stops that are not triggered at their stops; a
     stop meets them once triggered, so it is judged alike.
     """
-    theirs, reach = _met_first(check), _reach(check)
-    if theirs is None or reach is None or not _meets(check, theirs, reach):
+    theirs = _met_first(check)
+    if theirs is None:
+        return None
+    reach = _reach(check)
+    if reach is None or not _meets(check, theirs, reach):
         return None
     return Violation(
         "SELF_CROSS",
@@ -168,11 +171,12 @@ def self_cross(check: Check) -> Violation | None:
 
 def self_cross_room(check: Check) -> Decimal | None:
     """A market order may take what is quoted, where an own order lies behind that."""
-    theirs, far = _met_first(check), check.order.limit_price or check.worth.price
+    if not check.order.is_market:
+        return None
+    theirs, far, (touch, size) = _met_first(check), check.worth.price, _touch(check)
     if theirs is None or far is None or not _meets(check, theirs, far):
         return None
-    touch, size = _touch(check)
-    if not check.order.is_market or size is None or touch is None or _meets(check, theirs, touch):
+    if size is None or touch is None or _meets(check, theirs, touch):
         return ZERO
     return size
 

@@ -1,6 +1,6 @@
 """Is the order one at all, for a product that trades, on the exchange's grid? No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -8,7 +8,6 @@ from sidecar.core.check import UNLIMITED, Check
 from sidecar.core.decision import Violation
 from sidecar.core.money import ZERO, readable
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
-from sidecar.core.valuation import listed_price
 
 
 def end_time(check: Check) -> Violation | None:
@@ -73,8 +72,8 @@ def size_increment(check: Check) -> Violation | None:
     return None
 
 
-def any_size(_check: Check) -> Decimal | None:
-    return None
+def any_size(_check: Check) -> Decimal:
+    return UNLIMITED
 
 
 def price_increment(check: Check) -> Violation | None:
@@ -96,39 +95,29 @@ def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Viola
 
 def size_range(check: Check) -> Violation | None:
     order, product = check.order, check.product
+    least, most = product.quote_min_size, product.quote_max_size
     if order.base_size is None:
-        low, high = product.quote_min_size, product.quote_max_size
-        return _out_of_range("quote_size", order.quote_size or ZERO, low, high)
+        return _out_of_range("quote_size", order.quote_size or ZERO, least, most)
     for size in order.sizes or (order.base_size,):
         if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
             return found
-    for worth in _worths(check):
-        low, high = product.quote_min_size, product.quote_max_size
-        if found := _out_of_range(f"order value in {product.quote}", worth, low, high):
+    for worth in _worths(check, order.base_size):
+        if found := _out_of_range("order value", worth, least, most):
             return found
     return None
 
 
-def _worths(check: Check) -> Iterator[Decimal]:
-    """What Coinbase takes the order to be worth in quote currency: each of its rungs, where it has any."""
-    order, unit = check.order, unit_worth(check)
-    if len(order.sizes) == len(order.prices) > 0:
-        for size, price in zip(order.sizes, order.prices, strict=True):
-            yield size * price * check.product.contract_size
-    elif unit is not None:
-        yield from (size * unit for size in order.sizes or (order.base_size or ZERO,))
-
-
-def unit_worth(check: Check) -> Decimal | None:
-    """What Coinbase takes one order unit to be worth, in quote currency; None where no quote tells."""
-    price = listed_price(check.order, check.quote)
-    return None if price is None else price * check.product.contract_size
-
-
-def is_worth_enough(check: Check, size: Decimal) -> bool:
-    """Whether so many order units reach Coinbase's least worth of an order."""
-    unit = unit_worth(check)
-    return unit is None or size * unit >= check.product.quote_min_size
+def _worths(check: Check, base_size: Decimal) -> Sequence[Decimal]:
+    """What Coinbase takes the order to be worth in quote currency; each of its rungs, where it has any."""
+    order, unit = check.order, check.unit_worth
+    if unit is None:
+        return ()
+    if not order.sizes:
+        return (base_size * unit,)
+    if len(order.sizes) != len(order.prices):
+        return [size * unit for size in order.sizes]
+    units = check.product.contract_size
+    return [size * price * units for size, price in zip(order.sizes, order.prices, strict=True)]
 
 
 def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) -> Violation | None:
@@ -149,14 +138,12 @@ def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) 
     return None
 
 
-def size_range_room(check: Check) -> Decimal | None:
+def size_range_room(check: Check) -> Decimal:
     product, most = check.product, check.product.quote_max_size
     if check.order.quote_size is not None and most is not None and check.worth.base_size:
         return most * check.worth.base_size / check.order.quote_size
-    unit = None if most is None else unit_worth(check)
-    if not unit or most is None:
-        return product.base_max_size
-    return min(product.base_max_size or UNLIMITED, most / unit)
+    largest, unit = product.base_max_size or UNLIMITED, check.unit_worth
+    return largest if most is None or not unit else min(largest, most / unit)
 
 
 def order_size(check: Check, _bound: Bound) -> Decimal | None:

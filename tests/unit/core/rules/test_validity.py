@@ -269,7 +269,7 @@ def test_the_worth_of_a_base_sized_order_is_named():
     decision = World(products=(FINE,)).ask(limit_order("0.00000001", "60000"))
     found = the(decision, "SIZE_OUT_OF_RANGE")
     assert (found.limit, found.observed) == ("1", "0.0006")
-    assert found.message == "order value in USD 0.0006 is below Coinbase's minimum 1"
+    assert found.message == "order value 0.0006 is below Coinbase's minimum 1"
 
 
 @pytest.mark.parametrize(("side", "bid", "ask", "ok"), [
