@@ -77,9 +77,17 @@ class PositionTracker(CoreTracker):
         self.apply(ev.ProductsListed(at=self._at(at), products=listed))
 
     def mark(
-        self, product_id: str, bid: Number, ask: Number | None = None, *, at: datetime | None = None
+        self,
+        product_id: str,
+        bid: Number,
+        ask: Number | None = None,
+        *,
+        bid_size: Number | None = None,
+        ask_size: Number | None = None,
+        at: datetime | None = None,
     ) -> None:
-        """Best bid and ask of a product; with one price only, that is both.
+        """Best bid and ask of a product; with one price only, that is both. The sizes are what is offered at
+        these prices: a market order no larger than that trades at no worse a price.
 
         An empty or crossed book, or a spread above 5 % of the mid, marks nothing: the last good
         mark stands and grows stale.
@@ -87,7 +95,11 @@ class PositionTracker(CoreTracker):
         now = self._at(at)
         low, high = number("bid", bid), number("ask", bid if ask is None else ask)
         product = self.books.product(product_id)
-        self.apply(ev.Quotes(at=now, quotes=(ev.Quote(product.book, low, high, now),)))
+        sizes = (
+            None if bid_size is None else number("bid_size", bid_size),
+            None if ask_size is None else number("ask_size", ask_size),
+        )
+        self.apply(ev.Quotes(at=now, quotes=(ev.Quote(product.book, low, high, now, *sizes),)))
 
     def balance(
         self,

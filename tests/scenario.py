@@ -52,7 +52,7 @@ def future(product_id: str = FUTURE, **changes: Any) -> Product:
 
 PRODUCTS = (
     product("BTC-USD"), product("BTC-USDC", alias="BTC-USD"), product("BTC-EUR"), product("ETH-USD"),
-    product("ETH-BTC", price_increment=D("0.00001")), product("USDC-EUR", price_increment=D("0.0001")), future(),
+    product("ETH-BTC", price_increment=D("0.00001"), quote_min_size=D("0.00001")), product("USDC-EUR", price_increment=D("0.0001")), future(),
 )  # fmt: skip
 
 
@@ -117,9 +117,14 @@ class World:
         self.now = to or self.now + timedelta(seconds=seconds)
         return self.send(ev.ClockAdvanced)
 
-    def quote(self, product_id: str, bid: object, ask: object | None = None) -> list[Action]:
+    def quote(
+        self, product_id: str, bid: object, ask: object | None = None, size: object | None = None
+    ) -> list[Action]:
+        """`size` is what is offered on either side; None: not told."""
         low, high = D(bid), D(bid if ask is None else ask)
-        return self.send(ev.Quotes, quotes=(ev.Quote(product_id, low, high, self.now),))
+        offered = None if size is None else D(size)
+        quote = ev.Quote(product_id, low, high, self.now, offered, offered)
+        return self.send(ev.Quotes, quotes=(quote,))
 
     def balance(
         self, currency: str, available: object, hold: object = 0, **fields: Any

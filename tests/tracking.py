@@ -140,11 +140,10 @@ def check_books(tracker: PositionTracker) -> None:
         _check_pnl(book)
     _check_wallets(tracker)
     open_orders = [order for order in tracker.ledger.working.values() if order.remaining]
-    rests = [o for o in open_orders if o.rests and o.limit_price is not None]
-    resting = sum(len(r.prices) for r in tracker.ledger.resting.values())
-    reserved = [
-        r for r in tracker.ledger.reservations.values() if r.order.rests and r.order.limit_price
-    ]
+    rests = [o for o in open_orders if o.rests and (o.limit_price is not None or o.waits)]
+    places = (*tracker.ledger.resting.values(), *tracker.ledger.waiting.values())
+    resting = sum(len(place.prices) for place in places)
+    reserved = [r for r in tracker.ledger.reservations.values() if r.order.rests]
     assert resting == len(rests) + len(reserved)
 
 

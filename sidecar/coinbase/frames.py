@@ -19,6 +19,7 @@ from sidecar.core.money import ZERO, is_sane
 from sidecar.core.order_body import Side
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
+TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -34,11 +35,15 @@ class Envelope(Struct):
 
 
 class TickerRow(Struct):
-    """Best prices of one book, which `ticker_batch` has none of; `price` is the last trade's."""
+    """Best prices of one book, and how much is offered at them, which `ticker_batch` has none of; `price`
+    is the last trade's.
+    """
 
     product_id: str = ""
     best_bid: str | None = None
     best_ask: str | None = None
+    best_bid_quantity: Any = None
+    best_ask_quantity: Any = None
     price: str | None = None
 
 
@@ -142,7 +147,24 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
         last = None
     if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
         return None
-    return ev.Quote(product_id=row.product_id, bid=bid, ask=ask, at=at, last=last)
+    return ev.Quote(
+        product_id=row.product_id,
+        bid=bid,
+        ask=ask,
+        at=at,
+        last=last,
+        bid_size=offered(row.best_bid_quantity),
+        ask_size=offered(row.best_ask_quantity),
+    )
+
+
+def offered(size: object) -> Decimal | None:
+    """What is offered at a price; None where it cannot be told: the price stands without it."""
+    try:
+        found = price(size, "size")
+    except Untrusted:
+        return None
+    return found if found is not None and found > ZERO else None
 
 
 def _read_users(events: msgspec.Raw, at: datetime) -> list[Said]:
@@ -183,6 +205,7 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         child_id=text(row.get("attached_order_id"), "attached_order_id"),
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
+        triggered=row.get("trigger_status") == TRIGGERED,
     )
 
 

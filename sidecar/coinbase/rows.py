@@ -5,14 +5,14 @@ average_filled_price, filled_size; its size is only inside order_configuration. 
 Advanced Trade API, Orders, Accounts, Futures.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, order_type_of, side
+from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -86,6 +86,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         attached=bool(row.get("attached_order_configuration")),
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
+        triggered=row.get("trigger_status") == TRIGGERED,
     )
 
 
@@ -249,16 +250,17 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
     """Pricebooks of `GET /best_bid_ask`; a book with one side only has no mark."""
     found = []
     for row in rows:
-        best = [
-            price(levels[0].get("price"), "price")
-            if (levels := tables(row.get(name), name))
-            else None
-            for name in ("bids", "asks")
-        ]
-        if best[0] is not None and best[1] is not None:
+        bid, ask = (_best(tables(row.get(name), name)) for name in ("bids", "asks"))
+        if bid is not None and ask is not None:
             product_id = text(row.get("product_id"), "product_id")
-            found.append(ev.Quote(product_id=product_id, bid=best[0], ask=best[1], at=at))
+            found.append(ev.Quote(product_id, bid[0], ask[0], at, bid[1], ask[1]))
     return tuple(found)
+
+
+def _best(levels: Sequence[Row]) -> tuple[Decimal, Decimal | None] | None:
+    """The best price of a side and what is offered at it; None of an empty side."""
+    best = price(levels[0].get("price"), "price") if levels else None
+    return None if best is None else (best, offered(levels[0].get("size")))
 
 
 def closes(rows: Iterable[Row], left_out: list[str]) -> tuple[tuple[int, Decimal], ...]:

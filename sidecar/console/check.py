@@ -1,6 +1,7 @@
 """`risk-sidecar check`: the configuration, the key, the account, before any trading. Sends no order."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from sidecar.console.asking import AsJson
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import interruptible
 from sidecar.core.errors import Misuse
+from sidecar.server.protocol import plainly
 
 EXIT_CRITICAL: Final = 1
 
@@ -30,7 +32,7 @@ def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJso
 
     with interruptible(), Console(stderr=True).status("asking Coinbase"):
         report = asyncio.run(look(settings))
-    view: dict[str, Any] = msgspec.to_builtins(report)
+    view: dict[str, Any] = plainly(msgspec.to_builtins(report, builtin_types=(Decimal,)))
     view["findings"] = [finding._asdict() for finding in report.findings]
     if as_json:
         typer.echo(msgspec.json.encode(view))

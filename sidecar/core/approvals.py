@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core.actions import Action, Alert, FindOrder
+from sidecar.core.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
 from sidecar.core.decision import Decision, Violation
@@ -327,6 +327,16 @@ class Approvals:
         if now.toordinal() != self._day:
             self._day, self._day_name = now.toordinal(), f"{now:%Y%m%d}"
         return f"{self._day_name}-{decisions + 1}"
+
+    @staticmethod
+    def readings(decision: Decision) -> list[Action]:
+        """What is to be read at once after this decision: the wallet of which an exit sells more than
+        looks free.
+        """
+        if decision.reserved_until is None or decision.replayed:
+            return []
+        doubted = (one for one in decision.warnings if one.code == "INSUFFICIENT_FUNDS")
+        return [Reconcile(reason=warning.message) for warning in doubted]
 
     # --- Lapsing ----------------------------------------------------------------------------------
 

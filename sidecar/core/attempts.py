@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from sidecar.core.actions import FindAttempt, PlaceOrder
 from sidecar.core.events import OrderReported
-from sidecar.core.money import plain
+from sidecar.core.money import plain, readable
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal
 from sidecar.core.sales import Way
@@ -115,7 +115,7 @@ class Attempt(Struct, kw_only=True):
         if report.side != self.side:
             found.append(f"it is a {report.side}")
         if None not in (self.size, report.base_size) and self.size != report.base_size:
-            found.append(f"its size is {plain(report.base_size or Decimal(0))}")
+            found.append(f"its size is {readable(report.base_size or Decimal(0))}")
         born = report.created_at
         if born is not None and born < self.first_sent - CLOCK_TOLERANCE:
             found.append(f"it was created at {born:%Y-%m-%d %H:%M:%S} UTC")

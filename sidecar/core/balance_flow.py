@@ -19,7 +19,7 @@ from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.loss_windows import Moved
-from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, plain
+from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.products import DOLLARS
 from sidecar.core.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
 from sidecar.core.wallets import Wallet
@@ -378,5 +378,5 @@ def _transfer_alert(currency: str, change: Decimal) -> Alert:
     return Alert(
         severity="info",
         code="TRANSFER",
-        text=f"{plain(abs(change))} {currency} {way} outside trading",
+        text=f"{readable(abs(change))} {currency} {way} outside trading",
     )

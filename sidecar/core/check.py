@@ -30,10 +30,14 @@ from sidecar.core.portfolio_risk import (
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import DOLLARS, Product
 from sidecar.core.state import Cause, TradingState
-from sidecar.core.valuation import legs_of, worth_of
+from sidecar.core.valuation import legs_of, listed_price, worth_of
 from sidecar.core.working import Leg, WorkingOrder
 
 UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be written (money.py)
+
+
+# What an order needs in all and by unit, what is free for it, what of the rest no known order explains.
+Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 
 
 class Desk(Struct, kw_only=True):
@@ -175,15 +179,18 @@ class Check:
 
     `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
     place of the `replaced` order for an edit, of which `replaces` base units are open now.
-    `reducible` is the largest size (order units) that would be reducing. `again` marks an order
-    that was approved before and is judged afresh.
+    `opposed` is what is left of a position on the other side beside all that is offered already (base
+    units, below zero when more is offered than held; None without one), `reducible` the largest size
+    (order units) that would be reducing. `unit_worth` is what Coinbase takes one order unit to be worth
+    in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
+    approved before and is judged afresh.
     """
 
     __slots__ = (
         "_figures", "_fingerprint", "_own", "account", "again", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
-        "open_size", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
-        "replaces", "strategy_id", "tracker", "worth",
+        "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
+        "replaces", "strategy_id", "tracker", "unit_worth", "worth",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an order is judged by is just these
@@ -216,6 +223,10 @@ class Check:
         self.worth = worth = worth_of(
             order, product, marks, limits.market_order_slippage, tracker.orders.taker_rate
         )
+        price = listed_price(order, self.quote)
+        if price is not None and self.is_future:
+            price *= product.contract_size
+        self.unit_worth = price
         size = ZERO if worth.base_size is None else worth.base_size
         self.open_size = size if replaced is None else size - replaced.filled
         self.legs = legs_of(
@@ -223,6 +234,7 @@ class Check:
         )
         self.quantity = self.legs[0].quantity
         self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
+        self.opposed = self._opposed()
         self.reducible = self._reducible()
         # What an attached order would open again is no exit.
         self.reducing = ZERO < size <= self.reducible and not order.attached
@@ -234,7 +246,7 @@ class Check:
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
         self._own: After | None = None
         self._figures: dict[Measure, RiskFigure | NoFigure] = {}
-        self.funds: tuple[Decimal | None, Decimal | None] = (None, None)
+        self.funds: Funds = (None, None, None, ZERO)
         self._fingerprint = ""
 
     def _binding(self) -> tuple[Cause, ...]:
@@ -320,27 +332,30 @@ class Check:
         resized.again = self.again
         return resized
 
+    def _opposed(self) -> Decimal | None:
+        """None for coin-quoted products, which raise one position by what they lower another."""
+        line = self.tracker.account.lines.get(self.key)
+        if line is None or len(self.legs) > 1:
+            return None
+        held = line.position.quantity
+        if line.doubted:  # Coinbase itself refuses more than there is
+            held = max(held, held + line.doubted, key=abs)
+        if held > ZERO and not self.is_buy:
+            return held - line.open_sell + self.replaces
+        # Spot below zero is a sale told before its purchase: buying it back is no exit.
+        if held < ZERO and self.is_buy and self.is_future:
+            return -held - line.open_buy + self.replaces
+        return None
+
     def _reducible(self) -> Decimal:
         """The largest size that opposes the position beside all that is offered already.
 
-        Zero for coin-quoted products, which raise one position by what they lower another. An edit
-        that leaves no more open, at no worse a price, can only lower the risk whatever the position
-        is.
+        An edit that leaves no more open, at no worse a price, can only lower the risk whatever the
+        position is.
         """
         if len(self.legs) > 1:
             return ZERO
-        units = ZERO
-        line = self.tracker.account.lines.get(self.key)
-        if line is not None:
-            held = line.position.quantity
-            if line.doubted:  # Coinbase itself refuses more than there is
-                held = max(held, held + line.doubted, key=abs)
-            # Spot below zero is a sale told before its purchase: buying it back is no exit.
-            if (held > ZERO and not self.is_buy) or (
-                held < ZERO and self.is_buy and self.is_future
-            ):
-                units = abs(held) - (line.open_buy if self.is_buy else line.open_sell)
-                units = self.order_units(units + self.replaces)
+        units = ZERO if self.opposed is None else self.order_units(self.opposed)
         if self.replaced is not None and self._price_is_no_worse(self.replaced.limit_price):
             units = max(units, self.replaced.size)
         return units

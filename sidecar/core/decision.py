@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from sidecar.core.money import plain
+from sidecar.core.money import readable, readable_at_most
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -74,10 +74,10 @@ class Decision(Struct, frozen=True, kw_only=True):
             self.client_order_id,
             self.decision_id,
             self.state,
-            None if self.notional is None else plain(self.notional),
-            None if self.price is None else plain(self.price),
+            None if self.notional is None else readable(self.notional),
+            None if self.price is None else readable(self.price),
             self.reducing,
-            plain(self.max_base_size),
+            readable_at_most(self.max_base_size),
             None if lapses is None else rfc3339(lapses),
             self.replayed,
             rfc3339(self.as_of),

@@ -11,7 +11,7 @@ from typing import Final
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.balance_flow import FUTURES_CASH, UNEXPLAINED_AFTER
 from sidecar.core.check import Desk
-from sidecar.core.money import plain
+from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
@@ -82,7 +82,7 @@ class DoubtWatch:
         if self.desk.state.has(CODE, scope):
             return
         more = "more" if doubt.difference > 0 else "less"
-        reason = f"Coinbase shows {plain(abs(doubt.difference))} {more} of {name} than fills and transfers explain"
+        reason = f"Coinbase shows {readable(abs(doubt.difference))} {more} of {name} than fills and transfers explain"
         cause = Cause(
             code=CODE,
             scope=scope,

@@ -33,7 +33,7 @@ def edited(ledger: OrderLedger, event: EditProposed) -> tuple[WorkingOrder, Orde
         client_order_id=old.client_order_id or old.order_id,
         product_id=old.product_id,
         side=old.side,
-        kind="limit_limit_gtc" if old.rests else "stop_limit_stop_limit_gtc",
+        kind="limit_limit_gtc" if old.stop_price is None else "stop_limit_stop_limit_gtc",
         base_size=size,
         limit_price=price,
         ceiling_price=price,

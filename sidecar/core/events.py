@@ -1,5 +1,4 @@
-"""Every fact that may enter the core. No I/O. Its mirror is `actions`: everything the core may ask
-for.
+"""Every fact that may enter the core; its mirror is `actions`, all that it may ask for. No I/O.
 
 An event is frozen, carries the time `at` at which it became known (market clock, aware, UTC), and
 is all that a decision depends on besides the events before it: the same events give the same
@@ -35,15 +34,16 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Best bid and ask of a book, in quote currency; `at` is when they were last known to hold.
-
-    `last`: the price of the trade that was told with them, where one was.
+    """Best bid and ask of a book, in quote currency, and what is offered at them in order units (None: not
+    told); `at` is when they were last known to hold. `last`: the price of the trade told with them, if any.
     """
 
     product_id: str
     bid: Decimal
     ask: Decimal
     at: datetime
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
     last: Decimal | None = None
 
 
@@ -100,7 +100,7 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
-    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's.
+    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop.
     """
 
     order_id: str
@@ -123,6 +123,7 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     attached: bool = False
     is_market: bool = False
     by_coinbase: bool = False
+    triggered: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
@@ -263,7 +264,6 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
     shows that it never arrived.
-
     `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
     releases whatever is there.
     """
@@ -274,9 +274,7 @@ class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):
-    """A bot said who it is, on a connection of its own; `on_disconnect` is what it wants done when
-    it is gone without `bye`.
-    """
+    """A bot said who it is, on a connection of its own, and what to do when it is gone without `bye`."""
 
     name: str
     uid: int
@@ -303,7 +301,6 @@ class BotLeft(Event, frozen=True, kw_only=True, tag=True):
 
 class Started(Event, frozen=True, kw_only=True, tag=True):
     """A new process has taken up the books: nothing is live, nothing has been read.
-
     `unclean_since`: the last moment known of a process that was killed; None after an orderly stop.
     """
 
@@ -379,7 +376,6 @@ class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
 
 class AttemptAnswered(Event, frozen=True, kw_only=True, tag=True):
     """What became of sending an order of a liquidation. `order_id` where Coinbase accepted it.
-
     `not_sent`: it certainly did not reach Coinbase; `unknown`: it may have.
     """
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from sidecar.core.check import UNLIMITED, Check, Desk
 from sidecar.core.decision import Decision
 from sidecar.core.events import OrderProposed
-from sidecar.core.headroom import Headroom, Headrooms, Turn, most
+from sidecar.core.headroom import NO_LIMIT, Headroom, Headrooms, Turn, most
 from sidecar.core.judge import Plan
 from sidecar.core.limits import Rate
 from sidecar.core.money import ONE, ZERO, floor_to
@@ -47,6 +47,7 @@ GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
         activity.client_order_id,
         activity.too_many_reservations,
         funds.spot_funds,
+        funds.unexplained_hold,
         portfolio.unavailable,
     }
 )
@@ -125,6 +126,7 @@ class Glance:
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
+        self._most_value = plan.product.quote_max_size or NO_LIMIT
         self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
         self._counting = [(bound.window, bound.setting) for bound in rates]
         self._identical = [(bound.window, bound.setting) for bound in identical]
@@ -221,18 +223,29 @@ class Glance:
             worth, currency = max(price, room.mark), product.base
             hold = size
             funds = room.free
-        notional = worth * size
+        notional, limit = worth * size, order.limit_price
+        listed = room.touch if limit is None else limit
+        value = notional if limit is worth else size * listed
+        if not product.quote_min_size <= value <= self._most_value:
+            return None
         if hold > room.free or size >= room.near_size or size * room.mark >= room.near_usd:
             return None
         if notional >= self._notional.near:
             return None
         step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
         rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
-        largest = floor_to(min(rooms), step)
+        largest = self._worth_taken(floor_to(min(rooms), step), listed)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
+            largest = self._worth_taken(largest, listed)
         leg, reducing = Leg(self._key, side, size), size <= reducible
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
+
+    def _worth_taken(self, size: Decimal, price: Decimal) -> Decimal:
+        """So much of it as one order may be worth in quote currency."""
+        if size * price <= self._most_value:
+            return size
+        return floor_to(self._most_value / price, self._product.base_increment)
 
 
 class Foreseen(Struct, frozen=True, gc=False):

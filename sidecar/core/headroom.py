@@ -145,14 +145,17 @@ class Headrooms:
         if free is None or usd is None or not self._may_work_one_more(line):
             return None
         quote, risk = tracker.marks.quotes[product.book], self._risk_room(side)
-        theirs = tracker.ledger.best_resting(product.book, OPPOSITE[side])
+        touch = quote.ask if side == BUY else quote.bid
+        theirs = tracker.ledger.met_first(product.book, OPPOSITE[side], touch)
         if side != BUY:  # selling spot only lowers what could be held
-            most, touch, reducible = NO_LIMIT, quote.bid, line.position.quantity - line.open_sell
+            if tracker.wallets.get(product.base).foreign_hold:
+                return None  # an exit may sell of it, with a warning
+            most, reducible = NO_LIMIT, line.position.quantity - line.open_sell
             return Headroom(mark, quote.at, touch, theirs, most, risk, most, free, reducible)
         return Headroom(
             mark,
             quote.at,
-            quote.ask,
+            touch,
             theirs,
             self._size.near - line.long,
             min(risk, usd.near - line.long_usd),

@@ -229,13 +229,17 @@ def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
     for gate in gates:
         found, room_of = gate.judge(check), gate.room
-        if room_of is not None:
-            if (room := room_of(check)) is not None:
-                tally.limit(room, exempt=gate.exempt)
+        room = None if room_of is None else room_of(check)
+        if room is not None:
+            tally.limit(room, exempt=gate.exempt)
         elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
-        if found is not None and not (gate.exempt and check.reducing):
+        if found is None:
+            continue
+        if not (gate.exempt and check.reducing):
             tally.violations.append(found)
+        elif gate.warns:
+            tally.warnings.append(found)
 
 
 def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
@@ -352,10 +356,17 @@ def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
         if tally.searched and check.coin is None:
             asked = check.order_units(check.quantity)  # of an edit with what is filled of it
             best = _search(check, plan, min(best, asked), BISECTIONS)
-        if best > check.reducible and best >= plan.least:
+        if best > check.reducible and best >= plan.least and _is_worth_enough(check, best):
             return best
     best = floor_to(min(hard, check.reducible), step)
-    return best if best >= check.product.base_min_size and best > ZERO else ZERO
+    enough = best >= check.product.base_min_size and _is_worth_enough(check, best)
+    return best if enough and best > ZERO else ZERO
+
+
+def _is_worth_enough(check: Check, size: Decimal) -> bool:
+    """Whether so many order units reach Coinbase's least worth of an order."""
+    unit = check.unit_worth
+    return unit is None or size * unit >= check.product.quote_min_size
 
 
 def _search(check: Check, plan: Plan, high: Decimal, steps: int) -> Decimal:

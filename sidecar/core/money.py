@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from decimal import (
     ROUND_CEILING,
+    ROUND_DOWN,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
     Context,
@@ -34,6 +35,12 @@ MONEY: Final = Context(
 COST_QUANTUM: Final = Decimal("1E-18")  # finest unit of any Coinbase asset (ETH has 18 decimals)
 CENT: Final = Decimal("0.01")
 RATIO_QUANTUM: Final = Decimal("1E-12")  # ratios are for comparing and showing, never summed
+
+# Significant digits outside: more than any amount on Coinbase has, few enough to be read. Quotients are
+# exact to 64 digits inside, and what is beyond these is noise to whoever reads them.
+SHOWN_DIGITS: Final = 18
+_SHOWN: Final = Context(prec=SHOWN_DIGITS, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
+_SHOWN_DOWN: Final = Context(prec=SHOWN_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation])
 
 DIGITS_BEFORE_POINT_MAX: Final = 20  # 10^20 of the cheapest token is beyond any supply traded
 DIGITS_AFTER_POINT_MAX: Final = 30
@@ -101,11 +108,26 @@ def is_sane(value: Decimal) -> bool:
     return value.is_finite() and value.adjusted() < DIGITS_BEFORE_POINT_MAX and value >= ZERO
 
 
-def plain(value: Decimal) -> str:
-    """Digits without exponent and without trailing zeros: what people read and programs parse."""
+def readable(value: Decimal) -> str:
+    """`plain`, rounded half to even to `SHOWN_DIGITS` significant digits: a figure as every view shows it."""
     text = str(value)
+    return _tidied(text if len(text) <= SHOWN_DIGITS else str(_SHOWN.plus(value)))
+
+
+def readable_at_most(value: Decimal) -> str:
+    """The same, rounded towards zero: of a bound that whoever reads it may use to the full."""
+    text = str(value)
+    return _tidied(text if len(text) <= SHOWN_DIGITS else str(_SHOWN_DOWN.plus(value)))
+
+
+def plain(value: Decimal) -> str:
+    """All digits, without exponent and without trailing zeros: what goes to Coinbase, or is read back."""
+    return _tidied(str(value))
+
+
+def _tidied(text: str) -> str:
     if "E" in text:
-        text = format(value, "f")
+        text = format(Decimal(text), "f")
     if text[-1] == "0" and "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

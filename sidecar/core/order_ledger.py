@@ -8,6 +8,7 @@ from decimal import Decimal
 from heapq import heapify, heappop, heappush
 
 from sidecar.core.order_body import Side
+from sidecar.core.orders import SELL
 from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
 
 
@@ -22,7 +23,8 @@ class OrderLedger:
         self.closed = ClosedOrders()
         self.reservations: dict[str, Reservation] = {}
         self.resting: dict[tuple[str, Side], Resting] = {}
-        self._rests_at: dict[str, tuple[str, Side, Decimal]] = {}
+        self.waiting: dict[tuple[str, Side], Resting] = {}  # stops, none of them triggered
+        self._rests_at: dict[str, tuple[Resting, Decimal]] = {}
         self._lapses: list[tuple[datetime, str]] = []  # a heap; may hold what was released since
 
     def find(self, order_id: str) -> WorkingOrder | None:
@@ -43,8 +45,9 @@ class OrderLedger:
             self.working[order_id] = order
             if order.client_order_id:
                 self.working_by_client_id[order.client_order_id] = order_id
-            if order.rests and order.limit_price is not None and order.remaining:
-                self._rest(order_id, book, order.side, order.limit_price)
+            if order.rests and order.remaining:
+                prices = order.limit_price, order.stop_price if order.waits else None
+                self._rest(order_id, (book, order.side), *prices)
             return
         self.working.pop(order_id, None)
         self.working_by_client_id.pop(order.client_order_id, None)
@@ -57,8 +60,8 @@ class OrderLedger:
         self._unrest(name)  # of an approval that this one replaces
         self.reservations[order.client_order_id] = reservation
         heappush(self._lapses, (reservation.expires_at, order.client_order_id))
-        if order.rests and order.limit_price is not None:
-            self._rest(name, book, order.side, order.limit_price)
+        if order.rests:
+            self._rest(name, (book, order.side), order.given_limit, order.stop_price)
 
     def unreserve(self, reservation: Reservation) -> None:
         del self.reservations[reservation.order.client_order_id]
@@ -79,7 +82,9 @@ class OrderLedger:
         reservation = self.next_lapse()
         if reservation is None or reservation.expires_at > now:
             return None
-        heappop(self._lapses)
+        handed_out = heappop(self._lapses)
+        while self._lapses and self._lapses[0] == handed_out:  # approved twice at one moment
+            heappop(self._lapses)
         return reservation
 
     def look_again(self) -> None:
@@ -94,15 +99,36 @@ class OrderLedger:
         resting = self.resting.get((book, side))
         return None if resting is None else resting.best(side)
 
-    def _rest(self, name: str, book: str, side: Side, price: Decimal) -> None:
-        resting = self.resting.get((book, side))
-        if resting is None:
-            resting = self.resting[book, side] = Resting()
+    def met_first(self, book: str, side: Side, touch: Decimal | None) -> Decimal | None:
+        """The same, stops included that are not triggered: an order that trades from `touch` on triggers
+        those that lie there or beyond, and would meet them. One that lies on the near side of the market
+        is triggered by a move the other way.
+        """
+        best = self.best_resting(book, side)
+        if touch is None or (waiting := self.waiting.get((book, side))) is None:
+            return best
+        stop = waiting.beyond(side, touch)
+        if best is None or stop is None:
+            return stop if best is None else best
+        return min(best, stop) if side == SELL else max(best, stop)
+
+    def _rest(
+        self, name: str, place: tuple[str, Side], limit: Decimal | None, stop: Decimal | None
+    ) -> None:
+        """At its limit price, or while it waits at its stop; a bracket's target lies beyond that, in the
+        book already, and so does the limit of a stop that it will wait at.
+        """
+        prices = [price for price in (limit, stop) if price is not None]
+        if not prices:
+            return
+        books = self.resting if stop is None else self.waiting
+        resting = books.setdefault(place, Resting())
+        price = max(prices) if place[1] == SELL else min(prices)
         resting.add(price)
-        self._rests_at[name] = (book, side, price)
+        self._rests_at[name] = (resting, price)
 
     def _unrest(self, name: str) -> None:
-        place = self._rests_at.pop(name, None)
-        if place is not None:
-            book, side, price = place
-            self.resting[book, side].remove(price)
+        rests_at = self._rests_at.pop(name, None)
+        if rests_at is not None:
+            resting, price = rests_at
+            resting.remove(price)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from sidecar.core import order_body as shapes
-from sidecar.core.money import ONE, ZERO, amount, plain
+from sidecar.core.money import ONE, ZERO, amount, readable
 from sidecar.core.order_body import (
     DECODER,
     ID_CHARACTERS_MAX,
@@ -67,10 +67,15 @@ class Order(Struct, frozen=True, omit_defaults=True):
         return self.limit_price is None
 
     @property
-    def rests(self) -> bool:
-        """Whether it can lie on the book at its limit price from the start (a stop lies nowhere
-        until triggered).
+    def given_limit(self) -> Decimal | None:
+        """The limit price that was written: of a bracket its target, without what Coinbase adds to its
+        trigger.
         """
+        return self.prices[0] if self.kind in BRACKETS else self.limit_price
+
+    @property
+    def rests(self) -> bool:
+        """Whether it can lie on the book: at its limit price, a stop once it is triggered."""
         return self.kind in RESTING
 
 
@@ -351,7 +356,7 @@ def _ladder(read: _Reader, given: Any) -> Order:
     if given.quote_size or any(rung.quote_size for rung in given.orders):
         read.fault("quote_size: rungs in orders are sized in base; remove it")
     if given.base_size and read.number("base_size", given.base_size) != total:
-        read.fault(f"base_size: the rungs in orders add up to {plain(total)}")
+        read.fault(f"base_size: the rungs in orders add up to {readable(total)}")
     return Order(
         *read.head,
         base_size=total,
@@ -388,6 +393,7 @@ WHOLE: Final = frozenset(
 )
 NUMBERS: Final = ("base_size", "quote_size", "limit_price", "ceiling_price", "stop_price")
 BRACKETS: Final = frozenset({"trigger_bracket_gtc", "trigger_bracket_gtd"})
-RESTING: Final = frozenset(
-    {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
+TAKING: Final = frozenset(
+    {"market_market_ioc", "market_market_fok", "sor_limit_ioc", "limit_limit_fok"}
 )
+RESTING: Final = frozenset(KINDS) - TAKING

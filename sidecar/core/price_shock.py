@@ -13,7 +13,7 @@ from sidecar.core.actions import Action, FlattenProduct
 from sidecar.core.check import Desk
 from sidecar.core.limits import PriceShock
 from sidecar.core.loss_watch import LossWatch
-from sidecar.core.money import ONE, ZERO, plain, ratio
+from sidecar.core.money import ONE, ZERO, ratio, readable
 from sidecar.core.state import Cause
 
 
@@ -122,7 +122,8 @@ class PriceShockWatch:
         total = sampler.sample(mark, now, ceil(shock.window_s))
         if total < shock.max_move:
             return None
-        return f"{key} moved {plain(total)} within {plain(shock.window_s)} s; {plain(shock.max_move)} is allowed"
+        within, allowed = readable(shock.window_s), readable(shock.max_move)
+        return f"{key} moved {readable(total)} within {within} s; {allowed} is allowed"
 
     def _lost(self, key: str, shock: PriceShock) -> str | None:
         line = self.desk.tracker.account.lines.get(key)
@@ -131,4 +132,4 @@ class PriceShockWatch:
         loss = ratio(-line.unrealised, abs(line.position.cost))
         if loss < shock.max_loss_from_entry:
             return None
-        return f"{key} lost {plain(loss)} from its entry; {plain(shock.max_loss_from_entry)} is allowed"
+        return f"{key} lost {readable(loss)} from its entry; {readable(shock.max_loss_from_entry)} is allowed"

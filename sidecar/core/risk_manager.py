@@ -244,6 +244,8 @@ class RiskManager:
 
     def _decide(self, decision: Decision, actions: list[Action]) -> None:
         actions.append(Decided(decision=decision))
+        if decision.warnings:
+            actions += self.approvals.readings(decision)
         lapses = decision.reserved_until
         if lapses is not None and lapses < self.due:
             self.due = lapses

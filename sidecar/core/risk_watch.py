@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from sidecar.core.actions import Action, Alert
 from sidecar.core.check import Desk
-from sidecar.core.money import ZERO, cents, plain, ratio
+from sidecar.core.money import ZERO, cents, ratio, readable
 from sidecar.core.portfolio_risk import MEASURES, Measure, NoFigure
 
 REARM_AT: Final = Decimal("0.95")  # of the limit: a figure that swings about it is told once
@@ -69,10 +69,10 @@ class RiskWatch:
             told.discard(measure)
         elif figure >= level and measure not in told:
             told.add(measure)
-            share = f"{plain(ratio(figure, equity))} of equity" if equity > ZERO else "no equity"
+            share = f"{readable(ratio(figure, equity))} of equity" if equity > ZERO else "no equity"
             text = (
-                f"{WORDS[measure]} is {plain(cents(figure))} USD, {share}; {measure} is"
-                f" {plain(limit)}: only orders that do not raise it pass; reduce positions"
+                f"{WORDS[measure]} is {readable(cents(figure))} USD, {share}; {measure} is"
+                f" {readable(limit)}: only orders that do not raise it pass; reduce positions"
             )
             actions.append(Alert(severity="warning", code="RISK_LIMIT_BREACHED", text=text))
 

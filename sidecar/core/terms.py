@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.events import FillReported, OrderReported
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, readable
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BRACKETS, BUY, Order
@@ -60,16 +60,16 @@ class Terms(Struct, frozen=True, omit_defaults=True):
         size = shown.size
         if self.quote_size is not None:
             if shown.paid > self.quote_size * ROUNDING:
-                return f"larger than approved: {plain(self.quote_size)} in quote currency"
+                return f"larger than approved: {readable(self.quote_size)} in quote currency"
             size = size if shown.is_stated else None
         if size is not None and self.size is not None and size > self.size:
-            return f"larger than approved {plain(self.size)}"
+            return f"larger than approved {readable(self.size)}"
         if self.price is not None and shown.is_market:
-            return f"a market order where a limit of {plain(self.price)} was approved"
+            return f"a market order where a limit of {readable(self.price)} was approved"
         if _is_worse(shown.side, shown.price, self.price):
-            return f"price worse than approved {plain(self.price or ZERO)}"
+            return f"price worse than approved {readable(self.price or ZERO)}"
         if _is_worse(shown.side, shown.stop, self.stop):
-            return f"stop price worse than approved {plain(self.stop or ZERO)}"
+            return f"stop price worse than approved {readable(self.stop or ZERO)}"
         return ""
 
 

@@ -21,12 +21,12 @@ from sidecar.core.actions import Action, Alert, CancelOrders, OrderUnapproved
 from sidecar.core.check import Desk
 from sidecar.core.events import FillReported, OrderReported, ReservationReleased, Started
 from sidecar.core.loss_watch import LossWatch
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, readable
 from sidecar.core.orders import BUY, OWN_PREFIX
 from sidecar.core.settings import Settings
 from sidecar.core.state import CAUSES, Cause
 from sidecar.core.terms import Shown, shown_by, told_terms, with_terms
-from sidecar.core.working import WorkingOrder
+from sidecar.core.working import Reservation, WorkingOrder
 
 CODE: Final = "UNAPPROVED_ORDER"
 ALERTS_A_MINUTE: Final = 20
@@ -39,7 +39,8 @@ class UnapprovedMemory(Struct):
     """What survives a restart.
 
     `since` and `unclean_since` are the present process's, `released` what became of the last
-    approvals by client_order_id, `missed` how many in a row never appeared. `uncancelled` are
+    approvals by client_order_id, `appeared_at` when an approved order was last seen for the first
+    time, `missed` how many approvals given since then never appeared. `uncancelled` are
     orders, with the reason, whose cancel waits until it is known what reduces; `cancelling` those
     whose cancel this process has asked for, until they are known to have ended: the next process
     asks again. `minute`, `alerts` and `untold` count alerts.
@@ -49,6 +50,7 @@ class UnapprovedMemory(Struct):
     unclean_since: datetime | None = None
     released: dict[str, str] = {}
     missed: int = 0
+    appeared_at: datetime | None = None
     uncancelled: dict[str, str] = {}
     cancelling: dict[str, str] = {}
     minute: datetime | None = None
@@ -94,7 +96,7 @@ class Unapproved:
         )
         actions: list[Action] = [Alert(severity="info", code="APPROVAL_LAPSED", text=text)]
         if not live.order_id:
-            self._missed(actions)
+            self._missed(live, actions)
         return actions
 
     def _remember(self, name: str, what: str) -> None:
@@ -104,9 +106,15 @@ class Unapproved:
         if len(released) > RELEASED_MAX:
             del released[next(iter(released))]
 
-    def _missed(self, actions: list[Action]) -> None:
-        self.memory.missed += 1
-        if self.memory.missed == MISSED_MAX:
+    def _missed(self, live: Reservation, actions: list[Action]) -> None:
+        """One more in a row, unless an approved order has appeared since this approval: it lapses long
+        after that, and the key is the right one all the same.
+        """
+        memory = self.memory
+        if memory.appeared_at is not None and live.approved_at <= memory.appeared_at:
+            return
+        memory.missed += 1
+        if memory.missed == MISSED_MAX:
             text = (
                 f"{MISSED_MAX} approved orders in a row never appeared: the sidecar's key may belong "
                 "to another portfolio than the bot's"
@@ -141,7 +149,7 @@ class Unapproved:
         if isinstance(fact, FillReported) and not order.client_order_id:
             return False
         if any(terms.approved for terms in order.terms):
-            self.memory.missed = 0
+            self.memory.missed, self.memory.appeared_at = 0, fact.at
             order.standing = "judged"
         else:
             order.standing = "excused" if self._is_excused(order, fact) else "judged"
@@ -317,8 +325,8 @@ def _is_late(order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
 
 
 def _in_words(told: OrderUnapproved) -> str:
-    size = "of unknown size" if told.size is None else plain(told.size)
-    price = "" if told.price is None else f" at {plain(told.price)}"
+    size = "of unknown size" if told.size is None else readable(told.size)
+    price = "" if told.price is None else f" at {readable(told.price)}"
     name = told.client_order_id or "none"
     return (
         f"order {told.order_id} (client_order_id {name}): {told.side} {size} {told.product_id}{price} "

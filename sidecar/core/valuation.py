@@ -41,7 +41,7 @@ def worth_of(
 ) -> Worth:
     """Value an order not yet sent. Needs no quote where the order itself says enough."""
     if order.quote_size is not None:
-        return _quote_sized(order, product, marks, slippage)
+        return _quote_sized(order, product, marks, slippage, fee_rate)
     mid = marks.mids.get(product.book)
     price, size = order.ceiling_price, order.base_size
     assert size is not None
@@ -69,10 +69,14 @@ def worth_of(
     )
 
 
-def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal) -> Worth:
+def _quote_sized(
+    order: Order, product: Product, marks: Marks, slippage: Decimal, fee_rate: Decimal
+) -> Worth:
     """The most base that the quote size can move: at the lowest price that can be met.
 
-    Coinbase takes the fee of a quote-sized buy out of the quote size, so that is all it binds.
+    Coinbase takes the fee of a market buy out of the quote size (`size_inclusive_of_fees`), so that is
+    all it binds. A limit order is for the base that its quote size buys at its limit price; the fee comes
+    on top, as for any limit order.
     """
     quote_size = order.quote_size
     assert quote_size is not None
@@ -94,7 +98,19 @@ def _quote_sized(order: Order, product: Product, marks: Marks, slippage: Decimal
         return Worth(size, price, lowest, unit_notional, notional, "", None, None)
     if order.side != BUY:
         return Worth(size, price, lowest, unit_notional, notional, product.base, ONE, size)
-    return Worth(size, price, lowest, unit_notional, notional, product.quote, lowest, quote_size)
+    with_fee = ONE if order.is_market else ONE + fee_rate
+    unit_hold, hold = lowest * with_fee, quote_size * with_fee
+    return Worth(size, price, lowest, unit_notional, notional, product.quote, unit_hold, hold)
+
+
+def listed_price(order: Order, quote: Quote | None) -> Decimal | None:
+    """The price, in quote currency, at which Coinbase takes an order's worth for its bounds on that: its
+    limit price (of a bracket, its target), of a market order the price on the other side as it stands.
+    """
+    price = order.limit_price
+    if price is not None or quote is None:
+        return order.given_limit if order.prices else price
+    return quote.ask if order.side == BUY else quote.bid
 
 
 def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | None:

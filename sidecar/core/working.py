@@ -8,7 +8,7 @@ first two (the listed fills when equal: they are exact), plus corrections, less 
 a source may repeat, lag or overlap another and nothing is counted twice.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -75,6 +75,7 @@ class WorkingOrder(Struct, kw_only=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     rests: bool | None = None  # None until a report says
+    triggered: bool = False  # a stop that has been told to be
     attached: bool = False  # an order follows when this one fills: `child_id`, once known
     child_id: str = ""
     terms: tuple[Terms, ...] = ()
@@ -119,6 +120,11 @@ class WorkingOrder(Struct, kw_only=True):
         """What may still fill, order units."""
         return max(ZERO, self.size - self.filled) if self.is_open else ZERO
 
+    @property
+    def waits(self) -> bool:
+        """Whether it lies in no book yet: a stop that nothing shows to be triggered."""
+        return self.stop_price is not None and not (self.triggered or self.filled)
+
     def merge(self, report: OrderReported, currency: str) -> None:
         """Take in a report: states only move forward, filled quantity never falls, a late frame
         changes no figure, and one overtaken by another tells fills and the end only. `currency` is
@@ -142,6 +148,7 @@ class WorkingOrder(Struct, kw_only=True):
         self.strategy_id = self.strategy_id or report.strategy_id
         self.created_at = self.created_at or report.created_at
         self.attached = self.attached or report.attached
+        self.triggered = self.triggered or report.triggered
         self.child_id = report.child_id or self.child_id
         self._note_time(report.at)
 
@@ -246,6 +253,14 @@ class Resting:
 
     def remove(self, price: Decimal) -> None:
         del self.prices[bisect_left(self.prices, price)]
+
+    def beyond(self, side: Side, touch: Decimal) -> Decimal | None:
+        """The lowest sell at this price or above, or the highest buy at it or below."""
+        if side == SELL:
+            index = bisect_left(self.prices, touch)
+            return self.prices[index] if index < len(self.prices) else None
+        index = bisect_right(self.prices, touch)
+        return self.prices[index - 1] if index else None
 
     def best(self, side: Side) -> Decimal | None:
         """The lowest sell, or the highest buy."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sidecar.core.events import LossWindow
-from sidecar.core.money import plain
+from sidecar.core.money import readable
 
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -258,7 +258,7 @@ def plainly(content: Any) -> Any:
     """The same with every decimal as digits without an exponent: what people read as well."""
     match content:
         case Decimal():
-            return plain(content)
+            return readable(content)
         case dict():
             return {name: plainly(value) for name, value in content.items()}
         case list():

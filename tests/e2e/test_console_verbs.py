@@ -13,6 +13,9 @@ import pytest
 
 COMMAND = Path(sys.executable).with_name("risk-sidecar")
 WHY = ("--reason", "a test")
+# Between two commands an approval must not lapse, however slow the machine: as long as the
+# configuration allows, seconds.
+LASTING = ("--set", "server.reservation_s=300")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def demo(tmp_path_factory):
     log = tmp_path_factory.mktemp("demo") / "log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [COMMAND, "demo", "--no-bot", "--json", "--market", "random:7"],
+            [COMMAND, "demo", "--no-bot", "--json", "--market", "random:7", *LASTING],
             stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
     try:

@@ -114,6 +114,13 @@ moves = st.one_of(
         st.tuples(st.sampled_from(["BTC-USD", "ETH-USD"]), st.sampled_from(["BUY", "SELL"])),
     ),
     st.tuples(st.just("direct"), st.sampled_from([-10, 0, 10])),
+    st.tuples(
+        st.just("held"), st.sampled_from([("BTC", "0.4"), ("BTC", "0.49"), ("USD", 290_000)])
+    ),
+    st.tuples(
+        st.just("stop"),
+        st.tuples(st.sampled_from(["BUY", "SELL"]), st.sampled_from([-25, -2, 0, 2, 25])),
+    ),
     st.tuples(st.just("release"), st.none()),
     st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
     st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
@@ -123,7 +130,15 @@ breaks = st.one_of(
     st.tuples(st.just("tell"), st.sampled_from(["halt", "resume", "reconciled", "fees", "disk"])),
     st.tuples(st.just("transfer"), st.sampled_from([("USD", 250_000), ("BTC", 2), ("ETH", 1)])),
     st.tuples(
-        st.just("relist"), st.sampled_from([{}, {"base_max_size": D("0.02")}, {"limit_only": True}])
+        st.just("relist"),
+        st.sampled_from(
+            [
+                {},
+                {"base_max_size": D("0.02")},
+                {"limit_only": True},
+                {"quote_min_size": D(700), "quote_max_size": D(1300)},
+            ]
+        ),
     ),
     st.tuples(st.just("reload"), limits()),
 )
@@ -179,8 +194,15 @@ class Twin:
         return self.world.wait(seconds)
 
     def quote(self, moved: int) -> object:
-        price = 64000 * (1 + moved / D(1000))
-        return self.world.quote("BTC-USD", price, price + D("0.01"))
+        price, size = 64000 * (1 + moved / D(1000)), D("0.02") if moved else None
+        return self.world.quote("BTC-USD", price, price + D("0.01"), size)
+
+    def stop(self, of: tuple[str, int]) -> object:
+        """An own stop that waits, on either side of the market."""
+        side, price = of[0], 64000 * (1 + of[1] / D(1000))
+        self.number += 1
+        known: dict[str, Any] = {"base_size": "0.0001", "limit_price": price, "stop_price": price}
+        return self.world.report(f"stop-{self.number}", side=side, **known)
 
     def fill(self, of: tuple[str, str]) -> object:
         product_id, side = of
@@ -203,6 +225,13 @@ class Twin:
             self.world.now += timedelta(seconds=3)
             self.world.balance(*of)
         return None
+
+    def held(self, of: tuple[str, object]) -> object:
+        """A reading agrees with the books, and shows a hold that no known order explains."""
+        currency, hold = of[0], D(of[1])
+        self.world.now += timedelta(seconds=3)
+        total = self.world.tracker.wallets.get(currency).total
+        return self.world.balance(currency, total - hold, hold)
 
     def relist(self, changes: dict[str, Any]) -> object:
         listed = product("BTC-USD", base_increment=D("0.0001"), **changes)

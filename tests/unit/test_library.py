@@ -67,6 +67,12 @@ def test_a_mark_is_one_price_or_bid_and_ask_of_the_book_that_the_product_trades_
     assert tracker.marks.usd("BTC") == 63001
 
 
+def test_a_mark_may_say_what_is_offered(tracker):
+    tracker.mark("BTC-USD", "63000", "63002", bid_size="0.5", ask_size="0.25")
+    quote = tracker.marks.quotes["BTC-USD"]
+    assert (quote.bid_size, quote.ask_size) == (D("0.5"), D("0.25"))
+
+
 def test_the_day_in_the_life_of_an_order(tracker):
     """Placed, partly filled, filled: position, funds and fees follow."""
     tracker.order_placed(

@@ -47,7 +47,7 @@ def test_a_huge_market_order_without_a_quote_does_not_pass():
 
 def test_a_huge_order_without_any_configured_limit_still_needs_funds():
     """Nautilus #4946: checks silently skipped, a $153M order passed."""
-    assert World().ask(limit_order(2400, 64000)).codes == ("INSUFFICIENT_FUNDS",)
+    assert World().ask(limit_order(2300, 64000)).codes == ("INSUFFICIENT_FUNDS",)
 
 
 def test_without_a_known_account_balance_an_order_is_refused():

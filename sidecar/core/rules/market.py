@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
 from sidecar.core.marks import Mark
-from sidecar.core.money import ONE, plain
-from sidecar.core.orders import BRACKETS, OPPOSITE
+from sidecar.core.money import ONE, ZERO, readable
+from sidecar.core.orders import OPPOSITE
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.rules.waiting import in_the_way_of_an_exit
 from sidecar.core.state import CAUSES, Cause, Level
 
 CLOCK_TOLERANCE: Final = timedelta(
@@ -76,7 +79,7 @@ def _stale(check: Check, why: str, observed: str) -> Violation:
     return Violation(
         "STALE_MARKET_DATA",
         scope=f"product:{check.product.product_id}",
-        limit=plain(check.limits.max_quote_age_s),
+        limit=readable(check.limits.max_quote_age_s),
         observed=observed,
         message=why,
     )
@@ -125,7 +128,13 @@ def liquidating(check: Check) -> Violation | None:
 
 
 def reduce_only(check: Check) -> Violation | None:
-    return _state(check, "REDUCE_ONLY", "STATE_REDUCE_ONLY")
+    """Where other approvals are why the order is no exit, it passes once they have lapsed."""
+    found = _state(check, "REDUCE_ONLY", "STATE_REDUCE_ONLY")
+    waits = None if found is None else in_the_way_of_an_exit(check)
+    if found is None or waits is None:
+        return found
+    times = [time for time in (found.clears_at, waits.clears_at) if time is not None]
+    return replace(found, message=found.message + waits.text, clears_at=min(times))
 
 
 def price_shock(check: Check) -> Violation | None:
@@ -138,21 +147,64 @@ def price_shock(check: Check) -> Violation | None:
 
 
 def self_cross(check: Check) -> Violation | None:
-    """Own resting orders are met at their limit prices; a stop meets them once triggered, so it is
-    judged alike.
+    """Own resting orders are met at their limit prices, stops that are not triggered at their stops; a
+    stop meets them once triggered, so it is judged alike.
     """
-    order, worth = check.order, check.worth
-    theirs = check.tracker.ledger.best_resting(check.product.book, OPPOSITE[order.side])
-    price = order.limit_price if order.limit_price is not None else worth.price
-    if theirs is None or price is None:
+    theirs = _met_first(check)
+    if theirs is None:
         return None
-    if theirs > price if check.is_buy else theirs < price:
+    reach = _reach(check)
+    if reach is None or not _meets(check, theirs, reach):
         return None
     return Violation(
         "SELF_CROSS",
-        observed=plain(theirs),
-        message=f"it would trade against an own resting order at {plain(theirs)}; cancel that first",
+        observed=readable(theirs),
+        message=f"it would trade against an own resting order at {readable(theirs)}; cancel that first",
     )
+
+
+def self_cross_room(check: Check) -> Decimal | None:
+    """A market order may take what is quoted, where an own order lies behind that."""
+    if not check.order.is_market:
+        return None
+    theirs, far, (touch, size) = _met_first(check), check.worth.price, _touch(check)
+    if theirs is None or far is None or not _meets(check, theirs, far):
+        return None
+    if size is None or touch is None or _meets(check, theirs, touch):
+        return ZERO
+    return size
+
+
+def _met_first(check: Check) -> Decimal | None:
+    touch, _ = _touch(check)
+    return check.tracker.ledger.met_first(check.product.book, OPPOSITE[check.order.side], touch)
+
+
+def _meets(check: Check, theirs: Decimal, reach: Decimal) -> bool:
+    return theirs <= reach if check.is_buy else theirs >= reach
+
+
+def _touch(check: Check) -> tuple[Decimal | None, Decimal | None]:
+    """The best price on the other side, and what is offered at it."""
+    quote = check.quote
+    if quote is None:
+        return None, None
+    return (quote.ask, quote.ask_size) if check.is_buy else (quote.bid, quote.bid_size)
+
+
+def _reach(check: Check) -> Decimal | None:
+    """The worst price that the order may trade at: of a market order that is no larger than what is quoted,
+    the quote; of a larger one, or where no size is told, that and its slippage.
+    """
+    order, (touch, size) = check.order, _touch(check)
+    if order.limit_price is not None:
+        return order.limit_price
+    if touch is None or size is None:
+        return check.worth.price
+    asked, quoted = order.base_size, size
+    if asked is None:
+        asked, quoted = order.quote_size or ZERO, size * touch
+    return touch if asked <= quoted else check.worth.price
 
 
 def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
@@ -161,7 +213,7 @@ def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
     """
     order, quote = check.order, check.quote
     # A bracket's own limit is its target; the 5 % beyond its trigger is Coinbase's doing.
-    price = order.prices[0] if order.kind in BRACKETS else order.limit_price
+    price = order.given_limit
     if price is None:
         return None
     reference = order.stop_price
@@ -244,9 +296,13 @@ RULES: Final = (
     Gate(
         code="SELF_CROSS",
         judge=self_cross,
+        room=self_cross_room,
         exempt=True,
         doc=Doc(
-            "it would trade against an own resting or reserved order of the same book",
+            "it would trade against an own resting or reserved order of the same book: a limit order that reaches "
+            "its price; a market order at the quote for what is quoted, beyond that within "
+            "`market_order_slippage`. A stop that is not triggered lies at its stop price: met by orders that "
+            "trade through it",
             "an equal price breaks",
         ),
     ),

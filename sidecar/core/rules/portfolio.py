@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.core.check import Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import plain
+from sidecar.core.money import readable
 from sidecar.core.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.rules.rule import Doc, Gate, Measured
 
@@ -36,17 +36,17 @@ def liquidation_buffer(check: Check) -> Violation | None:
     if futures is None:
         return Violation(
             "MIN_LIQUIDATION_BUFFER",
-            limit=plain(limit),
+            limit=readable(limit),
             message="Coinbase's futures balance summary was not read yet",
         )
     if futures.liquidation_buffer_percentage >= limit:
         return None
-    shown = plain(futures.liquidation_buffer_percentage)
+    shown = readable(futures.liquidation_buffer_percentage)
     return Violation(
         "MIN_LIQUIDATION_BUFFER",
-        limit=plain(limit),
+        limit=readable(limit),
         observed=shown,
-        message=f"Coinbase's liquidation buffer is {shown} %, below {plain(limit)} %",
+        message=f"Coinbase's liquidation buffer is {shown} %, below {readable(limit)} %",
     )
 
 

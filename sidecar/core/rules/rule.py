@@ -16,7 +16,7 @@ from msgspec import Struct
 from sidecar.core.check import After, Check
 from sidecar.core.decision import Violation
 from sidecar.core.limits import Limits, Rate
-from sidecar.core.money import ONE, ZERO, plain, ratio
+from sidecar.core.money import ONE, ZERO, ratio, readable
 from sidecar.core.products import Product
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
@@ -45,9 +45,9 @@ class Bound(Struct, frozen=True):
         """The limit as configured."""
         match self.setting:
             case Decimal():
-                return plain(self.setting)
+                return readable(self.setting)
             case Rate():
-                return f"{self.setting.count} in {plain(self.setting.window_s)} s"
+                return f"{self.setting.count} in {readable(self.setting.window_s)} s"
         return str(self.setting)
 
     def after(self, check: Check) -> After:
@@ -70,7 +70,8 @@ def always(_limits: Limits, _product: Product) -> bool:
 
 class Gate(Struct, frozen=True, kw_only=True):
     """A rule that says what is wrong with a check, or None. `room`: the largest size (order units)
-    it lets through.
+    it lets through, None where size does not matter. `warns`: a reducing order that is exempt is warned
+    of what is wrong.
     """
 
     code: str
@@ -80,6 +81,7 @@ class Gate(Struct, frozen=True, kw_only=True):
     room: Callable[[Check], Decimal | None] | None = None
     applies: Callable[[Limits, Product], bool] = always
     reads_state: bool = False
+    warns: bool = False
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def violation(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
-        shown, limit = plain(self.shown(check, observed)), bound.text
+        shown, limit = readable(self.shown(check, observed)), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
@@ -137,7 +139,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         value, limit = self.shown(check, observed), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
         percent = (
-            plain((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
+            readable((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
         )
-        text = f"{plain(value)} of {limit} ({percent} % used)"
-        return Violation(self.code, bound.scope, limit, plain(value), text, clears_at)
+        text = f"{readable(value)} of {limit} ({percent} % used)"
+        return Violation(self.code, bound.scope, limit, readable(value), text, clears_at)

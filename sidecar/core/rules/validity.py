@@ -1,11 +1,12 @@
 """Is the order one at all, for a product that trades, on the exchange's grid? No I/O."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.check import Check
+from sidecar.core.check import UNLIMITED, Check
 from sidecar.core.decision import Violation
-from sidecar.core.money import ZERO, plain
+from sidecar.core.money import ZERO, readable
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
 
 
@@ -71,8 +72,8 @@ def size_increment(check: Check) -> Violation | None:
     return None
 
 
-def any_size(_check: Check) -> Decimal | None:
-    return None
+def any_size(_check: Check) -> Decimal:
+    return UNLIMITED
 
 
 def price_increment(check: Check) -> Violation | None:
@@ -86,50 +87,63 @@ def price_increment(check: Check) -> Violation | None:
 def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Violation:
     return Violation(
         code,
-        limit=plain(increment),
-        observed=plain(value),
-        message=f"{what} {plain(value)} is not a multiple of {plain(increment)}; round it to one",
+        limit=readable(increment),
+        observed=readable(value),
+        message=f"{what} {readable(value)} is not a multiple of {readable(increment)}; round it to one",
     )
 
 
 def size_range(check: Check) -> Violation | None:
     order, product = check.order, check.product
+    least, most = product.quote_min_size, product.quote_max_size
     if order.base_size is None:
-        low, high = product.quote_min_size, product.quote_max_size
-        return _out_of_range("quote_size", order.quote_size or ZERO, low, high)
+        return _out_of_range("quote_size", order.quote_size or ZERO, least, most)
     for size in order.sizes or (order.base_size,):
         if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
             return found
+    for worth in _worths(check, order.base_size):
+        if found := _out_of_range("order value", worth, least, most):
+            return found
     return None
+
+
+def _worths(check: Check, base_size: Decimal) -> Sequence[Decimal]:
+    """What Coinbase takes the order to be worth in quote currency; each of its rungs, where it has any."""
+    order, unit = check.order, check.unit_worth
+    if unit is None:
+        return ()
+    if not order.sizes:
+        return (base_size * unit,)
+    if len(order.sizes) != len(order.prices):
+        return [size * unit for size in order.sizes]
+    units = check.product.contract_size
+    return [size * price * units for size, price in zip(order.sizes, order.prices, strict=True)]
 
 
 def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) -> Violation | None:
     if size < low:
         return Violation(
             "SIZE_OUT_OF_RANGE",
-            limit=plain(low),
-            observed=plain(size),
-            message=f"{what} {plain(size)} is below Coinbase's minimum {plain(low)}",
+            limit=readable(low),
+            observed=readable(size),
+            message=f"{what} {readable(size)} is below Coinbase's minimum {readable(low)}",
         )
     if high is not None and size > high:
         return Violation(
             "SIZE_OUT_OF_RANGE",
-            limit=plain(high),
-            observed=plain(size),
-            message=f"{what} {plain(size)} is above Coinbase's maximum {plain(high)}",
+            limit=readable(high),
+            observed=readable(size),
+            message=f"{what} {readable(size)} is above Coinbase's maximum {readable(high)}",
         )
     return None
 
 
-def size_range_room(check: Check) -> Decimal | None:
-    product = check.product
-    if (
-        check.order.quote_size is not None
-        and product.quote_max_size is not None
-        and check.worth.base_size
-    ):
-        return product.quote_max_size * check.worth.base_size / check.order.quote_size
-    return product.base_max_size
+def size_range_room(check: Check) -> Decimal:
+    product, most = check.product, check.product.quote_max_size
+    if check.order.quote_size is not None and most is not None and check.worth.base_size:
+        return most * check.worth.base_size / check.order.quote_size
+    largest, unit = product.base_max_size or UNLIMITED, check.unit_worth
+    return largest if most is None or not unit else min(largest, most / unit)
 
 
 def order_size(check: Check, _bound: Bound) -> Decimal | None:
@@ -189,7 +203,11 @@ RULES: Final = (
         judge=size_range,
         room=size_range_room,
         exempt=False,
-        doc=Doc("the size is outside Coinbase's minimum and maximum", "both ends pass"),
+        doc=Doc(
+            "the size is outside Coinbase's minimum and maximum, or the order's worth (base size × limit price; at the "
+            "market, × the price on the other side) outside `quote_min_size` and `quote_max_size`",
+            "both ends pass",
+        ),
     ),
     Measured(
         code="MIN_ORDER_SIZE",

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 
 from sidecar.coinbase import frames, rows
+from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
+from tests.scenario import D
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 FRAME = {
@@ -75,6 +77,24 @@ def test_a_market_order_is_told_to_be_one(written):
 def test_other_types_are_neither(written):
     for report in both(order_type=written):
         assert (report.is_market, report.by_coinbase) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "triggered"),
+    [("STOP_TRIGGERED", True), ("STOP_PENDING", False), ("INVALID_ORDER_TYPE", False), (5, False)],
+)
+def test_a_stop_tells_whether_it_was_triggered(written, triggered):
+    assert [report.triggered for report in both(trigger_status=written)] == [triggered, triggered]
+
+
+def test_a_book_tells_what_is_offered_at_its_best_prices():
+    def book(**sides):
+        (quote,) = rows.quotes([{"product_id": "A-USD"} | sides], AT)
+        return quote
+
+    bids, asks = [{"price": "1", "size": "3"}, {"price": "0.9", "size": "9"}], [{"price": "2"}]
+    assert book(bids=bids, asks=asks) == ev.Quote("A-USD", D(1), D(2), AT, bid_size=D(3))
+    assert rows.quotes([{"product_id": "A-USD", "bids": bids, "asks": []}], AT) == ()
 
 
 def test_a_child_names_its_parent_and_a_parent_its_child():

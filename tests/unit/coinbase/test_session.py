@@ -17,6 +17,7 @@ from sidecar.coinbase.session import (
     Told,
 )
 from tests.paper_world import START, made, token
+from tests.scenario import D
 
 AT, LATER = START, START + timedelta(seconds=1)
 
@@ -328,6 +329,27 @@ def test_one_quote_that_makes_no_sense_does_not_hide_the_others():
             {"product_id": "C-USD", "best_bid": "1", "best_ask": "2"}]  # fmt: skip
     steps = line.session.received(frame(99, "ticker", [{"tickers": rows}]), START, line.wall)
     assert [quote.product_id for said in told(steps) for quote in said.quotes] == ["C-USD"]
+
+
+@pytest.mark.parametrize(
+    ("told_size", "size"),
+    [
+        ("0.5", D("0.5")),
+        (0.5, D("0.5")),
+        ("", None),
+        ("0", None),
+        ("-1", None),
+        ("x", None),
+        ([], None),
+    ],
+)
+def test_what_is_offered_at_a_price_is_read_and_never_hides_the_price(told_size, size):
+    line = Line(MARKET, ("BTC-USD",))
+    line.open()
+    row = {"product_id": "A-USD", "best_bid": "1", "best_ask": "2", "best_bid_quantity": told_size}
+    steps = line.session.received(frame(99, "ticker", [{"tickers": [row]}]), START, line.wall)
+    (quote,) = [quote for said in told(steps) for quote in said.quotes]
+    assert (quote.bid, quote.bid_size, quote.ask_size) == (1, size, None)
 
 
 def test_sparse_frames_and_nulls_are_enough():

@@ -689,7 +689,8 @@ def test_the_largest_size_of_a_quote_sized_buy_does_not_depend_on_what_was_asked
 
 def test_a_swap_binds_both_coins():
     """Buying ETH with BTC: the ETH may come, the BTC are on hold."""
-    world = World(products=(product("BTC-USD"), product("ETH-USD"), product("ETH-BTC")))
+    swaps = product("ETH-BTC", quote_min_size=D("0.00001"))
+    world = World(products=(product("BTC-USD"), product("ETH-USD"), swaps))
     world.quote("ETH-BTC", "0.03125")
     world.hold(1)
     decision = world.ask(

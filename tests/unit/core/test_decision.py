@@ -80,6 +80,6 @@ def test_small_and_large_numbers_have_no_exponent():
 
 
 def test_codes_are_those_of_the_violations():
-    decision = World(max_order_size="0.1", max_order_notional=1).ask(limit_order(1))
+    decision = World(max_order_size="0.1", max_order_notional=2).ask(limit_order(1))
     assert decision.codes == tuple(violation.code for violation in decision.violations)
-    assert D(decision.max_base_size) == D("0.00001562")
+    assert D(decision.max_base_size) == D("0.00003125")

@@ -15,6 +15,8 @@ from sidecar.core.money import (
     is_sane,
     plain,
     ratio,
+    readable,
+    readable_at_most,
     share,
     with_money,
 )  # fmt: skip
@@ -123,3 +125,42 @@ def test_a_share_is_rounded_half_even_to_eighteen_decimals():
 
 def test_a_ratio_has_twelve_decimals():
     assert ratio(D(1), D(3)) == D("0.333333333333")
+
+
+# --- What is shown --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("64000.10", "64000.1"),
+        ("0.123456789012345678", "0.123456789012345678"),
+        ("0.000000000000000000123456789012345678", "0.000000000000000000123456789012345678"),
+        ("21333." + "3" * 60, "21333.3333333333333"),
+        ("0." + "6" * 64, "0.666666666666666667"),
+        ("-0." + "6" * 64, "-0.666666666666666667"),
+        ("12345678901234567890", "12345678901234567900"),
+        ("0.99999999999999999999", "1"),
+        ("Infinity", "Infinity"),
+    ],
+)
+def test_a_figure_is_shown_to_18_significant_digits(value, text):
+    """Exact inside; what has no more digits is shown with each of them."""
+    assert readable(D(value)) == text
+
+
+def test_a_bound_is_never_shown_larger_than_it_is():
+    """Whoever uses it to the full must be let through."""
+    assert readable_at_most(D("0." + "6" * 64)) == "0.666666666666666666"
+    assert readable_at_most(D("3400.00000001")) == "3400.00000001"
+
+
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=30, min_value=-(10**19), max_value=10**19
+    )
+)
+def test_what_is_shown_is_the_figure_to_18_digits_and_no_more(value):
+    text = readable(value)
+    assert len(text.replace(".", "").strip("-").strip("0")) <= 18
+    assert abs(D(text) - value) <= abs(value) / 10**17

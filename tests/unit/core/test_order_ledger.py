@@ -99,3 +99,13 @@ def test_a_reserved_order_that_takes_at_once_does_not_rest(kind, price):
     ledger = OrderLedger()
     ledger.reserve(reservation(kind, price), "BTC-USD")
     assert ledger.best_resting("BTC-USD", "BUY") is None
+
+
+def test_what_is_approved_twice_at_one_moment_is_looked_for_once():
+    ledger, reserved = OrderLedger(), reservation()
+    for _ in range(2):
+        ledger.reserve(reserved, "BTC-USD")
+        ledger.unreserve(reserved)
+    ledger.reserve(reserved, "BTC-USD")
+    assert ledger.pop_lapse(START + timedelta(seconds=10)) is reserved
+    assert ledger.pop_lapse(START + timedelta(seconds=10)) is None

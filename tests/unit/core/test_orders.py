@@ -122,7 +122,11 @@ def test_a_missing_field_is_named(kind):
         assert name in text
 
 
-RESTING = {"limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"}
+RESTING = {
+    *("limit_limit_gtc", "limit_limit_gtd", "twap_limit_gtd", "scaled_limit_gtc"),
+    *("stop_limit_stop_limit_gtc", "stop_limit_stop_limit_gtd"),
+    *("trigger_bracket_gtc", "trigger_bracket_gtd"),
+}
 
 
 @pytest.mark.parametrize("kind", BODIES)

@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import (
+    Action,
     Alert,
     CancelOrders,
     CauseRaised,
@@ -915,6 +916,30 @@ def test_an_order_that_appears_begins_the_count_anew():
             assert world.ask(limit_order("0.1", 64000, name="one"))
             seen(world)
     assert said == []
+
+
+def test_approvals_that_coinbase_rejects_between_orders_that_appear_are_not_in_a_row():
+    """They lapse 10 s later, one behind the other; what counts is that orders appeared since."""
+    world, rejected = connected(), ("m0", "m1", "m2")
+    for number, name in enumerate((*"ab", "m0", *"cd", "m1", *"ef", "m2", "g")):
+        assert world.ask(limit_order("0.001", 64000, name=name))
+        if name not in rejected:
+            seen(world, f"o{number}", name=name, leaves="0.001")
+        world.wait(1)
+    said: list[Action] = []
+    for name in rejected:
+        said += world.send(ev.ReservationReleased, client_order_id=name, reason="never_arrived")
+    assert len(alerts(said, "APPROVAL_LAPSED")) == 3
+    assert alerts(said, "KEY_OF_ANOTHER_PORTFOLIO") == []
+
+
+def test_the_row_goes_on_behind_the_last_order_that_appeared():
+    world = connected()
+    assert world.ask(limit_order("0.1", 64000, name="one"))
+    seen(world)
+    world.wait(1)
+    said = [len(miss(world, f"m{number}")) for number in range(3)]
+    assert said == [0, 0, 1]
 
 
 def test_an_order_nobody_asked_about_does_not_prove_the_key():

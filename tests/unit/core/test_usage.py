@@ -184,7 +184,7 @@ def test_what_is_shown_is_what_a_reducing_order_is_judged_by():
     world = World(max_position_size=1)
     world.hold(1)
     assert figures_of(world, "MAX_POSITION_SIZE", key="BTC")[2] == 1
-    assert world.ask(limit_order("0.00001")).codes == ("MAX_POSITION_SIZE",)
+    assert world.ask(limit_order("0.00002")).codes == ("MAX_POSITION_SIZE",)
     assert world.ask(sell_order("0.5"))
 
 

@@ -158,6 +158,34 @@ def test_status_holds_what_the_daemon_knows_beside_the_core():
     assert json.loads(msgspec.json.encode(status))["at"] == "2026-11-22T13:00:00Z"
 
 
+def figures(content):
+    """Every number in an answer, as text."""
+    match content:
+        case dict():
+            return [text for value in content.values() for text in figures(value)]
+        case list():
+            return [text for value in content for text in figures(value)]
+        case str() if content.replace(".", "").strip("-").isdigit():
+            return [content]
+    return []
+
+
+def test_no_figure_has_more_than_18_significant_digits():
+    """An average of a third is exact inside; outside 64 digits of it are noise."""
+    desk = Desk(World(max_concentration=2))
+    desk.world.balance("EUR", "33.333333333333")
+    desk.world.quote("USDC-EUR", "0.7")
+    desk.world.fill("BUY", 2, 64000)
+    desk.world.fill("BUY", 1, "64000.01", fee="0.123456789")
+    asked = desk.ask("validate_order", order=limit_order("0.01"))
+    position = desk.ask("positions")["positions"][0]
+    assert position["average_cost"] == "64000.0033333333333"
+    for answer in (asked, desk.ask("positions"), desk.ask("status")):
+        digits = [text.replace(".", "").strip("-").strip("0") for text in figures(answer)]
+        assert digits
+        assert max(map(len, digits)) <= 18
+
+
 def test_positions_and_limits():
     desk = Desk(World(max_order_notional=5000))
     desk.world.hold("0.00000001")

@@ -31,11 +31,11 @@ LIMITS = Limits.model_validate(
 # One of each fact that may enter: a new one is missing here until it is shown to survive.
 FACTS = [
     ev.Quotes(at=AT, quotes=(ev.Quote("BTC-USD", D("64000.10"), D("64000.2"), AT),)),
-    ev.QuotesConfirmed(at=AT, quotes=()),
+    ev.QuotesConfirmed(at=AT, quotes=(ev.Quote("BTC-USD", D(1), D(2), AT, D("0.1"), D("0.20")),)),
     ev.ConfirmationUnavailable(at=AT),
     ev.ProductsListed(at=AT, products=PRODUCTS),
     ev.FeedChanged(at=AT, feed="user", signal="gap"),
-    ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0), parent_id="p", child_id="c", attached=True, is_market=True, by_coinbase=True),
+    ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0), parent_id="p", child_id="c", attached=True, is_market=True, by_coinbase=True, triggered=True),
     ev.FillReported(at=AT, entry_id="e", order_id="o", product_id="BTC-USD", side="SELL", price=D("1.50"), size=D(2), traded_at=AT),
     ev.BalancesRead(at=AT, balances=(ev.Balance("USD", D("1.10"), D(0)),), fills_until=AT),
     ev.FuturesRead(at=AT, positions=(ev.FuturesPosition("BIP-20DEC30-CDE", D(-3)),)),

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core import events as ev
-from tests.decisions import CONNECTED, breaks, connected, sell_order, the
-from tests.scenario import START, D, World, limit_order, market_order, order
+from tests.decisions import CONNECTED, breaks, connected, funded, future_order, sell_order, the
+from tests.scenario import FUTURE, START, D, World, limit_order, market_order, order
 
 # --- NOT_READY ------------------------------------------------------------------------------------
 
@@ -204,6 +204,62 @@ def test_reduce_only_lets_exits_pass_and_nothing_else():
     assert world.ask(sell_order(1))
 
 
+def reduced(world: World) -> World:
+    world.send(ev.ReduceOnlyRequested, reason="careful")
+    return world
+
+
+def test_an_approval_that_makes_an_exit_none_is_named_with_the_moment_it_lapses():
+    """Once it has lapsed, the same order reduces."""
+    world = World()
+    world.hold(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    found = the(reduced(world).ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=10)
+    assert found.message == (
+        "careful (mend: resume); approved and not seen yet, in the way until "
+        "2026-11-22T13:00:10.000Z: exit-1 (release_order frees it)"
+    )
+    world.wait(to=found.clears_at)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(sell_order(1, 64100))
+
+
+def test_an_approved_exit_of_a_future_is_named_too():
+    world = funded(World())
+    world.fill("SELL", 5, 64000, product_id=FUTURE)
+    assert world.ask(future_order(3) | {"client_order_id": "three"})
+    found = the(reduced(world).ask(future_order(5)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sell_order("1.5", 64100),  # more than is held
+        limit_order("0.1"),  # adds
+        sell_order("0.7", 64100) | {"attached_order_configuration": {"trigger_bracket_gtc": {}}},
+    ],
+)
+def test_what_would_be_no_exit_without_the_approval_either_waits_for_nothing(body):
+    world = World()
+    world.hold(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    found = the(reduced(world).ask(body), "STATE_REDUCE_ONLY")
+    assert (found.clears_at, "exit-1" in found.message) == (None, False)
+
+
+def test_a_cause_that_ends_before_the_approval_lapses_is_what_is_waited_for():
+    world = World(price_shock={"max_move": "0.01", "window_s": 20, "lockout_s": 5})
+    world.hold(1)
+    world.wait(1)
+    assert world.ask(sell_order("0.6", 64100, name="exit-1"))
+    world.quote("BTC-USD", 63360)
+    found = the(world.ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
+    assert found.clears_at == START + timedelta(seconds=6)
+    assert "exit-1" in found.message
+
+
 def test_a_cause_binds_its_product_only():
     world = World()
     world.send(ev.ReduceOnlyRequested, reason="careful", product_id="BTC-USD")
@@ -280,6 +336,10 @@ def test_a_shock_leaves_exits_and_other_products_alone():
 # --- SELF_CROSS -----------------------------------------------------------------------------------
 
 
+# An order that another follows is no exit: so sells are judged as any order is.
+ATTACHED = {"trigger_bracket_gtc": {"limit_price": "90000", "stop_trigger_price": "80000"}}
+
+
 def resting(side="SELL", price=64100):
     world = World()
     world.hold(1)
@@ -311,6 +371,147 @@ def test_a_market_order_is_taken_to_reach_its_slippage():
     world = resting("SELL", 64640)  # the far touch plus 1 %
     assert breaks(world.ask(market_order()), "SELF_CROSS")
     assert not breaks(resting("SELL", "64640.01").ask(market_order()), "SELF_CROSS")
+
+
+def offering(size, theirs, side="BUY"):
+    """64,000 at 64,000.01, so much offered at either; an own order lies at `theirs`."""
+    world = World()
+    world.hold(1)
+    world.quote("BTC-USD", 64000, "64000.01", size=size)
+    world.report("o1", side="SELL" if side == "BUY" else "BUY", base_size="0.1", limit_price=theirs)
+    world.fill("SELL", "0.99", 64000)  # so that selling is not reducing
+    return world
+
+
+@pytest.mark.parametrize(
+    ("side", "theirs"), [("BUY", "64051.2"), ("BUY", "64000.02"), ("SELL", "63948.8")]
+)
+@pytest.mark.parametrize(("size", "ok"), [("0.001", True), ("0.5", True), ("0.50000001", False)])
+def test_a_market_order_is_compared_with_what_its_size_reaches_in_the_quote(side, theirs, size, ok):
+    """An own order 0.08 % beyond the touch; beyond the quoted 0.5 the slippage of 1 % counts."""
+    body = market_order(size, side=side)
+    decision = offering("0.5", theirs, side).ask(body | {"attached_order_configuration": ATTACHED})
+    assert breaks(decision, "SELF_CROSS") != ok
+    if side == "BUY":
+        assert decision.max_base_size == D("0.5")
+
+
+def test_a_market_order_meets_an_own_order_at_the_touch_however_small():
+    decision = offering("0.5", "64000.01").ask(market_order("0.001"))
+    assert breaks(decision, "SELF_CROSS")
+    assert decision.max_base_size == 0
+
+
+def test_a_quote_whose_size_is_not_told_is_taken_to_hold_nothing():
+    """As in journals from before sizes were told."""
+    assert breaks(offering(None, "64051.2").ask(market_order("0.001")), "SELF_CROSS")
+
+
+@pytest.mark.parametrize(("quote_size", "ok"), [("32000", True), ("32000.01", False)])
+def test_a_quote_sized_market_order_reaches_what_it_pays_for(quote_size, ok):
+    """0.5 at 64,000.01 are 32,000.005 USD."""
+    decision = offering("0.5", "64051.2").ask(order("market_market_ioc", quote_size=quote_size))
+    assert breaks(decision, "SELF_CROSS") != ok
+    assert decision.max_base_size == D("0.5")
+
+
+def test_a_limit_order_reaches_its_price_whatever_is_quoted():
+    assert breaks(offering(5, "64051.2").ask(limit_order("0.001", "64060")), "SELF_CROSS")
+
+
+# --- Stops of one's own -------------------------------------------------------------------------------
+
+
+def guarded(side, stop_price, limit_price, *, approved, kind="stop_limit_stop_limit_gtc", **fields):
+    """An own stop that waits, asked about before or not. The market stands at 64,000."""
+    world = World()
+    world.hold(1)
+    name = ""
+    if approved:
+        name = "guard"
+        trigger = "stop_price" if kind.startswith("stop") else "stop_trigger_price"
+        prices = {"limit_price": str(limit_price), trigger: str(stop_price)}
+        assert world.ask(order(kind, side, name=name, base_size="0.1", **prices))
+    if approved != "reserved":
+        known = {"base_size": "0.1", "limit_price": limit_price, "stop_price": stop_price} | fields
+        world.report("guard", side=side, client_order_id=name, **known)
+    return world
+
+
+EITHER_WAY = pytest.mark.parametrize("approved", [False, True, "reserved"])
+
+
+@EITHER_WAY
+@pytest.mark.parametrize(
+    "body", [market_order("0.01"), limit_order("0.01", 59500), limit_order("0.01", 64100)]
+)
+def test_a_stop_loss_below_the_market_is_in_no_buys_way(body, approved):
+    """Nothing that a buy does triggers it: it waits for the price to fall."""
+    world = guarded("SELL", 60000, 59000, approved=approved)
+    assert world.ask(body)
+
+
+@EITHER_WAY
+@pytest.mark.parametrize(("price", "ok"), [("64299.99", True), ("64300", False)])
+def test_a_stop_above_the_market_is_met_at_its_stop_by_a_buy_that_goes_there(price, ok, approved):
+    """The buy would trigger it, and then trade against it; its limit price is not where it waits."""
+    decision = guarded("SELL", 64300, 64050, approved=approved).ask(limit_order("0.01", price))
+    assert breaks(decision, "SELF_CROSS") != ok
+    if not ok:
+        assert the(decision, "SELF_CROSS").observed == "64300"
+
+
+@EITHER_WAY
+@pytest.mark.parametrize(("price", "ok"), [("63700.01", True), ("63700", False)])
+def test_a_buy_stop_below_the_market_is_met_at_its_stop_by_a_sell_that_goes_there(
+    price, ok, approved
+):
+    world = guarded("BUY", 63700, 63950, approved=approved)
+    body = sell_order("0.01", price) | {"attached_order_configuration": ATTACHED}
+    assert breaks(world.ask(body), "SELF_CROSS") != ok
+
+
+@EITHER_WAY
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_buy_stop_above_the_market_is_in_no_sells_way(side, approved):
+    world = guarded("BUY", 70000, 70100, approved=approved)
+    body = limit_order("0.01", 64000, side=side) | {"attached_order_configuration": ATTACHED}
+    assert not breaks(world.ask(body), "SELF_CROSS")
+
+
+@EITHER_WAY
+@pytest.mark.parametrize(("price", "ok"), [("64499.99", True), ("64500", False)])
+def test_a_bracket_lies_in_the_book_at_its_target(price, ok, approved):
+    world = guarded("SELL", 60000, 64500, approved=approved, kind="trigger_bracket_gtc")
+    assert breaks(world.ask(limit_order("0.01", price)), "SELF_CROSS") != ok
+
+
+@pytest.mark.parametrize("told", [{"triggered": True}, {"filled": "0.01", "average_price": 59000}])
+@pytest.mark.parametrize("approved", [False, True])
+def test_a_stop_that_was_triggered_lies_in_the_book_at_its_limit(told, approved):
+    world = guarded("SELL", 64300, 64050, approved=approved, **told)
+    assert not breaks(world.ask(limit_order("0.01", "64049.99")), "SELF_CROSS")
+    found = the(world.ask(limit_order("0.01", "64050")), "SELF_CROSS")
+    assert found.observed == "64050"
+
+
+def test_the_nearest_of_resting_orders_and_stops_is_met_first():
+    world = guarded("SELL", 64300, 64050, approved=False)
+    world.report("limit", side="SELL", base_size="0.1", limit_price=64200)
+    assert the(world.ask(limit_order("0.01", 64500)), "SELF_CROSS").observed == "64200"
+    world.report("limit", side="SELL", status="CANCELLED", base_size="0.1", limit_price=64200)
+    assert the(world.ask(limit_order("0.01", 64500)), "SELF_CROSS").observed == "64300"
+    world.report("guard", side="SELL", status="CANCELLED", stop_price=64300, limit_price=64050)
+    assert world.ask(limit_order("0.01", 64500))
+
+
+def test_without_a_quote_no_stop_is_known_to_be_on_an_orders_way():
+    world = World()
+    fields = {"base_size": "1", "limit_price": "0.05", "stop_price": "0.06"}
+    world.report("guard", side="SELL", product_id="ETH-BTC", **fields)
+    decision = world.ask(limit_order("1", "0.07", product_id="ETH-BTC"))
+    assert breaks(decision, "STALE_MARKET_DATA")
+    assert not breaks(decision, "SELF_CROSS")
 
 
 def test_reserved_orders_and_aliases_share_one_book():
@@ -361,7 +562,7 @@ def test_a_sell_limit_may_lie_below_the_bid_by_the_ratio_at_most(price, ok):
 def test_limits_on_the_near_side_are_never_too_far():
     world = World(price_collar="0.02")
     world.hold(1)
-    assert world.ask(limit_order("0.01", "1"))
+    assert world.ask(limit_order("1", "1"))
     assert world.ask(sell_order("0.1", "200000"))
 
 

@@ -207,7 +207,7 @@ NARROW = product(
     base_min_size=D("0.01"),
     base_max_size=D("0.5"),
     quote_min_size=D("100"),
-    quote_max_size=D("5000"),
+    quote_max_size=D("50000"),
 )
 
 
@@ -223,7 +223,7 @@ def test_a_base_size_must_be_within_coinbases_minimum_and_maximum(size, bound):
 
 
 @pytest.mark.parametrize(
-    ("size", "bound"), [("99.99", "100"), ("100", None), ("5000", None), ("5000.01", "5000")]
+    ("size", "bound"), [("99.99", "100"), ("100", None), ("50000", None), ("50000.01", "50000")]
 )
 def test_a_quote_size_must_be_within_coinbases_minimum_and_maximum(size, bound):
     decision = World(products=(NARROW,)).ask(order("market_market_ioc", quote_size=size))
@@ -244,6 +244,75 @@ def test_every_rung_of_a_ladder_must_be_within_range():
     ]
     decision = World(products=(NARROW,)).ask(order("scaled_limit_gtc", orders=rungs))
     assert the(decision, "SIZE_OUT_OF_RANGE").observed == "0.001"
+
+
+FINE = product("BTC-USD", base_min_size=D("0.00000001"), quote_max_size=D("50000"))
+
+
+@pytest.mark.parametrize(
+    ("size", "price", "bound"),
+    [
+        ("0.00000001", "60000", "1"),  # 0.0006 USD
+        ("0.00002", "49999.5", "1"),
+        ("0.00002", "50000", None),
+        ("1", "50000", None),
+        ("1", "50000.01", "50000"),
+    ],
+)
+def test_a_base_sized_order_must_be_worth_what_coinbase_takes(size, price, bound):
+    """Both ends of quote_min_size and quote_max_size pass."""
+    decision = World(products=(FINE,)).ask(limit_order(size, price))
+    assert [v.limit for v in decision.violations] == ([] if bound is None else [bound])
+
+
+def test_the_worth_of_a_base_sized_order_is_named():
+    decision = World(products=(FINE,)).ask(limit_order("0.00000001", "60000"))
+    found = the(decision, "SIZE_OUT_OF_RANGE")
+    assert (found.limit, found.observed) == ("1", "0.0006")
+    assert found.message == "order value 0.0006 is below Coinbase's minimum 1"
+
+
+@pytest.mark.parametrize(("side", "bid", "ask", "ok"), [
+    ("BUY", 49000, 50000, True), ("BUY", 49000, 49999, False),
+    ("SELL", 50000, 51000, True), ("SELL", 49999, 51000, False),
+])  # fmt: skip
+def test_a_market_order_is_worth_the_price_on_the_other_side(side, bid, ask, ok):
+    world = World(products=(FINE,))
+    world.hold(1)
+    world.quote("BTC-USD", bid, ask)
+    assert breaks(world.ask(market_order("0.00002", side=side)), "SIZE_OUT_OF_RANGE") != ok
+
+
+def test_a_bracket_is_worth_its_target():
+    world = World(products=(FINE,))
+    world.hold(1)
+    fields = {"base_size": "0.00002", "limit_price": "50000", "stop_trigger_price": "40000"}
+    assert world.ask(order("trigger_bracket_gtc", "SELL", **fields))
+
+
+@pytest.mark.parametrize(("price", "ok"), [("50000", True), ("49999", False)])
+def test_every_rung_of_a_ladder_must_be_worth_enough(price, ok):
+    rungs = [
+        {"base_size": "0.1", "limit_price": "64000"},
+        {"base_size": "0.00002", "limit_price": price},
+    ]
+    decision = World(products=(FINE,)).ask(order("scaled_limit_gtc", orders=rungs))
+    assert breaks(decision, "SIZE_OUT_OF_RANGE") != ok
+
+
+def test_the_largest_size_is_worth_what_coinbase_takes():
+    """No more than the most it takes; none where the room that is left is worth too little."""
+    assert World(products=(FINE,)).ask(limit_order("0.1", "60000")).max_base_size == D("0.83333333")
+    world = World(products=(FINE,))
+    world.hold("0.00001")
+    decision = world.ask(sell_order("0.00001"))
+    assert (decision.reducing, decision.max_base_size) == (True, 0)
+
+
+def test_what_no_quote_values_is_not_called_too_small():
+    world = World(products=(product("XYZ-USD"),))
+    decision = world.ask(market_order("0.00001", product_id="XYZ-USD"))
+    assert decision.codes == ("STALE_MARKET_DATA",)
 
 
 def test_a_reducing_order_must_be_within_range_too():
