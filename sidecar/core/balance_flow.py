@@ -43,6 +43,7 @@ class BalanceFlow:
         self.futures_agreement = futures_agreement
         self.futures: ev.FuturesSummaryRead | None = None
         self.lag = DEFAULT_LAG
+        self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
 
@@ -66,7 +67,18 @@ class BalanceFlow:
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
         self._resolve_pot(event.at, actions)
+        self._name_unread(event.unread, actions)
         return actions
+
+    def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
+        """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
+        news = sorted(set(unread) - self.unread)
+        self.unread = set(unread)
+        if news:
+            text = (
+                f"Coinbase's row of {', '.join(news)} makes no sense: the books keep what they had"
+            )
+            actions.append(Alert(severity="warning", code="WALLET_UNREADABLE", text=text))
 
     def _open(self, balance: ev.Balance, wallet: Wallet, at: datetime) -> None:
         """The books take what is read as it is: before they are open they repeat it."""

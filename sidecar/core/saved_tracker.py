@@ -73,6 +73,7 @@ class SavedTracker(Struct, kw_only=True):
     fresh_since: datetime = NEVER
     quoted_at: datetime = NEVER
     balances_read_at: datetime | None = None
+    unread: list[str] = []
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -118,6 +119,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         fresh_since=tracker.marks.fresh_since,
         quoted_at=tracker.marks.now,
         balances_read_at=tracker.balances.read_at,
+        unread=sorted(tracker.balances.unread),
     )
 
 
@@ -138,6 +140,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
     tracker.balances.read_at = saved.balances_read_at
+    tracker.balances.unread = set(saved.unread)
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
