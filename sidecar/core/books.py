@@ -144,6 +144,10 @@ class Books:
             self.marks.confirmations[key] = ConfirmedMark(mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if known.run is None:
+                self.marks.unconfirmed.discard(key)
+            else:
+                self.marks.unconfirmed.add(key)
 
     def list_products(self, products: Iterable[Product]) -> None:
         """Products as Coinbase lists them now."""

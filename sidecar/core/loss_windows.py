@@ -160,7 +160,8 @@ class Figure(Struct, frozen=True):
 class LossWindows(Struct):
     """All windows of an account. `peak`: the highest net PnL since the drawdown window began, USD;
     its `base` is that of the highest `E`. `scoped_base`: what PnL of keys and strategies is a share of.
-    `latched`: the account's windows with a confirmed breach.
+    `latched`: the account's windows with a confirmed breach. `is_ambiguous`: a transfer came of which it is
+    not known at what price, in one of the windows.
     """
 
     span: Span
@@ -173,6 +174,7 @@ class LossWindows(Struct):
     by_key: dict[str, ScopedWindow] = {}
     by_strategy: dict[str, ScopedWindow] = {}
     latched: list[str] = []
+    is_ambiguous: bool = False
 
     @property
     def windows(self) -> Iterator[Window]:
@@ -185,11 +187,11 @@ class LossWindows(Struct):
         yield from self.by_key.values()
         yield from self.by_strategy.values()
 
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether a transfer came of which it is not known at what price."""
+    def look_for_ambiguity(self) -> None:
+        """A window has begun anew: what was not known of the old one counts no more."""
         account = any(window.least or window.most for window in self.windows)
-        return account or any(window.least_usd or window.most_usd for window in self.scoped)
+        scoped = any(window.least_usd or window.most_usd for window in self.scoped)
+        self.is_ambiguous = account or scoped
 
     def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
         """The account has `equity` now, whatever came or went: ratios stay as they are, USD."""
@@ -208,6 +210,7 @@ class LossWindows(Struct):
         for window in self.windows:
             window.doubt(moved, equity)
         self.by_key.setdefault(moved.key, ScopedWindow()).doubt(moved)
+        self.look_for_ambiguity()
 
     def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:
         """A span is over: what keys and strategies have lost in it is a share of its own equity."""

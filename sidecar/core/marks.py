@@ -61,6 +61,7 @@ class Marks:
         self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
         self.now = NEVER  # of the last quote taken in
         self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
+        self.unconfirmed: set[str] = set()  # of these, those whose mark is another than the confirmed
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -168,6 +169,7 @@ class Marks:
         """A new process: quotes of before may have been overtaken while nobody listened."""
         self.fresh_since = now
         self.confirmations.clear()
+        self.unconfirmed.clear()
 
     def is_fresh(self, key: str, now: datetime | None = None) -> bool:
         """Whether the mark is of this process, and no older than `FRESH_FOR` by then."""

@@ -204,7 +204,7 @@ class PositionTracker:
 
     def _unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        return sum((self._unconfirmed_of(book, key) for key in book.lines), ZERO)
+        return sum((self._unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
 
     def _unconfirmed_of(self, book: Book, key: str) -> Decimal:
         line, confirmed = book.lines.get(key), self.marks.confirmed(key)
@@ -288,6 +288,7 @@ class PositionTracker:
                 windows.cumulative = begun
             case _:  # drawdown
                 windows.drawdown, windows.peak = begun, begun.net_pnl
+        windows.look_for_ambiguity()
 
     def _window(self, at: datetime, unconfirmed: Decimal, equity: Decimal) -> Window:
         net = self.account.net_pnl - unconfirmed

@@ -134,6 +134,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.books.list_products(saved.products)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
     tracker.marks.confirmations = saved.confirmations
+    tracker.marks.unconfirmed = {key for key, one in saved.confirmations.items() if one.run}
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints
     tracker.marks.fresh_since, tracker.marks.now = saved.fresh_since, saved.quoted_at
