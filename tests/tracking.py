@@ -58,6 +58,12 @@ class Desk:
         low, high = D(bid), D(bid if ask is None else ask)
         self.send(ev.Quotes, quotes=(ev.Quote(product_id, low, high, self.now),))
 
+    def stand(self, product_id: str, price: object) -> None:
+        """Quote a price until it is confirmed: three times within two seconds."""
+        self.quote(product_id, price)
+        for _ in range(2):
+            self.wait(1).quote(product_id, price)
+
     def balance(
         self, currency: str, total: object, hold: object = 0, **fields: Any
     ) -> list[Action]:
