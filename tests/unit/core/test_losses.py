@@ -144,7 +144,10 @@ def test_a_transfer_moves_no_ratio(name, left):
 
 @pytest.mark.parametrize(
     ("name", "ratio"),
-    [("day", 1 - (1 - D("0.091")) * (1 - D(5490) / 44_900)), ("key", D("0.091") + D(5490) / 44_900)],
+    [
+        ("day", 1 - (1 - D("0.091")) * (1 - D(5490) / 44_900)),
+        ("key", D("0.091") + D(5490) / 44_900),
+    ],
 )
 def test_after_a_transfer_a_loss_is_a_share_of_what_is_there(name, ratio):
     """9.1 %, then 5,490 of 44,900: those of the account compound, those of a key add up."""

@@ -175,9 +175,7 @@ def test_a_window_begins_at_confirmed_marks(window):
     desk.tracker.reset_window(window, desk.now)
     desk.quote("BTC-USD", 64_000)
     assert losses(desk) == (0, 0, 0)
-    assert (
-        daily(desk.tracker, key="BTC").usd == daily(desk.tracker, strategy_id="trend").usd == 0
-    )
+    assert daily(desk.tracker, key="BTC").usd == daily(desk.tracker, strategy_id="trend").usd == 0
 
 
 def settled(desk, code="CUMULATIVE_LOSS", key=None, strategy_id=None):
