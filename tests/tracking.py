@@ -208,7 +208,6 @@ def _check_lines(tracker: PositionTracker, book: Book) -> None:
         long, short = max(long, long + line.doubted), min(short, short + line.doubted)
         short = short if line.is_future else max(ZERO, short)
         if mark is not None:
-            assert not (position.unpriced and tracker.marks.is_fresh(line.key))
             gross += max(abs(long), abs(short)) * mark
             long_usd, short_usd = long_usd + long * mark, short_usd + short * mark
             open_pnl = (position.quantity - position.unpriced) * mark - position.cost
