@@ -30,7 +30,7 @@ OPEN: dict[str, Any] = {"side": "BUY", "leaves": "0.1", "base_size": "0.1", "lim
 
 def begun(BTC: object = 1, **others: object) -> Flattening:  # noqa: N803 - an asset
     """A flattening whose first reading is asked for."""
-    flat = Flattening(BTC=BTC, **others)
+    flat = Flattening(None, BTC=BTC, **others)
     flat.begin()
     assert names(flat.actions).count("ReadAccount") == 1
     return flat

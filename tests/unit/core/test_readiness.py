@@ -1,6 +1,5 @@
 """Readiness: a start ends with the first complete picture, and REST's word on the prices of what is held."""
 
-
 import pytest
 from msgspec.structs import replace
 
