@@ -137,8 +137,11 @@ class BalanceFlow:
         change = doubt.difference
         wallet.agreement.doubt = None
         self._note_doubt(currency, wallet)
+        marks = self.books.marks
         mark = doubt.confirmed_mark or self.books.settled_mark(currency, doubt.mark, at)
-        now = self.books.marks.usd(currency)
+        if mark is None and change < ZERO:  # what has left waits for no price
+            mark = marks.confirmed(currency) or marks.usd(currency)
+        now = marks.usd(currency)
         if mark is not None and now is not None and currency not in self.books.cash:
             others = self._other_prices(currency, wallet, doubt, mark)
             self.books.moves.append(Moved(currency, wallet.position, change, mark, now, others))
@@ -180,6 +183,8 @@ class BalanceFlow:
             wallet.unpriced += moved
         elif books.is_open:
             books.transfers += moved * mark
+        if wallet.unpriced < ZERO:  # more has left than came in without a price
+            wallet.unpriced = ZERO
         books.wallets.revalue(wallet, books.marks.usd(currency))
 
     # --- The pot of cash -------------------------------------------------------------------

@@ -13,7 +13,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from sidecar.core import events as ev
-from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
 from sidecar.core.futures_cash import FuturesCash
@@ -88,7 +87,7 @@ class Books:
             mark = self.marks.usd(key)
             line = book.begin(key, is_future=self.is_future(key), mark=mark)
             if mark is not None and book is self.account:
-                self.marks.confirmations.setdefault(key, ConfirmedMark(mark))
+                self.marks.follow(key, mark)
         return line
 
     def work(
@@ -141,7 +140,7 @@ class Books:
         """Let the confirmed mark see a new mark of what is held or worked."""
         known, at = self.marks.confirmations.get(key), self.marks.by_key[key].at
         if known is None:
-            self.marks.confirmations[key] = ConfirmedMark(mark)
+            self.marks.follow(key, mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
             if known.run is None:
@@ -185,18 +184,30 @@ class Books:
         if self.is_future(key):
             line = self.line(self.account, key)
             cost = line.position.entry_cost
+            self._enter(line, quantity, value)
             self.account.settle(line, quantity, value)
-            if (
-                value is not None
-            ):  # what it closed is paid to the futures wallet, at Coinbase's entry
+            if value is not None:  # what closes is paid to the futures wallet, at Coinbase's entry
                 self.futures_cash.total += line.position.entry_cost - cost - value
             return
         wallet = self.wallets.get(key)
         before = wallet.position
         self.wallets.move(wallet, quantity, self.marks.usd(key))
+        worth: Decimal | None = ZERO
         if moved := wallet.position - before:
             worth = None if value is None else share(value, moved, quantity)
-            self.account.settle(self.line(self.account, key), moved, worth)
+            line = self.line(self.account, key)
+            self._enter(line, moved, worth)
+            self.account.settle(line, moved, worth)
+        if value is not None and worth is not None and value != worth and self.is_open:
+            self.transfers -= (
+                value - worth
+            )  # what fills up `keep` leaves the account, at what it cost
+
+    def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+        """A fill that opens a position is a price that was dealt at: the confirmed one begins there."""
+        if not line.position.quantity and quantity and value:
+            price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+            self.marks.follow(line.key, price, line.mark)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None

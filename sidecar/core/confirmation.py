@@ -87,10 +87,7 @@ class Confirmation:
         if suspicion is None:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
-            marks, lines = tracker.marks, tracker.account.lines
-            suspicion.before = {
-                key: mark for key in lines if (mark := marks.confirmed(key)) is not None
-            }
+            suspicion.before = self._before()
             self.pending[name] = suspicion
         suspicion.see(self._valuing_books(), tracker.marks)
         enough = self.settings.confirm_quotes
@@ -100,6 +97,18 @@ class Confirmation:
             and self._quotes(suspicion) >= enough
             and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
         )
+
+    def _before(self) -> dict[str, Decimal]:
+        """The marks that a breach is compared with: the better for what is held of the confirmed mark and
+        the one before the quote that showed the breach.
+        """
+        tracker, found = self.desk.tracker, dict[str, Decimal]()
+        for key, line in tracker.account.lines.items():
+            known = tracker.marks.confirmations.get(key)
+            if known is not None:
+                better = max if line.position.quantity > ZERO else min
+                found[key] = better(known.value, known.previous)
+        return found
 
     def _quotes(self, suspicion: Suspicion) -> int:
         """How many quotes have valued what is held since a breach began."""

@@ -108,11 +108,11 @@ class Window(Struct):
             self.least = None if self.least is None else self.least * after / before
             self.most = None if self.most is None else self.most * after / before
 
-    def raise_to(self, equity: Decimal) -> None:
+    def raise_to(self, equity: Decimal, settled: Decimal) -> None:
         """The account stands at its highest: what it lost before that counts no more."""
         if equity > self.base:
             self.base, self.least, self.most = equity, None, None
-            self.least_usd = self.most_usd = ZERO
+            self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
 
     def doubt(self, moved: Moved, equity: Decimal) -> None:
         """A transfer came of which it is not known at what price. `equity`: see `Moved.unit_at`."""

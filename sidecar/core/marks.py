@@ -61,7 +61,9 @@ class Marks:
         self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
         self.now = NEVER  # of the last quote taken in
         self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
-        self.unconfirmed: set[str] = set()  # of these, those whose mark is another than the confirmed
+        self.unconfirmed: set[str] = (
+            set()
+        )  # of these, those whose mark is another than the confirmed
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -164,6 +166,13 @@ class Marks:
         """Dollars per unit, or None where no quote leads to dollars."""
         mark = self.by_key.get(key)
         return None if mark is None else mark.value
+
+    def follow(self, key: str, confirmed: Decimal, mark: Decimal | None = None) -> None:
+        """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price."""
+        self.confirmations[key] = ConfirmedMark(confirmed, confirmed, confirmed)
+        self.unconfirmed.discard(key)
+        if mark is not None and mark != confirmed:
+            self.unconfirmed.add(key)
 
     def begin_again(self, now: datetime) -> None:
         """A new process: quotes of before may have been overtaken while nobody listened."""

@@ -200,7 +200,8 @@ class PositionTracker:
         if net > windows.peak or windows.span.moved(net) > windows.drawdown.base:
             confirmed = net - self._unconfirmed(self.account)
             windows.peak = max(windows.peak, confirmed)
-            windows.drawdown.raise_to(windows.span.moved(confirmed))
+            settled = self.account.pnl.settled
+            windows.drawdown.raise_to(windows.span.moved(confirmed), settled)
 
     def _unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
@@ -237,14 +238,14 @@ class PositionTracker:
             for currency, wallet in self.wallets.by_currency.items():
                 wallet.read_mark = self.marks.usd(currency)
 
-    def take_over(self, windows: LossWindows | None) -> None:
-        """Go on with the loss windows of before a restart, once everything else is restored."""
+    def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
+        """Go on with the loss windows of before a restart, once everything else is restored. `moved`:
+        another configuration of `keep` or `cash` has let something in or out.
+        """
         self.windows, self.books.is_open = windows, windows is not None
         self._transfers_seen = self.books.transfers
         self.books.moves.clear()
-        if windows is None or windows.span.lacks_equity:
-            return
-        if self.booked_equity != windows.span.moved(self.account.net_pnl):
+        if windows is not None and moved:
             self._end_span(self.booked_equity, windows.day.started_at)
 
     def roll_day(self, at: datetime) -> bool:

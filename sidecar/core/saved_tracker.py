@@ -192,9 +192,13 @@ def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
         futures = books.futures_cash
         futures.is_known = saved.futures is not None
         futures.total = saved.futures_base + settled + unrealised - account.futures_profit
-        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers))
+        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers), moved=False)
         return
-    tracker.take_over(saved.loss_windows)
+    keep = tracker.wallets.keep
+    moved = books.transfers != saved.transfers or any(
+        wallet.keep != keep.get(currency, ZERO) for currency, wallet in saved.wallets.items()
+    )
+    tracker.take_over(saved.loss_windows, moved=moved)
 
 
 def _save_book(book: Book) -> SavedBook:

@@ -11,7 +11,8 @@ from sidecar.core.marks import Marks
 
 
 class Suspicion(Struct):
-    """A breach that is not confirmed yet. `before`: the confirmed marks at its first sight, by key.
+    """A breach that is not confirmed yet. `before`: by key, the better for what is held of
+    the confirmed mark and the one before the quote that showed it.
     `balances_asked_at`: when balances were asked for, since money that has left is no loss.
     """
 
