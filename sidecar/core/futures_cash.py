@@ -13,6 +13,7 @@ side, it was none: nothing but trading and sweeps reaches the futures wallet, so
 reading of `funding_pnl` caught.
 """
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -29,9 +30,12 @@ FundingSource = Literal["unknown", "funding_pnl", "fills"]
 
 
 class FuturesCash(Struct):
-    """The futures wallet, USD. `is_known`: it has been read. `total`: as booked, without the `unpaid`
-    accruals of funding, oldest first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`:
-    the last funding fills counted; `told`: accruals that no fill has told yet. `one_sided`: sweeps whose other side has not been read yet.
+    """The futures wallet, USD.
+
+    `is_known`: it has been read. `total`: as booked, without the `unpaid` accruals of funding, oldest
+    first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`: the last funding fills
+    counted; `told`: accruals that no fill has told yet. `one_sided`: sweeps whose other side has not been
+    read yet. `frame_at`, `frame_wallet`: what the last frame said, and when.
     """
 
     is_known: bool = False
@@ -42,6 +46,8 @@ class FuturesCash(Struct):
     paid_fills: tuple[str, ...] = ()
     told: tuple[Decimal, ...] = ()
     one_sided: tuple[Decimal, ...] = ()
+    frame_at: datetime | None = None
+    frame_wallet: Decimal = ZERO
     agreement: Reconciliation = field(default_factory=Reconciliation)
 
     @property
@@ -54,6 +60,19 @@ class FuturesCash(Struct):
         """What Coinbase's last reading has more than the books, without an explanation, USD."""
         doubt = self.agreement.doubt
         return ZERO if doubt is None else doubt.difference
+
+    def is_overtaken(
+        self, wallet: Decimal, at: datetime, *, is_frame: bool, lag: timedelta
+    ) -> bool:
+        """Whether a reading over REST may be from before the last frame, which said otherwise: frames tell
+        of every change at once, and REST lags.
+        """
+        if is_frame:
+            self.frame_at, self.frame_wallet = at, wallet
+            return False
+        if self.frame_at is None or wallet == self.frame_wallet:
+            return False
+        return at < self.frame_at + lag
 
     def accrued(self, funding_pnl: Decimal, wallet: Decimal) -> Decimal:
         """Take in the running figure beside the wallet as read; the funding that it adds, USD.
