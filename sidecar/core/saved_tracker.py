@@ -133,8 +133,6 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.version += 1  # what was worked out of the empty books holds no more
     tracker.books.list_products(saved.products)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
-    tracker.marks.confirmations = saved.confirmations
-    tracker.marks.unconfirmed = {key for key, one in saved.confirmations.items() if one.run}
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints
     tracker.marks.fresh_since = saved.fresh_since
@@ -162,6 +160,9 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):
         _restore_doubt(tracker, name)
+    # Lines that began above follow their keys anew: the saved ones are what was confirmed.
+    tracker.marks.confirmations = saved.confirmations
+    tracker.marks.unconfirmed = {key for key, one in saved.confirmations.items() if one.run}
     _restore_windows(tracker, saved)
 
 
