@@ -41,6 +41,7 @@ def wallet(
         liquidation_buffer_percentage=D(1000),
         funding_pnl=None if funding is None else D(funding),
         fills_until=world.now if fills else None,
+        spot_cash=None if usd is None else D(usd),
     )
 
 
@@ -313,7 +314,7 @@ def test_money_that_the_futures_wallet_loses_by_itself_is_a_loss():
     world.fill("BUY", 100, 64000, product_id=FUTURE)
     for _ in range(80):
         world.wait(2)
-        wallet(world, 48_000, fills=True)
+        wallet(world, 48_000, fills=True, usd=50_000)
         read(world, ev.Balance("USD", D(50_000)))
     assert (world.tracker.account.pnl.funding, world.tracker.transfers) == (-2_000, 0)
     assert (world.tracker.equity, world.tracker.wallets.in_doubt) == (98_000, set())
