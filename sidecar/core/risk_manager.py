@@ -285,7 +285,6 @@ class RiskManager:
 
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
         """Compare what the books say now with every limit on losses and shocks."""
-        self.tracker.note_peak()
         if self.shocks.is_on:
             actions += self.shocks.look(now)
         if self.watch.stale_marks.stale:
