@@ -1,7 +1,7 @@
 """The account's truth: money that moves outside trading, prices that are missing, losses that are real.
 
 Each case was met in public reports of this trade: a healthy account was sold, or a real loss was not
-seen. The daemon's share of each is in tests/fault/test_account_truth.py, over real sockets.
+seen. The daemon's share of each is in tests/fault/test_account_truth_*.py, over real sockets.
 """
 
 from typing import Any
