@@ -31,9 +31,16 @@ def twice(world: World, *balances: ev.Balance) -> list[Any]:
 
 
 def wallet(
-    world: World, total: object, *, funding: object | None = None, fills: bool = False
+    world: World,
+    total: object,
+    *,
+    funding: object | None = None,
+    fills: bool = False,
+    usd: object | None = None,
 ) -> Any:
-    """A reading of the futures wallet: a frame, or REST's where fills were looked at."""
+    """A reading of the futures wallet: a frame, or REST's where fills were looked at. `usd`: what it tells
+    of the wallet of dollars.
+    """
     return world.send(
         ev.FuturesSummaryRead,
         wallet=D(total),

@@ -1,14 +1,8 @@
-"""FOUND, not collected: copy to test_found_futures_pot.py to run. Each fails as of this commit.
+"""Futures whose wallet holds just its margin, as Coinbase keeps it, and a summary that lags its frames.
 
-One kind: the futures wallet holds just its margin, as Coinbase keeps it, so whatever is paid out of it (a
-loss realised, a fee, funding) is drawn from USD in the same moment. The wallet's figure then stands still,
-which passes as a reading that lacks the fill, and the fall of USD is booked as a transfer. 30 s later the
-wallet is said to have been swept from USD, and 120 s after that USD's figure, which never showed such a
-sweep, is booked as *funding received*: a gain that never was, for ever, which hides as large a loss.
-
-And its mirror: GET /cfm/balance_summary is some seconds behind the frame (futures_balance_lag_s). REST's
-old figure agrees with the books and ends the doubt that the frame raised; the other side of the sweep
-becomes a transfer.
+Whatever is paid out of such a wallet (a loss realised, a fee, funding) is drawn from USD in the same
+moment: its own figure stands still, and the pot as a whole shows the payment. And where REST is behind the
+frame, its old figure ends nothing that the frame began.
 """
 
 import pytest
@@ -19,11 +13,7 @@ from tests.still_market import BIP, D, attended, desk, still
 
 @pytest.mark.parametrize("fill_first", [False, True])
 async def test_a_close_at_a_loss_that_usd_pays_for(tmp_path, fill_first):
-    """24.5 % lost in a future. Right: equity 75,500, transfers 0, funding 0, ratio 0.245 for good.
-
-    Did: transfers -24,500 and equity 51,000 after 3 s; a minute later futures "swept"; after 165 s
-    pnl.funding +24,500, and the cumulative loss reads -0.1177 (a gain).
-    """
+    """24.5 % lost in a future. equity 75,500, transfers 0, funding 0, ratio 0.245 for good."""
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.25"
     ) as made:
@@ -50,10 +40,7 @@ async def test_a_close_at_a_loss_that_usd_pays_for(tmp_path, fill_first):
     ],
 )
 async def test_funding_that_usd_pays_for(tmp_path, told, delay_s, resets):
-    """Right: in the PnL once, transfers 0, equity 87,995.48, daily loss 0.1200452.
-
-    Did: booked as funding *and* as a transfer: equity 75,990.96.
-    """
+    """in the PnL once, transfers 0, equity 87,995.48, daily loss 0.1200452."""
     async with (
         still(
             tmp_path,
@@ -81,11 +68,8 @@ async def test_funding_that_usd_pays_for(tmp_path, told, delay_s, resets):
 
 
 async def test_margin_that_moves_while_the_summary_lags_over_rest(tmp_path):
-    """Right: the same equity all the time (but for the smaller total while one side is outstanding),
+    """the same equity all the time (but for the smaller total while one side is outstanding),
     transfers 0.
-
-    Did: transfers -16,012.50 at the second reading, equity 83,975 for three minutes; then pnl.funding
-    +16,012.50.
     """
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_leverage=2
@@ -101,10 +85,7 @@ async def test_margin_that_moves_while_the_summary_lags_over_rest(tmp_path):
 
 
 async def test_a_sweep_while_the_summary_lags_over_rest(tmp_path):
-    """Right: equity never above 90,000, transfers 0.
-
-    Did: transfers +33,161 and an equity of 123,161 for a minute: limits of equity loosened by a third.
-    """
+    """equity never above 90,000, transfers 0."""
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.13"
     ) as made:
