@@ -512,7 +512,7 @@ class FlattenedExchange:
         self.handle(ev.FuturesRead(at=at, positions=positions, fills_until=until))
         at = self.now
         accounts = yield from self._call(self._accounts)
-        self.handle(rows.balances(accounts, at, until, {}))
+        self.handle(rows.balances(accounts, at, until, {}, []))
         gone = sorted(ledger.working.keys() - listed)
         for report in (yield from self._call(lambda: self._named(gone))):
             self.handle(report)

@@ -65,11 +65,12 @@ def test_a_withdrawal_moves_it_down_and_an_empty_account_has_no_ratio(desk):
     assert daily(desk.tracker).ratio is None
 
 
-def test_a_deposit_in_coin_counts_at_the_mark_of_the_moment_it_is_accepted(desk):
+def test_a_deposit_in_coin_counts_at_the_mark_of_its_first_reading(desk):
+    """What it has earned since then is PnL."""
     desk.wait(3).balance("BTC", 3)
     desk.quote("BTC-USD", 65000)
     desk.wait(3).balance("BTC", 3)
-    assert (desk.tracker.transfers - 228_000, desk.tracker.net_pnl) == (65_000, 2000)
+    assert (desk.tracker.transfers - 228_000, desk.tracker.net_pnl) == (64_000, 3000)
 
 
 def test_coinbases_wallets_are_separate_though_the_key_is_one(desk):

@@ -7,6 +7,8 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
 from sidecar.core.errors import UnknownProduct, Untrusted
+from sidecar.core.losses import cumulative
+from tests.decisions import CONNECTED, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
 from tests.tracking import Desk, check_books, state_bytes
 
@@ -78,6 +80,7 @@ def test_a_difference_that_survives_two_reads_is_a_transfer():
 def test_what_goes_out_goes_at_the_mark_and_is_no_loss():
     desk = Desk()
     desk.fill("BUY", 2, 60000)
+    desk.stand("BTC-USD", 64000)
     desk.wait(3).balance("BTC", 1)
     assert desk.wait(3).balance("BTC", 1) == [
         Alert(severity="info", code="TRANSFER", text="1 BTC went out outside trading")
@@ -289,3 +292,69 @@ def test_a_futures_wallet_that_cannot_be_true_changes_nothing(field):
     with pytest.raises(Untrusted, match="futures wallet"):
         desk.send(ev.FuturesSummaryRead, **numbers | {field: D("NaN")})
     assert state_bytes(desk.tracker) == before
+
+
+# --- When a transfer came, and at which price -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("side", "first", "second"), [("BUY", 13_600, 13_600), ("SELL", 26_400, 26_400)]
+)
+def test_a_reading_that_knew_a_fill_first_shows_the_transfer_without_it(side, first, second):
+    """80,000 leave while 0.1 BTC are traded; the reading knows of the trade before the books do. The next
+    one may as well lag it, so that a third decides.
+    """
+    desk = Desk()
+    desk.balance("BTC", 1)
+    desk.balance("USD", 100_000)
+    desk.wait(60).balance("USD", first)
+    desk.wait(0.5).fill(side, "0.1", 64000)
+    assert desk.wait(2).balance("USD", second) == []
+    (alert,) = desk.wait(2).balance("USD", second)
+    assert alert == Alert(
+        severity="info", code="TRANSFER", text="80000 USD went out outside trading"
+    )
+    assert (desk.wallet("USD"), desk.tracker.transfers - 64_000) == (second, 20_000)
+
+
+def connected_holding(**limits):
+    """1.2 BTC, bought a while ago, and 23,200 USD."""
+    world = pictured(World(settings=CONNECTED, **limits))
+    world.fill("BUY", "1.2", 64000)
+    world.wait(60)
+    world.stand("BTC-USD", 64000)
+    return world
+
+
+def read(world, btc, usd=23_200):
+    balances = (ev.Balance("USD", D(usd)), ev.Balance("BTC", D(btc)))
+    return world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+
+
+def test_coins_that_were_gone_before_the_fall_have_lost_nothing():
+    """A transfer is booked at the confirmed mark of its first reading."""
+    world = connected_holding(max_cumulative_loss="0.2", max_daily_loss="0.2")
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 64000)
+    read(world, "0.2")  # 1 BTC has left, at 64,000
+    for _ in range(4):
+        world.wait(1)
+        world.quote("BTC-USD", 44800)
+    read(world, "0.2")
+    assert world.tracker.transfers == -64_000
+    ratio = cumulative(world.tracker).ratio  # 0.2 BTC lost 3,840 of 36,000
+    assert ratio is not None
+    assert abs(ratio - D(3840) / 36_000) < D("1E-9")
+    assert world.manager.state.account == "ACTIVE"
+
+
+def test_what_has_left_counts_for_nothing():
+    """However old its mark is."""
+    desk = Desk()
+    desk.balance("USD", 1_000)
+    desk.balance("BTC", 2)
+    assert desk.tracker.equity == 129_000
+    desk.wait(100_000).balance("BTC", 0)
+    desk.wait(3).balance("BTC", 0)
+    assert (desk.held(), desk.tracker.equity) == (0, 1_000)

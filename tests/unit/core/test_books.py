@@ -7,10 +7,11 @@ import pytest
 from sidecar.core.books import STRATEGIES_MAX, Books
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.events import Quote
+from sidecar.core.losses import cumulative
 from sidecar.core.products import CASH
 from sidecar.core.working import Leg
 from tests.scenario import FUTURE, PRODUCTS, START, D, product
-from tests.tracking import QUOTES
+from tests.tracking import QUOTES, Desk
 
 
 def books(*, keep=None, quotes=QUOTES, cash=CASH):
@@ -226,3 +227,19 @@ def test_a_quote_by_an_alias_marks_the_book_it_trades_in():
     made = books()
     made.quote(Quote("BTC-USDC", D(63000), D(63000), START), START)
     assert (made.marks.usd("BTC"), "BTC-USDC" in made.marks.quotes) == (63000, False)
+
+
+def test_what_fills_up_keep_is_a_transfer():
+    """10,000 USD and a `keep` of 0.5 BTC: of what is bought into it, nothing counts; 1,800 of the 3,600 that
+    are left are lost.
+    """
+    desk = Desk(keep={"BTC": D("0.5")}, is_open=False)
+    desk.balance("USD", 10_000)
+    desk.tracker.start(desk.now)
+    desk.fill("BUY", "0.1", 64000)
+    assert (desk.tracker.equity, desk.tracker.kept, desk.tracker.net_pnl) == (3_600, 6_400, 0)
+    assert desk.tracker.transfers == -6_400
+    desk.fill("BUY", 1, 2000, fee=1_800, product_id="ETH-USD")
+    ratio = cumulative(desk.tracker).ratio
+    assert ratio is not None
+    assert abs(ratio - D("0.5")) < D("1E-9")

@@ -24,6 +24,7 @@ from sidecar.core.actions import (
 )
 from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
+from sidecar.core.losses import daily, drawdown
 from tests.decisions import connected, names, of_kind, rest_agrees, restarted, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order, product
 
@@ -348,14 +349,19 @@ def test_the_core_asks_to_be_woken_to_ask_rest_again():
     [(), [("NEW-USD", 1, 1)], [("BTC-USD", 64001, 64000)], [("BTC-USD", 0, 20000)], [("BTC-USD", 10000, 30000)]],
     ids=["nothing", "another book", "crossed", "empty", "too wide"],
 )  # fmt: skip
-def test_rest_that_says_nothing_of_what_is_held_has_not_answered(answer):
-    """A failed read must not sell an account: REST is asked again."""
-    world = connected(held=1, **LIMIT)
-    fall(world, *BEYOND)
-    quotes = tuple(ev.Quote(name, D(bid), D(ask), world.now) for name, bid, ask in answer)
-    assert not of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate, Alert)
-    assert of_kind(fall(world, 19996, 19995), ConfirmQuotes)
-    assert of_kind(at_rest(world, 20000), Liquidate)
+def test_rest_that_says_nothing_of_what_is_held_is_asked_for_that_alone(answer):
+    """A failed read must not sell an account; what is left out twice cannot be had."""
+    for again in (20000, None):
+        world = connected(held=1, **LIMIT)
+        fall(world, *BEYOND)
+        balances(world)
+        quotes = tuple(ev.Quote(name, D(bid), D(ask), world.now) for name, bid, ask in answer)
+        (asked,) = world.send(ev.QuotesConfirmed, quotes=quotes)
+        assert asked == ConfirmQuotes(product_ids=("BTC-USD",))
+        if again is not None:
+            assert of_kind(at_rest(world, again), Liquidate)
+        else:
+            assert of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate)
 
 
 def both_at_rest(world, btc, eth):
@@ -678,3 +684,58 @@ def test_an_episode_and_its_halt_survive_a_restart(ended):
     assert state(world) == ("HALTED" if ended else "LIQUIDATING")
     assert (check(world) == order) != ended
     assert not world.ask(limit_order())
+
+
+# --- What fills have settled ----------------------------------------------------------------------
+
+
+def test_a_bad_tick_after_a_new_high_latches_nothing():
+    """18,000 were settled before the high: they are no part of the fall from it."""
+    world = World(max_drawdown="0.1")
+    world.hold(1)
+    for price in (83_000, 103_000):  # two highs, and 9,000 settled before each
+        world.fill("BUY", "0.001", world.tracker.marks.usd("BTC"), fee=9_000)
+        world.stand("BTC-USD", price)
+    assert drawdown(world.tracker).usd == 0
+    world.wait(1)
+    world.quote("BTC-USD", 90_000)  # some 13,000 of 121,000, by one quote
+    assert drawdown(world.tracker).usd > 13_000
+    assert not [one for one in world.manager.state.causes.values() if one.is_confirmed]
+
+
+# --- A key that was flat --------------------------------------------------------------------------
+
+
+def bought_again():
+    """BTC, sold at 64,000 and bought again at 90,000, beside a busy ETH."""
+    world = World(cash=200_000, max_cumulative_loss="0.1", max_daily_loss="0.1")
+    world.fill("BUY", 1, 64000)
+    world.fill("SELL", 1, 64000)
+    world.stand("BTC-USD", 90_000)
+    world.wait(3600)
+    world.quote("BTC-USD", 90_000)
+    world.quote("ETH-USD", 2000)
+    world.fill("BUY", 10, 2000, product_id="ETH-USD")
+    world.wait(1)
+    world.fill("BUY", 1, 90_000)
+    return world
+
+
+def test_a_bad_tick_of_what_was_bought_again_sells_nothing():
+    """Its confirmed mark is what was paid, not that of its last position."""
+    world = bought_again()
+    world.wait(1)
+    world.quote("BTC-USD", 50_000)
+    for number in range(6):
+        world.wait(1)
+        world.quote("ETH-USD", 2000 + number)
+    assert state(world) == "REDUCE_ONLY"
+    world.quote("BTC-USD", 90_000)
+    assert state(world) == "ACTIVE"
+
+
+def test_a_baseline_of_what_was_bought_again_is_the_price_that_was_paid():
+    world = bought_again()
+    world.tracker.reset_window("daily", world.now)
+    world.stand("BTC-USD", 80_000)
+    assert daily(world.tracker).usd == 10_000

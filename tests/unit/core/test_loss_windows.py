@@ -9,6 +9,7 @@ from sidecar.core.loss_windows import (
     Figure,
     LossWindows,
     Moved,
+    Point,
     ScopedWindow,
     Span,
     Window,
@@ -110,45 +111,62 @@ def test_left_with_less_than_the_least_equity_no_ratio_is_taken_until_more_is_th
 
 
 def test_a_higher_equity_ends_the_drawdown_and_its_doubts():
+    """And what fills have settled counts from there."""
     some = window(least=D(9000), most=D(11_000), least_usd=D(-5), most_usd=D(5))
-    some.raise_to(D(10_000))
-    assert some.least == 9000
-    some.raise_to(D(10_001))
-    assert some == window(10_001)
+    some.raise_to(D(10_000), D(-7))
+    assert (some.least, some.settled) == (9000, 0)
+    some.raise_to(D(10_001), D(-7))
+    assert some == window(10_001, settled=D(-7))
 
 
 # --- Transfers of unknown order -------------------------------------------------------------------
 
 
-def test_the_value_of_the_order_is_what_the_transfer_would_have_won():
-    assert Moved("BTC", D(1), D(2), D(100), D(90)).if_first == -20
-
-
-def test_the_unit_is_worth_what_it_would_be_had_the_transfer_come_first():
-    """One of two coins withdrawn at 90 instead of at 100, beside 100 dollars: 300 → 280 is a loss of
-    1 in 15; withdrawn first, it was 200 → 190, one of 1 in 20.
+def moved(held=2, quantity=-1, *, booked=(-20, 90), now=(-20, 90), others=((0, 100),), key="BTC"):
+    """A transfer, by points of net PnL and price. By itself: one of two coins went while their price fell
+    from 100 to 90; it is booked after the fall, and may have gone before it.
     """
-    moved = Moved("BTC", D(2), D(-1), D(100), D(90))
+    points = [Point(D(pnl), D(price)) for pnl, price in (booked, now, *others)]
+    return Moved(key, D(held), D(quantity), points[0], points[1], tuple(points[2:]))
+
+
+def test_what_was_earned_since_it_was_booked_leaves_out_what_has_moved():
+    """Booked at 100, now at 90: the one coin left lost 10, and the books 20."""
+    some = moved(booked=(0, 100), others=())
+    assert (some.since, some.key_since) == (-10, -10)
+
+
+def test_booked_now_nothing_was_earned_since():
+    assert (moved().since, moved().key_since) == (0, 0)
+
+
+def test_the_value_of_another_moment_is_what_the_transfer_would_have_won():
+    """The coin that went at 90 would have gone at 100: 10 less lost."""
+    assert moved().more_at(moved().others[0]) == 10
+
+
+def test_the_unit_is_worth_what_it_would_be_had_it_come_at_the_other_moment():
+    """Beside 100 dollars: 300 → 280 is a loss of 1 in 15; withdrawn first, 200 → 190, of 1 in 20."""
+    some = moved()
     told, first = D(280) / D(300), D(190) / D(200)
-    assert abs(moved.unit_if_first(D(280)) - first / told) < NEAR
+    assert abs(some.unit_at(some.others[0], D(280)) - first / told) < NEAR
 
 
 @pytest.mark.parametrize(
-    ("moved", "equity"),
+    ("some", "equity"),
     [
-        (Moved("BTC", D(2), D(-1), D(100), D(90)), 0),  # nothing is there
-        (Moved("BTC", D(1), D(0), D(100), D(300)), 150),  # nothing was there before
-        (Moved("BTC", D(2), D(-2), D(100), D(90)), 180),  # all of it was withdrawn
-        (Moved("BTC", D(5), D(-2), D(100), D(10)), 10),  # more was withdrawn than there was
+        (moved(), 0),  # nothing is there
+        (moved(1, 0, others=((-200, 300),)), 150),  # nothing was there then
+        (moved(quantity=-3), 280),  # more was withdrawn than there was
     ],
 )
-def test_where_that_cannot_be_told_it_is_what_it_is(moved, equity):
-    assert moved.unit_if_first(D(equity)) == 1
+def test_where_that_cannot_be_told_it_is_what_it_is(some, equity):
+    assert some.unit_at(some.others[0], D(equity)) == 1
 
 
 def test_a_withdrawal_while_the_price_fell_may_have_lost_less():
     some = window(300)
-    some.doubt(Moved("BTC", D(2), D(-1), D(100), D(90)), D(280))
+    some.doubt(moved(), D(280))
     assert (some.least_usd, some.most_usd, some.most) == (-10, 0, None)
     assert some.least is not None
     assert abs(1 - D(280) / some.least - D("0.05")) < NEAR
@@ -157,37 +175,63 @@ def test_a_withdrawal_while_the_price_fell_may_have_lost_less():
 def test_a_deposit_while_the_price_fell_may_have_lost_more():
     """One coin at 90 beside 100 dollars, and one more was found: 10 of 200 were lost, or 20 of 300."""
     some = window(200)
-    some.doubt(Moved("BTC", D(1), D(1), D(100), D(90)), D(190))
+    some.doubt(moved(1, 1, booked=(-10, 90), now=(-10, 90)), D(190))
     assert (some.least_usd, some.most_usd, some.least) == (0, 10, None)
     assert some.most is not None
     assert abs(1 - D(190) / some.most - D(20) / D(300)) < NEAR
 
 
-def test_doubts_add_up_in_their_own_way():
+def test_every_other_moment_is_reckoned_with():
+    """Before a fall, and within a dip after it: less, or more."""
     some = window(300)
-    moved = Moved("BTC", D(2), D(-1), D(100), D(90))
-    some.doubt(moved, D(280))
+    some.doubt(moved(others=((0, 100), (-60, 70))), D(280))
+    assert (some.least_usd, some.most_usd) == (-10, 20)
+    assert some.least is not None
+    assert some.most is not None
+    assert some.least < 300 < some.most
+
+
+def test_a_moment_that_makes_no_difference_is_no_doubt():
+    some = window(300)
+    some.doubt(moved(others=((-20, 90),)), D(280))
+    assert some == window(300)
+
+
+def test_doubts_add_up_in_their_own_way():
+    some, one = window(300), moved()
+    some.doubt(one, D(280))
     once = some.least
-    some.doubt(moved, D(280))
+    some.doubt(one, D(280))
     assert once is not None
-    assert (some.least_usd, some.least) == (-20, once / moved.unit_if_first(D(280)))
+    assert (some.least_usd, some.least) == (-20, once / one.unit_at(one.others[0], D(280)))
 
 
 def test_a_doubt_is_one_of_every_window_and_of_its_key():
-    some = windows(280)
+    some = windows(280, by_key={"BTC": ScopedWindow(), "ETH": ScopedWindow()})
     assert not some.is_ambiguous
-    some.doubt(Moved("BTC", D(2), D(-1), D(100), D(90)), D(0))
+    some.doubt(moved(booked=(0, 90), now=(0, 90), others=((20, 100),)))
     assert some.is_ambiguous
     assert [one.least_usd for one in some.windows] == [-10, -10, -10]
     assert (some.by_key["BTC"].least_usd, some.by_key["BTC"].most_usd) == (-10, 0)
-    some.doubt(Moved("ETH", D(2), D(1), D(100), D(90)), D(0))
+    some.doubt(moved(quantity=1, key="ETH"))
     assert (some.by_key["ETH"].least_usd, some.by_key["ETH"].most_usd) == (0, 10)
 
 
+def test_a_key_without_a_window_has_nothing_to_doubt():
+    some = windows(280)
+    some.doubt(moved())
+    assert (some.by_key, some.is_ambiguous) == ({}, True)
+
+
 @pytest.mark.parametrize("way", ["least_usd", "most_usd"])
-def test_a_key_alone_may_be_ambiguous(way):
-    assert windows(by_key={"BTC": ScopedWindow(**{way: D(1)})}).is_ambiguous
-    assert windows(by_strategy={"momo": ScopedWindow(**{way: D(1)})}).is_ambiguous
+@pytest.mark.parametrize("scope", ["by_key", "by_strategy"])
+def test_a_scope_alone_may_be_ambiguous_until_it_begins_anew(scope, way):
+    some = windows(**{scope: {"one": ScopedWindow(**{way: D(1)})}})
+    some.look_for_ambiguity()
+    assert some.is_ambiguous
+    getattr(some, scope)["one"] = ScopedWindow()
+    some.look_for_ambiguity()
+    assert not some.is_ambiguous
 
 
 # --- Keys and strategies --------------------------------------------------------------------------

@@ -312,6 +312,20 @@ def test_one_fact_from_far_ahead_costs_one_day():
     assert desk.tracker.windows.next_reset == NEXT
 
 
+def test_a_clock_that_jumps_back_does_not_unroll_the_day():
+    """Nor does the day begin a second time when it passes the boundary again."""
+    desk = holding()
+    desk.now = NEXT
+    desk.quote("BTC-USD", 63000)
+    day = desk.tracker.windows and desk.tracker.windows.day
+    for hours, price in ((-2, 62000), (2, 61000)):
+        desk.now = NEXT + timedelta(hours=hours)
+        desk.quote("BTC-USD", price)
+    assert desk.tracker.windows
+    assert desk.tracker.windows.day == day
+    assert daily(desk.tracker).usd == 3000
+
+
 def test_a_clock_that_jumps_back_over_a_restart_does_not_unroll_it_either():
     desk = holding()
     desk.now = NEXT

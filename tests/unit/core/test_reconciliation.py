@@ -4,12 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.reconciliation import (
-    BOOKINGS_MAX,
-    DEFAULT_LAG,
-    RUNS_FROM_MAX,
-    Reconciliation,
-)
+from sidecar.core.reconciliation import BOOKINGS_MAX, DEFAULT_LAG, Reconciliation
 from tests.scenario import START, D
 
 LAG = DEFAULT_LAG.total_seconds()
@@ -121,15 +116,16 @@ def test_a_busy_account_is_reconciled_as_fast_as_an_idle_one():
 # --- What explains a difference -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lacked", [[7], [5, 7], [2, 5, 7], [5], [2, 5], [2]])
-def test_a_reading_that_lacks_neighbouring_bookings_lags(lacked):
-    """A wallet follows in order, so what it lacks is a run of them."""
+@pytest.mark.parametrize("lacked", [[7], [5, 7], [2, 5, 7], [5], [2]])
+def test_a_reading_that_lacks_the_newest_bookings_or_a_single_one_lags(lacked):
+    """A wallet follows in order, so what it lacks are the newest; but one fee or fill may come late."""
     assert judged(booked(2, 5, 7), -sum(lacked), 3) == "lagging"
 
 
-def test_a_reading_that_lacks_what_was_never_booked_differs():
-    assert judged(booked(2, 5, 7), -9, 3) == "differs"  # 2 and 7 are no neighbours
-    assert judged(booked(2, 5, 7), 7, 3) == "differs"  # it has more, and lacks nothing
+@pytest.mark.parametrize("difference", [-9, -8, 7])
+def test_a_reading_that_lacks_what_was_never_booked_differs(difference):
+    """2 and 7, 1 and 7, more than the books."""
+    assert judged(booked(2, 5, 7), difference, 3) == "differs"
 
 
 @pytest.mark.parametrize(("later", "verdict"), [(LAG, "lagging"), (LAG + 0.001, "differs")])
@@ -150,11 +146,12 @@ def test_a_lagging_reading_ends_a_doubt():
     assert (judged(agreement, -5, 2), agreement.doubt) == ("lagging", None)
 
 
-def test_a_reading_that_lags_shows_the_same_difference_again():
+def test_a_reading_that_may_lag_leaves_two_transfers_and_a_later_one_decides():
+    """−83 beside a booking of 3: it lacks the booking, or the first reading knew of it."""
     agreement = Reconciliation()
     judged(agreement, -80, 0)
     agreement.book(at(1), D(3))
-    assert judged(agreement, -83, 2) == "confirmed"
+    assert [judged(agreement, -83, 2), judged(agreement, -80, 4)] == ["differs", "confirmed"]
     assert agreement.doubt is not None
     assert agreement.doubt.difference == -80
 
@@ -190,12 +187,72 @@ def test_bookings_are_forgotten_with_their_lag_and_beyond_a_bound():
     assert agreement.bookings[-1].quantity == BOOKINGS_MAX + 4
 
 
-def test_runs_that_end_long_ago_are_not_tried():
-    """All that ends with the newest are: a reading may lack everything of the last half minute."""
-    ones = [D(2) ** (number % 50) for number in range(RUNS_FROM_MAX + 10)]
+# --- A busy account: each reading allows for several transfers ------------------------------------
+
+
+def confirmed(agreement):
+    """The transfer that readings have confirmed."""
+    doubt = agreement.doubt
+    assert doubt is not None
+    return doubt.difference if doubt.confirmed else None
+
+
+def test_what_a_reading_knew_before_the_books_takes_a_third_reading():
+    """−86,400: 80,000 were withdrawn, and a buy of 6,400 is not in the books yet. The second reading,
+    −80,000, may as well lag the buy; the third shows the same again.
+    """
     agreement = Reconciliation()
-    for one in ones:
-        agreement.book(at(0), one)
-    assert judged(agreement, -sum(ones), 1) == "lagging"
-    assert judged(agreement, -ones[10], 1) == "lagging"
-    assert judged(agreement, -ones[9], 1) == "differs"
+    judged(agreement, -86_400, 0)
+    agreement.book(at(1), D(-6_400))
+    assert [judged(agreement, -80_000, 3), judged(agreement, -80_000, 5)] == [
+        "differs",
+        "confirmed",
+    ]
+    assert confirmed(agreement) == -80_000
+
+
+def test_two_readings_that_leave_one_transfer_confirm_it():
+    """−83 and −80: the first lacked a purchase of 3, whatever the second may lack."""
+    agreement = booked(3)
+    judged(agreement, -77, 1)  # −77 or −74
+    assert judged(agreement, -80, 3) == "confirmed"  # −80 or −77
+    assert confirmed(agreement) == -77
+
+
+def test_readings_that_leave_several_confirm_none():
+    """Each lacks one of the bookings or none: the same difference read twice is believed."""
+    agreement = booked(3, 3)
+    verdicts = [judged(agreement, more, s) for s, more in ((2, -80), (4, -77), (6, -77))]
+    assert verdicts == ["differs", "differs", "confirmed"]
+    assert confirmed(agreement) == -77
+
+
+def test_readings_that_allow_for_no_common_transfer_begin_anew():
+    agreement = booked(3)
+    assert [judged(agreement, -80, 2), judged(agreement, -90, 4)] == ["differs", "differs"]
+    assert agreement.doubt is not None
+    assert agreement.doubt.candidates == (-90, -87)
+
+
+def test_candidates_agree_to_less_than_the_smallest_unit():
+    agreement = booked(3)
+    judged(agreement, -77, 1, unit="0.01")
+    assert judged(agreement, "-80.009", 3, unit="0.01") == "confirmed"
+    assert confirmed(agreement) == D("-77.009")
+
+
+def test_what_the_books_follow_is_gone_from_every_candidate():
+    agreement = booked(3)
+    judged(agreement, -80, 2)
+    agreement.moved(D(-30))
+    assert agreement.doubt is not None
+    assert agreement.doubt.candidates == (-50, -47)
+
+
+def test_what_sets_the_total_right_may_be_lacked_and_explains_no_doubt():
+    """A sweep that was noted is no booking that a reading knew first."""
+    agreement = Reconciliation()
+    judged(agreement, -5, 0)
+    agreement.note(at(1), D(-5), DEFAULT_LAG)
+    assert agreement.doubt is not None
+    assert judged(agreement, 5, 2) == "lagging"

@@ -60,15 +60,15 @@ def test_what_was_unpriced_is_priced_after_the_restart():
     assert (again.held(), again.tracker.transfers, again.tracker.net_pnl) == (1, 128_000, 0)
 
 
-def test_a_position_that_left_before_it_was_priced_waits_over_a_restart():
-    """Withdrawn while its mark was old: it went at the first good one."""
+def test_a_position_that_left_while_its_mark_was_old_waits_for_no_quote():
+    """It went at the last confirmed price, over a restart too."""
     desk = Desk()
     desk.fill("BUY", 1, 60000)
     for _ in range(2):
-        desk.wait(100).balance("BTC", 0)
+        desk.wait(100_000).balance("BTC", 0)
     again = desk.restarted()
     again.quote("BTC-USD", 64000)
-    assert (again.held(), again.tracker.net_pnl, again.tracker.transfers) == (0, 4000, -64_000)
+    assert (again.held(), again.tracker.net_pnl, again.tracker.transfers) == (0, 0, -60_000)
 
 
 def test_a_new_keep_moves_the_position_at_the_mark_as_a_transfer():
@@ -184,3 +184,17 @@ def test_a_crash_seen_first_after_the_restart_is_the_new_days_loss():
     quote = ev.Quote("BTC-USD", D(63000), D(63000), at)
     manager.handle(ev.Quotes(at=at, quotes=(quote,)))
     assert manager.state.account == "REDUCE_ONLY"
+
+
+def test_a_restart_after_the_rate_of_cash_moved_judges_the_same():
+    """That was no transfer: every base stays."""
+    desk = Desk()
+    desk.balance("USD", 100_000)
+    desk.balance("EUR", 40_000)  # 50,000 dollars
+    desk.fill("BUY", 1, 64000)
+    desk.quote("USDC-EUR", "1.6")  # now 25,000
+    again = desk.restarted()
+    assert state_bytes(again.tracker) == state_bytes(desk.tracker)
+    for one in (desk, again):
+        one.quote("BTC-USD", 54_000)
+    assert cumulative(again.tracker).ratio == cumulative(desk.tracker).ratio

@@ -9,6 +9,7 @@ from sidecar.core import events as ev
 from sidecar.core import views
 from sidecar.core.limits import Limits
 from sidecar.core.sessions import Sessions
+from sidecar.core.views import MISSING
 from tests.decisions import CONNECTED, StandInRisk, connected, funded, memory, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order
 
@@ -58,7 +59,8 @@ def test_pnl_adds_up_and_losses_say_what_they_are_taken_of():
     assert seen["pnl"] == {"net": -30, "realised": 500, "unrealised": -500, "fees": 30, "funding": 0}  # fmt: skip
     assert (seen["equity"], seen["transfers"]) == (99_970, 100_000)
     assert seen["losses"]["daily"] == {
-        "usd": 30, "base": 100_000, "ratio": D("0.0003"), "limit": "0.1", "since": START,
+        "usd": 30, "base": 100_000, "ratio": D("0.0003"), "least_ratio": D("0.0003"),
+        "most_ratio": D("0.0003"), "limit": "0.1", "since": START,
     }  # fmt: skip
     assert seen["losses"]["cumulative"]["limit"] is None
     # At the mark of 64,000 the sale had earned 500, less the fee.
@@ -90,11 +92,13 @@ def test_a_start_says_what_it_waits_for():
 
     world = World(settings=CONNECTED)
     world.send(ev.FeedChanged, feed="market", signal="connected")
+    world.send(ev.FeedChanged, feed="user", signal="connected")
     world.balance("ETH", 1)
-    missing = status(world)["missing"]
-    assert "a quote of ETH" in missing
-    assert not any(words == "the balances" or "market" in words for words in missing)
+    assert status(world)["missing"][:2] == [MISSING["orders"], MISSING["reconciled"]]
     assert status(world)["feeds"]["market_whole_since"] == world.now
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    world.send(ev.AccountReconciled)
+    assert status(world)["missing"] == ["REST's word on the price of ETH-USD"]
 
 
 def test_a_complete_picture_misses_nothing():
@@ -110,7 +114,9 @@ def test_what_coinbase_and_the_books_disagree_on_is_said():
     )  # fmt: skip
     unknown, balance = status(world)["doubts"]
     assert "NO-SUCH" in unknown
-    assert balance == "Coinbase's USD differs from the books"
+    assert balance == (
+        "Coinbase shows 10000 less of USD than the books, since 2026-11-22 13:00:10 UTC"
+    )
 
 
 def test_what_no_quote_can_value_is_named():
@@ -209,7 +215,8 @@ def test_futures_have_a_wallet_of_their_own():
     world = funded(world, buying_power=5000, buffer=800)
     world.fill("SELL", 10, 64000, product_id=FUTURE)
     assert positions(world)["futures_wallet"] == {
-        "total": 0, "buying_power": 5000, "liquidation_buffer_percentage": 800, "read_at": START,
+        "total": 0, "booked": 0, "funding_unpaid": 0, "buying_power": 5000,
+        "liquidation_buffer_percentage": 800, "read_at": START,
     }  # fmt: skip
     row = positions(world, FUTURE)
     assert part(row, "quantity", "worst_short", "product_ids") == (D("-0.1"), D("-0.1"), [FUTURE])
