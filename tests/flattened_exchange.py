@@ -512,7 +512,7 @@ class FlattenedExchange:
         self.handle(ev.FuturesRead(at=at, positions=positions, fills_until=until))
         at = self.now
         accounts = yield from self._call(self._accounts)
-        self.handle(rows.balances(accounts, at, until, {}))
+        self.handle(rows.balances(accounts, at, until, {}, []))
         gone = sorted(ledger.working.keys() - listed)
         for report in (yield from self._call(lambda: self._named(gone))):
             self.handle(report)
@@ -540,7 +540,7 @@ class FlattenedExchange:
         orders = [self.exchange.register.get(one) for one in order_ids]
         return [self._report(one) for one in orders if one is not None and self._is_visible(one)]
 
-    def _fills(self, since: datetime) -> list[ev.FillReported]:
+    def _fills(self, since: datetime) -> list[ev.FillReported | ev.FundingPaid]:
         return [
             rows.fill_report(fill_row(fill, self.exchange.run, self.now), self.now)
             for fill in self.exchange.register.fills

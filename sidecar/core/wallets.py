@@ -94,7 +94,8 @@ class Wallets:
         self.revalue(wallet, mark)
 
     def revalue(self, wallet: Wallet, mark: Decimal | None) -> None:
-        value = ZERO if mark is None else wallet.counted * mark
+        counted = wallet.counted if wallet.keep != ZERO or wallet.unpriced else wallet.total
+        value = ZERO if mark is None else counted * mark
         self.value += value - wallet.value
         wallet.value = value
 
