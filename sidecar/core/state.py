@@ -77,15 +77,17 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),
 }
 
-# While one of these stands confirmed, open orders that add risk in its scope are cancelled.
-CANCELS_ADDING: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+# Losses: while one of these stands confirmed, open orders that add risk in its scope are cancelled.
+LOSSES: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 
 
 class Cause(Struct, frozen=True, kw_only=True):
     """One reason to tighten, in force.
 
     `key` or `strategy_id` narrow it; without them it binds everything. `is_confirmed`: it is no passing
-    sight (a loss that one bad tick showed is not confirmed, and ends with it).
+    sight (a loss that one bad tick showed is not confirmed, and ends with it). `stops_adding`: open orders
+    that add risk in its scope are to be cancelled, where its code does not say so already.
     """
 
     code: str
@@ -98,6 +100,12 @@ class Cause(Struct, frozen=True, kw_only=True):
     strategy_id: str | None = None
     clears_at: datetime | None = None
     is_confirmed: bool = True
+    stops_adding: bool = False
+
+    @property
+    def cancels_adding(self) -> bool:
+        """Whether open orders that add risk in its scope are to be cancelled."""
+        return self.stops_adding or (self.code in LOSSES and self.is_confirmed)
 
     def binds(self, key: str, strategy_id: str | None) -> bool:
         """Whether it binds an order on this exposure key by this strategy."""
