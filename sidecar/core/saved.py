@@ -40,13 +40,16 @@ __all__ = [
 
 
 class SavedSampler(Struct, kw_only=True):
-    """What a price shock's window has seen of one key."""
+    """What a price shock's window has seen of one key. `before`: the mark before each move; versions that
+    did not know it left it out.
+    """
 
     key: str
     window_s: Decimal
     second: int
     last: Decimal | None
     moves: list[tuple[int, Decimal]]
+    before: list[Decimal] = []
 
 
 class SavedReadiness(Struct, kw_only=True):
@@ -129,6 +132,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
                 second=sampler.second,
                 last=sampler.last,
                 moves=list(sampler.moves),
+                before=list(sampler.before),
             )
             for (key, window_s), sampler in manager.shocks.samplers.items()
         ],
@@ -183,6 +187,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
         sampler.total = sum((move for _, move in seen.moves), ZERO)
+        latest = ZERO if seen.last is None else seen.last
+        sampler.before = deque(seen.before or [latest] * len(seen.moves))
     manager.watch.stale_marks.stale = saved.stale_marks
     manager.watch.stale_marks.asked_at = saved.marks_asked_at
     manager.watch.adding.asked = saved.adding_asked
