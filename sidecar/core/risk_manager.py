@@ -23,6 +23,7 @@ from sidecar.core.check import Desk
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Decision
 from sidecar.core.departures import carry_out_will
+from sidecar.core.deposit_watch import DepositWatch
 from sidecar.core.doubt_watch import DoubtWatch
 from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
@@ -91,6 +92,7 @@ class RiskManager:
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
+        self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
@@ -291,6 +293,7 @@ class RiskManager:
         if self.watch.stale_marks.stale:
             self.watch.stale_marks.look(now, actions)
         actions += self.watch.watch(now)
+        self.deposits.look(actions)
         self.judged = self.tracker.version
 
     def _take_in(self, event: ev.Event) -> list[Action]:

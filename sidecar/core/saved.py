@@ -193,6 +193,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.watch.stale_marks.asked_at = saved.marks_asked_at
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
+    manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved
     manager.liquidator.memory = saved.liquidator
