@@ -8,6 +8,7 @@ has lost from its entry) also has the open orders of that key cancelled that add
 """
 
 from collections import deque
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil
@@ -79,6 +80,12 @@ class PriceShockWatch:
                     self._judge(key, mark, scope, shock, now, actions)
         books.remarked.clear()
         return actions
+
+    def begin_again(self, keys: Collection[str]) -> None:
+        """What USDC counts for has jumped, and these keys' marks with it: that is no move of theirs."""
+        self.desk.tracker.books.remarked.difference_update(keys)
+        kept = {name: one for name, one in self.samplers.items() if name[0] not in keys}
+        self.samplers = kept
 
     def unsold(self) -> list[FlattenProduct]:
         """What a shock in force wants sold and is held still."""

@@ -44,6 +44,7 @@ from sidecar.core.sessions import BotSession, Sessions
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
 from sidecar.core.unapproved import Unapproved
+from sidecar.core.usdc_peg import UsdcPegWatch
 
 DEFAULT_SETTINGS: Final = Settings()
 NO_CAUSE: Final = {
@@ -73,9 +74,7 @@ class RiskManager:
         portfolio_risk: PortfolioRisk | None = None,
         custom: tuple[CustomRule, ...] = (),
     ) -> None:
-        self.tracker = tracker
-        self.settings = settings
-        self.clock = clock
+        self.tracker, self.settings, self.clock = tracker, settings, clock
         self.state = TradingState(ready=not settings.connected)
         self.feeds = Feeds(connected=settings.connected)
         self.risk = LiveRisk(tracker, settings.risk)
@@ -92,6 +91,7 @@ class RiskManager:
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
+        self.peg = UsdcPegWatch(self.desk)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
@@ -288,6 +288,8 @@ class RiskManager:
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
         """Compare what the books say now with every limit on losses and shocks."""
         self.tracker.note_peak()
+        if self.peg.look(now, actions):
+            self.shocks.begin_again({"USDC", *self.tracker.marks.by_usdc})
         if self.shocks.is_on:
             actions += self.shocks.look(now)
         if self.watch.stale_marks.stale:
@@ -401,7 +403,7 @@ class RiskManager:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
-        watches = (self.watch, self.doubts, self.readiness)
+        watches = (self.watch, self.doubts, self.readiness, self.peg)
         times += [look for one in watches if (look := one.next_look(now)) is not None]
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)

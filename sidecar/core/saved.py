@@ -28,6 +28,7 @@ from sidecar.core.stale_marks import StaleMark
 from sidecar.core.state import Cause, Level
 from sidecar.core.suspicion import Suspicion
 from sidecar.core.unapproved import UnapprovedMemory
+from sidecar.core.usdc_peg import PegMemory
 
 __all__ = [
     "SavedManager",
@@ -88,6 +89,7 @@ class SavedManager(Struct, kw_only=True):
     adding_asked: dict[str, datetime] = {}
     doubts_ask_at: datetime | None = None
     doubts_pause: timedelta = SETTLE
+    peg: PegMemory = field(default_factory=PegMemory)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -142,6 +144,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         adding_asked=manager.watch.adding.asked,
         doubts_ask_at=manager.doubts.ask_at,
         doubts_pause=manager.doubts.pause,
+        peg=manager.peg.memory,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -193,6 +196,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.watch.stale_marks.asked_at = saved.marks_asked_at
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
+    manager.peg.memory = saved.peg
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -16,7 +16,7 @@ from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.futures_cash import FuturesCash
 from sidecar.core.loss_windows import LossWindows
 from sidecar.core.marks import NEVER, Mark
-from sidecar.core.money import ZERO, with_money
+from sidecar.core.money import ONE, ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Reconciliation
@@ -73,6 +73,7 @@ class SavedTracker(Struct, kw_only=True):
     fresh_since: datetime = NEVER
     quoted_at: datetime = NEVER
     balances_read_at: datetime | None = None
+    usdc_rate: Decimal = ONE
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -118,6 +119,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         fresh_since=tracker.marks.fresh_since,
         quoted_at=tracker.marks.now,
         balances_read_at=tracker.balances.read_at,
+        usdc_rate=tracker.marks.usdc_rate,
     )
 
 
@@ -130,6 +132,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         raise Misuse("this tracker has books already; load the state into a new one")
     tracker.version += 1  # what was worked out of the empty books holds no more
     tracker.books.list_products(saved.products)
+    tracker.marks.rate_usdc(saved.usdc_rate)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
     tracker.marks.confirmations = saved.confirmations
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}

@@ -71,6 +71,9 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "itself",
         "compare status with Coinbase's own pages; it ends when a reading agrees or repeats itself",
     ),
+    "USDC_DEPEG": CauseKind(
+        "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
+    ),
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
     "LIQUIDATED": CauseKind("HALTED", "resume", AFTER_SELLING),
