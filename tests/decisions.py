@@ -1,6 +1,6 @@
 """More words of the scenario language, for the side that decides: orders, answers, feeds, state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -42,12 +42,18 @@ def funded(world: World, buying_power: object = 1_000_000, buffer: object = 1000
     return world
 
 
-def connected(*, held: object = 0, settings: Settings = CONNECTED, **limits: Any) -> World:
-    """A connected world with its first complete picture: ACTIVE."""
-    return pictured(World(settings=settings, **limits), held=held)
+def connected(
+    *,
+    held: object = 0,
+    also: Mapping[str, object] | None = None,
+    settings: Settings = CONNECTED,
+    **limits: Any,
+) -> World:
+    """A connected world with its first complete picture: ACTIVE. `held` bitcoin, and `also` others."""
+    return pictured(World(settings=settings, **limits), held=held, also=also)
 
 
-def pictured(world: World, *, held: object = 0) -> World:
+def pictured(world: World, *, held: object = 0, also: Mapping[str, object] | None = None) -> World:
     """The world with its first complete picture read: a start is over."""
     if "products" in world.manager.readiness.missing:
         world.send(ev.ProductsListed, products=tuple(world.tracker.products.values()))
@@ -55,7 +61,8 @@ def pictured(world: World, *, held: object = 0) -> World:
         world.send(ev.FeedChanged, feed=feed, signal="connected")
     world.quote("BTC-USD", 64000)
     world.quote("ETH-USD", 2000)
-    balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(held)))
+    wallets = {"USD": 100_000, "BTC": held, **(also or {})}
+    balances = tuple(ev.Balance(name, D(total)) for name, total in wallets.items())
     world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
     world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
     rest_agrees(world, world.send(ev.AccountReconciled))
@@ -132,6 +139,9 @@ def reloaded(world: World, **limits: Any) -> World:
     restore_manager(
         msgspec.json.decode(msgspec.json.encode(manager), type=type(manager)), new.manager
     )
+    if not new.manager.settings.connected:
+        manager.pending = {}  # in library use, what is not confirmed is to be seen anew
+        saved = msgspec.json.encode((tracker, manager))
     if not limits:  # other limits are part of the memory, and make everything due
         assert msgspec.json.encode((save_tracker(new.tracker), save_manager(new.manager))) == saved
     return new

@@ -16,7 +16,8 @@ class Flattening:
     """A connected world that is being flattened, and the answers it gets."""
 
     def __init__(self, world: World | None = None, **held: object) -> None:
-        self.world = world or connected(held=held.get("BTC", 1), settings=CONNECTED)
+        bitcoin = held.pop("BTC", 1)
+        self.world = world or connected(held=bitcoin, also=held, settings=CONNECTED)
         self.actions: list[Action] = []
         self.reading = 0
 

@@ -126,6 +126,13 @@ class World:
         quote = ev.Quote(product_id, low, high, self.now, offered, offered)
         return self.send(ev.Quotes, quotes=(quote,))
 
+    def stand(self, product_id: str, price: object) -> list[Action]:
+        """Quote a price until it is confirmed: three times within two seconds; all actions."""
+        actions = self.quote(product_id, price)
+        for _ in range(2):
+            actions = actions + self.wait(1) + self.quote(product_id, price)
+        return actions
+
     def balance(
         self, currency: str, available: object, hold: object = 0, **fields: Any
     ) -> list[Action]:

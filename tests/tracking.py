@@ -58,6 +58,12 @@ class Desk:
         low, high = D(bid), D(bid if ask is None else ask)
         self.send(ev.Quotes, quotes=(ev.Quote(product_id, low, high, self.now),))
 
+    def stand(self, product_id: str, price: object) -> None:
+        """Quote a price until it is confirmed: three times within two seconds."""
+        self.quote(product_id, price)
+        for _ in range(2):
+            self.wait(1).quote(product_id, price)
+
     def balance(
         self, currency: str, total: object, hold: object = 0, **fields: Any
     ) -> list[Action]:
@@ -125,8 +131,11 @@ def figures(tracker: PositionTracker) -> dict[str, Any]:
             wallet.reserved,
             wallet.foreign_hold,
             wallet.value,
+            wallet.unpriced,
+            wallet.doubted,
         )
     shown["equity"], shown["transfers"] = tracker.equity, tracker.transfers
+    shown["kept"], shown["futures"] = tracker.kept, tracker.balances.futures_equity
     shown["margin"], shown["doubt"] = tracker.orders.margin_reserved, tracker.wallets.in_doubt
     return shown
 
@@ -158,7 +167,7 @@ def _line(line: Line) -> tuple[Any, ...]:
     p = line.position
     return (
         p.quantity, p.cost, p.entry_cost, p.unpriced, line.open_buy, line.open_sell, line.orders,
-        line.long, line.short, line.size, line.notional, line.unrealised, line.mark,
+        line.long, line.short, line.size, line.notional, line.unrealised, line.mark, line.doubted,
     )  # fmt: skip
 
 
@@ -193,12 +202,14 @@ def _check_lines(tracker: PositionTracker, book: Book) -> None:
         position, mark = line.position, line.mark
         long = position.quantity + line.open_buy
         short = position.quantity - line.open_sell
+        if book is tracker.account:
+            assert line.doubted == _doubted(tracker, line.key)
+        long, short = max(long, long + line.doubted), min(short, short + line.doubted)
         short = short if line.is_future else max(ZERO, short)
         if mark is not None:
-            assert not position.unpriced
             gross += max(abs(long), abs(short)) * mark
             long_usd, short_usd = long_usd + long * mark, short_usd + short * mark
-            open_pnl = position.quantity * mark - position.cost
+            open_pnl = (position.quantity - position.unpriced) * mark - position.cost
             unrealised += open_pnl
             if line.is_future:
                 profit += position.quantity * mark - position.entry_cost
@@ -207,6 +218,16 @@ def _check_lines(tracker: PositionTracker, book: Book) -> None:
         (p.settled for key, p in book.pnl_by_key.items() if tracker.books.is_future(key)), ZERO
     )
     assert _sums(book)[:-1] == (gross, long_usd, short_usd, unrealised, profit, futures)
+
+
+def _doubted(tracker: PositionTracker, key: str) -> Decimal:
+    """What the last reading of a coin or contract has more than the books."""
+    agreement = tracker.orders.futures_agreement.get(key)
+    wallet = tracker.wallets.by_currency.get(key)
+    if wallet is not None:
+        agreement = None if wallet.keep is None else wallet.agreement
+    doubt = None if agreement is None else agreement.doubt
+    return ZERO if doubt is None else doubt.difference
 
 
 def _check_pnl(book: Book) -> None:
@@ -229,7 +250,7 @@ def _check_wallets(tracker: PositionTracker) -> None:
     for currency, wallet in tracker.wallets.by_currency.items():
         assert wallet.held == held.get(currency, ZERO), currency
         assert wallet.reserved == reserved.get(currency, ZERO), currency
-        value += wallet.total * (tracker.marks.usd(currency) or ZERO)
+        value += (wallet.position - wallet.unpriced) * (tracker.marks.usd(currency) or ZERO)
         if currency not in tracker.books.cash:
             line = tracker.account.lines.get(currency)
             assert wallet.position == (ZERO if line is None else line.position.quantity), currency

@@ -18,10 +18,10 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.loss_windows import Moved
+from sidecar.core.loss_windows import Moved, Point
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.products import DOLLARS
-from sidecar.core.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
+from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
 from sidecar.core.wallets import Wallet
 
 # After so long a doubt is told, and others of the pot are no longer waited for.
@@ -43,6 +43,8 @@ class BalanceFlow:
         self.futures_agreement = futures_agreement
         self.futures: ev.FuturesSummaryRead | None = None
         self.lag = DEFAULT_LAG
+        self.dollars_moved: list[Booking] = []  # the last transfers of dollars
+        self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
 
@@ -66,11 +68,25 @@ class BalanceFlow:
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
         self._resolve_pot(event.at, actions)
+        self._name_unread(event.unread, actions)
         return actions
+
+    def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
+        """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
+        news = sorted(set(unread) - self.unread)
+        self.unread = set(unread)
+        if news:
+            text = (
+                f"Coinbase's row of {', '.join(news)} makes no sense: the books keep what they had"
+            )
+            actions.append(Alert(severity="warning", code="WALLET_UNREADABLE", text=text))
 
     def _open(self, balance: ev.Balance, wallet: Wallet, at: datetime) -> None:
         """The books take what is read as it is: before they are open they repeat it."""
-        self._follow(balance.currency, wallet, balance.available + balance.hold - wallet.total, at)
+        currency, marks = balance.currency, self.books.marks
+        price = marks.usd(currency) if marks.is_current(currency) else None
+        change = balance.available + balance.hold - wallet.total
+        self._follow(currency, wallet, change, price)
         _note_hold(balance, wallet, at)
         self.books.match_wallet(balance.currency, balance.average_entry_price)
 
@@ -85,7 +101,7 @@ class BalanceFlow:
             self.books.futures_cash.one_sided = ()
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
-            wallet.read_mark = self.books.marks.usd(currency)
+            wallet.read_point = self.books.point(currency)
         elif wallet.may_hold_own_sale(difference, at):
             agreement.doubt = None
         elif verdict == "differs":
@@ -103,9 +119,10 @@ class BalanceFlow:
         doubt = agreement.doubt
         assert doubt is not None
         if doubt.first_at == at:
-            doubt.mark = self.books.marks.fresh_usd(currency, at)
-            if doubt.mark is not None:
-                doubt.confirmed_mark = self.books.marks.confirmed(currency)
+            marks = self.books.marks
+            doubt.first, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
+            if doubt.is_fresh:
+                doubt.confirmed_mark = marks.confirmed(currency)
 
     def _note_doubt(self, currency: str, wallet: Wallet) -> None:
         counts = currency not in self.books.cash and wallet.keep is not None
@@ -125,49 +142,66 @@ class BalanceFlow:
         change = doubt.difference
         wallet.agreement.doubt = None
         self._note_doubt(currency, wallet)
-        mark = doubt.confirmed_mark or self.books.settled_mark(currency, doubt.mark, at)
-        now = self.books.marks.usd(currency)
-        if mark is not None and now is not None and currency not in self.books.cash:
-            others = self._other_prices(currency, wallet, doubt, mark)
-            self.books.moves.append(Moved(currency, wallet.position, change, mark, now, others))
-        self._follow(currency, wallet, change, at, mark)
-        self.books.match_wallet(currency, mark=mark)
-        wallet.read_mark = self.books.marks.usd(currency)
+        price = self._price_of(currency, doubt, at)
+        now, first = self.books.point(currency), doubt.first
+        if price is not None and now is not None:
+            first = first or now
+            booked = Point(first.pnl + wallet.position * (price - first.price), price)
+            if currency in self.books.cash:  # the rate of cash is no PnL
+                booked = Point(first.pnl, now.price)
+            others = self._other_moments(currency, wallet, doubt, booked)
+            moved = Moved(currency, wallet.position, change, booked, now, others)
+            self.books.moves.append(moved)
+        self._follow(currency, wallet, change, price)
+        self.books.match_wallet(currency, mark=price)
+        wallet.read_point = self.books.point(currency)
         actions.append(_transfer_alert(currency, change))
 
-    def _other_prices(
-        self, currency: str, wallet: Wallet, doubt: Doubt, booked: Decimal
-    ) -> tuple[Decimal, ...]:
-        """The prices at which a transfer may have come, beside the booked one: that of the last reading
-        that agreed, and that of the reading that first showed it, unless it was a passing tick.
-        """
+    def _price_of(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
+        """USD a unit of a confirmed transfer; None: it waits for its first good price."""
         marks = self.books.marks
-        settled = marks.confirmed(currency) or marks.usd(currency) or booked
-        found = set[Decimal]()
-        if wallet.read_mark is not None:
-            found.add(wallet.read_mark)
-        if doubt.mark is not None and min(booked, settled) <= doubt.mark <= max(booked, settled):
-            found.add(doubt.mark)
-        return tuple(sorted(found - {booked}))
+        if currency in self.books.cash:
+            return marks.usd(currency)
+        if doubt.confirmed_mark is not None:
+            return doubt.confirmed_mark
+        first = doubt.first.price if doubt.first is not None and doubt.is_fresh else None
+        price = self.books.settled_mark(currency, first, at)
+        if price is None and doubt.difference < ZERO:  # what has left waits for no price
+            price = marks.confirmed(currency) or marks.usd(currency)
+        return price
+
+    def _other_moments(
+        self, currency: str, wallet: Wallet, doubt: Doubt, booked: Point
+    ) -> tuple[Point, ...]:
+        """The moments at which a transfer may have come, beside the one it is booked at: the last reading
+        that agreed, and the one that first showed it, unless that was a passing tick.
+        """
+        if currency in self.books.cash:
+            known = [one for one in (wallet.read_point, doubt.first) if one is not None]
+            return tuple(Point(one.pnl, booked.price) for one in known if one.pnl != booked.pnl)
+        marks, found = self.books.marks, list[Point]()
+        settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
+        if wallet.read_point is not None:
+            found.append(wallet.read_point)
+        first = doubt.first
+        if first is not None and doubt.is_fresh:
+            low, high = sorted((booked.price, settled))
+            found += [first] if low <= first.price <= high else []
+        return tuple(one for one in found if one != booked)
 
     def _follow(
-        self,
-        currency: str,
-        wallet: Wallet,
-        change: Decimal,
-        at: datetime,
-        mark: Decimal | None = None,
+        self, currency: str, wallet: Wallet, change: Decimal, price: Decimal | None
     ) -> None:
-        """Let the wallet be what Coinbase says; what comes without a fresh mark waits for it."""
+        """Let the wallet be what Coinbase says; what comes without a price waits for its first."""
         books = self.books
-        mark = mark if mark is not None else books.marks.fresh_usd(currency, at)
         before = wallet.position
         wallet.total += change
         moved = wallet.position - before
-        if mark is None:
+        if price is None:
             wallet.unpriced += moved
         elif books.is_open:
-            books.transfers += moved * mark
+            books.transfers += moved * price
+        wallet.unpriced = max(ZERO, wallet.unpriced)  # more may leave than came in without a price
         books.wallets.revalue(wallet, books.marks.usd(currency))
 
     # --- The pot of cash -------------------------------------------------------------------
@@ -203,6 +237,8 @@ class BalanceFlow:
         if swept is not None and swept.confirmed and wallets:
             change = swept.difference
             self._sweep_futures(change, at)
+            if self._takes_back(change, at):
+                return
             futures.one_sided = (*futures.one_sided, change)[-ONE_SIDED_MAX:]
             currency, wallet = _dollars(wallets)
             self._sweep(currency, wallet, -change, at)
@@ -214,15 +250,28 @@ class BalanceFlow:
                 self.books.fund(doubt.difference)
                 self._sweep(currency, wallet, doubt.difference, at)
             elif self._others_were_read(doubt.first_at, at):
+                moved = Booking(at, doubt.difference)
+                self.dollars_moved = [*self.dollars_moved, moved][-ONE_SIDED_MAX:]
                 self._transfer(currency, wallet, at, actions)
 
+    def _takes_back(self, change: Decimal, at: datetime) -> bool:
+        """Whether the other side of a sweep has been booked as a transfer of dollars: it was none."""
+        for transfer in self.dollars_moved:
+            if transfer.quantity == -change and at <= transfer.at + SWEEP_LAG:
+                self.dollars_moved.remove(transfer)
+                self.books.transfers += change
+                return True
+        return False
+
     def _others_were_read(self, since: datetime, at: datetime) -> bool:
-        """Whether the futures wallet was read after a difference of dollars, or need not be waited for."""
-        futures = self.books.futures_cash
-        if not futures.is_known or at - since >= UNEXPLAINED_AFTER:
+        """Whether the futures wallet need not be waited for: an account without futures sweeps nothing, and
+        the wallet of one with futures may lag for a while.
+        """
+        books = self.books
+        trades = any(line.is_future for line in books.account.lines.values())
+        if not books.futures_cash.is_known or not (trades or books.futures_cash.total):
             return True
-        seen_at = futures.agreement.seen_at
-        return futures.agreement.doubt is None and seen_at is not None and seen_at >= since
+        return at - since >= UNEXPLAINED_AFTER
 
     def _sweep(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
         """Dollars moved within the pot; a reading may lack that for a while."""
@@ -252,16 +301,21 @@ class BalanceFlow:
         return less
 
     def open_moves(self) -> Iterator[Moved]:
-        """Doubts that may turn out to be transfers from before, or after, the price moved."""
+        """Doubts that may turn out to be transfers of an earlier moment."""
         books = self.books
-        for currency in books.wallets.in_doubt:
-            wallet = books.wallets.by_currency.get(currency)
+        dollars = None
+        for currency in sorted(books.wallets.in_doubt):
+            wallet, now = books.wallets.by_currency.get(currency), books.point(currency)
             doubt = None if wallet is None else wallet.agreement.doubt
-            mark = books.marks.usd(currency)
-            if wallet is None or doubt is None or mark is None or currency in books.cash:
+            if wallet is None or doubt is None or now is None:
                 continue
-            others = self._other_prices(currency, wallet, doubt, mark)
-            yield Moved(currency, wallet.position, doubt.difference, mark, mark, others)
+            others = self._other_moments(currency, wallet, doubt, now)
+            if self._in_pot(currency):
+                dollars = Moved(currency, ZERO, self.pot_difference, now, now, others)
+            else:
+                yield Moved(currency, wallet.position, doubt.difference, now, now, others)
+        if dollars is not None:
+            yield dollars
 
     # --- Futures -----------------------------------------------------------------------------
 
@@ -323,6 +377,10 @@ class BalanceFlow:
         futures, actions = self.books.futures_cash, list[Action]()
         if not self.books.is_open or not futures.is_known:
             self._first_summary(event)
+            return actions
+        if futures.is_overtaken(
+            event.wallet, event.at, is_frame=event.fills_until is None, lag=self.lag
+        ):
             return actions
         if event.funding_pnl is not None:
             self.books.fund(futures.accrued(event.funding_pnl, event.wallet))

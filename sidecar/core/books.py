@@ -13,11 +13,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from sidecar.core import events as ev
-from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import Moved
+from sidecar.core.loss_windows import Moved, Point
 from sidecar.core.marks import Marks
 from sidecar.core.money import CENT, COST_QUANTUM, ZERO, share
 from sidecar.core.order_body import Side
@@ -88,7 +87,7 @@ class Books:
             mark = self.marks.usd(key)
             line = book.begin(key, is_future=self.is_future(key), mark=mark)
             if mark is not None and book is self.account:
-                self.marks.confirmations.setdefault(key, ConfirmedMark(mark))
+                self.marks.follow(key, mark)
         return line
 
     def work(
@@ -114,24 +113,24 @@ class Books:
         good = self.marks.good_quotes
         keys = self.marks.quote(quote, now)
         for key in keys:
-            self._remark(key)
+            self._remark(key, prices=True)
         if self.marks.good_quotes != good and any(map(self._is_held, keys)):
             self.quotes_valuing_account += 1
 
-    def _remark(self, key: str) -> None:
+    def _remark(self, key: str, *, prices: bool) -> None:
+        """A key may have another mark. `prices`: it is a new price, so what waits for one takes it."""
         mark = self.marks.usd(key)
         if mark is None:
             return
         self.remarked.add(key)
-        is_fresh = self.marks.is_fresh(key)
-        if is_fresh and key in self.account.lines:
+        if prices and key in self.account.lines:
             self._confirm(key, mark)
-        self.account.mark(key, mark, prices=is_fresh)
+        self.account.mark(key, mark, prices=prices)
         for book in self.strategies.values():
-            book.mark(key, mark, prices=is_fresh)
+            book.mark(key, mark, prices=prices)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
-            if wallet.unpriced and self.marks.is_fresh(key):
+            if wallet.unpriced and prices:
                 if self.is_open:
                     self.transfers += wallet.unpriced * mark
                 wallet.unpriced = ZERO
@@ -141,9 +140,13 @@ class Books:
         """Let the confirmed mark see a new mark of what is held or worked."""
         known, at = self.marks.confirmations.get(key), self.marks.by_key[key].at
         if known is None:
-            self.marks.confirmations[key] = ConfirmedMark(mark)
+            self.marks.follow(key, mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if known.run is None:
+                self.marks.unconfirmed.discard(key)
+            else:
+                self.marks.unconfirmed.add(key)
 
     def list_products(self, products: Iterable[Product]) -> None:
         """Products as Coinbase lists them now."""
@@ -155,12 +158,12 @@ class Books:
                 known = self.units.get(product.base, product.base_increment)
                 self.units[product.base] = min(known, product.base_increment)
         for key in self.marks.by_key:
-            self._remark(key)
+            self._remark(key, prices=self.marks.is_current(key))
 
     def rate_usdc(self, rate: Decimal) -> None:
         """Let a USDC count so many USD: re-value it, and what is quoted in it alone."""
         for key in self.marks.rate_usdc(rate):
-            self._remark(key)
+            self._remark(key, prices=False)
 
     def _is_held(self, key: str) -> bool:
         line = self.account.lines.get(key)
@@ -186,18 +189,30 @@ class Books:
         if self.is_future(key):
             line = self.line(self.account, key)
             cost = line.position.entry_cost
+            self._enter(line, quantity, value)
             self.account.settle(line, quantity, value)
-            if (
-                value is not None
-            ):  # what it closed is paid to the futures wallet, at Coinbase's entry
+            if value is not None:  # what closes is paid to the futures wallet, at Coinbase's entry
                 self.futures_cash.total += line.position.entry_cost - cost - value
             return
         wallet = self.wallets.get(key)
         before = wallet.position
         self.wallets.move(wallet, quantity, self.marks.usd(key))
+        worth: Decimal | None = ZERO
         if moved := wallet.position - before:
             worth = None if value is None else share(value, moved, quantity)
-            self.account.settle(self.line(self.account, key), moved, worth)
+            line = self.line(self.account, key)
+            self._enter(line, moved, worth)
+            self.account.settle(line, moved, worth)
+        if value is not None and worth is not None and value != worth and self.is_open:
+            self.transfers -= (
+                value - worth
+            )  # what fills up `keep` leaves the account, at what it cost
+
+    def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+        """A fill that opens a position is a price that was dealt at: the confirmed one begins there."""
+        if not line.position.quantity and quantity and value:
+            price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+            self.marks.follow(line.key, price, line.mark)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
@@ -244,6 +259,11 @@ class Books:
         """The smallest unit of a currency: a difference below it is none. Zero where no list says."""
         return CENT if currency in self.cash else self.units.get(currency, ZERO)
 
+    def point(self, key: str) -> Point | None:
+        """The present as a moment at which something of this key may be moved; None without a mark."""
+        mark = self.marks.usd(key)
+        return None if mark is None else Point(self.account.net_pnl, mark)
+
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
         not followed then: that, unless both the confirmed mark of now and the present one say that it was a
@@ -275,7 +295,7 @@ class Books:
         known = self.marks.mids.get(product.book)
         if price > ZERO and (known is None or known.at is None or known.at < at - FILL_IS_NEWER_BY):
             for key in self.marks.traded(product.book, price, at):
-                self._remark(key)
+                self._remark(key, prices=True)
 
     def fund(self, amount: Decimal) -> None:
         """Funding that Coinbase tells for the account as a whole: each contract's share is its part of

@@ -87,12 +87,9 @@ class Confirmation:
         if suspicion is None:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
-            marks, lines = tracker.marks, tracker.account.lines
-            suspicion.before = {
-                key: mark for key in lines if (mark := marks.confirmed(key)) is not None
-            }
+            suspicion.before = self._before()
             self.pending[name] = suspicion
-        suspicion.see(self._valuing_books(), tracker.marks)
+        suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(now))
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
         return (
@@ -100,6 +97,24 @@ class Confirmation:
             and self._quotes(suspicion) >= enough
             and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
         )
+
+    def _stale_books(self, now: datetime) -> set[str]:
+        """The books whose newest quotes show a loss that the mark hides."""
+        marks, hidden = self.desk.tracker.marks, self.stale_marks.hidden(now, sure=False)
+        steps = (step for key in hidden for step in marks.routes.get(key, ()))
+        return {step.book for step in steps if step.book in marks.newest}
+
+    def _before(self) -> dict[str, Decimal]:
+        """The marks that a breach is compared with: the better for what is held of the confirmed mark and
+        the one before the quote that showed the breach.
+        """
+        tracker, found = self.desk.tracker, dict[str, Decimal]()
+        for key, line in tracker.account.lines.items():
+            known = tracker.marks.confirmations.get(key)
+            if known is not None:
+                better = max if line.position.quantity > ZERO else min
+                found[key] = better(known.value, known.previous)
+        return found
 
     def _quotes(self, suspicion: Suspicion) -> int:
         """How many quotes have valued what is held since a breach began."""
@@ -143,8 +158,9 @@ class Confirmation:
         """REST's word on a breach; None when it could not be had in time.
 
         A disagreement starts the wait anew. A book without a good quote since the question has not
-        been answered for; where what it took away decides, REST is asked again. A quiet coin of
-        little worth thus holds up nothing, and an empty answer confirms nothing.
+        been answered for; where what it took away decides, it is asked for alone, and when that is not
+        answered either, it cannot be had. A quiet coin of little worth thus holds up nothing, and an empty
+        answer confirms nothing.
         """
         for quote in quotes or ():
             self.desk.tracker.marks.check(quote)
@@ -154,18 +170,28 @@ class Confirmation:
         if quotes is None:
             suspicion.confirmed_by_rest = True
             return []
-        mids = self._good_mids(quotes, suspicion.asked_at or now)
+        mids = suspicion.at_rest | self._good_mids(quotes, suspicion.asked_at or now)
+        suspicion.at_rest = mids
         at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids, now))
         if at_rest.crosses(bound.limit):
             sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
             suspicion.confirmed_by_rest = sure.crosses(bound.limit)
-            return []
+            return [] if suspicion.confirmed_by_rest else self._ask_alone(suspicion, now)
         suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
         text = (
             f"the feed shows a cumulative loss of {bound.loss.text()}, REST one of {at_rest.text()}; "
             "waiting"
         )
         return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
+
+    def _ask_alone(self, suspicion: Suspicion, now: datetime) -> list[Action]:
+        """The books that REST has left out are asked for alone, once: then they cannot be had."""
+        left_out = tuple(book for book in self._valuing_books() if book not in suspicion.at_rest)
+        if suspicion.left_out:
+            suspicion.confirmed_by_rest = set(left_out) <= set(suspicion.left_out)
+            return []
+        suspicion.left_out, suspicion.asked_at = left_out, now
+        return [ConfirmQuotes(product_ids=left_out)] if left_out else []
 
     def _shown_after_all(self, mids: Mapping[str, Decimal], now: datetime) -> Decimal:
         """What stale marks were said to hide of keys that REST has a good price of, USD."""

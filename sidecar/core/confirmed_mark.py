@@ -26,14 +26,19 @@ class Run(Struct):
 
 
 class ConfirmedMark(Struct):
-    """USD per unit; until one has been confirmed, the first mark seen."""
+    """USD per unit; until one has been confirmed, the first mark seen. `last` and `previous`: the last two
+    marks seen.
+    """
 
     value: Decimal
+    last: Decimal
+    previous: Decimal
     run: Run | None = None
 
     def see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         """Take in a mark of a quote from `at`."""
         run = self.run
+        self.previous, self.last = self.last, mark
         if mark == self.value:
             if run is not None:
                 self.run = None

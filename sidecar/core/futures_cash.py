@@ -13,6 +13,7 @@ side, it was none: nothing but trading and sweeps reaches the futures wallet, so
 reading of `funding_pnl` caught.
 """
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -23,13 +24,18 @@ from sidecar.core.reconciliation import Reconciliation
 
 # Fills are read again for a minute; funding is hourly, and an account has some dozens of contracts.
 PAID_FILLS_MAX: Final = 500
+# Accruals that fills may still tell: two days of hourly ones.
+TOLD_MAX: Final = 50
 FundingSource = Literal["unknown", "funding_pnl", "fills"]
 
 
 class FuturesCash(Struct):
-    """The futures wallet, USD. `is_known`: it has been read. `total`: as booked, without the `unpaid`
-    accruals of funding, oldest first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`:
-    the last funding fills counted. `one_sided`: sweeps whose other side has not been read yet.
+    """The futures wallet, USD.
+
+    `is_known`: it has been read. `total`: as booked, without the `unpaid` accruals of funding, oldest
+    first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`: the last funding fills
+    counted; `told`: accruals that no fill has told yet. `one_sided`: sweeps whose other side has not been
+    read yet. `frame_at`, `frame_wallet`: what the last frame said, and when.
     """
 
     is_known: bool = False
@@ -38,7 +44,10 @@ class FuturesCash(Struct):
     funding_pnl: Decimal | None = None
     source: FundingSource = "unknown"
     paid_fills: tuple[str, ...] = ()
+    told: tuple[Decimal, ...] = ()
     one_sided: tuple[Decimal, ...] = ()
+    frame_at: datetime | None = None
+    frame_wallet: Decimal = ZERO
     agreement: Reconciliation = field(default_factory=Reconciliation)
 
     @property
@@ -51,6 +60,19 @@ class FuturesCash(Struct):
         """What Coinbase's last reading has more than the books, without an explanation, USD."""
         doubt = self.agreement.doubt
         return ZERO if doubt is None else doubt.difference
+
+    def is_overtaken(
+        self, wallet: Decimal, at: datetime, *, is_frame: bool, lag: timedelta
+    ) -> bool:
+        """Whether a reading over REST may be from before the last frame, which said otherwise: frames tell
+        of every change at once, and REST lags.
+        """
+        if is_frame:
+            self.frame_at, self.frame_wallet = at, wallet
+            return False
+        if self.frame_at is None or wallet == self.frame_wallet:
+            return False
+        return at < self.frame_at + lag
 
     def accrued(self, funding_pnl: Decimal, wallet: Decimal) -> Decimal:
         """Take in the running figure beside the wallet as read; the funding that it adds, USD.
@@ -66,26 +88,27 @@ class FuturesCash(Struct):
             return ZERO
         self.source = "funding_pnl"
         self.unpaid = (*self.unpaid, change)
+        self.told = (*self.told, change)[-TOLD_MAX:]
         return change
 
     def is_told_twice(self, entry_id: str, amount: Decimal) -> bool:
-        """Whether a funding fill was counted before, or is the accrual that `funding_pnl` told last; fills
-        are the source from now on.
+        """Whether a funding fill was counted before, or is an accrual that `funding_pnl` told; fills are the
+        source from now on.
         """
         if entry_id and entry_id in self.paid_fills:
             return True
-        twice = self.source == "funding_pnl" and self.unpaid[-1:] == (amount,)
         self.source = "fills"
         self.paid_fills = (*self.paid_fills, entry_id)[-PAID_FILLS_MAX:]
-        return twice
+        if amount not in self.told:
+            return False
+        self.told = _without(self.told, amount)
+        return True
 
     def takes_back(self, change: Decimal) -> bool:
         """Whether dollars lack just what the futures wallet was said to have been swept by."""
         if change not in self.one_sided:
             return False
-        left = list(self.one_sided)
-        left.remove(change)
-        self.one_sided = tuple(left)
+        self.one_sided = _without(self.one_sided, change)
         return True
 
     def settle(self, wallet: Decimal) -> None:
@@ -96,3 +119,9 @@ class FuturesCash(Struct):
             if self.total + paid == wallet:
                 self.total, self.unpaid = wallet, self.unpaid[number:]
                 return
+
+
+def _without(figures: tuple[Decimal, ...], one: Decimal) -> tuple[Decimal, ...]:
+    """The figures but for the first that is `one`."""
+    at = figures.index(one)
+    return figures[:at] + figures[at + 1 :]

@@ -88,23 +88,20 @@ class LossBounds:
         strategy_id: str | None = None,
     ) -> BoundLoss:
         """The loss behind one code and scope, under its limit."""
-        tracker = self.desk.tracker
-
-        def loss(way: Way) -> Loss:
-            match code:
-                case "DAILY_LOSS":
-                    return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way)
-                case "DRAWDOWN":
-                    return losses.drawdown(tracker, way=way)
-            return losses.cumulative(tracker, way=way)
-
-        told = most = least = loss("told")
-        if now is not None and tracker.is_ambiguous:
-            most, least = loss("most"), loss("least")
+        told = most = least = self._loss(code, "told", key, strategy_id)
+        if now is not None and self.desk.tracker.is_ambiguous:
+            most = self._loss(code, "most", key, strategy_id)
+            least = self._loss(code, "least", key, strategy_id)
         if now is not None and self.stale_marks.stale and strategy_id is None:
             most = most.less(-self._hidden(key, now, sure=False))
             least = least.less(-self._hidden(key, now, sure=True))
         return BoundLoss(code, told, limit, scope, key, strategy_id, most, least)
+
+    def _loss(self, code: str, way: Way, key: str | None, strategy_id: str | None) -> Loss:
+        if code == "DAILY_LOSS":
+            return losses.daily(self.desk.tracker, key=key, strategy_id=strategy_id, way=way)
+        figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
+        return figure(self.desk.tracker, way=way)
 
     def _hidden(self, key: str | None, now: datetime, *, sure: bool) -> Decimal:
         """What stale marks hide of the loss of one key, or of all, USD."""

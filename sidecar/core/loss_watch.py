@@ -83,19 +83,21 @@ class LossWatch:
             else:
                 self._latching(bound, now, actions)
         self._cumulative(cumulative, now, actions)
-        self._forget_limits_gone({(bound.code, bound.scope) for bound in bounded}, actions)
+        if self.desk.state.causes:
+            self._forget_limits_gone({(bound.code, bound.scope) for bound in bounded}, actions)
         self._tell_latches()
         return actions
 
     def _tell_latches(self) -> None:
         """The windows begin anew by themselves once a transfer lifts the account, unless a latch is set."""
-        causes, windows = self.desk.state.causes.values(), self.desk.tracker.windows
+        causes, windows = self.desk.state.causes, self.desk.tracker.windows
         assert windows is not None
-        windows.latched = [
-            WINDOW_OF[cause.code]
-            for cause in causes
-            if cause.code in WINDOW_OF and cause.scope == "all" and cause.is_confirmed
-        ]
+        if causes or windows.latched:
+            windows.latched = [
+                WINDOW_OF[cause.code]
+                for cause in causes.values()
+                if cause.code in WINDOW_OF and cause.scope == "all" and cause.is_confirmed
+            ]
 
     @property
     def pending(self) -> dict[str, Suspicion]:

@@ -7,8 +7,8 @@ window keeps its `base`: the value, at its start, of the units that there are no
 ratio moves. Between two transfers lies a *span*: within it, `E` is the equity at its start and the net
 PnL since. The drawdown's base is the highest `E`, in units of now.
 
-Whether a holding moved before or after a fall of its price is sometimes not known. A window then has
-two more bases: `least` for the way that lost least, `most` for the way that lost most.
+Whether something moved before or after prices fell is sometimes not known. A window then has two more
+bases: `least` for the way that lost least, `most` for the way that lost most.
 
 Source: Global Investment Performance Standards, time-weighted return.
 """
@@ -43,41 +43,59 @@ class Span(Struct, frozen=True):
         return self.equity if self.lacks_equity else self.equity + net_pnl - self.net_pnl
 
 
+class Point(Struct, frozen=True):
+    """A moment at which something may have been moved: the account's net PnL then, USD, and the price of
+    it, USD a unit.
+    """
+
+    pnl: Decimal
+    price: Decimal
+
+
 class Moved(Struct, frozen=True):
-    """A transfer of `quantity` of a key, booked at `booked` USD a unit, whose price is `now`. `held`: the
-    quantity before it. `others`: prices at which it may have come instead, for the price moved between
-    two readings and nobody saw when.
+    """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
+    present, the transfer not counted. `others`: moments at which it may have come instead, for prices
+    moved between two readings and nobody saw when it did.
     """
 
     key: str
     held: Decimal
     quantity: Decimal
-    booked: Decimal
-    now: Decimal
-    others: tuple[Decimal, ...] = ()
+    booked: Point
+    now: Point
+    others: tuple[Point, ...] = ()
 
     @property
     def since(self) -> Decimal:
-        """What the price has done since to what is left, USD."""
-        return (self.held + self.quantity) * (self.now - self.booked)
+        """What the account has earned since the moment it was booked at, USD."""
+        return self._earned(self.booked)
 
-    def more_at(self, price: Decimal) -> Decimal:
-        """What the PnL would be more, USD, had it come at this price."""
-        return self.quantity * (self.booked - price)
+    @property
+    def key_since(self) -> Decimal:
+        """What is left of the key has earned since, USD."""
+        return (self.held + self.quantity) * (self.now.price - self.booked.price)
 
-    def unit_at(self, price: Decimal, equity: Decimal) -> Decimal:
-        """What a unit would be worth now, as a share of what it is worth, had it come at this price.
+    def _earned(self, at: Point) -> Decimal:
+        """The PnL from that moment to now, if it was moved then, USD."""
+        return self.now.pnl - at.pnl + self.quantity * (self.now.price - at.price)
 
-        `equity`: before the transfer, at the booked price, USD. 1 where that cannot be told.
+    def more_at(self, at: Point) -> Decimal:
+        """What the PnL would be more, USD, had it come at that moment."""
+        return self.quantity * (self.booked.price - at.price)
+
+    def unit_at(self, at: Point, equity: Decimal) -> Decimal:
+        """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
+
+        `equity`: before the transfer, at the moment it was booked at, USD. 1 where that cannot be told.
         """
-        booked, other = self._grown(self.booked, equity), self._grown(price, equity)
+        booked, other = self._grown(self.booked, equity), self._grown(at, equity)
         return ONE if booked is None or other is None else other / booked
 
-    def _grown(self, price: Decimal, equity: Decimal) -> Decimal | None:
-        """What the account has grown by up to now, if the transfer came at this price: before, and after."""
-        before = equity + self.held * (price - self.booked)
-        after = before + self.quantity * price
-        end = after + (self.held + self.quantity) * (self.now - price)
+    def _grown(self, at: Point, equity: Decimal) -> Decimal | None:
+        """What the account has grown by up to now: before the transfer, times after it."""
+        before = equity + at.pnl - self.booked.pnl
+        after = before + self.quantity * at.price
+        end = after + self._earned(at)
         if min(before, after, end) <= ZERO:
             return None
         return before * end / after
@@ -108,22 +126,22 @@ class Window(Struct):
             self.least = None if self.least is None else self.least * after / before
             self.most = None if self.most is None else self.most * after / before
 
-    def raise_to(self, equity: Decimal) -> None:
+    def raise_to(self, equity: Decimal, settled: Decimal) -> None:
         """The account stands at its highest: what it lost before that counts no more."""
         if equity > self.base:
             self.base, self.least, self.most = equity, None, None
-            self.least_usd = self.most_usd = ZERO
+            self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
 
     def doubt(self, moved: Moved, equity: Decimal) -> None:
-        """A transfer came of which it is not known at what price. `equity`: see `Moved.unit_at`."""
-        for price in moved.others:
-            usd, unit = moved.more_at(price), moved.unit_at(price, equity)
-            if usd > ZERO:
-                self.least_usd -= usd
-                self.least = (self.least or self.base) / max(ONE, unit)
-            elif usd:
-                self.most_usd -= usd
-                self.most = (self.most or self.base) / min(ONE, unit)
+        """A transfer came of which it is not known when. `equity`: see `Moved.unit_at`."""
+        for moment in moved.others:
+            usd, unit = moved.more_at(moment), moved.unit_at(moment, equity)
+            self.least_usd -= max(ZERO, usd)
+            self.most_usd -= min(ZERO, usd)
+            if unit > ONE:
+                self.least = (self.least or self.base) / unit
+            elif unit < ONE:
+                self.most = (self.most or self.base) / unit
 
 
 class ScopedWindow(Struct):
@@ -140,10 +158,10 @@ class ScopedWindow(Struct):
     most_usd: Decimal = ZERO
 
     def doubt(self, moved: Moved) -> None:
-        """A transfer came of which it is not known at what price."""
-        for price in moved.others:
-            self.least_usd -= max(ZERO, moved.more_at(price))
-            self.most_usd -= min(ZERO, moved.more_at(price))
+        """A transfer came of which it is not known when."""
+        for moment in moved.others:
+            self.least_usd -= max(ZERO, moved.more_at(moment))
+            self.most_usd -= min(ZERO, moved.more_at(moment))
 
 
 class Figure(Struct, frozen=True):
@@ -160,7 +178,8 @@ class Figure(Struct, frozen=True):
 class LossWindows(Struct):
     """All windows of an account. `peak`: the highest net PnL since the drawdown window began, USD;
     its `base` is that of the highest `E`. `scoped_base`: what PnL of keys and strategies is a share of.
-    `latched`: the account's windows with a confirmed breach.
+    `latched`: the account's windows with a confirmed breach. `is_ambiguous`: a transfer came of which it is
+    not known when, in one of the windows.
     """
 
     span: Span
@@ -173,6 +192,7 @@ class LossWindows(Struct):
     by_key: dict[str, ScopedWindow] = {}
     by_strategy: dict[str, ScopedWindow] = {}
     latched: list[str] = []
+    is_ambiguous: bool = False
 
     @property
     def windows(self) -> Iterator[Window]:
@@ -185,11 +205,11 @@ class LossWindows(Struct):
         yield from self.by_key.values()
         yield from self.by_strategy.values()
 
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether a transfer came of which it is not known at what price."""
+    def look_for_ambiguity(self) -> None:
+        """A window has begun anew: what was not known of the old one counts no more."""
         account = any(window.least or window.most for window in self.windows)
-        return account or any(window.least_usd or window.most_usd for window in self.scoped)
+        scoped = any(window.least_usd or window.most_usd for window in self.scoped)
+        self.is_ambiguous = account or scoped
 
     def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
         """The account has `equity` now, whatever came or went: ratios stay as they are, USD."""
@@ -202,12 +222,14 @@ class LossWindows(Struct):
                 window.scale(before, equity)
         self.span = Span(equity, net_pnl)
 
-    def doubt(self, moved: Moved, net_pnl: Decimal) -> None:
-        """A transfer came at an unknown price; `net_pnl` is that of its moment."""
-        equity = self.span.moved(net_pnl)
+    def doubt(self, moved: Moved) -> None:
+        """A transfer came of which it is not known when."""
+        equity = self.span.moved(moved.booked.pnl)
         for window in self.windows:
             window.doubt(moved, equity)
-        self.by_key.setdefault(moved.key, ScopedWindow()).doubt(moved)
+        if moved.key in self.by_key:
+            self.by_key[moved.key].doubt(moved)
+        self.look_for_ambiguity()
 
     def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:
         """A span is over: what keys and strategies have lost in it is a share of its own equity."""

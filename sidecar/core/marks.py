@@ -8,7 +8,7 @@ inverted (USDC-EUR gives the euro), or over the fewest further books. A quote re
 its book is a leg of.
 
 A mark may be old without being wrong: whoever takes a new figure from one (a transfer, a first price)
-asks for a `fresh` one: of this process, and no older than `FRESH_FOR`. A *confirmed* mark is one that a
+asks for a `fresh` one: of this process, and no older than a moment. A *confirmed* mark is one that a
 single bad tick cannot move (confirmed_mark.py).
 """
 
@@ -25,8 +25,12 @@ from sidecar.core.events import Quote
 from sidecar.core.money import COST_QUANTUM, ONE, TWO, ZERO, is_bounded, is_sane
 from sidecar.core.products import DOLLARS, Product
 
-# As long as the mark of a holding may be without a good quote before it is called stale.
-FRESH_FOR: Final = timedelta(seconds=60)
+# A transfer takes a mark that is no older at its reading: prices of live books are told within fractions
+# of a second, and what is older may have been overtaken while the transfer came.
+FRESH_FOR: Final = timedelta(seconds=2)
+CALLERS_WORD: Final = timedelta(
+    days=1
+)  # in library use a mark holds until the caller tells another
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 LEGS_MAX: Final = 3  # longer routes pile up spreads without being needed on Coinbase
 
@@ -58,9 +62,12 @@ class Marks:
         self.prints: dict[
             str, tuple[Decimal, datetime]
         ] = {}  # the last trade told of these, and when
+        self.fresh_for = CALLERS_WORD
         self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
-        self.now = NEVER  # of the last quote taken in
         self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
+        self.unconfirmed: set[str] = (
+            set()
+        )  # of these, those whose mark is another than the confirmed
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -103,7 +110,6 @@ class Marks:
         known = self.mids.get(book)
         if known is not None and known.at is not None and quote.at < known.at <= now:
             return ()
-        self.now = now
         if not self.is_good(quote):
             self._not_good(quote)
             return ()
@@ -181,17 +187,30 @@ class Marks:
         """What the dollar at the end of the key's route is worth, USD."""
         return self.usdc_rate if key in self._rated else ONE
 
+    def follow(self, key: str, confirmed: Decimal, mark: Decimal | None = None) -> None:
+        """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price."""
+        self.confirmations[key] = ConfirmedMark(confirmed, confirmed, confirmed)
+        self.unconfirmed.discard(key)
+        if mark is not None and mark != confirmed:
+            self.unconfirmed.add(key)
+
     def begin_again(self, now: datetime) -> None:
         """A new process: quotes of before may have been overtaken while nobody listened."""
         self.fresh_since = now
         self.confirmations.clear()
+        self.unconfirmed.clear()
 
-    def is_fresh(self, key: str, now: datetime | None = None) -> bool:
-        """Whether the mark is of this process, and no older than `FRESH_FOR` by then."""
+    def is_fresh(self, key: str, now: datetime) -> bool:
+        """Whether the mark is of this process, and no older than `fresh_for` by then."""
         mark = self.by_key.get(key)
         if mark is None or mark.at is None:
             return mark is not None
-        return mark.at >= self.fresh_since and mark.at + FRESH_FOR >= (now or self.now)
+        return mark.at >= self.fresh_since and mark.at + self.fresh_for >= now
+
+    def is_current(self, key: str) -> bool:
+        """Whether the mark is of this process, however old."""
+        mark = self.by_key.get(key)
+        return mark is not None and (mark.at is None or mark.at >= self.fresh_since)
 
     def fresh_usd(self, key: str, now: datetime) -> Decimal | None:
         """Dollars per unit by a fresh mark."""

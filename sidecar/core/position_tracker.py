@@ -18,6 +18,7 @@ from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
 from sidecar.core.loss_windows import Figure, LossWindows, Moved, Span, Window, scoped_windows
+from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
@@ -31,7 +32,7 @@ DEFAULT_MIN_EQUITY: Final = Decimal(50)
 # A reset further ahead than this was set by a fact from the future. A day has 25 hours at most, and a clock
 # may be set back by one.
 RESET_AHEAD_MAX: Final = timedelta(days=2)
-NOTHING_SINCE: Final[Mapping[str, Decimal]] = {}
+NO_KEYS: Final[Mapping[str, Decimal]] = {}
 
 
 class PositionTracker:
@@ -88,6 +89,7 @@ class PositionTracker:
         self.books.confirm_quotes = settings.confirm_quotes
         self.orders.lag = self.balances.lag = settings.balance_lag * settings.pace
         self.balances.believes_first = not settings.connected
+        self.marks.fresh_for = FRESH_FOR if settings.connected else CALLERS_WORD
 
     # --- Figures ----------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class PositionTracker:
         """What counts, can be valued by some product, and has no fresh mark yet."""
         held = [name for name, wallet in self.wallets.by_currency.items() if wallet.position]
         held += [key for key, line in self.account.lines.items() if line.position.quantity]
-        return sorted({k for k in held if k in self.marks.routes and not self.marks.is_fresh(k)})
+        return sorted({k for k in held if k in self.marks.routes and not self.marks.is_current(k)})
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -200,7 +202,8 @@ class PositionTracker:
         if net > windows.peak or windows.span.moved(net) > windows.drawdown.base:
             confirmed = net - self._unconfirmed(self.account)
             windows.peak = max(windows.peak, confirmed)
-            windows.drawdown.raise_to(windows.span.moved(confirmed))
+            settled = self.account.pnl.settled
+            windows.drawdown.raise_to(windows.span.moved(confirmed), settled)
 
     @with_money
     def rate_usdc(self, rate: Decimal, at: datetime) -> None:
@@ -212,7 +215,7 @@ class PositionTracker:
 
     def _unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        return sum((self._unconfirmed_of(book, key) for key in book.lines), ZERO)
+        return sum((self._unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
 
     def _unconfirmed_of(self, book: Book, key: str) -> Decimal:
         line, confirmed = book.lines.get(key), self.marks.confirmed(key)
@@ -243,16 +246,16 @@ class PositionTracker:
             self._begin_scopes()
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
-                wallet.read_mark = self.marks.usd(currency)
+                wallet.read_point = self.books.point(currency)
 
-    def take_over(self, windows: LossWindows | None) -> None:
-        """Go on with the loss windows of before a restart, once everything else is restored."""
+    def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
+        """Go on with the loss windows of before a restart, once everything else is restored. `moved`:
+        another configuration of `keep` or `cash` has let something in or out.
+        """
         self.windows, self.books.is_open = windows, windows is not None
         self._transfers_seen = self.books.transfers
         self.books.moves.clear()
-        if windows is None or windows.span.lacks_equity:
-            return
-        if self.booked_equity != windows.span.moved(self.account.net_pnl):
+        if windows is not None and moved:
             self._end_span(self.booked_equity, windows.day.started_at)
 
     def roll_day(self, at: datetime) -> bool:
@@ -296,6 +299,7 @@ class PositionTracker:
                 windows.cumulative = begun
             case _:  # drawdown
                 windows.drawdown, windows.peak = begun, begun.net_pnl
+        windows.look_for_ambiguity()
 
     def _window(self, at: datetime, unconfirmed: Decimal, equity: Decimal) -> Window:
         net = self.account.net_pnl - unconfirmed
@@ -309,27 +313,32 @@ class PositionTracker:
         self._transfers_seen = books.transfers
         if windows is None:
             return
-        since = {moved.key: moved.since for moved in books.moves}
         for moved in books.moves:
-            windows.doubt(moved, self.account.net_pnl - sum(since.values(), ZERO))
+            windows.doubt(moved)
+        since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
+        by_key = {moved.key: moved.key_since for moved in books.moves}
         books.moves.clear()
-        self._end_span(self.booked_equity, at, since)
+        self._end_span(self.booked_equity, at, since, by_key)
 
     def _end_span(
-        self, equity: Decimal, at: datetime, since: Mapping[str, Decimal] = NOTHING_SINCE
+        self,
+        equity: Decimal,
+        at: datetime,
+        since: Decimal = ZERO,
+        by_key: Mapping[str, Decimal] = NO_KEYS,
     ) -> None:
         """Whatever came or went, the ratios stay; an account that is lifted above `min_equity` has none
-        yet, and begins anew where no latch is set. `since`: what prices have done since it came or went,
-        USD by key: that is of the next span.
+        yet, and begins anew where no latch is set. `since`: what has been earned since it came or went,
+        USD, and of it `by_key`: that is of the next span.
         """
         windows = self.windows
         assert windows is not None
         lacked = windows.span.lacks_equity
-        keys, moved = self._key_figures(), sum(since.values(), ZERO)
-        keys |= {key: keys[key].less(usd) for key, usd in since.items() if key in keys}
+        keys = self._key_figures()
+        keys |= {key: keys[key].less(usd) for key, usd in by_key.items() if key in keys}
         windows.carry(keys, self._strategy_figures())
-        windows.begin_span(equity - moved, self.account.net_pnl - moved, self.min_equity)
-        windows.scoped_base = max(equity - moved, self.min_equity)
+        windows.begin_span(equity - since, self.account.net_pnl - since, self.min_equity)
+        windows.scoped_base = max(equity - since, self.min_equity)
         if lacked and not windows.span.lacks_equity:
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
                 self._begin_window(name, at)

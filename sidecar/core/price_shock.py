@@ -122,31 +122,31 @@ class PriceShockWatch:
         if reason is None:
             return
         is_against = lost is not None or self._went_against(key, mark, shock)
-        known = self.desk.state.causes.get(("PRICE_SHOCK", scope))
-        if known is not None:
-            if is_against and not known.stops_adding:
-                self._stop_adding(known, now, actions)
-            return
-        cause = Cause(
-            code="PRICE_SHOCK",
-            scope=scope,
-            level="REDUCE_ONLY",
-            since=now,
-            reason=reason,
-            key=key,
-            clears_at=now + timedelta(seconds=float(shock.lockout_s)),
-        )
-        self.watch.tighten(cause, actions)
-        if is_against:
-            self._stop_adding(cause, now, actions)
-        if shock.action == "flatten" and self.watch.liquidator.would_sell(key):
-            self.watch.flatten(key, reason, now, actions)
+        if not self.desk.state.has("PRICE_SHOCK", scope):
+            cause = Cause(
+                code="PRICE_SHOCK",
+                scope=scope,
+                level="REDUCE_ONLY",
+                since=now,
+                reason=reason,
+                key=key,
+                clears_at=now + timedelta(seconds=float(shock.lockout_s)),
+            )
+            self.watch.tighten(cause, actions)
+            if shock.action == "flatten" and self.watch.liquidator.would_sell(key):
+                self.watch.flatten(key, reason, now, actions)
+        if is_against and key not in self.watch.liquidator.memory.episodes:
+            self._stop_adding(scope, now, actions)
 
-    def _stop_adding(self, cause: Cause, now: datetime, actions: list[Action]) -> None:
-        """A shock went against the position, at once or while it locks: what would add to it is stopped."""
-        cause = replace(cause, stops_adding=True)
-        self.desk.state.causes[cause.code, cause.scope] = cause
-        self.watch.adding.stop(cause, now, actions)
+    def _stop_adding(self, scope: str, now: datetime, actions: list[Action]) -> None:
+        """A shock went against the position, at once or while it locks: what would add to it is stopped.
+
+        A flattening needs none of this: it cancels every order of its key by itself.
+        """
+        causes, name = self.desk.state.causes, ("PRICE_SHOCK", scope)
+        if not causes[name].stops_adding:
+            causes[name] = replace(causes[name], stops_adding=True)
+            self.watch.adding.stop(causes[name], now, actions)
 
     def _went_against(self, key: str, mark: Decimal, shock: PriceShock) -> bool:
         """Whether what is held of the key has lost by the window's move."""

@@ -172,6 +172,12 @@ class Readiness:
                 self.agreed.add(book)
         return news
 
+    def waits_for(self) -> list[str]:
+        """The books whose prices REST is asked for, and has not agreed on."""
+        if self.desk.state.ready or self.asked_at is None:
+            return []
+        return sorted(set(self._held_books()) - self.agreed)
+
     def next_look(self, now: datetime) -> datetime | None:
         """When REST is asked for prices again, or is waited for no longer."""
         if self.desk.state.ready or self.asked_at is None or self.asked_first_at is None:

@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from sidecar.core.loss_windows import Point
 from sidecar.core.money import ZERO
 
 # Two readings of a difference lie at least so far apart: Coinbase's balances lag its orders by about a
@@ -43,8 +44,8 @@ class Booking(Struct, frozen=True):
 
 class Doubt(Struct):
     """A difference (reading − books) that nothing explains. `since`: when the quantity fell into doubt;
-    `first_at`: the reading that first showed what may be the same transfer; `mark`: USD a unit at that
-    reading, None where no fresh quote gave one, `confirmed_mark` the same where it was confirmed.
+    `first_at`: the reading that first showed what may be the same transfer; `first`: the moment of
+    that reading; `is_fresh`: a fresh quote gave its price, and `confirmed_mark` the same where confirmed.
 
     `candidates`: every transfer that the readings since then allow, for each of them may lack a booking
     or have known one first. `booked`: what the books have moved by since the last reading. `confirmed`: a
@@ -55,7 +56,8 @@ class Doubt(Struct):
     since: datetime
     first_at: datetime
     candidates: tuple[Decimal, ...] = ()
-    mark: Decimal | None = None
+    first: Point | None = None
+    is_fresh: bool = False
     confirmed_mark: Decimal | None = None
     confirmed: bool = False
     booked: Decimal = ZERO

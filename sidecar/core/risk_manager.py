@@ -287,7 +287,6 @@ class RiskManager:
 
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
         """Compare what the books say now with every limit on losses and shocks."""
-        self.tracker.note_peak()
         if self.peg.look(now, actions):
             self.shocks.begin_again({"USDC", *self.tracker.marks.by_usdc})
         if self.shocks.is_on:

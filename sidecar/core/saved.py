@@ -85,7 +85,6 @@ class SavedManager(Struct, kw_only=True):
     samplers: list[SavedSampler]
     pending: dict[str, Suspicion] = {}
     stale_marks: dict[str, StaleMark] = {}
-    marks_asked_at: dict[str, datetime] = {}
     adding_asked: dict[str, datetime] = {}
     doubts_ask_at: datetime | None = None
     doubts_pause: timedelta = SETTLE
@@ -140,7 +139,6 @@ def save_manager(manager: RiskManager) -> SavedManager:
         ],
         pending=manager.watch.pending,
         stale_marks=manager.watch.stale_marks.stale,
-        marks_asked_at=manager.watch.stale_marks.asked_at,
         adding_asked=manager.watch.adding.asked,
         doubts_ask_at=manager.doubts.ask_at,
         doubts_pause=manager.doubts.pause,
@@ -193,7 +191,6 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         latest = ZERO if seen.last is None else seen.last
         sampler.before = deque(seen.before or [latest] * len(seen.moves))
     manager.watch.stale_marks.stale = saved.stale_marks
-    manager.watch.stale_marks.asked_at = saved.marks_asked_at
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
     manager.peg.memory = saved.peg

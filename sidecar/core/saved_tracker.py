@@ -14,12 +14,12 @@ from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import LossWindows
+from sidecar.core.loss_windows import LossWindows, Point
 from sidecar.core.marks import NEVER, Mark
 from sidecar.core.money import ONE, ZERO, with_money
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
-from sidecar.core.reconciliation import Reconciliation
+from sidecar.core.reconciliation import Booking, Reconciliation
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.wallets import Wallet
 from sidecar.core.working import Reservation, WorkingOrder
@@ -40,7 +40,7 @@ class SavedWallet(Struct, kw_only=True):
     foreign_hold: Decimal
     unpriced: Decimal
     agreement: Reconciliation
-    read_mark: Decimal | None = None
+    read_point: Point | None = None
     own_sale_at: datetime | None = None
 
 
@@ -71,9 +71,10 @@ class SavedTracker(Struct, kw_only=True):
     prints: dict[str, tuple[Decimal, datetime]] = {}
     priced_by_fills: dict[str, Mark] = {}
     fresh_since: datetime = NEVER
-    quoted_at: datetime = NEVER
     balances_read_at: datetime | None = None
     usdc_rate: Decimal = ONE
+    unread: list[str] = []
+    dollars_moved: list[Booking] = []
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -91,7 +92,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
                 foreign_hold=wallet.foreign_hold,
                 unpriced=wallet.unpriced,
                 agreement=wallet.agreement,
-                read_mark=wallet.read_mark,
+                read_point=wallet.read_point,
                 own_sale_at=wallet.own_sale_at,
             )
             for currency, wallet in tracker.wallets.by_currency.items()
@@ -117,9 +118,10 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         prints=tracker.marks.prints,
         priced_by_fills=tracker.marks.priced_by_fills(),
         fresh_since=tracker.marks.fresh_since,
-        quoted_at=tracker.marks.now,
         balances_read_at=tracker.balances.read_at,
         usdc_rate=tracker.marks.usdc_rate,
+        unread=sorted(tracker.balances.unread),
+        dollars_moved=tracker.balances.dollars_moved,
     )
 
 
@@ -134,13 +136,14 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.books.list_products(saved.products)
     tracker.marks.rate_usdc(saved.usdc_rate)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
-    tracker.marks.confirmations = saved.confirmations
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints
-    tracker.marks.fresh_since, tracker.marks.now = saved.fresh_since, saved.quoted_at
+    tracker.marks.fresh_since = saved.fresh_since
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
     tracker.balances.read_at = saved.balances_read_at
+    tracker.balances.unread = set(saved.unread)
+    tracker.balances.dollars_moved = saved.dollars_moved
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
@@ -160,6 +163,9 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):
         _restore_doubt(tracker, name)
+    # Lines that began above follow their keys anew: the saved ones are what was confirmed.
+    tracker.marks.confirmations = saved.confirmations
+    tracker.marks.unconfirmed = {key for key, one in saved.confirmations.items() if one.run}
     _restore_windows(tracker, saved)
 
 
@@ -191,9 +197,13 @@ def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
         futures = books.futures_cash
         futures.is_known = saved.futures is not None
         futures.total = saved.futures_base + settled + unrealised - account.futures_profit
-        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers))
+        tracker.take_over(taken_over(saved.windows, tracker, saved.transfers), moved=False)
         return
-    tracker.take_over(saved.loss_windows)
+    keep = tracker.wallets.keep
+    moved = books.transfers != saved.transfers or any(
+        wallet.keep != keep.get(currency, ZERO) for currency, wallet in saved.wallets.items()
+    )
+    tracker.take_over(saved.loss_windows, moved=moved)
 
 
 def _save_book(book: Book) -> SavedBook:
@@ -226,7 +236,7 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
             foreign_hold=facts.foreign_hold,
             unpriced=facts.unpriced,
             agreement=facts.agreement,
-            read_mark=facts.read_mark,
+            read_point=facts.read_point,
             own_sale_at=facts.own_sale_at,
         )
         tracker.wallets.by_currency[currency] = wallet

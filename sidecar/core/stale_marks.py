@@ -1,9 +1,9 @@
 """StaleMarks: what is held and has had no good quote for a while. No I/O.
 
 Theory of operation. A book that falls apart (a spread beyond the cap, one side empty) gives no mark, and
-the last good one stands. A mark that old hides a loss. So the marks of what is held are watched:
+the last good one stands. A mark that old hides a loss. So the marks of what is held are watched. (Quiet
+books are read over REST long before: a quiet product is not a stale one.)
 
-    half of `max_mark_age_s`   the book is asked for over REST: a quiet product is not a stale one
     `max_mark_age_s`           STALE_MARK: reducing orders only on that key, an alert; from then on its
                                loss is also reckoned at the near side of the newest quote, where worse
     a trade printed near it,   the loss so reckoned is believed like one at a good mark
@@ -13,21 +13,16 @@ the last good one stands. A mark that old hides a loss. So the marks of what is 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.actions import Action, Alert, RefreshQuotes
+from sidecar.core.actions import Action, Alert
 from sidecar.core.check import Desk
 from sidecar.core.exposure import Line
 from sidecar.core.money import ZERO
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
-
-# A book that is asked for over REST and stays without a good quote is asked for as often as marks are
-# polled without a feed.
-ASK_EVERY: Final = timedelta(seconds=5)
 
 
 class StaleMark(Struct):
@@ -49,29 +44,22 @@ class StaleMarks:
         self.desk = desk
         self.settings = settings
         self.stale: dict[str, StaleMark] = {}
-        self.asked_at: dict[str, datetime] = {}
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """What has become stale by now, or is good again."""
         tracker, limits = self.desk.tracker, self.desk.limits
         oldest = timedelta(seconds=float(limits.max_mark_age_s))
-        asked: set[str] = set()
         held = set(self._held())
         for key in held:
             mark = tracker.marks.by_key.get(key)
             if mark is None or mark.at is None:
                 continue
-            age = now - mark.at
-            if age * 2 >= oldest and self._may_ask(key, now):
-                asked |= {step.book for step in tracker.marks.routes.get(key, ())}
-            if age < oldest or not self._is_watched(key):
+            if now - mark.at < oldest or not self._is_watched(key):
                 self._good(key, actions)
             else:
                 self._stale(key, now, actions)
         for key in [key for key in self.stale if key not in held]:
             self._good(key, actions)
-        if asked:
-            actions.append(RefreshQuotes(product_ids=tuple(sorted(asked))))
 
     def _held(self) -> Iterator[str]:
         for key, line in self.desk.tracker.account.lines.items():
@@ -84,14 +72,6 @@ class StaleMarks:
             return self.desk.feeds.market == "live" and self.desk.state.ready
         marks = self.desk.tracker.marks
         return any(step.book in marks.newest for step in marks.routes.get(key, ()))
-
-    def _may_ask(self, key: str, now: datetime) -> bool:
-        last = self.asked_at.get(key)
-        wait = ASK_EVERY * self.settings.pace
-        if not self.settings.connected or (last is not None and timedelta() <= now - last < wait):
-            return False
-        self.asked_at[key] = now
-        return True
 
     def _stale(self, key: str, now: datetime, actions: list[Action]) -> None:
         mark = self.desk.tracker.marks.by_key[key]
@@ -117,7 +97,6 @@ class StaleMarks:
         known.printed = known.printed or self._has_printed(key, mark.at)
 
     def _good(self, key: str, actions: list[Action]) -> None:
-        self.asked_at.pop(key, None)
         if self.stale.pop(key, None) is not None:
             loosen(self.desk.state, "STALE_MARK", f"key:{key}", f"{key} has a good quote", actions)
 
@@ -151,10 +130,6 @@ class StaleMarks:
                 continue
             if self._is_watched(key):
                 times.append(mark.at + oldest)
-            if self.settings.connected:
-                last = self.asked_at.get(key)
-                again = now if last is None else last + ASK_EVERY * self.settings.pace
-                times.append(max(mark.at + oldest / 2, again))
         return min((time for time in times if time > now), default=None)
 
     def _shortfall(self, key: str) -> Decimal:

@@ -1,17 +1,17 @@
 """PendingBreach: a loss beyond its limit that is not confirmed yet, and what has shown it so far. No I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.events import Quote
 from sidecar.core.marks import Marks
 
 
 class Suspicion(Struct):
-    """A breach that is not confirmed yet. `before`: the confirmed marks at its first sight, by key.
+    """A breach that is not confirmed yet. `before`: by key, the better for what is held of
+    the confirmed mark and the one before the quote that showed it.
     `balances_asked_at`: when balances were asked for, since money that has left is no loss.
     """
 
@@ -24,21 +24,22 @@ class Suspicion(Struct):
     unmarking: int = 0  # quotes among them that mark nothing, of books that have no other
     before: dict[str, Decimal] = {}
     balances_asked_at: datetime | None = None
+    # What REST has answered so far, and the books that it left out and is asked for alone.
+    at_rest: dict[str, Decimal] = {}
+    left_out: tuple[str, ...] = ()
 
-    def see(self, books: Iterable[str], marks: Marks) -> None:
-        """Count the new quotes of these books; those that mark nothing are quotes too."""
+    def see(self, books: Iterable[str], marks: Marks, stale: Container[str]) -> None:
+        """Count the new quotes of these books; of the `stale` ones, that mark nothing but show the loss at
+        their near side, too.
+        """
         for book in books:
-            quote = _newest(book, marks.quotes, marks.newest)
+            quote = marks.newest.get(book) if book in stale else marks.quotes.get(book)
             if quote is not None and self.last.get(book) != quote.at:
                 self.last[book] = quote.at
-                self.unmarking += book in marks.newest
+                self.unmarking += book in stale
                 self.counts[book] = self.counts.get(book, 0) + 1
 
     def begin_again(self, now: datetime, quotes_before: int) -> None:
         """None of the quotes so far is believed."""
         self.since, self.quotes_before = now, quotes_before
-        self.counts.clear()
-
-
-def _newest(book: str, good: Mapping[str, Quote], others: Mapping[str, Quote]) -> Quote | None:
-    return others.get(book) or good.get(book)
+        self.counts, self.at_rest, self.left_out = {}, {}, ()

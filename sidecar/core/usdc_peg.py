@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from sidecar.core.actions import Action, Alert
 from sidecar.core.check import Desk
-from sidecar.core.marks import FRESH_FOR, Marks
+from sidecar.core.marks import Marks
 from sidecar.core.money import ONE, plain
 from sidecar.core.products import Product
 from sidecar.core.state import CAUSES, Cause
@@ -32,6 +32,8 @@ CODE: Final = "USDC_DEPEG"
 ALERT_BEYOND: Final = Decimal("0.01")
 DEPEG_BEYOND: Final = Decimal("0.03")
 HELD_FOR: Final = timedelta(seconds=60)
+# As old as a mark may be of what is held: a quote of before says nothing of now.
+AGE_MAX: Final = timedelta(seconds=60)
 # Half of the least departure that is told: two rates further apart than that say different things.
 AGREE_WITHIN: Final = Decimal("0.005")
 # The one coin whose word suffices: both its books are among the deepest of Coinbase.
@@ -78,7 +80,7 @@ def _mid(book: str, marks: Marks, now: datetime) -> Decimal | None:
     quote = marks.quotes.get(book)
     if quote is None or book in marks.newest:
         return None
-    is_fresh = quote.at >= marks.fresh_since and quote.at + FRESH_FOR >= now
+    is_fresh = quote.at >= marks.fresh_since and quote.at + AGE_MAX >= now
     return marks.mid(quote) if is_fresh else None
 
 

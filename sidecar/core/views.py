@@ -5,6 +5,7 @@ prices in quote currency, order sizes in order units (contracts for futures). Wh
 None. Looking changes nothing.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,7 +15,7 @@ from sidecar.core.exposure import Line, Pnl
 from sidecar.core.limits import LossLimit
 from sidecar.core.liquidation_report import report_view
 from sidecar.core.losses import Loss
-from sidecar.core.money import ZERO, with_money
+from sidecar.core.money import ZERO, readable, with_money
 from sidecar.core.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
@@ -45,7 +46,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "state": manager.state.account,
         "causes": [_cause(cause) for cause in manager.state.causes.values()],
         "missing": _missing(manager),
-        "doubts": _doubts(tracker),
+        "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
         "feeds": {
             "user": manager.feeds.user,
@@ -53,6 +54,7 @@ def status(manager: RiskManager, now: datetime) -> View:
             "market_whole_since": manager.feeds.market_whole_since,
         },
         "equity": tracker.equity,
+        "kept": tracker.kept,
         "transfers": tracker.transfers,
         "pnl": _pnl(tracker),
         "losses": _losses(manager),
@@ -81,6 +83,8 @@ def positions(manager: RiskManager) -> View:
         if summary is None
         else {
             "total": summary.wallet,
+            "booked": tracker.books.futures_cash.total,
+            "funding_unpaid": sum(tracker.books.futures_cash.unpaid, ZERO),
             "buying_power": summary.buying_power,
             "liquidation_buffer_percentage": summary.liquidation_buffer_percentage,
             "read_at": summary.at,
@@ -123,6 +127,7 @@ def _cause(cause: Cause) -> View:
         "reason": cause.reason,
         "by": cause.by,
         "clears_at": cause.clears_at,
+        "confirmed": cause.is_confirmed,
         "mend": CAUSES[cause.code].mend,
     }
 
@@ -132,7 +137,7 @@ def _missing(manager: RiskManager) -> list[str]:
     if manager.state.ready:
         return []
     words = [text for name, text in MISSING.items() if name in manager.readiness.missing]
-    words += [f"a quote of {key}" for key in manager.tracker.unmarked()]
+    words += [f"REST's word on the price of {book}" for book in manager.readiness.waits_for()]
     words += [
         f"the {name} feed is {state}"
         for name, state in (("market", manager.feeds.market), ("user", manager.feeds.user))
@@ -141,10 +146,15 @@ def _missing(manager: RiskManager) -> list[str]:
     return words
 
 
-def _doubts(tracker: PositionTracker) -> list[str]:
+def _doubts(manager: RiskManager) -> list[str]:
     """Where Coinbase and the books do not agree, or a fact could not be placed."""
-    differing = [f"Coinbase's {name} differs from the books" for name in tracker.wallets.in_doubt]
-    return [*tracker.books.doubts.values(), *sorted(differing)]
+    texts = list(manager.tracker.books.doubts.values())
+    for name, doubt in manager.doubts.doubts().items():
+        more = "more" if doubt.difference > ZERO else "less"
+        since = f"{doubt.since:%Y-%m-%d %H:%M:%S} UTC"
+        shown = readable(abs(doubt.difference))
+        texts.append(f"Coinbase shows {shown} {more} of {name} than the books, since {since}")
+    return texts
 
 
 def _pnl(tracker: PositionTracker) -> View:
@@ -165,21 +175,23 @@ def _losses(manager: RiskManager) -> View | None:
     if windows is None:
         return None
 
-    def row(loss: Loss, since: datetime, limit: LossLimit | None) -> View:
+    def row(figure: Callable[..., Loss], since: datetime, limit: LossLimit | None) -> View:
+        loss = figure(tracker)
         return {
             "usd": loss.usd,
             "base": loss.base,
             "ratio": loss.ratio,
+            "least_ratio": figure(tracker, way="least").ratio,
+            "most_ratio": figure(tracker, way="most").ratio,
             "limit": None if limit is None else str(limit),
             "since": since,
         }
 
+    day, cumulative, drawdown = windows.day, windows.cumulative, windows.drawdown
     return {
-        "daily": row(losses.daily(tracker), windows.day.started_at, bounds.max_daily_loss),
-        "cumulative": row(
-            losses.cumulative(tracker), windows.cumulative.started_at, bounds.max_cumulative_loss
-        ),
-        "drawdown": row(losses.drawdown(tracker), windows.drawdown.started_at, bounds.max_drawdown),
+        "daily": row(losses.daily, day.started_at, bounds.max_daily_loss),
+        "cumulative": row(losses.cumulative, cumulative.started_at, bounds.max_cumulative_loss),
+        "drawdown": row(losses.drawdown, drawdown.started_at, bounds.max_drawdown),
     }
 
 
@@ -252,6 +264,7 @@ def _wallet(currency: str, wallet: Wallet) -> View:
         "held_elsewhere": wallet.foreign_hold,
         "reserved": wallet.reserved,
         "keep": _keep(wallet.keep),
+        "differs_by": wallet.doubted,
         "value": wallet.value,
     }
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from sidecar.core.loss_windows import Point
 from sidecar.core.money import ZERO
 from sidecar.core.reconciliation import Reconciliation
 
@@ -28,7 +29,7 @@ class Wallet(Struct):
     value: Decimal = ZERO  # share of `Wallets.value`, USD
     agreement: Reconciliation = field(default_factory=Reconciliation)
     own_sale_at: datetime | None = None  # when a flattening last sold of it
-    read_mark: Decimal | None = None  # USD a unit when a reading last agreed
+    read_point: Point | None = None  # the moment at which a reading last agreed
 
     def may_hold_own_sale(self, difference: Decimal, at: datetime) -> bool:
         """Whether a balance that is higher than the books may be from before our last sale."""

@@ -4,6 +4,8 @@ from typing import Any
 
 from sidecar.core import events as ev
 from sidecar.core.actions import ReduceOnly
+from sidecar.core.losses import daily
+from tests.decisions import connected
 from tests.scenario import FUTURE, D, World, limit_order
 
 
@@ -80,13 +82,95 @@ def test_the_worst_case_counts_all_that_may_fill():
     assert (line.long_usd, line.short_usd, line.notional) == (57600, 19200, 57600)
 
 
-def test_a_deposit_moves_the_base_that_ratios_are_taken_of():
+def test_a_deposit_before_a_loss_makes_it_a_smaller_share():
     world = World(cash="10000", max_daily_loss="0.075")
     world.wait(3)
     world.balance("USD", "20000")
-    world.wait(1)
+    world.wait(2)
     world.balance("USD", "20000")
     world.send(ev.FundingPaid, product_id=FUTURE, amount=D(-1500))
     (loss,) = world.manager.check_and_liquidate_on_loss()
     assert isinstance(loss, ReduceOnly)
     assert (loss.loss, loss.ratio) == (1500, D("0.075"))
+
+
+def test_a_unit_keeps_its_worth_whatever_comes_or_goes():
+    """The table of units: what is lost, withdrawn, lost and deposited."""
+    world = connected(held=1)
+    told(world, ev.Balance("USD", D(0)), ev.Balance("BTC", D("0.15625")))
+    world.send(ev.LossReset, window="daily", reason="a day of 10,000 begins")
+    steps = [(57600, D("0.15625")), (57600, D("0.0546875")), (51840, D("0.0546875"))]
+    shown = []
+    for price, coins in steps:
+        stand(world, price)
+        told(world, ev.Balance("BTC", coins))
+        shown.append((world.tracker.equity, daily(world.tracker).ratio))
+    told(world, ev.Balance("USD", D(10_000)))
+    shown.append((world.tracker.equity, daily(world.tracker).ratio))
+    assert shown == [
+        (9_000, D("0.1")),
+        (3_150, D("0.1")),
+        (2_835, D("0.19")),
+        (12_835, D("0.19")),
+    ]
+
+
+def test_a_withdrawal_that_nobody_tells_is_a_doubt_and_then_a_transfer():
+    """The table of readings."""
+    world = connected()
+    world.report("o", leaves=1, limit_price=100)
+    world.report("o", status="CANCELLED", limit_price=100)
+    shown = []
+    for _ in range(2):
+        world.balance("USD", 20_000)
+        wallet = world.tracker.wallets.get("USD")
+        shown.append((wallet.total, wallet.doubted, world.tracker.equity))
+        world.wait(2)
+    assert shown == [(100_000, -80_000, 20_000), (20_000, 0, 20_000)]
+    assert world.tracker.transfers == -80_000
+
+
+def test_margin_that_moves_within_the_pot_is_no_transfer():
+    """The table of the pot."""
+    world = connected()
+    futures_wallet(world, 0)
+    world.quote(FUTURE, 64000)
+    world.fill("BUY", 250, 64000, product_id=FUTURE)
+    shown = []
+    for seconds, cfm, usd in ((0, 24_000, None), (2, 24_000, 100_000), (5, None, 76_000)):
+        world.wait(seconds)
+        if cfm is not None:
+            futures_wallet(world, cfm)
+        if usd is not None:
+            world.balance("USD", usd)
+        booked = (world.tracker.wallets.get("USD").total, world.tracker.books.futures_cash.total)
+        shown.append((*booked, world.tracker.equity, world.tracker.transfers))
+    assert shown == [
+        (100_000, 0, 100_000, 0),
+        (76_000, 24_000, 100_000, 0),
+        (76_000, 24_000, 100_000, 0),
+    ]
+
+
+def told(world: World, *balances: ev.Balance) -> None:
+    """Two readings that agree, with all fills looked at."""
+    for _ in range(2):
+        world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+        world.wait(2)
+
+
+def stand(world: World, price: object) -> None:
+    """A price that stands until it is confirmed."""
+    for _ in range(4):
+        world.wait(1)
+        world.quote("BTC-USD", price)
+
+
+def futures_wallet(world: World, total: object) -> None:
+    world.send(
+        ev.FuturesSummaryRead,
+        wallet=D(total),
+        buying_power=D(1_000_000),
+        liquidation_buffer_percentage=D(1000),
+        fills_until=world.now,
+    )

@@ -154,7 +154,9 @@ def test_keep_and_cash_are_configured_by_name():
 
 def test_the_day_rolls_by_itself_with_the_first_fact_after_the_boundary(tracker, watch):
     tracker.fill("f1", "BTC-USD", "BUY", "1", "64000")
-    tracker.mark("BTC-USD", "63000")
+    for _ in range(3):
+        tracker.mark("BTC-USD", "63000")
+        watch.wait(seconds=1)
     watch.wait(days=1)
     tracker.mark("BTC-USD", "62000")
     assert daily(tracker).usd == 1000

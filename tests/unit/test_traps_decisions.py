@@ -414,7 +414,7 @@ def test_the_drawdown_is_from_the_peak():
     world = World(max_drawdown="5000 USD")
     world.hold(1)
     for price in (70000, 65000):
-        world.quote("BTC-USD", price)
+        world.stand("BTC-USD", price)
     assert state(world) == "REDUCE_ONLY"
 
 

@@ -213,7 +213,10 @@ def test_a_dry_run_reserves_nothing_and_counts_nothing():
 
 
 def test_a_release_frees_what_was_bound_and_releasing_again_changes_nothing():
+    """But that the mark is followed from the first order on, until it is confirmed."""
     world = World()
+    world.ask(limit_order("0.5", name="zero"))
+    world.manager.release_order("zero")
     before = memory(world)
     world.ask(limit_order("0.5", name="one"))
     for _ in range(3):

@@ -60,7 +60,7 @@ def test_every_field_of_a_decision_travels():
 def test_a_time_to_clear_travels_too():
     world = World(max_daily_loss="100 USD")
     world.hold(1)
-    world.quote("BTC-USD", 60000)
+    world.stand("BTC-USD", 60000)
     (state, loss) = world.ask(limit_order("0.01", 60000)).as_dict()["violations"]
     assert state["clears_at"] == loss["clears_at"] == "2026-11-23T13:00:00.000Z"
 

@@ -25,7 +25,8 @@ def over(flat: Flattening) -> LiquidationReport:
 
 
 def test_proceeds_fees_and_slippage_are_exact_and_add_up() -> None:
-    flat = begun()
+    flat = Flattening(BTC=1, ETH=2)
+    flat.begin()
     flat.read({"BTC": 1, "ETH": 2})
     for sale, price, fee in zip(flat.placed, (63990, 1999), ("1.5", "0.25"), strict=True):
         flat.fills(sale, price=price, fees=fee)
@@ -66,8 +67,9 @@ def test_a_bought_back_short_costs_what_it_costs() -> None:
 
 def test_what_has_no_mark_is_not_told() -> None:
     """Sold for a coin that nothing values, or never marked at all."""
-    flat = begun(0)
+    flat = Flattening(BTC=0, LTC=3, XYZ=5)
     flat.world.send(ev.ProductsListed, products=(product("LTC-GBP"), product("XYZ-USD")))
+    flat.begin()
     flat.read({"LTC": 3, "XYZ": 5})
     for sale in flat.placed:
         flat.fills(sale, price=10, fees="0.1")

@@ -17,13 +17,14 @@ from sidecar.core.actions import (
     CauseRaised,
     ConfirmQuotes,
     Liquidate,
+    Reconcile,
     ReduceOnly,
     StateChanged,
     WakeAt,
 )
 from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
-from tests.decisions import connected, names, of_kind, restarted, sell_order
+from tests.decisions import connected, names, of_kind, rest_agrees, restarted, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order, product
 
 LIMIT: dict[str, Any] = {"max_cumulative_loss": "0.25"}
@@ -162,9 +163,11 @@ def test_a_bad_tick_of_a_hedge_is_not_confirmed_by_what_it_hedges():
     """The loss lies in the coins, but it is the future's gain that a tick took away."""
     world = holding()
     world.fill("SELL", 100, 64000, product_id=FUTURE)
-    for price in (39000, 38000):
-        world.quote(FUTURE, price)
-        world.quote("BTC-USD", price)
+    for _ in range(3):  # until both are confirmed
+        world.wait(1)
+        world.quote(FUTURE, 38000)
+        world.quote("BTC-USD", 38000)
+    assert state(world) == "ACTIVE"
     world.wait(1)
     world.quote(FUTURE, 64000)
     assert state(world) == "REDUCE_ONLY"
@@ -178,7 +181,7 @@ def test_a_loss_that_was_there_before_needs_no_new_quotes_of_its_own():
     world = World(max_cumulative_loss="0.25")
     world.fill("BUY", 10, 2000, product_id="ETH-USD")
     world.hold(1)
-    world.quote("ETH-USD", 1000)
+    world.stand("ETH-USD", 1000)
     assert of_kind(fall(world, 49000, 48900, 48800), Liquidate)
 
 
@@ -244,6 +247,13 @@ def at_rest(world, price):
     return world.send(ev.QuotesConfirmed, quotes=(quote,))
 
 
+def balances(world):
+    """A reading of the balances that agrees with the books."""
+    wallets = world.tracker.wallets.by_currency.items()
+    stated = tuple(ev.Balance(currency, wallet.total) for currency, wallet in wallets)
+    return world.send(ev.BalancesRead, balances=stated, fills_until=world.now)
+
+
 def test_connected_rest_is_asked_at_first_sight():
     world = connected(held=1, **LIMIT)
     (asked,) = of_kind(fall(world, 20000), ConfirmQuotes)
@@ -256,19 +266,51 @@ BEYOND = (20000, 19999, 19998, 19997)
 def test_connected_a_breach_waits_for_rests_word():
     world = connected(held=1, **LIMIT)
     assert not of_kind(fall(world, *BEYOND), Liquidate)
+    assert not of_kind(balances(world), Liquidate)
     assert of_kind(at_rest(world, 20000), Liquidate)
+
+
+def test_connected_a_breach_waits_for_a_reading_of_the_balances():
+    """Money that has left is no loss."""
+    world = connected(held=1, **LIMIT)
+    (asked,) = of_kind(fall(world, 20000), Reconcile)
+    assert asked.reason == "a loss is to be confirmed: has anything been moved?"
+    assert not of_kind(fall(world, 19999, 19998, 19997), Reconcile)
+    assert not of_kind(at_rest(world, 20000), Liquidate)
+    assert of_kind(balances(world), Liquidate)
+
+
+def test_a_reading_of_the_balances_is_waited_for_five_seconds():
+    world = connected(held=1, **LIMIT)
+    wakes = of_kind(fall(world, *BEYOND), WakeAt)
+    assert wakes[-1].at == world.now + timedelta(seconds=2)
+    at_rest(world, 20000)
+    assert not of_kind(world.wait(1), Liquidate)
+    assert of_kind(world.wait(1), Liquidate)
+
+
+def test_a_reading_from_before_the_breach_says_nothing_of_it():
+    world = connected(held=1, **LIMIT)
+    before = world.now
+    fall(world, *BEYOND)
+    at_rest(world, 20000)
+    old = ev.BalancesRead(at=before, balances=(ev.Balance("USD", D(100_000)),))
+    assert not of_kind(world.handle(old), Liquidate)
+    assert of_kind(balances(world), Liquidate)
 
 
 def test_rest_may_agree_before_the_time_is_over():
     world = connected(held=1, **LIMIT)
     fall(world, 20000)
     assert not of_kind(at_rest(world, 20000), Liquidate)
+    balances(world)
     assert of_kind(fall(world, 19999, 19998), Liquidate)
 
 
 def test_where_rest_cannot_be_had_the_feeds_word_stands():
     world = connected(held=1, **LIMIT)
     fall(world, *BEYOND)
+    balances(world)
     assert of_kind(world.send(ev.ConfirmationUnavailable), Liquidate)
 
 
@@ -327,6 +369,7 @@ def test_rest_must_answer_for_the_book_that_showed_the_loss():
     world.fill("BUY", 1, 2000, product_id="ETH-USD")
     (asked,) = of_kind(fall(world, *BEYOND), ConfirmQuotes)
     assert asked.product_ids == ("BTC-USD", "ETH-USD")
+    balances(world)
     quiet = ev.Quote("ETH-USD", D(2000), D(2000), world.now)
     assert not of_kind(world.send(ev.QuotesConfirmed, quotes=(quiet,)), Liquidate, Alert)
     assert of_kind(both_at_rest(world, 20000, 2000), Liquidate)
@@ -339,6 +382,7 @@ def test_a_quiet_coin_does_not_hold_up_rests_word(listed):
     world.send(ev.ProductsListed, products=(product(listed),))
     world.fill("BUY", 1, 2000, product_id=listed)
     fall(world, *BEYOND)
+    balances(world)
     assert of_kind(at_rest(world, 20000), Liquidate)
 
 
@@ -347,6 +391,7 @@ def test_what_was_never_marked_makes_no_difference_at_rest():
     world.send(ev.ProductsListed, products=(product("NEW-USD"),))
     world.fill("BUY", 1, 2000, product_id="NEW-USD")
     fall(world, *BEYOND)
+    balances(world)
     quotes = tuple(
         ev.Quote(n, D(p), D(p), world.now) for n, p in (("BTC-USD", 20000), ("NEW-USD", 1))
     )
@@ -393,7 +438,7 @@ def test_inverse_routes_are_confirmed_too():
     for feed in ("market", "user"):
         world.send(ev.FeedChanged, feed=feed, signal="connected")
     world.quote("USDC-EUR", "0.8")
-    world.send(ev.AccountReconciled)
+    rest_agrees(world, world.send(ev.AccountReconciled))
     world.wait(1)
     (asked,) = of_kind(world.quote("USDC-EUR", 1), ConfirmQuotes)
     assert asked.product_ids == ("USDC-EUR",)
@@ -425,7 +470,9 @@ def test_no_equity_is_an_answer_to_the_check():
         None,
         "0.1",
     )
-    assert answer.reason == "the equity that loss ratios are taken of is zero or less"
+    assert answer.reason == (
+        "the equity that loss ratios are taken of is below 50 USD, through a transfer or for want of quotes"
+    )
 
 
 # --- Limits that change ---------------------------------------------------------------------------

@@ -1,17 +1,227 @@
-"""A loss window: where losses count from, and what their ratio is taken of."""
+"""Loss windows: time-weighted, so that no transfer moves a ratio."""
 
-from sidecar.core.loss_windows import Window
+from itertools import permutations
+
+import pytest
+
+from sidecar.core.loss_windows import (
+    LEFT_OF_A_UNIT,
+    Figure,
+    LossWindows,
+    Moved,
+    ScopedWindow,
+    Span,
+    Window,
+    scoped_windows,
+)
 from tests.scenario import START, D
 
-WINDOW = Window(started_at=START, net_pnl=D(500), equity=D(10_000), transfers=D(200))
+LEAST = D(50)  # min_equity
+NEAR = D("1E-26")
 
 
-def test_a_loss_is_the_fall_of_net_pnl_since_the_start():
-    assert WINDOW.loss(D(300)) == 200
-    assert WINDOW.loss(D(600)) == -100
+def window(base=10_000, **fields):
+    return Window(started_at=START, net_pnl=D(0), base=D(base), **fields)
 
 
-def test_the_base_is_the_equity_at_the_start_plus_net_transfers_since():
-    assert WINDOW.base(D(200)) == 10_000
-    assert WINDOW.base(D(1200)) == 11_000
-    assert WINDOW.base(D(-9800)) == 0
+def windows(equity=10_000, **fields):
+    """All windows, begun at this equity and a net PnL of zero."""
+    return LossWindows(
+        span=Span(D(equity), D(0)), day=window(equity), next_reset=START, cumulative=window(equity),
+        drawdown=window(equity), peak=D(0), scoped_base=D(equity), **fields,
+    )  # fmt: skip
+
+
+def ratio(all_windows, net_pnl):
+    return 1 - all_windows.span.moved(D(net_pnl)) / all_windows.cumulative.base
+
+
+# --- Units ----------------------------------------------------------------------------------------
+
+
+def test_pnl_alone_moves_the_equity_that_ratios_are_taken_of():
+    assert Span(D(10_000), D(500)).moved(D(300)) == 9800
+
+
+def test_without_equity_the_ratios_stand_still():
+    assert Span(D(10_000), D(500), lacks_equity=True).moved(D(300)) == 10_000
+
+
+def test_a_transfer_scales_the_base_as_the_equity():
+    """From 10 to 15: every base from 10 to 15 as well."""
+    some = window(20_000, least=D(19_000), most=D(21_000))
+    some.scale(D(10_000), D(15_000))
+    assert (some.base, some.least, some.most) == (30_000, 28_500, 31_500)
+
+
+def test_a_way_that_no_transfer_is_in_doubt_for_stays_none():
+    some = window()
+    some.scale(D(10_000), D(15_000))
+    assert (some.least, some.most) == (None, None)
+
+
+@pytest.mark.parametrize("equity", [0, -5000])
+def test_an_account_that_lost_everything_has_a_ratio_after_the_next_deposit(equity):
+    """A ten millionth of a percent of a unit is left of it."""
+    some = window(10_000)
+    some.scale(D(equity), D(1000))
+    assert 1 - D(1000) / some.base == 1 - LEFT_OF_A_UNIT
+
+
+def test_a_window_that_began_with_nothing_is_not_scaled():
+    some = window(0)
+    some.scale(D(0), D(1000))
+    assert some.base == 0
+
+
+@pytest.mark.parametrize("after", [65_000, 15_000, 11_000, 100])
+def test_a_transfer_leaves_every_ratio_as_it_was(after):
+    """9.1 % lost, then 65 % withdrawn: 9.1 %."""
+    some = windows()
+    before = ratio(some, -910)
+    some.begin_span(D(after), D(-910), LEAST)
+    assert before == D("0.091")
+    assert abs(ratio(some, -910) - before) < NEAR
+
+
+@pytest.mark.parametrize("order", list(permutations([20_000, 3_000, 9_500])))
+def test_the_order_of_transfers_makes_no_difference(order):
+    some = windows()
+    for equity in order:
+        some.begin_span(D(equity), D(-1000), LEAST)
+    some.begin_span(D(5_000), D(-1000), LEAST)
+    assert abs(ratio(some, -1000) - D("0.1")) < NEAR
+    assert abs(ratio(some, -2000) - D("0.28")) < NEAR  # 0.9 of 0.8
+
+
+def test_a_transfer_of_nothing_moves_no_base():
+    some = windows()
+    some.begin_span(D(9000), D(-1000), LEAST)
+    assert (some.day.base, some.span) == (10_000, Span(D(9000), D(-1000)))
+
+
+def test_left_with_less_than_the_least_equity_no_ratio_is_taken_until_more_is_there():
+    some = windows()
+    some.begin_span(D("49.99"), D(-1000), LEAST)
+    assert some.span == Span(D(9000), D(-1000), lacks_equity=True)
+    some.begin_span(D(50), D(-1000), LEAST)
+    assert not some.span.lacks_equity
+    assert abs(ratio(some, -1000) - D("0.1")) < NEAR
+
+
+def test_a_higher_equity_ends_the_drawdown_and_its_doubts():
+    some = window(least=D(9000), most=D(11_000), least_usd=D(-5), most_usd=D(5))
+    some.raise_to(D(10_000))
+    assert some.least == 9000
+    some.raise_to(D(10_001))
+    assert some == window(10_001)
+
+
+# --- Transfers of unknown order -------------------------------------------------------------------
+
+
+def test_the_value_of_the_order_is_what_the_transfer_would_have_won():
+    assert Moved("BTC", D(1), D(2), D(100), D(90)).if_first == -20
+
+
+def test_the_unit_is_worth_what_it_would_be_had_the_transfer_come_first():
+    """One of two coins withdrawn at 90 instead of at 100, beside 100 dollars: 300 → 280 is a loss of
+    1 in 15; withdrawn first, it was 200 → 190, one of 1 in 20.
+    """
+    moved = Moved("BTC", D(2), D(-1), D(100), D(90))
+    told, first = D(280) / D(300), D(190) / D(200)
+    assert abs(moved.unit_if_first(D(280)) - first / told) < NEAR
+
+
+@pytest.mark.parametrize(
+    ("moved", "equity"),
+    [
+        (Moved("BTC", D(2), D(-1), D(100), D(90)), 0),  # nothing is there
+        (Moved("BTC", D(1), D(0), D(100), D(300)), 150),  # nothing was there before
+        (Moved("BTC", D(2), D(-2), D(100), D(90)), 180),  # all of it was withdrawn
+        (Moved("BTC", D(5), D(-2), D(100), D(10)), 10),  # more was withdrawn than there was
+    ],
+)
+def test_where_that_cannot_be_told_it_is_what_it_is(moved, equity):
+    assert moved.unit_if_first(D(equity)) == 1
+
+
+def test_a_withdrawal_while_the_price_fell_may_have_lost_less():
+    some = window(300)
+    some.doubt(Moved("BTC", D(2), D(-1), D(100), D(90)), D(280))
+    assert (some.least_usd, some.most_usd, some.most) == (-10, 0, None)
+    assert some.least is not None
+    assert abs(1 - D(280) / some.least - D("0.05")) < NEAR
+
+
+def test_a_deposit_while_the_price_fell_may_have_lost_more():
+    """One coin at 90 beside 100 dollars, and one more was found: 10 of 200 were lost, or 20 of 300."""
+    some = window(200)
+    some.doubt(Moved("BTC", D(1), D(1), D(100), D(90)), D(190))
+    assert (some.least_usd, some.most_usd, some.least) == (0, 10, None)
+    assert some.most is not None
+    assert abs(1 - D(190) / some.most - D(20) / D(300)) < NEAR
+
+
+def test_doubts_add_up_in_their_own_way():
+    some = window(300)
+    moved = Moved("BTC", D(2), D(-1), D(100), D(90))
+    some.doubt(moved, D(280))
+    once = some.least
+    some.doubt(moved, D(280))
+    assert once is not None
+    assert (some.least_usd, some.least) == (-20, once / moved.unit_if_first(D(280)))
+
+
+def test_a_doubt_is_one_of_every_window_and_of_its_key():
+    some = windows(280)
+    assert not some.is_ambiguous
+    some.doubt(Moved("BTC", D(2), D(-1), D(100), D(90)), D(0))
+    assert some.is_ambiguous
+    assert [one.least_usd for one in some.windows] == [-10, -10, -10]
+    assert (some.by_key["BTC"].least_usd, some.by_key["BTC"].most_usd) == (-10, 0)
+    some.doubt(Moved("ETH", D(2), D(1), D(100), D(90)), D(0))
+    assert (some.by_key["ETH"].least_usd, some.by_key["ETH"].most_usd) == (0, 10)
+
+
+@pytest.mark.parametrize("way", ["least_usd", "most_usd"])
+def test_a_key_alone_may_be_ambiguous(way):
+    assert windows(by_key={"BTC": ScopedWindow(**{way: D(1)})}).is_ambiguous
+    assert windows(by_strategy={"momo": ScopedWindow(**{way: D(1)})}).is_ambiguous
+
+
+# --- Keys and strategies --------------------------------------------------------------------------
+
+
+def figures(**net_pnl):
+    return {name: Figure(D(value), D(value)) for name, value in net_pnl.items()}
+
+
+def test_what_a_key_lost_is_a_share_of_each_spans_own_equity():
+    """500 of 10,000, then 100 of 1,000: 5 % and 10 %."""
+    some = windows(by_key={"BTC": ScopedWindow()}, by_strategy={"momo": ScopedWindow()})
+    some.carry(figures(BTC=-500), figures(momo=-500))
+    some.scoped_base = D(1000)
+    some.carry(figures(BTC=-600), figures(momo=-500))
+    assert (some.by_key["BTC"].carried, some.by_key["BTC"].span_pnl) == (D("0.15"), -600)
+    assert some.by_strategy["momo"].carried == D("0.05")
+
+
+def test_a_key_that_never_traded_before_begins_at_nothing():
+    some = windows()
+    some.carry(figures(ETH=-100), {})
+    assert some.by_key["ETH"] == ScopedWindow(carried=D("0.01"), span_pnl=D(-100))
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_without_equity_nothing_is_carried(lacks):
+    some = windows(by_key={"BTC": ScopedWindow()})
+    some.span = Span(D(10_000), D(0), lacks_equity=lacks)
+    some.scoped_base = D(10_000) if lacks else D(0)
+    some.carry(figures(BTC=-100), {})
+    assert some.by_key["BTC"] == ScopedWindow(span_pnl=D(-100))
+
+
+def test_scoped_windows_begin_at_their_figures_of_now():
+    begun = scoped_windows([("BTC", Figure(D(-5), D(-3)).less(D(1)))])
+    assert begun == {"BTC": ScopedWindow(net_pnl=D(-6), settled=D(-3), span_pnl=D(-6))}

@@ -153,6 +153,9 @@ def test_a_route_that_leads_beyond_all_bounds_marks_nothing():
 def test_what_was_known_before_a_restart_is_known_after():
     marks, again = listed(), listed()
     quoted(marks, "BTC-USD", 64000)
-    again.restore(marks.quotes.values())
+    quoted(marks, "ETH-USD", 2000)
+    marks.traded("ETH-USD", D(2100), START + timedelta(seconds=2))
+    again.restore(marks.quotes.values(), marks.priced_by_fills())
+    assert again.usd("ETH") == 2100
     assert again.by_key == marks.by_key
     assert again.quotes == marks.quotes

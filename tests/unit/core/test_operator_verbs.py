@@ -32,10 +32,10 @@ def resume(world):
 
 
 def fallen(price, **limits):
-    """One BTC bought at 64,000 with equity 100,000, now at this price."""
+    """One BTC bought at 64,000 with equity 100,000, now at this price, which is confirmed."""
     world = World(**limits)
     world.hold(1)
-    world.quote("BTC-USD", price)
+    world.stand("BTC-USD", price)
     return world
 
 
@@ -291,8 +291,21 @@ def test_a_reset_window_counts_from_now():
     assert causes(world) == ["DAILY_LOSS", "DRAWDOWN"]
 
 
+def test_a_window_that_is_reset_in_a_passing_tick_begins_at_the_confirmed_mark():
+    """The loss that it shows goes on, until it is confirmed or gone."""
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    world.quote("BTC-USD", 54000)
+    world.send(ev.LossReset, window="daily", reason="accepted")
+    assert causes(world) == ["DAILY_LOSS"]
+    world.quote("BTC-USD", 64000)
+    assert causes(world) == []
+
+
 def test_resetting_the_cumulative_loss_ends_its_first_sight():
-    world = fallen(39000, max_cumulative_loss="0.25")
+    world = fallen("39000.01", max_cumulative_loss="0.25")
+    world.quote("BTC-USD", 39000)
+    assert causes(world) == ["CUMULATIVE_LOSS"]
     world.send(ev.LossReset, window="cumulative", reason="accepted")
     assert state(world) == "ACTIVE"
 
@@ -335,6 +348,16 @@ def test_causes_survive_a_restart_and_end_as_they_would_have(days):
     world = restarted(fallen(54000, max_daily_loss="0.1"))
     world.wait(to=START + timedelta(days=days, seconds=5))
     assert state(world) == ("ACTIVE" if days else "REDUCE_ONLY")
+
+
+def test_a_first_sight_ends_with_the_next_quote_after_a_restart_too():
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    world.quote("BTC-USD", 54000)
+    world = restarted(world)
+    assert state(world) == "REDUCE_ONLY"
+    world.quote("BTC-USD", 64000)
+    assert state(world) == "ACTIVE"
 
 
 def test_a_halt_survives_a_restart():

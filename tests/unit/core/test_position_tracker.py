@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.errors import UnknownProduct, Untrusted
-from sidecar.core.losses import cumulative, cumulative_settled, daily, drawdown
+from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.position_tracker import PositionTracker
 from tests.scenario import FUTURE, START, D
 from tests.tracking import Desk, state_bytes
@@ -41,7 +41,7 @@ def test_a_release_moves_no_loss_and_so_makes_no_new_version():
     assert desk.tracker.version == before
 
 
-def test_equity_is_cash_coins_with_keep_and_futures():
+def test_equity_is_cash_coins_and_futures_without_keep():
     desk = Desk(keep={"BTC": D(1)})
     desk.balance("USD", 1000)
     desk.balance("EUR", 100)
@@ -49,8 +49,8 @@ def test_equity_is_cash_coins_with_keep_and_futures():
     wallet = {"wallet": D(500), "buying_power": D(0), "liquidation_buffer_percentage": D(90)}
     desk.send(ev.FuturesSummaryRead, **wallet)
     desk.fill("BUY", 1, 63000, product_id=FUTURE)
-    assert desk.tracker.equity == 1000 + 125 + 128_000 + 500 + 10
-    assert desk.held() == 1
+    assert desk.tracker.equity == 1000 + 125 + 64_000 + 500 + 10
+    assert (desk.tracker.kept, desk.held()) == (64_000, 1)
 
 
 def test_what_no_quote_can_value_is_named_and_counts_as_zero():
@@ -64,9 +64,12 @@ def test_what_no_quote_can_value_is_named_and_counts_as_zero():
 
 
 def test_a_held_contract_without_a_quote_is_unmarked():
-    desk = Desk(quotes={})
-    desk.fill("BUY", 1, 63000, product_id=FUTURE)
+    desk = Desk(quotes={}, is_open=False)
+    desk.send(ev.FuturesRead, positions=(ev.FuturesPosition(FUTURE, D(1)),))
     assert desk.tracker.unmarked() == [FUTURE]
+    desk.fill("BUY", 1, 63000, product_id=FUTURE)
+    desk.quote(FUTURE, 63000)
+    assert desk.tracker.unmarked() == []
 
 
 def test_quotes_are_taken_all_or_none():
@@ -137,8 +140,20 @@ def test_every_window_begins_when_the_books_open_and_only_once():
 def test_drawdown_counts_from_the_highest_pnl():
     desk = holding()
     for price in (66000, 65000, 65500):
-        desk.quote("BTC-USD", price)
+        desk.stand("BTC-USD", price)
     assert losses(desk) == (-1500, -1500, 500)
+
+
+def test_a_passing_tick_is_no_highest():
+    """0.7 s at 84,000 poison no peak."""
+    desk = holding()
+    for price in (84_000, 84_000, 84_000):
+        desk.wait(0.35).quote("BTC-USD", price)
+    desk.quote("BTC-USD", 64_000)
+    assert losses(desk) == (0, 0, 0)
+    windows = desk.tracker.windows
+    assert windows is not None
+    assert (windows.peak, windows.drawdown.base) == (0, 74_000)
 
 
 @pytest.mark.parametrize(
@@ -147,23 +162,61 @@ def test_drawdown_counts_from_the_highest_pnl():
 )
 def test_each_window_can_begin_anew_by_itself(window, left):
     desk = holding()
-    desk.quote("BTC-USD", 63000)
+    desk.stand("BTC-USD", 63000)
     desk.tracker.reset_window(window, desk.now)
     assert losses(desk) == left
 
 
-def test_what_was_settled_counts_from_the_cumulative_windows_start_too():
+@pytest.mark.parametrize("window", ["daily", "cumulative", "drawdown"])
+def test_a_window_begins_at_confirmed_marks(window):
+    """A passing tick at the moment of a reset is the loss, or the gain, of no window."""
+    desk = holding()
+    desk.quote("BTC-USD", 48_000)
+    desk.tracker.reset_window(window, desk.now)
+    desk.quote("BTC-USD", 64_000)
+    assert losses(desk) == (0, 0, 0)
+    assert daily(desk.tracker, key="BTC").usd == daily(desk.tracker, strategy_id="trend").usd == 0
+
+
+def settled(desk, code="CUMULATIVE_LOSS", key=None, strategy_id=None):
+    return desk.tracker.settled_loss(code, key, strategy_id)
+
+
+@pytest.mark.parametrize(
+    ("window", "code"),
+    [("daily", "DAILY_LOSS"), ("cumulative", "CUMULATIVE_LOSS"), ("drawdown", "DRAWDOWN")],
+)
+def test_what_was_settled_counts_from_its_windows_start_too(window, code):
     desk = holding()
     desk.fill("SELL", 1, 63000)
-    assert cumulative_settled(desk.tracker).usd == 1000
-    desk.tracker.reset_window("cumulative", desk.now)
-    assert cumulative_settled(desk.tracker).usd == 0
+    assert settled(desk, code) == 1000
+    desk.tracker.reset_window(window, desk.now)
+    assert settled(desk, code) == 0
+    codes = {"DAILY_LOSS", "CUMULATIVE_LOSS", "DRAWDOWN"} - {code}
+    assert [settled(desk, other) for other in codes] == [1000, 1000]
+
+
+@pytest.mark.parametrize("scope", [{"key": "BTC"}, {"strategy_id": "trend"}])
+def test_what_a_scope_settled_counts_from_the_days_start(scope):
+    desk = holding()
+    desk.fill("SELL", 1, 63000, strategy_id="trend")
+    assert settled(desk, "DAILY_LOSS", **scope) == 1000
+    desk.tracker.reset_window("daily", desk.now)
+    assert settled(desk, "DAILY_LOSS", **scope) == 0
+    desk.fill("BUY", 1, 63000, fee=5, strategy_id="trend")
+    assert settled(desk, "DAILY_LOSS", **scope) == 5
+
+
+def test_a_scope_that_never_traded_has_settled_nothing():
+    desk = holding()
+    assert settled(desk, "DAILY_LOSS", key="ETH") == 0
+    assert settled(desk, "DAILY_LOSS", strategy_id="grid") == 0
 
 
 def test_a_new_day_begins_at_the_boundary_with_the_figures_from_before_it():
     """The quote that opens the new day is the new day's loss, for keys and strategies too."""
     desk = holding()
-    desk.quote("BTC-USD", 63000)
+    desk.stand("BTC-USD", 63000)
     desk.now = NEXT
     desk.quote("BTC-USD", 62000)
     assert losses(desk) == (1000, 2000, 2000)
@@ -215,7 +268,7 @@ def test_the_day_that_the_clocks_change_on_is_an_hour_shorter_or_longer(boundary
 def test_a_boundary_passed_while_down_rolls_once_from_the_last_figures_before_it(boundary, length):
     """Losses while down count to the new day."""
     desk = holding(start=boundary - length + timedelta(hours=1))
-    desk.quote("BTC-USD", 63000)
+    desk.stand("BTC-USD", 63000)
     desk.now = boundary - timedelta(minutes=5)
     again = desk.restarted()
     again.now = boundary + timedelta(minutes=5)
@@ -248,18 +301,15 @@ def test_several_days_down_roll_once_to_the_day_that_now_is():
     assert again.tracker.windows.next_reset == START + timedelta(days=6)
 
 
-def test_a_clock_that_jumps_back_does_not_unroll_the_day():
+def test_one_fact_from_far_ahead_costs_one_day():
+    """A day that it has begun ends at the next boundary all the same."""
     desk = holding()
-    desk.now = NEXT
+    desk.now = START + timedelta(days=365)
     desk.quote("BTC-USD", 63000)
-    day = desk.tracker.windows and desk.tracker.windows.day
-    desk.now = NEXT - timedelta(hours=2)
-    desk.quote("BTC-USD", 62000)
-    desk.now = NEXT + timedelta(hours=2)
-    desk.quote("BTC-USD", 61000)
-    assert desk.tracker.windows
-    assert desk.tracker.windows.day == day
-    assert losses(desk)[0] == 3000
+    desk.now = START + timedelta(hours=1)
+    desk.quote("BTC-USD", 63000)
+    assert desk.tracker.windows is not None
+    assert desk.tracker.windows.next_reset == NEXT
 
 
 def test_a_clock_that_jumps_back_over_a_restart_does_not_unroll_it_either():

@@ -308,3 +308,9 @@ def test_a_window_saved_before_its_marks_were_kept_counts_from_the_last():
         restore_tracker(save_tracker(world.tracker), new.tracker)
         restore_manager(saved, new.manager)
         assert cancelled(shock(new, price)) == orders
+
+
+def test_a_flattening_cancels_all_of_its_key_by_itself():
+    """Each order is asked to be cancelled once."""
+    actions = shock(held(action="flatten"), 63_000)
+    assert sorted(cancelled(actions)) == ["buy", "exit"]

@@ -26,7 +26,6 @@ from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from tests.decisions import (
-    CONNECTED,
     connected,
     memory,
     names,
@@ -35,155 +34,11 @@ from tests.decisions import (
     restarted,
     sell_order,
 )
-from tests.scenario import FUTURE, PRODUCTS, START, D, World, limit_order, order, product
+from tests.scenario import START, D, World, limit_order, order, product
 
 
 def state(world):
     return world.manager.state.account
-
-
-# --- Starting (connected) -------------------------------------------------------------------------
-
-
-def listed():
-    """Products are known; nothing else."""
-    return World(settings=CONNECTED)
-
-
-STEPS = {
-    "balances": lambda w: w.balance("USD", 1000),
-    "orders": lambda w: w.send(ev.OpenOrdersListed, order_ids=(), began_at=w.now),
-    "market": lambda w: w.send(ev.FeedChanged, feed="market", signal="connected"),
-    "user": lambda w: w.send(ev.FeedChanged, feed="user", signal="connected"),
-    "reconciled": lambda w: w.send(ev.AccountReconciled),
-}
-
-
-@pytest.mark.parametrize("missing", [None, *STEPS])
-def test_the_account_is_active_with_the_first_complete_picture_and_not_before(missing):
-    """Products, balances, open orders, fills, and both feeds live."""
-    world = listed()
-    for name, step in STEPS.items():
-        if name != missing:
-            assert state(world) == "STARTING"
-            step(world)
-    assert state(world) == ("ACTIVE" if missing is None else "STARTING")
-
-
-def test_without_products_nothing_is_complete():
-    world = World(settings=CONNECTED, products=())
-    for step in STEPS.values():
-        step(world)
-    assert state(world) == "STARTING"
-
-
-def test_a_reconciliation_before_everything_was_read_completes_nothing():
-    world = listed()
-    STEPS["reconciled"](world)
-    for name in ("balances", "orders", "market", "user"):
-        STEPS[name](world)
-    assert state(world) == "STARTING"
-    STEPS["reconciled"](world)
-    assert state(world) == "ACTIVE"
-
-
-def test_what_is_held_must_have_a_mark():
-    world = listed()
-    world.balance("BTC", 1)
-    for step in STEPS.values():
-        step(world)
-    assert state(world) == "STARTING"
-    (change,) = of_kind(world.quote("BTC-USD", 64000), StateChanged)
-    assert (change.before, change.after) == ("STARTING", "ACTIVE")
-
-
-def test_what_no_product_can_value_does_not_hold_up_the_start():
-    """A token that fell out of the list, or an airdrop."""
-    world = listed()
-    world.balance("JUNK", 1)
-    for step in STEPS.values():
-        step(world)
-    assert state(world) == "ACTIVE"
-
-
-def opened():
-    """Everything is read and live but the last word, that the account is reconciled."""
-    world = listed()
-    world.send(ev.BalancesRead, balances=(ev.Balance("USD", D(200_000)), ev.Balance("BTC", D(0))))
-    world.quote("BTC-USD", 64000)
-    for name in ("orders", "market", "user"):
-        STEPS[name](world)
-    return world
-
-
-def buy_before_the_picture(world):
-    world.wait(1)
-    world.fill("BUY", 1, 64000)
-
-
-def sell_a_contract_before_the_picture(world):
-    world.quote(FUTURE, 64000)
-    world.wait(1)
-    world.fill("SELL", 1, 64000, product_id=FUTURE)
-
-
-@pytest.mark.parametrize("trade", [buy_before_the_picture, sell_a_contract_before_the_picture])
-def test_a_fill_after_the_balances_were_read_is_not_swallowed_by_the_start(trade):
-    """The books open with what was read, so it is read again: once, and then waited for."""
-    world = opened()
-    trade(world)
-    (wish,) = of_kind(STEPS["reconciled"](world), Reconcile)
-    assert wish.reason == "orders moved after the balances were read"
-    assert state(world) == "STARTING"
-    assert not of_kind(world.wait(1), Reconcile)
-    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
-    assert state(world) == "STARTING"
-    STEPS["reconciled"](world)
-    assert state(world) == "ACTIVE"
-
-
-def test_a_position_bought_during_the_start_is_limited_after_it():
-    world = opened()
-    world.manager.desk.use(Limits(max_position_size="1.5"))
-    buy_before_the_picture(world)
-    STEPS["reconciled"](world)
-    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
-    STEPS["reconciled"](world)
-    assert world.position == 1
-    assert world.ask(limit_order(1)).codes == ("MAX_POSITION_SIZE",)
-
-
-def test_a_reconciliation_without_balances_asks_once_more():
-    world = opened()
-    buy_before_the_picture(world)
-    STEPS["reconciled"](world)
-    assert of_kind(STEPS["reconciled"](world), Reconcile)
-    assert state(world) == "STARTING"
-
-
-def test_loss_windows_begin_with_the_complete_picture():
-    world = connected(held=1)
-    assert world.tracker.windows is not None
-    assert world.tracker.windows.cumulative.equity == 164_000
-    assert world.tracker.net_pnl == 0
-
-
-def test_a_loss_limit_that_is_broken_at_the_start_binds_at_once():
-    """Against no equity: the first complete picture already says so."""
-    world = World(settings=CONNECTED, max_daily_loss="0.1")
-    for name, step in STEPS.items():
-        if name != "balances":
-            step(world)
-    world.balance("USD", 0)
-    STEPS["reconciled"](world)
-    assert state(world) == "REDUCE_ONLY"
-
-
-def test_once_active_a_lost_feed_is_no_new_start():
-    world = connected(held=1)
-    world.send(ev.FeedChanged, feed="user", signal="lost")
-    assert state(world) == "ACTIVE"
-    assert not world.ask(limit_order())
 
 
 def test_without_a_connection_the_account_is_active_from_the_first():
@@ -192,22 +47,6 @@ def test_without_a_connection_the_account_is_active_from_the_first():
 
 
 # --- Restarts -------------------------------------------------------------------------------------
-
-
-def test_books_open_since_before_a_restart_count_what_trades_while_it_starts():
-    """Nothing is swallowed, so a busy account does not hold up the start."""
-    world = restarted(connected(held=1))
-    for feed in ("market", "user"):
-        world.send(ev.FeedChanged, feed=feed, signal="connected")
-    world.send(ev.ProductsListed, products=PRODUCTS)
-    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
-    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
-    world.wait(1)
-    world.fill("BUY", 1, 64000)
-    assert state(world) == "STARTING"
-    world.send(ev.AccountReconciled)
-    assert state(world) == "ACTIVE"
-    assert world.tracker.account.lines["BTC"].position.quantity == 2
 
 
 def test_a_restart_under_other_limits_judges_by_them_at_once():
@@ -448,7 +287,7 @@ def test_a_proposal_is_answered_by_a_decision():
 def test_a_state_change_names_what_is_behind_it():
     world = World(max_daily_loss="0.1")
     world.hold(1)
-    (change,) = of_kind(world.quote("BTC-USD", 54000), StateChanged)
+    (change,) = of_kind(world.stand("BTC-USD", 54000), StateChanged)
     assert (change.before, change.after) == ("ACTIVE", "REDUCE_ONLY")
     assert change.reason == "daily loss of 10000 USD, 10 % has reached 0.1"
     (change,) = of_kind(world.wait(to=START + timedelta(days=1)), StateChanged)
@@ -555,9 +394,10 @@ def test_an_engine_that_marks_only_the_tracker_is_judged_at_the_next_question():
 def test_the_peak_of_a_drawdown_is_noted_between_questions():
     world = World(max_drawdown="10000 USD")
     world.hold(1)
-    for price in (70000, 60000):
+    for price in (70000, 70000, 70000, 60000):
         quote = ev.Quote("BTC-USD", D(price), D(price), world.now)
         world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
+        world.now += timedelta(seconds=1)
     assert world.ask(sell_order(1, 60000)).state == "REDUCE_ONLY"
 
 

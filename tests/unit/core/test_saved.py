@@ -8,6 +8,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.events import ReduceOnlyRequested
 from sidecar.core.limits import Limits
+from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import (
@@ -35,7 +36,7 @@ def lived():
     wallet = {"wallet": D(900), "buying_power": D(800), "liquidation_buffer_percentage": D(90)}
     world.send(ev.FuturesSummaryRead, **wallet)
     assert world.ask(limit_order("0.1", 61000, name="r1"), strategy_id="grid")
-    world.wait(3)
+    world.wait(31)  # until then a reading may lack the fills
     world.balance("ETH", 6)
     world.send(ev.FuturesRead, positions=(), fills_until=world.now)
     return world
@@ -60,12 +61,14 @@ def test_what_was_unpriced_is_priced_after_the_restart():
 
 
 def test_a_position_that_left_before_it_was_priced_waits_over_a_restart():
-    desk = Desk(quotes={})
+    """Withdrawn while its mark was old: it went at the first good one."""
+    desk = Desk()
     desk.fill("BUY", 1, 60000)
-    desk.fill("SELL", 1, 50000, product_id="BTC-EUR")
+    for _ in range(2):
+        desk.wait(100).balance("BTC", 0)
     again = desk.restarted()
     again.quote("BTC-USD", 64000)
-    assert (again.held(), again.tracker.net_pnl) == (0, 4000)
+    assert (again.held(), again.tracker.net_pnl, again.tracker.transfers) == (0, 4000, -64_000)
 
 
 def test_a_new_keep_moves_the_position_at_the_mark_as_a_transfer():
@@ -73,10 +76,23 @@ def test_a_new_keep_moves_the_position_at_the_mark_as_a_transfer():
     desk.fill("BUY", 2, 60000)
     again = restored(desk.tracker, keep={"BTC": D("0.5")})
     assert again.account.lines["BTC"].position.quantity == D("1.5")
-    assert (again.net_pnl, again.equity) == (desk.tracker.net_pnl, desk.tracker.equity)
+    assert (again.net_pnl, again.kept) == (desk.tracker.net_pnl, 32_000)
+    assert again.equity == desk.tracker.equity - 32_000
     back = restored(again, keep={})
     assert back.account.lines["BTC"].position.quantity == 2
-    assert back.net_pnl == desk.tracker.net_pnl
+    assert (back.net_pnl, back.equity) == (desk.tracker.net_pnl, desk.tracker.equity)
+
+
+def test_a_new_keep_moves_no_ratio():
+    """It is a transfer like any other."""
+    desk = Desk()
+    desk.balance("USD", 200_000)
+    desk.fill("BUY", 2, 64000)
+    desk.stand("BTC-USD", 54_000)
+    again = restored(desk.tracker, keep={"BTC": D("0.5")})
+    for loss in (daily, cumulative, drawdown):
+        assert loss(desk.tracker).ratio == loss(again).ratio == D("0.1")
+        assert loss(again).usd == 20_000
 
 
 def test_a_currency_that_is_cash_from_now_on_is_no_position_any_more_and_back():
@@ -150,7 +166,7 @@ def test_the_first_order_after_a_boundary_passed_while_down_is_judged_in_the_new
     """Nothing but a proposal need come: the day has rolled, and yesterday's loss no longer binds."""
     world = World(max_daily_loss="500 USD")
     world.hold()
-    world.quote("BTC-USD", 63000)
+    world.stand("BTC-USD", 63000)
     assert world.manager.state.account == "REDUCE_ONLY"
     at = world.now + timedelta(days=1, hours=1)
     manager = manager_after_restart(world, at)

@@ -129,7 +129,7 @@ def test_a_limit_of_no_orders_at_all_is_used_up_by_one():
 def test_losses_are_in_the_measure_of_their_limit_and_a_profit_uses_nothing():
     world = World(max_daily_loss="0.1", max_drawdown="2000 USD", max_cumulative_loss="0.25")
     world.hold(1)
-    world.quote("BTC-USD", 65000)
+    world.stand("BTC-USD", 65000)
     assert figures_of(world, "MAX_DAILY_LOSS") == ("0.1", D("-0.01"), 0)
     world.quote("BTC-USD", 63500)
     assert figures_of(world, "MAX_DAILY_LOSS") == ("0.1", D("0.005"), D("0.05"))

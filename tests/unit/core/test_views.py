@@ -35,7 +35,7 @@ def part(row, *names):
 def test_the_state_comes_with_every_cause_and_its_mend():
     world = World(max_daily_loss="0.01")
     world.hold(1)
-    world.quote("BTC-USD", 62000)
+    world.stand("BTC-USD", 62000)
     world.send(ev.ReduceOnlyRequested, reason="careful", by="uid 7", product_id="ETH-USD")
     seen = status(world)
     assert (seen["state"], seen["at"]) == ("REDUCE_ONLY", world.now)

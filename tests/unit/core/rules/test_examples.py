@@ -51,6 +51,9 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
     """Let a given sentence happen."""
     match text.split():
         case ["quote", product_id, price]:
+            before = world.tracker.marks.quotes[product_id].bid
+            if world.tracker.marks.confirmed(world.tracker.products[product_id].key) != before:
+                world.stand(product_id, before)  # until then: it was no passing tick
             world.quote(product_id, price)
         case ["hold", size, product_id, "at", price]:
             world.fill("BUY", size, price, product_id=product_id)

@@ -68,6 +68,7 @@ def test_a_profit_is_no_loss():
 
 def test_a_drawdown_is_measured_from_the_highest_profit():
     world = lost(-6000, max_drawdown="10000 USD", max_daily_loss="10000 USD")
+    world.stand("BTC-USD", 70000)
     world.quote("BTC-USD", 60000)
     decision = world.ask(limit_order("0.01", "50000"))
     assert the(decision, "MAX_DRAWDOWN").observed == "10000"

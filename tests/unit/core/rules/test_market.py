@@ -148,11 +148,15 @@ def test_the_user_feed_is_believed_again_once_the_account_was_reconciled():
     assert world.ask(limit_order())
 
 
-def test_a_balance_that_differs_from_the_books_stops_new_risk():
+def test_a_doubt_by_itself_refuses_nothing_and_leaves_the_smaller_figure():
+    """Fifteen seconds later it is BALANCE_UNEXPLAINED, and only reducing orders pass."""
     world = World()
-    world.balance("USD", "90000")
-    found = the(world.ask(limit_order()), "STALE_ACCOUNT_DATA")
-    assert found.message == "Coinbase's answer differs from the books in USD"
+    world.balance("USD", "600")
+    assert world.ask(limit_order("0.005"))
+    assert world.ask(limit_order("0.005")).codes == ("INSUFFICIENT_FUNDS",)
+    world.now += timedelta(seconds=15)
+    world.quote("BTC-USD", 64000)
+    assert world.ask(limit_order("0.001")).codes == ("STATE_REDUCE_ONLY",)
 
 
 def test_a_fact_about_an_unlisted_product_is_an_open_question():
@@ -291,8 +295,7 @@ def test_causes_that_all_end_by_themselves_say_when_the_last_does():
     world = World(max_daily_loss="100 USD", price_shock={"max_move": "0.01"})
     world.hold(1)
     world.wait(1)
-    world.quote("BTC-USD", 63000)
-    world.quote("BTC-USD", 63000)
+    world.stand("BTC-USD", 63000)
     found = the(world.ask(limit_order()), "STATE_REDUCE_ONLY")
     assert set((found.observed or "").split(", ")) == {"DAILY_LOSS", "PRICE_SHOCK"}
     assert found.clears_at == START + timedelta(days=1)

@@ -1,0 +1,201 @@
+"""Reconciliation: what to make of a reading that differs from the books."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.reconciliation import (
+    BOOKINGS_MAX,
+    DEFAULT_LAG,
+    RUNS_FROM_MAX,
+    Reconciliation,
+)
+from tests.scenario import START, D
+
+LAG = DEFAULT_LAG.total_seconds()
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def judged(agreement, difference, seconds, fills_until=None, unit=0):
+    """The verdict on a reading that shows so much more than the books; fills were looked at."""
+    until = at(seconds if fills_until is None else fills_until)
+    return agreement.judge(D(difference), at(seconds), until, D(unit))
+
+
+def booked(*bookings, at_s=0):
+    """One that knows of these changes of the total, a second after each other."""
+    agreement = Reconciliation()
+    for number, quantity in enumerate(bookings):
+        agreement.book(at(at_s + number), D(quantity))
+    return agreement
+
+
+# --- Agreement, doubt, confirmation ---------------------------------------------------------------
+
+
+def test_a_reading_that_agrees_is_no_doubt():
+    agreement = Reconciliation()
+    assert (judged(agreement, 0, 0), agreement.doubt, agreement.seen_at) == ("agrees", None, at(0))
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict"),
+    [("0.009", "agrees"), ("-0.009", "agrees"), ("0.01", "differs"), ("-0.01", "differs")],
+)
+def test_below_the_smallest_unit_is_agreement(difference, verdict):
+    assert judged(Reconciliation(), difference, 0, unit="0.01") == verdict
+
+
+def test_a_difference_is_a_doubt_from_its_first_reading_on():
+    agreement = Reconciliation()
+    assert judged(agreement, 1, 5) == "differs"
+    assert agreement.doubt is not None
+    assert (agreement.doubt.difference, agreement.doubt.since) == (1, at(5))
+    assert (agreement.doubt.first_at, agreement.doubt.confirmed) == (at(5), False)
+
+
+@pytest.mark.parametrize(("later", "verdict"), [("1.9", "differs"), (2, "confirmed")])
+def test_a_second_reading_two_seconds_later_confirms_it(later, verdict):
+    agreement = Reconciliation()
+    judged(agreement, 1, 0)
+    assert judged(agreement, 1, float(later)) == verdict
+    assert agreement.doubt is not None
+    assert agreement.doubt.confirmed == (verdict == "confirmed")
+
+
+def test_two_readings_of_one_moment_are_one_reading():
+    agreement = Reconciliation()
+    assert [judged(agreement, 1, 5), judged(agreement, 1, 5)] == ["differs", "differs"]
+
+
+def test_it_is_not_confirmed_before_the_fills_have_been_looked_at():
+    agreement = Reconciliation()
+    judged(agreement, 1, 5)
+    assert agreement.judge(D(1), at(8), None) == "differs"
+    assert judged(agreement, 1, 9, fills_until=4) == "differs"
+    assert judged(agreement, 1, 10, fills_until=5) == "confirmed"
+
+
+def test_another_difference_begins_anew_and_is_as_old_as_the_doubt():
+    """Readings that do not agree are one doubt: how long it has lasted is counted from the first."""
+    agreement = Reconciliation()
+    readings = [judged(agreement, more, s) for s, more in ((5, 1), (8, 2), (11, 1), (14, 1))]
+    assert readings == ["differs", "differs", "differs", "confirmed"]
+    assert agreement.doubt is not None
+    assert (agreement.doubt.since, agreement.doubt.first_at) == (at(5), at(11))
+
+
+def test_a_second_reading_may_differ_by_less_than_the_smallest_unit():
+    agreement = Reconciliation()
+    judged(agreement, 1, 0, unit="0.01")
+    assert judged(agreement, "1.009", 2, unit="0.01") == "confirmed"
+
+
+def test_agreement_between_two_differences_ends_the_doubt():
+    agreement = Reconciliation()
+    readings = [judged(agreement, more, s) for s, more in ((5, 1), (8, 0), (11, 1))]
+    assert readings == ["differs", "agrees", "differs"]
+    assert agreement.doubt is not None
+    assert agreement.doubt.since == at(11)
+
+
+def test_a_clock_set_back_begins_the_doubt_anew():
+    agreement = Reconciliation()
+    judged(agreement, 1, 3600)
+    assert [judged(agreement, 1, 0), judged(agreement, 1, 3)] == ["differs", "confirmed"]
+    assert agreement.doubt is not None
+    assert agreement.doubt.since == at(0)
+
+
+def test_a_busy_account_is_reconciled_as_fast_as_an_idle_one():
+    """What is compared is the difference: fills that books and readings both have leave it alone."""
+    agreement = Reconciliation()
+    judged(agreement, -80, 0)
+    agreement.book(at(1), D(-3))
+    assert judged(agreement, -80, 2) == "confirmed"
+
+
+# --- What explains a difference -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lacked", [[7], [5, 7], [2, 5, 7], [5], [2, 5], [2]])
+def test_a_reading_that_lacks_neighbouring_bookings_lags(lacked):
+    """A wallet follows in order, so what it lacks is a run of them."""
+    assert judged(booked(2, 5, 7), -sum(lacked), 3) == "lagging"
+
+
+def test_a_reading_that_lacks_what_was_never_booked_differs():
+    assert judged(booked(2, 5, 7), -9, 3) == "differs"  # 2 and 7 are no neighbours
+    assert judged(booked(2, 5, 7), 7, 3) == "differs"  # it has more, and lacks nothing
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(LAG, "lagging"), (LAG + 0.001, "differs")])
+def test_a_lag_is_believed_for_so_long_only(later, verdict):
+    assert judged(booked(5), -5, later) == verdict
+
+
+def test_a_booking_may_be_lacked_for_longer_where_it_says_so():
+    agreement = Reconciliation()
+    agreement.book(at(0), D(5), timedelta(seconds=120))
+    assert judged(agreement, -5, 120) == "lagging"
+    assert judged(agreement, -5, 121) == "differs"
+
+
+def test_a_lagging_reading_ends_a_doubt():
+    agreement = booked(5)
+    judged(agreement, 1, 1)
+    assert (judged(agreement, -5, 2), agreement.doubt) == ("lagging", None)
+
+
+def test_a_reading_that_lags_shows_the_same_difference_again():
+    agreement = Reconciliation()
+    judged(agreement, -80, 0)
+    agreement.book(at(1), D(3))
+    assert judged(agreement, -83, 2) == "confirmed"
+    assert agreement.doubt is not None
+    assert agreement.doubt.difference == -80
+
+
+def test_a_reading_that_knew_of_a_booking_before_the_books_is_no_doubt_once_they_do():
+    agreement = Reconciliation()
+    judged(agreement, -3, 0)
+    agreement.book(at(1), D(-2))
+    assert agreement.doubt is not None
+    agreement.book(at(1), D(-1))
+    assert agreement.doubt is None
+
+
+def test_what_the_books_follow_is_doubted_no_more():
+    agreement = Reconciliation()
+    agreement.moved(D(1))
+    judged(agreement, -3, 0)
+    agreement.moved(D(-2))
+    assert agreement.doubt is not None
+    assert agreement.doubt.difference == -1
+    agreement.moved(D(-1))
+    assert agreement.doubt is None
+
+
+def test_bookings_are_forgotten_with_their_lag_and_beyond_a_bound():
+    """A day of trading costs no more than its last half minute."""
+    agreement = booked(1, 2)
+    agreement.book(at(LAG + 1), D(3))
+    assert [one.quantity for one in agreement.bookings] == [2, 3]
+    for number in range(BOOKINGS_MAX + 5):
+        agreement.book(at(LAG + 1), D(number))
+    assert len(agreement.bookings) == BOOKINGS_MAX
+    assert agreement.bookings[-1].quantity == BOOKINGS_MAX + 4
+
+
+def test_runs_that_end_long_ago_are_not_tried():
+    """All that ends with the newest are: a reading may lack everything of the last half minute."""
+    ones = [D(2) ** (number % 50) for number in range(RUNS_FROM_MAX + 10)]
+    agreement = Reconciliation()
+    for one in ones:
+        agreement.book(at(0), one)
+    assert judged(agreement, -sum(ones), 1) == "lagging"
+    assert judged(agreement, -ones[10], 1) == "lagging"
+    assert judged(agreement, -ones[9], 1) == "differs"
