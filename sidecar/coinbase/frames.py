@@ -259,6 +259,7 @@ def futures_summary(
         buying_power=max(ZERO, figure("futures_buying_power")),
         liquidation_buffer_percentage=figure("liquidation_buffer_percentage"),
         funding_pnl=told("funding_pnl"),
+        spot_cash=told("cbi_usd_balance"),
         fills_until=fills_until,
     )
 

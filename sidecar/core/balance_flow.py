@@ -1,10 +1,11 @@
 """BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O.
 
 Theory of operation. USD, USDC and the futures wallet are one pot. Between them money is swept and
-converted, and none of that is a transfer: differences of the pot that cancel out are a sweep, and a
-difference of the futures wallet alone is one whose other side has not been read yet, since nothing but
-trading and sweeps reaches that wallet. What is left of a difference of dollars, and a difference of any
-other asset, is a transfer once a second reading has confirmed it.
+converted, and none of that is a transfer. The futures wallet is told together with the wallet of USD as
+of one moment, so the books let it be what it is told to be, at the cost of USD, and what is left of a
+difference is one of USD. Differences of USD and USDC that cancel out are a conversion. What is still left
+is a transfer once a second reading has confirmed it, like a difference of any other asset; but what the
+futures wallet lost by itself is funding, since nothing but trading and sweeps reaches it.
 
 While a difference is a doubt, equity and funds count the smaller figure, exposure and loss the larger.
 """
@@ -29,8 +30,8 @@ UNEXPLAINED_AFTER: Final = timedelta(seconds=15)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
-ONE_SIDED_MAX: Final = 10  # sweeps are nightly, and one at a time
-FUTURES_CASH: Final = "futures wallet"  # its name among the quantities in doubt
+DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
+SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
 
 class BalanceFlow:
@@ -97,8 +98,6 @@ class BalanceFlow:
         difference = balance.available + balance.hold - wallet.total
         agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
-        if verdict == "agrees" and self._in_pot(currency):
-            self.books.futures_cash.one_sided = ()
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             wallet.read_point = self.books.point(currency)
@@ -218,44 +217,37 @@ class BalanceFlow:
     @property
     def pot_difference(self) -> Decimal:
         """What the last readings of the whole pot have more than the books, USD."""
-        wallets = sum((wallet.doubted for _, wallet in self._pot()), ZERO)
-        return wallets + self.books.futures_cash.doubted
+        return sum((wallet.doubted for _, wallet in self._pot()), ZERO)
 
     def _resolve_pot(self, at: datetime, actions: list[Action]) -> None:
-        """Sweeps first: differences that cancel out, and one of the futures wallet that is confirmed.
-        What dollars still differ by, once confirmed, is a transfer.
+        """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
+        transfer, or what the futures wallet lost by itself.
         """
         futures, wallets = self.books.futures_cash, list(self._pot())
-        doubted = [wallet for _, wallet in wallets if wallet.agreement.doubt is not None]
-        swept = futures.agreement.doubt
-        if abs(self.pot_difference) < CENT and (doubted or swept):
-            for currency, wallet in wallets:
-                self._sweep(currency, wallet, wallet.doubted, at)
-            self._sweep_futures(futures.doubted, at)
-            futures.one_sided = ()
+        doubted = [row for row in wallets if row[1].agreement.doubt is not None]
+        if len(doubted) > 1 and abs(self.pot_difference) < CENT:
+            for currency, wallet in doubted:
+                self._set_right(currency, wallet, wallet.doubted, at)
             return
-        if swept is not None and swept.confirmed and wallets:
-            change = swept.difference
-            self._sweep_futures(change, at)
-            if self._takes_back(change, at):
-                return
-            futures.one_sided = (*futures.one_sided, change)[-ONE_SIDED_MAX:]
-            currency, wallet = _dollars(wallets)
-            self._sweep(currency, wallet, -change, at)
-        for currency, wallet in wallets:
+        for currency, wallet in doubted:
             doubt = wallet.agreement.doubt
             if doubt is None or not doubt.confirmed:
                 continue
-            if futures.takes_back(doubt.difference):
-                self.books.fund(doubt.difference)
-                self._sweep(currency, wallet, doubt.difference, at)
+            if futures.lost and doubt.difference == futures.lost:
+                self.books.fund(futures.lost)
+                self._set_right(currency, wallet, futures.lost, at)
+                futures.lost = ZERO
+            elif self._takes_back(doubt.difference, at):
+                self._set_right(currency, wallet, doubt.difference, at)
             elif self._others_were_read(doubt.first_at, at):
                 moved = Booking(at, doubt.difference)
-                self.dollars_moved = [*self.dollars_moved, moved][-ONE_SIDED_MAX:]
+                self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
                 self._transfer(currency, wallet, at, actions)
 
     def _takes_back(self, change: Decimal, at: datetime) -> bool:
-        """Whether the other side of a sweep has been booked as a transfer of dollars: it was none."""
+        """Whether one side of a sweep has been booked as a transfer of dollars, and this is the other: it
+        was none.
+        """
         for transfer in self.dollars_moved:
             if transfer.quantity == -change and at <= transfer.at + SWEEP_LAG:
                 self.dollars_moved.remove(transfer)
@@ -273,22 +265,14 @@ class BalanceFlow:
             return True
         return at - since >= UNEXPLAINED_AFTER
 
-    def _sweep(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
-        """Dollars moved within the pot; a reading may lack that for a while."""
+    def _set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
+        """Dollars moved within the pot, or were lost: a reading may lack that for a while."""
         if change:
             wallet.total += change
-            wallet.agreement.book(at, change, SWEEP_LAG)
-            self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
+            wallet.agreement.note(at, change, SWEEP_LAG)
             wallet.agreement.moved(change)
+            self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
         self._note_doubt(currency, wallet)
-
-    def _sweep_futures(self, change: Decimal, at: datetime) -> None:
-        futures = self.books.futures_cash
-        if change:
-            futures.total += change
-            futures.agreement.book(at, change, SWEEP_LAG)
-            futures.agreement.moved(change)
-        self.books.note_doubt(FUTURES_CASH, futures.agreement, counts=False)
 
     def shortfall(self) -> Decimal:
         """What equity is less by the smaller of books and readings, USD (≤ 0)."""
@@ -378,21 +362,45 @@ class BalanceFlow:
         if not self.books.is_open or not futures.is_known:
             self._first_summary(event)
             return actions
-        if futures.is_overtaken(
-            event.wallet, event.at, is_frame=event.fills_until is None, lag=self.lag
-        ):
+        is_frame = event.fills_until is None
+        if futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=SWEEP_LAG):
             return actions
+        usd = self.books.wallets.by_currency.get(SPOT_CASH)
+        difference = self._beyond_books(event, usd)
         if event.funding_pnl is not None:
-            self.books.fund(futures.accrued(event.funding_pnl, event.wallet))
-        futures.settle(event.wallet)
-        was_in_doubt = futures.agreement.doubt is not None
-        difference = event.wallet - futures.total
-        verdict = futures.agreement.judge(difference, event.at, event.fills_until, CENT)
-        if verdict == "differs" and not was_in_doubt:
-            actions.append(Reconcile(reason="Coinbase's futures wallet differs from the books"))
-        self.books.note_doubt(FUTURES_CASH, futures.agreement, counts=False)
+            self.books.fund(futures.accrued(event.funding_pnl, difference))
+        futures.settle(difference)
+        change = event.wallet - futures.total
+        futures.total = event.wallet
+        if usd is None:  # without dollars nothing is swept
+            self.books.transfers += change
+            return actions
+        self._set_right(SPOT_CASH, usd, -change, event.at)
+        if event.spot_cash is not None:
+            left = event.spot_cash - usd.total
+            futures.note_loss(change, left)
+            if is_frame:  # which has no lag
+                self._judge_spot_cash(left, usd, event.at, actions)
         self._resolve_pot(event.at, actions)
         return actions
+
+    def _beyond_books(self, event: ev.FuturesSummaryRead, usd: Wallet | None) -> Decimal:
+        """What the wallets of futures and USD have more than the books, USD."""
+        futures = event.wallet - self.books.futures_cash.total
+        if usd is None or event.spot_cash is None:
+            return futures
+        return futures + event.spot_cash - usd.total
+
+    def _judge_spot_cash(
+        self, difference: Decimal, usd: Wallet, at: datetime, actions: list[Action]
+    ) -> None:
+        """What a frame tells of the wallet of USD, beyond the books."""
+        was_in_doubt = usd.agreement.doubt is not None
+        if usd.agreement.judge(difference, at, None, CENT) == "differs":
+            self._doubt(SPOT_CASH, usd.agreement, at)
+            if not was_in_doubt:
+                actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
+        self._note_doubt(SPOT_CASH, usd)
 
     def _first_summary(self, event: ev.FuturesSummaryRead) -> None:
         """The wallet as found. Money that was there all along enters like any transfer."""
@@ -401,17 +409,11 @@ class BalanceFlow:
             self.books.transfers += event.wallet - futures.total
         futures.is_known, futures.total = True, event.wallet
         futures.funding_pnl = event.funding_pnl
-        futures.agreement.seen_at = futures.agreement.read_at = event.at
 
     @property
     def futures_equity(self) -> Decimal:
         """The futures wallet, and what open contracts have earned or lost, USD."""
         return self.books.futures_cash.worth + self.books.account.futures_profit
-
-
-def _dollars(wallets: list[tuple[str, Wallet]]) -> tuple[str, Wallet]:
-    """The wallet that Coinbase sweeps from and to: that of USD, where there is one."""
-    return next((row for row in wallets if row[0] == "USD"), wallets[0])
 
 
 def _check(balance: ev.Balance) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.actions import Action, Alert, Reconcile
-from sidecar.core.balance_flow import FUTURES_CASH, UNEXPLAINED_AFTER
+from sidecar.core.balance_flow import UNEXPLAINED_AFTER
 from sidecar.core.check import Desk
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
@@ -46,13 +46,11 @@ class DoubtWatch:
                 loosen(self.desk.state, CODE, cause.scope, text, actions)
 
     def doubts(self) -> dict[str, Doubt]:
-        """Every quantity in doubt, by its name: a currency, a contract, the futures wallet."""
+        """Every quantity in doubt, by its name: a currency or a contract."""
         tracker, found = self.desk.tracker, dict[str, Doubt]()
         for name in sorted(tracker.wallets.in_doubt):
             wallet = tracker.wallets.by_currency.get(name)
             agreement = tracker.orders.futures_agreement.get(name)
-            if name == FUTURES_CASH:
-                agreement = tracker.books.futures_cash.agreement
             if wallet is not None and wallet.agreement.doubt is not None:
                 agreement = wallet.agreement
             if agreement is not None and agreement.doubt is not None:
@@ -96,5 +94,5 @@ class DoubtWatch:
 
 
 def _scope(desk: Desk, name: str) -> str:
-    is_cash = name == FUTURES_CASH or name in desk.tracker.books.cash
+    is_cash = name in desk.tracker.books.cash
     return "all" if is_cash else f"key:{name}"

@@ -183,8 +183,9 @@ class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
-    """Coinbase's futures wallet. Money in USD, the buffer in percent. `funding_pnl`: the running figure
-    of funding, where it is told. `fills_until`: every fill up to then was applied before this event.
+    """Coinbase's futures wallet. Money in USD, the buffer in percent. `spot_cash`: the wallet of USD in the
+    same moment; `funding_pnl`: the running figure of funding; None where not told. `fills_until`: every
+    fill up to then was applied before this event; None: a frame, told as it happens.
     """
 
     wallet: Decimal
@@ -192,6 +193,7 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     liquidation_buffer_percentage: Decimal
     funding_pnl: Decimal | None = None
     fills_until: datetime | None = None
+    spot_cash: Decimal | None = None
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):

@@ -1,26 +1,21 @@
 """FuturesCash: the futures wallet as the books have it, and the funding that moves it. No I/O.
 
-Closed contracts, fees, funding and sweeps move the wallet, and nothing else does. So the books always
-know what it should hold, and a reading is explained like any other (reconciliation.py).
+Closed contracts, fees, funding and sweeps move the wallet, and nothing else does. Coinbase tells it
+together with the wallet of USD, as of one moment: so money that moves between the two is seen whole.
 
 Coinbase tells funding in two ways: as fills of their own, or only in `funding_pnl`, a running figure
 that grows with what accrues, is paid out some time later, and falls back towards zero when a new period
 begins. One source is booked. What has accrued and is not paid yet counts in equity and PnL at once;
-the wallet follows by one or more of the accruals at a time.
-
-A sweep is booked as soon as one side of it is sure. Where the wallet of dollars never shows the other
-side, it was none: nothing but trading and sweeps reaches the futures wallet, so it was funding that no
-reading of `funding_pnl` caught.
+the wallets follow by one or more of the accruals at a time.
 """
 
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from sidecar.core.money import ZERO
-from sidecar.core.reconciliation import Reconciliation
 
 # Fills are read again for a minute; funding is hourly, and an account has some dozens of contracts.
 PAID_FILLS_MAX: Final = 500
@@ -34,8 +29,8 @@ class FuturesCash(Struct):
 
     `is_known`: it has been read. `total`: as booked, without the `unpaid` accruals of funding, oldest
     first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`: the last funding fills
-    counted; `told`: accruals that no fill has told yet. `one_sided`: sweeps whose other side has not been
-    read yet. `frame_at`, `frame_wallet`: what the last frame said, and when.
+    counted; `told`: accruals that no fill has told yet. `frame_at`, `frame_wallet`: what the last frame
+    said, and when. `lost`: what the wallet lost by itself, told by the last reading and not explained.
     """
 
     is_known: bool = False
@@ -45,21 +40,14 @@ class FuturesCash(Struct):
     source: FundingSource = "unknown"
     paid_fills: tuple[str, ...] = ()
     told: tuple[Decimal, ...] = ()
-    one_sided: tuple[Decimal, ...] = ()
     frame_at: datetime | None = None
     frame_wallet: Decimal = ZERO
-    agreement: Reconciliation = field(default_factory=Reconciliation)
+    lost: Decimal = ZERO
 
     @property
     def worth(self) -> Decimal:
         """What the wallet holds and is owed, USD."""
         return self.total + sum(self.unpaid, ZERO)
-
-    @property
-    def doubted(self) -> Decimal:
-        """What Coinbase's last reading has more than the books, without an explanation, USD."""
-        doubt = self.agreement.doubt
-        return ZERO if doubt is None else doubt.difference
 
     def is_overtaken(
         self, wallet: Decimal, at: datetime, *, is_frame: bool, lag: timedelta
@@ -74,17 +62,18 @@ class FuturesCash(Struct):
             return False
         return at < self.frame_at + lag
 
-    def accrued(self, funding_pnl: Decimal, wallet: Decimal) -> Decimal:
-        """Take in the running figure beside the wallet as read; the funding that it adds, USD.
+    def accrued(self, funding_pnl: Decimal, difference: Decimal) -> Decimal:
+        """Take in the running figure beside what the wallets have more than the books; the funding that it
+        adds, USD.
 
-        A change towards zero that no movement of the wallet matches begins a new period.
+        A change towards zero that no movement of the wallets matches begins a new period.
         """
         before, self.funding_pnl = self.funding_pnl, funding_pnl
         if before is None or self.source == "fills":
             return ZERO
         change = funding_pnl - before
         falls_back = abs(funding_pnl) < abs(before) and funding_pnl * before >= ZERO
-        if not change or (falls_back and wallet - self.total != change):
+        if not change or (falls_back and difference != change):
             return ZERO
         self.source = "funding_pnl"
         self.unpaid = (*self.unpaid, change)
@@ -101,27 +90,24 @@ class FuturesCash(Struct):
         self.paid_fills = (*self.paid_fills, entry_id)[-PAID_FILLS_MAX:]
         if amount not in self.told:
             return False
-        self.told = _without(self.told, amount)
+        at = self.told.index(amount)
+        self.told = self.told[:at] + self.told[at + 1 :]
         return True
 
-    def takes_back(self, change: Decimal) -> bool:
-        """Whether dollars lack just what the futures wallet was said to have been swept by."""
-        if change not in self.one_sided:
-            return False
-        self.one_sided = _without(self.one_sided, change)
-        return True
+    def note_loss(self, change: Decimal, left: Decimal) -> None:
+        """The wallet moved by `change`, and dollars differ by `left` now that it was set right: where both
+        are the same, no dollars moved with it.
+        """
+        if left == change < ZERO:
+            self.lost = change
+        elif left != self.lost:
+            self.lost = ZERO
 
-    def settle(self, wallet: Decimal) -> None:
-        """The wallet was read: the oldest accruals that make up its difference have been paid."""
+    def settle(self, difference: Decimal) -> None:
+        """The wallets have so much more than the books: the oldest accruals that make it up were paid."""
         paid = ZERO
         for number, accrual in enumerate(self.unpaid, start=1):
             paid += accrual
-            if self.total + paid == wallet:
-                self.total, self.unpaid = wallet, self.unpaid[number:]
+            if paid == difference:
+                self.total, self.unpaid = self.total + paid, self.unpaid[number:]
                 return
-
-
-def _without(figures: tuple[Decimal, ...], one: Decimal) -> tuple[Decimal, ...]:
-    """The figures but for the first that is `one`."""
-    at = figures.index(one)
-    return figures[:at] + figures[at + 1 :]

@@ -10,7 +10,7 @@ from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Reconcile
-from sidecar.core.balance_flow import FUTURES_CASH
+from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
@@ -245,8 +245,10 @@ class OrderFlow:
         if product.is_future:
             moved = owed.quantity * (ONE if order.side == BUY else -ONE) * product.contract_size
             self._book(product.key, self._agreement(product.key), moved, at)
-            paid = futures.total - paid_before
-            self._book(FUTURES_CASH, futures.agreement, paid, at, counts=False)
+            usd = wallets.by_currency.get(SPOT_CASH)
+            if usd is not None:  # a reading of the pot may know of it first, or later
+                paid = futures.total - paid_before
+                self._book(SPOT_CASH, usd.agreement, paid, at, counts=False)
         if owed.quantity and owed.value:
             price = (owed.value / owed.quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
             self.books.fill_price(product, price, order.traded_at or at)

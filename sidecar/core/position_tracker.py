@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
-from sidecar.core.balance_flow import BalanceFlow
+from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
@@ -181,7 +181,10 @@ class PositionTracker:
             return
         self.books.charge(self.account, product.key, ZERO, event.amount)
         futures.total += event.amount
-        futures.agreement.book(event.at, event.amount, self.balances.lag)
+        usd = self.wallets.by_currency.get(SPOT_CASH)
+        if usd is not None:
+            usd.agreement.book(event.at, event.amount, self.balances.lag)
+            self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
 
     def _fees(self, event: ev.FeesRead) -> None:
         if not (is_sane(event.taker_rate) and event.taker_rate < ONE):

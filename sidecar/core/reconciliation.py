@@ -82,6 +82,10 @@ class Reconciliation(Struct):
             doubt.candidates = (*doubt.candidates, doubt.difference - doubt.booked)
             if doubt.booked == doubt.difference:
                 self.doubt = None
+        self.note(at, quantity, lag)
+
+    def note(self, at: datetime, quantity: Decimal, lag: timedelta) -> None:
+        """The books set the total right by so much: readings may show it later."""
         recent = [one for one in self.bookings if at - one.lag <= one.at]
         self.bookings = [*recent, Booking(at, quantity, lag)][-BOOKINGS_MAX:]
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.balance_flow import FUTURES_CASH
 from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
@@ -154,8 +153,6 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.futures_agreement.update(saved.futures_agreement)
     for key, agreement in saved.futures_agreement.items():
         tracker.wallets.note_doubt(key, agreement)
-    futures = tracker.books.futures_cash
-    tracker.wallets.note_doubt(FUTURES_CASH, futures.agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
         _restore_book(tracker, tracker.books.strategy(name), book)

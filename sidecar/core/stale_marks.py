@@ -119,17 +119,14 @@ class StaleMarks:
         }
 
     def next_look(self, now: datetime) -> datetime | None:
-        """When time alone makes a mark stale, has it asked for, or confirms a hidden loss."""
+        """When time alone makes a mark stale, or confirms a hidden loss."""
         limits, marks = self.desk.limits, self.desk.tracker.marks
-        oldest = timedelta(seconds=float(limits.max_mark_age_s))
         wait = timedelta(seconds=float(limits.stale_confirm_s))
         times = [one.worse_since + wait for one in self.stale.values() if one.worse_since]
-        for key in self._held():
-            mark = marks.by_key.get(key)
-            if mark is None or mark.at is None:
-                continue
-            if self._is_watched(key):
-                times.append(mark.at + oldest)
+        if self.settings.connected or marks.newest:
+            oldest = timedelta(seconds=float(limits.max_mark_age_s))
+            known = (marks.by_key[key].at for key in self._held() if key in marks.by_key)
+            times += [at + oldest for at in known if at is not None]
         return min((time for time in times if time > now), default=None)
 
     def _shortfall(self, key: str) -> Decimal:

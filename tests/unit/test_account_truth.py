@@ -1,7 +1,7 @@
 """The account's truth: money that moves outside trading, prices that are missing, losses that are real.
 
 Each case was met in public reports of this trade: a healthy account was sold, or a real loss was not
-seen. The daemon's share of each is in tests/fault/test_account_truth.py, over real sockets.
+seen. The daemon's share of each is in tests/fault/test_account_truth_*.py, over real sockets.
 """
 
 from typing import Any
@@ -31,9 +31,16 @@ def twice(world: World, *balances: ev.Balance) -> list[Any]:
 
 
 def wallet(
-    world: World, total: object, *, funding: object | None = None, fills: bool = False
+    world: World,
+    total: object,
+    *,
+    funding: object | None = None,
+    fills: bool = False,
+    usd: object | None = None,
 ) -> Any:
-    """A reading of the futures wallet: a frame, or REST's where fills were looked at."""
+    """A reading of the futures wallet: a frame, or REST's where fills were looked at. `usd`: what it tells
+    of the wallet of dollars.
+    """
     return world.send(
         ev.FuturesSummaryRead,
         wallet=D(total),
@@ -41,6 +48,7 @@ def wallet(
         liquidation_buffer_percentage=D(1000),
         funding_pnl=None if funding is None else D(funding),
         fills_until=world.now if fills else None,
+        spot_cash=None if usd is None else D(usd),
     )
 
 
@@ -313,7 +321,7 @@ def test_money_that_the_futures_wallet_loses_by_itself_is_a_loss():
     world.fill("BUY", 100, 64000, product_id=FUTURE)
     for _ in range(80):
         world.wait(2)
-        wallet(world, 48_000, fills=True)
+        wallet(world, 48_000, fills=True, usd=50_000)
         read(world, ev.Balance("USD", D(50_000)))
     assert (world.tracker.account.pnl.funding, world.tracker.transfers) == (-2_000, 0)
     assert (world.tracker.equity, world.tracker.wallets.in_doubt) == (98_000, set())

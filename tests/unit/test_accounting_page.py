@@ -136,20 +136,19 @@ def test_margin_that_moves_within_the_pot_is_no_transfer():
     futures_wallet(world, 0)
     world.quote(FUTURE, 64000)
     world.fill("BUY", 250, 64000, product_id=FUTURE)
-    shown = []
-    for seconds, cfm, usd in ((0, 24_000, None), (2, 24_000, 100_000), (5, None, 76_000)):
+    futures_wallet(world, 24_000, usd=76_000)
+    shown = [pot(world)]
+    for seconds, usd in ((2, 100_000), (60, 76_000)):
         world.wait(seconds)
-        if cfm is not None:
-            futures_wallet(world, cfm)
-        if usd is not None:
-            world.balance("USD", usd)
-        booked = (world.tracker.wallets.get("USD").total, world.tracker.books.futures_cash.total)
-        shown.append((*booked, world.tracker.equity, world.tracker.transfers))
-    assert shown == [
-        (100_000, 0, 100_000, 0),
-        (76_000, 24_000, 100_000, 0),
-        (76_000, 24_000, 100_000, 0),
-    ]
+        world.balance("USD", usd)
+        shown.append(pot(world))
+    assert shown == [(76_000, 24_000, 100_000, 0)] * 3
+
+
+def pot(world: World) -> Any:
+    tracker = world.tracker
+    booked = (tracker.wallets.get("USD").total, tracker.books.futures_cash.total)
+    return (*booked, tracker.equity, tracker.transfers)
 
 
 def told(world: World, *balances: ev.Balance) -> None:
@@ -166,11 +165,11 @@ def stand(world: World, price: object) -> None:
         world.quote("BTC-USD", price)
 
 
-def futures_wallet(world: World, total: object) -> None:
+def futures_wallet(world: World, total: object, usd: object = 100_000) -> None:
     world.send(
         ev.FuturesSummaryRead,
         wallet=D(total),
         buying_power=D(1_000_000),
         liquidation_buffer_percentage=D(1000),
-        fills_until=world.now,
+        spot_cash=D(usd),
     )
