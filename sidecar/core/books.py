@@ -160,6 +160,11 @@ class Books:
         for key in self.marks.by_key:
             self._remark(key, prices=self.marks.is_current(key))
 
+    def rate_usdc(self, rate: Decimal) -> None:
+        """Let a USDC count so many USD: re-value it, and what is quoted in it alone."""
+        for key in self.marks.rate_usdc(rate):
+            self._remark(key, prices=False)
+
     def _is_held(self, key: str) -> bool:
         line = self.account.lines.get(key)
         return line is not None and bool(line.position.quantity)

@@ -247,8 +247,8 @@ class Limits(AccountLimits):
     )
     on_loss: Literal["cancel_adding", "nothing"] = Field(
         "cancel_adding",
-        description="what a confirmed loss does to open orders in its scope that add risk: cancel them, or "
-        "leave them and say how many",
+        description="what a confirmed loss, or a price shock against the position, does to open orders in its "
+        "scope that add risk: cancel them, or leave them and say how many",
     )
     market_order_slippage: Annotated[
         Decimal, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)

@@ -221,6 +221,14 @@ class PositionTracker:
             windows.peak = max(windows.peak, confirmed)
             windows.drawdown.raise_to(windows.span.moved(confirmed), self.account.pnl.settled)
 
+    @with_money
+    def rate_usdc(self, rate: Decimal, at: datetime) -> None:
+        """Let a USDC count so many USD. The rate of cash moves equity and no loss ratio."""
+        self.version += 1
+        self.books.rate_usdc(rate)
+        if self.windows is not None:
+            self._end_span(self.booked_equity, at)
+
     def _unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
         return sum((self._unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
