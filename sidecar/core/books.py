@@ -16,9 +16,9 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import Moved, Point
 from sidecar.core.marks import Marks
 from sidecar.core.money import CENT, COST_QUANTUM, ZERO, share
+from sidecar.core.moved import Moved, Point
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Reconciliation

@@ -17,9 +17,10 @@ from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.loss_windows import Figure, LossWindows, Moved, Span, Window, scoped_windows
+from sidecar.core.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
+from sidecar.core.moved import Moved
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
 from sidecar.core.settings import Settings

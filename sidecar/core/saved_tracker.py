@@ -13,9 +13,10 @@ from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import LossWindows, Point
+from sidecar.core.loss_windows import LossWindows
 from sidecar.core.marks import NEVER, Mark
 from sidecar.core.money import ONE, ZERO, with_money
+from sidecar.core.moved import Point
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Booking, Reconciliation

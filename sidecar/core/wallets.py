@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from sidecar.core.loss_windows import Point
 from sidecar.core.money import ZERO
+from sidecar.core.moved import Point
 from sidecar.core.reconciliation import Reconciliation
 
 # After a sale of our own, a balance that still holds it is no deposit for so long: it would be sold
