@@ -175,7 +175,7 @@ class OrderLimits(Frozen):
     )
     no_adding: bool = Field(False, description="refuse orders in the direction of an open position")
     max_daily_loss: Loss | None = Field(
-        None, description='loss since 08:00 New York: a ratio of equity, or "500 USD"'
+        None, description='loss since 08:00 New York: a time-weighted ratio, or "500 USD"'
     )
 
 
@@ -200,11 +200,11 @@ class AccountLimits(StrategyLimits):
         None, description="worst-case position of one key ÷ equity"
     )
     max_drawdown: Loss | None = Field(
-        None, description='fall of cumulative PnL from its highest: a ratio of equity, or "500 USD"'
+        None, description='fall from the highest so far: a time-weighted ratio, or "500 USD"'
     )
     max_cumulative_loss: Loss | None = Field(
         None,
-        description='loss since the first start: a ratio of equity, or "500 USD"; crossing it sells everything',
+        description='loss since the first start: a time-weighted ratio, or "500 USD"; crossing it sells everything',
     )
     max_var: Ratio | None = Field(None, description="value at risk ÷ equity")
     max_expected_shortfall: Ratio | None = Field(None, description="expected shortfall ÷ equity")
