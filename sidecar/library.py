@@ -328,17 +328,32 @@ class RiskManager(CoreManager):
 
     # What an operator may say; each answers what follows from it, as `handle` does.
 
-    def halt(self, reason: str) -> list[Action]:
-        """Refuse every order until `resume`."""
-        return self.handle(ev.HaltRequested(at=self._now(), reason=reason))
+    def halt(self, reason: str, *, cancel_adding: bool = False) -> list[Action]:
+        """Refuse every order until `resume`. `cancel_adding`: the open orders that add risk are to be
+        cancelled (`CancelOrders`), and those that appear later.
+        """
+        event = ev.HaltRequested(at=self._now(), reason=reason, cancel_adding=cancel_adding)
+        return self.handle(event)
 
     def reduce_only(
-        self, reason: str, product_id: str | None = None, strategy_id: str | None = None
+        self,
+        reason: str,
+        product_id: str | None = None,
+        strategy_id: str | None = None,
+        *,
+        cancel_adding: bool = False,
     ) -> list[Action]:
-        """Let only reducing orders through: everywhere, or for one product or strategy."""
+        """Let only reducing orders through: everywhere, or for one product or strategy.
+        `cancel_adding`: the open orders there that add risk are to be cancelled (`CancelOrders`), and
+        those that appear later.
+        """
         return self.handle(
             ev.ReduceOnlyRequested(
-                at=self._now(), reason=reason, product_id=product_id, strategy_id=strategy_id
+                at=self._now(),
+                reason=reason,
+                product_id=product_id,
+                strategy_id=strategy_id,
+                cancel_adding=cancel_adding,
             )
         )
 

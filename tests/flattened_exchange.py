@@ -540,7 +540,7 @@ class FlattenedExchange:
         orders = [self.exchange.register.get(one) for one in order_ids]
         return [self._report(one) for one in orders if one is not None and self._is_visible(one)]
 
-    def _fills(self, since: datetime) -> list[ev.FillReported]:
+    def _fills(self, since: datetime) -> list[ev.FillReported | ev.FundingPaid]:
         return [
             rows.fill_report(fill_row(fill, self.exchange.run, self.now), self.now)
             for fill in self.exchange.register.fills

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from sidecar.config.loader import parse_config
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -55,7 +57,11 @@ class Recorded:
         self.quote("ETH-USD", 2000)
         self.send(ev.BalancesRead, balances=(ev.Balance("USD", D(100_000)),), fills_until=self.now)
         self.send(ev.OpenOrdersListed, order_ids=(), began_at=self.now)
-        self.send(ev.AccountReconciled)
+        for action in self.send(ev.AccountReconciled):
+            if isinstance(action, ac.ConfirmQuotes):  # REST has the same prices
+                known = self.manager.tracker.marks.quotes
+                quotes = (replace(known[book], at=self.now) for book in action.product_ids)
+                self.send(ev.QuotesConfirmed, quotes=tuple(quotes))
         assert self.manager.state.account == "ACTIVE"
         return self
 

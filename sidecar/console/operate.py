@@ -28,10 +28,17 @@ Reason = Annotated[
     str | None,
     typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal. Required."),
 ]
+CancelAdding = Annotated[
+    bool,
+    typer.Option(
+        "--cancel-adding", help="Cancel the open orders that add risk, and those that appear later."
+    ),
+]
 
 
-def halt(
+def halt(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     reason: Reason = None,
+    cancel_adding: CancelAdding = False,
     abort_liquidation: Annotated[
         bool,
         typer.Option("--abort-liquidation", help="End a flattening that is under way, too."),
@@ -40,9 +47,10 @@ def halt(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let no order pass until resume; open orders stay."""
+    """Let no order pass until resume; open orders stay, unless asked otherwise."""
     where = control_path(config, control_socket)
-    _carry_out("halt", reason, where, as_json=as_json, abort_liquidation=abort_liquidation)
+    asked = {"abort_liquidation": abort_liquidation, "cancel_adding": cancel_adding}
+    _carry_out("halt", reason, where, as_json=as_json, **asked)
 
 
 def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one each
@@ -54,6 +62,7 @@ def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one eac
     strategy: Annotated[
         str | None, typer.Option("--strategy", metavar="NAME", help="Only for this strategy.")
     ] = None,
+    cancel_adding: CancelAdding = False,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -62,9 +71,8 @@ def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one eac
     if product is not None and strategy is not None:
         raise Misuse("reduce-only takes --product or --strategy, not both; ask twice")
     where = control_path(config, control_socket)
-    _carry_out(
-        "reduce_only", reason, where, as_json=as_json, product_id=product, strategy_id=strategy
-    )
+    asked = {"product_id": product, "strategy_id": strategy, "cancel_adding": cancel_adding}
+    _carry_out("reduce_only", reason, where, as_json=as_json, **asked)
 
 
 def resume(

@@ -127,6 +127,7 @@ def _summary(totals: Totals, is_trial: bool, differences: int) -> Iterator[str]:
     elif differences:
         yield (
             f"NOT THE SAME: {differences:,} differences. If the sidecar ran with a --config, name it;"
+            " where an older version wrote the journal, its words were others (see the changelog);"
             " else this is a fault: keep the journal and report it"
         )
     else:

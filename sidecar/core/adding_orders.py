@@ -3,6 +3,9 @@
 When a loss has stopped trading, what is left in the book would go on building the position that loses.
 So these are cancelled: every order on the side of the position, both sides where there is none, and on
 the other side the newest ones beyond the position. What closes the position stays.
+
+A confirmed loss, and a shock that went against the position, have them cancelled unless `on_loss` says
+otherwise; what an operator stops, only where the operator asks for it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +16,7 @@ from sidecar.core.actions import Action, Alert, CancelOrders
 from sidecar.core.check import Desk
 from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY, OWN_PREFIX
-from sidecar.core.state import CANCELS_ADDING, Cause
+from sidecar.core.state import BY_OPERATOR, Cause
 from sidecar.core.working import WorkingOrder
 
 OLDEST: Final = datetime.min.replace(tzinfo=UTC)
@@ -50,14 +53,16 @@ def _adding(desk: Desk, key: str, orders: Iterable[WorkingOrder]) -> Iterator[Wo
 
 
 class AddingOrders:
-    """Cancels them, or counts them, as long as a loss stands confirmed."""
+    """Cancels them, or counts them, as long as what stopped trading stands."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.asked: dict[str, datetime] = {}  # cancels asked for, until the order has ended
 
     def stop(self, cause: Cause, now: datetime, actions: list[Action]) -> None:
-        """A loss has been confirmed: cancel what would add to it, or say how much stays."""
+        """A loss has been confirmed, or a shock went against the position: cancel what would add to it, or
+        say how much stays.
+        """
         ids = adding_orders(self.desk, cause)
         if not ids:
             return
@@ -67,15 +72,27 @@ class AddingOrders:
         else:
             self.cancel(ids, cause.code, now, actions)
 
+    def stop_by_operator(self, cause: Cause, now: datetime, actions: list[Action]) -> str:
+        """An operator has stopped a scope; what the answer is to say of the orders there that add risk."""
+        ids = adding_orders(self.desk, cause)
+        if not ids:
+            return ""
+        orders = "1 open order adds" if len(ids) == 1 else f"{len(ids)} open orders add"
+        if not cause.cancels_adding:
+            return f"; {orders} risk and may still fill, unless cancel_adding is given"
+        self.cancel(ids, cause.code, now, actions)
+        return f"; {orders} risk: the cancel has been asked for"
+
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """An order appeared, or changed: one that adds to a confirmed loss is cancelled too."""
-        if self.desk.limits.on_loss == "nothing":
-            return
+        """An order appeared, or changed: one that adds where adding is stopped is cancelled too."""
         working = self.desk.tracker.ledger.working
         self.asked = {name: at for name, at in self.asked.items() if name in working}
         for cause in self.desk.state.causes.values():
-            if cause.code in CANCELS_ADDING and cause.is_confirmed:
+            if cause.cancels_adding and self._is_wanted(cause):
                 self.cancel(adding_orders(self.desk, cause), cause.code, now, actions)
+
+    def _is_wanted(self, cause: Cause) -> bool:
+        return cause.code in BY_OPERATOR or self.desk.limits.on_loss == "cancel_adding"
 
     def cancel(self, ids: Iterable[str], code: str, now: datetime, actions: list[Action]) -> None:
         """Ask for the cancel of these, each once until it should have shown."""

@@ -19,8 +19,8 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.loss_windows import Moved, Point
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.moved import Moved, Point
 from sidecar.core.products import DOLLARS
 from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
 from sidecar.core.wallets import Wallet

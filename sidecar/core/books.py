@@ -16,9 +16,9 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.exposure import Book, Line
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import Moved, Point
 from sidecar.core.marks import Marks
 from sidecar.core.money import CENT, COST_QUANTUM, ZERO, share
+from sidecar.core.moved import Moved, Point
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Reconciliation
@@ -159,6 +159,11 @@ class Books:
                 self.units[product.base] = min(known, product.base_increment)
         for key in self.marks.by_key:
             self._remark(key, prices=self.marks.is_current(key))
+
+    def rate_usdc(self, rate: Decimal) -> None:
+        """Let a USDC count so many USD: re-value it, and what is quoted in it alone."""
+        for key in self.marks.rate_usdc(rate):
+            self._remark(key, prices=False)
 
     def _is_held(self, key: str) -> bool:
         line = self.account.lines.get(key)

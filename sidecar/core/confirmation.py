@@ -18,7 +18,7 @@ from sidecar.core.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.check import Desk
 from sidecar.core.events import Quote
 from sidecar.core.loss_bounds import BoundLoss
-from sidecar.core.money import ONE, TWO, ZERO
+from sidecar.core.money import TWO, ZERO
 from sidecar.core.settings import Settings
 from sidecar.core.stale_marks import StaleMarks
 from sidecar.core.suspicion import Suspicion
@@ -223,7 +223,7 @@ class Confirmation:
             steps = tracker.marks.routes.get(key, ())
             if line.mark is None or not all(step.book in mids for step in steps):
                 continue
-            value = ONE
+            value = tracker.marks.end_usd(key)
             for step in steps:
                 value = value / mids[step.book] if step.inverse else value * mids[step.book]
             total += line.position.quantity * (value - line.mark)

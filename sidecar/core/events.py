@@ -319,22 +319,26 @@ class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):
 
 class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
     """An operator halts everything; `fault` says the sidecar does so itself. `abort_liquidation`
-    ends a flattening that is under way, too.
+    ends a flattening that is under way, too; `cancel_adding` has open orders that add risk cancelled.
     """
 
     reason: str
     by: str = "operator"
     fault: bool = False
     abort_liquidation: bool = False
+    cancel_adding: bool = False
 
 
 class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator allows reducing orders only: everywhere, or for one product or strategy."""
+    """An operator allows reducing orders only: everywhere, or for one product or strategy.
+    `cancel_adding` has open orders there that add risk cancelled.
+    """
 
     reason: str
     by: str = "operator"
     product_id: str | None = None
     strategy_id: str | None = None
+    cancel_adding: bool = False
 
 
 class ResumeRequested(Event, frozen=True, kw_only=True, tag=True):

@@ -175,7 +175,7 @@ class OrderLimits(Frozen):
     )
     no_adding: bool = Field(False, description="refuse orders in the direction of an open position")
     max_daily_loss: Loss | None = Field(
-        None, description='loss since 08:00 New York: a ratio of equity, or "500 USD"'
+        None, description='loss since 08:00 New York: a time-weighted ratio, or "500 USD"'
     )
 
 
@@ -200,11 +200,11 @@ class AccountLimits(StrategyLimits):
         None, description="worst-case position of one key ÷ equity"
     )
     max_drawdown: Loss | None = Field(
-        None, description='fall of cumulative PnL from its highest: a ratio of equity, or "500 USD"'
+        None, description='fall from the highest so far: a time-weighted ratio, or "500 USD"'
     )
     max_cumulative_loss: Loss | None = Field(
         None,
-        description='loss since the first start: a ratio of equity, or "500 USD"; crossing it sells everything',
+        description='loss since the first start: a time-weighted ratio, or "500 USD"; crossing it sells everything',
     )
     max_var: Ratio | None = Field(None, description="value at risk ÷ equity")
     max_expected_shortfall: Ratio | None = Field(None, description="expected shortfall ÷ equity")
@@ -247,8 +247,8 @@ class Limits(AccountLimits):
     )
     on_loss: Literal["cancel_adding", "nothing"] = Field(
         "cancel_adding",
-        description="what a confirmed loss does to open orders in its scope that add risk: cancel them, or "
-        "leave them and say how many",
+        description="what a confirmed loss, or a price shock against the position, does to open orders in its "
+        "scope that add risk: cancel them, or leave them and say how many",
     )
     market_order_slippage: Annotated[
         Decimal, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)

@@ -77,6 +77,22 @@ class LossBounds:
         if (limit := limits.max_cumulative_loss) is not None:
             yield self.of("CUMULATIVE_LOSS", limit, now)
 
+    def quiet_above(self) -> Decimal | None:
+        """The net PnL above which no limit on the account's losses is crossed, USD; None where that does not
+        tell: limits of products and strategies, or no equity to take ratios of.
+        """
+        limits, tracker = self.desk.limits, self.desk.tracker
+        scoped = (*limits.product.values(), *limits.strategy.values())
+        if any(one.max_daily_loss is not None for one in scoped):
+            return None
+        bounded = list(self.bounded(None))
+        if any(bound.lacks_equity for bound in bounded):
+            return None
+        net = tracker.account.net_pnl
+        return max(
+            (net - bound.loss.room(bound.limit) for bound in bounded), default=Decimal("-Inf")
+        )
+
     def of(  # noqa: PLR0913 - a scope is named by what narrows it
         self,
         code: str,

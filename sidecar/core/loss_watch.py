@@ -21,6 +21,7 @@ The way of reckoning that lost most tightens (loss_bounds.py); only what every w
 
 from collections.abc import Container, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec.structs import replace
@@ -36,7 +37,7 @@ from sidecar.core.adding_orders import AddingOrders
 from sidecar.core.check import Desk
 from sidecar.core.confirmation import CUMULATIVE, Confirmation
 from sidecar.core.events import LossWindow, Quote
-from sidecar.core.limits import LossLimit
+from sidecar.core.limits import Limits, LossLimit
 from sidecar.core.liquidator import Liquidator
 from sidecar.core.loss_bounds import BoundLoss, LossBounds
 from sidecar.core.losses import Loss
@@ -66,12 +67,14 @@ class LossWatch:
         self.confirmation = Confirmation(desk, settings, self.stale_marks)
         self.trigger: Liquidate | None = None
         self.episodes = 0
+        self._quiet_at: tuple[int, Limits] | None = None  # what the next was worked out of
+        self._quiet_above: Decimal | None = None
 
     # --- What every fact may change ---------------------------------------------------------------
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
-        if self.desk.tracker.windows is None:
+        if self.desk.tracker.windows is None or self._is_quiet():
             return []
         actions: list[Action] = []
         bounded = list(self.bounds.bounded(now))
@@ -87,6 +90,18 @@ class LossWatch:
             self._forget_limits_gone({(bound.code, bound.scope) for bound in bounded}, actions)
         self._tell_latches()
         return actions
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing is tightened or pending, and the net PnL is above all that limits on the account
+        allow: then there is nothing to judge.
+        """
+        desk = self.desk
+        if desk.state.causes or self.pending or self.stale_marks.stale or desk.tracker.is_ambiguous:
+            return False
+        known = (desk.tracker.windows_version, desk.limits)
+        if self._quiet_at != known:
+            self._quiet_at, self._quiet_above = known, self.bounds.quiet_above()
+        return self._quiet_above is not None and desk.tracker.account.net_pnl > self._quiet_above
 
     def _tell_latches(self) -> None:
         """The windows begin anew by themselves once a transfer lifts the account, unless a latch is set."""

@@ -48,6 +48,13 @@ class Loss(Struct, frozen=True):
             return self.usd >= limit.usd
         return self.base > ZERO and self._weighted >= (limit.ratio - ROUNDING) * self.base
 
+    def room(self, limit: LossLimit) -> Decimal:
+        """How much more may be lost before the limit is reached, USD; negative beyond it."""
+        if limit.ratio is None:
+            assert limit.usd is not None
+            return limit.usd - self.usd
+        return limit.ratio * self.base - self._weighted
+
     def measured(self, limit: LossLimit) -> Decimal:
         """The loss in the limit's own measure: a ratio, or USD."""
         if limit.ratio is None:

@@ -71,13 +71,17 @@ class Marks:
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
+        self.usdc_rate = ONE  # USD per USDC: a dollar, but while it has lost its peg (usdc_peg.py)
+        self.by_usdc: frozenset[str] = frozenset()  # keys whose routes end in USDC
+        self._rated: frozenset[str] = frozenset()  # these, while it counts otherwise than a dollar
         self._marked_by: dict[str, tuple[str, ...]] = {}
         self.good_quotes = 0
 
     def list_products(self, products: Iterable[Product]) -> None:
         """Choose every key's route anew from all products listed."""
         listed = sorted(products, key=lambda product: product.product_id)
-        self.routes = _routes(listed)
+        self.routes, self.by_usdc = _routes(listed)
+        self._rated = frozenset() if self.usdc_rate == ONE else self.by_usdc
         marked_by: dict[str, list[str]] = {}
         for key, legs in self.routes.items():
             for leg in legs:
@@ -170,6 +174,19 @@ class Marks:
         mark = self.by_key.get(key)
         return None if mark is None else mark.value
 
+    def rate_usdc(self, rate: Decimal) -> tuple[str, ...]:
+        """Let a USDC count so many USD; the keys that this has re-marked."""
+        self.usdc_rate = rate
+        self._rated = frozenset() if rate == ONE else self.by_usdc
+        self.by_key["USDC"] = Mark(rate, None)
+        for key in self.by_usdc:
+            self._remark(key)
+        return ("USDC", *sorted(self.by_usdc))
+
+    def end_usd(self, key: str) -> Decimal:
+        """What the dollar at the end of the key's route is worth, USD."""
+        return self.usdc_rate if key in self._rated else ONE
+
     def follow(self, key: str, confirmed: Decimal, mark: Decimal | None = None) -> None:
         """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price."""
         self.confirmations[key] = ConfirmedMark(confirmed, confirmed, confirmed)
@@ -206,11 +223,12 @@ class Marks:
 
     def _remark(self, key: str) -> None:
         legs = self.routes[key]
-        if len(legs) == 1 and not legs[0].inverse:  # the common case by far: ASSET-USD
+        if len(legs) == 1 and not legs[0].inverse and key not in self._rated:
+            # The common case by far: ASSET-USD.
             if (mid := self.mids.get(legs[0].book)) is not None:
                 self.by_key[key] = mid
             return
-        value, oldest = ONE, None
+        value, oldest = self.end_usd(key), None
         for leg in legs:
             mid = self.mids.get(leg.book)
             if mid is None:
@@ -223,9 +241,9 @@ class Marks:
             self.by_key[key] = Mark(value.quantize(COST_QUANTUM, ROUND_HALF_EVEN), oldest)
 
 
-def _routes(listed: list[Product]) -> dict[str, tuple[Step, ...]]:
+def _routes(listed: list[Product]) -> tuple[dict[str, tuple[Step, ...]], frozenset[str]]:
     """Breadth first from the dollar outwards: the fewest legs win, then USD before USDC, then the
-    alphabet.
+    alphabet. Also the keys whose routes end in USDC.
     """
     steps: dict[str, list[tuple[str, Step]]] = {}
     for product in listed:
@@ -237,16 +255,19 @@ def _routes(listed: list[Product]) -> dict[str, tuple[Step, ...]]:
                 (product.quote, Step(product.book, inverse=True))
             )
     routes: dict[str, tuple[Step, ...]] = dict.fromkeys(sorted(DOLLARS), ())
-    frontier = list(routes)
+    frontier, ends = list(routes), {name: name for name in routes}
     for _ in range(LEGS_MAX):
         reached: list[str] = []
         for currency in frontier:
             for other, leg in steps.get(currency, ()):
                 if other not in routes:
                     routes[other] = (leg, *routes[currency])
+                    ends[other] = ends[currency]
                     reached.append(other)
         frontier = reached
     for product in listed:
         if product.is_future and (quoted := routes.get(product.quote)) is not None:
             routes[product.product_id] = (Step(product.book, inverse=False), *quoted)
-    return {key: legs for key, legs in routes.items() if legs}
+            ends[product.product_id] = ends[product.quote]
+    marked = {key: legs for key, legs in routes.items() if legs}
+    return marked, frozenset(key for key in marked if ends[key] == "USDC")

@@ -7,6 +7,8 @@ and names the mend of everything it leaves in force.
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Answered
 from sidecar.core.check import Desk
@@ -30,10 +32,7 @@ class OperatorVerbs:
         actions: list[Action] = []
         match event:
             case ev.HaltRequested():
-                if event.abort_liquidation:
-                    self._abort(event, actions)
-                code = "FAULT" if event.fault else "OPERATOR_HALT"
-                self._tighten(code, event.at, event.reason, event.by, actions)
+                self._halt(event, actions)
             case ev.ReduceOnlyRequested():
                 self._reduce_only(event, actions)
             case ev.ResumeRequested():
@@ -50,14 +49,32 @@ class OperatorVerbs:
                 return None
         return actions
 
-    def _tighten(
-        self, code: str, at: datetime, reason: str, by: str, actions: list[Action]
-    ) -> None:
+    def _halt(self, event: ev.HaltRequested, actions: list[Action]) -> None:
+        if event.abort_liquidation:
+            self._abort(event, actions)
+        code = "FAULT" if event.fault else "OPERATOR_HALT"
         cause = Cause(
-            code=code, scope="all", level=CAUSES[code].level, since=at, reason=reason, by=by
+            code=code,
+            scope="all",
+            level=CAUSES[code].level,
+            since=event.at,
+            reason=event.reason,
+            by=event.by,
+            stops_adding=event.cancel_adding,
         )
+        orders = self._stop(cause, actions)
+        text = f"{self.desk.state.account}: {event.reason}{orders}"
+        actions.append(Answered(done=True, text=text))
+
+    def _stop(self, cause: Cause, actions: list[Action]) -> str:
+        """Put an operator's cause in force, or have one that is in force cancel adding orders too; what
+        the answer is to say of these orders.
+        """
         self.watch.tighten(cause, actions)
-        actions.append(Answered(done=True, text=f"{self.desk.state.account}: {reason}"))
+        causes, name = self.desk.state.causes, (cause.code, cause.scope)
+        if cause.stops_adding:
+            causes[name] = replace(causes[name], stops_adding=True)
+        return self.watch.adding.stop_by_operator(causes[name], cause.since, actions)
 
     def _abort(self, event: ev.HaltRequested, actions: list[Action]) -> None:
         """End every flattening: the account's, or those of single keys."""
@@ -86,9 +103,10 @@ class OperatorVerbs:
             by=event.by,
             key=key,
             strategy_id=None if key else event.strategy_id,
+            stops_adding=event.cancel_adding,
         )
-        self.watch.tighten(cause, actions)
-        text = f"only reducing orders pass in {scope}: {event.reason}"
+        orders = self._stop(cause, actions)
+        text = f"only reducing orders pass in {scope}: {event.reason}{orders}"
         if cause.strategy_id is not None and cause.strategy_id not in self.desk.tracker.strategies:
             text += f"; no order of {cause.strategy_id!r} is known yet: it binds from its first one"
         actions.append(Answered(done=True, text=text))

@@ -17,9 +17,10 @@ from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.loss_windows import Figure, LossWindows, Moved, Span, Window, scoped_windows
+from sidecar.core.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
+from sidecar.core.moved import Moved
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
 from sidecar.core.settings import Settings
@@ -55,6 +56,12 @@ class PositionTracker:
         self.windows: LossWindows | None = None
         self.min_equity = DEFAULT_MIN_EQUITY
         self._transfers_seen = ZERO  # those that the loss windows know of
+        # Grows with every change of the windows: figures worked out of them hold until then.
+        self.windows_version = 0
+        self._high: tuple[int, Decimal] = (
+            -1,
+            ZERO,
+        )  # version; the net PnL above which a high may rise
         # Grows with every fact but releases: losses worked out at one version hold until the next.
         self.version = 0
         # The parts' parts that rules read on every order, without a detour.
@@ -200,13 +207,28 @@ class PositionTracker:
     def note_peak(self) -> None:
         """Raise the drawdown's highest where equity and net PnL stand above it at confirmed marks."""
         windows, net = self.windows, self.account.net_pnl
-        if windows is None or windows.span.lacks_equity:
+        if windows is None:
             return
-        if net > windows.peak or windows.span.moved(net) > windows.drawdown.base:
-            confirmed = net - self._unconfirmed(self.account)
+        version, high = self._high
+        if version != self.windows_version:
+            span = windows.span
+            high = min(windows.peak, windows.drawdown.base - span.equity + span.net_pnl)
+            self._high = (self.windows_version, high)
+        if net <= high or windows.span.lacks_equity:
+            return
+        confirmed = net - self._unconfirmed(self.account)
+        if confirmed > high:
+            self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
-            settled = self.account.pnl.settled
-            windows.drawdown.raise_to(windows.span.moved(confirmed), settled)
+            windows.drawdown.raise_to(windows.span.moved(confirmed), self.account.pnl.settled)
+
+    @with_money
+    def rate_usdc(self, rate: Decimal, at: datetime) -> None:
+        """Let a USDC count so many USD. The rate of cash moves equity and no loss ratio."""
+        self.version += 1
+        self.books.rate_usdc(rate)
+        if self.windows is not None:
+            self._end_span(self.booked_equity, at)
 
     def _unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
@@ -248,6 +270,7 @@ class PositionTracker:
         another configuration of `keep` or `cash` has let something in or out.
         """
         self.windows, self.books.is_open = windows, windows is not None
+        self.windows_version += 1
         self._transfers_seen = self.books.transfers
         self.books.moves.clear()
         if windows is not None and moved:
@@ -282,6 +305,7 @@ class PositionTracker:
     def _begin_window(self, window: str, at: datetime) -> None:
         windows = self.windows
         assert windows is not None
+        self.windows_version += 1
         gap = self._unconfirmed(self.account)
         equity = self.booked_equity - gap
         begun = self._window(at, gap, equity)
@@ -308,6 +332,7 @@ class PositionTracker:
         self._transfers_seen = books.transfers
         if windows is None:
             return
+        self.windows_version += 1
         for moved in books.moves:
             windows.doubt(moved)
         since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
@@ -328,6 +353,7 @@ class PositionTracker:
         """
         windows = self.windows
         assert windows is not None
+        self.windows_version += 1
         lacked = windows.span.lacks_equity
         keys = self._key_figures()
         keys |= {key: keys[key].less(usd) for key, usd in by_key.items() if key in keys}

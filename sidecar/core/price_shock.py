@@ -2,12 +2,18 @@
 
 The seed system sampled marks once a second and summed absolute returns over 20 s; a sum of 1 %
 locked the product for 900 s. A sample is the first mark seen in a new second.
+
+A shock that went against the position (the price stands worse than at the window's start, or the position
+has lost from its entry) also has the open orders of that key cancelled that add risk, as a loss does.
 """
 
 from collections import deque
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil
+
+from msgspec.structs import replace
 
 from sidecar.core.actions import Action, FlattenProduct
 from sidecar.core.check import Desk
@@ -18,14 +24,17 @@ from sidecar.core.state import Cause
 
 
 class Sampler:
-    """Absolute one-second returns of one key within a sliding window, and their sum."""
+    """Absolute one-second returns of one key within a sliding window, the mark before each, and their
+    sum.
+    """
 
-    __slots__ = ("last", "moves", "second", "total")
+    __slots__ = ("before", "last", "moves", "second", "total")
 
     def __init__(self) -> None:
         self.second = -1
         self.last: Decimal | None = None
         self.moves: deque[tuple[int, Decimal]] = deque()
+        self.before: deque[Decimal] = deque()
         self.total = ZERO
 
     def sample(self, mark: Decimal, now: datetime, window_s: int) -> Decimal:
@@ -35,11 +44,17 @@ class Sampler:
             if self.last is not None:
                 move = abs(ratio(mark, self.last) - ONE)
                 self.moves.append((second, move))
+                self.before.append(self.last)
                 self.total += move
             self.second, self.last = second, mark
         while self.moves and self.moves[0][0] <= second - window_s:
             self.total -= self.moves.popleft()[1]
+            self.before.popleft()
         return self.total
+
+    def change(self, mark: Decimal) -> Decimal:
+        """What the mark has moved by since the window's start, USD per unit."""
+        return mark - self.before[0] if self.before else ZERO
 
 
 class PriceShockWatch:
@@ -65,6 +80,12 @@ class PriceShockWatch:
                     self._judge(key, mark, scope, shock, now, actions)
         books.remarked.clear()
         return actions
+
+    def begin_again(self, keys: Collection[str]) -> None:
+        """What USDC counts for has jumped, and these keys' marks with it: that is no move of theirs."""
+        self.desk.tracker.books.remarked.difference_update(keys)
+        kept = {name: one for name, one in self.samplers.items() if name[0] not in keys}
+        self.samplers = kept
 
     def unsold(self) -> list[FlattenProduct]:
         """What a shock in force wants sold and is held still."""
@@ -96,24 +117,44 @@ class PriceShockWatch:
         now: datetime,
         actions: list[Action],
     ) -> None:
-        reason = self._moved(key, mark, shock, now) or self._lost(key, shock)
-        if reason is None or self.desk.state.has("PRICE_SHOCK", scope):
+        moved, lost = self._moved(key, mark, shock, now), self._lost(key, shock)
+        reason = moved or lost
+        if reason is None:
             return
-        until = now + timedelta(seconds=float(shock.lockout_s))
-        self.watch.tighten(
-            Cause(
+        is_against = lost is not None or self._went_against(key, mark, shock)
+        if not self.desk.state.has("PRICE_SHOCK", scope):
+            cause = Cause(
                 code="PRICE_SHOCK",
                 scope=scope,
                 level="REDUCE_ONLY",
                 since=now,
                 reason=reason,
                 key=key,
-                clears_at=until,
-            ),
-            actions,
-        )
-        if shock.action == "flatten" and self.watch.liquidator.would_sell(key):
-            self.watch.flatten(key, reason, now, actions)
+                clears_at=now + timedelta(seconds=float(shock.lockout_s)),
+            )
+            self.watch.tighten(cause, actions)
+            if shock.action == "flatten" and self.watch.liquidator.would_sell(key):
+                self.watch.flatten(key, reason, now, actions)
+        if is_against and key not in self.watch.liquidator.memory.episodes:
+            self._stop_adding(scope, now, actions)
+
+    def _stop_adding(self, scope: str, now: datetime, actions: list[Action]) -> None:
+        """A shock went against the position, at once or while it locks: what would add to it is stopped.
+
+        A flattening needs none of this: it cancels every order of its key by itself.
+        """
+        causes, name = self.desk.state.causes, ("PRICE_SHOCK", scope)
+        if not causes[name].stops_adding:
+            causes[name] = replace(causes[name], stops_adding=True)
+            self.watch.adding.stop(causes[name], now, actions)
+
+    def _went_against(self, key: str, mark: Decimal, shock: PriceShock) -> bool:
+        """Whether what is held of the key has lost by the window's move."""
+        line = self.desk.tracker.account.lines.get(key)
+        sampler = self.samplers.get((key, shock.window_s))
+        if line is None or sampler is None:
+            return False
+        return line.position.quantity * sampler.change(mark) < ZERO
 
     def _moved(self, key: str, mark: Decimal, shock: PriceShock, now: datetime) -> str | None:
         if shock.max_move is None:

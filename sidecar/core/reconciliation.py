@@ -21,8 +21,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from sidecar.core.loss_windows import Point
 from sidecar.core.money import ZERO
+from sidecar.core.moved import Point
 
 # Two readings of a difference lie at least so far apart: Coinbase's balances lag its orders by about a
 # second; twice that.

@@ -23,6 +23,7 @@ from sidecar.core.check import Desk
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.decision import Decision
 from sidecar.core.departures import carry_out_will
+from sidecar.core.deposit_watch import DepositWatch
 from sidecar.core.doubt_watch import DoubtWatch
 from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
@@ -43,6 +44,7 @@ from sidecar.core.sessions import BotSession, Sessions
 from sidecar.core.settings import Settings
 from sidecar.core.state import Level, TradingState
 from sidecar.core.unapproved import Unapproved
+from sidecar.core.usdc_peg import UsdcPegWatch
 
 DEFAULT_SETTINGS: Final = Settings()
 NO_CAUSE: Final = {
@@ -72,9 +74,7 @@ class RiskManager:
         portfolio_risk: PortfolioRisk | None = None,
         custom: tuple[CustomRule, ...] = (),
     ) -> None:
-        self.tracker = tracker
-        self.settings = settings
-        self.clock = clock
+        self.tracker, self.settings, self.clock = tracker, settings, clock
         self.state = TradingState(ready=not settings.connected)
         self.feeds = Feeds(connected=settings.connected)
         self.risk = LiveRisk(tracker, settings.risk)
@@ -91,6 +91,8 @@ class RiskManager:
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
+        self.peg = UsdcPegWatch(self.desk)
+        self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
@@ -285,11 +287,14 @@ class RiskManager:
 
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
         """Compare what the books say now with every limit on losses and shocks."""
+        if self.peg.look(now, actions):
+            self.shocks.begin_again({"USDC", *self.tracker.marks.by_usdc})
         if self.shocks.is_on:
             actions += self.shocks.look(now)
         if self.watch.stale_marks.stale:
             self.watch.stale_marks.look(now, actions)
         actions += self.watch.watch(now)
+        self.deposits.look(actions)
         self.judged = self.tracker.version
 
     def _take_in(self, event: ev.Event) -> list[Action]:
@@ -397,7 +402,7 @@ class RiskManager:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
-        watches = (self.watch, self.doubts, self.readiness)
+        watches = (self.watch, self.doubts, self.readiness, self.peg)
         times += [look for one in watches if (look := one.next_look(now)) is not None]
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)

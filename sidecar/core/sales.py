@@ -2,7 +2,8 @@
 could not, and why. No I/O.
 
 The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
-itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now.
+itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now. While
+USDC has lost its peg, whatever leads to it comes last.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,9 @@ Way = Literal["market", "limit", "post_only", "auction", "close"]
 # Flags under which no order is taken: nothing can be sold until they are gone.
 SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
 COIN_RANK: Final = 3  # behind USD, USDC and other cash
+# While USDC is avoided: behind all others, and behind it a coin that is sold for it in turn.
+USDC_RANK: Final = 4
+USDC_COIN_RANK: Final = 5
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -64,27 +68,34 @@ class Prices(Struct, frozen=True):
 
 class Routes:
     """Through which product each key is sold. `assets` are those that may be, None for all;
-    of `kept` nothing ever is, so nothing is sold for it. `listed` is the listing that they were found in.
+    of `kept` nothing ever is, so nothing is sold for it. `avoids_usdc`: it is taken last. `listed` is the
+    listing that they were found in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is named
         self,
         products: Mapping[str, Product],
         cash: frozenset[str],
         assets: frozenset[str] | None = None,
         *,
         kept: frozenset[str] = frozenset(),
+        avoids_usdc: bool = False,
         listed: int = 0,
     ) -> None:
         self.products = products
-        self.listed = listed
+        self.listed, self.avoids_usdc = listed, avoids_usdc
         self._assets = assets
         self._by_base: dict[str, list[Product]] = {}
-        rank = {"USD": 0, "USDC": 1} | dict.fromkeys(cash - {"USD", "USDC"}, 2)
-        spot = sorted(
-            (one for one in products.values() if not one.is_future),
-            key=lambda one: (rank.get(one.quote, COIN_RANK), one.product_id),
-        )
+        rank = {"USD": 0, "USDC": USDC_RANK if avoids_usdc else 1}
+        rank |= dict.fromkeys(cash - rank.keys(), 2)
+        listing = [one for one in products.values() if not one.is_future]
+        sound = {one.base for one in listing if rank.get(one.quote, USDC_RANK) < USDC_RANK}
+
+        def place(one: Product) -> tuple[int, str]:
+            coin = COIN_RANK if one.quote in sound else USDC_COIN_RANK
+            return rank.get(one.quote, coin), one.product_id
+
+        spot = sorted(listing, key=place)
         ends_in_cash = {one.base for one in spot if one.quote in rank and self.permits(one.base)}
         ends_in_cash -= kept
         for one in spot:

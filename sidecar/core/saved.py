@@ -28,6 +28,7 @@ from sidecar.core.stale_marks import StaleMark
 from sidecar.core.state import Cause, Level
 from sidecar.core.suspicion import Suspicion
 from sidecar.core.unapproved import UnapprovedMemory
+from sidecar.core.usdc_peg import PegMemory
 
 __all__ = [
     "SavedManager",
@@ -40,13 +41,16 @@ __all__ = [
 
 
 class SavedSampler(Struct, kw_only=True):
-    """What a price shock's window has seen of one key."""
+    """What a price shock's window has seen of one key. `before`: the mark before each move; versions that
+    did not know it left it out.
+    """
 
     key: str
     window_s: Decimal
     second: int
     last: Decimal | None
     moves: list[tuple[int, Decimal]]
+    before: list[Decimal] = []
 
 
 class SavedReadiness(Struct, kw_only=True):
@@ -84,6 +88,7 @@ class SavedManager(Struct, kw_only=True):
     adding_asked: dict[str, datetime] = {}
     doubts_ask_at: datetime | None = None
     doubts_pause: timedelta = SETTLE
+    peg: PegMemory = field(default_factory=PegMemory)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -128,6 +133,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
                 second=sampler.second,
                 last=sampler.last,
                 moves=list(sampler.moves),
+                before=list(sampler.before),
             )
             for (key, window_s), sampler in manager.shocks.samplers.items()
         ],
@@ -136,6 +142,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         adding_asked=manager.watch.adding.asked,
         doubts_ask_at=manager.doubts.ask_at,
         doubts_pause=manager.doubts.pause,
+        peg=manager.peg.memory,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -181,9 +188,13 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
         sampler.total = sum((move for _, move in seen.moves), ZERO)
+        latest = ZERO if seen.last is None else seen.last
+        sampler.before = deque(seen.before or [latest] * len(seen.moves))
     manager.watch.stale_marks.stale = saved.stale_marks
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
+    manager.peg.memory = saved.peg
+    manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved
     manager.liquidator.memory = saved.liquidator

@@ -13,9 +13,10 @@ from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
 from sidecar.core.exposure import Book, Pnl, Position
 from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import LossWindows, Point
+from sidecar.core.loss_windows import LossWindows
 from sidecar.core.marks import NEVER, Mark
-from sidecar.core.money import ZERO, with_money
+from sidecar.core.money import ONE, ZERO, with_money
+from sidecar.core.moved import Point
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Booking, Reconciliation
@@ -71,6 +72,7 @@ class SavedTracker(Struct, kw_only=True):
     priced_by_fills: dict[str, Mark] = {}
     fresh_since: datetime = NEVER
     balances_read_at: datetime | None = None
+    usdc_rate: Decimal = ONE
     unread: list[str] = []
     dollars_moved: list[Booking] = []
     # As versions before the time-weighted ratios wrote them.
@@ -117,6 +119,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         priced_by_fills=tracker.marks.priced_by_fills(),
         fresh_since=tracker.marks.fresh_since,
         balances_read_at=tracker.balances.read_at,
+        usdc_rate=tracker.marks.usdc_rate,
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.dollars_moved,
     )
@@ -131,6 +134,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         raise Misuse("this tracker has books already; load the state into a new one")
     tracker.version += 1  # what was worked out of the empty books holds no more
     tracker.books.list_products(saved.products)
+    tracker.marks.rate_usdc(saved.usdc_rate)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints

@@ -16,7 +16,7 @@ class Scope:
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
         self._settings = settings
-        self._routes: Routes | None = None
+        self._routes = Routes({}, frozenset())
 
     def working(self, episode: Episode) -> list[WorkingOrder]:
         """Open orders on what is to be flattened. One that is known by its fills alone is none."""
@@ -49,14 +49,20 @@ class Scope:
         prices = Prices(
             lambda book: None if (mid := marks.mids.get(book)) is None else mid.value, marks.usd
         )
-        listed = tracker.books.listings
-        if self._routes is None or self._routes.listed != listed:
-            kept = frozenset(name for name, keep in tracker.wallets.keep.items() if keep is None)
-            assets, cash = self._settings.liquidation_assets, tracker.books.cash
-            self._routes = Routes(tracker.products, cash, assets, kept=kept, listed=listed)
+        self._choose_routes()
         known = held(tracker, memory)
         covered = (one for one in known if episode is None or episode.covers(one.key))
         return holdings(covered, self._routes, prices)
+
+    def _choose_routes(self) -> None:
+        tracker = self._desk.tracker
+        listed, avoids = tracker.books.listings, self._desk.state.has("USDC_DEPEG")
+        if (self._routes.listed, self._routes.avoids_usdc) != (listed, avoids):
+            kept = frozenset(name for name, keep in tracker.wallets.keep.items() if keep is None)
+            assets, cash = self._settings.liquidation_assets, tracker.books.cash
+            self._routes = Routes(
+                tracker.products, cash, assets, kept=kept, avoids_usdc=avoids, listed=listed
+            )
 
     def is_flat(self, memory: LiquidatorMemory, episode: Episode) -> bool:
         """Whether nothing is open, and nothing held that could be sold, now or later."""

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sidecar.core.actions import Action, Alert
 from sidecar.core.check import Desk
 from sidecar.core.exposure import Line
-from sidecar.core.money import ONE, ZERO
+from sidecar.core.money import ZERO
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
@@ -138,8 +138,8 @@ class StaleMarks:
 
     def _near_side(self, key: str) -> Decimal | None:
         """USD per unit at the bid of the newest quotes on the key's route (a short's at the ask)."""
-        tracker, value = self.desk.tracker, ONE
-        line, marks, is_worse = tracker.account.lines.get(key), tracker.marks, False
+        tracker, marks, is_worse = self.desk.tracker, self.desk.tracker.marks, False
+        line, value = tracker.account.lines.get(key), marks.end_usd(key)
         if line is None:
             return None
         for step in marks.routes.get(key, ()):

@@ -71,21 +71,26 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "itself",
         "compare status with Coinbase's own pages; it ends when a reading agrees or repeats itself",
     ),
+    "USDC_DEPEG": CauseKind(
+        "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
+    ),
     "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
     "LIQUIDATED": CauseKind("HALTED", "resume", AFTER_SELLING),
     "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),
 }
 
-# While one of these stands confirmed, open orders that add risk in its scope are cancelled.
-CANCELS_ADDING: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+# Losses: while one of these stands confirmed, open orders that add risk in its scope are cancelled.
+LOSSES: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 
 
 class Cause(Struct, frozen=True, kw_only=True):
     """One reason to tighten, in force.
 
     `key` or `strategy_id` narrow it; without them it binds everything. `is_confirmed`: it is no passing
-    sight (a loss that one bad tick showed is not confirmed, and ends with it).
+    sight (a loss that one bad tick showed is not confirmed, and ends with it). `stops_adding`: open orders
+    that add risk in its scope are to be cancelled, where its code does not say so already.
     """
 
     code: str
@@ -98,6 +103,12 @@ class Cause(Struct, frozen=True, kw_only=True):
     strategy_id: str | None = None
     clears_at: datetime | None = None
     is_confirmed: bool = True
+    stops_adding: bool = False
+
+    @property
+    def cancels_adding(self) -> bool:
+        """Whether open orders that add risk in its scope are to be cancelled."""
+        return self.stops_adding or (self.code in LOSSES and self.is_confirmed)
 
     def binds(self, key: str, strategy_id: str | None) -> bool:
         """Whether it binds an order on this exposure key by this strategy."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from sidecar.core.loss_windows import Point
 from sidecar.core.money import ZERO
+from sidecar.core.moved import Point
 from sidecar.core.reconciliation import Reconciliation
 
 # After a sale of our own, a balance that still holds it is no deposit for so long: it would be sold
@@ -94,7 +94,8 @@ class Wallets:
         self.revalue(wallet, mark)
 
     def revalue(self, wallet: Wallet, mark: Decimal | None) -> None:
-        value = ZERO if mark is None else wallet.counted * mark
+        counted = wallet.counted if wallet.keep != ZERO or wallet.unpriced else wallet.total
+        value = ZERO if mark is None else counted * mark
         self.value += value - wallet.value
         wallet.value = value
 

@@ -108,8 +108,9 @@ class Streams:
     # ------------------------------------------------------------------------ what is listened to
 
     def wanted(self) -> tuple[str, ...]:
-        """The books to follow: configured, allowed, valuing what is held, working or reserved; and
-        with what room is left those that bots have asked about last.
+        """The books to follow: configured, allowed, valuing what is held, working or reserved, telling
+        what USDC is worth where that is held; and with what room is left those that bots have asked about
+        last.
         """
         manager = self.engine.manager
         tracker, listed = manager.tracker, manager.tracker.products
@@ -121,6 +122,8 @@ class Streams:
         held += [key for key, line in tracker.account.lines.items() if line.position.quantity]
         routes = (tracker.marks.routes.get(key, ()) for key in held)
         books += [step.book for steps in routes for step in steps]
+        if "USDC" in held:
+            books += manager.peg.books
         needed = {*books}
         asked = [book for book in reversed(self._asked) if book not in needed]
         return tuple(sorted([*needed, *asked[: max(0, FOLLOWED_MAX - len(needed))]]))

@@ -81,6 +81,7 @@ class Control:
                 reason=asked.reason,
                 by=by,
                 abort_liquidation=asked.abort_liquidation,
+                cancel_adding=asked.cancel_adding,
             )
         )
 
@@ -102,6 +103,7 @@ class Control:
                 by=by,
                 product_id=asked.product_id,
                 strategy_id=strategy_id,
+                cancel_adding=asked.cancel_adding,
             )
         )
 

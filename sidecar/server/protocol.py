@@ -177,16 +177,22 @@ class Reasoned(Params, kw_only=True):
 
 
 class Halt(Reasoned, kw_only=True):
-    """A flattening that is under way goes on, unless it is to end too."""
+    """A flattening that is under way goes on, unless it is to end too; open orders stay, unless those that
+    add risk are to be cancelled.
+    """
 
     abort_liquidation: bool = False
+    cancel_adding: bool = False
 
 
 class ReduceOnly(Reasoned, kw_only=True):
-    """For everything, or for one of these."""
+    """For everything, or for one of these. Open orders stay, unless those that add risk are to be
+    cancelled.
+    """
 
     product_id: str | None = None
     strategy_id: str | None = None
+    cancel_adding: bool = False
 
 
 class ResetLoss(Reasoned, kw_only=True):

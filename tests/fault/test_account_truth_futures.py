@@ -40,7 +40,7 @@ async def test_a_close_at_a_loss_that_usd_pays_for(tmp_path, fill_first):
     ],
 )
 async def test_funding_that_usd_pays_for(tmp_path, told, delay_s, resets):
-    """in the PnL once, transfers 0, equity 87,995.48, daily loss 0.1200452."""
+    """In the PnL once, transfers 0, equity 87,995.48, daily loss 0.1200452."""
     async with (
         still(
             tmp_path,
@@ -68,7 +68,7 @@ async def test_funding_that_usd_pays_for(tmp_path, told, delay_s, resets):
 
 
 async def test_margin_that_moves_while_the_summary_lags_over_rest(tmp_path):
-    """the same equity all the time (but for the smaller total while one side is outstanding),
+    """The same equity all the time (but for the smaller total while one side is outstanding),
     transfers 0.
     """
     async with desk(
@@ -85,7 +85,7 @@ async def test_margin_that_moves_while_the_summary_lags_over_rest(tmp_path):
 
 
 async def test_a_sweep_while_the_summary_lags_over_rest(tmp_path):
-    """equity never above 90,000, transfers 0."""
+    """Equity never above 90,000, transfers 0."""
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.13"
     ) as made:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sidecar.core import events as ev
-from sidecar.core.actions import Alert, ConfirmQuotes, Liquidate, Reconcile
+from sidecar.core.actions import Alert, CancelOrders, ConfirmQuotes, Liquidate, Reconcile
 from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.products import Product
 from tests.decisions import CONNECTED, connected, pictured, rest_agrees
@@ -395,10 +395,10 @@ def test_a_confirmed_loss_takes_what_adds_out_of_the_book():
         world.report(f"buy-{number}", leaves="0.1", limit_price=40_000)
     world.report("exit", side="SELL", leaves="0.5", limit_price=90_000)
     actions = steady(world, "BTC-USD", 50_000, 5)
-    cancelled = [one.order_ids for one in actions if type(one).__name__ == "CancelOrders"]
+    cancelled = [one.order_ids for one in actions if isinstance(one, CancelOrders)]
     assert cancelled == [("buy-0", "buy-1", "buy-2", "buy-3")]
     late = world.report("buy-4", leaves="0.1", limit_price=40_000)
-    assert [one.order_ids for one in late if type(one).__name__ == "CancelOrders"] == [("buy-4",)]
+    assert [one.order_ids for one in late if isinstance(one, CancelOrders)] == [("buy-4",)]
 
 
 def test_orders_that_add_may_be_left_and_are_then_counted():
@@ -406,7 +406,7 @@ def test_orders_that_add_may_be_left_and_are_then_counted():
     world = connected(held=1, max_daily_loss="0.05", on_loss="nothing")
     world.report("buy", leaves="0.1", limit_price=40_000)
     actions = steady(world, "BTC-USD", 50_000, 5)
-    assert not [one for one in actions if type(one).__name__ == "CancelOrders"]
+    assert not [one for one in actions if isinstance(one, CancelOrders)]
     assert "ADDING_ORDERS_OPEN" in [one.code for one in actions if isinstance(one, Alert)]
 
 

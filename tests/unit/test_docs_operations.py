@@ -9,17 +9,20 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from sidecar.config.loader import load_config
 from sidecar.console.app import VERBS
-from sidecar.core.state import CAUSES, TIGHTNESS
+from sidecar.core.actions import Alert
+from sidecar.core.state import CAUSES, LOSSES, TIGHTNESS
 from sidecar.server.protocol import OPERATOR_METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 COMMAND = Path(sys.executable).with_name("risk-sidecar")
+SEVERITIES = set(get_args(get_type_hints(Alert)["severity"]))
 ENDS = {
     "itself": "by itself",
     "reset": "at the daily reset",
@@ -65,8 +68,9 @@ def alerts():
                 if getattr(call.func, "id", "") == "Alert":
                     codes = texts(given["code"], function)
                     codes = codes or handed_over(given["code"], function, trees)
+                    severities = texts(given["severity"], function) & SEVERITIES
                     for code in codes or texts(given["code"], tree):
-                        found.setdefault(code, set()).update(texts(given["severity"], function))
+                        found.setdefault(code, set()).update(severities)
     return found
 
 
@@ -84,9 +88,12 @@ def handed_over(node, function, trees):
 
 
 def texts(node, scope):
-    """What a name or a literal may be."""
+    """What a name or a literal may be. A code that is handed on (`bound.code`) is that of a loss."""
     if isinstance(node, ast.Constant):
         return {node.value}
+    if isinstance(node, ast.Attribute):
+        assert node.attr == "code", ast.unparse(node)
+        return set(LOSSES)
     assigned = [
         n.value
         for n in ast.walk(scope)
@@ -109,7 +116,11 @@ def test_every_alert_is_explained_and_no_other():
     preflight = (ROOT / "sidecar" / "daemon" / "preflight.py").read_text(encoding="utf-8")
     expected = alerts()
     assert len(expected) >= 8
-    shown = {code.strip("`"): severity for code, severity, *_ in rows("| code | severity |")}
+    shown = {
+        code: severity
+        for codes, severity, *_ in rows("| code | severity |")
+        for code in re.findall(r"`(\w+)`", codes)
+    }
     assert set(shown) == set(expected) | set(re.findall(r'"([A-Z]+_[A-Z_]+|PORTFOLIO)"', preflight))
     for code, severities in expected.items():
         assert set(shown[code].split(", ")) == severities, code

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar import Limits, PositionTracker, RiskManager, ValueAtRisk, clock
-from sidecar.core.actions import ReduceOnly
+from sidecar.core.actions import CancelOrders, ReduceOnly
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.errors import Misuse, UnknownProduct, Untrusted
 from sidecar.core.losses import daily
@@ -332,7 +332,9 @@ def test_an_operators_words_are_plain_verbs(tracker, watch):
     assert "STATE_HALTED" in manager.validate_order(limit_order("0.01", 64000)).codes
     assert manager.resume("looked")
     assert manager.validate_order(limit_order("0.01", 64000))
-    assert manager.reduce_only("careful", product_id="BTC-USD")
+    tracker.order_placed("o1", "BTC-USD", "BUY", "0.1", "60000")
+    asked = manager.reduce_only("careful", product_id="BTC-USD", cancel_adding=True)
+    assert [one.order_ids for one in asked if isinstance(one, CancelOrders)] == [("o1",)]
     assert "STATE_REDUCE_ONLY" in manager.validate_order(limit_order("0.01", 64000)).codes
     assert manager.resume("enough")
     assert manager.reset_loss("daily", "a new day")

@@ -44,7 +44,7 @@ RULES: Final = (
         clears_at=next_reset,
         text="daily loss {observed} has reached {limit}",
         doc=Doc(
-            "loss since 08:00 New York ≥ limit; also sets REDUCE_ONLY in its scope until the next reset",
+            "loss since 08:00 New York ≥ limit; also sets REDUCE_ONLY in its scope, once confirmed until the next reset",
             "the limit breaks",
         ),
     ),
@@ -56,7 +56,7 @@ RULES: Final = (
         breaks_at=True,
         text="drawdown {observed} has reached {limit}",
         doc=Doc(
-            "fall from the highest cumulative PnL ≥ limit; also sets REDUCE_ONLY until `reset-loss drawdown`",
+            "fall from the highest ≥ limit; also sets REDUCE_ONLY, once confirmed until `reset-loss drawdown`",
             "the limit breaks",
         ),
     ),

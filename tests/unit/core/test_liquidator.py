@@ -609,7 +609,7 @@ def test_an_abort_ends_a_products_flattening_too() -> None:
     told = flat.world.send(ev.HaltRequested, reason="stop", abort_liquidation=True)
     assert flat.is_done
     assert [a.report.outcome for a in of_kind(told, LiquidationReported)] == ["aborted"]
-    assert of_kind(told, Answered)[0].text == "HALTED: stop"
+    assert of_kind(told, Answered)[0].text.startswith("HALTED: stop; 2 open orders add risk")
 
 
 def test_a_second_flattening_leaves_nothing_of_the_first_behind() -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core import events as ev
-from sidecar.core.actions import CauseCleared, CauseRaised, FlattenProduct
+from sidecar.core.actions import Alert, CancelOrders, CauseCleared, CauseRaised, FlattenProduct
+from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
 from tests.decisions import future_order, of_kind, restarted, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order, product
 
@@ -201,3 +202,115 @@ def test_an_engine_that_only_marks_its_tracker_is_watched_too():
     quote = ev.Quote("BTC-USD", D(63000), D(63000), world.now)
     world.tracker.apply(ev.Quotes(at=world.now, quotes=(quote,)))
     assert "PRICE_SHOCK" in world.ask(limit_order()).codes
+
+
+# --- What the shock takes out of the book -----------------------------------------------------------
+
+
+def resting(world):
+    """A buy below the market, and an exit of all that is held."""
+    world.report("buy", leaves="0.1", limit_price=50_000)
+    world.report("exit", side="SELL", leaves="1", limit_price=90_000)
+    return world
+
+
+def shock(world, *prices):
+    actions = []
+    for price in prices:
+        world.now += timedelta(seconds=1)
+        actions += world.quote("BTC-USD", price)
+    return actions
+
+
+def cancelled(actions):
+    return [name for one in of_kind(actions, CancelOrders) for name in one.order_ids]
+
+
+def held(**fields):
+    world = watched(**fields)
+    world.hold(1)
+    return resting(world)
+
+
+@pytest.mark.parametrize(
+    ("prices", "orders"),
+    [((63_000,), ["buy"]), ((65_000,), []), ((64_400, 64_000), []), ((64_400, 63_990), ["buy"])],
+    ids=["fell", "rose", "came back", "rose and fell below"],
+)
+def test_a_shock_against_the_position_cancels_what_adds_to_it(prices, orders):
+    world = held()
+    actions = shock(world, *prices)
+    assert of_kind(actions, CauseRaised)
+    assert cancelled(actions) == orders
+
+
+def test_without_a_position_no_shock_is_against_it():
+    assert not cancelled(shock(resting(watched()), 63_000))
+
+
+def test_a_short_position_is_met_by_a_rise():
+    world = World(price_shock=SHOCK)
+    world.fill("SELL", 5, 64_000, product_id=FUTURE)
+    world.report("sell", product_id=FUTURE, side="SELL", leaves="1", limit_price=70_000)
+    world.quote(FUTURE, 64_000)
+    world.now += timedelta(seconds=1)
+    assert cancelled(world.quote(FUTURE, 65_000)) == ["sell"]
+
+
+def test_a_loss_from_entry_cancels_what_adds_to_it():
+    assert cancelled(shock(resting(entered()), 62_720)) == ["buy"]
+
+
+def test_a_shock_that_turns_against_the_position_while_it_locks_cancels_once():
+    world = held()
+    assert not cancelled(shock(world, 65_000))
+    assert cancelled(shock(world, 63_000)) == ["buy"]
+    assert not cancelled(shock(world, 62_000))
+
+
+def test_an_order_that_appears_while_it_locks_is_cancelled_too_and_after_it_not():
+    world = held()
+    shock(world, 63_000)
+    assert cancelled(world.report("late", leaves="0.1", limit_price=50_000)) == ["late"]
+    assert not cancelled(world.report("eth", product_id="ETH-USD", leaves="1", limit_price=1_000))
+    world = restarted(world)
+    assert cancelled(world.report("later", leaves="0.1", limit_price=50_000)) == ["later"]
+    world.wait(900)
+    assert not cancelled(world.report("free", leaves="0.1", limit_price=50_000))
+
+
+def test_a_shock_leaves_them_and_counts_them_where_so_configured():
+    world = World(price_shock=SHOCK, on_loss="nothing")
+    world.quote("BTC-USD", 64_000)
+    world.hold(1)
+    actions = shock(resting(world), 63_000)
+    assert not cancelled(actions)
+    told = [one.text for one in of_kind(actions, Alert) if one.code == "ADDING_ORDERS_OPEN"]
+    assert told == ["1 open orders in product:BTC would add risk; on_loss leaves them"]
+    assert not cancelled(world.report("late", leaves="0.1", limit_price=50_000))
+
+
+def test_the_windows_start_is_known_after_a_restart():
+    world = held()
+    assert not cancelled(shock(world, 63_700))
+    assert cancelled(shock(restarted(world), 63_300)) == ["buy"]
+
+
+def test_a_window_saved_before_its_marks_were_kept_counts_from_the_last():
+    """Saved at 64,400: from there 64,000 is a fall, though the window began at 64,000."""
+    for price, orders in ((64_000, ["buy"]), (64_700, [])):
+        world = held()
+        shock(world, 64_400)
+        saved = save_manager(world.manager)
+        for one in saved.samplers:
+            one.before = []
+        new = World(products=(), start=world.now, price_shock=SHOCK)
+        restore_tracker(save_tracker(world.tracker), new.tracker)
+        restore_manager(saved, new.manager)
+        assert cancelled(shock(new, price)) == orders
+
+
+def test_a_flattening_cancels_all_of_its_key_by_itself():
+    """Each order is asked to be cancelled once."""
+    actions = shock(held(action="flatten"), 63_000)
+    assert sorted(cancelled(actions)) == ["buy", "exit"]

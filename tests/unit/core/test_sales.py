@@ -21,8 +21,10 @@ def sold(
     *,
     free: object | None = None,
     assets: frozenset[str] | None = None,
+    avoids_usdc: bool = False,
 ) -> list[Holding]:
-    routes = Routes({one.product_id: one for one in products}, frozenset(CASH), assets)
+    listed = {one.product_id: one for one in products}
+    routes = Routes(listed, frozenset(CASH), assets, avoids_usdc=avoids_usdc)
     known = [
         Held(key=key, quantity=D(size), free=D(size if free is None else free))
         for key, size in held.items()
@@ -54,6 +56,33 @@ def test_the_dollar_comes_first_then_other_cash(offered: list[str], chosen: str)
     found = one([product(name) for name in offered]).product
     assert found is not None
     assert found.product_id == chosen
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        (["NEW-USDC", "NEW-USD"], "NEW-USD"),
+        (["NEW-USDC", "NEW-EUR"], "NEW-EUR"),
+        (["NEW-USDC", "NEW-BTC", "BTC-USD"], "NEW-BTC"),
+        (["NEW-USDC", "NEW-ABC", "ABC-USDC"], "NEW-USDC"),
+        (["NEW-ABC", "ABC-USDC"], "NEW-ABC"),
+        (["NEW-USDC"], "NEW-USDC"),
+    ],
+)
+def test_while_usdc_has_lost_its_peg_what_leads_to_it_comes_last(
+    offered: list[str], chosen: str
+) -> None:
+    found = one([product(name) for name in offered], key="NEW", avoids_usdc=True).product
+    assert found is not None
+    assert found.product_id == chosen
+
+
+def test_what_usdc_alone_buys_now_is_sold_for_it_though_it_has_lost_its_peg() -> None:
+    """A way to USD that takes no orders is none: the loss of waiting has no bound."""
+    shut_now = product("NEW-USD", trading_disabled=True)
+    found = one([shut_now, product("NEW-USDC")], key="NEW", avoids_usdc=True).product
+    assert found is not None
+    assert found.product_id == "NEW-USDC"
 
 
 def test_a_coin_without_a_product_for_cash_is_sold_for_one_that_has_it() -> None:

@@ -127,3 +127,13 @@ def test_an_approval_that_nobody_gave_ends_everything():
     assert made.foresee() is None
     with pytest.raises(Faulted):
         made.engine.handle(ev.ClockAdvanced(at=made.world.now))
+
+
+def test_where_usdc_is_held_the_books_that_tell_its_worth_are_followed(made):
+    pair = ("USDT-USD", "USDT-USDC")
+    made.world.send(ev.ProductsListed, products=tuple(map(product, pair)))
+    assert not {*pair} & {*made.streams.wanted()}
+    made.world.balance("USDC", 5)
+    made.world.wait(3)
+    made.world.balance("USDC", 5)
+    assert {*pair} <= {*made.streams.wanted()}

@@ -68,6 +68,18 @@ def test_reduce_only_may_be_narrowed_to_one_thing():
     assert "strategy_id" in operator.wrong("reduce_only", reason="e", strategy_id="")
 
 
+@pytest.mark.parametrize("verb", ["halt", "reduce_only"])
+def test_what_stops_may_cancel_the_orders_that_add_risk(verb):
+    operator = Operator()
+    operator.desk.world.report("o1", leaves="0.1", limit_price=60_000)
+    told = "1 open order adds risk"
+    assert operator.ask(verb, reason="a")["text"].endswith(
+        f"; {told} and may still fill, unless cancel_adding is given"
+    )
+    answer = operator.ask(verb, reason="a", cancel_adding=True)
+    assert answer["text"].endswith(f"; {told}: the cancel has been asked for")
+
+
 def test_what_cannot_be_lifted_is_named_with_its_mend():
     world = World(max_daily_loss="0.01")
     world.hold(1)

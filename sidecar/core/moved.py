@@ -1,0 +1,70 @@
+"""Moved: a transfer, and the moments at which it may have come. No I/O.
+
+Between two readings of a wallet prices move, and nobody sees when a transfer came. It is booked as of its
+first reading; what the account would have lost had it come at another moment follows from the prices and
+the PnL of that moment.
+"""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sidecar.core.money import ONE, ZERO
+
+
+class Point(Struct, frozen=True):
+    """A moment at which something may have been moved: the account's net PnL then, USD, and the price of
+    it, USD a unit.
+    """
+
+    pnl: Decimal
+    price: Decimal
+
+
+class Moved(Struct, frozen=True):
+    """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
+    present, the transfer not counted. `others`: moments at which it may have come instead, for prices
+    moved between two readings and nobody saw when it did.
+    """
+
+    key: str
+    held: Decimal
+    quantity: Decimal
+    booked: Point
+    now: Point
+    others: tuple[Point, ...] = ()
+
+    @property
+    def since(self) -> Decimal:
+        """What the account has earned since the moment it was booked at, USD."""
+        return self._earned(self.booked)
+
+    @property
+    def key_since(self) -> Decimal:
+        """What is left of the key has earned since, USD."""
+        return (self.held + self.quantity) * (self.now.price - self.booked.price)
+
+    def _earned(self, at: Point) -> Decimal:
+        """The PnL from that moment to now, if it was moved then, USD."""
+        return self.now.pnl - at.pnl + self.quantity * (self.now.price - at.price)
+
+    def more_at(self, at: Point) -> Decimal:
+        """What the PnL would be more, USD, had it come at that moment."""
+        return self.quantity * (self.booked.price - at.price)
+
+    def unit_at(self, at: Point, equity: Decimal) -> Decimal:
+        """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
+
+        `equity`: before the transfer, at the moment it was booked at, USD. 1 where that cannot be told.
+        """
+        booked, other = self._grown(self.booked, equity), self._grown(at, equity)
+        return ONE if booked is None or other is None else other / booked
+
+    def _grown(self, at: Point, equity: Decimal) -> Decimal | None:
+        """What the account has grown by up to now: before the transfer, times after it."""
+        before = equity + at.pnl - self.booked.pnl
+        after = before + self.quantity * at.price
+        end = after + self._earned(at)
+        if min(before, after, end) <= ZERO:
+            return None
+        return before * end / after
