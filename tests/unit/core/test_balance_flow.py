@@ -8,7 +8,7 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
 from sidecar.core.errors import UnknownProduct, Untrusted
 from sidecar.core.losses import cumulative
-from tests.decisions import CONNECTED, pictured
+from tests.decisions import CONNECTED, connected, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
 from tests.tracking import Desk, check_books, state_bytes
 
@@ -185,6 +185,13 @@ def test_at_the_opening_a_futures_position_is_the_state_found():
     assert desk.line(FUTURE).position.average_price() == 60000
 
 
+def test_before_the_opening_the_same_position_again_changes_nothing():
+    desk = Desk(is_open=False)
+    for _ in range(2):
+        futures_read(desk, (3, D(60000)))
+    assert (desk.held(FUTURE), desk.tracker.transfers) == (D("0.03"), 0)
+
+
 def test_a_futures_position_that_agrees_is_no_news():
     desk = Desk()
     desk.fill("SELL", 2, 64000, product_id=FUTURE)
@@ -358,3 +365,274 @@ def test_what_has_left_counts_for_nothing():
     desk.wait(100_000).balance("BTC", 0)
     desk.wait(3).balance("BTC", 0)
     assert (desk.held(), desk.tracker.equity) == (0, 1_000)
+
+
+# --- Listings -------------------------------------------------------------------------------------
+
+
+def listing(desk, unread=(), **wallets):
+    """A complete listing of wallets."""
+    rows = tuple(ev.Balance(name, D(total)) for name, total in wallets.items())
+    return desk.send(
+        ev.BalancesRead, balances=rows, fills_until=desk.now, is_complete=True, unread=unread
+    )
+
+
+def test_a_wallet_that_two_complete_listings_lack_is_empty():
+    desk = Desk()
+    desk.balance("USD", 100)
+    desk.balance("BTC", 2)
+    desk.wait(60)
+    assert listing(desk, USD=100) == [
+        Reconcile(reason="Coinbase's BTC balance differs from the books")
+    ]
+    desk.wait(3)
+    assert [one.text for one in listing(desk, USD=100)] == ["2 BTC went out outside trading"]
+    assert (desk.held(), desk.tracker.transfers) == (0, 100)
+    assert listing(desk.wait(3), USD=100) == []
+
+
+def test_an_empty_listing_is_no_reading():
+    desk = Desk()
+    desk.balance("BTC", 2)
+    assert listing(desk.wait(60)) == []
+    assert desk.tracker.wallets.in_doubt == set()
+
+
+def test_a_wallet_whose_row_makes_no_sense_stays_as_it_was_and_is_named_once():
+    desk = Desk()
+    desk.balance("BTC", 2)
+    desk.wait(60)
+    (alert,) = listing(desk, unread=("BTC",), USD=0)
+    assert alert == Alert(
+        severity="warning",
+        code="WALLET_UNREADABLE",
+        text="Coinbase's row of BTC makes no sense: the books keep what they had",
+    )
+    assert listing(desk.wait(3), unread=("BTC",), USD=0) == []
+    assert (desk.held(), desk.tracker.wallets.in_doubt) == (2, set())
+    listing(desk.wait(3), USD=0, BTC=2)
+    assert listing(desk.wait(3), unread=("BTC",), USD=0) == [alert]
+
+
+# --- The pot of cash ------------------------------------------------------------------------------
+
+
+def pot(usd=10_000, futures=5_000, *, trades=True):
+    """USD and a futures wallet, as long known; with `trades` contracts are held."""
+    desk = Desk()
+    desk.balance("USD", usd)
+    told(desk, futures, usd)
+    if trades:
+        desk.fill("BUY", 100, 64000, product_id=FUTURE)
+    return desk.wait(300)
+
+
+def told(desk, futures, spot_cash=None, *, frame=False):
+    """A reading of the futures wallet, with the dollars of the same moment."""
+    return desk.send(
+        ev.FuturesSummaryRead,
+        wallet=D(futures),
+        buying_power=D(0),
+        liquidation_buffer_percentage=D(50),
+        spot_cash=None if spot_cash is None else D(spot_cash),
+        fills_until=None if frame else desk.now,
+    )
+
+
+def cash(desk):
+    """Dollars, the futures wallet, equity less what the start had, doubts."""
+    futures = desk.tracker.books.futures_cash.total
+    return desk.wallet("USD"), futures, desk.tracker.equity, desk.tracker.wallets.in_doubt
+
+
+def test_a_conversion_is_no_transfer():
+    desk = Desk()
+    desk.balance("USD", 1000)
+    desk.balance("USDC", 200)
+    listing(desk.wait(60), USD=700, USDC=500)
+    assert (desk.wallet("USD"), desk.wallet("USDC")) == (700, 500)
+    assert (desk.tracker.transfers, desk.tracker.wallets.in_doubt) == (1200, set())
+
+
+def test_while_one_side_of_a_conversion_is_missing_equity_counts_the_smaller():
+    desk = Desk()
+    desk.balance("USD", 1000)
+    desk.balance("USDC", 200)
+    desk.wait(60).balance("USD", 700)
+    assert desk.tracker.equity == 900
+    desk.wait(1).balance("USDC", 500)
+    assert (desk.tracker.equity, desk.tracker.transfers) == (1200, 1200)
+
+
+@pytest.mark.parametrize("frame", [True, False])
+def test_a_sweep_is_seen_whole_in_one_reading(frame):
+    desk = pot()
+    assert told(desk, 2_000, 13_000, frame=frame) == []
+    assert cash(desk) == (13_000, 2_000, 15_000, set())
+    assert desk.tracker.transfers == 15_000
+
+
+def test_a_reading_of_dollars_may_lack_a_sweep_for_two_minutes():
+    desk = pot()
+    told(desk, 2_000, 13_000)
+    desk.wait(119).balance("USD", 10_000)
+    assert cash(desk) == (13_000, 2_000, 15_000, set())
+    desk.wait(2).balance("USD", 10_000)
+    assert desk.tracker.wallets.in_doubt == {"USD"}
+
+
+def test_a_frame_that_shows_other_dollars_is_a_doubt_at_once():
+    """4,000 have left; a frame has no lag, and a reading confirms it."""
+    desk = pot()
+    assert told(desk, 5_000, 6_000, frame=True) == [
+        Reconcile(reason="Coinbase's dollars differ from the books")
+    ]
+    assert cash(desk) == (10_000, 5_000, 11_000, {"USD"})
+    assert told(desk.wait(1), 5_000, 6_000, frame=True) == []
+    desk.wait(14).balance("USD", 6_000)
+    assert cash(desk) == (6_000, 5_000, 11_000, set())
+    assert desk.tracker.transfers == 11_000
+
+
+def test_a_frame_that_agrees_ends_the_doubt():
+    desk = pot()
+    told(desk, 5_000, 6_000, frame=True)
+    told(desk.wait(1), 5_000, 10_000, frame=True)
+    assert cash(desk) == (10_000, 5_000, 15_000, set())
+
+
+def test_a_reading_that_lags_the_last_frame_changes_nothing():
+    desk = pot()
+    told(desk, 2_000, 13_000, frame=True)
+    assert told(desk.wait(4), 5_000, 10_000) == []
+    assert cash(desk) == (13_000, 2_000, 15_000, set())
+
+
+def test_without_a_wallet_of_dollars_nothing_is_swept():
+    desk = Desk()
+    told(desk, 5_000)
+    told(desk, 4_000)
+    assert (desk.tracker.transfers, desk.tracker.equity) == (4_000, 4_000)
+
+
+def test_what_the_futures_wallet_loses_by_itself_is_funding():
+    """2,000 less in it and not more in dollars: nothing but trading and sweeps reaches it."""
+    desk = pot()
+    told(desk, 3_000, 10_000)
+    assert desk.tracker.transfers == 15_000
+    assert cash(desk)[2] == 15_000  # dollars are to have them, until they are read
+    desk.wait(121).balance("USD", 10_000)
+    assert cash(desk)[2:] == (13_000, {"USD"})
+    desk.wait(3).balance("USD", 10_000)
+    assert cash(desk) == (10_000, 3_000, 13_000, set())
+    assert (desk.tracker.account.pnl.funding, desk.tracker.transfers) == (-2_000, 15_000)
+
+
+def test_a_withdrawal_of_dollars_waits_for_the_futures_wallet_to_be_told():
+    """A sweep may show in dollars first. After 15 s they have left."""
+    desk = pot()
+    desk.balance("USD", 6_000)
+    assert not desk.wait(3).balance("USD", 6_000)
+    (alert,) = desk.wait(12).balance("USD", 6_000)
+    assert alert.text == "4000 USD went out outside trading"
+
+
+@pytest.mark.parametrize("futures", [0, 5_000])
+def test_an_account_that_has_nothing_in_futures_waits_for_nothing(futures):
+    desk = pot(futures=futures, trades=False)
+    desk.balance("USD", 6_000)
+    assert bool(desk.wait(3).balance("USD", 6_000)) == (not futures)
+
+
+@pytest.mark.parametrize(("later", "alerts"), [(105, 0), (125, 1)])
+def test_dollars_that_left_and_came_back_soon_are_no_second_transfer(later, alerts):
+    """As a sweep does whose two sides were read one after the other."""
+    desk = pot()
+    for seconds in (0, 15):
+        desk.wait(seconds).balance("USD", 6_000)
+    desk.wait(later - 15).balance("USD", 10_000)
+    assert len(desk.wait(15).balance("USD", 10_000)) == alerts
+    assert cash(desk) == (10_000, 5_000, 15_000, set())
+    assert desk.tracker.transfers == 15_000
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="setting dollars right by what the futures wallet gained is taken for a lag of two minutes, in "
+    "which what was booked as a transfer can be taken back no more",
+)
+def test_the_other_side_of_a_sweep_takes_back_what_was_booked_as_a_transfer():
+    """Dollars showed it at once, the futures wallet half a minute later: none came or went. Meanwhile equity
+    is 4,000 too small, and a loss is told as a share of too little.
+    """
+    desk = pot()
+    for seconds in (0, 15):
+        desk.wait(seconds).balance("USD", 6_000)
+    assert desk.tracker.transfers == 11_000
+    told(desk.wait(15), 9_000, 6_000)
+    for seconds in (1, 15):
+        desk.wait(seconds).balance("USD", 6_000)
+    assert cash(desk) == (6_000, 9_000, 15_000, set())
+    assert desk.tracker.transfers == 15_000
+
+
+# --- The moments at which it may have come --------------------------------------------------------
+
+
+@pytest.mark.parametrize("tick_first", [True, False])
+def test_a_coin_that_was_never_held_enters_at_a_price_that_stands(tick_first):
+    """2,400 is a passing tick, at the first reading or at the second."""
+    world = connected()
+    world.wait(10)
+    world.quote("ETH-USD", 2400 if tick_first else 2000)
+    read_coin(world, "ETH", 1)
+    if tick_first:
+        world.wait(1)
+        world.stand("ETH-USD", 2000)
+    else:
+        world.wait(3)
+        world.quote("ETH-USD", 2400)
+    read_coin(world, "ETH", 1)
+    assert world.tracker.transfers == 2000
+
+
+def read_coin(world, currency, total):
+    row = (ev.Balance(currency, D(total)),)
+    return world.send(ev.BalancesRead, balances=row, fills_until=world.now)
+
+
+def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 90_000)
+    read(world, "0.2")
+    assert [point.price for one in world.tracker.doubtful_moves() for point in one.others] == [
+        64_000
+    ]
+    world.quote("BTC-USD", 64_000)
+    world.wait(2)
+    read(world, "0.2")
+    assert world.tracker.transfers == -64_000
+    assert not world.tracker.is_ambiguous
+
+
+def test_a_contract_in_doubt_is_no_transfer_of_an_earlier_moment():
+    """Positions in futures come and go by trading alone."""
+    desk = Desk()
+    futures_read(desk, (1, None))
+    assert desk.tracker.doubtful_moves() == []
+
+
+def test_dollars_in_doubt_are_one_transfer_of_the_pot():
+    desk = Desk()
+    desk.balance("USD", 1000)
+    desk.balance("USDC", 200)
+    desk.fill("BUY", "0.01", 64000)
+    desk.wait(60).balance("USDC", 500)
+    desk.quote("BTC-USD", 50_000)
+    desk.wait(1).balance("USD", 1000)
+    (moved,) = desk.tracker.doubtful_moves()
+    assert (moved.key, moved.quantity) == ("USDC", 940)
+    assert {point.pnl for point in moved.others} == {0}

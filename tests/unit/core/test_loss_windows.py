@@ -8,13 +8,12 @@ from sidecar.core.loss_windows import (
     LEFT_OF_A_UNIT,
     Figure,
     LossWindows,
-    Moved,
-    Point,
     ScopedWindow,
     Span,
     Window,
     scoped_windows,
 )
+from sidecar.core.moved import Moved, Point
 from tests.scenario import START, D
 
 LEAST = D(50)  # min_equity
@@ -128,40 +127,6 @@ def moved(held=2, quantity=-1, *, booked=(-20, 90), now=(-20, 90), others=((0, 1
     """
     points = [Point(D(pnl), D(price)) for pnl, price in (booked, now, *others)]
     return Moved(key, D(held), D(quantity), points[0], points[1], tuple(points[2:]))
-
-
-def test_what_was_earned_since_it_was_booked_leaves_out_what_has_moved():
-    """Booked at 100, now at 90: the one coin left lost 10, and the books 20."""
-    some = moved(booked=(0, 100), others=())
-    assert (some.since, some.key_since) == (-10, -10)
-
-
-def test_booked_now_nothing_was_earned_since():
-    assert (moved().since, moved().key_since) == (0, 0)
-
-
-def test_the_value_of_another_moment_is_what_the_transfer_would_have_won():
-    """The coin that went at 90 would have gone at 100: 10 less lost."""
-    assert moved().more_at(moved().others[0]) == 10
-
-
-def test_the_unit_is_worth_what_it_would_be_had_it_come_at_the_other_moment():
-    """Beside 100 dollars: 300 → 280 is a loss of 1 in 15; withdrawn first, 200 → 190, of 1 in 20."""
-    some = moved()
-    told, first = D(280) / D(300), D(190) / D(200)
-    assert abs(some.unit_at(some.others[0], D(280)) - first / told) < NEAR
-
-
-@pytest.mark.parametrize(
-    ("some", "equity"),
-    [
-        (moved(), 0),  # nothing is there
-        (moved(1, 0, others=((-200, 300),)), 150),  # nothing was there then
-        (moved(quantity=-3), 280),  # more was withdrawn than there was
-    ],
-)
-def test_where_that_cannot_be_told_it_is_what_it_is(some, equity):
-    assert some.unit_at(some.others[0], D(equity)) == 1
 
 
 def test_a_withdrawal_while_the_price_fell_may_have_lost_less():

@@ -1,0 +1,31 @@
+"""Check: what an order is judged by while Coinbase and the books disagree on what is held."""
+
+import pytest
+
+from tests.decisions import connected, sell_order
+from tests.scenario import D, World, limit_order
+
+
+def in_doubt(total: object, **limits: object) -> World:
+    """The books hold 1 BTC; the last reading shows another figure."""
+    world = connected(held=1, **limits)
+    world.wait(10)
+    world.balance("BTC", total)
+    world.quote("BTC-USD", 64_000)
+    return world
+
+
+@pytest.mark.parametrize(("total", "size"), [(1, "0.5"), ("1.3", "0.2"), ("0.7", "0.5")])
+def test_room_is_reckoned_with_the_larger_of_books_and_reading(total, size):
+    """At most 1.5 BTC, and none open."""
+    world = in_doubt(total, max_position_size="1.5")
+    assert world.ask(limit_order(size, 64_000))
+    assert "MAX_POSITION_SIZE" in world.ask(limit_order(D(size) + D("0.01"), 64_000)).codes
+
+
+@pytest.mark.parametrize(("total", "size"), [(1, "1"), ("1.3", "1.3"), ("0.7", "1")])
+def test_an_exit_is_one_up_to_the_larger(total, size):
+    """Coinbase itself refuses more than there is."""
+    world = in_doubt(total)
+    assert world.ask(sell_order(size, 64_000), dry_run=True).reducing
+    assert not world.ask(sell_order(D(size) + D("0.01"), 64_000), dry_run=True).reducing
