@@ -49,6 +49,7 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
     auction_mode: bool = False
     session_open: bool | None = None
     opens_at: datetime | None = None
+    closes_at: datetime | None = None
 
     # Worked out from the rest, once:
     key: str = ""
@@ -126,6 +127,7 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
         if future and session.row.get("is_session_open") is not None
         else None,
         opens_at=_time(session.row.get("open_time")),
+        closes_at=_time(session.row.get("close_time")),
     )
 
 

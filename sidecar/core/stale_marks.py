@@ -54,9 +54,9 @@ class StaleMarks:
             mark = tracker.marks.by_key.get(key)
             if mark is None or mark.at is None:
                 continue
-            if now - mark.at < oldest or not self._is_watched(key):
+            if now - mark.at < oldest:
                 self._good(key, actions)
-            else:
+            elif self._is_watched(key) and not self._is_closed(key, now):
                 self._stale(key, now, actions)
         for key in [key for key in self.stale if key not in held]:
             self._good(key, actions)
@@ -72,6 +72,14 @@ class StaleMarks:
             return self.desk.feeds.market == "live" and self.desk.state.ready
         marks = self.desk.tracker.marks
         return any(step.book in marks.newest for step in marks.routes.get(key, ()))
+
+    def _is_closed(self, key: str, now: datetime) -> bool:
+        """Whether the session of a contract is over: nobody quotes it, and its mark is the last word."""
+        product = self.desk.tracker.products.get(key)
+        if product is None or not product.is_future:
+            return False
+        closes_at = product.closes_at
+        return product.session_open is False or (closes_at is not None and closes_at <= now)
 
     def _stale(self, key: str, now: datetime, actions: list[Action]) -> None:
         mark = self.desk.tracker.marks.by_key[key]

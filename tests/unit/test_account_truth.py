@@ -431,3 +431,29 @@ def _ratio() -> Any:
 def _unquoted() -> Product:
     btc = next(product for product in PRODUCTS if product.product_id == "BTC-USD")
     return replace(btc, product_id="DROP-USD", base="DROP", key="DROP")
+
+
+def test_a_silent_feed_does_not_make_a_stale_mark_good():
+    """What is not heard is not well."""
+    world = connected()
+    world.fill("BUY", 20, 2000, product_id="ETH-USD")
+    for _ in range(70):
+        world.wait(1)
+        world.quote("ETH-USD", 800, 860)
+    assert states(world) == ("STALE_MARK",)
+    world.send(ev.FeedChanged, feed="market", signal="lost")
+    world.wait(60)
+    assert states(world) == ("STALE_MARK",)
+    world.quote("ETH-USD", 2000)
+    assert states(world) == ()
+
+
+def test_a_contract_whose_session_is_over_is_not_stale():
+    """Nobody quotes it; its mark is the last word until it opens again."""
+    world = futures()
+    world.fill("BUY", 1, 64000, product_id=FUTURE)
+    listed = world.tracker.products[FUTURE]
+    closed = replace(listed, closes_at=world.now)
+    world.send(ev.ProductsListed, products=(closed,))
+    world.wait(600)
+    assert states(world) == ()
