@@ -49,7 +49,9 @@ flows = st.tuples(
 late = st.sampled_from([None, 0, 3, 30, 60])
 sums = st.sampled_from(["-8000", "-1234.56", "150.5", "3000"])
 sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, st.tuples(late, late))
-conversions = st.tuples(st.just("sweep"), st.just("USDC"), sums, st.just((None, None)))
+# Other sums than swept ones: equal ones are a history of their own (test_transfer_histories.py).
+converted = st.sampled_from(["-7000", "-987.65", "200.25", "2500"])
+conversions = st.tuples(st.just("sweep"), st.just("USDC"), converted, st.just((None, None)))
 fundings = st.tuples(st.just("funding"), st.sampled_from(["-40.12", "25.5"]))
 
 

@@ -17,6 +17,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.account_steps import Step, act, conversions, datings, fundings, grid, habits, is_unsettled, lose, sweeps, trades, uniform_datings
+from tests.fund import Trade
 from tests.scenario import FUTURE, D
 from tests.telling import CONFIRM_WITHIN_S, FUT, POLL_S, RECONCILE_S, STEP_S, Coinbase, Habits
 
@@ -30,6 +31,7 @@ MARGIN = Fraction("0.005")  # prices are rounded
 LIVE_S = 3.5  # three quotes over two seconds; REST has answered meanwhile
 DOWN_S = 20
 STALE_S = 61
+FRAMES_S = 2.5  # fills have been told
 ALONE_S = 1  # what REST leaves out is asked for alone
 FUNDING_S = RECONCILE_S + 5
 ACCOUNTS = (
@@ -72,6 +74,8 @@ def is_one_flow(coinbase: Coinbase) -> bool:
 def fall(coinbase: Coinbase, blow: tuple[str, str]) -> str:
     """Let a price take what is to be lost, that of the named key if it can; the key."""
     first, target = blow
+    traded = [fact.at for fact in coinbase.history if isinstance(fact, Trade)]
+    coinbase.run(max(0, max(traded, default=0) + FRAMES_S - coinbase.t))
     assume(coinbase.sold_at is None)
     for key in (first, "BTC", "ETH", FUTURE):
         if lose(coinbase, key, Fraction(target) + MARGIN):

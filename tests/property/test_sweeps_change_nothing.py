@@ -82,7 +82,8 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
 
 
 @given(
-    habits.map(lambda one: replace(one, lags={})),
+    # Lagging fills, and funding told in `funding_pnl` alone: test_transfer_histories.py
+    habits.map(lambda one: replace(one, lags={}, funding_fills=True)),
     st.lists(st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8),
     st.lists(st.tuples(flows | trades | sweeps | conversions, gaps), max_size=6),
 )
