@@ -3,8 +3,8 @@ moves, and what keeps Coinbase from telling it.
 """
 
 from decimal import Decimal
-from itertools import product
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from tests.telling import FUT, Coinbase, Habits
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
+POT_SETTLES_S = 130  # both sides of a sweep have been read
 UNSETTLED_S = 45  # from its first reading on; with lags
 
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
@@ -46,9 +47,10 @@ flows = st.tuples(
     st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]),
     st.sampled_from(["-0.95", "-0.3", "0.07", "0.5", "3"]),
 )  # fmt: skip
-late = st.sampled_from([None, 0, 3, 30, 60])
+# Of the futures wallet, longer than 28 s is a history of its own (test_transfer_histories.py).
+late = st.tuples(st.sampled_from([None, 0, 3, 28]), st.sampled_from([None, 0, 3, 30, 60]))
 sums = st.sampled_from(["-8000", "-1234.56", "150.5", "3000"])
-sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, st.tuples(late, late))
+sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, late)
 # Other sums than swept ones: equal ones are a history of their own (test_transfer_histories.py).
 converted = st.sampled_from(["-7000", "-987.65", "200.25", "2500"])
 conversions = st.tuples(st.just("sweep"), st.just("USDC"), converted, st.just((None, None)))
@@ -180,6 +182,10 @@ def sweep(
 ) -> bool:
     """Move dollars within the pot, where both wallets have them."""
     wallets = coinbase.wallets
+    if (
+        coinbase.t < coinbase.swept_at + POT_SETTLES_S
+    ):  # histories of their own: test_transfer_histories.py
+        return False
     if min(wallets[source].total - dollars, wallets["USD"].total + dollars) < 0:
         return False
     coinbase.sweep(dollars, source=source, lags=lags)

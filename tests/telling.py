@@ -114,6 +114,7 @@ class Coinbase:
         self.t = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.wake: float | None = None
+        self.swept_at = float("-inf")
         self.fills: list[ev.FillReported] = []
         self.paid: list[tuple[float, ev.FundingPaid]] = []  # from when on readings tell it
         self.funding_pnl = D(0)
@@ -209,12 +210,16 @@ class Coinbase:
         self.history.append(fund.Flow(self.t, cash, Fraction(units), serial))
 
     def sweep(
-        self, dollars: Decimal, *, source: str = FUT, lags: tuple[float | None, float | None] = (None, None)
+        self,
+        dollars: Decimal,
+        *,
+        source: str = FUT,
+        lags: tuple[float | None, float | None] = (None, None),
     ) -> None:
         """Dollars move within the pot, from the futures wallet or USDC to USD (negative: from USD). `lags`: of
         the source and of USD in readings, seconds; None: the wallet's own.
         """
-        source_lag, lag = lags
+        self.swept_at, (source_lag, lag) = self.t, lags
         self._move(source, -dollars, source_lag)
         self.wallets["USD"].move(dollars, self.t, lag)
 
@@ -231,7 +236,9 @@ class Coinbase:
         late = self.habits.funding_told_s
         self.paid.append((self.t + late, paid))
         if not late:
-            self._later(self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid)))
+            self._later(
+                self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid))
+            )
 
     def _move(self, wallet: str, dollars: Decimal, lag_s: float | None = None) -> None:
         self.wallets[wallet].move(dollars, self.t, lag_s)

@@ -16,12 +16,29 @@ from typing import Any
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from tests.account_steps import Step, act, conversions, datings, fundings, grid, habits, is_unsettled, lose, sweeps, trades, uniform_datings
+from tests.account_steps import (
+    Step,
+    act,
+    conversions,
+    datings,
+    fundings,
+    grid,
+    habits,
+    is_unsettled,
+    lose,
+    sweeps,
+    trades,
+    uniform_datings,
+)
 from tests.fund import Trade
 from tests.scenario import FUTURE, D
 from tests.telling import CONFIRM_WITHIN_S, FUT, POLL_S, RECONCILE_S, STEP_S, Coinbase, Habits
 
-LIMIT_OF = {"DAILY_LOSS": Fraction("0.10"), "DRAWDOWN": Fraction("0.10"), "CUMULATIVE_LOSS": Fraction("0.25")}
+LIMIT_OF = {
+    "DAILY_LOSS": Fraction("0.10"),
+    "DRAWDOWN": Fraction("0.10"),
+    "CUMULATIVE_LOSS": Fraction("0.25"),
+}
 STALE_CONFIRM_S = 40
 LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.10", "max_drawdown": "0.10", "max_cumulative_loss": "0.25",
@@ -47,9 +64,17 @@ gaps = st.sampled_from([0, 0.5, 1, 2, 5, 12, 30, 70])
 flows = st.tuples(
     st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]), st.sampled_from(["-0.95", "-0.5", "0.5", "3"])
 )  # fmt: skip
-small = st.tuples(st.just("lose"), st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["-0.05", "0.02", "0.07"]))
-histories = st.lists(st.tuples(small | trades | sweeps | conversions | fundings | flows, gaps), max_size=6)
-blows = st.tuples(st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["0.11", "0.15", "0.26", "0.3", "0.5"]))
+small = st.tuples(
+    st.just("lose"),
+    st.sampled_from(["BTC", "ETH", FUTURE]),
+    st.sampled_from(["-0.05", "0.02", "0.07"]),
+)
+histories = st.lists(
+    st.tuples(small | trades | sweeps | conversions | fundings | flows, gaps), max_size=6
+)
+blows = st.tuples(
+    st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["0.11", "0.15", "0.26", "0.3", "0.5"])
+)
 accounts = st.sampled_from(ACCOUNTS)
 
 
@@ -119,7 +144,10 @@ def rest_s(coinbase: Coinbase) -> float:
 
 @given(habits, accounts, histories, blows)
 def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
-    habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]], blow: tuple[str, str]
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
 ) -> None:
     """Whatever was traded, swept, paid and transferred before, and may be in doubt still."""
     coinbase = begun(habits, account, history)
@@ -133,7 +161,11 @@ def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
 
 @given(habits, accounts, histories, blows, st.sampled_from([0, 2, 30]))
 def test_with_the_feed_down_a_loss_is_answered_within_twenty_seconds(
-    habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]], blow: tuple[str, str], down_s: float
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
+    down_s: float,
 ) -> None:
     """Prices are polled; the feed is lost some time before the fall, or with it."""
     coinbase = begun(habits, account, history)
@@ -151,7 +183,10 @@ def test_with_the_feed_down_a_loss_is_answered_within_twenty_seconds(
 
 @given(habits, accounts, histories, blows)
 def test_a_loss_that_a_stale_mark_hides_is_answered(
-    habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]], blow: tuple[str, str]
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
 ) -> None:
     """The book falls apart with the fall: its near side shows the loss, and trades print there or do not."""
     coinbase = begun(habits, account, [*history, (("feed", True), SETTLED_S)])
@@ -165,7 +200,13 @@ def test_a_loss_that_a_stale_mark_hides_is_answered(
     must_be_answered(coinbase, seen_at)
 
 
-@given(habits, histories, st.sampled_from(["0.05", "0.2"]), st.sampled_from([0, 20, 45]), st.sampled_from(["0.12", "0.3"]))
+@given(
+    habits,
+    histories,
+    st.sampled_from(["0.05", "0.2"]),
+    st.sampled_from([0, 20, 45]),
+    st.sampled_from(["0.12", "0.3"]),
+)
 def test_funding_is_answered_within_a_period(
     habits: Habits, history: list[tuple[Step, float]], lost: str, late_s: float, target: str
 ) -> None:

@@ -11,7 +11,18 @@ from typing import Any
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.account_steps import Step, act, conversions, falls, fundings, habits, keys, sweeps, trades, uniform_datings
+from tests.account_steps import (
+    Step,
+    act,
+    conversions,
+    falls,
+    fundings,
+    habits,
+    keys,
+    sweeps,
+    trades,
+    uniform_datings,
+)
 from tests.scenario import D
 from tests.telling import FUT, Coinbase, Habits
 
@@ -43,8 +54,23 @@ ticks = st.tuples(
 )  # fmt: skip
 outages = st.tuples(st.sampled_from(["feed", "rest"]), st.booleans())
 histories = st.lists(
-    st.tuples(falls | falls | flows | moves | flows | ticks | books | outages | trades | sweeps | conversions | fundings, gaps),
-    min_size=3, max_size=14,
+    st.tuples(
+        falls
+        | falls
+        | flows
+        | moves
+        | flows
+        | ticks
+        | books
+        | outages
+        | trades
+        | sweeps
+        | conversions
+        | fundings,
+        gaps,
+    ),
+    min_size=3,
+    max_size=14,
 )
 
 
