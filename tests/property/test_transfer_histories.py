@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+
 from sidecar.core import losses
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
@@ -179,3 +180,91 @@ def test_funding_and_a_sweep_in_one_reading_are_told_apart():
     tracker = coinbase.world.tracker
     assert tracker.transfers == 0
     assert tracker.equity == coinbase.fund().worth
+
+
+def test_a_loss_while_dollars_are_in_doubt_is_latched():
+    """50,000 USD come to 89,000 and are read; then BTC falls to 40,000: 17.3 % if they came before it, 27 % if
+    after. It stands for half a minute before the daily limit of 10 % is latched: the least was 6.3 %.
+    """
+    wallets = {"USD": D(5_000), "BTC": D(1), FUT: D(20_000)}
+    coinbase = Coinbase(Habits(), wallets, **LIMIT, max_daily_loss="0.10")
+    coinbase.run(56.5)
+    coinbase.flow("USD", D(50_000))
+    coinbase.run(2)
+    assert coinbase.world.tracker.wallets.in_doubt
+    coinbase.price("BTC", D(40_000))
+    coinbase.run(5)
+    assert coinbase.losses().least(62, 66) > Fraction("0.17")
+    assert coinbase.world.manager.state.causes["DAILY_LOSS", "all"].is_confirmed
+
+
+def test_two_transfers_of_one_reading_are_dated_together():
+    """BTC falls by a quarter, 50,000 USD and 25 ETH come: 18 % of what was there if they came after, 2.7 % if
+    before. The least is told as 4.7 %, and a limit between the two sells.
+    """
+    coinbase = Coinbase(Habits(), SMALL, max_cumulative_loss="0.04")
+    coinbase.run(56.5)
+    coinbase.flow("USD", D(50_000))
+    coinbase.flow("ETH", D(25))
+    coinbase.price("BTC", D(48_000))
+    coinbase.run(130)
+    assert coinbase.losses().most(0, 190) < Fraction("0.03")
+    assert coinbase.sold_at is None
+
+
+def test_coins_that_wait_for_their_price_may_have_come_before_the_fall():
+    """The feed is down, 2 BTC come to 0.2, BTC falls by a fifth: 19.3 % are lost, or 14.4 % if they came after.
+    Their first reading has no fresh quote; with the next one the limit of 18 % is forgotten.
+    """
+    coinbase = Coinbase(Habits(), SMALL, max_daily_loss="0.18")
+    coinbase.run(10)
+    coinbase.feed(up=False)
+    coinbase.flow("BTC", D(2))
+    coinbase.run(1)
+    coinbase.price("BTC", D(51_200))
+    coinbase.run(130)
+    assert coinbase.losses().least(20, 140) > Fraction("0.19")
+    assert "DAILY_LOSS" in causes(coinbase)
+
+
+def test_a_conversion_of_as_much_as_was_swept_is_no_funding():
+    """1,234.56 USD go to USDC, and as many to the futures wallet, whose frame tells at once and whose two sides
+    are read three seconds later: called a profit of 1,234.56 USD, and a withdrawal.
+    """
+    wallets = {"USD": D(50_000), "USDC": D(10_000), "BTC": D("0.2"), FUT: D(20_000)}
+    coinbase = Coinbase(Habits(), wallets, **LIMIT)
+    coinbase.run(200)
+    coinbase.sweep(D("-1234.56"), source="USDC")
+    coinbase.sweep(D("-1234.56"), lags=(3, 3))
+    coinbase.trade(FUTURE, D(-4), fee=D(0))
+    coinbase.run(220)
+    assert (coinbase.world.tracker.transfers, coinbase.world.tracker.net_pnl) == (0, 0)
+
+
+def test_a_sweep_whose_reading_lags_for_a_minute_is_no_transfer():
+    """49,000 of 62,800 USD are swept into the futures wallet: a frame tells at once, readings of dollars lag by
+    20 s, of the futures wallet by 60 s. Then BTC falls to 44,000: 6.4 % lost, told as 29 %, and sold.
+    """
+    coinbase = Coinbase(Habits(), {"USD": D(50_000), "BTC": D("0.2")}, **LIMIT)
+    coinbase.run(5)
+    coinbase.sweep(D(-49_000), lags=(60, 20))
+    for second in range(120):
+        coinbase.run(1)
+        if second == 40:
+            coinbase.price("BTC", D(44_000))
+        assert coinbase.sold_at is None
+        assert coinbase.world.tracker.transfers == 0
+
+
+def test_a_conversion_beside_a_sweep_is_no_transfer():
+    """2,500 USD become USDC while 1,234.56 USD are on their way into the futures wallet: the listing shows the
+    conversion whole, and of the sweep nothing yet.
+    """
+    wallets = {"USD": D(50_000), "USDC": D(10_000), "BTC": D("0.2"), FUT: D(20_000)}
+    coinbase = Coinbase(Habits(), wallets, **LIMIT)
+    coinbase.run(5)
+    coinbase.sweep(D("-1234.56"), lags=(20, 28))
+    coinbase.sweep(D(-2_500), source="USDC")
+    for _ in range(200):
+        coinbase.run(1)
+        assert coinbase.world.tracker.transfers == 0
