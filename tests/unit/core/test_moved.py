@@ -48,5 +48,3 @@ def test_the_unit_is_worth_what_it_would_be_had_it_come_at_the_other_moment():
 )
 def test_where_that_cannot_be_told_it_is_what_it_is(some, equity):
     assert some.unit_at(some.others[0], D(equity)) == 1
-
-

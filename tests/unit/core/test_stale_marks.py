@@ -16,7 +16,11 @@ LIMIT: dict[str, Any] = {"max_cumulative_loss": "0.1"}
 def wide(world, bid, ask=None, *, last=None, book="ETH-USD"):
     """A quote beyond the spread cap; by itself with its far side at 1.08 times the near one."""
     quote = ev.Quote(
-        book, D(bid), D(ask or D(bid) * D("1.08")), world.now, last=None if last is None else D(last)
+        book,
+        D(bid),
+        D(ask or D(bid) * D("1.08")),
+        world.now,
+        last=None if last is None else D(last),
     )
     return world.send(ev.Quotes, quotes=(quote,))
 
