@@ -143,7 +143,10 @@ def test_what_has_no_price_waits_for_no_quote():
     world = World(**LIMIT)
     world.hold(1)
     world.fill("SELL", 1, 50_000)
-    assert {one.code for one in world.manager.state.causes.values()} == {"CUMULATIVE_LOSS", "LIQUIDATED"}
+    assert {one.code for one in world.manager.state.causes.values()} == {
+        "CUMULATIVE_LOSS",
+        "LIQUIDATED",
+    }
 
 
 # --- REST's word ----------------------------------------------------------------------------------
