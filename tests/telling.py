@@ -28,6 +28,7 @@ STEP_S = 0.5
 RECONCILE_S = 60  # the daemon's default
 READING_S = 0.5  # from asking to the answer
 CONFIRM_WITHIN_S = 5.0  # then the daemon says that REST cannot confirm
+RETRY_S = 2.5  # after a reading that REST did not answer
 POLL_S = 5  # prices over REST: of quiet books, and of all while the feed is down
 WIDE = D("1.08")  # ask ÷ bid of a book that has fallen apart: beyond the spread cap
 CONTRACT = D("0.01")
@@ -42,17 +43,19 @@ BookState = Literal["good", "wide", "quiet", "gone"]
 
 @dataclass(frozen=True)
 class Habits:
-    """How Coinbase tells things, in seconds: how long each wallet lags in readings, how long frames take;
-    how often prices are told; whether wide books tell of trades; whether REST confirms prices.
+    """How Coinbase tells things, in seconds: how long each wallet lags in readings, how long frames take
+    (of the futures wallet, None: there are none); how often prices are told; whether wide books tell of
+    trades; whether REST confirms prices; whether funding comes in fills, and how long after it was paid.
     """
 
     lags: dict[str, float] = field(default_factory=dict)
     fill_frame_s: float = 0
-    wallet_frame_s: float = 0
+    wallet_frame_s: float | None = 0
     cadence_s: float = 1
     prints: bool = False
     confirms: bool = True
     funding_fills: bool = True
+    funding_told_s: float = 0
 
 
 class Shown:
@@ -61,19 +64,19 @@ class Shown:
     def __init__(self, total: Decimal, lag_s: float) -> None:
         self.total = total
         self.lag_s = lag_s
-        self.moves: list[tuple[float, Decimal]] = [(0.0, total)]  # from when on this total is shown
+        self.moves: list[tuple[float, Decimal]] = [(0.0, total)]  # from when on each one is shown
         self.read_at = 0.0  # the last reading
 
-    def move(self, quantity: Decimal, at: float) -> float:
-        """It changes; when readings show it: in order."""
+    def move(self, quantity: Decimal, at: float, lag_s: float | None = None) -> float:
+        """It changes; when readings show it. `lag_s`: other than the wallet's own."""
         self.total += quantity
-        shown_at = max(self.moves[-1][0], at + self.lag_s)
-        self.moves.append((shown_at, self.total))
+        shown_at = at + (self.lag_s if lag_s is None else lag_s)
+        self.moves.append((shown_at, quantity))
         return shown_at
 
     def at(self, at: float) -> Decimal:
         """What a reading shows."""
-        return next(total for shown_at, total in reversed(self.moves) if shown_at <= at)
+        return sum((quantity for shown_at, quantity in self.moves if shown_at <= at), D(0))
 
 
 @dataclass
@@ -107,12 +110,12 @@ class Coinbase:
         self.books: dict[str, BookState] = dict.fromkeys(BOOK, "good")
         self.bad: dict[str, tuple[Decimal, float]] = {}  # a wrong price, and until when
         self.told_good: dict[str, float] = dict.fromkeys(BOOK, 0.0)
-        self.feed_up = True
+        self.feed_up = self.rest_up = True
         self.t = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.wake: float | None = None
         self.fills: list[ev.FillReported] = []
-        self.paid: list[ev.FundingPaid] = []
+        self.paid: list[tuple[float, ev.FundingPaid]] = []  # from when on readings tell it
         self.funding_pnl = D(0)
         self.flows: dict[int, Seen] = {}
         self.waiting: dict[str, list[tuple[Decimal, int]]] = {}  # came while nobody knew a price
@@ -205,11 +208,15 @@ class Coinbase:
         cash = fund.CASH if asset == "USDC" else asset
         self.history.append(fund.Flow(self.t, cash, Fraction(units), serial))
 
-    def sweep(self, dollars: Decimal, *, to: str = "USD") -> None:
-        """Dollars move within the pot: from the futures wallet (negative: into it), or from USDC."""
-        source = FUT if to == "USD" else "USDC"
-        self._move(source, -dollars)
-        self.wallets["USD"].move(dollars, self.t)
+    def sweep(
+        self, dollars: Decimal, *, source: str = FUT, lags: tuple[float | None, float | None] = (None, None)
+    ) -> None:
+        """Dollars move within the pot, from the futures wallet or USDC to USD (negative: from USD). `lags`: of
+        the source and of USD in readings, seconds; None: the wallet's own.
+        """
+        source_lag, lag = lags
+        self._move(source, -dollars, source_lag)
+        self.wallets["USD"].move(dollars, self.t, lag)
 
     def pay_funding(self, dollars: Decimal) -> None:
         """Funding of what is held in futures."""
@@ -221,15 +228,14 @@ class Coinbase:
         paid = ev.FundingPaid(
             at=self.world.now, product_id=FUTURE, amount=dollars, entry_id=f"f{next(SERIAL)}"
         )
-        self.paid.append(paid)
-        self._later(
-            self.habits.fill_frame_s,
-            lambda: self._take(ev.FundingPaid(at=self.world.now, product_id=FUTURE, amount=dollars, entry_id=paid.entry_id)),
-        )  # fmt: skip
+        late = self.habits.funding_told_s
+        self.paid.append((self.t + late, paid))
+        if not late:
+            self._later(self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid)))
 
-    def _move(self, wallet: str, dollars: Decimal) -> None:
-        self.wallets[wallet].move(dollars, self.t)
-        if wallet == FUT:
+    def _move(self, wallet: str, dollars: Decimal, lag_s: float | None = None) -> None:
+        self.wallets[wallet].move(dollars, self.t, lag_s)
+        if wallet == FUT and self.habits.wallet_frame_s is not None:
             self._later(self.habits.wallet_frame_s, lambda: self._summary(live=True))
 
     # --- Quotes -----------------------------------------------------------------------------------
@@ -247,6 +253,10 @@ class Coinbase:
         if up != self.feed_up:
             self.feed_up = up
             self._send(ev.FeedChanged, feed="market", signal="connected" if up else "lost")
+
+    def rest(self, *, up: bool) -> None:
+        """REST answers nothing any more, or answers again."""
+        self.rest_up = up
 
     def _is_told(self, key: str) -> bool:
         """Whether the true price of now is known to whoever listens."""
@@ -288,7 +298,7 @@ class Coinbase:
         for key, state in self.books.items():
             if self.feed_up and state in ("good", "wide"):
                 streamed.append(key)
-            elif self.t - self.polled_at[key] >= POLL_S:
+            elif self.rest_up and self.t - self.polled_at[key] >= POLL_S:
                 self.polled_at[key] = self.t
                 polled.append(key)
         at_cadence = self.t % self.habits.cadence_s == 0
@@ -319,7 +329,12 @@ class Coinbase:
         )  # fmt: skip
 
     def _read_account(self) -> None:
-        """A pass of the reconciler: fills, futures, balances, as Coinbase shows them now."""
+        """A pass of the reconciler: fills, futures, balances, as Coinbase shows them now. It is tried until
+        REST answers.
+        """
+        if not self.rest_up:
+            self._later(RETRY_S, self._read_account)
+            return
         self.running.discard("reading")
         now, since = self.world.now, timedelta(seconds=RECONCILE_S + 60)
         self.last_reading = self.t
@@ -327,8 +342,8 @@ class Coinbase:
         for fill in self.fills:
             if fill.traded_at is not None and fill.traded_at >= now - since:
                 self._send(ev.FillReported, **_fields(fill))
-        for paid in self.paid:
-            if paid.at >= now - since:
+        for told_at, paid in self.paid:
+            if paid.at >= now - since and told_at <= self.t:
                 self._send(ev.FundingPaid, **_fields(paid))
         self._summary(live=False)
         contracts = self.wallets[FUTURE].at(self.t)
@@ -399,10 +414,10 @@ class Coinbase:
             self._send(ev.ConfirmationUnavailable)
 
     def _confirms(self) -> bool:
-        return self.habits.confirms or not self.world.manager.state.ready
+        return self.rest_up and (self.habits.confirms or not self.world.manager.state.ready)
 
     def _refresh(self, books: tuple[str, ...]) -> None:
-        if quotes := self._rest_quotes(books):
+        if self.rest_up and (quotes := self._rest_quotes(books)):
             self._send(ev.Quotes, quotes=quotes)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:

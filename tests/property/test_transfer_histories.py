@@ -2,8 +2,10 @@
 
 from fractions import Fraction
 
+import pytest
+
 from sidecar.core import losses
-from tests.scenario import D
+from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
 
 SMALL = {"USD": D(5_000), "BTC": D("0.2")}  # 17,800 USD at 64,000
@@ -94,3 +96,93 @@ def test_coins_that_came_while_their_book_was_silent_enter_at_its_next_quote():
     assert coinbase.sold_at is None
     assert least is not None
     assert least < D("0.20")
+
+
+@pytest.mark.xfail(strict=True, reason="the other keys' unconfirmed marks date a transfer")
+def test_a_bad_tick_at_the_first_reading_of_a_transfer_sells_nothing():
+    """0.6 BTC come, the future is sold short; half a second of its price is wrong, just when the balances are
+    read: by that tick the account is worth less than zero. Nothing was lost: told as 100 %, and sold.
+    """
+    coinbase = Coinbase(Habits(lags={"BTC": 1}), SMALL, **LIMIT)
+    coinbase.flow("BTC", D("0.6"))
+    coinbase.trade(FUTURE, D(-20))
+    assert coinbase.bad_tick(FUTURE, D(192_000), 0.5)
+    coinbase.run(120)
+    assert coinbase.sold_at is None
+
+
+@pytest.mark.xfail(strict=True, reason="the other keys' unconfirmed marks date a transfer")
+def test_a_bad_tick_at_the_first_reading_of_dollars_moves_no_ratio():
+    """BTC at 20,000 for a second, while the first reading shows 89,000 USD more: told as 44.9 % from then on,
+    and reducing orders only; nothing was lost.
+    """
+    coinbase = Coinbase(Habits(), SMALL, **LIMIT)
+    coinbase.run(55.5)
+    coinbase.flow("USD", D(89_000))
+    coinbase.run(1)
+    assert coinbase.bad_tick("BTC", D(20_000), 1)
+    coinbase.run(120)
+    assert losses.cumulative(coinbase.world.tracker).ratio == 0
+    assert causes(coinbase) == set()
+
+
+@pytest.mark.xfail(strict=True, reason="a booking that readings lack is taken for a part of the transfer")
+def test_a_purchase_that_readings_lack_is_no_part_of_a_transfer():
+    """1,000 USD come; 15 s later BTC is bought for 4,480 USD, which readings show after 20 s. Two readings in
+    between have 5,480 USD more than the books: 1,000 came, and the purchase is not shown yet.
+    """
+    coinbase = Coinbase(Habits(lags={"USD": 20}), SMALL, **LIMIT)
+    coinbase.run(36)
+    coinbase.flow("USD", D(1_000))
+    coinbase.run(15)
+    coinbase.trade("BTC", D("0.07"))
+    for _ in range(150):
+        coinbase.run(1)
+        assert coinbase.world.tracker.transfers in (0, 1_000)
+
+
+@pytest.mark.xfail(strict=True, reason="a booking that readings lack is taken for a part of the transfer")
+def test_a_fall_after_a_purchase_that_readings_lack_is_seen():
+    """The same, then BTC falls to 45,000: 27.3 % are lost and stay lost. Told as 22 %, and never sold."""
+    coinbase = Coinbase(Habits(lags={"USD": 20}), SMALL, **LIMIT)
+    coinbase.run(36)
+    coinbase.flow("USD", D(1_000))
+    coinbase.run(15)
+    coinbase.trade("BTC", D("0.07"))
+    coinbase.run(12.5)
+    coinbase.price("BTC", D(45_000))
+    coinbase.run(200)
+    assert coinbase.losses().least(70, 260) > Fraction("0.27")
+    assert coinbase.sold_at is not None
+
+
+@pytest.mark.xfail(strict=True, reason="a loss of all by one dating is never reckoned by the other")
+def test_dollars_that_came_before_a_loss_of_more_than_was_there_sell_nothing():
+    """17,800 USD, 20 contracts short; 215,000 USD come, then the future rises to 155,000: 18,200 USD, 7.8 % of
+    what was there. By the books alone it is 102 %; the reading that the breach asks for shows the dollars.
+    """
+    coinbase = Coinbase(Habits(), SMALL, **LIMIT)
+    coinbase.trade(FUTURE, D(-20))
+    coinbase.run(5)
+    coinbase.flow("USD", D(215_000))
+    coinbase.price(FUTURE, D(155_000))
+    coinbase.run(120)
+    assert coinbase.losses().most(0, 130) < Fraction("0.08")
+    assert coinbase.sold_at is None
+
+
+@pytest.mark.xfail(strict=True, reason="funding that a sweep hides is never paid")
+def test_funding_and_a_sweep_in_one_reading_are_told_apart():
+    """1,234.56 USD are swept into the futures wallet, and 40.12 USD of funding are paid out of it before it is
+    told again; funding is told in `funding_pnl` alone. Equity stays 40.12 USD too low, and as much is called
+    a transfer.
+    """
+    wallets = {"USD": D(50_000), "BTC": D("0.2"), FUT: D(20_000)}
+    coinbase = Coinbase(Habits(funding_fills=False), wallets, **LIMIT)
+    coinbase.trade(FUTURE, D(-4))
+    coinbase.sweep(D("-1234.56"), lags=(3, 30))
+    coinbase.pay_funding(D("-40.12"))
+    coinbase.run(200)
+    tracker = coinbase.world.tracker
+    assert tracker.transfers == 0
+    assert tracker.equity == coinbase.fund().worth

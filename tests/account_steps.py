@@ -1,0 +1,201 @@
+"""What may happen to an account, drawn by Hypothesis and done to tests/telling.py: prices, trades, money that
+moves, and what keeps Coinbase from telling it.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sidecar.core import losses
+from sidecar.core.losses import Loss
+from tests.scenario import FUTURE, D
+from tests.telling import FUT, Coinbase, Habits
+
+Step = tuple[Any, ...]
+
+LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
+HOLDINGS = {"USD": D(50_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(10), FUT: D(20_000)}
+WALLETS = ("USD", "USDC", "BTC", "ETH", FUT, FUTURE)
+LATCHES = {"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS", "NO_EQUITY", "LIQUIDATION"}
+
+keys = st.sampled_from(["BTC", "ETH", FUTURE])
+lags = st.fixed_dictionaries({name: st.sampled_from([0, 1, 4, 20]) for name in WALLETS}).map(
+    lambda lags: lags | {"USDC": lags["USD"]}  # one system: neither row lags the other
+)
+habits = st.builds(
+    Habits,
+    lags=lags, fill_frame_s=st.sampled_from([0, 0.5, 2]), wallet_frame_s=st.sampled_from([0, 0.5, 2, None]),
+    cadence_s=st.sampled_from([0.5, 1]), prints=st.booleans(), confirms=st.booleans(),
+    funding_fills=st.booleans(),
+)  # fmt: skip
+falls = st.tuples(
+    st.just("lose"), st.sampled_from(["BTC", "ETH", "BTC", "ETH", FUTURE]),
+    st.sampled_from(["0.08", "0.15", "0.24", "0.26", "0.35", "0.6"]),
+)  # fmt: skip
+moves = st.tuples(st.just("price"), keys, st.sampled_from(["0.8", "0.93", "0.98", "1.03", "1.3"]))
+trades = st.tuples(
+    st.just("trade"), keys, st.sampled_from(["-0.5", "-0.1", "0.1", "0.4"]), st.sampled_from([None, "grid"])
+)  # fmt: skip
+flows = st.tuples(
+    st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]),
+    st.sampled_from(["-0.95", "-0.3", "0.07", "0.5", "3"]),
+)  # fmt: skip
+late = st.sampled_from([None, 0, 3, 30, 60])
+sums = st.sampled_from(["-8000", "-1234.56", "150.5", "3000"])
+sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, st.tuples(late, late))
+conversions = st.tuples(st.just("sweep"), st.just("USDC"), sums, st.just((None, None)))
+fundings = st.tuples(st.just("funding"), st.sampled_from(["-40.12", "25.5"]))
+
+
+def grid(amount: Decimal, unit: str) -> Decimal:
+    """Whole units of it."""
+    return amount // D(unit) * D(unit)
+
+
+def act(coinbase: Coinbase, step: Step) -> bool:
+    """Let one thing happen, if the account allows it."""
+    match step:
+        case ("price", key, factor):
+            price = grid(coinbase.prices[key] * D(factor), "5")
+            coinbase.price(key, max(price, D(5)))
+        case ("lose", key, target):
+            return lose(coinbase, key, Fraction(target))
+        case ("trade", key, share, strategy):
+            return trade(coinbase, key, D(share), strategy)
+        case ("flow", asset, share):
+            return flow(coinbase, asset, D(share)) is not None
+        case ("sweep", source, dollars, lags):
+            return sweep(coinbase, source, D(dollars), lags)
+        case ("funding", dollars):
+            if not coinbase.wallets[FUTURE].total:
+                return False
+            coinbase.pay_funding(D(dollars))
+        case _:
+            return hinder(coinbase, step)
+    return True
+
+
+def lose(coinbase: Coinbase, key: str, target: Fraction) -> bool:
+    """Let a price move until so much of the account is lost, if one price can do that."""
+    fund = coinbase.fund()
+    if not fund.held[key] or fund.loss >= 1:
+        return False
+    change = fund.worth * (target - fund.loss) / (fund.loss - 1) / fund.held[key]
+    price = fund.prices[key] + change
+    if not fund.prices[key] / 20 < price < fund.prices[key] * 20:
+        return False
+    coinbase.price(key, grid(D(float(price)), "0.01"))
+    return True
+
+
+def hinder(coinbase: Coinbase, step: Step) -> bool:
+    """Let something keep Coinbase from telling the account as it is."""
+    match step:
+        case ("book", key, state):
+            coinbase.books[key] = state
+        case ("tick", key, factor, seconds):
+            return coinbase.bad_tick(key, grid(coinbase.prices[key] * D(factor), "5"), seconds)
+        case ("feed", up):
+            coinbase.feed(up=up)
+        case ("rest", up):
+            coinbase.rest(up=up)
+        case _:
+            raise AssertionError(step)
+    return True
+
+
+def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) -> bool:
+    """Buy for a share of the cash, or sell a share of what is held; contracts may be short."""
+    if key == FUTURE:
+        coinbase.trade(key, D(int(share * 40)), strategy=strategy)
+        return True
+    room = (
+        coinbase.wallets["USD"].total / coinbase.prices[key]
+        if share > 0
+        else coinbase.wallets[key].total
+    )
+    size = grid(max(room, D(0)) * abs(share), "0.001") * (1 if share > 0 else -1)
+    if not size:
+        return False
+    coinbase.trade(key, size, strategy=strategy)
+    return True
+
+
+def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
+    """Deposit or withdraw a share of what is there; None where too little would be left."""
+    total = coinbase.wallets[asset].total
+    unit = "0.01" if asset in ("USD", "USDC") else "0.00000001"
+    amount = grid(abs(total * share) or D(1_000), unit) * (1 if share > 0 else -1)
+    worth = amount * coinbase.prices.get(asset, D(1))
+    if total + amount < 0 or coinbase.world.tracker.equity + worth < LEFT:
+        return None
+    return coinbase.flow(asset, amount)
+
+
+def sweep(
+    coinbase: Coinbase, source: str, dollars: Decimal, lags: tuple[float | None, float | None]
+) -> bool:
+    """Move dollars within the pot, where both wallets have them."""
+    wallets = coinbase.wallets
+    if min(wallets[source].total - dollars, wallets["USD"].total + dollars) < 0:
+        return False
+    coinbase.sweep(dollars, source=source, lags=lags)
+    return True
+
+
+# --- What the manager tells -----------------------------------------------------------------------
+
+
+def figures(coinbase: Coinbase) -> dict[str, Loss]:
+    """Every loss that the manager tells."""
+    tracker = coinbase.world.tracker
+    told = {
+        "daily": losses.daily(tracker),
+        "cumulative": losses.cumulative(tracker),
+        "drawdown": losses.drawdown(tracker),
+    }
+    told |= {key: losses.daily(tracker, key=key) for key in ("BTC", "ETH", FUTURE)}
+    told["grid"] = losses.daily(tracker, strategy_id="grid")
+    return told
+
+
+def share_lost(loss: Loss) -> Fraction | None:
+    if loss.base <= 0:
+        return None
+    lost = loss.usd if loss.weighted is None else loss.weighted
+    return Fraction(lost) / Fraction(loss.base)
+
+
+def ratios(coinbase: Coinbase) -> dict[str, Fraction | None]:
+    """The same as shares."""
+    return {name: share_lost(loss) for name, loss in figures(coinbase).items()}
+
+
+def of_the_fund(coinbase: Coinbase) -> dict[str, Fraction]:
+    """The same by the independent bookkeeping."""
+    fund = coinbase.fund()
+    found = {"daily": fund.loss, "cumulative": fund.loss, "drawdown": fund.drawdown}
+    found |= {key: fund.loss_of(fund.keys[key]) for key in ("BTC", "ETH", FUTURE)}
+    found["grid"] = fund.loss_of(fund.strategies["grid"])
+    return found
+
+
+def latches(coinbase: Coinbase) -> list[Any]:
+    """Causes of losses that are in force, and the windows that are latched."""
+    manager = coinbase.world.manager
+    causes = [
+        (cause.code, cause.scope, cause.is_confirmed)
+        for cause in manager.state.causes.values()
+        if cause.code in LATCHES
+    ]
+    assert manager.tracker.windows is not None
+    return [sorted(causes), sorted(manager.tracker.windows.latched)]
+
+
+def close(one: dict[str, Any], other: dict[str, Any], within: Fraction) -> bool:
+    return one.keys() == other.keys() and all(
+        a is not None and b is not None and abs(a - b) <= within
+        for a, b in ((one[name], other[name]) for name in one)
+    )

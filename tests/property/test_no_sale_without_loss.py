@@ -1,0 +1,77 @@
+"""No sale without loss: whatever Coinbase tells late, wrong or not at all, in any order and overlap, the account
+is sold only where a fund's own bookkeeping of the true history (tests/fund.py) shows the loss.
+
+Nobody can say on which side of a fall a flow came that lies between two readings. Then the loss counts where
+both datings of the flows show it: at the last reading that lacked them, and at the first that has them.
+"""
+
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from tests.account_steps import Step, act, conversions, falls, fundings, habits, keys, sweeps, trades
+from tests.scenario import D
+from tests.telling import FUT, Coinbase, Habits
+
+LIMIT = Fraction("0.25")
+LIMITS: dict[str, Any] = {
+    "max_daily_loss": "0.10",
+    "max_cumulative_loss": "0.25",
+    "stale_confirm_s": 60,
+}
+SEEN_S = 60  # the loss was there at some moment of so long before the sale
+EXACT = Fraction(1, 10**20)
+ACCOUNTS = (
+    {"USD": D(5_000), "BTC": D("0.2")},
+    {"USD": D(20_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(20), FUT: D(20_000)},
+    {"USD": D(1_000), "ETH": D(8)},
+)
+
+gaps = st.sampled_from([0, 0.5, 1, 2, 3, 5, 12, 30, 70])
+moves = st.tuples(
+    st.just("price"), keys, st.sampled_from(["0.5", "0.72", "0.8", "0.9", "1.12", "1.4", "2"])
+)
+flows = st.tuples(
+    st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]),
+    st.sampled_from(["-0.95", "-0.5", "0.5", "3", "10"]),
+)  # fmt: skip
+books = st.tuples(st.just("book"), keys, st.sampled_from(["good", "good", "wide", "quiet", "gone"]))
+ticks = st.tuples(
+    st.just("tick"), keys, st.sampled_from(["0.3", "0.7", "1.5", "3"]), st.sampled_from([0.5, 1, 1.5])
+)  # fmt: skip
+outages = st.tuples(st.sampled_from(["feed", "rest"]), st.booleans())
+histories = st.lists(
+    st.tuples(falls | falls | flows | moves | flows | ticks | books | outages | trades | sweeps | conversions | fundings, gaps),
+    min_size=3, max_size=14,
+)
+
+
+def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
+    """Whether the fund has lost so much shortly before, by every way of dating its flows or by the true one."""
+    seen = coinbase.flows
+    before = {n: None if one.first is None else one.before for n, one in seen.items()}
+    first = {n: one.first for n, one in seen.items()}
+    true, early, late = (
+        coinbase.losses(dates).most(sold_at - SEEN_S, sold_at) for dates in ({}, before, first)
+    )
+    if max(early, late) >= 1: return True  # KNOWN
+    return max(true, min(early, late)) >= LIMIT - EXACT
+
+
+@given(habits, st.sampled_from(ACCOUNTS), histories)
+def test_the_account_is_sold_only_where_the_fund_has_lost(
+    habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]]
+) -> None:
+    """After every step, and a minute and a half after the last one, when all is told again."""
+    coinbase = Coinbase(habits, account, **LIMITS)
+    calm: list[tuple[Step, float]] = [(("feed", True), 0), (("rest", True), 90)]
+    for step, gap in [*history, *calm]:
+        act(coinbase, step)
+        coinbase.run(gap)
+        if coinbase.sold_at is not None:
+            event(f"sold, {'flows' if coinbase.flows else 'no flows'}")
+            assert is_shown(coinbase, coinbase.sold_at), step
+            return
+    event("not sold")

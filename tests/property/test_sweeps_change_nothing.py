@@ -1,0 +1,113 @@
+"""What moves within the pot of cash is no event: a history with sweeps and conversions gives, once settled, the
+same figures as the history without them. Either side of a sweep may be told at once, or a minute later.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from tests.account_steps import Step, close, conversions, habits, latches, ratios, sweep, sweeps
+from tests.property.test_transfer_invariance import EXACT, LIMITS
+from tests.scenario import FUTURE, D
+from tests.telling import FUT, RECONCILE_S, Coinbase, Habits
+
+SETTLED_S = 3 * RECONCILE_S + 40  # both sides of a sweep are read, and confirmed
+HOLDINGS = {"USD": D(50_000), "USDC": D(10_000), "BTC": D(2), "ETH": D(10), FUT: D(20_000)}
+SIZES = {"BTC": D("0.05"), "ETH": D(1), FUTURE: D(4)}
+LIMIT = Fraction(LIMITS["max_cumulative_loss"])
+
+gaps = st.sampled_from([0, 0.5, 1, 2, 5, 12, 30, 70])
+prices = st.tuples(
+    st.just("price"), st.sampled_from([("BTC", "28000"), ("BTC", "45000"), ("BTC", "61000"), ("ETH", "1500"), ("ETH", "2500"), (FUTURE, "60000")])
+)  # fmt: skip
+trades = st.tuples(st.just("trade"), st.sampled_from(sorted(SIZES)), st.sampled_from([-1, 1]))
+fundings = st.tuples(st.just("funding"), st.sampled_from(["-40.12", "25.5"]))
+flows = st.tuples(
+    st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]), st.sampled_from(["-0.8", "0.5", "2"])
+)  # fmt: skip
+
+
+def room(coinbase: Coinbase) -> dict[str, Decimal]:
+    return {name: wallet.total for name, wallet in coinbase.wallets.items()}
+
+
+def act(coinbase: Coinbase, step: Step, least: dict[str, Decimal]) -> None:
+    """Let one thing happen in one of the two; `least`: what both have of everything."""
+    match step:
+        case ("price", (key, price)):
+            coinbase.price(key, D(price))
+        case ("trade", key, sign):
+            size, price = SIZES[key] * sign, coinbase.prices[key]
+            if key == FUTURE or (least[key] + size >= 0 and least["USD"] - size * price >= 0):
+                coinbase.trade(key, size, fee=D(0))
+        case ("funding", dollars):
+            if coinbase.wallets[FUTURE].total:
+                coinbase.pay_funding(D(dollars))
+        case ("flow", asset, share):
+            amount = (abs(least[asset] * D(share)) + 100).quantize(D("0.01"))
+            if share[0] != "-":
+                coinbase.flow(asset, amount)
+            elif least[asset] >= amount:
+                coinbase.flow(asset, -amount)
+
+
+def run(both: tuple[Coinbase, Coinbase], history: Iterable[tuple[Step, float]]) -> None:
+    """The same history to both; sweeps to the first alone."""
+    for step, gap in history:
+        rooms = [room(one) for one in both]
+        least = {name: min(one[name] for one in rooms) for name in rooms[0]}
+        if step[0] == "sweep":
+            sweep(both[0], step[1], D(step[2]), step[3])
+        else:
+            for one in both:
+                act(one, step, least)
+        for one in both:
+            one.run(gap)
+
+
+def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
+    """Whether either is sold; both are where the loss stands, and never only the one with sweeps."""
+    with_sweeps, without = both
+    if without.sold_at is None:
+        assert with_sweeps.sold_at is None
+        return False
+    if with_sweeps.sold_at is None:  # what is not read yet delays a sale, and the loss has not lasted
+        assert with_sweeps.fund().loss < LIMIT
+    return True
+
+
+@given(
+    habits.map(lambda one: replace(one, lags={})),
+    st.lists(st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8),
+    st.lists(st.tuples(flows | trades | sweeps | conversions, gaps), max_size=6),
+)
+def test_a_history_with_sweeps_gives_the_figures_of_the_history_without(
+    habits: Habits, moving: list[tuple[Step, float]], standing: list[tuple[Step, float]]
+) -> None:
+    """Equity, ratios, transfers, latches, episode; while prices move, and while they stand and money comes and
+    goes.
+    """
+    both = (Coinbase(habits, HOLDINGS, **LIMITS), Coinbase(habits, HOLDINGS, **LIMITS))
+    for history in (moving, standing):
+        run(both, [*history, (("wait",), SETTLED_S)])
+        if is_sold(both):
+            event("sold")
+            return
+        event("not sold")
+        one, other = (figures(coinbase) for coinbase in both)
+        assert one == other
+        assert close(*(ratios(coinbase) for coinbase in both), EXACT)
+
+
+def figures(coinbase: Coinbase) -> dict[str, Any]:
+    tracker = coinbase.world.tracker
+    causes = sorted(cause for cause in coinbase.world.manager.state.causes)
+    return {
+        "equity": tracker.equity, "transfers": tracker.transfers, "latches": latches(coinbase),
+        "causes": causes, "doubts": tracker.wallets.in_doubt,
+    }  # fmt: skip
