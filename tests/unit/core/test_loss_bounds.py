@@ -7,7 +7,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.loss_bounds import BoundLoss
 from sidecar.core.losses import Loss
-from tests.decisions import connected
+from tests.decisions import connected, only
 from tests.scenario import D, World
 
 ALL: dict[str, Any] = {
@@ -33,7 +33,7 @@ def test_every_limit_has_its_loss_under_the_cause_that_it_raises():
         ("DRAWDOWN", "all"), ("CUMULATIVE_LOSS", "all"),
     ]  # fmt: skip
     assert bounded(World()) == {}
-    none = {"product": {"BTC-USD": {}}, "strategy": {"grid": {}}}
+    none: dict[str, Any] = {"product": {"BTC-USD": {}}, "strategy": {"grid": {}}}
     assert bounded(World(**none)) == {}
 
 
@@ -147,7 +147,7 @@ def test_above_a_net_pnl_no_limit_of_the_account_is_crossed(limits, above):
 
 @pytest.mark.parametrize("scope", ["product", "strategy"])
 def test_limits_of_scopes_are_looked_at_every_time(scope):
-    world = World(**{scope: {"BTC-USD": {"max_daily_loss": "0.1"}}})
+    world = World(**only(scope, {"BTC-USD": {"max_daily_loss": "0.1"}}))
     assert bounds(world).quiet_above() is None
 
 

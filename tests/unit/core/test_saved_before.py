@@ -8,7 +8,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.money import ratio
-from tests.decisions import reloaded
+from tests.decisions import only, reloaded
 from tests.old_state import (
     EQUITY,
     NET,
@@ -101,7 +101,7 @@ def test_where_no_ratio_could_be_told_the_window_begins_anew(name, equity):
         state(
             transfers=-100_000, **{one: window(equity=300_000) for one in FIGURES} | {name: line}
         ),
-        **{LIMITS[name]: "0.5"},
+        **only(LIMITS[name], "0.5"),
     )
     assert ratio_told(0, line, moved=-100_000) is None
     assert FIGURES[name](world.tracker).ratio == 0
@@ -128,7 +128,7 @@ def at_limit(name, offset, *causes):
     before = ratio_told(0, window())
     assert before is not None
     limit = before.quantize(D("1E-20")) + D(offset)
-    return upgraded(state(*causes), **{LIMITS[name]: str(limit)})
+    return upgraded(state(*causes), **only(LIMITS[name], str(limit)))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -192,12 +192,12 @@ def test_the_days_of_keys_and_strategies_are_as_told():
     tracker = upgraded_tracker(
         state(day=line, day_by_key={"BTC": "-1000", "SOL": "-7"}, day_by_strategy={"trend": "500", "gone": "3"})
     )  # fmt: skip
-    for scope, lost in (
-        ({"key": "BTC"}, 5_010), ({"key": FUTURE}, 2_000), ({"key": "SOL"}, -7), ({"strategy_id": "trend"}, 3_500),
-        ({"key": "NEW"}, 0), ({"strategy_id": "gone"}, 0), ({"strategy_id": "new"}, 0),
-    ):  # fmt: skip
-        loss = daily(tracker, **scope)
-        assert (loss.usd, loss.ratio) == (lost, ratio(D(lost), D(60_000))), scope
+    keys = {"BTC": 5_010, FUTURE: 2_000, "SOL": -7, "NEW": 0}
+    strategies = {"trend": 3_500, "gone": 0, "new": 0}
+    told = [(daily(tracker, key=name), lost) for name, lost in keys.items()]
+    told += [(daily(tracker, strategy_id=name), lost) for name, lost in strategies.items()]
+    for loss, lost in told:
+        assert (loss.usd, loss.ratio) == (lost, ratio(D(lost), D(60_000)))
 
 
 @pytest.mark.parametrize(("limit", "crossed"), [("0.0505", True), ("0.0506", False)])
