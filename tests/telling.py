@@ -209,7 +209,11 @@ class Coinbase:
         self.history.append(fund.Flow(self.t, cash, Fraction(units), serial))
 
     def sweep(
-        self, dollars: Decimal, *, source: str = FUT, lags: tuple[float | None, float | None] = (None, None)
+        self,
+        dollars: Decimal,
+        *,
+        source: str = FUT,
+        lags: tuple[float | None, float | None] = (None, None),
     ) -> None:
         """Dollars move within the pot, from the futures wallet or USDC to USD (negative: from USD). `lags`: of
         the source and of USD in readings, seconds; None: the wallet's own.
@@ -231,7 +235,9 @@ class Coinbase:
         late = self.habits.funding_told_s
         self.paid.append((self.t + late, paid))
         if not late:
-            self._later(self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid)))
+            self._later(
+                self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid))
+            )
 
     def _move(self, wallet: str, dollars: Decimal, lag_s: float | None = None) -> None:
         self.wallets[wallet].move(dollars, self.t, lag_s)
@@ -318,7 +324,7 @@ class Coinbase:
         self._answer(self.world.actions)
 
     def _summary(self, *, live: bool) -> None:
-        """The futures wallet: a frame tells it as it is, a reading as it shows."""
+        """The futures wallet: a frame tells it as it is, with the dollars beside it; a reading as it shows."""
         wallet = self.wallets[FUT]
         total = wallet.total if live else wallet.at(self.t)
         self._send(
@@ -326,6 +332,7 @@ class Coinbase:
             wallet=total.quantize(CENT), buying_power=D(1_000_000), liquidation_buffer_percentage=D(1000),
             funding_pnl=None if self.habits.funding_fills else self.funding_pnl,
             fills_until=None if live else self.world.now,
+            spot_cash=self.wallets["USD"].total.quantize(CENT) if live else None,
         )  # fmt: skip
 
     def _read_account(self) -> None:

@@ -27,6 +27,8 @@ NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
+NOT_FOUND: Final = 404
+MISSING_MAX: Final = 10  # wallets asked for one by one in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
@@ -45,6 +47,9 @@ class Picture:
         self._now = now
         self._complain = complain
         self._has_futures = True  # until Coinbase says otherwise
+        self._wallets: frozenset[str] = (
+            frozenset()
+        )  # ids of those that held something the last time
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
 
     async def products(self) -> ev.ProductsListed:
@@ -249,11 +254,29 @@ class Picture:
             row
             async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
+        listed = {str(row.get("uuid")) for row in accounts}
+        accounts += await self._missing_wallets(listed)
+        self._wallets = rows.wallet_ids(accounts)
         left_out: list[str] = []
         read = rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
         for fault in dict.fromkeys(left_out):
             self._complain(fault)
         return read
+
+    async def _missing_wallets(self, listed: set[str]) -> list[Any]:
+        """Wallets that held something and are in no listing any more, asked for by their ids; of those that
+        are gone there is none. Raises CallFailed.
+        """
+        found = []
+        for wallet_id in sorted(self._wallets - listed)[:MISSING_MAX]:
+            try:
+                answer = await self._rest.get(f"/accounts/{quote(wallet_id, safe='')}")
+            except Refused as error:
+                if error.status != NOT_FOUND:
+                    raise
+            else:
+                found.append(table(answer.get("account"), "account"))
+        return found
 
     async def _learn_entry_prices(self, failed: list[str] | None) -> None:
         """Once; `failed`, where it is given, is told why they cannot be had."""

@@ -184,6 +184,26 @@ def balances(
     )
 
 
+def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
+    """The ids of wallets that hold anything, vaults and other platforms aside."""
+    found = set[str]()
+    for row in rows:
+        wallet_id, is_vault = row.get("uuid"), row.get("type") == VAULT
+        if (
+            is_vault
+            or (row.get("platform") or "") not in CONSUMER
+            or not isinstance(wallet_id, str)
+        ):
+            continue
+        try:
+            held = (_told(row, "available_balance") or ZERO) + (_told(row, "hold") or ZERO)
+        except Untrusted:
+            continue  # nothing is known of it
+        if held:
+            found.add(wallet_id)
+    return frozenset(found)
+
+
 def _balance(row: Row, currency: str, entries: Row) -> ev.Balance:
     """One wallet. No figure is not zero, and no wallet of coins or money can be below it."""
     available, hold = _told(row, "available_balance"), _told(row, "hold")

@@ -100,7 +100,7 @@ class BalanceFlow:
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
-            wallet.read_point = self.books.point(currency)
+            wallet.read_point = self.books.point(currency, confirmed=True)
         elif wallet.may_hold_own_sale(difference, at):
             agreement.doubt = None
         elif verdict == "differs":
@@ -119,7 +119,8 @@ class BalanceFlow:
         assert doubt is not None
         if doubt.first_at == at:
             marks = self.books.marks
-            doubt.first, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
+            doubt.first = self.books.point(currency, confirmed=True)
+            doubt.seen, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
             if doubt.is_fresh:
                 doubt.confirmed_mark = marks.confirmed(currency)
 
@@ -153,7 +154,7 @@ class BalanceFlow:
             self.books.moves.append(moved)
         self._follow(currency, wallet, change, price)
         self.books.match_wallet(currency, mark=price)
-        wallet.read_point = self.books.point(currency)
+        wallet.read_point = self.books.point(currency, confirmed=True)
         actions.append(_transfer_alert(currency, change))
 
     def _price_of(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
@@ -176,8 +177,7 @@ class BalanceFlow:
         that agreed, and the one that first showed it, unless that was a passing tick.
         """
         if currency in self.books.cash:
-            known = [one for one in (wallet.read_point, doubt.first) if one is not None]
-            return tuple(Point(one.pnl, booked.price) for one in known if one.pnl != booked.pnl)
+            return self._other_moments_of_cash(wallet, doubt, booked)
         marks, found = self.books.marks, list[Point]()
         settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
         if wallet.read_point is not None:
@@ -187,6 +187,18 @@ class BalanceFlow:
             low, high = sorted((booked.price, settled))
             found += [first] if low <= first.price <= high else []
         return tuple(one for one in found if one != booked)
+
+    def _other_moments_of_cash(
+        self, wallet: Wallet, doubt: Doubt, booked: Point
+    ) -> tuple[Point, ...]:
+        """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
+        account, found = self.books.account, list[Point]()
+        settled = account.net_pnl - self.books.unconfirmed(account)
+        found += [one for one in (wallet.read_point, doubt.first) if one is not None]
+        low, high = sorted((booked.pnl, settled))
+        if doubt.seen is not None and low <= doubt.seen.pnl <= high:
+            found.append(doubt.seen)
+        return tuple(Point(one.pnl, booked.price) for one in found if one.pnl != booked.pnl)
 
     def _follow(
         self, currency: str, wallet: Wallet, change: Decimal, price: Decimal | None
@@ -370,8 +382,11 @@ class BalanceFlow:
         if event.funding_pnl is not None:
             self.books.fund(futures.accrued(event.funding_pnl, difference))
         futures.settle(difference)
+        difference = self._beyond_books(event, usd)
         change = event.wallet - futures.total
         futures.total = event.wallet
+        if change and change == difference and self._takes_back(change, event.at):
+            return actions  # its other side was booked as a transfer of dollars
         if usd is None:  # without dollars nothing is swept
             self.books.transfers += change
             return actions

@@ -259,10 +259,26 @@ class Books:
         """The smallest unit of a currency: a difference below it is none. Zero where no list says."""
         return CENT if currency in self.cash else self.units.get(currency, ZERO)
 
-    def point(self, key: str) -> Point | None:
-        """The present as a moment at which something of this key may be moved; None without a mark."""
-        mark = self.marks.usd(key)
-        return None if mark is None else Point(self.account.net_pnl, mark)
+    def point(self, key: str, *, confirmed: bool = False) -> Point | None:
+        """The present as a moment at which something of this key may be moved; None without a mark.
+        `confirmed`: at the confirmed marks of all other keys.
+        """
+        mark, account = self.marks.usd(key), self.account
+        if mark is None:
+            return None
+        gap = self.unconfirmed(account) - self.unconfirmed_of(account, key) if confirmed else ZERO
+        return Point(account.net_pnl - gap, mark)
+
+    def unconfirmed(self, book: Book) -> Decimal:
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
+        return sum((self.unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
+
+    def unconfirmed_of(self, book: Book, key: str) -> Decimal:
+        """The same of one key."""
+        line, confirmed = book.lines.get(key), self.marks.confirmed(key)
+        if line is None or line.mark is None or confirmed is None:
+            return ZERO
+        return (line.position.quantity - line.position.unpriced) * (line.mark - confirmed)
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was

@@ -37,7 +37,7 @@ class DoubtWatch:
         doubts = self.doubts()
         self._ask(doubts, now, actions)
         for name, doubt in doubts.items():
-            if now - doubt.since >= UNEXPLAINED_AFTER * self.settings.pace:
+            if now - doubt.since >= self._patience(doubt):
                 self._tighten(name, doubt, now, actions)
         named = {_scope(self.desk, name) for name in doubts}
         for cause in list(self.desk.state.causes.values()):
@@ -59,11 +59,16 @@ class DoubtWatch:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone has a doubt read again, or tightens."""
-        wait = UNEXPLAINED_AFTER * self.settings.pace
-        times = [doubt.since + wait for doubt in self.doubts().values()]
+        times = [doubt.since + self._patience(doubt) for doubt in self.doubts().values()]
         if self.ask_at is not None:
             times.append(self.ask_at)
         return min((time for time in times if time > now), default=None)
+
+    def _patience(self, doubt: Doubt) -> timedelta:
+        """How long a doubt may last: readings that agree with each other may wait for a lag to be over."""
+        waits = doubt.repeated and doubt.first_at == doubt.since
+        lag = self.settings.balance_lag if waits else timedelta()
+        return (UNEXPLAINED_AFTER + lag) * self.settings.pace
 
     def _ask(self, doubts: dict[str, Doubt], now: datetime, actions: list[Action]) -> None:
         if not doubts:

@@ -77,14 +77,15 @@ class Window(Struct):
 
     def doubt(self, moved: Moved, equity: Decimal) -> None:
         """A transfer came of which it is not known when. `equity`: see `Moved.unit_at`."""
+        least = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
         for moment in moved.others:
-            usd, unit = moved.more_at(moment), moved.unit_at(moment, equity)
+            usd, unit = moved.more_at(moment), moved.unit_at(moment, equity, least)
             self.least_usd -= max(ZERO, usd)
             self.most_usd -= min(ZERO, usd)
             if unit > ONE:
                 self.least = (self.least or self.base) / unit
             elif unit < ONE:
-                self.most = (self.most or self.base) / unit
+                self.most = (self.most or self.base) / max(unit, LEFT_OF_A_UNIT)
 
 
 class ScopedWindow(Struct):

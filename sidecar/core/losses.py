@@ -127,19 +127,28 @@ def _loss(tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way) 
     """What a window has lost since it stood at `net_pnl`, in one of the ways it may have."""
     windows, now = tracker.windows, tracker.account.net_pnl
     assert windows is not None
-    if way != "told" and tracker.wallets.in_doubt:
-        window = replace(window)
-        for moved in tracker.doubtful_moves():
-            window.doubt(moved, windows.span.moved(now))
-    usd, base = net_pnl - now, window.base
+    usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
     if way == "least":
         usd, base = usd + window.least_usd, window.least or base
     elif way == "most":
         usd, base = usd + window.most_usd, window.most or base
-    span = windows.span
-    if span.lacks_equity or base <= ZERO:
+    if way != "told" and tracker.wallets.in_doubt:
+        usd, equity = _if_moved_before(tracker, usd, equity, way)
+    if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
-    return Loss(usd, base, base - span.moved(now))
+    return Loss(usd, base, base - equity)
+
+
+def _if_moved_before(
+    tracker: PositionTracker, usd: Decimal, equity: Decimal, way: Way
+) -> tuple[Decimal, Decimal]:
+    """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most."""
+    better = max if way == "least" else min
+    for moved in tracker.doubtful_moves():
+        usd -= better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
+        grown = [moved.grown(moment, equity) for moment in moved.others]
+        equity = better([equity, *(one for one in grown if one is not None)])
+    return usd, equity
 
 
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:

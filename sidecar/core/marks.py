@@ -59,9 +59,8 @@ class Marks:
         self.max_spread = max_spread
         self.quotes: dict[str, Quote] = {}  # the last good one of each book
         self.newest: dict[str, Quote] = {}  # the last one of each book whose newest is not good
-        self.prints: dict[
-            str, tuple[Decimal, datetime]
-        ] = {}  # the last trade told of these, and when
+        # The price of each book's last trade, and when it was first told: tickers repeat it.
+        self.prints: dict[str, tuple[Decimal, datetime]] = {}
         self.fresh_for = CALLERS_WORD
         self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
         self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
@@ -110,14 +109,18 @@ class Marks:
         known = self.mids.get(book)
         if known is not None and known.at is not None and quote.at < known.at <= now:
             return ()
+        if quote.last is not None:
+            printed = self.prints.get(book)
+            if printed is None or printed[0] != quote.last:
+                self.prints[book] = (quote.last, quote.at)
         if not self.is_good(quote):
-            self._not_good(quote)
+            if ZERO < quote.bid <= quote.ask:  # what is held may still be sold at its near side
+                self.newest[book] = quote
             return ()
         if known is None or known.at != quote.at:
             self.good_quotes += 1
         if self.newest:
             self.newest.pop(book, None)
-            self.prints.pop(book, None)
         self.quotes[book] = quote
         self.mids[book] = Mark(self.mid(quote), quote.at)
         keys = self._marked_by.get(book, ())
@@ -135,13 +138,6 @@ class Marks:
         if not ZERO < quote.bid <= quote.ask:
             return False
         return quote.ask - quote.bid <= self.max_spread * self.mid(quote)
-
-    def _not_good(self, quote: Quote) -> None:
-        """Keep a quote that marks nothing: what is held may still be sold at its near side."""
-        if ZERO < quote.bid <= quote.ask:
-            self.newest[quote.product_id] = quote
-            if quote.last is not None:
-                self.prints[quote.product_id] = (quote.last, quote.at)
 
     def traded(self, book: str, price: Decimal, at: datetime) -> tuple[str, ...]:
         """A fill of our own is the newest price of its book; the keys that it may have re-marked."""

@@ -52,19 +52,21 @@ class Moved(Struct, frozen=True):
         """What the PnL would be more, USD, had it come at that moment."""
         return self.quantity * (self.booked.price - at.price)
 
-    def unit_at(self, at: Point, equity: Decimal) -> Decimal:
+    def unit_at(self, at: Point, equity: Decimal, least: Decimal) -> Decimal:
         """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
 
-        `equity`: before the transfer, at the moment it was booked at, USD. 1 where that cannot be told.
+        `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
+        ratio is taken of. 1 where it cannot be told.
         """
-        booked, other = self._grown(self.booked, equity), self._grown(at, equity)
-        return ONE if booked is None or other is None else other / booked
+        other = self.grown(at, equity)
+        return ONE if other is None else other / max(self.grown(self.booked, equity) or ZERO, least)
 
-    def _grown(self, at: Point, equity: Decimal) -> Decimal | None:
-        """What the account has grown by up to now: before the transfer, times after it."""
+    def grown(self, at: Point, equity: Decimal) -> Decimal | None:
+        """What the account would have come to by now, in units of before the transfer, had it come at that
+        moment, USD. None where nothing was there to grow.
+        """
         before = equity + at.pnl - self.booked.pnl
         after = before + self.quantity * at.price
-        end = after + self._earned(at)
-        if min(before, after, end) <= ZERO:
+        if min(before, after) <= ZERO:
             return None
-        return before * end / after
+        return before * (after + self._earned(at)) / after

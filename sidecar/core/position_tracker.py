@@ -16,7 +16,6 @@ from sidecar.core.actions import Action
 from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.exposure import Book
 from sidecar.core.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
@@ -55,6 +54,7 @@ class PositionTracker:
         self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
         self.min_equity = DEFAULT_MIN_EQUITY
+        self.quoteless: set[str] = set()  # keys whose mark is stale, and that nobody quotes at all
         self._transfers_seen = ZERO  # those that the loss windows know of
         # Grows with every change of the windows: figures worked out of them hold until then.
         self.windows_version = 0
@@ -104,12 +104,17 @@ class PositionTracker:
     def equity(self) -> Decimal:
         """Cash, spot and futures equity at the marks, without `keep`, USD.
 
-        While a balance is in doubt, by the smaller of books and reading. What no quote can value counts
-        as zero.
+        While a balance is in doubt, by the smaller of books and reading. What no quote can value, or has
+        lost its quote, counts as zero.
         """
-        if self.wallets.in_doubt:
-            return self.booked_equity + self.balances.shortfall()
+        if self.wallets.in_doubt or self.quoteless:
+            return self.booked_equity + self.balances.shortfall() - self._quoteless_value()
         return self.wallets.value + self.balances.futures_equity
+
+    def _quoteless_value(self) -> Decimal:
+        """What has lost its quote counts for nothing where equity gives room, USD."""
+        known = (self.wallets.by_currency.get(key) for key in self.quoteless)
+        return sum((max(ZERO, wallet.value) for wallet in known if wallet is not None), ZERO)
 
     @property
     def booked_equity(self) -> Decimal:
@@ -216,7 +221,7 @@ class PositionTracker:
             self._high = (self.windows_version, high)
         if net <= high or windows.span.lacks_equity:
             return
-        confirmed = net - self._unconfirmed(self.account)
+        confirmed = net - self.books.unconfirmed(self.account)
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
@@ -229,16 +234,6 @@ class PositionTracker:
         self.books.rate_usdc(rate)
         if self.windows is not None:
             self._end_span(self.booked_equity, at)
-
-    def _unconfirmed(self, book: Book) -> Decimal:
-        """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        return sum((self._unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
-
-    def _unconfirmed_of(self, book: Book, key: str) -> Decimal:
-        line, confirmed = book.lines.get(key), self.marks.confirmed(key)
-        if line is None or line.mark is None or confirmed is None:
-            return ZERO
-        return (line.position.quantity - line.position.unpriced) * (line.mark - confirmed)
 
     # --- Loss windows ----------------------------------------------------------------------
 
@@ -263,7 +258,7 @@ class PositionTracker:
             self._begin_scopes()
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
-                wallet.read_point = self.books.point(currency)
+                wallet.read_point = self.books.point(currency, confirmed=True)
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
         """Go on with the loss windows of before a restart, once everything else is restored. `moved`:
@@ -306,7 +301,7 @@ class PositionTracker:
         windows = self.windows
         assert windows is not None
         self.windows_version += 1
-        gap = self._unconfirmed(self.account)
+        gap = self.books.unconfirmed(self.account)
         equity = self.booked_equity - gap
         begun = self._window(at, gap, equity)
         match window:
@@ -369,11 +364,11 @@ class PositionTracker:
         assert self.windows is not None
         account = self.account
         self.windows.by_key = scoped_windows(
-            (key, figure.less(self._unconfirmed_of(account, key)))
+            (key, figure.less(self.books.unconfirmed_of(account, key)))
             for key, figure in self._key_figures().items()
         )
         self.windows.by_strategy = scoped_windows(
-            (name, figure.less(self._unconfirmed(self.strategies[name])))
+            (name, figure.less(self.books.unconfirmed(self.strategies[name])))
             for name, figure in self._strategy_figures().items()
         )
 

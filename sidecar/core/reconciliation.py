@@ -44,12 +44,14 @@ class Booking(Struct, frozen=True):
 
 class Doubt(Struct):
     """A difference (reading − books) that nothing explains. `since`: when the quantity fell into doubt;
-    `first_at`: the reading that first showed what may be the same transfer; `first`: the moment of
-    that reading; `is_fresh`: a fresh quote gave its price, and `confirmed_mark` the same where confirmed.
+    `first_at`: the reading that first showed what may be the same transfer.
 
     `candidates`: every transfer that the readings since then allow, for each of them may lack a booking
-    or have known one first. `booked`: what the books have moved by since the last reading. `confirmed`: a
-    later reading has shown the difference again.
+    or have known one first. `repeated`: a later reading has shown one of them again; `confirmed`: and it is
+    the only one left. `booked`: what the books have moved by since the last reading.
+
+    `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
+    `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then.
     """
 
     difference: Decimal
@@ -57,9 +59,11 @@ class Doubt(Struct):
     first_at: datetime
     candidates: tuple[Decimal, ...] = ()
     first: Point | None = None
+    seen: Point | None = None
     is_fresh: bool = False
     confirmed_mark: Decimal | None = None
     confirmed: bool = False
+    repeated: bool = False
     booked: Decimal = ZERO
 
 
@@ -115,12 +119,13 @@ class Reconciliation(Struct):
             self.doubt = Doubt(difference, since, at, tuple(allowed))
             return "differs"
         looked = fills_until is not None and fills_until >= doubt.first_at
-        is_same = abs(difference - doubt.difference) < unit or difference == doubt.difference
         doubt.difference, doubt.booked, doubt.candidates = difference, ZERO, tuple(again)
-        if at < doubt.first_at + SETTLE or not looked or (len(again) > 1 and not is_same):
+        if at < doubt.first_at + SETTLE or not looked:
             return "differs"
-        doubt.difference = difference if is_same else again[0]
-        doubt.confirmed = True
+        doubt.repeated = True
+        if len(again) > 1:  # until the lag of what they may lack is over
+            return "differs"
+        doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"
 
     def moved(self, quantity: Decimal) -> None:

@@ -191,6 +191,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         latest = ZERO if seen.last is None else seen.last
         sampler.before = deque(seen.before or [latest] * len(seen.moves))
     manager.watch.stale_marks.stale = saved.stale_marks
+    manager.watch.stale_marks.note_quoteless()
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
     manager.peg.memory = saved.peg

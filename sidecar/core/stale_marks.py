@@ -60,6 +60,14 @@ class StaleMarks:
                 self._stale(key, now, actions)
         for key in [key for key in self.stale if key not in held]:
             self._good(key, actions)
+        self.note_quoteless()
+
+    def note_quoteless(self) -> None:
+        """Tell the tracker which of the stale keys nobody quotes at all."""
+        quoteless = {key for key in self.stale if self._near_side(key) is None}
+        if quoteless != self.desk.tracker.quoteless:
+            self.desk.tracker.quoteless = quoteless
+            self.desk.tracker.version += 1
 
     def _held(self) -> Iterator[str]:
         for key, line in self.desk.tracker.account.lines.items():

@@ -97,6 +97,23 @@ async def test_a_book_that_keeps_a_wide_spread_is_a_stale_mark_and_its_loss_coun
         assert cause["scope"] == "key:SOL"
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="most_ratio leaves out what stale marks hide, and the cause's reason counts it",
+)
+async def test_status_tells_the_loss_at_the_bid_beside_the_one_at_the_old_mark(tmp_path):
+    """The same: of 30,000 USD the books tell no loss, and it may be 12,000: most_ratio is 0.4."""
+    async with desk(
+        tmp_path,
+        balances={"USD": 10_000, "SOL": 100},
+        prices={SOL: 200, BTC: 60_000},
+        **PROTECTED,
+    ) as made:
+        await falls_apart(made)
+        told = (await made.status())["losses"]["daily"]
+        assert (D(told["ratio"]), D(told["most_ratio"])) == (0, D("0.4"))
+
+
 async def test_a_trade_near_the_bid_confirms_the_loss_and_what_is_left_is_sold(tmp_path):
     """The same, and a trade prints at 80.5: within `max_spread` of the bid, so the loss is real. Sold at
     the bid: 18,000 USD are left of 30,000.
@@ -223,6 +240,23 @@ async def test_a_coin_without_a_quote_is_named_and_holds_up_nothing(tmp_path, ki
             await made.made.until(lambda: made.sold, "the episode")
             await made.made.until(lambda: made.made.held("BTC") == 0, "the sale")
             assert made.world.exchange.accounts.wallet("BTC").total == 0
+
+
+@pytest.mark.xfail(strict=True, reason="it is named in an alert at a start only")
+async def test_a_coin_without_a_quote_that_comes_later_is_named_too(tmp_path):
+    """1,000 of a coin that no product trades are airdropped while the sidecar runs: one alert NO_QUOTE names
+    it, equity is 10,000, and a buy passes.
+    """
+    async with desk(tmp_path, balances={"USD": 10_000}, prices={BTC: 60_000}) as made:
+        await made.transfer("airdrop", "WEN", 1_000)
+        for _ in range(2):
+            await made.reading()
+            await made.quote(BTC, 60_000, after=2)
+        assert made.made.held("WEN") == 1_000
+        assert made.tracker.equity == 10_000
+        assert await made.ask(made.trader.limit("BUY", "0.1", "60000"))
+        assert (await made.status())["unvalued"] == ["WEN"]
+        assert made.alerts.count("NO_QUOTE") == 1
 
 
 async def test_its_first_good_mark_is_a_transfer(tmp_path):

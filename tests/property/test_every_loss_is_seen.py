@@ -12,12 +12,20 @@ What stands is what a fund's own bookkeeping (tests/fund.py) shows by every dati
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import assume, event, given
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from tests.account_steps import Step, act, conversions, datings, falls, fundings, habits, lose, sweeps, trades
+from tests.account_steps import (
+    Step,
+    act,
+    conversions,
+    datings,
+    fundings,
+    sweeps,
+    trades,
+)
 from tests.scenario import FUTURE, D
-from tests.telling import BOOK, CONFIRM_WITHIN_S, FUT, RECONCILE_S, STEP_S, Coinbase, Habits
+from tests.telling import CONFIRM_WITHIN_S, FUT, RECONCILE_S, Coinbase, Habits
 
 LIMIT, DAILY = Fraction("0.25"), Fraction("0.10")
 STALE_CONFIRM_S = 40
@@ -41,9 +49,17 @@ gaps = st.sampled_from([0, 0.5, 1, 2, 5, 12, 30, 70])
 flows = st.tuples(
     st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]), st.sampled_from(["-0.95", "-0.5", "0.5", "3"])
 )  # fmt: skip
-small = st.tuples(st.just("lose"), st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["-0.05", "0.02", "0.07"]))
-before = st.lists(st.tuples(small | trades | sweeps | conversions | fundings | flows, gaps), max_size=6)
-blows = st.tuples(st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["0.11", "0.15", "0.26", "0.3", "0.5"]))
+small = st.tuples(
+    st.just("lose"),
+    st.sampled_from(["BTC", "ETH", FUTURE]),
+    st.sampled_from(["-0.05", "0.02", "0.07"]),
+)
+before = st.lists(
+    st.tuples(small | trades | sweeps | conversions | fundings | flows, gaps), max_size=6
+)
+blows = st.tuples(
+    st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["0.11", "0.15", "0.26", "0.3", "0.5"])
+)
 ACCOUNT = st.sampled_from(ACCOUNTS)
 
 

@@ -11,7 +11,17 @@ from typing import Any
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.account_steps import Step, act, conversions, falls, fundings, habits, keys, sweeps, trades
+from tests.account_steps import (
+    Step,
+    act,
+    conversions,
+    falls,
+    fundings,
+    habits,
+    keys,
+    sweeps,
+    trades,
+)
 from tests.scenario import D
 from tests.telling import FUT, Coinbase, Habits
 
@@ -43,8 +53,23 @@ ticks = st.tuples(
 )  # fmt: skip
 outages = st.tuples(st.sampled_from(["feed", "rest"]), st.booleans())
 histories = st.lists(
-    st.tuples(falls | falls | flows | moves | flows | ticks | books | outages | trades | sweeps | conversions | fundings, gaps),
-    min_size=3, max_size=14,
+    st.tuples(
+        falls
+        | falls
+        | flows
+        | moves
+        | flows
+        | ticks
+        | books
+        | outages
+        | trades
+        | sweeps
+        | conversions
+        | fundings,
+        gaps,
+    ),
+    min_size=3,
+    max_size=14,
 )
 
 
@@ -56,7 +81,8 @@ def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
     true, early, late = (
         coinbase.losses(dates).most(sold_at - SEEN_S, sold_at) for dates in ({}, before, first)
     )
-    if max(early, late) >= 1: return True  # KNOWN
+    if max(early, late) >= 1:
+        return True  # KNOWN
     return max(true, min(early, late)) >= LIMIT - EXACT
 
 

@@ -76,14 +76,18 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
     if without.sold_at is None:
         assert with_sweeps.sold_at is None
         return False
-    if with_sweeps.sold_at is None:  # what is not read yet delays a sale, and the loss has not lasted
+    if (
+        with_sweeps.sold_at is None
+    ):  # what is not read yet delays a sale, and the loss has not lasted
         assert with_sweeps.fund().loss < LIMIT
     return True
 
 
 @given(
     habits.map(lambda one: replace(one, lags={})),
-    st.lists(st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8),
+    st.lists(
+        st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8
+    ),
     st.lists(st.tuples(flows | trades | sweeps | conversions, gaps), max_size=6),
 )
 def test_a_history_with_sweeps_gives_the_figures_of_the_history_without(

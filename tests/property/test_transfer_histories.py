@@ -126,7 +126,9 @@ def test_a_bad_tick_at_the_first_reading_of_dollars_moves_no_ratio():
     assert causes(coinbase) == set()
 
 
-@pytest.mark.xfail(strict=True, reason="a booking that readings lack is taken for a part of the transfer")
+@pytest.mark.xfail(
+    strict=True, reason="a booking that readings lack is taken for a part of the transfer"
+)
 def test_a_purchase_that_readings_lack_is_no_part_of_a_transfer():
     """1,000 USD come; 15 s later BTC is bought for 4,480 USD, which readings show after 20 s. Two readings in
     between have 5,480 USD more than the books: 1,000 came, and the purchase is not shown yet.
@@ -141,7 +143,9 @@ def test_a_purchase_that_readings_lack_is_no_part_of_a_transfer():
         assert coinbase.world.tracker.transfers in (0, 1_000)
 
 
-@pytest.mark.xfail(strict=True, reason="a booking that readings lack is taken for a part of the transfer")
+@pytest.mark.xfail(
+    strict=True, reason="a booking that readings lack is taken for a part of the transfer"
+)
 def test_a_fall_after_a_purchase_that_readings_lack_is_seen():
     """The same, then BTC falls to 45,000: 27.3 % are lost and stay lost. Told as 22 %, and never sold."""
     coinbase = Coinbase(Habits(lags={"USD": 20}), SMALL, **LIMIT)

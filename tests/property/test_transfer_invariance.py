@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.account_steps import (
-    HOLDINGS, act, close, conversions, figures, flows, fundings, habits, latches, moves, of_the_fund, ratios, sweeps, trades,
+    HOLDINGS,
+    act,
+    close,
+    conversions,
+    figures,
+    flows,
+    fundings,
+    habits,
+    latches,
+    moves,
+    of_the_fund,
+    ratios,
+    sweeps,
+    trades,
 )  # fmt: skip
 from tests.telling import RECONCILE_S, Coinbase
 

@@ -44,7 +44,7 @@ RULES: Final = (
         clears_at=next_reset,
         text="daily loss {observed} has reached {limit}",
         doc=Doc(
-            "loss since 08:00 New York ≥ limit; also sets REDUCE_ONLY in its scope, once confirmed until the next reset",
+            "loss since 08:00 New York ≥ limit; sets REDUCE_ONLY in its scope, once confirmed until the next reset",
             "the limit breaks",
         ),
     ),
