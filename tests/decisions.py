@@ -131,7 +131,8 @@ def reloaded(world: World, **limits: Any) -> World:
     """The world as it was saved, in another process that goes on where it was: a replay's start."""
     tracker, manager = save_tracker(world.tracker), save_manager(world.manager)
     saved = msgspec.json.encode((tracker, manager))
-    new = World(settings=world.manager.settings, products=(), start=world.now)
+    keep = world.tracker.wallets.keep
+    new = World(settings=world.manager.settings, keep=keep, products=(), start=world.now)
     new.manager.desk.use(Limits(**limits) if limits else world.manager.limits)
     restore_tracker(
         msgspec.json.decode(msgspec.json.encode(tracker), type=type(tracker)), new.tracker

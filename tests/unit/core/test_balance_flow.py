@@ -81,7 +81,7 @@ def test_what_goes_out_goes_at_the_mark_and_is_no_loss():
     desk = Desk()
     desk.fill("BUY", 2, 60000)
     desk.stand("BTC-USD", 64000)
-    desk.wait(3).balance("BTC", 1)
+    desk.wait(31).balance("BTC", 1)  # until then a reading may lack the fill
     assert desk.wait(3).balance("BTC", 1) == [
         Alert(severity="info", code="TRANSFER", text="1 BTC went out outside trading")
     ]
@@ -309,15 +309,16 @@ def test_a_futures_wallet_that_cannot_be_true_changes_nothing(field):
 )
 def test_a_reading_that_knew_a_fill_first_shows_the_transfer_without_it(side, first, second):
     """80,000 leave while 0.1 BTC are traded; the reading knows of the trade before the books do. The next
-    one may as well lag it, so that a third decides.
+    ones may as well lag it, until its lag is over.
     """
     desk = Desk()
     desk.balance("BTC", 1)
     desk.balance("USD", 100_000)
     desk.wait(60).balance("USD", first)
     desk.wait(0.5).fill(side, "0.1", 64000)
-    assert desk.wait(2).balance("USD", second) == []
-    (alert,) = desk.wait(2).balance("USD", second)
+    for seconds in (2, 28):
+        assert desk.wait(seconds).balance("USD", second) == []
+    (alert,) = desk.wait(1).balance("USD", second)
     assert alert == Alert(
         severity="info", code="TRANSFER", text="80000 USD went out outside trading"
     )
@@ -557,15 +558,8 @@ def test_dollars_that_left_and_came_back_soon_are_no_second_transfer(later, aler
     assert desk.tracker.transfers == 15_000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="setting dollars right by what the futures wallet gained is taken for a lag of two minutes, in "
-    "which what was booked as a transfer can be taken back no more",
-)
 def test_the_other_side_of_a_sweep_takes_back_what_was_booked_as_a_transfer():
-    """Dollars showed it at once, the futures wallet half a minute later: none came or went. Meanwhile equity
-    is 4,000 too small, and a loss is told as a share of too little.
-    """
+    """Dollars showed it at once, the futures wallet half a minute later: none came or went."""
     desk = pot()
     for seconds in (0, 15):
         desk.wait(seconds).balance("USD", 6_000)
@@ -636,3 +630,23 @@ def test_dollars_in_doubt_are_one_transfer_of_the_pot():
     (moved,) = desk.tracker.doubtful_moves()
     assert (moved.key, moved.quantity) == ("USDC", 940)
     assert {point.pnl for point in moved.others} == {0}
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="while fills of one size go on, each reading may lack some of them, so that no transfer is ever the "
+    "only one left: BALANCE_UNEXPLAINED for as long as the bot trades",
+)
+def test_a_withdrawal_from_a_busy_account_is_booked_though_its_fills_are_all_alike():
+    """1 of 2 BTC leaves while a bot buys 0.01 every three seconds, and wallets have no lag at all."""
+    world = connected(held=2)
+    world.wait(60)
+    left = D(2)
+    for number in range(60):
+        world.wait(3)
+        world.quote("BTC-USD", 64_000)
+        world.fill("BUY", "0.01", 64_000)
+        left += D("0.01") - (1 if number == 15 else 0)
+        read_coin(world, "BTC", left)
+    assert world.tracker.transfers == -64_000
+    assert world.manager.state.account == "ACTIVE"

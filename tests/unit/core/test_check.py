@@ -1,12 +1,14 @@
 """Check: what an order is judged by while Coinbase and the books disagree on what is held."""
 
+from typing import Any
+
 import pytest
 
 from tests.decisions import connected, sell_order
 from tests.scenario import D, World, limit_order
 
 
-def in_doubt(total: object, **limits: object) -> World:
+def in_doubt(total: object, **limits: Any) -> World:
     """The books hold 1 BTC; the last reading shows another figure."""
     world = connected(held=1, **limits)
     world.wait(10)

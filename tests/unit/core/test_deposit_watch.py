@@ -19,6 +19,7 @@ def lost(usd, **limits):
     world = World(**limits)
     world.hold(1)
     world.fill("SELL", 1, 64_000 - usd)
+    world.wait(31)  # until then a reading may lack these
     return world
 
 

@@ -168,7 +168,10 @@ def test_doubts_add_up_in_their_own_way():
     once = some.least
     some.doubt(one, D(280))
     assert once is not None
-    assert (some.least_usd, some.least) == (-20, once / one.unit_at(one.others[0], D(280)))
+    assert (some.least_usd, some.least) == (
+        -20,
+        once / one.unit_at(one.others[0], D(280), 300 * LEFT_OF_A_UNIT),
+    )
 
 
 def test_a_doubt_is_one_of_every_window_and_of_its_key():

@@ -31,20 +31,38 @@ def test_the_value_of_another_moment_is_what_the_transfer_would_have_won():
     assert moved().more_at(moved().others[0]) == 10
 
 
+LEAST = D("1E-5")
+
+
 def test_the_unit_is_worth_what_it_would_be_had_it_come_at_the_other_moment():
     """Beside 100 dollars: 300 → 280 is a loss of 1 in 15; withdrawn first, 200 → 190, of 1 in 20."""
     some = moved()
     told, first = D(280) / D(300), D(190) / D(200)
-    assert abs(some.unit_at(some.others[0], D(280)) - first / told) < NEAR
+    assert abs(some.unit_at(some.others[0], D(280), LEAST) - first / told) < NEAR
 
 
 @pytest.mark.parametrize(
     ("some", "equity"),
     [
-        (moved(), 0),  # nothing is there
-        (moved(1, 0, others=((-200, 300),)), 150),  # nothing was there then
+        (moved(others=((-300, 100),)), 280),  # nothing was there then
         (moved(quantity=-3), 280),  # more was withdrawn than there was
     ],
 )
 def test_where_that_cannot_be_told_it_is_what_it_is(some, equity):
-    assert some.unit_at(some.others[0], D(equity)) == 1
+    assert some.grown(some.others[0], D(equity)) is None
+    assert some.unit_at(some.others[0], D(equity), LEAST) == 1
+
+
+def test_a_unit_may_have_lost_more_than_all():
+    """One coin fell from 300 to 50 beside a debt of 100; had another come before, it had lost it twice."""
+    some = moved(1, 1, booked=(-250, 50), now=(-250, 50), others=((0, 300),))
+    grown = some.grown(some.others[0], D(-50))
+    assert grown is not None
+    assert grown == D(200) * (500 - 500) / 500
+    assert some.unit_at(some.others[0], D(-50), LEAST) == 0
+
+
+def test_where_almost_nothing_is_left_the_least_is_what_it_is_a_share_of():
+    """One coin fell from 100 to 10 beside a debt of 10, and one came: of nothing a share says nothing."""
+    some = moved(1, 1, booked=(-90, 10), now=(-90, 10), others=((0, 100),))
+    assert some.unit_at(some.others[0], D(0), D(1)) == D(90) * 10 / 190

@@ -197,17 +197,15 @@ def confirmed(agreement):
     return doubt.difference if doubt.confirmed else None
 
 
-def test_what_a_reading_knew_before_the_books_takes_a_third_reading():
-    """−86,400: 80,000 were withdrawn, and a buy of 6,400 is not in the books yet. The second reading,
-    −80,000, may as well lag the buy; the third shows the same again.
+def test_what_a_reading_knew_before_the_books_is_decided_when_its_lag_is_over():
+    """−86,400: 80,000 were withdrawn, and a buy of 6,400 is not in the books yet. −80,000 may as well lag
+    the buy, until no reading can.
     """
     agreement = Reconciliation()
     judged(agreement, -86_400, 0)
     agreement.book(at(1), D(-6_400))
-    assert [judged(agreement, -80_000, 3), judged(agreement, -80_000, 5)] == [
-        "differs",
-        "confirmed",
-    ]
+    seen = [judged(agreement, -80_000, s) for s in (3, 5, 31, 31.1)]
+    assert seen == ["differs", "differs", "differs", "confirmed"]
     assert confirmed(agreement) == -80_000
 
 
@@ -219,12 +217,14 @@ def test_two_readings_that_leave_one_transfer_confirm_it():
     assert confirmed(agreement) == -77
 
 
-def test_readings_that_leave_several_confirm_none():
-    """Each lacks one of the bookings or none: the same difference read twice is believed."""
+def test_readings_that_leave_several_are_repeated_and_confirm_none():
+    """Each lacks one of the bookings or none."""
     agreement = booked(3, 3)
-    verdicts = [judged(agreement, more, s) for s, more in ((2, -80), (4, -77), (6, -77))]
-    assert verdicts == ["differs", "differs", "confirmed"]
-    assert confirmed(agreement) == -77
+    assert {judged(agreement, -80, s) for s in (2, 4, 6)} == {"differs"}
+    assert agreement.doubt is not None
+    assert (agreement.doubt.repeated, agreement.doubt.confirmed) == (True, False)
+    assert judged(agreement, -80, 32) == "confirmed"
+    assert confirmed(agreement) == -80
 
 
 def test_readings_that_allow_for_no_common_transfer_begin_anew():

@@ -85,6 +85,7 @@ def test_transfers_are_not_losses():
     """A withdrawal lowers the base of the ratio, not the PnL."""
     world = World(max_daily_loss="0.1")
     world.hold(1)
+    world.wait(31)  # until then a reading may lack that
     for _ in range(2):
         world.wait(3)
         world.balance("USD", 0)

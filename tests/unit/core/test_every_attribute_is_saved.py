@@ -1,0 +1,503 @@
+"""What the manager knows goes through a restart: attribute by attribute, and limit by limit.
+
+The manager is walked through (tests/everything.py), so that a new attribute is seen here by itself: it is
+saved, or it is on the list below with its reason.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core.futures_cash import FuturesCash
+from sidecar.core.loss_windows import LossWindows, ScopedWindow, Window
+from sidecar.core.reconciliation import Doubt, Reconciliation
+from sidecar.core.settings import Settings
+from sidecar.core.stale_marks import StaleMark
+from sidecar.core.suspicion import Suspicion
+from sidecar.core.wallets import Wallet
+from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
+from tests.everything import attributes, defaults
+from tests.histories import tell
+from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, product
+
+COUNTER = "counts changes within a process, so that what was worked out of them is known to be old"
+CACHE = "worked out again from what is saved, the first time that it is asked for"
+
+NOT_SAVED: dict[str, str] = {
+    "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._foreseen": CACHE, "Approvals._next": CACHE,
+    "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
+    "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
+    "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
+    "LiveRisk.since": CACHE, "LiveRisk.due": CACHE, "LiveRisk._bare": CACHE, "LiveRisk._bare_of": CACHE,
+    "LiveRisk._cash": CACHE, "LiveRisk._cash_of": CACHE, "LiveRisk._foreign": CACHE, "LiveRisk._found": CACHE,
+    "LiveRisk._made_of": CACHE, "LiveRisk._routes": CACHE, "LiveRisk._told": CACHE, "LiveRisk._views": CACHE,
+    "LossWatch._quiet_above": CACHE, "LossWatch._quiet_at": CACHE, "Marks.good_quotes": COUNTER,
+    "OrderFlow.rebound": COUNTER,
+    "OrderLedger._lapses": "a heap of what is reserved: built again, without what was released since",
+    "PositionTracker._high": CACHE, "PositionTracker.version": COUNTER, "PositionTracker.windows_version": COUNTER,
+    "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
+    "RiskManager._prepared_at": CACHE,
+    "RiskManager._undelivered": "what a refused fact left to say; the causes behind it are saved",
+    "RiskManager.judged": "a version of the tracker; saved as whether all was judged",
+    "Scope._routes": CACHE, "UsdcPegWatch._listings": CACHE, "UsdcPegWatch._pairs": CACHE,
+}  # fmt: skip
+CONFIGURED = "configuration: a new process has its own"
+ALWAYS = "is the same in every manager"
+NEVER_SET: dict[str, str] = {
+    "BalanceFlow.believes_first": CONFIGURED, "BalanceFlow.lag": CONFIGURED, "Books.cash": CONFIGURED,
+    "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "Desk.custom": CONFIGURED,
+    "Desk.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
+    "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
+    "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "RiskManager._decides": ALWAYS,
+    "RiskManager._takes": ALWAYS,
+    "Books.moves": "is empty between two facts: the windows have taken it in",
+    "Suspicion.confirmed_by_rest": "then the episode has begun",
+}  # fmt: skip
+
+LIMITS: dict[str, Any] = {
+    "max_daily_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
+    "max_order_rate": {"count": 30, "window_s": 60}, "max_position_notional": "500000",
+    "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900},
+    "product": {"BTC-USD": {"max_daily_loss": "0.5"}, "GONE-USD": {"max_order_size": "1"}},
+}  # fmt: skip
+PEG = (product("USDT-USD"), product("USDT-USDC"))
+
+
+def read(world: World, *rows: tuple[str, object, object], **fields: Any) -> None:
+    balances = tuple(ev.Balance(name, D(total), D(hold)) for name, total, hold in rows)
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now, **fields)
+
+
+def summary(world: World, wallet: object, spot: object, funding: object, **fields: Any) -> None:
+    world.send(
+        ev.FuturesSummaryRead, wallet=D(wallet), spot_cash=D(spot), buying_power=D(9000),
+        liquidation_buffer_percentage=D(900), funding_pnl=D(funding), **fields,
+    )  # fmt: skip
+
+
+def wide(world: World, book: str, bid: object, ask: object, last: object) -> None:
+    quote = ev.Quote(book, D(bid), D(ask), world.now, last=D(last))
+    world.send(ev.Quotes, quotes=(quote,))
+
+
+def trading() -> World:
+    """Positions, orders, approvals, a bot, funding."""
+    settings = Settings(connected=True, reservation_life=timedelta(days=1), unapproved="cancel")
+    world = World(settings=settings, keep={"ETH": D(1)}, **LIMITS)
+    world.send(ev.ProductsListed, products=(*PRODUCTS, *PEG))
+    summary(world, 5_000, 100_000, 0, fills_until=world.now)
+    pictured(world, held=1, also={"ETH": 3, "USDC": 500, "EUR": 40})
+    world.send(ev.AccountReconciled, fills_until=world.now)
+    for book, price in ((FUTURE, 64_000), ("USDC-EUR", "0.8")):
+        world.quote(book, price)
+    for book in ("BTC-USD", "ETH-USD", "USDC-EUR"):
+        tell(world, book)
+    world.send(ev.FeesRead, taker_rate=D("0.006"), maker_rate=D("0.004"))
+    assert world.ask(limit_order("0.1", 61_000, name="r1"), strategy_id="grid")
+    for name in ("f1", "f2"):
+        assert world.ask(limit_order(1, 61_000, name=name, product_id=FUTURE))
+    world.report("o1", client_order_id="c1", leaves=1, limit_price=50_000, rests=True)
+    world.report("o2", side="SELL", leaves="0.5", limit_price=50_000, stop_price=51_000, rests=True)
+    world.report(
+        "o3", status="CANCELLED", client_order_id="c3", filled="0.1", average_price=64_000, fees=3, strategy_id="grid"
+    )  # fmt: skip
+    world.wait(1)
+    world.fill("BUY", 200, 64_000, product_id=FUTURE)
+    world.wait(31)
+    for funding in (-7, -9):
+        summary(
+            world, 5_000, world.tracker.wallets.get("USD").total, funding, fills_until=world.now
+        )
+    for window in ("daily", "cumulative", "drawdown"):
+        world.send(ev.LossReset, window=window, reason="a new quarter")
+    return world
+
+
+def troubled() -> World:
+    """Dollars left, coins left while their price moved, more is in doubt, the futures wallet lost a bit."""
+    world = trading()
+    world.wait(60)
+    usd = world.tracker.wallets.get("USD").total
+    world.stand("BTC-USD", 64_000)
+    for seconds in (0, 16):
+        world.wait(seconds)
+        read(world, ("USD", usd - 5_000, 0))
+    summary(world, 4_700, usd - 5_000, -9)
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    world.stand("BTC-USD", 60_000)
+    world.stand("ETH-USD", 1_900)
+    for _ in range(2):
+        read(world, ("BTC", "0.6", 0), ("ETH", 4, 0))
+        world.wait(3)
+    world.quote("BTC-USD", 60_000)
+    read(world, ("BTC", "0.7", "0.1"), unread=("XRP",))
+    world.fill("SELL", "0.05", 60_000)
+    world.send(ev.FuturesRead, positions=(), fills_until=world.now)
+    world.send(ev.FundingPaid, product_id=FUTURE, amount=D(-7), entry_id="p1")
+    return world
+
+
+def fallen() -> World:
+    """A day's loss is confirmed, a drawdown is not, a mark is stale, an order is not approved."""
+    world = troubled()
+    for _ in range(61):
+        world.wait(1)
+        wide(world, "ETH-USD", 1_700, 1_900, 1_700)
+        world.quote("BTC-USD", 60_000)
+        world.quote(FUTURE, 62_000)
+    world.report("f1", client_order_id="f1", product_id=FUTURE, leaves=1, limit_price=61_000)
+    world.report("adds", leaves="0.1", limit_price=50_000, created_at=world.now)
+    world.quote(FUTURE, 58_000)
+    world.wait(0.5)
+    wide(world, "ETH-USD", 1_700, 1_900, 1_700)
+    world.send(ev.BotConnected, name="maker", uid=7, strategy_id="grid")
+    world.send(ev.BotDropped, name="maker", uid=7)
+    world.send(ev.FeedChanged, feed="user", signal="gap")
+    world.tracker.ledger.closed.horizon = world.now
+    return world
+
+
+def depegged() -> World:
+    """USDC counts at 0.96, and part of it has left."""
+    world = connected(products=(*PRODUCTS, *PEG), also={"USDC": 1000}, max_daily_loss="0.5")
+    for rate in ("0.96",) * 62:
+        world.wait(1)
+        world.quote("USDT-USD", rate)
+        world.quote("USDT-USDC", 1)
+    assert world.tracker.marks.usdc_rate == D("0.96")
+    return world
+
+
+def back() -> World:
+    """And is a dollar again, for some seconds."""
+    world = depegged()
+    for _ in range(3):
+        world.wait(1)
+        world.quote("USDT-USD", 1)
+        world.quote("USDT-USDC", 1)
+    return world
+
+
+def flattening() -> World:
+    """An episode has read the account, and one order is on its way."""
+    world = connected(held=1, max_var="0.9", max_cumulative_loss="0.1")
+    world.wait(61)
+    world.quote("BTC-USD", 64_000)
+    world.send(ev.FlattenRequested, reason="enough")
+    for _ in range(3):
+        world.wait(5)
+        read(world, ("USD", 100_000, 0), ("BTC", 1, 0), is_complete=True)
+        world.send(ev.FuturesRead, positions=(), fills_until=world.now)
+        world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+        reading = world.manager.liquidator.memory.readings
+        world.send(ev.AccountRead, reading=reading, began_at=world.now)
+    return world
+
+
+def aborted() -> World:
+    """It was, with an order that Coinbase lists and that could not be read."""
+    world = flattening()
+    (episode,) = world.manager.liquidator.memory.episodes.values()
+    (name,) = episode.attempts
+    world.send(ev.OpenOrdersListed, order_ids=("o9",), began_at=world.now)
+    world.report(
+        "own", client_order_id=name, side="SELL", leaves="0.9", base_size=1, filled="0.1", average_price=64_000, limit_price=64_000
+    )  # fmt: skip
+    world.send(ev.HaltRequested, reason="enough", abort_liquidation=True)
+    return world
+
+
+def confirming() -> World:
+    """What has come without a price waits for one; dollars that left wait for the futures wallet; VaR is told."""
+    world = connected(products=(*PRODUCTS, product("NEW-USD")), held=1, max_var="0.001")
+    tell(world)
+    summary(world, 5_000, 100_000, 0)
+    for seconds in (10, 3):
+        world.wait(seconds)
+        world.quote("BTC-USD", 64_000)
+        read(world, ("USD", 90_000, 0), ("NEW", 1, 0), ("BTC", 1, "0.4"))
+    return world
+
+
+def strangers() -> World:
+    """Approvals that never appeared, and more orders of nobody than alerts are given for."""
+    settings = Settings(connected=True, unapproved="cancel")
+    world = connected(settings=settings)
+    world.wait(61)
+    world.quote("BTC-USD", 64_000)
+    for name in ("a1", "a2"):
+        assert world.ask(limit_order("0.1", 61_000, name=name))
+    world.send(ev.ReservationReleased, client_order_id="a1")
+    world.wait(40)
+    world.send(ev.ReservationReleased, client_order_id="a2", reason="never_arrived")
+    for number in range(40):
+        world.report(f"x{number}", leaves="0.1", limit_price=50_000, created_at=world.now)
+    return world
+
+
+def starting() -> World:
+    """A new process after a kill: REST was asked for prices, and has agreed on one of two."""
+    world = connected(held=1, also={"ETH": 1})
+    world.send(ev.Started, unclean_since=world.now)
+    world.wait(1)
+    for feed in ("market", "user"):
+        world.send(ev.FeedChanged, feed=feed, signal="connected")
+    world.send(ev.ProductsListed, products=tuple(world.tracker.products.values()))
+    for book, price in (("BTC-USD", 64_000), ("ETH-USD", 2_000)):
+        world.quote(book, price)
+    read(world, ("USD", 100_000, 0), ("BTC", 1, 0), ("ETH", 1, 0))
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    world.send(ev.AccountReconciled, fills_until=world.now)
+    quotes = (ev.Quote("BTC-USD", D(64_000), D(64_000), world.now), ev.Quote("ETH-USD", D(9), D(9), world.now))  # fmt: skip
+    world.send(ev.QuotesConfirmed, quotes=quotes)
+    world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"
+    assert not world.manager.state.ready
+    return world
+
+
+def suspected() -> World:
+    """A cumulative loss waits for REST, which has left out the book that decides."""
+    world = connected(held=1, max_cumulative_loss="0.1")
+    world.fill("BUY", 1, 2_000, product_id="ETH-USD")
+    for price in (46_000, 46_001):
+        world.wait(1)
+        world.quote("BTC-USD", price)
+    quote = ev.Quote("ETH-USD", D(2_000), D(2_000), world.now)
+    world.send(ev.QuotesConfirmed, quotes=(quote,))
+    return world
+
+
+WORLDS: tuple[Callable[[], World], ...] = (
+    trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("lived", WORLDS)
+def test_every_attribute_goes_through_a_restart_or_has_its_reason(lived):
+    world = lived()
+    before = attributes(world.manager, NOT_SAVED.keys())
+    after = attributes(reloaded(world).manager, NOT_SAVED.keys())
+    lost = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert lost - NOT_SAVED.keys() == set()
+
+
+FRESH = attributes(World(settings=CONNECTED, products=()).manager)
+UNTOUCHED = defaults(
+    Window,
+    ScopedWindow,
+    LossWindows,
+    Doubt,
+    Reconciliation,
+    Suspicion,
+    StaleMark,
+    FuturesCash,
+    Wallet,
+)
+
+
+def is_set(name: str, values: dict[str, Any], parts: set[str]) -> bool:
+    """Whether any instance's is other than in a new one; a part is set by what is in it."""
+    if all(isinstance(one, str) and one in parts for one in values.values()):
+        return True
+    if name in UNTOUCHED:
+        return any(one != UNTOUCHED[name] for one in values.values())
+    return any(FRESH.get(name, {}).get(path, NEVER_SET) != one for path, one in values.items())
+
+
+def test_in_these_managers_every_attribute_is_set():
+    """Else that nothing is lost says nothing."""
+    found = [attributes(lived().manager, NOT_SAVED.keys()) for lived in WORLDS]
+    names = {name for one in found for name in one}
+    parts = {name.split(".")[0] for name in names}
+    done = {name for one in found for name, values in one.items() if is_set(name, values, parts)}
+    assert names - done - NOT_SAVED.keys() - NEVER_SET.keys() == set()
+
+
+def test_no_reason_is_given_for_what_is_not_there():
+    found = {name for lived in WORLDS for name in attributes(lived().manager)}
+    assert (NOT_SAVED.keys() | NEVER_SET.keys()) - found == set()
+
+
+# --- Limits near their edges ----------------------------------------------------------------------
+
+Act = Callable[[World], Any]
+
+
+def ask(size: object, price: object = 64_000, **fields: Any) -> Act:
+    """Under the next name: the same in a world and in its copy."""
+
+    def act(world: World) -> Any:
+        name = f"b{world.manager.approvals.decisions}"
+        return world.ask(limit_order(size, price, name=name, **fields))
+
+    return act
+
+
+def held(world: World) -> None:
+    """1 BTC, and 0.3 more in the book."""
+    world.hold(1)
+    world.report("o1", leaves="0.3", limit_price=60_000)
+
+
+def with_history(world: World) -> None:
+    tell(world)
+    world.hold("0.1")
+
+
+def later(seconds: float, then: Act) -> Act:
+    def act(world: World) -> Any:
+        world.wait(seconds)
+        return then(world)
+
+    return act
+
+
+def with_buffer(world: World) -> None:
+    funded(world, buffer=100)
+    world.hold("0.1")
+
+
+def nothing(_world: World) -> None:
+    pass
+
+
+# Limits; what brings the account near; an order that just passes; one that then does not.
+ROOM = ask("0.2"), ask("0.00001")
+EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
+    "MIN_ORDER_SIZE": ({"min_order_size": "0.001"}, nothing, ask("0.001"), ask("0.0009")),
+    "MAX_ORDER_SIZE": ({"max_order_size": "0.1"}, nothing, ask("0.1"), ask("0.10001")),
+    "MAX_ORDER_NOTIONAL": ({"max_order_notional": 6400}, nothing, ask("0.1"), ask("0.10001")),
+    "MAX_POSITION_SIZE": ({"max_position_size": "1.5"}, held, *ROOM),
+    "MAX_POSITION_NOTIONAL": ({"max_position_notional": 96_000}, held, *ROOM),
+    "MAX_GROSS_EXPOSURE": ({"max_gross_exposure": 96_000}, held, *ROOM),
+    "MAX_NET_EXPOSURE": ({"max_net_exposure": 96_000}, held, *ROOM),
+    "MAX_CONCENTRATION": ({"max_concentration": "0.96"}, held, *ROOM),
+    "MAX_LEVERAGE": ({"max_leverage": "0.96"}, held, *ROOM),
+    "MAX_OPEN_ORDERS": ({"max_open_orders": 2}, held, *ROOM),
+    "MAX_ORDER_RATE": (
+        {"max_order_rate": {"count": 2, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.1")), later(0.9, ask("0.1")),
+    ),
+    "DUPLICATE_ORDER": (
+        {"duplicate_order": {"count": 1, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.2")), later(0.9, ask("0.1")),
+    ),
+    "PRICE_COLLAR": ({"price_collar": "0.01"}, nothing, ask("0.1", 64_640), ask("0.1", "64640.01")),
+    "NO_ADDING": ({"no_adding": True}, held, ask("0.1", side="SELL"), ask("0.1")),
+    "PRODUCT_NOT_ALLOWED": ({"allow_products": ["BTC-USD"]}, held, ask("0.1"), ask(1, 2_000, product_id="ETH-USD")),
+    "INSUFFICIENT_FUNDS": ({}, held, ask("0.27"), ask("0.05")),
+    "STALE_MARKET_DATA": ({"max_quote_age_s": 5}, held, later(5, ask("0.1")), later(0.001, ask("0.1"))),
+    "MIN_LIQUIDATION_BUFFER": (
+        {"min_liquidation_buffer": 100}, with_buffer, ask(1, product_id=FUTURE),
+        lambda world: ask(1, product_id=FUTURE)(funded(world, buffer=99)),
+    ),
+    "MAX_VAR": ({"max_var": "0.01"}, with_history, ask("0.05"), ask("0.9")),
+    "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
+    "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", EDGES)
+def test_a_limit_near_its_edge_judges_the_same_after_a_restart(code):
+    limits, near, inside, beyond = EDGES[code]
+    world = World(**limits)
+    near(world)
+    again = reloaded(world)
+    for each, passes in ((inside, True), (beyond, False)):
+        one, other = each(world), each(again)
+        assert bool(one) == passes, one.violations
+        assert (code in one.codes) != passes
+        assert (one.violations, one.warnings, one.max_base_size) == (
+            other.violations,
+            other.warnings,
+            other.max_base_size,
+        )
+
+
+def traded(world: World) -> None:
+    """1 BTC of the strategy "grid", which has stood at 70,000; dollars came and went in between."""
+    world.fill("BUY", 1, 64_000, strategy_id="grid")
+    world.stand("BTC-USD", 70_000)
+    for total in (136_000, 36_000):
+        for _ in range(2):
+            world.wait(3)
+            world.balance("USD", total)
+    world.stand("BTC-USD", 66_000)
+
+
+LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
+    "day": ("DAILY_LOSS", {"max_daily_loss": "0.1"}),
+    "day, USD": ("DAILY_LOSS", {"max_daily_loss": "9000 USD"}),
+    "drawdown": ("DRAWDOWN", {"max_drawdown": "0.1"}),
+    "drawdown, USD": ("DRAWDOWN", {"max_drawdown": "9000 USD"}),
+    "cumulative": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "0.1"}),
+    "cumulative, USD": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "9000 USD"}),
+    "product": ("DAILY_LOSS", {"product": {"BTC-USD": {"max_daily_loss": "0.1"}}}),
+    "strategy": ("DAILY_LOSS", {"strategy": {"grid": {"max_daily_loss": "0.1"}}}),
+    "price shock, from entry": ("PRICE_SHOCK", {"price_shock": {"max_loss_from_entry": "0.1", "lockout_s": 60}}),
+}  # fmt: skip
+
+
+def edge(world: World, code: str, step: object) -> Any:
+    """The first price, down by steps, at which the cause comes into force; the last one before it stands."""
+    price = world.tracker.marks.usd("BTC")
+    assert price is not None
+    while True:
+        price -= D(step)
+        world.stand("BTC-USD", price)
+        if any(cause.code == code for cause in world.manager.state.causes.values()):
+            return price
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_near_its_limit_is_judged_the_same_after_a_restart(name):
+    """Down to the next five dollars; and what is in force then is the same too."""
+    code, limits = LOSSES[name]
+    world = World(**limits)
+    traded(world)
+    limit = edge(world, code, 5)
+    near = World(**limits)
+    traded(near)
+    price = near.tracker.marks.usd("BTC")
+    assert price is not None
+    while price > limit + 5:
+        price -= 5
+        near.stand("BTC-USD", price)
+    again = reloaded(near)
+    for one in (near, again):
+        one.quote("BTC-USD", limit + 5)
+        assert not one.manager.state.causes
+        one.stand("BTC-USD", limit)
+        assert code in {cause.code for cause in one.manager.state.causes.values()}
+    assert near.manager.state.causes == again.manager.state.causes
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_cause_in_force_is_the_same_after_a_restart(name):
+    code, limits = LOSSES[name]
+    world = World(**limits)
+    traded(world)
+    edge(world, code, 500)
+    again = reloaded(world)
+    for one in (world, again):
+        one.stand("BTC-USD", 70_000)
+        one.wait(61)
+    assert world.manager.state.causes == again.manager.state.causes
+
+
+@pytest.mark.parametrize(("price", "crossed"), [(57_703, False), (57_702, True)])
+def test_a_shock_near_its_limit_is_judged_the_same_after_a_restart(price, crossed):
+    """8 % in one second, and 2 % in the next."""
+    world = World(price_shock={"max_move": "0.1", "window_s": 20, "lockout_s": 60})
+    world.hold(1)
+    for stood in (64_000, 58_880):
+        world.wait(1)
+        world.quote("BTC-USD", stood)
+    again = reloaded(world)
+    for one in (world, again):
+        one.wait(1)
+        one.quote("BTC-USD", price)
+        assert one.manager.state.has("PRICE_SHOCK", "product:BTC") == crossed
+    assert world.manager.state.causes == again.manager.state.causes
