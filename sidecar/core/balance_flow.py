@@ -30,6 +30,9 @@ UNEXPLAINED_AFTER: Final = timedelta(seconds=15)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
+# What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
+# that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
+MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
@@ -47,6 +50,7 @@ class BalanceFlow:
         self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
+        self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
 
     def begin_again(self) -> None:
         """A new process: what was in doubt is read anew before anything is allowed."""
@@ -70,12 +74,21 @@ class BalanceFlow:
             if not books.is_open or (self.believes_first and not known):
                 self._open(balance, wallet, event.at)
                 continue
+            if not known:
+                wallet.read_point = self._before_it_came(balance.currency)
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
+        if event.is_complete:
+            self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
         self.resolve_pot(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
+
+    def _before_it_came(self, currency: str) -> Point | None:
+        """The moment at which a wallet was in no listing yet."""
+        mark = self.books.marks.usd(currency)
+        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
@@ -107,7 +120,7 @@ class BalanceFlow:
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
-            wallet.read_point = self.books.point(currency, confirmed=True)
+            self._note_point(currency, wallet, at)
         elif wallet.may_hold_own_sale(difference, at):
             agreement.doubt = None
         elif verdict == "differs":
@@ -170,11 +183,24 @@ class BalanceFlow:
             self.books.moves.append(moved)
         self._follow(currency, wallet, change, price)
         self.books.match_wallet(currency, mark=price)
-        wallet.read_point = self.books.point(currency, confirmed=True)
+        if wallet.unpriced and wallet.read_point is None:
+            wallet.read_point = first  # it was there then
+        self._note_point(currency, wallet, at)
         actions.append(_transfer_alert(currency, change))
         if now is None and change > ZERO:
-            text = f"no quote of {currency}: it counts for nothing until its first good one"
+            text = f"no quote of {currency}: it counts for nothing until a good one has stood"
             actions.append(Alert(severity="warning", code="NO_QUOTE", text=text))
+
+    def _note_point(self, currency: str, wallet: Wallet, at: datetime) -> None:
+        """All of a wallet was there at this moment; one that waits for a price keeps the moment before, for a
+        while.
+        """
+        if not wallet.unpriced:
+            wallet.read_point, wallet.waits_since = self.books.point(currency, confirmed=True), None
+            return
+        wallet.waits_since = wallet.waits_since or at
+        if at - wallet.waits_since >= MAY_BE_WORTH_FOR:
+            wallet.read_point = None
 
     def _price_of(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
         """USD a unit of a confirmed transfer; None: it waits for its first good price."""
@@ -227,12 +253,14 @@ class BalanceFlow:
         before = wallet.position
         wallet.total += change
         moved = wallet.position - before
+        unpriced = wallet.unpriced
         if price is None:
-            wallet.unpriced += moved
+            unpriced += moved
             books.marks.unsettle(currency)
         elif books.is_open:
             books.transfers += moved * price
-        wallet.unpriced = max(ZERO, wallet.unpriced)  # more may leave than came in without a price
+        # More may leave than came in without a price.
+        books.wallets.set_unpriced(currency, wallet, max(ZERO, unpriced))
         books.wallets.revalue(wallet, books.marks.usd(currency))
 
     # --- The pot of cash -------------------------------------------------------------------
@@ -346,6 +374,11 @@ class BalanceFlow:
                 yield Moved(currency, wallet.position, doubt.difference, now, now, others)
         if dollars is not None:
             yield dollars
+        for currency in sorted(books.wallets.waiting - books.wallets.in_doubt):
+            wallet, now = books.wallets.get(currency), books.point(currency)
+            if now is not None and wallet.read_point is not None:
+                before = (wallet.read_point,)
+                yield Moved(currency, wallet.counted, wallet.unpriced, now, now, before)
 
     @property
     def futures_equity(self) -> Decimal:

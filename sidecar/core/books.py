@@ -22,7 +22,7 @@ from sidecar.core.moved import Moved, Point
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Reconciliation
-from sidecar.core.wallets import Wallets
+from sidecar.core.wallets import Wallet, Wallets
 from sidecar.core.working import Leg
 
 # Each has books of its own; a bot that invents names must not swell the process.
@@ -134,10 +134,19 @@ class Books:
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
             if wallet.unpriced and price is not None:
-                if self.is_open:
-                    self.transfers += wallet.unpriced * price
-                wallet.unpriced = ZERO
+                self._price(key, wallet, price, mark)
             self.wallets.revalue(wallet, mark)
+
+    def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
+        """What came without a price has its first. It may have come when it was last read without it."""
+        quantity, held = wallet.unpriced, wallet.counted
+        if self.is_open:
+            self.transfers += quantity * price
+            now = Point(self.account.net_pnl - quantity * (mark - price), mark)
+            booked = Point(now.pnl - held * (mark - price), price)
+            others = () if wallet.read_point is None else (wallet.read_point,)
+            self.moves.append(Moved(key, held, quantity, booked, now, others))
+        self.wallets.set_unpriced(key, wallet, ZERO)
 
     def _first_price(self, key: str, mark: Decimal) -> Decimal | None:
         """USD a unit for what waits for its first price: one that has settled, where quotes are a feed's."""

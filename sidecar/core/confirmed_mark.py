@@ -46,9 +46,10 @@ class ConfirmedMark(Struct):
             self.run = None
             self._stand_still(mark, at, confirm_for, quotes)
             return
-        above = mark > self.value
-        if run is None or (run.bound > self.value) != above or at < run.since:
-            self.is_settled = self.is_settled or run is not None
+        above, self.still = mark > self.value, None
+        turned = run is not None and (run.bound > self.value) != above
+        if run is None or turned or at < run.since:
+            self.is_settled = self.is_settled or turned
             self.run = Run(mark, at, at)
             return
         run.bound = min(run.bound, mark) if above else max(run.bound, mark)

@@ -94,7 +94,7 @@ def daily(
         return NO_LOSS
     if key is not None:
         window = windows.by_key.get(key) or ScopedWindow()
-        if way != "told" and tracker.wallets.in_doubt:
+        if way != "told" and tracker.wallets.is_unsure:
             window = replace(window)
             for moved in tracker.doubtful_moves():
                 if moved.key == key:
@@ -132,7 +132,7 @@ def _loss(tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way) 
         usd, base = usd + window.least_usd, window.least or base
     elif way == "most":
         usd, base = usd + window.most_usd, window.most or base
-    if way != "told" and tracker.wallets.in_doubt:
+    if way != "told" and tracker.wallets.is_unsure:
         usd, equity = _if_moved_before(tracker, usd, equity, way)
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)

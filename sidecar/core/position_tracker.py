@@ -410,10 +410,10 @@ class PositionTracker:
     @property
     def is_ambiguous(self) -> bool:
         """Whether a loss may be more, or less, than the books tell."""
-        if self.wallets.in_doubt:
+        if self.wallets.is_unsure:
             return True
         return self.windows is not None and self.windows.is_ambiguous
 
     def doubtful_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""
-        return list(self.balances.open_moves()) if self.wallets.in_doubt else []
+        return list(self.balances.open_moves()) if self.wallets.is_unsure else []

@@ -191,7 +191,9 @@ class Readiness:
         tracker = self.desk.tracker
         names = sorted({*tracker.unmarked(), *tracker.unvalued()})
         if names:
-            text = f"no quote of {', '.join(names)}: it counts for nothing until its first good one"
+            text = (
+                f"no quote of {', '.join(names)}: it counts for nothing until a good one has stood"
+            )
             actions.append(Alert(severity="warning", code="NO_QUOTE", text=text))
 
     def _traded_since_balances(self) -> bool:

@@ -48,7 +48,8 @@ class Doubt(Struct):
 
     `candidates`: every transfer that the readings since then allow, for each of them may lack a booking
     or have known one first. `repeated`: a later reading has shown one of them again; `confirmed`: and it is
-    the only one left. `booked`: what the books have moved by since the last reading.
+    the only one left. `booked`: what the books have moved by since the last reading;
+    `steady_since`: since then, readings have shown the same difference.
 
     `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
     `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
@@ -68,6 +69,7 @@ class Doubt(Struct):
     confirmed: bool = False
     repeated: bool = False
     booked: Decimal = ZERO
+    steady_since: datetime | None = None
 
 
 class Reconciliation(Struct):
@@ -125,11 +127,14 @@ class Reconciliation(Struct):
             self.doubt = Doubt(difference, since, at, tuple(allowed))
             return "differs"
         looked = fills_until is not None and fills_until >= doubt.first_at
+        if doubt.steady_since is None or abs(difference - doubt.difference) > unit:
+            doubt.steady_since = at
         doubt.difference, doubt.booked, doubt.candidates = difference, ZERO, tuple(again)
         if at < doubt.first_at + SETTLE or not looked:
             return "differs"
         doubt.repeated = True
-        if len(again) > 1:  # until the lag of what they may lack is over
+        steady = at - doubt.steady_since >= self._longest_lag(at) and again[0] == difference
+        if len(again) > 1 and not steady:
             return "differs"
         doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"
@@ -143,6 +148,13 @@ class Reconciliation(Struct):
         doubt.candidates = tuple(one - quantity for one in doubt.candidates)
         if doubt.difference == ZERO:
             self.doubt = None
+
+    def _longest_lag(self, at: datetime) -> timedelta:
+        """How long a reading may lack the bookings of now: a difference that stays as it is for longer lacks
+        none of them, however many like them are booked.
+        """
+        recent = (one.lag for one in self.bookings if at - one.lag <= one.at)
+        return max(recent, default=timedelta(0))
 
     def _lacking(self, at: datetime) -> list[Decimal]:
         """What a reading may lack: the newest bookings, as many as one likes, or a single one."""

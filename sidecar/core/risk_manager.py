@@ -119,6 +119,7 @@ class RiskManager:
         }
         self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next
+        self._unmarking = 0  # books whose newest quotes gave no mark, when that was worked out
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
         self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
@@ -223,7 +224,8 @@ class RiskManager:
             if self.liquidator.is_busy:
                 self.liquidator.note(event, actions)
                 self.liquidator.advance(now, actions)
-            if actions or self.watch.pending or kind is not ev.Quotes:
+            fell_apart = len(self.tracker.marks.newest) != self._unmarking
+            if actions or self.watch.pending or kind is not ev.Quotes or fell_apart:
                 self._ask_to_be_woken(now, actions)  # a price by itself moves no time
         if self.state.account != self.announced:
             self._announce(actions)
@@ -396,6 +398,7 @@ class RiskManager:
 
     def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
         """The next moment at which time alone changes something."""
+        self._unmarking = len(self.tracker.marks.newest)
         times = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:
             times.append(self.tracker.windows.next_reset)

@@ -232,12 +232,12 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
             total=facts.total,
             keep=tracker.wallets.keep.get(currency, ZERO),
             foreign_hold=facts.foreign_hold,
-            unpriced=facts.unpriced,
             agreement=facts.agreement,
             read_point=facts.read_point,
             own_sale_at=facts.own_sale_at,
         )
         tracker.wallets.by_currency[currency] = wallet
+        tracker.wallets.set_unpriced(currency, wallet, facts.unpriced)
         tracker.wallets.revalue(wallet, tracker.marks.usd(currency))
         tracker.wallets.note_doubt(currency, wallet.agreement)
         tracker.books.match_wallet(currency)

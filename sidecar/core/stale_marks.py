@@ -45,10 +45,11 @@ class StaleMarks:
         self.desk = desk
         self.settings = settings
         self.stale: dict[str, StaleMark] = {}
+        self.looked_at: datetime | None = None
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """What has become stale by now, or is good again."""
-        tracker, limits = self.desk.tracker, self.desk.limits
+        tracker, limits, self.looked_at = self.desk.tracker, self.desk.limits, now
         oldest = timedelta(seconds=float(limits.max_mark_age_s))
         held = set(self._held())
         for key in held:
@@ -137,9 +138,8 @@ class StaleMarks:
             for key in self._held()
             if key not in self.stale and (mark := marks.by_key.get(key)) and mark.at is not None
         ]
-        return min(
-            (max(time, now + LOOK_AGAIN) if time <= now else time for time in times), default=None
-        )
+        again = now if self.looked_at is None else max(now, self.looked_at + LOOK_AGAIN)
+        return min((again if time <= now else time for time in times), default=None)
 
     def _shortfall(self, key: str) -> Decimal:
         near = self._near_side(key)

@@ -28,6 +28,7 @@ class Wallet(Struct):
     unpriced: Decimal = ZERO  # came in from outside, and waits for its first good mark
     value: Decimal = ZERO  # share of `Wallets.value`, USD
     agreement: Reconciliation = field(default_factory=Reconciliation)
+    waits_since: datetime | None = None  # when a reading first showed what waits for its price
     own_sale_at: datetime | None = None  # when a flattening last sold of it
     read_point: Point | None = None  # the moment at which a reading last agreed
 
@@ -74,6 +75,7 @@ class Wallets:
         self.by_currency: dict[str, Wallet] = {}
         self.value = ZERO
         self.in_doubt: set[str] = set()
+        self.waiting: set[str] = set()  # those that hold something without a price yet
 
     def get(self, currency: str) -> Wallet:
         """The currency's wallet, begun empty if there is none."""
@@ -98,6 +100,19 @@ class Wallets:
         value = ZERO if mark is None else counted * mark
         self.value += value - wallet.value
         wallet.value = value
+
+    def set_unpriced(self, currency: str, wallet: Wallet, quantity: Decimal) -> None:
+        """So much of a wallet waits for its first good price."""
+        wallet.unpriced = quantity
+        if quantity:
+            self.waiting.add(currency)
+        else:
+            self.waiting.discard(currency)
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it is open what was moved, or what it is worth."""
+        return bool(self.in_doubt or self.waiting)
 
     def note_doubt(self, currency: str, agreement: Reconciliation) -> None:
         """Keep the list of quantities that Coinbase and the books disagree on."""

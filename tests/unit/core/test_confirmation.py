@@ -178,6 +178,17 @@ def test_a_book_left_out_that_decides_is_asked_for_alone_once():
     assert of_kind(rest(world, BTC=50_000), Liquidate)
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask", "age"), [(45_000, 55_000, 0), (0, 50_000, 0), (51_000, 50_000, 0), (50_000, 50_000, 60)]
+)  # fmt: skip
+def test_a_quote_that_marks_nothing_or_is_of_before_the_question_is_no_answer(bid, ask, age):
+    world = fallen()
+    quote = ev.Quote("BTC-USD", D(bid), D(ask), world.now - timedelta(seconds=age))
+    actions = world.send(ev.QuotesConfirmed, quotes=(quote,))
+    assert asked(actions) == [("BTC-USD", "ETH-USD")]
+    assert not of_kind(actions, Liquidate)
+
+
 def test_a_book_that_is_left_out_twice_cannot_be_had():
     world = fallen()
     rest(world, ETH=2_000)

@@ -18,7 +18,8 @@ def seen(*ticks, quotes=3, value=100):
 
 def test_a_price_that_stands_two_seconds_over_three_quotes_is_confirmed():
     assert seen((0, 90), (1, 90)).value == 100
-    assert seen((0, 90), (1, 90), (2, 90)) == ConfirmedMark(D(90), D(90), D(90))
+    mark = seen((0, 90), (1, 90), (2, 90))
+    assert mark == ConfirmedMark(D(90), D(90), D(90), is_settled=True)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,8 @@ def test_less_than_that_confirms_nothing(ticks):
 
 @pytest.mark.parametrize("tick", [48, 210])
 def test_a_tick_that_is_taken_back_leaves_nothing_behind(tick):
-    assert seen((0, tick), (0.7, 100), (1, 100)) == ConfirmedMark(D(100), D(100), D(100))
+    mark = seen((0, tick), (0.7, 100), (1, 100))
+    assert (mark.value, mark.run, mark.is_settled) == (100, None, False)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,49 @@ def test_the_last_two_marks_are_known():
 def test_more_quotes_may_be_asked_for():
     assert seen(*((s, 90) for s in range(4)), quotes=5).value == 100
     assert seen(*((s, 90) for s in range(5)), quotes=5).value == 90
+
+
+# --- More than a first sight ----------------------------------------------------------------------
+
+
+def test_a_first_sight_is_not_settled():
+    """It may be a bad tick itself, and what has come since may be the truth."""
+    assert not seen().is_settled
+    assert not seen((0, 90), (1, 90)).is_settled
+
+
+def test_what_was_confirmed_is_settled_and_stays_so():
+    assert seen((0, 90), (1, 90), (2, 90), (3, 48)).is_settled
+
+
+def test_what_prices_have_been_on_both_sides_of_is_settled():
+    assert not seen((0, 99), (1, 98)).is_settled
+    assert seen((0, 99), (1, 101)).is_settled
+
+
+@pytest.mark.parametrize(
+    ("ticks", "settled"),
+    [
+        ([(0, 100), (1, 100), (2, 100)], True),
+        ([(0, 100), (2, 100)], False),  # two quotes
+        ([(0, 100), (0.5, 100), (1.9, 100)], False),  # not two seconds
+        ([(0, 100), (2, 100), (2, 100)], False),  # two quotes of one time are one
+        ([(0, 100), (1, 100), (2, 100), (3, 100)], True),  # and stays so
+    ],
+)
+def test_what_stands_still_for_as_long_is_settled(ticks, settled):
+    assert seen(*ticks).is_settled == settled
+
+
+def test_a_clock_set_back_has_it_stand_still_anew():
+    assert not seen((10, 100), (5, 100), (6, 100)).is_settled
+    assert seen((10, 100), (5, 100), (6, 100), (7, 100)).is_settled
+
+
+def test_a_clock_set_back_settles_nothing_by_itself():
+    """Prices have been on one side alone."""
+    assert not seen((10, 90), (5, 90)).is_settled
+
+
+def test_what_was_left_in_between_did_not_stand_still():
+    assert not seen((0, 100), (1, 48), (1.5, 100), (2, 100)).is_settled

@@ -139,8 +139,19 @@ def test_without_a_mark_nothing_is_worth_anything_yet():
     book.settle(line, D(2), None)
     book.work(line, "BUY", D(3), 1)
     assert (line.size, book.gross, book.net_pnl) == (5, 0, 0)
-    book.mark("BTC", D(10))
+    book.mark("BTC", D(10), D(10))
     assert (book.gross, book.net_pnl, line.position.cost) == (50, 0, 20)
+
+
+def test_a_mark_alone_is_no_price_of_what_waits_for_one():
+    """It values the line at once; what it cost is told by a later price, and the rest is PnL."""
+    book = Book()
+    line = line_of(book, mark=None)
+    book.settle(line, D(2), None)
+    book.mark("BTC", D(10))
+    assert (book.gross, book.net_pnl, line.position.unpriced) == (20, 0, 2)
+    book.mark("BTC", D(10), D(9))
+    assert (book.gross, book.net_pnl, line.position.cost, line.position.unpriced) == (20, 2, 18, 0)
 
 
 def test_a_fill_is_the_first_price_too():
@@ -152,14 +163,18 @@ def test_a_fill_is_the_first_price_too():
 
 
 def test_a_line_waits_for_the_price_of_what_left_it():
-    """Bought at a known price, gone at an unknown one: the first mark settles it, and drops it."""
+    """Bought at a known price, gone at an unknown one: the first price settles it, and drops it. At a mark
+    alone its PnL is unrealised.
+    """
     book = Book()
     line = line_of(book, mark=None)
     book.settle(line, D(1), D(100))
     book.settle(line, D(-1), None)
     assert (list(book.lines), book.net_pnl) == (["BTC"], 0)
     book.mark("BTC", D(130))
-    assert (list(book.lines), book.pnl.realised) == ([], 30)
+    assert (list(book.lines), book.net_pnl, book.pnl.realised) == (["BTC"], 30, 0)
+    book.mark("BTC", D(130), D(130))
+    assert (list(book.lines), book.net_pnl, book.pnl.realised) == ([], 30, 30)
 
 
 @pytest.mark.parametrize(("side", "cost", "realised"), [("BUY", 155, 0), ("SELL", 150, -5)])

@@ -74,7 +74,7 @@ def test_what_no_product_can_value_does_not_hold_up_the_start():
     for step in STEPS.values():
         step(world)
     assert state(world) == "ACTIVE"
-    assert told(world) == ["no quote of JUNK: it counts for nothing until its first good one"]
+    assert told(world) == ["no quote of JUNK: it counts for nothing until a good one has stood"]
 
 
 def opened():
@@ -195,13 +195,19 @@ def test_what_the_feed_has_said_nothing_of_is_marked_by_rest():
 
 
 def test_what_neither_has_a_quote_of_is_named_and_holds_nothing_up():
-    """A disabled product, an auction, an airdrop: it counts for nothing, and all the rest is watched."""
+    """A disabled product, an auction, an airdrop: it counts for nothing, and all the rest is watched. It came
+    in at its first price that has settled: a first quote may be a bad tick.
+    """
     world = asking(BTC=1, ETH=5)
     rest(world, ("BTC-USD", 64000, 64000), ("ETH-USD", 0, 0))
     assert state(world) == "ACTIVE"
-    assert told(world) == ["no quote of ETH: it counts for nothing until its first good one"]
+    assert told(world) == ["no quote of ETH: it counts for nothing until a good one has stood"]
     assert world.tracker.equity == 65_000
     world.quote("ETH-USD", 2000)
+    assert (world.tracker.equity, world.tracker.transfers, world.tracker.net_pnl) == (65_000, 0, 0)
+    world.wait(1)
+    world.stand("ETH-USD", 2000)
+    assert world.tracker.equity == 75_000
     assert (world.tracker.transfers, world.tracker.net_pnl) == (10_000, 0)
 
 

@@ -178,13 +178,15 @@ def test_what_the_books_follow_is_doubted_no_more():
 
 def test_bookings_are_forgotten_with_their_lag_and_beyond_a_bound():
     """A day of trading costs no more than its last half minute."""
-    agreement = booked(1, 2)
-    agreement.book(at(LAG + 1), D(3))
-    assert [one.quantity for one in agreement.bookings] == [2, 3]
-    for number in range(BOOKINGS_MAX + 5):
-        agreement.book(at(LAG + 1), D(number))
+    agreement = booked(*range(BOOKINGS_MAX))
+    for number in range(BOOKINGS_MAX + 1):
+        agreement.book(at(LAG + BOOKINGS_MAX), D(number))
+    assert [one.quantity for one in agreement.bookings[:2]] == [1, 2]
     assert len(agreement.bookings) == BOOKINGS_MAX
-    assert agreement.bookings[-1].quantity == BOOKINGS_MAX + 4
+    for number in range(3 * BOOKINGS_MAX):
+        agreement.book(at(LAG + BOOKINGS_MAX), D(number))
+        assert len(agreement.bookings) <= 2 * BOOKINGS_MAX
+    assert agreement.bookings[-1].quantity == 3 * BOOKINGS_MAX - 1
 
 
 # --- A busy account: each reading allows for several transfers ------------------------------------

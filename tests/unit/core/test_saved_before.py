@@ -171,9 +171,11 @@ def test_a_cumulative_loss_in_force_is_confirmed_anew_before_anything_is_sold():
     assert world.manager.state.account == "LIQUIDATING"
 
 
-def test_a_cumulative_loss_in_force_ends_when_it_is_won_back():
+def test_a_cumulative_loss_in_force_stays_until_it_is_reset():
     world = at_limit("cumulative", "-1E-19", cause("CUMULATIVE_LOSS"))
-    world.quote("BTC-USD", 70_000)
+    world.stand("BTC-USD", 70_000)
+    assert world.manager.state.account == "REDUCE_ONLY"
+    world.send(ev.LossReset, window="cumulative", reason="known", by="uid 7")
     assert world.manager.state.account == "ACTIVE"
 
 
@@ -261,27 +263,6 @@ def test_left_with_less_than_the_least_equity_no_ratio_is_told():
 def test_books_that_never_opened_stay_closed():
     tracker = upgraded_tracker(old_state(windows=None))
     assert (tracker.windows, tracker.books.is_open) == (None, False)
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="an account below `min_equity` is taken to have been left with that by transfers: its loss is told as "
-    "none, and sells nothing",
-)
-def test_what_was_lost_to_almost_nothing_is_told_still():
-    """108,990 → 40 by losses alone: no money has left, and the ratio was 0.9996."""
-    positions = {"BTC": position(1, 166_950)}
-    data = old_state(
-        account={"positions": positions, "pnl": {}}, strategies={},
-        wallets={"USD": wallet(-57_960), "BTC": wallet(1)}, futures=None, futures_base="0",
-        windows=WINDOWS | {"day_by_strategy": {}} | {name: window(equity=108_990) for name in FIGURES},
-    )  # fmt: skip
-    tracker = upgraded_tracker(data)
-    assert (tracker.equity, tracker.net_pnl) == (40, -108_950)
-    before = ratio_told(0, window(equity=108_990), net=D(-108_950))
-    assert before is not None
-    for name, figure in FIGURES.items():
-        assert figure(tracker).ratio == ratio(before, D(1)), name
 
 
 def test_the_first_order_is_judged_by_the_ratios_of_before():

@@ -83,7 +83,7 @@ def test_what_stops_may_cancel_the_orders_that_add_risk(verb):
 def test_what_cannot_be_lifted_is_named_with_its_mend():
     world = World(max_daily_loss="0.01")
     world.hold(1)
-    world.quote("BTC-USD", 62000)
+    world.stand("BTC-USD", 62000)
     operator = Operator(world)
     answer = operator.ask("resume", reason="please")
     assert (answer["done"], answer["state"]) == (False, "REDUCE_ONLY")
