@@ -88,7 +88,7 @@ class FuturesFlow:
         else:  # what they had earned before they came is no PnL
             self.books.transfers += self.books.account.futures_profit - profit
         text = f"{readable(change)} of {product_id} came or went outside trading"
-        actions.append(Alert(severity="warning", code="TRANSFER", text=text))
+        actions.append(Alert(severity="info", code="TRANSFER", text=text))
 
     # --- The wallet ----------------------------------------------------------------------
 

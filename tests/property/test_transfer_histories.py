@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 
-
 from sidecar.core import losses
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits

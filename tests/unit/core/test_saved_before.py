@@ -16,7 +16,6 @@ from tests.old_state import (
     cause,
     old_state,
     pnl,
-    position,
     ratio_told,
     upgraded,
     upgraded_tracker,
