@@ -612,6 +612,22 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     assert not world.tracker.is_ambiguous
 
 
+def test_dollars_that_were_first_missed_at_a_passing_tick_did_not_leave_at_it():
+    """All else may have moved before them, or after; a tick that is taken back is no moment."""
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 90_000)
+    read(world, "1.2", usd=10_000)
+    world.wait(1)
+    world.quote("BTC-USD", 64_000)
+    (moved,) = world.tracker.doubtful_moves()
+    assert moved.others == ()
+    world.quote("BTC-USD", 60_000)
+    (moved,) = world.tracker.doubtful_moves()
+    assert {moment.pnl for moment in moved.others} == {0}
+
+
 def test_a_contract_in_doubt_is_no_transfer_of_an_earlier_moment():
     """Positions in futures come and go by trading alone."""
     desk = Desk()
