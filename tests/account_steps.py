@@ -4,16 +4,21 @@ moves, and what keeps Coinbase from telling it.
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
 
 from sidecar.core import losses
 from sidecar.core.losses import Loss
+from tests.fund import Flow
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
 
 Step = tuple[Any, ...]
+Dates = dict[int, float | None]
+POT_SETTLES_S = 130  # both sides of a sweep have been read
+UNSETTLED_S = 45  # from its first reading on; with lags
 
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
 HOLDINGS = {"USD": D(50_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(10), FUT: D(20_000)}
@@ -42,10 +47,13 @@ flows = st.tuples(
     st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]),
     st.sampled_from(["-0.95", "-0.3", "0.07", "0.5", "3"]),
 )  # fmt: skip
-late = st.sampled_from([None, 0, 3, 30, 60])
+# Of the futures wallet, longer than 28 s is a history of its own (test_transfer_histories.py).
+late = st.tuples(st.sampled_from([None, 0, 3, 28]), st.sampled_from([None, 0, 3, 30, 60]))
 sums = st.sampled_from(["-8000", "-1234.56", "150.5", "3000"])
-sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, st.tuples(late, late))
-conversions = st.tuples(st.just("sweep"), st.just("USDC"), sums, st.just((None, None)))
+sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, late)
+# Other sums than swept ones: equal ones are a history of their own (test_transfer_histories.py).
+converted = st.sampled_from(["-7000", "-987.65", "200.25", "2500"])
+conversions = st.tuples(st.just("sweep"), st.just("USDC"), converted, st.just((None, None)))
 fundings = st.tuples(st.just("funding"), st.sampled_from(["-40.12", "25.5"]))
 
 
@@ -90,12 +98,43 @@ def lose(coinbase: Coinbase, key: str, target: Fraction) -> bool:
     return True
 
 
+def is_unsettled(coinbase: Coinbase) -> bool:
+    """Whether a flow may still be unread, in doubt, or waiting for its second reading."""
+    flows = coinbase.flows.values()
+    return any(one.first is None or coinbase.t < one.first + UNSETTLED_S for one in flows)
+
+
+def datings(coinbase: Coinbase, since: float) -> list[Dates]:
+    """Every way to date the flows that nobody can date: at their own time, at the last reading that lacked them,
+    at the first that has them; one that no reading had shown by `since` may also count for nothing.
+    """
+    choices: dict[int, list[float | None]] = {}
+    facts = [fact.at for fact in coinbase.history if not isinstance(fact, Flow)]
+    known = {fact.serial: fact.at for fact in coinbase.history if isinstance(fact, Flow)}
+    for serial, at in known.items():
+        seen = coinbase.flows[serial]
+        unread = seen.first is None or seen.first > since
+        last = coinbase.t if seen.first is None else seen.first
+        if unread or any(seen.before <= one <= last for one in facts):
+            choices[serial] = list({at, seen.before, seen.first, *([None] if unread else [])})
+    return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]
+
+
+def uniform_datings(coinbase: Coinbase) -> tuple[Dates, Dates]:
+    """All flows that were read, at the readings before them, and at their first; others count for nothing."""
+    seen = coinbase.flows
+    before = {n: None if one.first is None else one.before for n, one in seen.items()}
+    return before, {n: one.first for n, one in seen.items()}
+
+
 def hinder(coinbase: Coinbase, step: Step) -> bool:
     """Let something keep Coinbase from telling the account as it is."""
     match step:
         case ("book", key, state):
             coinbase.books[key] = state
         case ("tick", key, factor, seconds):
+            if is_unsettled(coinbase):  # a history of its own: test_transfer_histories.py
+                return False
             return coinbase.bad_tick(key, grid(coinbase.prices[key] * D(factor), "5"), seconds)
         case ("feed", up):
             coinbase.feed(up=up)
@@ -108,6 +147,8 @@ def hinder(coinbase: Coinbase, step: Step) -> bool:
 
 def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) -> bool:
     """Buy for a share of the cash, or sell a share of what is held; contracts may be short."""
+    if is_unsettled(coinbase) and any(coinbase.habits.lags.values()):
+        return False  # a history of its own: test_transfer_histories.py
     if key == FUTURE:
         coinbase.trade(key, D(int(share * 40)), strategy=strategy)
         return True
@@ -125,6 +166,8 @@ def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) ->
 
 def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
     """Deposit or withdraw a share of what is there; None where too little would be left."""
+    if coinbase.bad:  # a history of its own: test_transfer_histories.py
+        return None
     total = coinbase.wallets[asset].total
     unit = "0.01" if asset in ("USD", "USDC") else "0.00000001"
     amount = grid(abs(total * share) or D(1_000), unit) * (1 if share > 0 else -1)
@@ -139,6 +182,10 @@ def sweep(
 ) -> bool:
     """Move dollars within the pot, where both wallets have them."""
     wallets = coinbase.wallets
+    if (
+        coinbase.t < coinbase.swept_at + POT_SETTLES_S
+    ):  # histories of their own: test_transfer_histories.py
+        return False
     if min(wallets[source].total - dollars, wallets["USD"].total + dollars) < 0:
         return False
     coinbase.sweep(dollars, source=source, lags=lags)

@@ -114,6 +114,7 @@ class Coinbase:
         self.t = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.wake: float | None = None
+        self.swept_at = float("-inf")
         self.fills: list[ev.FillReported] = []
         self.paid: list[tuple[float, ev.FundingPaid]] = []  # from when on readings tell it
         self.funding_pnl = D(0)
@@ -218,7 +219,7 @@ class Coinbase:
         """Dollars move within the pot, from the futures wallet or USDC to USD (negative: from USD). `lags`: of
         the source and of USD in readings, seconds; None: the wallet's own.
         """
-        source_lag, lag = lags
+        self.swept_at, (source_lag, lag) = self.t, lags
         self._move(source, -dollars, source_lag)
         self.wallets["USD"].move(dollars, self.t, lag)
 

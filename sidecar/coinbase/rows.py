@@ -141,6 +141,7 @@ def _funding(row: Row, at: datetime) -> ev.FundingPaid:
         product_id=text(row.get("product_id"), "product_id"),
         amount=-paid,
         entry_id=text(row.get("entry_id"), "entry_id"),
+        paid_at=moment(row.get("trade_time"), "trade_time"),
     )
 
 

@@ -4,8 +4,8 @@ Theory of operation. USD, USDC and the futures wallet are one pot. Between them 
 converted, and none of that is a transfer. The futures wallet is told together with the wallet of USD as
 of one moment, so the books let it be what it is told to be, at the cost of USD, and what is left of a
 difference is one of USD. Differences of USD and USDC that cancel out are a conversion. What is still left
-is a transfer once a second reading has confirmed it, like a difference of any other asset; but what the
-futures wallet lost by itself is funding, since nothing but trading and sweeps reaches it.
+is a transfer once a second reading has confirmed it, like a difference of any other asset. What the futures
+wallet lost by itself may be a transfer or a loss: it is told, and reckoned both ways.
 
 While a difference is a doubt, equity and funds count the smaller figure, exposure and loss the larger.
 """
@@ -35,19 +35,24 @@ SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
 
 class BalanceFlow:
-    """Balances, futures positions and the futures wallet, as Coinbase states them. `lag`: how long a
-    reading may lack a booking.
+    """Wallets, as Coinbase states them. `lag`: how long a reading may lack a booking; `futures`: the last
+    summary of the futures account.
     """
 
-    def __init__(self, books: Books, futures_agreement: dict[str, Reconciliation]) -> None:
+    def __init__(self, books: Books) -> None:
         self.books = books
-        self.futures_agreement = futures_agreement
         self.futures: ev.FuturesSummaryRead | None = None
         self.lag = DEFAULT_LAG
         self.dollars_moved: list[Booking] = []  # the last transfers of dollars
         self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
+
+    def begin_again(self) -> None:
+        """A new process: what was in doubt is read anew before anything is allowed."""
+        for currency, wallet in self.books.wallets.by_currency.items():
+            wallet.agreement.doubt = None
+            self.note_doubt(currency, wallet)
 
     # --- Wallets -------------------------------------------------------------------------
 
@@ -68,7 +73,7 @@ class BalanceFlow:
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
-        self._resolve_pot(event.at, actions)
+        self.resolve_pot(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
 
@@ -97,6 +102,8 @@ class BalanceFlow:
         currency, at = balance.currency, event.at
         difference = balance.available + balance.hold - wallet.total
         agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
+        if self._is_before_frame(agreement, difference, at):
+            return
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
@@ -104,16 +111,25 @@ class BalanceFlow:
         elif wallet.may_hold_own_sale(difference, at):
             agreement.doubt = None
         elif verdict == "differs":
-            self._doubt(currency, agreement, at)
+            self.date_doubt(currency, agreement, at)
             if not was_in_doubt:
                 reason = f"Coinbase's {currency} balance differs from the books"
                 actions.append(Reconcile(reason=reason))
         elif not self._in_pot(currency):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
-        self._note_doubt(currency, wallet)
+        self.note_doubt(currency, wallet)
 
-    def _doubt(self, currency: str, agreement: Reconciliation, at: datetime) -> None:
+    def _is_before_frame(
+        self, agreement: Reconciliation, difference: Decimal, at: datetime
+    ) -> bool:
+        """Whether a listing that agrees with the books is from before the frame that did not."""
+        doubt = agreement.doubt
+        if doubt is None or not doubt.by_frame or abs(difference) >= CENT:
+            return False
+        return at < doubt.first_at + self.lag
+
+    def date_doubt(self, currency: str, agreement: Reconciliation, at: datetime) -> None:
         """Remember the price at the reading that first showed this difference."""
         doubt = agreement.doubt
         assert doubt is not None
@@ -121,10 +137,10 @@ class BalanceFlow:
             marks = self.books.marks
             doubt.first = self.books.point(currency, confirmed=True)
             doubt.seen, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
-            if doubt.is_fresh:
-                doubt.confirmed_mark = marks.confirmed(currency)
+            if doubt.is_fresh and currency in self.books.account.lines:
+                doubt.confirmed_mark = marks.settled(currency)
 
-    def _note_doubt(self, currency: str, wallet: Wallet) -> None:
+    def note_doubt(self, currency: str, wallet: Wallet) -> None:
         counts = currency not in self.books.cash and wallet.keep is not None
         self.books.note_doubt(currency, wallet.agreement, counts=counts)
 
@@ -141,7 +157,7 @@ class BalanceFlow:
         assert doubt is not None
         change = doubt.difference
         wallet.agreement.doubt = None
-        self._note_doubt(currency, wallet)
+        self.note_doubt(currency, wallet)
         price = self._price_of(currency, doubt, at)
         now, first = self.books.point(currency), doubt.first
         if price is not None and now is not None:
@@ -156,6 +172,9 @@ class BalanceFlow:
         self.books.match_wallet(currency, mark=price)
         wallet.read_point = self.books.point(currency, confirmed=True)
         actions.append(_transfer_alert(currency, change))
+        if now is None and change > ZERO:
+            text = f"no quote of {currency}: it counts for nothing until its first good one"
+            actions.append(Alert(severity="warning", code="NO_QUOTE", text=text))
 
     def _price_of(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
         """USD a unit of a confirmed transfer; None: it waits for its first good price."""
@@ -210,6 +229,7 @@ class BalanceFlow:
         moved = wallet.position - before
         if price is None:
             wallet.unpriced += moved
+            books.marks.unsettle(currency)
         elif books.is_open:
             books.transfers += moved * price
         wallet.unpriced = max(ZERO, wallet.unpriced)  # more may leave than came in without a price
@@ -231,7 +251,7 @@ class BalanceFlow:
         """What the last readings of the whole pot have more than the books, USD."""
         return sum((wallet.doubted for _, wallet in self._pot()), ZERO)
 
-    def _resolve_pot(self, at: datetime, actions: list[Action]) -> None:
+    def resolve_pot(self, at: datetime, actions: list[Action]) -> None:
         """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
         transfer, or what the futures wallet lost by itself.
         """
@@ -239,24 +259,38 @@ class BalanceFlow:
         doubted = [row for row in wallets if row[1].agreement.doubt is not None]
         if len(doubted) > 1 and abs(self.pot_difference) < CENT:
             for currency, wallet in doubted:
-                self._set_right(currency, wallet, wallet.doubted, at)
+                self.set_right(currency, wallet, wallet.doubted, at)
             return
         for currency, wallet in doubted:
             doubt = wallet.agreement.doubt
             if doubt is None or not doubt.confirmed:
                 continue
-            if futures.lost and doubt.difference == futures.lost:
-                self.books.fund(futures.lost)
-                self._set_right(currency, wallet, futures.lost, at)
-                futures.lost = ZERO
-            elif self._takes_back(doubt.difference, at):
-                self._set_right(currency, wallet, doubt.difference, at)
-            elif self._others_were_read(doubt.first_at, at):
+            if futures.pay(doubt.difference) or self.takes_back(doubt.difference, at):
+                self.set_right(currency, wallet, doubt.difference, at)
+            elif futures.lost and doubt.difference == futures.lost:
+                if at < doubt.first_at + self.lag:
+                    continue  # a contract that has expired may be read later than it was paid for
+                self._tell_lost(futures.lost, actions)
+                self._transfer(currency, wallet, at, actions)
+            elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
                 moved = Booking(at, doubt.difference)
                 self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
                 self._transfer(currency, wallet, at, actions)
 
-    def _takes_back(self, change: Decimal, at: datetime) -> bool:
+    def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
+        """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
+        transfer, and it may have been a loss. It is reckoned both ways.
+        """
+        futures = self.books.futures_cash
+        self.books.losses_unexplained.append(-lost)
+        futures.lost = ZERO
+        text = (
+            f"the futures wallet has {readable(-lost)} USD less than fills, fees and funding explain; it is "
+            "booked as a transfer, and counted as a loss where limits are judged: look it up at Coinbase"
+        )
+        actions.append(Alert(severity="critical", code="FUTURES_WALLET_UNEXPLAINED", text=text))
+
+    def takes_back(self, change: Decimal, at: datetime) -> bool:
         """Whether one side of a sweep has been booked as a transfer of dollars, and this is the other: it
         was none.
         """
@@ -277,14 +311,14 @@ class BalanceFlow:
             return True
         return at - since >= UNEXPLAINED_AFTER
 
-    def _set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
+    def set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
         """Dollars moved within the pot, or were lost: a reading may lack that for a while."""
         if change:
             wallet.total += change
             wallet.agreement.note(at, change, SWEEP_LAG)
             wallet.agreement.moved(change)
             self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
-        self._note_doubt(currency, wallet)
+        self.note_doubt(currency, wallet)
 
     def shortfall(self) -> Decimal:
         """What equity is less by the smaller of books and readings, USD (≤ 0)."""
@@ -312,118 +346,6 @@ class BalanceFlow:
                 yield Moved(currency, wallet.position, doubt.difference, now, now, others)
         if dollars is not None:
             yield dollars
-
-    # --- Futures -----------------------------------------------------------------------------
-
-    def positions(self, event: ev.FuturesRead) -> list[Action]:
-        """All futures positions as read; a known one that is absent is flat."""
-        for stated in event.positions:
-            entry = stated.average_entry_price
-            if not (is_bounded(stated.contracts) and (entry is None or is_sane(entry))):
-                raise Untrusted(
-                    f"position in {stated.product_id}: an amount is beyond all bounds; nothing was read"
-                )
-        read = {position.product_id: position for position in event.positions}
-        held = [
-            key
-            for key, line in self.books.account.lines.items()
-            if line.is_future and line.position.quantity
-        ]
-        products = {product_id: self.books.product(product_id) for product_id in (*read, *held)}
-        actions: list[Action] = []
-        profit = self.books.account.futures_profit
-        for product_id, product in sorted(products.items()):
-            position = read.get(product_id)
-            contracts = ZERO if position is None else position.contracts
-            line = self.books.line(self.books.account, product_id)
-            change = contracts * product.contract_size - line.position.quantity
-            if self.books.is_open and not self._is_confirmed(product_id, change, event, actions):
-                self.books.account.restate(line)
-                continue
-            if change:
-                entry = None if position is None else position.average_entry_price
-                self.books.transfer(line, change, self.books.marks.usd(product_id), entry)
-            else:
-                self.books.account.restate(line)
-        if self.books.is_open:
-            self.books.transfers += self.books.account.futures_profit - profit
-        return actions
-
-    def _is_confirmed(
-        self, product_id: str, change: Decimal, event: ev.FuturesRead, actions: list[Action]
-    ) -> bool:
-        """Whether the books are to follow a reading of a position."""
-        agreement = self.futures_agreement.setdefault(product_id, Reconciliation())
-        was_in_doubt = agreement.doubt is not None
-        verdict = agreement.judge(change, event.at, event.fills_until)
-        if verdict == "confirmed":
-            agreement.doubt = None
-        elif verdict == "differs" and not was_in_doubt:
-            reason = f"Coinbase's position in {product_id} differs from the books"
-            actions.append(Reconcile(reason=reason))
-        self.books.note_doubt(product_id, agreement)
-        return verdict == "confirmed"
-
-    def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
-        """The futures wallet as Coinbase states it."""
-        numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
-        if not all(is_bounded(number) for number in (*numbers, event.funding_pnl or ZERO)):
-            raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
-        self.futures = event
-        futures, actions = self.books.futures_cash, list[Action]()
-        if not self.books.is_open or not futures.is_known:
-            self._first_summary(event)
-            return actions
-        is_frame = event.fills_until is None
-        if futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=SWEEP_LAG):
-            return actions
-        usd = self.books.wallets.by_currency.get(SPOT_CASH)
-        difference = self._beyond_books(event, usd)
-        if event.funding_pnl is not None:
-            self.books.fund(futures.accrued(event.funding_pnl, difference))
-        futures.settle(difference)
-        difference = self._beyond_books(event, usd)
-        change = event.wallet - futures.total
-        futures.total = event.wallet
-        if change and change == difference and self._takes_back(change, event.at):
-            return actions  # its other side was booked as a transfer of dollars
-        if usd is None:  # without dollars nothing is swept
-            self.books.transfers += change
-            return actions
-        self._set_right(SPOT_CASH, usd, -change, event.at)
-        if event.spot_cash is not None:
-            left = event.spot_cash - usd.total
-            futures.note_loss(change, left)
-            if is_frame:  # which has no lag
-                self._judge_spot_cash(left, usd, event.at, actions)
-        self._resolve_pot(event.at, actions)
-        return actions
-
-    def _beyond_books(self, event: ev.FuturesSummaryRead, usd: Wallet | None) -> Decimal:
-        """What the wallets of futures and USD have more than the books, USD."""
-        futures = event.wallet - self.books.futures_cash.total
-        if usd is None or event.spot_cash is None:
-            return futures
-        return futures + event.spot_cash - usd.total
-
-    def _judge_spot_cash(
-        self, difference: Decimal, usd: Wallet, at: datetime, actions: list[Action]
-    ) -> None:
-        """What a frame tells of the wallet of USD, beyond the books."""
-        was_in_doubt = usd.agreement.doubt is not None
-        if usd.agreement.judge(difference, at, None, CENT) == "differs":
-            self._doubt(SPOT_CASH, usd.agreement, at)
-            if not was_in_doubt:
-                actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
-        self._note_doubt(SPOT_CASH, usd)
-
-    def _first_summary(self, event: ev.FuturesSummaryRead) -> None:
-        """The wallet as found. Money that was there all along enters like any transfer."""
-        futures = self.books.futures_cash
-        if self.books.is_open:
-            self.books.transfers += event.wallet - futures.total
-        futures.is_known, futures.total = True, event.wallet
-        futures.funding_pnl = event.funding_pnl
 
     @property
     def futures_equity(self) -> Decimal:

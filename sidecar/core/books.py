@@ -53,8 +53,10 @@ class Books:
         self.transfers = ZERO  # net value that came in from outside, USD
         # Transfers of what may have moved before or after its price did, until the windows know of them.
         self.moves: list[Moved] = []
+        self.losses_unexplained: list[Decimal] = []  # transfers that may have been losses, USD
         # How long, and over how many quotes, a price stands before it is confirmed.
         self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
+        self.waits_for_settled = False  # a caller's word needs no second one
         self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
         self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
         self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
@@ -125,16 +127,23 @@ class Books:
         self.remarked.add(key)
         if prices and key in self.account.lines:
             self._confirm(key, mark)
-        self.account.mark(key, mark, prices=prices)
+        price = self._first_price(key, mark) if prices else None
+        self.account.mark(key, mark, price)
         for book in self.strategies.values():
-            book.mark(key, mark, prices=prices)
+            book.mark(key, mark, price)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
-            if wallet.unpriced and prices:
+            if wallet.unpriced and price is not None:
                 if self.is_open:
-                    self.transfers += wallet.unpriced * mark
+                    self.transfers += wallet.unpriced * price
                 wallet.unpriced = ZERO
             self.wallets.revalue(wallet, mark)
+
+    def _first_price(self, key: str, mark: Decimal) -> Decimal | None:
+        """USD a unit for what waits for its first price: one that has settled, where quotes are a feed's."""
+        if not (self.waits_for_settled and self.is_open) or key in self.cash:
+            return mark
+        return self.marks.settled(key)
 
     def _confirm(self, key: str, mark: Decimal) -> None:
         """Let the confirmed mark see a new mark of what is held or worked."""
@@ -212,7 +221,7 @@ class Books:
         """A fill that opens a position is a price that was dealt at: the confirmed one begins there."""
         if not line.position.quantity and quantity and value:
             price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-            self.marks.follow(line.key, price, line.mark)
+            self.marks.follow(line.key, price, line.mark, is_settled=True)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None

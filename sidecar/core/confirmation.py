@@ -18,6 +18,7 @@ from sidecar.core.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.check import Desk
 from sidecar.core.events import Quote
 from sidecar.core.loss_bounds import BoundLoss
+from sidecar.core.losses import Loss
 from sidecar.core.money import TWO, ZERO
 from sidecar.core.settings import Settings
 from sidecar.core.stale_marks import StaleMarks
@@ -89,18 +90,29 @@ class Confirmation:
             suspicion.confirmed_by_rest = not self.settings.connected
             suspicion.before = self._before()
             self.pending[name] = suspicion
-        suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(now))
+        suspicion.see(self._valuing_books(), tracker.marks, self._stale_books())
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
         return (
             now - suspicion.since >= self.settings.confirm_for
             and self._quotes(suspicion) >= enough
-            and bound.least.less(self._taken_away(suspicion, but_by=shown)).crosses(bound.limit)
+            and self._least(bound, suspicion, now)
+            .less(self._taken_away(suspicion, but_by=shown))
+            .crosses(bound.limit)
         )
 
-    def _stale_books(self, now: datetime) -> set[str]:
+    def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
+        """The least that was lost: what only quotes of stale books show counts once the breach has stood for
+        long.
+        """
+        stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
+        if bound.unprinted and now - suspicion.since >= stands:
+            return bound.least.less(-bound.unprinted)
+        return bound.least
+
+    def _stale_books(self) -> set[str]:
         """The books whose newest quotes show a loss that the mark hides."""
-        marks, hidden = self.desk.tracker.marks, self.stale_marks.hidden(now, sure=False)
+        marks, hidden = self.desk.tracker.marks, self.stale_marks.hidden(printed=False)
         steps = (step for key in hidden for step in marks.routes.get(key, ()))
         return {step.book for step in steps if step.book in marks.newest}
 
@@ -137,6 +149,9 @@ class Confirmation:
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes an unconfirmed breach further."""
         times = [one.since + self.settings.confirm_for for one in self.pending.values()]
+        if self.stale_marks.stale:
+            stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
+            times += [one.since + stands for one in self.pending.values()]
         suspicion = self.suspicion
         if suspicion is not None:
             if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
@@ -172,7 +187,7 @@ class Confirmation:
             return []
         mids = suspicion.at_rest | self._good_mids(quotes, suspicion.asked_at or now)
         suspicion.at_rest = mids
-        at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids, now))
+        at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids))
         if at_rest.crosses(bound.limit):
             sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
             suspicion.confirmed_by_rest = sure.crosses(bound.limit)
@@ -193,13 +208,13 @@ class Confirmation:
         suspicion.left_out, suspicion.asked_at = left_out, now
         return [ConfirmQuotes(product_ids=left_out)] if left_out else []
 
-    def _shown_after_all(self, mids: Mapping[str, Decimal], now: datetime) -> Decimal:
+    def _shown_after_all(self, mids: Mapping[str, Decimal]) -> Decimal:
         """What stale marks were said to hide of keys that REST has a good price of, USD."""
         routes = self.desk.tracker.marks.routes
         return sum(
             (
                 loss
-                for key, loss in self.stale_marks.hidden(now, sure=False).items()
+                for key, loss in self.stale_marks.hidden(printed=False).items()
                 if all(step.book in mids for step in routes.get(key, ()))
             ),
             ZERO,

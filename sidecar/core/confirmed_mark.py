@@ -27,29 +27,45 @@ class Run(Struct):
 
 class ConfirmedMark(Struct):
     """USD per unit; until one has been confirmed, the first mark seen. `last` and `previous`: the last two
-    marks seen.
+    marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or prices have been on both
+    sides of it, or it stood still for as long.
     """
 
     value: Decimal
     last: Decimal
     previous: Decimal
     run: Run | None = None
+    is_settled: bool = False
+    still: Run | None = None
 
     def see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         """Take in a mark of a quote from `at`."""
         run = self.run
         self.previous, self.last = self.last, mark
         if mark == self.value:
-            if run is not None:
-                self.run = None
+            self.run = None
+            self._stand_still(mark, at, confirm_for, quotes)
             return
         above = mark > self.value
         if run is None or (run.bound > self.value) != above or at < run.since:
+            self.is_settled = self.is_settled or run is not None
             self.run = Run(mark, at, at)
             return
         run.bound = min(run.bound, mark) if above else max(run.bound, mark)
         if at != run.last_at:
             run.last_at, run.quotes = at, run.quotes + 1
         if run.quotes >= quotes and at - run.since >= confirm_for:
-            self.value = run.bound
+            self.value, self.is_settled = run.bound, True
             self.run = Run(mark, at, at) if mark != run.bound else None
+
+    def _stand_still(
+        self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int
+    ) -> None:
+        if self.is_settled:
+            return
+        still = self.still
+        if still is None or at < still.since:
+            self.still = Run(mark, at, at)
+        elif at != still.last_at:
+            still.last_at, still.quotes = at, still.quotes + 1
+            self.is_settled = still.quotes >= quotes and at - still.since >= confirm_for

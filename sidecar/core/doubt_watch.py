@@ -31,6 +31,7 @@ class DoubtWatch:
         self.settings = settings
         self.ask_at: datetime | None = None
         self.pause = SETTLE
+        self.known: set[str] = set()  # what was in doubt at the last look
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten what lasts, lift what is explained."""
@@ -66,14 +67,17 @@ class DoubtWatch:
 
     def _patience(self, doubt: Doubt) -> timedelta:
         """How long a doubt may last: readings that agree with each other may wait for a lag to be over."""
-        waits = doubt.repeated and doubt.first_at == doubt.since
+        waits = (doubt.repeated and doubt.first_at == doubt.since) or doubt.confirmed
         lag = self.settings.balance_lag if waits else timedelta()
         return (UNEXPLAINED_AFTER + lag) * self.settings.pace
 
     def _ask(self, doubts: dict[str, Doubt], now: datetime, actions: list[Action]) -> None:
+        news = set(doubts) - self.known
+        self.known = set(doubts)
         if not doubts:
             self.ask_at, self.pause = None, SETTLE
-        elif self.ask_at is None:
+        elif self.ask_at is None or news:
+            self.pause = SETTLE
             self.ask_at = now + self.pause * self.settings.pace
         elif now >= self.ask_at:
             self.pause = min(2 * self.pause, PAUSE_MAX)

@@ -204,6 +204,7 @@ class FundingPaid(Event, frozen=True, kw_only=True, tag=True):
     product_id: str
     amount: Decimal
     entry_id: str = ""
+    paid_at: datetime | None = None
 
 
 class FeesRead(Event, frozen=True, kw_only=True, tag=True):

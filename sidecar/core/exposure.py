@@ -237,14 +237,14 @@ class Book:
         self.orders += orders
         self.restate(line)
 
-    def mark(self, key: str, mark: Decimal, *, prices: bool = True) -> None:
-        """A new price, USD per base unit. `prices`: it is fresh, so what waits for a price takes it."""
+    def mark(self, key: str, mark: Decimal, price: Decimal | None = None) -> None:
+        """A new mark, USD per base unit. `price`: what units that wait for one take; None: they wait on."""
         line = self.lines.get(key)
         if line is None:
             return
         line.mark = mark
-        if line.position.unpriced and prices:
-            self.charge(line, line.position.price(mark))
+        if line.position.unpriced and price is not None:
+            self.charge(line, line.position.price(price))
         self.restate(line)
 
     def changed_since(self, serial: int) -> Iterable[str]:

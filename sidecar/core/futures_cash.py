@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO
+from sidecar.core.money import CENT, ZERO
 
 # Fills are read again for a minute; funding is hourly, and an account has some dozens of contracts.
 PAID_FILLS_MAX: Final = 500
@@ -77,6 +77,8 @@ class FuturesCash(Struct):
             return ZERO
         self.source = "funding_pnl"
         self.unpaid = (*self.unpaid, change)
+        if len(self.unpaid) > TOLD_MAX:  # the oldest have been paid in a way that was not seen
+            self.total, self.unpaid = self.total + self.unpaid[0], self.unpaid[1:]
         self.told = (*self.told, change)[-TOLD_MAX:]
         return change
 
@@ -103,11 +105,20 @@ class FuturesCash(Struct):
         elif left != self.lost:
             self.lost = ZERO
 
-    def settle(self, difference: Decimal) -> None:
-        """The wallets have so much more than the books: the oldest accruals that make it up were paid."""
+    def settle(self, *differences: Decimal) -> None:
+        """The wallets together, or this one alone, have so much more than the books: the oldest accruals that
+        make it up were paid, and this wallet had not moved by them.
+        """
+        self.total += next((paid for one in differences if (paid := self.pay(one))), ZERO)
+
+    def pay(self, difference: Decimal) -> Decimal:
+        """The oldest accruals that make up a difference are paid; their sum, zero where none do. Payments are
+        in cents, and what accrues is not.
+        """
         paid = ZERO
         for number, accrual in enumerate(self.unpaid, start=1):
             paid += accrual
-            if paid == difference:
-                self.total, self.unpaid = self.total + paid, self.unpaid[number:]
-                return
+            if difference and abs(paid - difference) < number * CENT:
+                self.unpaid = self.unpaid[number:]
+                return paid
+        return ZERO

@@ -21,7 +21,8 @@ from sidecar.core.stale_marks import StaleMarks
 class BoundLoss(Struct, frozen=True):
     """A loss, the limit that bounds it, and the cause it raises.
 
-    `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be.
+    `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be;
+    `unprinted`: what only quotes of stale books show beyond the least, USD: time may confirm it.
     """
 
     code: str
@@ -32,6 +33,7 @@ class BoundLoss(Struct, frozen=True):
     strategy_id: str | None = None
     most: Loss = losses.NO_LOSS
     least: Loss = losses.NO_LOSS
+    unprinted: Decimal = ZERO
 
     @property
     def is_crossed(self) -> bool:
@@ -109,8 +111,9 @@ class LossBounds:
             most = self._loss(code, "most", key, strategy_id)
             least = self._loss(code, "least", key, strategy_id)
         if now is not None and self.stale_marks.stale and strategy_id is None:
-            most = most.less(-self._hidden(key, now, sure=False))
-            least = least.less(-self._hidden(key, now, sure=True))
+            hidden, sure = self._hidden(key, printed=False), self._hidden(key, printed=True)
+            most, least = most.less(-hidden), least.less(-sure)
+            return BoundLoss(code, told, limit, scope, key, strategy_id, most, least, hidden - sure)
         return BoundLoss(code, told, limit, scope, key, strategy_id, most, least)
 
     def _loss(self, code: str, way: Way, key: str | None, strategy_id: str | None) -> Loss:
@@ -119,7 +122,7 @@ class LossBounds:
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
         return figure(self.desk.tracker, way=way)
 
-    def _hidden(self, key: str | None, now: datetime, *, sure: bool) -> Decimal:
+    def _hidden(self, key: str | None, *, printed: bool) -> Decimal:
         """What stale marks hide of the loss of one key, or of all, USD."""
-        hidden = self.stale_marks.hidden(now, sure=sure)
+        hidden = self.stale_marks.hidden(printed=printed)
         return sum(hidden.values(), ZERO) if key is None else hidden.get(key, ZERO)

@@ -221,7 +221,8 @@ class LossWatch:
         state, tracker = self.desk.state, self.desk.tracker
         if bound is None or not bound.is_crossed:
             self.confirmation.forget(CUMULATIVE)
-            if state.has("CUMULATIVE_LOSS"):
+            known = state.causes.get(("CUMULATIVE_LOSS", "all"))
+            if known is not None and not (known.is_confirmed and bound is not None):
                 limit = "gone" if bound is None else bound.limit
                 text = f"cumulative loss is {losses.cumulative(tracker).text()}, its limit {limit}"
                 self.loosen("CUMULATIVE_LOSS", "all", text, actions)

@@ -166,6 +166,16 @@ class LossWindows(Struct):
                 window.scale(before, equity)
         self.span = Span(equity, net_pnl)
 
+    def doubt_loss(self, usd: Decimal, net_pnl: Decimal) -> None:
+        """What was booked as a transfer may have been a loss of so much, USD."""
+        equity = self.span.moved(net_pnl)
+        for window in self.windows:
+            left = max(equity - usd, window.base * LEFT_OF_A_UNIT)
+            window.most_usd += usd
+            if equity > ZERO and left > ZERO:
+                window.most = (window.most or window.base) * equity / left
+        self.look_for_ambiguity()
+
     def doubt(self, moved: Moved) -> None:
         """A transfer came of which it is not known when."""
         equity = self.span.moved(moved.booked.pnl)

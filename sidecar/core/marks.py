@@ -183,9 +183,20 @@ class Marks:
         """What the dollar at the end of the key's route is worth, USD."""
         return self.usdc_rate if key in self._rated else ONE
 
-    def follow(self, key: str, confirmed: Decimal, mark: Decimal | None = None) -> None:
-        """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price."""
-        self.confirmations[key] = ConfirmedMark(confirmed, confirmed, confirmed)
+    def follow(
+        self,
+        key: str,
+        confirmed: Decimal,
+        mark: Decimal | None = None,
+        *,
+        is_settled: bool = False,
+    ) -> None:
+        """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price, which
+        is settled where it was dealt at.
+        """
+        self.confirmations[key] = ConfirmedMark(
+            confirmed, confirmed, confirmed, is_settled=is_settled
+        )
         self.unconfirmed.discard(key)
         if mark is not None and mark != confirmed:
             self.unconfirmed.add(key)
@@ -193,8 +204,14 @@ class Marks:
     def begin_again(self, now: datetime) -> None:
         """A new process: quotes of before may have been overtaken while nobody listened."""
         self.fresh_since = now
-        self.confirmations.clear()
-        self.unconfirmed.clear()
+        for key in self.confirmations:
+            self.unsettle(key)
+
+    def unsettle(self, key: str) -> None:
+        """What comes from now on is not priced at what was confirmed before; that stays, until another is."""
+        known = self.confirmations.get(key)
+        if known is not None:
+            known.run, known.still, known.is_settled = None, None, False
 
     def is_fresh(self, key: str, now: datetime) -> bool:
         """Whether the mark is of this process, and no older than `fresh_for` by then."""
@@ -216,6 +233,11 @@ class Marks:
         """Dollars per unit by the confirmed mark; None where none is followed."""
         known = self.confirmations.get(key)
         return None if known is None else known.value
+
+    def settled(self, key: str) -> Decimal | None:
+        """Dollars per unit by a confirmed mark that is more than a first sight."""
+        known = self.confirmations.get(key)
+        return known.value if known is not None and known.is_settled else None
 
     def _remark(self, key: str) -> None:
         legs = self.routes[key]

@@ -115,7 +115,9 @@ class OperatorVerbs:
         """Lift the operator's own causes and the latched ones no longer breached; name the rest."""
         remaining: list[str] = []
         for cause in list(self.desk.state.causes.values()):
-            if CAUSES[cause.code].ends in {"resume", "reset"} and not self._still_true(cause):
+            ends = CAUSES[cause.code].ends
+            is_latched = ends in {"resume", "reset"} or cause.code == "CUMULATIVE_LOSS"
+            if is_latched and not self._still_true(cause):
                 self.watch.loosen(
                     cause.code, cause.scope, f"resumed by {event.by}: {event.reason}", actions
                 )
@@ -150,6 +152,9 @@ class OperatorVerbs:
         if event.window == "daily":
             causes = self.desk.state.causes.values()
             self.watch.end((c for c in causes if CAUSES[c.code].ends == "reset"), actions)
+        if event.window == "cumulative":
+            why = f"reset by {event.by}: {event.reason}"
+            self.watch.loosen("CUMULATIVE_LOSS", "all", why, actions)
         if event.window == "drawdown":
             self.watch.loosen("DRAWDOWN", "all", f"reset by {event.by}: {event.reason}", actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))

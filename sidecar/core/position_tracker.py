@@ -16,6 +16,7 @@ from sidecar.core.actions import Action
 from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
+from sidecar.core.futures_flow import FuturesFlow
 from sidecar.core.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
@@ -51,7 +52,8 @@ class PositionTracker:
     ) -> None:
         self.books = Books(dict(keep or {}), cash, max_spread)
         self.orders = OrderFlow(self.books)
-        self.balances = BalanceFlow(self.books, self.orders.futures_agreement)
+        self.balances = BalanceFlow(self.books)
+        self.futures = FuturesFlow(self.books, self.balances, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
         self.min_equity = DEFAULT_MIN_EQUITY
         self.quoteless: set[str] = set()  # keys whose mark is stale, and that nobody quotes at all
@@ -82,7 +84,7 @@ class PositionTracker:
             ev.OpenOrdersListed: self.orders.listed,
             ev.ReservationReleased: self._released,
             ev.BalancesRead: self.balances.balances,
-            ev.FuturesRead: self.balances.positions,
+            ev.FuturesRead: self.futures.positions,
             ev.FuturesSummaryRead: self._futures_summary,
             ev.FundingPaid: self._funding,
             ev.FeesRead: self._fees,
@@ -96,6 +98,7 @@ class PositionTracker:
         self.books.confirm_quotes = settings.confirm_quotes
         self.orders.lag = self.balances.lag = settings.balance_lag * settings.pace
         self.balances.believes_first = not settings.connected
+        self.books.waits_for_settled = settings.connected
         self.marks.fresh_for = FRESH_FOR if settings.connected else CALLERS_WORD
 
     # --- Figures ----------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ class PositionTracker:
             self.books.quote(quote, event.at)
 
     def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
-        actions = self.balances.summary(event)
+        actions = self.futures.summary(event)
         self.orders.margin_seen = ZERO  # Coinbase's buying power knows of them now
         return actions
 
@@ -189,6 +192,9 @@ class PositionTracker:
         if not is_bounded(event.amount):
             raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
         product, futures = self.books.product(event.product_id), self.books.futures_cash
+        opening_at, paid_at = self.books.opening_at, event.paid_at
+        if opening_at is not None and paid_at is not None and paid_at < opening_at:
+            return  # the balances that the books opened with hold it
         if futures.is_told_twice(event.entry_id, event.amount):
             return
         self.books.charge(self.account, product.key, ZERO, event.amount)
@@ -330,6 +336,9 @@ class PositionTracker:
         self.windows_version += 1
         for moved in books.moves:
             windows.doubt(moved)
+        for lost in books.losses_unexplained:
+            windows.doubt_loss(lost, self.account.net_pnl)
+        books.losses_unexplained.clear()
         since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
         by_key = {moved.key: moved.key_since for moved in books.moves}
         books.moves.clear()

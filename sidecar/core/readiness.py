@@ -200,5 +200,5 @@ class Readiness:
             return False  # open since an earlier process: fills are counted one by one
         wallets = self.desk.tracker.wallets.by_currency.values()
         agreements = [wallet.agreement for wallet in wallets]
-        agreements += self.desk.tracker.balances.futures_agreement.values()
+        agreements += self.desk.tracker.futures.agreement.values()
         return any(known.active_at and known.active_at > self.balances_at for known in agreements)

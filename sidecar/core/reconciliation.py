@@ -51,7 +51,8 @@ class Doubt(Struct):
     the only one left. `booked`: what the books have moved by since the last reading.
 
     `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
-    `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then.
+    `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
+    frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for.
     """
 
     difference: Decimal
@@ -61,6 +62,8 @@ class Doubt(Struct):
     first: Point | None = None
     seen: Point | None = None
     is_fresh: bool = False
+    by_frame: bool = False
+    is_whole: bool = False
     confirmed_mark: Decimal | None = None
     confirmed: bool = False
     repeated: bool = False
@@ -83,15 +86,18 @@ class Reconciliation(Struct):
         doubt = self.doubt
         if doubt is not None:
             doubt.booked += quantity
-            doubt.candidates = (*doubt.candidates, doubt.difference - doubt.booked)
+            shifted = (*doubt.candidates, doubt.difference - doubt.booked)
+            doubt.candidates = shifted[-BOOKINGS_MAX:]
             if doubt.booked == doubt.difference:
                 self.doubt = None
         self.note(at, quantity, lag)
 
     def note(self, at: datetime, quantity: Decimal, lag: timedelta) -> None:
         """The books set the total right by so much: readings may show it later."""
-        recent = [one for one in self.bookings if at - one.lag <= one.at]
-        self.bookings = [*recent, Booking(at, quantity, lag)][-BOOKINGS_MAX:]
+        self.bookings.append(Booking(at, quantity, lag))
+        if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs next to nothing
+            recent = [one for one in self.bookings if at - one.lag <= one.at]
+            self.bookings = recent[-BOOKINGS_MAX:]
 
     def judge(
         self,

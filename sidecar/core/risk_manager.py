@@ -313,6 +313,7 @@ class RiskManager:
         self.unapproved.begin(event)
         self.watch.pending.clear()  # the feeds must show it anew
         self.tracker.marks.begin_again(event.at)
+        self.tracker.balances.begin_again()
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
         return actions

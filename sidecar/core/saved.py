@@ -88,6 +88,7 @@ class SavedManager(Struct, kw_only=True):
     adding_asked: dict[str, datetime] = {}
     doubts_ask_at: datetime | None = None
     doubts_pause: timedelta = SETTLE
+    doubts_known: list[str] = []
     peg: PegMemory = field(default_factory=PegMemory)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
@@ -142,6 +143,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         adding_asked=manager.watch.adding.asked,
         doubts_ask_at=manager.doubts.ask_at,
         doubts_pause=manager.doubts.pause,
+        doubts_known=sorted(manager.doubts.known),
         peg=manager.peg.memory,
         readiness=SavedReadiness(
             ready=manager.state.ready,
@@ -194,6 +196,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.watch.stale_marks.note_quoteless()
     manager.watch.adding.asked = saved.adding_asked
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
+    manager.doubts.known = set(saved.doubts_known)
     manager.peg.memory = saved.peg
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)

@@ -106,7 +106,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         futures_cash=tracker.books.futures_cash,
         margin_seen=tracker.orders.margin_seen,
         quotes_valuing_account=tracker.books.quotes_valuing_account,
-        futures_agreement=tracker.balances.futures_agreement,
+        futures_agreement=tracker.futures.agreement,
         doubts=tracker.books.doubts,
         quotes=list(tracker.marks.quotes.values()),
         closed=list(tracker.ledger.closed.by_id.values()),
@@ -151,7 +151,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         tracker.books.futures_cash = saved.futures_cash
     tracker.orders.margin_seen = saved.margin_seen
     tracker.books.quotes_valuing_account = saved.quotes_valuing_account
-    tracker.balances.futures_agreement.update(saved.futures_agreement)
+    tracker.futures.agreement.update(saved.futures_agreement)
     for key, agreement in saved.futures_agreement.items():
         tracker.wallets.note_doubt(key, agreement)
     _restore_book(tracker, tracker.account, saved.account)

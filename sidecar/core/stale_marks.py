@@ -13,6 +13,7 @@ books are read over REST long before: a quiet product is not a stale one.)
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -24,15 +25,15 @@ from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
 
+# A mark that was old while nobody could tell (no feed) is looked at again so often.
+LOOK_AGAIN: Final = timedelta(seconds=5)
+DUST: Final = Decimal(1)  # USD; what is worth less wakes nobody
+
 
 class StaleMark(Struct):
-    """A key whose mark is stale. `worse_since`: when the near side of its newest quote was first worse
-    than its mark; `last_print`: price and time of the newest trade told since.
-    """
+    """A key whose mark is stale, and since when."""
 
     since: datetime
-    worse_since: datetime | None = None
-    printed: bool = False
 
 
 class StaleMarks:
@@ -71,13 +72,16 @@ class StaleMarks:
 
     def _held(self) -> Iterator[str]:
         for key, line in self.desk.tracker.account.lines.items():
-            if line.position.quantity and not line.position.unpriced:
+            held = line.position.quantity
+            if held and not line.position.unpriced and abs(held * (line.mark or ZERO)) >= DUST:
                 yield key
 
     def _is_watched(self, key: str) -> bool:
         """Whether an old mark of the key means anything: on a live feed, or beside a newer quote."""
-        if self.settings.connected:
-            return self.desk.feeds.market == "live" and self.desk.state.ready
+        if self.settings.connected and not self.desk.state.ready:
+            return False
+        if self.settings.connected and self.desk.feeds.market == "live":
+            return True
         marks = self.desk.tracker.marks
         return any(step.book in marks.newest for step in marks.routes.get(key, ()))
 
@@ -91,9 +95,8 @@ class StaleMarks:
 
     def _stale(self, key: str, now: datetime, actions: list[Action]) -> None:
         mark = self.desk.tracker.marks.by_key[key]
-        known = self.stale.get(key)
-        if known is None:
-            known = self.stale[key] = StaleMark(since=now)
+        if key not in self.stale:
+            self.stale[key] = StaleMark(since=now)
             age = int((now - (mark.at or now)).total_seconds())
             reason = f"{key} has had no good quote for {age} s: its mark is old"
             cause = Cause(
@@ -106,11 +109,6 @@ class StaleMarks:
             )
             tighten(self.desk.state, cause, actions)
             actions.append(Alert(severity="critical", code="STALE_MARK", text=reason))
-        if not self._shortfall(key):
-            known.worse_since = None
-        elif known.worse_since is None:
-            known.worse_since = now
-        known.printed = known.printed or self._has_printed(key, mark.at)
 
     def _good(self, key: str, actions: list[Action]) -> None:
         if self.stale.pop(key, None) is not None:
@@ -118,32 +116,30 @@ class StaleMarks:
 
     # --- The loss that an old mark hides ----------------------------------------------------
 
-    def hidden(self, now: datetime, *, sure: bool) -> dict[str, Decimal]:
+    def hidden(self, *, printed: bool) -> dict[str, Decimal]:
         """What each stale key would lose beside its mark at the near side of its newest quote, USD.
-        `sure`: only where a trade or time has confirmed it.
+        `printed`: only where a trade near it says so too.
         """
-        wait = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
         return {
             key: loss
-            for key, known in self.stale.items()
-            if (loss := self._shortfall(key))
-            and (
-                not sure
-                or known.printed
-                or (known.worse_since is not None and now - known.worse_since >= wait)
-            )
+            for key in self.stale
+            if (loss := self._shortfall(key)) and (not printed or self._has_printed(key))
         }
 
     def next_look(self, now: datetime) -> datetime | None:
-        """When time alone makes a mark stale, or confirms a hidden loss."""
+        """When time alone makes a mark stale; one that is old already is looked at again."""
         limits, marks = self.desk.limits, self.desk.tracker.marks
-        wait = timedelta(seconds=float(limits.stale_confirm_s))
-        times = [one.worse_since + wait for one in self.stale.values() if one.worse_since]
-        if self.settings.connected or marks.newest:
-            oldest = timedelta(seconds=float(limits.max_mark_age_s))
-            known = (marks.by_key[key].at for key in self._held() if key in marks.by_key)
-            times += [at + oldest for at in known if at is not None]
-        return min((time for time in times if time > now), default=None)
+        if not self.settings.connected and not marks.newest:
+            return None
+        oldest = timedelta(seconds=float(limits.max_mark_age_s))
+        times = [
+            mark.at + oldest
+            for key in self._held()
+            if key not in self.stale and (mark := marks.by_key.get(key)) and mark.at is not None
+        ]
+        return min(
+            (max(time, now + LOOK_AGAIN) if time <= now else time for time in times), default=None
+        )
 
     def _shortfall(self, key: str) -> Decimal:
         near = self._near_side(key)
@@ -170,16 +166,17 @@ class StaleMarks:
             value = value / price if step.inverse else value * price
         return value if is_worse else None
 
-    def _has_printed(self, key: str, since: datetime | None) -> bool:
-        """Whether a trade has printed since the mark went stale within `max_spread` of the near side."""
-        marks = self.desk.tracker.marks
-        line = self.desk.tracker.account.lines[key]
+    def _has_printed(self, key: str) -> bool:
+        """Whether a trade has printed since the last good quote within `max_spread` of the near side."""
+        tracker = self.desk.tracker
+        marks, line = tracker.marks, tracker.account.lines[key]
         for step in marks.routes.get(key, ()):
             quote, printed = marks.newest.get(step.book), marks.prints.get(step.book)
             if quote is None:
                 continue
+            good = marks.mids.get(step.book)
             near = quote.bid if _sells(line) != step.inverse else quote.ask
-            if printed is None or (since is not None and printed[1] <= since):
+            if printed is None or (good is not None and good.at and printed[1] <= good.at):
                 return False
             if abs(printed[0] - near) > marks.max_spread * near:
                 return False

@@ -9,10 +9,11 @@ and confirmed, latched and (the cumulative one) sold within the time that its ki
 What stands is what a fund's own bookkeeping (tests/fund.py) shows by every dating of flows that nobody can date.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import assume
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.account_steps import (
@@ -21,13 +22,23 @@ from tests.account_steps import (
     conversions,
     datings,
     fundings,
+    grid,
+    habits,
+    is_unsettled,
+    lose,
     sweeps,
     trades,
+    uniform_datings,
 )
+from tests.fund import Trade
 from tests.scenario import FUTURE, D
-from tests.telling import CONFIRM_WITHIN_S, FUT, RECONCILE_S, Coinbase, Habits
+from tests.telling import CONFIRM_WITHIN_S, FUT, POLL_S, RECONCILE_S, STEP_S, Coinbase, Habits
 
-LIMIT, DAILY = Fraction("0.25"), Fraction("0.10")
+LIMIT_OF = {
+    "DAILY_LOSS": Fraction("0.10"),
+    "DRAWDOWN": Fraction("0.10"),
+    "CUMULATIVE_LOSS": Fraction("0.25"),
+}
 STALE_CONFIRM_S = 40
 LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.10", "max_drawdown": "0.10", "max_cumulative_loss": "0.25",
@@ -36,14 +47,18 @@ LIMITS: dict[str, Any] = {
 MARGIN = Fraction("0.005")  # prices are rounded
 LIVE_S = 3.5  # three quotes over two seconds; REST has answered meanwhile
 DOWN_S = 20
-STALE_S = 60
+STALE_S = 61
+FRAMES_S = 2.5  # fills have been told
+ALONE_S = 1  # what REST leaves out is asked for alone
 FUNDING_S = RECONCILE_S + 5
-REST_S = 0 - 0  # see `rest_s`
 ACCOUNTS = (
     {"USD": D(5_000), "BTC": D("0.2")},
     {"USD": D(20_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(20), FUT: D(20_000)},
     {"USD": D(1_000), "ETH": D(8)},
 )
+
+WITH_FUTURES = {"USD": D(20_000), "BTC": D(1), "ETH": D(10), FUT: D(60_000)}
+SETTLED_S = RECONCILE_S + 70
 
 gaps = st.sampled_from([0, 0.5, 1, 2, 5, 12, 30, 70])
 flows = st.tuples(
@@ -54,17 +69,17 @@ small = st.tuples(
     st.sampled_from(["BTC", "ETH", FUTURE]),
     st.sampled_from(["-0.05", "0.02", "0.07"]),
 )
-before = st.lists(
+histories = st.lists(
     st.tuples(small | trades | sweeps | conversions | fundings | flows, gaps), max_size=6
 )
 blows = st.tuples(
     st.sampled_from(["BTC", "ETH", FUTURE]), st.sampled_from(["0.11", "0.15", "0.26", "0.3", "0.5"])
 )
-ACCOUNT = st.sampled_from(ACCOUNTS)
+accounts = st.sampled_from(ACCOUNTS)
 
 
 def begun(habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]]) -> Coinbase:
-    """The account after a history that ends with its last gap."""
+    """The account after a history."""
     coinbase = Coinbase(habits, account, **LIMITS)
     for step, gap in history:
         act(coinbase, step)
@@ -73,25 +88,139 @@ def begun(habits: Habits, account: dict[str, Any], history: list[tuple[Step, flo
     return coinbase
 
 
-def stand(coinbase: Coinbase, until: float) -> dict[str, Fraction]:
-    """The smallest and the largest loss from now on, by any way to date the flows."""
-    losses = [coinbase.losses(dates) for dates in datings(coinbase)]
-    return {
-        "least": min(one.least(until, coinbase.t) for one in losses),
-        "most": max(one.most(until, until) for one in losses),
-    }
+def is_one_flow(coinbase: Coinbase) -> bool:
+    """Whether at most one flow lies where prices moved, and it is settled: others are histories of their own
+    (test_transfer_histories.py).
+    """
+    ways = datings(coinbase, coinbase.t)
+    return not is_unsettled(coinbase) and len({serial for way in ways for serial in way}) <= 1
 
 
-def is_tight(coinbase: Coinbase, code: str) -> bool:
-    """Whether reducing orders alone pass for this cause."""
-    return coinbase.world.manager.state.has(code)
+def fall(coinbase: Coinbase, blow: tuple[str, str]) -> str:
+    """Let a price take what is to be lost, that of the named key if it can; the key."""
+    first, target = blow
+    traded = [fact.at for fact in coinbase.history if isinstance(fact, Trade)]
+    coinbase.run(max(0, max(traded, default=0) + FRAMES_S - coinbase.t))
+    assume(coinbase.sold_at is None)
+    for key in (first, "BTC", "ETH", FUTURE):
+        if lose(coinbase, key, Fraction(target) + MARGIN):
+            return key
+    assume(condition=False)
+    raise AssertionError
 
 
-def is_latched(coinbase: Coinbase, code: str) -> bool:
-    cause = coinbase.world.manager.state.causes.get((code, "all"))
-    return cause is not None and cause.is_confirmed
+def must_be_tight(coinbase: Coinbase) -> None:
+    """Reducing orders only, for each limit that either dating of what was read shows crossed now."""
+    now = coinbase.t
+    most = max(coinbase.losses(dates).most(now, now) for dates in uniform_datings(coinbase))
+    for code, limit in LIMIT_OF.items():
+        if most >= limit:
+            event(f"first sight of {code}")
+            assert coinbase.world.manager.state.has(code) or coinbase.sold_at is not None
+
+
+def must_be_answered(coinbase: Coinbase, since: float) -> None:
+    """What stands by every dating is latched, and the cumulative loss sold."""
+    if not is_one_flow(coinbase):
+        event("flows in doubt")
+        return
+    least = min(
+        coinbase.losses(dates).least(since, coinbase.t) for dates in datings(coinbase, since)
+    )
+    if coinbase.sold_at is not None:
+        return
+    causes = coinbase.world.manager.state.causes
+    for code in ("DAILY_LOSS", "DRAWDOWN"):
+        if least >= LIMIT_OF[code]:
+            event(f"{code} is latched")
+            assert causes[code, "all"].is_confirmed
+    assert least < LIMIT_OF["CUMULATIVE_LOSS"]
 
 
 def rest_s(coinbase: Coinbase) -> float:
-    """How much longer than the quotes REST may take: unheard, it is waited for."""
+    """How much longer than the quotes REST may take: it is waited for where it does not answer."""
     return 0 if coinbase.habits.confirms else CONFIRM_WITHIN_S - 2
+
+
+@given(habits, accounts, histories, blows)
+def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
+) -> None:
+    """Whatever was traded, swept, paid and transferred before, and may be in doubt still."""
+    coinbase = begun(habits, account, history)
+    fall(coinbase, blow)
+    coinbase.run(1)
+    seen_at = coinbase.t
+    must_be_tight(coinbase)
+    coinbase.run(LIVE_S + rest_s(coinbase))
+    must_be_answered(coinbase, seen_at)
+
+
+@given(habits, accounts, histories, blows, st.sampled_from([0, 2, 30]))
+def test_with_the_feed_down_a_loss_is_answered_within_twenty_seconds(
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
+    down_s: float,
+) -> None:
+    """Prices are polled; the feed is lost some time before the fall, or with it."""
+    coinbase = begun(habits, account, history)
+    assume(not is_unsettled(coinbase))  # a history of its own: test_transfer_histories.py
+    coinbase.feed(up=False)
+    coinbase.run(down_s)
+    fell_at = coinbase.t
+    fall(coinbase, blow)
+    coinbase.run(POLL_S + STEP_S)
+    must_be_tight(coinbase)
+    seen_at = coinbase.t
+    coinbase.run(fell_at + DOWN_S - coinbase.t)
+    must_be_answered(coinbase, seen_at)
+
+
+@given(habits, accounts, histories, blows)
+def test_a_loss_that_a_stale_mark_hides_is_answered(
+    habits: Habits,
+    account: dict[str, Any],
+    history: list[tuple[Step, float]],
+    blow: tuple[str, str],
+) -> None:
+    """The book falls apart with the fall: its near side shows the loss, and trades print there or do not."""
+    coinbase = begun(habits, account, [*history, (("feed", True), SETTLED_S)])
+    coinbase.books[fall(coinbase, blow)] = "wide"
+    coinbase.run(STALE_S)
+    seen_at = coinbase.t
+    must_be_tight(coinbase)
+    assert coinbase.sold_at is None
+    wait = 0 if habits.prints else STALE_CONFIRM_S
+    coinbase.run(wait + LIVE_S + ALONE_S + rest_s(coinbase))
+    must_be_answered(coinbase, seen_at)
+
+
+@given(
+    habits,
+    histories,
+    st.sampled_from(["0.05", "0.2"]),
+    st.sampled_from([0, 20, 45]),
+    st.sampled_from(["0.12", "0.3"]),
+)
+def test_funding_is_answered_within_a_period(
+    habits: Habits, history: list[tuple[Step, float]], lost: str, late_s: float, target: str
+) -> None:
+    """Told in fills, late, or in `funding_pnl` alone; with frames of the wallet and without."""
+    habits = replace(habits, funding_told_s=late_s)
+    bought: tuple[Step, float] = (("trade", FUTURE, "0.4", None), 5)
+    coinbase = begun(habits, WITH_FUTURES, [bought, *history, (("feed", True), SETTLED_S)])
+    lose(coinbase, "BTC", Fraction(lost))
+    coinbase.run(5)
+    fund = coinbase.fund()
+    dollars = grid(D(float((fund.loss - Fraction(target) - MARGIN) * fund.units)), "0.01")
+    assume(coinbase.wallets[FUTURE].total and dollars < 0 and coinbase.sold_at is None)
+    coinbase.pay_funding(dollars)
+    paid_at = coinbase.t
+    coinbase.run(late_s + FUNDING_S)
+    must_be_tight(coinbase)
+    must_be_answered(coinbase, paid_at)

@@ -21,6 +21,7 @@ from tests.account_steps import (
     keys,
     sweeps,
     trades,
+    uniform_datings,
 )
 from tests.scenario import D
 from tests.telling import FUT, Coinbase, Habits
@@ -75,14 +76,12 @@ histories = st.lists(
 
 def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
     """Whether the fund has lost so much shortly before, by every way of dating its flows or by the true one."""
-    seen = coinbase.flows
-    before = {n: None if one.first is None else one.before for n, one in seen.items()}
-    first = {n: one.first for n, one in seen.items()}
     true, early, late = (
-        coinbase.losses(dates).most(sold_at - SEEN_S, sold_at) for dates in ({}, before, first)
+        coinbase.losses(dates).most(sold_at - SEEN_S, sold_at)
+        for dates in ({}, *uniform_datings(coinbase))
     )
-    if max(early, late) >= 1:
-        return True  # KNOWN
+    if max(early, late) >= 1:  # histories of their own: test_transfer_histories.py
+        return True
     return max(true, min(early, late)) >= LIMIT - EXACT
 
 

@@ -84,7 +84,8 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
 
 
 @given(
-    habits.map(lambda one: replace(one, lags={})),
+    # Lagging fills, and funding told in `funding_pnl` alone: test_transfer_histories.py
+    habits.map(lambda one: replace(one, lags={}, funding_fills=True)),
     st.lists(
         st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8
     ),
@@ -93,8 +94,8 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
 def test_a_history_with_sweeps_gives_the_figures_of_the_history_without(
     habits: Habits, moving: list[tuple[Step, float]], standing: list[tuple[Step, float]]
 ) -> None:
-    """Equity, ratios, transfers, latches, episode; while prices move, and while they stand and money comes and
-    goes.
+    """Equity, ratios, transfers, latches, episode: while prices move; then while they stand, and money comes
+    and goes.
     """
     both = (Coinbase(habits, HOLDINGS, **LIMITS), Coinbase(habits, HOLDINGS, **LIMITS))
     for history in (moving, standing):
@@ -105,7 +106,7 @@ def test_a_history_with_sweeps_gives_the_figures_of_the_history_without(
         event("not sold")
         one, other = (figures(coinbase) for coinbase in both)
         assert one == other
-        assert close(*(ratios(coinbase) for coinbase in both), EXACT)
+        assert close(ratios(both[0]), ratios(both[1]), EXACT)
 
 
 def figures(coinbase: Coinbase) -> dict[str, Any]:

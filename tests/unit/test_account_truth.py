@@ -279,7 +279,7 @@ def test_a_coin_without_a_quote_holds_up_nothing():
     assert world.tracker.equity == 74_000
     steady(world, "BTC-USD", 20_000)
     assert "CUMULATIVE_LOSS" in states(world)
-    world.quote("DROP-USD", 1_000_000)
+    steady(world, "DROP-USD", 1_000_000, quotes=4)
     assert world.tracker.transfers == 1000
 
 
@@ -315,16 +315,61 @@ def test_funding_told_as_a_fill_counts_once():
     assert (world.tracker.equity, world.tracker.wallets.in_doubt) == (D("99995.48"), set())
 
 
-def test_money_that_the_futures_wallet_loses_by_itself_is_a_loss():
-    """Neither `funding_pnl` nor a fill told of it, and no dollars came in for it."""
-    world = futures(usd=50_000, cash=50_000)
+def test_money_that_the_futures_wallet_loses_by_itself_is_reckoned_both_ways():
+    """Neither `funding_pnl` nor a fill told of it, and no dollars moved with it: it may have been swept and
+    withdrawn, and it may be lost. A doubt at once, equity by the smaller figure; told; nothing is sold.
+    """
+    world = futures(usd=50_000, cash=50_000, max_cumulative_loss="0.15")
     world.fill("BUY", 100, 64000, product_id=FUTURE)
-    for _ in range(80):
+    world.wait(1)
+    wallet(world, 30_000, usd=50_000)
+    assert world.tracker.equity == 80_000
+    actions: list[Any] = []
+    for _ in range(20):
         world.wait(2)
-        wallet(world, 48_000, fills=True, usd=50_000)
-        read(world, ev.Balance("USD", D(50_000)))
-    assert (world.tracker.account.pnl.funding, world.tracker.transfers) == (-2_000, 0)
-    assert (world.tracker.equity, world.tracker.wallets.in_doubt) == (98_000, set())
+        world.quote(FUTURE, 64000)
+        actions += wallet(world, 30_000, fills=True, usd=50_000)
+        actions += read(world, ev.Balance("USD", D(50_000)))
+    assert "FUTURES_WALLET_UNEXPLAINED" in [one.code for one in actions if isinstance(one, Alert)]
+    assert not [one for one in actions if isinstance(one, Liquidate)]
+    assert (world.tracker.account.pnl.funding, world.tracker.transfers) == (0, -20_000)
+    assert cumulative(world.tracker).ratio == 0
+    assert cumulative(world.tracker, way="most").ratio == D("0.2")
+    assert world.manager.state.account == "REDUCE_ONLY"
+
+
+def test_a_contract_that_expires_is_paid_for():
+    """It goes without a fill, at a loss of 10 %: the wallet's payment is that loss, and no other."""
+    for wallet_first in (True, False):
+        world = futures(usd=50_000, cash=50_000, max_cumulative_loss="0.15")
+        world.fill("BUY", 100, 64000, product_id=FUTURE)
+        steady(world, FUTURE, 54000)
+        world.wait(30)
+        if wallet_first:
+            wallet(world, 40_000, usd=50_000)
+        for _ in range(3):
+            world.wait(2)
+            world.send(ev.FuturesRead, positions=(), fills_until=world.now)
+        for _ in range(20):
+            world.wait(2)
+            wallet(world, 40_000, fills=True, usd=50_000)
+            read(world, ev.Balance("USD", D(50_000)))
+        assert cumulative(world.tracker).ratio == D("0.1")
+        assert world.manager.state.account == "ACTIVE"
+        assert (world.tracker.equity, world.tracker.transfers) == (90_000, 0)
+
+
+def test_a_position_that_no_fill_told_is_in_the_books_once_two_readings_agree():
+    """And what it loses from then on is a loss."""
+    world = futures(usd=100_000, cash=0, max_cumulative_loss="0.15")
+    position = ev.FuturesPosition(FUTURE, D(100), D(64000))
+    for _ in range(3):
+        world.wait(2.5)
+        world.send(ev.FuturesRead, positions=(position,), fills_until=world.now)
+    line = world.tracker.account.lines[FUTURE]
+    assert (line.position.quantity, world.tracker.account.gross) == (1, 64_000)
+    steady(world, FUTURE, 44_000)
+    assert cumulative(world.tracker).usd == 20_000
 
 
 # --- What a loss is a share of --------------------------------------------------------------------

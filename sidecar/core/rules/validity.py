@@ -21,6 +21,10 @@ def end_time(check: Check) -> Violation | None:
 
 def product_allowed(check: Check) -> Violation | None:
     product, limits = check.order.product_id, check.limits
+    asset = check.product.base
+    if check.is_buy and not check.is_future and check.tracker.wallets.keep.get(asset, ZERO) is None:
+        text = f"all {asset} is kept: what is bought would never be counted, or sold"
+        return Violation("PRODUCT_NOT_ALLOWED", observed=product, message=text)
     if product in limits.block_products:
         return Violation(
             "PRODUCT_NOT_ALLOWED", observed=product, message=f"{product} is on block_products"
@@ -164,10 +168,10 @@ RULES: Final = (
     Gate(
         code="PRODUCT_NOT_ALLOWED",
         judge=product_allowed,
-        applies=lambda limits, _: bool(limits.block_products) or limits.allow_products is not None,
         exempt=True,
         doc=Doc(
-            "the product is on `block_products`, or `allow_products` is set and does not hold it",
+            "the product is on `block_products`, or `allow_products` is set and does not hold it, or a buy is of an "
+            "asset that is kept whole",
             key="allow_products",
         ),
     ),

@@ -1,0 +1,171 @@
+"""FuturesFlow: futures positions and the futures wallet as Coinbase states them. No I/O."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core import events as ev
+from sidecar.core.actions import Action, Alert, Reconcile
+from sidecar.core.balance_flow import SPOT_CASH, SWEEP_LAG, BalanceFlow
+from sidecar.core.books import Books
+from sidecar.core.errors import Untrusted
+from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.reconciliation import Reconciliation
+from sidecar.core.wallets import Wallet
+
+# REST lags its frames by a moment; should frames stop coming, a reading is believed again after this.
+FRAME_HOLDS: Final = timedelta(seconds=30)
+
+
+class FuturesFlow:
+    """Contracts and the cash behind them. `agreement`: what readings of each contract have shown."""
+
+    def __init__(
+        self, books: Books, balances: BalanceFlow, agreement: dict[str, Reconciliation]
+    ) -> None:
+        self.books = books
+        self.balances = balances
+        self.agreement = agreement
+
+    # --- Positions -----------------------------------------------------------------------
+
+    def positions(self, event: ev.FuturesRead) -> list[Action]:
+        """All futures positions as read; a known one that is absent is flat."""
+        for stated in event.positions:
+            entry = stated.average_entry_price
+            if not (is_bounded(stated.contracts) and (entry is None or is_sane(entry))):
+                raise Untrusted(
+                    f"position in {stated.product_id}: an amount is beyond all bounds; nothing was read"
+                )
+        read = {position.product_id: position for position in event.positions}
+        lines = self.books.account.lines
+        held = [key for key, line in lines.items() if line.is_future and line.position.quantity]
+        products = {product_id: self.books.product(product_id) for product_id in (*read, *held)}
+        actions: list[Action] = []
+        for product_id, product in sorted(products.items()):
+            position = read.get(product_id)
+            contracts = ZERO if position is None else position.contracts
+            line = lines.get(product_id)
+            booked = ZERO if line is None else line.position.quantity
+            change = contracts * product.contract_size - booked
+            if self.books.is_open and not self._is_confirmed(product_id, change, event, actions):
+                continue
+            if change:
+                entry = None if position is None else position.average_entry_price
+                self._follow(product_id, change, entry, actions)
+        return actions
+
+    def _is_confirmed(
+        self, product_id: str, change: Decimal, event: ev.FuturesRead, actions: list[Action]
+    ) -> bool:
+        """Whether the books are to follow a reading of a position."""
+        agreement = self.agreement.setdefault(product_id, Reconciliation())
+        was_in_doubt = agreement.doubt is not None
+        verdict = agreement.judge(change, event.at, event.fills_until)
+        if verdict == "confirmed":
+            agreement.doubt = None
+        elif verdict == "differs" and not was_in_doubt:
+            reason = f"Coinbase's position in {product_id} differs from the books"
+            actions.append(Reconcile(reason=reason))
+        self.books.note_doubt(product_id, agreement)
+        return verdict == "confirmed"
+
+    def _follow(
+        self, product_id: str, change: Decimal, entry: Decimal | None, actions: list[Action]
+    ) -> None:
+        """Contracts came or went outside trading (an expiry, a settlement), at the mark. Those that went
+        are paid for: the futures wallet will have what they had earned.
+        """
+        line = self.books.line(self.books.account, product_id)
+        cost, profit = line.position.entry_cost, self.books.account.futures_profit
+        mark = self.books.marks.usd(product_id)
+        leaves = line.position.quantity * change < ZERO
+        self.books.transfer(line, change, mark, entry)
+        if not self.books.is_open:
+            return
+        if leaves and mark is not None:
+            self.books.futures_cash.total += line.position.entry_cost - cost - change * mark
+        else:  # what they had earned before they came is no PnL
+            self.books.transfers += self.books.account.futures_profit - profit
+        text = f"{readable(change)} of {product_id} came or went outside trading"
+        actions.append(Alert(severity="warning", code="TRANSFER", text=text))
+
+    # --- The wallet ----------------------------------------------------------------------
+
+    def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
+        """The futures wallet as Coinbase states it, and the dollars beside it."""
+        numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
+        others = (event.funding_pnl or ZERO, event.spot_cash or ZERO)
+        if not all(is_bounded(number) for number in (*numbers, *others)):
+            raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
+        self.balances.futures = event
+        futures, actions = self.books.futures_cash, list[Action]()
+        if not self.books.is_open or not futures.is_known:
+            self._first_summary(event)
+            return actions
+        is_frame, usd = event.fills_until is None, self.books.wallets.get(SPOT_CASH)
+        is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
+        difference = ZERO if is_old else self._beyond_books(event, usd)
+        if event.funding_pnl is not None:
+            self.books.fund(futures.accrued(event.funding_pnl, difference))
+        if is_old:
+            return actions
+        futures.settle(difference, event.wallet - futures.total)
+        difference = self._beyond_books(event, usd)
+        change = event.wallet - futures.total
+        futures.total = event.wallet
+        if change and change == difference and self.balances.takes_back(change, event.at):
+            return actions  # its other side was booked as a transfer of dollars
+        self._set_right(event, usd, change, actions)
+        self.balances.resolve_pot(event.at, actions)
+        return actions
+
+    def _set_right(
+        self, event: ev.FuturesSummaryRead, usd: Wallet, change: Decimal, actions: list[Action]
+    ) -> None:
+        """What the futures wallet has more comes from dollars, and what these do not show is their doubt."""
+        agreement, was_in_doubt = usd.agreement, usd.agreement.doubt is not None
+        usd.total -= change
+        agreement.moved(-change)
+        self.books.wallets.revalue(usd, self.books.marks.usd(SPOT_CASH))
+        if event.spot_cash is not None:
+            left = event.spot_cash - usd.total
+            self.books.futures_cash.note_loss(change, left)
+            if event.fills_until is None:  # a frame, which has no lag
+                self._judge_dollars(left, usd, event, actions, was_in_doubt=was_in_doubt)
+            elif agreement.doubt is not None and abs(left - agreement.doubt.difference) < CENT:
+                agreement.doubt.is_whole = True  # both sides of the pot are told
+        if change and self.books.futures_cash.lost != change:  # else no dollars have moved
+            agreement.note(event.at, -change, SWEEP_LAG)
+        self.balances.note_doubt(SPOT_CASH, usd)
+
+    def _judge_dollars(
+        self,
+        left: Decimal,
+        usd: Wallet,
+        event: ev.FuturesSummaryRead,
+        actions: list[Action],
+        *,
+        was_in_doubt: bool,
+    ) -> None:
+        agreement = usd.agreement
+        if agreement.judge(left, event.at, None, CENT) != "differs":
+            return
+        self.balances.date_doubt(SPOT_CASH, agreement, event.at)
+        assert agreement.doubt is not None
+        agreement.doubt.by_frame = agreement.doubt.is_whole = True
+        if not was_in_doubt:
+            actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
+
+    def _beyond_books(self, event: ev.FuturesSummaryRead, usd: Wallet) -> Decimal:
+        """What the wallets of futures and USD have more than the books, USD."""
+        futures = event.wallet - self.books.futures_cash.total
+        return futures if event.spot_cash is None else futures + event.spot_cash - usd.total
+
+    def _first_summary(self, event: ev.FuturesSummaryRead) -> None:
+        """The wallet as found. Money that was there all along enters like any transfer."""
+        futures = self.books.futures_cash
+        if self.books.is_open:
+            self.books.transfers += event.wallet - futures.total
+        futures.is_known, futures.total = True, event.wallet
+        futures.funding_pnl = event.funding_pnl
