@@ -18,7 +18,7 @@ def seen(*ticks, quotes=3, value=100):
 
 def test_a_price_that_stands_two_seconds_over_three_quotes_is_confirmed():
     assert seen((0, 90), (1, 90)).value == 100
-    assert seen((0, 90), (1, 90), (2, 90)) == ConfirmedMark(D(90), D(90), D(90))
+    assert seen((0, 90), (1, 90), (2, 90)) == ConfirmedMark(D(90), D(90), D(90), is_settled=True)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,8 @@ def test_less_than_that_confirms_nothing(ticks):
 
 @pytest.mark.parametrize("tick", [48, 210])
 def test_a_tick_that_is_taken_back_leaves_nothing_behind(tick):
-    assert seen((0, tick), (0.7, 100), (1, 100)) == ConfirmedMark(D(100), D(100), D(100))
+    mark = seen((0, tick), (0.7, 100), (1, 100))
+    assert (mark.value, mark.run, mark.is_settled) == (100, None, False)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,31 @@ def test_the_last_two_marks_are_known():
 def test_more_quotes_may_be_asked_for():
     assert seen(*((s, 90) for s in range(4)), quotes=5).value == 100
     assert seen(*((s, 90) for s in range(5)), quotes=5).value == 90
+
+
+# --- A first sight and more -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ticks", "is_settled"),
+    [
+        ([(0, 100), (2, 100)], False),
+        ([(0, 100), (1, 100), (1, 100), (1.9, 100)], False),
+        ([(0, 100), (1, 100), (2, 100)], True),
+        ([(0, 100), (0.5, 101), (1, 100), (2, 100)], True),  # a tick between takes nothing back
+        ([(5, 100), (0, 100), (1, 100)], False),  # a clock set back
+    ],
+)
+def test_a_first_price_that_stands_still_is_settled(ticks, is_settled):
+    mark = seen(*ticks)
+    assert (mark.value, mark.is_settled) == (100, is_settled)
+
+
+def test_a_price_that_others_were_on_both_sides_of_is_settled():
+    assert not seen((0, 101)).is_settled
+    assert seen((0, 101), (0.1, 99)).is_settled
+
+
+def test_what_has_settled_stays_so():
+    mark = seen((0, 101), (0.1, 99), (0.2, 100), (0.3, 101))
+    assert (mark.is_settled, mark.still) == (True, None)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile, WakeAt
 from sidecar.core.doubt_watch import PAUSE_MAX
-from tests.decisions import CONNECTED, connected, of_kind, restarted
+from tests.decisions import CONNECTED, connected, of_kind, reloaded, restarted
 from tests.scenario import FUTURE, D, World, limit_order
 
 
@@ -110,13 +110,22 @@ def test_it_ends_when_a_reading_agrees_or_repeats_itself(total):
     assert unexplained(world) == []
 
 
-def test_a_restart_forgets_neither_the_doubt_nor_its_age():
+def test_a_new_process_reads_anew_what_was_in_doubt():
+    """Nothing is allowed before it has; a replay goes on with the doubt and its age."""
     world = doubting()
     world.wait(10)
-    again = restarted(world)
-    assert again.manager.doubts.doubts() == world.manager.doubts.doubts()
+    assert restarted(world).manager.doubts.doubts() == {}
+    again = reloaded(world)
+    assert again.manager.doubts.doubts() == world.manager.doubts.doubts() != {}
     again.wait(5)
     assert unexplained(again) == ["all"]
+
+
+def test_another_doubt_is_read_again_as_soon_as_the_first_was():
+    world = doubting()
+    woken(world, 20)
+    world.balance("BTC", 2)
+    assert woken(world, 7) == [2, 6]
 
 
 def test_without_a_doubt_there_is_nothing_to_look_for():

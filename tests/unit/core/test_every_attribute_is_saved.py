@@ -54,6 +54,8 @@ NEVER_SET: dict[str, str] = {
     "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "RiskManager._decides": ALWAYS,
     "RiskManager._takes": ALWAYS,
+    "Books.waits_for_settled": CONFIGURED,
+    "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
     "Suspicion.confirmed_by_rest": "then the episode has begun",
 }  # fmt: skip

@@ -140,7 +140,9 @@ def test_without_a_mark_nothing_is_worth_anything_yet():
     book.work(line, "BUY", D(3), 1)
     assert (line.size, book.gross, book.net_pnl) == (5, 0, 0)
     book.mark("BTC", D(10))
-    assert (book.gross, book.net_pnl, line.position.cost) == (50, 0, 20)
+    assert (book.gross, book.net_pnl, line.position.unpriced) == (50, 0, 2)
+    book.mark("BTC", D(10), D(9))
+    assert (book.gross, book.net_pnl, line.position.cost) == (50, 2, 18)
 
 
 def test_a_fill_is_the_first_price_too():
@@ -158,7 +160,7 @@ def test_a_line_waits_for_the_price_of_what_left_it():
     book.settle(line, D(1), D(100))
     book.settle(line, D(-1), None)
     assert (list(book.lines), book.net_pnl) == (["BTC"], 0)
-    book.mark("BTC", D(130))
+    book.mark("BTC", D(130), D(130))
     assert (list(book.lines), book.pnl.realised) == ([], 30)
 
 

@@ -201,7 +201,8 @@ def test_what_neither_has_a_quote_of_is_named_and_holds_nothing_up():
     assert state(world) == "ACTIVE"
     assert told(world) == ["no quote of ETH: it counts for nothing until its first good one"]
     assert world.tracker.equity == 65_000
-    world.quote("ETH-USD", 2000)
+    world.quote("ETH-USD", 9000)
+    world.stand("ETH-USD", 2000)  # it enters at a price that stands
     assert (world.tracker.transfers, world.tracker.net_pnl) == (10_000, 0)
 
 

@@ -177,14 +177,24 @@ def test_what_the_books_follow_is_doubted_no_more():
 
 
 def test_bookings_are_forgotten_with_their_lag_and_beyond_a_bound():
-    """A day of trading costs no more than its last half minute."""
+    """A day of trading costs no more than its last half minute, or the newest bookings."""
     agreement = booked(1, 2)
-    agreement.book(at(LAG + 1), D(3))
-    assert [one.quantity for one in agreement.bookings] == [2, 3]
-    for number in range(BOOKINGS_MAX + 5):
+    for number in range(2 * BOOKINGS_MAX - 1):
         agreement.book(at(LAG + 1), D(number))
     assert len(agreement.bookings) == BOOKINGS_MAX
-    assert agreement.bookings[-1].quantity == BOOKINGS_MAX + 4
+    assert agreement.bookings[-1].quantity == 2 * BOOKINGS_MAX - 2
+    for number in range(BOOKINGS_MAX + 1):
+        agreement.book(at(3 * LAG), D(number))
+    assert len(agreement.bookings) == BOOKINGS_MAX
+
+
+def test_the_transfers_that_a_doubt_allows_are_bounded_too():
+    agreement = Reconciliation()
+    judged(agreement, -1_000_000, 0)
+    for _ in range(2 * BOOKINGS_MAX):
+        agreement.book(at(1), D(1))
+    assert agreement.doubt is not None
+    assert len(agreement.doubt.candidates) == BOOKINGS_MAX
 
 
 # --- A busy account: each reading allows for several transfers ------------------------------------

@@ -171,9 +171,13 @@ def test_a_cumulative_loss_in_force_is_confirmed_anew_before_anything_is_sold():
     assert world.manager.state.account == "LIQUIDATING"
 
 
-def test_a_cumulative_loss_in_force_ends_when_it_is_won_back():
+def test_a_cumulative_loss_in_force_stays_though_it_is_won_back():
+    """Until it is counted anew."""
     world = at_limit("cumulative", "-1E-19", cause("CUMULATIVE_LOSS"))
-    world.quote("BTC-USD", 70_000)
+    world.stand("BTC-USD", 70_000)
+    assert world.manager.state.account == "REDUCE_ONLY"
+    world.send(ev.LossReset, window="cumulative", reason="enough")
+    world.send(ev.ResumeRequested, reason="back")
     assert world.manager.state.account == "ACTIVE"
 
 
