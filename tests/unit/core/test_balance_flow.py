@@ -6,28 +6,12 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
-from sidecar.core.errors import UnknownProduct, Untrusted
+from sidecar.core.errors import Untrusted
 from sidecar.core.losses import cumulative
+from sidecar.core.money import ratio
 from tests.decisions import CONNECTED, connected, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
-from tests.tracking import Desk, check_books, state_bytes
-
-
-def futures_read(desk, *positions, **fields):
-    stated = tuple(
-        ev.FuturesPosition(FUTURE, D(contracts), entry) for contracts, entry in positions
-    )
-    return desk.send(ev.FuturesRead, positions=stated, fills_until=desk.now, **fields)
-
-
-def summary(desk, wallet):
-    desk.send(
-        ev.FuturesSummaryRead,
-        wallet=D(wallet),
-        buying_power=D(0),
-        liquidation_buffer_percentage=D(50),
-    )
-
+from tests.tracking import Desk, state_bytes
 
 # --- Balances -------------------------------------------------------------------------------------
 
@@ -170,136 +154,6 @@ def test_a_read_that_may_lag_neither_doubts_nor_clears():
     desk.fill("BUY", 2, 60000)
     assert desk.wait(1).balance("BTC", 0) == []
     assert (desk.held(), desk.tracker.wallets.in_doubt) == (2, set())
-
-
-# --- Futures positions ----------------------------------------------------------------------------
-
-
-def test_at_the_opening_a_futures_position_is_the_state_found():
-    """Its profit against Coinbase's entry is equity already; PnL counts from the first mark."""
-    desk = Desk(is_open=False)
-    summary(desk, 1000)
-    futures_read(desk, (3, D(60000)))
-    desk.tracker.start(desk.now)
-    assert (desk.held(FUTURE), desk.tracker.net_pnl, desk.tracker.equity) == (D("0.03"), 0, 1120)
-    assert desk.line(FUTURE).position.average_price() == 60000
-
-
-def test_before_the_opening_the_same_position_again_changes_nothing():
-    desk = Desk(is_open=False)
-    for _ in range(2):
-        futures_read(desk, (3, D(60000)))
-    assert (desk.held(FUTURE), desk.tracker.transfers) == (D("0.03"), 0)
-
-
-def test_a_futures_position_that_agrees_is_no_news():
-    desk = Desk()
-    desk.fill("SELL", 2, 64000, product_id=FUTURE)
-    desk.wait(3)
-    assert futures_read(desk, (-2, None)) == []
-
-
-def test_a_futures_position_that_is_not_in_the_read_is_flat_after_two_reads():
-    desk = Desk()
-    desk.fill("SELL", 2, 64000, product_id=FUTURE)
-    desk.wait(31)  # until then a reading may lack the fill
-    assert futures_read(desk) == [
-        Reconcile(reason=f"Coinbase's position in {FUTURE} differs from the books")
-    ]
-    assert (desk.held(FUTURE), desk.tracker.wallets.in_doubt) == (D("-0.02"), {FUTURE})
-    desk.wait(3)
-    (alert,) = futures_read(desk)
-    assert alert.text == f"0.02 of {FUTURE} came or went outside trading"
-    assert (desk.held(FUTURE), desk.tracker.net_pnl, desk.tracker.wallets.in_doubt) == (0, 0, set())
-
-
-def test_a_future_that_nobody_holds_leaves_no_line():
-    desk = Desk()
-    futures_read(desk, (0, None))
-    assert desk.tracker.account.lines == {}
-
-
-def test_a_fill_soon_after_a_futures_read_ends_the_doubt_it_raised():
-    desk = Desk()
-    futures_read(desk, (1, None))
-    assert desk.tracker.wallets.in_doubt == {FUTURE}
-    desk.wait(1).fill("BUY", 1, 64000, product_id=FUTURE)
-    assert desk.tracker.wallets.in_doubt == set()
-
-
-@pytest.mark.parametrize(
-    ("contracts", "entry"), [("NaN", None), ("1e20", None), (1, "NaN"), (1, "-1")]
-)
-def test_a_futures_position_that_cannot_be_true_changes_nothing(contracts, entry):
-    desk = Desk()
-    before = state_bytes(desk.tracker)
-    with pytest.raises(Untrusted, match=f"position in {FUTURE}"):
-        futures_read(desk, (1, None), (contracts, None if entry is None else D(entry)))
-    assert state_bytes(desk.tracker) == before
-
-
-def test_an_unknown_contract_changes_nothing():
-    desk = Desk()
-    before = state_bytes(desk.tracker)
-    with pytest.raises(UnknownProduct):
-        desk.send(ev.FuturesRead, positions=(ev.FuturesPosition("ODD-CDE", D(1)),))
-    assert state_bytes(desk.tracker) == before
-
-
-# --- The futures wallet ---------------------------------------------------------------------------
-
-
-def test_futures_equity_follows_pnl_between_two_reads_of_the_wallet():
-    """A loss that was realised does not come back until the wallet is read again."""
-    desk = Desk()
-    summary(desk, 1000)
-    desk.fill("BUY", 100, 64000, fee=5, product_id=FUTURE)
-    desk.quote(FUTURE, 63500)
-    assert (desk.tracker.equity, desk.tracker.net_pnl) == (495, -505)
-    desk.fill("SELL", 100, 63500, product_id=FUTURE)
-    assert (desk.tracker.equity, desk.tracker.net_pnl) == (495, -505)
-    summary(desk, 495)
-    assert (desk.tracker.equity, desk.tracker.transfers) == (495, 1000)
-
-
-def test_a_sweep_is_a_transfer_and_nets_to_zero():
-    desk = Desk()
-    desk.balance("USD", 500)
-    summary(desk, 1000)
-    before = desk.tracker.transfers, desk.tracker.equity
-    summary(desk, 700)
-    for _ in range(2):
-        desk.wait(3).balance("USD", 800)
-    assert (desk.tracker.transfers, desk.tracker.equity) == before
-
-
-def test_what_was_earned_before_the_start_is_no_transfer_when_it_is_paid():
-    """Entered at 60,000 and started at 64,000: closing at 65,000 pays 50 a contract, 10 of it ours."""
-    desk = Desk(is_open=False)
-    summary(desk, 1000)
-    futures_read(desk, (1, D(60000)))
-    desk.tracker.start(desk.now)
-    desk.fill("SELL", 1, 65000, product_id=FUTURE)
-    summary(desk, 1050)
-    assert (desk.tracker.net_pnl, desk.tracker.transfers, desk.tracker.equity) == (10, 0, 1050)
-
-
-def test_funding_is_paid_into_the_futures_wallet():
-    desk = Desk()
-    summary(desk, 1000)
-    desk.send(ev.FundingPaid, product_id=FUTURE, amount=D(-3))
-    assert (desk.tracker.equity, desk.tracker.account.pnl.funding) == (997, -3)
-    check_books(desk.tracker)
-
-
-@pytest.mark.parametrize("field", ["wallet", "buying_power", "liquidation_buffer_percentage"])
-def test_a_futures_wallet_that_cannot_be_true_changes_nothing(field):
-    desk = Desk()
-    before = state_bytes(desk.tracker)
-    numbers = {"wallet": D(1), "buying_power": D(1), "liquidation_buffer_percentage": D(1)}
-    with pytest.raises(Untrusted, match="futures wallet"):
-        desk.send(ev.FuturesSummaryRead, **numbers | {field: D("NaN")})
-    assert state_bytes(desk.tracker) == before
 
 
 # --- When a transfer came, and at which price -----------------------------------------------------
@@ -497,6 +351,15 @@ def test_a_frame_that_shows_other_dollars_is_a_doubt_at_once():
     assert desk.tracker.transfers == 11_000
 
 
+@pytest.mark.parametrize(("later", "doubts"), [(29, {"USD"}), (30, set())])
+def test_a_listing_that_agrees_may_be_from_before_the_frame_that_did_not(later, doubts):
+    """For as long as it may lag."""
+    desk = pot()
+    told(desk, 5_000, 6_000, frame=True)
+    desk.wait(later).balance("USD", 10_000)
+    assert desk.tracker.wallets.in_doubt == doubts
+
+
 def test_a_frame_that_agrees_ends_the_doubt():
     desk = pot()
     told(desk, 5_000, 6_000, frame=True)
@@ -511,27 +374,28 @@ def test_a_reading_that_lags_the_last_frame_changes_nothing():
     assert cash(desk) == (13_000, 2_000, 15_000, set())
 
 
-def test_until_dollars_are_told_what_left_the_futures_wallet_is_among_them():
+def test_without_a_wallet_of_dollars_what_is_swept_is_awaited_there():
     desk = Desk()
     told(desk, 5_000)
     told(desk, 4_000)
     assert (desk.tracker.transfers, desk.tracker.equity) == (5_000, 5_000)
 
 
-def test_what_the_futures_wallet_loses_by_itself_has_left_once_it_was_looked_for():
-    """2,000 less in it and not more in dollars: a contract that expired may be read later."""
+def test_what_the_futures_wallet_loses_by_itself_is_told_and_reckoned_both_ways():
+    """2,000 less in it and not more in dollars: a transfer, or a loss that neither fills nor funding tell."""
     desk = pot()
     told(desk, 3_000, 10_000)
-    assert desk.tracker.transfers == 15_000
     assert cash(desk)[2] == 15_000  # dollars are to have them, until they are read
-    desk.wait(121).balance("USD", 10_000)
-    assert cash(desk)[2:] == (13_000, {"USD"})
-    desk.wait(3).balance("USD", 10_000)
-    assert cash(desk)[2:] == (13_000, {"USD"})
-    told_it, transfer = desk.wait(30).balance("USD", 10_000)
-    assert (told_it.code, transfer.code) == ("FUTURES_WALLET_UNEXPLAINED", "TRANSFER")
+    desk.wait(31).balance("USD", 10_000)
+    alerts = desk.wait(31).balance("USD", 10_000)
+    assert [one.code for one in alerts if isinstance(one, Alert)] == [
+        "FUTURES_WALLET_UNEXPLAINED", "TRANSFER",
+    ]  # fmt: skip
     assert cash(desk) == (10_000, 3_000, 13_000, set())
     assert (desk.tracker.account.pnl.funding, desk.tracker.transfers) == (0, 13_000)
+    told_loss, most = cumulative(desk.tracker), cumulative(desk.tracker, way="most")
+    assert (told_loss.usd, most.usd) == (0, 2_000)
+    assert most.ratio == ratio(D(2_000), D(15_000))
 
 
 def test_a_withdrawal_of_dollars_waits_for_the_futures_wallet_to_be_told():
@@ -616,10 +480,28 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     assert not world.tracker.is_ambiguous
 
 
+def test_dollars_that_were_first_missed_at_a_passing_tick_did_not_leave_at_it():
+    """All else may have moved before them, or after; a tick that is taken back is no moment."""
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 90_000)
+    read(world, "1.2", usd=10_000)
+    world.wait(1)
+    world.quote("BTC-USD", 64_000)
+    (moved,) = world.tracker.doubtful_moves()
+    assert moved.others == ()
+    world.quote("BTC-USD", 60_000)
+    (moved,) = world.tracker.doubtful_moves()
+    assert {moment.pnl for moment in moved.others} == {0}
+
+
 def test_a_contract_in_doubt_is_no_transfer_of_an_earlier_moment():
     """Positions in futures come and go by trading alone."""
     desk = Desk()
-    futures_read(desk, (1, None))
+    position = ev.FuturesPosition(FUTURE, D(1), None)
+    desk.send(ev.FuturesRead, positions=(position,), fills_until=desk.now)
+    assert desk.tracker.wallets.in_doubt == {FUTURE}
     assert desk.tracker.doubtful_moves() == []
 
 
@@ -636,6 +518,11 @@ def test_dollars_in_doubt_are_one_transfer_of_the_pot():
     assert {point.pnl for point in moved.others} == {0}
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="while fills of one size go on, each reading may lack some of them, so that no transfer is ever the "
+    "only one left: BALANCE_UNEXPLAINED for as long as the bot trades",
+)
 def test_a_withdrawal_from_a_busy_account_is_booked_though_its_fills_are_all_alike():
     """1 of 2 BTC leaves while a bot buys 0.01 every three seconds, and wallets have no lag at all."""
     world = connected(held=2)

@@ -10,7 +10,7 @@ from sidecar.core.events import Quote
 from sidecar.core.losses import cumulative
 from sidecar.core.products import CASH
 from sidecar.core.working import Leg
-from tests.scenario import FUTURE, PRODUCTS, START, D, product
+from tests.scenario import FUTURE, PRODUCTS, START, D, future, product
 from tests.tracking import QUOTES, Desk
 
 
@@ -243,3 +243,61 @@ def test_what_fills_up_keep_is_a_transfer():
     ratio = cumulative(desk.tracker).ratio
     assert ratio is not None
     assert abs(ratio - D("0.5")) < D("1E-9")
+
+
+# --- Funding ----------------------------------------------------------------------------------------
+
+
+def with_contracts(**held):
+    """Contracts of the future and of another one, marked at 64,000 and 2,000."""
+    other = future("ETH-FUT", base="ETH", contract_size=D("0.1"))
+    made = books()
+    made.list_products((*PRODUCTS, other))
+    made.quote(Quote("ETH-FUT", D(2000), D(2000), START), START)
+    for key, quantity in held.items():
+        name = FUTURE if key == "btc" else "ETH-FUT"
+        made.trade(name, D(quantity), D(quantity) * (made.marks.usd(name) or 0), None)
+    return made
+
+
+def test_funding_is_shared_by_the_notional_held():
+    """128,000 long and 64,000 short: two thirds and one third, and all of it in sum."""
+    made = with_contracts(btc=2, eth=-32)
+    made.fund(D("-1"))
+    pnl = made.account.pnl_by_key
+    assert pnl[FUTURE].funding == D("-0.666666666666666667")
+    assert pnl["ETH-FUT"].funding == D("-0.333333333333333333")
+    assert (made.account.pnl.funding, made.transfers) == (-1, 0)
+
+
+def test_funding_of_what_is_closed_already_is_the_last_ones():
+    made = with_contracts(btc=2, eth=-32)
+    made.trade(FUTURE, D(-2), D(-128_000), None)
+    made.trade("ETH-FUT", D(32), D(64_000), None)
+    made.fund(D(-5))
+    assert made.account.pnl_by_key["ETH-FUT"].funding == -5
+
+
+def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
+    made = books()
+    made.fund(D(-5))
+    assert (made.transfers, made.account.pnl.funding) == (-5, 0)
+
+
+# --- What has no price in dollars -----------------------------------------------------------------
+
+
+def test_a_contract_that_no_dollar_values_pays_nothing_yet():
+    """Its quote currency has no route; the futures wallet is told by its next reading."""
+    made = books()
+    made.list_products((*PRODUCTS, future("ODD-FUT", base="ODD", quote="XYZ")))
+    made.trade("ODD-FUT", D(2), None, None)
+    assert (made.account.lines["ODD-FUT"].position.unpriced, made.futures_cash.total) == (2, 0)
+
+
+def test_a_dollar_that_is_held_like_a_coin_has_a_mark_that_needs_no_quotes():
+    made = books(cash={"USD"})
+    made.trade("USDC", D(100), D(100), None)
+    made.list_products(PRODUCTS)
+    assert made.marks.confirmed("USDC") == 1
+    assert made.marks.unconfirmed == set()

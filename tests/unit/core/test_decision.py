@@ -83,3 +83,8 @@ def test_codes_are_those_of_the_violations():
     decision = World(max_order_size="0.1", max_order_notional=2).ask(limit_order(1))
     assert decision.codes == tuple(violation.code for violation in decision.violations)
     assert D(decision.max_base_size) == D("0.00003125")
+
+
+def test_as_json_it_is_the_same():
+    found = World().ask(limit_order("0.1", name="bot-42"))
+    assert json.loads(found.as_json()) == json.loads(json.dumps(found.as_dict()))

@@ -820,3 +820,12 @@ def test_a_sale_that_the_library_did_not_fill_is_planned_anew() -> None:
                  average_price=64000, base_size=2)  # fmt: skip
     (sale,) = of_kind(check(), PlaceOrder)
     assert size_of(sale) == "1"
+
+
+def test_a_reading_that_was_asked_for_earlier_says_nothing_of_now() -> None:
+    flat = Flattening()
+    flat.begin()
+    flat.read({"BTC": 1}, reading=flat.reading - 1)
+    assert (flat.placed, flat.episode.phase) == ([], "reading")
+    flat.read({"BTC": 1})
+    assert len(flat.placed) == 1

@@ -1061,3 +1061,9 @@ def test_what_came_and_went_has_drifted_nowhere():
     world.report("o", base_size="0.1", limit_price=60000)
     world.report("o", status="CANCELLED")
     assert room(world) == before
+
+
+def test_of_a_book_that_nobody_lists_its_own_closes_are_asked_for_alone():
+    world = World()
+    spans = world.manager.risk.past.spans(["NO-SUCH"], world.now)
+    assert {span.book for span in spans} == {"NO-SUCH", "BTC-USD"}  # and of what stands in

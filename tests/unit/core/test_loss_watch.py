@@ -739,3 +739,13 @@ def test_a_baseline_of_what_was_bought_again_is_the_price_that_was_paid():
     world.tracker.reset_window("daily", world.now)
     world.stand("BTC-USD", 80_000)
     assert daily(world.tracker).usd == 10_000
+
+
+def test_a_sight_that_was_not_confirmed_ends_with_its_limit():
+    """Each: of the account, and of a product."""
+    limits = {"max_daily_loss": "0.1", "product": {"BTC-USD": {"max_daily_loss": "0.1"}}}
+    world = holding(**limits)
+    fall(world, 50_000)
+    assert {one.scope for one in world.manager.state.causes.values()} == {"all", "product:BTC-USD"}
+    world.send(ev.LimitsReplaced, limits=Limits())
+    assert (world.manager.state.causes, world.manager.watch.pending) == ({}, {})

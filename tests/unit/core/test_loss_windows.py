@@ -237,3 +237,25 @@ def test_without_equity_nothing_is_carried(lacks):
 def test_scoped_windows_begin_at_their_figures_of_now():
     begun = scoped_windows([("BTC", Figure(D(-5), D(-3)).less(D(1)))])
     assert begun == {"BTC": ScopedWindow(net_pnl=D(-6), settled=D(-3), span_pnl=D(-6))}
+
+
+# --- What may have been a loss --------------------------------------------------------------------
+
+
+def test_a_transfer_that_may_have_been_a_loss_is_one_of_every_window():
+    """1,000 of 10,000, before anything else was lost."""
+    some = windows(10_000)
+    some.doubt_loss(D(1_000), D(0))
+    assert some.is_ambiguous
+    for one in some.windows:
+        assert (one.most_usd, one.least, one.least_usd) == (1_000, None, 0)
+        assert one.most is not None
+        assert (
+            abs(1 - D(9_000) / one.most - D("0.19")) < NEAR
+        )  # the units that are left, and the loss
+
+
+def test_where_nothing_is_there_it_is_told_in_dollars_alone():
+    some = windows(10_000)
+    some.doubt_loss(D(1_000), D(-10_000))
+    assert [(one.most_usd, one.most) for one in some.windows] == [(1_000, None)] * 3

@@ -334,3 +334,14 @@ def test_a_clock_that_jumps_back_over_a_restart_does_not_unroll_it_either():
     again.now = NEXT - timedelta(hours=2)
     again.quote("BTC-USD", 62000)
     assert losses(again)[0] == 2000
+
+
+@pytest.mark.parametrize(("earlier", "funding"), [(1, 0), (0, -3)])
+def test_funding_from_before_the_opening_is_in_its_balances_already(earlier, funding):
+    """Fills are listed again for a while after a start."""
+    desk = Desk(is_open=False)
+    desk.balance("USD", 1_000)
+    paid_at = desk.now - timedelta(seconds=earlier)
+    desk.tracker.start(desk.now)
+    desk.wait(1).send(ev.FundingPaid, product_id=FUTURE, amount=D(-3), paid_at=paid_at)
+    assert desk.tracker.account.pnl.funding == funding
