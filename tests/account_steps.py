@@ -13,7 +13,7 @@ from sidecar.core import losses
 from sidecar.core.losses import Loss
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
-from tests.telling import FUT, Coinbase, Habits
+from tests.telling import BOOK, FUT, Coinbase, Habits
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
@@ -169,6 +169,8 @@ def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
     if coinbase.bad:  # a history of its own: test_transfer_histories.py
         return None
     total = coinbase.wallets[asset].total
+    if asset in BOOK and not total:  # so is the first coin of its kind
+        return None
     unit = "0.01" if asset in ("USD", "USDC") else "0.00000001"
     amount = grid(abs(total * share) or D(1_000), unit) * (1 if share > 0 else -1)
     worth = amount * coinbase.prices.get(asset, D(1))

@@ -171,10 +171,12 @@ class Losses:
     ) -> None:
         """`dates`: other times of flows, by serial; None leaves one out."""
         self.times, self.losses = [0.0], [fund.loss]
+        self.most_fallen = fund.drawdown  # the largest fall from the highest, as a share
         for fact in sorted(_dated(history, dates or {}), key=lambda one: one.at):
             fund.take(fact)
             self.times.append(fact.at)
             self.losses.append(fund.loss)
+            self.most_fallen = max(self.most_fallen, fund.drawdown)
 
     def most(self, since: float, until: float) -> Fraction:
         """The largest between two moments."""

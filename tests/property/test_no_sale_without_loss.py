@@ -26,9 +26,10 @@ from tests.account_steps import (
 from tests.scenario import D
 from tests.telling import FUT, Coinbase, Habits
 
-LIMIT = Fraction("0.25")
+LIMIT, FALL = Fraction("0.25"), Fraction("0.12")
 LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.10",
+    "max_drawdown": "0.12",
     "max_cumulative_loss": "0.25",
     "stale_confirm_s": 60,
 }
@@ -89,7 +90,9 @@ def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
 def test_the_account_is_sold_only_where_the_fund_has_lost(
     habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]]
 ) -> None:
-    """After every step, and a minute and a half after the last one, when all is told again."""
+    """After every step, and a minute and a half after the last one, when all is told again. And a drawdown
+    is latched only where it was one: a bad tick raises no peak.
+    """
     coinbase = Coinbase(habits, account, **LIMITS)
     calm: list[tuple[Step, float]] = [(("feed", True), 0), (("rest", True), 90)]
     for step, gap in [*history, *calm]:
@@ -100,3 +103,7 @@ def test_the_account_is_sold_only_where_the_fund_has_lost(
             assert is_shown(coinbase, coinbase.sold_at), step
             return
     event("not sold")
+    latched = coinbase.world.manager.state.causes.get(("DRAWDOWN", "all"))
+    if latched is not None and latched.is_confirmed and not coinbase.flows:
+        event("DRAWDOWN is latched")
+        assert coinbase.losses().most_fallen >= FALL - EXACT
