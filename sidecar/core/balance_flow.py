@@ -341,11 +341,10 @@ class BalanceFlow:
 
     def set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
         """Dollars moved within the pot, or were lost: a reading may lack that for a while."""
-        if change:
-            wallet.total += change
-            wallet.agreement.note(at, change, SWEEP_LAG)
-            wallet.agreement.moved(change)
-            self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
+        wallet.total += change
+        wallet.agreement.note(at, change, SWEEP_LAG)
+        wallet.agreement.moved(change)
+        self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
         self.note_doubt(currency, wallet)
 
     def shortfall(self) -> Decimal:

@@ -54,8 +54,9 @@ class DoubtWatch:
             agreement = tracker.orders.futures_agreement.get(name)
             if wallet is not None and wallet.agreement.doubt is not None:
                 agreement = wallet.agreement
-            if agreement is not None and agreement.doubt is not None:
-                found[name] = agreement.doubt
+            assert agreement is not None
+            assert agreement.doubt is not None
+            found[name] = agreement.doubt
         return found
 
     def next_look(self, now: datetime) -> datetime | None:

@@ -331,8 +331,7 @@ class PositionTracker:
         if books.transfers == self._transfers_seen:
             return
         self._transfers_seen = books.transfers
-        if windows is None:
-            return
+        assert windows is not None  # before, nothing is a transfer
         self.windows_version += 1
         for moved in books.moves:
             windows.doubt(moved)

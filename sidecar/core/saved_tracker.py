@@ -163,7 +163,8 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         _restore_doubt(tracker, name)
     # Lines that began above follow their keys anew: the saved ones are what was confirmed.
     tracker.marks.confirmations = saved.confirmations
-    tracker.marks.unconfirmed = {key for key, one in saved.confirmations.items() if one.run}
+    marks, confirmed = tracker.marks, saved.confirmations
+    marks.unconfirmed = {key for key, one in confirmed.items() if marks.usd(key) != one.value}
     _restore_windows(tracker, saved)
 
 
@@ -174,7 +175,8 @@ def _restore_doubt(tracker: PositionTracker, name: str) -> None:
     if wallet is not None:
         counts = name not in tracker.books.cash and wallet.keep is not None
         tracker.books.note_doubt(name, wallet.agreement, counts=counts)
-    elif agreement is not None:
+    else:
+        assert agreement is not None
         tracker.books.note_doubt(name, agreement)
 
 

@@ -269,7 +269,6 @@ def test_a_conversion_beside_a_sweep_is_no_transfer():
         assert coinbase.world.tracker.transfers == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a reading that the next one denies is forgotten")
 def test_dollars_that_came_before_a_fall_and_left_after_it_sell_nothing():
     """130,000 USD come to 84,000, BTC falls to 40,000: 11 %. A reading shows them just before 140,000 leave: the
     next one has 10,000 less than the books, and by neither date of these is it less than 28 %.
@@ -286,7 +285,6 @@ def test_dollars_that_came_before_a_fall_and_left_after_it_sell_nothing():
     assert coinbase.sold_at is None
 
 
-@pytest.mark.xfail(strict=True, reason="coins of a kind that was not held have one date only")
 def test_coins_of_a_new_kind_that_came_before_a_fall_sell_nothing():
     """20 ETH come to 17,800 USD without any, then BTC falls by half: 10.8 % if they came before, and they did;
     35 % if after. The reading that the breach asks for shows them 1.5 s before the sale.

@@ -518,11 +518,6 @@ def test_dollars_in_doubt_are_one_transfer_of_the_pot():
     assert {point.pnl for point in moved.others} == {0}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="while fills of one size go on, each reading may lack some of them, so that no transfer is ever the "
-    "only one left: BALANCE_UNEXPLAINED for as long as the bot trades",
-)
 def test_a_withdrawal_from_a_busy_account_is_booked_though_its_fills_are_all_alike():
     """1 of 2 BTC leaves while a bot buys 0.01 every three seconds, and wallets have no lag at all."""
     world = connected(held=2)

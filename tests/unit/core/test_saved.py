@@ -200,10 +200,6 @@ def test_a_restart_after_the_rate_of_cash_moved_judges_the_same():
     assert cumulative(again.tracker).ratio == cumulative(desk.tracker).ratio
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a key that is followed at another price than its mark has no run yet, and is loaded as confirmed",
-)
 def test_a_mark_that_is_not_confirmed_is_not_after_a_restart_either():
     """Bought at 60,000 beside a mark of 64,000: a window that begins now counts from 60,000."""
     desk = Desk()
