@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+import pytest
+
 from sidecar.core import losses
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
@@ -269,6 +271,7 @@ def test_a_conversion_beside_a_sweep_is_no_transfer():
         assert coinbase.world.tracker.transfers == 0
 
 
+@pytest.mark.xfail(strict=True, reason="a reading that the next one denies is forgotten")
 def test_dollars_that_came_before_a_fall_and_left_after_it_sell_nothing():
     """130,000 USD come to 84,000, BTC falls to 40,000: 11 %. A reading shows them just before 140,000 leave: the
     next one has 10,000 less than the books, and by neither date of these is it less than 28 %.
