@@ -107,14 +107,25 @@ class LossBounds:
     ) -> BoundLoss:
         """The loss behind one code and scope, under its limit."""
         told = most = least = self._loss(code, "told", key, strategy_id)
-        if now is not None and self.desk.tracker.is_ambiguous:
+        unprinted = ZERO
+        if now is not None:
+            most, least, unprinted = self.ways(code, told, key, strategy_id)
+        return BoundLoss(code, told, limit, scope, key, strategy_id, most, least, unprinted)
+
+    def ways(
+        self, code: str, told: Loss, key: str | None = None, strategy_id: str | None = None
+    ) -> tuple[Loss, Loss, Decimal]:
+        """The most and the least that may have been lost where the books tell `told`, and what of the most
+        only quotes of stale books show, USD.
+        """
+        most = least = told
+        if self.desk.tracker.is_ambiguous:
             most = self._loss(code, "most", key, strategy_id)
             least = self._loss(code, "least", key, strategy_id)
-        if now is not None and self.stale_marks.stale and strategy_id is None:
-            hidden, sure = self._hidden(key, printed=False), self._hidden(key, printed=True)
-            most, least = most.less(-hidden), least.less(-sure)
-            return BoundLoss(code, told, limit, scope, key, strategy_id, most, least, hidden - sure)
-        return BoundLoss(code, told, limit, scope, key, strategy_id, most, least)
+        if not self.stale_marks.stale or strategy_id is not None:
+            return most, least, ZERO
+        hidden, sure = self._hidden(key, printed=False), self._hidden(key, printed=True)
+        return most.less(-hidden), least.less(-sure), hidden - sure
 
     def _loss(self, code: str, way: Way, key: str | None, strategy_id: str | None) -> Loss:
         if code == "DAILY_LOSS":

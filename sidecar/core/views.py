@@ -5,7 +5,6 @@ prices in quote currency, order sizes in order units (contracts for futures). Wh
 None. Looking changes nothing.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -170,28 +169,32 @@ def _pnl(tracker: PositionTracker) -> View:
 
 def _losses(manager: RiskManager) -> View | None:
     """Daily, cumulative and drawdown; None before the first start is complete."""
-    tracker, bounds = manager.tracker, manager.limits
+    tracker = manager.tracker
     windows = tracker.windows
     if windows is None:
         return None
 
-    def row(figure: Callable[..., Loss], since: datetime, limit: LossLimit | None) -> View:
-        loss = figure(tracker)
+    def row(code: str, loss: Loss, since: datetime, limit: LossLimit | None) -> View:
+        most, least, _ = manager.watch.bounds.ways(code, loss)
         return {
             "usd": loss.usd,
             "base": loss.base,
             "ratio": loss.ratio,
-            "least_ratio": figure(tracker, way="least").ratio,
-            "most_ratio": figure(tracker, way="most").ratio,
+            "least_ratio": least.ratio,
+            "most_ratio": most.ratio,
             "limit": None if limit is None else str(limit),
             "since": since,
         }
 
-    day, cumulative, drawdown = windows.day, windows.cumulative, windows.drawdown
+    day, whole, fall = windows.day, windows.cumulative, windows.drawdown
+    limits, daily = manager.limits, losses.daily(tracker)
+    cumulative, drawdown = losses.cumulative(tracker), losses.drawdown(tracker)
     return {
-        "daily": row(losses.daily, day.started_at, bounds.max_daily_loss),
-        "cumulative": row(losses.cumulative, cumulative.started_at, bounds.max_cumulative_loss),
-        "drawdown": row(losses.drawdown, drawdown.started_at, bounds.max_drawdown),
+        "daily": row("DAILY_LOSS", daily, day.started_at, limits.max_daily_loss),
+        "cumulative": row(
+            "CUMULATIVE_LOSS", cumulative, whole.started_at, limits.max_cumulative_loss
+        ),
+        "drawdown": row("DRAWDOWN", drawdown, fall.started_at, limits.max_drawdown),
     }
 
 

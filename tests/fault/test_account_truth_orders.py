@@ -87,11 +87,7 @@ async def test_an_order_of_an_earlier_approval_that_appears_after_the_loss_is_ca
 @pytest.mark.parametrize(
     "price",
     [
-        pytest.param(
-            58_000,
-            id="against it",
-            marks=pytest.mark.xfail(strict=True, reason="a shock cancels no open orders"),
-        ),
+        pytest.param(58_000, id="against it"),
         pytest.param(62_000, id="in its favour"),
     ],
 )
@@ -137,7 +133,6 @@ async def test_orders_that_rest_may_be_left_and_are_then_counted(tmp_path):
         assert open_orders(made) == buys
 
 
-@pytest.mark.xfail(strict=True, reason="the operator's verbs take no cancel_adding yet")
 @pytest.mark.parametrize("verb", ["halt", "reduce_only"])
 async def test_an_operator_may_take_what_adds_out_of_the_book(tmp_path, verb):
     """`halt --cancel-adding`: a resting buy is cancelled."""

@@ -1,7 +1,8 @@
 """Laws of the books under any facts in any order: sums, failed facts, restarts, transfers."""
 
-import given
-from hypothesis import re
+import re
+
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import events as ev
