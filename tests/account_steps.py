@@ -131,9 +131,11 @@ def hinder(coinbase: Coinbase, step: Step) -> bool:
     """Let something keep Coinbase from telling the account as it is."""
     match step:
         case ("book", key, state):
+            if state == "wide" and is_unsettled(coinbase):  # a history of its own
+                return False
             coinbase.books[key] = state
         case ("tick", key, factor, seconds):
-            if is_unsettled(coinbase):  # a history of its own: test_transfer_histories.py
+            if coinbase.flows:  # a history of its own: test_transfer_histories.py
                 return False
             return coinbase.bad_tick(key, grid(coinbase.prices[key] * D(factor), "5"), seconds)
         case ("feed", up):
@@ -166,7 +168,9 @@ def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) ->
 
 def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
     """Deposit or withdraw a share of what is there; None where too little would be left."""
-    if coinbase.bad:  # a history of its own: test_transfer_histories.py
+    if (
+        coinbase.has_ticked or "wide" in coinbase.books.values()
+    ):  # a history of its own: test_transfer_histories.py
         return None
     total = coinbase.wallets[asset].total
     if asset in BOOK and not total:  # so is the first coin of its kind
