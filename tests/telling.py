@@ -110,6 +110,7 @@ class Coinbase:
         self.books: dict[str, BookState] = dict.fromkeys(BOOK, "good")
         self.bad: dict[str, tuple[Decimal, float]] = {}  # a wrong price, and until when
         self.told_good: dict[str, float] = dict.fromkeys(BOOK, 0.0)
+        self.has_ticked = False
         self.feed_up = self.rest_up = True
         self.t = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -251,6 +252,7 @@ class Coinbase:
         """A wrong price for less than two seconds; not while another is being told, nor right after it."""
         if key in self.bad or self.books[key] != "good" or self.told_good[key] < self.t - 1:
             return False
+        self.has_ticked = True
         self.bad[key] = (price, self.t + STEP_S + seconds)
         self.told_good[key] = float("-inf")
         return True
