@@ -196,7 +196,7 @@ class BalanceFlow:
         while.
         """
         if not wallet.unpriced:
-            wallet.read_point, wallet.waits_since = self.books.point(currency, confirmed=True), None
+            wallet.read_point, wallet.waits_since = self.books.confirmed_point(currency), None
             return
         wallet.waits_since = wallet.waits_since or at
         if at - wallet.waits_since >= MAY_BE_WORTH_FOR:
@@ -360,7 +360,7 @@ class BalanceFlow:
     def open_moves(self) -> Iterator[Moved]:
         """Doubts that may turn out to be transfers of an earlier moment."""
         books = self.books
-        dollars = None
+        dollars: Moved | None = None
         for currency in sorted(books.wallets.in_doubt):
             wallet, now = books.wallets.by_currency.get(currency), books.point(currency)
             doubt = None if wallet is None else wallet.agreement.doubt
@@ -368,6 +368,7 @@ class BalanceFlow:
                 continue
             others = self._other_moments(currency, wallet, doubt, now)
             if self._in_pot(currency):
+                others = others if dollars is None else (*dollars.others, *others)
                 dollars = Moved(currency, ZERO, self.pot_difference, now, now, others)
             else:
                 yield Moved(currency, wallet.position, doubt.difference, now, now, others)

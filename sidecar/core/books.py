@@ -287,6 +287,15 @@ class Books:
         gap = self.unconfirmed(account) - self.unconfirmed_of(account, key) if confirmed else ZERO
         return Point(account.net_pnl - gap, mark)
 
+    def confirmed_point(self, key: str) -> Point | None:
+        """The same at confirmed marks alone, that of this key among them."""
+        price = self.marks.confirmed(key) or self.marks.usd(key)
+        return (
+            None
+            if price is None
+            else Point(self.account.net_pnl - self.unconfirmed(self.account), price)
+        )
+
     def unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
         return sum((self.unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)

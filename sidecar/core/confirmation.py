@@ -63,8 +63,9 @@ class Confirmation:
 
     def is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
         """Whether the feed, REST's prices and its balances all say that the loss is one."""
-        held = self.has_held(CUMULATIVE, bound, now)
-        suspicion = self.pending[CUMULATIVE]
+        held, suspicion = self.has_held(CUMULATIVE, bound, now), self.suspicion
+        if suspicion is None:
+            return False
         wait = ASK_AGAIN * self.settings.pace
         if not suspicion.confirmed_by_rest and (
             suspicion.asked_at is None or now - suspicion.asked_at >= wait
@@ -85,6 +86,11 @@ class Confirmation:
     def has_held(self, name: str, bound: BoundLoss, now: datetime) -> bool:
         """Whether a breach has stood for so long, over so many quotes, of books that show it."""
         tracker, suspicion = self.desk.tracker, self.pending.get(name)
+        if not bound.may_be_confirmed:
+            self.forget(
+                name
+            )  # no quote of now may be confirmed by those of a loss that may be none
+            return False
         if suspicion is None:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected

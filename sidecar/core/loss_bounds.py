@@ -41,6 +41,11 @@ class BoundLoss(Struct, frozen=True):
         return self.most.crosses(self.limit)
 
     @property
+    def may_be_confirmed(self) -> bool:
+        """Whether every way of reckoning is beyond the limit, at the quotes of now."""
+        return self.least.less(-self.unprinted).crosses(self.limit)
+
+    @property
     def lacks_equity(self) -> bool:
         """Whether its limit is a ratio, and nothing is there to take it of."""
         return self.limit.ratio is not None and self.loss.base <= ZERO
