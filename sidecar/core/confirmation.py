@@ -95,12 +95,17 @@ class Confirmation:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
             suspicion.before = self._before()
+            suspicion.is_sure = bound.least.crosses(bound.limit)
             self.pending[name] = suspicion
+        elif not suspicion.is_sure and bound.least.crosses(bound.limit):
+            suspicion.is_sure, suspicion.sure_since, suspicion.counts = True, now, {}
+            suspicion.quotes_before = tracker.books.quotes_valuing_account - 1
+            suspicion.unmarking, suspicion.before = 0, self._before()
         suspicion.see(self._valuing_books(), tracker.marks, self._stale_books())
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
         return (
-            now - suspicion.since >= self.settings.confirm_for
+            now - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
             and self._quotes(suspicion) >= enough
             and self._least(bound, suspicion, now)
             .less(self._taken_away(suspicion, but_by=shown))

@@ -1,4 +1,4 @@
-"""PendingBreach: a loss beyond its limit that is not confirmed yet, and what has shown it so far. No I/O."""
+"""Suspicion: a loss beyond its limit that is not confirmed yet, and what has shown it so far. No I/O."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime
@@ -12,11 +12,14 @@ from sidecar.core.marks import Marks
 class Suspicion(Struct):
     """A breach that is not confirmed yet. `before`: by key, the better for what is held of
     the confirmed mark and the one before the quote that showed it.
+    `is_sure`: not only quotes of stale books show it; `sure_since`: where these showed it first.
     `balances_asked_at`: when balances were asked for, since money that has left is no loss.
     """
 
     since: datetime
     quotes_before: int
+    is_sure: bool = False
+    sure_since: datetime | None = None
     confirmed_by_rest: bool = False
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen

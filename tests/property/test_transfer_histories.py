@@ -300,9 +300,6 @@ def test_coins_of_a_new_kind_that_came_before_a_fall_sell_nothing():
     assert coinbase.sold_at is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a breach by one way alone confirms the next tick by the other"
-)
 def test_a_bad_tick_is_not_confirmed_by_a_loss_that_is_none_by_one_date():
     """85,000 of 102,800 USD leave as BTC halves: 36 %, or 6.2 % if they left after: reducing orders only, for as
     long as it takes. Minutes later BTC is told at 3,000 for half a second: by both dates a breach, and sold.
@@ -319,9 +316,6 @@ def test_a_bad_tick_is_not_confirmed_by_a_loss_that_is_none_by_one_date():
     assert coinbase.sold_at is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the moment of a reading is taken at marks that are not confirmed"
-)
 def test_bad_ticks_before_and_after_a_deposit_sell_nothing():
     """ETH is told at 600 for half a second; the breach asks for a reading, and that is the last one before 10,000
     USD come. From then on it "may be 41.7 %". A second such tick sells 27,000 USD that have lost nothing.
@@ -356,7 +350,6 @@ def test_dollars_in_doubt_count_beside_what_a_stale_mark_hides():
     assert coinbase.sold_at is None
 
 
-@pytest.mark.xfail(strict=True, reason="a transfer that waits for its price has one date only")
 def test_coins_that_waited_for_their_price_sell_nothing_that_they_would_have_saved():
     """The feed is down and prices are polled; 200 ETH come, then 20 contracts sold short rise to 324,750: 9.5 %.
     The coins are booked at their next quote, as if they had come after it: 35 %, and sold.
@@ -375,9 +368,6 @@ def test_coins_that_waited_for_their_price_sell_nothing_that_they_would_have_sav
     assert coinbase.sold_at is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="dollars in doubt are dated by the last wallet of the pot alone"
-)
 def test_a_second_deposit_does_not_date_the_first():
     """50,000 USD come to 17,800 with futures, then BTC halves: 9.4 %. They are in doubt for 15 s; meanwhile 1,000
     USDC come after the fall, and both count as if they had: 36 %, and sold.

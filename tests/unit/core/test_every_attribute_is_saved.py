@@ -58,6 +58,7 @@ NEVER_SET: dict[str, str] = {
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "RiskManager._decides": ALWAYS,
     "RiskManager._takes": ALWAYS,
     "Books.waits_for_settled": CONFIGURED,
+    "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
     "Suspicion.confirmed_by_rest": "then the episode has begun",

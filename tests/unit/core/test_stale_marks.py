@@ -404,3 +404,18 @@ def test_what_left_since_the_last_look_hides_nothing():
     assert hidden(world) == {}
     world.tracker.account.lines["ETH"] = line
     assert hidden(world) == {"ETH": 24_000}
+
+
+def test_a_bad_tick_beside_it_is_confirmed_by_nothing_that_came_before():
+    """1 BTC beside it; for 100 s only the bid of ETH shows the breach. BTC is told at 40,000 for a moment."""
+    world = holding(**LIMIT)
+    world.fill("BUY", 1, 64000)
+    for _ in range(160):
+        world.wait(1)
+        world.quote("BTC-USD", 64000)
+        wide(world, 800)
+    assert CUMULATIVE in world.manager.watch.pending
+    assert not of_kind(world.quote("BTC-USD", 40_000), Liquidate)
+    world.wait(1)
+    assert not of_kind(world.quote("BTC-USD", 64_000), Liquidate)
+    assert "CUMULATIVE_LOSS" in codes(world)
