@@ -283,6 +283,28 @@ def test_a_coin_without_a_quote_holds_up_nothing():
     assert world.tracker.transfers == 1000
 
 
+def test_what_has_no_good_price_may_make_a_loss_less_for_five_minutes():
+    """100 ETH come, of which no fresh quote is; BTC falls. Had they been there, 2 % are lost, else 44 %. A coin
+    that nobody quotes holds up no sale for longer.
+    """
+    world = futures(usd=10_000)
+    world.fill("BUY", "0.1", 64000)
+    world.wait(31)
+    held = (ev.Balance("USD", D(3_600)), ev.Balance("BTC", D("0.1")))
+    read(world, *held)
+    twice(world, *held, ev.Balance("ETH", D(100)))
+    assert (world.tracker.wallets.waiting, world.tracker.transfers) == ({"ETH"}, 0)
+    told = []
+    for _ in range(61):
+        steady(world, "BTC-USD", 20_000)
+        world.wait(2)
+        read(world, *held, ev.Balance("ETH", D(100)))
+        told.append(cumulative(world.tracker, way="least").ratio)
+    assert cumulative(world.tracker).ratio == D("0.44")
+    assert all(ratio is not None and ratio < D("0.03") for ratio in told[:58])
+    assert told[-1] == D("0.44")
+
+
 # --- Funding --------------------------------------------------------------------------------------
 
 
