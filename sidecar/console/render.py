@@ -79,6 +79,8 @@ def _cause(cause: View, now: Any) -> Text:
         ("  mend: ", "bold"),
         str(cause["mend"]),
     )
+    if not cause["confirmed"]:
+        text.append("\n  not confirmed yet: it ends by itself unless the loss stands")
     if cause["clears_at"] is not None:
         until = f"{words.when(cause['clears_at'])} ({words.away(cause['clears_at'], now)})"
         text.append(f"\n  clears by itself: {until}")
@@ -118,7 +120,19 @@ def _losses(view: View, width: int) -> RenderableType:
         made.add_row(*row, *(() if narrow else (bar, since)))
     reset = view["next_daily_reset"]
     note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
-    return Group(made, Text(note, style="dim"))
+    return Group(made, *_may_be(view["losses"]), Text(note, style="dim"))
+
+
+def _may_be(losses: View) -> list[RenderableType]:
+    """The losses that may be larger than the books tell: money moved unseen, or a mark is old."""
+    return [
+        Text(
+            f"{name}: told as {words.share(loss['ratio'])}, may be {words.share(loss['most_ratio'])}",
+            style="yellow",
+        )
+        for name, loss in losses.items()
+        if words.share(loss["ratio"]) != words.share(loss["most_ratio"])
+    ]
 
 
 def usage(rows: Iterable[View], width: int) -> Table:

@@ -33,7 +33,10 @@ def row(code, observed, limit, used, *, key=None, scope="all"):
 
 
 def a_loss(usd, limit):
-    return {"usd": usd, "base": "100000", "ratio": "0.05", "limit": limit, "since": NOW}
+    return {
+        "usd": usd, "base": "100000", "ratio": "0.05", "least_ratio": "0.05", "most_ratio": "0.05", "limit": limit,
+        "since": NOW,
+    }  # fmt: skip
 
 
 STATUS = {
@@ -44,6 +47,7 @@ STATUS = {
             "code": "DAILY_LOSS", "scope": "all", "level": "REDUCE_ONLY", "since": NOW, "by": "sidecar",
             "reason": "daily loss of 10000 USD, 10 % has reached 0.1",
             "clears_at": "2026-11-23T13:00:00Z", "mend": "wait for the daily reset",
+            "confirmed": True,
         },
     ],
     "missing": ["the balances"],
@@ -182,6 +186,17 @@ def test_every_width_shows_every_figure(width):
     ):
         assert figure in held, figure
     assert "█" in said or width < 72
+
+
+def test_what_is_not_confirmed_and_what_may_be_more_is_told():
+    cause, loss = STATUS["causes"][0], STATUS["losses"]["daily"]
+    losses = {**STATUS["losses"], "daily": {**loss, "most_ratio": "0.4"}}
+    before = text(status(STATUS, 80))
+    assert "not confirmed" not in before
+    assert "may be" not in before
+    said = text(status(STATUS | {"causes": [{**cause, "confirmed": False}], "losses": losses}, 80))
+    assert "not confirmed yet: it ends by itself unless the loss stands" in said
+    assert "daily: told as 5.0 %, may be 40.0 %" in said
 
 
 def test_before_the_first_start_there_are_no_losses():
