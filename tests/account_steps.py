@@ -183,11 +183,13 @@ def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
 
 def _may_flow(coinbase: Coinbase, asset: str) -> bool:
     """Whether a flow is none of the histories of test_transfer_histories.py that are still to be mended: near bad
-    ticks and wide books, two at a time, coins while the feed is down, and the first coin of its kind.
+    ticks and wide books, two at a time, coins while the feed is down, and coins that were
+    not held at first.
     """
     if coinbase.has_ticked or "wide" in coinbase.books.values() or is_unsettled(coinbase):
         return False
-    return asset not in BOOK or (coinbase.feed_up and bool(coinbase.wallets[asset].total))
+    held_at_first = coinbase.opening[1].get(asset)
+    return asset not in BOOK or (coinbase.feed_up and bool(held_at_first))
 
 
 def sweep(
