@@ -90,9 +90,9 @@ async def test_a_futures_fill_and_its_wallet_come_in_either_order(trader, after)
 
 
 async def test_free_cash_is_swept_on_a_schedule_while_nobody_asks(tmp_path):
-    """An hour to midnight, and then that hour in a moment."""
+    """Six minutes to midnight, and then these in a moment."""
     tmp_path.chmod(0o700)
-    opening = datetime(2026, 11, 22, 23, tzinfo=UTC)
+    opening = datetime(2026, 11, 22, 23, 54, tzinfo=UTC)
     async with trading(tmp_path, now=lambda: opening, sweep_every_s=86_400) as trader:
         async with trader.listen(FUTURES) as socket:
             await subscribed(socket, FUTURES)

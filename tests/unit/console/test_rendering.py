@@ -39,7 +39,7 @@ def a_loss(usd, limit):
     }  # fmt: skip
 
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "at": NOW,
     "state": "HALTED",
     "causes": [
