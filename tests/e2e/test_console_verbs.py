@@ -227,7 +227,8 @@ def test_a_bots_socket_takes_no_orders_from_operators(run, demo):
 # --- The journal ----------------------------------------------------------------------------------
 
 
-def test_the_journal_of_a_running_sidecar_is_shown(journal):
+def test_the_journal_of_a_running_sidecar_is_shown(journal, bot):
+    bot("--json", given=body())  # a decision at least, whatever the demo's bot has asked so far
     shown = journal("show", "-n", "5")
     assert (shown.returncode, shown.stdout.count("\n")) == (0, 5)
     rows = [
