@@ -6,7 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.installed-bench
-# What is imported is compiled then; most of what is installed never is. The locks are complete, so pip
+# What is imported is compiled then, and kept: a hundred tests start processes of their own, and each would
+# compile numpy and pytest's rewritten modules anew where the machine forbids to write bytecode.
+export PYTHONDONTWRITEBYTECODE :=
+# Most of what is installed is never imported. The locks are complete, so pip
 # looks for nothing by itself: pip 23 takes a newer `coverage[toml]` than the locked one for another package.
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile --no-deps
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.client import AskFailed, AsyncClient
+from sidecar.core.money import readable
 from sidecar.paper.venue.order import Fill
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import configured
@@ -27,6 +28,7 @@ KEYS = ("BTC", "ETH")
 UP_WITHIN_S = 30.0
 SETTLED_WITHIN_S = 30.0
 LOOK_S = 0.05  # nothing tells from outside that a process has settled
+PAUSE_S = 0.01  # a quicker bot kills at no other moments, and is read for longer after each
 SEED = 20261122
 
 
@@ -110,7 +112,7 @@ class Sidecar:
 
 
 class Bot:
-    """Trades at random, as fast as it is let."""
+    """Trades at random, as fast as it is let, up to a hundred turns a second."""
 
     def __init__(self, trader: Trader, sidecar: Sidecar, chance: random.Random) -> None:
         self.trader, self.sidecar, self.chance = trader, sidecar, chance
@@ -125,7 +127,7 @@ class Bot:
                 await self.may_trade.wait()
                 self.idle.clear()
             await self._turn()
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
 
     async def _turn(self) -> None:
         chance, exchange = self.chance, self.trader.paper.world.exchange
@@ -191,7 +193,8 @@ async def look(
     """The status, and where the books differ from the exchange's truth and from plain arithmetic."""
     status, positions = await sidecar.ask("status"), await sidecar.ask("positions")
     exchange = trader.paper.world.exchange
-    truth: dict[str, Any] = {name: exchange.accounts.wallet(name).total for name in ("USD", *KEYS)}
+    wallets = {name: exchange.accounts.wallet(name).total for name in ("USD", *KEYS)}
+    truth: dict[str, Any] = {name: Decimal(readable(total)) for name, total in wallets.items()}
     told: dict[str, Any] = {
         row["currency"]: Decimal(row["total"])
         for row in positions["wallets"]
@@ -200,11 +203,11 @@ async def look(
     truth["open"] = sorted(exchange.register.open)
     told["open"] = sorted(row["order_id"] for row in positions["open_orders"])
     truth["reservations"], told["reservations"] = [], positions["reservations"]
-    truth["fees"] = charged.total()
+    truth["fees"] = Decimal(readable(charged.total()))
     told["fees"] = Decimal(status["pnl"]["fees"])
     cumulative = status["losses"]["cumulative"]
-    equity = truth["USD"] + sum(truth[key] * mid(trader, f"{key}-USD") for key in KEYS)
-    truth["loss"] = Decimal(cumulative["base"]) - equity
+    equity = wallets["USD"] + sum(wallets[key] * mid(trader, f"{key}-USD") for key in KEYS)
+    truth["loss"] = Decimal(readable(Decimal(cumulative["base"]) - equity))
     told["loss"] = Decimal(cumulative["usd"])
     return status, {
         name: (truth[name], told[name]) for name in truth if truth[name] != told.get(name)
