@@ -13,11 +13,10 @@ from sidecar.core import losses
 from sidecar.core.losses import Loss
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
-from tests.telling import BOOK, FUT, Coinbase, Habits
+from tests.telling import FUT, Coinbase, Habits
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
-POT_SETTLES_S = 130  # both sides of a sweep have been read
 UNSETTLED_S = 45  # from its first reading on; with lags
 
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
@@ -47,12 +46,10 @@ flows = st.tuples(
     st.just("flow"), st.sampled_from(["USD", "USDC", "BTC", "ETH"]),
     st.sampled_from(["-0.95", "-0.3", "0.07", "0.5", "3"]),
 )  # fmt: skip
-# Of the futures wallet, longer than 28 s is a history of its own (test_transfer_histories.py).
-late = st.tuples(st.sampled_from([None, 0, 3, 28]), st.sampled_from([None, 0, 3, 30, 60]))
+late = st.tuples(st.sampled_from([None, 0, 3, 28, 60]), st.sampled_from([None, 0, 3, 30, 60]))
 sums = st.sampled_from(["-8000", "-1234.56", "150.5", "3000"])
 sweeps = st.tuples(st.just("sweep"), st.just(FUT), sums, late)
-# Other sums than swept ones: equal ones are a history of their own (test_transfer_histories.py).
-converted = st.sampled_from(["-7000", "-987.65", "200.25", "2500"])
+converted = st.sampled_from(["-7000", "-1234.56", "150.5", "2500"])
 conversions = st.tuples(st.just("sweep"), st.just("USDC"), converted, st.just((None, None)))
 fundings = st.tuples(st.just("funding"), st.sampled_from(["-40.12", "25.5"]))
 
@@ -131,16 +128,10 @@ def hinder(coinbase: Coinbase, step: Step) -> bool:
     """Let something keep Coinbase from telling the account as it is."""
     match step:
         case ("book", key, state):
-            if state == "wide" and is_unsettled(coinbase):  # a history of its own
-                return False
             coinbase.books[key] = state
         case ("tick", key, factor, seconds):
-            if coinbase.flows:  # a history of its own: test_transfer_histories.py
-                return False
             return coinbase.bad_tick(key, grid(coinbase.prices[key] * D(factor), "5"), seconds)
         case ("feed", up):
-            if not up and is_unsettled(coinbase):  # a history of its own
-                return False
             coinbase.feed(up=up)
         case ("rest", up):
             coinbase.rest(up=up)
@@ -151,8 +142,6 @@ def hinder(coinbase: Coinbase, step: Step) -> bool:
 
 def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) -> bool:
     """Buy for a share of the cash, or sell a share of what is held; contracts may be short."""
-    if is_unsettled(coinbase) and any(coinbase.habits.lags.values()):
-        return False  # a history of its own: test_transfer_histories.py
     if key == FUTURE:
         coinbase.trade(key, D(int(share * 40)), strategy=strategy)
         return True
@@ -170,8 +159,6 @@ def trade(coinbase: Coinbase, key: str, share: Decimal, strategy: str | None) ->
 
 def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
     """Deposit or withdraw a share of what is there; None where too little would be left."""
-    if not _may_flow(coinbase, asset):
-        return None
     total = coinbase.wallets[asset].total
     unit = "0.01" if asset in ("USD", "USDC") else "0.00000001"
     amount = grid(abs(total * share) or D(1_000), unit) * (1 if share > 0 else -1)
@@ -181,26 +168,11 @@ def flow(coinbase: Coinbase, asset: str, share: Decimal) -> int | None:
     return coinbase.flow(asset, amount)
 
 
-def _may_flow(coinbase: Coinbase, asset: str) -> bool:
-    """Whether a flow is none of the histories of test_transfer_histories.py that are still to be mended: near bad
-    ticks and wide books, two at a time, coins while the feed is down, and coins that were
-    not held at first.
-    """
-    if coinbase.has_ticked or "wide" in coinbase.books.values() or is_unsettled(coinbase):
-        return False
-    held_at_first = coinbase.opening[1].get(asset)
-    return asset not in BOOK or (coinbase.feed_up and bool(held_at_first))
-
-
 def sweep(
     coinbase: Coinbase, source: str, dollars: Decimal, lags: tuple[float | None, float | None]
 ) -> bool:
     """Move dollars within the pot, where both wallets have them."""
     wallets = coinbase.wallets
-    if (
-        coinbase.t < coinbase.swept_at + POT_SETTLES_S
-    ):  # histories of their own: test_transfer_histories.py
-        return False
     if min(wallets[source].total - dollars, wallets["USD"].total + dollars) < 0:
         return False
     coinbase.sweep(dollars, source=source, lags=lags)

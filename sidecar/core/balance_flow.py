@@ -114,10 +114,12 @@ class BalanceFlow:
     ) -> None:
         currency, at = balance.currency, event.at
         difference = balance.available + balance.hold - wallet.total
-        agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
+        agreement, doubt = wallet.agreement, wallet.agreement.doubt
         if self._is_before_frame(agreement, difference, at):
             return
         verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
+        if doubt is not None and agreement.doubt is not doubt:
+            self._note_visit(currency, wallet, doubt)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             self._note_point(currency, wallet, at)
@@ -125,13 +127,24 @@ class BalanceFlow:
             agreement.doubt = None
         elif verdict == "differs":
             self.date_doubt(currency, agreement, at)
-            if not was_in_doubt:
+            if doubt is None:
                 reason = f"Coinbase's {currency} balance differs from the books"
                 actions.append(Reconcile(reason=reason))
         elif not self._in_pot(currency):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
         self.note_doubt(currency, wallet)
+
+    def _note_visit(self, currency: str, wallet: Wallet, doubt: Doubt) -> None:
+        """A reading had more than this one: it may have come and left again. If prices fell meanwhile, less was
+        lost: a share of more. One that had less, and has it again, was more likely not whole.
+        """
+        now = self.books.confirmed_point(currency)
+        if now is None or doubt.by_frame or doubt.difference <= ZERO or not self.books.is_open:
+            return
+        others = self._other_moments(currency, wallet, doubt, now)
+        moved = Moved(currency, wallet.position, doubt.difference, now, now, others)
+        self.books.visits.append(moved)
 
     def _is_before_frame(
         self, agreement: Reconciliation, difference: Decimal, at: datetime
@@ -231,7 +244,7 @@ class BalanceFlow:
         if first is not None and doubt.is_fresh:
             low, high = sorted((booked.price, settled))
             found += [first] if low <= first.price <= high else []
-        return tuple(one for one in found if one != booked)
+        return tuple(found)
 
     def _other_moments_of_cash(
         self, wallet: Wallet, doubt: Doubt, booked: Point
@@ -243,7 +256,7 @@ class BalanceFlow:
         low, high = sorted((booked.pnl, settled))
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:
             found.append(doubt.seen)
-        return tuple(Point(one.pnl, booked.price) for one in found if one.pnl != booked.pnl)
+        return tuple(Point(one.pnl, booked.price) for one in found)
 
     def _follow(
         self, currency: str, wallet: Wallet, change: Decimal, price: Decimal | None

@@ -117,9 +117,7 @@ class Confirmation:
         long.
         """
         stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
-        if bound.unprinted and now - suspicion.since >= stands:
-            return bound.least.less(-bound.unprinted)
-        return bound.least
+        return bound.unprinted if now - suspicion.since >= stands else bound.least
 
     def _stale_books(self) -> set[str]:
         """The books whose newest quotes show a loss that the mark hides."""

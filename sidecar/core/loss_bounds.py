@@ -13,7 +13,7 @@ from msgspec import Struct
 from sidecar.core import losses
 from sidecar.core.check import Desk
 from sidecar.core.limits import LossLimit
-from sidecar.core.losses import Loss, Way
+from sidecar.core.losses import NO_CHANGES, Changes, Loss, Way
 from sidecar.core.money import ZERO
 from sidecar.core.stale_marks import StaleMarks
 
@@ -22,7 +22,8 @@ class BoundLoss(Struct, frozen=True):
     """A loss, the limit that bounds it, and the cause it raises.
 
     `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be;
-    `unprinted`: what only quotes of stale books show beyond the least, USD: time may confirm it.
+    `unprinted`: the least where the quotes of stale books, which no trade has borne out, are true: time may
+    confirm it.
     """
 
     code: str
@@ -33,7 +34,7 @@ class BoundLoss(Struct, frozen=True):
     strategy_id: str | None = None
     most: Loss = losses.NO_LOSS
     least: Loss = losses.NO_LOSS
-    unprinted: Decimal = ZERO
+    unprinted: Loss = losses.NO_LOSS
 
     @property
     def is_crossed(self) -> bool:
@@ -43,7 +44,7 @@ class BoundLoss(Struct, frozen=True):
     @property
     def may_be_confirmed(self) -> bool:
         """Whether every way of reckoning is beyond the limit, at the quotes of now."""
-        return self.least.less(-self.unprinted).crosses(self.limit)
+        return self.unprinted.crosses(self.limit)
 
     @property
     def lacks_equity(self) -> bool:
@@ -111,34 +112,44 @@ class LossBounds:
         strategy_id: str | None = None,
     ) -> BoundLoss:
         """The loss behind one code and scope, under its limit."""
-        told = most = least = self._loss(code, "told", key, strategy_id)
-        unprinted = ZERO
-        if now is not None:
-            most, least, unprinted = self.ways(code, told, key, strategy_id)
-        return BoundLoss(code, told, limit, scope, key, strategy_id, most, least, unprinted)
+        told = self._loss(code, "told", key, strategy_id)
+        if now is None:
+            return BoundLoss(code, told, limit, scope, key, strategy_id, told, told, told)
+        ways = self.ways(code, told, key, strategy_id)
+        return BoundLoss(code, told, limit, scope, key, strategy_id, *ways)
 
     def ways(
         self, code: str, told: Loss, key: str | None = None, strategy_id: str | None = None
-    ) -> tuple[Loss, Loss, Decimal]:
-        """The most and the least that may have been lost where the books tell `told`, and what of the most
-        only quotes of stale books show, USD.
+    ) -> tuple[Loss, Loss, Loss]:
+        """The most and the least that may have been lost where the books tell `told`, and the least where the
+        quotes of stale books are true.
         """
-        most = least = told
-        if self.desk.tracker.is_ambiguous:
-            most = self._loss(code, "most", key, strategy_id)
+        is_ambiguous = self.desk.tracker.is_ambiguous
+        if strategy_id is not None or not self.desk.tracker.marks.newest:
+            if not is_ambiguous:
+                return told, told, told
             least = self._loss(code, "least", key, strategy_id)
-        if not self.stale_marks.stale or strategy_id is not None:
-            return most, least, ZERO
-        hidden, sure = self._hidden(key, printed=False), self._hidden(key, printed=True)
-        return most.less(-hidden), least.less(-sure), hidden - sure
+            return self._loss(code, "most", key, strategy_id), least, least
+        stale = self.stale_marks
+        better, worse, sure = stale.better(), stale.worse(printed=False), stale.worse(printed=True)
+        if not (is_ambiguous or better or worse):
+            return told, told, told
+        most = self._loss(code, "most", key, strategy_id, worse)
+        least = self._loss(code, "least", key, strategy_id, better | sure)
+        if sure == worse:
+            return most, least, least
+        return most, least, self._loss(code, "least", key, strategy_id, better | worse)
 
-    def _loss(self, code: str, way: Way, key: str | None, strategy_id: str | None) -> Loss:
+    def _loss(
+        self,
+        code: str,
+        way: Way,
+        key: str | None,
+        strategy_id: str | None,
+        changes: Changes = NO_CHANGES,
+    ) -> Loss:
+        tracker = self.desk.tracker
         if code == "DAILY_LOSS":
-            return losses.daily(self.desk.tracker, key=key, strategy_id=strategy_id, way=way)
+            return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, changes=changes)
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
-        return figure(self.desk.tracker, way=way)
-
-    def _hidden(self, key: str | None, *, printed: bool) -> Decimal:
-        """What stale marks hide of the loss of one key, or of all, USD."""
-        hidden = self.stale_marks.hidden(printed=printed)
-        return sum(hidden.values(), ZERO) if key is None else hidden.get(key, ZERO)
+        return figure(tracker, way=way, changes=changes)

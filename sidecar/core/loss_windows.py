@@ -77,15 +77,15 @@ class Window(Struct):
 
     def doubt(self, moved: Moved, equity: Decimal) -> None:
         """A transfer came of which it is not known when. `equity`: see `Moved.unit_at`."""
-        least = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
-        for moment in moved.others:
-            usd, unit = moved.more_at(moment), moved.unit_at(moment, equity, least)
-            self.least_usd -= max(ZERO, usd)
-            self.most_usd -= min(ZERO, usd)
-            if unit > ONE:
-                self.least = (self.least or self.base) / unit
-            elif unit < ONE:
-                self.most = (self.most or self.base) / max(unit, LEFT_OF_A_UNIT)
+        less, more = moved.range
+        self.least_usd -= less
+        self.most_usd -= more
+        left = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+        units = [moved.unit_at(moment, equity, left) for moment in moved.others]
+        if (most := max(units, default=ONE)) > ONE:
+            self.least = (self.least or self.base) / most
+        if (least := min(units, default=ONE)) < ONE:
+            self.most = (self.most or self.base) / max(least, LEFT_OF_A_UNIT)
 
 
 class ScopedWindow(Struct):
@@ -103,9 +103,9 @@ class ScopedWindow(Struct):
 
     def doubt(self, moved: Moved) -> None:
         """A transfer came of which it is not known when."""
-        for moment in moved.others:
-            self.least_usd -= max(ZERO, moved.more_at(moment))
-            self.most_usd -= min(ZERO, moved.more_at(moment))
+        less, more = moved.range
+        self.least_usd -= less
+        self.most_usd -= more
 
 
 class Figure(Struct, frozen=True):

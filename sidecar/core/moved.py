@@ -8,6 +8,7 @@ the PnL of that moment.
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core.money import ONE, ZERO
 
@@ -44,6 +45,13 @@ class Moved(Struct, frozen=True):
         """What is left of the key has earned since, USD."""
         return (self.held + self.quantity) * (self.now.price - self.booked.price)
 
+    def as_of_now(self, gain: Decimal, change: Decimal) -> "Moved":
+        """One that is in doubt still, where the account is worth so much more than at its marks, USD, and a unit
+        of this so much.
+        """
+        now = Point(self.now.pnl + gain, self.now.price + change)
+        return replace(self, booked=now, now=now)
+
     def _earned(self, at: Point) -> Decimal:
         """The PnL from that moment to now, if it was moved then, USD."""
         return self.now.pnl - at.pnl + self.quantity * (self.now.price - at.price)
@@ -51,6 +59,12 @@ class Moved(Struct, frozen=True):
     def more_at(self, at: Point) -> Decimal:
         """What the PnL would be more, USD, had it come at that moment."""
         return self.quantity * (self.booked.price - at.price)
+
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """By how much the PnL would be more (≥ 0) and less (≤ 0), USD, at the moments that make the most of it."""
+        more = [ZERO, *(self.more_at(moment) for moment in self.others)]
+        return max(more), min(more)
 
     def unit_at(self, at: Point, equity: Decimal, least: Decimal) -> Decimal:
         """What a unit would be worth now, as a share of what it is worth, had it come at that moment.

@@ -274,6 +274,7 @@ class PositionTracker:
         self.windows_version += 1
         self._transfers_seen = self.books.transfers
         self.books.moves.clear()
+        self.books.visits.clear()
         if windows is not None and moved:
             self._end_span(self.booked_equity, windows.day.started_at)
 
@@ -328,6 +329,8 @@ class PositionTracker:
     def _note_transfers(self, at: datetime) -> None:
         """What came or went outside trading moves no ratio: the windows' units take it in."""
         windows, books = self.windows, self.books
+        if books.visits:
+            self._note_visits()
         if books.transfers == self._transfers_seen:
             return
         self._transfers_seen = books.transfers
@@ -342,6 +345,14 @@ class PositionTracker:
         by_key = {moved.key: moved.key_since for moved in books.moves}
         books.moves.clear()
         self._end_span(self.booked_equity, at, since, by_key)
+
+    def _note_visits(self) -> None:
+        """Losses may have been a share of more."""
+        assert self.windows is not None
+        self.windows_version += 1
+        for moved in self.books.visits:
+            self.windows.doubt(moved)
+        self.books.visits.clear()
 
     def _end_span(
         self,

@@ -127,6 +127,20 @@ class StaleMarks:
             if (loss := self._shortfall(key)) and (not printed or self._has_printed(key))
         }
 
+    def worse(self, *, printed: bool) -> dict[str, Decimal]:
+        """The same as a change of the mark, USD a unit."""
+        return {key: self._change(key) for key in self.hidden(printed=printed)}
+
+    def better(self) -> dict[str, Decimal]:
+        """By how much the near side of the newest quote of what is held is better than its mark, USD a unit:
+        for that it can be sold, though so wide a book gives no mark.
+        """
+        if not self.desk.tracker.marks.newest:
+            return {}
+        changes = {key: self._change(key) for key in self._held()}
+        lines = self.desk.tracker.account.lines
+        return {key: c for key, c in changes.items() if lines[key].position.quantity * c > ZERO}
+
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone makes a mark stale; one that is old already is looked at again."""
         limits, marks = self.desk.limits, self.desk.tracker.marks
@@ -142,11 +156,13 @@ class StaleMarks:
         return min((again if time <= now else time for time in times), default=None)
 
     def _shortfall(self, key: str) -> Decimal:
-        near = self._near_side(key)
         line = self.desk.tracker.account.lines.get(key)
-        if near is None or line is None or line.mark is None:
-            return ZERO
-        return max(ZERO, line.position.quantity * (line.mark - near))
+        return ZERO if line is None else max(ZERO, -line.position.quantity * self._change(key))
+
+    def _change(self, key: str) -> Decimal:
+        """From a key's mark to the near side of its newest quote, USD a unit; zero without such a quote."""
+        near, line = self._near_side(key), self.desk.tracker.account.lines.get(key)
+        return ZERO if near is None or line is None or line.mark is None else near - line.mark
 
     def _near_side(self, key: str) -> Decimal | None:
         """USD per unit at the bid of the newest quotes on the key's route (a short's at the ask)."""

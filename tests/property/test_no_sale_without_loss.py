@@ -81,8 +81,6 @@ def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
         coinbase.losses(dates).most(sold_at - SEEN_S, sold_at)
         for dates in ({}, *uniform_datings(coinbase))
     )
-    if max(early, late) >= 1:  # histories of their own: test_transfer_histories.py
-        return True
     return max(true, min(early, late)) >= LIMIT - EXACT
 
 

@@ -2,8 +2,6 @@
 
 from fractions import Fraction
 
-import pytest
-
 from sidecar.core import losses
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
@@ -271,7 +269,6 @@ def test_a_conversion_beside_a_sweep_is_no_transfer():
         assert coinbase.world.tracker.transfers == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a reading that the next one denies is forgotten")
 def test_dollars_that_came_before_a_fall_and_left_after_it_sell_nothing():
     """130,000 USD come to 84,000, BTC falls to 40,000: 11 %. A reading shows them just before 140,000 leave: the
     next one has 10,000 less than the books, and by neither date of these is it less than 28 %.
@@ -332,9 +329,6 @@ def test_bad_ticks_before_and_after_a_deposit_sell_nothing():
     assert may_be == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what a stale mark hides is no share of dollars that are in doubt"
-)
 def test_dollars_in_doubt_count_beside_what_a_stale_mark_hides():
     """655,000 USDC come to 149,000 USD, then the book of BTC falls apart, its bid at 1,000: 63,000 USD, 7.8 % of
     what was there. When the mark is a minute old the dollars are read and in doubt: 42 %, and sold.

@@ -61,6 +61,7 @@ NEVER_SET: dict[str, str] = {
     "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
+    "Books.visits": "is empty between two facts: the windows have taken it in",
     "Suspicion.confirmed_by_rest": "then the episode has begun",
 }  # fmt: skip
 

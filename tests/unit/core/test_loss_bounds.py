@@ -86,11 +86,16 @@ def stale(**limits):
 def test_what_a_stale_mark_hides_is_most_at_once_and_least_once_it_is_sure():
     world = stale()
     one = bounded(world, world.now)["DRAWDOWN", "all"]
-    assert (one.least.usd, one.loss.usd, one.most.usd, one.unprinted) == (0, 0, 4_000, 4_000)
+    assert (one.least.usd, one.loss.usd, one.most.usd, one.unprinted.usd) == (0, 0, 4_000, 4_000)
     printed = ev.Quote("ETH-USD", D(1_800), D(2_000), world.now, last=D(1_800))
     world.send(ev.Quotes, quotes=(printed,))
     one = bounded(world, world.now)["DRAWDOWN", "all"]
-    assert (one.least.usd, one.loss.usd, one.most.usd, one.unprinted) == (4_000, 0, 4_000, 0)
+    assert (one.least.usd, one.loss.usd, one.most.usd, one.unprinted.usd) == (
+        4_000,
+        0,
+        4_000,
+        4_000,
+    )
 
 
 def test_what_it_hides_is_of_its_key_and_of_no_strategy():
