@@ -25,8 +25,9 @@ from sidecar.core.products import DOLLARS
 from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
 from sidecar.core.wallets import Wallet
 
-# After so long a doubt is told, and others of the pot are no longer waited for.
-UNEXPLAINED_AFTER: Final = timedelta(seconds=15)
+# The others of the pot are waited for until the last reading before a doubt is told (doubt_watch.py: readings
+# 2, 6 and 14 s after the first, and an alert after 15 s).
+OTHERS_READ_AFTER: Final = timedelta(seconds=12)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
@@ -350,7 +351,7 @@ class BalanceFlow:
         trades = any(line.is_future for line in books.account.lines.values())
         if not books.futures_cash.is_known or not (trades or books.futures_cash.total):
             return True
-        return at - since >= UNEXPLAINED_AFTER
+        return at - since >= OTHERS_READ_AFTER
 
     def set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
         """Dollars moved within the pot, or were lost: a reading may lack that for a while."""

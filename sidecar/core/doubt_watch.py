@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.actions import Action, Alert, Reconcile
-from sidecar.core.balance_flow import UNEXPLAINED_AFTER
 from sidecar.core.check import Desk
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
@@ -17,6 +16,9 @@ from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
 
+UNEXPLAINED_AFTER: Final = timedelta(
+    seconds=15
+)  # two readings, and a lag of seconds, explain most of them
 # A reading of the account takes some twenty calls, and Coinbase allows 10,000 an hour: pauses double, up
 # to this.
 PAUSE_MAX: Final = timedelta(seconds=30)

@@ -4,7 +4,8 @@ and confirmed, latched and (the cumulative one) sold within the time that its ki
     feed live       3 s of quotes, and what REST takes to answer, or is waited for
     feed down       20 s: prices are polled every 5 s
     stale mark      60 s, and a print near the bid or `stale_confirm_s`
-    funding         a reconciliation period and 5 s, told late or only in `funding_pnl`
+    balances        a reconciliation period and 5 s, where money that came or left is not settled yet
+    funding         the same, told late or only in `funding_pnl`
 
 What stands is what a fund's own bookkeeping (tests/fund.py) shows by every dating of flows that nobody can date.
 """
@@ -50,7 +51,7 @@ DOWN_S = 20
 STALE_S = 61
 FRAMES_S = 2.5  # fills have been told
 ALONE_S = 1  # what REST leaves out is asked for alone
-FUNDING_S = RECONCILE_S + 5
+BALANCES_S = FUNDING_S = RECONCILE_S + 5
 ACCOUNTS = (
     {"USD": D(5_000), "BTC": D("0.2")},
     {"USD": D(20_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(20), FUT: D(20_000)},
@@ -88,14 +89,6 @@ def begun(habits: Habits, account: dict[str, Any], history: list[tuple[Step, flo
     return coinbase
 
 
-def is_one_flow(coinbase: Coinbase) -> bool:
-    """Whether at most one flow lies where prices moved, and it is settled: others are histories of their own
-    (test_transfer_histories.py).
-    """
-    ways = datings(coinbase, coinbase.t)
-    return not is_unsettled(coinbase) and len({serial for way in ways for serial in way}) <= 1
-
-
 def fall(coinbase: Coinbase, blow: tuple[str, str]) -> str:
     """Let a price take what is to be lost, that of the named key if it can; the key."""
     first, target = blow
@@ -120,10 +113,12 @@ def must_be_tight(coinbase: Coinbase) -> None:
 
 
 def must_be_answered(coinbase: Coinbase, since: float) -> None:
-    """What stands by every dating is latched, and the cumulative loss sold."""
-    if not is_one_flow(coinbase):
-        event("flows in doubt")
-        return
+    """What stands by every dating is latched, and the cumulative loss sold; where money is in doubt, once it can
+    have been read and judged.
+    """
+    if is_unsettled(coinbase):
+        event("money in doubt")
+        coinbase.run(BALANCES_S)
     least = min(
         coinbase.losses(dates).least(since, coinbase.t) for dates in datings(coinbase, since)
     )
@@ -169,7 +164,6 @@ def test_with_the_feed_down_a_loss_is_answered_within_twenty_seconds(
 ) -> None:
     """Prices are polled; the feed is lost some time before the fall, or with it."""
     coinbase = begun(habits, account, history)
-    assume(not is_unsettled(coinbase))  # a history of its own: test_transfer_histories.py
     coinbase.feed(up=False)
     coinbase.run(down_s)
     fell_at = coinbase.t

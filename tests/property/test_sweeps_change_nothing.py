@@ -3,7 +3,6 @@ same figures as the history without them. Either side of a sweep may be told at 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -84,8 +83,7 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
 
 
 @given(
-    # Lagging fills, and funding told in `funding_pnl` alone: test_transfer_histories.py
-    habits.map(lambda one: replace(one, lags={}, funding_fills=True)),
+    habits,
     st.lists(
         st.tuples(prices | trades | fundings | sweeps | sweeps | conversions, gaps), max_size=8
     ),

@@ -374,3 +374,15 @@ def test_a_second_deposit_does_not_date_the_first():
     coinbase.run(60)
     assert coinbase.losses().most(0, 70) < Fraction("0.1")
     assert coinbase.sold_at is None
+
+
+def test_dollars_that_came_to_an_account_with_futures_are_booked_before_they_are_told_as_unexplained():
+    """The other side of a sweep is waited for, but no longer than to the third reading, 14 s after the first."""
+    coinbase = Coinbase(Habits(), SMALL | {FUT: D(20_000)}, **LIMIT)
+    coinbase.trade(FUTURE, D(4), fee=D(0))
+    coinbase.run(50)
+    coinbase.flow("USD", D(50_000))
+    for _ in range(60):
+        coinbase.run(0.5)
+        assert causes(coinbase) == set()
+    assert coinbase.world.tracker.transfers == 50_000
