@@ -13,7 +13,7 @@ from sidecar.core import losses
 from sidecar.core.losses import Loss
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
-from tests.telling import FUT, Coinbase, Habits
+from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
@@ -103,7 +103,8 @@ def is_unsettled(coinbase: Coinbase) -> bool:
 
 def datings(coinbase: Coinbase, since: float) -> list[Dates]:
     """Every way to date the flows that nobody can date: at their own time, at the last reading that lacked them,
-    at the first that has them; one that no reading had shown by `since` may also count for nothing.
+    at the first that has them, or after the next price where these are polled; one that no reading had shown by
+    `since` may also count for nothing.
     """
     choices: dict[int, list[float | None]] = {}
     facts = [fact.at for fact in coinbase.history if not isinstance(fact, Flow)]
@@ -112,8 +113,10 @@ def datings(coinbase: Coinbase, since: float) -> list[Dates]:
         seen = coinbase.flows[serial]
         unread = seen.first is None or seen.first > since
         last = coinbase.t if seen.first is None else seen.first
+        if seen.polled:
+            last += POLL_S + STEP_S
         if unread or any(seen.before <= one <= last for one in facts):
-            choices[serial] = list({at, seen.before, seen.first, *([None] if unread else [])})
+            choices[serial] = list({at, seen.before, seen.first, last, *([None] if unread else [])})
     return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]
 
 

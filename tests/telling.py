@@ -81,12 +81,15 @@ class Shown:
 
 @dataclass
 class Seen:
-    """When readings can show a flow, when the first one did, and the one before that."""
+    """When readings can show a flow, when the first one did, and the one before that; `polled`: prices were
+    polled then, so the next one may be from before that reading.
+    """
 
     shown_at: float
     wallet: str
     before: float = 0.0
     first: float | None = None
+    polled: bool = False
 
 
 class Coinbase:
@@ -372,7 +375,7 @@ class Coinbase:
             for seen in self.flows.values():
                 if seen.wallet == name and seen.first is None:
                     if seen.shown_at <= self.t:
-                        seen.first = self.t
+                        seen.first, seen.polled = self.t, not self.feed_up
                     else:
                         seen.before = self.t
             wallet.read_at = self.t

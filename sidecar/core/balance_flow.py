@@ -19,6 +19,7 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
+from sidecar.core.marks import Mark
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.moved import Moved, Point
 from sidecar.core.products import DOLLARS
@@ -52,6 +53,7 @@ class BalanceFlow:
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
         self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
+        self.read_marks: dict[str, Mark] = {}  # and all marks then
 
     def begin_again(self) -> None:
         """A new process: what was in doubt is read anew before anything is allowed."""
@@ -82,14 +84,15 @@ class BalanceFlow:
             self._look_for_missing(event, actions)
         if event.is_complete:
             self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
+            self.read_marks = dict(books.marks.by_key)
         self.resolve_pot(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
 
     def _before_it_came(self, currency: str) -> Point | None:
         """The moment at which a wallet was in no listing yet."""
-        mark = self.books.marks.usd(currency)
-        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
+        mark = self.read_marks.get(currency) or self.books.marks.by_key.get(currency)
+        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark.value)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""

@@ -10,7 +10,7 @@ orders that open, rest or are cancelled do not. So a reading is explained, not w
 
 What is compared is the difference, not the reading: a busy account whose wallet never stands still is
 reconciled as fast as an idle one. Each reading of a busy account allows for several transfers, since it
-may lack bookings; the one that two readings allow for is confirmed.
+may lack bookings; the one that two readings allow for is confirmed, or one of several that are all but equal.
 """
 
 from collections.abc import Iterable
@@ -30,6 +30,9 @@ SETTLE: Final = timedelta(seconds=2)
 DEFAULT_LAG: Final = timedelta(seconds=30)
 # Bookings that may explain a lag: ten a second for half a minute. Beyond that the newest count.
 BOOKINGS_MAX: Final = 300
+
+# Fees that a reading may lack, and may not, hold up no withdrawal: the rest is told once it is known.
+IMMATERIAL: Final = Decimal("0.001")  # of a difference
 
 Verdict = Literal["agrees", "lagging", "differs", "confirmed"]
 
@@ -134,7 +137,7 @@ class Reconciliation(Struct):
             return "differs"
         doubt.repeated = True
         steady = at - doubt.steady_since >= self._longest_lag(at) and again[0] == difference
-        if len(again) > 1 and not steady:
+        if max(again) - min(again) > abs(difference) * IMMATERIAL and not steady:
             return "differs"
         doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"

@@ -4,7 +4,8 @@ and confirmed, latched and (the cumulative one) sold within the time that its ki
     feed live       3 s of quotes, and what REST takes to answer, or is waited for
     feed down       20 s: prices are polled every 5 s
     stale mark      60 s, and a print near the bid or `stale_confirm_s`
-    balances        a reconciliation period and 5 s, where money that came or left is not settled yet
+    balances        a reconciliation period and 5 s, where money that came or left is not settled yet; after a
+                    sweep, until no reading lacks it any more
     funding         the same, told late or only in `funding_pnl`
 
 What stands is what a fund's own bookkeeping (tests/fund.py) shows by every dating of flows that nobody can date.
@@ -51,6 +52,7 @@ DOWN_S = 20
 STALE_S = 61
 FRAMES_S = 2.5  # fills have been told
 ALONE_S = 1  # what REST leaves out is asked for alone
+SWEEP_S = 130  # both sides of one are told, and were read twice since
 BALANCES_S = FUNDING_S = RECONCILE_S + 5
 ACCOUNTS = (
     {"USD": D(5_000), "BTC": D("0.2")},
@@ -118,7 +120,7 @@ def must_be_answered(coinbase: Coinbase, since: float) -> None:
     """
     if is_unsettled(coinbase):
         event("money in doubt")
-        coinbase.run(BALANCES_S)
+        coinbase.run(max(BALANCES_S, coinbase.swept_at + SWEEP_S - coinbase.t))
     least = min(
         coinbase.losses(dates).least(since, coinbase.t) for dates in datings(coinbase, since)
     )
