@@ -17,6 +17,7 @@ from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
+SETTLES_S = 3 * POLL_S + STEP_S  # polled quotes that settle a price
 UNSETTLED_S = 45  # from its first reading on; with lags
 
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
@@ -103,8 +104,8 @@ def is_unsettled(coinbase: Coinbase) -> bool:
 
 def datings(coinbase: Coinbase, since: float) -> list[Dates]:
     """Every way to date the flows that nobody can date: at their own time, at the last reading that lacked them,
-    at the first that has them, or after the next price where these are polled; one that no reading had shown by
-    `since` may also count for nothing.
+    at the first that has them, or once a price has settled where these are polled; one that no reading had shown
+    by `since` may also count for nothing.
     """
     choices: dict[int, list[float | None]] = {}
     facts = [fact.at for fact in coinbase.history if not isinstance(fact, Flow)]
@@ -114,7 +115,7 @@ def datings(coinbase: Coinbase, since: float) -> list[Dates]:
         unread = seen.first is None or seen.first > since
         last = coinbase.t if seen.first is None else seen.first
         if seen.polled:
-            last += POLL_S + STEP_S
+            last += SETTLES_S
         if unread or any(seen.before <= one <= last for one in facts):
             choices[serial] = list({at, seen.before, seen.first, last, *([None] if unread else [])})
     return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]

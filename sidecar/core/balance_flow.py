@@ -77,7 +77,7 @@ class BalanceFlow:
             if not books.is_open or (self.believes_first and not known):
                 self._open(balance, wallet, event.at)
                 continue
-            if not known:
+            if wallet.read_point is None and not wallet.total:
                 wallet.read_point = self._before_it_came(balance.currency)
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
@@ -306,6 +306,7 @@ class BalanceFlow:
             for currency, wallet in doubted:
                 self.set_right(currency, wallet, wallet.doubted, at)
             return
+        self._convert(doubted, at)
         for currency, wallet in doubted:
             doubt = wallet.agreement.doubt
             if doubt is None or not doubt.confirmed:
@@ -321,6 +322,20 @@ class BalanceFlow:
                 moved = Booking(at, doubt.difference)
                 self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
                 self._transfer(currency, wallet, at, actions)
+
+    def _convert(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
+        """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
+        one moment.
+        """
+        doubts = [wallet.agreement.doubt for _, wallet in doubted]
+        if not all(doubt is not None and doubt.confirmed for doubt in doubts):
+            return
+        less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
+        more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
+        converted = min(less, more)
+        for currency, wallet in doubted if converted else ():
+            change = converted if wallet.doubted > ZERO else -converted
+            self.set_right(currency, wallet, change, at)
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
