@@ -13,7 +13,7 @@ from sidecar.core import losses
 from sidecar.core.losses import Loss
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
-from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits
+from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits, Seen
 
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
@@ -105,27 +105,41 @@ def is_unsettled(coinbase: Coinbase) -> bool:
 def datings(coinbase: Coinbase, since: float) -> list[Dates]:
     """Every way to date the flows that nobody can date: at their own time, at the last reading that lacked them,
     at the first that has them, or once a price has settled where these are polled; one that no reading had shown
-    by `since` may also count for nothing.
+    by `since` may also count for nothing. Flows of one wallet that came before the first of them was booked are
+    one to the books.
     """
     choices: dict[int, list[float | None]] = {}
     facts = [fact.at for fact in coinbase.history if not isinstance(fact, Flow)]
     known = {fact.serial: fact.at for fact in coinbase.history if isinstance(fact, Flow)}
     for serial, at in known.items():
         seen = coinbase.flows[serial]
+        firsts = [_shown(one) for one in coinbase.flows.values() if _may_be_one(seen, one)]
         unread = seen.first is None or seen.first > since
-        last = coinbase.t if seen.first is None else seen.first
+        last = max((one for one in firsts if one is not None), default=coinbase.t)
         if seen.polled:
             last += SETTLES_S
         if unread or any(seen.before <= one <= last for one in facts):
-            choices[serial] = list({at, seen.before, seen.first, last, *([None] if unread else [])})
+            before = seen.before - STEP_S / 4
+            choices[serial] = list({at, before, *firsts, last, *([None] if unread else [])})
     return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]
+
+
+def _may_be_one(seen: Seen, other: Seen) -> bool:
+    """Whether a flow is another one, or came to its wallet while that was not booked yet."""
+    is_near = seen.first is not None and other.before <= seen.first + UNSETTLED_S
+    return other is seen or (other.wallet == seen.wallet and is_near)
+
+
+def _shown(seen: Seen) -> float | None:
+    """Just before the facts that were told with the first reading that shows it: these came after that."""
+    return None if seen.first is None else seen.first - STEP_S / 4
 
 
 def uniform_datings(coinbase: Coinbase) -> tuple[Dates, Dates]:
     """All flows that were read, at the readings before them, and at their first; others count for nothing."""
     seen = coinbase.flows
-    before = {n: None if one.first is None else one.before for n, one in seen.items()}
-    return before, {n: one.first for n, one in seen.items()}
+    before = {n: None if one.first is None else one.before - STEP_S / 4 for n, one in seen.items()}
+    return before, {n: _shown(one) for n, one in seen.items()}
 
 
 def hinder(coinbase: Coinbase, step: Step) -> bool:

@@ -143,7 +143,7 @@ class BalanceFlow:
         """A reading had more than this one: it may have come and left again. If prices fell meanwhile, less was
         lost: a share of more. One that had less, and has it again, was more likely not whole.
         """
-        now = self.books.confirmed_point(currency)
+        now = self.books.point(currency)
         if now is None or doubt.by_frame or doubt.difference <= ZERO or not self.books.is_open:
             return
         others = self._other_moments(currency, wallet, doubt, now)

@@ -66,7 +66,8 @@ class StaleMarks:
 
     def note_quoteless(self) -> None:
         """Tell the tracker which of the stale keys nobody quotes at all."""
-        quoteless = {key for key in self.stale if self._near_side(key) is None}
+        held = self.stale.keys() & self.desk.tracker.account.lines.keys()
+        quoteless = {key for key in held if self._near_side(key) is None}
         if quoteless != self.desk.tracker.quoteless:
             self.desk.tracker.quoteless = quoteless
             self.desk.tracker.version += 1
@@ -135,8 +136,6 @@ class StaleMarks:
         """By how much the near side of the newest quote of what is held is better than its mark, USD a unit:
         for that it can be sold, though so wide a book gives no mark.
         """
-        if not self.desk.tracker.marks.newest:
-            return {}
         changes = {key: self._change(key) for key in self._held()}
         lines = self.desk.tracker.account.lines
         return {key: c for key, c in changes.items() if lines[key].position.quantity * c > ZERO}
@@ -161,15 +160,13 @@ class StaleMarks:
 
     def _change(self, key: str) -> Decimal:
         """From a key's mark to the near side of its newest quote, USD a unit; zero without such a quote."""
-        near, line = self._near_side(key), self.desk.tracker.account.lines.get(key)
-        return ZERO if near is None or line is None or line.mark is None else near - line.mark
+        near, mark = self._near_side(key), self.desk.tracker.account.lines[key].mark
+        return ZERO if near is None or mark is None else near - mark
 
     def _near_side(self, key: str) -> Decimal | None:
         """USD per unit at the bid of the newest quotes on the key's route (a short's at the ask)."""
         tracker, marks, is_worse = self.desk.tracker, self.desk.tracker.marks, False
-        line, value = tracker.account.lines.get(key), marks.end_usd(key)
-        if line is None:
-            return None
+        line, value = tracker.account.lines[key], marks.end_usd(key)
         for step in marks.routes.get(key, ()):
             quote, mid = marks.newest.get(step.book), marks.mids.get(step.book)
             if quote is not None:

@@ -311,6 +311,17 @@ def test_a_conversion_is_no_transfer():
     assert (desk.tracker.transfers, desk.tracker.wallets.in_doubt) == (1200, set())
 
 
+def test_a_conversion_and_a_deposit_in_one_reading_are_one_transfer():
+    """300 of 1,000 USD are converted, and 50 USDC come."""
+    desk = Desk()
+    desk.balance("USD", 1000)
+    desk.balance("USDC", 200)
+    for seconds in (60, 2):
+        listing(desk.wait(seconds), USD=700, USDC=550)
+    assert (desk.wallet("USD"), desk.wallet("USDC")) == (700, 550)
+    assert (desk.tracker.transfers, desk.tracker.wallets.in_doubt) == (1250, set())
+
+
 def test_while_one_side_of_a_conversion_is_missing_equity_counts_the_smaller():
     desk = Desk()
     desk.balance("USD", 1000)
@@ -476,6 +487,32 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     world.wait(2)
     read(world, "0.2")
     assert world.tracker.transfers == -64_000
+    assert not world.tracker.is_ambiguous
+
+
+def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
+    """50,000 USD beside 100,000 while BTC falls by a tenth: 7.68 % of 100,000 were lost, or 5.12 % of 150,000."""
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 57_600)
+    read(world, "1.2", usd=73_200)
+    world.wait(1)
+    read(world, "1.2")
+    world.stand("BTC-USD", 57_600)
+    assert (world.tracker.transfers, world.tracker.wallets.in_doubt) == (0, set())
+    found = {way: cumulative(world.tracker, way=way).ratio for way in ("least", "told", "most")}
+    assert found == {"least": D("0.0512"), "told": D("0.0768"), "most": D("0.0768")}
+
+
+def test_money_that_a_reading_lacked_and_the_next_one_has_tells_nothing():
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 57_600)
+    read(world, "0.2")
+    world.wait(1)
+    read(world, "1.2")
     assert not world.tracker.is_ambiguous
 
 

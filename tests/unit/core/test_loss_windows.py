@@ -156,6 +156,13 @@ def test_every_other_moment_is_reckoned_with():
     assert some.least < 300 < some.most
 
 
+def test_of_several_moments_before_a_fall_the_extreme_counts_once():
+    one, other = window(300), window(300)
+    one.doubt(moved(others=((0, 100),)), D(280))
+    other.doubt(moved(others=((0, 100), (-2, 99), (0, 100))), D(280))
+    assert one == other
+
+
 def test_a_moment_that_makes_no_difference_is_no_doubt():
     some = window(300)
     some.doubt(moved(others=((-20, 90),)), D(280))

@@ -229,6 +229,12 @@ def test_readings_that_leave_several_are_repeated_and_confirm_none():
     assert confirmed(agreement) == -80
 
 
+def test_a_fee_that_readings_may_lack_holds_up_no_withdrawal():
+    agreement = booked("0.01")
+    assert [judged(agreement, -80, 2), judged(agreement, -80, 4)] == ["differs", "confirmed"]
+    assert confirmed(agreement) == -80
+
+
 def test_readings_that_allow_for_no_common_transfer_begin_anew():
     agreement = booked(3)
     assert [judged(agreement, -80, 2), judged(agreement, -90, 4)] == ["differs", "differs"]

@@ -254,6 +254,26 @@ def test_without_a_newer_quote_nothing_is_known_to_be_hidden():
     assert hidden(world) == {}
 
 
+def test_a_near_side_above_the_mark_makes_the_least_loss_less_at_once():
+    """4,000 USD are lost in BTC; 20 ETH, at 2,000 by the last mark, can be sold for 2,300."""
+    world = holding(**LIMIT)
+    world.hold(1)
+    world.quote("BTC-USD", 60_000)
+    wide(world, 2_300)
+    bounds = world.manager.watch.bounds
+    limit = world.manager.limits.max_cumulative_loss
+    assert limit is not None
+    bound = bounds.of("CUMULATIVE_LOSS", limit, world.now)
+    assert (bound.loss.usd, bound.most.usd, bound.least.usd) == (4_000, 4_000, -2_000)
+    assert world.manager.watch.stale_marks.better() == {"ETH": 300}
+
+
+def test_a_near_side_that_is_worse_is_no_gain():
+    world = holding()
+    wide(world, 1_900)
+    assert world.manager.watch.stale_marks.better() == {}
+
+
 def test_it_is_no_loss_before_the_mark_is_stale():
     world = fallen(800, seconds=59)
     assert codes(world) == set()
