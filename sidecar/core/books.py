@@ -298,14 +298,20 @@ class Books:
 
     def unconfirmed(self, book: Book) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        return sum((self.unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
+        gap = ZERO
+        for key in self.marks.unconfirmed:  # while prices move, nearly all that is held
+            if key in book.lines:
+                gap += self.unconfirmed_of(book, key)
+        return gap
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
         """The same of one key."""
-        line, confirmed = book.lines.get(key), self.marks.confirmed(key)
-        if line is None or line.mark is None or confirmed is None:
+        line, known = book.lines.get(key), self.marks.confirmations.get(key)
+        if line is None or line.mark is None or known is None:
             return ZERO
-        return (line.position.quantity - line.position.unpriced) * (line.mark - confirmed)
+        position = line.position
+        priced = position.quantity - position.unpriced if position.unpriced else position.quantity
+        return priced * (line.mark - known.value)
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
@@ -331,12 +337,15 @@ class Books:
             line.doubted = quantity
             self.account.restate(line)
 
-    def fill_price(self, product: Product, price: Decimal, at: datetime) -> None:
-        """A fill at `price` (quote currency): what it was paid is the newest price, where the last good
-        quote is older.
+    def fill_price(self, product: Product, quantity: Decimal, value: Decimal, at: datetime) -> None:
+        """A fill of so much for `value` (quote currency): what it was paid is the newest price, where the
+        last good quote is older.
         """
         known = self.marks.mids.get(product.book)
-        if price > ZERO and (known is None or known.at is None or known.at < at - FILL_IS_NEWER_BY):
+        if known is not None and known.at is not None and known.at >= at - FILL_IS_NEWER_BY:
+            return
+        price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if price > ZERO:
             for key in self.marks.traded(product.book, price, at):
                 self._remark(key, prices=True)
 

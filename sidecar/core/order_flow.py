@@ -5,7 +5,7 @@ way, count what the books have not counted, and bind what is still open.
 """
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Final
 
 from sidecar.core import events as ev
@@ -14,7 +14,7 @@ from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.money import COST_QUANTUM, ONE, ZERO, is_bounded, is_sane
+from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY, OWN_PREFIX
@@ -234,12 +234,12 @@ class OrderFlow:
             if product.is_future:
                 self._agreement(product.key).active_at = at
             return
-        touched = set() if product.is_future else {product.base, product.quote, *owed.fees}
-        before = {currency: wallets.get(currency).total for currency in sorted(touched)}
+        touched = () if product.is_future else (product.base, product.quote, *owed.fees)
+        moving = {currency: wallets.get(currency) for currency in touched}
+        before = [wallet.total for wallet in moving.values()]
         paid_before = futures.total
         self._count(order, product, owed)
-        for currency, total in before.items():
-            wallet = wallets.get(currency)
+        for (currency, wallet), total in zip(moving.items(), before, strict=True):
             counts = currency not in self.books.cash and wallet.keep is not None
             self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
         if product.is_future:
@@ -250,8 +250,7 @@ class OrderFlow:
                 paid = futures.total - paid_before
                 self._book(SPOT_CASH, usd.agreement, paid, at, counts=False)
         if owed.quantity and owed.value:
-            price = (owed.value / owed.quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-            self.books.fill_price(product, price, order.traded_at or at)
+            self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
 
     def _agreement(self, contract: str) -> Reconciliation:
         return self.futures_agreement.setdefault(contract, Reconciliation())
