@@ -115,9 +115,10 @@ class BalanceFlow:
         currency, at = balance.currency, event.at
         difference = balance.available + balance.hold - wallet.total
         agreement, was_in_doubt = wallet.agreement, wallet.agreement.doubt is not None
-        if self._is_before_frame(agreement, difference, at):
+        if was_in_doubt and self._is_before_frame(agreement, difference, at):
             return
-        verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
+        unit = self.books.unit(currency) if difference else ZERO
+        verdict = agreement.judge(difference, at, event.fills_until, unit)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             self._note_point(currency, wallet, at)
@@ -131,7 +132,8 @@ class BalanceFlow:
         elif not self._in_pot(currency):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
-        self.note_doubt(currency, wallet)
+        if was_in_doubt or agreement.doubt is not None:
+            self.note_doubt(currency, wallet)
 
     def _is_before_frame(
         self, agreement: Reconciliation, difference: Decimal, at: datetime
