@@ -193,7 +193,7 @@ class Headrooms:
         if long <= -net.near or max(abs(short), abs(short - line.short_usd)) >= net.near:
             return None
         others = account.gross - line.notional
-        near, level = (
+        near, level = [
             min(
                 self._notional[n],
                 self._share[n] * equity,
@@ -202,7 +202,7 @@ class Headrooms:
                 net[n] - long,
             )
             for n in (NEAR, LEVEL)
-        )
+        ]
         return None if line.long_usd >= near else Most(near, level)
 
     def _risk_room(self, side: Side, equity: Decimal) -> Decimal:
