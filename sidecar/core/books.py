@@ -245,7 +245,8 @@ class Books:
         """A fee paid or funding received for trading `key`, USD."""
         line = self.line(book, key)
         book.charge(line, ZERO, fee, funding)
-        book.restate(line)
+        if line.is_idle:
+            book.restate(line)  # it was begun for this alone
 
     def correct(
         self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Book | None
@@ -290,28 +291,28 @@ class Books:
     def confirmed_point(self, key: str) -> Point | None:
         """The same at confirmed marks alone, that of this key among them."""
         price = self.marks.confirmed(key) or self.marks.usd(key)
-        return (
-            None
-            if price is None
-            else Point(self.account.net_pnl - self.unconfirmed(self.account), price)
-        )
+        if price is None:
+            return None
+        pnl = self.account.net_pnl
+        return Point(pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl, price)
 
-    def unconfirmed(self, book: Book) -> Decimal:
-        """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        gap = ZERO
-        for key in self.marks.unconfirmed:  # while prices move, nearly all that is held
-            if key in book.lines:
-                gap += self.unconfirmed_of(book, key)
+    def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
+        alone where they are given.
+        """
+        confirmations, gap = self.marks.confirmations, ZERO
+        # While prices move, nearly all that is held.
+        for key in self.marks.unconfirmed if keys is None else keys:
+            line, known = book.lines.get(key), confirmations.get(key)
+            if line is None or line.mark is None or known is None:
+                continue
+            position = line.position
+            gap += (position.quantity - position.unpriced) * (line.mark - known.value)
         return gap
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
         """The same of one key."""
-        line, known = book.lines.get(key), self.marks.confirmations.get(key)
-        if line is None or line.mark is None or known is None:
-            return ZERO
-        position = line.position
-        priced = position.quantity - position.unpriced if position.unpriced else position.quantity
-        return priced * (line.mark - known.value)
+        return self.unconfirmed(book, (key,))
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was

@@ -15,6 +15,7 @@ from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
+from sidecar.core.order_body import Side
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY, OWN_PREFIX
@@ -142,11 +143,11 @@ class OrderFlow:
             self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
         hold_currency, hold = "", ZERO
-        if order.remaining:
+        if remaining := order.remaining:
             price = order.limit_price or self._mid(product)
             brings = price if order.side == BUY else max(price or ZERO, self._mid(product) or ZERO)
-            legs = legs_of(product, order.side, order.remaining, brings, self.books.cash)
-            hold_currency, hold = self._hold(order, product, price)
+            legs = legs_of(product, order.side, remaining, brings, self.books.cash)
+            hold_currency, hold = self._hold(order.side, remaining, product, price)
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)
 
@@ -234,12 +235,11 @@ class OrderFlow:
             if product.is_future:
                 self._agreement(product.key).active_at = at
             return
-        touched = () if product.is_future else (product.base, product.quote, *owed.fees)
-        moving = {currency: wallets.get(currency) for currency in touched}
-        before = [wallet.total for wallet in moving.values()]
+        touched = () if product.is_future else {product.base, product.quote, *owed.fees}
+        moving = [(name, one := wallets.get(name), one.total) for name in sorted(touched)]
         paid_before = futures.total
         self._count(order, product, owed)
-        for (currency, wallet), total in zip(moving.items(), before, strict=True):
+        for currency, wallet, total in moving:
             counts = currency not in self.books.cash and wallet.keep is not None
             self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
         if product.is_future:
@@ -306,16 +306,16 @@ class OrderFlow:
             books.pay(currency, fee, value, strategy if traded else None)
 
     def _hold(
-        self, order: WorkingOrder, product: Product, price: Decimal | None
+        self, side: Side, remaining: Decimal, product: Product, price: Decimal | None
     ) -> tuple[str, Decimal]:
-        """What Coinbase binds for the order's rest: base for a sell, quote with the fee for a buy,
+        """What Coinbase binds for an order's rest: base for a sell, quote with the fee for a buy,
         none for futures.
         """
         if product.is_future:
             return "", ZERO
-        if order.side != BUY:
-            return product.base, order.remaining
-        return product.quote, order.remaining * (price or ZERO) * (ONE + self.taker_rate)
+        if side != BUY:
+            return product.base, remaining
+        return product.quote, remaining * (price or ZERO) * (ONE + self.taker_rate)
 
     def _bind(
         self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal

@@ -129,13 +129,14 @@ class StaleMarks:
         is_due = False
         for key, line in self.desk.tracker.account.lines.items():
             mark = marks.by_key.get(key)
-            if mark is None or mark.at is None or (first is not None and mark.at >= first):
+            at = None if mark is None else mark.at
+            if at is None or (first is not None and at >= first):
                 continue
             if key not in self.stale and _counts(line):
-                if mark.at + oldest <= now:
+                if at + oldest <= now:
                     is_due = True
                 else:
-                    first = mark.at
+                    first = at
         times = [] if first is None else [first + oldest]
         if is_due:
             times.append(now if self.looked_at is None else max(now, self.looked_at + LOOK_AGAIN))
