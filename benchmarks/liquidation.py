@@ -97,6 +97,7 @@ class Doomed:
         self._take(ev.BalancesRead, balances=balances, fills_until=self.now)
         self._take(ev.OpenOrdersListed, order_ids=(), began_at=self.now)
         self._take(ev.AccountReconciled)
+        self._rest_agrees(Decimal(64000))
         assert manager.state.ready
         for number in range(ORDERS):
             self._take(
@@ -110,8 +111,8 @@ class Doomed:
             )
         self._quote(Decimal(40000))
         self.now += timedelta(seconds=2)
-        quote = ev.Quote("BTC-USD", Decimal(40000), Decimal(40000), self.now)
-        self._take(ev.QuotesConfirmed, quotes=(quote,))
+        self._rest_agrees(Decimal(40000))
+        self._take(ev.BalancesRead, balances=balances, fills_until=self.now)
         assert manager.state.has("CUMULATIVE_LOSS")
 
     def _take(self, kind: type[ev.Event], **fields: Any) -> None:
@@ -119,6 +120,10 @@ class Doomed:
 
     def _quote(self, price: Decimal) -> None:
         self._take(ev.Quotes, quotes=(ev.Quote("BTC-USD", price, price, self.now),))
+
+    def _rest_agrees(self, price: Decimal) -> None:
+        quote = ev.Quote("BTC-USD", price, price, self.now)
+        self._take(ev.QuotesConfirmed, quotes=(quote,))
 
     def confirm(self) -> None:
         """The tick that is one too many."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO, is_sane
+from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
@@ -143,7 +143,7 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
         last = price(row.price, "price")
     except Untrusted:
         return None  # the book grows stale, which is what not knowing its price means
-    if last is not None and not is_sane(last):
+    if last is not None and last < ZERO:
         last = None
     if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
         return None

@@ -21,12 +21,16 @@ NO_YEAR: Final = "0001-"  # Go's zero time
 
 def number(value: object, name: str) -> Decimal | None:
     """A decimal, None for none. Raises Untrusted, naming the field."""
-    if value is None or value == "":
+    if not isinstance(value, str):
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Untrusted(f"{name} is not a number")
+        value = str(value)
+    if not value:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Untrusted(f"{name} is not a number")
     try:
-        return amount(str(value))
+        return amount(value)
     except ValueError:
         raise Untrusted(f"{name} is not a number") from None
 

@@ -86,7 +86,8 @@ class AddingOrders:
     def look(self, now: datetime, actions: list[Action]) -> None:
         """An order appeared, or changed: one that adds where adding is stopped is cancelled too."""
         working = self.desk.tracker.ledger.working
-        self.asked = {name: at for name, at in self.asked.items() if name in working}
+        if self.asked:
+            self.asked = {name: at for name, at in self.asked.items() if name in working}
         for cause in self.desk.state.causes.values():
             if cause.cancels_adding and self._is_wanted(cause):
                 self.cancel(adding_orders(self.desk, cause), cause.code, now, actions)

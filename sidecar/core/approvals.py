@@ -335,8 +335,8 @@ class Approvals:
         """
         if decision.reserved_until is None or decision.replayed:
             return []
-        doubted = (one for one in decision.warnings if one.code == "INSUFFICIENT_FUNDS")
-        return [Reconcile(reason=warning.message) for warning in doubted]
+        warnings = decision.warnings
+        return [Reconcile(reason=w.message) for w in warnings if w.code == "INSUFFICIENT_FUNDS"]
 
     # --- Lapsing ----------------------------------------------------------------------------------
 

@@ -119,9 +119,10 @@ class BalanceFlow:
         currency, at = balance.currency, event.at
         difference = balance.available + balance.hold - wallet.total
         agreement, doubt = wallet.agreement, wallet.agreement.doubt
-        if self._is_before_frame(agreement, difference, at):
+        if doubt is not None and self._is_before_frame(agreement, difference, at):
             return
-        verdict = agreement.judge(difference, at, event.fills_until, self.books.unit(currency))
+        unit = self.books.unit(currency) if difference else ZERO
+        verdict = agreement.judge(difference, at, event.fills_until, unit)
         if doubt is not None and agreement.doubt is not doubt:
             self._note_visit(currency, wallet, doubt)
         if verdict in ("agrees", "lagging"):
@@ -137,7 +138,8 @@ class BalanceFlow:
         elif not self._in_pot(currency):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
-        self.note_doubt(currency, wallet)
+        if doubt is not None or agreement.doubt is not None:
+            self.note_doubt(currency, wallet)
 
     def _note_visit(self, currency: str, wallet: Wallet, doubt: Doubt) -> None:
         """A reading had more than this one: it may have come and left again. If prices fell meanwhile, less was

@@ -246,7 +246,8 @@ class Books:
         """A fee paid or funding received for trading `key`, USD."""
         line = self.line(book, key)
         book.charge(line, ZERO, fee, funding)
-        book.restate(line)
+        if line.is_idle:
+            book.restate(line)  # it was begun for this alone
 
     def correct(
         self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Book | None
@@ -291,22 +292,28 @@ class Books:
     def confirmed_point(self, key: str) -> Point | None:
         """The same at confirmed marks alone, that of this key among them."""
         price = self.marks.confirmed(key) or self.marks.usd(key)
-        return (
-            None
-            if price is None
-            else Point(self.account.net_pnl - self.unconfirmed(self.account), price)
-        )
+        if price is None:
+            return None
+        pnl = self.account.net_pnl
+        return Point(pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl, price)
 
-    def unconfirmed(self, book: Book) -> Decimal:
-        """The part of a book's net PnL that only marks which are not confirmed yet show, USD."""
-        return sum((self.unconfirmed_of(book, key) for key in self.marks.unconfirmed), ZERO)
+    def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
+        alone where they are given.
+        """
+        confirmations, gap = self.marks.confirmations, ZERO
+        # While prices move, nearly all that is held.
+        for key in self.marks.unconfirmed if keys is None else keys:
+            line, known = book.lines.get(key), confirmations.get(key)
+            if line is None or line.mark is None or known is None:
+                continue
+            position = line.position
+            gap += (position.quantity - position.unpriced) * (line.mark - known.value)
+        return gap
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
         """The same of one key."""
-        line, confirmed = book.lines.get(key), self.marks.confirmed(key)
-        if line is None or line.mark is None or confirmed is None:
-            return ZERO
-        return (line.position.quantity - line.position.unpriced) * (line.mark - confirmed)
+        return self.unconfirmed(book, (key,))
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
@@ -332,12 +339,15 @@ class Books:
             line.doubted = quantity
             self.account.restate(line)
 
-    def fill_price(self, product: Product, price: Decimal, at: datetime) -> None:
-        """A fill at `price` (quote currency): what it was paid is the newest price, where the last good
-        quote is older.
+    def fill_price(self, product: Product, quantity: Decimal, value: Decimal, at: datetime) -> None:
+        """A fill of so much for `value` (quote currency): what it was paid is the newest price, where the
+        last good quote is older.
         """
         known = self.marks.mids.get(product.book)
-        if price > ZERO and (known is None or known.at is None or known.at < at - FILL_IS_NEWER_BY):
+        if known is not None and known.at is not None and known.at >= at - FILL_IS_NEWER_BY:
+            return
+        price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if price > ZERO:
             for key in self.marks.traded(product.book, price, at):
                 self._remark(key, prices=True)
 

@@ -43,7 +43,7 @@ Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 class Desk(Struct, kw_only=True):
     """What every check is made against. `orders_known`: balances and open orders have been read.
 
-    `max_quote_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
+    `max_quote_age`, `max_mark_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
     shares of equity below which a risk figure neither breaks a limit nor warns. `facts` counts
     what the manager takes in but for proposals, and the moments at which time alone changes something.
     """
@@ -57,6 +57,7 @@ class Desk(Struct, kw_only=True):
     activity: Activity = field(default_factory=Activity)
     orders_known: bool = False
     max_quote_age: timedelta = timedelta()
+    max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False
     calm: dict[Measure, Decimal] = field(default_factory=dict)
     facts: int = 0
@@ -68,6 +69,7 @@ class Desk(Struct, kw_only=True):
         """Judge by these limits from now on."""
         self.limits = limits
         self.max_quote_age = timedelta(seconds=float(limits.max_quote_age_s))
+        self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
         self.tracker.marks.max_spread = limits.max_spread
         self.tracker.min_equity = limits.min_equity
         shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))

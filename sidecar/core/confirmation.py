@@ -157,6 +157,8 @@ class Confirmation:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes an unconfirmed breach further."""
+        if not self.pending:  # as nearly always
+            return None
         times = [one.since + self.settings.confirm_for for one in self.pending.values()]
         if self.stale_marks.stale:
             stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))

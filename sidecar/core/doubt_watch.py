@@ -63,10 +63,10 @@ class DoubtWatch:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone has a doubt read again, or tightens."""
-        times = [doubt.since + self._patience(doubt) for doubt in self.doubts().values()]
-        if self.ask_at is not None:
-            times.append(self.ask_at)
-        return min((time for time in times if time > now), default=None)
+        times = [] if self.ask_at is None else [self.ask_at]
+        if self.desk.tracker.wallets.in_doubt:
+            times += [doubt.since + self._patience(doubt) for doubt in self.doubts().values()]
+        return min((time for time in times if time > now), default=None) if times else None
 
     def _patience(self, doubt: Doubt) -> timedelta:
         """How long a doubt may last: readings that agree with each other may wait for a lag to be over."""

@@ -47,7 +47,7 @@ class FuturesCash(Struct):
     @property
     def worth(self) -> Decimal:
         """What the wallet holds and is owed, USD."""
-        return self.total + sum(self.unpaid, ZERO)
+        return self.total + sum(self.unpaid, ZERO) if self.unpaid else self.total
 
     def is_overtaken(
         self, wallet: Decimal, at: datetime, *, is_frame: bool, lag: timedelta

@@ -137,7 +137,7 @@ class Glance:
 
     def look(self, order: Order, now: datetime) -> Seen | None:
         """The verdict on an order that is plain where all is quiet; None: it must be judged."""
-        if not self._is_plain(order, now) or not self._is_small(order):
+        if not self._is_plain(order, now):
             return None
         turn, room = self.headrooms.known(order.side)
         if room is None:
@@ -150,22 +150,23 @@ class Glance:
         return self._seen(order, price, (turn, room), windows)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
-        """New, of one size and at most one price, on the grid and within Coinbase's range."""
+        """New, of one size and at most one price, on the grid, within Coinbase's range and far from what
+        one order may be, whatever the books hold. A sale may be worth more than at its limit.
+        """
         size, price, product = order.base_size, order.limit_price, self._product
         if size is None or order.attached or order.kind not in PLAIN or order.sizes or order.prices:
             return False
         if size % product.base_increment or not self._least <= size <= self._largest:
             return False
-        if price is not None and price % product.price_increment:
+        if size >= self._size.near:
+            return False
+        if price is not None and (
+            price % product.price_increment or size * price >= self._notional.near
+        ):
             return False
         if order.end_time is not None and order.end_time <= now:
             return False
         return self._is_new(order.client_order_id)
-
-    def _is_small(self, order: Order) -> bool:
-        """Far from what one order may be, whatever the books hold. A sale may be worth more than this."""
-        size, price = order.base_size or ZERO, order.limit_price or ZERO
-        return size < self._size.near and size * price < self._notional.near
 
     def _is_new(self, name: str) -> bool:
         ledger = self._ledger
@@ -234,18 +235,13 @@ class Glance:
             return None
         step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
         rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
-        largest = self._worth_taken(floor_to(min(rooms), step), listed)
+        largest = floor_to(min(rooms), step)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
-            largest = self._worth_taken(largest, listed)
+        if largest * listed > self._most_value:
+            largest = floor_to(self._most_value / listed, step)
         leg, reducing = Leg(self._key, side, size), size <= reducible
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
-
-    def _worth_taken(self, size: Decimal, price: Decimal) -> Decimal:
-        """So much of it as one order may be worth in quote currency."""
-        if size * price <= self._most_value:
-            return size
-        return floor_to(self._most_value / price, self._product.base_increment)
 
 
 class Foreseen(Struct, frozen=True, gc=False):

@@ -141,10 +141,11 @@ class Headrooms:
         tracker, product, mark = self.tracker, self._product, mid.value
         line = tracker.account.lines.get(self.key) or self._no_line
         free = tracker.wallets.free(product.quote if side == BUY else product.base)
-        usd = self._usd(line)
+        equity = tracker.equity
+        usd = self._usd(line, equity)
         if free is None or usd is None or not self._may_work_one_more(line):
             return None
-        quote, risk = tracker.marks.quotes[product.book], self._risk_room(side)
+        quote, risk = tracker.marks.quotes[product.book], self._risk_room(side, equity)
         touch = quote.ask if side == BUY else quote.bid
         theirs = tracker.ledger.met_first(product.book, OPPOSITE[side], touch)
         if side != BUY:  # selling spot only lowers what could be held
@@ -181,18 +182,18 @@ class Headrooms:
         orders = self.tracker.account.orders
         return orders + 1 < self._orders and line.orders + 1 < self._orders_on_key
 
-    def _usd(self, line: Line) -> Most | None:
+    def _usd(self, line: Line, equity: Decimal) -> Most | None:
         """How much the key's worst case may become worth at the mark. None where it is near that as it
         is, or the account's net exposure is.
         """
-        account, equity, net = self.tracker.account, self.tracker.equity, self._net
+        account, net = self.tracker.account, self._net
         long, short = account.long_usd - line.long_usd, account.short_usd
         if equity <= ZERO or line.position.quantity < ZERO or line.long >= self._size.near:
             return None
         if long <= -net.near or max(abs(short), abs(short - line.short_usd)) >= net.near:
             return None
         others = account.gross - line.notional
-        near, level = (
+        near, level = [
             min(
                 self._notional[n],
                 self._share[n] * equity,
@@ -201,13 +202,13 @@ class Headrooms:
                 net[n] - long,
             )
             for n in (NEAR, LEVEL)
-        )
+        ]
         return None if line.long_usd >= near else Most(near, level)
 
-    def _risk_room(self, side: Side) -> Decimal:
+    def _risk_room(self, side: Side, equity: Decimal) -> Decimal:
         """USD at the mark that may be added on this side while every risk figure surely stays calm."""
         tracker, risk, leg = self.tracker, self._desk.portfolio_risk, Leg(self.key, side, ZERO)
-        room, equity = NO_LIMIT, tracker.equity
+        room = NO_LIMIT
         for measure in self._risks:
             calm = self._desk.calm[measure] * equity
             room = min(room, ZERO if risk is None else risk.room(measure, tracker, leg, calm))

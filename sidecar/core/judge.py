@@ -229,9 +229,8 @@ def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
     for gate in gates:
         found, room_of = gate.judge(check), gate.room
-        room = None if room_of is None else room_of(check)
-        if room is not None:
-            tally.limit(room, exempt=gate.exempt)
+        if room_of is not None and (room := room_of(check)) is not None:
+            (tally.soft if gate.exempt else tally.hard).append(room)
         elif found is not None:
             tally.limit(ZERO, exempt=gate.exempt)
         if found is None:
@@ -278,11 +277,10 @@ def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound,
     """
     version = check.tracker.version
     if standing.version != version:
-        seen = ((rule, bound, rule.measure(check, bound)) for rule, bound in standing.rules)
         standing.near = [
             (rule, bound, observed)
-            for rule, bound, observed in seen
-            if observed is not None and observed >= bound.warn_level
+            for rule, bound in standing.rules
+            if (observed := rule.measure(check, bound)) is not None and observed >= bound.warn_level
         ]
         standing.version = version
     return standing.near

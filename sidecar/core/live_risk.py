@@ -124,12 +124,12 @@ class LiveRisk:
         """
         assert tracker is self.tracker
         try:
-            view = self._view_of((Added(leg),))
+            view, most = self._view_of((Added(leg),)), float(calm)
             if view is None or leg.key not in view.index:  # what counts as dollars
                 return ZERO
-            if self.tracker.marks.usd(leg.key) is None:
+            if leg.key not in tracker.marks.by_key:
                 return ZERO
-            left = float(calm) - self._bound(view, measure, float(calm))
+            left = most - self._bound(view, measure, most)
             moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)
             rate = view.most_added(measure, (moves,) * 3)
         except Unavailable:

@@ -127,8 +127,8 @@ class LossWatch:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes an unconfirmed breach further, or a mark is too old."""
-        looks = (self.confirmation.next_look(now), self.stale_marks.next_look(now))
-        return min((time for time in looks if time is not None), default=None)
+        confirms, stale = self.confirmation.next_look(now), self.stale_marks.next_look(now)
+        return min(confirms, stale) if confirms and stale else confirms or stale
 
     def is_crossed(self, code: str, scope: str) -> bool:
         """Whether the loss that raises this cause is beyond its limit now."""

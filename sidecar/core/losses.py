@@ -142,12 +142,13 @@ def _loss(
         now += _gain(tracker, changes)
     assert windows is not None
     usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
-    if way == "least":
-        usd, base = usd + window.least_usd, window.least or base
-    elif way == "most":
-        usd, base = usd + window.most_usd, window.most or base
-    if way != "told" and tracker.wallets.is_unsure:
-        usd, equity = _if_moved_before(_open_moves(tracker, changes), usd, equity, way)
+    if way != "told":
+        if way == "least":
+            usd, base = usd + window.least_usd, window.least or base
+        else:
+            usd, base = usd + window.most_usd, window.most or base
+        if tracker.wallets.is_unsure:
+            usd, equity = _if_moved_before(_open_moves(tracker, changes), usd, equity, way)
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)

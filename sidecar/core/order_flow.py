@@ -5,7 +5,7 @@ way, count what the books have not counted, and bind what is still open.
 """
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Final
 
 from sidecar.core import events as ev
@@ -14,7 +14,8 @@ from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.money import COST_QUANTUM, ONE, ZERO, is_bounded, is_sane
+from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
+from sidecar.core.order_body import Side
 from sidecar.core.order_ledger import OrderLedger
 from sidecar.core.order_status import is_terminal
 from sidecar.core.orders import BUY, OWN_PREFIX
@@ -142,11 +143,11 @@ class OrderFlow:
             self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
         hold_currency, hold = "", ZERO
-        if order.remaining:
+        if remaining := order.remaining:
             price = order.limit_price or self._mid(product)
             brings = price if order.side == BUY else max(price or ZERO, self._mid(product) or ZERO)
-            legs = legs_of(product, order.side, order.remaining, brings, self.books.cash)
-            hold_currency, hold = self._hold(order, product, price)
+            legs = legs_of(product, order.side, remaining, brings, self.books.cash)
+            hold_currency, hold = self._hold(order.side, remaining, product, price)
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)
 
@@ -234,12 +235,11 @@ class OrderFlow:
             if product.is_future:
                 self._agreement(product.key).active_at = at
             return
-        touched = set() if product.is_future else {product.base, product.quote, *owed.fees}
-        before = {currency: wallets.get(currency).total for currency in sorted(touched)}
+        touched = () if product.is_future else {product.base, product.quote, *owed.fees}
+        moving = [(name, one := wallets.get(name), one.total) for name in sorted(touched)]
         paid_before = futures.total
         self._count(order, product, owed)
-        for currency, total in before.items():
-            wallet = wallets.get(currency)
+        for currency, wallet, total in moving:
             counts = currency not in self.books.cash and wallet.keep is not None
             self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
         if product.is_future:
@@ -250,8 +250,7 @@ class OrderFlow:
                 paid = futures.total - paid_before
                 self._book(SPOT_CASH, usd.agreement, paid, at, counts=False)
         if owed.quantity and owed.value:
-            price = (owed.value / owed.quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-            self.books.fill_price(product, price, order.traded_at or at)
+            self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
 
     def _agreement(self, contract: str) -> Reconciliation:
         return self.futures_agreement.setdefault(contract, Reconciliation())
@@ -307,16 +306,16 @@ class OrderFlow:
             books.pay(currency, fee, value, strategy if traded else None)
 
     def _hold(
-        self, order: WorkingOrder, product: Product, price: Decimal | None
+        self, side: Side, remaining: Decimal, product: Product, price: Decimal | None
     ) -> tuple[str, Decimal]:
-        """What Coinbase binds for the order's rest: base for a sell, quote with the fee for a buy,
+        """What Coinbase binds for an order's rest: base for a sell, quote with the fee for a buy,
         none for futures.
         """
         if product.is_future:
             return "", ZERO
-        if order.side != BUY:
-            return product.base, order.remaining
-        return product.quote, order.remaining * (price or ZERO) * (ONE + self.taker_rate)
+        if side != BUY:
+            return product.base, remaining
+        return product.quote, remaining * (price or ZERO) * (ONE + self.taker_rate)
 
     def _bind(
         self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal

@@ -118,12 +118,15 @@ class OrderLedger:
         """At its limit price, or while it waits at its stop; a bracket's target lies beyond that, in the
         book already, and so does the limit of a stop that it will wait at.
         """
-        prices = [price for price in (limit, stop) if price is not None]
-        if not prices:
+        books, price = self.resting, limit
+        if stop is not None:
+            farther = max if place[1] == SELL else min
+            books, price = self.waiting, stop if limit is None else farther(stop, limit)
+        if price is None:
             return
-        books = self.resting if stop is None else self.waiting
-        resting = books.setdefault(place, Resting())
-        price = max(prices) if place[1] == SELL else min(prices)
+        resting = books.get(place)
+        if resting is None:
+            resting = books[place] = Resting()
         resting.add(price)
         self._rests_at[name] = (resting, price)
 

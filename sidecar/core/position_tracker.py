@@ -170,7 +170,10 @@ class PositionTracker:
         self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
-        self._note_transfers(event.at)
+        if self.books.visits:
+            self._note_visits()
+        if self.books.transfers != self._transfers_seen:
+            self._note_transfers(event.at)
         self.note_peak()
         return actions or []
 
@@ -329,10 +332,6 @@ class PositionTracker:
     def _note_transfers(self, at: datetime) -> None:
         """What came or went outside trading moves no ratio: the windows' units take it in."""
         windows, books = self.windows, self.books
-        if books.visits:
-            self._note_visits()
-        if books.transfers == self._transfers_seen:
-            return
         self._transfers_seen = books.transfers
         assert windows is not None  # before, nothing is a transfer
         self.windows_version += 1

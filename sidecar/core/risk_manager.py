@@ -338,11 +338,11 @@ class RiskManager:
             return [ReadProduct(product_id=unknown.product_id)]
         actions += self.readiness.note(event)
         match event:
-            case ev.ProductsListed():
-                actions += self._limits_without_product()
             case ev.OrderReported() | ev.FillReported():
                 actions += self.unapproved.look(event)
                 self.watch.adding.look(event.at, actions)
+            case ev.ProductsListed():
+                actions += self._limits_without_product()
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # what reduces can be told now
                 self.watch.adding.look(event.at, actions)

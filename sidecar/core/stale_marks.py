@@ -10,7 +10,6 @@ books are read over REST long before: a quiet product is not a stale one.)
     or `stale_confirm_s`
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -49,9 +48,8 @@ class StaleMarks:
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """What has become stale by now, or is good again."""
-        tracker, limits, self.looked_at = self.desk.tracker, self.desk.limits, now
-        oldest = timedelta(seconds=float(limits.max_mark_age_s))
-        held = set(self._held())
+        tracker, oldest, self.looked_at = self.desk.tracker, self.desk.max_mark_age, now
+        held = {key for key, line in tracker.account.lines.items() if _counts(line)}
         for key in held:
             mark = tracker.marks.by_key.get(key)
             if mark is None or mark.at is None:
@@ -71,12 +69,6 @@ class StaleMarks:
         if quoteless != self.desk.tracker.quoteless:
             self.desk.tracker.quoteless = quoteless
             self.desk.tracker.version += 1
-
-    def _held(self) -> Iterator[str]:
-        for key, line in self.desk.tracker.account.lines.items():
-            held = line.position.quantity
-            if held and not line.position.unpriced and abs(held * (line.mark or ZERO)) >= DUST:
-                yield key
 
     def _is_watched(self, key: str) -> bool:
         """Whether an old mark of the key means anything: on a live feed, or beside a newer quote."""
@@ -142,17 +134,26 @@ class StaleMarks:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone makes a mark stale; one that is old already is looked at again."""
-        limits, marks = self.desk.limits, self.desk.tracker.marks
+        marks, oldest = self.desk.tracker.marks, self.desk.max_mark_age
         if not self.settings.connected and not marks.newest:
             return None
-        oldest = timedelta(seconds=float(limits.max_mark_age_s))
-        times = [
-            mark.at + oldest
-            for key in self._held()
-            if key not in self.stale and (mark := marks.by_key.get(key)) and mark.at is not None
-        ]
-        again = now if self.looked_at is None else max(now, self.looked_at + LOOK_AGAIN)
-        return min((again if time <= now else time for time in times), default=None)
+        # Asked after nearly every fact: a mark that is younger than another is not looked at closely.
+        first: datetime | None = None
+        is_due = False
+        for key, line in self.desk.tracker.account.lines.items():
+            mark = marks.by_key.get(key)
+            at = None if mark is None else mark.at
+            if at is None or (first is not None and at >= first):
+                continue
+            if key not in self.stale and _counts(line):
+                if at + oldest <= now:
+                    is_due = True
+                else:
+                    first = at
+        times = [] if first is None else [first + oldest]
+        if is_due:
+            times.append(now if self.looked_at is None else max(now, self.looked_at + LOOK_AGAIN))
+        return min(times, default=None)
 
     def _shortfall(self, key: str) -> Decimal:
         line = self.desk.tracker.account.lines.get(key)
@@ -194,6 +195,12 @@ class StaleMarks:
             if abs(printed[0] - near) > marks.max_spread * near:
                 return False
         return True
+
+
+def _counts(line: Line) -> bool:
+    """Whether so much is held that its mark matters."""
+    held = line.position.quantity
+    return bool(held and not line.position.unpriced and abs(held * (line.mark or ZERO)) >= DUST)
 
 
 def _sells(line: Line) -> bool:

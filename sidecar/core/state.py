@@ -131,8 +131,9 @@ class TradingState:
     @property
     def account(self) -> Level:
         """The account's state: narrower causes do not change it."""
-        causes = self.causes.values()
-        return self.level_for([cause for cause in causes if cause.scope == "all"])
+        if not self.causes:
+            return self.level_for(())
+        return self.level_for([one for one in self.causes.values() if one.scope == "all"])
 
     def level_for(self, causes: Iterable[Cause]) -> Level:
         """The state of an order that these causes bind: the tightest of them."""

@@ -162,6 +162,8 @@ class UsdcPegWatch:
     def next_look(self, now: datetime) -> datetime | None:
         """When a minute is over."""
         memory = self.memory
+        if memory.off_since is None and memory.near_since is None:  # what is far is off
+            return None
         since = [
             memory.off_since if not memory.is_told else None,
             memory.far_since if not self.in_force else None,

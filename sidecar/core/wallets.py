@@ -58,7 +58,8 @@ class Wallet(Struct):
         if self.keep is None:
             return ZERO
         free = self.total - self.keep - self.held - self.reserved - self.foreign_hold
-        return free + min(ZERO, self.doubted)
+        doubt = self.agreement.doubt
+        return free if doubt is None else free + min(ZERO, doubt.difference)
 
     @property
     def doubted(self) -> Decimal:

@@ -58,7 +58,7 @@ class Leg(Struct, frozen=True):
     quantity: Decimal
 
 
-class WorkingOrder(Struct, kw_only=True):
+class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     """An order known to the exchange. Sizes in order units, prices in quote currency.
 
     `terms` are those it was approved under, and those it was told of as unapproved. `standing`:

@@ -137,9 +137,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     def warning(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
         """A limit that is kept, but used to 70 % or more."""
         value, limit = self.shown(check, observed), bound.text
+        shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(check, bound)
         percent = (
             readable((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
         )
-        text = f"{readable(value)} of {limit} ({percent} % used)"
-        return Violation(self.code, bound.scope, limit, readable(value), text, clears_at)
+        text = f"{shown} of {limit} ({percent} % used)"
+        return Violation(self.code, bound.scope, limit, shown, text, clears_at)

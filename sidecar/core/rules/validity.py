@@ -21,8 +21,8 @@ def end_time(check: Check) -> Violation | None:
 
 def product_allowed(check: Check) -> Violation | None:
     product, limits = check.order.product_id, check.limits
-    asset = check.product.base
-    if check.is_buy and not check.is_future and check.tracker.wallets.keep.get(asset, ZERO) is None:
+    asset, keep = check.product.base, check.tracker.wallets.keep
+    if keep and check.is_buy and not check.is_future and keep.get(asset, ZERO) is None:
         text = f"all {asset} is kept: what is bought would never be counted, or sold"
         return Violation("PRODUCT_NOT_ALLOWED", observed=product, message=text)
     if product in limits.block_products:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.books import STRATEGIES_MAX, Books
+from sidecar.core.books import FILL_IS_NEWER_BY, STRATEGIES_MAX, Books
 from sidecar.core.errors import Misuse, UnknownProduct
 from sidecar.core.events import Quote
 from sidecar.core.losses import cumulative
@@ -119,6 +119,16 @@ def test_without_any_mark_a_fill_has_no_value_yet():
     assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) is None
     made.pay("BTC", D(-1), None, None)
     assert (position(made).quantity, position(made).unpriced) == (1, 1)
+
+
+def test_a_fill_is_a_price_where_no_quote_is_as_young_and_only_one_above_zero():
+    """What is owed of a correction may have another sign than its quantity: that is no price."""
+    made, later = books(), START + 2 * FILL_IS_NEWER_BY
+    made.fill_price(made.product("BTC-USD"), D(1), D(-5), later)
+    made.fill_price(made.product("BTC-USD"), D(2), D(128_000), START)
+    assert made.marks.by_key["BTC"].at == START
+    made.fill_price(made.product("BTC-USD"), D(2), D(128_002), later)
+    assert (made.marks.usd("BTC"), made.marks.by_key["BTC"].at) == (64_001, later)
 
 
 def test_a_fill_is_valued_through_its_quote_currency_else_through_its_base():

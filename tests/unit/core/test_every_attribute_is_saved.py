@@ -53,6 +53,7 @@ ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
     "BalanceFlow.believes_first": CONFIGURED, "BalanceFlow.lag": CONFIGURED, "Books.cash": CONFIGURED,
     "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "Desk.custom": CONFIGURED,
+    "Desk.max_mark_age": CONFIGURED,
     "Desk.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
