@@ -128,9 +128,11 @@ class StaleMarks:
         """By how much the near side of the newest quote of what is held is better than its mark, USD a unit:
         for that it can be sold, though so wide a book gives no mark.
         """
-        changes = {key: self._change(key) for key in self._held()}
-        lines = self.desk.tracker.account.lines
-        return {key: c for key, c in changes.items() if lines[key].position.quantity * c > ZERO}
+        return {
+            key: change
+            for key, line in self.desk.tracker.account.lines.items()
+            if _counts(line) and line.position.quantity * (change := self._change(key)) > ZERO
+        }
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone makes a mark stale; one that is old already is looked at again."""
