@@ -5,8 +5,10 @@ moves, and what keeps Coinbase from telling it.
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from sidecar.core import losses
@@ -18,6 +20,7 @@ from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits, Seen
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
 SETTLES_S = 3 * POLL_S + STEP_S  # polled quotes that settle a price
+DATINGS_MAX = 2_000
 UNSETTLED_S = 45  # from its first reading on; with lags
 
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
@@ -103,9 +106,9 @@ def is_unsettled(coinbase: Coinbase) -> bool:
 
 
 def datings(coinbase: Coinbase, since: float) -> list[Dates]:
-    """Every way to date the flows that nobody can date: at their own time, at the last reading that lacked them,
-    at the first that has them, or once a price has settled where these are polled; one that no reading had shown
-    by `since` may also count for nothing. Flows of one wallet that came before the first of them was booked are
+    """Every way to date the flows that nobody can date: at their own time, at any fact from the last reading that
+    lacked them to the first that has them, or once a price has settled where these are polled; one that no
+    reading had shown by `since` may also count for nothing. Flows of one wallet that came before the first of them was booked are
     one to the books.
     """
     choices: dict[int, list[float | None]] = {}
@@ -118,9 +121,11 @@ def datings(coinbase: Coinbase, since: float) -> list[Dates]:
         last = max((one for one in firsts if one is not None), default=coinbase.t)
         if seen.polled:
             last += SETTLES_S
-        if unread or any(seen.before <= one <= last for one in facts):
-            before = seen.before - STEP_S / 4
-            choices[serial] = list({at, before, *firsts, last, *([None] if unread else [])})
+        meanwhile = [one for one in facts if seen.before <= one <= last]
+        if unread or meanwhile:
+            told = (one - STEP_S / 4 for one in (seen.before, *meanwhile))  # just before each
+            choices[serial] = list({at, *told, *firsts, last, *([None] if unread else [])})
+    assume(prod(len(dates) for dates in choices.values()) <= DATINGS_MAX)
     return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]
 
 

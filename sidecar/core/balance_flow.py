@@ -35,6 +35,7 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
+MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
@@ -135,7 +136,7 @@ class BalanceFlow:
             if doubt is None:
                 reason = f"Coinbase's {currency} balance differs from the books"
                 actions.append(Reconcile(reason=reason))
-        elif not self._in_pot(currency):
+        elif not (self._in_pot(currency) or self._prices_are_open(agreement, at)):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
         if doubt is not None or agreement.doubt is not None:
@@ -151,6 +152,23 @@ class BalanceFlow:
         others = self._other_moments(currency, wallet, doubt, now)
         moved = Moved(currency, wallet.position, doubt.difference, now, now, others)
         self.books.visits.append(moved)
+
+    def _prices_are_open(self, agreement: Reconciliation, at: datetime) -> bool:
+        """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
+        is open on which side of it the transfer came, it is booked on neither, for a while.
+        """
+        doubt = agreement.doubt
+        assert doubt is not None
+        if at >= doubt.first_at + OTHERS_READ_AFTER or not self.books.marks.unconfirmed:
+            return False
+        first, seen = doubt.first, doubt.seen
+        if first is None or seen is None:
+            return False
+        settled = doubt.confirmed_mark or first.price
+        return (
+            abs(seen.pnl - first.pnl) > self.equity * MOVE_MIN
+            or abs(seen.price - settled) > settled * MOVE_MIN
+        )
 
     def _is_before_frame(
         self, agreement: Reconciliation, difference: Decimal, at: datetime
@@ -320,6 +338,8 @@ class BalanceFlow:
                     continue  # a contract that has expired may be read later than it was paid for
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
+            elif self._prices_are_open(wallet.agreement, at):
+                continue
             elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
                 moved = Booking(at, doubt.difference)
                 self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
@@ -413,6 +433,11 @@ class BalanceFlow:
             if now is not None and wallet.read_point is not None:
                 before = (wallet.read_point,)
                 yield Moved(currency, wallet.counted, wallet.unpriced, now, now, before)
+
+    @property
+    def equity(self) -> Decimal:
+        """Wallets and futures as the books alone have them, without `keep`, USD."""
+        return self.books.wallets.value + self.futures_equity
 
     @property
     def futures_equity(self) -> Decimal:

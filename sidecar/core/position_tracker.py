@@ -122,7 +122,7 @@ class PositionTracker:
     @property
     def booked_equity(self) -> Decimal:
         """Equity as the books alone have it, USD."""
-        return self.wallets.value + self.balances.futures_equity
+        return self.balances.equity
 
     @property
     def kept(self) -> Decimal:
