@@ -121,7 +121,8 @@ def datings(coinbase: Coinbase, since: float) -> list[Dates]:
         last = max((one for one in firsts if one is not None), default=coinbase.t)
         if seen.polled:
             last += SETTLES_S
-        meanwhile = [one for one in facts if seen.before <= one <= last]
+        # A reading that lags may have lacked it for a while.
+        meanwhile = [one for one in facts if min(at, seen.before) <= one <= last]
         if unread or meanwhile:
             told = (one - STEP_S / 4 for one in (seen.before, *meanwhile))  # just before each
             choices[serial] = list({at, *told, *firsts, last, *([None] if unread else [])})

@@ -8,7 +8,7 @@ it is first told, and so do coins that came meanwhile.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -92,6 +92,18 @@ class Seen:
     polled: bool = False
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """Dollars that moved into the wallet of USD (out of it, if negative): when, and from when on readings show
+    them gone from the other wallet, and come to this one.
+    """
+
+    at: float
+    dollars: Decimal
+    left_at: float
+    came_at: float
+
+
 class Coinbase:
     """An account at Coinbase, and the manager that is told of it."""
 
@@ -119,6 +131,7 @@ class Coinbase:
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.wake: float | None = None
         self.swept_at = float("-inf")
+        self.sweeps: list[Sweep] = []
         self.fills: list[ev.FillReported] = []
         self.paid: list[tuple[float, ev.FundingPaid]] = []  # from when on readings tell it
         self.funding_pnl = D(0)
@@ -224,8 +237,18 @@ class Coinbase:
         the source and of USD in readings, seconds; None: the wallet's own.
         """
         self.swept_at, (source_lag, lag) = self.t, lags
-        self._move(source, -dollars, source_lag)
-        self.wallets["USD"].move(dollars, self.t, lag)
+        left_at = self._move(source, -dollars, source_lag)
+        came_at = self.wallets["USD"].move(dollars, self.t, lag)
+        self.sweeps.append(Sweep(self.t, dollars, left_at, came_at))
+
+    def in_flight(self, at: float) -> list[fund.Flow]:
+        """Sweeps of which readings show one side alone: to whoever reads them, dollars that came or left."""
+        seen = list[fund.Flow]()
+        for one in self.sweeps:
+            shown = one.dollars * (int(one.came_at <= at) - int(one.left_at <= at))
+            if one.at <= at and shown:
+                seen.append(fund.Flow(one.at, fund.CASH, Fraction(shown), -1))
+        return seen
 
     def pay_funding(self, dollars: Decimal) -> None:
         """Funding of what is held in futures."""
@@ -244,10 +267,11 @@ class Coinbase:
                 self.habits.fill_frame_s, lambda: self._send(ev.FundingPaid, **_fields(paid))
             )
 
-    def _move(self, wallet: str, dollars: Decimal, lag_s: float | None = None) -> None:
-        self.wallets[wallet].move(dollars, self.t, lag_s)
+    def _move(self, wallet: str, dollars: Decimal, lag_s: float | None = None) -> float:
+        shown_at = self.wallets[wallet].move(dollars, self.t, lag_s)
         if wallet == FUT and self.habits.wallet_frame_s is not None:
             self._later(self.habits.wallet_frame_s, lambda: self._summary(live=True))
+        return shown_at
 
     # --- Quotes -----------------------------------------------------------------------------------
 
@@ -462,9 +486,11 @@ class Coinbase:
 
     # --- What is so -------------------------------------------------------------------------------
 
-    def losses(self, dates: dict[int, float | None] | None = None) -> Losses:
-        """The fund's, over the history so far."""
-        return Losses(self.new_fund(), self.history, dates)
+    def losses(
+        self, dates: dict[int, float | None] | None = None, also: Iterable[fund.Flow] = ()
+    ) -> Losses:
+        """The fund's, over the history so far. `also`: flows that only seem to have been."""
+        return Losses(self.new_fund(), [*self.history, *also], dates)
 
     def fund(self) -> Fund:
         """The fund as it stands now."""

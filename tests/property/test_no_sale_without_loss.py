@@ -76,9 +76,12 @@ histories = st.lists(
 
 
 def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
-    """Whether the fund has lost so much shortly before, by every way of dating its flows or by the true one."""
+    """Whether the fund has lost so much shortly before, by every way of dating its flows or by the true one; or
+    as one has that readings show half of a sweep of.
+    """
+    swept = coinbase.in_flight(sold_at)
     true, early, late = (
-        coinbase.losses(dates).most(sold_at - SEEN_S, sold_at)
+        max(coinbase.losses(dates, also).most(sold_at - SEEN_S, sold_at) for also in ((), swept))
         for dates in ({}, *uniform_datings(coinbase))
     )
     return max(true, min(early, late)) >= LIMIT - EXACT
