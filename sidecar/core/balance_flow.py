@@ -19,11 +19,11 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.marks import Mark
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.moved import Moved, Point
 from sidecar.core.products import DOLLARS
 from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
+from sidecar.core.visits import Visits
 from sidecar.core.wallets import Wallet
 
 # The others of the pot are waited for until the last reading before a doubt is told (doubt_watch.py: readings
@@ -53,8 +53,8 @@ class BalanceFlow:
         self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
+        self.visits = Visits()
         self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
-        self.read_marks: dict[str, Mark] = {}  # and all marks then
 
     def begin_again(self) -> None:
         """A new process: what was in doubt is read anew before anything is allowed."""
@@ -85,15 +85,14 @@ class BalanceFlow:
             self._look_for_missing(event, actions)
         if event.is_complete:
             self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
-            self.read_marks = dict(books.marks.by_key)
         self.resolve_pot(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
 
     def _before_it_came(self, currency: str) -> Point | None:
         """The moment at which a wallet was in no listing yet."""
-        mark = self.read_marks.get(currency) or self.books.marks.by_key.get(currency)
-        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark.value)
+        mark = self.books.marks.usd(currency)
+        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
@@ -125,7 +124,8 @@ class BalanceFlow:
         unit = self.books.unit(currency) if difference else ZERO
         verdict = agreement.judge(difference, at, event.fills_until, unit)
         if doubt is not None and agreement.doubt is not doubt:
-            self._note_visit(currency, wallet, doubt)
+            left = doubt.difference - max(ZERO, doubt.booked) - max(ZERO, difference)
+            self._note_visit(currency, wallet, doubt, left, at)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             self._note_point(currency, wallet, at)
@@ -142,16 +142,18 @@ class BalanceFlow:
         if doubt is not None or agreement.doubt is not None:
             self.note_doubt(currency, wallet)
 
-    def _note_visit(self, currency: str, wallet: Wallet, doubt: Doubt) -> None:
-        """A reading had more than this one: it may have come and left again. If prices fell meanwhile, less was
-        lost: a share of more. One that had less, and has it again, was more likely not whole.
+    def _note_visit(
+        self, currency: str, wallet: Wallet, doubt: Doubt, left: Decimal, at: datetime
+    ) -> None:
+        """A reading had `left` more than this one, and no booking since explains it. One that had less, and has
+        it again, was more likely not whole.
         """
-        now = self.books.point(currency)
-        if now is None or doubt.by_frame or doubt.difference <= ZERO or not self.books.is_open:
+        now, units = self.books.point(currency), wallet.moved_by(left)
+        if now is None or doubt.by_frame or units * now.price < CENT or self.equity <= ZERO:
             return
+        units = min(units, self.equity / now.price)
         others = self._other_moments(currency, wallet, doubt, now)
-        moved = Moved(currency, wallet.position, doubt.difference, now, now, others)
-        self.books.visits.append(moved)
+        self.visits.note(Moved(currency, wallet.position, units, now, now, others), at)
 
     def _prices_are_open(self, agreement: Reconciliation, at: datetime) -> bool:
         """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
@@ -216,8 +218,9 @@ class BalanceFlow:
             if currency in self.books.cash:  # the rate of cash is no PnL
                 booked = Point(first.pnl, now.price)
             others = self._other_moments(currency, wallet, doubt, booked)
-            moved = Moved(currency, wallet.position, change, booked, now, others)
-            self.books.moves.append(moved)
+            units = wallet.moved_by(change)
+            moved = Moved(currency, wallet.position, units, booked, now, others)
+            self.books.moves += [moved] if units else []
         self._follow(currency, wallet, change, price)
         self.books.match_wallet(currency, mark=price)
         if wallet.unpriced and wallet.read_point is None:
@@ -326,31 +329,26 @@ class BalanceFlow:
             for currency, wallet in doubted:
                 self.set_right(currency, wallet, wallet.doubted, at)
             return
+        for currency, wallet in doubted:
+            difference = wallet.doubted
+            if self._is_confirmed(wallet) and (
+                futures.pay(difference) or self.takes_back(difference, at)
+            ):
+                self.set_right(currency, wallet, difference, at)
         self._convert(doubted, at)
         for currency, wallet in doubted:
-            doubt = wallet.agreement.doubt
-            if doubt is None or not doubt.confirmed:
-                continue
-            if futures.pay(doubt.difference) or self.takes_back(doubt.difference, at):
-                self.set_right(currency, wallet, doubt.difference, at)
-            elif futures.lost and doubt.difference == futures.lost:
-                if at < doubt.first_at + self.lag:
-                    continue  # a contract that has expired may be read later than it was paid for
-                self._tell_lost(futures.lost, actions)
-                self._transfer(currency, wallet, at, actions)
-            elif self._prices_are_open(wallet.agreement, at):
-                continue
-            elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
-                moved = Booking(at, doubt.difference)
-                self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
-                self._transfer(currency, wallet, at, actions)
+            if self._is_confirmed(wallet):
+                self._move_dollars(currency, wallet, at, actions)
+
+    def _is_confirmed(self, wallet: Wallet) -> bool:
+        doubt = wallet.agreement.doubt
+        return doubt is not None and doubt.confirmed
 
     def _convert(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
         """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
         one moment.
         """
-        doubts = [wallet.agreement.doubt for _, wallet in doubted]
-        if not all(doubt is not None and doubt.confirmed for doubt in doubts):
+        if not all(self._is_confirmed(wallet) for _, wallet in doubted):
             return
         less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
         more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
@@ -358,6 +356,25 @@ class BalanceFlow:
         for currency, wallet in doubted if converted else ():
             change = converted if wallet.doubted > ZERO else -converted
             self.set_right(currency, wallet, change, at)
+
+    def _move_dollars(
+        self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]
+    ) -> None:
+        """A confirmed difference of dollars is a transfer, once nothing else can explain it."""
+        futures, doubt = self.books.futures_cash, wallet.agreement.doubt
+        assert doubt is not None
+        if futures.lost and doubt.difference == futures.lost:
+            if (
+                at >= doubt.first_at + self.lag
+            ):  # an expired contract may be read later than paid for
+                self._tell_lost(futures.lost, actions)
+                self._transfer(currency, wallet, at, actions)
+        elif self._prices_are_open(wallet.agreement, at):
+            return
+        elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
+            moved = Booking(at, doubt.difference)
+            self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
+            self._transfer(currency, wallet, at, actions)
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
@@ -425,7 +442,8 @@ class BalanceFlow:
                 others = others if dollars is None else (*dollars.others, *others)
                 dollars = Moved(currency, ZERO, self.pot_difference, now, now, others)
             else:
-                yield Moved(currency, wallet.position, doubt.difference, now, now, others)
+                units = wallet.moved_by(doubt.difference)
+                yield Moved(currency, wallet.position, units, now, now, others)
         if dollars is not None:
             yield dollars
         for currency in sorted(books.wallets.waiting - books.wallets.in_doubt):

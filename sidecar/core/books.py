@@ -53,7 +53,6 @@ class Books:
         self.transfers = ZERO  # net value that came in from outside, USD
         # Transfers of what may have moved before or after its price did, until the windows know of them.
         self.moves: list[Moved] = []
-        self.visits: list[Moved] = []  # what may have come and left again between readings
         self.losses_unexplained: list[Decimal] = []  # transfers that may have been losses, USD
         # How long, and over how many quotes, a price stands before it is confirmed.
         self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES

@@ -22,8 +22,8 @@ class BoundLoss(Struct, frozen=True):
     """A loss, the limit that bounds it, and the cause it raises.
 
     `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be;
-    `unprinted`: the least where the quotes of stale books, which no trade has borne out, are true: time may
-    confirm it.
+    `unprinted`: the least where quotes of stale books that no trade has borne out are true, and those that are
+    better than a mark are not: time may confirm it.
     """
 
     code: str
@@ -121,8 +121,8 @@ class LossBounds:
     def ways(
         self, code: str, told: Loss, key: str | None = None, strategy_id: str | None = None
     ) -> tuple[Loss, Loss, Loss]:
-        """The most and the least that may have been lost where the books tell `told`, and the least where the
-        quotes of stale books are true.
+        """The most and the least that may have been lost where the books tell `told`, and the least that time may
+        confirm.
         """
         is_ambiguous = self.desk.tracker.is_ambiguous
         if strategy_id is not None or not self.desk.tracker.marks.newest:
@@ -136,9 +136,9 @@ class LossBounds:
             return told, told, told
         most = self._loss(code, "most", key, strategy_id, worse)
         least = self._loss(code, "least", key, strategy_id, better | sure)
-        if sure == worse:
+        if sure == worse and not better:
             return most, least, least
-        return most, least, self._loss(code, "least", key, strategy_id, better | worse)
+        return most, least, self._loss(code, "least", key, strategy_id, worse)
 
     def _loss(
         self,

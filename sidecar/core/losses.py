@@ -145,6 +145,7 @@ def _loss(
     if way != "told":
         if way == "least":
             usd, base = usd + window.least_usd, window.least or base
+            equity *= tracker.balances.visits.share(windows.span)
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:

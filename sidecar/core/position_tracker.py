@@ -170,8 +170,8 @@ class PositionTracker:
         self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
-        if self.books.visits:
-            self._note_visits()
+        if self.balances.visits.known:
+            self.balances.visits.forget(event.at)
         if self.books.transfers != self._transfers_seen:
             self._note_transfers(event.at)
         self.note_peak()
@@ -277,7 +277,6 @@ class PositionTracker:
         self.windows_version += 1
         self._transfers_seen = self.books.transfers
         self.books.moves.clear()
-        self.books.visits.clear()
         if windows is not None and moved:
             self._end_span(self.booked_equity, windows.day.started_at)
 
@@ -345,14 +344,6 @@ class PositionTracker:
         books.moves.clear()
         self._end_span(self.booked_equity, at, since, by_key)
 
-    def _note_visits(self) -> None:
-        """Losses may have been a share of more."""
-        assert self.windows is not None
-        self.windows_version += 1
-        for moved in self.books.visits:
-            self.windows.doubt(moved)
-        self.books.visits.clear()
-
     def _end_span(
         self,
         equity: Decimal,
@@ -419,7 +410,7 @@ class PositionTracker:
     @property
     def is_ambiguous(self) -> bool:
         """Whether a loss may be more, or less, than the books tell."""
-        if self.wallets.is_unsure:
+        if self.wallets.is_unsure or self.balances.visits.known:
             return True
         return self.windows is not None and self.windows.is_ambiguous
 

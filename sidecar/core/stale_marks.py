@@ -126,13 +126,24 @@ class StaleMarks:
 
     def better(self) -> dict[str, Decimal]:
         """By how much the near side of the newest quote of what is held is better than its mark, USD a unit:
-        for that it can be sold, though so wide a book gives no mark.
+        for that it can be sold, though so wide a book gives no mark. An old quote says nothing.
         """
         return {
             key: change
             for key, line in self.desk.tracker.account.lines.items()
-            if _counts(line) and line.position.quantity * (change := self._change(key)) > ZERO
+            if _counts(line)
+            and self._is_young(key)
+            and line.position.quantity * (change := self._change(key)) > ZERO
         }
+
+    def _is_young(self, key: str) -> bool:
+        """Whether the quotes beyond the cap on a key's route are of this process, and no older than a mark may be."""
+        marks = self.desk.tracker.marks
+        if self.looked_at is None:
+            return False
+        oldest = max(self.looked_at - self.desk.max_mark_age, marks.fresh_since)
+        newest = (marks.newest.get(step.book) for step in marks.routes.get(key, ()))
+        return all(quote.at >= oldest for quote in newest if quote is not None)
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone makes a mark stale; one that is old already is looked at again."""
@@ -172,7 +183,7 @@ class StaleMarks:
         line, value = tracker.account.lines[key], marks.end_usd(key)
         for step in marks.routes.get(key, ()):
             quote, mid = marks.newest.get(step.book), marks.mids.get(step.book)
-            if quote is not None:
+            if quote is not None and (mid is None or mid.at is None or quote.at >= mid.at):
                 is_worse = True
                 price = quote.bid if _sells(line) != step.inverse else quote.ask
             elif mid is not None:

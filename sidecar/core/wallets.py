@@ -47,6 +47,13 @@ class Wallet(Struct):
             return ZERO
         return max(self.total - self.keep, min(ZERO, self.total))
 
+    def moved_by(self, change: Decimal) -> Decimal:
+        """By how much the position would move, were the total to change by so much."""
+        if self.keep is None:
+            return ZERO
+        total = self.total + change
+        return max(total - self.keep, min(ZERO, total)) - self.position
+
     @property
     def counted(self) -> Decimal:
         """What counts in equity: the position, but for what waits for its first good mark."""

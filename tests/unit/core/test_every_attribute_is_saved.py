@@ -31,7 +31,6 @@ NOT_SAVED: dict[str, str] = {
     "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
     "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
-    "BalanceFlow.read_marks": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
     "LiveRisk.since": CACHE, "LiveRisk.due": CACHE, "LiveRisk._bare": CACHE, "LiveRisk._bare_of": CACHE,
@@ -63,7 +62,7 @@ NEVER_SET: dict[str, str] = {
     "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
-    "Books.visits": "is empty between two facts: the windows have taken it in",
+    "Visits.known": "a new process reads anew whatever was in doubt",
     "Suspicion.confirmed_by_rest": "then the episode has begun",
 }  # fmt: skip
 
