@@ -142,10 +142,17 @@ def _shown(seen: Seen) -> float | None:
 
 
 def uniform_datings(coinbase: Coinbase) -> tuple[Dates, Dates]:
-    """All flows that were read, at the readings before them, and at their first; others count for nothing."""
+    """All flows that were read, at the readings before them, and at their first; others count for nothing. A
+    coin that was not held had no price at the reading before: that is its first, too.
+    """
     seen = coinbase.flows
-    before = {n: None if one.first is None else one.before - STEP_S / 4 for n, one in seen.items()}
-    return before, {n: _shown(one) for n, one in seen.items()}
+    late = {number: _shown(one) for number, one in seen.items()}
+    held = {"USD", "USDC", *(asset for asset, units in coinbase.opening[1].items() if units)}
+    early = {
+        number: one.before - STEP_S / 4 if late[number] and one.wallet in held else late[number]
+        for number, one in seen.items()
+    }
+    return early, late
 
 
 def hinder(coinbase: Coinbase, step: Step) -> bool:

@@ -79,7 +79,7 @@ class BalanceFlow:
                 self._open(balance, wallet, event.at)
                 continue
             if wallet.read_point is None and not wallet.total:
-                wallet.read_point = self._before_it_came(balance.currency)
+                wallet.read_point = self._before_it_came(balance.currency, event.at)
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
@@ -89,9 +89,9 @@ class BalanceFlow:
         self._name_unread(event.unread, actions)
         return actions
 
-    def _before_it_came(self, currency: str) -> Point | None:
-        """The moment at which a wallet was in no listing yet."""
-        mark = self.books.marks.usd(currency)
+    def _before_it_came(self, currency: str, at: datetime) -> Point | None:
+        """The moment at which a wallet was in no listing yet; an old price of what nobody held says nothing."""
+        mark = self.books.marks.fresh_usd(currency, at)
         return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
@@ -348,7 +348,8 @@ class BalanceFlow:
         """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
         one moment.
         """
-        if not all(self._is_confirmed(wallet) for _, wallet in doubted):
+        is_open = bool(self.books.futures_cash.lost)  # one of them may be that loss
+        if is_open or not all(self._is_confirmed(wallet) for _, wallet in doubted):
             return
         less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
         more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)

@@ -17,11 +17,10 @@ from typing import Final
 from sidecar.core.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.check import Desk
 from sidecar.core.events import Quote
-from sidecar.core.loss_bounds import BoundLoss
+from sidecar.core.loss_bounds import BoundLoss, LossBounds
 from sidecar.core.losses import Loss
 from sidecar.core.money import TWO, ZERO
 from sidecar.core.settings import Settings
-from sidecar.core.stale_marks import StaleMarks
 from sidecar.core.suspicion import Suspicion
 
 # After REST disagreed, or did not answer for all that is held: as often as marks are polled without
@@ -35,10 +34,11 @@ CUMULATIVE: Final = "CUMULATIVE_LOSS|all"
 class Confirmation:
     """Breaches that are not confirmed yet, by code and scope."""
 
-    def __init__(self, desk: Desk, settings: Settings, stale_marks: StaleMarks) -> None:
+    def __init__(self, desk: Desk, settings: Settings, bounds: LossBounds) -> None:
         self.desk = desk
         self.settings = settings
-        self.stale_marks = stale_marks
+        self.bounds = bounds
+        self.stale_marks = bounds.stale_marks
         self.pending: dict[str, Suspicion] = {}
 
     @property
@@ -59,7 +59,7 @@ class Confirmation:
         if bound.least.crosses(bound.limit) and not self._valuing_books():
             return True  # nothing that is held has a price
         unsettled = max(ZERO, bound.least.usd - settled)
-        return bound.least.less(unsettled).crosses(bound.limit)
+        return self.bounds.but(bound, unsettled).least.crosses(bound.limit)
 
     def is_confirmed(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> bool:
         """Whether the feed, REST's prices and its balances all say that the loss is one."""
@@ -107,10 +107,13 @@ class Confirmation:
         return (
             now - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
             and self._quotes(suspicion) >= enough
-            and self._least(bound, suspicion, now)
-            .less(self._taken_away(suspicion, but_by=shown))
-            .crosses(bound.limit)
+            and self._least(self._but(bound, suspicion, shown), suspicion, now).crosses(bound.limit)
         )
+
+    def _but(self, bound: BoundLoss, suspicion: Suspicion, books: Container[str]) -> BoundLoss:
+        """The loss without what marks took away, but for those of these books."""
+        taken_away = self._taken_away(suspicion, but_by=books)
+        return self.bounds.but(bound, taken_away) if taken_away else bound
 
     def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
         """The least that was lost: what only quotes of stale books show counts once the breach has stood for
@@ -198,9 +201,11 @@ class Confirmation:
             return []
         mids = suspicion.at_rest | self._good_mids(quotes, suspicion.asked_at or now)
         suspicion.at_rest = mids
-        at_rest = bound.most.less(self._difference(mids) + self._shown_after_all(mids))
+        more = self._difference(mids) + self._shown_after_all(mids)
+        at_rest = self.bounds.but(bound, more).most
         if at_rest.crosses(bound.limit):
-            sure = at_rest.less(self._taken_away(suspicion, but_by=mids))
+            more += self._taken_away(suspicion, but_by=mids)
+            sure = self.bounds.but(bound, more).most
             suspicion.confirmed_by_rest = sure.crosses(bound.limit)
             return [] if suspicion.confirmed_by_rest else self._ask_alone(suspicion, now)
         suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)

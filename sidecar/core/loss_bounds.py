@@ -9,11 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core import losses
 from sidecar.core.check import Desk
 from sidecar.core.limits import LossLimit
-from sidecar.core.losses import NO_CHANGES, Changes, Loss, Way
+from sidecar.core.losses import AT_MARKS, Loss, Shift, Way
 from sidecar.core.money import ZERO
 from sidecar.core.stale_marks import StaleMarks
 
@@ -118,27 +119,39 @@ class LossBounds:
         ways = self.ways(code, told, key, strategy_id)
         return BoundLoss(code, told, limit, scope, key, strategy_id, *ways)
 
+    def but(self, bound: BoundLoss, usd: Decimal) -> BoundLoss:
+        """The same loss if so much of it had not happened, USD."""
+        told = self._loss(bound.code, "told", bound.key, bound.strategy_id, Shift({}, usd))
+        most, least, unprinted = self.ways(bound.code, told, bound.key, bound.strategy_id, usd)
+        return replace(bound, loss=told, most=most, least=least, unprinted=unprinted)
+
     def ways(
-        self, code: str, told: Loss, key: str | None = None, strategy_id: str | None = None
+        self,
+        code: str,
+        told: Loss,
+        key: str | None = None,
+        strategy_id: str | None = None,
+        usd: Decimal = ZERO,
     ) -> tuple[Loss, Loss, Loss]:
         """The most and the least that may have been lost where the books tell `told`, and the least that time may
-        confirm.
+        confirm; `usd`: had so much more been earned.
         """
         is_ambiguous = self.desk.tracker.is_ambiguous
         if strategy_id is not None or not self.desk.tracker.marks.newest:
             if not is_ambiguous:
                 return told, told, told
-            least = self._loss(code, "least", key, strategy_id)
-            return self._loss(code, "most", key, strategy_id), least, least
+            shift = Shift({}, usd) if usd else AT_MARKS
+            least = self._loss(code, "least", key, strategy_id, shift)
+            return self._loss(code, "most", key, strategy_id, shift), least, least
         stale = self.stale_marks
         better, worse, sure = stale.better(), stale.worse(printed=False), stale.worse(printed=True)
         if not (is_ambiguous or better or worse):
             return told, told, told
-        most = self._loss(code, "most", key, strategy_id, worse)
-        least = self._loss(code, "least", key, strategy_id, better | sure)
+        most = self._loss(code, "most", key, strategy_id, Shift(worse, usd))
+        least = self._loss(code, "least", key, strategy_id, Shift(better | sure, usd))
         if sure == worse and not better:
             return most, least, least
-        return most, least, self._loss(code, "least", key, strategy_id, worse)
+        return most, least, self._loss(code, "least", key, strategy_id, Shift(worse, usd))
 
     def _loss(
         self,
@@ -146,10 +159,10 @@ class LossBounds:
         way: Way,
         key: str | None,
         strategy_id: str | None,
-        changes: Changes = NO_CHANGES,
+        shift: Shift = AT_MARKS,
     ) -> Loss:
         tracker = self.desk.tracker
         if code == "DAILY_LOSS":
-            return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, changes=changes)
+            return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, shift=shift)
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
-        return figure(tracker, way=way, changes=changes)
+        return figure(tracker, way=way, shift=shift)

@@ -64,7 +64,7 @@ class LossWatch:
         self.stale_marks = StaleMarks(desk, settings)
         self.adding = AddingOrders(desk)
         self.bounds = LossBounds(desk, self.stale_marks)
-        self.confirmation = Confirmation(desk, settings, self.stale_marks)
+        self.confirmation = Confirmation(desk, settings, self.bounds)
         self.trigger: Liquidate | None = None
         self.episodes = 0
         self._quiet_at: tuple[int, Limits] | None = None  # what the next was worked out of

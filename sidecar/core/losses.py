@@ -2,8 +2,8 @@
 
 Ratios are time-weighted (loss_windows.py). While the account was left with less than `min_equity` by a
 transfer, or nothing of it can be valued, no ratio is taken. Where the order of a transfer and a fall is
-not known, a loss may be asked for as it would be at `least` or at `most`, and at other prices than the
-marks: `changes` says by how much they differ, USD a unit of each key.
+not known, a loss may be asked for as it would be at `least` or at `most`, and with a `Shift`, at other prices
+than the marks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,8 +21,6 @@ from sidecar.core.position_tracker import PositionTracker
 
 Way = Literal["told", "least", "most"]
 Changes = Mapping[str, Decimal]
-
-NO_CHANGES: Final[Changes] = {}
 
 # Bases that transfers have scaled are rounded at 64 digits: a loss this close to its limit, as a ratio,
 # has reached it.
@@ -75,10 +73,6 @@ class Loss(Struct, frozen=True):
     def ratio(self) -> Decimal | None:
         return ratio(self._weighted, self.base) if self.base > ZERO else None
 
-    def less(self, usd: Decimal) -> "Loss":
-        """The loss if so much of it had not happened, USD."""
-        return Loss(self.usd - usd, self.base, self._weighted - usd)
-
     def text(self) -> str:
         share = "" if self.ratio is None else f", {plain(cents(self.ratio * 100))} %"
         return f"{plain(cents(self.usd))} USD{share}"
@@ -87,13 +81,36 @@ class Loss(Struct, frozen=True):
 NO_LOSS: Final = Loss(ZERO, ZERO)
 
 
+class Shift(Struct, frozen=True):
+    """How an account is reckoned otherwise than at its marks: by how much the prices of keys are higher, USD a
+    unit, and what it has earned beside that, USD.
+    """
+
+    changes: Changes = {}
+    usd: Decimal = ZERO
+
+    def of(self, tracker: PositionTracker) -> Decimal:
+        """What the account is worth more, USD."""
+        lines, worth = tracker.account.lines, self.usd
+        for key, change in self.changes.items():
+            worth += lines[key].position.quantity * change
+        return worth
+
+    def narrowed(self, key: str) -> "Shift":
+        """The same of one key alone."""
+        return Shift({key: self.changes[key]} if key in self.changes else {}, self.usd)
+
+
+AT_MARKS: Final = Shift()
+
+
 def daily(
     tracker: PositionTracker,
     *,
     key: str | None = None,
     strategy_id: str | None = None,
     way: Way = "told",
-    changes: Changes = NO_CHANGES,
+    shift: Shift = AT_MARKS,
 ) -> Loss:
     """Loss since the day's start: of the account, of one exposure key, or of one strategy (at its marks)."""
     windows = tracker.windows
@@ -103,43 +120,41 @@ def daily(
         window = windows.by_key.get(key) or ScopedWindow()
         if way != "told" and tracker.wallets.is_unsure:
             window = replace(window)
-            for moved in _open_moves(tracker, changes):
+            for moved in _open_moves(tracker, shift):
                 if moved.key == key:
                     window.doubt(moved)
-        own = {key: changes[key]} if key in changes else NO_CHANGES
-        return _scoped(tracker, window, tracker.account.net_pnl_of(key) + _gain(tracker, own), way)
+        net_pnl = tracker.account.net_pnl_of(key) + shift.narrowed(key).of(tracker)
+        return _scoped(tracker, window, net_pnl, way)
     if strategy_id is not None:
         book = tracker.strategies.get(strategy_id)
         window = windows.by_strategy.get(strategy_id) or ScopedWindow()
-        return _scoped(tracker, window, book.net_pnl if book else ZERO, way)
-    return _loss(tracker, windows.day, windows.day.net_pnl, way, changes)
+        return _scoped(tracker, window, (book.net_pnl if book else ZERO) + shift.usd, way)
+    return _loss(tracker, windows.day, windows.day.net_pnl, way, shift)
 
 
-def cumulative(
-    tracker: PositionTracker, *, way: Way = "told", changes: Changes = NO_CHANGES
-) -> Loss:
+def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Loss since the last `reset-loss cumulative`, or the first start."""
     windows = tracker.windows
     if windows is None:
         return NO_LOSS
-    return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way, changes)
+    return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way, shift)
 
 
-def drawdown(tracker: PositionTracker, *, way: Way = "told", changes: Changes = NO_CHANGES) -> Loss:
+def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Fall from the highest since the drawdown window began."""
     windows = tracker.windows
     if windows is None:
         return NO_LOSS
-    return _loss(tracker, windows.drawdown, windows.peak, way, changes)
+    return _loss(tracker, windows.drawdown, windows.peak, way, shift)
 
 
 def _loss(
-    tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, changes: Changes
+    tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:
     """What a window has lost since it stood at `net_pnl`, in one of the ways it may have."""
     windows, now = tracker.windows, tracker.account.net_pnl
-    if changes:
-        now += _gain(tracker, changes)
+    if shift is not AT_MARKS:
+        now += shift.of(tracker)
     assert windows is not None
     usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
     if way != "told":
@@ -149,25 +164,17 @@ def _loss(
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
-            usd, equity = _if_moved_before(_open_moves(tracker, changes), usd, equity, way)
+            usd, equity = _if_moved_before(_open_moves(tracker, shift), usd, equity, way)
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)
 
 
-def _gain(tracker: PositionTracker, changes: Changes) -> Decimal:
-    """What the account would have more at these prices than at its marks, USD."""
-    lines = tracker.account.lines
-    return sum(
-        (lines[key].position.quantity * change for key, change in changes.items()), start=ZERO
-    )
-
-
-def _open_moves(tracker: PositionTracker, changes: Changes) -> Iterator[Moved]:
-    """What is in doubt, at these prices."""
-    gain = _gain(tracker, changes)
+def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
+    """What is in doubt, as the account is reckoned."""
+    more = shift.of(tracker)
     for moved in tracker.doubtful_moves():
-        yield moved.as_of_now(gain, changes.get(moved.key, ZERO)) if changes else moved
+        yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
 
 
 def _if_moved_before(

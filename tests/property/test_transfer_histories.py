@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from sidecar.core import events as ev
 from sidecar.core import losses
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
@@ -386,3 +387,41 @@ def test_dollars_that_came_to_an_account_with_futures_are_booked_before_they_are
         coinbase.run(0.5)
         assert causes(coinbase) == set()
     assert coinbase.world.tracker.transfers == 50_000
+
+
+def test_a_bad_tick_at_the_reading_of_a_withdrawal_is_not_settled():
+    """7.6 of 8 ETH leave; ETH is told at 600 for half a second, just when that is read. Nothing was lost: what
+    the tick took was told as settled, and sold at once.
+    """
+    coinbase = Coinbase(
+        Habits(cadence_s=0.5, confirms=False), {"USD": D(1_000), "ETH": D(8)}, **LIMIT
+    )
+    coinbase.flow("ETH", D("-7.6"))
+    assert coinbase.bad_tick("ETH", D(600), 0.5)
+    coinbase.run(60)
+    assert coinbase.sold_at is None
+
+
+def test_an_odd_quote_of_a_little_coin_hides_no_loss():
+    """20 USD of ETH; its book is told once with a bid of 20,000,000, and then no more. BTC falls to 20,000."""
+    coinbase = Coinbase(Habits(), SMALL | {"ETH": D("0.01")}, **LIMIT)
+    coinbase.run(10)
+    coinbase.books["ETH"] = "gone"
+    odd = ev.Quote("ETH-USD", D(20_000_000), D(90_000_000), coinbase.world.now)
+    coinbase.world.send(ev.Quotes, quotes=(odd,))
+    coinbase.run(5)
+    coinbase.price("BTC", D(20_000))
+    coinbase.run(90)
+    assert coinbase.sold_at is not None
+
+
+def test_a_conversion_and_a_deposit_in_one_reading_are_no_two_transfers():
+    """2,500 USD come as 7,000 are converted, before BTC falls to 37,102.50: 26.5 % lost, or 30.2 %. As two
+    transfers it might have been 13.9 %, and was never sold.
+    """
+    coinbase = Coinbase(Habits(), SMALL, **LIMIT)
+    coinbase.flow("USD", D(2_500))
+    coinbase.sweep(D(-7_000), source="USDC")
+    coinbase.price("BTC", D("37102.50"))
+    coinbase.run(60)
+    assert coinbase.sold_at is not None

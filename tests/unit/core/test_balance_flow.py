@@ -7,7 +7,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
 from sidecar.core.errors import Untrusted
-from sidecar.core.losses import cumulative
+from sidecar.core.losses import Way, cumulative
 from sidecar.core.money import ratio
 from tests.decisions import CONNECTED, connected, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
@@ -490,19 +490,92 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     assert not world.tracker.is_ambiguous
 
 
-def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
-    """50,000 USD beside 100,000 while BTC falls by a tenth: 7.68 % of 100,000 were lost, or 5.12 % of 150,000."""
+# --- Visits: what one reading showed, and the next one did not ------------------------------------
+
+
+def fallen_holding(price=57_600):
+    """1.2 BTC and 23,200 USD; the price has fallen from 64,000 since the last reading."""
     world = connected_holding()
     read(world, "1.2")
     world.wait(5)
-    world.quote("BTC-USD", 57_600)
+    world.quote("BTC-USD", price)
+    return world
+
+
+def shares(world):
+    ways: tuple[Way, ...] = ("least", "told", "most")
+    return [cumulative(world.tracker, way=way).ratio for way in ways]
+
+
+def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
+    """50,000 USD beside 100,000 while BTC falls by a tenth: 7.68 % of 100,000, or 5.12 % of 150,000."""
+    world = fallen_holding()
     read(world, "1.2", usd=73_200)
     world.wait(1)
     read(world, "1.2")
     world.stand("BTC-USD", 57_600)
     assert (world.tracker.transfers, world.tracker.wallets.in_doubt) == (0, set())
-    found = {way: cumulative(world.tracker, way=way).ratio for way in ("least", "told", "most")}
-    assert found == {"least": D("0.0512"), "told": D("0.0768"), "most": D("0.0768")}
+    assert shares(world) == [D("0.0512"), D("0.0768"), D("0.0768")]
+
+
+def test_for_five_minutes():
+    world = fallen_holding()
+    read(world, "1.2", usd=73_200)
+    world.wait(1)
+    read(world, "1.2")
+    world.wait(300)
+    world.quote("BTC-USD", 57_600)
+    assert shares(world) == [D("0.0768")] * 3
+    assert not world.tracker.is_ambiguous
+
+
+def test_one_reading_tells_of_no_more_than_the_account_itself():
+    """A billion dollars: the loss may be half of what it is, and no less."""
+    world = fallen_holding()
+    read(world, "1.2", usd=10**9)
+    world.wait(1)
+    read(world, "1.2")
+    least, told, most = shares(world)
+    assert least is not None
+    assert D("0.038") < least < D("0.041")
+    assert told == most == D("0.0768")
+
+
+def test_a_second_deposit_is_no_visit_of_the_first():
+    world = fallen_holding()
+    read(world, "1.2", usd=73_200)
+    world.wait(1)
+    read(world, "1.2", usd=73_210)
+    assert world.tracker.balances.visits.known == []
+
+
+def test_a_sale_that_was_read_before_it_was_told_is_no_visit():
+    """A stop-loss; its average price is rounded, so its fill is not just what the reading had."""
+    world = fallen_holding()
+    read(world, "0.2", usd=80_800)
+    world.wait(1)
+    world.fill("SELL", 1, D("57600.004"), traded_at=world.now)
+    world.wait(1)
+    read(world, "0.2", usd=80_800)
+    assert world.tracker.balances.visits.known == []
+
+
+@pytest.mark.parametrize("keep", [{"BTC": None}, {"BTC": D(20)}])
+def test_coins_that_are_kept_visit_nobody_and_move_nothing(keep):
+    world = connected(held=10, keep=keep)
+    read(world, 10, usd=100_000)
+    world.wait(5)
+    world.quote("BTC-USD", 57_600)
+    read(world, 18, usd=100_000)
+    assert all(not moved.quantity for moved in world.tracker.doubtful_moves())
+    world.wait(1)
+    read(world, 10, usd=100_000)
+    world.wait(1)
+    for _ in range(2):
+        world.wait(3)
+        read(world, 5, usd=100_000)
+    tracker = world.tracker
+    assert (tracker.balances.visits.known, tracker.books.moves, tracker.transfers) == ([], [], 0)
 
 
 def test_money_that_a_reading_lacked_and_the_next_one_has_tells_nothing():

@@ -50,11 +50,6 @@ def test_a_loss_is_measured_in_its_limits_own_measure():
     assert (loss.measured(TENTH), loss.measured(HUNDRED), loss.ratio) == (D("0.05"), 50, D("0.05"))
 
 
-def test_a_part_that_did_not_happen_is_taken_off_both_figures():
-    assert Loss(D(50), D(1000), D(80)).less(D(30)) == Loss(D(20), D(1000), D(50))
-    assert Loss(D(50), D(1000)).less(D(30)) == Loss(D(20), D(1000), D(20))
-
-
 @pytest.mark.parametrize(
     ("loss", "text"),
     [
