@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sidecar.coinbase import budget
 from sidecar.core import actions as ac
 from sidecar.core.orders import OWN_PREFIX
 from tests.disk import files_no_larger_than
@@ -49,7 +50,9 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def trader(tmp_path):
+async def trader(tmp_path, monkeypatch):
+    for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody
+        monkeypatch.setattr(budget, limit, 1000)
     async with trading(tmp_path, balances=BALANCES) as made:
         yield made
 
