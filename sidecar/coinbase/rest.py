@@ -38,8 +38,8 @@ READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
 
-# For a host without TLS, which is the paper exchange's own: it trusts no authority, for to read the public
-# ones takes two hundredths of a second.
+# For a host without TLS, which is the paper exchange: it trusts no authority, since to read the public
+# authorities takes two hundredths of a second.
 NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 Query = Mapping[str, str | int | list[str] | None]

@@ -242,7 +242,7 @@ class Glance:
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
 
     def _worth_taken(self, size: Decimal, price: Decimal) -> Decimal:
-        """So much of it as one order may be worth in quote currency."""
+        """So much of it as a single order may be worth in quote currency."""
         if size * price <= self._most_value:
             return size
         return floor_to(self._most_value / price, self._product.base_increment)
