@@ -245,3 +245,10 @@ async def desk(
         attended(trader, limits=limits, **(tables or {})) as made,
     ):
         yield made
+
+
+async def sweep_and_buy(made: Desk) -> None:
+    """50,000 USD go to the futures wallet, and 100 contracts are bought."""
+    await made.control("sweep", to="futures", amount="50000")
+    await made.reading()
+    await made.buys(100, BIP)

@@ -5,6 +5,7 @@ and sockets tell of it.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ async def test_a_hand_made_buy_in_a_coin_with_an_old_mark_is_neither_loss_nor_ga
 # --------------------------------------------------------- a book that falls apart is a stale mark
 
 
+def beside_sol(directory: Path, **limits: Any):
+    """100 SOL at 200 beside 10,000 USD."""
+    return desk(
+        directory,
+        balances={"USD": 10_000, "SOL": 100},
+        prices={SOL: 200, BTC: 60_000},
+        **limits,
+    )
+
+
 async def falls_apart(made, *, quiet: bool = False) -> None:
     """SOL falls from 200 to 80/86, and keeps that spread for more than a minute."""
     await made.wait(1)
@@ -78,13 +89,7 @@ async def test_a_book_that_keeps_a_wide_spread_is_a_stale_mark_and_its_loss_coun
     """100 SOL beside 10,000 USD; the book falls from 200 to 80/86. A loss of 12,000 USD (40 %) at the bid:
     STALE_MARK and an alert after 60 s, reducing orders only, no more buys of SOL; nothing is sold yet.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        max_quote_age_s=10,
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, max_quote_age_s=10, **PROTECTED) as made:
         await falls_apart(made, quiet=quiet)
         await made.made.until(lambda: "CUMULATIVE_LOSS" in made.causes, "the loss at the bid")
         assert made.causes == {"STALE_MARK", "CUMULATIVE_LOSS", "DAILY_LOSS"}
@@ -99,12 +104,7 @@ async def test_a_book_that_keeps_a_wide_spread_is_a_stale_mark_and_its_loss_coun
 
 async def test_status_tells_the_loss_at_the_bid_beside_the_one_at_the_old_mark(tmp_path):
     """The same: of 30,000 USD the books tell no loss, and it may be 12,000: most_ratio is 0.4."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         told = (await made.status())["losses"]["daily"]
         assert (D(told["ratio"]), D(told["most_ratio"])) == (0, D("0.4"))
@@ -114,12 +114,7 @@ async def test_a_trade_near_the_bid_confirms_the_loss_and_what_is_left_is_sold(t
     """The same, and a trade prints at 80.5: within `max_spread` of the bid, so the loss is real. Sold at
     the bid: 18,000 USD are left of 30,000.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         assert not made.sold
         await made.book(SOL, trade="80.5")
@@ -133,12 +128,7 @@ async def test_a_trade_near_the_bid_confirms_the_loss_and_what_is_left_is_sold(t
 
 async def test_without_a_trade_the_loss_is_believed_after_stale_confirm_s(tmp_path):
     """The same without a trade: at 299 s nothing is sold, after 300 s it is."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         await made.book(SOL, after=290, **WIDE)
         assert not made.sold
@@ -152,12 +142,7 @@ async def test_a_trade_from_before_the_fall_confirms_nothing(tmp_path):
     """A trade printed at 80.5 while the book stood at 200; a minute later the book falls to 80/86, and each
     ticker repeats the old trade's price. Nothing has been traded since, so nothing is sold before 300 s.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await made.book(SOL, trade="80.5")
         await made.quote(SOL, 200, after=60)
         await falls_apart(made)
@@ -169,12 +154,7 @@ async def test_a_trade_from_before_the_fall_confirms_nothing(tmp_path):
 
 async def test_a_good_quote_ends_it_and_nothing_stays(tmp_path):
     """The same, and the book comes back at 198: ACTIVE again, a loss of 200 USD and no more."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         await made.steady(SOL, 198)
         assert (made.causes, made.made.state, made.sold) == (set(), "ACTIVE", False)
@@ -275,13 +255,7 @@ async def test_what_loses_its_quote_gives_equity_no_room_and_stays_in_the_window
     windows keep them at 200, but leverage is measured against 10,000 USD: with them, a buy of 6,000 USD in BTC
     makes 2.6, and 2.5 is allowed. When quotes return at 150 the difference is PnL.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        max_daily_loss="0.5",
-        max_leverage="2.5",
-    ) as made:
+    async with beside_sol(tmp_path, max_daily_loss="0.5", max_leverage="2.5") as made:
         await made.control("market", product_id=SOL, empty=True, freeze=True)
         for seconds in (30, 31, 1):
             await made.quote(BTC, 60_000, after=seconds)
