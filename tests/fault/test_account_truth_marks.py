@@ -15,7 +15,16 @@ from sidecar.core import actions as ac
 from sidecar.core import losses
 from sidecar.core.trading_day import next_reset
 from tests.running_sidecar import beside
-from tests.still_market import D, attended, control, desk, let_pass, sides, still
+from tests.still_market import (
+    D,
+    attended,
+    control,
+    desk,
+    let_pass,
+    sides,
+    still,
+    until_tickers_are_told,
+)
 
 BTC, SOL, DOGE = "BTC-USD", "SOL-USD", "DOGE-USD"
 TICK = timedelta(seconds=1)
@@ -382,6 +391,7 @@ async def test_a_frame_a_year_ahead_does_not_move_an_exchange_clock_for_good(tmp
     async with still(tmp_path, balances={"USD": 10_000}, prices={BTC: 60_000}) as trader:
         world, clock = trader.paper.world, ExchangeClock(trader.paper.world.now())
         async with beside(trader, clock=clock, coinbase={"follow": [BTC]}) as made:
+            await until_tickers_are_told(trader, made)
             await control(trader, "faults", future_frames=1, frames_channel="ticker")
             await control(trader, "market", product_id=BTC, **sides(trader, BTC, 60_000))
             for _ in range(3):
