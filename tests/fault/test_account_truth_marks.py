@@ -280,19 +280,24 @@ async def test_what_loses_its_quote_gives_equity_no_room_and_stays_in_the_window
 # ------------------------------------------------------------------------------- a passing tick
 
 
-@pytest.mark.parametrize("bad", [48_000, 84_000])
-async def test_a_tick_of_0_7_s_leaves_nothing_behind(tmp_path, bad):
-    """1 BTC; 0.7 s at 48,000, or at 84,000, between 60,000s, under limits of 5 % a day and of drawdown, and
-    15 % in all: no cause stays, no loss, no drawdown, and nothing is sold.
-    """
-    async with desk(
-        tmp_path,
+def narrowly_limited(directory: Path):
+    """A BTC at 60,000 beside 10,000 USD, under limits of 5 % a day and of drawdown, and 15 % in all."""
+    return desk(
+        directory,
         balances={"USD": 10_000, "BTC": 1},
         prices={BTC: 60_000},
         max_daily_loss="0.05",
         max_drawdown="0.05",
         max_cumulative_loss="0.15",
-    ) as made:
+    )
+
+
+@pytest.mark.parametrize("bad", [48_000, 84_000])
+async def test_a_tick_of_0_7_s_leaves_nothing_behind(tmp_path, bad):
+    """1 BTC; 0.7 s at 48,000, or at 84,000, between 60,000s, under limits of 5 % a day and of drawdown, and
+    15 % in all: no cause stays, no loss, no drawdown, and nothing is sold.
+    """
+    async with narrowly_limited(tmp_path) as made:
         await made.steady(BTC, 60_000)
         await made.quote(BTC, bad, after=0.3)
         assert ("DAILY_LOSS" in made.causes) == (bad < 60_000), "the first sight"
@@ -306,14 +311,7 @@ async def test_a_tick_that_only_rest_shows_leaves_nothing_behind(tmp_path):
     """The same where no ticker tells of it: the quiet book is read over REST at 48,000, and at 60,000
     the next time.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "BTC": 1},
-        prices={BTC: 60_000},
-        max_daily_loss="0.05",
-        max_drawdown="0.05",
-        max_cumulative_loss="0.15",
-    ) as made:
+    async with narrowly_limited(tmp_path) as made:
         refresh = made.made.engine.carry[ac.RefreshQuotes]
         for price in (48_000, 60_000):
             await made.wait(0.7)
