@@ -86,7 +86,7 @@ class PositionTracker(CoreTracker):
         ask_size: Number | None = None,
         at: datetime | None = None,
     ) -> None:
-        """Best bid and ask of a product; with one price only, that is both. The sizes are what is offered at
+        """Best bid and ask of a product; with a single price, that is both. The sizes are those offered at
         these prices: a market order no larger than that trades at no worse a price.
 
         An empty or crossed book, or a spread above 5 % of the mid, marks nothing: the last good
@@ -298,15 +298,15 @@ class RiskManager(CoreManager):
         the history of value at risk. A period that is missing had no trade; the present one, which
         is not over, is left out. Tell it again, with what is new, when a period is over.
 
-        Nothing but what is told is waited for: with fewer than `min_history` returns, or none ({}),
-        what is held of it counts as lost whole (`short_history`).
+        Only told closes are waited for: with fewer than `min_history` returns, or none ({}),
+        a position in it counts as lost whole (`short_history`).
 
         Raises Misuse for a price that is none, and a time that is none, without a zone or to come.
         """
         now, period_s = self._now(), self.settings.risk.period_s
         told = sorted((period_start(at, now), price("close", one)) for at, one in closes.items())
         present = int(now.timestamp()) // period_s
-        oldest = present - self.settings.risk.policy.length - 1  # of those that are used
+        oldest = present - self.settings.risk.policy.length - 1  # of the closes in use
         first = told[0][0] // period_s if told else present
         return self.handle(
             ev.ClosesRead(
@@ -330,7 +330,7 @@ class RiskManager(CoreManager):
 
     def halt(self, reason: str, *, cancel_adding: bool = False) -> list[Action]:
         """Refuse every order until `resume`. `cancel_adding`: the open orders that add risk are to be
-        cancelled (`CancelOrders`), and those that appear later.
+        cancelled (`CancelOrders`), and adding orders that appear later.
         """
         event = ev.HaltRequested(at=self._now(), reason=reason, cancel_adding=cancel_adding)
         return self.handle(event)
@@ -343,9 +343,9 @@ class RiskManager(CoreManager):
         *,
         cancel_adding: bool = False,
     ) -> list[Action]:
-        """Let only reducing orders through: everywhere, or for one product or strategy.
+        """Let only reducing orders through: everywhere, or for a single product or strategy.
         `cancel_adding`: the open orders there that add risk are to be cancelled (`CancelOrders`), and
-        those that appear later.
+        adding orders that appear later.
         """
         return self.handle(
             ev.ReduceOnlyRequested(

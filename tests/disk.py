@@ -1,9 +1,19 @@
-"""A disk that is full, for this process alone."""
+"""A disk that is full, for this process alone; and what a kill would leave of a state directory."""
 
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+# A snapshot being written may be in place, or gone, while its directory is copied.
+HALF_WRITTEN = shutil.ignore_patterns(".*.new")
+
+
+def as_killed(state: Path, copy: Path) -> None:
+    """Copy the state directory of a running sidecar, as it would be found were it killed now."""
+    shutil.copytree(state, copy, ignore=HALF_WRITTEN)
 
 
 @contextmanager

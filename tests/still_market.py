@@ -212,6 +212,12 @@ async def still(directory: Path, *, prices: dict[str, object] | None = None, **s
         yield trader
 
 
+async def until_tickers_are_told(trader: Trader, made: Beside) -> None:
+    """REST alone may make it ready: a quote of before it subscribes is told with its first frame only."""
+    listened, books = trader.paper.world.hub.has_listener, made.config.coinbase.follow
+    await made.until(lambda: all(listened("ticker", book) for book in books), "the tickers")
+
+
 @asynccontextmanager
 async def attended(trader: Trader, **tables: Any):
     """The sidecar beside it, and its desk. It follows the books that were set before."""
@@ -227,6 +233,7 @@ async def attended(trader: Trader, **tables: Any):
         patch.setattr(reconciler, "BETWEEN_S", 0.0)
         patch.setattr(streams, "LOOK_S", SOON_S)  # a book is followed as soon as it is wanted
         async with beside(trader, clock=MarketTime(trader.paper.world), **tables) as made:
+            await until_tickers_are_told(trader, made)
             yield Desk(trader, made)
 
 
@@ -245,3 +252,10 @@ async def desk(
         attended(trader, limits=limits, **(tables or {})) as made,
     ):
         yield made
+
+
+async def sweep_and_buy(made: Desk) -> None:
+    """50,000 USD go to the futures wallet, and 100 contracts are bought."""
+    await made.control("sweep", to="futures", amount="50000")
+    await made.reading()
+    await made.buys(100, BIP)

@@ -15,11 +15,11 @@ LEAP_MAX: Final = timedelta(days=1)
 
 
 class ExchangeClock:
-    """The latest moment seen, which never goes back. A single stamp from far ahead moves nothing."""
+    """The latest moment seen, which never goes back. A single stamp from far ahead does not move it."""
 
     def __init__(self, start: datetime) -> None:
         self._latest = start.astimezone(UTC)
-        self._leapt: datetime | None = None  # what the last frame said, from far ahead
+        self._leapt: datetime | None = None  # the last frame's stamp, from far ahead
 
     def __call__(self) -> datetime:
         return self._latest

@@ -35,7 +35,7 @@ class Envelope(Struct):
 
 
 class TickerRow(Struct):
-    """Best prices of one book, and how much is offered at them, which `ticker_batch` has none of; `price`
+    """Best prices of a book, and the sizes offered at them, which `ticker_batch` lacks; `price`
     is the last trade's.
     """
 
@@ -137,7 +137,7 @@ def _read_tickers(events: msgspec.Raw, at: datetime) -> list[Said]:
 
 
 def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
-    """Both sides or nothing: a mark needs both. The last trade's price goes with them."""
+    """Both sides, or no quote: a mark needs both. The last trade's price goes with them."""
     try:
         bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
         last = price(row.price, "price")
@@ -159,7 +159,7 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
 
 
 def offered(size: object) -> Decimal | None:
-    """What is offered at a price; None where it cannot be told: the price stands without it."""
+    """The size offered at a price; None where it is not known: the price stands without it."""
     try:
         found = price(size, "size")
     except Untrusted:

@@ -28,7 +28,7 @@ NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
 NOT_FOUND: Final = 404
-MISSING_MAX: Final = 10  # wallets asked for one by one in a reading: more are no slip of a listing
+MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
@@ -49,7 +49,7 @@ class Picture:
         self._has_futures = True  # until Coinbase says otherwise
         self._wallets: frozenset[str] = (
             frozenset()
-        )  # ids of those that held something the last time
+        )  # ids of the wallets with a balance at the last reading
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
 
     async def products(self) -> ev.ProductsListed:
@@ -264,7 +264,7 @@ class Picture:
         return read
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
-        """Wallets that held something and are in no listing any more, asked for by their ids; of those that
+        """Wallets that had a balance and are in no listing any more, asked for by their ids; of the ones that
         are gone there is none. Raises CallFailed.
         """
         found = []

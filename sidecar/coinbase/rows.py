@@ -99,7 +99,7 @@ def _terms(configuration: object) -> Row:
 
 
 def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
-    """One fill, or a payment of funding that is told as one. A size in quote currency becomes a size in
+    """A fill, or a payment of funding that is told as a fill. A size in quote currency becomes a size in
     base. Raises Untrusted, naming fill and field.
     """
     try:
@@ -132,7 +132,7 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
 
 
 def _funding(row: Row, at: datetime) -> ev.FundingPaid:
-    """A payment of funding as a fill of no size: its commission is what was paid (unverified)."""
+    """A payment of funding as a fill of no size: its commission is the payment (unverified)."""
     paid = number(row.get("commission"), "commission")
     if not paid:
         raise Untrusted("it is a payment of funding without an amount")
@@ -152,8 +152,8 @@ def balances(
     entries: Row,
     left_out: list[str],
 ) -> ev.BalancesRead:
-    """All pages of `GET /accounts` as one fact. Vaults and other platforms are left alone; several
-    wallets of one currency are summed.
+    """All pages of `GET /accounts` as a single fact. Vaults and other platforms are left alone; several
+    wallets of the same currency are summed.
 
     `entries`: average entry prices by asset, USD, where the portfolio breakdown gave any. Futures
     cash (ACCOUNT_PLATFORM_CFM_CONSUMER) comes with the futures summary and must not count twice.
@@ -186,7 +186,7 @@ def balances(
 
 
 def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
-    """The ids of wallets that hold anything, vaults and other platforms aside."""
+    """The ids of wallets with a balance, vaults and other platforms aside."""
     found = set[str]()
     for row in rows:
         wallet_id, is_vault = row.get("uuid"), row.get("type") == VAULT
@@ -199,14 +199,14 @@ def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
         try:
             held = (_told(row, "available_balance") or ZERO) + (_told(row, "hold") or ZERO)
         except Untrusted:
-            continue  # nothing is known of it
+            continue  # it is unknown
         if held:
             found.add(wallet_id)
     return frozenset(found)
 
 
 def _balance(row: Row, currency: str, entries: Row) -> ev.Balance:
-    """One wallet. No figure is not zero, and no wallet of coins or money can be below it."""
+    """A wallet. No figure is not zero, and no wallet of coins or money can be below it."""
     available, hold = _told(row, "available_balance"), _told(row, "hold")
     if available is None:
         raise Untrusted("it has no available_balance")
@@ -279,7 +279,7 @@ def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
 
 
 def _best(levels: Sequence[Row]) -> tuple[Decimal, Decimal | None] | None:
-    """The best price of a side and what is offered at it; None of an empty side."""
+    """The best price of a side and the size offered at it; None of an empty side."""
     best = price(levels[0].get("price"), "price") if levels else None
     return None if best is None else (best, offered(levels[0].get("size")))
 

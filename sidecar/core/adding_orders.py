@@ -1,11 +1,11 @@
 """Adding orders: the open orders that would add risk, if they filled. No I/O.
 
-When a loss has stopped trading, what is left in the book would go on building the position that loses.
+When a loss has stopped trading, orders left in the book would go on building the position that loses.
 So these are cancelled: every order on the side of the position, both sides where there is none, and on
-the other side the newest ones beyond the position. What closes the position stays.
+the other side the newest orders beyond the position. Orders that close the position stay.
 
 A confirmed loss, and a shock that went against the position, have them cancelled unless `on_loss` says
-otherwise; what an operator stops, only where the operator asks for it.
+otherwise; an operator's stop does so only where the operator asks for it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from sidecar.core.state import BY_OPERATOR, Cause
 from sidecar.core.working import WorkingOrder
 
 OLDEST: Final = datetime.min.replace(tzinfo=UTC)
-# A cancel that was asked for shows within a second or two; one that has not by then is asked for again.
+# A cancel that was asked for shows within a second or two; after this time it is asked for again.
 ASK_AGAIN: Final = timedelta(seconds=10)
 
 
@@ -43,7 +43,7 @@ def _adding(desk: Desk, key: str, orders: Iterable[WorkingOrder]) -> Iterator[Wo
     left = abs(held)
     for order in sorted(orders, key=lambda one: (one.created_at or OLDEST, one.order_id)):
         if len(order.legs) > 1 or not held or (order.side == BUY) == (held > ZERO):
-            yield order  # a coin pair raises one position by what it lowers another
+            yield order  # a coin pair raises a position by as much as it lowers another
             continue
         size = order.remaining * desk.tracker.books.product(order.product_id).contract_size
         left -= size
@@ -53,14 +53,14 @@ def _adding(desk: Desk, key: str, orders: Iterable[WorkingOrder]) -> Iterator[Wo
 
 
 class AddingOrders:
-    """Cancels them, or counts them, as long as what stopped trading stands."""
+    """Cancels them, or counts them, as long as the cause that stopped trading stands."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.asked: dict[str, datetime] = {}  # cancels asked for, until the order has ended
 
     def stop(self, cause: Cause, now: datetime, actions: list[Action]) -> None:
-        """A loss has been confirmed, or a shock went against the position: cancel what would add to it, or
+        """A loss has been confirmed, or a shock went against the position: cancel the orders that would add to it, or
         say how much stays.
         """
         ids = adding_orders(self.desk, cause)
@@ -73,7 +73,7 @@ class AddingOrders:
             self.cancel(ids, cause.code, now, actions)
 
     def stop_by_operator(self, cause: Cause, now: datetime, actions: list[Action]) -> str:
-        """An operator has stopped a scope; what the answer is to say of the orders there that add risk."""
+        """An operator has stopped a scope; the answer's words on the orders there that add risk."""
         ids = adding_orders(self.desk, cause)
         if not ids:
             return ""
@@ -84,7 +84,7 @@ class AddingOrders:
         return f"; {orders} risk: the cancel has been asked for"
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """An order appeared, or changed: one that adds where adding is stopped is cancelled too."""
+        """An order appeared, or changed: where adding is stopped, an adding order is cancelled too."""
         working = self.desk.tracker.ledger.working
         if self.asked:
             self.asked = {name: at for name, at in self.asked.items() if name in working}

@@ -330,7 +330,7 @@ class Approvals:
 
     @staticmethod
     def readings(decision: Decision) -> list[Action]:
-        """What is to be read at once after this decision: the wallet of which an exit sells more than
+        """The readings due at once after this decision: the wallet of which an exit sells more than
         looks free.
         """
         if decision.reserved_until is None or decision.replayed:

@@ -51,12 +51,12 @@ class Books:
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.transfers = ZERO  # net value that came in from outside, USD
-        # Transfers of what may have moved before or after its price did, until the windows know of them.
+        # Transfers that may have come before or after their price moved, until the windows know of them.
         self.moves: list[Moved] = []
         self.losses_unexplained: list[Decimal] = []  # transfers that may have been losses, USD
         # How long, and over how many quotes, a price stands before it is confirmed.
         self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
-        self.waits_for_settled = False  # a caller's word needs no second one
+        self.waits_for_settled = False  # a caller's word needs no confirmation
         self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
         self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
         self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
@@ -120,7 +120,7 @@ class Books:
             self.quotes_valuing_account += 1
 
     def _remark(self, key: str, *, prices: bool) -> None:
-        """A key may have another mark. `prices`: it is a new price, so what waits for one takes it."""
+        """A key may have another mark. `prices`: it is a new price, so units that wait for a price take it."""
         mark = self.marks.usd(key)
         if mark is None:
             return
@@ -138,7 +138,9 @@ class Books:
             self.wallets.revalue(wallet, mark)
 
     def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
-        """What came without a price has its first. It may have come when it was last read without it."""
+        """Units that came without a price have their first. They may have come when the wallet was last read
+        without them.
+        """
         quantity, held = wallet.unpriced, wallet.counted
         if self.is_open:
             self.transfers += quantity * price
@@ -149,13 +151,13 @@ class Books:
         self.wallets.set_unpriced(key, wallet, ZERO)
 
     def _first_price(self, key: str, mark: Decimal) -> Decimal | None:
-        """USD a unit for what waits for its first price: one that has settled, where quotes are a feed's."""
+        """USD a unit as the first price of units that wait for it: a settled mark, where quotes are a feed's."""
         if not (self.waits_for_settled and self.is_open) or key in self.cash:
             return mark
         return self.marks.settled(key)
 
     def _confirm(self, key: str, mark: Decimal) -> None:
-        """Let the confirmed mark see a new mark of what is held or worked."""
+        """Let the confirmed mark see a new mark of a key held or worked."""
         known, at = self.marks.confirmations.get(key), self.marks.by_key[key].at
         if known is None:
             self.marks.follow(key, mark)
@@ -179,7 +181,7 @@ class Books:
             self._remark(key, prices=self.marks.is_current(key))
 
     def rate_usdc(self, rate: Decimal) -> None:
-        """Let a USDC count so many USD: re-value it, and what is quoted in it alone."""
+        """Let a USDC count so many USD: re-value it, and the keys quoted in it alone."""
         for key in self.marks.rate_usdc(rate):
             self._remark(key, prices=False)
 
@@ -209,7 +211,9 @@ class Books:
             cost = line.position.entry_cost
             self._enter(line, quantity, value)
             self.account.settle(line, quantity, value)
-            if value is not None:  # what closes is paid to the futures wallet, at Coinbase's entry
+            if (
+                value is not None
+            ):  # closed contracts are paid to the futures wallet, at Coinbase's entry
                 self.futures_cash.total += line.position.entry_cost - cost - value
             return
         wallet = self.wallets.get(key)
@@ -224,10 +228,10 @@ class Books:
         if value is not None and worth is not None and value != worth and self.is_open:
             self.transfers -= (
                 value - worth
-            )  # what fills up `keep` leaves the account, at what it cost
+            )  # units that fill up `keep` leave the account, at their cost
 
     def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
-        """A fill that opens a position is a price that was dealt at: the confirmed one begins there."""
+        """A fill that opens a position is a price that was dealt at: the confirmed mark begins there."""
         if not line.position.quantity and quantity and value:
             price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
             self.marks.follow(line.key, price, line.mark, is_settled=True)
@@ -279,7 +283,7 @@ class Books:
         return CENT if currency in self.cash else self.units.get(currency, ZERO)
 
     def point(self, key: str, *, confirmed: bool = False) -> Point | None:
-        """The present as a moment at which something of this key may be moved; None without a mark.
+        """The present as a moment at which units of this key may be moved; None without a mark.
         `confirmed`: at the confirmed marks of all other keys.
         """
         mark, account = self.marks.usd(key), self.account
@@ -311,13 +315,13 @@ class Books:
         return gap
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
-        """The same of one key."""
+        """The same of a single key."""
         return self.unconfirmed(book, (key,))
 
     def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
         """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
-        not followed then: that, unless both the confirmed mark of now and the present one say that it was a
-        passing tick. None without a fresh one: then the first good mark says.
+        not followed then: that, unless both the confirmed mark of now and the present mark say that it was a
+        passing tick. None without a fresh mark: then the first good mark says.
         """
         present = self.marks.fresh_usd(key, now)
         if present is None or first is None:
@@ -325,8 +329,8 @@ class Books:
         return sorted((first, present, self.marks.confirmed(key) or present))[1]
 
     def note_doubt(self, name: str, agreement: Reconciliation, *, counts: bool = True) -> None:
-        """Whether Coinbase and the books disagree on a quantity. What Coinbase's last reading has more
-        of a coin or contract may be exposure, unless it `counts` for nothing.
+        """Whether Coinbase and the books disagree on a quantity. The excess of Coinbase's last reading of a
+        coin or contract may be exposure, where it `counts`.
         """
         self.wallets.note_doubt(name, agreement)
         doubt, line = agreement.doubt, self.account.lines.get(name)
@@ -339,8 +343,8 @@ class Books:
             self.account.restate(line)
 
     def fill_price(self, product: Product, quantity: Decimal, value: Decimal, at: datetime) -> None:
-        """A fill of so much for `value` (quote currency): what it was paid is the newest price, where the
-        last good quote is older.
+        """A fill of so much for `value` (quote currency): its price is the newest, where the last good quote is
+        older.
         """
         known = self.marks.mids.get(product.book)
         if known is not None and known.at is not None and known.at >= at - FILL_IS_NEWER_BY:
@@ -352,7 +356,7 @@ class Books:
 
     def fund(self, amount: Decimal) -> None:
         """Funding that Coinbase tells for the account as a whole: each contract's share is its part of
-        the notional held. Of contracts that are closed already, the last one traded has it.
+        the notional held. Of contracts that are closed already, the last traded has it.
         """
         lines = [one for one in self.account.lines.values() if one.is_future]
         held = [(line.key, abs(line.position.quantity * (line.mark or ZERO))) for line in lines]
@@ -373,8 +377,8 @@ class Books:
     def match_wallet(
         self, currency: str, entry: Decimal | None = None, mark: Decimal | None = None
     ) -> None:
-        """Let the position be what the wallet holds beyond `keep`; cash is no position. What moves is a
-        transfer at `mark`, USD per unit; None: at the fresh mark, or at the first good one.
+        """Let the position be the wallet's total beyond `keep`; cash is no position. The difference is a
+        transfer at `mark`, USD per unit; None: at the fresh mark, or at the first good mark.
         """
         wallet = self.wallets.get(currency)
         wanted = ZERO if currency in self.cash else wallet.position

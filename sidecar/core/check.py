@@ -36,7 +36,7 @@ from sidecar.core.working import Leg, WorkingOrder
 UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be written (money.py)
 
 
-# What an order needs in all and by unit, what is free for it, what of the rest no known order explains.
+# An order's need in all and by unit, the funds free for it, the part of the rest that no known order explains.
 Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 
 
@@ -181,9 +181,9 @@ class Check:
 
     `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
     place of the `replaced` order for an edit, of which `replaces` base units are open now.
-    `opposed` is what is left of a position on the other side beside all that is offered already (base
+    `opposed` is the rest of a position on the other side beside all orders that offer it already (base
     units, below zero when more is offered than held; None without one), `reducible` the largest size
-    (order units) that would be reducing. `unit_worth` is what Coinbase takes one order unit to be worth
+    (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
     in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
     approved before and is judged afresh.
     """
@@ -335,7 +335,7 @@ class Check:
         return resized
 
     def _opposed(self) -> Decimal | None:
-        """None for coin-quoted products, which raise one position by what they lower another."""
+        """None for coin-quoted products, which raise a position by as much as they lower another."""
         line = self.tracker.account.lines.get(self.key)
         if line is None or len(self.legs) > 1:
             return None
@@ -350,10 +350,10 @@ class Check:
         return None
 
     def _reducible(self) -> Decimal:
-        """The largest size that opposes the position beside all that is offered already.
+        """The largest size that opposes the position beside all orders that offer it already.
 
-        An edit that leaves no more open, at no worse a price, can only lower the risk whatever the
-        position is.
+        An edit that leaves no more open, at no worse a price, can only lower the risk of any
+        position.
         """
         if len(self.legs) > 1:
             return ZERO

@@ -1,11 +1,11 @@
 """ConfirmedMark: a mark that a passing tick cannot move. No I/O.
 
 Theory of operation. A new price is believed once it has stood for `confirm_for`, over `quotes` quotes of
-different times. Prices seldom stand still, so what must stand is a bound: while the mark stays above the
-confirmed one for so long, the lowest that it was in that time is confirmed; while it stays below, the
-highest. A tick up or down that is taken back leaves nothing behind.
+different times. Prices seldom stand still, so a bound must stand: while the mark stays above the
+confirmed mark for so long, its lowest in that time is confirmed; while it stays below, the
+highest. A tick up or down that is taken back leaves no trace.
 
-What reads it: baselines of loss windows, the highest equity of the drawdown, the price of a transfer.
+Its readers: baselines of loss windows, the highest equity of the drawdown, the price of a transfer.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 
 class Run(Struct):
-    """The mark has been on one side of the confirmed one since `since`, in `quotes` quotes. `bound` is
+    """The mark has been on the same side of the confirmed mark since `since`, in `quotes` quotes. `bound` is
     the nearest to it that it came.
     """
 
@@ -26,7 +26,7 @@ class Run(Struct):
 
 
 class ConfirmedMark(Struct):
-    """USD per unit; until one has been confirmed, the first mark seen. `last` and `previous`: the last two
+    """USD per unit; until a mark has been confirmed, the first mark seen. `last` and `previous`: the last two
     marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or prices have been on both
     sides of it, or it stood still for as long.
     """

@@ -2,7 +2,7 @@
 
 Ratios are time-weighted: a deposit leaves them as they are, and so each limit as far used as it was. New
 money is then stopped, or sold, by a loss that is a smaller share of it than the limit says: 9 % lost, ten
-times as much paid in, and 1 % of that trips 10 %. Whoever pays it in should know, and may have the loss
+times as much paid in, and 1 % of that trips 10 %. The depositor should know, and may have the loss
 count from now.
 """
 
@@ -16,7 +16,7 @@ from sidecar.core.loss_bounds import LossBounds
 from sidecar.core.loss_watch import WINDOW_OF
 from sidecar.core.money import ZERO, cents, plain
 
-# Of a limit. What is left of one that is used less is near enough to what the limit says.
+# Of a limit. The rest of a limit that is used less is near enough to the whole.
 USED: Final = Decimal("0.25")
 
 
@@ -29,7 +29,7 @@ class DepositWatch:
         self.seen = desk.tracker.transfers  # so much had come in when it last looked, USD
 
     def look(self, actions: list[Action]) -> None:
-        """Whether money came in since the last look, and what that means for each limit in use."""
+        """Whether money came in since the last look, and its meaning for each limit in use."""
         tracker = self.desk.tracker
         if tracker.transfers is self.seen:  # as at nearly every fact
             return
@@ -45,7 +45,9 @@ class DepositWatch:
             actions.append(Alert(severity="warning", code="DEPOSIT_UNDER_LIMIT", text=text))
 
     def _near(self, equity: Decimal) -> Iterator[str]:
-        """The limits in use and not reached yet: what trips each now, and what has it count anew."""
+        """The limits in use and not reached yet: the loss that trips each now, and the command by which
+        it counts anew.
+        """
         for bound in self.bounds.bounded(None):
             limit, loss = bound.limit.ratio, bound.loss
             if limit is None or loss.ratio is None or loss.crosses(bound.limit):

@@ -1,7 +1,7 @@
-"""DoubtWatch: what Coinbase and the books disagree on, until it is explained. No I/O.
+"""DoubtWatch: differences between Coinbase and the books, until they are explained. No I/O.
 
-A difference is read again after `SETTLE`, then with growing pauses, since most of them are a lag. One
-that nothing has explained for `UNEXPLAINED_AFTER` is told, and only reducing orders pass: on its key, or
+A difference is read again after `SETTLE`, then with growing pauses, since most of them are a lag. A difference
+without an explanation for `UNEXPLAINED_AFTER` is told, and only reducing orders pass: on its key, or
 everywhere where it is cash.
 """
 
@@ -33,10 +33,10 @@ class DoubtWatch:
         self.settings = settings
         self.ask_at: datetime | None = None
         self.pause = SETTLE
-        self.known: set[str] = set()  # what was in doubt at the last look
+        self.known: set[str] = set()  # names in doubt at the last look
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """Ask again where it is time, tighten what lasts, lift what is explained."""
+        """Ask again where it is time, tighten for doubts that last, lift explained doubts."""
         doubts = self.doubts()
         self._ask(doubts, now, actions)
         for name, doubt in doubts.items():

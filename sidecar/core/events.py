@@ -34,7 +34,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Best bid and ask of a book, in quote currency, and what is offered at them in order units (None: not
+    """Best bid and ask of a book, in quote currency, and the sizes offered at them in order units (None: not
     told); `at` is when they were last known to hold. `last`: the price of the trade told with them, if any.
     """
 
@@ -277,7 +277,7 @@ class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):
-    """A bot said who it is, on a connection of its own, and what to do when it is gone without `bye`."""
+    """A bot gave its name, on a connection of its own, and the action for when it is gone without `bye`."""
 
     name: str
     uid: int
@@ -331,7 +331,7 @@ class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator allows reducing orders only: everywhere, or for one product or strategy.
+    """An operator allows reducing orders only: everywhere, or for a single product or strategy.
     `cancel_adding` has open orders there that add risk cancelled.
     """
 

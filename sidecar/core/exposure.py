@@ -133,7 +133,7 @@ class Line:
         self.mark = mark
         self.position = Position()
         self.open_buy = self.open_sell = ZERO
-        self.doubted = ZERO  # what Coinbase's reading has more than the books, unexplained
+        self.doubted = ZERO  # the excess of Coinbase's reading over the books, unexplained
         self.orders = 0
         self.serial = 0  # of the book's last change to it
         self.long = self.short = self.size = ZERO
@@ -174,7 +174,7 @@ class Book:
         return (pnl.settled if pnl else ZERO) + (line.unrealised if line else ZERO)
 
     def settled_of(self, key: str) -> Decimal:
-        """The key's net of everything but unrealised PnL, USD."""
+        """The key's net PnL without the unrealised part, USD."""
         pnl = self.pnl_by_key.get(key)
         return pnl.settled if pnl else ZERO
 
@@ -238,7 +238,7 @@ class Book:
         self.restate(line)
 
     def mark(self, key: str, mark: Decimal, price: Decimal | None = None) -> None:
-        """A new mark, USD per base unit. `price`: what units that wait for one take; None: they wait on."""
+        """A new mark, USD per base unit. `price`: for units that wait for a price; None: they wait on."""
         line = self.lines.get(key)
         if line is None:
             return
@@ -265,7 +265,7 @@ class Book:
         quantity = position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell
-        if line.doubted:  # while nobody knows, the larger counts
+        if line.doubted:  # while it is unknown, the larger counts
             long, short = max(long, long + line.doubted), min(short, short + line.doubted)
         if short < ZERO and not line.is_future:
             short = ZERO  # spot cannot be sold short

@@ -1,12 +1,12 @@
 """FuturesCash: the futures wallet as the books have it, and the funding that moves it. No I/O.
 
-Closed contracts, fees, funding and sweeps move the wallet, and nothing else does. Coinbase tells it
-together with the wallet of USD, as of one moment: so money that moves between the two is seen whole.
+Closed contracts, fees, funding and sweeps alone move the wallet. Coinbase tells it
+together with the wallet of USD, as of the same moment: so money that moves between the two is seen whole.
 
 Coinbase tells funding in two ways: as fills of their own, or only in `funding_pnl`, a running figure
-that grows with what accrues, is paid out some time later, and falls back towards zero when a new period
-begins. One source is booked. What has accrued and is not paid yet counts in equity and PnL at once;
-the wallets follow by one or more of the accruals at a time.
+that grows with the accruals, is paid out some time later, and falls back towards zero when a new period
+begins. A single source is booked. Accruals that are not paid yet count in equity and PnL at once;
+the wallets follow by one accrual or more at a time.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from sidecar.core.money import CENT, ZERO
 
 # Fills are read again for a minute; funding is hourly, and an account has some dozens of contracts.
 PAID_FILLS_MAX: Final = 500
-# Accruals that fills may still tell: two days of hourly ones.
+# Accruals that fills may still tell: two days of hourly accruals.
 TOLD_MAX: Final = 50
 FundingSource = Literal["unknown", "funding_pnl", "fills"]
 
@@ -29,8 +29,8 @@ class FuturesCash(Struct):
 
     `is_known`: it has been read. `total`: as booked, without the `unpaid` accruals of funding, oldest
     first. `funding_pnl`: Coinbase's running figure as last told. `paid_fills`: the last funding fills
-    counted; `told`: accruals that no fill has told yet. `frame_at`, `frame_wallet`: what the last frame
-    said, and when. `lost`: what the wallet lost by itself, told by the last reading and not explained.
+    counted; `told`: accruals that no fill has told yet. `frame_at`, `frame_wallet`: the last frame's
+    time and figure. `lost`: the wallet's own loss, told by the last reading and not explained.
     """
 
     is_known: bool = False
@@ -46,7 +46,7 @@ class FuturesCash(Struct):
 
     @property
     def worth(self) -> Decimal:
-        """What the wallet holds and is owed, USD."""
+        """The wallet's money and the money it is owed, USD."""
         return self.total + sum(self.unpaid, ZERO) if self.unpaid else self.total
 
     def is_overtaken(
@@ -63,7 +63,7 @@ class FuturesCash(Struct):
         return at < self.frame_at + lag
 
     def accrued(self, funding_pnl: Decimal, difference: Decimal) -> Decimal:
-        """Take in the running figure beside what the wallets have more than the books; the funding that it
+        """Take in the running figure beside the wallets' excess over the books; the funding that it
         adds, USD.
 
         A change towards zero that no movement of the wallets matches begins a new period.
@@ -106,14 +106,14 @@ class FuturesCash(Struct):
             self.lost = ZERO
 
     def settle(self, *differences: Decimal) -> None:
-        """The wallets together, or this one alone, have so much more than the books: the oldest accruals that
+        """The wallets together, or this wallet alone, have so much more than the books: the oldest accruals that
         make it up were paid, and this wallet had not moved by them.
         """
         self.total += next((paid for one in differences if (paid := self.pay(one))), ZERO)
 
     def pay(self, difference: Decimal) -> Decimal:
         """The oldest accruals that make up a difference are paid; their sum, zero where none do. Payments are
-        in cents, and what accrues is not.
+        in cents, and accruals are not.
         """
         paid = ZERO
         for number, accrual in enumerate(self.unpaid, start=1):

@@ -18,7 +18,7 @@ FRAME_HOLDS: Final = timedelta(seconds=30)
 
 
 class FuturesFlow:
-    """Contracts and the cash behind them. `agreement`: what readings of each contract have shown."""
+    """Contracts and the cash behind them. `agreement`: the outcome of each contract's readings."""
 
     def __init__(
         self, books: Books, balances: BalanceFlow, agreement: dict[str, Reconciliation]
@@ -30,7 +30,7 @@ class FuturesFlow:
     # --- Positions -----------------------------------------------------------------------
 
     def positions(self, event: ev.FuturesRead) -> list[Action]:
-        """All futures positions as read; a known one that is absent is flat."""
+        """All futures positions as read; a known contract that is absent is flat."""
         for stated in event.positions:
             entry = stated.average_entry_price
             if not (is_bounded(stated.contracts) and (entry is None or is_sane(entry))):
@@ -73,8 +73,8 @@ class FuturesFlow:
     def _follow(
         self, product_id: str, change: Decimal, entry: Decimal | None, actions: list[Action]
     ) -> None:
-        """Contracts came or went outside trading (an expiry, a settlement), at the mark. Those that went
-        are paid for: the futures wallet will have what they had earned.
+        """Contracts came or went outside trading (an expiry, a settlement), at the mark. Departed
+        contracts are paid for: the futures wallet will have their earnings.
         """
         line = self.books.line(self.books.account, product_id)
         cost, profit = line.position.entry_cost, self.books.account.futures_profit
@@ -85,7 +85,7 @@ class FuturesFlow:
             return
         if leaves and mark is not None:
             self.books.futures_cash.total += line.position.entry_cost - cost - change * mark
-        else:  # what they had earned before they came is no PnL
+        else:  # earnings from before they came are no PnL
             self.books.transfers += self.books.account.futures_profit - profit
         text = f"{readable(change)} of {product_id} came or went outside trading"
         actions.append(Alert(severity="info", code="TRANSFER", text=text))
@@ -123,7 +123,7 @@ class FuturesFlow:
     def _set_right(
         self, event: ev.FuturesSummaryRead, usd: Wallet, change: Decimal, actions: list[Action]
     ) -> None:
-        """What the futures wallet has more comes from dollars, and what these do not show is their doubt."""
+        """The futures wallet's excess comes from dollars, and the part that these do not show is their doubt."""
         agreement, was_in_doubt = usd.agreement, usd.agreement.doubt is not None
         usd.total -= change
         agreement.moved(-change)
@@ -158,7 +158,7 @@ class FuturesFlow:
             actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
 
     def _beyond_books(self, event: ev.FuturesSummaryRead, usd: Wallet) -> Decimal:
-        """What the wallets of futures and USD have more than the books, USD."""
+        """The excess of the wallets of futures and USD over the books, USD."""
         futures = event.wallet - self.books.futures_cash.total
         return futures if event.spot_cash is None else futures + event.spot_cash - usd.total
 

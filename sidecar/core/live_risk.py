@@ -140,11 +140,11 @@ class LiveRisk:
         return Decimal(int(min(usd, ROOM_MAX)))
 
     def view(self) -> RiskView | None:
-        """The three books as they are now; None where nothing that has a mark is held or worked."""
+        """The three books as they are now; None where no key with a mark is held or worked."""
         return self._view(())
 
     def uncounted(self) -> list[str]:
-        """What is held or worked and has no mark: it counts for nothing until its first one."""
+        """Keys held or worked without a mark: they do not count until their first mark."""
         wallets = self.tracker.wallets.by_currency
         cash = {
             name
@@ -217,7 +217,7 @@ class LiveRisk:
         return view
 
     def _cash_now(self) -> tuple[str, ...]:
-        """The currencies that are held and have a mark, but for those that are kept whole: as in equity,
+        """The currencies that are held and have a mark, but for the ones kept whole: as in equity,
         nothing else counts.
         """
         wallets, books = self.tracker.wallets.by_currency, self.tracker.books
@@ -285,7 +285,7 @@ class LiveRisk:
         return view
 
     def _row(self, key: str) -> Row:
-        """The key's exposure in each of the three books, USD; nothing without a mark, as in equity."""
+        """The key's exposure in each of the three books, USD; none without a mark, as in equity."""
         cash = self._worth_of_cash(key) if self._cash and key in self._cash else 0.0
         line = self.tracker.account.lines.get(key)
         if line is None or line.mark is None:

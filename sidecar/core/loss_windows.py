@@ -7,7 +7,7 @@ window keeps its `base`: the value, at its start, of the units that there are no
 ratio moves. Between two transfers lies a *span*: within it, `E` is the equity at its start and the net
 PnL since. The drawdown's base is the highest `E`, in units of now.
 
-Whether something moved before or after prices fell is sometimes not known. A window then has two more
+Whether a transfer came before or after prices fell is sometimes not known. A window then has two more
 bases: `least` for the way that lost least, `most` for the way that lost most.
 
 Source: Global Investment Performance Standards, time-weighted return.
@@ -23,7 +23,7 @@ from msgspec import Struct
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.moved import Moved
 
-# What is left of a unit at least, as a share of the window's base: an account that lost everything, and
+# The least that stays of a unit, as a share of the window's base: an account that lost all its equity, and
 # more, still has a ratio after the next deposit.
 LEFT_OF_A_UNIT: Final = Decimal("1E-9")
 
@@ -49,7 +49,7 @@ class Window(Struct):
 
     `base`: see above. `settled`: the settled part of the net PnL at the start. `least`, `most`: the
     base if every transfer of unknown order had come the way that lost least, or most; `least_usd` (≤ 0)
-    and `most_usd` (≥ 0) are what it would add to the loss.
+    and `most_usd` (≥ 0) are its additions to the loss.
     """
 
     started_at: datetime
@@ -70,7 +70,7 @@ class Window(Struct):
             self.most = None if self.most is None else self.most * after / before
 
     def raise_to(self, equity: Decimal, settled: Decimal) -> None:
-        """The account stands at its highest: what it lost before that counts no more."""
+        """The account stands at its highest: losses from before that count no more."""
         if equity > self.base:
             self.base, self.least, self.most = equity, None, None
             self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
@@ -89,9 +89,9 @@ class Window(Struct):
 
 
 class ScopedWindow(Struct):
-    """Where the loss of one key, or of one strategy, counts from, USD.
+    """Where the loss of a key, or of a strategy, counts from, USD.
 
-    `carried`: its ratio over the spans that are over; `span_pnl`: its net PnL when this one began.
+    `carried`: its ratio over the spans that are over; `span_pnl`: its net PnL when the present span began.
     """
 
     net_pnl: Decimal = ZERO
@@ -121,9 +121,9 @@ class Figure(Struct, frozen=True):
 
 class LossWindows(Struct):
     """All windows of an account. `peak`: the highest net PnL since the drawdown window began, USD;
-    its `base` is that of the highest `E`. `scoped_base`: what PnL of keys and strategies is a share of.
+    its `base` is that of the highest `E`. `scoped_base`: the whole of which PnL of keys and strategies is a share.
     `latched`: the account's windows with a confirmed breach. `is_ambiguous`: a transfer came of which it is
-    not known when, in one of the windows.
+    not known when, in any of the windows.
     """
 
     span: Span
@@ -145,18 +145,18 @@ class LossWindows(Struct):
 
     @property
     def scoped(self) -> Iterator[ScopedWindow]:
-        """Those of keys and strategies."""
+        """The windows of keys and strategies."""
         yield from self.by_key.values()
         yield from self.by_strategy.values()
 
     def look_for_ambiguity(self) -> None:
-        """A window has begun anew: what was not known of the old one counts no more."""
+        """A window has begun anew: doubts of the old window count no more."""
         account = any(window.least or window.most for window in self.windows)
         scoped = any(window.least_usd or window.most_usd for window in self.scoped)
         self.is_ambiguous = account or scoped
 
     def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
-        """The account has `equity` now, whatever came or went: ratios stay as they are, USD."""
+        """The account has `equity` now, after any transfer: ratios stay as they are, USD."""
         before = self.span.moved(net_pnl)
         if equity < min_equity:
             self.span = Span(before, net_pnl, lacks_equity=True)
@@ -167,7 +167,7 @@ class LossWindows(Struct):
         self.span = Span(equity, net_pnl)
 
     def doubt_loss(self, usd: Decimal, net_pnl: Decimal) -> None:
-        """What was booked as a transfer may have been a loss of so much, USD."""
+        """A booked transfer may have been a loss of so much, USD."""
         equity = self.span.moved(net_pnl)
         for window in self.windows:
             left = max(equity - usd, window.base * LEFT_OF_A_UNIT)
@@ -186,7 +186,7 @@ class LossWindows(Struct):
         self.look_for_ambiguity()
 
     def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:
-        """A span is over: what keys and strategies have lost in it is a share of its own equity."""
+        """A span is over: the losses of keys and strategies in it are shares of its own equity."""
         for windows, figures in ((self.by_key, keys), (self.by_strategy, strategies)):
             for name, figure in figures.items():
                 window = windows.setdefault(name, ScopedWindow())

@@ -1,14 +1,14 @@
 """Marks: what one unit of each asset or contract is worth in USD, from quotes. No I/O.
 
 Theory of operation. Every book has a last good mid: the middle of best bid and ask while the spread
-is within the cap; a fill of our own that is newer than the quote takes its place until the next one.
-Every currency has one route to dollars, chosen from the list of products alone,
+is within the cap; a fill of our own that is newer than the quote takes its place until the next quote.
+Every currency has a single route to dollars, chosen from the list of products alone,
 so that it never depends on which quotes happened to arrive first: direct (ETH-USD), through USDC,
 inverted (USDC-EUR gives the euro), or over the fewest further books. A quote re-values exactly what
 its book is a leg of.
 
-A mark may be old without being wrong: whoever takes a new figure from one (a transfer, a first price)
-asks for a `fresh` one: of this process, and no older than a moment. A *confirmed* mark is one that a
+A mark may be old without being wrong: code that takes a new figure from a mark (a transfer, a first price)
+asks for a `fresh` mark: of this process, and no older than a moment. A *confirmed* mark is a mark that a
 single bad tick cannot move (confirmed_mark.py).
 """
 
@@ -26,7 +26,7 @@ from sidecar.core.money import COST_QUANTUM, ONE, TWO, ZERO, is_bounded, is_sane
 from sidecar.core.products import DOLLARS, Product
 
 # A transfer takes a mark that is no older at its reading: prices of live books are told within fractions
-# of a second, and what is older may have been overtaken while the transfer came.
+# of a second, and an older price may have been overtaken while the transfer came.
 FRESH_FOR: Final = timedelta(seconds=2)
 CALLERS_WORD: Final = timedelta(
     days=1
@@ -58,20 +58,20 @@ class Marks:
     def __init__(self, max_spread: Decimal) -> None:
         self.max_spread = max_spread
         self.quotes: dict[str, Quote] = {}  # the last good one of each book
-        self.newest: dict[str, Quote] = {}  # the last one of each book whose newest is not good
+        self.newest: dict[str, Quote] = {}  # the last quote of each book whose newest is not good
         # The price of each book's last trade, and when it was first told: tickers repeat it.
         self.prints: dict[str, tuple[Decimal, datetime]] = {}
         self.fresh_for = CALLERS_WORD
-        self.fresh_since = NEVER  # quotes from before may have been overtaken while nobody listened
-        self.confirmations: dict[str, ConfirmedMark] = {}  # of what is held or in doubt
+        self.fresh_since = NEVER  # quotes from before may have been overtaken unheard
+        self.confirmations: dict[str, ConfirmedMark] = {}  # of keys held or in doubt
         self.unconfirmed: set[str] = (
             set()
-        )  # of these, those whose mark is another than the confirmed
+        )  # the keys among them with another mark than the confirmed
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
         self.usdc_rate = ONE  # USD per USDC: a dollar, but while it has lost its peg (usdc_peg.py)
-        self.by_usdc: frozenset[str] = frozenset()  # keys whose routes end in USDC
+        self.by_usdc: frozenset[str] = frozenset()  # keys with routes that end in USDC
         self._rated: frozenset[str] = frozenset()  # these, while it counts otherwise than a dollar
         self._marked_by: dict[str, tuple[str, ...]] = {}
         self.good_quotes = 0
@@ -114,7 +114,7 @@ class Marks:
             if printed is None or printed[0] != quote.last:
                 self.prints[book] = (quote.last, quote.at)
         if not self.is_good(quote):
-            if ZERO < quote.bid <= quote.ask:  # what is held may still be sold at its near side
+            if ZERO < quote.bid <= quote.ask:  # a position may still be sold at its near side
                 self.newest[book] = quote
             return ()
         if known is None or known.at != quote.at:
@@ -180,7 +180,7 @@ class Marks:
         return ("USDC", *sorted(self.by_usdc))
 
     def end_usd(self, key: str) -> Decimal:
-        """What the dollar at the end of the key's route is worth, USD."""
+        """The worth of the dollar at the end of the key's route, USD."""
         return self.usdc_rate if key in self._rated else ONE
 
     def follow(
@@ -191,7 +191,7 @@ class Marks:
         *,
         is_settled: bool = False,
     ) -> None:
-        """What is held, worked or in doubt of a key begins: its confirmed mark begins at this price, which
+        """A key begins to be held, worked or in doubt: its confirmed mark begins at this price, which
         is settled where it was dealt at.
         """
         self.confirmations[key] = ConfirmedMark(
@@ -202,13 +202,13 @@ class Marks:
             self.unconfirmed.add(key)
 
     def begin_again(self, now: datetime) -> None:
-        """A new process: quotes of before may have been overtaken while nobody listened."""
+        """A new process: quotes of before may have been overtaken unheard."""
         self.fresh_since = now
         for key in self.confirmations:
             self.unsettle(key)
 
     def unsettle(self, key: str) -> None:
-        """What comes from now on is not priced at what was confirmed before; that stays, until another is."""
+        """Transfers from now on are not priced at the mark confirmed before; it stays until another is confirmed."""
         known = self.confirmations.get(key)
         if known is not None:
             known.run, known.still, known.is_settled = None, None, False
@@ -261,7 +261,7 @@ class Marks:
 
 def _routes(listed: list[Product]) -> tuple[dict[str, tuple[Step, ...]], frozenset[str]]:
     """Breadth first from the dollar outwards: the fewest legs win, then USD before USDC, then the
-    alphabet. Also the keys whose routes end in USDC.
+    alphabet. Also the keys with routes that end in USDC.
     """
     steps: dict[str, list[tuple[str, Step]]] = {}
     for product in listed:

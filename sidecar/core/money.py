@@ -37,7 +37,7 @@ CENT: Final = Decimal("0.01")
 RATIO_QUANTUM: Final = Decimal("1E-12")  # ratios are for comparing and showing, never summed
 
 # Significant digits outside: more than any amount on Coinbase has, few enough to be read. Quotients are
-# exact to 64 digits inside, and what is beyond these is noise to whoever reads them.
+# exact to 64 digits inside, and digits beyond these are noise to a reader.
 SHOWN_DIGITS: Final = 18
 _SHOWN: Final = Context(prec=SHOWN_DIGITS, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 _SHOWN_DOWN: Final = Context(prec=SHOWN_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation])
@@ -115,13 +115,13 @@ def readable(value: Decimal) -> str:
 
 
 def readable_at_most(value: Decimal) -> str:
-    """The same, rounded towards zero: of a bound that whoever reads it may use to the full."""
+    """The same, rounded towards zero: of a bound that its reader may use to the full."""
     text = str(value)
     return _tidied(text if len(text) <= SHOWN_DIGITS else str(_SHOWN_DOWN.plus(value)))
 
 
 def plain(value: Decimal) -> str:
-    """All digits, without exponent and without trailing zeros: what goes to Coinbase, or is read back."""
+    """All digits, without exponent and without trailing zeros: the form sent to Coinbase, or read back."""
     return _tidied(str(value))
 
 

@@ -67,8 +67,8 @@ class OperatorVerbs:
         actions.append(Answered(done=True, text=text))
 
     def _stop(self, cause: Cause, actions: list[Action]) -> str:
-        """Put an operator's cause in force, or have one that is in force cancel adding orders too; what
-        the answer is to say of these orders.
+        """Put an operator's cause in force, or have a cause in force cancel adding orders too; the
+        answer's words on these orders.
         """
         self.watch.tighten(cause, actions)
         causes, name = self.desk.state.causes, (cause.code, cause.scope)

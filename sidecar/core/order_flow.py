@@ -226,7 +226,7 @@ class OrderFlow:
             order.size = max(order.size, terms.size or ZERO)
 
     def _let_in(self, order: WorkingOrder, product: Product, owed: Tally, at: datetime) -> None:
-        """Count fills, and note what each wallet moved by: a reading may lack that for a while."""
+        """Count fills, and note each wallet's movement: a reading may lack that for a while."""
         wallets, futures = self.books.wallets, self.books.futures_cash
         if not self.books.is_open:  # fills are in the opening balances already
             known = (wallets.by_currency.get(one) for one in (product.base, product.quote))

@@ -83,7 +83,7 @@ class OrderLedger:
         if reservation is None or reservation.expires_at > now:
             return None
         handed_out = heappop(self._lapses)
-        while self._lapses and self._lapses[0] == handed_out:  # approved twice at one moment
+        while self._lapses and self._lapses[0] == handed_out:  # approved twice at the same moment
             heappop(self._lapses)
         return reservation
 
@@ -101,7 +101,7 @@ class OrderLedger:
 
     def met_first(self, book: str, side: Side, touch: Decimal | None) -> Decimal | None:
         """The same, stops included that are not triggered: an order that trades from `touch` on triggers
-        those that lie there or beyond, and would meet them. One that lies on the near side of the market
+        the orders that lie there or beyond, and would meet them. An order on the near side of the market
         is triggered by a move the other way.
         """
         best = self.best_resting(book, side)

@@ -68,7 +68,7 @@ class Order(Struct, frozen=True, omit_defaults=True):
 
     @property
     def given_limit(self) -> Decimal | None:
-        """The limit price that was written: of a bracket its target, without what Coinbase adds to its
+        """The limit price that was written: of a bracket its target, without Coinbase's addition to its
         trigger.
         """
         return self.prices[0] if self.kind in BRACKETS else self.limit_price

@@ -27,7 +27,7 @@ from sidecar.core.settings import Settings
 from sidecar.core.trading_day import next_reset
 
 DEFAULT_SPREAD_MAX: Final = Decimal("0.05")
-# USD. An account of less is dust, and a ratio of dust says nothing.
+# USD. An account of less is dust, and a ratio of dust has no meaning.
 DEFAULT_MIN_EQUITY: Final = Decimal(50)
 
 # A reset further ahead than this was set by a fact from the future. A day has 25 hours at most, and a clock
@@ -56,8 +56,8 @@ class PositionTracker:
         self.futures = FuturesFlow(self.books, self.balances, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
         self.min_equity = DEFAULT_MIN_EQUITY
-        self.quoteless: set[str] = set()  # keys whose mark is stale, and that nobody quotes at all
-        self._transfers_seen = ZERO  # those that the loss windows know of
+        self.quoteless: set[str] = set()  # keys with a stale mark and no quote at all
+        self._transfers_seen = ZERO  # the transfers that the loss windows know of
         # Grows with every change of the windows: figures worked out of them hold until then.
         self.windows_version = 0
         self._high: tuple[int, Decimal] = (
@@ -107,7 +107,7 @@ class PositionTracker:
     def equity(self) -> Decimal:
         """Cash, spot and futures equity at the marks, without `keep`, USD.
 
-        While a balance is in doubt, by the smaller of books and reading. What no quote can value, or has
+        While a balance is in doubt, by the smaller of books and reading. A key that no quote can value, or has
         lost its quote, counts as zero.
         """
         if self.wallets.in_doubt or self.quoteless:
@@ -115,7 +115,7 @@ class PositionTracker:
         return self.wallets.value + self.balances.futures_equity
 
     def _quoteless_value(self) -> Decimal:
-        """What has lost its quote counts for nothing where equity gives room, USD."""
+        """The worth of keys that have lost their quote: it does not count where equity gives room, USD."""
         known = (self.wallets.by_currency.get(key) for key in self.quoteless)
         return sum((max(ZERO, wallet.value) for wallet in known if wallet is not None), ZERO)
 
@@ -126,7 +126,7 @@ class PositionTracker:
 
     @property
     def kept(self) -> Decimal:
-        """What `keep` is worth at the marks, USD: shown beside equity, and in no figure."""
+        """The worth of `keep` at the marks, USD: shown beside equity, and in no figure."""
         return sum(
             (
                 (wallet.total - wallet.position) * mark
@@ -155,7 +155,7 @@ class PositionTracker:
         ]
 
     def unmarked(self) -> list[str]:
-        """What counts, can be valued by some product, and has no fresh mark yet."""
+        """Keys that count, can be valued by some product, and have no fresh mark yet."""
         held = [name for name, wallet in self.wallets.by_currency.items() if wallet.position]
         held += [key for key, line in self.account.lines.items() if line.position.quantity]
         return sorted({k for k in held if k in self.marks.routes and not self.marks.is_current(k)})
@@ -270,8 +270,8 @@ class PositionTracker:
                 wallet.read_point = self.books.point(currency, confirmed=True)
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
-        """Go on with the loss windows of before a restart, once everything else is restored. `moved`:
-        another configuration of `keep` or `cash` has let something in or out.
+        """Go on with the loss windows of before a restart, once the rest is restored. `moved`:
+        another configuration of `keep` or `cash` has let units in or out.
         """
         self.windows, self.books.is_open = windows, windows is not None
         self.windows_version += 1
@@ -283,8 +283,8 @@ class PositionTracker:
     def roll_day(self, at: datetime) -> bool:
         """Begin a new day if a boundary has passed, from the figures known before it; True if so.
 
-        A boundary passed while nothing ran rolls once. A clock that jumps back does not un-roll it, and
-        a day that one fact from far ahead has begun ends at the next boundary all the same.
+        A boundary passed while no process ran rolls once. A clock that jumps back does not un-roll it, and
+        a day that a fact from far ahead has begun ends at the next boundary all the same.
         """
         windows = self.windows
         if windows is None:
@@ -329,10 +329,10 @@ class PositionTracker:
         return Window(at, net, equity, self.account.pnl.settled)
 
     def _note_transfers(self, at: datetime) -> None:
-        """What came or went outside trading moves no ratio: the windows' units take it in."""
+        """A transfer moves no ratio: the windows' units take it in."""
         windows, books = self.windows, self.books
         self._transfers_seen = books.transfers
-        assert windows is not None  # before, nothing is a transfer
+        assert windows is not None  # before, there are no transfers
         self.windows_version += 1
         for moved in books.moves:
             windows.doubt(moved)
@@ -351,8 +351,8 @@ class PositionTracker:
         since: Decimal = ZERO,
         by_key: Mapping[str, Decimal] = NO_KEYS,
     ) -> None:
-        """Whatever came or went, the ratios stay; an account that is lifted above `min_equity` has none
-        yet, and begins anew where no latch is set. `since`: what has been earned since it came or went,
+        """After any transfer the ratios stay; an account that is lifted above `min_equity` has none
+        yet, and begins anew where no latch is set. `since`: the PnL since the transfer,
         USD, and of it `by_key`: that is of the next span.
         """
         windows = self.windows
@@ -394,7 +394,7 @@ class PositionTracker:
         }
 
     def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
-        """What fills, fees and funding have taken since the window of this cause began, USD."""
+        """The cost of fills, fees and funding since the window of this cause began, USD."""
         windows, account = self.windows, self.account
         assert windows is not None
         if key is not None:

@@ -24,7 +24,7 @@ from sidecar.core.state import Cause
 
 
 class Sampler:
-    """Absolute one-second returns of one key within a sliding window, the mark before each, and their
+    """Absolute returns over a second of a key within a sliding window, the mark before each, and their
     sum.
     """
 
@@ -53,7 +53,7 @@ class Sampler:
         return self.total
 
     def change(self, mark: Decimal) -> Decimal:
-        """What the mark has moved by since the window's start, USD per unit."""
+        """The mark's move since the window's start, USD per unit."""
         return mark - self.before[0] if self.before else ZERO
 
 
@@ -82,7 +82,7 @@ class PriceShockWatch:
         return actions
 
     def begin_again(self, keys: Collection[str]) -> None:
-        """What USDC counts for has jumped, and these keys' marks with it: that is no move of theirs."""
+        """The rate of USDC has jumped, and these keys' marks with it: that is no move of theirs."""
         self.desk.tracker.books.remarked.difference_update(keys)
         kept = {name: one for name, one in self.samplers.items() if name[0] not in keys}
         self.samplers = kept
@@ -139,7 +139,7 @@ class PriceShockWatch:
             self._stop_adding(scope, now, actions)
 
     def _stop_adding(self, scope: str, now: datetime, actions: list[Action]) -> None:
-        """A shock went against the position, at once or while it locks: what would add to it is stopped.
+        """A shock went against the position, at once or while it locks: orders that would add to it are stopped.
 
         A flattening needs none of this: it cancels every order of its key by itself.
         """
@@ -149,7 +149,7 @@ class PriceShockWatch:
             self.watch.adding.stop(causes[name], now, actions)
 
     def _went_against(self, key: str, mark: Decimal, shock: PriceShock) -> bool:
-        """Whether what is held of the key has lost by the window's move."""
+        """Whether the key's position has lost by the window's move."""
         line = self.desk.tracker.account.lines.get(key)
         sampler = self.samplers.get((key, shock.window_s))
         if line is None or sampler is None:

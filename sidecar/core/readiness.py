@@ -1,11 +1,11 @@
 """Readiness: whether the picture of account and market is complete, and when it begins anew. No I/O.
 
-A start ends with the first complete picture: products, balances and open orders read, marks of what has
-a quote, both feeds live. Each new process begins without one, whatever was known before.
+A start ends with the first complete picture: products, balances and open orders read, marks of keys with
+a quote, both feeds live. Each new process begins without a picture, however much was known before.
 
-What is held is valued by the feed and, once, by REST: where both agree within the spread cap, the mark
-is no passing tick and losses may be counted from it. What REST has no quote of either is named and
-counts for nothing until its first good mark; it holds nothing up.
+Positions are valued by the feed and, once, by REST: where both agree within the spread cap, the mark
+is no passing tick and losses may be counted from it. A key without a quote of REST's either is named and
+does not count until its first good mark; it does not delay the start.
 """
 
 from collections.abc import Iterable
@@ -147,15 +147,15 @@ class Readiness:
         return False
 
     def _held_books(self) -> Iterable[str]:
-        """The books whose quotes value what counts: what is kept whole does not."""
+        """The books that value the counting positions: a wallet kept whole does not count."""
         tracker = self.desk.tracker
         held = [name for name, wallet in tracker.wallets.by_currency.items() if wallet.position]
         held += [key for key, line in tracker.account.lines.items() if line.position.quantity]
         return (step.book for key in held for step in tracker.marks.routes.get(key, ()))
 
     def confirmed(self, quotes: tuple[Quote, ...] | None) -> list[Quote]:
-        """REST's prices; None when they could not be had in time: the feed's word stands then. Those that
-        the feed has said nothing of yet are to be taken in.
+        """REST's prices; None when they could not be had in time: the feed's word stands then. Prices that
+        the feed has not told yet are to be taken in.
         """
         if self.desk.state.ready or self.asked_at is None:
             return []
@@ -173,7 +173,7 @@ class Readiness:
         return news
 
     def waits_for(self) -> list[str]:
-        """The books whose prices REST is asked for, and has not agreed on."""
+        """The books on which REST is asked for prices, and has not agreed."""
         if self.desk.state.ready or self.asked_at is None:
             return []
         return sorted(set(self._held_books()) - self.agreed)
@@ -187,7 +187,7 @@ class Readiness:
         return min((time for time in times if time > now), default=None)
 
     def _name_unmarked(self, actions: list[Action]) -> None:
-        """What is held and has no quote counts for nothing: somebody should know."""
+        """A position without a quote does not count: the operator should know."""
         tracker = self.desk.tracker
         names = sorted({*tracker.unmarked(), *tracker.unvalued()})
         if names:

@@ -109,8 +109,8 @@ class RiskHistory:
         )
 
     def _is_cash(self, key: str) -> bool:
-        """Whether the key moves by its own history alone: nothing stands in for cash, unless the
-        configuration says what. While its history is still to be read, it is like any other key.
+        """Whether the key moves by its own history alone: cash has no proxy, unless the
+        configuration names it. While its history is still to be read, it is like any other key.
         """
         is_cash = key in self.tracker.books.cash and key not in self.settings.proxies
         return is_cash and not self.is_awaited(key)

@@ -119,7 +119,7 @@ class RiskManager:
         }
         self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next
-        self._unmarking = 0  # books whose newest quotes gave no mark, when that was worked out
+        self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version that losses were last judged at
         self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted

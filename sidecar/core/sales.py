@@ -3,7 +3,7 @@ could not, and why. No I/O.
 
 The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
 itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now. While
-USDC has lost its peg, whatever leads to it comes last.
+USDC has lost its peg, routes to it come last.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -68,7 +68,7 @@ class Prices(Struct, frozen=True):
 
 class Routes:
     """Through which product each key is sold. `assets` are those that may be, None for all;
-    of `kept` nothing ever is, so nothing is sold for it. `avoids_usdc`: it is taken last. `listed` is the
+    of `kept` no unit ever is, so no coin is sold for it. `avoids_usdc`: it is taken last. `listed` is the
     listing that they were found in.
     """
 

@@ -41,7 +41,7 @@ __all__ = [
 
 
 class SavedSampler(Struct, kw_only=True):
-    """What a price shock's window has seen of one key. `before`: the mark before each move; versions that
+    """A price shock's window of a single key. `before`: the mark before each move; versions that
     did not know it left it out.
     """
 

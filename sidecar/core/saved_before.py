@@ -1,7 +1,7 @@
-"""Loss windows as versions before the time-weighted ratios saved them, and what they are now. No I/O.
+"""Loss windows as versions before the time-weighted ratios saved them, and their present form. No I/O.
 
 A ratio was taken of the equity at its window's start + net transfers since. The new windows are begun so
-that each ratio told after the upgrade equals the one before; where none could be told (a base of zero or
+that each ratio told after the upgrade equals the ratio before; where none could be told (a base of zero or
 less), the window begins anew.
 """
 

@@ -26,14 +26,14 @@ from sidecar.core.working import Reservation, WorkingOrder
 
 
 class SavedBook(Struct, kw_only=True):
-    """One scope's positions and settled PnL, by exposure key."""
+    """A scope's positions and settled PnL, by exposure key."""
 
     positions: dict[str, Position]
     pnl: dict[str, Pnl]
 
 
 class SavedWallet(Struct, kw_only=True):
-    """One wallet's facts; what orders bind of it and what it is worth is worked out again."""
+    """A wallet's facts; the part that orders bind and its worth are worked out again."""
 
     total: Decimal
     keep: Decimal | None
@@ -127,12 +127,12 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
 
 @with_money
 def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
-    """Fill an empty tracker. Where `keep` or `cash` was configured anew since, what enters or
+    """Fill an empty tracker. Where `keep` or `cash` was configured anew since, a balance that enters or
     leaves the position does so at the mark, as a transfer. Raises Misuse for a tracker in use.
     """
     if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
         raise Misuse("this tracker has books already; load the state into a new one")
-    tracker.version += 1  # what was worked out of the empty books holds no more
+    tracker.version += 1  # figures of the empty books hold no more
     tracker.books.list_products(saved.products)
     tracker.marks.rate_usdc(saved.usdc_rate)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)
@@ -161,7 +161,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):
         _restore_doubt(tracker, name)
-    # Lines that began above follow their keys anew: the saved ones are what was confirmed.
+    # Lines that began above follow their keys anew: the saved marks are the confirmed.
     tracker.marks.confirmations = saved.confirmations
     marks, confirmed = tracker.marks, saved.confirmations
     marks.unconfirmed = {key for key, one in confirmed.items() if marks.usd(key) != one.value}
@@ -169,7 +169,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
 
 
 def _restore_doubt(tracker: PositionTracker, name: str) -> None:
-    """What is in doubt counts as exposure again."""
+    """Doubted units count as exposure again."""
     wallet = tracker.wallets.by_currency.get(name)
     agreement = tracker.orders.futures_agreement.get(name)
     if wallet is not None:
@@ -181,12 +181,12 @@ def _restore_doubt(tracker: PositionTracker, name: str) -> None:
 
 
 def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
-    """The loss windows, or those of an older version so that each ratio stays as it was told. Where
-    `keep` or `cash` was configured anew since, what moved is a transfer.
+    """The loss windows, or the windows of an older version so that each ratio stays as it was told. Where
+    `keep` or `cash` was configured anew since, the difference is a transfer.
     """
     books = tracker.books
     if saved.loss_windows is None and saved.windows is not None:
-        # Of old the futures wallet was booked as what the PnL of futures did not explain.
+        # Of old the futures wallet was booked as the part that the PnL of futures did not explain.
         account = tracker.account
         settled = sum(
             (account.settled_of(key) for key in account.pnl_by_key if books.is_future(key)), ZERO

@@ -80,7 +80,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),
 }
 
-# Losses: while one of these stands confirmed, open orders that add risk in its scope are cancelled.
+# Losses: while any of these stands confirmed, open orders that add risk in its scope are cancelled.
 LOSSES: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
 BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 
@@ -88,8 +88,8 @@ BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 class Cause(Struct, frozen=True, kw_only=True):
     """One reason to tighten, in force.
 
-    `key` or `strategy_id` narrow it; without them it binds everything. `is_confirmed`: it is no passing
-    sight (a loss that one bad tick showed is not confirmed, and ends with it). `stops_adding`: open orders
+    `key` or `strategy_id` narrow it; without them it binds the account. `is_confirmed`: it is no passing
+    sight (a loss that a single bad tick showed is not confirmed, and ends with it). `stops_adding`: open orders
     that add risk in its scope are to be cancelled, where its code does not say so already.
     """
 

@@ -1,4 +1,4 @@
-"""Suspicion: a loss beyond its limit that is not confirmed yet, and what has shown it so far. No I/O."""
+"""Suspicion: a loss beyond its limit that is not confirmed yet, and the quotes that have shown it so far. No I/O."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime
@@ -10,8 +10,8 @@ from sidecar.core.marks import Marks
 
 
 class Suspicion(Struct):
-    """A breach that is not confirmed yet. `before`: by key, the better for what is held of
-    the confirmed mark and the one before the quote that showed it.
+    """A breach that is not confirmed yet. `before`: by key, the better for the position of
+    the confirmed mark and the mark before the quote that showed it.
     `is_sure`: not only quotes of stale books show it; `sure_since`: where these showed it first.
     `balances_asked_at`: when balances were asked for, since money that has left is no loss.
     """
@@ -24,15 +24,15 @@ class Suspicion(Struct):
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
     counts: dict[str, int] = {}  # how many of different times each book has shown
-    unmarking: int = 0  # quotes among them that mark nothing, of books that have no other
+    unmarking: int = 0  # quotes among them that give no mark, of books that have no other
     before: dict[str, Decimal] = {}
     balances_asked_at: datetime | None = None
-    # What REST has answered so far, and the books that it left out and is asked for alone.
+    # REST's answers so far, and the books that it left out and is asked for alone.
     at_rest: dict[str, Decimal] = {}
     left_out: tuple[str, ...] = ()
 
     def see(self, books: Iterable[str], marks: Marks, stale: Container[str]) -> None:
-        """Count the new quotes of these books; of the `stale` ones, that mark nothing but show the loss at
+        """Count the new quotes of these books; of the `stale` books too, which give no mark but show the loss at
         their near side, too.
         """
         for book in books:

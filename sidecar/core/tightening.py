@@ -5,7 +5,7 @@ from sidecar.core.state import Cause, TradingState
 
 
 def tighten(state: TradingState, cause: Cause, actions: list[Action]) -> None:
-    """Put a cause in force and say so; one that is in force already stays as it is."""
+    """Put a cause in force and say so; a cause in force already stays as it is."""
     if state.add(cause):
         actions.append(
             CauseRaised(

@@ -107,8 +107,8 @@ class Unapproved:
             del released[next(iter(released))]
 
     def _missed(self, live: Reservation, actions: list[Action]) -> None:
-        """One more in a row, unless an approved order has appeared since this approval: it lapses long
-        after that, and the key is the right one all the same.
+        """Another in a row, unless an approved order has appeared since this approval: it lapses long
+        after that, and the key is right all the same.
         """
         memory = self.memory
         if memory.appeared_at is not None and live.approved_at <= memory.appeared_at:

@@ -1,16 +1,16 @@
-"""UsdcPeg: what one USDC is worth, where books tell. Pure rule, and its watch. No I/O.
+"""UsdcPeg: the worth of a USDC, where books tell. Pure rule, and its watch. No I/O.
 
-Theory of operation. USDC counts as a dollar. Where a coin has two books of its own, one for USD and one
-for USDC, the quotient of their mids is what a USDC is worth in USD: 64,000 USD ÷ 66,000 USDC = 0.9697.
-One thin book says nothing, so that USDT must be among those that agree, or two other coins; and what they
-say must hold for a minute:
+Theory of operation. USDC counts as a dollar. Where a coin has two books of its own, for USD and
+for USDC, the quotient of their mids is the worth of a USDC in USD: 64,000 USD ÷ 66,000 USDC = 0.9697.
+A single thin book is no proof, so that USDT must be among the coins that agree, or two others; and the rate they
+tell must hold for a minute:
 
     beyond 1 %      an alert
     beyond 3 %      USDC_DEPEG: reducing orders only, and USDC counts at that rate in equity
     within 1 %      over: USDC counts as a dollar
 
-The rate of cash is no PnL: loss ratios stay as they are. On Coinbase most books for USDC are those for USD
-under another name; they say nothing of it.
+The rate of cash is no PnL: loss ratios stay as they are. On Coinbase most books for USDC are the books for USD
+under another name; they do not tell its worth.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,11 +32,11 @@ CODE: Final = "USDC_DEPEG"
 ALERT_BEYOND: Final = Decimal("0.01")
 DEPEG_BEYOND: Final = Decimal("0.03")
 HELD_FOR: Final = timedelta(seconds=60)
-# As old as a mark may be of what is held: a quote of before says nothing of now.
+# As old as a position's mark may be: an older quote does not tell the present.
 AGE_MAX: Final = timedelta(seconds=60)
-# Half of the least departure that is told: two rates further apart than that say different things.
+# Half of the least departure that is told: two rates further apart than that disagree.
 AGREE_WITHIN: Final = Decimal("0.005")
-# The one coin whose word suffices: both its books are among the deepest of Coinbase.
+# The only coin that suffices alone: both its books are among the deepest of Coinbase.
 WITNESS: Final = "USDT"
 COINS: Final = 2  # without it
 # Each pair is two more books to follow.
@@ -47,7 +47,7 @@ RATE_QUANTUM: Final = Decimal("0.0001")
 
 
 class Pair(Struct, frozen=True):
-    """Two books of one coin: in USD, and in USDC."""
+    """Two books of the same coin: in USD, and in USDC."""
 
     base: str
     usd: str
@@ -67,7 +67,7 @@ def pairs_of(products: Iterable[Product]) -> tuple[Pair, ...]:
 
 
 def rates(pairs: Iterable[Pair], marks: Marks, now: datetime) -> dict[str, Decimal]:
-    """What each coin says that a USDC is worth, USD; only by fresh quotes within the spread cap."""
+    """The worth of a USDC by each coin, USD; only by fresh quotes within the spread cap."""
     found: dict[str, Decimal] = {}
     for pair in pairs:
         dollars, coins = _mid(pair.usd, marks, now), _mid(pair.usdc, marks, now)
@@ -85,7 +85,7 @@ def _mid(book: str, marks: Marks, now: datetime) -> Decimal | None:
 
 
 def agreed(told: Mapping[str, Decimal]) -> Decimal | None:
-    """The rate that most coins agree on, with USDT or two others among them; None without one."""
+    """The rate that most coins agree on, with USDT or two others among them; None without it."""
     if not told:
         return None
     middle = sorted(told.values())[len(told) // 2]
@@ -104,7 +104,7 @@ class PegMemory(Struct):
     is_told: bool = False
 
     def see(self, rate: Decimal | None, now: datetime) -> None:
-        """Take in what the books agree on; where they do not, each minute begins anew."""
+        """Take in the rate that the books agree on; where they do not, each minute begins anew."""
         departure = None if rate is None else abs(rate - ONE)
         is_off = departure is not None and departure > ALERT_BEYOND
         is_far = departure is not None and departure > DEPEG_BEYOND
@@ -133,7 +133,7 @@ class UsdcPegWatch:
 
     @property
     def books(self) -> tuple[str, ...]:
-        """What must be followed to know the rate."""
+        """The books to follow so that the rate is known."""
         return tuple(book for pair in self.pairs for book in (pair.usd, pair.usdc))
 
     @property
@@ -142,7 +142,7 @@ class UsdcPegWatch:
         return self.desk.state.has(CODE)
 
     def look(self, now: datetime, actions: list[Action]) -> bool:
-        """What the books say now; whether USDC counts otherwise since."""
+        """Take in the books' present rate; whether USDC counts otherwise since."""
         pairs, memory, tracker = self.pairs, self.memory, self.desk.tracker
         if not pairs:
             return False

@@ -122,7 +122,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def waits(self) -> bool:
-        """Whether it lies in no book yet: a stop that nothing shows to be triggered."""
+        """Whether it lies in no book yet: a stop without a sign that it is triggered."""
         return self.stop_price is not None and not (self.triggered or self.filled)
 
     def merge(self, report: OrderReported, currency: str) -> None:

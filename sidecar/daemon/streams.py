@@ -108,8 +108,8 @@ class Streams:
     # ------------------------------------------------------------------------ what is listened to
 
     def wanted(self) -> tuple[str, ...]:
-        """The books to follow: configured, allowed, valuing what is held, working or reserved, telling
-        what USDC is worth where that is held; and with what room is left those that bots have asked about
+        """The books to follow: configured, allowed, valuing positions, orders and reservations, telling
+        the worth of USDC where that is held; and in the room left the books that bots have asked about
         last.
         """
         manager = self.engine.manager

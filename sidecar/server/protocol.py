@@ -177,7 +177,7 @@ class Reasoned(Params, kw_only=True):
 
 
 class Halt(Reasoned, kw_only=True):
-    """A flattening that is under way goes on, unless it is to end too; open orders stay, unless those that
+    """A flattening that is under way goes on, unless it is to end too; open orders stay, unless the orders that
     add risk are to be cancelled.
     """
 
@@ -186,7 +186,7 @@ class Halt(Reasoned, kw_only=True):
 
 
 class ReduceOnly(Reasoned, kw_only=True):
-    """For everything, or for one of these. Open orders stay, unless those that add risk are to be
+    """For the account, or for a part named here. Open orders stay, unless the orders that add risk are to be
     cancelled.
     """
 

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from sidecar import clock
+from sidecar.coinbase.rest import NO_AUTHORITY
 from sidecar.config.paper import Paper
 from sidecar.paper.service.paper import PaperExchange
 
@@ -122,6 +123,8 @@ async def trading(directory: Path, now: Callable[[], datetime] = clock.now, **se
     config = Paper.model_validate({**SETTINGS, **settings})
     async with (
         PaperExchange(config, directory, now=now) as paper,
-        httpx.AsyncClient(base_url=paper.urls["rest_url"], timeout=WITHIN_S) as http,
+        httpx.AsyncClient(
+            base_url=paper.urls["rest_url"], timeout=WITHIN_S, verify=NO_AUTHORITY
+        ) as http,
     ):
         yield Trader(paper, http)

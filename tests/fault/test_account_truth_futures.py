@@ -7,8 +7,8 @@ frame, its old figure ends nothing that the frame began.
 
 import pytest
 
-from sidecar.core import losses
-from tests.still_market import BIP, D, attended, desk, still
+from tests.fault.funding import funded, pay_funding_twice
+from tests.still_market import BIP, D, desk, sweep_and_buy
 
 
 @pytest.mark.parametrize("fill_first", [False, True])
@@ -41,30 +41,11 @@ async def test_a_close_at_a_loss_that_usd_pays_for(tmp_path, fill_first):
 )
 async def test_funding_that_usd_pays_for(tmp_path, told, delay_s, resets):
     """In the PnL once, transfers 0, equity 87,995.48, daily loss 0.1200452."""
-    async with (
-        still(
-            tmp_path,
-            balances={"USD": 100_000},
-            prices={BIP: 64_000},
-            funding_told=told,
-            funding_delay_s=delay_s,
-            funding_resets=resets,
-        ) as trader,
-        attended(trader, limits={"max_daily_loss": "0.10"}) as made,
-    ):
+    async with funded(tmp_path, told, delay_s, resets) as made:
         await made.buys(100, BIP)
         await made.quote(BIP, 64_005)
         await made.reading()
-        for amount, so_far in (("-4.52", "-4.52"), ("-12000", "-12004.52")):
-            await made.control("funding", product_id=BIP, amount=amount)
-            for seconds in (1, 3, 30, 30, 3):
-                await made.quote(BIP, 64_005, after=seconds)
-                await made.reading()
-            status = await made.status()
-            assert D(status["pnl"]["funding"]) == D(so_far)
-            assert (D(status["transfers"]), status["doubts"]) == (0, [])
-            assert D(status["equity"]) == 100_000 + D(so_far)
-        assert made.loss(losses.daily).ratio == D("0.1200452")
+        await pay_funding_twice(made, (1, 3, 30, 30, 3))
 
 
 async def test_margin_that_moves_while_the_summary_lags_over_rest(tmp_path):
@@ -89,9 +70,7 @@ async def test_a_sweep_while_the_summary_lags_over_rest(tmp_path):
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.13"
     ) as made:
-        await made.control("sweep", to="futures", amount="50000")
-        await made.reading()
-        await made.buys(100, BIP)
+        await sweep_and_buy(made)
         await made.steady(BIP, 54_005)
         await made.control("faults", futures_balance_lag_s=60)
         made.watch()

@@ -5,6 +5,7 @@ and sockets tell of it.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,16 @@ from sidecar.core import actions as ac
 from sidecar.core import losses
 from sidecar.core.trading_day import next_reset
 from tests.running_sidecar import beside
-from tests.still_market import D, attended, control, desk, let_pass, sides, still
+from tests.still_market import (
+    D,
+    attended,
+    control,
+    desk,
+    let_pass,
+    sides,
+    still,
+    until_tickers_are_told,
+)
 
 BTC, SOL, DOGE = "BTC-USD", "SOL-USD", "DOGE-USD"
 TICK = timedelta(seconds=1)
@@ -62,6 +72,16 @@ async def test_a_hand_made_buy_in_a_coin_with_an_old_mark_is_neither_loss_nor_ga
 # --------------------------------------------------------- a book that falls apart is a stale mark
 
 
+def beside_sol(directory: Path, **limits: Any):
+    """100 SOL at 200 beside 10,000 USD."""
+    return desk(
+        directory,
+        balances={"USD": 10_000, "SOL": 100},
+        prices={SOL: 200, BTC: 60_000},
+        **limits,
+    )
+
+
 async def falls_apart(made, *, quiet: bool = False) -> None:
     """SOL falls from 200 to 80/86, and keeps that spread for more than a minute."""
     await made.wait(1)
@@ -78,13 +98,7 @@ async def test_a_book_that_keeps_a_wide_spread_is_a_stale_mark_and_its_loss_coun
     """100 SOL beside 10,000 USD; the book falls from 200 to 80/86. A loss of 12,000 USD (40 %) at the bid:
     STALE_MARK and an alert after 60 s, reducing orders only, no more buys of SOL; nothing is sold yet.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        max_quote_age_s=10,
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, max_quote_age_s=10, **PROTECTED) as made:
         await falls_apart(made, quiet=quiet)
         await made.made.until(lambda: "CUMULATIVE_LOSS" in made.causes, "the loss at the bid")
         assert made.causes == {"STALE_MARK", "CUMULATIVE_LOSS", "DAILY_LOSS"}
@@ -99,12 +113,7 @@ async def test_a_book_that_keeps_a_wide_spread_is_a_stale_mark_and_its_loss_coun
 
 async def test_status_tells_the_loss_at_the_bid_beside_the_one_at_the_old_mark(tmp_path):
     """The same: of 30,000 USD the books tell no loss, and it may be 12,000: most_ratio is 0.4."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         told = (await made.status())["losses"]["daily"]
         assert (D(told["ratio"]), D(told["most_ratio"])) == (0, D("0.4"))
@@ -114,12 +123,7 @@ async def test_a_trade_near_the_bid_confirms_the_loss_and_what_is_left_is_sold(t
     """The same, and a trade prints at 80.5: within `max_spread` of the bid, so the loss is real. Sold at
     the bid: 18,000 USD are left of 30,000.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         assert not made.sold
         await made.book(SOL, trade="80.5")
@@ -133,12 +137,7 @@ async def test_a_trade_near_the_bid_confirms_the_loss_and_what_is_left_is_sold(t
 
 async def test_without_a_trade_the_loss_is_believed_after_stale_confirm_s(tmp_path):
     """The same without a trade: at 299 s nothing is sold, after 300 s it is."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         await made.book(SOL, after=290, **WIDE)
         assert not made.sold
@@ -152,12 +151,7 @@ async def test_a_trade_from_before_the_fall_confirms_nothing(tmp_path):
     """A trade printed at 80.5 while the book stood at 200; a minute later the book falls to 80/86, and each
     ticker repeats the old trade's price. Nothing has been traded since, so nothing is sold before 300 s.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await made.book(SOL, trade="80.5")
         await made.quote(SOL, 200, after=60)
         await falls_apart(made)
@@ -169,12 +163,7 @@ async def test_a_trade_from_before_the_fall_confirms_nothing(tmp_path):
 
 async def test_a_good_quote_ends_it_and_nothing_stays(tmp_path):
     """The same, and the book comes back at 198: ACTIVE again, a loss of 200 USD and no more."""
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        **PROTECTED,
-    ) as made:
+    async with beside_sol(tmp_path, **PROTECTED) as made:
         await falls_apart(made)
         await made.steady(SOL, 198)
         assert (made.causes, made.made.state, made.sold) == (set(), "ACTIVE", False)
@@ -275,13 +264,7 @@ async def test_what_loses_its_quote_gives_equity_no_room_and_stays_in_the_window
     windows keep them at 200, but leverage is measured against 10,000 USD: with them, a buy of 6,000 USD in BTC
     makes 2.6, and 2.5 is allowed. When quotes return at 150 the difference is PnL.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "SOL": 100},
-        prices={SOL: 200, BTC: 60_000},
-        max_daily_loss="0.5",
-        max_leverage="2.5",
-    ) as made:
+    async with beside_sol(tmp_path, max_daily_loss="0.5", max_leverage="2.5") as made:
         await made.control("market", product_id=SOL, empty=True, freeze=True)
         for seconds in (30, 31, 1):
             await made.quote(BTC, 60_000, after=seconds)
@@ -297,19 +280,24 @@ async def test_what_loses_its_quote_gives_equity_no_room_and_stays_in_the_window
 # ------------------------------------------------------------------------------- a passing tick
 
 
-@pytest.mark.parametrize("bad", [48_000, 84_000])
-async def test_a_tick_of_0_7_s_leaves_nothing_behind(tmp_path, bad):
-    """1 BTC; 0.7 s at 48,000, or at 84,000, between 60,000s, under limits of 5 % a day and of drawdown, and
-    15 % in all: no cause stays, no loss, no drawdown, and nothing is sold.
-    """
-    async with desk(
-        tmp_path,
+def narrowly_limited(directory: Path):
+    """A BTC at 60,000 beside 10,000 USD, under limits of 5 % a day and of drawdown, and 15 % in all."""
+    return desk(
+        directory,
         balances={"USD": 10_000, "BTC": 1},
         prices={BTC: 60_000},
         max_daily_loss="0.05",
         max_drawdown="0.05",
         max_cumulative_loss="0.15",
-    ) as made:
+    )
+
+
+@pytest.mark.parametrize("bad", [48_000, 84_000])
+async def test_a_tick_of_0_7_s_leaves_nothing_behind(tmp_path, bad):
+    """1 BTC; 0.7 s at 48,000, or at 84,000, between 60,000s, under limits of 5 % a day and of drawdown, and
+    15 % in all: no cause stays, no loss, no drawdown, and nothing is sold.
+    """
+    async with narrowly_limited(tmp_path) as made:
         await made.steady(BTC, 60_000)
         await made.quote(BTC, bad, after=0.3)
         assert ("DAILY_LOSS" in made.causes) == (bad < 60_000), "the first sight"
@@ -323,14 +311,7 @@ async def test_a_tick_that_only_rest_shows_leaves_nothing_behind(tmp_path):
     """The same where no ticker tells of it: the quiet book is read over REST at 48,000, and at 60,000
     the next time.
     """
-    async with desk(
-        tmp_path,
-        balances={"USD": 10_000, "BTC": 1},
-        prices={BTC: 60_000},
-        max_daily_loss="0.05",
-        max_drawdown="0.05",
-        max_cumulative_loss="0.15",
-    ) as made:
+    async with narrowly_limited(tmp_path) as made:
         refresh = made.made.engine.carry[ac.RefreshQuotes]
         for price in (48_000, 60_000):
             await made.wait(0.7)
@@ -408,6 +389,7 @@ async def test_a_frame_a_year_ahead_does_not_move_an_exchange_clock_for_good(tmp
     async with still(tmp_path, balances={"USD": 10_000}, prices={BTC: 60_000}) as trader:
         world, clock = trader.paper.world, ExchangeClock(trader.paper.world.now())
         async with beside(trader, clock=clock, coinbase={"follow": [BTC]}) as made:
+            await until_tickers_are_told(trader, made)
             await control(trader, "faults", future_frames=1, frames_channel="ticker")
             await control(trader, "market", product_id=BTC, **sides(trader, BTC, 60_000))
             for _ in range(3):

@@ -7,7 +7,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import pytest
 
 from sidecar.core import losses
-from tests.still_market import BIP, D, attended, desk, still
+from tests.fault.funding import funded, pay_funding_twice
+from tests.still_market import BIP, D, attended, desk, still, sweep_and_buy
 
 BTC, SOL = "BTC-USD", "SOL-USD"
 USD_LAG = pytest.mark.parametrize("lag_s", [0, 60], ids=["at once", "USD 60 s later"])
@@ -53,9 +54,7 @@ async def test_a_sweep_shrinks_no_base(tmp_path, lag_s):
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.13"
     ) as made:
-        await made.control("sweep", to="futures", amount="50000")
-        await made.reading()
-        await made.buys(100, BIP)
+        await sweep_and_buy(made)
         await made.steady(BIP, 54_005)  # bought one tick above the middle
         assert made.loss().ratio == D("0.1")
         await made.control("faults", balance_lag_by_currency={"USD": lag_s})
@@ -99,9 +98,7 @@ async def test_a_close_and_its_wallet_count_the_loss_once(tmp_path, fill_first, 
     async with desk(
         tmp_path, balances={"USD": 100_000}, prices={BIP: 64_000}, max_cumulative_loss="0.25"
     ) as made:
-        await made.control("sweep", to="futures", amount="50000")
-        await made.reading()
-        await made.buys(100, BIP)
+        await sweep_and_buy(made)
         await made.steady(BIP, 39_510)  # it is sold one tick lower
         await made.control("faults", wallet_after_fill=fill_first)
         await made.control("faults", delay_frames_s="0.3", frames_channel=late)
@@ -253,32 +250,11 @@ async def test_funding_is_pnl_however_coinbase_tells_it(tmp_path, told, delay_s,
     """4.52 USD of funding, then 12 % of the account under a daily limit of 10 %: in the PnL, no transfer,
     and the limit sees it.
     """
-    async with (
-        still(
-            tmp_path,
-            balances={"USD": 100_000},
-            prices={BIP: 64_000},
-            funding_told=told,
-            funding_delay_s=delay_s,
-            funding_resets=resets,
-        ) as trader,
-        attended(trader, limits={"max_daily_loss": "0.10"}) as made,
-    ):
-        await made.control("sweep", to="futures", amount="50000")
+    async with funded(tmp_path, told, delay_s, resets) as made:
+        await sweep_and_buy(made)
+        await made.quote(BIP, 64_005)  # the price paid
         await made.reading()
-        await made.buys(100, BIP)
-        await made.quote(BIP, 64_005)  # what was paid
-        await made.reading()
-        for amount, so_far in (("-4.52", "-4.52"), ("-12000", "-12004.52")):
-            await made.control("funding", product_id=BIP, amount=amount)
-            for seconds in (1, 3, 30, 30):
-                await made.quote(BIP, 64_005, after=seconds)
-                await made.reading()
-            status = await made.status()
-            assert D(status["pnl"]["funding"]) == D(so_far)
-            assert (D(status["transfers"]), status["doubts"]) == (0, [])
-            assert D(status["equity"]) == 100_000 + D(so_far)
-        assert made.loss(losses.daily).ratio == D("0.1200452")
+        await pay_funding_twice(made, (1, 3, 30, 30))
         assert made.causes == {"DAILY_LOSS"}
 
 

@@ -137,9 +137,11 @@ async def test_orders_that_rest_may_be_left_and_are_then_counted(tmp_path):
 async def test_an_operator_may_take_what_adds_out_of_the_book(tmp_path, verb):
     """`halt --cancel-adding`: a resting buy is cancelled."""
     async with desk(tmp_path, balances={"USD": 30_000, "BTC": "0.5"}, prices={BTC: 60_000}) as made:
-        await approved(made, made.trader.limit("BUY", "0.09", "50000"))
-        await made.made.ask(verb, reason="the test", cancel_adding=True)
+        order_id = await approved(made, made.trader.limit("BUY", "0.09", "50000"))
+        assert (await made.made.ask(verb, reason="the test", cancel_adding=True))["done"]
         await made.made.until(lambda: not resting(made), "the cancel")
+        order = made.trader.paper.world.exchange.register.get(order_id)
+        assert (order.status, order.filled) == ("CANCELLED", 0)
 
 
 # ------------------------------------------------------------------ what is in an exit's way

@@ -4,7 +4,6 @@ keeps buying: flat at the end by the exchange's own word, and proceeds to the la
 
 import asyncio
 import json
-import shutil
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sidecar.coinbase import budget
 from sidecar.core import actions as ac
 from sidecar.core.orders import OWN_PREFIX
-from tests.disk import files_no_larger_than
+from tests.disk import as_killed, files_no_larger_than
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 
@@ -49,7 +49,9 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def trader(tmp_path):
+async def trader(tmp_path, monkeypatch):
+    for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody
+        monkeypatch.setattr(budget, limit, 1000)
     async with trading(tmp_path, balances=BALANCES) as made:
         yield made
 
@@ -278,7 +280,7 @@ async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(trader
     """The process dies while the disk takes nothing but the room taken beforehand."""
     async with beside(trader, directory=tmp_path) as made:
         made.engine.journal.sync()
-        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
         trader.paper.world.set_faults({"refuse_connections": True})
         with files_no_larger_than(4096):
             await made.until_state("REDUCE_ONLY")
@@ -302,7 +304,7 @@ async def test_an_abort_that_only_the_reserve_knows_of_is_not_undone_by_the_next
         trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
         assert (await made.ask("flatten", reason="enough"))["done"]
         made.engine.journal.sync()
-        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state")
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
         with files_no_larger_than(4096):
             await made.until(lambda: made.manager.state.has("DISK_FULL"), "a full disk")
             await made.ask("halt", reason="stop", abort_liquidation=True)

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.auth import load_key
+from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.picture import Picture
@@ -28,8 +29,14 @@ WITHIN_S = 15.0
 SIGNALS: dict[object, ev.FeedSignal] = {Live: "connected", Gap: "gap", Lost: "lost"}
 
 
+def rest_of(trader):
+    """Calls as this exchange takes them: it limits nobody."""
+    key = load_key(trader.paper.key_file)
+    return Rest(trader.paper.urls["rest_url"], key, budget=Budget(per_second=1000))
+
+
 class Spine:
-    """What a daemon will be: facts in, and the one wish that a picture needs carried out."""
+    """What a daemon will be: facts in, and the two wishes that a start needs carried out."""
 
     def __init__(self, trader, rest):
         self.now = trader.paper.world.now
@@ -43,11 +50,14 @@ class Spine:
         )
         self.changed = asyncio.Event()
         self.wanted = asyncio.Event()
+        self.unconfirmed: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
 
     def handle(self, event):
-        actions = self.manager.handle(event)
-        if any(isinstance(action, ac.Reconcile) for action in actions):
-            self.wanted.set()
+        for action in self.manager.handle(event):
+            if isinstance(action, ac.Reconcile):
+                self.wanted.set()
+            elif isinstance(action, ac.ConfirmQuotes):
+                self.unconfirmed.put_nowait(action.product_ids)
         self.changed.set()
 
     def take(self, feed):
@@ -76,6 +86,12 @@ class Spine:
                 self.handle(event)
             since = since or began
 
+    async def confirm(self):
+        """REST's prices, whenever the core asks for them."""
+        while True:
+            quotes = await self.picture.quotes(await self.unconfirmed.get(), urgent=True)
+            self.handle(ev.QuotesConfirmed(at=self.now(), quotes=quotes))
+
     def held(self, key):
         return self.manager.tracker.account.lines[key].position.quantity
 
@@ -89,8 +105,7 @@ class Spine:
 @asynccontextmanager
 async def spine(trader):
     async with AsyncExitStack() as stack:
-        key = load_key(trader.paper.key_file)
-        rest = Rest(trader.paper.urls["rest_url"], key)
+        rest = rest_of(trader)
         stack.push_async_callback(rest.close)
         made = Spine(trader, rest)
         products = ("BTC-USD", "ETH-USD")
@@ -98,7 +113,7 @@ async def spine(trader):
             Feed(
                 Session(channels, products),
                 [trader.paper.urls["ws_url"]],
-                key,
+                load_key(trader.paper.key_file),
                 made.take(name),
                 now=made.now,
             )
@@ -109,7 +124,7 @@ async def spine(trader):
         ]
         tasks = [
             asyncio.get_running_loop().create_task(work)
-            for work in (made.reconcile(), *(feed.run() for feed in feeds))
+            for work in (made.reconcile(), made.confirm(), *(feed.run() for feed in feeds))
         ]
         try:
             yield made
@@ -126,8 +141,19 @@ async def trader(tmp_path):
         yield made
 
 
+def whole(made):
+    """Both feeds are live, and each book has told a price since."""
+    feeds, quotes = made.manager.feeds, made.manager.tracker.marks.quotes
+    if feeds.user != "live" or feeds.market != "live":
+        return False
+    return all(
+        book in quotes and quotes[book].at >= feeds.market_whole_since
+        for book in ("BTC-USD", "ETH-USD")
+    )
+
+
 def ready(made):
-    return lambda: made.manager.state.account == "ACTIVE"
+    return lambda: made.manager.state.account == "ACTIVE" and whole(made)
 
 
 async def test_it_comes_up_with_the_exchanges_own_positions_and_judges(trader):
@@ -163,14 +189,13 @@ async def test_after_a_break_the_picture_heals_by_itself(trader, fault):
         await trader.place(trader.market("BUY", "0.02"))
         await trader.place(trader.market("BUY", "0.03"))
         await made.until(lambda: made.held("BTC") == Decimal("0.55"))
-        await made.until(
-            lambda: made.manager.feeds.user == "live" and made.manager.feeds.market == "live"
-        )
+        await made.until(lambda: whole(made))
         assert made.manager.validate_order(trader.limit("BUY", "0.01", "60000")).approved
 
 
-async def test_a_part_that_cannot_be_read_reconciles_nothing(trader):
-    rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+async def test_a_part_that_cannot_be_read_reconciles_nothing(trader, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
+    rest = rest_of(trader)
     picture = Picture(rest, trader.paper.world.now, lambda text: None)
     trader.paper.world.set_faults(server_errors=10_000)
     with pytest.raises(Unknown, match="HTTP 503"):
@@ -179,7 +204,7 @@ async def test_a_part_that_cannot_be_read_reconciles_nothing(trader):
 
 
 async def test_one_refused_token_does_not_take_the_futures_away(trader):
-    rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+    rest = rest_of(trader)
     picture = Picture(rest, trader.paper.world.now, lambda text: None)
     trader.paper.world.set_faults(expire_tokens=1)
     with pytest.raises(Refused):
@@ -192,7 +217,7 @@ async def test_one_refused_token_does_not_take_the_futures_away(trader):
 async def test_an_order_that_moves_on_between_two_reads_is_in_one_of_them(tmp_path):
     async with trading(tmp_path, order_delay_s="0.3") as trader:
         await trader.place(trader.limit("BUY", "0.1", "100"))
-        rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+        rest = rest_of(trader)
         picture = Picture(rest, trader.paper.world.now, lambda text: None)
         events = [event async for event in picture.orders()]
         await rest.close()
@@ -202,7 +227,7 @@ async def test_an_order_that_moves_on_between_two_reads_is_in_one_of_them(tmp_pa
 
 async def test_an_account_without_futures_has_none_and_is_whole(tmp_path):
     async with trading(tmp_path, futures=False) as trader:
-        rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+        rest = rest_of(trader)
         picture = Picture(rest, trader.paper.world.now, lambda text: None)
         kinds = [type(event).__name__ async for event in picture.account(None)]
         await rest.close()
@@ -216,7 +241,7 @@ class Reading:
     """A picture by itself, what it hands over and what it complains of."""
 
     def __init__(self, trader):
-        self.rest = Rest(trader.paper.urls["rest_url"], load_key(trader.paper.key_file))
+        self.rest = rest_of(trader)
         self.complaints: list[str] = []
         self.now = trader.paper.world.now
         self.picture = Picture(self.rest, self.now, self.complaints.append)

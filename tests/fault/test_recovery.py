@@ -1,6 +1,5 @@
 """From the disk alone: a copy of the state directory is what a kill leaves, and it must be enough."""
 
-import shutil
 from datetime import timedelta
 
 import msgspec
@@ -18,6 +17,7 @@ from sidecar.daemon.recovery import rebuild, recover
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_files import JournalError, journal_paths
+from tests.disk import as_killed
 from tests.fault.paper_client import trading
 from tests.recorded import LIFE, Recorded
 from tests.running_sidecar import beside
@@ -69,7 +69,7 @@ async def busy(trader, made):
 def copied(made, directory):
     """What a kill at this moment would leave on disk, once all is synced."""
     made.engine.journal.sync()
-    shutil.copytree(made.config.state.dir, directory)
+    as_killed(made.config.state.dir, directory)
     return directory
 
 

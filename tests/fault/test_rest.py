@@ -11,7 +11,15 @@ from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
-from sidecar.coinbase.rest import READ_TRIES, Refused, Rest, Unavailable, Unknown, Withdrawn
+from sidecar.coinbase.rest import (
+    NO_AUTHORITY,
+    READ_TRIES,
+    Refused,
+    Rest,
+    Unavailable,
+    Unknown,
+    Withdrawn,
+)
 from sidecar.core import events as ev
 from tests.fault.paper_client import trading
 
@@ -94,6 +102,19 @@ async def test_tls_needs_the_right_authority(trader):
         await rest.close()
 
 
+async def test_without_tls_no_authority_is_read(trader, monkeypatch):
+    def read(**_):
+        raise OSError("authorities")
+
+    monkeypatch.setattr(ssl, "create_default_context", read)
+    with pytest.raises(OSError, match="authorities"):
+        Rest(trader.paper.urls["tls_rest_url"], None)
+    async with client(trader) as rest:
+        assert (await rest.get("/key_permissions"))["can_view"]
+    assert not NO_AUTHORITY.get_ca_certs()
+    assert NO_AUTHORITY.verify_mode == ssl.CERT_REQUIRED
+
+
 @pytest.mark.parametrize(
     "faults", [{"too_many_requests": 2}, {"server_errors": 2}], ids=lambda fault: next(iter(fault))
 )
@@ -103,7 +124,8 @@ async def test_a_read_is_tried_again_while_it_may_help(trader, faults):
         assert await rest.get("/key_permissions")
 
 
-async def test_a_read_that_never_succeeds_says_why(trader):
+async def test_a_read_that_never_succeeds_says_why(trader, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)
     trader.paper.world.set_faults(server_errors=READ_TRIES)
     async with client(trader) as rest:
         with pytest.raises(Unknown, match="GET /key_permissions: HTTP 503"):
@@ -129,8 +151,9 @@ async def test_a_change_is_tried_once_and_its_failure_says_what_is_known(trader,
 
 async def test_an_order_that_is_never_answered_is_unknown_and_was_taken(trader, monkeypatch):
     trader.paper.world.set_faults(accept_without_answer=1)
+    short = {"timeout": httpx.Timeout(0.3).as_dict()}
+    monkeypatch.setattr("sidecar.coinbase.rest.EXTENSIONS", short)
     async with client(trader) as rest:
-        monkeypatch.setattr(rest._http, "timeout", 0.3)
         with pytest.raises(Unknown, match="ReadTimeout"):
             await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
     assert len(list(trader.paper.world.exchange.register.newest_first())) == 1

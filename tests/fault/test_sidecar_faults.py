@@ -326,6 +326,7 @@ async def test_a_revoked_key_is_doubted_though_the_feed_lives_on(desk, monkeypat
         raise Refused("GET /accounts", 401, "revoked")
 
     with monkeypatch.context() as broken:
+        broken.setattr("sidecar.daemon.reconciler.wait_s", lambda *_: 0.25)  # from try to try
         broken.setattr(Rest, "_call", revoked)
         await desk.until_in_doubt()
         assert desk.made.manager.feeds.user == "suspect"

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from decimal import Decimal
 
 import pytest
@@ -13,13 +12,11 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
-from tests.disk import files_no_larger_than
+from tests.disk import as_killed, files_no_larger_than
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
 BALANCES = {"USD": "100000", "BTC": "1"}
-# A snapshot being written may be in place, or gone, while its directory is copied.
-HALF_WRITTEN = shutil.ignore_patterns(".*.new")
 
 
 @pytest.fixture
@@ -231,7 +228,7 @@ async def test_a_halt_on_a_full_disk_survives_the_process(trader, tmp_path):
     """The journal cannot keep it, so the room taken beforehand does."""
     async with beside(trader, directory=tmp_path) as made:
         made.engine.journal.sync()
-        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state", ignore=HALF_WRITTEN)
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
         with files_no_larger_than(4096):
             await made.until_state("REDUCE_ONLY")
             assert (await made.ask("halt", reason="lunch"))["done"]
@@ -250,7 +247,7 @@ async def test_a_halt_on_a_full_disk_survives_the_process(trader, tmp_path):
 async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         made.engine.handle(ev.DiskChanged(at=made.engine.now(), full=True))
-        shutil.copytree(tmp_path / "state", tmp_path / "killed" / "state", ignore=HALF_WRITTEN)
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
     async with beside(trader, directory=tmp_path / "killed") as made:
         await made.until_state("ACTIVE")
         assert "DISK_FULL" in made.codes(ac.CauseCleared)

@@ -3,10 +3,10 @@
 Spot buys bind quote currency with the fee on top, spot sells bind the coin; `keep` is never
 available. Futures bind margin: Coinbase's buying power less the margin of what is reserved.
 
-A hold that no known order explains is counted against adding orders, and so is what Coinbase and the
-books differ by. A reducing order passes: the hold is most likely that of an order that has just ended,
-and an exit must not wait for a balance that lags. Coinbase itself refuses what is not there; the wallet
-is read at once.
+A hold that no known order explains is counted against adding orders, and so is the difference between
+Coinbase and the books. A reducing order passes: the hold is most likely that of an order that has just ended,
+and an exit must not wait for a balance that lags. Coinbase itself refuses to sell more than
+there is; the wallet is read at once.
 """
 
 from decimal import Decimal
@@ -25,7 +25,7 @@ MARGIN: Final = "USD margin"  # the currency of a future's funds, in messages
 
 
 def spot_funds(check: Check) -> Violation | None:
-    """What all orders and approvals leave, holds that none explains set aside."""
+    """The rest beside all orders and approvals, holds that none explains set aside."""
     worth, replaced = check.worth, check.replaced
     wallet = check.tracker.wallets.by_currency.get(worth.hold_currency)
     needed, free, unexplained = worth.hold, None, ZERO
@@ -37,7 +37,7 @@ def spot_funds(check: Check) -> Violation | None:
         needed = (worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
     check.funds = (needed, worth.unit_hold, free, unexplained)
     if needed is None:
-        return None  # no price: STALE_MARKET_DATA refuses, or the order is a reducing one
+        return None  # no price: STALE_MARKET_DATA refuses, or the order is reducing
     if free is None:
         return _unknown(needed, worth.hold_currency)
     if needed <= free + unexplained:
@@ -46,7 +46,7 @@ def spot_funds(check: Check) -> Violation | None:
 
 
 def unexplained_hold(check: Check) -> Violation | None:
-    """What a hold that no known order explains leaves: asked after `spot_funds`."""
+    """The rest beside a hold that no known order explains: asked after `spot_funds`."""
     needed, _, free, unexplained = check.funds
     if not unexplained or needed is None or free is None or not free < needed <= free + unexplained:
         return None
@@ -80,7 +80,7 @@ def _unknown(needed: Decimal, currency: str) -> Violation:
 
 
 def _lacking(check: Check, needed: Decimal, free: Decimal) -> Violation:
-    """Refused: what is free, and the approvals that are in the way of more."""
+    """Refused: the free funds, and the approvals that are in the way of more."""
     hold_currency = check.worth.hold_currency
 
     def bound(held: Reservation) -> Decimal:

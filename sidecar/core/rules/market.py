@@ -47,7 +47,7 @@ def market_data(check: Check) -> Violation | None:
     if check.desk.feeds.market == "down":
         return _stale(check, "the market feed is silent", "no feed")
     marks, product = check.tracker.marks, check.product
-    quote = marks.quotes.get(product.book)  # a fill is no quote: it says nothing of both sides
+    quote = marks.quotes.get(product.book)  # a fill is no quote: it does not tell both sides
     own = None if quote is None else Mark(ONE, quote.at)
     if found := _aged(check, product.book, own):
         return found
@@ -164,7 +164,7 @@ def self_cross(check: Check) -> Violation | None:
 
 
 def self_cross_room(check: Check) -> Decimal | None:
-    """A market order may take what is quoted, where an own order lies behind that."""
+    """A market order may take the quoted size, where an own order lies behind that."""
     if not check.order.is_market:
         return None
     theirs, far, (touch, size) = _met_first(check), check.worth.price, _touch(check)
@@ -185,7 +185,7 @@ def _meets(check: Check, theirs: Decimal, reach: Decimal) -> bool:
 
 
 def _touch(check: Check) -> tuple[Decimal | None, Decimal | None]:
-    """The best price on the other side, and what is offered at it."""
+    """The best price on the other side, and the size offered at it."""
     quote = check.quote
     if quote is None:
         return None, None
@@ -193,8 +193,8 @@ def _touch(check: Check) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _reach(check: Check) -> Decimal | None:
-    """The worst price that the order may trade at: of a market order that is no larger than what is quoted,
-    the quote; of a larger one, or where no size is told, that and its slippage.
+    """The worst price that the order may trade at: of a market order that is no larger than the quoted size,
+    the quote; of a larger order, or where no size is told, that and its slippage.
     """
     order, (touch, size) = check.order, _touch(check)
     if order.limit_price is not None:

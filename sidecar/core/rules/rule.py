@@ -71,7 +71,7 @@ def always(_limits: Limits, _product: Product) -> bool:
 class Gate(Struct, frozen=True, kw_only=True):
     """A rule that says what is wrong with a check, or None. `room`: the largest size (order units)
     it lets through, None where size does not matter. `warns`: a reducing order that is exempt is warned
-    of what is wrong.
+    of the fault.
     """
 
     code: str

@@ -112,7 +112,7 @@ def size_range(check: Check) -> Violation | None:
 
 
 def _worths(check: Check, base_size: Decimal) -> Sequence[Decimal]:
-    """What Coinbase takes the order to be worth in quote currency; each of its rungs, where it has any."""
+    """Coinbase's value of the order in quote currency; each of its rungs, where it has any."""
     order, unit = check.order, check.unit_worth
     if unit is None:
         return ()

@@ -1,4 +1,4 @@
-"""Approvals in the way: what an order lacks while others are approved and not yet seen. No I/O.
+"""Approvals in the way: funds or room that an order lacks while others are approved and not yet seen. No I/O.
 
 An approval binds funds and room until its order appears, is released or lapses. Where that is why
 another order is refused, the refusal names the approval and says when it lapses.
@@ -16,12 +16,12 @@ from sidecar.core.decision import rfc3339
 from sidecar.core.money import ZERO
 from sidecar.core.working import Reservation
 
-NAMED_MAX: Final = 3  # client_order_ids in one message; the rest is counted
+NAMED_MAX: Final = 3  # client_order_ids in a message; the rest is counted
 
 
 class InTheWay(Struct, frozen=True):
-    """Approvals by client_order_id, those first that lapse first, as far as they are needed for what is
-    lacking. `clears_at`: when the last of them lapses; None where even all of them bind less.
+    """Approvals by client_order_id, in the order of their lapse, as far as they are needed for the
+    lacking amount. `clears_at`: when the last of them lapses; None where even all of them bind less.
     """
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class InTheWay(Struct, frozen=True):
 def in_the_way(
     check: Check, lacking: Decimal, bound_by: Callable[[Reservation], Decimal]
 ) -> InTheWay | None:
-    """The approvals of other orders that bind what is lacking; None where none binds any of it."""
+    """The approvals of other orders that bind the lacking amount; None where none binds a part of it."""
     own = check.order.client_order_id
     binding = [
         (held.expires_at, name, bound)
@@ -52,13 +52,13 @@ def in_the_way(
         names.append(name)
         lacking -= bound
         if lacking <= ZERO:
-            # One whose life is over is being looked for: it is dropped at any moment.
+            # An approval past its life is being looked for: it is dropped at any moment.
             return InTheWay(tuple(names), max(expires_at, check.now))
     return InTheWay(tuple(names), None) if names else None
 
 
 def in_the_way_of_an_exit(check: Check) -> InTheWay | None:
-    """The approvals but for which the order would be a reducing one; None where they are not the reason."""
+    """The approvals without which the order would be reducing; None where they are not the reason."""
     if check.reducing or check.opposed is None or check.order.attached or not check.quantity:
         return None
 

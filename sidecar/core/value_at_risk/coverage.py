@@ -137,10 +137,10 @@ def _chi_squared(ratio: float, freedom: int) -> Statistic:
 
 
 def beyond(pnl: Array, var: float, edge: Edge | None = None) -> Array:
-    """How much of each P&L of one day counts as beyond the VaR: all of an exception; of a model by
+    """How much of each day's P&L counts as beyond the VaR: all of an exception; of a model by
     scenarios, the VaR's own scenario by the part of it that its expected shortfall has.
 
-    K scenarios stand for a law without steps: what lies between the VaR's scenario, the k-th worst, and
+    K scenarios stand for a law without steps: the interval between the VaR's scenario, the k-th worst, and
     the next worse has the probability of the k-th, 1/K, of which only a part is in the tail. So drawn
     from its own scenarios a model has just the share α beyond its VaR, and their mean loss is its
     expected shortfall: without it a right model would be told that it saw too little.
@@ -155,7 +155,7 @@ def beyond(pnl: Array, var: float, edge: Edge | None = None) -> Array:
 
 def z1(losses: Losses, es: Array) -> Array:
     """Test 1 of Acerbi and Székely (2014), "Backtesting Expected Shortfall": the mean of P&L ÷ ES beyond
-    the VaR, plus 1. NaN where nothing lies there.
+    the VaR, plus 1. NaN where no P&L lies there.
     """
     total, counted = (losses.beyond * losses.pnl / es).sum(-1), losses.beyond.sum(-1)
     lost = np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)

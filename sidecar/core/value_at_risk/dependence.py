@@ -22,7 +22,7 @@ def simulated(returns: Array, settings: ModelSettings) -> Array:
     if len(returns) < 2:
         raise Unavailable("one return has no correlation; give a longer history")
     moving = np.asarray(returns.any(axis=0))
-    if not moving.all():  # what never moved is not drawn, and moves no other key's draws
+    if not moving.all():  # a key that never moved is not drawn, and moves no other key's draws
         whole = np.zeros((settings.simulations, len(moving)))
         if moving.any():
             whole[:, moving] = simulated(returns[:, moving], settings)

@@ -46,10 +46,10 @@ class Components(Struct, frozen=True):
 
 
 class Edge(Struct, frozen=True):
-    """The edge of a tail that is made of scenarios: the VaR's own scenario, whose probability lies in the
-    tail in part only.
+    """The edge of a tail that is made of scenarios: the VaR's own scenario, with a probability that lies in
+    the tail in part only.
 
-    `own`: the part of a P&L that is the VaR itself; `between`: of one that is worse, but no worse than
+    `own`: the part of a P&L that is the VaR itself; `between`: of a worse P&L, but no worse than
     `worse`, the next worse scenario (USD; −∞ where there is none). 1 is all of it.
     """
 

@@ -122,7 +122,7 @@ def student_t_shrunk(returns: Array, settings: ModelSettings) -> EllipticalModel
 
 
 def _standardised(returns: Array, deviations: Array) -> Array:
-    """Of the keys that move: one that never did says nothing of tails."""
+    """Of the keys that move: a key that never did tells no tail."""
     moving = returns.any(axis=0)
     own = deviations[..., moving]
     standardised: Array = returns[:, moving] / np.where(own > 0, own, 1)
@@ -322,7 +322,7 @@ def _expansion(normal_quantile: float | Array, skew: float, kurt: float) -> floa
 def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     """Whether the expansion rises with the normal quantile from `FARTHEST` to the median (Maillard 2012).
 
-    To rise beyond the VaR alone is not enough: after one leap up the expansion rises there, falls
+    To rise beyond the VaR alone is not enough: after a leap up the expansion rises there, falls
     towards the median, and tells a gain as the VaR.
     """
     square, linear = kurt / 8 - skew * skew / 6, skew / 3

@@ -7,14 +7,14 @@ The policies, `[var] short_history`:
     floor    the same, made larger where the proxy itself moves less than `floor` a period
 
 Whatever the policy, a key that has enough, but not all, takes what came before from its proxy: else a
-little of a young coin would cut the history of everything beside it. A future always takes what it
+little of a young coin would cut the history of every key beside it. A future always takes the returns that it
 lacks from its underlying: contracts live for weeks.
 
 Closes that never move are a peg where there are `minimum` of them or more: returns of zero, as good as
-any. Fewer are a coin that nobody has traded yet; of a future they are a contract that nobody trades
-while its underlying moves, and a proxy that never moves would take all risk from what it stands for.
+any. Fewer are a coin without a trade yet; of a future they are a contract without trades
+while its underlying moves, and a proxy that never moves would take all risk from its key.
 
-Cash lacks nothing: it is worth what it was, but for what its own history says.
+Cash lacks no returns: its worth stays, but for the moves of its own history.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,7 +33,7 @@ NONE: Final[Mapping[str, str]] = {}
 
 
 class _Key(Struct, frozen=True):
-    """What is known of one key. `least`: from how many returns on one that never moves is a history;
+    """A key's known closes. `least`: from how many returns on the closes of a key that never moves are a history;
     `is_lenient`: its proxy may stand in for all of it.
     """
 
@@ -57,9 +57,9 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
 ) -> Array:
     """Log returns, periods × keys in the order of `logs`, the newest last.
 
-    `logs`: what is known of each key; `proxies`: of what stands in for it; `underlying`: futures, each
-    with its asset, whose proxy may stand in for all of it, whatever the policy. `cash`: keys that did not
-    move where nothing is known of them, and that nothing stands in for. `period` is the present one; what
+    `logs`: each key's known closes; `proxies`: its proxy's; `underlying`: futures, each
+    with its asset, whose proxy may stand in for all of it under any policy. `cash`: keys that did not
+    move where no close is known, and that have no proxy. `period` is the present; a history that
     ends more than `stale` periods before it is too old. As many periods as all share, `policy.length` at
     most. Raises Unavailable, naming the key.
 
@@ -103,8 +103,8 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
 
 
 def _end(key: _Key, period: int, stale: int) -> int | None:
-    """The period that the key's own history ends before; where it ceased to trade, what stands in for it;
-    the present one where there is neither. None for cash without a history of these days. Raises
+    """The period that the key's own history ends before; where it ceased to trade, its proxy's;
+    the present period where there is neither. None for cash without a history of these days. Raises
     Unavailable for any other that is too old.
     """
     told = [(key.own, key.least)]

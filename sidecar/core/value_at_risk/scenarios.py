@@ -116,13 +116,13 @@ class ScenarioBook:
         return found
 
     def edge(self) -> Edge:
-        """The VaR's own scenario: scenarios of equal P&L share what the worse ones leave of the tail."""
+        """The VaR's own scenario: scenarios of equal P&L share the rest of the tail beside the worse."""
         worst = np.sort(self.pnl)
         at = float(worst[self.model.rank])
         room = ROUNDING * abs(at)
         before = int(np.searchsorted(worst, at - room, "left"))
         after = int(np.searchsorted(worst, at + room, "right"))
-        left = self.model.share - before  # scenarios, and parts of one
+        left = self.model.share - before  # scenarios, and parts of a scenario
         worse = float(worst[before - 1]) if before else -inf
         return Edge(worse, own=left / (after - before), between=min(1.0, left))
 

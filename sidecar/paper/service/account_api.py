@@ -160,7 +160,7 @@ def set_margin_setting(world: World, call: Call) -> Row:
 
 
 def sweeps(world: World, _call: Call) -> Row:
-    """`GET /cfm/sweeps`: the pending one, if there is one."""
+    """`GET /cfm/sweeps`: the pending sweep, if any."""
     _need_futures(world)
     pending = world.exchange.treasury.pending
     return {"sweeps": [shapes.sweep_row(pending)] if pending is not None else []}
@@ -173,7 +173,7 @@ class SweepRequest(Struct):
 
 
 def schedule_sweep(world: World, call: Call) -> Row:
-    """`POST /cfm/sweeps/schedule`: what is free then goes to the USD wallet, up to this amount."""
+    """`POST /cfm/sweeps/schedule`: the cash free then goes to the USD wallet, up to this amount."""
     _need_futures(world)
     request = call.read(SweepRequest)
     amount = decimal_of("usd_amount", request.usd_amount or "0")
@@ -188,7 +188,7 @@ def schedule_sweep(world: World, call: Call) -> Row:
 
 
 def cancel_sweep(world: World, call: Call) -> Row:
-    """`DELETE /cfm/sweeps`: the pending one will not be made."""
+    """`DELETE /cfm/sweeps`: the pending sweep will not be made."""
     _need_futures(world)
     return {"success": world.exchange.act(world.exchange.treasury.cancel, call.now)}
 

@@ -1,4 +1,4 @@
-"""`/paper/…`: what no real exchange has: faults, and money that moves when it is told to. No I/O.
+"""`/paper/…`, which no real exchange has: faults, and money that moves when it is told to. No I/O.
 
 Needs no key: the service listens on loopback only, and what is here moves play money.
 """
@@ -99,7 +99,7 @@ def sweep(world: World, call: Call) -> Row:
 
 
 def funding(world: World, call: Call) -> Row:
-    """`POST /paper/funding`: funding of one contract falls due now, and goes the configured way."""
+    """`POST /paper/funding`: funding of a contract falls due now, and goes the configured way."""
     order, treasury = call.read(FundingOrder), world.exchange.treasury
     listing = world.exchange.listings.get(order.product_id)
     if listing is None or listing.contract is None:
@@ -117,7 +117,7 @@ def funding(world: World, call: Call) -> Row:
 
 
 def _act(world: World, call: Call, deed: Callable[[], T]) -> T:
-    """Move money now. Raises Failed with status 400, naming what is there."""
+    """Move money now. Raises Failed with status 400, naming the money there is."""
     try:
         return world.exchange.act(deed, call.now)
     except Declined as declined:

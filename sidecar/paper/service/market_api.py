@@ -95,7 +95,7 @@ def get_product(world: World, call: Call) -> Row:
 def best_bid_ask(world: World, call: Call) -> Row:
     """`GET /best_bid_ask`: of these products, or of all; an empty book is left out.
 
-    With the switch for it, an empty one is there, with empty lists.
+    With the switch for it, an empty book is there, with empty lists.
     """
     with_empty = world.faults.now.list_empty_books
     ids = call.texts("product_ids") or list(world.exchange.listings)

@@ -1,6 +1,6 @@
 """`/paper/market`: a hand on the market: its pace, products' flags, prices, books and trades. No I/O.
 
-Needs no key: the service listens on loopback only, and what is here moves play money.
+Needs no key: the service listens on loopback only, and the calls here move play money.
 """
 
 from decimal import Decimal
@@ -24,11 +24,11 @@ SHIFT_MIN: Final = Decimal("-0.99")
 
 
 class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /paper/market`. What is left out stays as it is.
+    """The body of `POST /paper/market`. Fields left out stay as they are.
 
     `price`: the new middle; `shift`: a ratio to move it by (-0.1: ten per cent down); `bid` and
     `ask`: both sides, `size` of each, `quiet`: without a ticker; `empty`: no side; `trade`: the
-    price of one trade. The market's own next quote moves on from where it was, unless `freeze` holds the product.
+    price of a single trade. The market's own next quote moves on from where it was, unless `freeze` holds the product.
     """
 
     product_id: str | None = None
@@ -126,7 +126,7 @@ def _check_prices(world: World, order: MarketOrder, product_id: str) -> None:
 
 
 def _sides(book: Book, order: MarketOrder) -> tuple[Level, Level]:
-    """Bid and ask as they are asked for; without a size each side keeps its own, or has one unit."""
+    """Bid and ask as they are asked for; without a size each side keeps its own, or has a single unit."""
     if order.bid is None or order.ask is None:
         raise invalid("bid and ask go together; give both")
     bid, ask = _stepped("bid", order.bid, book.step), _stepped("ask", order.ask, book.step)

@@ -197,7 +197,7 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
 
 
 def _listings(config: Paper, market: Market) -> dict[str, Listing]:
-    """The market's products, some of them disabled. Raises Misuse, naming what is no product."""
+    """The market's products, some of them disabled. Raises Misuse, naming the unknown product."""
     listings = catalogue(market.books, futures=config.futures)
     for product_id in config.disabled_products:
         if product_id not in listings:

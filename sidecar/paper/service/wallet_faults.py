@@ -1,7 +1,7 @@
 """Accounts as switched-on faults tell them: wallets missing, told as two, or with absurd balances.
 No I/O.
 
-What one listing tells stays for its further pages, and for a wallet that is asked for by its id
+A listing's content stays for its further pages, and for a wallet that is asked for by its id
 until the next listing begins.
 """
 
@@ -14,7 +14,7 @@ from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.venue.accounts import Balance
 from sidecar.paper.wire.text import Row
 
-SECOND: Final = "2"  # what the name and id of a currency's second wallet have on top
+SECOND: Final = "2"  # the suffix of name and id of a currency's second wallet
 SPLIT_TO: Final = Decimal("0.00000001")  # the second wallet has half, to the smallest unit of BTC
 ABSURD: Final = {
     "negative_balances": "-1",
@@ -25,14 +25,14 @@ ABSURD: Final = {
 
 
 class Told(NamedTuple):
-    """One wallet as it is told, and which of its currency's wallets it is."""
+    """A wallet as it is told, and which of its currency's wallets it is."""
 
     balance: Balance
     part: str = ""
 
 
 class WalletFaults:
-    """What is wrong with the accounts that are being told."""
+    """The faults of the accounts that are being told."""
 
     def __init__(self, switches: FaultSwitches) -> None:
         self._switches = switches
@@ -41,7 +41,7 @@ class WalletFaults:
         self._absurd = ""
 
     def begin(self) -> None:
-        """A listing begins: what goes wrong in it is counted off."""
+        """A listing begins: its faults are counted off."""
         self._missing = self._switches.take("missing_wallets")
         self._split = self._switches.take("split_wallets")
         self._absurd = self._take_absurd()

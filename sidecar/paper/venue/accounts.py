@@ -33,7 +33,7 @@ class Wallet(Struct, kw_only=True):
 
 
 class StuckHold(NamedTuple):
-    """What an ended order held, as a reader still sees it for a while."""
+    """The hold of an ended order, as a reader still sees it for a while."""
 
     currency: str
     amount: Decimal
@@ -69,7 +69,7 @@ class Accounts:
         return wallet.available if wallet else ZERO
 
     def held(self, currency: str) -> Decimal:
-        """What open orders have set aside; opens no wallet."""
+        """The holds of open orders; opens no wallet."""
         wallet = self._wallets.get(currency)
         return wallet.held if wallet else ZERO
 
@@ -96,7 +96,7 @@ class Accounts:
         self._change(wallet)
 
     def withdraw(self, currency: str, amount: Decimal) -> None:
-        """What is available leaves the account, and its part of the cost with it."""
+        """The available amount leaves the account, and its part of the cost with it."""
         wallet = self.wallet(currency)
         if wallet.cost:
             wallet.cost -= share(wallet.cost, amount, wallet.total)
@@ -133,7 +133,7 @@ class Accounts:
         return state[0] if state is not None else self.balances()
 
     def dollars_as_of(self, moment: datetime) -> tuple[Balance, Decimal] | None:
-        """The USD wallet and the futures wallet's cash at `moment`; None: nothing is remembered."""
+        """The USD wallet and the futures wallet's cash at `moment`; None: there is no memory of it."""
         state = self._state_as_of(moment)
         if state is None:
             return None
@@ -147,7 +147,7 @@ class Accounts:
         return self._past[0][1:] if self._past else None
 
     def seen(self, now: datetime, lag_of: Callable[[str], timedelta]) -> list[Balance]:
-        """What a reader sees now: each wallet as old as its lag, with the holds that are stuck.
+        """A reader's view now: each wallet as old as its lag, with the holds that are stuck.
 
         A wallet that was not there yet is not seen.
         """
@@ -164,7 +164,7 @@ class Accounts:
         return next((row for row in rows if row.currency == wallet.currency), None)
 
     def stick(self, currency: str, amount: Decimal, since: datetime, until: datetime) -> None:
-        """Show a hold that has been freed until then; the total stays what it is."""
+        """Show a hold that has been freed until then; the total stays as it is."""
         self._stuck = [row for row in self._stuck if row.until > since]
         self._stuck.append(StuckHold(currency, amount, since, until))
 

@@ -8,9 +8,9 @@ DROPPED_MIN: Final = 64  # so few struck-out entries are not worth tidying
 
 
 class Entry(NamedTuple):
-    """One thing due, and the id of what it is about.
+    """An entry that is due, and the id of its subject.
 
-    `number` keeps things due at one moment in the order they were put down.
+    `number` keeps entries due at the same moment in the order they were put down.
     """
 
     at: datetime

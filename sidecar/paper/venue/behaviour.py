@@ -1,4 +1,4 @@
-"""How the exchange behaves beside its rules: delays, lags, and where it tells what. No I/O."""
+"""How the exchange behaves beside its rules: delays, lags, and where it tells each fact. No I/O."""
 
 from datetime import timedelta
 from typing import Final, Literal
@@ -23,11 +23,11 @@ class Behaviour(Struct, kw_only=True):
     futures_lag: timedelta = NO_DELAY  # how old the dollars of the futures summary are, over REST
     stuck_holds: timedelta = NO_DELAY  # how long a reader still sees the hold of an ended order
     late_fees: timedelta = NO_DELAY  # how much later than a fill its fee is told
-    wallet_after_fill: bool = False  # a future's fill is told before what it did to the wallet
+    wallet_after_fill: bool = False  # a future's fill is told before its effect on the wallet
     sweep_every: timedelta = NO_DELAY  # free cash leaves the futures wallet this often; zero: never
     funding_told: FundingTold = "funding_pnl"
     funding_delay: timedelta = NO_DELAY  # from the hour that funding is for to the wallet
-    funding_resets: FundingResets = "daily"  # when `funding_pnl` forgets what was paid
+    funding_resets: FundingResets = "daily"  # when `funding_pnl` forgets payments
     strict_client_order_id: bool = False
     queued_statuses: bool = False
 
@@ -41,5 +41,5 @@ class Behaviour(Struct, kw_only=True):
 
     @property
     def lags(self) -> bool:
-        """Whether a reader sees anything late; asked at every quote."""
+        """Whether a reader sees any fact late; asked at every quote."""
         return bool(self.balance_lag or self.balance_lag_of or self.futures_lag)

@@ -63,7 +63,7 @@ class Book:
             self._taken["SELL"].clear()
 
     def empty(self) -> None:
-        """Everybody else leaves."""
+        """All other traders leave."""
         self.bid = self.ask = None
         self._taken = {"BUY": {}, "SELL": {}}
 

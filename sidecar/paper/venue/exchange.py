@@ -130,7 +130,7 @@ class Exchange:
         self._run_until(self.now)
 
     def value_opening(self, product_id: str) -> None:
-        """Coins that came before there was a price count as bought at the first one."""
+        """Coins that came before there was a price count as bought at the first price."""
         listing = self.listings[product_id]
         mid = self.books[product_id].mid
         held = next((row for row in self.accounts if row.currency == listing.base), None)
@@ -146,7 +146,7 @@ class Exchange:
 
     @with_money
     def act(self, deed: Callable[[], T], now: datetime) -> T:
-        """Do something to account or market: what is due before it first, then what follows."""
+        """Act on account or market: first the entries due before, then the consequences."""
         self._run_until(now)
         self._remember()
         result = deed()

@@ -59,12 +59,12 @@ class Margin(Struct, frozen=True, kw_only=True):
 
     @property
     def spot_total(self) -> Decimal:
-        """The USD of the spot account, what its orders hold included."""
+        """The USD of the spot account, holds of its orders included."""
         return self.spot_cash + self.spot_held
 
     @property
     def free(self) -> Decimal:
-        """Cash beyond what the positions need, to the cent below: what may leave the account."""
+        """Cash beyond the positions' need, to the cent below: it may leave the account."""
         beyond = self.equity - self.initial
         if beyond >= self.futures_cash:
             return max(ZERO, self.futures_cash)
@@ -132,7 +132,7 @@ class FuturesAccount:
         self.cash -= fee
 
     def due_funding(self, mark: Callable[[str], Decimal]) -> list[tuple[str, Decimal]]:
-        """One hour's funding of perpetual-style contracts, USD: longs pay a positive rate."""
+        """An hour's funding of perpetual-style contracts, USD: longs pay a positive rate."""
         return [
             (row.listing.product_id, self.funding_at(row, mark(row.listing.product_id)))
             for row in self.open_holdings()
@@ -141,7 +141,7 @@ class FuturesAccount:
 
     @staticmethod
     def funding_at(row: Holding, mark: Decimal, rate: Decimal | None = None) -> Decimal:
-        """What a position receives at a rate (a ratio of its value), by default its contract's."""
+        """A position's receipt at a rate (a ratio of its value), by default its contract's."""
         contract = row.listing.contract
         assert contract is not None
         return -row.value(mark) * (rate if rate is not None else contract.funding_rate or ZERO)
@@ -152,7 +152,7 @@ class FuturesAccount:
         self._accrued += payment
 
     def pay_accrued(self, payment: Decimal, *, resets: bool) -> None:
-        """What had accrued reaches the wallet; `resets`: and `funding_pnl` forgets it."""
+        """The accrual reaches the wallet; `resets`: and `funding_pnl` forgets it."""
         self.cash += payment
         self._accrued -= payment
         if resets:

@@ -1,6 +1,6 @@
 """A hand on the books, for tests of clients: quotes that are set, emptied books, single trades. No I/O.
 
-What is set here is told like the market's own, but nothing trades by it: a quote that is set prints
+Prices set here are told like the market's own, but no order trades by them: a quote that is set prints
 no trade of the market's, and a trade that is printed leaves the quote. A frozen book obeys as well.
 """
 
@@ -20,7 +20,7 @@ from sidecar.paper.venue.quote import Quote
 def set_quote(exchange: Exchange, quote: Quote, *, quiet: bool = False) -> None:
     """Set best bid and ask; resting orders that they reach fill. Futures on the book follow.
 
-    A `quiet` one is told by no ticker, as the quotes of a product that does not trade.
+    A `quiet` quote is told by no ticker, as the quotes of a product that does not trade.
     """
 
     def place(book: Book, quote: Quote) -> None:
@@ -45,7 +45,7 @@ def set_quote(exchange: Exchange, quote: Quote, *, quiet: bool = False) -> None:
 
 @with_money
 def empty(exchange: Exchange, product_id: str, now: datetime) -> None:
-    """Nobody offers anything in this book until its next quote; the account's own orders stay."""
+    """There is no offer in this book until its next quote; the account's own orders stay."""
 
     def deed() -> None:
         exchange.books[product_id].empty()
@@ -58,7 +58,7 @@ def empty(exchange: Exchange, product_id: str, now: datetime) -> None:
 def print_trade(exchange: Exchange, product_id: str, price: Decimal, now: datetime) -> None:
     """A trade of the market's own at this price, through all own orders that stand before it.
 
-    What is left for others is the book's smallest size. A buyer came when the price is at or above
+    The book's smallest size is left for others. A buyer came when the price is at or above
     the middle, else a seller.
     """
     book = exchange.books[product_id]
@@ -72,7 +72,7 @@ def print_trade(exchange: Exchange, product_id: str, price: Decimal, now: dateti
 
 
 def _taker(book: Book, price: Decimal) -> Side:
-    """Which side came to the book; of an empty one, by the trade before."""
+    """Which side came to the book; of an empty book, by the trade before."""
     middle = book.mid or book.tape.last
     return "BUY" if middle is None or price >= middle else "SELL"
 

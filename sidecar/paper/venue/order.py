@@ -144,10 +144,10 @@ BRACKET_STOP_BAND: Final = Decimal("0.05")
 
 
 class Fill(Struct, kw_only=True):
-    """One match of one order. `commission` in quote currency; it is told from `fee_told_at`.
+    """A match of an order. `commission` in quote currency; it is told from `fee_told_at`.
 
-    One of the trade type FUNDING is a payment: its order is none, its size zero, its commission
-    what was paid (negative: received).
+    A fill of the trade type FUNDING is a payment: its order is none, its size zero, its commission
+    the amount paid (negative: received).
     """
 
     number: int

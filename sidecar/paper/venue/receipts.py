@@ -19,7 +19,7 @@ class Receipts:
 
     def __init__(self, run: UUID, register: Register) -> None:
         self.number = 0  # of the latest trade
-        # Orders with a fill whose fee is to be told later, since the caller last looked.
+        # Orders with a fill of which the fee is to be told later, since the caller last looked.
         self.untold: list[str] = []
         self._run = run
         self._register = register
@@ -30,7 +30,7 @@ class Receipts:
         self.number += 1
         return self.number
 
-    def write(  # noqa: PLR0913 - what one fill is
+    def write(  # noqa: PLR0913 - a fill's facts
         self,
         order: Order,
         level: Level,

@@ -1,8 +1,8 @@
 """Money that moves without an order: in and out, to and from the futures wallet, and funding. No I/O.
 
-None of it changes what the account is worth but deposits, withdrawals and funding; a sweep only
+Only deposits, withdrawals and funding change the account's worth; a sweep only
 moves dollars between the two wallets of the account. Source of the sweeps' behaviour: Coinbase
-Advanced Trade API, "Schedule Futures Sweep"; what is not documented there is a choice, and
+Advanced Trade API, "Schedule Futures Sweep"; behaviour not documented there is a choice, and
 docs/paper-exchange.md says it.
 """
 
@@ -31,7 +31,7 @@ DAY: Final = timedelta(days=1)
 
 
 class Declined(Exception):
-    """Money does not move so; the text says why, and what is there."""
+    """Money does not move so; the text says why, and the money there is."""
 
 
 class Sweep(Struct, frozen=True):
@@ -51,7 +51,7 @@ class _Funding(Struct, frozen=True):
 
 
 class Treasury:
-    """The account's money, but for what orders do to it. Its callers let time pass first."""
+    """The account's money, but for the effects of orders. Its callers let time pass first."""
 
     def __init__(self, engine: Engine, agenda: Agenda, now: datetime) -> None:
         self._engine = engine
@@ -66,8 +66,8 @@ class Treasury:
     # ------------------------------------------------------------------------------- in and out
 
     def transfer(self, kind: TransferKind, currency: str, amount: Decimal) -> None:
-        """Money comes in or leaves; what comes is booked as bought at the present price, and at the
-        first one where there is none yet. Raises Declined.
+        """Money comes in or leaves; a deposit is booked as bought at the present price, and at the
+        first price where there is none yet. Raises Declined.
         """
         if kind in OUTWARD:
             self._withdraw(kind, currency, amount)
@@ -92,7 +92,7 @@ class Treasury:
     def sweep(self, to: Wallet, amount: Decimal | None) -> Decimal:
         """Move dollars between the spot and the futures wallet; None: all that is free.
 
-        What moved, USD. Raises Declined when so much is not free.
+        The amount moved, USD. Raises Declined when so much is not free.
         """
         free = self._free(to)
         if amount is not None and amount > free:
@@ -132,7 +132,7 @@ class Treasury:
         return self.pending
 
     def cancel(self) -> bool:
-        """Take the pending sweep back; whether there was one."""
+        """Take the pending sweep back; whether there was any."""
         if self.pending is None:
             return False
         self._agenda.drop(self.pending.entry)
@@ -140,7 +140,7 @@ class Treasury:
         return True
 
     def sweep_due(self, sweep_id: str, now: datetime) -> None:
-        """It is time for a sweep: of what was asked for, as far as it is free, or of all."""
+        """It is time for a sweep: of the amount asked for, as far as it is free, or of all."""
         wanted = None
         if sweep_id:
             assert self.pending is not None
@@ -170,7 +170,7 @@ class Treasury:
     def fund(
         self, product_id: str, now: datetime, *, amount: Decimal | None, rate: Decimal | None
     ) -> Decimal:
-        """Funding of one contract falls due now: this amount (negative: the account pays), or a
+        """Funding of a contract falls due now: this amount (negative: the account pays), or a
         rate of the position's value (positive: longs pay). The amount, USD. Raises Declined.
         """
         engine = self._engine
@@ -220,5 +220,5 @@ class Treasury:
 
 
 def _currencies(listings: Mapping[str, Listing]) -> set[str]:
-    """What may be deposited: money, and what some product trades."""
+    """The currencies that may be deposited: money, and the assets of products."""
     return {*FIAT, *DOLLARS, *(name for row in listings.values() for name in (row.base, row.quote))}

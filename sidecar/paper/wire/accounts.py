@@ -27,7 +27,7 @@ VOLUME_TYPE: Final = "VOLUME_TYPE_SPOT"  # one schedule here for spot and future
 
 
 def account_id(run: UUID, currency: str, part: str = "") -> str:
-    """The account of one currency, or a further one of it."""
+    """The account of a currency, or a further account of it."""
     return str(uuid5(run, f"account/{currency}{part}"))
 
 
@@ -250,8 +250,8 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
 def margin_texts(margin: Margin) -> dict[str, str]:
     """The scalars of the futures balance summary, USD, as the websocket tells them.
 
-    The spot account's cash (cbi) and the futures account's (cfm) are the total, so what orders hold
-    belongs to the first.
+    The spot account's cash (cbi) and the futures account's (cfm) are the total, so holds of orders
+    belong to the first.
     """
     figures = {
         "futures_buying_power": max(ZERO, margin.available),
@@ -303,7 +303,7 @@ def balance_summary(margin: Margin) -> Row:
 
 
 def sweep_row(sweep: Sweep) -> Row:
-    """One sweep of `GET /cfm/sweeps`; its time has two names in Coinbase's own clients."""
+    """A sweep of `GET /cfm/sweeps`; its time has two names in Coinbase's own clients."""
     at = time_text(sweep.at)
     return {
         "id": sweep.sweep_id,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy  # its parts load when they are used
 
 from sidecar.core.value_at_risk import dependence
 from sidecar.core.value_at_risk.dependence import COPULA_DEGREES, simulated
@@ -20,7 +20,7 @@ def drawn(returns=RETURNS, simulations=4000, seed=1):
 
 
 def rank_correlation(draws, one=0, other=1):
-    return float(stats.spearmanr(draws[:, one], draws[:, other]).statistic)
+    return float(scipy.stats.spearmanr(draws[:, one], draws[:, other]).statistic)
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_something_else():
@@ -48,7 +48,7 @@ def test_a_key_deviates_as_much_as_is_forecast_of_it():
 
 
 def test_keys_are_tied_as_their_past_was():
-    past = float(stats.spearmanr(RETURNS[:, 0], RETURNS[:, 1]).statistic)
+    past = float(scipy.stats.spearmanr(RETURNS[:, 0], RETURNS[:, 1]).statistic)
     assert rank_correlation(drawn(simulations=40_000)) == pytest.approx(past, abs=0.05)
 
 
@@ -100,8 +100,8 @@ def test_the_likelihood_is_the_joint_ts_over_its_margins(degrees):
     """Less half the logarithm of the determinant, which does not depend on the degrees."""
     correlation = np.array([[1, 0.5, 0.1], [0.5, 1, -0.2], [0.1, -0.2, 1]])
     ranks = (np.argsort(np.argsort(RETURNS[:40], axis=0), axis=0) + 0.5) / 40
-    scores = stats.t.ppf(ranks, degrees)
-    joint = stats.multivariate_t.logpdf(scores, shape=correlation, df=degrees).sum()
-    expected = joint - stats.t.logpdf(scores, degrees).sum()
+    scores = scipy.stats.t.ppf(ranks, degrees)
+    joint = scipy.stats.multivariate_t.logpdf(scores, shape=correlation, df=degrees).sum()
+    expected = joint - scipy.stats.t.logpdf(scores, degrees).sum()
     expected += 40 / 2 * np.log(np.linalg.det(correlation))
     assert dependence._likelihood(ranks, correlation, degrees) == pytest.approx(expected)

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy  # its parts load when they are used
 
 from sidecar.core.value_at_risk.volatility import (
     DEGREES,
@@ -124,5 +124,7 @@ def test_a_tail_fatter_than_any_that_is_tried_has_the_fewest_degrees():
 
 def test_the_degrees_are_those_of_the_best_likelihood():
     unit = sample(200, 1)[:, 0] / 0.02
-    best = max(DEGREES, key=lambda n: stats.t.logpdf(unit, n, scale=((n - 2) / n) ** 0.5).sum())
+    best = max(
+        DEGREES, key=lambda n: scipy.stats.t.logpdf(unit, n, scale=((n - 2) / n) ** 0.5).sum()
+    )
     assert degrees_of_freedom(unit) == best
