@@ -161,10 +161,9 @@ class BalanceFlow:
         """
         doubt = agreement.doubt
         assert doubt is not None
-        if at >= doubt.first_at + OTHERS_READ_AFTER or not self.books.marks.unconfirmed:
-            return False
         first, seen = doubt.first, doubt.seen
-        if first is None or seen is None:
+        is_late = at >= doubt.first_at + OTHERS_READ_AFTER
+        if is_late or not self.books.marks.unconfirmed or first is None or seen is None:
             return False
         settled = doubt.confirmed_mark or first.price
         return (
@@ -365,9 +364,8 @@ class BalanceFlow:
         futures, doubt = self.books.futures_cash, wallet.agreement.doubt
         assert doubt is not None
         if futures.lost and doubt.difference == futures.lost:
-            if (
-                at >= doubt.first_at + self.lag
-            ):  # an expired contract may be read later than paid for
+            # A contract that has expired may be read later than it was paid for.
+            if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
         elif self._prices_are_open(wallet.agreement, at):

@@ -138,10 +138,9 @@ class StaleMarks:
 
     def _is_young(self, key: str) -> bool:
         """Whether the quotes beyond the cap on a key's route are of this process, and no older than a mark may be."""
-        marks = self.desk.tracker.marks
-        if self.looked_at is None:
-            return False
-        oldest = max(self.looked_at - self.desk.max_mark_age, marks.fresh_since)
+        marks, looked_at = self.desk.tracker.marks, self.looked_at
+        oldest = marks.fresh_since
+        oldest = oldest if looked_at is None else max(looked_at - self.desk.max_mark_age, oldest)
         newest = (marks.newest.get(step.book) for step in marks.routes.get(key, ()))
         return all(quote.at >= oldest for quote in newest if quote is not None)
 

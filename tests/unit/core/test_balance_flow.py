@@ -490,6 +490,36 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     assert not world.tracker.is_ambiguous
 
 
+def polled(world, price, *, usd):
+    """The price of now and a reading, five seconds after the last."""
+    world.wait(5)
+    world.quote("BTC-USD", price)
+    read(world, "1.2", usd=usd)
+
+
+@pytest.mark.parametrize("usd", [73_200, 13_200])
+def test_dollars_that_were_first_read_after_a_move_that_is_not_confirmed_wait_for_it(usd):
+    """The price was told a moment before the reading: they may have come before it, or after."""
+    world = connected_holding()
+    read(world, "1.2")
+    for number in range(3):
+        polled(world, 32_000, usd=usd)
+        assert bool(world.tracker.transfers) == (number == 2)
+    least, _, most = shares(world)
+    assert least is not None
+    assert most is not None
+    assert least + D("0.04") < most
+
+
+def test_a_passing_move_at_the_first_reading_is_waited_for_and_moves_no_ratio():
+    world = connected_holding()
+    read(world, "1.2")
+    for price in (32_000, 64_000, 64_000):
+        polled(world, price, usd=73_200)
+    assert world.tracker.transfers == 50_000
+    assert shares(world) == [0, 0, 0]
+
+
 # --- Visits: what one reading showed, and the next one did not ------------------------------------
 
 
