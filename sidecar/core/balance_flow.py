@@ -36,6 +36,7 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
 MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
+WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of what is held stands by itself
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
@@ -91,8 +92,8 @@ class BalanceFlow:
 
     def _before_it_came(self, currency: str, at: datetime) -> Point | None:
         """The moment at which a wallet was in no listing yet; an old price of what nobody held says nothing."""
-        mark = self.books.marks.fresh_usd(currency, at)
-        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
+        price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
+        return None if self.read_pnl is None or price is None else Point(self.read_pnl, price)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""

@@ -225,6 +225,12 @@ class Marks:
         mark = self.by_key.get(key)
         return mark is not None and (mark.at is None or mark.at >= self.fresh_since)
 
+    def late_usd(self, key: str, now: datetime, age: timedelta) -> Decimal | None:
+        """Dollars per unit by a mark of this process that is no older than so much."""
+        mark = self.by_key.get(key)
+        is_late = mark is not None and (mark.at is None or mark.at + age >= now)
+        return self.usd(key) if is_late and self.is_current(key) else None
+
     def fresh_usd(self, key: str, now: datetime) -> Decimal | None:
         """Dollars per unit by a fresh mark."""
         return self.usd(key) if self.is_fresh(key, now) else None
