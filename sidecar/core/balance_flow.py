@@ -369,12 +369,20 @@ class BalanceFlow:
             if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
-        elif self._prices_are_open(wallet.agreement, at):
+        elif self._prices_are_open(wallet.agreement, at) or self._may_be_converted(doubt, at):
             return
         elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
             moved = Booking(at, doubt.difference)
             self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
             self._transfer(currency, wallet, at, actions)
+
+    def _may_be_converted(self, doubt: Doubt, at: datetime) -> bool:
+        """Whether the other wallet of dollars has as yet unknown less where this one has more, or the other way
+        round: a part of it may have been converted.
+        """
+        others = [wallet for _, wallet in self._pot() if not self._is_confirmed(wallet)]
+        is_open = any(wallet.doubted * doubt.difference < ZERO for wallet in others)
+        return is_open and at < doubt.first_at + SWEEP_LAG
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
