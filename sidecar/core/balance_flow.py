@@ -175,9 +175,14 @@ class BalanceFlow:
     def _is_before_frame(
         self, agreement: Reconciliation, difference: Decimal, at: datetime
     ) -> bool:
-        """Whether a listing that agrees with the books is from before the frame that did not."""
+        """Whether a listing that agrees with the books may be from before the frame that did not. It is not where
+        they hold a trade made after the frame, nor where what they have booked since is all that the frame had
+        more or less: fills from while nobody listened are read after the first frame.
+        """
         doubt = agreement.doubt
         if doubt is None or not doubt.by_frame or abs(difference) >= CENT:
+            return False
+        if doubt.traded_since or abs(doubt.difference - doubt.booked) < CENT:
             return False
         return at < doubt.first_at + self.lag
 

@@ -96,6 +96,9 @@ class OrderFlow:
         product = self.books.product(order.product_id)
         order.list_fill(fill, product.quote)
         self._settle_order(order, product, fill.at)
+        paid = self.books.wallets.by_currency.get(product.quote)
+        if paid is not None and not product.is_future:  # a future is paid for elsewhere
+            paid.agreement.note_trade(fill.traded_at)
 
     def _is_in_opening(self, fill: ev.FillReported) -> bool:
         """Whether the balances that the books opened with hold it: a fill from before they were read,

@@ -56,7 +56,8 @@ class Doubt(Struct):
 
     `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
     `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
-    frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for.
+    frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for;
+    `traded_since`: the books hold a trade made after it.
     """
 
     difference: Decimal
@@ -68,6 +69,7 @@ class Doubt(Struct):
     is_fresh: bool = False
     by_frame: bool = False
     is_whole: bool = False
+    traded_since: bool = False
     confirmed_mark: Decimal | None = None
     confirmed: bool = False
     repeated: bool = False
@@ -103,6 +105,12 @@ class Reconciliation(Struct):
         if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs next to nothing
             recent = [one for one in self.bookings if at - one.lag <= one.at]
             self.bookings = recent[-BOOKINGS_MAX:]
+
+    def note_trade(self, traded_at: datetime | None) -> None:
+        """The books hold a trade of this moment: a reading that agrees with them is no older."""
+        doubt = self.doubt
+        if doubt is not None and traded_at is not None and traded_at > doubt.first_at:
+            doubt.traded_since = True
 
     def judge(
         self,

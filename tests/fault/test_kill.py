@@ -203,6 +203,7 @@ async def look(
     truth["open"] = sorted(exchange.register.open)
     told["open"] = sorted(row["order_id"] for row in positions["open_orders"])
     truth["reservations"], told["reservations"] = [], positions["reservations"]
+    truth["doubts"], told["doubts"] = [], status["doubts"]
     truth["fees"] = Decimal(readable(charged.total()))
     told["fees"] = Decimal(status["pnl"]["fees"])
     cumulative = status["losses"]["cumulative"]

@@ -371,6 +371,55 @@ def test_a_listing_that_agrees_may_be_from_before_the_frame_that_did_not(later, 
     assert desk.tracker.wallets.in_doubt == doubts
 
 
+@pytest.mark.parametrize(
+    ("traded_s", "product_id", "doubts"),
+    [
+        (1, "BTC-USD", set()),
+        (0, "BTC-USD", {"USD"}),
+        (None, "BTC-USD", {"USD"}),
+        (1, FUTURE, {"USD"}),
+    ],
+)
+def test_a_listing_that_holds_a_trade_made_after_the_frame_is_from_after_it(
+    traded_s, product_id, doubts
+):
+    """A trade of dollars, that is: a future is paid for from another wallet."""
+    desk = pot()
+    traded_at = None if traded_s is None else desk.now + timedelta(seconds=traded_s)
+    told(desk, 5_000, 6_000, frame=True)
+    desk.wait(2).fill("BUY", "0.01", 64000, product_id=product_id, traded_at=traded_at)
+    desk.wait(1).balance("USD", desk.wallet("USD"))
+    assert desk.tracker.wallets.in_doubt == doubts
+
+
+@pytest.mark.parametrize(("unexplained", "doubts"), [("0.009", set()), ("0.01", {"USD"})])
+def test_fills_that_were_missing_explain_the_frame_that_knew_of_them(unexplained, doubts):
+    """Coinbase rounds what frames say to cents, and fills to no cent."""
+    desk = pot()
+    traded_at = desk.now - timedelta(seconds=1)
+    told(desk, 5_000, D(9_360) - D(unexplained), frame=True)
+    assert desk.tracker.wallets.in_doubt == {"USD"}
+    desk.wait(1).fill("BUY", "0.01", 64000, traded_at=traded_at)
+    desk.balance("USD", 9_360)
+    assert desk.tracker.wallets.in_doubt == doubts
+
+
+def test_after_a_restart_amid_trades_the_first_listing_known_to_be_later_ends_the_doubt():
+    """Two orders filled while nobody listened; a third does so before both have been read."""
+    desk = pot()
+    missed_at = desk.now - timedelta(seconds=1)
+    told(desk, 5_000, 8_720, frame=True)
+    traded_at = desk.wait(1).now
+    desk.fill("BUY", "0.01", 64000, traded_at=missed_at)
+    desk.report("o3", "FILLED", filled="0.05", average_price=64000)
+    desk.fill("BUY", "0.01", 64000, traded_at=missed_at)
+    desk.wait(1).balance("USD", 5_520)
+    assert desk.tracker.wallets.in_doubt == {"USD"}  # a report does not say when its trades were
+    desk.wait(1).fill("BUY", "0.05", 64000, order_id="o3", traded_at=traded_at)
+    desk.balance("USD", 5_520)
+    assert (cash(desk)[0], cash(desk)[3], desk.tracker.transfers) == (5_520, set(), 15_000)
+
+
 def test_a_frame_that_agrees_ends_the_doubt():
     desk = pot()
     told(desk, 5_000, 6_000, frame=True)
