@@ -118,17 +118,25 @@ def _summary(totals: Totals, is_trial: bool, differences: int) -> Iterator[str]:
     )
     yield f"state changes: then {totals.moves_then:,}, now {totals.moves_now:,}"
     if is_trial:
-        others = totals.differing - totals.refused_now - totals.let_through_now
-        yield (
-            f"{totals.differing:,} decisions would have differed: {totals.refused_now:,} approved"
-            f" ones refused, {totals.let_through_now:,} refused ones approved, {others:,} refused"
-            " for other reasons"
-        )
+        yield f"{totals.differing:,} decisions would have differed: {_kinds(totals)}"
     elif differences:
+        if totals.differing:
+            yield f"{totals.differing:,} decisions differ: {_kinds(totals)}"
         yield (
             f"NOT THE SAME: {differences:,} differences. If the sidecar ran with a --config, name it;"
-            " where an older version wrote the journal, its words were others (see the changelog);"
-            " else this is a fault: keep the journal and report it"
+            " where an older version wrote the journal, these are what the words of now change (see"
+            " the changelog); else this is a fault: keep the journal and report it"
         )
     else:
         yield "the same, to the last letter"
+
+
+def _kinds(totals: Totals) -> str:
+    """How many decisions differ in which way; other figures are told apart only where they count."""
+    answers = totals.refused_now + totals.let_through_now + totals.other_codes
+    figures = totals.differing - answers
+    return (
+        f"{totals.refused_now:,} approved ones refused, {totals.let_through_now:,} refused ones"
+        f" approved, {totals.other_codes:,} refused for other reasons"
+        + (f", {figures:,} with other figures" if figures else "")
+    )
