@@ -16,6 +16,7 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision, rfc3339
 from sidecar.core.limits import Limits
 from sidecar.daemon.replays import Differs, Moves, Replay, States, Totals
+from sidecar.escaping import escaped
 from sidecar.storage.journal_files import first_seq
 from sidecar.storage.journal_reading import file_of, files_of, last_seq
 
@@ -38,7 +39,7 @@ def replayed(
         typer.echo(msgspec.json.encode({**vars(replay.totals), "differences": found}))
     else:
         for row in found:
-            typer.echo(_line(row))
+            typer.echo(escaped(_line(row)))
         for line in _summary(replay.totals, limits is not None, len(found)):
             typer.echo(line)
     return limits is not None or not found
