@@ -192,7 +192,10 @@ class BalanceFlow:
         assert doubt is not None
         if doubt.first_at == at:
             marks = self.books.marks
-            doubt.first = self.books.point(currency, confirmed=True)
+            doubt.first, doubt.near = (
+                self.books.point(currency, confirmed=True),
+                self.books.near_point(currency),
+            )
             doubt.seen, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
             if doubt.is_fresh and currency in self.books.account.lines:
                 doubt.confirmed_mark = marks.settled(currency)
@@ -272,6 +275,7 @@ class BalanceFlow:
         settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
         if wallet.read_point is not None:
             found.append(wallet.read_point)
+        found += [doubt.near] if doubt.near is not None else []
         first = doubt.first
         if first is not None and doubt.is_fresh:
             low, high = sorted((booked.price, settled))
@@ -284,7 +288,7 @@ class BalanceFlow:
         """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
         account, found = self.books.account, list[Point]()
         settled = account.net_pnl - self.books.unconfirmed(account)
-        found += [one for one in (wallet.read_point, doubt.first) if one is not None]
+        found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
         low, high = sorted((booked.pnl, settled))
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:
             found.append(doubt.seen)
