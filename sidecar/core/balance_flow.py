@@ -23,6 +23,7 @@ from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.moved import Moved, Point
 from sidecar.core.products import DOLLARS
 from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
+from sidecar.core.transfer_moments import TransferMoments
 from sidecar.core.visits import Visits
 from sidecar.core.wallets import Wallet
 
@@ -35,8 +36,6 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
-MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
-WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of what is held stands by itself
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
@@ -55,6 +54,7 @@ class BalanceFlow:
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
         self.visits = Visits()
+        self.moments = TransferMoments(books)
         self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
 
     def begin_again(self) -> None:
@@ -80,7 +80,9 @@ class BalanceFlow:
                 self._open(balance, wallet, event.at)
                 continue
             if wallet.read_point is None and not wallet.total:
-                wallet.read_point = self._before_it_came(balance.currency, event.at)
+                wallet.read_point = self.moments.before_first(
+                    balance.currency, self.read_pnl, event.at
+                )
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
@@ -89,11 +91,6 @@ class BalanceFlow:
         self.resolve_pot(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
-
-    def _before_it_came(self, currency: str, at: datetime) -> Point | None:
-        """The moment at which a wallet was in no listing yet; an old price of what nobody held says nothing."""
-        price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
-        return None if self.read_pnl is None or price is None else Point(self.read_pnl, price)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
@@ -133,11 +130,12 @@ class BalanceFlow:
         elif wallet.may_hold_own_sale(difference, at):
             agreement.doubt = None
         elif verdict == "differs":
-            self.date_doubt(currency, agreement, at)
+            assert agreement.doubt is not None
+            self.moments.date(currency, agreement.doubt, at)
             if doubt is None:
                 reason = f"Coinbase's {currency} balance differs from the books"
                 actions.append(Reconcile(reason=reason))
-        elif not (self._in_pot(currency) or self._prices_are_open(agreement, at)):
+        elif not (self._in_pot(currency) or self._is_open(agreement, at)):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
         if doubt is not None or agreement.doubt is not None:
@@ -153,23 +151,12 @@ class BalanceFlow:
         if now is None or doubt.by_frame or units * now.price < CENT or self.equity <= ZERO:
             return
         units = min(units, self.equity / now.price)
-        others = self._other_moments(currency, wallet, doubt, now)
+        others = self.moments.others(currency, wallet, doubt, now)
         self.visits.note(Moved(currency, wallet.position, units, now, now, others), at)
 
-    def _prices_are_open(self, agreement: Reconciliation, at: datetime) -> bool:
-        """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
-        is open on which side of it the transfer came, it is booked on neither, for a while.
-        """
-        doubt = agreement.doubt
-        assert doubt is not None
-        first, seen = doubt.first, doubt.seen
-        is_late = at >= doubt.first_at + OTHERS_READ_AFTER
-        if is_late or not self.books.marks.unconfirmed or first is None or seen is None:
-            return False
-        settled = doubt.confirmed_mark or first.price
-        return (
-            abs(seen.pnl - first.pnl) > self.equity * MOVE_MIN
-            or abs(seen.price - settled) > settled * MOVE_MIN
+    def _is_open(self, agreement: Reconciliation, at: datetime) -> bool:
+        return agreement.doubt is not None and self.moments.are_open(
+            agreement.doubt, self.equity, at
         )
 
     def _is_before_frame(
@@ -185,20 +172,6 @@ class BalanceFlow:
         if doubt.traded_since or abs(doubt.difference - doubt.booked) < CENT:
             return False
         return at < doubt.first_at + self.lag
-
-    def date_doubt(self, currency: str, agreement: Reconciliation, at: datetime) -> None:
-        """Remember the price at the reading that first showed this difference."""
-        doubt = agreement.doubt
-        assert doubt is not None
-        if doubt.first_at == at:
-            marks = self.books.marks
-            doubt.first, doubt.near = (
-                self.books.point(currency, confirmed=True),
-                self.books.near_point(currency),
-            )
-            doubt.seen, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
-            if doubt.is_fresh and currency in self.books.account.lines:
-                doubt.confirmed_mark = marks.settled(currency)
 
     def note_doubt(self, currency: str, wallet: Wallet) -> None:
         counts = currency not in self.books.cash and wallet.keep is not None
@@ -218,14 +191,14 @@ class BalanceFlow:
         change = doubt.difference
         wallet.agreement.doubt = None
         self.note_doubt(currency, wallet)
-        price = self._price_of(currency, doubt, at)
+        price = self.moments.price(currency, doubt, at)
         now, first = self.books.point(currency), doubt.first
         if price is not None and now is not None:
             first = first or now
             booked = Point(first.pnl + wallet.position * (price - first.price), price)
             if currency in self.books.cash:  # the rate of cash is no PnL
                 booked = Point(first.pnl, now.price)
-            others = self._other_moments(currency, wallet, doubt, booked)
+            others = self.moments.others(currency, wallet, doubt, booked)
             units = wallet.moved_by(change)
             moved = Moved(currency, wallet.position, units, booked, now, others)
             self.books.moves += [moved] if units else []
@@ -249,50 +222,6 @@ class BalanceFlow:
         wallet.waits_since = wallet.waits_since or at
         if at - wallet.waits_since >= MAY_BE_WORTH_FOR:
             wallet.read_point = None
-
-    def _price_of(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
-        """USD a unit of a confirmed transfer; None: it waits for its first good price."""
-        marks = self.books.marks
-        if currency in self.books.cash:
-            return marks.usd(currency)
-        if doubt.confirmed_mark is not None:
-            return doubt.confirmed_mark
-        first = doubt.first.price if doubt.first is not None and doubt.is_fresh else None
-        price = self.books.settled_mark(currency, first, at)
-        if price is None and doubt.difference < ZERO:  # what has left waits for no price
-            price = marks.confirmed(currency) or marks.usd(currency)
-        return price
-
-    def _other_moments(
-        self, currency: str, wallet: Wallet, doubt: Doubt, booked: Point
-    ) -> tuple[Point, ...]:
-        """The moments at which a transfer may have come, beside the one it is booked at: the last reading
-        that agreed, and the one that first showed it, unless that was a passing tick.
-        """
-        if currency in self.books.cash:
-            return self._other_moments_of_cash(wallet, doubt, booked)
-        marks, found = self.books.marks, list[Point]()
-        settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
-        if wallet.read_point is not None:
-            found.append(wallet.read_point)
-        found += [doubt.near] if doubt.near is not None else []
-        first = doubt.first
-        if first is not None and doubt.is_fresh:
-            low, high = sorted((booked.price, settled))
-            found += [first] if low <= first.price <= high else []
-        return tuple(found)
-
-    def _other_moments_of_cash(
-        self, wallet: Wallet, doubt: Doubt, booked: Point
-    ) -> tuple[Point, ...]:
-        """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
-        account, found = self.books.account, list[Point]()
-        settled = account.net_pnl - self.books.unconfirmed(account)
-        found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
-        low, high = sorted((booked.pnl, settled))
-        if doubt.seen is not None and low <= doubt.seen.pnl <= high:
-            found.append(doubt.seen)
-        return tuple(Point(one.pnl, booked.price) for one in found)
 
     def _follow(
         self, currency: str, wallet: Wallet, change: Decimal, price: Decimal | None
@@ -378,7 +307,7 @@ class BalanceFlow:
             if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
-        elif self._prices_are_open(wallet.agreement, at) or self._may_be_converted(doubt, at):
+        elif self._is_open(wallet.agreement, at) or self._may_be_converted(doubt, at):
             return
         elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
             moved = Booking(at, doubt.difference)
@@ -454,7 +383,7 @@ class BalanceFlow:
             doubt = None if wallet is None else wallet.agreement.doubt
             if wallet is None or doubt is None or now is None:
                 continue
-            others = self._other_moments(currency, wallet, doubt, now)
+            others = self.moments.others(currency, wallet, doubt, now)
             if self._in_pot(currency):
                 others = others if dollars is None else (*dollars.others, *others)
                 dollars = Moved(currency, ZERO, self.pot_difference, now, now, others)

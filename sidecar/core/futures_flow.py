@@ -151,8 +151,8 @@ class FuturesFlow:
         agreement = usd.agreement
         if agreement.judge(left, event.at, None, CENT) != "differs":
             return
-        self.balances.date_doubt(SPOT_CASH, agreement, event.at)
         assert agreement.doubt is not None
+        self.balances.moments.date(SPOT_CASH, agreement.doubt, event.at)
         agreement.doubt.by_frame = agreement.doubt.is_whole = True
         if not was_in_doubt:
             actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))

@@ -570,12 +570,15 @@ def test_a_passing_move_at_the_first_reading_is_waited_for_and_moves_no_ratio():
 
 
 def test_a_transfer_may_have_come_while_a_wide_book_showed_another_price():
-    """1.2 BTC at 64,000, and a bid of 50,000 that marks nothing: 16,800 USD less, by the near side."""
+    """1.2 BTC at 64,000, and a bid of 50,000 that marks nothing: 16,800 USD less, by the near side. ETH has no such
+    quote.
+    """
     world = connected_holding()
+    world.fill("BUY", "0.01", 2_000, product_id="ETH-USD")
     read(world, "1.2")
     wide = ev.Quote("BTC-USD", D(50_000), D(66_000), world.now)
     world.send(ev.Quotes, quotes=(wide,))
-    read(world, "1.1", usd=13_200)
+    read(world, "1.1", usd=13_180)
     coins, dollars = sorted(world.tracker.doubtful_moves(), key=lambda one: one.key)
     assert {(one.pnl, one.price) for one in coins.others} == {(0, 64_000), (-16_800, 50_000)}
     assert {one.pnl for one in dollars.others} == {0, -16_800}
