@@ -231,6 +231,16 @@ def confirming() -> World:
     return world
 
 
+def overtaken() -> World:
+    """A frame told of dollars that the books do not have, and the trades went on."""
+    world = connected(also={"USD": 100_000})
+    summary(world, 5_000, 100_000, 0)
+    summary(world, 5_000, 99_000, 0)
+    world.wait(1)
+    world.fill("BUY", "0.01", 64_000, traded_at=world.now)
+    return world
+
+
 def strangers() -> World:
     """Approvals that never appeared, and more orders of nobody than alerts are given for."""
     settings = Settings(connected=True, unapproved="cancel")
@@ -281,6 +291,7 @@ def suspected() -> World:
 
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
+    overtaken,
 )  # fmt: skip
 
 
