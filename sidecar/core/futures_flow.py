@@ -154,6 +154,7 @@ class FuturesFlow:
         self.balances.date_doubt(SPOT_CASH, agreement, event.at)
         assert agreement.doubt is not None
         agreement.doubt.by_frame = agreement.doubt.is_whole = True
+        agreement.doubt.told_at = agreement.doubt.told_at or event.told_at
         if not was_in_doubt:
             actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
 

@@ -235,7 +235,7 @@ def overtaken() -> World:
     """A frame told of dollars that the books do not have, and the trades went on."""
     world = connected(also={"USD": 100_000})
     summary(world, 5_000, 100_000, 0)
-    summary(world, 5_000, 99_000, 0)
+    summary(world, 5_000, 99_000, 0, told_at=world.now)
     world.wait(1)
     world.fill("BUY", "0.01", 64_000, traded_at=world.now)
     return world
