@@ -39,6 +39,7 @@ from sidecar.core.settings import Settings
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.logs import make_log
+from sidecar.daemon.outlet import Outlet
 from sidecar.daemon.recovery import recover, state_of
 from sidecar.daemon.streams import Streams
 from sidecar.server.answers import Answers
@@ -121,7 +122,8 @@ class Served:
             lambda _full: None,
         )
         now = self.manager.clock
-        self.engine = Engine(self.manager, self.journal, now, make_log("json"))
+        log = make_log("json", Outlet(sys.stderr.fileno(), "utf-8"))
+        self.engine = Engine(self.manager, self.journal, now, log)
         self.streams = Streams(self.engine, now, conflation or Conflation(0.5), ())
         answers = Answers(
             self.manager,

@@ -6,7 +6,7 @@ Nothing of it can meet real money: hosts and keys are the paper exchange's, dire
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
@@ -55,6 +55,7 @@ async def demonstrate(  # noqa: PLR0913 - each part by its name
     log: FilteringBoundLogger,
     *,
     reread: Callable[[], Config],
+    log_state: Callable[[], dict[str, Any]],
     on_ready: Callable[[Config, PaperExchange], None],
     on_stop: Callable[[Callable[[], None]], None],
     say: Callable[[str], None],
@@ -71,6 +72,7 @@ async def demonstrate(  # noqa: PLR0913 - each part by its name
             key,
             log,
             reread=lambda: placed(reread(), plan, exchange.urls),
+            log_state=log_state,
             exchange_clock=_market_clock(settings, exchange),
         )
         on_stop(sidecar.stop)

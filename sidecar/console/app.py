@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from typing import Annotated, Final
 
@@ -27,6 +28,7 @@ from sidecar.console.var_backtest import backtest
 from sidecar.console.var_report import report
 from sidecar.console.views import limits, positions, status
 from sidecar.core.errors import Misuse
+from sidecar.escaping import indented
 
 PROGRAM: Final = "risk-sidecar"
 DISTRIBUTION: Final = "coinbase-risk-sidecar"
@@ -68,10 +70,10 @@ def main() -> None:
     try:
         code = app(prog_name=PROGRAM, standalone_mode=False)
     except TyperException as error:
-        sys.stderr.write(_usage_line(error))
+        _complain(_usage_line(error))
         sys.exit(EXIT_USAGE)
     except Misuse as error:  # a faulty configuration is a line a fault, each with its mend
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        _complain(f"{PROGRAM}: {error}")
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,7 +86,13 @@ def _usage_line(error: TyperException) -> str:
     command = context.command_path if context is not None else PROGRAM
     message = " ".join(error.format_message().split()).rstrip(".")
     end = "" if message.endswith("?") else "."
-    return f"{PROGRAM}: {message}{end} Try: {command} -h\n"
+    return f"{PROGRAM}: {message}{end} Try: {command} -h"
+
+
+def _complain(text: str) -> None:
+    """Say it where somebody still reads; the exit code says it too."""
+    with suppress(OSError):
+        sys.stderr.write(indented(text, "  ") + "\n")
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import AsJson
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import interruptible
@@ -39,7 +40,6 @@ def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJso
     else:
         from sidecar.console.render_check import checked  # noqa: PLC0415
 
-        console = Console(highlight=False)
-        console.print(checked(view, console.width))
+        page.show(view, checked)
     if any(finding.severity == "critical" for finding in report.findings):
         raise typer.Exit(EXIT_CRITICAL)

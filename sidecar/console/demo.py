@@ -23,7 +23,13 @@ from sidecar.console.options import (
     market_overrides,
 )
 from sidecar.console.paper import SEED_BELOW
-from sidecar.console.process import interruptible, on_signals, own_directory, run
+from sidecar.console.process import (
+    interruptible,
+    on_signals,
+    own_directory,
+    run,
+    standard_outlets,
+)
 from sidecar.console.run import EXIT_FAULTED, places
 
 # Without a file of limits there would be nothing to see: those of config/paper.toml.
@@ -102,20 +108,22 @@ async def _serve(settings: Config, reread: Callable[[], Config], shown: Shown) -
         with_bot=shown.bot,
         duration_s=shown.duration_s,
     )
-    try:
-        await demonstrate(
-            settings,
-            plan,
-            make_log(settings.server.log),
-            reread=reread,
-            on_ready=lambda config, exchange: _tell(
-                {**exchange.urls, **places(config)}, exchange.seed, as_json=shown.as_json
-            ),
-            on_stop=on_signals,
-            say=lambda line: console.print(f"[dim]bot[/dim]  {line}"),
-        )
-    except Faulted:
-        raise typer.Exit(EXIT_FAULTED) from None
+    with standard_outlets() as errors:
+        try:
+            await demonstrate(
+                settings,
+                plan,
+                make_log(settings.server.log, errors),
+                reread=reread,
+                log_state=errors.state,
+                on_ready=lambda config, exchange: _tell(
+                    {**exchange.urls, **places(config)}, exchange.seed, as_json=shown.as_json
+                ),
+                on_stop=on_signals,
+                say=lambda line: console.print(f"[dim]bot[/dim]  {line}"),
+            )
+        except Faulted:
+            raise typer.Exit(EXIT_FAULTED) from None
 
 
 def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskControl, Declined, ask, control_path
 from sidecar.core.errors import Misuse
 
@@ -52,7 +53,7 @@ def _confirm(where: Path) -> None:
     """Show what is at stake, and take nothing but a yes."""
     if not sys.stdin.isatty():
         raise Misuse("flatten sells everything and asks first; write --yes where nobody can answer")
-    view = msgspec.json.decode(ask(where, "positions"))
+    view = page.readable(msgspec.json.decode(ask(where, "positions")))
     held = [f"{one['quantity']} {one['key']}" for one in view["positions"] if one["quantity"]]
     orders = len(view["open_orders"])
     typer.echo(f"held: {', '.join(held) or 'nothing'}; open orders: {orders}")
@@ -62,19 +63,18 @@ def _confirm(where: Path) -> None:
 
 def _watched(where: Path, *, shows: bool) -> dict[str, Any] | None:
     """The report at the end; shown on the way where somebody looks."""
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second
-    from rich.live import Live  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415 - a tenth of a second
 
     from sidecar.console.render_liquidation import liquidation  # noqa: PLC0415
 
-    console = Console(highlight=False, stderr=not shows)
+    console = page.console(stderr=not shows)
     try:
         if not (shows and console.is_terminal):
             report = _until_over(where, lambda _view: None)
         else:
             with Live(console=console, auto_refresh=False) as live:
                 report = _until_over(
-                    where, lambda view: live.update(liquidation(view), refresh=True)
+                    where, lambda view: live.update(liquidation(page.readable(view)), refresh=True)
                 )
                 live.update("")
     except KeyboardInterrupt:
@@ -82,7 +82,7 @@ def _watched(where: Path, *, shows: bool) -> dict[str, Any] | None:
             "the flattening goes on in the sidecar; status shows it, halt --abort-liquidation ends it"
         ) from None
     if shows and report is not None:
-        console.print(liquidation(report))
+        console.print(liquidation(page.readable(report)))
     return report
 
 

@@ -12,6 +12,7 @@ from sidecar.console.asking import AsJson
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.progress import progress
 from sidecar.core.errors import Misuse
+from sidecar.escaping import escaped
 
 LINES_SHOWN: Final = 50
 EXIT_DAMAGED: Final = 1
@@ -94,7 +95,7 @@ def verify(config: OfConfig = None, state_dir: OfState = None, as_json: AsJson =
         for remark in verdict.remarks:
             where = f"{remark.file}, line {remark.line}" if remark.line else remark.file
             mend = f"; {remark.mend}" if remark.mend else ""
-            typer.echo(f"{remark.kind}: {where}: {remark.text}{mend}")
+            typer.echo(escaped(f"{remark.kind}: {where}: {remark.text}{mend}"))
         files = f"{verdict.files} file{'s' * (verdict.files != 1)}"
         lines = f"{verdict.lines:,} lines, numbers {verdict.first} to {verdict.last}"
         typer.echo(f"{'whole' if verdict.is_whole else 'DAMAGED'}: {files}, {lines}")

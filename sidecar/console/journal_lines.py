@@ -8,6 +8,7 @@ import msgspec
 from rich.text import Text
 
 from sidecar.console import words
+from sidecar.escaping import escaped
 
 Row = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ def readable(raw: bytes) -> Text:
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError):
         return Text(f"unreadable, see journal verify: {raw[:60]!r}", style="red")
     when = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}" if at is not None else words.NONE
-    return Text.assemble((when, "dim"), head, " ", (text, _style(row)))
+    return Text.assemble((when, "dim"), escaped(head), " ", (escaped(text), _style(row)))
 
 
 def _style(row: Row) -> str:

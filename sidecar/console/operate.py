@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import (
     TIMEOUT_S,
     AsJson,
@@ -153,11 +154,11 @@ def _tell(answer: bytes, where: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(answer)
     else:
-        from rich.console import Console  # noqa: PLC0415 - not needed with --json
-
-        from sidecar.console import render_answers  # noqa: PLC0415
+        from sidecar.console import render_answers  # noqa: PLC0415 - not needed with --json
 
         state = row.get("state") or msgspec.json.decode(ask(where, "status"))["state"]
-        Console(highlight=False).print(render_answers.answer(row, state))
+        if "text" in row:  # a faulty configuration is a line a fault
+            row["text"] = "; ".join(row["text"].splitlines())
+        page.show(row, lambda view, _width: render_answers.answer(view, state))
     if not row["done"]:
         raise typer.Exit(EXIT_REFUSED)

@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
 from sidecar.core.errors import Misuse, each_of
+
+if TYPE_CHECKING:
+    from sidecar.daemon.outlet import Outlet
 
 EXIT_INTERRUPTED: Final = 130
 FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
@@ -43,6 +48,31 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         raise Misuse("; ".join(map(str, each_of(faults)))) from None
     finally:
         work.close()  # interrupted before it began, it would be complained of
+
+
+@contextlib.contextmanager
+def standard_outlets() -> "Iterator[Outlet]":
+    """Standard output and error by threads of their own, whoever prints: what is shown holds nothing
+    up. Gives standard error.
+    """
+    from sidecar.daemon.outlet import Outlet  # noqa: PLC0415 - for what runs long only
+
+    with contextlib.ExitStack() as stack:
+        outlets = []
+        for stream, redirect in (
+            (sys.stdout, contextlib.redirect_stdout),
+            (sys.stderr, contextlib.redirect_stderr),
+        ):
+            outlet = Outlet(_descriptor(stream), getattr(stream, "encoding", "utf-8"))
+            stack.callback(outlet.end)
+            stack.enter_context(redirect(outlet.text))
+            outlets.append(outlet)
+        yield outlets[-1]
+
+
+def _descriptor(stream: TextIO | None) -> int:
+    """Where it leads: nowhere, if whoever began this process has closed it."""
+    return os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
 
 
 def own_directory(parent: Path | None, name: str) -> "tempfile.TemporaryDirectory[str]":

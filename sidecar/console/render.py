@@ -226,7 +226,18 @@ def _feeds(view: View, outside: View) -> list[Text]:
         lines.append(Text(f"follows {', '.join(outside['followed'])}"))
     if (outside.get("journal") or {}).get("disk_full"):
         lines.append(Text("the disk is full: nothing can be journalled", style="red"))
+    lines += _log(outside.get("log") or {})
     return lines
+
+
+def _log(log: View) -> list[Text]:
+    """Nothing while the log is whole."""
+    told = []
+    if log.get("fault"):
+        told.append(Text(f"the log cannot be written: {log['fault']}", style="red"))
+    if log.get("lost"):
+        told.append(Text(f"lines of the log that were lost: {log['lost']:,}", style="yellow"))
+    return told
 
 
 def _bot(bot: View, now: Any) -> Text:

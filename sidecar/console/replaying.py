@@ -16,6 +16,7 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision, rfc3339
 from sidecar.core.limits import Limits
 from sidecar.daemon.replays import Differs, Moves, Replay, States, Totals
+from sidecar.escaping import escaped
 from sidecar.storage.journal_files import first_seq
 from sidecar.storage.journal_reading import file_of, files_of, last_seq
 
@@ -38,7 +39,7 @@ def replayed(
         typer.echo(msgspec.json.encode({**vars(replay.totals), "differences": found}))
     else:
         for row in found:
-            typer.echo(_line(row))
+            typer.echo(escaped(_line(row)))
         for line in _summary(replay.totals, limits is not None, len(found)):
             typer.echo(line)
     return limits is not None or not found
@@ -118,17 +119,25 @@ def _summary(totals: Totals, is_trial: bool, differences: int) -> Iterator[str]:
     )
     yield f"state changes: then {totals.moves_then:,}, now {totals.moves_now:,}"
     if is_trial:
-        others = totals.differing - totals.refused_now - totals.let_through_now
-        yield (
-            f"{totals.differing:,} decisions would have differed: {totals.refused_now:,} approved"
-            f" ones refused, {totals.let_through_now:,} refused ones approved, {others:,} refused"
-            " for other reasons"
-        )
+        yield f"{totals.differing:,} decisions would have differed: {_kinds(totals)}"
     elif differences:
+        if totals.differing:
+            yield f"{totals.differing:,} decisions differ: {_kinds(totals)}"
         yield (
             f"NOT THE SAME: {differences:,} differences. If the sidecar ran with a --config, name it;"
-            " where an older version wrote the journal, its words were others (see the changelog);"
-            " else this is a fault: keep the journal and report it"
+            " where an older version wrote the journal, these are what the words of now change (see"
+            " the changelog); else this is a fault: keep the journal and report it"
         )
     else:
         yield "the same, to the last letter"
+
+
+def _kinds(totals: Totals) -> str:
+    """How many decisions differ in which way; other figures are told apart only where they count."""
+    answers = totals.refused_now + totals.let_through_now + totals.other_codes
+    figures = totals.differing - answers
+    return (
+        f"{totals.refused_now:,} approved ones refused, {totals.let_through_now:,} refused ones"
+        f" approved, {totals.other_codes:,} refused for other reasons"
+        + (f", {figures:,} with other figures" if figures else "")
+    )

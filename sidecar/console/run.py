@@ -18,7 +18,7 @@ from sidecar.console.options import (
     configuration,
     place_overrides,
 )
-from sidecar.console.process import interruptible, on_signals
+from sidecar.console.process import interruptible, on_signals, standard_outlets
 from sidecar.console.process import run as run_loop
 from sidecar.core.errors import Misuse
 
@@ -66,13 +66,16 @@ async def _serve(
     if settings.coinbase.key_file is None:
         raise Misuse("coinbase.key_file is not set; name the key file that Coinbase gave you")
     key = load_key(settings.coinbase.key_file)
-    log = make_log(settings.server.log)
-    sidecar = Sidecar(settings, key, log, reread=reread, rebuild_state=rebuild)
-    on_signals(sidecar.stop)
-    try:
-        await sidecar.run(lambda: tell_places(settings, as_json=as_json))
-    except Faulted:
-        raise typer.Exit(EXIT_FAULTED) from None
+    with standard_outlets() as errors:
+        log = make_log(settings.server.log, errors)
+        sidecar = Sidecar(
+            settings, key, log, reread=reread, log_state=errors.state, rebuild_state=rebuild
+        )
+        on_signals(sidecar.stop)
+        try:
+            await sidecar.run(lambda: tell_places(settings, as_json=as_json))
+        except Faulted:
+            raise typer.Exit(EXIT_FAULTED) from None
 
 
 def places(settings: Config) -> dict[str, str]:

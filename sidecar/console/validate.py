@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskOrder, ask, order_path
 from sidecar.core.errors import Misuse
 
@@ -45,11 +46,9 @@ def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     if as_json:
         typer.echo(answer)
     else:
-        from rich.console import Console  # noqa: PLC0415 - not needed with --json
+        from sidecar.console import render_answers  # noqa: PLC0415 - not needed with --json
 
-        from sidecar.console import render_answers  # noqa: PLC0415
-
-        Console(highlight=False).print(render_answers.decision(decision, dry_run=dry_run))
+        page.show(decision, lambda view, _width: render_answers.decision(view, dry_run=dry_run))
     if not decision["approved"]:
         raise typer.Exit(EXIT_REFUSED)
 

@@ -13,6 +13,7 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
+from sidecar.console import page as pages
 from sidecar.console.asking import AsJson
 from sidecar.console.closes import Closes, cached, number, read_files
 from sidecar.console.options import config_of_state, configuration, state_directory
@@ -20,6 +21,7 @@ from sidecar.console.process import interruptible
 from sidecar.console.progress import progress
 from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
+from sidecar.escaping import escaped
 
 if TYPE_CHECKING:  # numpy and scipy: half a second, and every command imports this module
     from sidecar.core.value_at_risk.backtest import Backtest
@@ -126,14 +128,11 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     if as_json:
         typer.echo(msgspec.json.encode(view))
         return
-    from rich.console import Console  # noqa: PLC0415 - not needed with --json
+    from sidecar.console.render_var import backtested  # noqa: PLC0415 - not needed with --json
 
-    from sidecar.console.render_var import backtested  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    console.print(backtested(view, console.width))
+    pages.show(view, backtested)
     if html is not None:
-        console.print(f"\nthe report with its plots: {html}", markup=False, soft_wrap=True)
+        typer.echo(f"\nthe report with its plots: {escaped(str(html))}")
 
 
 # ----------------------------------------------------------------------------------- what was asked

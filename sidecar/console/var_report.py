@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskControl, AskOrder
 from sidecar.console.views import ask_view
 
@@ -26,9 +27,6 @@ def report(
     if as_json:
         typer.echo(msgspec.json.encode(view))
         return
-    from rich.console import Console  # noqa: PLC0415 - not needed with --json
+    from sidecar.console.render_risk import report as rendered  # noqa: PLC0415 - not needed with --json
 
-    from sidecar.console.render_risk import report as rendered  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    console.print(rendered(view, console.width))
+    page.show(view, rendered)

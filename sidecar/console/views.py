@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
+from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskControl, AskOrder, ask, control_path
 from sidecar.core.errors import Misuse
 
@@ -66,7 +67,4 @@ def _show(answer: bytes, render: Render, *, as_json: bool) -> None:
     if as_json:
         typer.echo(answer)
         return
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    console.print(render(msgspec.json.decode(answer), console.width))
+    page.show(msgspec.json.decode(answer), render)

@@ -36,6 +36,7 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
 MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
+WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of what is held stands by itself
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
@@ -91,8 +92,8 @@ class BalanceFlow:
 
     def _before_it_came(self, currency: str, at: datetime) -> Point | None:
         """The moment at which a wallet was in no listing yet; an old price of what nobody held says nothing."""
-        mark = self.books.marks.fresh_usd(currency, at)
-        return None if self.read_pnl is None or mark is None else Point(self.read_pnl, mark)
+        price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
+        return None if self.read_pnl is None or price is None else Point(self.read_pnl, price)
 
     def _name_unread(self, unread: tuple[str, ...], actions: list[Action]) -> None:
         """Wallets whose row made no sense stay as they were: said once, until they can be read again."""
@@ -191,7 +192,10 @@ class BalanceFlow:
         assert doubt is not None
         if doubt.first_at == at:
             marks = self.books.marks
-            doubt.first = self.books.point(currency, confirmed=True)
+            doubt.first, doubt.near = (
+                self.books.point(currency, confirmed=True),
+                self.books.near_point(currency),
+            )
             doubt.seen, doubt.is_fresh = self.books.point(currency), marks.is_fresh(currency, at)
             if doubt.is_fresh and currency in self.books.account.lines:
                 doubt.confirmed_mark = marks.settled(currency)
@@ -271,6 +275,7 @@ class BalanceFlow:
         settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
         if wallet.read_point is not None:
             found.append(wallet.read_point)
+        found += [doubt.near] if doubt.near is not None else []
         first = doubt.first
         if first is not None and doubt.is_fresh:
             low, high = sorted((booked.price, settled))
@@ -283,7 +288,7 @@ class BalanceFlow:
         """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
         account, found = self.books.account, list[Point]()
         settled = account.net_pnl - self.books.unconfirmed(account)
-        found += [one for one in (wallet.read_point, doubt.first) if one is not None]
+        found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
         low, high = sorted((booked.pnl, settled))
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:
             found.append(doubt.seen)
@@ -373,12 +378,20 @@ class BalanceFlow:
             if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
-        elif self._prices_are_open(wallet.agreement, at):
+        elif self._prices_are_open(wallet.agreement, at) or self._may_be_converted(doubt, at):
             return
         elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
             moved = Booking(at, doubt.difference)
             self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
             self._transfer(currency, wallet, at, actions)
+
+    def _may_be_converted(self, doubt: Doubt, at: datetime) -> bool:
+        """Whether the other wallet of dollars has as yet unknown less where this one has more, or the other way
+        round: a part of it may have been converted.
+        """
+        others = [wallet for _, wallet in self._pot() if not self._is_confirmed(wallet)]
+        is_open = any(wallet.doubted * doubt.difference < ZERO for wallet in others)
+        return is_open and at < doubt.first_at + SWEEP_LAG
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a

@@ -300,6 +300,19 @@ class Books:
         pnl = self.account.net_pnl
         return Point(pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl, price)
 
+    def near_point(self, key: str) -> Point | None:
+        """The present at the near sides of all quotes beyond the spread cap; None where there are none."""
+        marks, gap, own = self.marks, ZERO, self.marks.usd(key)
+        if not marks.newest or own is None:
+            return None
+        for name, line in self.account.lines.items():
+            quantity = line.position.quantity
+            near = marks.near_usd(name, sells=quantity > ZERO)
+            if near is not None and line.mark is not None:
+                gap += quantity * (near - line.mark)
+                own = near if name == key else own
+        return Point(self.account.net_pnl + gap, own)
+
     def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
         alone where they are given.

@@ -225,6 +225,29 @@ class Marks:
         mark = self.by_key.get(key)
         return mark is not None and (mark.at is None or mark.at >= self.fresh_since)
 
+    def near_usd(self, key: str, *, sells: bool) -> Decimal | None:
+        """Dollars per unit at the near side (the bid to who sells) of the newest quotes beyond the spread cap on a
+        key's route; None without such a quote, or where a step of the route has no price at all.
+        """
+        value, is_beyond = self.end_usd(key), False
+        for step in self.routes.get(key, ()):
+            quote, mid = self.newest.get(step.book), self.mids.get(step.book)
+            if quote is not None and (mid is None or mid.at is None or quote.at >= mid.at):
+                is_beyond = True
+                price = quote.bid if sells != step.inverse else quote.ask
+            elif mid is not None:
+                price = mid.value
+            else:
+                return None
+            value = value / price if step.inverse else value * price
+        return value if is_beyond else None
+
+    def late_usd(self, key: str, now: datetime, age: timedelta) -> Decimal | None:
+        """Dollars per unit by a mark of this process that is no older than so much."""
+        mark = self.by_key.get(key)
+        is_late = mark is not None and (mark.at is None or mark.at + age >= now)
+        return self.usd(key) if is_late and self.is_current(key) else None
+
     def fresh_usd(self, key: str, now: datetime) -> Decimal | None:
         """Dollars per unit by a fresh mark."""
         return self.usd(key) if self.is_fresh(key, now) else None

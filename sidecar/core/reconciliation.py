@@ -54,7 +54,8 @@ class Doubt(Struct):
     the only one left. `booked`: what the books have moved by since the last reading;
     `steady_since`: since then, readings have shown the same difference.
 
-    `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
+    `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were; `near`: at the
+    near sides of quotes beyond the spread cap, where there were any;
     `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
     frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for;
     `told_at` is Coinbase's own stamp of it, and `traded_since`: the books hold a trade made after it.
@@ -66,6 +67,7 @@ class Doubt(Struct):
     candidates: tuple[Decimal, ...] = ()
     first: Point | None = None
     seen: Point | None = None
+    near: Point | None = None
     is_fresh: bool = False
     by_frame: bool = False
     is_whole: bool = False

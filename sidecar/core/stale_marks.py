@@ -178,19 +178,8 @@ class StaleMarks:
 
     def _near_side(self, key: str) -> Decimal | None:
         """USD per unit at the bid of the newest quotes on the key's route (a short's at the ask)."""
-        tracker, marks, is_worse = self.desk.tracker, self.desk.tracker.marks, False
-        line, value = tracker.account.lines[key], marks.end_usd(key)
-        for step in marks.routes.get(key, ()):
-            quote, mid = marks.newest.get(step.book), marks.mids.get(step.book)
-            if quote is not None and (mid is None or mid.at is None or quote.at >= mid.at):
-                is_worse = True
-                price = quote.bid if _sells(line) != step.inverse else quote.ask
-            elif mid is not None:
-                price = mid.value
-            else:
-                return None
-            value = value / price if step.inverse else value * price
-        return value if is_worse else None
+        tracker = self.desk.tracker
+        return tracker.marks.near_usd(key, sells=_sells(tracker.account.lines[key]))
 
     def _has_printed(self, key: str) -> bool:
         """Whether a trade has printed since the last good quote within `max_spread` of the near side."""

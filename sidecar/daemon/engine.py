@@ -1,6 +1,6 @@
 """Engine: the one way in for facts. Journal, core, journal, disk, and then what the core asked for.
 
-    event → journal → RiskManager.handle → actions → journal ─(fsync when the mode moved)→ carried out
+    event → journal → RiskManager.handle → actions → journal ─(fsync when the mode moved)→ carried out → told
 
 Everything happens at once, in the order the facts come: no task sees the core half way. A fact that
 cannot be is told and left out. Anything else that goes wrong inside leaves the core half way, and no
@@ -166,12 +166,19 @@ class Engine:
             self.log.warning("the reserve was not cleared", fault=error.strerror)
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
-        for listen in self.listeners:  # first: what is carried out may be a fact of its own
-            listen(event, actions)
-        for action in actions:
-            carry = self.carry.get(type(action))
-            if carry is not None:
-                carry(action)
+        """Carry it out, then tell it: nothing that is shown stands before what is done. What is carried
+        out may only begin here, and tell of itself as a later fact.
+        """
+        try:
+            for action in actions:
+                carry = self.carry.get(type(action))
+                if carry is not None:
+                    carry(action)
+            for listen in self.listeners:
+                listen(event, actions)
+        except OSError as fault:  # whoever told the fact would take it for its own connection's
+            self.is_half_way = True
+            raise Faulted(f"what follows a fact failed: {fault}") from fault
 
     def end(self) -> None:
         """Nothing is carried out any more: what the last facts ask for is for the next start."""

@@ -1,22 +1,26 @@
 """The log: what happens, for people on a terminal or as JSON, on standard error. No secrets.
 
-Nothing hands a key or a token to the log; what looks like one all the same is struck out here.
+Nothing hands a key or a token to the log; what looks like one all the same is struck out here. Whoever
+logs never waits and never fails: see outlet.py.
 """
 
 import logging
 import re
-import sys
 from collections.abc import MutableMapping
 from typing import Any, Final, Literal
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from sidecar.daemon.outlet import Outlet
+from sidecar.escaping import escaped, indented
+
 SECRET: Final = re.compile(
     r"-----BEGIN[^-]*PRIVATE KEY-----.*?(-----END[^-]*-----|$)"  # a PEM
     r"|eyJ[\w-]{10,}\.[\w-]{10,}(\.[\w-]*)?",  # a JWT
     re.DOTALL,
 )
+TRACEBACK: Final = "    "  # before each line of one: no line of the log begins so
 
 
 def strike_out(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any:
@@ -27,21 +31,34 @@ def strike_out(_logger: object, _name: str, fields: MutableMapping[str, Any]) ->
     return fields
 
 
-def make_log(kind: Literal["console", "json"]) -> FilteringBoundLogger:
-    """The log of one process."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if kind == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-    )
+def escape(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any:
+    """One line each, but for a traceback: its lines are indented. JSON escapes by itself."""
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = indented(value, TRACEBACK) if name == "exception" else escaped(value)
+    return fields
+
+
+def make_log(kind: Literal["console", "json"], outlet: Outlet) -> FilteringBoundLogger:
+    """The log of one process. The outlet tells in it how many lines it lacks."""
+    if kind == "json":
+        rendered: list[Any] = [structlog.processors.JSONRenderer()]
+    else:
+        rendered = [escape, structlog.dev.ConsoleRenderer(colors=outlet.isatty(), pad_event_to=0)]
+    notices: Any = _logger(structlog.ReturnLogger(), rendered)
+    outlet.notice = lambda lost: notices.warning("lines of the log were lost", lines=lost)
+    return _logger(structlog.WriteLogger(outlet.text), rendered)
+
+
+def _logger(last: object, rendered: list[Any]) -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        last,
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             strike_out,
-            renderer,
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )

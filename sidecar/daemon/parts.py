@@ -41,7 +41,9 @@ PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a wor
 
 
 class Parts:
-    """What runs. `group` owns every task; `reread` gives the configuration anew."""
+    """What runs. `group` owns every task; `reread` gives the configuration anew, `log_state` how the
+    log fares.
+    """
 
     def __init__(  # noqa: PLR0913 - what is introduced to each other, by name
         self,
@@ -52,11 +54,13 @@ class Parts:
         group: asyncio.TaskGroup,
         *,
         reread: Callable[[], Config],
+        log_state: Callable[[], dict[str, Any]],
         exchange_clock: ExchangeClock | None,
     ) -> None:
         self._config = config
         self._engine = engine
         self._reread = reread
+        self._log_state = log_state
         self._findings: list[preflight.Finding] = []
         log = engine.log
         self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
@@ -217,6 +221,7 @@ class Parts:
                 "seq": self._engine.journal.place.seq,
                 "disk_full": self._engine.journal.is_full,
             },
+            "log": self._log_state(),
             "preflight": [finding._asdict() for finding in self._findings],
         }
 

@@ -48,8 +48,8 @@ class Reconciler:
 
     def ask(self, action: ac.Reconcile) -> None:
         """Carry out the core's wish, soon."""
-        self._engine.log.info("reconcile", reason=action.reason)
         self._wanted.set()
+        self._engine.log.info("reconcile", reason=action.reason)
 
     async def run(self) -> None:
         """Until cancelled: read whenever it is asked for, and at a slow period."""

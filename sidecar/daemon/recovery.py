@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core.custom_rule import CustomRule
-from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
@@ -28,6 +27,7 @@ from sidecar.core.saved import (
 from sidecar.core.settings import Settings
 from sidecar.core.state import STANDS_STILL
 from sidecar.core.value_at_risk.settings import RiskSettings
+from sidecar.daemon.retelling import ASKED, Retelling
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
@@ -93,7 +93,9 @@ class _Replayed:
     """Every fact fed again, in order; what was refused then is refused now."""
 
     def __init__(self, manager: RiskManager) -> None:
-        self._manager = manager
+        self._retelling = Retelling(manager)
+        self._fact_at: datetime | None = None  # of the fact whose lines are being read
+        self._asked = False
         self._waiting: list[Line] = []
         self.lines = 0
         self.last_at: datetime | None = None
@@ -109,13 +111,22 @@ class _Replayed:
         for line in self._waiting:
             self.last_at = line.header.at
             if line.event is not None:
-                self.was_stopped = isinstance(line.event, ev.Stopped)
-                try:
-                    self._manager.handle(line.event)
-                except Untrusted:
-                    continue
+                self._tell(line.event)
+            elif line.header.type == ASKED:
+                self._asked = True
         self.lines += len(self._waiting)
         self._waiting.clear()
+
+    def _tell(self, event: ev.Event) -> None:
+        """A start of an older version is completed as it was then; no loss is confirmed that was not:
+        the new process asks REST about it before anything is sold.
+        """
+        if self._fact_at is not None:
+            is_ready = self._retelling.manager.state.ready
+            self._retelling.finish(self._fact_at, asked=self._asked or is_ready)
+        self._fact_at, self._asked = event.at, False
+        self.was_stopped = isinstance(event, ev.Stopped)
+        self._retelling.tell(event)
 
 
 def _begin_from(directory: StateDirectory) -> SavedState | None:

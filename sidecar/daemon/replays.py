@@ -6,6 +6,9 @@ Under the limits of then, each decision must be the recorded one to the last let
 facts may decide. Under other limits it shows what these would have done, with the facts as they
 were: what they would have refused was bought all the same, and is held from then on.
 
+A journal of an older version shows which decisions the words of now change. What follows one of these
+is still judged by the facts as they were: an approval that nobody was given holds nothing.
+
 A new process begins from the state that it began with; after a hole, where lines were given up, the
 replay goes on from the state behind it.
 """
@@ -16,18 +19,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.tables import Config
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.decision import Decision
-from sidecar.core.errors import Untrusted
 from sidecar.core.limits import Limits
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState, restore_manager, restore_tracker
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon.recovery import new_manager, restored
+from sidecar.daemon.retelling import ASKED, Retelling
 from sidecar.storage.journal_codec import Chain, LineFault
 from sidecar.storage.journal_files import JournalError, base_path, first_seq, read_base
 from sidecar.storage.journal_reading import header_of, told, whole_lines
@@ -41,15 +45,16 @@ VERIFY: Final = "risk-sidecar journal verify says where and what to do"
 
 
 class Fact(NamedTuple):
-    """One fact of the journal, with what it set in motion then. `is_cut`: perhaps not all of it, for
-    the file ends there.
+    """One fact of the journal, with what it set in motion then. `asked`: REST, for prices. `is_cut`:
+    perhaps not all of it, for the file ends there.
     """
 
     seq: int
     event: ev.Event
-    decision: Decision | None
-    states: States
-    is_cut: bool
+    decision: Decision | None = None
+    states: States = ()
+    asked: bool = False
+    is_cut: bool = False
 
 
 class Differs(NamedTuple):
@@ -76,7 +81,7 @@ class Totals:
     def __init__(self) -> None:
         self.files = self.facts = self.decisions = self.holes = 0
         self.approved_then = self.approved_now = 0
-        self.differing = self.refused_now = self.let_through_now = 0
+        self.differing = self.refused_now = self.let_through_now = self.other_codes = 0
         self.moves_then = self.moves_now = 0
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -108,17 +113,18 @@ class Replay:
         """Every difference, in order. Raises JournalError for damage, Misuse for custom rules that
         cannot be loaded.
         """
-        manager, chain = None, Chain()
+        retelling, chain = None, Chain()
         for path in self._paths:
             seq = first_seq(path)
-            is_hole = manager is not None and chain.seq != seq
+            is_hole = retelling is not None and chain.seq != seq
             is_new_process = self._limits is None and _begins_a_process(path)
-            if manager is None or is_hole or is_new_process:
+            if retelling is None or is_hole or is_new_process:
                 manager, chain = self._begin(path, chain)
+                retelling = Retelling(manager)
             self.totals.holes += is_hole
             self.totals.files += 1
             for fact in facts(path, chain, progress):
-                yield from self._again(manager, fact)
+                yield from self._again(retelling, fact)
 
     def _begin(self, path: Path, chain: Chain) -> tuple[RiskManager, Chain]:
         """A manager that stands where the file begins. A first start has no state yet."""
@@ -166,15 +172,12 @@ class Replay:
         risk = None if past is None else past.settings
         return new_manager(config, limits, custom, life, clock.now, risk)
 
-    def _again(self, manager: RiskManager, fact: Fact) -> Iterator[Differs | Moves]:
+    def _again(self, retelling: Retelling, fact: Fact) -> Iterator[Differs | Moves]:
         """Let the manager take in a fact, and say how what follows differs from what followed."""
         event = fact.event
-        if self._limits is not None and isinstance(event, ev.LimitsReplaced):
-            event = ev.ClockAdvanced(at=event.at)
-        try:
-            actions = manager.handle(event)
-        except Untrusted:  # it was left out then too
-            actions = []
+        actions = retelling.tell(self._fed(fact))
+        if not fact.is_cut:
+            actions = actions + retelling.finish(event.at, asked=fact.asked)
         if not self._counts(fact):
             return
         self._count(fact)
@@ -190,6 +193,18 @@ class Replay:
         if moves != fact.states:
             yield Moves(fact.seq, event.at, fact.states, moves)
 
+    def _fed(self, fact: Fact) -> ev.Event:
+        """The fact as the manager is told it. What was refused reserves nothing if it passes now, for no
+        bot was told so; under other limits it does, as these are tried by what they let through.
+        """
+        event = fact.event
+        if self._limits is not None:
+            is_limits = isinstance(event, ev.LimitsReplaced)
+            return ev.ClockAdvanced(at=event.at) if is_limits else event
+        if isinstance(event, Judged) and fact.decision is not None and not fact.decision:
+            return replace(event, dry_run=True)
+        return event
+
     def _may_lack_its_end(self, fact: Fact) -> bool:
         """Whether something may have followed that was not written any more."""
         if not fact.is_cut or fact.decision is not None or fact.states:
@@ -200,7 +215,7 @@ class Replay:
         """Under other limits only the answer counts, not the figures beside it."""
         if self._limits is None or then is None or now is None:
             return then != now
-        return (then.approved, sorted(then.codes)) != (now.approved, sorted(now.codes))
+        return (then.approved, _codes(then)) != (now.approved, _codes(now))
 
     def _counts(self, fact: Fact) -> bool:
         match self._since:
@@ -223,7 +238,12 @@ class Replay:
         totals.approved_now += is_now
         totals.refused_now += was and not is_now
         totals.let_through_now += is_now and not was
+        totals.other_codes += not was and not is_now and _codes(then) != _codes(now)
         totals.differing += self._differ(then, now)
+
+
+def _codes(decision: Decision | None) -> list[str] | None:
+    return None if decision is None else sorted(decision.codes)
 
 
 def facts(path: Path, chain: Chain, progress: Callable[[int], None]) -> Iterator[Fact]:
@@ -237,9 +257,11 @@ def facts(path: Path, chain: Chain, progress: Callable[[int], None]) -> Iterator
         if line.event is not None:
             if open_fact is not None:
                 yield open_fact
-            open_fact = Fact(line.header.seq, line.event, None, (), is_cut=False)
+            open_fact = Fact(line.header.seq, line.event)
         elif open_fact is not None and line.header.type in COMPARED:
             open_fact = _with(open_fact, raw)
+        elif open_fact is not None and line.header.type == ASKED:
+            open_fact = open_fact._replace(asked=True)
     if open_fact is not None:
         yield open_fact._replace(is_cut=True)
 

@@ -31,6 +31,7 @@ from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.keeper import Keeper
+from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
 from sidecar.storage.codec import encode_state
@@ -47,7 +48,9 @@ class _Stop(Exception):
 
 
 class Sidecar:
-    """One running sidecar. `reread` gives the configuration anew, for `reload`."""
+    """One running sidecar. `reread` gives the configuration anew, for `reload`; `log_state` how the
+    log fares, for `status`.
+    """
 
     def __init__(  # noqa: PLR0913 - what it is made of, by name
         self,
@@ -56,6 +59,7 @@ class Sidecar:
         log: FilteringBoundLogger,
         *,
         reread: Callable[[], Config],
+        log_state: Callable[[], dict[str, Any]] = lambda: WHOLE,
         exchange_clock: ExchangeClock | None = None,
         rebuild_state: bool = False,
     ) -> None:
@@ -66,6 +70,7 @@ class Sidecar:
         self.log = log
         self._key = key
         self._reread = reread
+        self._log_state = log_state
         self._exchange_clock = exchange_clock
         self._now: Callable[[], datetime] = exchange_clock or clock.now
         self._rebuild_state = rebuild_state
@@ -189,6 +194,7 @@ class Sidecar:
                     rest,
                     group,
                     reread=self._reread,
+                    log_state=self._log_state,
                     exchange_clock=self._exchange_clock,
                 )
                 stack.push_async_callback(parts.close)

@@ -66,9 +66,9 @@ class Streams:
             case Told(ev.FuturesSummaryRead() as summary):
                 self.engine.handle(summary)
             case Fault(text):
-                self.engine.log.warning("frame not understood", feed=feed, fault=text)
                 if feed == "user":
                     self._signal(feed, "gap")  # what it said of the account is not known
+                self.engine.log.warning("frame not understood", feed=feed, fault=text)
             case Live() | Gap() | Lost():
                 self.engine.log.info("feed", feed=feed, **_words(step))
                 self._signal(feed, SIGNALS[type(step)])

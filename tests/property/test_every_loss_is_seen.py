@@ -118,9 +118,10 @@ def must_be_answered(coinbase: Coinbase, since: float) -> None:
     """What stands by every dating is latched, and the cumulative loss sold; where money is in doubt, once it can
     have been read and judged.
     """
-    if is_unsettled(coinbase):
+    swept_s = coinbase.swept_at + SWEEP_S - coinbase.t
+    if is_unsettled(coinbase) or (coinbase.flows and swept_s > 0):
         event("money in doubt")
-        coinbase.run(max(BALANCES_S, coinbase.swept_at + SWEEP_S - coinbase.t))
+        coinbase.run(max(BALANCES_S, swept_s))
     least = min(
         coinbase.losses(dates).least(since, coinbase.t) for dates in datings(coinbase, since)
     )

@@ -425,3 +425,37 @@ def test_a_conversion_and_a_deposit_in_one_reading_are_no_two_transfers():
     coinbase.price("BTC", D("37102.50"))
     coinbase.run(60)
     assert coinbase.sold_at is not None
+
+
+def test_a_conversion_whose_other_side_is_open_is_no_deposit():
+    """7,000 USD are converted, 12,350 leave, 150.50 come from the futures wallet: USDC are known at once, USD
+    not for two minutes. BTC falls meanwhile.
+    """
+    wallets = {"USD": D(20_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(20), FUT: D(20_000)}
+    coinbase = Coinbase(Habits(wallet_frame_s=None), wallets, **LIMIT, max_daily_loss="0.10")
+    coinbase.sweep(D(-7_000), source="USDC")
+    coinbase.price("BTC", D(71_450))
+    coinbase.flow("USD", D(-12_350))
+    coinbase.sweep(D("150.5"))
+    coinbase.run(70)
+    coinbase.price("BTC", D(48_285))
+    for _ in range(150):
+        coinbase.run(1)
+        assert coinbase.world.tracker.transfers in (0, -12_350)
+    assert coinbase.losses().least(75, 200) > Fraction("0.115")
+    assert coinbase.world.manager.state.causes["DAILY_LOSS", "all"].is_confirmed
+
+
+def test_dollars_that_left_after_a_fall_that_a_wide_book_told():
+    """The book of BTC is wide, its bid 33 % lower: 24 %. Then 4,750 of 5,000 USD leave, booked beside the old mark;
+    when that is stale the loss was 32.7 % of the rest, and sold.
+    """
+    coinbase = Coinbase(Habits(cadence_s=0.5, prints=True), SMALL, **LIMIT)
+    coinbase.books["BTC"] = "wide"
+    coinbase.price("BTC", D(42_640))
+    coinbase.run(0.5)
+    coinbase.flow("USD", D(-4_750))
+    coinbase.run(90)
+    assert coinbase.losses().most(0, 100) < Fraction("0.2401")
+    assert coinbase.sold_at is None
+    assert "CUMULATIVE_LOSS" in causes(coinbase)  # nobody told when they left

@@ -84,6 +84,7 @@ STATUS: dict[str, Any] = {
     "sidecar": {
         "feeds_heard_s_ago": {"user": 61.2, "market": 0.4}, "followed": ["BTC-USD"],
         "reconciliation_fault": "HTTP 500", "journal": {"seq": 7, "disk_full": True},
+        "log": {"lost": 1234, "fault": "Broken pipe"},
         "preflight": [{"severity": "warning", "code": "CLOCK_SKEW", "text": "this clock is 3 s off"}],
     },
 }  # fmt: skip
@@ -128,7 +129,7 @@ def test_a_status_says_what_is_and_what_to_do():
         "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",
         "clears by itself: 2026-11-23 13:00:00 UTC (in 1 d 0 h)", "98,765.43", "-1,234.50",
         "10.0 %", "500 USD", "in 1 d 0 h", "value at risk 123.46 0.1 % of equity, filtered, 99.0 %, 1 d 0 h", "no figure: DOGE has 3 returns", "not counted, without a price: AIR, XYZ", "live, last news 1 min ago", "gapped",
-        "the disk is full", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
+        "the disk is full", "the log cannot be written: Broken pipe", "lines of the log that were lost: 1,234", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
     ):  # fmt: skip
         assert words_ in " ".join(said.split()) or words_ in said, words_
 

@@ -584,6 +584,18 @@ def test_a_passing_move_at_the_first_reading_is_waited_for_and_moves_no_ratio():
     assert shares(world) == [0, 0, 0]
 
 
+def test_a_transfer_may_have_come_while_a_wide_book_showed_another_price():
+    """1.2 BTC at 64,000, and a bid of 50,000 that marks nothing: 16,800 USD less, by the near side."""
+    world = connected_holding()
+    read(world, "1.2")
+    wide = ev.Quote("BTC-USD", D(50_000), D(66_000), world.now)
+    world.send(ev.Quotes, quotes=(wide,))
+    read(world, "1.1", usd=13_200)
+    coins, dollars = sorted(world.tracker.doubtful_moves(), key=lambda one: one.key)
+    assert {(one.pnl, one.price) for one in coins.others} == {(0, 64_000), (-16_800, 50_000)}
+    assert {one.pnl for one in dollars.others} == {0, -16_800}
+
+
 # --- Visits: what one reading showed, and the next one did not ------------------------------------
 
 

@@ -232,9 +232,11 @@ def confirming() -> World:
 
 
 def overtaken() -> World:
-    """A frame told of dollars that the books do not have, and the trades went on."""
-    world = connected(also={"USD": 100_000})
+    """A frame told of dollars that the books do not have, a wide book of other prices, and the trades went on."""
+    world = connected(held=1, also={"USD": 100_000})
     summary(world, 5_000, 100_000, 0)
+    wide = ev.Quote("BTC-USD", D(50_000), D(66_000), world.now)
+    world.send(ev.Quotes, quotes=(wide,))
     summary(world, 5_000, 99_000, 0, told_at=world.now)
     world.wait(1)
     world.fill("BUY", "0.01", 64_000, traded_at=world.now)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from sidecar.coinbase.auth import ApiKey
 from sidecar.config.tables import Config
+from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from tests.daemon_parts import Running
 from tests.decisions import connected
@@ -42,6 +43,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
             cast("Any", coinbase),
             group,
             reread=lambda: config,
+            log_state=lambda: WHOLE,
             exchange_clock=None,
         )
         work = parts.work()

@@ -154,6 +154,25 @@ def test_other_limits_move_the_state_otherwise(desk):
     assert (totals.moves_then, totals.moves_now) == (1, 2)
 
 
+def test_a_loss_that_only_other_limits_ask_rest_about_is_confirmed_by_the_feed(desk):
+    """The record has no answer of REST: nobody asked."""
+    desk.send(
+        ev.FillReported, entry_id="e1", order_id="o1", product_id="BTC-USD", side="BUY",
+        price=D(64000), size=D("0.5"), commission=D(0),
+    )  # fmt: skip
+    for _ in range(4):
+        desk.now += timedelta(seconds=2)
+        desk.quote("BTC-USD", 60_000)
+    balances = (ev.Balance("USD", D(68_000)), ev.Balance("BTC", D("0.5")))
+    desk.send(ev.BalancesRead, balances=balances, fills_until=desk.now)
+    desk.quote("BTC-USD", 60_000)
+    found, _ = replayed(desk, limits=Limits(max_cumulative_loss="1000 USD"))
+    assert [(one.then, one.now) for one in found] == [
+        ((), (("ACTIVE", "REDUCE_ONLY"),)),
+        ((), (("REDUCE_ONLY", "LIQUIDATING"),)),
+    ]
+
+
 def test_only_what_comes_after_a_place_counts(desk):
     desk.ask(limit_order("0.05"))
     desk.wait(60)
