@@ -121,15 +121,15 @@ def said(envelope: Envelope, at: datetime) -> list[Said]:
     if read is None:
         return []
     try:
-        return read(envelope.events, at)
+        return read(envelope, at)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Untrusted(f"a frame of {envelope.channel} is not of that channel's shape") from None
 
 
-def _read_tickers(events: msgspec.Raw, at: datetime) -> list[Said]:
+def _read_tickers(envelope: Envelope, at: datetime) -> list[Said]:
     quotes = [
         quote
-        for event in _tickers(events)
+        for event in _tickers(envelope.events)
         for row in event.tickers
         if (quote := _quote(row, at)) is not None
     ]
@@ -167,8 +167,8 @@ def offered(size: object) -> Decimal | None:
     return found if found is not None and found > ZERO else None
 
 
-def _read_users(events: msgspec.Raw, at: datetime) -> list[Said]:
-    return [_orders(event, at) for event in _users(events)]
+def _read_users(envelope: Envelope, at: datetime) -> list[Said]:
+    return [_orders(event, at) for event in _users(envelope.events)]
 
 
 def _orders(event: UserEvent, at: datetime) -> Orders:
@@ -231,12 +231,27 @@ def _required(row: dict[str, Any], name: str) -> str:
     return found
 
 
-def _read_futures(events: msgspec.Raw, at: datetime) -> list[Said]:
-    return [futures_summary(event.fcm_balance_summary, at) for event in _futures(events)]
+def _read_futures(envelope: Envelope, at: datetime) -> list[Said]:
+    stamp = _stamp(envelope)
+    return [
+        futures_summary(event.fcm_balance_summary, at, told_at=stamp)
+        for event in _futures(envelope.events)
+    ]
+
+
+def _stamp(envelope: Envelope) -> datetime | None:
+    """Coinbase's own time of a frame; None where it makes no sense: that spoils no balance."""
+    try:
+        return moment(envelope.timestamp, "timestamp")
+    except Untrusted:
+        return None
 
 
 def futures_summary(
-    row: Mapping[str, Any], at: datetime, fills_until: datetime | None = None
+    row: Mapping[str, Any],
+    at: datetime,
+    fills_until: datetime | None = None,
+    told_at: datetime | None = None,
 ) -> ev.FuturesSummaryRead:
     """The futures wallet; scalars are bare on the websocket, Amounts over REST. `funding_pnl` is told
     over REST alone. Raises Untrusted where the wallet is not told: no figure is not zero.
@@ -261,11 +276,12 @@ def futures_summary(
         funding_pnl=told("funding_pnl"),
         spot_cash=told("cbi_usd_balance"),
         fills_until=fills_until,
+        told_at=told_at,
     )
 
 
-def _read_acks(events: msgspec.Raw, _at: datetime) -> list[Said]:
-    return [Subscribed(event.subscriptions) for event in _acks(events)]
+def _read_acks(envelope: Envelope, _at: datetime) -> list[Said]:
+    return [Subscribed(event.subscriptions) for event in _acks(envelope.events)]
 
 
 READERS: Final = {

@@ -185,7 +185,8 @@ class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
 class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     """Coinbase's futures wallet. Money in USD, the buffer in percent. `spot_cash`: the wallet of USD in the
     same moment; `funding_pnl`: the running figure of funding; None where not told. `fills_until`: every
-    fill up to then was applied before this event; None: a frame, told as it happens.
+    fill up to then was applied before this event; None: a frame, told as it happens. `told_at`: Coinbase's
+    own stamp of a frame, which trades are compared with.
     """
 
     wallet: Decimal
@@ -194,6 +195,7 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     funding_pnl: Decimal | None = None
     fills_until: datetime | None = None
     spot_cash: Decimal | None = None
+    told_at: datetime | None = None
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):

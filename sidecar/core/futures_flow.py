@@ -154,6 +154,7 @@ class FuturesFlow:
         assert agreement.doubt is not None
         self.balances.moments.date(SPOT_CASH, agreement.doubt, event.at)
         agreement.doubt.by_frame = agreement.doubt.is_whole = True
+        agreement.doubt.told_at = agreement.doubt.told_at or event.told_at
         if not was_in_doubt:
             actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
 

@@ -58,7 +58,7 @@ class Doubt(Struct):
     near sides of quotes beyond the spread cap, where there were any;
     `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
     frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for;
-    `traded_since`: the books hold a trade made after it.
+    `told_at` is Coinbase's own stamp of it, and `traded_since`: the books hold a trade made after it.
     """
 
     difference: Decimal
@@ -71,6 +71,7 @@ class Doubt(Struct):
     is_fresh: bool = False
     by_frame: bool = False
     is_whole: bool = False
+    told_at: datetime | None = None
     traded_since: bool = False
     confirmed_mark: Decimal | None = None
     confirmed: bool = False
@@ -109,10 +110,13 @@ class Reconciliation(Struct):
             self.bookings = recent[-BOOKINGS_MAX:]
 
     def note_trade(self, traded_at: datetime | None) -> None:
-        """The books hold a trade of this moment: a reading that agrees with them is no older."""
+        """The books hold a trade of this moment: a reading that agrees with them is no older. A frame is heard
+        later than it was told, and trades may have been made in between.
+        """
         doubt = self.doubt
-        if doubt is not None and traded_at is not None and traded_at > doubt.first_at:
-            doubt.traded_since = True
+        if doubt is not None and traded_at is not None:
+            since = doubt.told_at or doubt.first_at
+            doubt.traded_since = doubt.traded_since or traded_at > since
 
     def judge(
         self,

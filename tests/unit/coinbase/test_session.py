@@ -282,6 +282,19 @@ def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_cl
     assert stamps == ["2018-04-04T12:00:00Z"]
 
 
+@pytest.mark.parametrize(
+    ("stamp", "told_at"), [(START.isoformat(), START), ("", None), ("noon", None)]
+)
+def test_a_frame_of_the_futures_wallet_says_when_coinbase_told_it(stamp, told_at):
+    """Trades are compared with that, by Coinbase's clock alone; a stamp without sense spoils no balance."""
+    session = Session(("futures_balance_summary",))
+    session.opened(0.0)
+    event = {"fcm_balance_summary": {"cfm_usd_balance": "5000", "cbi_usd_balance": "6000"}}
+    frame = {"channel": "futures_balance_summary", "timestamp": stamp, "events": [event]}
+    (said,) = told(session.received(json.dumps(frame), LATER, 0.1))
+    assert (said.at, said.told_at, said.spot_cash) == (LATER, told_at, 6_000)
+
+
 # ------------------------------------------------------------------------------------ nonsense
 
 

@@ -284,7 +284,7 @@ def pot(usd=10_000, futures=5_000, *, trades=True):
     return desk.wait(300)
 
 
-def told(desk, futures, spot_cash=None, *, frame=False):
+def told(desk, futures, spot_cash=None, *, frame=False, told_at=None):
     """A reading of the futures wallet, with the dollars of the same moment."""
     return desk.send(
         ev.FuturesSummaryRead,
@@ -293,6 +293,7 @@ def told(desk, futures, spot_cash=None, *, frame=False):
         liquidation_buffer_percentage=D(50),
         spot_cash=None if spot_cash is None else D(spot_cash),
         fills_until=None if frame else desk.now,
+        told_at=told_at,
     )
 
 
@@ -389,6 +390,20 @@ def test_a_listing_that_holds_a_trade_made_after_the_frame_is_from_after_it(
     told(desk, 5_000, 6_000, frame=True)
     desk.wait(2).fill("BUY", "0.01", 64000, product_id=product_id, traded_at=traded_at)
     desk.wait(1).balance("USD", desk.wallet("USD"))
+    assert desk.tracker.wallets.in_doubt == doubts
+
+
+@pytest.mark.parametrize(("later_s", "doubts"), [(0.1, set()), (0, {"USD"})])
+def test_a_trade_made_before_the_frame_was_heard_is_after_it_if_it_is_after_its_stamp(
+    later_s, doubts
+):
+    """A new process is busy, and hears a frame a while after Coinbase told it; nobody trades any more."""
+    desk = pot()
+    told_at = desk.now - timedelta(seconds=0.5)
+    told(desk, 5_000, 6_000, frame=True, told_at=told_at)
+    told(desk, 5_000, 6_000, frame=True, told_at=desk.now)  # the same once more
+    desk.wait(2).fill("BUY", "0.01", 64000, traded_at=told_at + timedelta(seconds=later_s))
+    desk.balance("USD", desk.wallet("USD"))
     assert desk.tracker.wallets.in_doubt == doubts
 
 

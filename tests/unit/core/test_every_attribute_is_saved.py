@@ -237,7 +237,7 @@ def overtaken() -> World:
     summary(world, 5_000, 100_000, 0)
     wide = ev.Quote("BTC-USD", D(50_000), D(66_000), world.now)
     world.send(ev.Quotes, quotes=(wide,))
-    summary(world, 5_000, 99_000, 0)
+    summary(world, 5_000, 99_000, 0, told_at=world.now)
     world.wait(1)
     world.fill("BUY", "0.01", 64_000, traded_at=world.now)
     return world
