@@ -26,6 +26,9 @@ from sidecar.core.errors import SidecarError
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
+# Seconds from a call's first byte to its answer's last. TIMEOUT is of silence alone, and begins anew with
+# every byte: an answer that dribbles would hold up a flattening for as long as it likes. Twice the longest silence.
+CALL_WITHIN_S: Final = 10.0
 EXTENSIONS: Final = {"timeout": TIMEOUT.as_dict()}
 HEADERS: Final = {
     "Accept": "application/json",
@@ -169,7 +172,10 @@ class Rest:
             token = self._tokens.take(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
         try:
-            answer = await self._http.send(request)
+            async with asyncio.timeout(CALL_WITHIN_S):
+                answer = await self._http.send(request)
+        except TimeoutError:
+            raise Unknown(what, 0, f"no whole answer within {CALL_WITHIN_S:g} s") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unavailable(what, 0, type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -146,6 +146,9 @@ class Faults(Table):
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )
+    dribbled_bodies: Count = Field(
+        0, description="REST: answers whose body comes a byte every two seconds, count"
+    )
     null_optionals: bool = Field(
         default=False, description="optional fields are null, over REST and in user frames"
     )

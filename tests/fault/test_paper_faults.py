@@ -125,6 +125,13 @@ async def test_a_slow_body_is_whole_in_the_end(trader):
     assert asyncio.get_running_loop().time() - begun >= 0.2
 
 
+async def test_a_dribbled_body_begins_and_goes_on_for_long(trader):
+    await switch(trader, dribbled_bodies=1)
+    with pytest.raises(httpx.ReadTimeout):
+        await trader.call("GET", "/accounts", timeout=0.2)
+    assert (await trader.get("/accounts"))["accounts"]
+
+
 async def test_optional_fields_are_null_and_what_the_sdk_unpacks_is_not(trader):
     order_id = await trader.place(trader.limit("BUY", "0.1", "100"))
     await switch(trader, null_optionals=True)

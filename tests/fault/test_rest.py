@@ -159,6 +159,18 @@ async def test_an_order_that_is_never_answered_is_unknown_and_was_taken(trader, 
     assert len(list(trader.paper.world.exchange.register.newest_first())) == 1
 
 
+async def test_an_answer_that_dribbles_ends_with_its_call(trader, monkeypatch):
+    """Each byte ends the silence that httpx counts, and there are more than 30 of them."""
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 0.2)
+    trader.paper.world.set_faults(dribbled_bodies=2)
+    async with client(trader) as rest, asyncio.timeout(10):
+        with pytest.raises(Unknown, match=r"no whole answer within 0\.2 s"):
+            await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+        assert (await rest.get("/key_permissions"))["can_view"], "a read is tried again"
+    assert trader.paper.world.faults.now.dribbled_bodies == 0
+    assert len(list(trader.paper.world.exchange.register.newest_first())) == 1
+
+
 async def test_a_refusal_has_coinbases_words_and_no_token(trader):
     async with client(trader) as rest:
         with pytest.raises(Refused, match="order with this orderID was not found") as caught:

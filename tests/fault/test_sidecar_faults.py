@@ -268,6 +268,14 @@ async def test_slow_bodies_are_waited_for(desk):
         assert await desk.sells()
 
 
+async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
+    switch(desk, dribbled_bodies=3, close_code=1006)
+    async with doubt(desk):
+        assert await desk.sells()
+    assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
+
+
 # ------------------------------------------------------------------------ readings that do not help
 
 
