@@ -45,6 +45,12 @@ BODY_BYTES_SHOWN: Final = 200
 # authorities takes two hundredths of a second.
 NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
+# What the HTTP stack raises. Not all of it is httpx's own: a TLS record that cannot be read comes through as
+# ssl.SSLError, which is an OSError, and so is TimeoutError; a name that cannot be one as a ValueError.
+NOT_AN_ADDRESS: Final = (httpx.InvalidURL, ValueError)
+NOT_CONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
+
 Query = Mapping[str, str | int | list[str] | None]
 _url: Final = lru_cache(maxsize=64)(httpx.URL)  # taking one apart is half of making a request
 
@@ -166,20 +172,24 @@ class Rest:
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        what = f"{method} {path}"
-        request = self._request(method, path, query, body)
+        """One try, over within CALL_WITHIN_S. Whatever the HTTP stack raises is a CallFailed from here on."""
+        what, whole = f"{method} {path}", asyncio.timeout(CALL_WITHIN_S)
+        try:
+            request = self._request(method, path, query, body)
+        except NOT_AN_ADDRESS as error:
+            raise Unavailable(what, 0, type(error).__name__) from None
         if self._tokens is not None:
             token = self._tokens.take(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
         try:
-            async with asyncio.timeout(CALL_WITHIN_S):
+            async with whole:
                 answer = await self._http.send(request)
-        except TimeoutError:
-            raise Unknown(what, 0, f"no whole answer within {CALL_WITHIN_S:g} s") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except NOT_CONNECTED as error:
             raise Unavailable(what, 0, type(error).__name__) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unknown(what, 0, type(error).__name__) from None
+        except BROKEN as error:
+            late = f"no whole answer within {CALL_WITHIN_S:g} s"
+            words = late if whole.expired() else type(error).__name__
+            raise Unknown(what, 0, words) from None
         return _content(what, answer)
 
     def _request(
