@@ -19,10 +19,11 @@ import msgspec
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.body import ENCODINGS, Body, json_of
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.reading import tables
 from sidecar.coinbase.spare_token import Tokens
-from sidecar.core.errors import SidecarError
+from sidecar.core.errors import SidecarError, Untrusted
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
@@ -32,7 +33,7 @@ CALL_WITHIN_S: Final = 10.0
 EXTENSIONS: Final = {"timeout": TIMEOUT.as_dict()}
 HEADERS: Final = {
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ENCODINGS,
     "Content-Type": "application/json",
     "User-Agent": "coinbase-risk-sidecar",
 }
@@ -183,14 +184,27 @@ class Rest:
             request.headers["Authorization"] = f"Bearer {token}"
         try:
             async with whole:
-                answer = await self._http.send(request)
+                status, told = await self._answered(request)
+        except Untrusted as fault:
+            raise Unknown(what, 0, str(fault)) from None
         except NOT_CONNECTED as error:
             raise Unavailable(what, 0, type(error).__name__) from None
         except BROKEN as error:
             late = f"no whole answer within {CALL_WITHIN_S:g} s"
             words = late if whole.expired() else type(error).__name__
             raise Unknown(what, 0, words) from None
-        return _content(what, answer)
+        return _content(what, status, told)
+
+    async def _answered(self, request: httpx.Request) -> tuple[int, bytes]:
+        """Status and body. Of a body that cannot be had, or is too large, no more is read."""
+        answer = await self._http.send(request, stream=True)
+        try:
+            body = Body(answer.headers.get("Content-Encoding", ""))
+            async for piece in answer.aiter_raw():
+                body.take(piece)
+            return answer.status_code, body.whole()
+        finally:
+            await answer.aclose()
 
     def _request(
         self, method: str, path: str, query: Query | None, body: Mapping[str, Any] | None
@@ -209,30 +223,30 @@ class Rest:
         )
 
 
-def _content(what: str, answer: httpx.Response) -> Any:
-    status = answer.status_code
+def _content(what: str, status: int, body: bytes) -> Any:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Unavailable(what, status, "too many requests")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unknown(what, status, f"HTTP {status}")
     if status >= HTTPStatus.BAD_REQUEST:
-        raise Refused(what, status, _words(answer))
+        raise Refused(what, status, f"HTTP {status}: {_words(body)}")
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         raise Unknown(what, status, f"HTTP {status}")
     try:
-        row = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        row = None
+        row = json_of(body)
+    except Untrusted as fault:
+        raise Unknown(what, status, str(fault)) from None
     if not isinstance(row, dict):
         raise Unknown(what, status, "the answer is not a JSON object")
     return row
 
 
-def _words(answer: httpx.Response) -> str:
+def _words(body: bytes) -> str:
     """Coinbase's reason, from its JSON or its plain text."""
     try:
-        row = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = json_of(body)
+    except Untrusted:
         row = None
     words = row.get("message") or row.get("error") if isinstance(row, dict) else None
-    return f"HTTP {answer.status_code}: {str(words or answer.text)[:BODY_BYTES_SHOWN]}"
+    text = body[: 4 * BODY_BYTES_SHOWN].decode("utf-8", "replace")
+    return str(words or text)[:BODY_BYTES_SHOWN]

@@ -3,6 +3,7 @@ spoils bytes of a TLS connection.
 """
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +14,12 @@ from tests.fault.paper_client import BROKERAGE, Trader
 
 # Makes the answer of a call itself, or has the exchange's passed on where it says None.
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
+
+
+def bomb(megabytes: int) -> bytes:
+    """A thousandth of it, as gzip."""
+    packer, piece = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16), bytes(1024 * 1024)
+    return b"".join(packer.compress(piece) for _ in range(megabytes)) + packer.flush()
 
 
 class Meddler:

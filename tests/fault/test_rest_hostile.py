@@ -1,5 +1,7 @@
 """Answers that no Coinbase should give, over real sockets: each costs its call, and no more."""
 
+import gzip
+import re
 import ssl
 from contextlib import asynccontextmanager
 
@@ -9,7 +11,7 @@ from aiohttp import web
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.rest import Rest, Unavailable, Unknown
 from sidecar.core import actions as ac
-from tests.fault.meddling import meddling, tunnel
+from tests.fault.meddling import bomb, meddling, tunnel
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -43,7 +45,7 @@ async def until_said(made, words):
     """The next readings of the account fail, and say why."""
     made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
     fault = ""
-    while words not in fault:
+    while not re.search(words, fault):
         made.changed.clear()
         await made.changed.wait()
         fault = (await made.ask("status"))["sidecar"]["reconciliation_fault"]
@@ -122,3 +124,62 @@ async def test_a_portfolio_whose_id_is_no_path_holds_up_no_start(trader):
             await made.until_state("ACTIVE")
             assert made.held("BTC") == 1
     assert "/portfolios/a\nb/../c" in meddler.asked
+
+
+# ----------------------------------------------------------------------------------- large bodies
+
+MEGABYTE = 1024 * 1024
+DEEP = b"[" * 100_000 + b"]" * 100_000
+DEEPLY = b"[" + b",".join([b"[" * 900 + b"]" * 900] * 8_000) + b"]"  # 700 MB of lists
+ANSWERS = {
+    "nested 100,000 deep": (b'{"accounts": %b}' % DEEP, {}, "nested deeper than 64"),
+    "nested 900 deep": (b'{"accounts": %b}' % DEEPLY[:-1] + b"]", {}, "more than 500000 values"),
+    "another encoding": (b"{}", {"Content-Encoding": "br"}, "encoded as 'br'"),
+    "half a gzip": (gzip.compress(b"{}")[:-4], {"Content-Encoding": "gzip"}, "before its end"),
+}
+
+
+async def stays_up(trader, answer, words):
+    """While the accounts are told so: said, what reduces passes; healed at the end."""
+    async with (
+        meddling(trader) as meddler,
+        beside(trader, coinbase={"rest_url": meddler.url}) as made,
+    ):
+        meddler.answers["/accounts"] = answer
+        await until_said(made, words)
+        assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+        meddler.answers.clear()
+        await flattened(trader, made)
+
+
+@pytest.mark.parametrize(("body", "headers", "words"), ANSWERS.values(), ids=ANSWERS)
+async def test_an_answer_beyond_bounds_is_refused_and_said(
+    trader, monkeypatch, body, headers, words
+):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
+
+    async def answer(_request):
+        return web.Response(body=body, headers=headers)
+
+    await stays_up(trader, answer, f"GET /accounts: the answer .*{words}")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end(trader, monkeypatch, encoding):
+    """200 MB as they are; or a megabyte of gzip, which is a gigabyte."""
+    monkeypatch.setattr("sidecar.coinbase.rest.READ_TRIES", 1)
+    piece = bytes(MEGABYTE) if encoding == "identity" else bomb(1024)
+    pieces, sent = 200 if encoding == "identity" else 1, 0
+
+    async def answer(request):
+        nonlocal sent
+        sent = 0
+        response = web.StreamResponse(headers={"Content-Encoding": encoding})
+        await response.prepare(request)
+        for _ in range(pieces):
+            await response.write(piece)
+            sent += len(piece)
+        return response
+
+    await stays_up(trader, answer, "larger than 16777216 bytes")
+    assert sent < 40 * MEGABYTE, "what lies between is the sockets' buffers"
