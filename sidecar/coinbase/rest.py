@@ -2,13 +2,14 @@
 
 A failure says what is known: `Refused` (Coinbase said no), `Unavailable` (it was certainly not
 done), `Unknown` (it may have been done). Reads are tried again for a while; what changes something
-is tried once here, and what then is to be done is for whoever knows what was meant.
+is tried once here, and what then is to be done is for whoever knows what was meant. A token that is not
+taken is no refusal yet: Coinbase says so of valid ones too, so a fresh one is tried, of either.
 """
 
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -38,7 +39,7 @@ HEADERS: Final = {
     "User-Agent": "coinbase-risk-sidecar",
 }
 SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
-READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
+TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
 
@@ -67,6 +68,10 @@ class CallFailed(SidecarError):
 
 class Refused(CallFailed):
     """Coinbase answered that it will not: a wrong request, no permission, no such thing."""
+
+
+class TokenRefused(Refused):
+    """401: where every try says so, Coinbase refuses the key."""
 
 
 class Unavailable(CallFailed):
@@ -110,16 +115,12 @@ class Rest:
 
     async def get(self, path: str, query: Query | None = None, *, urgent: bool = False) -> Any:
         """A read, tried again while it may help. Raises CallFailed."""
-        failures = 0
-        while True:
-            try:
-                await self._turn(urgent=urgent)
-                return await self._call("GET", path, query=query)
-            except (Unavailable, Unknown):
-                failures += 1
-                if failures == READ_TRIES:
-                    raise
-            await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+
+        async def read() -> Any:
+            await self._turn(urgent=urgent)
+            return await self._call("GET", path, query=query)
+
+        return await _tried(read, (Unavailable, Unknown, TokenRefused))
 
     async def post(
         self,
@@ -129,13 +130,17 @@ class Rest:
         urgent: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Any:
-        """A change, tried once. `is_wanted` is asked when its turn has come. Raises CallFailed; only
-        Unknown leaves open whether it was done.
+        """A change, done once at most. `is_wanted` is asked whenever its turn has come. Raises
+        CallFailed; only Unknown leaves open whether it was done.
         """
-        await self._turn(urgent=urgent)
-        if not is_wanted():
-            raise Withdrawn(f"POST {path}", 0, "not wanted any more")
-        return await self._call("POST", path, body=body)
+
+        async def change() -> Any:
+            await self._turn(urgent=urgent)
+            if not is_wanted():
+                raise Withdrawn(f"POST {path}", 0, "not wanted any more")
+            return await self._call("POST", path, body=body)
+
+        return await _tried(change, (TokenRefused,))
 
     async def keep_ready(self, method: str, path: str) -> None:
         """Until cancelled: have this call signed ahead, for it will be in a hurry."""
@@ -223,11 +228,26 @@ class Rest:
         )
 
 
+async def _tried(call: Callable[[], Awaitable[Any]], again: tuple[type[CallFailed], ...]) -> Any:
+    """The call, up to TRIES times while it fails in one of these ways; each has a token of its own."""
+    failures: list[CallFailed] = []
+    while True:
+        try:
+            return await call()
+        except again as failure:
+            failures.append(failure)
+        if len(failures) >= TRIES:  # the key is refused only where all say so
+            raise next((one for one in failures if not isinstance(one, TokenRefused)), failures[0])
+        await asyncio.sleep(wait_s(len(failures), random.random()))  # noqa: S311
+
+
 def _content(what: str, status: int, body: bytes) -> Any:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Unavailable(what, status, "too many requests")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unknown(what, status, f"HTTP {status}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise TokenRefused(what, status, f"HTTP {status}: {_words(body)}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise Refused(what, status, f"HTTP {status}: {_words(body)}")
     if status >= HTTPStatus.MULTIPLE_CHOICES:

@@ -89,7 +89,7 @@ async def reading(trader, monkeypatch):
 @pytest.fixture
 def once(monkeypatch):
     """A read is tried once: trying it again is proven elsewhere, and takes seconds."""
-    monkeypatch.setattr(rest_module, "READ_TRIES", 1)
+    monkeypatch.setattr(rest_module, "TRIES", 1)
 
 
 async def test_what_is_read_is_what_the_exchange_has(reading, trader):

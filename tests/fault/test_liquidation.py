@@ -43,6 +43,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "frames are slow": {"delay_frames_s": "0.3"},
     "answers are slow": {"slow_bodies_s": "0.05"},
     "tokens expire": {"expire_tokens": 4},
+    "valid tokens are refused": {"unauthorized_share": "0.2"},
     "sparse frames": {"sparse_user_frames": True},
     "nulls": {"null_optionals": True},
 }

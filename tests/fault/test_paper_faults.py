@@ -108,6 +108,17 @@ async def test_an_expired_token_is_401_in_plain_text(trader):
     assert (await trader.call("GET", "/accounts")).status_code == 200
 
 
+async def test_a_share_of_valid_tokens_is_refused_and_none_of_who_has_no_key(trader):
+    await switch(trader, unauthorized_share="0.2")
+    answers = [(await trader.call("GET", "/key_permissions")).status_code for _ in range(100)]
+    assert set(answers) == {200, 401}
+    assert 10 <= answers.count(401) <= 30
+    public = [await trader.http.get(BROKERAGE + "/time") for _ in range(20)]
+    assert {answer.status_code for answer in public} == {200}
+    await switch(trader, unauthorized_share=1)
+    assert (await trader.call("GET", "/key_permissions")).text == "Unauthorized"
+
+
 async def test_refused_connections_end_without_an_answer(trader):
     await switch(trader, refuse_connections=True)
     with pytest.raises(httpx.HTTPError):

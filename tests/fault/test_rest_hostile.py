@@ -167,7 +167,7 @@ async def test_an_answer_beyond_bounds_is_refused_and_said(
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end(trader, monkeypatch, encoding):
     """200 MB as they are; or a megabyte of gzip, which is a gigabyte."""
-    monkeypatch.setattr("sidecar.coinbase.rest.READ_TRIES", 1)
+    monkeypatch.setattr("sidecar.coinbase.rest.TRIES", 1)
     piece = bytes(MEGABYTE) if encoding == "identity" else bomb(1024)
     pieces, sent = 200 if encoding == "identity" else 1, 0
 

@@ -268,6 +268,16 @@ async def test_slow_bodies_are_waited_for(desk):
         assert await desk.sells()
 
 
+async def test_valid_tokens_that_are_refused_hold_up_no_start(trader):
+    """One in five: of some thirty calls that a first picture takes, all must succeed."""
+    trader.paper.world.set_faults(unauthorized_share="0.2")
+    async with beside(trader, coinbase={"reconcile_s": 5}) as made:
+        await made.until_state("ACTIVE")
+        desk = Desk(trader, made)
+        await desk.until_whole()
+        assert (await made.ask("status"))["sidecar"]["reconciliation_fault"] == ""
+
+
 async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, monkeypatch):
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
     switch(desk, dribbled_bodies=3, close_code=1006)

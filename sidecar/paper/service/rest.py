@@ -99,6 +99,8 @@ def _admit(world: World, route: Route, request: web.Request) -> tuple[Key | None
     if world.faults.take("expire_tokens"):
         raise Unauthorized("a switched-on fault says that it has expired")
     key = verify_rest(header, request.method, request.path, world.keys, world.unix())
+    if world.faults.draw("unauthorized_share"):
+        raise Unauthorized("a switched-on fault says that it is not valid")
     return key, world.limits.private(key.name, wall)
 
 
