@@ -1,5 +1,6 @@
 """Answers that no Coinbase should give, over real sockets: each costs its call, and no more."""
 
+import asyncio
 import gzip
 import re
 import ssl
@@ -12,7 +13,7 @@ from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.rest import Rest, Unavailable, Unknown
 from sidecar.core import actions as ac
 from tests.fault.meddling import bomb, meddling, tunnel
-from tests.fault.paper_client import trading
+from tests.fault.paper_client import WITHIN_S, trading
 from tests.running_sidecar import beside
 
 BALANCES = {"USD": "100000", "BTC": "1"}
@@ -45,10 +46,11 @@ async def until_said(made, words):
     """The next readings of the account fail, and say why."""
     made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
     fault = ""
-    while not re.search(words, fault):
-        made.changed.clear()
-        await made.changed.wait()
-        fault = (await made.ask("status"))["sidecar"]["reconciliation_fault"]
+    async with asyncio.timeout(WITHIN_S):
+        while not re.search(words, fault):
+            made.changed.clear()
+            await made.changed.wait()
+            fault = (await made.ask("status"))["sidecar"]["reconciliation_fault"]
 
 
 # ------------------------------------------------------------------------------------------- TLS
