@@ -296,7 +296,8 @@ class Picture:
             portfolios = tables(answer.get("portfolios"), "portfolios")
             if not portfolios:
                 return {}
-            breakdown = await self._rest.get(f"/portfolios/{portfolios[0].get('uuid')}")
+            portfolio_id = quote(str(portfolios[0].get("uuid")), safe="")
+            breakdown = await self._rest.get(f"/portfolios/{portfolio_id}")
             return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
         except (Refused, Untrusted):
             return {}

@@ -2,13 +2,14 @@
 
 A failure says what is known: `Refused` (Coinbase said no), `Unavailable` (it was certainly not
 done), `Unknown` (it may have been done). Reads are tried again for a while; what changes something
-is tried once here, and what then is to be done is for whoever knows what was meant.
+is tried once here, and what then is to be done is for whoever knows what was meant. A token that is not
+taken is no refusal yet: Coinbase says so of valid ones too, so a fresh one is tried, of either.
 """
 
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,28 +20,38 @@ import msgspec
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.body import ENCODINGS, Body, json_of
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.reading import tables
 from sidecar.coinbase.spare_token import Tokens
-from sidecar.core.errors import SidecarError
+from sidecar.core.errors import SidecarError, Untrusted
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
+# Seconds from a call's first byte to its answer's last. TIMEOUT is of silence alone, and begins anew with
+# every byte: an answer that dribbles would hold up a flattening for as long as it likes. Twice the longest silence.
+CALL_WITHIN_S: Final = 10.0
 EXTENSIONS: Final = {"timeout": TIMEOUT.as_dict()}
 HEADERS: Final = {
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ENCODINGS,
     "Content-Type": "application/json",
     "User-Agent": "coinbase-risk-sidecar",
 }
 SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
-READ_TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
+TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
 
 # For a host without TLS, which is the paper exchange: it trusts no authority, since to read the public
 # authorities takes two hundredths of a second.
 NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+# What the HTTP stack raises. Not all of it is httpx's own: a TLS record that cannot be read comes through as
+# ssl.SSLError, which is an OSError, and so is TimeoutError; a name that cannot be one as a ValueError.
+NOT_AN_ADDRESS: Final = (httpx.InvalidURL, ValueError)
+NOT_CONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
 Query = Mapping[str, str | int | list[str] | None]
 _url: Final = lru_cache(maxsize=64)(httpx.URL)  # taking one apart is half of making a request
@@ -57,6 +68,10 @@ class CallFailed(SidecarError):
 
 class Refused(CallFailed):
     """Coinbase answered that it will not: a wrong request, no permission, no such thing."""
+
+
+class TokenRefused(Refused):
+    """401: where every try says so, Coinbase refuses the key."""
 
 
 class Unavailable(CallFailed):
@@ -100,16 +115,12 @@ class Rest:
 
     async def get(self, path: str, query: Query | None = None, *, urgent: bool = False) -> Any:
         """A read, tried again while it may help. Raises CallFailed."""
-        failures = 0
-        while True:
-            try:
-                await self._turn(urgent=urgent)
-                return await self._call("GET", path, query=query)
-            except (Unavailable, Unknown):
-                failures += 1
-                if failures == READ_TRIES:
-                    raise
-            await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+
+        async def read() -> Any:
+            await self._turn(urgent=urgent)
+            return await self._call("GET", path, query=query)
+
+        return await _tried(read, (Unavailable, Unknown, TokenRefused))
 
     async def post(
         self,
@@ -119,13 +130,17 @@ class Rest:
         urgent: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Any:
-        """A change, tried once. `is_wanted` is asked when its turn has come. Raises CallFailed; only
-        Unknown leaves open whether it was done.
+        """A change, done once at most. `is_wanted` is asked whenever its turn has come. Raises
+        CallFailed; only Unknown leaves open whether it was done.
         """
-        await self._turn(urgent=urgent)
-        if not is_wanted():
-            raise Withdrawn(f"POST {path}", 0, "not wanted any more")
-        return await self._call("POST", path, body=body)
+
+        async def change() -> Any:
+            await self._turn(urgent=urgent)
+            if not is_wanted():
+                raise Withdrawn(f"POST {path}", 0, "not wanted any more")
+            return await self._call("POST", path, body=body)
+
+        return await _tried(change, (TokenRefused,))
 
     async def keep_ready(self, method: str, path: str) -> None:
         """Until cancelled: have this call signed ahead, for it will be in a hurry."""
@@ -163,18 +178,38 @@ class Rest:
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        what = f"{method} {path}"
-        request = self._request(method, path, query, body)
+        """One try, over within CALL_WITHIN_S. Whatever the HTTP stack raises is a CallFailed from here on."""
+        what, whole = f"{method} {path}", asyncio.timeout(CALL_WITHIN_S)
+        try:
+            request = self._request(method, path, query, body)
+        except NOT_AN_ADDRESS as error:
+            raise Unavailable(what, 0, type(error).__name__) from None
         if self._tokens is not None:
             token = self._tokens.take(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
         try:
-            answer = await self._http.send(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            async with whole:
+                status, told = await self._answered(request)
+        except Untrusted as fault:
+            raise Unknown(what, 0, str(fault)) from None
+        except NOT_CONNECTED as error:
             raise Unavailable(what, 0, type(error).__name__) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unknown(what, 0, type(error).__name__) from None
-        return _content(what, answer)
+        except BROKEN as error:
+            late = f"no whole answer within {CALL_WITHIN_S:g} s"
+            words = late if whole.expired() else type(error).__name__
+            raise Unknown(what, 0, words) from None
+        return _content(what, status, told)
+
+    async def _answered(self, request: httpx.Request) -> tuple[int, bytes]:
+        """Status and body. Of a body that cannot be had, or is too large, no more is read."""
+        answer = await self._http.send(request, stream=True)
+        try:
+            body = Body(answer.headers.get("Content-Encoding", ""))
+            async for piece in answer.aiter_raw():
+                body.take(piece)
+            return answer.status_code, body.whole()
+        finally:
+            await answer.aclose()
 
     def _request(
         self, method: str, path: str, query: Query | None, body: Mapping[str, Any] | None
@@ -193,30 +228,45 @@ class Rest:
         )
 
 
-def _content(what: str, answer: httpx.Response) -> Any:
-    status = answer.status_code
+async def _tried(call: Callable[[], Awaitable[Any]], again: tuple[type[CallFailed], ...]) -> Any:
+    """The call, up to TRIES times while it fails in one of these ways; each has a token of its own."""
+    failures: list[CallFailed] = []
+    while True:
+        try:
+            return await call()
+        except again as failure:
+            failures.append(failure)
+        if len(failures) >= TRIES:  # the key is refused only where all say so
+            raise next((one for one in failures if not isinstance(one, TokenRefused)), failures[0])
+        await asyncio.sleep(wait_s(len(failures), random.random()))  # noqa: S311
+
+
+def _content(what: str, status: int, body: bytes) -> Any:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Unavailable(what, status, "too many requests")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unknown(what, status, f"HTTP {status}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise TokenRefused(what, status, f"HTTP {status}: {_words(body)}")
     if status >= HTTPStatus.BAD_REQUEST:
-        raise Refused(what, status, _words(answer))
+        raise Refused(what, status, f"HTTP {status}: {_words(body)}")
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         raise Unknown(what, status, f"HTTP {status}")
     try:
-        row = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        row = None
+        row = json_of(body)
+    except Untrusted as fault:
+        raise Unknown(what, status, str(fault)) from None
     if not isinstance(row, dict):
         raise Unknown(what, status, "the answer is not a JSON object")
     return row
 
 
-def _words(answer: httpx.Response) -> str:
+def _words(body: bytes) -> str:
     """Coinbase's reason, from its JSON or its plain text."""
     try:
-        row = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = json_of(body)
+    except Untrusted:
         row = None
     words = row.get("message") or row.get("error") if isinstance(row, dict) else None
-    return f"HTTP {answer.status_code}: {str(words or answer.text)[:BODY_BYTES_SHOWN]}"
+    text = body[: 4 * BODY_BYTES_SHOWN].decode("utf-8", "replace")
+    return str(words or text)[:BODY_BYTES_SHOWN]

@@ -14,6 +14,7 @@ from sidecar.config.kinds import Asset, Number, Table, Whole
 
 Count = Annotated[Whole, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[Number, Field(ge=0, le=3600)]
+Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 def _asset_or_none(value: str) -> str:
@@ -66,6 +67,11 @@ class Faults(Table):
     )
     expire_tokens: Count = Field(
         0, description="requests and subscriptions whose token is said to have expired, count"
+    )
+    unauthorized_share: Share = Field(
+        Decimal(0),
+        description="REST: the share of requests, drawn at random, that are answered with status 401 "
+        "though their token is valid; 0.2 is one in five",
     )
     late_cancelled_s: Seconds = Field(
         Decimal(0),
@@ -145,6 +151,9 @@ class Faults(Table):
     )
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
+    )
+    dribbled_bodies: Count = Field(
+        0, description="REST: answers whose body comes a byte every two seconds, count"
     )
     null_optionals: bool = Field(
         default=False, description="optional fields are null, over REST and in user frames"

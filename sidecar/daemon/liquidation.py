@@ -9,7 +9,7 @@ import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sidecar import clock
 from sidecar.coinbase.backoff import wait_s
@@ -29,6 +29,18 @@ LOOK_EVERY_S: Final = 2.5
 TELL_EVERY_S: Final = 60.0
 BACK_TRIES: Final = 4  # a new order may not be readable for a moment
 BACK_EVERY_S: Final = 0.25  # by then a live user channel has told
+# Wall seconds of a single try after which one that is asked for again is begun anew; the core asks for a reading
+# again after 60. Twice as many after each time, so that what is slow, and does not hang, gets done.
+HUNG_AFTER_S: Final = 45.0
+READ: Final = "read for the liquidation"
+
+
+class UnderWay(NamedTuple):
+    """A task, when it or its last try began, and for how long it is left to itself; wall seconds."""
+
+    task: asyncio.Task[None]
+    began_at: float
+    patience_s: float = HUNG_AFTER_S
 
 
 class Liquidation:
@@ -47,7 +59,7 @@ class Liquidation:
         self._rest = rest
         self._reconciler = reconciler
         self._group = group
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, UnderWay] = {}
         self._accepted: dict[str, int] = {}  # orders to be read back, and how often still
         self._wanted: ac.ReadAccount | None = None
         engine.listeners.append(self._hurry)
@@ -57,12 +69,23 @@ class Liquidation:
         self._rest.hurries = self._engine.manager.liquidator.is_busy
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin, unless the same is under way."""
-        self._running = {known: task for known, task in self._running.items() if not task.done()}
-        if name in self._running:
-            work.close()
-            return
-        self._running[name] = self._group.create_task(work, name=name)
+        """Begin, unless the same is under way; what hangs is replaced."""
+        self._running = {n: one for n, one in self._running.items() if not one.task.done()}
+        now, patience_s = clock.wall(), HUNG_AFTER_S
+        if (other := self._running.get(name)) is not None:
+            if now - other.began_at < other.patience_s:
+                work.close()
+                return
+            self._engine.log.warning("a part of the flattening hangs, and is begun anew", part=name)
+            other.task.cancel()
+            patience_s = 2 * other.patience_s
+        task = self._group.create_task(work, name=name)
+        self._running[name] = UnderWay(task, now, patience_s)
+
+    async def _pause(self, name: str, failures: int) -> None:
+        """Before the next try: what fails and tries again does not hang."""
+        await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+        self._running[name] = self._running[name]._replace(began_at=clock.wall())
 
     # -------------------------------------------------------------------------------------- orders
 
@@ -119,7 +142,7 @@ class Liquidation:
             except (CallFailed, Untrusted) as error:
                 failures += 1
                 self._engine.log.warning("orders could not be listed", fault=str(error))
-                await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+                await self._pause(f"find {name}", failures)
                 continue
             looks += 1
             for report in found:
@@ -163,7 +186,7 @@ class Liquidation:
             order_ids=tuple(dict.fromkeys((*ids, *action.order_ids))),
             with_products=action.with_products or (asked is not None and asked.with_products),
         )
-        self._start("read for the liquidation", self._read_account())
+        self._start(READ, self._read_account())
 
     async def _read_account(self) -> None:
         """What a reading leads to may be another one: it is begun anew as often as it is wanted."""
@@ -189,7 +212,7 @@ class Liquidation:
             if clock.wall() - told_at > TELL_EVERY_S:
                 told_at = clock.wall()
                 self._engine.log.critical("the flattening cannot read the account", fault=fault)
-            await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
+            await self._pause(READ, failures)
 
     def _tell(
         self, began_at: datetime, action: ac.ReadAccount, named: list[ev.OrderReported]

@@ -44,6 +44,7 @@ class Reconciler:
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
+        self._ordinary: asyncio.Timeout | None = None  # the pass under way that is no flattening's
         engine.listeners.append(self._look_for_products)
 
     def ask(self, action: ac.Reconcile) -> None:
@@ -75,6 +76,9 @@ class Reconciler:
             began = clock.wall()
             try:
                 await self._pass()
+            except TimeoutError:  # a flattening reads now
+                await asyncio.sleep(BETWEEN_S)
+                continue
             except (CallFailed, Untrusted) as error:
                 failures += 1
                 self._failed(error)
@@ -91,8 +95,19 @@ class Reconciler:
                 continue
 
     async def _pass(self) -> None:
+        """Raises CallFailed, Untrusted, and TimeoutError where a flattening wants to read."""
         async with self._reading:
-            await self._read()
+            try:
+                async with asyncio.timeout(None) as self._ordinary:
+                    await self._read()
+            finally:
+                self._ordinary = None
+
+    def _give_way(self) -> None:
+        """A flattening waits for no other pass, which may wait long: for an answer, or its turn."""
+        if self._ordinary is not None:
+            self._ordinary.reschedule(0.0)  # over by now
+            self._ordinary = None
 
     async def _read(self) -> None:
         if clock.wall() - self._products_at > PRODUCTS_EVERY_S:
@@ -121,6 +136,7 @@ class Reconciler:
         could not be read: a flattening waits for nothing that it can do without. Raises CallFailed,
         and Untrusted.
         """
+        self._give_way()
         async with self._reading:
             is_first = not self._engine.manager.tracker.products
             if with_products or is_first:

@@ -89,7 +89,7 @@ async def reading(trader, monkeypatch):
 @pytest.fixture
 def once(monkeypatch):
     """A read is tried once: trying it again is proven elsewhere, and takes seconds."""
-    monkeypatch.setattr(rest_module, "READ_TRIES", 1)
+    monkeypatch.setattr(rest_module, "TRIES", 1)
 
 
 async def test_what_is_read_is_what_the_exchange_has(reading, trader):
@@ -244,10 +244,10 @@ async def test_a_replayed_day_has_a_past_that_ends_at_its_first_price(tmp_path, 
     ):
         reading.followed = ("BTC-USD",)
         await reading.looks()
+        assert reading.histories.faults == {}
         series = reading.history.series["BTC-USD"]
         assert timedelta(days=series.end) == timedelta(days=17_625)  # up to 2018-04-04
         assert (len(series.closes), series.closes[-1]) == (LENGTH + 1, 7424.5)
-    assert reading.histories.faults == {}
 
 
 async def test_a_reading_that_is_cancelled_leaves_nothing_half_way(reading, trader):

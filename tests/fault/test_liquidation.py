@@ -43,6 +43,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "frames are slow": {"delay_frames_s": "0.3"},
     "answers are slow": {"slow_bodies_s": "0.05"},
     "tokens expire": {"expire_tokens": 4},
+    "valid tokens are refused": {"unauthorized_share": "0.2"},
     "sparse frames": {"sparse_user_frames": True},
     "nulls": {"null_optionals": True},
 }
@@ -149,6 +150,38 @@ async def test_coinbase_away_is_waited_for_and_said(trader, monkeypatch):
         trader.paper.world.set_faults({"refuse_connections": False})
         await until_flat(made)
         assert held(trader) == dict.fromkeys(COINS, 0)
+
+
+async def dribbles(trader: Trader, made: Beside, answers: int) -> None:
+    trader.paper.world.set_faults(dribbled_bodies=answers)
+    made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+    faults = trader.paper.world.faults
+    await made.until(lambda: faults.now.dribbled_bodies < answers, "a dribble")
+
+
+async def test_answers_that_dribble_hold_up_no_flattening(trader, monkeypatch):
+    """The cancel's, and what its readings ask for."""
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
+    await trader.place(trader.limit("SELL", "0.2", "90000"))
+    async with beside(trader) as made:
+        await dribbles(trader, made, answers=4)
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+        assert trader.paper.world.faults.now.dribbled_bodies == 0
+
+
+async def test_a_flattening_waits_for_no_reading_that_was_under_way(trader, monkeypatch):
+    """It would stand for as long as that one's call may."""
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 3600.0)
+    async with beside(trader) as made:
+        await dribbles(trader, made, answers=1)
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        await until_flat(made)
+        assert held(trader) == dict.fromkeys(COINS, 0)
+        passes = made.sidecar.engine.carry[ac.Reconcile].__self__
+        before = passes.passes
+        await made.until(lambda: passes.passes > before, "an ordinary reading, once it is over")
 
 
 async def test_proceeds_and_fees_are_the_exchanges_own(trader):

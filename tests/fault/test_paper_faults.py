@@ -108,6 +108,17 @@ async def test_an_expired_token_is_401_in_plain_text(trader):
     assert (await trader.call("GET", "/accounts")).status_code == 200
 
 
+async def test_a_share_of_valid_tokens_is_refused_and_none_of_who_has_no_key(trader):
+    await switch(trader, unauthorized_share="0.2")
+    answers = [(await trader.call("GET", "/key_permissions")).status_code for _ in range(100)]
+    assert set(answers) == {200, 401}
+    assert 10 <= answers.count(401) <= 30
+    public = [await trader.http.get(BROKERAGE + "/time") for _ in range(20)]
+    assert {answer.status_code for answer in public} == {200}
+    await switch(trader, unauthorized_share=1)
+    assert (await trader.call("GET", "/key_permissions")).text == "Unauthorized"
+
+
 async def test_refused_connections_end_without_an_answer(trader):
     await switch(trader, refuse_connections=True)
     with pytest.raises(httpx.HTTPError):
@@ -123,6 +134,13 @@ async def test_a_slow_body_is_whole_in_the_end(trader):
     begun = asyncio.get_running_loop().time()
     assert (await trader.get("/accounts"))["accounts"]
     assert asyncio.get_running_loop().time() - begun >= 0.2
+
+
+async def test_a_dribbled_body_begins_and_goes_on_for_long(trader):
+    await switch(trader, dribbled_bodies=1)
+    with pytest.raises(httpx.ReadTimeout):
+        await trader.call("GET", "/accounts", timeout=0.2)
+    assert (await trader.get("/accounts"))["accounts"]
 
 
 async def test_optional_fields_are_null_and_what_the_sdk_unpacks_is_not(trader):

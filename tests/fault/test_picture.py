@@ -13,7 +13,7 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import Refused, Rest, Unknown
+from sidecar.coinbase.rest import TRIES, Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -203,10 +203,11 @@ async def test_a_part_that_cannot_be_read_reconciles_nothing(trader, monkeypatch
     await rest.close()
 
 
-async def test_one_refused_token_does_not_take_the_futures_away(trader):
+async def test_a_refused_key_does_not_take_the_futures_away(trader, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
     rest = rest_of(trader)
     picture = Picture(rest, trader.paper.world.now, lambda text: None)
-    trader.paper.world.set_faults(expire_tokens=1)
+    trader.paper.world.set_faults(expire_tokens=TRIES)
     with pytest.raises(Refused):
         [event async for event in picture._futures(trader.paper.world.now())]
     kinds = [type(event).__name__ async for event in picture.account(None)]

@@ -13,7 +13,7 @@ from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.rest import (
     NO_AUTHORITY,
-    READ_TRIES,
+    TRIES,
     Refused,
     Rest,
     Unavailable,
@@ -116,7 +116,9 @@ async def test_without_tls_no_authority_is_read(trader, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "faults", [{"too_many_requests": 2}, {"server_errors": 2}], ids=lambda fault: next(iter(fault))
+    "faults",
+    [{"too_many_requests": 2}, {"server_errors": 2}, {"expire_tokens": 2}],
+    ids=lambda fault: next(iter(fault)),
 )
 async def test_a_read_is_tried_again_while_it_may_help(trader, faults):
     trader.paper.world.set_faults(faults)
@@ -126,7 +128,7 @@ async def test_a_read_is_tried_again_while_it_may_help(trader, faults):
 
 async def test_a_read_that_never_succeeds_says_why(trader, monkeypatch):
     monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)
-    trader.paper.world.set_faults(server_errors=READ_TRIES)
+    trader.paper.world.set_faults(server_errors=TRIES)
     async with client(trader) as rest:
         with pytest.raises(Unknown, match="GET /key_permissions: HTTP 503"):
             await rest.get("/key_permissions")
@@ -138,14 +140,59 @@ async def test_a_read_that_never_succeeds_says_why(trader, monkeypatch):
         ({"too_many_requests": 1}, Unavailable),
         ({"server_errors": 1}, Unknown),
         ({"refuse_connections": True}, Unknown),
-        ({"expire_tokens": 1}, Refused),
+        ({"expire_tokens": TRIES}, Refused),
     ],
 )
-async def test_a_change_is_tried_once_and_its_failure_says_what_is_known(trader, faults, kind):
+async def test_a_change_is_done_once_and_its_failure_says_what_is_known(
+    trader, monkeypatch, faults, kind
+):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)
     trader.paper.world.set_faults(faults)
     async with client(trader) as rest:
         with pytest.raises(kind):
             await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+    assert not list(trader.paper.world.exchange.register.newest_first())
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_the_key_is_refused_only_when_every_fresh_token_was(trader, monkeypatch, method):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)
+    async with client(trader) as rest:
+        sent = heard(rest)
+
+        async def ask():
+            if method == "get":
+                return await rest.get("/key_permissions")
+            return await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+
+        trader.paper.world.set_faults(expire_tokens=TRIES - 1)
+        assert await ask()
+        trader.paper.world.set_faults(expire_tokens=TRIES)
+        with pytest.raises(Refused, match="HTTP 401: Unauthorized") as caught:
+            await ask()
+        assert caught.value.status == 401
+    tokens = [headers["Authorization"] for headers in sent]
+    assert len(tokens) == len(set(tokens)) == 2 * TRIES
+
+
+async def test_a_server_in_trouble_beside_refused_tokens_is_no_refusal(trader, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)
+    trader.paper.world.set_faults(server_errors=1, expire_tokens=TRIES - 1)
+    async with client(trader) as rest:
+        with pytest.raises(Unknown, match="HTTP 503"):
+            await rest.get("/key_permissions")
+
+
+async def test_a_change_whose_token_was_refused_is_not_made_once_nobody_wants_it(trader):
+    trader.paper.world.set_faults(expire_tokens=1)
+    faults = trader.paper.world.faults
+    async with client(trader) as rest:
+        with pytest.raises(Withdrawn):
+            await rest.post(
+                "/orders",
+                trader.limit("BUY", "0.1", "100"),
+                is_wanted=lambda: bool(faults.now.expire_tokens),
+            )
     assert not list(trader.paper.world.exchange.register.newest_first())
 
 
@@ -156,6 +203,18 @@ async def test_an_order_that_is_never_answered_is_unknown_and_was_taken(trader, 
     async with client(trader) as rest:
         with pytest.raises(Unknown, match="ReadTimeout"):
             await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+    assert len(list(trader.paper.world.exchange.register.newest_first())) == 1
+
+
+async def test_an_answer_that_dribbles_ends_with_its_call(trader, monkeypatch):
+    """Each byte ends the silence that httpx counts, and there are more than 30 of them."""
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 0.2)
+    trader.paper.world.set_faults(dribbled_bodies=2)
+    async with client(trader) as rest, asyncio.timeout(10):
+        with pytest.raises(Unknown, match=r"no whole answer within 0\.2 s"):
+            await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
+        assert (await rest.get("/key_permissions"))["can_view"], "a read is tried again"
+    assert trader.paper.world.faults.now.dribbled_bodies == 0
     assert len(list(trader.paper.world.exchange.register.newest_first())) == 1
 
 

@@ -16,6 +16,7 @@ from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
+from sidecar.daemon.reconciler import Reconciler
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -266,6 +267,26 @@ async def test_slow_bodies_are_waited_for(desk):
     switch(desk, slow_bodies_s="0.3", close_code=1006)
     async with doubt(desk):
         assert await desk.sells()
+
+
+async def test_valid_tokens_that_are_refused_fail_no_reading(trader, monkeypatch):
+    """One in five: of some thirty calls that a first picture takes, all must succeed."""
+    failures = list[Exception]()
+    monkeypatch.setattr(Reconciler, "_failed", lambda _, error: failures.append(error))
+    trader.paper.world.set_faults(unauthorized_share="0.2")
+    async with beside(trader, coinbase={"reconcile_s": 5}) as made:
+        await made.until_state("ACTIVE")
+        desk = Desk(trader, made)
+        await desk.until_whole()
+    assert not failures
+
+
+async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, monkeypatch):
+    monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
+    switch(desk, dribbled_bodies=3, close_code=1006)
+    async with doubt(desk):
+        assert await desk.sells()
+    assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
 
 
 # ------------------------------------------------------------------------ readings that do not help

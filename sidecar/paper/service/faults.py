@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import numpy as np
 from pydantic import ValidationError
 
 from sidecar.config.paper_faults import Faults
@@ -24,10 +25,14 @@ OF_FRAMES: Final = (
 )
 
 
+SEED: Final = 7  # every run draws the same
+
+
 class FaultSwitches:
     """Faults by name; `set` in process does what `POST /paper/faults` does over the wire."""
 
     def __init__(self, faults: Faults) -> None:
+        self._chance = np.random.default_rng(SEED)
         self._keep(faults)
 
     def _keep(self, faults: Faults) -> None:
@@ -61,6 +66,11 @@ class FaultSwitches:
         if left:
             self._keep(self._now.model_copy(update={name: left - 1}))
         return bool(left)
+
+    def draw(self, name: str) -> bool:
+        """Whether a fault that befalls a share of requests befalls this one."""
+        share = getattr(self._now, name)
+        return bool(share) and self._chance.random() < share
 
     def reset(self, name: str) -> None:
         """Switch one fault off: it has happened."""

@@ -23,6 +23,7 @@ BODY_BYTES_MAX: Final = 256 * 1024  # a batch of 100 cancels is 4 KiB
 BODY_WITHIN_S: Final = 10.0  # a client that stops in the middle of its body is not waited for
 NEVER_S: Final = 600.0  # "never answered": longer than any client waits, and not for ever
 DRIBBLES: Final = 10  # pieces of a slow body
+BYTE_EVERY_S: Final = 2.0  # of a dribbled one: no client's time-out of silence is as short
 JSON: Final = "application/json"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -98,6 +99,8 @@ def _admit(world: World, route: Route, request: web.Request) -> tuple[Key | None
     if world.faults.take("expire_tokens"):
         raise Unauthorized("a switched-on fault says that it has expired")
     key = verify_rest(header, request.method, request.path, world.keys, world.unix())
+    if world.faults.draw("unauthorized_share"):
+        raise Unauthorized("a switched-on fault says that it is not valid")
     return key, world.limits.private(key.name, wall)
 
 
@@ -134,8 +137,12 @@ async def _answer(
         return _json(200, row, admitted.allowance)
     if faults.null_optionals:
         row = with_nulls(row)
+    if world.faults.take("dribbled_bodies"):
+        return await _dribble(request, encode(row), 1, BYTE_EVERY_S)
     if faults.slow_bodies_s:
-        return await _dribble(request, encode(row), float(faults.slow_bodies_s))
+        body = encode(row)
+        piece = max(1, -(-len(body) // DRIBBLES))
+        return await _dribble(request, body, piece, float(faults.slow_bodies_s) / DRIBBLES)
     return _json(200, row, admitted.allowance)
 
 
@@ -154,14 +161,15 @@ def _json(status: int, row: Row, allowance: Allowance) -> web.Response:
     return web.Response(status=status, body=encode(row), headers=headers)
 
 
-async def _dribble(request: web.Request, body: bytes, seconds: float) -> web.StreamResponse:
+async def _dribble(
+    request: web.Request, body: bytes, piece: int, every_s: float
+) -> web.StreamResponse:
     """Send a body piece by piece."""
     response = web.StreamResponse(headers={"Content-Type": JSON})
     response.content_length = len(body)
     await response.prepare(request)
-    piece = max(1, -(-len(body) // DRIBBLES))
     for start in range(0, len(body), piece):
-        await asyncio.sleep(seconds / DRIBBLES)
+        await asyncio.sleep(every_s)
         await response.write(body[start : start + piece])
     await response.write_eof()
     return response

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sidecar.coinbase.rest import Withdrawn
+from sidecar.coinbase.rest import Unknown, Withdrawn
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
-from sidecar.daemon.liquidation import Liquidation
+from sidecar.daemon.liquidation import HUNG_AFTER_S, Liquidation
 from tests.daemon_parts import Running, Said
 from tests.decisions import CONNECTED, connected
 from tests.flattening import Flattening
@@ -64,6 +64,66 @@ async def test_a_reading_asked_for_in_the_turn_in_which_the_last_one_ended_is_be
         made.on_read = beside_it
         made.read(1)
     assert [told.reading for told in made.told(ev.AccountRead)] == [1, 2]
+
+
+class Clock:
+    """The wall's, moved by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def wall(self):
+        return self.now
+
+
+async def test_a_reading_that_hangs_is_replaced_when_it_is_asked_for_again(monkeypatch):
+    """Not at once, and each time after twice as long: what is slow gets done as well."""
+    clock, begun, ended = Clock(), list[float](), list[float]()
+    monkeypatch.setattr("sidecar.daemon.liquidation.clock", clock)
+
+    async def hangs(*, with_products):
+        begun.append(clock.now)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(clock.now)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        made = Liquidating(group)
+        made.liquidation._reconciler = cast("Any", SimpleNamespace(read_for_liquidation=hangs))
+        for number, clock.now in enumerate((0.0, 20.0, HUNG_AFTER_S, 120.0, 3 * HUNG_AFTER_S)):
+            made.read(number)
+            await asyncio.sleep(0)
+        assert begun == [0.0, HUNG_AFTER_S, 3 * HUNG_AFTER_S]
+        assert ended == begun[1:], "never two at a time"
+        assert [said["part"] for said in made.logged("warning")] == ["read for the liquidation"] * 2
+        made.liquidation._reconciler = cast("Any", SimpleNamespace(read_for_liquidation=made._read))
+        clock.now = 1000.0
+        made.read(9)
+    assert [told.reading for told in made.told(ev.AccountRead)] == [9]
+
+
+async def test_a_reading_that_fails_and_tries_again_does_not_hang(monkeypatch):
+    clock, tries = Clock(), 0
+    monkeypatch.setattr("sidecar.daemon.liquidation.clock", clock)
+    monkeypatch.setattr("sidecar.daemon.liquidation.wait_s", lambda *_: 0.0)
+
+    async def fails(*, with_products):
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            clock.now += HUNG_AFTER_S
+            raise Unknown("GET /accounts", 503, "HTTP 503")
+        if tries == 2:
+            made.read(2)
+        return True
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        made = Liquidating(group)
+        made.liquidation._reconciler = cast("Any", SimpleNamespace(read_for_liquidation=fails))
+        made.read(1)
+    assert made.logged("warning") == []
+    assert 2 in [told.reading for told in made.told(ev.AccountRead)]
 
 
 async def test_what_is_done_is_forgotten():

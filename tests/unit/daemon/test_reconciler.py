@@ -164,6 +164,26 @@ async def test_a_liquidation_goes_on_with_the_products_it_knows(made):
         await made.reconciler.read_for_liquidation(with_products=False)
 
 
+async def test_an_ordinary_pass_gives_way_and_is_made_afterwards(made):
+    inside, hang = asyncio.Event(), made.said.account
+
+    async def forever(_since, **_):
+        inside.set()
+        await asyncio.Event().wait()
+        yield
+
+    made.said.account = forever
+    task = asyncio.get_running_loop().create_task(made.reconciler.run())
+    async with asyncio.timeout(10):
+        await inside.wait()
+        made.said.account = hang
+        assert await made.reconciler.read_for_liquidation(with_products=False)
+        await made.until(lambda: made.told(ev.AccountReconciled))
+    assert made.reconciler.fault == ""
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_an_ordinary_pass_needs_everything(made):
     await made.reads()
     assert made.said.essentials_suffice is False
