@@ -243,8 +243,9 @@ async def test_a_replayed_day_has_a_past_that_ends_at_its_first_price(tmp_path, 
         reading_from(trader, monkeypatch) as reading,
     ):
         reading.followed = ("BTC-USD",)
-        await reading.looks()
-        assert reading.histories.faults == {}
+        for _ in range(2):  # the last day is read by itself where it is not over yet at the first look
+            await reading.looks()
+        assert (reading.histories.pending, reading.histories.faults) == ((), {})
         series = reading.history.series["BTC-USD"]
         assert timedelta(days=series.end) == timedelta(days=17_625)  # up to 2018-04-04
         assert (len(series.closes), series.closes[-1]) == (LENGTH + 1, 7424.5)
