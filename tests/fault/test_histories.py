@@ -243,7 +243,8 @@ async def test_a_replayed_day_has_a_past_that_ends_at_its_first_price(tmp_path, 
         reading_from(trader, monkeypatch) as reading,
     ):
         reading.followed = ("BTC-USD",)
-        for _ in range(2):  # the last day is read by itself where it is not over yet at the first look
+        # The last day is read by itself where it is not over yet at the first look.
+        for _ in range(2):
             await reading.looks()
         assert (reading.histories.pending, reading.histories.faults) == ((), {})
         series = reading.history.series["BTC-USD"]
