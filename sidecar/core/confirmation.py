@@ -87,9 +87,8 @@ class Confirmation:
         """Whether a breach has stood for so long, over so many quotes, of books that show it."""
         tracker, suspicion = self.desk.tracker, self.pending.get(name)
         if not bound.may_be_confirmed:
-            self.forget(
-                name
-            )  # no quote of now may be confirmed by those of a loss that may be none
+            # Quotes of a loss that may be none confirm no later one.
+            self.forget(name)
             return False
         if suspicion is None:
             suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)

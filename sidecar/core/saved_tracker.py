@@ -21,6 +21,7 @@ from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import Booking, Reconciliation
 from sidecar.core.saved_before import OldWindows, taken_over
+from sidecar.core.visits import Visit
 from sidecar.core.wallets import Wallet
 from sidecar.core.working import Reservation, WorkingOrder
 
@@ -75,6 +76,7 @@ class SavedTracker(Struct, kw_only=True):
     usdc_rate: Decimal = ONE
     unread: list[str] = []
     dollars_moved: list[Booking] = []
+    visits: list[Visit] = []
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -122,6 +124,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         usdc_rate=tracker.marks.usdc_rate,
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.dollars_moved,
+        visits=tracker.balances.visits.known,
     )
 
 
@@ -144,6 +147,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.read_at = saved.balances_read_at
     tracker.balances.unread = set(saved.unread)
     tracker.balances.dollars_moved = saved.dollars_moved
+    tracker.balances.visits.known = saved.visits
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures

@@ -62,7 +62,6 @@ NEVER_SET: dict[str, str] = {
     "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
-    "Visits.known": "a new process reads anew whatever was in doubt",
     "Suspicion.confirmed_by_rest": "then the episode has begun",
 }  # fmt: skip
 
@@ -243,6 +242,15 @@ def overtaken() -> World:
     return world
 
 
+def visited() -> World:
+    """A reading showed 50,000 USD more, and the next one does not."""
+    world = connected(held=1, also={"USD": 100_000})
+    for seconds, usd in ((1, 100_000), (5, 150_000), (1, 100_000)):
+        world.wait(seconds)
+        read(world, ("USD", usd, 0), ("BTC", 1, 0))
+    return world
+
+
 def strangers() -> World:
     """Approvals that never appeared, and more orders of nobody than alerts are given for."""
     settings = Settings(connected=True, unapproved="cancel")
@@ -293,7 +301,7 @@ def suspected() -> World:
 
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken,
+    overtaken, visited,
 )  # fmt: skip
 
 
