@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
-from sidecar.coinbase.reading import moment, table, tables
+from sidecar.coinbase.reading import table, tables
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -126,10 +126,7 @@ class Picture:
     async def server_time(self) -> datetime:
         """Coinbase's clock. Raises CallFailed, and Untrusted."""
         answer = await self._rest.get("/time")
-        at = moment(answer.get("iso"), "iso")
-        if at is None:
-            raise Untrusted("GET /time: no iso")
-        return at
+        return rows.server_time(answer)
 
     async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
         """These orders as they are now, ended ones too. Raises CallFailed."""

@@ -6,7 +6,7 @@ Advanced Trade API, Orders, Accounts, Futures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from sidecar.core.money import ZERO, is_bounded, is_sane
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
 CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten
+
+MILLIS_MAX: Final = 10**13  # the year 2286: beyond is no time
 
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
@@ -46,6 +48,19 @@ def key_permissions(row: Row) -> KeyPermissions:
         transfer=is_true(row.get("can_transfer")),
         portfolio=text(row.get("portfolio_uuid"), "portfolio_uuid"),
     )
+
+
+def server_time(row: Row) -> datetime:
+    """`GET /time`, to the millisecond where that is told: `iso` may be of the whole second. Raises
+    Untrusted.
+    """
+    millis = number(row.get("epochMillis"), "epochMillis")
+    if millis is not None and ZERO < millis < MILLIS_MAX:
+        return datetime.fromtimestamp(float(millis / 1000), UTC)
+    at = moment(row.get("iso"), "iso")
+    if at is None:
+        raise Untrusted("GET /time: no iso")
+    return at
 
 
 def order_report(row: Row, at: datetime) -> ev.OrderReported:

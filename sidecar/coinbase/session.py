@@ -9,12 +9,14 @@ dead socket. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers 
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.coinbase.lag import Lag
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 
@@ -95,18 +97,20 @@ class Session:
         *,
         optional: Iterable[str] = (),
         stamped: Callable[[str], datetime] | None = None,
+        lag: Lag | None = None,
     ) -> None:
         """`channels` in the order to subscribe; `products` of those that take any. The feed is live
         without the `optional` ones too, which come last: not every account has them.
 
         `stamped` says what market time a frame's own timestamp is; without it a frame is of the
-        moment it came in.
+        moment it came in, but for quotes that `lag` says are late.
         """
         self.state: State = "connecting"
         self.channels = tuple(channels)
         self.products = tuple(products)
         self._optional = frozenset(optional)
         self._stamped = stamped
+        self._lag = lag
         self._acknowledged: set[str] = set()
         self._products_on: set[str] = set()  # as last acknowledged, all channels together
         self._check_at: float | None = None  # when to see whether changes of products were taken up
@@ -123,6 +127,8 @@ class Session:
         self._check_at = None
         self._snapshot_due = float("inf") if "user" in self.channels else None
         self.heard = self._opened = wall
+        if self._lag is not None:
+            self._lag.opened()
         return [self._subscription(channel) for channel in self._wanted()]
 
     def lost(self, reason: str) -> list[Step]:
@@ -143,9 +149,11 @@ class Session:
         steps = self._follow_sequence(envelope.sequence_num)
         if steps is None:
             return []  # late: what came after it is newer
+        late_s, behind = self._see_lag(envelope.timestamp, wall)
+        steps += behind
         try:
             for heard in said(envelope, at):
-                steps += self._hear(heard, wall)
+                steps += self._hear(_as_of(heard, at, late_s), wall)
         except Untrusted as fault:
             steps.append(Fault(str(fault)))
         return steps
@@ -212,6 +220,15 @@ class Session:
         self._sequence = number
         return [Gap(expected, number)] if number > expected else []
 
+    def _see_lag(self, timestamp: str, wall: float) -> tuple[float, list[Step]]:
+        """By how much the quotes of a frame are older than the frame, and what follows for the feed."""
+        lag_s = None if self._lag is None else self._lag.of(timestamp, wall)
+        if self._lag is None or lag_s is None:
+            return 0.0, []
+        complaint = self._lag.complaint(lag_s, wall)
+        late_s = lag_s if self._lag.is_late(lag_s) else 0.0
+        return late_s, [Close(complaint)] if complaint else []
+
     def _hear(self, heard: Said, wall: float) -> list[Step]:
         match heard:
             case ev.Quotes() | ev.FuturesSummaryRead():
@@ -239,6 +256,14 @@ class Session:
         self._snapshot_due = None
         self._move("acknowledged")
         return [Live()]
+
+
+def _as_of(heard: Said, at: datetime, late_s: float) -> Said:
+    """Quotes of a late frame are of the time when Coinbase told them."""
+    if not late_s or not isinstance(heard, ev.Quotes):
+        return heard
+    then = at - timedelta(seconds=late_s)
+    return replace(heard, quotes=tuple(replace(quote, at=then) for quote in heard.quotes))
 
 
 PRODUCT_CHANNELS: Final = frozenset({"ticker"})  # `user` is taken whole: no order may be missed

@@ -55,8 +55,12 @@ class Faults(Table):
     delay_frames_s: Seconds = Field(
         Decimal(0), description="websocket: every data frame is this late, seconds of wall clock"
     )
+    frames_fall_behind: Seconds = Field(
+        Decimal(0),
+        description="websocket: data frames of a connection come ever later, by so many seconds a second",
+    )
     frames_channel: Channel = Field(
-        "", description="the channel whose frames the six above are about; empty: all channels"
+        "", description="the channel whose frames the seven above are about; empty: all channels"
     )
     close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
         0, description="every websocket is closed with this code, once; 0: none is"

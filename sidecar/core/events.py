@@ -86,10 +86,11 @@ class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
-    """A feed came up, lost frames, or went silent."""
+    """A feed came up, lost frames, or was lost. `reason`: why, where it is known."""
 
     feed: Feed
     signal: FeedSignal
+    reason: str = ""
 
 
 # --- The account ----------------------------------------------------------------------------------

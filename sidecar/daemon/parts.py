@@ -3,19 +3,21 @@
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import Rest
+from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
 from sidecar.config.tables import Config
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.liquidation_report import report_view
 from sidecar.core.reports import LiquidationReport
 from sidecar.daemon import preflight
@@ -38,6 +40,10 @@ MARKET_CHANNELS: Final = ("heartbeats", "ticker")
 CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
 PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word
+
+TIME_EVERY_S: Final = (
+    60.0  # how often Coinbase's time is read; both clocks keep it better than that
+)
 
 
 class Parts:
@@ -66,16 +72,12 @@ class Parts:
         self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
-        stamped = exchange_clock.see if exchange_clock is not None else None
+        self._exchange_clock = exchange_clock
+        self._coinbase_time = CoinbaseTime()
         urls = config.coinbase
-
-        def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
-            session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped)
-            return Feed(session, hosts, key, self._streams.take(name), now=engine.now)
-
-        self._user = feed("user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
-        self._market = feed("market", MARKET_CHANNELS, urls.ws_url)
-        self._reconciler = Reconciler(engine, self._picture, float(urls.reconcile_s))
+        self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
+        self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
+        self._reconciler = Reconciler(engine, self._picture, float(config.coinbase.reconcile_s))
         self._errands = Errands(engine, self._picture, rest, group)
         self.histories = Histories(engine, self._picture, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
@@ -104,6 +106,16 @@ class Parts:
         )
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell]
+
+    def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
+        """A market whose time is not now tells it by its frames alone: these cannot be late."""
+        told, stamped, lag = self._exchange_clock, None, None
+        if told is None:
+            lag = Lag(self._coinbase_time, self._oldest_s)
+        else:
+            stamped = told.see
+        session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, lag=lag)
+        return Feed(session, hosts, key, self._streams.take(name), now=self._engine.now)
 
     def _listener(
         self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
@@ -140,6 +152,7 @@ class Parts:
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),
             "preflight": self._look_again(),
+            "read Coinbase's time": self._keep_time(),
         }
 
     async def open(self) -> None:
@@ -241,6 +254,19 @@ class Parts:
         while True:
             await asyncio.sleep(PREFLIGHT_EVERY_S * (1 + random.random() / 10))  # noqa: S311
             await self._look()
+
+    def _oldest_s(self) -> float:
+        """The age, in seconds, up to which a quote values an order."""
+        return self._engine.manager.desk.max_quote_age.total_seconds()
+
+    async def _keep_time(self) -> None:
+        """Until cancelled: by Coinbase's time it is seen how late frames come."""
+        while True:
+            asked = clock.wall()
+            with suppress(CallFailed, Untrusted):  # pre-flight says that it cannot be read
+                told = await self._picture.server_time()
+                self._coinbase_time.heard(told, asked, clock.wall())
+            await asyncio.sleep(TIME_EVERY_S)
 
     async def _look(self) -> None:
         findings = await preflight.look(self._picture, clock.unix)

@@ -18,6 +18,7 @@ from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 
 SIGNALS: Final[dict[type[object], ev.FeedSignal]] = {Live: "connected", Gap: "gap", Lost: "lost"}
+REASON_MAX: Final = 200  # of what is said about a feed that was lost
 LOOK_S: Final = 1.0  # how soon what is newly held, working or asked about is followed
 
 
@@ -71,10 +72,11 @@ class Streams:
                 self.engine.log.warning("frame not understood", feed=feed, fault=text)
             case Live() | Gap() | Lost():
                 self.engine.log.info("feed", feed=feed, **_words(step))
-                self._signal(feed, SIGNALS[type(step)])
+                why = step.reason[:REASON_MAX] if isinstance(step, Lost) else ""
+                self._signal(feed, SIGNALS[type(step)], why)
 
-    def _signal(self, feed: ev.Feed, signal: ev.FeedSignal) -> None:
-        self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal))
+    def _signal(self, feed: ev.Feed, signal: ev.FeedSignal, why: str = "") -> None:
+        self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal, reason=why))
 
     def _hand_on(self, quotes: tuple[ev.Quote, ...], at: datetime) -> None:
         if quotes:

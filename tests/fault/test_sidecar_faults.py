@@ -5,17 +5,19 @@ exchange's own, to the last digit.
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from sidecar.coinbase import frames, rows
+from sidecar.coinbase import frames, lag, rows
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
+from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
@@ -287,6 +289,63 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     async with doubt(desk):
         assert await desk.sells()
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
+
+
+# ---------------------------------------------------------------------------- frames that come late
+
+
+@asynccontextmanager
+async def strict(trader):
+    """A sidecar that wants quotes of two seconds at most."""
+    async with beside(trader, limits={"max_quote_age_s": 2}) as made:
+        desk = Desk(trader, made)
+        await desk.until_whole()
+        yield desk
+
+
+async def test_a_feed_that_falls_behind_is_told_and_begun_anew(trader, monkeypatch):
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 1.0)
+    async with strict(trader) as desk:
+        switch(desk, frames_fall_behind="2")
+        await desk.made.until(lambda: "FEED_LOST" in desk.made.codes(), "a word of it")
+        alerts = [a for _, a in desk.made.actions if isinstance(a, ac.Alert)]
+        (first, *_) = (alert.text for alert in alerts if alert.code == "FEED_LOST")
+        assert "behind Coinbase's time" in first
+        switch(desk, frames_fall_behind="0")
+        await desk.until_whole()
+        await desk.until_true()
+
+
+async def test_a_late_frame_is_as_old_as_coinbase_stamped_it(trader, monkeypatch):
+    """The feed lives, and no order is valued by its quotes; what reduces passes."""
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 60.0)  # it is left as it is
+    monkeypatch.setattr(Errands, "_refresh", never_answered)
+    async with strict(trader) as desk:
+        ages = list[timedelta]()
+        desk.made.on_fact = lambda event: ages.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        switch(desk, delay_frames_s="3")
+        await desk.made.until(lambda: any(age > timedelta(seconds=2) for age in ages), "late")
+        assert desk.made.manager.feeds.market == "live"
+        assert (await desk.buys()).codes == ("STALE_MARKET_DATA",)
+        assert await desk.sells()
+
+
+async def test_a_feed_that_is_behind_is_read_over_rest_meanwhile(trader, monkeypatch):
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 60.0)
+    async with strict(trader) as desk:
+        told = list[timedelta]()
+        desk.made.on_fact = lambda event: told.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        switch(desk, delay_frames_s="3")
+        await desk.made.until(lambda: any(age > timedelta(seconds=2) for age in told), "late")
+        await desk.until_whole()
+
+
+async def never_answered(_errands, _books):
+    """A reading of prices that does not come about."""
 
 
 # ------------------------------------------------------------------------ readings that do not help

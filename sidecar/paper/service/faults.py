@@ -22,6 +22,7 @@ OF_FRAMES: Final = (
     "sequence_gaps",
     "future_frames",
     "delay_frames_s",
+    "frames_fall_behind",
 )
 
 
