@@ -95,8 +95,21 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(trader):
-    async with beside(trader, server={"reservation_s": 1}, coinbase={"reconcile_s": 5}) as made:
+def wire(request):
+    """The address of the websockets, by name."""
+    return getattr(request, "param", "ws_url")
+
+
+# Coinbase speaks TLS alone, and its endings are of their own kind.
+OVER_BOTH = pytest.mark.parametrize("wire", ["ws_url", "tls_ws_url"], indirect=True)
+
+
+@pytest.fixture
+async def desk(trader, wire, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
+    url = trader.paper.urls[wire]
+    coinbase = {"reconcile_s": 5, "ws_url": url, "ws_user_url": url}
+    async with beside(trader, server={"reservation_s": 1}, coinbase=coinbase) as made:
         yield Desk(trader, made)
 
 
@@ -116,12 +129,14 @@ async def doubt(desk):
     await desk.until_true()
 
 
+@OVER_BOTH
 async def test_without_faults_all_is_well(desk):
     assert await desk.buys()
     await desk.trade("BUY", "0.02")
     await desk.until_true()
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1013])
 async def test_a_closed_feed_is_doubted_and_heals(desk, code):
     switch(desk, close_code=code)
@@ -132,6 +147,7 @@ async def test_a_closed_feed_is_doubted_and_heals(desk, code):
         assert await desk.sells()
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("fault", ["drop_frames", "sequence_gaps", "reorder_frames"])
 @pytest.mark.parametrize("channel", ["user", "ticker"])
 async def test_a_gap_is_doubted_and_heals(desk, fault, channel):
@@ -149,6 +165,7 @@ async def test_a_gap_is_doubted_and_heals(desk, fault, channel):
     await desk.until_true()
 
 
+@OVER_BOTH
 async def test_no_heartbeats_no_trust(desk):
     """The user feed says nothing without them, so silence is all there is to go by."""
     switch(desk, stall_heartbeats=True)
@@ -158,6 +175,7 @@ async def test_no_heartbeats_no_trust(desk):
         switch(desk, stall_heartbeats=False)
 
 
+@OVER_BOTH
 async def test_refused_connections_are_tried_again(desk):
     switch(desk, refuse_connections=True, close_code=1006)
     async with doubt(desk):
@@ -166,6 +184,7 @@ async def test_refused_connections_are_tried_again(desk):
         switch(desk, refuse_connections=False)
 
 
+@OVER_BOTH
 async def test_an_expired_token_is_followed_by_a_fresh_one(desk):
     switch(desk, expire_tokens=4, close_code=1006)
     async with doubt(desk):
@@ -175,6 +194,7 @@ async def test_an_expired_token_is_followed_by_a_fresh_one(desk):
 # --------------------------------------------------------------------------- the books stay true
 
 
+@OVER_BOTH
 async def test_frames_told_twice_count_once(desk):
     switch(desk, duplicate_frames=20)
     await desk.trade("BUY", "0.02")
@@ -182,6 +202,7 @@ async def test_frames_told_twice_count_once(desk):
     assert await desk.buys()
 
 
+@OVER_BOTH
 async def test_late_frames_are_waited_for(desk):
     switch(desk, delay_frames_s="0.5", frames_channel="user")
     await desk.trade("BUY", "0.02", fills=False)
