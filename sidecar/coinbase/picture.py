@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import table, tables
-from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.products import Product, product_from_coinbase
@@ -151,7 +151,7 @@ class Picture:
         at, found = self._now(), dict[str, ev.OrderReported]()
         for source in SOURCES:
             query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
-            async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+            async for row in self._pages("/orders/historical/batch", "orders", query):
                 for report in self._read(lambda one: rows.order_report(one, at), [row]):
                     found[report.order_id] = report
         return list(found.values())
@@ -200,7 +200,7 @@ class Picture:
                     "order_placement_source": source,
                     "limit": ORDERS_A_PAGE,
                 }
-                async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                async for row in self._pages("/orders/historical/batch", "orders", query):
                     if isinstance(order_id := row.get("order_id"), str) and order_id:
                         seen[order_id] = None
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
@@ -220,7 +220,7 @@ class Picture:
             "limit": FILLS_A_PAGE,
         }
         newest_first = [
-            row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
+            row async for row in self._pages("/orders/historical/fills", "fills", query)
         ]
         oldest_first = reversed(newest_first)
         for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
@@ -248,8 +248,7 @@ class Picture:
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
         accounts = [
-            row
-            async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
+            row async for row in self._pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
         listed = {str(row.get("uuid")) for row in accounts}
         accounts += await self._missing_wallets(listed)
@@ -298,6 +297,9 @@ class Picture:
             return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
         except (Refused, Untrusted):
             return {}
+
+    def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:
+        return self._rest.pages(path, name, query, self._complain)
 
     def _read(
         self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None

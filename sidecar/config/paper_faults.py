@@ -23,6 +23,13 @@ def _asset_or_none(value: str) -> str:
     return value
 
 
+def _product_or_none(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9-]{0,40}", value, re.ASCII):
+        raise ValueError("is not a product; write it as Coinbase does: BTC-USD")
+    return value
+
+
+ProductOrNone = Annotated[str, AfterValidator(_product_or_none)]
 AssetOrNone = Annotated[str, AfterValidator(_asset_or_none)]
 Channel = Literal[
     "",
@@ -59,8 +66,23 @@ class Faults(Table):
         Decimal(0),
         description="websocket: data frames of a connection come ever later, by so many seconds a second",
     )
+    restart_sequence: Count = Field(
+        0,
+        description="websocket: data frames from which on a connection counts its frames from 0 again, count",
+    )
     frames_channel: Channel = Field(
-        "", description="the channel whose frames the seven above are about; empty: all channels"
+        "", description="the channel whose frames the eight above are about; empty: all channels"
+    )
+    refused_product: ProductOrNone = Field(
+        "",
+        description="websocket: a subscription that names this product is refused whole; empty: none is",
+    )
+    refused_channel: Channel = Field(
+        "", description="websocket: subscriptions to this channel are refused; empty: none is"
+    )
+    nagging_errors: bool = Field(
+        default=False,
+        description="websocket: every connection begins with an error frame, and has another each second",
     )
     close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
         0, description="every websocket is closed with this code, once; 0: none is"
@@ -158,6 +180,11 @@ class Faults(Table):
     )
     dribbled_bodies: Count = Field(
         0, description="REST: answers whose body comes a byte every two seconds, count"
+    )
+    endless_pages: Literal["", "cursor", "rows", "empty"] = Field(
+        "",
+        description="REST: listings with a cursor never end: after their last page the same cursor comes "
+        "again, or the same rows under new ones, or empty pages; empty text: they do end",
     )
     null_optionals: bool = Field(
         default=False, description="optional fields are null, over REST and in user frames"

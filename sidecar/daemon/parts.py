@@ -223,7 +223,8 @@ class Parts:
                 for name, session in feeds.items()
                 if session.state == "live"
             },
-            "followed": list(self._streams.wanted()),
+            "followed": list(self._streams.open_books()),
+            "left_out": sorted(self._market.session.left_out),
             "reconciliations": self._reconciler.passes,
             "reconciliation_fault": self._reconciler.fault,
             "history": {

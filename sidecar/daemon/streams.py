@@ -11,7 +11,7 @@ import msgspec
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
-from sidecar.coinbase.session import Fault, Gap, Live, Lost, Step, Told
+from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Step, Told
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core import events as ev
 from sidecar.daemon.conflation import Conflation
@@ -70,6 +70,8 @@ class Streams:
                 if feed == "user":
                     self._signal(feed, "gap")  # what it said of the account is not known
                 self.engine.log.warning("frame not understood", feed=feed, fault=text)
+            case Complaint(text):
+                self.engine.log.warning("Coinbase complains", feed=feed, words=text)
             case Live() | Gap() | Lost():
                 self.engine.log.info("feed", feed=feed, **_words(step))
                 why = step.reason[:REASON_MAX] if isinstance(step, Lost) else ""
@@ -130,10 +132,19 @@ class Streams:
         asked = [book for book in reversed(self._asked) if book not in needed]
         return tuple(sorted([*needed, *asked[: max(0, FOLLOWED_MAX - len(needed))]]))
 
+    def open_books(self) -> tuple[str, ...]:
+        """The books of these to subscribe to: Coinbase refuses those that it has disabled, and others with
+        them.
+        """
+        listed = self.engine.manager.tracker.products
+        return tuple(
+            book for book in self.wanted() if book not in listed or not listed[book].is_disabled
+        )
+
     async def follow(self, feed: Feed) -> None:
         """Until cancelled: keep the market feed listening to what is wanted."""
         while True:
-            wanted = self.wanted()
+            wanted = self.open_books()
             if wanted != self._followed:
                 self._followed = wanted
                 feed.follow(wanted)

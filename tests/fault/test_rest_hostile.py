@@ -106,7 +106,8 @@ async def test_no_cursor_ends_the_sidecar(trader, cursor):
         async def first_page(request):
             if "cursor" in request.query:
                 return web.json_response({"error": "INVALID_ARGUMENT"}, status=400)
-            return web.json_response({"accounts": [], "has_next": True, "cursor": cursor})
+            wallet = {"uuid": "a", "currency": "SHIB"}
+            return web.json_response({"accounts": [wallet], "has_next": True, "cursor": cursor})
 
         meddler.answers["/accounts"] = first_page
         await until_said(made, "GET /accounts")

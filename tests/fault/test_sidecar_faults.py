@@ -19,6 +19,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
+from sidecar.paper.venue.listing import Flags
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -310,6 +311,75 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     async with doubt(desk):
         assert await desk.sells()
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
+
+
+# ------------------------------------------------------------------ what Coinbase refuses, or repeats
+
+
+@OVER_BOTH
+@pytest.mark.parametrize("channel", ["user", "ticker"])
+async def test_a_count_of_frames_that_begins_again_is_doubted_and_heals(desk, channel):
+    gaps = list[ev.Event]()
+    desk.made.on_fact = lambda event: (
+        gaps.append(event) if getattr(event, "signal", "") == "gap" else None
+    )
+    switch(desk, frames_channel=channel, restart_sequence=1)
+    await desk.trader.place(desk.body("BUY", "0.02"))
+    await desk.made.until(lambda: gaps, "a gap")
+    await desk.until_whole()
+    await desk.until_true()
+
+
+async def test_one_product_that_the_feed_refuses_is_left_out_alone(trader):
+    """Its quotes are read over REST; the others are live, before and after a reconnection."""
+    trader.paper.world.set_faults(refused_product="ETH-USD")
+    follow = ["BTC-USD", "ETH-USD", "SOL-USD"]
+    async with beside(trader, coinbase={"follow": follow}) as made:
+        desk = Desk(trader, made)
+        await desk.until_whole()
+        switch(desk, close_code=1006)
+        await desk.until_in_doubt()
+        await desk.until_whole()
+        assert (await made.ask("status"))["sidecar"]["left_out"] == ["ETH-USD"]
+        decision = await made.bot.validate_order(desk.body("BUY", "0.1", "ETH-USD"), dry_run=True)
+        assert decision, decision
+
+
+async def test_books_that_are_disabled_are_not_followed(trader):
+    exchange = trader.paper.world.exchange
+    exchange.set_flags("ETH-USD", Flags(is_disabled=True), exchange.now)
+    trader.paper.world.set_faults(refused_product="ETH-USD")
+    follow = ["BTC-USD", "ETH-USD", "SOL-USD"]
+    async with beside(trader, coinbase={"follow": follow}) as made:
+        await made.until_state("ACTIVE")
+        shown = (await made.ask("status"))["sidecar"]
+        assert (shown["followed"], shown["left_out"]) == (["BTC-USD", "SOL-USD"], [])
+
+
+async def test_error_frames_lose_nothing(trader):
+    """Not those before any acknowledgement, nor a channel that not every account has."""
+    trader.paper.world.set_faults(nagging_errors=True, refused_channel="futures_balance_summary")
+    async with beside(trader) as made:
+        desk, hub = Desk(trader, made), trader.paper.world.hub
+        await desk.until_whole()
+        signals, until = list[str](), hub._ticks + 3
+        made.on_fact = lambda event: signals.append(getattr(event, "signal", ""))
+        await made.until(lambda: hub._ticks >= until, "three errors more")
+        assert await desk.buys()
+        assert not any(signals)
+        await desk.trade("BUY", "0.02")
+        await desk.until_true()
+
+
+@pytest.mark.parametrize("kind", ["cursor", "rows", "empty"])
+async def test_listings_that_never_end_have_an_end(trader, kind):
+    await trader.place(trader.limit("BUY", "0.02", "30000"))
+    trader.paper.world.set_faults(endless_pages=kind)
+    async with beside(trader) as made:
+        desk = Desk(trader, made)
+        await made.until_state("ACTIVE")
+        await desk.trade("BUY", "0.02")
+        await desk.until_true()
 
 
 # ---------------------------------------------------------------------------- frames that come late

@@ -23,6 +23,7 @@ OF_FRAMES: Final = (
     "future_frames",
     "delay_frames_s",
     "frames_fall_behind",
+    "restart_sequence",
 )
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sidecar.core.money import with_money
 from sidecar.paper.service.call import Call
+from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key
 from sidecar.paper.service.rate_limit import Allowance
 from sidecar.paper.service.routes import ROUTES, Route
@@ -150,7 +151,10 @@ async def _answer(
 def _handle(world: World, route: Route, call: Call) -> Row:
     """Run the handler, and tell whom it concerns what it changed."""
     world.exchange.advance(call.now)
+    endless = world.faults.now.endless_pages
     try:
+        if endless:
+            return answered(lambda one: route.handler(world, one), call, endless)
         return route.handler(world, call)
     finally:
         world.tell()

@@ -74,6 +74,8 @@ class Session:
         if faults.frames_channel not in ("", channel) or channel == "subscriptions":
             self._queue(frame.numbered(self._next()), wall)
             return
+        if self._faults.take("restart_sequence"):
+            self._sequence = 0
         if self._faults.take("sequence_gaps"):
             self._next()
         if self._faults.take("future_frames"):
