@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import table, tables
@@ -33,6 +34,7 @@ NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
+ENTRIES_AGAIN_S: Final = 60.0  # entry prices could not be had
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
 
@@ -51,6 +53,7 @@ class Picture:
             frozenset()
         )  # ids of the wallets with a balance at the last reading
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
+        self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
 
     async def products(self) -> ev.ProductsListed:
         """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
@@ -115,9 +118,9 @@ class Picture:
         )
 
     async def fees(self) -> ev.FeesRead:
-        """The account's fee tier. Raises CallFailed."""
+        """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""
         at = self._now()
-        return rows.fees(await self._rest.get("/transaction_summary"), at)
+        return rows.fees(await self._rest.get("/transaction_summary", tries=1), at)
 
     async def permissions(self) -> rows.KeyPermissions:
         """What the key may do. Raises CallFailed."""
@@ -178,7 +181,8 @@ class Picture:
         all_until = None if failed else until  # without the fills nobody may say so
         async for event in _until_they_fail(self._futures(all_until), tolerated):
             yield event
-        await self._learn_entry_prices(tolerated)
+        if not essentials_suffice:
+            await self._learn_entry_prices()
         yield await self._balances(all_until)
         left_out += failed
         if left_out:
@@ -274,29 +278,27 @@ class Picture:
                 found.append(table(answer.get("account"), "account"))
         return found
 
-    async def _learn_entry_prices(self, failed: list[str] | None) -> None:
-        """Once; `failed`, where it is given, is told why they cannot be had."""
-        if self._entries is not None:
+    async def _learn_entry_prices(self) -> None:
+        """Once. They are for display: where they cannot be had, they are asked for again later, and
+        nothing waits for them.
+        """
+        if self._entries is not None or clock.wall() < self._entries_at:
             return
         try:
             self._entries = await self._entry_prices()
-        except CallFailed as fault:
-            if failed is None:
-                raise
-            failed.append(str(fault))
+        except Refused:
+            self._entries = {}
+        except (CallFailed, Untrusted) as fault:
+            self._entries_at = clock.wall() + ENTRIES_AGAIN_S
+            self._complain(f"entry prices, which are for display, cannot be had yet: {fault}")
 
     async def _entry_prices(self) -> dict[str, Any]:
-        """What Coinbase says was paid, for display; the books do without where it is silent."""
-        try:
-            answer = await self._rest.get("/portfolios")
-            portfolios = tables(answer.get("portfolios"), "portfolios")
-            if not portfolios:
-                return {}
-            portfolio_id = quote(str(portfolios[0].get("uuid")), safe="")
-            breakdown = await self._rest.get(f"/portfolios/{portfolio_id}")
-            return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
-        except (Refused, Untrusted):
+        """What Coinbase says was paid, in the key's own portfolio. Raises CallFailed, and Untrusted."""
+        own = rows.key_permissions(await self._rest.get("/key_permissions", tries=1)).portfolio
+        if not own:
             return {}
+        breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", tries=1)
+        return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
 
     def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:
         return self._rest.pages(path, name, query, self._complain)

@@ -175,6 +175,15 @@ class Faults(Table):
     server_errors: Count = Field(
         0, description="REST requests that are answered with status 503 and HTML, count"
     )
+    bad_gateway: Annotated[str, Field(max_length=100)] = Field(
+        "",
+        description="REST: calls whose path below /api/v3/brokerage begins like this are answered with status 502 "
+        "and HTML: /portfolios; empty: none are",
+    )
+    another_portfolio: bool = Field(
+        default=False,
+        description="portfolios are listed with another one before the key's own, in which everything cost 1 USD",
+    )
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )

@@ -17,6 +17,8 @@ from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
+from sidecar.core.order_flow import DEFAULT_TAKER_RATE
+from sidecar.daemon import reconciler
 from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.paper.venue.listing import Flags
@@ -380,6 +382,36 @@ async def test_listings_that_never_end_have_an_end(trader, kind):
         await made.until_state("ACTIVE")
         await desk.trade("BUY", "0.02")
         await desk.until_true()
+
+
+# ------------------------------------------------------------------------- what can be done without
+
+
+@pytest.mark.parametrize("path", ["/portfolios", "/transaction_summary"])
+async def test_what_is_for_display_or_has_a_default_holds_up_no_start(tmp_path, path, monkeypatch):
+    """It is asked for again later."""
+    monkeypatch.setattr(reconciler, "FEES_AGAIN_S", 0.0)
+    async with trading(tmp_path, balances=BALANCES, taker_fee="0.004") as trader:
+        trader.paper.world.set_faults(bad_gateway=path)
+        async with beside(trader) as made:
+            await made.until_state("ACTIVE")
+            assert await Desk(trader, made).buys()
+            orders, known = made.manager.tracker.orders, Decimal("0.004")
+            rate = DEFAULT_TAKER_RATE if path == "/transaction_summary" else known
+            assert orders.taker_rate == rate
+            trader.paper.world.clear_faults()
+            made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+            await made.until(lambda: orders.taker_rate == known, "the fee tier")
+            await Desk(trader, made).until_true()
+
+
+async def test_entry_prices_are_those_of_the_keys_own_portfolio(trader):
+    trader.paper.world.set_faults(another_portfolio=True)
+    async with beside(trader) as made:
+        await made.until_state("ACTIVE")
+        shown = (await made.ask("positions"))["positions"]
+        (btc,) = (row for row in shown if row["key"] == "BTC")
+        assert Decimal(btc["average_cost"]) > 1000  # in the other it cost 1 USD
 
 
 # ---------------------------------------------------------------------------- frames that come late

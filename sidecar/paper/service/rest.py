@@ -12,7 +12,7 @@ from sidecar.paper.service.call import Call
 from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key
 from sidecar.paper.service.rate_limit import Allowance
-from sidecar.paper.service.routes import ROUTES, Route
+from sidecar.paper.service.routes import PREFIX, ROUTES, Route
 from sidecar.paper.service.tokens import Unauthorized, verify_rest
 from sidecar.paper.service.world import World
 from sidecar.paper.wire import errors
@@ -87,6 +87,9 @@ def _commit_faults(world: World, request: web.Request) -> None:
     if world.faults.take("server_errors"):
         body = web.Response(status=503, text=errors.HTML_ERROR, content_type="text/html")
         raise _Faulty(body)
+    prefix = world.faults.now.bad_gateway
+    if prefix and request.path.startswith(f"{PREFIX}{prefix}"):
+        raise _Faulty(web.Response(status=502, text=errors.HTML_ERROR, content_type="text/html"))
     if world.faults.take("too_many_requests"):
         raise _Faulty(_json(429, errors.TOO_MANY_REQUESTS, Allowance(allowed=False)))
 
