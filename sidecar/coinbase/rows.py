@@ -127,7 +127,8 @@ def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
 
 def _fill_report(row: Row, at: datetime) -> ev.FillReported:
     paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
-    if is_true(row.get("size_in_quote")):
+    by_value = is_true(row.get("size_in_quote"))
+    if by_value:
         if not paid:
             raise Untrusted("its size is in quote currency, and it has no price")
         size /= paid
@@ -143,6 +144,7 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         commission=quantity(row.get("commission"), "commission"),
         trade_type=kind if kind in TRADE_TYPES else "FILL",
         traded_at=moment(row.get("trade_time"), "trade_time"),
+        by_value=by_value,
     )
 
 

@@ -159,6 +159,11 @@ class Faults(Table):
         description="a future's fill goes out over `user` before `futures_balance_summary` tells "
         "what it did to the wallet; else after it",
     )
+    fine_quote_fills: bool = Field(
+        default=False,
+        description="market buys sized in quote currency fill to the 16th decimal of the coin, whatever its "
+        "increment, and their fills tell the value instead of the size (size_in_quote), as production's do",
+    )
     list_empty_books: bool = Field(
         default=False,
         description="best_bid_ask answers for an empty book with empty lists; else leaves it out",

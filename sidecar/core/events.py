@@ -131,7 +131,9 @@ TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
 
 
 class FillReported(Event, frozen=True, kw_only=True, tag=True):
-    """One row of Coinbase's fills. `size` in order units, `price` in quote currency."""
+    """One row of Coinbase's fills. `size` in order units, `price` in quote currency. `by_value`: the size was
+    worked out from the value, which Coinbase told: it is not to the last decimal.
+    """
 
     entry_id: str
     order_id: str
@@ -145,6 +147,7 @@ class FillReported(Event, frozen=True, kw_only=True, tag=True):
     strategy_id: str | None = None
     client_order_id: str = ""
     traded_at: datetime | None = None
+    by_value: bool = False
 
 
 class Balance(Struct, frozen=True, omit_defaults=True):

@@ -31,6 +31,8 @@ CLOSED_ORDERS_MAX: Final = 20_000
 # A listing may tell an order as it was before an edit that a frame told since. It is no older than a
 # reading of the account takes; beyond that, the clock was set back.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
+# A size worked out from a value that was rounded is off by less, and no fill of an order is as small a part.
+NEAR: Final = Decimal("1e-9")
 RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
 
 
@@ -88,6 +90,9 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     adjusted: Tally
     counted: Tally
     commissions: dict[str, Decimal]  # of each fill listed, by its entry_id
+    by_value: bool = (
+        False  # fills were listed by value: the sizes are near, and their sum is reported
+    )
     bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
     legs: tuple[Leg, ...] = ()
     hold_currency: str = ""
@@ -113,7 +118,17 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     @property
     def filled(self) -> Decimal:
         """The quantity known to be filled, order units."""
-        return max(self.reported.quantity, self.listed.quantity) + self.adjusted.quantity
+        return self._filled + self.adjusted.quantity
+
+    @property
+    def _filled(self) -> Decimal:
+        """The larger of what is reported and listed; what is listed by value is as reported, where that is
+        near.
+        """
+        told, listed = self.reported.quantity, self.listed.quantity
+        if self.by_value and abs(listed - told) <= told * NEAR:
+            return told
+        return max(told, listed)
 
     @property
     def remaining(self) -> Decimal:
@@ -194,6 +209,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
             self.adjusted = self.adjusted.plus(tally)
         else:
             self.listed = self.listed.plus(tally)
+        self.by_value = self.by_value or fill.by_value
         self.size = max(self.size, self.filled)
         self.strategy_id = self.strategy_id or fill.strategy_id
         self.client_order_id = self.client_order_id or fill.client_order_id
@@ -211,9 +227,11 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     def owed(self) -> Tally:
         """What the books have not counted yet. Marks it as counted."""
         total = self.reported
-        if self.listed.quantity >= self.reported.quantity:  # exact, but for fees not told yet
+        missing = self.reported.quantity - self.listed.quantity
+        if missing <= (self.reported.quantity * NEAR if self.by_value else ZERO):
+            # Exact, but for fees not told yet.
             fees = self.listed.fees if any(self.listed.fees.values()) else self.reported.fees
-            total = Tally(self.listed.quantity, self.listed.value, fees)
+            total = Tally(self._filled, self.listed.value, fees)
         total = total.plus(self.adjusted)
         owed = total.plus(self.counted, -ONE)
         self.counted = total

@@ -197,6 +197,30 @@ async def test_an_expired_token_is_followed_by_a_fresh_one(desk):
 # --------------------------------------------------------------------------- the books stay true
 
 
+async def test_buys_sized_in_quote_currency_are_counted_as_production_fills_them(desk):
+    """To the 16th decimal, by the order's own size: no transfer, no doubt, no refusal."""
+    switch(desk, fine_quote_fills=True)
+    doubts = list[object]()
+    tracker, world = desk.made.manager.tracker, desk.trader.paper.world
+    desk.made.on_fact = lambda _event: doubts.extend(tracker.books.doubts)
+    for spent in ("333.33", "1000", "77.77"):
+        held = desk.made.held("BTC")
+        terms = {"market_market_ioc": {"quote_size": spent}}
+        await desk.trader.place(desk.trader.body("BUY", terms, "BTC-USD"))
+        await desk.made.until(lambda held=held: desk.made.held("BTC") != held, "the fill")
+        before = desk.made.manager.readiness.balances_at
+        desk.made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+        await desk.made.until(
+            lambda before=before: desk.made.manager.readiness.balances_at > before, "a reading"
+        )
+    wallet = world.exchange.accounts.wallet
+    assert desk.made.held("BTC") == wallet("BTC").total
+    assert abs(tracker.wallets.by_currency["USD"].total - wallet("USD").total) < Decimal("0.01")
+    assert -desk.made.held("BTC").as_tuple().exponent >= 16
+    assert not doubts
+    assert tracker.transfers == 0
+
+
 @OVER_BOTH
 async def test_frames_told_twice_count_once(desk):
     switch(desk, duplicate_frames=20)
