@@ -12,7 +12,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
+from sidecar.coinbase.frames import (
+    INSTANT,
+    NOT_A_BOTS,
+    STOP_LIMIT,
+    TRIGGERED,
+    offered,
+    order_type_of,
+    side,
+)
 from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -102,6 +110,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
+        is_stop=order_type == STOP_LIMIT,
     )
 
 

@@ -101,7 +101,8 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
-    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop.
+    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop;
+    `is_stop`: a stop-limit order, whose stop may not be told.
     """
 
     order_id: str
@@ -125,6 +126,7 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     is_market: bool = False
     by_coinbase: bool = False
     triggered: bool = False
+    is_stop: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]

@@ -78,6 +78,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     stop_price: Decimal | None = None
     rests: bool | None = None  # None until a report says
     triggered: bool = False  # a stop that has been told to be
+    is_stop: bool = False  # a stop-limit order, whether its stop has been told or not
     attached: bool = False  # an order follows when this one fills: `child_id`, once known
     child_id: str = ""
     terms: tuple[Terms, ...] = ()
@@ -138,7 +139,8 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether it lies in no book yet: a stop without a sign that it is triggered."""
-        return self.stop_price is not None and not (self.triggered or self.filled)
+        is_stop = self.is_stop or self.stop_price is not None
+        return is_stop and not (self.triggered or self.filled)
 
     def merge(self, report: OrderReported, currency: str) -> None:
         """Take in a report: states only move forward, filled quantity never falls, a late frame
@@ -164,6 +166,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         self.created_at = self.created_at or report.created_at
         self.attached = self.attached or report.attached
         self.triggered = self.triggered or report.triggered
+        self.is_stop = self.is_stop or report.is_stop
         self.child_id = report.child_id or self.child_id
         self._note_time(report.at)
 

@@ -339,6 +339,33 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
 
 
+# ------------------------------------------------------------------------ stops nobody asked about
+
+
+STOP_LOSS = {"base_size": "0.2", "limit_price": "29000", "stop_price": "30000",
+             "stop_direction": "STOP_DIRECTION_STOP_DOWN"}  # fmt: skip
+
+
+@pytest.mark.parametrize("switches", [{}, {"sparse_user_frames": True}, {"null_optionals": True}])
+async def test_a_dormant_stop_that_nobody_asked_about_stands_in_no_buy_s_way(
+    trader, tmp_path, switches
+):
+    """From before the start, from while it runs, and after a restart: it lies at its stop."""
+    trader.paper.world.set_faults(**switches)
+    stop = {"stop_limit_stop_limit_gtc": STOP_LOSS}
+    await trader.place(trader.body("SELL", stop, "BTC-USD"))
+    for running in (1, 2):
+        async with beside(trader, directory=tmp_path) as made:
+            desk = Desk(trader, made)
+            await desk.until_whole()
+            assert len(made.manager.tracker.ledger.working) == running
+            assert await desk.buys()
+            order_id = await trader.place(trader.body("SELL", stop, "BTC-USD"))
+            await made.until(lambda: order_id in made.manager.tracker.ledger.working)
+            await desk.until_whole()
+            assert await desk.buys()
+
+
 # ------------------------------------------------------------------ what Coinbase refuses, or repeats
 
 
