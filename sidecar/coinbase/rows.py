@@ -111,6 +111,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
         is_stop=order_type == STOP_LIMIT,
+        by_rest=True,
     )
 
 
@@ -154,6 +155,7 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         trade_type=kind if kind in TRADE_TYPES else "FILL",
         traded_at=moment(row.get("trade_time"), "trade_time"),
         by_value=by_value,
+        by_rest=True,
     )
 
 

@@ -168,6 +168,10 @@ class Faults(Table):
         default=False,
         description="best_bid_ask answers for an empty book with empty lists; else leaves it out",
     )
+    aliases_as_books: bool = Field(
+        default=False,
+        description="user frames name the product whose book an order is in: BTC-USD for BTC-USDC",
+    )
     late_fees_s: Seconds = Field(
         Decimal(0), description="the fees of a fill are told this much later, market seconds"
     )

@@ -102,7 +102,8 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
     when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop;
-    `is_stop`: a stop-limit order, whose stop may not be told.
+    `is_stop`: a stop-limit order, whose stop may not be told. `by_rest`: a row of REST, which names the very
+    product; a frame may name that whose book it shares.
     """
 
     order_id: str
@@ -127,6 +128,7 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     by_coinbase: bool = False
     triggered: bool = False
     is_stop: bool = False
+    by_rest: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
@@ -134,7 +136,7 @@ TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
 
 class FillReported(Event, frozen=True, kw_only=True, tag=True):
     """One row of Coinbase's fills. `size` in order units, `price` in quote currency. `by_value`: the size was
-    worked out from the value, which Coinbase told: it is not to the last decimal.
+    worked out from the value, which Coinbase told: it is not to the last decimal. `by_rest`: as of an order.
     """
 
     entry_id: str
@@ -150,6 +152,7 @@ class FillReported(Event, frozen=True, kw_only=True, tag=True):
     client_order_id: str = ""
     traded_at: datetime | None = None
     by_value: bool = False
+    by_rest: bool = False
 
 
 class Balance(Struct, frozen=True, omit_defaults=True):

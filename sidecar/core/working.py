@@ -91,6 +91,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     adjusted: Tally
     counted: Tally
     commissions: dict[str, Decimal]  # of each fill listed, by its entry_id
+    is_named: bool = False  # by its row of REST: a frame may name a product whose book it shares
     by_value: bool = (
         False  # fills were listed by value: the sizes are near, and their sum is reported
     )

@@ -339,6 +339,29 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
 
 
+@pytest.mark.parametrize("asks", [True, False])
+async def test_an_order_told_by_the_name_of_its_book_is_paid_by_its_own_wallet(tmp_path, asks):
+    """The approval knows which; where there was none, the next reading says."""
+    async with (
+        trading(tmp_path, balances={**BALANCES, "USDC": "50000"}) as trader,
+        beside(trader, coinbase={"reconcile_s": 5}) as made,
+    ):
+        desk, wallets = Desk(trader, made), made.manager.tracker.wallets.by_currency
+        switch(desk, aliases_as_books=True)
+        await desk.until_whole()
+        body = desk.body("BUY", "0.02", product_id="BTC-USDC")
+        assert not asks or await made.bot.validate_order(body)
+        await trader.place(body)
+        await made.until(lambda: made.held("BTC") > 1, "the fill")
+        assert (wallets["USDC"].total < 50_000) == asks
+        made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+        paid = trader.paper.world.exchange.accounts.wallet("USDC").total
+        await made.until(lambda: wallets["USDC"].total == paid, "the other wallet")
+        await desk.until_true()
+        assert made.manager.tracker.transfers == 0
+        assert "TRANSFER" not in made.codes()
+
+
 # ------------------------------------------------------------------------ stops nobody asked about
 
 
@@ -361,7 +384,7 @@ async def test_a_dormant_stop_that_nobody_asked_about_stands_in_no_buy_s_way(
             assert len(made.manager.tracker.ledger.working) == running
             assert await desk.buys()
             order_id = await trader.place(trader.body("SELL", stop, "BTC-USD"))
-            await made.until(lambda: order_id in made.manager.tracker.ledger.working)
+            await made.until(lambda name=order_id: name in made.manager.tracker.ledger.working)
             await desk.until_whole()
             assert await desk.buys()
 
