@@ -16,7 +16,9 @@ from tests.scenario import FUTURE, D
 from tests.telling import FUT, RECONCILE_S, Coinbase, Habits
 
 NOW = (None, None)
-SETTLED_S = 3 * RECONCILE_S + 40  # both sides of a sweep are read, and confirmed
+# Both sides of a sweep are read, and confirmed: it is read a minute late, in a reading that is up to a minute later;
+# from then on readings may lack it for two minutes; the first one after that is up to a minute later, and is confirmed.
+SETTLED_S = 5 * RECONCILE_S + 20
 HOLDINGS = {"USD": D(50_000), "USDC": D(10_000), "BTC": D(2), "ETH": D(10), FUT: D(20_000)}
 SIZES = {"BTC": D("0.05"), "ETH": D(1), FUTURE: D(4)}
 LIMIT = Fraction(LIMITS["max_cumulative_loss"])
