@@ -25,10 +25,12 @@ from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import Errands
+from sidecar.daemon.heartbeat import beat
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
+from sidecar.daemon.waking import Waker
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
@@ -61,12 +63,14 @@ class Parts:
         *,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
+        waker: Waker,
         exchange_clock: ExchangeClock | None,
     ) -> None:
         self._config = config
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
+        self._waker = waker
         self._findings: list[preflight.Finding] = []
         log = engine.log
         self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
@@ -105,7 +109,7 @@ class Parts:
             self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
         )
         engine.carry = self._carry()
-        engine.listeners += [self._log_actions, self._publisher.tell]
+        engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
 
     def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
         """A market whose time is not now tells it by its frames alone: these cannot be late."""
@@ -153,6 +157,8 @@ class Parts:
             "tell subscribers": self._flush(),
             "preflight": self._look_again(),
             "read Coinbase's time": self._keep_time(),
+            "wake people": self._waker.run(),
+            "heartbeat": beat(self._config.alerts.heartbeat_url or "", self._engine.log),
         }
 
     async def open(self) -> None:
@@ -236,6 +242,7 @@ class Parts:
                 "disk_full": self._engine.journal.is_full,
             },
             "log": self._log_state(),
+            "alerts": self._waker.shown(),
             "preflight": [finding._asdict() for finding in self._findings],
         }
 
@@ -274,6 +281,8 @@ class Parts:
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
+                if finding.severity != "info":
+                    self._waker.tell(finding.severity, finding.code, finding.text)
         self._findings = findings
 
 

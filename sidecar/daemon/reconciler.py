@@ -222,9 +222,8 @@ class Reconciler:
             return  # said already
         self.fault = text
         if isinstance(error, Refused):
-            self._engine.log.critical(
-                "Coinbase refuses to answer; see the key, its permissions and its portfolio",
-                fault=text,
-            )
+            words = "Coinbase refuses to answer; see the key, its permissions and its portfolio"
+            self._engine.log.critical(words, fault=text)
+            self._engine.wake("KEY_REFUSED", f"{words}: {text}")
         else:
             self._engine.log.warning("the account could not be read; trying again", fault=text)
