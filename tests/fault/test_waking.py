@@ -11,9 +11,11 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from sidecar.config.tables import Config
 from sidecar.daemon import heartbeat, waking
 from sidecar.daemon.engine import Faulted
 from sidecar.daemon.waking import END_WITHIN_S, WAITING_MAX, Waker, give
+from sidecar.demonstration import Plan, placed
 from tests.fault.paper_client import trading
 from tests.running_sidecar import at, beside
 
@@ -214,6 +216,15 @@ async def test_a_fault_of_its_own_is_the_last_word(trader, tmp_path, monkeypatch
         await runs_until_it_breaks()
     told = {one["code"]: one["text"] for one in read(heard)}
     assert "on purpose" in told["FAULT"]
+
+
+def test_play_money_wakes_nobody(tmp_path):
+    settings = Config.model_validate(
+        {"alerts": {"command": ["/bin/false"], "heartbeat_url": "https://example.com/id"}}
+    )
+    plan = Plan(tmp_path, tmp_path / "o", tmp_path / "c", seed=1, with_bot=False, duration_s=None)
+    urls = {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "key_file": "key"}
+    assert placed(settings, plan, urls).alerts == Config().alerts
 
 
 # --------------------------------------------------------------------------------- the heartbeat
