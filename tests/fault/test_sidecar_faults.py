@@ -11,6 +11,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from sidecar import clock
 from sidecar.coinbase import frames, lag, rows
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Refused, Rest
@@ -527,6 +528,24 @@ async def test_a_late_frame_is_as_old_as_coinbase_stamped_it(trader, monkeypatch
         assert desk.made.manager.feeds.market == "live"
         assert (await desk.buys()).codes == ("STALE_MARKET_DATA",)
         assert await desk.sells()
+
+
+@pytest.mark.parametrize("skew_s", [-30, 30])
+async def test_a_clock_that_is_wrong_makes_no_frame_late(trader, monkeypatch, skew_s):
+    """How late a frame is, is told by Coinbase's time, and not by this machine's."""
+    real, skew = clock.now, timedelta(seconds=skew_s)
+    monkeypatch.setattr(clock, "now", lambda: real() + skew)
+    ages = list[timedelta]()
+    async with strict(trader) as desk:
+        desk.made.on_fact = lambda event: ages.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        hub = trader.paper.world.hub
+        until = hub._ticks + 2
+        await desk.made.until(lambda: hub._ticks >= until and ages, "some quotes")
+        assert await desk.buys()
+    assert max(ages) < timedelta(seconds=1)
+    assert "FEED_LOST" not in desk.made.codes()
 
 
 async def test_a_feed_that_is_behind_is_read_over_rest_meanwhile(trader, monkeypatch):
