@@ -120,7 +120,7 @@ class Picture:
     async def fees(self) -> ev.FeesRead:
         """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""
         at = self._now()
-        return rows.fees(await self._rest.get("/transaction_summary", tries=1), at)
+        return rows.fees(await self._rest.get("/transaction_summary", once=True), at)
 
     async def permissions(self) -> rows.KeyPermissions:
         """What the key may do. Raises CallFailed."""
@@ -294,10 +294,10 @@ class Picture:
 
     async def _entry_prices(self) -> dict[str, Any]:
         """What Coinbase says was paid, in the key's own portfolio. Raises CallFailed, and Untrusted."""
-        own = rows.key_permissions(await self._rest.get("/key_permissions", tries=1)).portfolio
+        own = rows.key_permissions(await self._rest.get("/key_permissions", once=True)).portfolio
         if not own:
             return {}
-        breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", tries=1)
+        breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", once=True)
         return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
 
     def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:

@@ -119,15 +119,16 @@ class Rest:
         await self._http.aclose()
 
     async def get(
-        self, path: str, query: Query | None = None, *, urgent: bool = False, tries: int = TRIES
+        self, path: str, query: Query | None = None, *, urgent: bool = False, once: bool = False
     ) -> Any:
-        """A read, tried again while it may help. Raises CallFailed."""
+        """A read, tried again while it may help, but for what can be done without: `once`. Raises CallFailed."""
 
         async def read() -> Any:
             await self._turn(urgent=urgent)
             return await self._call("GET", path, query=query)
 
-        return await _tried(read, (Unavailable, Unknown, TokenRefused), tries)
+        again = (TokenRefused,) if once else (Unavailable, Unknown, TokenRefused)
+        return await _tried(read, again)
 
     async def post(
         self,
@@ -252,17 +253,15 @@ def _id_of(row: Mapping[str, Any]) -> str | None:
     return next((own for name in ROW_IDS if isinstance(own := row.get(name), str) and own), None)
 
 
-async def _tried(
-    call: Callable[[], Awaitable[Any]], again: tuple[type[CallFailed], ...], tries: int = TRIES
-) -> Any:
-    """The call, up to so many times while it fails in one of these ways; each has a token of its own."""
+async def _tried(call: Callable[[], Awaitable[Any]], again: tuple[type[CallFailed], ...]) -> Any:
+    """The call, up to TRIES times while it fails in one of these ways; each has a token of its own."""
     failures: list[CallFailed] = []
     while True:
         try:
             return await call()
         except again as failure:
             failures.append(failure)
-        if len(failures) >= tries:  # the key is refused only where all say so
+        if len(failures) >= TRIES:  # the key is refused only where all say so
             raise next((one for one in failures if not isinstance(one, TokenRefused)), failures[0])
         await asyncio.sleep(wait_s(len(failures), random.random()))  # noqa: S311
 
