@@ -248,12 +248,22 @@ class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
 # --- The bot --------------------------------------------------------------------------------------
 
 
+class Asker(Struct, frozen=True, omit_defaults=True):
+    """Who asks: the user that the kernel names, and the name that was given in hello on that connection, if any."""
+
+    uid: int
+    name: str = ""
+
+
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
-    """A bot asks whether it may send `body`, the JSON object of a create-order call."""
+    """A bot asks whether it may send `body`, the JSON object of a create-order call. `asker`: None in
+    library use.
+    """
 
     body: Any
     strategy_id: str | None = None
     dry_run: bool = False
+    asker: Asker | None = None
 
 
 class EditProposed(Event, frozen=True, kw_only=True, tag=True):

@@ -209,6 +209,7 @@ class RiskManager:
                 self._ask_to_be_woken(now, actions)
         decide = self._decides.get(kind)
         if decide is not None:
+            self.sessions.heard(event)
             self._decide(decide(event), actions)
         else:
             self.desk.facts += 1

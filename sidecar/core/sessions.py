@@ -2,7 +2,8 @@
 
 A session is a name and a user id. It lives while any connection of that name and user is up, and for
 a grace period after the last one dropped: a bot that is back within it was never gone. `bye` ends
-it at once.
+it at once. An order that its user asks about for its strategy, on a connection that gave no name,
+shows that the bot lives, and begins its grace anew.
 """
 
 from collections.abc import Callable, Iterable
@@ -67,6 +68,18 @@ class Sessions:
                 return None
         self._note_due()
         return actions
+
+    def heard(self, event: ev.Event) -> None:
+        """A bot that asks is not gone. Who gave a name of its own is that bot, and no other."""
+        if self._due is None or not isinstance(event, ev.OrderProposed):
+            return
+        asker = event.asker
+        if asker is None or asker.name or event.strategy_id is None:
+            return
+        for session in self._dropped():
+            if (session.uid, session.strategy_id) == (asker.uid, event.strategy_id):
+                self.known[session.name, session.uid] = replace(session, dropped_at=event.at)
+        self._note_due()
 
     def next_due(self) -> datetime | None:
         """When the next grace period ends."""

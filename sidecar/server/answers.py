@@ -97,7 +97,7 @@ class Answers:
 
     # --- Orders -----------------------------------------------------------------------------------
 
-    def _validate_order(self, _peer: Peer, asked: ValidateOrder) -> Any:
+    def _validate_order(self, peer: Peer, asked: ValidateOrder) -> Any:
         """An approval that a glance foresees leaves first; reserving it and writing it down takes as
         long again.
         """
@@ -106,6 +106,7 @@ class Answers:
             body=bytes(asked.order),
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
+            asker=_asker(peer),
         )
         ahead = self.foresee(event)
         if ahead is None:
@@ -177,6 +178,9 @@ class Answers:
     # --- Views ------------------------------------------------------------------------------------
 
     def _status(self, _peer: Peer, _asked: Nothing) -> Any:
+        return self._status_now()
+
+    def _status_now(self) -> Any:
         bots = views.bots(self._sessions)
         status = views.status(self.manager, self.now())
         return plainly({**status, "bots": bots, "sidecar": self._outside()})
@@ -188,13 +192,24 @@ class Answers:
         return views.limits(self.manager)
 
     def _subscribe(self, peer: Peer, asked: Subscribe) -> Any:
-        """The topics given take the place of those before; none ends it."""
+        """The topics given take the place of those before; none ends it. How they stand is told right
+        behind the answer, and before anything else happens.
+        """
         unknown = [topic for topic in asked.topics if topic not in TOPICS]
         if unknown:
             known = ", ".join(TOPICS)
             raise Wrong(INVALID_PARAMS, f"no topic {unknown[0][:40]!r}; there are {known}")
         self._publisher.subscribe(peer, asked.topics)
-        return {"topics": asked.topics}
+        answer = {"topics": asked.topics}
+        if not asked.snapshot:
+            return answer
+        tell, now = self._publisher.tell_how_it_stands, self.now()
+        return Early(answer, lambda: tell(peer, asked.topics, now, self._status_now))
+
+
+def _asker(peer: Peer) -> ev.Asker:
+    hello: Hello | None = peer.context
+    return ev.Asker(peer.uid, "" if hello is None else hello.name)
 
 
 def _check_hello(asked: Hello, may_flatten: Container[str]) -> None:

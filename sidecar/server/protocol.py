@@ -161,9 +161,10 @@ class Hello(Params, kw_only=True):
 
 
 class Subscribe(Params, kw_only=True):
-    """What to be told of."""
+    """What to be told of; with `snapshot`, beginning with how it stands."""
 
     topics: list[str]
+    snapshot: bool = False
 
 
 class Nothing(Params):

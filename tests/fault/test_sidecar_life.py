@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 from decimal import Decimal
 
 import pytest
 
-from sidecar.client import AskFailed
+from sidecar.client import AskFailed, AsyncClient
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
@@ -106,6 +107,25 @@ async def test_a_subscriber_hears_of_state_and_decisions(trader):
             ("state", "CauseRaised"), ("state", "StateChanged"), ("decisions", None),
         ]  # fmt: skip
         writer.transport.abort()
+
+
+async def test_a_bot_that_said_hello_is_back_after_a_restart_though_it_asks_nothing(
+    trader, tmp_path
+):
+    """Else the account of a live bot would be sold 30 s after every upgrade."""
+    name = "grid-bot"
+    server = {"may_flatten": [name]}
+    async with beside(trader, directory=tmp_path, server=server) as made:
+        bot = AsyncClient(made.config.server.order_socket)
+        await bot.hello(name, on_disconnect="flatten")
+    async with beside(trader, directory=tmp_path, server=server) as made:
+        sessions = made.manager.sessions
+        await made.until(lambda: sessions.known[name, os.getuid()].dropped_at is None, "back")
+        assert sessions.next_due() is None
+        assert sessions.known[name, os.getuid()].on_disconnect == "flatten"
+        await bot.bye()
+        await bot.close()
+        assert not sessions.known
 
 
 # --------------------------------------------------------------------- orders nobody asked about

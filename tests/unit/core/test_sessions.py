@@ -9,7 +9,7 @@ from sidecar.core import events as ev
 from sidecar.core import sessions as module
 from sidecar.core.actions import Alert, Answered, WakeAt
 from sidecar.core.sessions import BotSession, Sessions
-from tests.scenario import START, World
+from tests.scenario import START, World, limit_order
 
 
 def at(seconds):
@@ -163,6 +163,33 @@ def test_there_is_room_for_so_many_and_who_dropped_first_makes_way(monkeypatch):
     assert desk.hello("b", second=4)[0].done  # one that is known needs no room
 
 
+def asks(second, strategy_id="s", **asker):
+    who = ev.Asker(**asker) if asker else None
+    return ev.OrderProposed(at=at(second), body=b"{}", strategy_id=strategy_id, asker=who)
+
+
+@pytest.mark.parametrize(
+    ("event", "lives"),
+    [
+        (asks(20, uid=1000), True),
+        (asks(20, uid=2000), False),
+        (asks(20, uid=1000, name="taker"), False),  # another bot, of the same strategy
+        (asks(20, uid=1000, strategy_id="t"), False),
+        (asks(20, uid=1000, strategy_id=None), False),
+        (asks(20), False),  # library use: nobody's connection
+        (ev.ClockAdvanced(at=at(20)), False),
+    ],
+)
+def test_an_order_asked_about_for_its_strategy_shows_that_a_bot_lives(event, lives):
+    desk = Desk()
+    desk.hello("maker", strategy_id="s")
+    desk.sessions.heard(event)
+    assert desk.sessions.next_due() is None
+    desk.drop("maker", second=1)
+    desk.sessions.heard(event)
+    assert desk.sessions.next_due() == at(50 if lives else 31)
+
+
 # --- In a running manager -------------------------------------------------------------------------
 
 
@@ -175,3 +202,15 @@ def test_a_manager_wakes_for_a_bot_that_does_not_come_back():
     assert wish.at == world.now + world.manager.sessions.grace
     (alert,) = [a for a in world.wait(to=wish.at) if isinstance(a, Alert)]
     assert alert.code == "BOT_GONE"
+
+
+def test_a_manager_gives_up_no_bot_that_asks():
+    world = World()
+    world.send(ev.BotConnected, name="momentum", uid=1000, strategy_id="s")
+    world.send(ev.BotDropped, name="momentum", uid=1000)
+    for _ in range(4):
+        world.wait(20)
+        asker = ev.Asker(1000)
+        world.send(ev.OrderProposed, body=limit_order(), strategy_id="s", asker=asker)
+    assert list(world.manager.sessions.known) == [("momentum", 1000)]
+    assert [a.code for a in world.wait(31) if isinstance(a, Alert)] == ["BOT_GONE"]

@@ -206,6 +206,30 @@ def test_a_subscription_is_confirmed_replaced_and_ended_with_the_connection():
     assert peer.told == []
 
 
+def test_a_subscription_may_begin_with_how_it_stands_right_behind_the_answer():
+    desk, peer = Desk(World(max_order_notional=5000)), Listening()
+    topics = ["positions", "decisions", "limits", "state"]
+    early = desk.answers(peer, asked("subscribe", topics=topics, snapshot=True))
+    assert isinstance(early, Early)
+    assert (early.result, peer.told) == ({"topics": topics}, [])
+    early.finish()
+    state, limits, positions = peer.told
+    assert [one["topic"] for one in peer.told] == ["state", "limits", "positions"]
+    assert {one["snapshot"] for one in peer.told} == {True}
+    assert (state["type"], state["status"]["state"], state["status"]["bots"]) == ("Snapshot", "ACTIVE", [])  # fmt: skip
+    assert limits["limits"] == {"max_order_notional": "5000"}
+    assert (positions["at"], positions["open_orders"]) == ("2026-11-22T13:00:00Z", [])
+
+
+def test_who_asks_is_kept_with_what_was_asked():
+    desk, peer = Desk(), Listening(uid=7)
+    desk.ask("validate_order", peer, order=limit_order())
+    desk.ask("hello", peer, name="maker")
+    desk.ask("validate_order", peer, order=limit_order())
+    orders = [fact for fact in desk.facts if isinstance(fact, ev.OrderProposed)]
+    assert [fact.asker for fact in orders] == [ev.Asker(7), ev.Asker(7, "maker")]
+
+
 def test_an_unknown_topic_is_named_with_the_known_ones():
     fault = wrong(Desk(), "subscribe", topics=["state", "weather"])
     assert (fault.code, fault.message) == (
