@@ -145,22 +145,31 @@ def test_a_restart_is_no_drop_every_bot_gets_a_whole_grace_to_come_back():
     assert desk.sessions.next_due() == at(1061)
 
 
-def test_there_is_room_for_so_many_and_who_dropped_first_makes_way(monkeypatch):
+def test_a_full_table_refuses_newcomers_and_cuts_no_grace_short(monkeypatch):
     monkeypatch.setattr(module, "SESSIONS_MAX", 3)
     desk = Desk()
     for name in ("a", "b", "c"):
         desk.hello(name)
-    (refusal,) = desk.hello("d")
+    desk.drop("c", second=1)
+    (refusal,) = desk.hello("d", second=2)
     assert (refusal.done, refusal.text) == (
         False,
         "3 bots have a session already; use few and lasting names",
     )
-    desk.drop("c", second=1)
-    desk.drop("b", second=2)
-    alert, answer = desk.hello("d", second=3)
-    assert (alert.code, "'c'" in alert.text, answer.done) == ("BOT_GONE", True, True)
-    assert desk.names == ["a", "b", "d"]
-    assert desk.hello("b", second=4)[0].done  # one that is known needs no room
+    assert (desk.names, desk.sessions.next_due()) == (["a", "b", "c"], at(31))
+    assert desk.hello("c", second=4)[0].done  # one that is known needs no room
+    desk.bye("b", second=5)
+    assert desk.hello("d", second=6)[0].done
+
+
+def test_one_users_bots_do_not_take_all_the_room(monkeypatch):
+    monkeypatch.setattr(module, "SESSIONS_PER_UID_MAX", 2)
+    desk = Desk()
+    desk.hello("a")
+    desk.hello("b")
+    (refusal,) = desk.hello("c")
+    assert (refusal.done, "2 bots of user 1000" in refusal.text) == (False, True)
+    assert desk.hello("c", uid=2000)[0].done
 
 
 def asks(second, strategy_id="s", **asker):
