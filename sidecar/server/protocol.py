@@ -7,16 +7,19 @@ what is judged is what was sent.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from sidecar.core.events import LossWindow
 from sidecar.core.money import readable
+from sidecar.core.order_body import ID_CHARACTERS_MAX
 
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024
+
+FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat what it was given
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -103,7 +106,8 @@ def read(line: bytes) -> Request | OrderCall:
         line.decode("utf-8")  # what is kept raw is not decoded below
         request = _order_call(line) or _request(line)
     except msgspec.ValidationError as error:
-        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {error}") from None
+        fault = str(error)[:FAULT_CHARACTERS_MAX]
+        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {fault}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Broken(PARSE_ERROR, "not JSON in UTF-8, one object a line") from None
     if request.jsonrpc != "2.0":
@@ -124,6 +128,10 @@ def _order_call(line: bytes) -> OrderCall | None:
 # ------------------------------------------------------------------------------------------- params
 
 
+# Ids and numbers: what is longer is none, and would be written down and told back.
+Short = Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)]
+
+
 class Params(Struct, forbid_unknown_fields=True, kw_only=True):
     """Named parameters; one that is not known could change the meaning, and is an error."""
 
@@ -139,17 +147,17 @@ class ValidateOrder(Params, kw_only=True):
 class ValidateEdit(Params, kw_only=True):
     """Price and size are the new totals, as text; what is left out stays."""
 
-    order_id: str | None = None
-    client_order_id: str | None = None
-    price: str | None = None
-    size: str | None = None
+    order_id: Short | None = None
+    client_order_id: Short | None = None
+    price: Short | None = None
+    size: Short | None = None
     dry_run: bool = False
 
 
 class ReleaseOrder(Params, kw_only=True):
     """A reservation that will not be used."""
 
-    client_order_id: str
+    client_order_id: Short
 
 
 class Hello(Params, kw_only=True):
@@ -244,7 +252,7 @@ def params(request: Request | OrderCall, methods: Mapping[str, type[Params]] = M
     try:
         return _params[name](request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Wrong(INVALID_PARAMS, f"{name}: {error}") from None
+        raise Wrong(INVALID_PARAMS, f"{name}: {str(error)[:FAULT_CHARACTERS_MAX]}") from None
 
 
 # ------------------------------------------------------------------------------------------ answers
