@@ -20,7 +20,14 @@ from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import ID_CHARACTERS_MAX, Side
-from sidecar.core.orders import InvalidOrder, Order, checked_order, is_identifier, parse_order
+from sidecar.core.orders import (
+    Faults,
+    InvalidOrder,
+    Order,
+    checked_order,
+    is_identifier,
+    parse_order,
+)
 from sidecar.core.plain_order import plain_order
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
@@ -73,7 +80,7 @@ class Approvals:
         if foreseen.seen is not None:
             return self._book(foreseen)
         order = foreseen.order
-        if isinstance(order, InvalidOrder):
+        if not isinstance(order, Order):
             return self._refused(_stated_id(event.body), order, event.at)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
@@ -90,7 +97,7 @@ class Approvals:
             old, order = edited(self.desk.tracker.ledger, event)
         except InvalidOrder as invalid:
             name = text_of(event.client_order_id) or text_of(event.order_id)
-            return self._refused(name, invalid, event.at)
+            return self._refused(name, invalid.faults, event.at)
         product = self.desk.tracker.products[old.product_id]
         check = Check(self.desk, order, product, event.at, old.strategy_id, old)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
@@ -132,7 +139,7 @@ class Approvals:
             if event.strategy_id is not None:
                 self._check_strategy(event.strategy_id)
         except InvalidOrder as invalid:
-            return Foreseen(event, invalid)
+            return Foreseen(event, invalid.faults)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
             return Foreseen(event, order)
@@ -295,8 +302,8 @@ class Approvals:
             assert rule.window is not None
             self.desk.activity.note(rule.window(check, bound), bound.setting, check.now)
 
-    def _refused(self, client_order_id: str, invalid: InvalidOrder, now: datetime) -> Decision:
-        violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
+    def _refused(self, client_order_id: str, faults: Faults, now: datetime) -> Decision:
+        violations = tuple(Violation(code, message=message) for code, message in faults)
         return self._plain_refusal(client_order_id, violations, now)
 
     def _unknown_product(self, order: Order, now: datetime) -> Decision:

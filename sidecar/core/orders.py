@@ -82,10 +82,15 @@ class Order(Struct, frozen=True, omit_defaults=True):
         return self.kind in RESTING
 
 
-class InvalidOrder(ValueError):
-    """An order that cannot be read. `faults` are (code, message) pairs, every one found."""
+Faults = list[tuple[str, str]]
 
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
+
+class InvalidOrder(ValueError):
+    """An order that cannot be read. `faults` are (code, message) pairs, every one found. They may be
+    kept; the error itself holds on to all that was at work where it was raised.
+    """
+
+    def __init__(self, faults: Faults) -> None:
         super().__init__("; ".join(message for _, message in faults))
         self.faults = faults
 

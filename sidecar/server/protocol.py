@@ -48,7 +48,7 @@ class Wrong(Exception):
         self.message = message
 
 
-class Early(Struct, frozen=True, gc=False):
+class Early(Struct, frozen=True):
     """A result that may leave before all that it means is done; `finish` does that at once after."""
 
     result: Any

@@ -6,6 +6,7 @@ goes on as if it had not been there, and what it keeps can be saved.
 """
 
 import asyncio
+import gc
 import json
 from typing import Any, Final
 
@@ -227,6 +228,24 @@ def test_no_size_of_any_field_ends_it(size):
         for line in REQUESTS:
             asked(process, line.replace(b'"%b"' % HERE.encode(), hostile))
     process.goes_on()
+
+
+def test_none_of_them_is_kept():
+    """What a refused request leaves behind would be kept for ever, once for each."""
+    process = Process()
+    lines = [line.replace(b'"%b"' % HERE.encode(), b'"1"') for line in REQUESTS]
+    orders = [line for line in lines if b"validate_" in line] + [b"{"]
+
+    def objects() -> int:
+        for line in orders:
+            process.ask(line)
+        process.desk.facts.clear()  # the test's own
+        gc.collect()
+        return len(gc.get_objects())
+
+    objects()
+    before = objects()
+    assert objects() < before + len(orders) // 4
 
 
 @given(
