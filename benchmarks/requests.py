@@ -11,7 +11,6 @@ import gc
 import json
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +45,7 @@ def calls(number: int) -> list[tuple[str, dict[str, Any]]]:
         ("release_order", {"client_order_id": name}),
         ("validate_order", {"order": order(name), "dry_run": True}),
         ("validate_order", {"order": order(name, side="SELL"), "strategy_id": f"s-{number % 20}"}),
+        ("release_order", {"client_order_id": name}),
         ("validate_order", {"order": order(name, product_id=f"X{number}-USD")}),
         ("validate_order", {"order": order(name, order_configuration={"no_such_kind": {}})}),
         ("validate_order", {"order": order(name, prediction_metadata=deep)}),
@@ -60,7 +60,7 @@ def calls(number: int) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-async def ask(directory: Path, first: int, count: int) -> int:
+async def ask(engine: Engine, directory: Path, first: int, count: int) -> int:
     """So many requests, over a connection that ends with what is no request. Returns the next number."""
     reader, writer = await asyncio.open_unix_connection(directory / "o.sock", limit=1 << 20)
     number, left = first, count
@@ -72,6 +72,8 @@ async def ask(directory: Path, first: int, count: int) -> int:
                 json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
                 for method, params in calls(number)
             ]
+        for event in memory.quotes(engine.now()):
+            engine.handle(event)
         writer.write("\n".join(lines).encode() + b"\n")
         for _ in lines:
             await reader.readline()
@@ -102,7 +104,7 @@ async def measure(directory: Path, count: int) -> None:
     config = configured.model_copy(update={"server": server})
     key = ApiKey("nobody", base64.b64encode(os.urandom(32)).decode())
     log = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.ReturnLogger(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
     )
     sidecar = Sidecar(config, key, log, reread=lambda: config)
@@ -113,11 +115,11 @@ async def measure(directory: Path, count: int) -> None:
     for event in memory.account(engine.now()):
         engine.handle(event)
     is_whole(engine)
-    number = await ask(directory, 0, count // STEPS // 10)
+    number = await ask(engine, directory, 0, count // STEPS // 10)
     gc.collect()
     memory.tell("running, warm")
     for step in range(1, STEPS + 1):
-        number = await ask(directory, number, count // STEPS)
+        number = await ask(engine, directory, number, count // STEPS)
         memory.tell(f"after {step * count // STEPS:9,d} requests")
     sidecar.stop()
     await running
