@@ -7,8 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from sidecar.core.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
@@ -27,6 +25,7 @@ from sidecar.core.orders import (
     checked_order,
     is_identifier,
     parse_order,
+    stated_id,
 )
 from sidecar.core.plain_order import plain_order
 from sidecar.core.products import Product
@@ -81,7 +80,7 @@ class Approvals:
             return self._book(foreseen)
         order = foreseen.order
         if not isinstance(order, Order):
-            return self._refused(_stated_id(event.body), order, event.at)
+            return self._refused(_stated_id(event), order, event.at)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
             return self._unknown_product(order, event.at)
@@ -133,6 +132,8 @@ class Approvals:
     def _look(self, event: OrderProposed) -> Foreseen:
         """Read the order, and see at a glance whether it is approved."""
         body = event.body
+        if event.unreadable is not None:
+            return Foreseen(event, list(event.unreadable.faults))
         try:
             is_read = isinstance(body, Order)
             order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
@@ -377,17 +378,14 @@ class Approvals:
         return actions
 
 
-def _stated_id(body: Any) -> str:
+def _stated_id(event: OrderProposed) -> str:
     """The client_order_id of a body that could not be read as an order, where it can be told."""
-    if isinstance(body, bytes | str):
-        try:
-            body = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return ""
-    name = body.get("client_order_id") if isinstance(body, dict) else None
-    if isinstance(body, Order):
-        name = body.client_order_id
-    return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
+    if event.unreadable is not None:
+        return event.unreadable.client_order_id
+    if isinstance(event.body, Order):
+        name: Any = event.body.client_order_id
+        return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
+    return stated_id(event.body)
 
 
 def _replay(decision: Decision) -> Decision:

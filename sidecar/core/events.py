@@ -255,15 +255,27 @@ class Asker(Struct, frozen=True, omit_defaults=True):
     name: str = ""
 
 
+class Unreadable(Struct, frozen=True, omit_defaults=True):
+    """A long body that is no order: why, in (code, message) pairs, the id that it states, how it begins, and
+    how long it is. What is kept of it is not as long as whoever sent it would have it.
+    """
+
+    faults: tuple[tuple[str, str], ...]
+    client_order_id: str
+    begins: str
+    bytes: int
+
+
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
     """A bot asks whether it may send `body`, the JSON object of a create-order call. `asker`: None in
-    library use.
+    library use. `unreadable` stands in for a body that was found to be none.
     """
 
     body: Any
     strategy_id: str | None = None
     dry_run: bool = False
     asker: Asker | None = None
+    unreadable: Unreadable | None = None
 
 
 class EditProposed(Event, frozen=True, kw_only=True, tag=True):

@@ -34,6 +34,7 @@ OWN_PREFIX: Final = "risk-sidecar-"
 
 # A triggered bracket sends a limit order up to 5 % beyond its trigger (Coinbase, "Bracket orders").
 BRACKET_SLIPPAGE: Final = Decimal("0.05")
+FAULTS_MAX: Final = 20  # that are named: a ladder of a thousand rungs may have a thousand
 WORDS_MAX: Final = 200  # of a decoder, which may repeat what it was given
 STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")
 
@@ -91,6 +92,9 @@ class InvalidOrder(ValueError):
     """
 
     def __init__(self, faults: Faults) -> None:
+        more = len(faults) - FAULTS_MAX
+        if more > 0:
+            faults = [*faults[:FAULTS_MAX], ("INVALID_ORDER", f"and {more} faults more")]
         super().__init__("; ".join(message for _, message in faults))
         self.faults = faults
 
@@ -130,6 +134,17 @@ def parse_order(body: Any) -> Order:
     if faults:
         raise InvalidOrder(faults)
     return order
+
+
+def stated_id(body: Any) -> str:
+    """The client_order_id of a body that could not be read as an order, where it can be told."""
+    if isinstance(body, bytes | str):
+        try:
+            body = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return ""
+    name = body.get("client_order_id") if isinstance(body, dict) else None
+    return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
 
 
 def checked_order(order: Order) -> Order:

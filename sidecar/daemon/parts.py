@@ -28,6 +28,7 @@ from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
 from sidecar.server.answers import Answers
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
@@ -99,16 +100,24 @@ class Parts:
         server = config.server
         uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
         self._listeners = (
-            self._listener(server.order_socket, self._answers, server.socket_mode, uids),
+            self._listener(
+                server.order_socket, self._answers, server.socket_mode, uids, ByteRate()
+            ),
             self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
         )
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell]
 
     def _listener(
-        self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
+        self,
+        path: Any,
+        answer: Callable[[Any, Any], Any],
+        mode: int,
+        uids: frozenset[int],
+        rate: ByteRate | None = None,
     ) -> Listener:
-        return Listener(path, answer, mode=mode, uids=uids, on_lost=self._answers.lost)
+        lost = self._answers.lost
+        return Listener(path, answer, mode=mode, uids=uids, on_lost=lost, rate=rate)
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
         """Who carries out what. What is not here is said in an answer or in the log."""

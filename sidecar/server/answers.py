@@ -14,7 +14,7 @@ from sidecar.core import views
 from sidecar.core.actions import Action, Answered, Decided
 from sidecar.core.decision import Decision
 from sidecar.core.limits import NAME_MAX
-from sidecar.core.orders import is_identifier
+from sidecar.core.orders import InvalidOrder, is_identifier, parse_order, stated_id
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import Sessions
 from sidecar.server.protocol import (
@@ -35,6 +35,7 @@ from sidecar.server.protocol import (
 )
 from sidecar.server.subscriptions import TOPICS, Peer, Publisher
 
+KEPT_BYTES: Final = 1_024  # of an order that is none; nearly every order has a quarter of it
 ON_DISCONNECT: Final = get_args(ev.OnDisconnect)
 
 
@@ -101,12 +102,15 @@ class Answers:
         """An approval that a glance foresees leaves first; reserving it and writing it down takes as
         long again.
         """
+        body = bytes(asked.order)
+        unreadable = None if len(body) <= KEPT_BYTES else _shortened(body)
         event = ev.OrderProposed(
             at=self.now(),
-            body=bytes(asked.order),
+            body=body if unreadable is None else b"",
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
             asker=_asker(peer),
+            unreadable=unreadable,
         )
         ahead = self.foresee(event)
         if ahead is None:
@@ -205,6 +209,16 @@ class Answers:
             return answer
         tell, now = self._publisher.tell_how_it_stands, self.now()
         return Early(answer, lambda: tell(peer, asked.topics, now, self._status_now))
+
+
+def _shortened(body: bytes) -> ev.Unreadable | None:
+    """What is kept of a long body that is no order; None for an order."""
+    try:
+        parse_order(body)
+    except InvalidOrder as invalid:
+        begins = body[:KEPT_BYTES].decode(errors="replace")
+        return ev.Unreadable(tuple(invalid.faults), stated_id(body), begins, len(body))
+    return None
 
 
 def _asker(peer: Peer) -> ev.Asker:

@@ -140,7 +140,7 @@ class ValidateOrder(Params, kw_only=True):
     """`order`: the very JSON that the bot will POST to Coinbase."""
 
     order: Raw
-    strategy_id: str | None = None
+    strategy_id: Short | None = None
     dry_run: bool = False
 
 
@@ -199,8 +199,8 @@ class ReduceOnly(Reasoned, kw_only=True):
     cancelled.
     """
 
-    product_id: str | None = None
-    strategy_id: str | None = None
+    product_id: Short | None = None
+    strategy_id: Short | None = None
     cancel_adding: bool = False
 
 

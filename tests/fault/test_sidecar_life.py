@@ -216,6 +216,17 @@ async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
         assert made.engine.journal.place.seq > last  # nothing was lost
 
 
+async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        sent = trader.limit("BUY", "0.01", "60000") | {"odd": "x" * 60_000}
+        for _ in range(200):
+            assert (await made.bot.validate_order(sent)).codes == ("INVALID_ORDER",)
+        made.engine.journal.sync()
+        written = sum(path.stat().st_size for path in (tmp_path / "state/journal").iterdir())
+        assert written < 200 * 60_000 / 10
+        assert "DISK_FULL" not in made.codes(ac.CauseRaised)
+
+
 async def stumble(trader, directory, monkeypatch):
     """A life that ends in a fault, in the middle of an order."""
     async with beside(trader, directory=directory) as made:

@@ -8,14 +8,16 @@ goes on as if it had not been there, and what it keeps can be saved.
 import asyncio
 import gc
 import json
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core import events as ev
 from sidecar.core import order_body
 from sidecar.core.saved import SavedState, save_manager, save_tracker
+from sidecar.daemon.streams import _product_of
 from sidecar.server.control import Control
 from sidecar.server.protocol import (
     CONTROL_METHODS,
@@ -52,6 +54,7 @@ KINDS: Final = {
 PASSED_ON: Final = dict.fromkeys(("leverage", "prediction_metadata"), "2")
 LOOKING: Final = {"status", "positions", "limits"}  # whose answers are as long as the account is
 ANSWER_BYTES_MAX: Final = 8_192
+JOURNAL_BYTES_MAX: Final = 16_384  # what is refused is written down no longer than this
 
 
 def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -125,13 +128,18 @@ class Process:
     """What a request goes through, without sockets and disk."""
 
     def __init__(self) -> None:
+        self.longest = 0  # of the journal's lines
         self.desk, self.peer = Desk(World(max_order_notional=5000)), Listening()
         inner, written, again = self.desk.answers.handle, Chain(), Chain()
 
         def handle(event: Any) -> Any:
+            if isinstance(event, ev.OrderProposed | ev.EditProposed):
+                _product_of(event, cast("Any", self.desk.world))
             actions = inner(event)
             for record in (event, *actions):
-                again.read(written.write(record, event.at))
+                line = written.write(record, event.at)
+                again.read(line)
+                self.longest = max(self.longest, len(line))
             return actions
 
         self.desk.answers.handle = handle
@@ -228,6 +236,7 @@ def test_no_size_of_any_field_ends_it(size):
         for line in REQUESTS:
             asked(process, line.replace(b'"%b"' % HERE.encode(), hostile))
     process.goes_on()
+    assert process.longest <= JOURNAL_BYTES_MAX
 
 
 def test_none_of_them_is_kept():

@@ -10,11 +10,13 @@ from msgspec import Raw
 
 from sidecar.core import events as ev
 from sidecar.core import sessions
+from sidecar.core.actions import Decided
 from sidecar.core.settings import Settings
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Early, Wrong
 from sidecar.server.subscriptions import Publisher
+from sidecar.storage.journal_codec import Chain
 from tests.answering import Desk, Listening, asked
 from tests.scenario import START, World, limit_order
 
@@ -248,6 +250,39 @@ def test_the_daemon_need_not_know_more():
     desk = Desk()
     desk.answers = answers
     assert desk.ask("status")["sidecar"] == {}
+
+
+# --- Long bodies that are no orders ---------------------------------------------------------------
+
+
+def test_a_long_body_that_is_no_order_is_kept_by_its_beginning_and_judged_alike():
+    """What is written down of it, and read back at the next start, gives the same refusal."""
+    desk = Desk()
+    body = limit_order(name="a") | {"odd": "x" * 60_000}
+    refused = desk.ask("validate_order", order=body, strategy_id="s")
+    assert (refused["client_order_id"], refused["approved"]) == ("a", False)
+    assert "odd" in refused["violations"][0]["message"]
+    (fact,) = desk.facts
+    assert isinstance(fact, ev.OrderProposed)
+    assert fact.unreadable is not None
+    assert (fact.body, fact.strategy_id, fact.unreadable.bytes > 60_000) == (b"", "s", True)
+    line = Chain().write(fact, fact.at)
+    assert len(line) < 2_000
+    again = Chain().read(line).event
+    assert again is not None
+    other = Desk(World())
+    (act,) = [act for act in other.handle(again) if isinstance(act, Decided)]
+    assert json.loads(act.decision.as_json()) == refused
+
+
+def test_a_long_body_that_is_an_order_is_kept_whole():
+    desk = Desk()
+    body = limit_order("0.01", name="a") | {"preview_id": "x" * 2_000}
+    assert desk.ask("validate_order", order=body)["approved"]
+    (fact,) = desk.facts
+    assert isinstance(fact, ev.OrderProposed)
+    assert fact.unreadable is None
+    assert json.loads(fact.body) == body
 
 
 # --- Early answers --------------------------------------------------------------------------------
