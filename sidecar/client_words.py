@@ -85,9 +85,11 @@ def request_line(number: int, method: str, params: Mapping[str, Any]) -> bytes:
 
 
 def order_params(order: Order, strategy_id: str | None, *, dry_run: bool) -> dict[str, Any]:
-    """What `validate_order` is asked with: bytes and text go out as they are."""
+    """What `validate_order` is asked with: bytes and text go out as they are, on one line. Raises
+    msgspec's DecodeError for what is not one JSON value: it could end the question and begin another.
+    """
     raw = order.encode() if isinstance(order, str) else order
-    body = msgspec.Raw(raw) if isinstance(raw, bytes) else raw
+    body = msgspec.Raw(msgspec.json.format(raw, indent=-1)) if isinstance(raw, bytes) else raw
     return {"order": body, "strategy_id": strategy_id, "dry_run": dry_run}
 
 

@@ -1,6 +1,7 @@
 """A bot's client against a real RiskManager behind a real socket, and against nobody."""
 
 import asyncio
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -156,6 +157,22 @@ def test_it_reconnects_when_the_sidecar_was_restarted(path):
     with served(path):
         assert client.validate_order(order("c"))
     client.close()
+
+
+def test_what_is_written_over_several_lines_is_a_single_question(path):
+    with served(path):
+        client = Client(path)
+        body = json.dumps(order(), indent=2)
+        assert client.validate_order(body)
+        assert client.validate_order(body.encode().replace(b"\n", b"\r\n")).replayed
+        for what in (
+            '{}}}\n{"jsonrpc":"2.0","id":9,"method":"bye"}',
+            '{"client_order_id": "a\nb"}',
+            '{}, "dry_run": true, "strategy_id": "s"',
+        ):
+            assert client.validate_order(what).codes == (NO_ANSWER,)
+        assert client.validate_order(order()).replayed
+        client.close()
 
 
 @pytest.mark.parametrize("what", [{}, {"x": object()}, b"{", "nonsense", {"client_order_id": 5}])
