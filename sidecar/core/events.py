@@ -286,18 +286,20 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
     price: Any = None
     size: Any = None
     dry_run: bool = False
+    asker: Asker | None = None
 
 
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
     shows that it never arrived.
     `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
-    releases whatever is there.
+    releases whatever is there, for an `asker` its own approval only.
     """
 
     client_order_id: str
     decision_id: str | None = None
     reason: ReleaseReason = "released"
+    asker: Asker | None = None
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):

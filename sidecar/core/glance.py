@@ -31,7 +31,7 @@ from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.products import DOLLARS
 from sidecar.core.rules import activity, exposure, funds, losses, market, portfolio, validity
 from sidecar.core.rules.rule import Bound
-from sidecar.core.working import RESERVATIONS_MAX, Leg
+from sidecar.core.working import RESERVATIONS_OF_A_USER_MAX, Leg
 
 # What is seen at a glance, by the functions that judge and measure it one by one.
 GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
@@ -176,7 +176,7 @@ class Glance:
             name not in ledger.reservations
             and name not in ledger.working_by_client_id
             and name not in ledger.closed.client_ids
-            and len(ledger.reservations) < RESERVATIONS_MAX
+            and len(ledger.reservations) < RESERVATIONS_OF_A_USER_MAX
         )
 
     def _price(self, order: Order, room: Headroom) -> Decimal | None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.actions import Action, Alert, CancelOrders, OrderUnapproved
+from sidecar.core.actions import Action, Alert, Answered, CancelOrders, OrderUnapproved
 from sidecar.core.check import Desk
 from sidecar.core.events import FillReported, OrderReported, ReservationReleased, Started
 from sidecar.core.loss_watch import LossWatch
@@ -81,6 +81,9 @@ class Unapproved:
         """Free what an approval bound, and note why it ended."""
         tracker, name = self.desk.tracker, event.client_order_id
         live = tracker.ledger.reservations.get(name)
+        if live is not None and live.is_anothers(event.asker):
+            text = f"the approval of {name} is another bot's; it lapses by itself"
+            return [Answered(done=False, text=text)]
         tracker.apply(event)
         if live is None or name in tracker.ledger.reservations or not self.settings.connected:
             return []

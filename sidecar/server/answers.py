@@ -17,6 +17,7 @@ from sidecar.core.limits import NAME_MAX
 from sidecar.core.orders import InvalidOrder, is_identifier, parse_order, stated_id
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import Sessions
+from sidecar.core.settings import Settings
 from sidecar.server.protocol import (
     INVALID_PARAMS,
     REFUSED,
@@ -118,7 +119,7 @@ class Answers:
         decision, finish = ahead
         return Early(Raw(decision.as_json()), finish)
 
-    def _validate_edit(self, _peer: Peer, asked: ValidateEdit) -> Any:
+    def _validate_edit(self, peer: Peer, asked: ValidateEdit) -> Any:
         event = ev.EditProposed(
             at=self.now(),
             order_id=asked.order_id,
@@ -126,14 +127,18 @@ class Answers:
             price=asked.price,
             size=asked.size,
             dry_run=asked.dry_run,
+            asker=_asker(peer),
         )
         return Raw(self._decide(event).as_json())
 
     def _decide(self, event: ev.Event) -> Decision:
         return next(act.decision for act in self.handle(event) if type(act) is Decided)
 
-    def _release_order(self, _peer: Peer, asked: ReleaseOrder) -> Any:
-        self.handle(ev.ReservationReleased(at=self.now(), client_order_id=asked.client_order_id))
+    def _release_order(self, peer: Peer, asked: ReleaseOrder) -> Any:
+        """Its own approval only."""
+        name, asker = asked.client_order_id, _asker(peer)
+        event = ev.ReservationReleased(at=self.now(), client_order_id=name, asker=asker)
+        self._carry_through(event)
         return {"released": asked.client_order_id}
 
     # --- Sessions ---------------------------------------------------------------------------------
@@ -141,6 +146,7 @@ class Answers:
     def _hello(self, peer: Peer, asked: Hello) -> Any:
         """One connection is one bot: saying the same again changes nothing."""
         _check_hello(asked, self.manager.settings.may_flatten)
+        _check_user(asked, peer.uid, self.manager.settings)
         known: Hello | None = peer.context
         if known is None:
             self._connect(peer, asked)
@@ -163,10 +169,14 @@ class Answers:
             strategy_id=asked.strategy_id,
             on_disconnect=cast("ev.OnDisconnect", asked.on_disconnect),
         )
+        self._carry_through(event)
+        peer.context = asked
+
+    def _carry_through(self, event: ev.Event) -> None:
+        """Raises Wrong where the core will not have it."""
         for action in self.handle(event):
             if isinstance(action, Answered) and not action.done:
                 raise Wrong(REFUSED, action.text)
-        peer.context = asked
 
     def _bye(self, peer: Peer, _asked: Nothing) -> Any:
         hello: Hello | None = peer.context
@@ -219,6 +229,16 @@ def _shortened(body: bytes) -> ev.Unreadable | None:
         begins = body[:KEPT_BYTES].decode(errors="replace")
         return ev.Unreadable(tuple(invalid.faults), stated_id(body), begins, len(body))
     return None
+
+
+def _check_user(asked: Hello, uid: int, settings: Settings) -> None:
+    """Raises Wrong where the name, or the strategy, is for other users."""
+    name, strategy_id = asked.name, asked.strategy_id
+    if uid not in settings.bot_uids.get(name, {uid}):
+        raise Wrong(REFUSED, f"name: {name!r} is for the users of [server.bots.{name}]")
+    if strategy_id is not None and uid not in settings.strategy_uids.get(strategy_id, {uid}):
+        text = f"strategy_id: {strategy_id!r} is for the users that [server.bots] names for it"
+        raise Wrong(REFUSED, text)
 
 
 def _asker(peer: Peer) -> ev.Asker:

@@ -216,6 +216,33 @@ async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
         assert made.engine.journal.place.seq > last  # nothing was lost
 
 
+async def test_a_strategy_of_another_user_is_neither_asked_for_nor_said_hello_with(trader):
+    bots = {
+        "grid-bot": {"uids": [os.getuid() + 1], "strategies": ["grid"]},
+        "other": {"strategies": ["momo"]},
+    }
+    async with beside(trader, server={"bots": bots, "strategies": "listed"}) as made:
+        body = trader.limit("BUY", "0.01", "60000")
+        assert (
+            "users"
+            in (await made.bot.validate_order(body, strategy_id="grid")).violations[0].message
+        )
+        assert (
+            "listed"
+            in (await made.bot.validate_order(body, strategy_id="new")).violations[0].message
+        )
+        assert await made.bot.validate_order(body, strategy_id="momo")
+        assert await made.bot.validate_order(trader.market("SELL", "0.01"), strategy_id="new")
+        for words in ({"name": "grid-bot"}, {"name": "me", "strategy_id": "grid"}):
+            with pytest.raises(AskFailed, match=r"server\.bots"):
+                await made.bot.hello(**words)
+        stranger = AsyncClient(made.config.server.order_socket)
+        await stranger.hello("stranger")
+        with pytest.raises(AskFailed, match="another bot's"):
+            await stranger.release_order(body["client_order_id"])
+        await stranger.close()
+
+
 async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         sent = trader.limit("BUY", "0.01", "60000") | {"odd": "x" * 60_000}

@@ -105,6 +105,12 @@ def trading() -> World:
         tell(world, book)
     world.send(ev.FeesRead, taker_rate=D("0.006"), maker_rate=D("0.004"))
     assert world.ask(limit_order("0.1", 61_000, name="r1"), strategy_id="grid")
+    world.send(
+        ev.OrderProposed,
+        body=limit_order("0.1", 61_000, name="r3"),
+        strategy_id="own",
+        asker=ev.Asker(7, "maker"),
+    )
     for name in ("f1", "f2"):
         assert world.ask(limit_order(1, 61_000, name=name, product_id=FUTURE))
     world.report("o1", client_order_id="c1", leaves=1, limit_price=50_000, rests=True)

@@ -127,6 +127,33 @@ def test_only_the_names_listed_may_have_the_account_flattened():
     assert desk.ask("hello", name="closer", on_disconnect="flatten")["on_disconnect"] == "flatten"
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "grid-bot"}, "'grid-bot' is for the users of [server.bots.grid-bot]"),
+        ({"name": "other", "strategy_id": "grid"}, "'grid' is for the users that [server.bots]"),
+    ],
+)
+def test_a_name_and_a_strategy_may_be_for_certain_users(given, words):
+    users = frozenset({7})
+    desk = Desk(
+        World(settings=Settings(bot_uids={"grid-bot": users}, strategy_uids={"grid": users}))
+    )
+    fault = wrong(desk, "hello", Listening(uid=8), **given)
+    assert (fault.code, words in fault.message, desk.facts) == (REFUSED, True, [])
+    assert desk.ask("hello", Listening(uid=7), **given)
+
+
+def test_an_approval_is_released_by_its_maker_alone():
+    desk, maker = Desk(), Listening(uid=7)
+    desk.ask("validate_order", maker, order=limit_order("0.01", name="a"))
+    fault = wrong(desk, "release_order", Listening(uid=8), client_order_id="a")
+    assert (fault.code, "another bot's" in fault.message) == (REFUSED, True)
+    assert "a" in desk.world.tracker.ledger.reservations
+    assert desk.ask("release_order", maker, client_order_id="a") == {"released": "a"}
+    assert desk.ask("release_order", Listening(uid=8), client_order_id="a")  # there is none
+
+
 def test_one_bot_too_many_is_refused_and_its_connection_is_nobodys(monkeypatch):
     monkeypatch.setattr(sessions, "SESSIONS_MAX", 1)
     desk, peer = Desk(), Listening()
