@@ -17,6 +17,7 @@ from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import ID_CHARACTERS_MAX, Side
 from sidecar.core.orders import (
+    OWN_PREFIX,
     Faults,
     InvalidOrder,
     Order,
@@ -162,6 +163,11 @@ class Approvals:
                 return Foreseen(event, [("INVALID_ORDER", fault)])
         except InvalidOrder as invalid:
             return Foreseen(event, invalid.faults)
+        if order.client_order_id.startswith(OWN_PREFIX):
+            text = (
+                f"client_order_id: what begins with {OWN_PREFIX} is the sidecar's own; use another"
+            )
+            return Foreseen(event, [("INVALID_ORDER", text)])
         product = self.desk.tracker.products.get(order.product_id)
         if product is None or self.names.is_unlisted(event.strategy_id):
             return Foreseen(event, order)

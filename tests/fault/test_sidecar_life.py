@@ -152,6 +152,17 @@ async def test_unasked_orders_are_cancelled_but_for_what_reduces(trader):
         assert exchange_open(trader) == {sell}
 
 
+async def test_an_id_like_the_sidecars_own_hides_no_order(trader):
+    async with beside(trader, server={"unapproved_orders": "cancel"}) as made:
+        body = trader.limit("BUY", "0.5", "30000") | {"client_order_id": "risk-sidecar-1"}
+        assert (await made.bot.validate_order(body)).codes == ("INVALID_ORDER",)
+        order_id = await trader.place(body)
+        await made.until(lambda: order_id in books_open(made), "the order")
+        assert "OWN_ORDER_DIFFERS" in made.codes(ac.Alert)
+        await made.until(lambda: order_id not in books_open(made), "cancelled")
+        assert exchange_open(trader) == set()
+
+
 async def test_unasked_orders_are_answered_with_reduce_only(trader):
     async with beside(trader, server={"unapproved_orders": "reduce_only"}) as made:
         await unasked(trader, made)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.futures_cash import FuturesCash
@@ -220,6 +221,8 @@ def aborted() -> World:
     world.report(
         "own", client_order_id=name, side="SELL", leaves="0.9", base_size=1, filled="0.1", average_price=64_000, limit_price=64_000
     )  # fmt: skip
+    over = replace(episode.attempts[name], client_order_id=f"{name}0", stage="over")
+    episode.attempts[over.client_order_id] = over
     world.send(ev.HaltRequested, reason="enough", abort_liquidation=True)
     return world
 
