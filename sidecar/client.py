@@ -41,6 +41,7 @@ from sidecar.client_words import (
     decode_decision,
     decode_event,
     facts_of,
+    named,
     no_answer,
     order_params,
     request_line,
@@ -116,6 +117,39 @@ class Client:
             return decode_decision(self.ask("validate_order", **asked))
         except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
             return no_answer(order, str(error))
+
+    def validate_edit(
+        self,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        price: str | None = None,
+        size: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether this open order may be edited so now; price and total size as they will be sent."""
+        asked = named(order_id=order_id, client_order_id=client_order_id, price=price, size=size)
+        return self._decided("validate_edit", asked | {"dry_run": dry_run})
+
+    def validate_close(
+        self,
+        product_id: str,
+        client_order_id: str,
+        *,
+        size: str | None = None,
+        strategy_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether Coinbase's close_position may close all of this position now, or `size` contracts of it."""
+        asked = named(size=size, strategy_id=strategy_id, client_order_id=client_order_id)
+        asked |= {"product_id": product_id, "dry_run": dry_run}
+        return self._decided("validate_close", asked)
+
+    def _decided(self, method: str, asked: dict[str, Any]) -> Decision:
+        try:
+            return decode_decision(self.ask(method, **asked))
+        except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
+            return no_answer(asked, str(error))
 
     def release_order(self, client_order_id: str) -> None:
         """Drop an approval that will not be used. Raises AskFailed; it lapses by itself anyway."""
@@ -263,6 +297,39 @@ class AsyncClient:
             return decode_decision(await self.ask("validate_order", **asked))
         except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
             return no_answer(order, str(error))
+
+    async def validate_edit(
+        self,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        price: str | None = None,
+        size: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether this open order may be edited so now; price and total size as they will be sent."""
+        asked = named(order_id=order_id, client_order_id=client_order_id, price=price, size=size)
+        return await self._decided("validate_edit", asked | {"dry_run": dry_run})
+
+    async def validate_close(
+        self,
+        product_id: str,
+        client_order_id: str,
+        *,
+        size: str | None = None,
+        strategy_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Whether Coinbase's close_position may close all of this position now, or `size` contracts of it."""
+        asked = named(size=size, strategy_id=strategy_id, client_order_id=client_order_id)
+        asked |= {"product_id": product_id, "dry_run": dry_run}
+        return await self._decided("validate_close", asked)
+
+    async def _decided(self, method: str, asked: dict[str, Any]) -> Decision:
+        try:
+            return decode_decision(await self.ask(method, **asked))
+        except (AskFailed, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
+            return no_answer(asked, str(error))
 
     async def release_order(self, client_order_id: str) -> None:
         """Drop an approval that will not be used. Raises AskFailed; it lapses by itself anyway."""

@@ -93,6 +93,11 @@ def order_params(order: Order, strategy_id: str | None, *, dry_run: bool) -> dic
     return {"order": body, "strategy_id": strategy_id, "dry_run": dry_run}
 
 
+def named(**params: Any) -> dict[str, Any]:
+    """Parameters, but for those that were left out."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
 def result_of(line: bytes, number: int) -> msgspec.Raw:
     """The result of our question. Raises AskFailed."""
     try:
@@ -109,8 +114,8 @@ def result_of(line: bytes, number: int) -> msgspec.Raw:
     return answer.result
 
 
-def no_answer(order: Order, why: str) -> Decision:
-    """The refusal of an order that could not be asked about."""
+def no_answer(order: Order | None, why: str) -> Decision:
+    """The refusal of what could not be asked about: an order, or what names one."""
     client_order_id = order.get("client_order_id") if isinstance(order, Mapping) else None
     return Decision(
         approved=False,

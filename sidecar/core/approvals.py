@@ -3,15 +3,17 @@
 No I/O.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sidecar.core.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.check import Check, Desk
+from sidecar.core.closes import closing_order
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.edits import edited, text_of
-from sidecar.core.events import EditProposed, OrderProposed
+from sidecar.core.events import CloseProposed, EditProposed, Event, OrderProposed
 from sidecar.core.glance import Foreseen, Glance, glance_of
 from sidecar.core.judge import Plan, compile_plan, judge
 from sidecar.core.money import ONE, ZERO
@@ -45,6 +47,14 @@ class Approvals:
         self._next: tuple[Glance, Side] | None = None  # what was looked at last
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
+
+    def by_event(self) -> dict[type[Event], Callable[[Any], Decision]]:
+        """What decides on each kind of proposal."""
+        return {
+            OrderProposed: self.propose,
+            EditProposed: self.propose_edit,
+            CloseProposed: self.propose_close,
+        }
 
     def forget_plans(self) -> None:
         """Limits have changed."""
@@ -115,6 +125,22 @@ class Approvals:
         if live is None:
             return self._decide(check, dry_run=event.dry_run)
         return self._decide_again(check, live, dry_run=event.dry_run)
+
+    def propose_close(self, event: CloseProposed) -> Decision:
+        """Judge a close as the order that Coinbase would make of the position."""
+        try:
+            order = closing_order(self.desk.tracker, event)
+        except InvalidOrder as invalid:
+            return self._refused(text_of(event.client_order_id), invalid.faults, event.at)
+        return self.propose(
+            OrderProposed(
+                at=event.at,
+                body=order,
+                strategy_id=event.strategy_id,
+                dry_run=event.dry_run,
+                asker=event.asker,
+            )
+        )
 
     def _not_theirs(self, event: EditProposed, old: WorkingOrder, live: Reservation | None) -> str:
         """Why the order is not for this bot to edit; empty when it is."""

@@ -289,6 +289,19 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
     asker: Asker | None = None
 
 
+class CloseProposed(Event, frozen=True, kw_only=True, tag=True):
+    """A bot asks whether it may have Coinbase close a position by `close_position`; `size` in contracts, as
+    text, None for all of it.
+    """
+
+    product_id: str
+    client_order_id: str
+    size: Any = None
+    strategy_id: str | None = None
+    dry_run: bool = False
+    asker: Asker | None = None
+
+
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
     shows that it never arrived.

@@ -70,7 +70,7 @@ class Sessions:
 
     def heard(self, event: ev.Event) -> None:
         """A bot that asks is not gone. Who gave a name of its own is that bot, and no other."""
-        if self._due is None or not isinstance(event, ev.OrderProposed):
+        if self._due is None or not isinstance(event, ev.OrderProposed | ev.CloseProposed):
             return
         asker = event.asker
         if asker is None or asker.name or event.strategy_id is None:

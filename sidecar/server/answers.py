@@ -28,6 +28,7 @@ from sidecar.server.protocol import (
     ReleaseOrder,
     Request,
     Subscribe,
+    ValidateClose,
     ValidateEdit,
     ValidateOrder,
     Wrong,
@@ -71,6 +72,7 @@ class Answers:
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
+            "validate_close": self._validate_close,
             "release_order": self._release_order,
             "hello": self._hello,
             "bye": self._bye,
@@ -126,6 +128,18 @@ class Answers:
             client_order_id=asked.client_order_id,
             price=asked.price,
             size=asked.size,
+            dry_run=asked.dry_run,
+            asker=_asker(peer),
+        )
+        return Raw(self._decide(event).as_json())
+
+    def _validate_close(self, peer: Peer, asked: ValidateClose) -> Any:
+        event = ev.CloseProposed(
+            at=self.now(),
+            product_id=asked.product_id,
+            client_order_id=asked.client_order_id,
+            size=asked.size,
+            strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
             asker=_asker(peer),
         )

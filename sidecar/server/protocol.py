@@ -178,6 +178,16 @@ class ValidateEdit(Params, kw_only=True):
     dry_run: bool = False
 
 
+class ValidateClose(Params, kw_only=True):
+    """The very fields that the bot will POST to Coinbase's close_position; without a size, all of it."""
+
+    product_id: Short
+    client_order_id: Short
+    size: Short | None = None
+    strategy_id: Short | None = None
+    dry_run: bool = False
+
+
 class ReleaseOrder(Params, kw_only=True):
     """A reservation that will not be used."""
 
@@ -239,6 +249,7 @@ _decode_order_call: Final = msgspec.json.Decoder(OrderCall).decode
 METHODS: Final[dict[str, type[Params]]] = {
     "validate_order": ValidateOrder,
     "validate_edit": ValidateEdit,
+    "validate_close": ValidateClose,
     "release_order": ReleaseOrder,
     "hello": Hello,
     "bye": Nothing,

@@ -112,6 +112,31 @@ def test_a_reservation_can_be_released(path):
         client.close()
 
 
+def test_edits_and_closes_are_asked_about_too(path):
+    with served(path):
+        client = Client(path)
+        edit = client.validate_edit(client_order_id="a", size="2")
+        assert "no open order" in edit.violations[0].message
+        close = client.validate_close("BTC-USD", "c", size="1", dry_run=True)
+        assert (close.codes, close.client_order_id) == (("INVALID_ORDER",), "c")
+        client.close()
+    close = client.validate_close("BTC-USD", "c")
+    assert (close.codes, close.client_order_id) == ((NO_ANSWER,), "c")
+    assert client.validate_edit(order_id="o").codes == (NO_ANSWER,)
+
+
+async def test_the_async_one_asks_about_edits_and_closes_too(path):
+    made = listener(path, desk())
+    await made.start()
+    client = AsyncClient(path)
+    assert (await client.validate_edit(order_id="o", price="1")).codes == ("INVALID_ORDER",)
+    assert (await client.validate_close("BTC-USD", "c")).codes == ("INVALID_ORDER",)
+    await client.close()
+    await made.stop()
+    assert (await client.validate_close("BTC-USD", "c")).codes == (NO_ANSWER,)
+    await client.close()
+
+
 def test_nobody_there_is_a_refusal_that_says_what_to_do(path):
     decision = Client(path).validate_order(order("mine"))
     assert (bool(decision), decision.codes, decision.client_order_id) == (

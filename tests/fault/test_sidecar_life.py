@@ -152,6 +152,27 @@ async def test_unasked_orders_are_cancelled_but_for_what_reduces(trader):
         assert exchange_open(trader) == {sell}
 
 
+async def test_a_position_that_is_closed_by_a_call_was_asked_about(trader):
+    """The order that Coinbase makes of it is the one that was approved."""
+    rows = (await trader.get("/products", product_type="FUTURE"))["products"]
+    product_id = rows[0]["product_id"]
+    await trader.place(trader.market("SELL", "2", product_id))
+    async with beside(trader) as made:
+        await made.until(lambda: made.held(product_id) < 0, "the short")
+        half, reservations = made.held(product_id) / 2, made.manager.tracker.ledger.reservations
+        assert (await made.ask("reduce_only", reason="careful"))["done"]
+        assert not await made.bot.validate_close(product_id, "close-1", size="3")
+        for size, name, left in (("1", "close-1", half), (None, "close-2", 0)):
+            decision = await made.bot.validate_close(product_id, name, size=size)
+            assert (decision.approved, decision.reducing) == (True, True)
+            body = {"client_order_id": name, "product_id": product_id}
+            body |= {"size": size} if size else {}
+            answer = (await trader.call("POST", "/orders/close_position", json=body)).json()
+            assert answer["success"], answer
+            await made.until(lambda left=left: not reservations and made.held(product_id) == left)
+        assert "UNAPPROVED_ORDER" not in made.codes(ac.Alert)
+
+
 async def test_an_id_like_the_sidecars_own_hides_no_order(trader):
     async with beside(trader, server={"unapproved_orders": "cancel"}) as made:
         body = trader.limit("BUY", "0.5", "30000") | {"client_order_id": "risk-sidecar-1"}

@@ -51,9 +51,17 @@ def test_an_order_an_edit_and_a_release():
     assert (decision["approved"], decision["violations"][0]["code"]) == (False, "MAX_ORDER_NOTIONAL")  # fmt: skip
     assert desk.ask("validate_order", order=limit_order("0.01", name="a"))["approved"]
     assert not desk.ask("validate_edit", client_order_id="a", size="0.02")["approved"]
+    refused = desk.ask("validate_close", product_id="BTC-USD", client_order_id="c")
+    assert "futures" in refused["violations"][0]["message"]
     assert desk.ask("release_order", client_order_id="a") == {"released": "a"}
     assert desk.world.tracker.ledger.reservations == {}
-    assert facts(desk) == ["OrderProposed", "OrderProposed", "EditProposed", "ReservationReleased"]
+    assert facts(desk) == [
+        "OrderProposed",
+        "OrderProposed",
+        "EditProposed",
+        "CloseProposed",
+        "ReservationReleased",
+    ]
     assert {fact.at for fact in desk.facts} == {desk.world.now}
 
 

@@ -119,6 +119,7 @@ def test_every_method_reads_its_least_request():
     least: dict[str, dict[str, object]] = {
         "validate_order": {"order": {}}, "release_order": {"client_order_id": "a"},
         "hello": {"name": "bot"}, "subscribe": {"topics": []},
+        "validate_close": {"product_id": "p", "client_order_id": "a"},
     }  # fmt: skip
     least.update((name, {"reason": "because"}) for name in OPERATOR_METHODS)
     least["reset_loss"]["window"] = "daily"
