@@ -378,6 +378,12 @@ def test_what_is_only_passed_on_is_not_endless(field):
     assert (codes, "4096 characters" in text) == (["INVALID_ORDER"], True)
 
 
+def test_of_very_many_faults_the_first_are_named():
+    rungs = [{"base_size": "-1", "limit_price": "1"}] * 500
+    codes, text = faults(order("scaled_limit_gtc", orders=rungs))
+    assert (len(codes), text.endswith("and 480 faults more")) == (21, True)
+
+
 @pytest.mark.parametrize("value", [object(), float])
 def test_what_is_no_json_in_a_body_is_refused(value):
     assert faults(limit_order() | {"prediction_metadata": value})[0] == ["INVALID_ORDER"]

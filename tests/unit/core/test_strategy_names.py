@@ -7,6 +7,7 @@ from sidecar.core import events as ev
 from sidecar.core import strategy_names as module
 from sidecar.core.actions import Decided
 from sidecar.core.limits import Limits
+from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.rules import activity
 from sidecar.core.settings import Settings
 from sidecar.core.strategy_names import StrategyNames
@@ -110,7 +111,8 @@ def test_names_in_use_stay_and_those_of_which_none_is_open_make_room(few):
 
 
 def hold(world):
-    world.fill("BUY", "0.1", 64000, strategy_id="s0")
+    world.fill("BUY", "0.1", 64000, strategy_id="s0", order_id="f1")
+    world.report("f1", status="FILLED", filled="0.1", average_price=64000)
 
 
 def work(world):
@@ -149,6 +151,22 @@ def test_a_forgotten_name_begins_anew_and_its_loss_stays_in_the_accounts(few):
     assert "s0" not in names(world)
     assert world.tracker.account.net_pnl == lost < 0
     assert world.manager.tracker.windows.by_strategy.keys() <= names(world)
+
+
+def test_a_programs_own_names_make_room_too(few):
+    world = world_of()
+    for number in range(5):
+        assert ask(world, uid=None, strategy=f"s{number}", name=f"a{number}")
+    assert not ask(world, uid=None, strategy="new", name="b")
+    world.send(ev.ReservationReleased, client_order_id="a0")
+    assert ask(world, uid=None, strategy="new", name="b")
+
+
+def test_a_name_is_forgotten_before_any_window_has_begun():
+    tracker = PositionTracker()
+    tracker.books.strategy("s")
+    tracker.forget_strategy("s")
+    assert (tracker.windows, tracker.strategies) == (None, {})
 
 
 def test_one_user_has_so_many_names_in_use_and_another_has_room(monkeypatch):
