@@ -249,6 +249,15 @@ class Server(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _bots_that_may_ask(self) -> Self:
+        asking = {uid for bot in self.bots.values() for uid in bot.uids or ()}
+        if self.allowed_uids is not None and (shut_out := asking - set(self.allowed_uids)):
+            raise ValueError(
+                f"bots name user {min(shut_out)}, who may not ask at all; add it to allowed_uids"
+            )
+        return self
+
 
 class State(Table):
     """What survives a restart."""

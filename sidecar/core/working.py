@@ -32,7 +32,7 @@ CLOSED_ORDERS_MAX: Final = 20_000
 # reading of the account takes; beyond that, the clock was set back.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
 RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
-RESERVATIONS_OF_A_USER_MAX: Final = 2_500  # so that none binds all of them
+RESERVATIONS_OF_A_USER_MAX: Final = 5_000  # so that none binds all of them
 
 
 class Tally(Struct):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sidecar.core import events as ev
 from sidecar.core import order_body
+from sidecar.core.actions import Decided
 from sidecar.core.saved import SavedState, save_manager, save_tracker
 from sidecar.daemon.streams import _product_of
 from sidecar.server.control import Control
@@ -143,8 +144,19 @@ class Process:
             return actions
 
         self.desk.answers.handle = handle
-        self.desk.answers.foresee = lambda event: None
+        self.desk.answers.foresee = lambda event: self.foreseen(event, handle)
         self.control = Control(self.desk.answers, reload=done, cancel_all=never, spawn=forget)
+
+    def foreseen(self, event: ev.OrderProposed, handle: Any) -> Any:
+        """As in the process: what leaves before it is in the books is what is decided then."""
+        decision = self.desk.world.manager.foresee(event)
+        if decision is None:
+            return None
+
+        def settle() -> None:
+            assert [act.decision for act in handle(event) if type(act) is Decided] == [decision]
+
+        return decision, settle
 
     def ask(self, line: bytes) -> bytes:
         """The line that answers."""

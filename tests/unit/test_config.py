@@ -88,6 +88,8 @@ def test_bots_are_known_by_name_and_their_names_and_strategies_are_for_their_use
     assert settings.named_strategies == {"grid", "both", "free"}
     assert settings.strategies == "auto"
     assert "server.bots.a.odd" in fault("[server.bots.a]\nodd = 1")
+    shut_out = "[server]\nallowed_uids = [0, 1001]\n[server.bots.a]\nuids = [1001, 1002]"
+    assert "user 1002, who may not ask at all; add it to allowed_uids" in fault(shut_out)
 
 
 @pytest.mark.parametrize(("written", "kept"), [('"0.5"', Decimal("0.5")), ('"all"', "all")])
