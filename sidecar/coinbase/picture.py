@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
-from sidecar.coinbase.reading import table, tables
+from sidecar.coinbase.reading import TEXT_MAX, table, tables
 from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -205,7 +205,8 @@ class Picture:
                     "limit": ORDERS_A_PAGE,
                 }
                 async for row in self._pages("/orders/historical/batch", "orders", query):
-                    if isinstance(order_id := row.get("order_id"), str) and order_id:
+                    order_id = row.get("order_id")
+                    if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
                     for report in read:

@@ -28,7 +28,7 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
-PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
+PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed, ev.CloseProposed})
 
 
 class Faulted(SidecarError):

@@ -14,7 +14,7 @@ from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, Server
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse, Untrusted
@@ -32,6 +32,7 @@ from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
 from sidecar.daemon.waking import Waker
 from sidecar.server.answers import Answers
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
@@ -102,12 +103,7 @@ class Parts:
             cancel_all=self._cancel_all,
             spawn=group.create_task,
         )
-        server = config.server
-        uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
-        self._listeners = (
-            self._listener(server.order_socket, self._answers, server.socket_mode, uids),
-            self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
-        )
+        self._listeners = self._sockets(config.server)
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
 
@@ -121,10 +117,16 @@ class Parts:
         session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, lag=lag)
         return Feed(session, hosts, key, self._streams.take(name), now=self._engine.now)
 
-    def _listener(
-        self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
-    ) -> Listener:
-        return Listener(path, answer, mode=mode, uids=uids, on_lost=self._answers.lost)
+    def _sockets(self, server: Server) -> tuple[Listener, ...]:
+        """The bots' and the operator's."""
+        own, lost = own_uids(), self._answers.lost
+        uids = own if server.allowed_uids is None else frozenset(server.allowed_uids)
+        order, control = server.order_socket, server.control_socket
+        mode, rate = server.socket_mode, ByteRate()
+        return (
+            Listener(order, self._answers, mode=mode, uids=uids, on_lost=lost, rate=rate),
+            Listener(control, self._control, mode=CONTROL_MODE, uids=own, on_lost=lost),
+        )
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
         """Who carries out what. What is not here is said in an answer or in the log."""
