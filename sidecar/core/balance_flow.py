@@ -292,9 +292,9 @@ class BalanceFlow:
         """Differences that pay accruals of funding, or are the other side of a sweep, are right."""
         futures = self.books.futures_cash
         for currency, wallet in doubted:
-            difference = wallet.doubted
-            if _is_confirmed(wallet) and (
-                futures.pay(difference) or self.takes_back(difference, at)
+            doubt, difference = wallet.agreement.doubt, wallet.doubted
+            if (doubt is not None and doubt.confirmed) and (
+                futures.pay(difference) or self.takes_back(difference, doubt.first_at)
             ):
                 self.set_right(currency, wallet, difference, at)
 
@@ -326,18 +326,28 @@ class BalanceFlow:
         elif self._is_open(wallet.agreement, at) or self._may_be_converted(wallet, at):
             return
         elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
-            pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
-            moved = DollarsMoved(at, doubt.difference, pnl)
-            self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
+            self._note_dollars(doubt, at)
             self._transfer(currency, wallet, at, actions)
+
+    def _note_dollars(self, doubt: Doubt, at: datetime) -> None:
+        """A transfer of dollars may turn out to be one side of a sweep, and what two wallets show at once one of it
+        together.
+        """
+        pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
+        moved, known = DollarsMoved(at, doubt.difference, pnl), self.dollars_moved
+        if known and known[-1].at == at:
+            moved = DollarsMoved(at, known.pop().quantity + doubt.difference, pnl)
+        self.dollars_moved = [*known, moved][-DOLLARS_MOVED_MAX:]
 
     def _may_be_converted(self, wallet: Wallet, at: datetime) -> bool:
         """Whether it is open by how much the other wallet of dollars differs: a part of this may have been
-        converted.
+        converted. It is told within minutes of the reading that first showed that difference.
         """
-        doubt, others = wallet.agreement.doubt, [one for _, one in self._pot() if one is not wallet]
-        is_open = any(one.agreement.doubt is not None and not _is_confirmed(one) for one in others)
-        return is_open and doubt is not None and at < doubt.first_at + MAY_BE_CONVERTED_FOR
+        doubts = [one.agreement.doubt for _, one in self._pot() if one is not wallet]
+        return any(
+            doubt is not None and not doubt.confirmed and at < doubt.first_at + MAY_BE_CONVERTED_FOR
+            for doubt in doubts
+        )
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
+from sidecar.core.actions import Alert
 from tests.account_steps import Step, close, conversions, habits, latches, ratios, sweep, sweeps
 from tests.property.test_transfer_invariance import EXACT, LIMITS
 from tests.scenario import FUTURE, D
@@ -141,7 +142,23 @@ def test_a_history_with_sweeps_gives_the_figures_of_the_history_without(
         event("not sold")
         one, other = (figures(coinbase) for coinbase in both)
         assert one == other
-        assert close(ratios(both[0]), ratios(both[1]), EXACT)
+        names = ACCOUNT if was_split(both) else ratios(both[1])
+        told, due = ({name: ratios(coinbase)[name] for name in names} for coinbase in both)
+        assert close(told, due, EXACT)
+
+
+ACCOUNT = ("daily", "cumulative", "drawdown")
+
+
+def was_split(both: tuple[Coinbase, Coinbase]) -> bool:
+    """Whether a side of a sweep was a transfer for a while: it is taken back, but losses of keys and strategies before
+    and after it stay shares of the account as it was at its own time.
+    """
+    booked = [
+        sum(isinstance(one, Alert) and one.code == "TRANSFER" for _, one in coinbase.told)
+        for coinbase in both
+    ]
+    return booked[0] != booked[1]
 
 
 def figures(coinbase: Coinbase) -> dict[str, Any]:

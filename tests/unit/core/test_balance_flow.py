@@ -492,7 +492,7 @@ def test_an_account_that_has_nothing_in_futures_waits_for_nothing(futures):
     assert bool(desk.wait(3).balance("USD", 6_000)) == (not futures)
 
 
-@pytest.mark.parametrize(("later", "alerts"), [(105, 0), (125, 1)])
+@pytest.mark.parametrize(("later", "alerts"), [(135, 0), (136, 1)])
 def test_dollars_that_left_and_came_back_soon_are_no_second_transfer(later, alerts):
     """As a sweep does whose two sides were read one after the other."""
     desk = pot()
