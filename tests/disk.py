@@ -3,9 +3,12 @@
 import resource
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 # A snapshot being written may be in place, or gone, while its directory is copied.
 HALF_WRITTEN = shutil.ignore_patterns(".*.new")
@@ -27,3 +30,19 @@ def files_no_larger_than(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextmanager
+def mounted_read_only(directory: Path) -> Iterator[None]:
+    """A file system that nobody may write, root least of all. Skips where this process may mount none."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(directory)]
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, check=False, capture_output=True).returncode
+    ):
+        pytest.skip("this process may mount nothing")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)

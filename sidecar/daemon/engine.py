@@ -1,6 +1,6 @@
 """Engine: the one way in for facts. Journal, core, journal, disk, and then what the core asked for.
 
-    event → journal → RiskManager.handle → actions → journal ─(fsync when the mode moved)→ carried out → told
+    event → journal → RiskManager.handle → actions → journal ─(reserve, fsync when the mode moved)→ carried out → told
 
 Everything happens at once, in the order the facts come: no task sees the core half way. A fact that
 cannot be is told and left out. Anything else that goes wrong inside leaves the core half way, and no
@@ -18,9 +18,8 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.state import STANDS_STILL
+from sidecar.daemon.witness import Witness
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Halted, Reserve
 
 Carry = Callable[[Any], None]
 Listen = Callable[[ev.Event, list[ac.Action]], None]
@@ -44,10 +43,10 @@ class Engine:
         journal: Journal,
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
-        reserve: Reserve | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        """`reserve` keeps a halt where the disk has no room for the journal."""
-        self._reserve = reserve
+        """`witness` keeps what tightens where the journal may not."""
+        self.witness = witness
         self.manager = manager
         self.journal = journal
         self.now = now
@@ -58,6 +57,11 @@ class Engine:
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
+
+    @property
+    def cannot_keep(self) -> bool:
+        """Whether what would be in force next would be in memory only, or only in the reserve."""
+        return self.journal.is_full or (self.witness is not None and bool(self.witness.fault))
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
@@ -112,13 +116,11 @@ class Engine:
             if kind not in UNWRITTEN:
                 self.journal.note(action, event.at)
         self.journal.commit(event.at)
+        if self.witness is not None and self.witness.has_news:
+            self.witness.keep(self.journal.beyond, event.at)
+            moved = True
         if moved:
             self.journal.sync()
-            state = self.manager.state.account
-            if state in STANDS_STILL:
-                self._use_reserve(state, event)
-            else:
-                self._clear_reserve()
         self.is_half_way = False
         self._set_in_motion(event, actions)
         return actions
@@ -133,37 +135,13 @@ class Engine:
         if not self.is_half_way:
             self._take_in(halt)
             return
+        is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
+        if self.witness is not None:
+            self.witness.note_halt("LIQUIDATING" if is_selling else "HALTED", reason)
         self.journal.discard()
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
         self.journal.sync()
-        is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
-        self._use_reserve("LIQUIDATING" if is_selling else "HALTED", halt)
-
-    def _use_reserve(self, state: str, event: ev.Event) -> None:
-        """Keep a halt that the journal could not: it must not be lost with the process."""
-        if not self.journal.is_full:
-            self._clear_reserve()
-            return
-        reason = getattr(event, "reason", "") or "the disk was full"
-        fault = "there is no reserve"
-        try:
-            if self._reserve is not None:
-                self._reserve.keep(Halted(state, reason))
-                return
-        except OSError as error:
-            fault = str(error.strerror)
-        self.log.critical(
-            "the halt is in memory only: make room on the disk before this process ends",
-            fault=fault,
-        )
-
-    def _clear_reserve(self) -> None:
-        try:
-            if self._reserve is not None:
-                self._reserve.clear()
-        except OSError as error:
-            self.log.warning("the reserve was not cleared", fault=error.strerror)
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
         """Carry it out, then tell it: nothing that is shown stands before what is done. What is carried

@@ -30,14 +30,15 @@ from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
-from sidecar.daemon.keeper import Keeper
+from sidecar.daemon.keeper import Keeper, tell_of_disk
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Halted, Reserve
+from sidecar.storage.reserve import Reserve
 
 READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
 MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
@@ -126,15 +127,19 @@ class Sidecar:
         else:
             recovered = recover(directory, limits, self._build)
         manager, loop = recovered.manager, asyncio.get_running_loop()
+
+        def tell_soon() -> None:  # and not at once: the journal may be speaking from within a fact
+            loop.call_soon(tell_of_disk, engine)
+
         journal = Journal(
             recovered.files,
             recovered.chain,
             lambda: encode_state(state_of(manager, journal.place, self._now())),
-            lambda full: _tell_of_disk(loop, engine, full=full),
+            lambda _full: tell_soon(),
             was_full=manager.state.has("DISK_FULL"),
         )
-        reserve = _reserve(directory)
-        engine = Engine(manager, journal, self._now, self.log, reserve)
+        witness = Witness(manager, lambda: Reserve(directory.reserve), self.log)
+        engine = Engine(manager, journal, self._now, self.log, witness)
         self.log.info(
             "recovered",
             state=manager.state.account,
@@ -148,11 +153,15 @@ class Sidecar:
                 file=recovered.tail.path.name,
                 bytes=recovered.tail.bytes_cut,
             )
+        if recovered.recalled:
+            self.log.warning(
+                "the journal ends before the state in the reserve, which was taken up",
+                line=recovered.chain.seq,
+            )
         now = self._now()
-        first = [recovered.started(now), *orders]
-        kept = reserve.kept() if reserve is not None else None
-        if kept is not None:
-            first.append(_order_of(kept, now))
+        first = [*recovered.first(now), *orders]
+        if witness.fault:
+            first.append(ev.DiskChanged(at=now, full=True))
         if manager.limits != limits:
             why = "configuration at the start"
             first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
@@ -257,24 +266,6 @@ class Sidecar:
         on_ready()
 
 
-def _reserve(directory: StateDirectory) -> Reserve | None:
-    """The reserve; None where the disk has no room even for that."""
-    try:
-        return Reserve(directory.reserve)
-    except OSError:
-        return None
-
-
-def _order_of(kept: Halted, now: datetime) -> ev.Event:
-    """What brings back what the reserve has. It is the last word: a flattening that only the journal
-    knows of has ended.
-    """
-    reason = f"{kept.reason} (kept while the disk was full)"
-    if kept.state == "LIQUIDATING":
-        return ev.FlattenRequested(at=now, reason=reason, by="sidecar")
-    return ev.HaltRequested(at=now, reason=reason, by="sidecar", abort_liquidation=True)
-
-
 def _needs_history(limits: Limits) -> bool:
     """Whether an order is judged by figures that past prices are needed for."""
     return any(getattr(limits, measure) is not None for measure in MEASURES)
@@ -284,11 +275,6 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _tell_of_disk(loop: asyncio.AbstractEventLoop, engine: Engine, *, full: bool) -> None:
-    """Soon, and not at once: the journal may be speaking from within a fact."""
-    loop.call_soon(lambda: engine.handle(ev.DiskChanged(at=engine.now(), full=full)))
 
 
 def _note_fault(fault: "asyncio.Future[BaseException]", context: dict[str, Any]) -> None:

@@ -67,13 +67,13 @@ class StateDirectory:
                         left.unlink()
 
     def set_aside(self, name: str) -> Path:
-        """Move state and journal out of the way, into a directory of this name; where they went."""
+        """Move state, journal and reserve out of the way, into a directory of this name; where they went."""
         aside, number = self.path / name, 1
         while aside.exists():
             number += 1
             aside = self.path / f"{name}-{number}"
         aside.mkdir(mode=0o700)
-        for part in (self.state, self.journal):
+        for part in (self.state, self.journal, self.reserve):
             if part.exists():
                 part.rename(aside / part.name)
         return aside

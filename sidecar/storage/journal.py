@@ -107,6 +107,14 @@ class Journal:
         self._encode()
         return self._chain
 
+    @property
+    def beyond(self) -> Chain:
+        """The place of a state of this moment that is kept outside: while lines are given up, it lies
+        beyond every line there is.
+        """
+        place = self.place
+        return Chain(place.seq + self.has_hole, place.sum)
+
     def sync(self) -> None:
         """What was noted is on disk when this returns; while the disk is full it is kept instead."""
         self._seal()

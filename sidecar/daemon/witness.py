@@ -1,0 +1,102 @@
+"""Witness: what tightens is in the reserve before the journal's line of it can be the only word of it.
+
+The reserve holds the whole state but for what Coinbase tells again: causes of every scope, the baselines
+that losses count from, an episode's orders. A start takes it up where the journal ends before it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.saved import SavedState
+from sidecar.core.state import TIGHTNESS, Cause
+from sidecar.daemon.recovery import state_of
+from sidecar.storage.codec import encode_state
+from sidecar.storage.journal_codec import Chain
+from sidecar.storage.reserve import Halted, Reserve, TooLarge
+
+CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still come of
+
+
+class Witness:
+    """One process's reserve. `make` makes it, or raises OSError where the disk has no room even for that."""
+
+    def __init__(
+        self, manager: RiskManager, make: Callable[[], Reserve], log: FilteringBoundLogger
+    ) -> None:
+        self._manager, self._make, self._log = manager, make, log
+        self._reserve: Reserve | None = None
+        self._causes: dict[tuple[str, str], Cause] | None = None  # as kept
+        self._begun: Any = None
+        self.fault = ""  # why nothing is kept; empty where it is
+        self._is_told = False
+        self._attempt(self._made)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether what tightens, or what losses count from, is otherwise than is kept."""
+        return self._manager.state.causes != self._causes or self._windows_began() != self._begun
+
+    def keep(self, place: Chain, now: datetime) -> None:
+        """Keep the state of this moment, `place` its place in the journal."""
+        self._causes, self._begun = self._manager.state.causes.copy(), self._windows_began()
+        state = encode_state(_shortened(state_of(self._manager, place, now)))
+        try:
+            self._attempt(lambda: self._made().keep(state))
+        except TooLarge:
+            self._note_tightest()
+
+    def note_halt(self, state: str, reason: str) -> None:
+        """Keep a halt by a fault of our own, which left the state half way."""
+        self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))
+
+    def _note_tightest(self) -> None:
+        """What binds one scope binds all, rather than that it were lost."""
+        causes = self._manager.state.causes.values()
+        tightest = max(causes, key=lambda cause: TIGHTNESS[cause.level], default=None)
+        if tightest is not None:
+            halted = Halted(tightest.level, tightest.reason)
+            self._attempt(lambda: self._made().note(halted))
+
+    def _made(self) -> Reserve:
+        if self._reserve is None:
+            self._reserve = self._make()
+        return self._reserve
+
+    def _attempt(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.fault = str(error.strerror)
+            if not self._is_told:
+                self._is_told = True
+                self._log.critical(
+                    "a halt would be in memory only: make room on the disk, or let it be written, before"
+                    " this process ends",
+                    fault=self.fault,
+                )
+            return
+        self.fault, self._is_told = "", False
+
+    def _windows_began(self) -> Any:
+        windows = self._manager.tracker.windows
+        if windows is None:
+            return None
+        return windows.day.started_at, windows.cumulative.started_at, windows.drawdown.started_at
+
+
+def _shortened(state: SavedState) -> SavedState:
+    """Without what is read anew from Coinbase: most of the ended orders, and the prices of the past."""
+    tracker, manager = state.tracker, state.manager
+    left_out = tracker.closed[:-CLOSED_MAX]
+    times = [tracker.horizon, *(order.traded_at or order.updated_at for order in left_out)]
+    horizon = max((time for time in times if time is not None), default=None)
+    return replace(
+        state,
+        tracker=replace(tracker, closed=tracker.closed[-CLOSED_MAX:], horizon=horizon),
+        manager=manager and replace(manager, risk=None),
+    )
