@@ -28,6 +28,9 @@ from sidecar.storage.journal_files import JournalFiles
 FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
 RETRY_S: Final = 1.0  # how often a full disk is tried again
 WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
+RECORDS_MAX: Final = (
+    256  # not encoded yet, and so not counted: of the largest requests as much again
+)
 
 
 Record = tuple[Event | Action, datetime]
@@ -96,6 +99,8 @@ class Journal:
         self._wake.set()
         self._records += self._staged
         self._staged.clear()
+        if len(self._records) > RECORDS_MAX:
+            self._encode()
 
     def discard(self) -> None:
         """What was noted and not committed never was."""
