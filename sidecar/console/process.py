@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sidecar.daemon.outlet import Outlet
 
 EXIT_INTERRUPTED: Final = 130
+PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
 
 
@@ -42,6 +44,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
     try:
         _raise_file_limit()
+        forbid_core_dumps()
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
     except* Misuse as faults:
@@ -107,3 +110,18 @@ def _raise_file_limit() -> None:
     if now != resource.RLIM_INFINITY and now < wanted:
         with contextlib.suppress(ValueError, OSError):  # it works with fewer, for fewer clients
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def forbid_core_dumps() -> None:
+    """The memory of a process that signs holds the key: no crash writes it to a disk, and no other process
+    of this user reads it.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not made for Windows
+    except ImportError:
+        return
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:  # Linux; a core that is piped to a program asks no limit
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
