@@ -36,7 +36,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 def mounted_read_only(directory: Path) -> Iterator[None]:
     """A file system that nobody may write, root least of all. Skips where this process may mount none."""
     directory.mkdir(mode=0o700, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k,mode=0700", "tmpfs", str(directory)]
     if (
         shutil.which("mount") is None
         or subprocess.run(mount, check=False, capture_output=True).returncode

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.coinbase.heard_clock import HeardClock
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 
@@ -95,18 +96,20 @@ class Session:
         *,
         optional: Iterable[str] = (),
         stamped: Callable[[str], datetime] | None = None,
+        clock: HeardClock | None = None,
     ) -> None:
         """`channels` in the order to subscribe; `products` of those that take any. The feed is live
         without the `optional` ones too, which come last: not every account has them.
 
         `stamped` says what market time a frame's own timestamp is; without it a frame is of the
-        moment it came in.
+        moment it came in. `clock` is told every frame's stamp.
         """
         self.state: State = "connecting"
         self.channels = tuple(channels)
         self.products = tuple(products)
         self._optional = frozenset(optional)
         self._stamped = stamped
+        self._clock = clock
         self._acknowledged: set[str] = set()
         self._products_on: set[str] = set()  # as last acknowledged, all channels together
         self._check_at: float | None = None  # when to see whether changes of products were taken up
@@ -138,6 +141,8 @@ class Session:
             envelope = open_envelope(data)
         except Untrusted as fault:
             return [Fault(str(fault))]
+        if self._clock is not None:
+            self._clock.see(envelope.timestamp, wall)
         if self._stamped is not None:
             at = self._stamped(envelope.timestamp)
         steps = self._follow_sequence(envelope.sequence_num)

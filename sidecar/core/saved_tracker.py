@@ -3,7 +3,7 @@
 Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -77,6 +77,7 @@ class SavedTracker(Struct, kw_only=True):
     unread: list[str] = []
     dollars_moved: list[Booking] = []
     visits: list[Visit] = []
+    clock_ahead: timedelta = timedelta()
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -125,6 +126,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.dollars_moved,
         visits=tracker.balances.visits.known,
+        clock_ahead=tracker.clock_ahead,
     )
 
 
@@ -148,6 +150,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
+    tracker.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures

@@ -8,7 +8,7 @@ further fact is taken in: the process ends, and the next one begins from the dis
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -27,6 +27,7 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
+SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
 PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
 
 
@@ -55,6 +56,8 @@ class Engine:
         self.listeners: list[Listen] = []
         self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
+        self.coinbase_now: Callable[[], datetime | None] = lambda: None
+        self._clock_ahead = timedelta()  # of Coinbase's, as last told
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
 
@@ -65,6 +68,7 @@ class Engine:
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
+        self._compare_clocks(event.at)
         if type(event) in PROPOSALS:
             self._look_ahead(event)
         return self._take_in(event)
@@ -76,6 +80,7 @@ class Engine:
         """
         if self.is_half_way:
             return None
+        self._compare_clocks(event.at)
         if self.prices_wait():
             self._look_ahead(event)
         decision = self.manager.foresee(event)
@@ -89,6 +94,18 @@ class Engine:
         if decided != [foreseen]:
             self.is_half_way = True
             raise Faulted("an order was answered otherwise than it was decided; the sidecar stops")
+
+    def _compare_clocks(self, at: datetime) -> None:
+        """What ends with time must not hang on a clock that was set wrong: the core hears of it first."""
+        coinbase = self.coinbase_now()
+        if coinbase is None or self.is_half_way:
+            return
+        ahead = at - coinbase
+        if abs(ahead) < SKEW_TOLD:
+            ahead = timedelta()
+        if abs(ahead - self._clock_ahead) >= SKEW_TOLD:
+            self._clock_ahead = ahead
+            self._take_in(ev.ClocksCompared(at=at, ahead=ahead))
 
     def _look_ahead(self, event: ev.Event) -> None:
         """Take in the prices that wait and that this decision hangs on."""

@@ -9,6 +9,7 @@ from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.heard_clock import HeardClock
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest
 from sidecar.coinbase.session import Session
@@ -67,10 +68,12 @@ class Parts:
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         stamped = exchange_clock.see if exchange_clock is not None else None
-        urls = config.coinbase
+        urls, heard = config.coinbase, HeardClock()
+        if exchange_clock is None:  # else the market's clock is the exchange's own
+            engine.coinbase_now = lambda: heard.now(clock.wall())
 
         def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
-            session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped)
+            session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, clock=heard)
             return Feed(session, hosts, key, self._streams.take(name), now=engine.now)
 
         self._user = feed("user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)

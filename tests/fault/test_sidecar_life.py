@@ -3,7 +3,10 @@
 import asyncio
 import json
 import resource
+import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +185,35 @@ async def test_a_confirmed_breach_sells_everything_and_halts(trader):
         assert (await made.ask("reset_loss", window="cumulative", reason="accepted"))["done"]
         assert (await made.ask("resume", reason="accepted"))["done"]
         await made.until_state("ACTIVE")
+
+
+async def test_a_clock_that_is_wrong_for_a_while_ends_no_day(trader, tmp_path, monkeypatch):
+    """Coinbase's frames tell another: both must have passed the reset."""
+    wrong = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + wrong, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    limits = {"max_daily_loss": "500 USD"}
+    async with beside(trader, limits=limits, liquidation={"confirm_s": 0}) as made:
+        for price in ("64000", "63000", "62990", "62980"):
+            crash = {"product_id": "BTC-USD", "price": price, "freeze": True}
+            await trader.http.post("/paper/market", json=crash)
+            await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
+        await made.until(lambda: "DAILY_LOSS" in made.codes(), "it is confirmed")
+        windows = made.manager.tracker.windows
+        day = (windows.day.started_at, windows.next_reset)
+        facts = list[ev.Event]()
+        made.on_fact = facts.append
+        wrong = windows.next_reset - made.engine.now() + timedelta(minutes=1)
+        await made.until(lambda: facts and facts[-1].at > day[1], "a fact of the wrong clock")
+        assert made.manager.state.has("DAILY_LOSS")
+        wrong = timedelta()
+        await made.until(lambda: facts[-1].at < day[1], "a fact of the right clock")
+        assert made.manager.state.has("DAILY_LOSS")
+        assert (windows.day.started_at, windows.next_reset) == day
+        told = [fact.ahead > timedelta() for fact in facts if isinstance(fact, ev.ClocksCompared)]
+        assert told == [True, False]
 
 
 # ------------------------------------------------------------------------------- disk and faults

@@ -296,6 +296,7 @@ def suspected() -> World:
         world.quote("BTC-USD", price)
     quote = ev.Quote("ETH-USD", D(2_000), D(2_000), world.now)
     world.send(ev.QuotesConfirmed, quotes=(quote,))
+    world.send(ev.ClocksCompared, ahead=timedelta(hours=5))
     return world
 
 
