@@ -116,7 +116,6 @@ class RiskManager:
             ev.ConfirmationUnavailable: self._unconfirmed,
             ev.LimitsReplaced: self._replace_limits,
             ev.ClosesRead: self.risk.take,
-            ev.ClocksCompared: lambda _event: [],  # it counts before time passes
         }
         self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next

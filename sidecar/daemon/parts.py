@@ -63,13 +63,12 @@ class Parts:
         self._reread = reread
         self._log_state = log_state
         self._findings: list[preflight.Finding] = []
-        log = engine.log
-        self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
+        self._picture = Picture(rest, engine.now, self._leave_out)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         stamped = exchange_clock.see if exchange_clock is not None else None
         urls, heard = config.coinbase, HeardClock()
-        if exchange_clock is None:  # else the market's clock is the exchange's own
+        if stamped is None:  # else the market's clock is the exchange's own
             engine.coinbase_now = lambda: heard.now(clock.wall())
 
         def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
@@ -107,6 +106,9 @@ class Parts:
         )
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell]
+
+    def _leave_out(self, text: str) -> None:
+        self._engine.log.warning("left out", fault=text)
 
     def _listener(
         self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
