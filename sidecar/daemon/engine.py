@@ -18,6 +18,7 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
+from sidecar.daemon.behind import Behind
 from sidecar.daemon.witness import Witness
 from sidecar.storage.journal import Journal
 
@@ -54,6 +55,7 @@ class Engine:
         self.log = log
         self.carry: Mapping[type[ac.Action], Carry] = {}
         self.listeners: list[Listen] = []
+        self.behind = Behind()
         self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
         self.coinbase_now: Callable[[], datetime | None] = lambda: None
@@ -133,14 +135,23 @@ class Engine:
             if kind not in UNWRITTEN:
                 self.journal.note(action, event.at)
         self.journal.commit(event.at)
+        prepared = None
         if self.witness is not None and self.witness.has_news:
-            self.witness.keep(self.journal.beyond, event.at)
-            moved = True
+            prepared, moved = self.witness.prepare(self.journal.beyond, event.at), True
+        self.is_half_way = False
+        if self.behind.is_on and (moved or not self.behind.is_empty):
+            self.behind.add(event, actions, prepared)
+            return actions
+        if self.witness is not None and prepared is not None:
+            self.witness.write(prepared)
         if moved:
             self.journal.sync()
-        self.is_half_way = False
         self._set_in_motion(event, actions)
         return actions
+
+    async def carry_out_behind(self) -> None:
+        """Until cancelled: the disk is waited for beside the loop, and only by what must be on it first."""
+        await self.behind.run(self.journal, self.witness, self._set_in_motion)
 
     def give_up(self, reason: str) -> None:
         """A fault of our own: halt, on disk, so that the next start approves nothing until told to.

@@ -47,19 +47,18 @@ class Keeper:
             "journal": self._engine.journal.run(),
             "snapshot": self._snapshots(),
             "reserve": self._reserve(),
+            "behind the disk": self._engine.carry_out_behind(),
         }
 
     async def _reserve(self) -> None:
         """While the journal is behind, what would be lost with the process is no older than this."""
         while True:
             await asyncio.sleep(RESERVE_EVERY_S)
-            self._keep_reserve()
-            tell_of_disk(self._engine)
-
-    def _keep_reserve(self) -> None:
-        engine = self._engine
-        if engine.witness is not None and engine.cannot_keep:
-            engine.witness.keep(engine.journal.beyond, engine.now())
+            engine = self._engine
+            if engine.witness is not None and engine.cannot_keep:
+                prepared = engine.witness.prepare(engine.journal.beyond, engine.now())
+                await aiofiles.os.wrap(engine.witness.write)(prepared)
+            tell_of_disk(engine)
 
     async def _snapshots(self) -> None:
         while True:
@@ -96,7 +95,8 @@ class Keeper:
         engine.end()
         engine.journal.sync()
         tell_of_disk(engine)
-        self._keep_reserve()
+        if engine.witness is not None and engine.cannot_keep:
+            engine.witness.keep(engine.journal.beyond, engine.now())
         try:
             write_state(self._directory.state, self._state())
         except OSError as error:

@@ -97,6 +97,7 @@ class Parts:
             reload=self.reload,
             cancel_all=self._cancel_all,
             spawn=group.create_task,
+            settled=engine.behind.settled,
         )
         server = config.server
         uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)

@@ -236,6 +236,9 @@ class Sidecar:
     async def _stop_when_told(self, parts: Parts) -> None:
         await self._stopping.wait()
         notify.notify("STOPPING=1")
+        assert self.engine is not None
+        if (settled := self.engine.behind.settled()) is not None:
+            await settled
         await parts.close()
         raise _Stop
 

@@ -4,9 +4,10 @@ The reserve holds the whole state but for what Coinbase tells again: causes of e
 that losses count from, an episode's orders. A start takes it up where the journal ends before it.
 """
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +23,14 @@ from sidecar.storage.reserve import Halted, Reserve, TooLarge
 CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still come of
 
 
+class Prepared(NamedTuple):
+    """A state to be kept, and what stands for it where a slot has no room."""
+
+    number: int
+    state: bytes
+    tightest: Halted | None
+
+
 class Witness:
     """One process's reserve. `make` makes it, or raises OSError where the disk has no room even for that."""
 
@@ -32,6 +41,10 @@ class Witness:
         self._reserve: Reserve | None = None
         self._causes: dict[tuple[str, str], Cause] | None = None  # as kept
         self._begun: Any = None
+        self._prepared = self._written = (
+            0  # how many states were, and the newest of them that is kept
+        )
+        self._lock = threading.Lock()
         self.fault = ""  # why nothing is kept; empty where it is
         self._is_told = False
         self._attempt(self._made)
@@ -41,26 +54,40 @@ class Witness:
         """Whether what tightens, or what losses count from, is otherwise than is kept."""
         return self._manager.state.causes != self._causes or self._windows_began() != self._begun
 
-    def keep(self, place: Chain, now: datetime) -> None:
-        """Keep the state of this moment, `place` its place in the journal."""
+    def prepare(self, place: Chain, now: datetime) -> Prepared:
+        """The state of this moment, to be written; `place` is its place in the journal."""
         self._causes, self._begun = self._manager.state.causes.copy(), self._windows_began()
+        self._prepared += 1
+        tightest = max(
+            self._causes.values(), key=lambda cause: TIGHTNESS[cause.level], default=None
+        )
+        note = None if tightest is None else Halted(tightest.level, tightest.reason)
         state = encode_state(_shortened(state_of(self._manager, place, now)))
+        return Prepared(self._prepared, state, note)
+
+    def write(self, prepared: Prepared) -> None:
+        """Keep what was prepared, unless what was prepared later is kept. In a thread or in the loop."""
+        with self._lock:
+            if prepared.number <= self._written:
+                return
+            self._written = prepared.number
+            self._attempt(lambda: self._keep(prepared))
+
+    def keep(self, place: Chain, now: datetime) -> None:
+        """Both at once."""
+        self.write(self.prepare(place, now))
+
+    def _keep(self, prepared: Prepared) -> None:
         try:
-            self._attempt(lambda: self._made().keep(state))
-        except TooLarge:
-            self._note_tightest()
+            self._made().keep(prepared.state)
+        except TooLarge:  # what binds one scope binds all, rather than that it were lost
+            if prepared.tightest is not None:
+                self._made().note(prepared.tightest)
 
     def note_halt(self, state: str, reason: str) -> None:
         """Keep a halt by a fault of our own, which left the state half way."""
-        self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))
-
-    def _note_tightest(self) -> None:
-        """What binds one scope binds all, rather than that it were lost."""
-        causes = self._manager.state.causes.values()
-        tightest = max(causes, key=lambda cause: TIGHTNESS[cause.level], default=None)
-        if tightest is not None:
-            halted = Halted(tightest.level, tightest.reason)
-            self._attempt(lambda: self._made().note(halted))
+        with self._lock:
+            self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))
 
     def _made(self) -> Reserve:
         if self._reserve is None:

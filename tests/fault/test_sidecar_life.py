@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import resource
+import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -18,7 +21,13 @@ from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
 from sidecar.storage import reserve
-from tests.disk import as_killed, files_no_larger_than, mounted_read_only
+from tests.disk import (
+    RESERVE_BYTES,
+    as_killed,
+    files_no_larger_than,
+    mounted_read_only,
+    outgrow_the_reserve,
+)
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -263,10 +272,7 @@ async def on_a_full_disk(trader, tmp_path, made, happens):
     """What a kill leaves, once this has happened while the journal takes no more: all that the disk had
     before, and the reserve.
     """
-    order = trader.limit("BUY", "0.01", "60000")
-    while made.engine.journal._files._size < RESERVE_BYTES:
-        await made.bot.validate_order({**order, "client_order_id": "x" * 100}, dry_run=True)
-        await made.engine.journal.flush()
+    await outgrow_the_reserve(trader, made)
     as_killed(tmp_path / "state", tmp_path / "killed" / "state")
     with files_no_larger_than(RESERVE_BYTES):
         await made.until_state("REDUCE_ONLY")
@@ -277,13 +283,6 @@ async def on_a_full_disk(trader, tmp_path, made, happens):
     await made.until(lambda: "DISK_FULL" not in {code for code, _ in made.manager.state.causes})
 
 
-@pytest.fixture
-def small_reserve(monkeypatch):
-    """So that the journal outgrows it soon."""
-    monkeypatch.setattr(reserve, "SLOT_BYTES", 64 << 10)
-
-
-RESERVE_BYTES = reserve.NOTE_BYTES + reserve.SLOTS * (64 << 10)
 RARELY = {"snapshot_s": 3600}
 
 
@@ -367,6 +366,7 @@ async def test_a_state_directory_that_cannot_be_written_is_refused_with_the_mend
 async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         made.engine.handle(ev.DiskChanged(at=made.engine.now(), full=True))
+        await made.settled()
         as_killed(tmp_path / "state", tmp_path / "killed" / "state")
     async with beside(trader, directory=tmp_path / "killed") as made:
         await made.until_state("ACTIVE")
@@ -389,3 +389,57 @@ async def test_misuse_within_is_a_fault_of_its_own(trader, tmp_path):
         await life()
     async with beside(trader, directory=tmp_path) as made:
         assert made.state == "HALTED"
+
+
+# ----------------------------------------------------------------------------------- a slow disk
+
+
+class SlowDisk:
+    """Each fsync takes as long as it is told to; who waits longest, waits two seconds."""
+
+    def __init__(self, monkeypatch):
+        self.opened, self.waits = threading.Event(), threading.Event()
+        self.opened.set()
+        for name in ("fsync", "fdatasync"):
+            real = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda file, real=real: self._wait(real, file))
+
+    def _wait(self, real, file):
+        if not self.opened.is_set():
+            self.waits.set()
+        self.opened.wait(2)
+        real(file)
+
+    @contextmanager
+    def slow(self):
+        self.waits.clear()
+        self.opened.clear()
+        try:
+            yield
+        finally:
+            self.opened.set()
+
+
+async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monkeypatch):
+    """Bots are answered by the new state at once; the operator, and what is to be cancelled, wait."""
+    disk = SlowDisk(monkeypatch)
+    async with beside(trader, state=RARELY) as made:
+        body = trader.limit("BUY", "0.01", "30000")
+        assert await made.bot.validate_order(body)
+        order_id = await trader.place(body)
+        await made.until(lambda: books_open(made) == {order_id}, "the resting order")
+        for number in range(5):
+            with disk.slow():
+                halt = {"reason": "lunch", "cancel_adding": number == 4}
+                asked_for = asyncio.create_task(made.ask("halt", **halt))
+                assert await asyncio.to_thread(disk.waits.wait, 10)
+                assert made.state == "HALTED"
+                for _ in range(20):
+                    refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "31000"))
+                    assert "STATE_HALTED" in refused.codes
+                assert not asked_for.done()
+                assert not disk.opened.is_set()
+                assert exchange_open(trader) == {order_id}
+            assert (await asked_for)["done"]
+            assert (await made.ask("resume", reason="back"))["done"]
+        await made.until(lambda: not exchange_open(trader), "cancelled")
