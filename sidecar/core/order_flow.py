@@ -129,6 +129,12 @@ class OrderFlow:
                     f"not a {fact.side} of {fact.product_id}; it was left as it is"
                 )
             return order
+        if self.ledger.closed.ended_unfilled(fact.order_id):
+            if isinstance(fact, ev.OrderReported) and not fact.filled:
+                return None
+            late = WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
+            late.standing = "excused"  # it was judged when it was known whole
+            return late
         horizon = self.ledger.closed.horizon
         if horizon is not None and born is not None and born <= horizon:
             return None

@@ -79,6 +79,7 @@ class SavedTracker(Struct, kw_only=True):
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
     clock_ahead: timedelta = timedelta()
+    ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -128,6 +129,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         dollars_moved=tracker.balances.dollars_moved,
         visits=tracker.balances.visits.known,
         clock_ahead=tracker.clock_ahead,
+        ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
 
 
@@ -259,6 +261,7 @@ def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
         if order.hold_currency:
             tracker.wallets.get(order.hold_currency).held += order.hold
         tracker.ledger.file(order, tracker.books.product(order.product_id).book)
+    tracker.ledger.closed.restore_unfilled(saved.ended_unfilled)
     for order in saved.closed:
         tracker.ledger.closed.add(order)
     tracker.ledger.closed.horizon = saved.horizon

@@ -92,13 +92,7 @@ class Parts:
             publisher=self._publisher,
             outside=self._outside,
         )
-        self._control = Control(
-            self._answers,
-            reload=self.reload,
-            cancel_all=self._cancel_all,
-            spawn=group.create_task,
-            settled=engine.behind.settled,
-        )
+        self._control = self._made_control(group)
         server = config.server
         uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
         self._listeners = (
@@ -107,6 +101,15 @@ class Parts:
         )
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell]
+
+    def _made_control(self, group: asyncio.TaskGroup) -> Control:
+        return Control(
+            self._answers,
+            reload=self.reload,
+            cancel_all=self._cancel_all,
+            spawn=group.create_task,
+            settled=self._engine.behind.settled,
+        )
 
     def _leave_out(self, text: str) -> None:
         self._engine.log.warning("left out", fault=text)

@@ -165,6 +165,7 @@ def fallen() -> World:
     world.send(ev.BotDropped, name="maker", uid=7)
     world.send(ev.FeedChanged, feed="user", signal="gap")
     world.tracker.ledger.closed.horizon = world.now
+    world.tracker.ledger.closed.restore_unfilled(bytes(range(32)))  # as two that are left
     return world
 
 
