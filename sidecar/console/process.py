@@ -42,15 +42,18 @@ def on_signals(stop: Callable[[], None]) -> None:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
+    misuse = ""
     try:
         _raise_file_limit()
         forbid_core_dumps()
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
-    except* Misuse as faults:
-        raise Misuse("; ".join(map(str, each_of(faults)))) from None
+    except* Misuse as faults:  # raised below: Python before 3.11.4 would raise a group from here
+        misuse = "; ".join(map(str, each_of(faults)))
     finally:
         work.close()  # interrupted before it began, it would be complained of
+    if misuse:
+        raise Misuse(misuse)
 
 
 @contextlib.contextmanager

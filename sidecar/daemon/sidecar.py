@@ -98,23 +98,49 @@ class Sidecar:
             self.engine = engine
             keeper = Keeper(engine, directory, self.config.state)
             try:
-                await self._live(engine, keeper, first, on_ready)
-            except* _Stop:
-                if not engine.is_half_way:  # else a fault came with the end, and is told below
-                    keeper.write_last()
-                    self.log.info("stopped")
-            except* Misuse as faults:
-                if self._is_up:  # then it is no fault of who started it
-                    engine.give_up(f"Misuse: {next(each_of(faults))}")
-                    raise Faulted("halted by a fault of its own") from None
-                raise Misuse("; ".join(map(str, each_of(faults)))) from None
-            except* Exception as faults:  # the one at the top: journal it, and stop
-                fault = next(each_of(faults))
-                engine.give_up(f"{type(fault).__name__}: {fault}")
-                self.log.critical("halted by a fault of its own", exc_info=faults)
-                raise Faulted(f"halted by a fault of its own: {fault!r}") from None
+                failed = await self._lived(engine, keeper, first, on_ready)
+                if failed is not None:
+                    raise self._ended_by(engine, failed) from None
             finally:
                 engine.journal.close()
+
+    async def _lived(
+        self,
+        engine: Engine,
+        keeper: Keeper,
+        first: list[ev.Event],
+        on_ready: Callable[[], None],
+    ) -> BaseExceptionGroup[Exception] | None:
+        """Live, and end in order if told to; else what ended it.
+
+        Nothing is raised from within `except*`: Python before 3.11.4 would raise a group of it.
+        """
+        failed: BaseExceptionGroup[Exception] | None = None
+        was_told = False
+        try:
+            await self._live(engine, keeper, first, on_ready)
+        except* _Stop:
+            was_told = True
+        except* Exception as faults:  # noqa: BLE001 - the one at the top: journal it, and stop
+            failed = faults
+        if was_told and not engine.is_half_way:  # else a fault came with the end
+            keeper.write_last()
+            self.log.info("stopped")
+        return failed
+
+    def _ended_by(self, engine: Engine, faults: BaseExceptionGroup[Exception]) -> Exception:
+        """What to raise of what ended it: the user's to mend, or a fault of our own, halted on disk."""
+        misuses, others = faults.split(Misuse)
+        if others is not None:
+            fault = next(each_of(others))
+            engine.give_up(f"{type(fault).__name__}: {fault}")
+            self.log.critical("halted by a fault of its own", exc_info=others)
+            return Faulted(f"halted by a fault of its own: {fault!r}")
+        assert misuses is not None
+        if self._is_up:  # then it is no fault of who started it
+            engine.give_up(f"Misuse: {next(each_of(misuses))}")
+            return Faulted("halted by a fault of its own")
+        return Misuse("; ".join(map(str, each_of(misuses))))
 
     # ------------------------------------------------------------------------------- from the disk
 

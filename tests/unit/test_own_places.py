@@ -1,5 +1,6 @@
 """Directories that others may write are refused with the mend; a lock is nobody else's to take."""
 
+import errno
 import os
 import re
 import stat
@@ -74,6 +75,24 @@ def test_anothers_directory_is_refused(place, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     with pytest.raises(Misuse, match="chown it to user 54321"):
         see_own(place)
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.ENOSPC, "make room there, or name another directory"),
+        (errno.EROFS, "name a directory that this user may write"),
+    ],
+)
+def test_a_disk_that_takes_not_even_a_lock_is_refused_with_the_mend(
+    place, monkeypatch, number, mend
+):
+    def refuses(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sidecar.own_places.os.open", refuses)
+    with pytest.raises(Misuse, match=f"{os.strerror(number)}; {mend}"):
+        keep_state(place)
 
 
 # ------------------------------------------------------------------------------------------- locks
