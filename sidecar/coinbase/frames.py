@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
+from sidecar.coinbase.reading import TEXT_MAX, is_true, moment, number, price, quantity, text
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
@@ -145,7 +145,9 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
         return None  # the book grows stale, which is what not knowing its price means
     if last is not None and last < ZERO:
         last = None
-    if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
+    if bid is None or ask is None or bid < 0 or ask < 0:
+        return None
+    if not 0 < len(row.product_id) <= TEXT_MAX:
         return None
     return ev.Quote(
         product_id=row.product_id,

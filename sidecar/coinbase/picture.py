@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
-from sidecar.coinbase.reading import moment, table, tables
+from sidecar.coinbase.reading import TEXT_MAX, moment, table, tables, text
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
@@ -204,7 +204,8 @@ class Picture:
                     "limit": ORDERS_A_PAGE,
                 }
                 async for row in self._rest.pages("/orders/historical/batch", "orders", query):
-                    if isinstance(order_id := row.get("order_id"), str) and order_id:
+                    order_id = row.get("order_id")
+                    if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
                     for report in read:
@@ -296,7 +297,7 @@ class Picture:
             portfolios = tables(answer.get("portfolios"), "portfolios")
             if not portfolios:
                 return {}
-            portfolio_id = quote(str(portfolios[0].get("uuid")), safe="")
+            portfolio_id = quote(text(portfolios[0].get("uuid"), "uuid"), safe="")
             breakdown = await self._rest.get(f"/portfolios/{portfolio_id}")
             return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
         except (Refused, Untrusted):

@@ -40,6 +40,7 @@ HEADERS: Final = {
 }
 SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
 TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
+CURSOR_MAX: Final = 4_096  # characters: it goes into an address; Coinbase's have some hundred
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
 BODY_BYTES_SHOWN: Final = 200
 
@@ -161,6 +162,9 @@ class Rest:
             following = str(page.get("cursor") or "")
             if not following or page.get("has_next") is False:
                 return
+            if len(following) > CURSOR_MAX:
+                words = f"the listing goes on with a cursor of {len(following)} characters"
+                raise Unknown(f"GET {path}", 0, words)
             if following == cursor:
                 raise Unknown(f"GET {path}", 0, "the listing does not go on")
             cursor = following

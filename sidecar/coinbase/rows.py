@@ -13,7 +13,17 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
-from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
+from sidecar.coinbase.reading import (
+    TEXT_MAX,
+    is_true,
+    moment,
+    number,
+    price,
+    quantity,
+    table,
+    tables,
+    text,
+)
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO, is_bounded, is_sane
@@ -194,6 +204,7 @@ def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
             is_vault
             or (row.get("platform") or "") not in CONSUMER
             or not isinstance(wallet_id, str)
+            or len(wallet_id) > TEXT_MAX
         ):
             continue
         try:

@@ -145,6 +145,12 @@ class Faults(Table):
     late_fees_s: Seconds = Field(
         Decimal(0), description="the fees of a fill are told this much later, market seconds"
     )
+    long_ids: Count = Field(
+        0, description="frames of orders whose order_id is repeated 10,000 times, count"
+    )
+    long_cursors: Count = Field(
+        0, description="REST: listings that go on with a cursor of 70,000 characters, count"
+    )
     sparse_user_frames: bool = Field(
         default=False, description="user frames have the few fields of old, and reject_Reason"
     )

@@ -29,6 +29,8 @@ limits.max_var = 0.15
 EXAMPLES: Final = """\
 coinbase.key_file = "/etc/risk-sidecar/cdp-key.json"
 server.allowed_uids = [0, 1000]
+server.strategies = "listed"
+server.bots.grid-bot = { uids = [1000], strategies = ["grid"], may_flatten = true }
 positions.keep.BTC = "0.5"
 limits.min_order_size = 0.001
 limits.max_order_size = 0.5

@@ -248,12 +248,34 @@ class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
 # --- The bot --------------------------------------------------------------------------------------
 
 
+class Asker(Struct, frozen=True, omit_defaults=True):
+    """Who asks: the user that the kernel names, and the name that was given in hello on that connection, if any."""
+
+    uid: int
+    name: str = ""
+
+
+class Unreadable(Struct, frozen=True, omit_defaults=True):
+    """A long body that is no order: why, in (code, message) pairs, the id that it states, how it begins, and
+    how long it is. What is kept of it is not as long as whoever sent it would have it.
+    """
+
+    faults: tuple[tuple[str, str], ...]
+    client_order_id: str
+    begins: str
+    bytes: int
+
+
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
-    """A bot asks whether it may send `body`, the JSON object of a create-order call."""
+    """A bot asks whether it may send `body`, the JSON object of a create-order call. `asker`: None in
+    library use. `unreadable` stands in for a body that was found to be none.
+    """
 
     body: Any
     strategy_id: str | None = None
     dry_run: bool = False
+    asker: Asker | None = None
+    unreadable: Unreadable | None = None
 
 
 class EditProposed(Event, frozen=True, kw_only=True, tag=True):
@@ -264,18 +286,33 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
     price: Any = None
     size: Any = None
     dry_run: bool = False
+    asker: Asker | None = None
+
+
+class CloseProposed(Event, frozen=True, kw_only=True, tag=True):
+    """A bot asks whether it may have Coinbase close a position by `close_position`; `size` in contracts, as
+    text, None for all of it.
+    """
+
+    product_id: str
+    client_order_id: str
+    size: Any = None
+    strategy_id: str | None = None
+    dry_run: bool = False
+    asker: Asker | None = None
 
 
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
     shows that it never arrived.
     `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
-    releases whatever is there.
+    releases whatever is there, for an `asker` its own approval only.
     """
 
     client_order_id: str
     decision_id: str | None = None
     reason: ReleaseReason = "released"
+    asker: Asker | None = None
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.core.decision import Decision
-from sidecar.core.events import FillReported, OrderReported
+from sidecar.core.events import Asker, FillReported, OrderReported
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal, later_status
@@ -34,6 +34,7 @@ RECENT_MAX: Final = 1_000  # of those without a fill; each takes some kilobytes
 # reading of the account takes; beyond that, the clock was set back.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
 RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
+RESERVATIONS_OF_A_USER_MAX: Final = 5_000  # so that none binds all of them
 
 
 class Tally(Struct):
@@ -236,7 +237,8 @@ class Reservation(Struct, frozen=True, kw_only=True):
     until then.
 
     For an edit, `order_id` names the order and the legs hold only what the edit adds. `tightenings`
-    is the manager's count of tightenings at approval: a later one ends the right to replay it.
+    is the manager's count of tightenings at approval: a later one ends the right to replay it. `maker`
+    asked for it, and nobody else may have or release it; None: anybody, as in library use.
     """
 
     order: Order
@@ -249,6 +251,11 @@ class Reservation(Struct, frozen=True, kw_only=True):
     decision: Decision
     tightenings: int
     order_id: str = ""
+    maker: Asker | None = None
+
+    def is_anothers(self, asker: Asker | None) -> bool:
+        """Whether it belongs to another than who asks."""
+        return None not in (self.maker, asker) and self.maker != asker
 
 
 class Resting:

@@ -29,7 +29,7 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
 SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
-PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
+PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed, ev.CloseProposed})
 
 
 class Faulted(SidecarError):

@@ -13,7 +13,7 @@ from sidecar.coinbase.heard_clock import HeardClock
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest
 from sidecar.coinbase.session import Session
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, Server
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
@@ -29,6 +29,7 @@ from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
 from sidecar.server.answers import Answers
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
@@ -93,12 +94,7 @@ class Parts:
             outside=self._outside,
         )
         self._control = self._made_control(group)
-        server = config.server
-        uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
-        self._listeners = (
-            self._listener(server.order_socket, self._answers, server.socket_mode, uids),
-            self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
-        )
+        self._listeners = self._sockets(config.server)
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell]
 
@@ -114,10 +110,16 @@ class Parts:
     def _leave_out(self, text: str) -> None:
         self._engine.log.warning("left out", fault=text)
 
-    def _listener(
-        self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
-    ) -> Listener:
-        return Listener(path, answer, mode=mode, uids=uids, on_lost=self._answers.lost)
+    def _sockets(self, server: Server) -> tuple[Listener, ...]:
+        """The bots' and the operator's."""
+        own, lost = own_uids(), self._answers.lost
+        uids = own if server.allowed_uids is None else frozenset(server.allowed_uids)
+        order, control = server.order_socket, server.control_socket
+        mode, rate = server.socket_mode, ByteRate()
+        return (
+            Listener(order, self._answers, mode=mode, uids=uids, on_lost=lost, rate=rate),
+            Listener(control, self._control, mode=CONTROL_MODE, uids=own, on_lost=lost),
+        )
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
         """Who carries out what. What is not here is said in an answer or in the log."""

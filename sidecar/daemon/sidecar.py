@@ -80,10 +80,24 @@ class Sidecar:
         self._ready = asyncio.Event()
         self._is_up = False
         self.engine: Engine | None = None  # while it runs
+        self._parts: Parts | None = None
 
     def stop(self) -> None:
         """End in order, soon."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Let the limits of the configuration file bind, as the operator's verb does, on a signal of the
+        system's; what comes of it is in the log.
+        """
+        if self._parts is None:
+            return
+        try:
+            answer = self._parts.reload("SIGHUP", "the system")
+        except Misuse as fault:
+            self.log.warning("the configuration was not read anew", fault=str(fault))
+        else:
+            self.log.warning("the configuration was read anew", text=answer["text"])
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped. `on_ready` is called once: when the first picture is complete, or after
@@ -240,6 +254,7 @@ class Sidecar:
                     engine.handle(event)
                 await parts.open()
                 self._is_up = True
+                self._parts = parts
                 work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}
                 for name, running in work.items():
                     group.create_task(running, name=name)

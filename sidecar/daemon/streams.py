@@ -146,7 +146,9 @@ _named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def _product_of(event: ev.Event, engine: Engine) -> str:
-    """The product that an order or an edit is about; empty where that cannot be told."""
+    """The product that an order, an edit or a close is about; empty where that cannot be told."""
+    if isinstance(event, ev.CloseProposed):
+        return event.product_id
     if isinstance(event, ev.OrderProposed):
         try:
             return _named(event.body).product_id

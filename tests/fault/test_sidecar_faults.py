@@ -289,6 +289,29 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
 
 
+async def test_an_id_that_is_none_leaves_out_its_row_and_is_told(desk, monkeypatch):
+    told = list[str]()
+    monkeypatch.setattr(
+        desk.made.engine.log, "warning", lambda *_, **facts: told.append(str(facts))
+    )
+    switch(desk, long_ids=1)
+    order_id = await desk.trade("BUY", price="30000")
+    working = desk.made.manager.tracker.ledger.working
+    await desk.made.until(lambda: order_id in working, "the order, by its next frame or over REST")
+    await desk.until_whole()
+    await desk.until_true()
+    assert any("order_id has 360000 characters" in line for line in told)
+    assert max(map(len, told)) < 1_000
+    assert max(map(len, working)) == 36
+
+
+async def test_a_cursor_that_is_none_ends_its_listing_and_the_next_one_is_whole(desk):
+    switch(desk, long_cursors=2, close_code=1006)
+    async with doubt(desk):
+        assert await desk.sells()
+    assert desk.trader.paper.world.faults.now.long_cursors == 0
+
+
 # ------------------------------------------------------------------------ readings that do not help
 
 

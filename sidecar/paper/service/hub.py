@@ -36,6 +36,7 @@ SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is clos
 QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
 UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
 ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
+LONG: Final = 10_000  # how often an id is repeated that is to be no id
 BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
 SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
 
@@ -148,6 +149,8 @@ class Hub:
             return
         faults = self._faults.now
         row = told_row(order, self._exchange.run, faults)
+        if self._faults.take("long_ids"):
+            row |= {"order_id": order.order_id * LONG}
         shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)
         for session in tuple(listeners):

@@ -23,6 +23,7 @@ BODY_BYTES_MAX: Final = 256 * 1024  # a batch of 100 cancels is 4 KiB
 BODY_WITHIN_S: Final = 10.0  # a client that stops in the middle of its body is not waited for
 NEVER_S: Final = 600.0  # "never answered": longer than any client waits, and not for ever
 DRIBBLES: Final = 10  # pieces of a slow body
+LONG_CURSOR: Final = 70_000  # characters
 BYTE_EVERY_S: Final = 2.0  # of a dribbled one: no client's time-out of silence is as short
 JSON: Final = "application/json"
 
@@ -137,6 +138,8 @@ async def _answer(
         return _json(200, row, admitted.allowance)
     if faults.null_optionals:
         row = with_nulls(row)
+    if "cursor" in row and world.faults.take("long_cursors"):
+        row = {**row, "cursor": "c" * LONG_CURSOR, "has_next": True}
     if world.faults.take("dribbled_bodies"):
         return await _dribble(request, encode(row), 1, BYTE_EVERY_S)
     if faults.slow_bodies_s:

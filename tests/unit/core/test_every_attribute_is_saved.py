@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.futures_cash import FuturesCash
@@ -105,6 +106,12 @@ def trading() -> World:
         tell(world, book)
     world.send(ev.FeesRead, taker_rate=D("0.006"), maker_rate=D("0.004"))
     assert world.ask(limit_order("0.1", 61_000, name="r1"), strategy_id="grid")
+    world.send(
+        ev.OrderProposed,
+        body=limit_order("0.1", 61_000, name="r3"),
+        strategy_id="own",
+        asker=ev.Asker(7, "maker"),
+    )
     for name in ("f1", "f2"):
         assert world.ask(limit_order(1, 61_000, name=name, product_id=FUTURE))
     world.report("o1", client_order_id="c1", leaves=1, limit_price=50_000, rests=True)
@@ -215,6 +222,8 @@ def aborted() -> World:
     world.report(
         "own", client_order_id=name, side="SELL", leaves="0.9", base_size=1, filled="0.1", average_price=64_000, limit_price=64_000
     )  # fmt: skip
+    over = replace(episode.attempts[name], client_order_id=f"{name}0", stage="over")
+    episode.attempts[over.client_order_id] = over
     world.send(ev.HaltRequested, reason="enough", abort_liquidation=True)
     return world
 

@@ -268,3 +268,15 @@ async def test_on_a_full_disk_requests_take_no_more_than_the_bound(keep, tmp_pat
         tracemalloc.stop()
     assert kept.told == [True]
     assert peak < 4 * journal_module.WAITING_BYTES_MAX
+
+
+async def test_a_buffer_that_is_full_is_no_full_disk(keep, tmp_path, monkeypatch):
+    """Lines that come faster than they are written are waited for: nothing is lost, and nobody is told."""
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 1_000)
+    kept = keep(tmp_path)
+    kept.note(500)
+    assert kept.journal.place.seq == 501
+    kept.note(500)
+    await kept.journal.flush()
+    assert (kept.told, kept.journal.is_full, kept.journal.has_hole) == ([], False, False)
+    assert kept.seqs() == list(range(1, 1_001))
