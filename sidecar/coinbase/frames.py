@@ -20,6 +20,7 @@ from sidecar.core.order_body import Side
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
+STOP_LIMIT: Final = "STOPLIMIT"  # as `order_type_of` writes it
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -208,6 +209,7 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
+        is_stop=order_type == STOP_LIMIT,
     )
 
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
-from sidecar.coinbase.reading import TEXT_MAX, moment, table, tables, text
-from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.coinbase.reading import TEXT_MAX, table, tables
+from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.products import Product, product_from_coinbase
@@ -33,6 +34,7 @@ NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
+ENTRIES_AGAIN_S: Final = 60.0  # entry prices could not be had
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
 
@@ -51,6 +53,7 @@ class Picture:
             frozenset()
         )  # ids of the wallets with a balance at the last reading
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
+        self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
 
     async def products(self) -> ev.ProductsListed:
         """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
@@ -115,9 +118,9 @@ class Picture:
         )
 
     async def fees(self) -> ev.FeesRead:
-        """The account's fee tier. Raises CallFailed."""
+        """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""
         at = self._now()
-        return rows.fees(await self._rest.get("/transaction_summary"), at)
+        return rows.fees(await self._rest.get("/transaction_summary", once=True), at)
 
     async def permissions(self) -> rows.KeyPermissions:
         """What the key may do. Raises CallFailed."""
@@ -126,10 +129,7 @@ class Picture:
     async def server_time(self) -> datetime:
         """Coinbase's clock. Raises CallFailed, and Untrusted."""
         answer = await self._rest.get("/time")
-        at = moment(answer.get("iso"), "iso")
-        if at is None:
-            raise Untrusted("GET /time: no iso")
-        return at
+        return rows.server_time(answer)
 
     async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
         """These orders as they are now, ended ones too. Raises CallFailed."""
@@ -154,7 +154,7 @@ class Picture:
         at, found = self._now(), dict[str, ev.OrderReported]()
         for source in SOURCES:
             query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
-            async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+            async for row in self._pages("/orders/historical/batch", "orders", query):
                 for report in self._read(lambda one: rows.order_report(one, at), [row]):
                     found[report.order_id] = report
         return list(found.values())
@@ -181,7 +181,8 @@ class Picture:
         all_until = None if failed else until  # without the fills nobody may say so
         async for event in _until_they_fail(self._futures(all_until), tolerated):
             yield event
-        await self._learn_entry_prices(tolerated)
+        if not essentials_suffice:
+            await self._learn_entry_prices()
         yield await self._balances(all_until)
         left_out += failed
         if left_out:
@@ -203,7 +204,7 @@ class Picture:
                     "order_placement_source": source,
                     "limit": ORDERS_A_PAGE,
                 }
-                async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                async for row in self._pages("/orders/historical/batch", "orders", query):
                     order_id = row.get("order_id")
                     if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
@@ -224,7 +225,7 @@ class Picture:
             "limit": FILLS_A_PAGE,
         }
         newest_first = [
-            row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
+            row async for row in self._pages("/orders/historical/fills", "fills", query)
         ]
         oldest_first = reversed(newest_first)
         for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
@@ -252,8 +253,7 @@ class Picture:
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
         accounts = [
-            row
-            async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
+            row async for row in self._pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
         listed = {str(row.get("uuid")) for row in accounts}
         accounts += await self._missing_wallets(listed)
@@ -279,29 +279,30 @@ class Picture:
                 found.append(table(answer.get("account"), "account"))
         return found
 
-    async def _learn_entry_prices(self, failed: list[str] | None) -> None:
-        """Once; `failed`, where it is given, is told why they cannot be had."""
-        if self._entries is not None:
+    async def _learn_entry_prices(self) -> None:
+        """Once. They are for display: where they cannot be had, they are asked for again later, and
+        nothing waits for them.
+        """
+        if self._entries is not None or clock.wall() < self._entries_at:
             return
         try:
             self._entries = await self._entry_prices()
-        except CallFailed as fault:
-            if failed is None:
-                raise
-            failed.append(str(fault))
+        except Refused:
+            self._entries = {}
+        except (CallFailed, Untrusted) as fault:
+            self._entries_at = clock.wall() + ENTRIES_AGAIN_S
+            self._complain(f"entry prices, which are for display, cannot be had yet: {fault}")
 
     async def _entry_prices(self) -> dict[str, Any]:
-        """What Coinbase says was paid, for display; the books do without where it is silent."""
-        try:
-            answer = await self._rest.get("/portfolios")
-            portfolios = tables(answer.get("portfolios"), "portfolios")
-            if not portfolios:
-                return {}
-            portfolio_id = quote(text(portfolios[0].get("uuid"), "uuid"), safe="")
-            breakdown = await self._rest.get(f"/portfolios/{portfolio_id}")
-            return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
-        except (Refused, Untrusted):
+        """What Coinbase says was paid, in the key's own portfolio. Raises CallFailed, and Untrusted."""
+        own = rows.key_permissions(await self._rest.get("/key_permissions", once=True)).portfolio
+        if not own:
             return {}
+        breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", once=True)
+        return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
+
+    def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:
+        return self._rest.pages(path, name, query, self._complain)
 
     def _read(
         self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None

@@ -6,13 +6,21 @@ Advanced Trade API, Orders, Accounts, Futures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
+from sidecar.coinbase.frames import (
+    INSTANT,
+    NOT_A_BOTS,
+    STOP_LIMIT,
+    TRIGGERED,
+    offered,
+    order_type_of,
+    side,
+)
 from sidecar.coinbase.reading import (
     TEXT_MAX,
     is_true,
@@ -30,6 +38,8 @@ from sidecar.core.money import ZERO, is_bounded, is_sane
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
 CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten
+
+MILLIS_MAX: Final = 10**13  # the year 2286: beyond is no time
 
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
@@ -56,6 +66,19 @@ def key_permissions(row: Row) -> KeyPermissions:
         transfer=is_true(row.get("can_transfer")),
         portfolio=text(row.get("portfolio_uuid"), "portfolio_uuid"),
     )
+
+
+def server_time(row: Row) -> datetime:
+    """`GET /time`, to the millisecond where that is told: `iso` may be of the whole second. Raises
+    Untrusted.
+    """
+    millis = number(row.get("epochMillis"), "epochMillis")
+    if millis is not None and ZERO < millis < MILLIS_MAX:
+        return datetime.fromtimestamp(float(millis / 1000), UTC)
+    at = moment(row.get("iso"), "iso")
+    if at is None:
+        raise Untrusted("GET /time: no iso")
+    return at
 
 
 def order_report(row: Row, at: datetime) -> ev.OrderReported:
@@ -97,6 +120,8 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
+        is_stop=order_type == STOP_LIMIT,
+        by_rest=True,
     )
 
 
@@ -122,7 +147,8 @@ def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
 
 def _fill_report(row: Row, at: datetime) -> ev.FillReported:
     paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
-    if is_true(row.get("size_in_quote")):
+    by_value = is_true(row.get("size_in_quote"))
+    if by_value:
         if not paid:
             raise Untrusted("its size is in quote currency, and it has no price")
         size /= paid
@@ -138,6 +164,8 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         commission=quantity(row.get("commission"), "commission"),
         trade_type=kind if kind in TRADE_TYPES else "FILL",
         traded_at=moment(row.get("trade_time"), "trade_time"),
+        by_value=by_value,
+        by_rest=True,
     )
 
 

@@ -311,7 +311,25 @@ class Operator(Table):
 
 
 class Alerts(Table):
-    """Who is told, and how. No keys yet."""
+    """Who is told, and how."""
+
+    command: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] = Field(
+        (),
+        max_length=100,
+        description="a program and its arguments, run for each alert of severity warning or critical, which it "
+        "reads as a line of JSON from its standard input; none: nobody is woken",
+    )
+    command_within_s: Number = Field(
+        Decimal(10),
+        ge=1,
+        le=300,
+        description="then the program is killed, and tried again, seconds",
+    )
+    heartbeat_url: RestUrl | None = Field(
+        None,
+        description="called each minute while the sidecar runs, for a service that says when it was not; the "
+        "address is a secret",
+    )
 
 
 class Gateway(Table):

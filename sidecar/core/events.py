@@ -86,10 +86,11 @@ class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
-    """A feed came up, lost frames, or went silent."""
+    """A feed came up, lost frames, or was lost. `reason`: why, where it is known."""
 
     feed: Feed
     signal: FeedSignal
+    reason: str = ""
 
 
 # --- The account ----------------------------------------------------------------------------------
@@ -100,7 +101,9 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
-    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop.
+    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop;
+    `is_stop`: a stop-limit order, whose stop may not be told. `by_rest`: a row of REST, which names the very
+    product; a frame may name that whose book it shares.
     """
 
     order_id: str
@@ -124,13 +127,17 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     is_market: bool = False
     by_coinbase: bool = False
     triggered: bool = False
+    is_stop: bool = False
+    by_rest: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
 
 
 class FillReported(Event, frozen=True, kw_only=True, tag=True):
-    """One row of Coinbase's fills. `size` in order units, `price` in quote currency."""
+    """One row of Coinbase's fills. `size` in order units, `price` in quote currency. `by_value`: the size was
+    worked out from the value, which Coinbase told: it is not to the last decimal. `by_rest`: as of an order.
+    """
 
     entry_id: str
     order_id: str
@@ -144,6 +151,8 @@ class FillReported(Event, frozen=True, kw_only=True, tag=True):
     strategy_id: str | None = None
     client_order_id: str = ""
     traded_at: datetime | None = None
+    by_value: bool = False
+    by_rest: bool = False
 
 
 class Balance(Struct, frozen=True, omit_defaults=True):

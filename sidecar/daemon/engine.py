@@ -60,6 +60,7 @@ class Engine:
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
         self.coinbase_now: Callable[[], datetime | None] = lambda: None
         self._clock_ahead = timedelta()  # of Coinbase's, as last told
+        self.wake: Callable[[str, str], None] = lambda _code, _text: None  # somebody, now
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
 

@@ -34,6 +34,7 @@ from sidecar.daemon.keeper import Keeper, tell_of_disk
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.daemon.waking import Waker
 from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
@@ -111,17 +112,20 @@ class Sidecar:
             engine, first = self._recover(directory)
             self.engine = engine
             keeper = Keeper(engine, directory, self.config.state)
+            waker = self._waker(engine)
             try:
-                failed = await self._lived(engine, keeper, first, on_ready)
+                failed = await self._lived(engine, keeper, waker, first, on_ready)
                 if failed is not None:
-                    raise self._ended_by(engine, failed) from None
+                    raise self._ended_by(engine, waker, failed) from None
             finally:
                 engine.journal.close()
+                await waker.end()
 
     async def _lived(
         self,
         engine: Engine,
         keeper: Keeper,
+        waker: Waker,
         first: list[ev.Event],
         on_ready: Callable[[], None],
     ) -> BaseExceptionGroup[Exception] | None:
@@ -132,7 +136,7 @@ class Sidecar:
         failed: BaseExceptionGroup[Exception] | None = None
         was_told = False
         try:
-            await self._live(engine, keeper, first, on_ready)
+            await self._live(engine, keeper, waker, first, on_ready)
         except* _Stop:
             was_told = True
         except* Exception as faults:  # noqa: BLE001 - the one at the top: journal it, and stop
@@ -142,17 +146,22 @@ class Sidecar:
             self.log.info("stopped")
         return failed
 
-    def _ended_by(self, engine: Engine, faults: BaseExceptionGroup[Exception]) -> Exception:
+    def _ended_by(
+        self, engine: Engine, waker: Waker, faults: BaseExceptionGroup[Exception]
+    ) -> Exception:
         """What to raise of what ended it: the user's to mend, or a fault of our own, halted on disk."""
         misuses, others = faults.split(Misuse)
         if others is not None:
             fault = next(each_of(others))
             engine.give_up(f"{type(fault).__name__}: {fault}")
             self.log.critical("halted by a fault of its own", exc_info=others)
+            waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault!r}")
             return Faulted(f"halted by a fault of its own: {fault!r}")
         assert misuses is not None
         if self._is_up:  # then it is no fault of who started it
-            engine.give_up(f"Misuse: {next(each_of(misuses))}")
+            misuse = next(each_of(misuses))
+            engine.give_up(f"Misuse: {misuse}")
+            waker.tell("critical", "FAULT", f"halted by a fault of its own: {misuse}")
             return Faulted("halted by a fault of its own")
         return Misuse("; ".join(map(str, each_of(misuses))))
 
@@ -211,6 +220,18 @@ class Sidecar:
         life = timedelta(seconds=float(self.config.server.reservation_s) * self._market_speed())
         return new_manager(self.config, limits, self._custom, life, self._now)
 
+    def _waker(self, engine: Engine) -> Waker:
+        alerts, state = self.config.alerts, engine.manager.state
+        within_s = float(alerts.command_within_s)
+        waker = Waker(alerts.command, within_s, self.log, clock.now, lambda: state.account)
+        engine.wake = lambda code, text: waker.tell("critical", code, text)
+        loop = asyncio.get_running_loop()
+        if engine.witness is not None:  # which writes in a thread
+            engine.witness.wake = lambda code, text: loop.call_soon_threadsafe(
+                engine.wake, code, text
+            )
+        return waker
+
     def _market_speed(self) -> float:
         """Market seconds a wall second: what waits for a bot or for Coinbase waits in wall time."""
         if self._exchange_clock is None:
@@ -224,6 +245,7 @@ class Sidecar:
         self,
         engine: Engine,
         keeper: Keeper,
+        waker: Waker,
         first: list[ev.Event],
         on_ready: Callable[[], None],
     ) -> None:
@@ -244,6 +266,7 @@ class Sidecar:
                     group,
                     reread=self._reread,
                     log_state=self._log_state,
+                    waker=waker,
                     exchange_clock=self._exchange_clock,
                 )
                 stack.push_async_callback(parts.close)

@@ -45,6 +45,7 @@ class Witness:
             0  # how many states were, and the newest of them that is kept
         )
         self._lock = threading.Lock()
+        self.wake: Callable[[str, str], object] = lambda _code, _text: None  # somebody, now
         self.fault = ""  # why nothing is kept; empty where it is
         self._is_told = False
         self._attempt(self._made)
@@ -101,11 +102,12 @@ class Witness:
             self.fault = str(error.strerror)
             if not self._is_told:
                 self._is_told = True
-                self._log.critical(
+                text = (
                     "a halt would be in memory only: make room on the disk, or let it be written, before"
-                    " this process ends",
-                    fault=self.fault,
+                    " this process ends"
                 )
+                self._log.critical(text, fault=self.fault)
+                self.wake("HALT_IN_MEMORY", text)
             return
         self.fault, self._is_told = "", False
 

@@ -261,6 +261,7 @@ async def test_a_clock_that_is_wrong_for_a_while_ends_no_day(trader, tmp_path, m
             await trader.http.post("/paper/market", json=crash)
             await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
         await made.until(lambda: "DAILY_LOSS" in made.codes(), "it is confirmed")
+        await made.until(made.engine.coinbase_now, "Coinbase's time")
         windows = made.manager.tracker.windows
         day = (windows.day.started_at, windows.next_reset)
         facts = list[ev.Event]()

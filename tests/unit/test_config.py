@@ -282,7 +282,7 @@ def test_a_fault_names_the_path_the_problem_and_the_mend(text, line):
             "[var]\nxyzzy = 1",
             "remove it, or use one of model, confidence, horizon_days, period, history, min_history, decay, short_history, proxy, proxies, floor_volatility, simulations, crash_days, worst_periods, stress",
         ),
-        ("[alerts]\nxyzzy = 1", "remove it"),
+        ("[gateway]\nxyzzy = 1", "remove it"),
         ("[paper]\nlate_fees_s = 1", "did you mean paper.faults.late_fees_s?"),
         ("[paper.faults]\ndrop_frame = 1", "did you mean drop_frames?"),
     ],

@@ -149,7 +149,7 @@ def fills(world: World, call: Call) -> Row:
     page, more = found[:limit], len(found) > limit
     last = page[-1] if more else None
     return {
-        "fills": [shapes.fill_row(fill, world.exchange.run, call.now) for fill in page],
+        "fills": [_fill_row(world, fill, call.now) for fill in page],
         "cursor": _sorted_cursor(str(last.number), last, value_of) if last is not None else "",
     }
 
@@ -256,3 +256,11 @@ def _highest(rows: Iterable[T], key: Callable[[T], Any], below: Any, most: int) 
 
 def _sorted_cursor(name: str, row: T, value_of: Value[T] | None) -> str:
     return name if value_of is None else f"{plain(value_of(row))}~{name}"
+
+
+def _fill_row(world: World, fill: Fill, now: datetime) -> Row:
+    row = shapes.fill_row(fill, world.exchange.run, now)
+    order = world.exchange.register.get(fill.order_id)
+    if world.faults.now.fine_quote_fills and order is not None and order.terms.quote_size:
+        return shapes.in_quote(row, fill)
+    return row

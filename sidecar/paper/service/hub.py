@@ -38,6 +38,7 @@ UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents no
 ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
 LONG: Final = 10_000  # how often an id is repeated that is to be no id
 BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
+NAGGED: Final = "rate limit exceeded"
 SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
 
 Depth = dict[tuple[Side, Decimal], Decimal]
@@ -64,6 +65,8 @@ class Hub:
 
     def open(self, session: Session) -> None:
         self.sessions[session] = None
+        if self._faults.now.nagging_errors:
+            session.send_error(frames.error(NAGGED), self._wall)
 
     def drop(self, session: Session) -> None:
         """Forget a session that is gone."""
@@ -224,6 +227,9 @@ class Hub:
         if not self._faults.now.stall_heartbeats:
             beat = frames.heartbeat(at, self._ticks, wall - self._opened)
             self._send("heartbeats", "heartbeats", beat)
+        if self._faults.now.nagging_errors:
+            for session in tuple(self.sessions):
+                session.send_error(frames.error(NAGGED), wall)
         for book in self._candled:
             if self.has_listener("candles", book):
                 self._send("candles", book, self._candle(book, at))

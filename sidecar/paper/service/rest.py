@@ -9,9 +9,10 @@ from aiohttp import web
 
 from sidecar.core.money import with_money
 from sidecar.paper.service.call import Call
+from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key
 from sidecar.paper.service.rate_limit import Allowance
-from sidecar.paper.service.routes import ROUTES, Route
+from sidecar.paper.service.routes import PREFIX, ROUTES, Route
 from sidecar.paper.service.tokens import Unauthorized, verify_rest
 from sidecar.paper.service.world import World
 from sidecar.paper.wire import errors
@@ -87,6 +88,9 @@ def _commit_faults(world: World, request: web.Request) -> None:
     if world.faults.take("server_errors"):
         body = web.Response(status=503, text=errors.HTML_ERROR, content_type="text/html")
         raise _Faulty(body)
+    prefix = world.faults.now.bad_gateway
+    if prefix and request.path.startswith(f"{PREFIX}{prefix}"):
+        raise _Faulty(web.Response(status=502, text=errors.HTML_ERROR, content_type="text/html"))
     if world.faults.take("too_many_requests"):
         raise _Faulty(_json(429, errors.TOO_MANY_REQUESTS, Allowance(allowed=False)))
 
@@ -153,7 +157,10 @@ async def _answer(
 def _handle(world: World, route: Route, call: Call) -> Row:
     """Run the handler, and tell whom it concerns what it changed."""
     world.exchange.advance(call.now)
+    endless = world.faults.now.endless_pages
     try:
+        if endless:
+            return answered(lambda one: route.handler(world, one), call, endless)
         return route.handler(world, call)
     finally:
         world.tell()
