@@ -18,9 +18,11 @@ from sidecar.core.decision import Decision
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.recovery import new_manager, recover, state_of
+from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
+from sidecar.storage.reserve import Reserve
 from sidecar.storage.snapshot import write_state
 from tests.running_sidecar import quiet_log
 from tests.scenario import PRODUCTS, START, D
@@ -32,18 +34,31 @@ LIFE = timedelta(seconds=7)  # not the default: a replay must find it out
 class Recorded:
     """One process: engine and journal in a state directory. `close` is its orderly end."""
 
-    def __init__(self, directory: Path, *, start: datetime = START, **limits: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        start: datetime = START,
+        unapproved: str = "alert",
+        **limits: Any,
+    ) -> None:
         self.now = start
+        server = CONFIG.server.model_copy(update={"unapproved_orders": unapproved})
+        self._config = CONFIG.model_copy(update={"server": server})
         self.directory = directory
         with StateDirectory(directory) as state:
             recovered = recover(state, Limits(**limits), self._build)
         self.manager, self.files = recovered.manager, recovered.files
         self.journal = Journal(self.files, recovered.chain, self._state, lambda _full: None)
-        self.engine = Engine(self.manager, self.journal, lambda: self.now, quiet_log())
-        self.engine.handle(recovered.started(self.now))
+        self.witness = Witness(self.manager, lambda: Reserve(directory / "reserve"), quiet_log())
+        self.engine = Engine(
+            self.manager, self.journal, lambda: self.now, quiet_log(), self.witness
+        )
+        for event in recovered.first(self.now):
+            self.engine.handle(event)
 
     def _build(self, limits: Limits) -> Any:
-        return new_manager(CONFIG, limits, (), LIFE, lambda: self.now)
+        return new_manager(self._config, limits, (), LIFE, lambda: self.now)
 
     def _state(self) -> bytes:
         return encode_state(state_of(self.manager, self.journal.place, self.now))

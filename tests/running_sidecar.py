@@ -73,8 +73,14 @@ class Beside:
                 while not look():
                     self.changed.clear()
                     await self.changed.wait()
+                await self.settled()
         except TimeoutError:
             raise AssertionError(f"did not come about: {what or look}") from None
+
+    async def settled(self) -> None:
+        """Wait until what is known is on disk, carried out and told."""
+        if (settled := self.engine.behind.settled()) is not None:
+            await settled
 
     async def until_state(self, state: str) -> None:
         await self.until(lambda: self.state == state, f"{state} (it is {self.state})")

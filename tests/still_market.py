@@ -67,7 +67,14 @@ class Desk:
         self.equities: list[Decimal] = []
         self.ratios: list[Decimal] = []  # of the cumulative loss, as it may at most be told
         self.heard: list[ev.Event] = []
-        made.on_fact = self._note
+        self._handle = made.manager.handle
+        made.manager.handle = self._noted  # type: ignore[method-assign]
+
+    def _noted(self, event: ev.Event) -> list[ac.Action]:
+        """What is known right after a fact: listeners hear of some later, behind the disk."""
+        actions = self._handle(event)
+        self._note(event)
+        return actions
 
     def _note(self, event: ev.Event) -> None:
         self.heard.append(event)

@@ -6,7 +6,7 @@ by a monotonic clock; the difference between the two clocks is in it, and no jum
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sidecar.coinbase.reading import moment
@@ -32,6 +32,12 @@ class CoinbaseTime:
         """
         if self._ahead_s is None or answered - asked <= PROMPT_S:
             self._ahead_s = told.timestamp() - answered
+
+    def now(self, wall: float) -> datetime | None:
+        """Its time now; None where it was never heard."""
+        if self._ahead_s is None:
+            return None
+        return datetime.fromtimestamp(wall + self._ahead_s, UTC)
 
     def lag_s(self, timestamp: str, wall: float) -> float | None:
         """How long ago a frame was stamped; None where that cannot be told."""

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails  # pydantic's own other half
 
 from sidecar.config.outline import Table, find, homes, outline
 from sidecar.core.errors import Misuse
+from sidecar.secrecy import struck
 
 VALUE_CHARS_MAX: Final = 60  # of a rejected value that is repeated to the reader
 SEE_DOCS: Final = "see docs/configuration.md"
@@ -173,4 +174,5 @@ def show(value: object) -> str:
         text = _quoted(value) if isinstance(value, str) else str(value).lower()
     else:
         text = f"{value:f}" if isinstance(value, Decimal) and _is_short(value) else str(value)
+    text = struck(text)  # before it is cut: half a key does not look like one
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}…"

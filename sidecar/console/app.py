@@ -30,6 +30,7 @@ from sidecar.console.var_report import report
 from sidecar.console.views import limits, positions, status
 from sidecar.core.errors import Misuse
 from sidecar.escaping import indented
+from sidecar.secrecy import looks_secret, struck
 
 PROGRAM: Final = "risk-sidecar"
 DISTRIBUTION: Final = "coinbase-risk-sidecar"
@@ -72,6 +73,13 @@ app.add_typer(config, name="config", rich_help_panel="Files")
 
 def main() -> None:
     """Run the command line; the process ends with one of the exit codes above."""
+    if any(map(looks_secret, sys.argv[1:])):
+        _complain(
+            f"{PROGRAM}: an argument looks like a key, and was not read: other users see command lines, and"
+            " the shell keeps them. Revoke that key at Coinbase, and name the file of a new one with"
+            " coinbase.key_file"
+        )
+        sys.exit(EXIT_USAGE)
     try:
         code = app(prog_name=PROGRAM, standalone_mode=False)
     except TyperException as error:
@@ -97,7 +105,7 @@ def _usage_line(error: TyperException) -> str:
 def _complain(text: str) -> None:
     """Say it where somebody still reads; the exit code says it too."""
     with suppress(OSError):
-        sys.stderr.write(indented(text, "  ") + "\n")
+        sys.stderr.write(indented(struck(text), "  ") + "\n")
 
 
 def _print_version(wanted: bool) -> None:

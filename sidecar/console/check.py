@@ -10,7 +10,7 @@ import typer
 from sidecar.console import page
 from sidecar.console.asking import AsJson
 from sidecar.console.options import ConfigFile, Overrides, configuration
-from sidecar.console.process import interruptible
+from sidecar.console.process import forbid_core_dumps, interruptible
 from sidecar.core.errors import Misuse
 from sidecar.server.protocol import plainly
 
@@ -32,6 +32,7 @@ def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJso
     from sidecar.daemon.checks import look  # noqa: PLC0415
 
     with interruptible(), Console(stderr=True).status("asking Coinbase"):
+        forbid_core_dumps()
         report = asyncio.run(look(settings))
     view: dict[str, Any] = plainly(msgspec.to_builtins(report, builtin_types=(Decimal,)))
     view["findings"] = [finding._asdict() for finding in report.findings]

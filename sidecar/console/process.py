@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sidecar.daemon.outlet import Outlet
 
 EXIT_INTERRUPTED: Final = 130
+PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow would cost memory
 
 
@@ -56,14 +58,18 @@ def _has_terminal() -> bool:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
+    misuse = ""
     try:
         _raise_file_limit()
+        forbid_core_dumps()
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(work)
-    except* Misuse as faults:
-        raise Misuse("; ".join(map(str, each_of(faults)))) from None
+    except* Misuse as faults:  # raised below: Python before 3.11.4 would raise a group from here
+        misuse = "; ".join(map(str, each_of(faults)))
     finally:
         work.close()  # interrupted before it began, it would be complained of
+    if misuse:
+        raise Misuse(misuse)
 
 
 @contextlib.contextmanager
@@ -123,3 +129,18 @@ def _raise_file_limit() -> None:
     if now != resource.RLIM_INFINITY and now < wanted:
         with contextlib.suppress(ValueError, OSError):  # it works with fewer, for fewer clients
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def forbid_core_dumps() -> None:
+    """The memory of a process that signs holds the key: no crash writes it to a disk, and no other process
+    of this user reads it.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not made for Windows
+    except ImportError:
+        return
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:  # Linux; a core that is piped to a program asks no limit
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

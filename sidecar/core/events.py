@@ -5,7 +5,7 @@ is all that a decision depends on besides the events before it: the same events 
 decisions.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -364,6 +364,12 @@ class Stopped(Event, frozen=True, kw_only=True, tag=True):
 
 class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):
     """Nothing happened but time."""
+
+
+class ClocksCompared(Event, frozen=True, kw_only=True, tag=True):
+    """The machine's clock, which `at` is told by, is so far ahead of Coinbase's; behind where negative."""
+
+    ahead: timedelta
 
 
 class HaltRequested(Event, frozen=True, kw_only=True, tag=True):

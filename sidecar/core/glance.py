@@ -175,7 +175,7 @@ class Glance:
         return (
             name not in ledger.reservations
             and name not in ledger.working_by_client_id
-            and name not in ledger.closed.client_ids
+            and not ledger.closed.has_used(name)
             and len(ledger.reservations) < RESERVATIONS_OF_A_USER_MAX
         )
 

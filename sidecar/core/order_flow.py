@@ -132,6 +132,12 @@ class OrderFlow:
             if fact.by_rest:
                 self._name(order, known, product, fact)
             return order
+        if self.ledger.closed.ended_unfilled(fact.order_id):
+            if isinstance(fact, ev.OrderReported) and not fact.filled:
+                return None
+            late = WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
+            late.standing = "excused"  # it was judged when it was known whole
+            return late
         horizon = self.ledger.closed.horizon
         if horizon is not None and born is not None and born <= horizon:
             return None

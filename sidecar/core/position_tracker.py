@@ -55,6 +55,9 @@ class PositionTracker:
         self.balances = BalanceFlow(self.books)
         self.futures = FuturesFlow(self.books, self.balances, self.orders.futures_agreement)
         self.windows: LossWindows | None = None
+        self.clock_ahead = (
+            timedelta()
+        )  # of Coinbase's; a clock that is behind passes last by itself
         self.min_equity = DEFAULT_MIN_EQUITY
         self.quoteless: set[str] = set()  # keys with a stale mark and no quote at all
         self._transfers_seen = ZERO  # the transfers that the loss windows know of
@@ -258,7 +261,7 @@ class PositionTracker:
             self.windows = LossWindows(
                 span=Span(equity, net, lacks_equity=lacks),
                 day=self._window(at, ZERO, equity),
-                next_reset=next_reset(at),
+                next_reset=next_reset(at - self.clock_ahead),
                 cumulative=self._window(at, ZERO, equity),
                 drawdown=self._window(at, ZERO, equity),
                 peak=net,
@@ -280,18 +283,24 @@ class PositionTracker:
         if windows is not None and moved:
             self._end_span(self.booked_equity, windows.day.started_at)
 
+    def compare_clocks(self, ahead: timedelta) -> None:
+        """The clock that facts are told by is so far ahead of Coinbase's: time that only the one of them has
+        passed ends nothing.
+        """
+        self.clock_ahead = max(ahead, timedelta())
+
     def roll_day(self, at: datetime) -> bool:
-        """Begin a new day if a boundary has passed, from the figures known before it; True if so.
+        """Begin a new day if both clocks have passed a boundary, from the figures known before it; True if so.
 
         A boundary passed while no process ran rolls once. A clock that jumps back does not un-roll it, and
         a day that a fact from far ahead has begun ends at the next boundary all the same.
         """
-        windows = self.windows
+        windows, passed = self.windows, at - self.clock_ahead
         if windows is None:
             return False
-        if at < windows.next_reset:
-            if windows.next_reset - at > RESET_AHEAD_MAX:
-                windows.next_reset = next_reset(at)
+        if passed < windows.next_reset:
+            if windows.next_reset - passed > RESET_AHEAD_MAX:
+                windows.next_reset = next_reset(passed)
             return False
         self.reset_window("daily", at)
         return True
@@ -304,7 +313,7 @@ class PositionTracker:
         self._end_span(self.booked_equity, at)
         self._begin_window(window, at)
         if window == "daily":
-            windows.next_reset = next_reset(at)
+            windows.next_reset = next_reset(at - self.clock_ahead)
 
     def _begin_window(self, window: str, at: datetime) -> None:
         windows = self.windows

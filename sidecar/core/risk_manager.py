@@ -258,6 +258,10 @@ class RiskManager:
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
+        if type(event) is ev.ClocksCompared:
+            self.tracker.compare_clocks(event.ahead)
+        elif type(event) is ev.Started:  # Coinbase's clock has not been heard yet
+            self.tracker.compare_clocks(timedelta())
         if self.risk.is_due(event.at):
             self.desk.facts += 1
             self.risk.tick(event.at)
@@ -274,7 +278,8 @@ class RiskManager:
         if not self.settings.connected:
             self.tracker.start(now)
         self.tracker.roll_day(now)
-        over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= now]
+        passed = now - self.tracker.clock_ahead  # by both clocks
+        over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= passed]
         sold = self.liquidator.memory.episodes  # whose locks last until they are
         self.watch.end((c for c in over if c.key is None or c.key not in sold), actions)
         actions += self.approvals.lapse(now)
@@ -397,9 +402,10 @@ class RiskManager:
     def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
         """The next moment at which time alone changes something."""
         self._unmarking = len(self.tracker.marks.newest)
-        times = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
+        ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:
-            times.append(self.tracker.windows.next_reset)
+            ends.append(self.tracker.windows.next_reset)
+        times = [end + self.tracker.clock_ahead for end in ends]
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:

@@ -3,7 +3,7 @@
 Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -78,6 +78,8 @@ class SavedTracker(Struct, kw_only=True):
     unread: list[str] = []
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
+    clock_ahead: timedelta = timedelta()
+    ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -126,6 +128,8 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.dollars_moved,
         visits=tracker.balances.visits.known,
+        clock_ahead=tracker.clock_ahead,
+        ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
 
 
@@ -149,6 +153,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
+    tracker.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
@@ -256,6 +261,7 @@ def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
         if order.hold_currency:
             tracker.wallets.get(order.hold_currency).held += order.hold
         tracker.ledger.file(order, tracker.books.product(order.product_id).book)
+    tracker.ledger.closed.restore_unfilled(saved.ended_unfilled)
     for order in saved.closed:
         tracker.ledger.closed.add(order)
     tracker.ledger.closed.horizon = saved.horizon

@@ -1,6 +1,6 @@
 """Engine: the one way in for facts. Journal, core, journal, disk, and then what the core asked for.
 
-    event → journal → RiskManager.handle → actions → journal ─(fsync when the mode moved)→ carried out → told
+    event → journal → RiskManager.handle → actions → journal ─(reserve, fsync when the mode moved)→ carried out → told
 
 Everything happens at once, in the order the facts come: no task sees the core half way. A fact that
 cannot be is told and left out. Anything else that goes wrong inside leaves the core half way, and no
@@ -8,7 +8,7 @@ further fact is taken in: the process ends, and the next one begins from the dis
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -18,9 +18,9 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.state import STANDS_STILL
+from sidecar.daemon.behind import Behind
+from sidecar.daemon.witness import Witness
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Halted, Reserve
 
 Carry = Callable[[Any], None]
 Listen = Callable[[ev.Event, list[ac.Action]], None]
@@ -28,6 +28,7 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
+SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
 PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed, ev.CloseProposed})
 
 
@@ -44,24 +45,33 @@ class Engine:
         journal: Journal,
         now: Callable[[], datetime],
         log: FilteringBoundLogger,
-        reserve: Reserve | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        """`reserve` keeps a halt where the disk has no room for the journal."""
-        self._reserve = reserve
+        """`witness` keeps what tightens where the journal may not."""
+        self.witness = witness
         self.manager = manager
         self.journal = journal
         self.now = now
         self.log = log
         self.carry: Mapping[type[ac.Action], Carry] = {}
         self.listeners: list[Listen] = []
+        self.behind = Behind()
         self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
+        self.coinbase_now: Callable[[], datetime | None] = lambda: None
+        self._clock_ahead = timedelta()  # of Coinbase's, as last told
         self.wake: Callable[[str, str], None] = lambda _code, _text: None  # somebody, now
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
 
+    @property
+    def cannot_keep(self) -> bool:
+        """Whether what would be in force next would be in memory only, or only in the reserve."""
+        return self.journal.is_full or (self.witness is not None and bool(self.witness.fault))
+
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
+        self._compare_clocks(event.at)
         if type(event) in PROPOSALS:
             self._look_ahead(event)
         return self._take_in(event)
@@ -73,6 +83,7 @@ class Engine:
         """
         if self.is_half_way:
             return None
+        self._compare_clocks(event.at)
         if self.prices_wait():
             self._look_ahead(event)
         decision = self.manager.foresee(event)
@@ -86,6 +97,18 @@ class Engine:
         if decided != [foreseen]:
             self.is_half_way = True
             raise Faulted("an order was answered otherwise than it was decided; the sidecar stops")
+
+    def _compare_clocks(self, at: datetime) -> None:
+        """What ends with time must not hang on a clock that was set wrong: the core hears of it first."""
+        coinbase = self.coinbase_now()
+        if coinbase is None or self.is_half_way:
+            return
+        ahead = at - coinbase
+        if abs(ahead) < SKEW_TOLD:
+            ahead = timedelta()
+        if abs(ahead - self._clock_ahead) >= SKEW_TOLD:
+            self._clock_ahead = ahead
+            self._take_in(ev.ClocksCompared(at=at, ahead=ahead))
 
     def _look_ahead(self, event: ev.Event) -> None:
         """Take in the prices that wait and that this decision hangs on."""
@@ -113,16 +136,23 @@ class Engine:
             if kind not in UNWRITTEN:
                 self.journal.note(action, event.at)
         self.journal.commit(event.at)
+        prepared = None
+        if self.witness is not None and self.witness.has_news:
+            prepared, moved = self.witness.prepare(self.journal.beyond, event.at), True
+        self.is_half_way = False
+        if self.behind.is_on and (moved or not self.behind.is_empty):
+            self.behind.add(event, actions, prepared)
+            return actions
+        if self.witness is not None and prepared is not None:
+            self.witness.write(prepared)
         if moved:
             self.journal.sync()
-            state = self.manager.state.account
-            if state in STANDS_STILL:
-                self._use_reserve(state, event)
-            else:
-                self._clear_reserve()
-        self.is_half_way = False
         self._set_in_motion(event, actions)
         return actions
+
+    async def carry_out_behind(self) -> None:
+        """Until cancelled: the disk is waited for beside the loop, and only by what must be on it first."""
+        await self.behind.run(self.journal, self.witness, self._set_in_motion)
 
     def give_up(self, reason: str) -> None:
         """A fault of our own: halt, on disk, so that the next start approves nothing until told to.
@@ -134,36 +164,13 @@ class Engine:
         if not self.is_half_way:
             self._take_in(halt)
             return
+        is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
+        if self.witness is not None:
+            self.witness.note_halt("LIQUIDATING" if is_selling else "HALTED", reason)
         self.journal.discard()
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
         self.journal.sync()
-        is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
-        self._use_reserve("LIQUIDATING" if is_selling else "HALTED", halt)
-
-    def _use_reserve(self, state: str, event: ev.Event) -> None:
-        """Keep a halt that the journal could not: it must not be lost with the process."""
-        if not self.journal.is_full:
-            self._clear_reserve()
-            return
-        reason = getattr(event, "reason", "") or "the disk was full"
-        fault = "there is no reserve"
-        try:
-            if self._reserve is not None:
-                self._reserve.keep(Halted(state, reason))
-                return
-        except OSError as error:
-            fault = str(error.strerror)
-        text = "the halt is in memory only: make room on the disk before this process ends"
-        self.log.critical(text, fault=fault)
-        self.wake("HALT_IN_MEMORY", text)
-
-    def _clear_reserve(self) -> None:
-        try:
-            if self._reserve is not None:
-                self._reserve.clear()
-        except OSError as error:
-            self.log.warning("the reserve was not cleared", fault=error.strerror)
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
         """Carry it out, then tell it: nothing that is shown stands before what is done. What is carried

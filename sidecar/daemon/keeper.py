@@ -1,9 +1,12 @@
-"""Keeper: the journal's writer, the snapshot now and then, old files compressed and forgotten."""
+"""Keeper: the journal's writer, the snapshot now and then, the reserve while the disk takes no more, old
+files compressed and forgotten.
+"""
 
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
+from errno import ENOSPC
+from typing import Any, Final
 
 import aiofiles.os
 
@@ -15,6 +18,17 @@ from sidecar.daemon.recovery import state_of
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal_files import JournalFiles
 from sidecar.storage.snapshot import write_state, write_state_async
+
+RESERVE_EVERY_S: Final = (
+    1.0  # how often it is tried again, and kept true while the journal is behind
+)
+
+
+def tell_of_disk(engine: Engine) -> None:
+    """Let the core know where the disk began to take no more, or takes it again."""
+    full = engine.cannot_keep
+    if not engine.is_half_way and full != engine.manager.state.has("DISK_FULL"):
+        engine.handle(ev.DiskChanged(at=engine.now(), full=full))
 
 
 class Keeper:
@@ -29,7 +43,22 @@ class Keeper:
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Its tasks, by name."""
-        return {"journal": self._engine.journal.run(), "snapshot": self._snapshots()}
+        return {
+            "journal": self._engine.journal.run(),
+            "snapshot": self._snapshots(),
+            "reserve": self._reserve(),
+            "behind the disk": self._engine.carry_out_behind(),
+        }
+
+    async def _reserve(self) -> None:
+        """While the journal is behind, what would be lost with the process is no older than this."""
+        while True:
+            await asyncio.sleep(RESERVE_EVERY_S)
+            engine = self._engine
+            if engine.witness is not None and engine.cannot_keep:
+                prepared = engine.witness.prepare(engine.journal.beyond, engine.now())
+                await aiofiles.os.wrap(engine.witness.write)(prepared)
+            tell_of_disk(engine)
 
     async def _snapshots(self) -> None:
         while True:
@@ -42,19 +71,32 @@ class Keeper:
         seq = self._engine.journal.place.seq
         if seq == self._saved_at_seq:
             return
-        try:  # a snapshot must not stand beyond the journal's end
-            flush = self._engine.journal.flush
-            await write_state_async(self._directory.state, self._state(), before=flush)
+        try:
+            was_full = self._engine.manager.state.has("DISK_FULL")
+            await write_state_async(
+                self._directory.state,
+                self._state(),
+                before=lambda: self._reached(was_full=was_full),
+            )
         except OSError as error:
             self._engine.log.warning("the snapshot was not written", fault=error.strerror)
             return
         self._saved_at_seq = seq
+
+    async def _reached(self, *, was_full: bool) -> None:
+        """A snapshot must not stand beyond the journal's end, unless it says why."""
+        await self._engine.journal.flush()
+        if self._engine.journal.is_full and not was_full:
+            raise OSError(ENOSPC, "the journal's end, which it would stand on, was not")
 
     def write_last(self) -> None:
         """The end in order: everything is on disk. What comes after the snapshot says so."""
         engine = self._engine
         engine.end()
         engine.journal.sync()
+        tell_of_disk(engine)
+        if engine.witness is not None and engine.cannot_keep:
+            engine.witness.keep(engine.journal.beyond, engine.now())
         try:
             write_state(self._directory.state, self._state())
         except OSError as error:

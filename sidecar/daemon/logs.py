@@ -5,7 +5,6 @@ logs never waits and never fails: see outlet.py.
 """
 
 import logging
-import re
 from collections.abc import MutableMapping
 from typing import Any, Final, Literal
 
@@ -14,20 +13,16 @@ from structlog.typing import FilteringBoundLogger
 
 from sidecar.daemon.outlet import Outlet
 from sidecar.escaping import escaped, indented
+from sidecar.secrecy import without_tokens
 
-SECRET: Final = re.compile(
-    r"-----BEGIN[^-]*PRIVATE KEY-----.*?(-----END[^-]*-----|$)"  # a PEM
-    r"|eyJ[\w-]{10,}\.[\w-]{10,}(\.[\w-]*)?",  # a JWT
-    re.DOTALL,
-)
 TRACEBACK: Final = "    "  # before each line of one: no line of the log begins so
 
 
 def strike_out(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any:
     """Replace whatever looks like a secret."""
     for name, value in fields.items():
-        if isinstance(value, str) and SECRET.search(value):
-            fields[name] = SECRET.sub("[secret]", value)
+        if isinstance(value, str):
+            fields[name] = without_tokens(value)
     return fields
 
 

@@ -73,12 +73,13 @@ class Parts:
         self._log_state = log_state
         self._waker = waker
         self._findings: list[preflight.Finding] = []
-        log = engine.log
-        self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
+        self._picture = Picture(rest, engine.now, self._leave_out)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         self._exchange_clock = exchange_clock
         self._coinbase_time = CoinbaseTime()
+        if exchange_clock is None:  # else the market's clock is the exchange's own
+            engine.coinbase_now = lambda: self._coinbase_time.now(clock.wall())
         urls = config.coinbase
         self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
         self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
@@ -97,15 +98,22 @@ class Parts:
             publisher=self._publisher,
             outside=self._outside,
         )
-        self._control = Control(
+        self._control = self._made_control(group)
+        self._listeners = self._sockets(config.server)
+        engine.carry = self._carry()
+        engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
+
+    def _made_control(self, group: asyncio.TaskGroup) -> Control:
+        return Control(
             self._answers,
             reload=self.reload,
             cancel_all=self._cancel_all,
             spawn=group.create_task,
+            settled=self._engine.behind.settled,
         )
-        self._listeners = self._sockets(config.server)
-        engine.carry = self._carry()
-        engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
+
+    def _leave_out(self, text: str) -> None:
+        self._engine.log.warning("left out", fault=text)
 
     def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
         """A market whose time is not now tells it by its frames alone: these cannot be late."""

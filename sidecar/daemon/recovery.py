@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from sidecar.config.tables import Bot, Config
 from sidecar.core import events as ev
 from sidecar.core.custom_rule import CustomRule
@@ -25,7 +27,7 @@ from sidecar.core.saved import (
     save_tracker,
 )
 from sidecar.core.settings import Settings
-from sidecar.core.state import STANDS_STILL
+from sidecar.core.state import STANDS_STILL, Cause
 from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.daemon.retelling import ASKED, Retelling
 from sidecar.storage.codec import StateFileError
@@ -39,7 +41,7 @@ from sidecar.storage.journal_files import (
     newest_base_seq,
     raw_lines,
 )
-from sidecar.storage.reserve import Reserve
+from sidecar.storage.reserve import Halted, Kept, read_reserve
 from sidecar.storage.snapshot import read_state
 
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
@@ -50,7 +52,9 @@ ABORT: Final = b'"abort_liquidation":true'
 
 
 class Recovered(NamedTuple):
-    """Where the last process ended. `last_at`: the last moment known; None for a first start."""
+    """Where the last process ended. `last_at`: the last moment known; None for a first start. `note`: a
+    halt that no state has; `recalled`: the journal ends before the state in the reserve, which was taken up.
+    """
 
     manager: RiskManager
     chain: Chain
@@ -59,6 +63,13 @@ class Recovered(NamedTuple):
     tail: Tail | None
     last_at: datetime | None
     was_stopped: bool
+    note: Halted | None = None
+    recalled: bool = False
+
+    def first(self, now: datetime) -> list[ev.Event]:
+        """What the new process is told before anything else."""
+        noted = [] if self.note is None else _orders_of(self.note, self.manager, now)
+        return [self.started(now), *noted]
 
     def started(self, now: datetime) -> ev.Started:
         """What the new process begins with."""
@@ -76,9 +87,11 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)
     replayed = _Replayed(manager)
-    chain, tail = files.recover(replayed.take, place.seq, place.sum)
+    chain, tail = files.recover(
+        replayed.take, place.seq, place.sum, may_end_before=_was_full(saved)
+    )
     replayed.feed()
-    return Recovered(
+    recovered = Recovered(
         manager=manager,
         chain=chain,
         files=files,
@@ -87,6 +100,72 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
         last_at=replayed.last_at or (saved.saved_at if saved else None),
         was_stopped=replayed.was_stopped if replayed.lines else saved is None,
     )
+    return _recall(recovered, read_reserve(directory.reserve), limits, build)
+
+
+def _was_full(saved: SavedState | None) -> bool:
+    causes = saved.manager.causes if saved is not None and saved.manager is not None else []
+    return any(cause.code == "DISK_FULL" for cause in causes)
+
+
+def _recall(recovered: Recovered, kept: Kept, limits: Limits, build: Build) -> Recovered:
+    """Take up the state in the reserve where the journal ends before it: lines never reached the disk, or
+    are gone. Of both the tighter counts.
+    """
+    recovered, state = recovered._replace(note=kept.note), kept.state
+    place = None if state is None else state.journal
+    if state is None or state.manager is None or place is None:
+        return recovered
+    if place.seq <= recovered.chain.seq:
+        return recovered
+    causes = _tighter(state.manager.causes, recovered.manager, state.saved_at)
+    state = replace(state, manager=replace(state.manager, causes=causes))
+    last_at = recovered.last_at
+    return recovered._replace(
+        manager=restored(state, limits, build),
+        chain=Chain(place.seq, place.sum),
+        last_at=state.saved_at if last_at is None else max(last_at, state.saved_at),
+        was_stopped=False,
+        recalled=True,
+    )
+
+
+def _tighter(kept: list[Cause], manager: RiskManager, at: datetime) -> list[Cause]:
+    """The causes of the reserve's state, and those of the journal's that it has no more. A flattening
+    that it has no more is over: nothing is sold for it, and nothing passes.
+    """
+    causes = {(cause.code, cause.scope): cause for cause in kept}
+    for name, cause in manager.state.causes.items():
+        if cause.level == "LIQUIDATING" and name not in causes:
+            over = Cause(
+                code="ABORTED",
+                scope="all",
+                level="HALTED",
+                since=at,
+                reason=f"a flattening that was over when the journal ended: {cause.reason}",
+            )
+            causes.setdefault((over.code, over.scope), over)
+        elif name not in causes or (cause.is_confirmed and not causes[name].is_confirmed):
+            causes[name] = cause
+    return list(causes.values())
+
+
+def _orders_of(note: Halted, manager: RiskManager, now: datetime) -> list[ev.Event]:
+    """What brings back what a note has, where it is not in force already. Of a halt that is no fault it
+    is the last word: a flattening that only the journal knows of has ended.
+    """
+    reason, state = f"{note.reason} (kept in the reserve)", manager.state
+    orders: list[ev.Event] = []
+    if note.state == "LIQUIDATING" and not state.has("LIQUIDATION"):
+        orders.append(ev.FlattenRequested(at=now, reason=reason, by="sidecar"))
+    if note.state == "REDUCE_ONLY":
+        orders.append(ev.ReduceOnlyRequested(at=now, reason=reason, by="sidecar"))
+    if note.fault and not state.has("FAULT"):
+        orders.append(ev.HaltRequested(at=now, reason=reason, by="sidecar", fault=True))
+    if note.state == "HALTED" and not note.fault:
+        halt = ev.HaltRequested(at=now, reason=reason, by="sidecar", abort_liquidation=True)
+        orders.append(halt)
+    return orders
 
 
 class _Replayed:
@@ -217,9 +296,10 @@ def _stood_still(directory: StateDirectory) -> str | None:
     """HALTED or LIQUIDATING where snapshot or journal, as far as they can be read, say so. Where
     nothing of them can be read, they may have: in doubt it was halted.
     """
-    kept = Reserve(directory.reserve).kept()
+    kept = read_reserve(directory.reserve)
     states = [_readable(lambda: read_state(directory.state))]
     states.append(_readable(lambda: newest_base(directory.journal)))
+    states.append(kept.state)
     managers = [
         state.manager for state in states if state is not None and state.manager is not None
     ]
@@ -232,7 +312,7 @@ def _stood_still(directory: StateDirectory) -> str | None:
                 mode.note(line)
         except (OSError, EOFError, zlib.error):
             continue
-    levels |= {mode.state} | (set() if kept is None else {kept.state})
+    levels |= {mode.state} | (set() if kept.note is None else {kept.note.state})
     is_there = directory.state.exists() or bool(journal_paths(directory.journal))
     if mode.ends_flattening and "LIQUIDATING" in levels:
         return "HALTED"

@@ -30,15 +30,16 @@ from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
-from sidecar.daemon.keeper import Keeper
+from sidecar.daemon.keeper import Keeper, tell_of_disk
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
 from sidecar.daemon.waking import Waker
+from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Halted, Reserve
+from sidecar.storage.reserve import Reserve
 
 READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
 MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
@@ -113,27 +114,56 @@ class Sidecar:
             keeper = Keeper(engine, directory, self.config.state)
             waker = self._waker(engine)
             try:
-                await self._live(engine, keeper, waker, first, on_ready)
-            except* _Stop:
-                if not engine.is_half_way:  # else a fault came with the end, and is told below
-                    keeper.write_last()
-                    self.log.info("stopped")
-            except* Misuse as faults:
-                if self._is_up:  # then it is no fault of who started it
-                    fault = next(each_of(faults))
-                    engine.give_up(f"Misuse: {fault}")
-                    waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault}")
-                    raise Faulted("halted by a fault of its own") from None
-                raise Misuse("; ".join(map(str, each_of(faults)))) from None
-            except* Exception as faults:  # the one at the top: journal it, and stop
-                fault = next(each_of(faults))
-                engine.give_up(f"{type(fault).__name__}: {fault}")
-                self.log.critical("halted by a fault of its own", exc_info=faults)
-                waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault!r}")
-                raise Faulted(f"halted by a fault of its own: {fault!r}") from None
+                failed = await self._lived(engine, keeper, waker, first, on_ready)
+                if failed is not None:
+                    raise self._ended_by(engine, waker, failed) from None
             finally:
                 engine.journal.close()
                 await waker.end()
+
+    async def _lived(
+        self,
+        engine: Engine,
+        keeper: Keeper,
+        waker: Waker,
+        first: list[ev.Event],
+        on_ready: Callable[[], None],
+    ) -> BaseExceptionGroup[Exception] | None:
+        """Live, and end in order if told to; else what ended it.
+
+        Nothing is raised from within `except*`: Python before 3.11.4 would raise a group of it.
+        """
+        failed: BaseExceptionGroup[Exception] | None = None
+        was_told = False
+        try:
+            await self._live(engine, keeper, waker, first, on_ready)
+        except* _Stop:
+            was_told = True
+        except* Exception as faults:  # noqa: BLE001 - the one at the top: journal it, and stop
+            failed = faults
+        if was_told and not engine.is_half_way:  # else a fault came with the end
+            keeper.write_last()
+            self.log.info("stopped")
+        return failed
+
+    def _ended_by(
+        self, engine: Engine, waker: Waker, faults: BaseExceptionGroup[Exception]
+    ) -> Exception:
+        """What to raise of what ended it: the user's to mend, or a fault of our own, halted on disk."""
+        misuses, others = faults.split(Misuse)
+        if others is not None:
+            fault = next(each_of(others))
+            engine.give_up(f"{type(fault).__name__}: {fault}")
+            self.log.critical("halted by a fault of its own", exc_info=others)
+            waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault!r}")
+            return Faulted(f"halted by a fault of its own: {fault!r}")
+        assert misuses is not None
+        if self._is_up:  # then it is no fault of who started it
+            misuse = next(each_of(misuses))
+            engine.give_up(f"Misuse: {misuse}")
+            waker.tell("critical", "FAULT", f"halted by a fault of its own: {misuse}")
+            return Faulted("halted by a fault of its own")
+        return Misuse("; ".join(map(str, each_of(misuses))))
 
     # ------------------------------------------------------------------------------- from the disk
 
@@ -146,15 +176,19 @@ class Sidecar:
         else:
             recovered = recover(directory, limits, self._build)
         manager, loop = recovered.manager, asyncio.get_running_loop()
+
+        def tell_soon() -> None:  # and not at once: the journal may be speaking from within a fact
+            loop.call_soon(tell_of_disk, engine)
+
         journal = Journal(
             recovered.files,
             recovered.chain,
             lambda: encode_state(state_of(manager, journal.place, self._now())),
-            lambda full: _tell_of_disk(loop, engine, full=full),
+            lambda _full: tell_soon(),
             was_full=manager.state.has("DISK_FULL"),
         )
-        reserve = _reserve(directory)
-        engine = Engine(manager, journal, self._now, self.log, reserve)
+        witness = Witness(manager, lambda: Reserve(directory.reserve), self.log)
+        engine = Engine(manager, journal, self._now, self.log, witness)
         self.log.info(
             "recovered",
             state=manager.state.account,
@@ -168,11 +202,15 @@ class Sidecar:
                 file=recovered.tail.path.name,
                 bytes=recovered.tail.bytes_cut,
             )
+        if recovered.recalled:
+            self.log.warning(
+                "the journal ends before the state in the reserve, which was taken up",
+                line=recovered.chain.seq,
+            )
         now = self._now()
-        first = [recovered.started(now), *orders]
-        kept = reserve.kept() if reserve is not None else None
-        if kept is not None:
-            first.append(_order_of(kept, now))
+        first = [*recovered.first(now), *orders]
+        if witness.fault:
+            first.append(ev.DiskChanged(at=now, full=True))
         if manager.limits != limits:
             why = "configuration at the start"
             first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
@@ -187,6 +225,11 @@ class Sidecar:
         within_s = float(alerts.command_within_s)
         waker = Waker(alerts.command, within_s, self.log, clock.now, lambda: state.account)
         engine.wake = lambda code, text: waker.tell("critical", code, text)
+        loop = asyncio.get_running_loop()
+        if engine.witness is not None:  # which writes in a thread
+            engine.witness.wake = lambda code, text: loop.call_soon_threadsafe(
+                engine.wake, code, text
+            )
         return waker
 
     def _market_speed(self) -> float:
@@ -257,6 +300,9 @@ class Sidecar:
     async def _stop_when_told(self, parts: Parts) -> None:
         await self._stopping.wait()
         notify.notify("STOPPING=1")
+        assert self.engine is not None
+        if (settled := self.engine.behind.settled()) is not None:
+            await settled
         await parts.close()
         raise _Stop
 
@@ -287,24 +333,6 @@ class Sidecar:
         on_ready()
 
 
-def _reserve(directory: StateDirectory) -> Reserve | None:
-    """The reserve; None where the disk has no room even for that."""
-    try:
-        return Reserve(directory.reserve)
-    except OSError:
-        return None
-
-
-def _order_of(kept: Halted, now: datetime) -> ev.Event:
-    """What brings back what the reserve has. It is the last word: a flattening that only the journal
-    knows of has ended.
-    """
-    reason = f"{kept.reason} (kept while the disk was full)"
-    if kept.state == "LIQUIDATING":
-        return ev.FlattenRequested(at=now, reason=reason, by="sidecar")
-    return ev.HaltRequested(at=now, reason=reason, by="sidecar", abort_liquidation=True)
-
-
 def _needs_history(limits: Limits) -> bool:
     """Whether an order is judged by figures that past prices are needed for."""
     return any(getattr(limits, measure) is not None for measure in MEASURES)
@@ -314,11 +342,6 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _tell_of_disk(loop: asyncio.AbstractEventLoop, engine: Engine, *, full: bool) -> None:
-    """Soon, and not at once: the journal may be speaking from within a fact."""
-    loop.call_soon(lambda: engine.handle(ev.DiskChanged(at=engine.now(), full=full)))
 
 
 def _note_fault(fault: "asyncio.Future[BaseException]", context: dict[str, Any]) -> None:

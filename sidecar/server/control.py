@@ -43,12 +43,20 @@ class Control:
     """
 
     def __init__(
-        self, answers: Answers, *, reload: Reload, cancel_all: CancelAll, spawn: Spawn
+        self,
+        answers: Answers,
+        *,
+        reload: Reload,
+        cancel_all: CancelAll,
+        spawn: Spawn,
+        settled: Callable[[], asyncio.Future[None] | None] = lambda: None,
     ) -> None:
+        """`settled`: done when what was said is on disk and set in motion; None where it is."""
         self._answers = answers
         self._read_anew = reload
         self._cancel = cancel_all
         self._spawn = spawn
+        self._settled = settled
         self._verbs: dict[str, Callable[[str, Any], Any]] = {
             "halt": self._halt,
             "flatten": self._flatten,
@@ -70,7 +78,18 @@ class Control:
         if not is_identifier(asked.reason.strip(), REASON_CHARACTERS_MAX):
             text = f"reason: say why, in 1 to {REASON_CHARACTERS_MAX} printable characters"
             raise Wrong(INVALID_PARAMS, text)
-        return verb(f"uid {peer.uid}", asked)
+        answer = verb(f"uid {peer.uid}", asked)
+        settled = None if isinstance(answer, asyncio.Future) else self._settled()
+        if settled is None:
+            return answer
+        later: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def tell(_: object) -> None:
+            if not later.done():
+                later.set_result(answer)
+
+        settled.add_done_callback(tell)
+        return later
 
     # --- The core's -------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ id decides who may ask, and no user's connections leave no room for others'.
 """
 
 import asyncio
-import fcntl
 import os
 import resource
 import socket
@@ -17,12 +16,14 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final, cast
 
 from msgspec import UNSET
 
 from sidecar.core.errors import Misuse
+from sidecar.own_places import see_own, take_lock
 from sidecar.server import protocol
 from sidecar.server.byte_rate import ByteRate
 from sidecar.server.protocol import Broken, Early, Lines, OrderCall, Request, Wrong
@@ -292,7 +293,7 @@ class Listener:
         self._rate = rate
         self.ended = asyncio.Event()  # a connection has
         self._server: asyncio.Server | None = None
-        self._lock: IO[bytes] | None = None
+        self._lock: FileIO | None = None
 
     def refusal(self, connection: Connection) -> str:
         """Why this client may not ask; empty when it may."""
@@ -318,11 +319,12 @@ class Listener:
         """Listen. Raises SocketInUse: somebody listens there, or something else is in the way."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            see_own(self.path.parent)
             self._take_lock()
             listening = self._bind()
-        except SocketInUse:
+        except Misuse as refusal:
             self._release_lock()
-            raise
+            raise SocketInUse(f"{self.path}: {refusal}") from None
         except OSError as error:
             self._release_lock()
             raise SocketInUse(f"{self.path}: {error.strerror}; choose another path") from None
@@ -359,15 +361,12 @@ class Listener:
 
     def _take_lock(self) -> None:
         """Only one process may listen here: a file left by one that was killed is not a live one."""
-        self._lock = self.path.with_name(self.path.name + ".lock").open("wb")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = take_lock(self.path.with_name(self.path.name + ".lock"))
         except BlockingIOError:
-            raise SocketInUse(
-                f"{self.path}: another sidecar listens here; stop it, or choose another path"
-            ) from None
+            raise Misuse("another sidecar listens here; stop it, or choose another path") from None
         if self.path.exists() and not stat.S_ISSOCK(self.path.lstat().st_mode):
-            raise SocketInUse(f"{self.path} is a file, not a socket; choose another path")
+            raise Misuse("it is a file, not a socket; choose another path")
 
     def _release_lock(self) -> None:
         if self._lock is not None:

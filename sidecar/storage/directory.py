@@ -3,13 +3,14 @@
 state/lock  state/state.json  state/journal/…  state/reserve
 """
 
-import fcntl
-import os
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
 from sidecar.core.errors import Misuse
+from sidecar.own_places import see_own, take_lock
 
 STATE: Final = "state.json"
 JOURNAL: Final = "journal"
@@ -20,7 +21,7 @@ RESERVE: Final = "reserve"
 class StateDirectory:
     """`with StateDirectory(path) as directory`: made (0700) and locked, until the block ends.
 
-    Raises Misuse where another sidecar has it, or this user may not write there.
+    Raises Misuse where another sidecar has it, this user may not write there, or others may.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,26 +29,30 @@ class StateDirectory:
         self.state = path / STATE
         self.journal = path / JOURNAL
         self.reserve = path / RESERVE
-        self._lock: IO[bytes] | None = None
+        self._lock: FileIO | None = None
 
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = (self.path / LOCK).open("ab")
-            os.fchmod(self._lock.fileno(), 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            see_own(self.path)
+            self._lock = take_lock(self.path / LOCK)
+            self.journal.mkdir(mode=0o700, exist_ok=True)
+            see_own(self.journal)
+            self._clear_away()
+        except Misuse:
             self._release()
+            raise
+        except BlockingIOError:
             raise Misuse(
                 f"{self.path}: another sidecar keeps its state here; stop it, or name another"
                 " directory with --state-dir"
             ) from None
         except OSError as error:
             self._release()
-            raise Misuse(
-                f"{self.path}: {error.strerror}; name a directory that this user may write"
-            ) from None
-        self._clear_away()
+            mend = "make room there, or name another directory"
+            if error.errno != ENOSPC:
+                mend = "name a directory that this user may write"
+            raise Misuse(f"{self.path}: {error.strerror}; {mend}") from None
         return self
 
     def __exit__(
@@ -67,13 +72,13 @@ class StateDirectory:
                         left.unlink()
 
     def set_aside(self, name: str) -> Path:
-        """Move state and journal out of the way, into a directory of this name; where they went."""
+        """Move state, journal and reserve out of the way, into a directory of this name; where they went."""
         aside, number = self.path / name, 1
         while aside.exists():
             number += 1
             aside = self.path / f"{name}-{number}"
         aside.mkdir(mode=0o700)
-        for part in (self.state, self.journal):
+        for part in (self.state, self.journal, self.reserve):
             if part.exists():
                 part.rename(aside / part.name)
         return aside

@@ -29,6 +29,9 @@ from sidecar.storage.journal_files import JournalFiles
 FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
 RETRY_S: Final = 1.0  # how often a full disk is tried again
 WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
+RECORDS_MAX: Final = (
+    256  # not encoded yet, and so not counted: of the largest requests as much again
+)
 
 
 Record = tuple[Event | Action, datetime]
@@ -97,6 +100,8 @@ class Journal:
         self._wake.set()
         self._records += self._staged
         self._staged.clear()
+        if len(self._records) > RECORDS_MAX:
+            self._encode()
 
     def discard(self) -> None:
         """What was noted and not committed never was."""
@@ -107,6 +112,14 @@ class Journal:
         """Where the chain stands, everything committed in it."""
         self._encode()
         return self._chain
+
+    @property
+    def beyond(self) -> Chain:
+        """The place of a state of this moment that is kept outside: while lines are given up, it lies
+        beyond every line there is.
+        """
+        place = self.place
+        return Chain(place.seq + self.has_hole, place.sum)
 
     def sync(self) -> None:
         """What was noted is on disk when this returns; while the disk is full it is kept instead."""

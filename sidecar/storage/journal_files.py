@@ -30,6 +30,7 @@ from sidecar.storage.journal_codec import FIRST_SUM, LINE_BYTES_MAX, Chain, Line
 FILE_BYTES_MAX: Final = 64 << 20  # rotated beyond this, and with each UTC day
 NAME: Final = re.compile(r"(\d{12})\.jsonl(\.gz)?")
 NUMBER: Final = re.compile(rb'\{"seq":(\d{1,18}),')
+HELD: Final = re.compile(rb'\{"seq":(\d{1,18}),"sum":"([0-9a-f]+)",.*\n', re.DOTALL)
 
 
 class JournalError(Misuse):
@@ -55,36 +56,72 @@ class JournalFiles:
         self._size = 0
         self._day: date | None = None
         self._is_torn = False  # the last append failed somewhere within
+        self._held = b""  # while reading: the last line that the snapshot holds
 
     # ------------------------------------------------------------------------------------ reading
 
     def recover(
-        self, take: Callable[[Line], None], seq: int = 1, total: str = FIRST_SUM
+        self,
+        take: Callable[[Line], None],
+        seq: int = 1,
+        total: str = FIRST_SUM,
+        *,
+        may_end_before: bool = False,
     ) -> tuple[Chain, Tail | None]:
         """Hand over the lines after those that a snapshot holds, one by one, so that none is kept.
         Returns the chain's end, and what was cut off.
 
         `seq` and `total` are the snapshot's place: the next line's number and the sum before it.
-        Raises JournalError for damage that is not an unfinished last write.
+        `may_end_before`: the disk took no more when it was written. Raises JournalError for damage that is
+        not an unfinished last write, and for a journal that ends before the snapshot's place.
         """
         paths = journal_paths(self._directory)
         chain = Chain(seq, total)
         following = [path for path in paths if first_seq(path) >= seq]
         within = [path for path in paths if first_seq(path) < seq][-1:]
         tail = None
-        for path in (*within, *following):
+        for path in within:
+            tail = self._read(
+                path, chain, take, is_newest=path == paths[-1], needs=not may_end_before
+            )
+        begins = [first_seq(path) for path in paths]
+        if not may_end_before and seq > 1 and seq not in begins:
+            self._see_that_it_reaches(seq, total)
+        for path in following:
             tail = self._read(path, chain, take, is_newest=path == paths[-1])
         return chain, tail
 
+    def _see_that_it_reaches(self, seq: int, total: str) -> None:
+        """Raises JournalError where the line before the snapshot's place is not there."""
+        found = HELD.match(self._held)
+        if found is None or (int(found[1]), found[2]) != (seq - 1, total.encode()):
+            last = int(found[1]) if found else 0
+            raise JournalError(
+                f"{self._directory}: the snapshot stands at line {seq}, and the journal ends at {last}:"
+                " lines are missing; restore the directory from a backup, or start with --rebuild from"
+                " what Coinbase says"
+            )
+
     def _read(
-        self, path: Path, chain: Chain, take: Callable[[Line], None], *, is_newest: bool
+        self,
+        path: Path,
+        chain: Chain,
+        take: Callable[[Line], None],
+        *,
+        is_newest: bool,
+        needs: bool = False,
     ) -> Tail | None:
-        """Read one file; where the newest ends in the middle of a write, cut that off."""
-        first, whole = chain.seq, 0
+        """Read one file; where the newest ends in the middle of a write, cut that off. `needs`: it
+        must reach the snapshot's place.
+        """
+        first, total, whole = chain.seq, chain.sum, 0
         for raw in _readable(path):
             if chain.seq == first and _is_before(raw, first):
                 whole += len(raw)  # the snapshot holds it
+                self._held = raw
                 continue
+            if needs and chain.seq == first:
+                self._see_that_it_reaches(first, total)
             try:
                 line = chain.read(raw)
             except LineFault as fault:

@@ -1,56 +1,153 @@
-"""A small file whose room is taken beforehand, so that a halt can be kept when the disk is full.
+"""The reserve: the state in room that is taken beforehand, so that neither a full disk nor a journal whose
+end is lost can lose what tightens.
+
+    block 0   note: a halt by a fault of our own, which no state has
+    slot 0    number, length, checksum, state (compressed)
+    slot 1    the same; the two are written in turn, so that one is whole whatever happens
 
 It is overwritten in place, which needs no new room, and read at the next start. Blocking, and short.
 """
 
 import os
+import threading
+import zlib
+from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-SIZE_BYTES: Final = 4096  # one block: written whole or not at all
+from sidecar.core.saved import SavedState
+from sidecar.storage.codec import StateFileError, decode_state
+from sidecar.storage.files import replace_file
+
+NOTE_BYTES: Final = 4096  # one block: written whole or not at all
+SLOT_BYTES: Final = 2 << 20
+SLOTS: Final = 2
+HEAD: Final = b"state %d %d %s\n"  # number, length and checksum of what follows
 
 
-class Halted(Struct):
-    """That the account was halted, or being flattened, when the disk took no more."""
+class Halted(Struct, omit_defaults=True):
+    """What stood, where no state says so: HALTED, LIQUIDATING or REDUCE_ONLY, of everything. `fault`: the
+    sidecar halted by a fault of its own.
+    """
 
     state: str
     reason: str
+    fault: bool = False
+
+
+class TooLarge(Exception):
+    """A state for which a slot has no room."""
+
+
+class Kept(NamedTuple):
+    """What a reserve holds; None for nothing, or nothing that can be read."""
+
+    state: SavedState | None = None
+    note: Halted | None = None
 
 
 class Reserve:
-    """The file at `path`; made, filled and on disk when this returns. Raises OSError."""
+    """The file at `path`; made, filled and on disk when this returns. Raises OSError, and what is kept
+    there stays.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.exists() or path.stat().st_size != SIZE_BYTES:
-            self._write(b"")
-        self._keeps = self.kept() is not None
+        self._lock = threading.Lock()
+        known = _content(path)
+        if len(known) != _size():
+            known = known[:NOTE_BYTES].ljust(_size(), b"\0")
+            replace_file(path, known)
+        self._has_note = _note(known) is not None
+        self._number, self._next = 0, 0
+        for slot in range(SLOTS):
+            found = _slot(known, slot)
+            if found is not None and found[0] > self._number:
+                self._number, self._next = found[0], (slot + 1) % SLOTS
 
-    def keep(self, halted: Halted) -> None:
-        """Keep this. Raises OSError."""
-        self._keeps = True
-        self._write(msgspec.json.encode(Halted(halted.state, halted.reason[:500])))
+    def keep(self, state: bytes) -> None:
+        """Keep this state, in place of what was kept. Raises OSError, and TooLarge."""
+        packed = zlib.compress(state, 1)
+        with self._lock:
+            number = self._number + 1
+            head = HEAD % (number, len(packed), _checksum(packed))
+            if len(head) + len(packed) > SLOT_BYTES:
+                raise TooLarge
+            self._write(head + packed, NOTE_BYTES + self._next * SLOT_BYTES)
+            self._number, self._next = number, (self._next + 1) % SLOTS
+            if self._has_note:
+                self._write(b"\0" * NOTE_BYTES, 0)
+                self._has_note = False
 
-    def clear(self) -> None:
-        """Nothing is kept here any more: the journal has it. Raises OSError."""
-        if self._keeps:
-            self._write(b"")
-            self._keeps = False
+    def note(self, halted: Halted) -> None:
+        """Keep this beside the state, until the next. Raises OSError."""
+        short = Halted(halted.state, halted.reason[:500], halted.fault)
+        with self._lock:
+            self._has_note = True
+            self._write(msgspec.json.encode(short).ljust(NOTE_BYTES, b"\0"), 0)
 
-    def kept(self) -> Halted | None:
-        """What was kept; None for nothing, or nothing that can be read."""
+    def _write(self, data: bytes, place: int) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return msgspec.json.decode(self._path.read_bytes().rstrip(b"\0"), type=Halted)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return None
-
-    def _write(self, data: bytes) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.pwrite(descriptor, data.ljust(SIZE_BYTES, b"\0"), 0)
-            os.fsync(descriptor)
+            rest, at = memoryview(data), place
+            while rest:
+                count = os.pwrite(descriptor, rest, at)
+                rest, at = rest[count:], at + count
+            os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def read_reserve(path: Path) -> Kept:
+    """What is kept at `path`."""
+    content = _content(path)
+    newest: tuple[int, SavedState] | None = None
+    for slot in range(SLOTS):
+        found = _slot(content, slot)
+        if found is not None and (newest is None or found[0] > newest[0]):
+            state = _unpacked(found[1], path.name)
+            newest = newest if state is None else (found[0], state)
+    return Kept(newest[1] if newest else None, _note(content))
+
+
+def _size() -> int:
+    return NOTE_BYTES + SLOTS * SLOT_BYTES
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _note(content: bytes) -> Halted | None:
+    try:
+        return msgspec.json.decode(content[:NOTE_BYTES].rstrip(b"\0"), type=Halted)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _slot(content: bytes, slot: int) -> tuple[int, bytes] | None:
+    """Number and content of a slot that is whole."""
+    place = NOTE_BYTES + slot * SLOT_BYTES
+    head, end, packed = content[place : place + SLOT_BYTES].partition(b"\n")
+    words = head.split(b" ")
+    if not end or len(words) != 4 or not (words[1].isdigit() and words[2].isdigit()):
+        return None
+    packed = packed[: int(words[2])]
+    return (int(words[1]), packed) if words[3] == _checksum(packed) else None
+
+
+def _unpacked(packed: bytes, name: str) -> SavedState | None:
+    try:
+        return decode_state(zlib.decompress(packed), name)
+    except (zlib.error, StateFileError):
+        return None
+
+
+def _checksum(packed: bytes) -> bytes:
+    return blake2b(packed, digest_size=16).hexdigest().encode()

@@ -12,7 +12,8 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.daemon.engine import Engine
 
-take_in = Engine._take_in
+take_in, set_in_motion = Engine._take_in, Engine._set_in_motion
+doomed: list[ev.Event] = []
 left = int(os.environ["DIE_AT"])
 
 
@@ -28,13 +29,20 @@ def dying(engine: Engine, event: ev.Event) -> list[Action]:
     left -= counts
     if counts and not left and os.environ["DIE"] == "before":
         die()
-    actions = take_in(engine, event)
     if counts and not left:
+        doomed.append(event)
+    return take_in(engine, event)
+
+
+def dying_before_it_leaves(engine: Engine, event: ev.Event, actions: list[Action]) -> None:
+    """What it asks for is on disk now."""
+    if event in doomed:
         die()
-    return actions
+    set_in_motion(engine, event, actions)
 
 
 Engine._take_in = dying  # type: ignore[method-assign,assignment]
+Engine._set_in_motion = dying_before_it_leaves  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     main()

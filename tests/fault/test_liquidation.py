@@ -14,7 +14,7 @@ import pytest
 from sidecar.coinbase import budget
 from sidecar.core import actions as ac
 from sidecar.core.orders import OWN_PREFIX
-from tests.disk import as_killed, files_no_larger_than
+from tests.disk import RESERVE_BYTES, as_killed, files_no_larger_than, outgrow_the_reserve
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 
@@ -80,6 +80,7 @@ async def until_flat(made: Beside, within_s: float = 45) -> None:
         while made.manager.liquidator.is_busy or made.state != "HALTED":
             made.changed.clear()
             await made.changed.wait()
+        await made.settled()
 
 
 @asynccontextmanager
@@ -176,11 +177,11 @@ async def test_a_flattening_waits_for_no_reading_that_was_under_way(trader, monk
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 3600.0)
     async with beside(trader) as made:
         await dribbles(trader, made, answers=1)
+        passes = made.sidecar.engine.carry[ac.Reconcile].__self__
+        before = passes.passes
         assert (await made.ask("flatten", reason="enough"))["done"]
         await until_flat(made)
         assert held(trader) == dict.fromkeys(COINS, 0)
-        passes = made.sidecar.engine.carry[ac.Reconcile].__self__
-        before = passes.passes
         await made.until(lambda: passes.passes > before, "an ordinary reading, once it is over")
 
 
@@ -309,13 +310,16 @@ async def test_a_full_disk_stops_no_flattening_and_its_end_is_kept(trader, tmp_p
         await made.until(lambda: "DISK_FULL" not in {c for c, _ in made.manager.state.causes})
 
 
-async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(trader, tmp_path):
+async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(
+    trader, tmp_path, small_reserve
+):
     """The process dies while the disk takes nothing but the room taken beforehand."""
-    async with beside(trader, directory=tmp_path) as made:
+    async with beside(trader, directory=tmp_path, state={"snapshot_s": 3600}) as made:
+        await outgrow_the_reserve(trader, made)
         made.engine.journal.sync()
         as_killed(tmp_path / "state", tmp_path / "killed" / "state")
         trader.paper.world.set_faults({"refuse_connections": True})
-        with files_no_larger_than(4096):
+        with files_no_larger_than(RESERVE_BYTES):
             await made.until_state("REDUCE_ONLY")
             assert (await made.ask("flatten", reason="enough"))["done"]
             kept = (tmp_path / "state" / "reserve").read_bytes()
@@ -330,17 +334,18 @@ async def test_a_flattening_that_only_the_reserve_knows_of_is_begun_again(trader
 
 
 async def test_an_abort_that_only_the_reserve_knows_of_is_not_undone_by_the_next_start(
-    trader, tmp_path
+    trader, tmp_path, small_reserve
 ):
     """The journal was left at the flattening: its end came while the disk took nothing."""
     async with beside(trader, directory=tmp_path, state={"snapshot_s": 3600}) as made:
+        await outgrow_the_reserve(trader, made)
         trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
         assert (await made.ask("flatten", reason="enough"))["done"]
         made.engine.journal.sync()
         as_killed(tmp_path / "state", tmp_path / "killed" / "state")
-        with files_no_larger_than(4096):
-            await made.until(lambda: made.manager.state.has("DISK_FULL"), "a full disk")
+        with files_no_larger_than(RESERVE_BYTES):
             await made.ask("halt", reason="stop", abort_liquidation=True)
+            await made.until(lambda: made.manager.state.has("DISK_FULL"), "a full disk")
             kept = (tmp_path / "state" / "reserve").read_bytes()
         (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)  # all that a kill had left
     trader.paper.world.set_faults({"refuse_connections": False})

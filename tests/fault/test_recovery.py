@@ -1,5 +1,6 @@
 """From the disk alone: a copy of the state directory is what a kill leaves, and it must be enough."""
 
+import shutil
 from datetime import timedelta
 
 import msgspec
@@ -183,6 +184,72 @@ async def test_a_torn_last_line_is_cut_off_and_told(left):
     assert recovered.manager.state.account == "HALTED"
 
 
+@pytest.mark.parametrize("loss", ["deleted", "emptied", "cut", "zeroed"])
+def test_a_journal_that_ends_before_the_snapshot_is_damage_and_a_rebuild_keeps_the_halt(
+    tmp_path, loss
+):
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.HaltRequested, reason="lunch")
+    desk.quote("BTC-USD", 64001)
+    desk.journal.sync()
+    desk.snapshot()
+    desk.close()
+    (path,) = journal_paths(tmp_path / "journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    if loss == "deleted":
+        shutil.rmtree(tmp_path / "journal")
+    elif loss == "zeroed":
+        path.write_bytes(b"".join(lines[:3]) + b"\0" * 500)
+    else:
+        path.write_bytes(b"".join(lines[:-1] if loss == "cut" else []))
+    before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+    with StateDirectory(tmp_path) as directory:
+        with pytest.raises(
+            JournalError, match=r"lines are missing; restore .* or start with --reb"
+        ):
+            recover(directory, Limits(), plain)
+        assert {one: one.read_bytes() for one in before} == before
+        recovered, first = rebuild(directory, Limits(), plain, START)
+    assert [type(event) for event in first] == [ev.ReduceOnlyRequested, ev.HaltRequested]
+    assert not recovered.recalled
+
+
+def test_lines_of_after_the_last_change_of_mode_may_be_lost_with_the_snapshot(tmp_path):
+    """Then the state in the reserve is older than what is left of the journal, or goes on from there."""
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.HaltRequested, reason="lunch")
+    at_halt = desk.journal.place.seq
+    second = desk.now + timedelta(seconds=1)
+    desk.now = second
+    desk.quote("BTC-USD", 64001)
+    desk.close()
+    (path,) = journal_paths(tmp_path / "journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: at_halt - 3]))
+    with StateDirectory(tmp_path) as directory:
+        recovered = recover(directory, Limits(), builder(desk.manager))
+    assert (recovered.recalled, recovered.chain.seq) == (True, at_halt)
+    assert recovered.manager.state.account == "HALTED"
+    assert recovered.started(second).unclean_since == START
+
+
+def test_a_flattening_that_was_over_when_the_journal_ended_is_not_begun_again(tmp_path):
+    desk = Recorded(tmp_path).begin()
+    desk.send(ev.FlattenRequested, reason="enough")
+    selling = desk.journal.place.seq
+    desk.send(ev.LiquidationEnded, flat=True, reason="flat")
+    desk.send(ev.ResumeRequested, reason="back")
+    assert desk.manager.state.account == "ACTIVE"
+    desk.close()
+    (path,) = journal_paths(tmp_path / "journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: selling - 1]))
+    again = Recorded(tmp_path)
+    assert [cause.code for cause in again.manager.state.causes.values()] == ["ABORTED"]
+    assert not again.manager.liquidator.is_busy
+    again.close()
+
+
 @pytest.mark.parametrize("what", ["state", "journal"])
 async def test_damage_stops_the_start_and_rebuild_goes_on_halted(left, what):
     if what == "state":
@@ -291,7 +358,8 @@ def test_an_aborted_flattening_is_not_begun_again_by_a_rebuild(tmp_path):
 
 def test_where_nothing_can_be_read_a_rebuild_halts(tmp_path):
     Recorded(tmp_path).begin().close()
-    for path in (*(tmp_path / "journal").iterdir(), tmp_path / "state.json"):
+    files = (*(tmp_path / "journal").iterdir(), tmp_path / "state.json", tmp_path / "reserve")
+    for path in files:
         path.write_bytes(b"\0" * 100)
     with StateDirectory(tmp_path) as directory:
         _, first = rebuild(directory, Limits(), plain, START)

@@ -3,7 +3,14 @@
 import asyncio
 import json
 import os
+import resource
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +20,14 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
-from tests.disk import as_killed, files_no_larger_than
+from sidecar.storage import reserve
+from tests.disk import (
+    RESERVE_BYTES,
+    as_killed,
+    files_no_larger_than,
+    mounted_read_only,
+    outgrow_the_reserve,
+)
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -233,6 +247,36 @@ async def test_a_confirmed_breach_sells_everything_and_halts(trader):
         await made.until_state("ACTIVE")
 
 
+async def test_a_clock_that_is_wrong_for_a_while_ends_no_day(trader, tmp_path, monkeypatch):
+    """Coinbase's frames tell another: both must have passed the reset."""
+    wrong = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + wrong, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    limits = {"max_daily_loss": "500 USD"}
+    async with beside(trader, limits=limits, liquidation={"confirm_s": 0}) as made:
+        for price in ("64000", "63000", "62990", "62980"):
+            crash = {"product_id": "BTC-USD", "price": price, "freeze": True}
+            await trader.http.post("/paper/market", json=crash)
+            await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
+        await made.until(lambda: "DAILY_LOSS" in made.codes(), "it is confirmed")
+        await made.until(made.engine.coinbase_now, "Coinbase's time")
+        windows = made.manager.tracker.windows
+        day = (windows.day.started_at, windows.next_reset)
+        facts = list[ev.Event]()
+        made.on_fact = facts.append
+        wrong = windows.next_reset - made.engine.now() + timedelta(minutes=1)
+        await made.until(lambda: facts and facts[-1].at > day[1], "a fact of the wrong clock")
+        assert made.manager.state.has("DAILY_LOSS")
+        wrong = timedelta()
+        await made.until(lambda: facts[-1].at < day[1], "a fact of the right clock")
+        assert made.manager.state.has("DAILY_LOSS")
+        assert (windows.day.started_at, windows.next_reset) == day
+        told = [fact.ahead > timedelta() for fact in facts if isinstance(fact, ev.ClocksCompared)]
+        assert told == [True, False]
+
+
 # ------------------------------------------------------------------------------- disk and faults
 
 
@@ -314,29 +358,105 @@ async def test_a_fault_of_its_own_halts_on_disk_and_is_not_met_again(trader, tmp
         assert await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
 
 
-async def test_a_halt_on_a_full_disk_survives_the_process(trader, tmp_path):
-    """The journal cannot keep it, so the room taken beforehand does."""
-    async with beside(trader, directory=tmp_path) as made:
-        made.engine.journal.sync()
-        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
-        with files_no_larger_than(4096):
-            await made.until_state("REDUCE_ONLY")
-            assert (await made.ask("halt", reason="lunch"))["done"]
-            kept = (tmp_path / "state" / "reserve").read_bytes()
-        (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)  # all that a kill had left
-        await made.until(lambda: "DISK_FULL" not in {c for c, _ in made.manager.state.causes})
+async def on_a_full_disk(trader, tmp_path, made, happens):
+    """What a kill leaves, once this has happened while the journal takes no more: all that the disk had
+    before, and the reserve.
+    """
+    await outgrow_the_reserve(trader, made)
+    as_killed(tmp_path / "state", tmp_path / "killed" / "state")
+    with files_no_larger_than(RESERVE_BYTES):
+        await made.until_state("REDUCE_ONLY")
+        await happens()
+        kept = (tmp_path / "state" / "reserve").read_bytes()
+    (tmp_path / "killed" / "state" / "reserve").write_bytes(kept)
     (tmp_path / "killed").chmod(0o700)
+    await made.until(lambda: "DISK_FULL" not in {code for code, _ in made.manager.state.causes})
+
+
+RARELY = {"snapshot_s": 3600}
+
+
+async def test_what_tightened_on_a_full_disk_survives_a_kill(trader, tmp_path, small_reserve):
+    """Operators' words of every scope, a latched loss, and what it counts from."""
+    limits = {"max_daily_loss": "500 USD", "max_order_notional": 500_000}
+
+    async def happens():
+        for price in ("64000", "63000", "62990", "62980"):
+            crash = {"product_id": "BTC-USD", "price": price, "freeze": True}
+            await trader.http.post("/paper/market", json=crash)
+            await made.until(lambda price=price: asked(made) == Decimal(price), "the price")
+        await made.until(lambda: "DAILY_LOSS" in made.codes(), "it is confirmed")
+        assert (await made.ask("reset_loss", window="drawdown", reason="new"))["done"]
+        for scope in ({"product_id": "ETH-USD"}, {"strategy_id": "grid"}, {}):
+            await made.ask("reduce_only", reason="careful", **scope)
+        assert (await made.ask("halt", reason="lunch"))["done"]
+        lived.update(await made.ask("status"))
+
+    lived: dict[str, Any] = {}
+    once: dict[str, Any] = {
+        "directory": tmp_path,
+        "limits": limits,
+        "liquidation": {"confirm_s": 0},
+    }
+    async with beside(trader, state=RARELY, **once) as made:
+        await on_a_full_disk(trader, tmp_path, made, happens)
+    async with beside(trader, **once | {"directory": tmp_path / "killed"}) as made:
+        status = await made.ask("status")
+    stood = {(cause["code"], cause["scope"]): cause["reason"] for cause in lived["causes"]}
+    stands = {(cause["code"], cause["scope"]): cause["reason"] for cause in status["causes"]}
+    del stood["DISK_FULL", "all"]
+    assert stands == stood
+    assert len(stood) == 5
+    for window in ("daily", "cumulative", "drawdown"):
+        for field in ("base", "since"):
+            assert status["losses"][window][field] == lived["losses"][window][field]
+
+
+async def test_an_account_sold_on_a_full_disk_stays_halted_after_a_kill(
+    trader, tmp_path, small_reserve
+):
+    async def happens():
+        await made.ask("flatten", reason="enough")
+        await made.until_state("HALTED")
+
+    async with beside(trader, directory=tmp_path, state=RARELY) as made:
+        await on_a_full_disk(trader, tmp_path, made, happens)
+        sent = len(trader.paper.world.exchange.register.fills)
     async with beside(trader, directory=tmp_path / "killed") as made:
-        assert made.state == "HALTED"
-        reasons = [cause["reason"] for cause in (await made.ask("status"))["causes"]]
-        assert any("lunch" in reason for reason in reasons)
+        assert [cause["code"] for cause in (await made.ask("status"))["causes"]] == ["LIQUIDATED"]
         assert (await made.ask("resume", reason="back"))["done"]
         await made.until_state("ACTIVE")
+        assert len(trader.paper.world.exchange.register.fills) == sent
+
+
+async def test_a_first_start_without_room_for_the_reserve_only_reduces_until_there_is(
+    trader, tmp_path
+):
+    with files_no_larger_than(64 << 10):  # the journal would have room for now
+        async with beside(trader, directory=tmp_path, wait=False) as made:
+            await made.until_state("REDUCE_ONLY")
+            await made.until(lambda: made.manager.state.ready, "the first picture")
+            assert not await made.bot.validate_order(trader.market("BUY", "0.01"), dry_run=True)
+            assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            assert not made.engine.journal.is_full
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
+            await made.until_state("ACTIVE")
+            await made.ask("halt", reason="lunch")
+            assert reserve.read_reserve(tmp_path / "state" / "reserve").state is not None
+
+
+async def test_a_state_directory_that_cannot_be_written_is_refused_with_the_mend(trader, tmp_path):
+    with mounted_read_only(tmp_path / "state"), pytest.raises(Misuse, match="user may write"):
+        async with beside(trader, directory=tmp_path):
+            pass
 
 
 async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         made.engine.handle(ev.DiskChanged(at=made.engine.now(), full=True))
+        await made.settled()
         as_killed(tmp_path / "state", tmp_path / "killed" / "state")
     async with beside(trader, directory=tmp_path / "killed") as made:
         await made.until_state("ACTIVE")
@@ -359,3 +479,57 @@ async def test_misuse_within_is_a_fault_of_its_own(trader, tmp_path):
         await life()
     async with beside(trader, directory=tmp_path) as made:
         assert made.state == "HALTED"
+
+
+# ----------------------------------------------------------------------------------- a slow disk
+
+
+class SlowDisk:
+    """Each fsync takes as long as it is told to; who waits longest, waits two seconds."""
+
+    def __init__(self, monkeypatch):
+        self.opened, self.waits = threading.Event(), threading.Event()
+        self.opened.set()
+        for name in ("fsync", "fdatasync"):
+            real = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda file, real=real: self._wait(real, file))
+
+    def _wait(self, real, file):
+        if not self.opened.is_set():
+            self.waits.set()
+        self.opened.wait(2)
+        real(file)
+
+    @contextmanager
+    def slow(self):
+        self.waits.clear()
+        self.opened.clear()
+        try:
+            yield
+        finally:
+            self.opened.set()
+
+
+async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monkeypatch):
+    """Bots are answered by the new state at once; the operator, and what is to be cancelled, wait."""
+    disk = SlowDisk(monkeypatch)
+    async with beside(trader, state=RARELY) as made:
+        body = trader.limit("BUY", "0.01", "30000")
+        assert await made.bot.validate_order(body)
+        order_id = await trader.place(body)
+        await made.until(lambda: books_open(made) == {order_id}, "the resting order")
+        for number in range(5):
+            with disk.slow():
+                halt = {"reason": "lunch", "cancel_adding": number == 4}
+                asked_for = asyncio.create_task(made.ask("halt", **halt))
+                assert await asyncio.to_thread(disk.waits.wait, 10)
+                assert made.state == "HALTED"
+                for _ in range(20):
+                    refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "31000"))
+                    assert "STATE_HALTED" in refused.codes
+                assert not asked_for.done()
+                assert not disk.opened.is_set()
+                assert exchange_open(trader) == {order_id}
+            assert (await asked_for)["done"]
+            assert (await made.ask("resume", reason="back"))["done"]
+        await made.until(lambda: not exchange_open(trader), "cancelled")

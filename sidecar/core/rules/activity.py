@@ -19,7 +19,7 @@ def client_order_id(check: Check) -> Violation | None:
     ledger, name = check.tracker.ledger, check.order.client_order_id
     if name in ledger.reservations:
         why = "is reserved for another order; use a new id"
-    elif name in ledger.working_by_client_id or name in ledger.closed.client_ids:
+    elif name in ledger.working_by_client_id or ledger.closed.has_used(name):
         why = "was used on the exchange already; use a new id"
     else:
         return None

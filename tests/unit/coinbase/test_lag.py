@@ -124,3 +124,9 @@ def test_coinbases_time_is_read_to_the_millisecond_where_it_is_told(row, at):
 def test_an_answer_without_a_time_is_none(row):
     with pytest.raises(Untrusted):
         rows.server_time(row)
+
+
+def test_coinbases_clock_goes_on_by_monotonic_time(time):
+    now = time.now(100.0 + 86_400)
+    assert abs(now - (THEN + timedelta(days=1))) < timedelta(milliseconds=1)
+    assert CoinbaseTime().now(100.0) is None

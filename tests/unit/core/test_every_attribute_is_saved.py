@@ -172,6 +172,7 @@ def fallen() -> World:
     world.send(ev.BotDropped, name="maker", uid=7)
     world.send(ev.FeedChanged, feed="user", signal="gap")
     world.tracker.ledger.closed.horizon = world.now
+    world.tracker.ledger.closed.restore_unfilled(bytes(range(32)))  # as two that are left
     return world
 
 
@@ -305,6 +306,7 @@ def suspected() -> World:
         world.quote("BTC-USD", price)
     quote = ev.Quote("ETH-USD", D(2_000), D(2_000), world.now)
     world.send(ev.QuotesConfirmed, quotes=(quote,))
+    world.send(ev.ClocksCompared, ahead=timedelta(hours=5))
     return world
 
 

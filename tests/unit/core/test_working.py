@@ -222,15 +222,21 @@ def test_the_best_resting_price_is_the_one_met_first():
     assert resting.prices == [99, 100]
 
 
+def filled(name):
+    order = WorkingOrder.begin(name, "BTC-USD", "BUY")
+    order.reported = Tally(D(1), D(64000))
+    return order
+
+
 @pytest.mark.parametrize("client_order_id", ["c1", ""])
 def test_ended_orders_are_remembered_up_to_a_bound(client_order_id):
     """What is forgotten leaves a horizon behind: facts from before it are not new."""
     closed, many = ClosedOrders(), working.CLOSED_ORDERS_MAX
-    first = begun()
+    first = filled("o1")
     first.client_order_id, first.updated_at = client_order_id, START
     closed.add(first)
     for number in range(many):
-        order = WorkingOrder.begin(f"n{number}", "BTC-USD", "BUY")
+        order = filled(f"n{number}")
         order.updated_at = START + timedelta(seconds=1)
         assert closed.horizon is None
         closed.add(order)
@@ -247,7 +253,7 @@ def test_a_fill_later_than_the_reading_that_told_of_its_order_is_not_forgotten()
         listed(first, name, 1, 64000, traded_at=traded_at)
     closed.add(first)
     for number in range(working.CLOSED_ORDERS_MAX + 1):  # the second to be forgotten ended earlier
-        order = WorkingOrder.begin(f"n{number}", "BTC-USD", "BUY")
+        order = filled(f"n{number}")
         order.updated_at = START
         closed.add(order)
     assert closed.horizon == late

@@ -1,6 +1,7 @@
 """The journal's writer: on disk in time, at once where asked, and what a full disk does to it."""
 
 import asyncio
+import tracemalloc
 from contextlib import contextmanager
 
 import pytest
@@ -240,6 +241,33 @@ async def test_room_is_not_told_of_while_a_later_write_found_none(keep, tmp_path
     assert (kept.told, kept.journal.is_full) == ([True], True)
     await kept.journal.flush()
     assert (kept.told, kept.seqs()) == ([True, False], [1, 2])
+
+
+BODY = b'{"client_order_id": "%06d", "more": "' + b"x" * 60_000 + b'"}'
+BODIES = 2_500  # 150 MB
+
+
+@pytest.mark.parametrize("flushes", [False, True], ids=["in one turn", "tried again now and then"])
+async def test_on_a_full_disk_requests_take_no_more_than_the_bound(keep, tmp_path, flushes):
+    """Before they are encoded they take room, too."""
+    kept = keep(tmp_path)
+    kept.note()
+    await kept.journal.flush()
+    tracemalloc.start()
+    try:
+        with files_no_larger_than(0):
+            for number in range(BODIES):
+                body = BODY % number
+                kept.journal.note(ev.OrderProposed(at=START, body=body), START)
+                kept.journal.commit(START)
+                if flushes and number % 100 == 0:
+                    await kept.journal.flush()
+            await kept.journal.flush()
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept.told == [True]
+    assert peak < 4 * journal_module.WAITING_BYTES_MAX
 
 
 async def test_a_buffer_that_is_full_is_no_full_disk(keep, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """One line of the journal, and the chain that holds the lines together."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -53,7 +53,7 @@ FACTS = [
     ev.BotConnected(at=AT, name="maker", uid=1000, strategy_id="s"),
     ev.BotDropped(at=AT, name="maker", uid=1000),
     ev.BotLeft(at=AT, name="maker", uid=1000),
-    ev.ClockAdvanced(at=AT),
+    ev.ClockAdvanced(at=AT), ev.ClocksCompared(at=AT, ahead=timedelta(hours=-5)),
     ev.HaltRequested(at=AT, reason="I said so", by="me"),
     ev.ReduceOnlyRequested(at=AT, reason="careful", product_id="BTC-USD"),
     ev.ResumeRequested(at=AT, reason="fine"),

@@ -1,0 +1,131 @@
+"""Witness: what tightens is in the reserve before the journal's line of it can be the only word of it.
+
+The reserve holds the whole state but for what Coinbase tells again: causes of every scope, the baselines
+that losses count from, an episode's orders. A start takes it up where the journal ends before it.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.saved import SavedState
+from sidecar.core.state import TIGHTNESS, Cause
+from sidecar.daemon.recovery import state_of
+from sidecar.storage.codec import encode_state
+from sidecar.storage.journal_codec import Chain
+from sidecar.storage.reserve import Halted, Reserve, TooLarge
+
+CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still come of
+
+
+class Prepared(NamedTuple):
+    """A state to be kept, and what stands for it where a slot has no room."""
+
+    number: int
+    state: bytes
+    tightest: Halted | None
+
+
+class Witness:
+    """One process's reserve. `make` makes it, or raises OSError where the disk has no room even for that."""
+
+    def __init__(
+        self, manager: RiskManager, make: Callable[[], Reserve], log: FilteringBoundLogger
+    ) -> None:
+        self._manager, self._make, self._log = manager, make, log
+        self._reserve: Reserve | None = None
+        self._causes: dict[tuple[str, str], Cause] | None = None  # as kept
+        self._begun: Any = None
+        self._prepared = self._written = (
+            0  # how many states were, and the newest of them that is kept
+        )
+        self._lock = threading.Lock()
+        self.wake: Callable[[str, str], object] = lambda _code, _text: None  # somebody, now
+        self.fault = ""  # why nothing is kept; empty where it is
+        self._is_told = False
+        self._attempt(self._made)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether what tightens, or what losses count from, is otherwise than is kept."""
+        return self._manager.state.causes != self._causes or self._windows_began() != self._begun
+
+    def prepare(self, place: Chain, now: datetime) -> Prepared:
+        """The state of this moment, to be written; `place` is its place in the journal."""
+        self._causes, self._begun = self._manager.state.causes.copy(), self._windows_began()
+        self._prepared += 1
+        tightest = max(
+            self._causes.values(), key=lambda cause: TIGHTNESS[cause.level], default=None
+        )
+        note = None if tightest is None else Halted(tightest.level, tightest.reason)
+        state = encode_state(_shortened(state_of(self._manager, place, now)))
+        return Prepared(self._prepared, state, note)
+
+    def write(self, prepared: Prepared) -> None:
+        """Keep what was prepared, unless what was prepared later is kept. In a thread or in the loop."""
+        with self._lock:
+            if prepared.number <= self._written:
+                return
+            self._written = prepared.number
+            self._attempt(lambda: self._keep(prepared))
+
+    def keep(self, place: Chain, now: datetime) -> None:
+        """Both at once."""
+        self.write(self.prepare(place, now))
+
+    def _keep(self, prepared: Prepared) -> None:
+        try:
+            self._made().keep(prepared.state)
+        except TooLarge:  # what binds one scope binds all, rather than that it were lost
+            if prepared.tightest is not None:
+                self._made().note(prepared.tightest)
+
+    def note_halt(self, state: str, reason: str) -> None:
+        """Keep a halt by a fault of our own, which left the state half way."""
+        with self._lock:
+            self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))
+
+    def _made(self) -> Reserve:
+        if self._reserve is None:
+            self._reserve = self._make()
+        return self._reserve
+
+    def _attempt(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.fault = str(error.strerror)
+            if not self._is_told:
+                self._is_told = True
+                text = (
+                    "a halt would be in memory only: make room on the disk, or let it be written, before"
+                    " this process ends"
+                )
+                self._log.critical(text, fault=self.fault)
+                self.wake("HALT_IN_MEMORY", text)
+            return
+        self.fault, self._is_told = "", False
+
+    def _windows_began(self) -> Any:
+        windows = self._manager.tracker.windows
+        if windows is None:
+            return None
+        return windows.day.started_at, windows.cumulative.started_at, windows.drawdown.started_at
+
+
+def _shortened(state: SavedState) -> SavedState:
+    """Without what is read anew from Coinbase: most of the ended orders, and the prices of the past."""
+    tracker, manager = state.tracker, state.manager
+    left_out = tracker.closed[:-CLOSED_MAX]
+    times = [tracker.horizon, *(order.traded_at or order.updated_at for order in left_out)]
+    horizon = max((time for time in times if time is not None), default=None)
+    return replace(
+        state,
+        tracker=replace(tracker, closed=tracker.closed[-CLOSED_MAX:], horizon=horizon),
+        manager=manager and replace(manager, risk=None),
+    )

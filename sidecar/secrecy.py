@@ -1,0 +1,42 @@
+"""Text without what looks like a key or a token, wherever it came from."""
+
+import re
+from itertools import pairwise
+from typing import Final
+
+STRUCK: Final = "[secret]"
+WRITTEN: Final = re.compile(
+    r"-----BEGIN[^-]*PRIVATE KEY-----.*?(-----END[^-]*-----|$)"  # a PEM
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}(\.[\w-]*)?",  # a JWT
+    re.DOTALL,
+)
+# The bare base64 of a key: an Ed25519 seed has 44 characters, a line of a PEM 64.
+BASE64: Final = re.compile(r"[A-Za-z0-9+/]{32,}={0,2}")
+TURNS_MIN: Final = (
+    0.4  # of base64 some 0.63 of the neighbours are of another class; of words and paths 0.2
+)
+CLASSES: Final = (str.isupper, str.islower, str.isdigit)
+
+
+def without_tokens(text: str) -> str:
+    """Without PEM keys and tokens. What is only long and random may be the id of an order."""
+    return WRITTEN.sub(STRUCK, text)
+
+
+def struck(text: str) -> str:
+    """Without anything that looks like a key."""
+    return BASE64.sub(
+        lambda found: STRUCK if _is_random(found[0]) else found[0], without_tokens(text)
+    )
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a key or a token is in it."""
+    return struck(text) != text
+
+
+def _is_random(text: str) -> bool:
+    """Whether letters of both cases and digits follow each other as in no word and no path."""
+    kinds = [next((n for n, is_one in enumerate(CLASSES) if is_one(char)), 3) for char in text]
+    turns = sum(before != after for before, after in pairwise(kinds))
+    return {0, 1, 2} <= set(kinds) and turns >= TURNS_MIN * len(text)

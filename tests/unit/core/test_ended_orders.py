@@ -1,0 +1,137 @@
+"""What is kept of orders that ended: of those without a fill a few bytes, once a thousand others have ended."""
+
+import gc
+import tracemalloc
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core import working
+from sidecar.core.actions import Alert
+from sidecar.core.working import RECENT_MAX
+from tests.decisions import connected, of_kind, reloaded
+from tests.scenario import D, limit_order
+
+
+def order(number):
+    return limit_order(price="60000") | {"client_order_id": f"bot-{number:06d}"}
+
+
+def reported(world, number, status, **fields):
+    return world.send(
+        ev.OrderReported,
+        order_id=f"0f3a2b{number:06d}-4c5d-6e7f-8a9b",
+        client_order_id=f"bot-{number:06d}",
+        product_id="BTC-USD",
+        side="BUY",
+        status=status,
+        base_size=D("0.01"),
+        limit_price=D("60000"),
+        created_at=world.now,
+        **fields,
+    )
+
+
+def opened_and_cancelled(world, numbers):
+    for number in numbers:
+        world.now += timedelta(milliseconds=50)
+        assert world.ask(order(number))
+        reported(world, number, "OPEN")
+        reported(world, number, "CANCELLED")
+        if number % 200 == 0:
+            world.quote("BTC-USD", 64000)
+
+
+def test_memory_is_flat_after_the_first_thousand():
+    """Opened and cancelled, as a maker does all day: some kilobytes each, and a few bytes from then on."""
+    world, many = connected(), 2_000
+    tracemalloc.start()
+    try:
+        opened_and_cancelled(world, range(RECENT_MAX + 100))
+        gc.collect()
+        first, _ = tracemalloc.get_traced_memory()
+        opened_and_cancelled(world, range(RECENT_MAX + 100, RECENT_MAX + 100 + many))
+        gc.collect()
+        then, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert then - first < many * 300
+    assert not world.tracker.ledger.working
+    assert world.tracker.books.doubts == {}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A world in which ten orders were opened and cancelled, and all but the last three forgotten."""
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    world = connected()
+    opened_and_cancelled(world, range(10))
+    assert len(world.tracker.ledger.closed.by_id) == 3
+    return world
+
+
+@pytest.mark.parametrize("number", [0, 6, 9])
+@pytest.mark.parametrize("again", [lambda world: world, reloaded], ids=["at once", "restarted"])
+def test_an_id_that_was_used_is_known_for_long(few, number, again):
+    decision = again(few).ask(order(number))
+    assert decision.codes == ("DUPLICATE_CLIENT_ORDER_ID",)
+
+
+@pytest.mark.parametrize("status", ["OPEN", "CANCELLED", "CANCEL_QUEUED"])
+@pytest.mark.parametrize("again", [lambda world: world, reloaded], ids=["at once", "restarted"])
+def test_a_late_or_repeated_report_of_it_is_no_news(few, status, again):
+    world = again(few)
+    assert of_kind(reported(world, 2, status), Alert) == []
+    assert not world.tracker.ledger.working
+    assert len(world.tracker.ledger.closed.by_id) == 3
+
+
+@pytest.mark.parametrize("told", ["a frame", "a row"])
+def test_a_late_fill_of_it_counts_once_and_is_nobodys_unapproved_order(few, told):
+    world = few
+    order_id = "0f3a2b000002-4c5d-6e7f-8a9b"
+    for _ in range(2):
+        if told == "a frame":
+            fill = {"filled": D("0.004"), "average_price": D(60000)}
+            actions = reported(world, 2, "CANCELLED", **fill)
+        else:
+            actions = world.send(
+                ev.FillReported, entry_id="f1", order_id=order_id, product_id="BTC-USD", side="BUY",
+                price=D(60000), size=D("0.004"), traded_at=world.now,
+            )  # fmt: skip
+        assert of_kind(actions, Alert) == []
+    assert world.tracker.account.lines["BTC"].position.quantity == D("0.004")
+
+
+@pytest.mark.parametrize("kept", ["filled", "attached", "own"])
+def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    world = connected()
+    of_each: dict[str, dict[str, Any]] = {
+        "filled": {"filled": D("0.001"), "average_price": D(60000)},
+        "attached": {"attached": True},
+        "own": {},
+    }
+    fields = of_each[kept]
+    name = "risk-sidecar-1" if kept == "own" else "first"
+    world.send(
+        ev.OrderReported, order_id="first", client_order_id=name, product_id="BTC-USD", side="BUY",
+        status="CANCELLED", base_size=D("0.01"), limit_price=D(60000), **fields,
+    )  # fmt: skip
+    opened_and_cancelled(world, range(10))
+    assert len(world.tracker.ledger.closed.by_id) == 4
+    assert world.tracker.ledger.find("first") is not None
+
+
+def test_what_is_left_of_ids_is_bounded_too(monkeypatch):
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    monkeypatch.setattr(working, "CLOSED_ORDERS_MAX", 5)
+    world = connected()
+    opened_and_cancelled(world, range(10))
+    closed = world.tracker.ledger.closed
+    assert (len(closed.by_id), len(closed.unfilled)) == (3, 5)
+    assert [closed.has_used(f"bot-{number:06d}") for number in range(10)] == [False] * 2 + [
+        True
+    ] * 8
