@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import moment, table, tables
@@ -30,6 +31,8 @@ WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "
 NOT_FOUND: Final = 404
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
+SCOPES: Final = "scope"  # in a refusal that is about the key, and not about the account
+FUTURES_AGAIN_S: Final = 600.0  # where there are none: an account may get some
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
@@ -40,13 +43,23 @@ class Picture:
     """Reads facts. What cannot be read is left out and told to `complain`, in words."""
 
     def __init__(
-        self, rest: Rest, now: Callable[[], datetime], complain: Callable[[str], None]
+        self,
+        rest: Rest,
+        now: Callable[[], datetime],
+        complain: Callable[[str], None],
+        *,
+        asks_for_futures: bool = True,
+        shows_futures: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`now`: the market clock."""
+        """`now`: the market clock. `asks_for_futures`: else there are none, by the configuration.
+        `shows_futures`: whether anything is known of them; then no reading is whole without them.
+        """
         self._rest = rest
         self._now = now
         self._complain = complain
-        self._has_futures = True  # until Coinbase says otherwise
+        self._asks_for_futures = asks_for_futures
+        self._shows_futures = shows_futures
+        self._no_futures_at = float("-inf")  # when Coinbase last said that there are none
         self._wallets: frozenset[str] = (
             frozenset()
         )  # ids of the wallets with a balance at the last reading
@@ -230,23 +243,52 @@ class Picture:
             yield fill
 
     async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
-        """Futures wallet and positions; an account without futures has neither."""
-        if not self._has_futures:
-            return
+        """Futures wallet and positions; or that there are none; or that they could not be read, which fails
+        where anything is known of them.
+        """
         at = self._now()
-        try:
-            summary = await self._rest.get("/cfm/balance_summary")
-        except Refused as error:
-            if error.status not in NO_SUCH_ACCOUNT:
-                raise
-            self._has_futures = False
-            self._complain(f"no futures account is read from now on: {error}")
+        if self._are_absent():
+            yield ev.FuturesAbsent(at=at)
             return
+        try:
+            facts = await self._read_futures(at, fills_until)
+        except (CallFailed, Untrusted) as error:
+            if self._shows_futures() or not _says_none(error):
+                yield ev.FuturesUnread(at=at, reason=str(error))
+                if self._shows_futures():
+                    raise
+                return
+            facts = []
+        for fact in facts:
+            yield fact
+        if not facts:
+            self._no_futures_at = clock.wall()
+            yield ev.FuturesAbsent(at=at)
+
+    def _are_absent(self) -> bool:
+        """Whether there are no futures, by the last word on it."""
+        if self._shows_futures():
+            return False
+        return not self._asks_for_futures or clock.wall() - self._no_futures_at < FUTURES_AGAIN_S
+
+    async def _read_futures(
+        self, at: datetime, fills_until: datetime | None
+    ) -> list[ev.FuturesSummaryRead | ev.FuturesRead]:
+        """Wallet and positions as told; nothing where there are none. Raises CallFailed, and Untrusted."""
+        summary = await self._rest.get("/cfm/balance_summary")
         positions = await self._rest.get("/cfm/positions")
-        stated = table(summary.get("balance_summary"), "balance_summary")
-        yield futures_summary(stated, at, fills_until)
-        held = tables(positions.get("positions"), "positions")
-        yield rows.futures_positions(held, at, fills_until)
+        if not ("balance_summary" in summary and "positions" in positions):
+            raise Untrusted("GET /cfm/…: the answers have no balance_summary, or no positions")
+        stated = table(summary["balance_summary"], "balance_summary")
+        held = tables(positions["positions"], "positions")
+        if not (stated or held or self._shows_futures()):
+            return []
+        if not stated:
+            raise Untrusted("GET /cfm/balance_summary: the futures wallet is empty of figures")
+        return [
+            futures_summary(stated, at, fills_until),
+            rows.futures_positions(held, at, fills_until),
+        ]
 
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
@@ -315,6 +357,13 @@ class Picture:
                 if left_out is not None:
                     left_out.append(str(fault))
         return found
+
+
+def _says_none(error: CallFailed | Untrusted) -> bool:
+    """Whether it is Coinbase's own word that the account has no futures."""
+    if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
+        return False
+    return error.is_worded and SCOPES not in error.words.lower()
 
 
 async def _until_they_fail(

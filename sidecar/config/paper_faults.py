@@ -149,6 +149,9 @@ class Faults(Table):
     server_errors: Count = Field(
         0, description="REST requests that are answered with status 503 and HTML, count"
     )
+    forbidden_futures: Count = Field(
+        0, description="REST calls below /cfm that are answered with status 403 and HTML, count"
+    )
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.check import Desk
+from sidecar.core.futures_watch import FuturesWatch
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
 from sidecar.core.settings import Settings
@@ -34,9 +35,11 @@ class DoubtWatch:
         self.ask_at: datetime | None = None
         self.pause = SETTLE
         self.known: set[str] = set()  # names in doubt at the last look
+        self.futures = FuturesWatch(desk, settings)
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten for doubts that last, lift explained doubts."""
+        self.futures.look(now, actions)
         doubts = self.doubts()
         self._ask(doubts, now, actions)
         for name, doubt in doubts.items():
@@ -63,7 +66,8 @@ class DoubtWatch:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone has a doubt read again, or tightens."""
-        times = [] if self.ask_at is None else [self.ask_at]
+        asked = (self.ask_at, self.futures.ask_at)
+        times = [time for time in asked if time is not None]
         if self.desk.tracker.wallets.in_doubt:
             times += [doubt.since + self._patience(doubt) for doubt in self.doubts().values()]
         return min((time for time in times if time > now), default=None) if times else None

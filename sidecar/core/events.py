@@ -182,6 +182,16 @@ class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
     fills_until: datetime | None = None
 
 
+class FuturesAbsent(Event, frozen=True, kw_only=True, tag=True):
+    """Coinbase says that the account has no futures, or the configuration does."""
+
+
+class FuturesUnread(Event, frozen=True, kw_only=True, tag=True):
+    """Futures could not be read: the account may have some. `reason`: why they could not."""
+
+    reason: str
+
+
 class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     """Coinbase's futures wallet. Money in USD, the buffer in percent. `spot_cash`: the wallet of USD in the
     same moment; `funding_pnl`: the running figure of funding; None where not told. `fills_until`: every

@@ -310,11 +310,12 @@ class Liquidator:
         unread = self._scope.unread(self.memory, episode)
         is_open = working or unread
         is_known = tracker.products or not self.settings.connected
-        if not (is_open or left or live) and is_known:
+        fault = self._scope.unread_futures(episode)
+        if not (is_open or left or live or fault) and is_known:
             self._end(episode, now, actions)
             return
         episode.rounds += 1
-        actions += note_progress(episode, (working, unread, left), tracker.ledger, now)
+        actions += note_progress(episode, (working, unread, left, fault), tracker.ledger, now)
         busy = {key for order in working for key in self._scope.keys(order)}
         busy |= {attempt.key for attempt in episode.live()}
         self._cancel(episode, actions)

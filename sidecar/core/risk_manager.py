@@ -312,6 +312,7 @@ class RiskManager:
 
     def _started(self, event: ev.Started) -> list[Action]:
         self.readiness.begin()
+        self.doubts.futures.begin()
         self.unapproved.begin(event)
         self.watch.pending.clear()  # the feeds must show it anew
         self.tracker.marks.begin_again(event.at)
@@ -347,7 +348,10 @@ class RiskManager:
                 actions += self.unapproved.cancel()  # what reduces can be told now
                 self.watch.adding.look(event.at, actions)
                 self.doubts.look(event.at, actions)
-            case ev.FuturesSummaryRead() | ev.FuturesRead():
+            case ev.FuturesSummaryRead():
+                self.doubts.look(event.at, actions)
+            case ev.FuturesRead() | ev.FuturesAbsent() | ev.FuturesUnread():
+                actions += self.doubts.futures.heard(event)
                 self.doubts.look(event.at, actions)
         return actions
 

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
 from sidecar.core.episode import LiquidatorMemory
-from sidecar.core.feeds import FeedState
+from sidecar.core.feeds import FeedState, UnreadFutures
 from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.price_shock import Sampler
@@ -90,6 +90,7 @@ class SavedManager(Struct, kw_only=True):
     doubts_pause: timedelta = SETTLE
     doubts_known: list[str] = []
     peg: PegMemory = field(default_factory=PegMemory)
+    unread_futures: UnreadFutures = field(default_factory=UnreadFutures)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -145,6 +146,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         doubts_pause=manager.doubts.pause,
         doubts_known=sorted(manager.doubts.known),
         peg=manager.peg.memory,
+        unread_futures=manager.desk.unread,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -198,6 +200,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
     manager.doubts.known = set(saved.doubts_known)
     manager.peg.memory = saved.peg
+    manager.desk.unread = saved.unread_futures
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -84,7 +84,8 @@ def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
 
 async def _online(config: Config, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
-    picture = Picture(rest, clock.now, complaints.append)
+    asks_for_futures = config.positions.futures == "auto"
+    picture = Picture(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
     try:
         await picture.server_time()
     except (CallFailed, Untrusted) as error:
@@ -111,6 +112,12 @@ async def _account(config: Config, picture: Picture, report: Report) -> None:
     report.findings += unlisted(config, products)
     account = await read_account(picture)
     report.open_orders = account.open_orders
+    if account.futures_fault:
+        text = (
+            f"what futures the account has cannot be read: {account.futures_fault}; ask again, or where it has none"
+            ' set positions.futures = "none"'
+        )
+        report.findings.append(Finding("critical", "FUTURES_UNKNOWN", text))
     through = routes(products, config)
     bids = await read_bids(picture, books(account, through))
     report.holdings = holdings(account, through, bids, config)

@@ -62,8 +62,7 @@ class Parts:
         self._reread = reread
         self._log_state = log_state
         self._findings: list[preflight.Finding] = []
-        log = engine.log
-        self._picture = Picture(rest, engine.now, lambda text: log.warning("left out", fault=text))
+        self._picture = _picture(config, engine, rest)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         stamped = exchange_clock.see if exchange_clock is not None else None
@@ -248,6 +247,17 @@ class Parts:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
         self._findings = findings
+
+
+def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
+    tracker = engine.manager.tracker
+    return Picture(
+        rest,
+        engine.now,
+        lambda text: engine.log.warning("left out", fault=text),
+        asks_for_futures=config.positions.futures == "auto",
+        shows_futures=lambda: tracker.shows_futures,
+    )
 
 
 def _summary(report: LiquidationReport) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Account(Struct, frozen=True, kw_only=True):
     balances: tuple[ev.Balance, ...]
     futures: tuple[ev.FuturesPosition, ...]
     open_orders: int
+    futures_fault: str = ""  # why it is not known what futures there are
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -54,18 +55,20 @@ async def read_account(picture: Picture) -> Account:
     """Balances, futures and open orders as they are now. Raises CallFailed, and Untrusted."""
     balances: tuple[ev.Balance, ...] = ()
     futures: tuple[ev.FuturesPosition, ...] = ()
-    orders = 0
+    orders, fault = 0, ""
     async for event in picture.account(None):
         match event:
             case ev.BalancesRead():
                 balances = event.balances
             case ev.FuturesRead():
                 futures = event.positions
+            case ev.FuturesUnread():
+                fault = event.reason
             case ev.OpenOrdersListed():
                 orders = len(event.order_ids)
             case _:
                 continue
-    return Account(balances=balances, futures=futures, open_orders=orders)
+    return Account(balances=balances, futures=futures, open_orders=orders, futures_fault=fault)
 
 
 async def read_bids(picture: Picture, books: Iterable[str]) -> dict[str, Decimal]:

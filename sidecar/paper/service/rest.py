@@ -86,6 +86,9 @@ def _commit_faults(world: World, request: web.Request) -> None:
     if world.faults.take("server_errors"):
         body = web.Response(status=503, text=errors.HTML_ERROR, content_type="text/html")
         raise _Faulty(body)
+    if "/cfm/" in request.path and world.faults.take("forbidden_futures"):
+        body = web.Response(status=403, text=errors.HTML_FORBIDDEN, content_type="text/html")
+        raise _Faulty(body)
     if world.faults.take("too_many_requests"):
         raise _Faulty(_json(429, errors.TOO_MANY_REQUESTS, Allowance(allowed=False)))
 

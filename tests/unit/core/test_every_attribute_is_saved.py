@@ -282,6 +282,9 @@ def starting() -> World:
     world.send(ev.AccountReconciled, fills_until=world.now)
     quotes = (ev.Quote("BTC-USD", D(64_000), D(64_000), world.now), ev.Quote("ETH-USD", D(9), D(9), world.now))  # fmt: skip
     world.send(ev.QuotesConfirmed, quotes=quotes)
+    for _ in range(2):
+        world.send(ev.FuturesUnread, reason="HTTP 403")
+        world.wait(2)
     world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"
     assert not world.manager.state.ready
     return world

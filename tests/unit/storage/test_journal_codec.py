@@ -39,6 +39,7 @@ FACTS = [
     ev.FillReported(at=AT, entry_id="e", order_id="o", product_id="BTC-USD", side="SELL", price=D("1.50"), size=D(2), traded_at=AT),
     ev.BalancesRead(at=AT, balances=(ev.Balance("USD", D("1.10"), D(0)),), fills_until=AT),
     ev.FuturesRead(at=AT, positions=(ev.FuturesPosition("BIP-20DEC30-CDE", D(-3)),)),
+    ev.FuturesAbsent(at=AT), ev.FuturesUnread(at=AT, reason="HTTP 403"),
     ev.FuturesSummaryRead(at=AT, wallet=D(1), buying_power=D(2), liquidation_buffer_percentage=D(3)),
     ev.ClosesRead(at=AT, book="BTC-USD", period_s=86_400, since=0, until=172_800, closes=((0, D("1.10")), (86_400, D(2)))),
     ev.FundingPaid(at=AT, product_id="BIP-20DEC30-CDE", amount=D("-0.1")),
