@@ -7,6 +7,7 @@ its read began: what happened after it may be missing without meaning.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,8 +16,11 @@ from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import moment, table, tables
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.coinbase.rows import WORDS_MAX
 from sidecar.core import events as ev
+from sidecar.core.attempts import LACKS_FUNDS
 from sidecar.core.errors import Untrusted
+from sidecar.core.money import plain
 from sidecar.core.products import Product, product_from_coinbase
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 
@@ -131,6 +135,23 @@ class Picture:
         """The account's fee tier. Raises CallFailed."""
         at = self._now()
         return rows.fees(await self._rest.get("/transaction_summary"), at)
+
+    async def sale_refusal(self, product_id: str, size: Decimal) -> str:
+        """Why Coinbase would not take this sale at the market; empty where it would, or cannot tell: funds that
+        open orders bind are no reason. Sends no order. Raises CallFailed.
+        """
+        body = {
+            "product_id": product_id,
+            "side": "SELL",
+            "order_configuration": {"market_market_ioc": {"base_size": plain(size)}},
+        }
+        try:
+            answer = await self._rest.post("/orders/preview", body)
+        except Refused as error:
+            return error.words
+        said = answer.get("errs")
+        reasons = [str(one)[:WORDS_MAX] for one in said] if isinstance(said, list) else []
+        return ", ".join(one for one in reasons if LACKS_FUNDS not in one)[:WORDS_MAX]
 
     async def permissions(self) -> rows.KeyPermissions:
         """What the key may do. Raises CallFailed."""

@@ -128,6 +128,11 @@ class Faults(Table):
     wallets_currency: AssetOrNone = Field(
         "", description="the currency whose wallet the six above are about; empty: all wallets"
     )
+    no_wallet_of: AssetOrNone = Field(
+        "",
+        description="the currency that the account has no wallet of: orders and previews of what is quoted in it "
+        "are answered with status 400, `account is not available`; empty: none",
+    )
     wallet_after_fill: bool = Field(
         default=False,
         description="a future's fill goes out over `user` before `futures_balance_summary` tells "

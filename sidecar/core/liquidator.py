@@ -26,7 +26,7 @@ from sidecar.core.actions import (
     ReadOrders,
     RefreshQuotes,
 )
-from sidecar.core.attempts import KNOWN_ALREADY, Attempt
+from sidecar.core.attempts import KNOWN_ALREADY, LACKS_FUNDS, Attempt
 from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
 from sidecar.core.liquidation_report import report_of
@@ -243,6 +243,7 @@ class Liquidator:
             outcome = "unknown"
         if not attempt.take(outcome, event.reason):
             return
+        attempt.is_turned_down |= outcome == "refused" and LACKS_FUNDS not in event.reason
         if attempt.stage == "placed":
             attempt.order_id = event.order_id
             actions.append(ReadOrders(order_ids=(event.order_id,)))

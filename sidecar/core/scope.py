@@ -1,5 +1,6 @@
 """Scope: what of the account a flattening is about: open orders, and what is held. No I/O."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sidecar.core.check import Desk
@@ -59,7 +60,9 @@ class Scope:
         self._choose_routes()
         known = held(tracker, memory)
         covered = (one for one in known if episode is None or episode.covers(one.key))
-        return holdings(covered, self._routes, prices)
+        attempts = () if episode is None else episode.attempts.values()
+        refusals = Counter(one.product_id for one in attempts if one.is_turned_down)
+        return holdings(covered, self._routes, prices, refusals)
 
     def _choose_routes(self) -> None:
         tracker = self._desk.tracker

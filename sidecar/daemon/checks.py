@@ -12,12 +12,10 @@ from sidecar.core.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
 from sidecar.daemon.preflight import Finding
+from sidecar.daemon.previews import sold_today
 from sidecar.daemon.survey import (
     Holding,
-    books,
-    holdings,
     read_account,
-    read_bids,
     routes,
     unlisted,
 )
@@ -119,5 +117,4 @@ async def _account(config: Config, picture: Picture, report: Report) -> None:
         )
         report.findings.append(Finding("critical", "FUTURES_UNKNOWN", text))
     through = routes(products, config)
-    bids = await read_bids(picture, books(account, through))
-    report.holdings = holdings(account, through, bids, config)
+    report.holdings = await sold_today(picture, account, through, config)

@@ -54,6 +54,8 @@ class WalletFaults:
     def told(self, balances: Iterable[Balance]) -> Iterator[Told]:
         """Each wallet, or the two that are told of it."""
         for row in balances:
+            if row.currency == self._switches.now.no_wallet_of:
+                continue
             if not self._split or not self._is_about(row.currency):
                 yield Told(row)
                 continue

@@ -1,5 +1,6 @@
 """A flattening, step by step: what is asked for next, given what is known."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -401,6 +402,46 @@ def test_a_sale_that_is_refused_each_time_is_tried_ever_slower_and_shouted_about
     assert waits == [5, 5, 5, 8, 16, 32, 60, 60]
     assert len(shouts) == 4
     assert "BTC: TRADING_DISABLED now" in shouts[0]
+
+
+def refuse(flat: Flattening, sale: PlaceOrder, reason: str) -> None:
+    flat.answer(sale.client_order_id, "refused", reason=reason)
+
+
+def accept_and_fail(flat: Flattening, sale: PlaceOrder, _reason: str) -> None:
+    flat.fills(sale, filled=0, status="FAILED", average_price=0)
+
+
+def turn_away(flat: Flattening, sale: PlaceOrder, reason: str) -> None:
+    flat.answer(sale.client_order_id, "not_sent", reason=reason)
+
+
+ROUND_ABOUT = ["BTC-USD", "BTC-USDC", "BTC-EUR", "BTC-USD"]
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "ways"),
+    [
+        (refuse, "HTTP 400: account is not available", ROUND_ABOUT),
+        (accept_and_fail, "", ROUND_ABOUT),
+        (refuse, "PREVIEW_INSUFFICIENT_FUND", ["BTC-USD"] * 4),
+        (turn_away, "too many requests", ["BTC-USD"] * 4),
+    ],
+)
+def test_what_a_product_refuses_to_this_account_is_sold_through_the_next(
+    how: Callable[[Flattening, PlaceOrder, str], None], reason: str, ways: list[str]
+) -> None:
+    """Not what no other would take either."""
+    flat, sale = selling()
+    tried = []
+    for _ in ways:
+        tried.append(sale.body["product_id"])
+        how(flat, sale, reason)
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 1})
+        (sale,) = flat.placed
+    assert tried == ways
 
 
 def test_a_sale_that_does_not_fill_is_shouted_about() -> None:
