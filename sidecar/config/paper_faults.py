@@ -80,6 +80,11 @@ class Faults(Table):
     fill_after_cancel: Count = Field(
         0, description="accepted cancels that lose against a fill, count"
     )
+    stuck_cancels: Literal["", "CANCEL_QUEUED", "UNKNOWN_CANCEL_ORDER"] = Field(
+        "",
+        description="no open order is cancelled: each stays CANCEL_QUEUED, and may fill, or its cancel is refused as "
+        "UNKNOWN_CANCEL_ORDER; empty: cancels work",
+    )
     hide_new_orders_s: Seconds = Field(
         Decimal(0), description="a new order is not found for this long, market seconds"
     )

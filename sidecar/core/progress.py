@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.actions import Alert
-from sidecar.core.episode import Episode, Row
+from sidecar.core.episode import Episode, Row, order_line
 from sidecar.core.marks import Marks
 from sidecar.core.money import ZERO
 from sidecar.core.order_ledger import OrderLedger
@@ -54,7 +54,7 @@ def note_progress(
         return
     seen = (
         *unread,
-        *(f"{order.order_id} {order.filled}" for order in working),
+        *(order_line(order.order_id, order.filled) for order in working),
         *(f"{one.key} {one.quantity}" for one in left),
         f"sold {sum((order.filled for order in orders if order is not None), ZERO)}",
     )

@@ -372,3 +372,4 @@ def test_a_flattening_shows_what_was_sold_what_is_left_and_what_it_cost():
     assert "1 round" in text(liquidation(one))
     lasting = one | {"outcome": "under way", "ended_at": None, "phase": "selling"}
     assert "round 1, selling" in text(liquidation(lasting))
+    assert "not cancelled: o1, o2" in text(liquidation(lasting | {"still_open": ["o1", "o2"]}))

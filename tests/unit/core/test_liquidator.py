@@ -444,6 +444,109 @@ def test_what_a_product_refuses_to_this_account_is_sold_through_the_next(
     assert tried == ways
 
 
+def standing(seconds: float, *, hold: object = 0, **order: Any) -> Flattening:
+    """A flattening of 1 BTC beside an order that is not cancelled, so many seconds later."""
+    flat = Flattening()
+    flat.report("b", **OPEN | order)
+    flat.begin()
+    end = flat.world.now + timedelta(seconds=seconds)
+    while not flat.placed:
+        if not of_kind(flat.actions, ReadAccount):
+            assert flat.episode.due is not None
+            flat.take(flat.world.wait(to=min(flat.episode.due, end)))
+        if flat.world.now == end and not of_kind(flat.actions, ReadAccount):
+            break
+        flat.read({"BTC": D(1) - D(hold)}, orders=["b"], hold={"BTC": hold})
+    return flat
+
+
+def test_what_an_order_that_is_not_cancelled_does_not_hold_is_sold_after_30_seconds() -> None:
+    assert standing(29).placed == []
+    flat = standing(30)
+    (sale,) = flat.placed
+    assert size_of(sale) == "1"
+    flat = standing(30, side="SELL", hold="0.1")
+    (sale,) = flat.placed
+    assert size_of(sale) == "0.9"
+
+
+def test_the_report_says_that_it_stands_and_nothing_is_flat_meanwhile() -> None:
+    flat = standing(30)
+    flat.fills(flat.placed[0])
+    shouts = []
+    for _ in range(5):
+        flat.wait(60)
+        flat.read({}, orders=["b"])
+        shouts += [one.text for one in of_kind(flat.actions, Alert)]
+    (report,) = flat.world.manager.liquidator.reports()
+    assert (report.outcome, report.still_open, report.cancelled) == ("under way", ("b",), 0)
+    assert any("b is not cancelled" in text for text in shouts)
+    flat.report("b", status="CANCELLED", side="BUY")
+    flat.read({})
+    (report,) = of_kind(flat.actions, LiquidationReported)
+    assert (report.report.cancelled, report.report.still_open) == (1, ())
+
+
+@pytest.mark.parametrize("told_by", ["report", "fill"])
+def test_what_it_fills_is_sold_at_once(told_by: str) -> None:
+    """The next round is up to a minute away by then."""
+    flat = standing(30)
+    flat.fills(flat.placed[0])
+    for _ in range(7):
+        flat.wait(60)
+        flat.read({}, orders=["b"])
+    flat.report("b", **OPEN)
+    assert not of_kind(flat.actions, ReadAccount)
+    fill = {"side": "BUY", "filled": "0.1", "average_price": 60_000, "status": "FILLED"}
+    if told_by == "report":
+        flat.report("b", **fill)
+    else:
+        flat.take(
+            flat.world.send(
+                ev.FillReported, entry_id="e", order_id="b", product_id="BTC-USD", side="BUY",
+                price=D(60_000), size=D("0.05"), traded_at=flat.world.now,
+            )
+        )  # fmt: skip
+    assert of_kind(flat.actions, ReadAccount)
+    again = flat.world.tracker.account.lines["BTC"].position.quantity
+    flat.read({"BTC": again}, orders=[] if told_by == "report" else ["b"])
+    (sale,) = flat.placed
+    assert size_of(sale) == str(again)
+    flat.fills(sale)
+    if told_by == "report":
+        flat.read({})
+        (ended,) = of_kind(flat.actions, LiquidationReported)
+        assert (ended.report.cancelled, ended.report.still_open) == (0, ())
+
+
+def test_an_own_order_that_is_not_cancelled_holds_up_no_other_for_longer() -> None:
+    """A sale that may only rest: what it does not hold is priced anew."""
+    flat = Flattening()
+    flat.world.send(ev.ProductsListed, products=(product("BTC-USD", post_only=True),))
+    for name in ("BTC-USDC", "BTC-EUR"):
+        shut = product(name, trading_disabled=True)
+        flat.world.send(ev.ProductsListed, products=(shut,))
+    flat.begin()
+    flat.read({"BTC": 1})
+    (sale,) = flat.placed
+    own: dict[str, Any] = {
+        "side": "SELL",
+        "base_size": "1",
+        "client_order_id": sale.client_order_id,
+    }
+    own |= {"created_at": flat.world.now, "limit_price": 64_001}
+    flat.answer(sale.client_order_id, "accepted", order_id="own")
+    flat.report("own", leaves="0.4", filled="0.6", average_price=64_000, **own)
+    for _ in range(40):
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": "0.1"}, orders=["own"], hold={"BTC": "0.3"})
+        if flat.placed:
+            break
+    (again,) = flat.placed
+    assert size_of(again) == "0.1"
+
+
 def test_a_sale_that_does_not_fill_is_shouted_about() -> None:
     flat, sale = selling()
     for _ in range(4):
