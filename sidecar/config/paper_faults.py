@@ -118,6 +118,9 @@ class Faults(Table):
     split_wallets: Count = Field(
         0, description="listings of accounts that tell a wallet as two of one currency, count"
     )
+    split_as_inactive: bool = Field(
+        default=False, description="the second of two such wallets is told as not active"
+    )
     negative_balances: Count = Field(
         0, description="readings of accounts whose available balance is below zero, count"
     )
@@ -131,7 +134,7 @@ class Faults(Table):
         0, description="readings of accounts without the field available_balance, count"
     )
     wallets_currency: AssetOrNone = Field(
-        "", description="the currency whose wallet the six above are about; empty: all wallets"
+        "", description="the currency whose wallet the seven above are about; empty: all wallets"
     )
     no_wallet_of: AssetOrNone = Field(
         "",

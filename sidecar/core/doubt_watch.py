@@ -5,11 +5,13 @@ without an explanation for `UNEXPLAINED_AFTER` is told, and only reducing orders
 everywhere where it is cash.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.check import Desk
+from sidecar.core.events import WalletApart
 from sidecar.core.futures_watch import FuturesWatch
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
@@ -36,6 +38,7 @@ class DoubtWatch:
         self.pause = SETTLE
         self.known: set[str] = set()  # names in doubt at the last look
         self.futures = FuturesWatch(desk, settings)
+        self.apart: dict[str, str] = {}  # currencies with wallets that are not counted, in words
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten for doubts that last, lift explained doubts."""
@@ -50,6 +53,19 @@ class DoubtWatch:
             if cause.code == CODE and cause.scope not in named:
                 text = "Coinbase and the books agree"
                 loosen(self.desk.state, CODE, cause.scope, text, actions)
+
+    def note_apart(self, apart: Iterable[WalletApart]) -> list[Action]:
+        """Wallets of one currency, of which it is not told that all may be traded: said once."""
+        before, self.apart = self.apart, {one.currency: one.words for one in apart}
+        return [
+            Alert(
+                severity="warning",
+                code="WALLET_NOT_COUNTED",
+                text=f"Coinbase has several wallets of {currency}, and not all may be traded: {words}",
+            )
+            for currency, words in self.apart.items()
+            if currency not in before
+        ]
 
     def doubts(self) -> dict[str, Doubt]:
         """Every quantity in doubt, by its name: a currency or a contract."""

@@ -155,16 +155,26 @@ class Balance(Struct, frozen=True, omit_defaults=True):
     average_entry_price: Decimal | None = None
 
 
+class WalletApart(Struct, frozen=True):
+    """Another wallet of a currency, with money in it that may not be traded, as far as is told. `words` name both
+    and their amounts.
+    """
+
+    currency: str
+    words: str
+
+
 class BalancesRead(Event, frozen=True, kw_only=True, tag=True):
     """Wallets as read at `at`. `fills_until`: every fill up to then was applied before this
     event. `is_complete`: every wallet that Coinbase has is among them, or among the `unread`, of which
-    the row made no sense.
+    the row made no sense, or `apart`: not counted.
     """
 
     balances: tuple[Balance, ...]
     fills_until: datetime | None = None
     is_complete: bool = False
     unread: tuple[str, ...] = ()
+    apart: tuple[WalletApart, ...] = ()
 
 
 class FuturesPosition(Struct, frozen=True, omit_defaults=True):

@@ -347,6 +347,8 @@ class RiskManager:
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # what reduces can be told now
                 self.watch.adding.look(event.at, actions)
+                if isinstance(event, ev.BalancesRead):
+                    actions += self.doubts.note_apart(event.apart)
                 self.doubts.look(event.at, actions)
             case ev.FuturesSummaryRead():
                 self.doubts.look(event.at, actions)

@@ -148,6 +148,7 @@ def _missing(manager: RiskManager) -> list[str]:
 def _doubts(manager: RiskManager) -> list[str]:
     """Where Coinbase and the books do not agree, or a fact could not be placed."""
     texts = list(manager.tracker.books.doubts.values())
+    texts += [f"wallets of {name}: {text}" for name, text in manager.doubts.apart.items()]
     if fault := manager.desk.unread.fault:
         texts.append(f"what futures the account has cannot be read: {fault}")
     for name, doubt in manager.doubts.doubts().items():

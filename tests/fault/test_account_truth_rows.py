@@ -226,6 +226,21 @@ async def test_two_wallets_of_one_currency_are_summed_at_the_start_and_sold_whol
             assert made.world.exchange.accounts.wallet("BTC").total == 0
 
 
+async def test_a_second_wallet_that_may_not_be_traded_is_named_and_stops_nothing(tmp_path):
+    """Half of the bitcoin lies in a wallet that is not active: equity is 45,000, and that half is sold."""
+    async with still(tmp_path, balances=ACCOUNT, prices={BTC: 60_000}) as trader:
+        faults = {"split_wallets": 1_000, "split_as_inactive": True, "wallets_currency": "BTC"}
+        await control(trader, "faults", **faults)
+        async with attended(trader) as made:
+            await read(made, 4)
+            assert (made.tracker.equity, made.made.held("BTC")) == (45_000, D("0.5"))
+            (text,) = texts(made, "WALLET_NOT_COUNTED")
+            assert "0.5 in 'BTC Wallet'; not counted: 0.5 in 'BTC Wallet 2' (not active)" in text
+            assert any("BTC Wallet 2" in one for one in (await made.status())["doubts"])
+            assert await made.ask(made.trader.limit("BUY", "0.1", "60000"))
+            assert (made.causes, made.made.state) == (set(), "ACTIVE")
+
+
 # -------------------------------------------------------------------------------------- natural time
 
 
