@@ -27,6 +27,7 @@ from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
+BOOKS_A_CALL: Final = 100
 NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
@@ -385,6 +386,18 @@ def _says_none(error: CallFailed | Untrusted) -> bool:
     if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
         return False
     return error.is_worded and SCOPES not in error.words.lower()
+
+
+def quote_calls(books: Iterable[str], products: Mapping[str, Product]) -> list[tuple[str, ...]]:
+    """In which calls these books' quotes are asked for: each future alone, since a call that names spot books
+    too is answered for these only.
+    """
+    futures = [book for book in books if book in products and products[book].is_future]
+    others = [book for book in books if book not in futures]
+    calls = [
+        tuple(others[first : first + BOOKS_A_CALL]) for first in range(0, len(others), BOOKS_A_CALL)
+    ]
+    return calls + [(book,) for book in futures]
 
 
 async def _until_they_fail(

@@ -150,6 +150,10 @@ class Faults(Table):
         default=False,
         description="best_bid_ask answers for an empty book with empty lists; else leaves it out",
     )
+    quotes_of_spot_only: bool = Field(
+        default=False,
+        description="best_bid_ask that is asked for spot books and futures answers for the spot books",
+    )
     late_fees_s: Seconds = Field(
         Decimal(0), description="the fees of a fill are told this much later, market seconds"
     )

@@ -57,9 +57,11 @@ class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
     """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed.
 
     `at` of each quote is when its read began: one from before the question answers an earlier one.
+    `unanswered`: books that cannot be had: their call failed, or they were asked for alone.
     """
 
     quotes: tuple[Quote, ...]
+    unanswered: tuple[str, ...] = ()
 
 
 class ConfirmationUnavailable(Event, frozen=True, kw_only=True, tag=True):

@@ -322,7 +322,7 @@ class RiskManager:
         return actions
 
     def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
-        actions = self.watch.rest_answered(event.quotes, event.at)
+        actions = self.watch.rest_answered(event.quotes, event.at, event.unanswered)
         if news := self.readiness.confirmed(event.quotes):
             actions += self.tracker.apply(ev.Quotes(at=event.at, quotes=tuple(news)))
         return actions

@@ -20,7 +20,7 @@ async def sold_today(
     Untrusted.
     """
     refusals, asked = dict[str, str](), set[str]()
-    bids = await read_bids(picture, books(account, through))
+    bids = await read_bids(picture, books(account, through), through.products)
     while True:
         found = holdings(account, through, bids, config, refusals)
         new = {
@@ -35,4 +35,4 @@ async def sold_today(
             if why := await picture.sale_refusal(product_id, size):
                 refusals[product_id] = why
         others = [name for name in books(account, through, refusals) if name not in bids]
-        bids |= await read_bids(picture, others) if others else {}
+        bids |= await read_bids(picture, others, through.products)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.picture import Picture, quote_calls
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core import sales
@@ -25,7 +25,6 @@ WAYS: Final[dict[Way, str]] = {
     "auction": "by orders that wait for the auction (auction_mode)",
     "close": "closed with close_position",
 }
-BOOKS_A_CALL: Final = 100
 NONE: Final[Mapping[str, str]] = {}
 UNLIMITED: Final = Decimal("Infinity")
 
@@ -75,11 +74,13 @@ async def read_account(picture: Picture) -> Account:
     return Account(balances=balances, futures=futures, open_orders=orders, futures_fault=fault)
 
 
-async def read_bids(picture: Picture, books: Iterable[str]) -> dict[str, Decimal]:
+async def read_bids(
+    picture: Picture, books: Iterable[str], products: Mapping[str, Product]
+) -> dict[str, Decimal]:
     """What each book bids now, in its quote currency. Raises CallFailed."""
-    wanted, bids = tuple(dict.fromkeys(books)), dict[str, Decimal]()
-    for first in range(0, len(wanted), BOOKS_A_CALL):
-        for quote in await picture.quotes(wanted[first : first + BOOKS_A_CALL]):
+    bids = dict[str, Decimal]()
+    for call in quote_calls(tuple(dict.fromkeys(books)), products):
+        for quote in await picture.quotes(call):
             bids[quote.product_id] = quote.bid
     return bids
 

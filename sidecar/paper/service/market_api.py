@@ -95,10 +95,13 @@ def get_product(world: World, call: Call) -> Row:
 def best_bid_ask(world: World, call: Call) -> Row:
     """`GET /best_bid_ask`: of these products, or of all; an empty book is left out.
 
-    With the switch for it, an empty book is there, with empty lists.
+    With the switch for it, an empty book is there, with empty lists; with another, futures are only told alone.
     """
     with_empty = world.faults.now.list_empty_books
     ids = call.texts("product_ids") or list(world.exchange.listings)
+    if world.faults.now.quotes_of_spot_only:
+        spot = [name for name in ids if _listed(world, name)[0].contract is None]
+        ids = spot or ids
     books = [(product_id, _listed(world, product_id)[1]) for product_id in ids]
     return {
         "pricebooks": [
