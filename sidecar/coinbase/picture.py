@@ -166,6 +166,19 @@ class Picture:
             raise Untrusted("GET /time: no iso")
         return at
 
+    async def order(self, order_id: str) -> ev.OrderReported | None:
+        """An order by its id; None where Coinbase's own word is that there is none. Raises CallFailed, and
+        Untrusted.
+        """
+        at = self._now()
+        try:
+            answer = await self._rest.get(f"/orders/historical/{quote(order_id, safe='')}")
+        except Refused as error:
+            if error.status == NOT_FOUND and error.is_worded:
+                return None
+            raise
+        return rows.order_report(table(answer.get("order"), "order"), at)
+
     async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
         """These orders as they are now, ended ones too. Raises CallFailed."""
         wanted, found = tuple(order_ids), dict[str, ev.OrderReported]()

@@ -248,6 +248,14 @@ class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
     began_at: datetime
 
 
+class OrderVanished(Event, frozen=True, kw_only=True, tag=True):
+    """An order that was told as open, and of which Coinbase knows nothing by its id: looked up so often, and for
+    so long, that it is no delay.
+    """
+
+    order_id: str
+
+
 class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
     """Orders, fills and balances since the last known moment have all been read and applied.
 

@@ -82,6 +82,7 @@ class PositionTracker:
             ev.OrderReported: self.orders.report,
             ev.FillReported: self.orders.fill,
             ev.OpenOrdersListed: self.orders.listed,
+            ev.OrderVanished: self.orders.vanished,
             ev.ReservationReleased: self._released,
             ev.BalancesRead: self.balances.balances,
             ev.FuturesRead: self.futures.positions,

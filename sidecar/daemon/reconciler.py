@@ -25,6 +25,10 @@ BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the 
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
 OVERDUE_AFTER: Final = 2  # periods
 TOLD_MAX: Final = 5  # of what a pass left out
+# An order that the user channel told of, and that no listing has: a new one is not found for some seconds.
+UNKNOWN_LOOKS: Final = 3
+UNKNOWN_FOR_S: Final = 30.0
+LOOK_UPS_A_PASS: Final = 20
 
 
 class Reconciler:
@@ -41,6 +45,8 @@ class Reconciler:
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
         self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
+        # Orders that Coinbase does not know by their ids: how often it said so, and since when.
+        self._unknown: dict[str, tuple[int, float]] = {}
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
@@ -193,8 +199,27 @@ class Reconciler:
         for report in await self._picture.named_orders(sorted(working.keys() - listed)):
             self._take_in(report)
             unlisted.discard(report.order_id)
-        for order_id in sorted(unlisted & working.keys()):
-            self._leave_out(f"order {order_id} is open in the books, and Coinbase knows of none")
+        unlisted &= working.keys()
+        self._unknown = {name: known for name, known in self._unknown.items() if name in unlisted}
+        for number, order_id in enumerate(sorted(unlisted)):
+            if number >= LOOK_UPS_A_PASS or not await self._is_accounted_for(order_id):
+                text = f"order {order_id} is open in the books, and Coinbase knows of none"
+                self._leave_out(text)
+
+    async def _is_accounted_for(self, order_id: str) -> bool:
+        """Whether it is known by its id, or is unknown for so long that it has ended."""
+        report = await self._picture.order(order_id)
+        if report is not None:
+            self._unknown.pop(order_id, None)
+            self._take_in(report)
+            return True
+        looks, since = self._unknown.get(order_id, (0, clock.wall()))
+        self._unknown[order_id] = (looks + 1, since)
+        if looks + 1 < UNKNOWN_LOOKS or clock.wall() - since < UNKNOWN_FOR_S:
+            return False
+        del self._unknown[order_id]
+        self._take_in(ev.OrderVanished(at=self._engine.now(), order_id=order_id))
+        return True
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""

@@ -45,6 +45,7 @@ FACTS = [
     ev.FundingPaid(at=AT, product_id="BIP-20DEC30-CDE", amount=D("-0.1")),
     ev.FeesRead(at=AT, taker_rate=D("0.012"), maker_rate=D("0.006")),
     ev.OpenOrdersListed(at=AT, order_ids=("a", "b"), began_at=AT),
+    ev.OrderVanished(at=AT, order_id="a"),
     ev.AccountReconciled(at=AT, fills_until=AT, began_at=AT),
     ev.ReconciliationFailed(at=AT, reason="HTTP 401"),
     ev.OrderProposed(at=AT, body=BODY, strategy_id="s", dry_run=True),
