@@ -15,14 +15,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.money import CENT, ONE, ZERO, is_bounded, is_sane, readable
 from sidecar.core.moved import Moved, Point
 from sidecar.core.products import DOLLARS
-from sidecar.core.reconciliation import DEFAULT_LAG, Booking, Doubt, Reconciliation
+from sidecar.core.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
 from sidecar.core.transfer_moments import TransferMoments
 from sidecar.core.visits import Visits
 from sidecar.core.wallets import Wallet
@@ -33,11 +35,23 @@ OTHERS_READ_AFTER: Final = timedelta(seconds=12)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
+# The other wallet of dollars may lack sweeps for as long as that, and is read again up to a minute or two later.
+MAY_BE_CONVERTED_FOR: Final = 2 * SWEEP_LAG
 # What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
+
+
+class DollarsMoved(Struct, frozen=True):
+    """A difference of dollars that was booked as a transfer, and the account's net PnL at the moment it was booked
+    as of, USD (None: not known).
+    """
+
+    at: datetime
+    quantity: Decimal
+    pnl: Decimal | None = None
 
 
 class BalanceFlow:
@@ -49,7 +63,7 @@ class BalanceFlow:
         self.books = books
         self.futures: ev.FuturesSummaryRead | None = None
         self.lag = DEFAULT_LAG
-        self.dollars_moved: list[Booking] = []  # the last transfers of dollars
+        self.dollars_moved: list[DollarsMoved] = []  # the last transfers of dollars
         self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
@@ -261,33 +275,34 @@ class BalanceFlow:
         """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
         transfer, or what the futures wallet lost by itself.
         """
-        futures, wallets = self.books.futures_cash, list(self._pot())
-        doubted = [row for row in wallets if row[1].agreement.doubt is not None]
+        doubted = [row for row in self._pot() if row[1].agreement.doubt is not None]
         if len(doubted) > 1 and abs(self.pot_difference) < CENT:
             for currency, wallet in doubted:
                 self.set_right(currency, wallet, wallet.doubted, at)
             return
+        self._take_back(doubted, at)
+        self._convert(doubted, at)
+        self._take_back(doubted, at)  # what conversions have left of a difference
+        for currency, wallet in doubted:
+            if _is_confirmed(wallet):
+                self._move_dollars(currency, wallet, at, actions)
+
+    def _take_back(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
+        """Differences that pay accruals of funding, or are the other side of a sweep, are right."""
+        futures = self.books.futures_cash
         for currency, wallet in doubted:
             difference = wallet.doubted
-            if self._is_confirmed(wallet) and (
+            if _is_confirmed(wallet) and (
                 futures.pay(difference) or self.takes_back(difference, at)
             ):
                 self.set_right(currency, wallet, difference, at)
-        self._convert(doubted, at)
-        for currency, wallet in doubted:
-            if self._is_confirmed(wallet):
-                self._move_dollars(currency, wallet, at, actions)
-
-    def _is_confirmed(self, wallet: Wallet) -> bool:
-        doubt = wallet.agreement.doubt
-        return doubt is not None and doubt.confirmed
 
     def _convert(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
         """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
         one moment.
         """
         is_open = bool(self.books.futures_cash.lost)  # one of them may be that loss
-        if is_open or not all(self._is_confirmed(wallet) for _, wallet in doubted):
+        if is_open or not all(_is_confirmed(wallet) for _, wallet in doubted):
             return
         less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
         more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
@@ -307,20 +322,21 @@ class BalanceFlow:
             if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)
                 self._transfer(currency, wallet, at, actions)
-        elif self._is_open(wallet.agreement, at) or self._may_be_converted(doubt, at):
+        elif self._is_open(wallet.agreement, at) or self._may_be_converted(wallet, at):
             return
         elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
-            moved = Booking(at, doubt.difference)
+            pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
+            moved = DollarsMoved(at, doubt.difference, pnl)
             self.dollars_moved = [*self.dollars_moved, moved][-DOLLARS_MOVED_MAX:]
             self._transfer(currency, wallet, at, actions)
 
-    def _may_be_converted(self, doubt: Doubt, at: datetime) -> bool:
-        """Whether the other wallet of dollars has as yet unknown less where this one has more, or the other way
-        round: a part of it may have been converted.
+    def _may_be_converted(self, wallet: Wallet, at: datetime) -> bool:
+        """Whether it is open by how much the other wallet of dollars differs: a part of this may have been
+        converted.
         """
-        others = [wallet for _, wallet in self._pot() if not self._is_confirmed(wallet)]
-        is_open = any(wallet.doubted * doubt.difference < ZERO for wallet in others)
-        return is_open and at < doubt.first_at + SWEEP_LAG
+        doubt, others = wallet.agreement.doubt, [one for _, one in self._pot() if one is not wallet]
+        is_open = any(one.agreement.doubt is not None and not _is_confirmed(one) for one in others)
+        return is_open and doubt is not None and at < doubt.first_at + MAY_BE_CONVERTED_FOR
 
     def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
         """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
@@ -337,12 +353,15 @@ class BalanceFlow:
 
     def takes_back(self, change: Decimal, at: datetime) -> bool:
         """Whether one side of a sweep has been booked as a transfer of dollars, and this is the other: it
-        was none.
+        was none. It is undone as of the moment it was booked at, so no ratio keeps a trace of it.
         """
+        now = Point(self.books.account.net_pnl, ONE)
         for transfer in self.dollars_moved:
             if transfer.quantity == -change and at <= transfer.at + SWEEP_LAG:
                 self.dollars_moved.remove(transfer)
                 self.books.transfers += change
+                booked = now if transfer.pnl is None else Point(transfer.pnl, ONE)
+                self.books.moves.append(Moved(SPOT_CASH, ZERO, change, booked, now))
                 return True
         return False
 
@@ -407,6 +426,10 @@ class BalanceFlow:
     def futures_equity(self) -> Decimal:
         """The futures wallet, and what open contracts have earned or lost, USD."""
         return self.books.futures_cash.worth + self.books.account.futures_profit
+
+
+def _is_confirmed(wallet: Wallet) -> bool:
+    return wallet.agreement.doubt is not None and wallet.agreement.doubt.confirmed
 
 
 def _check(balance: ev.Balance) -> None:

@@ -1,6 +1,5 @@
 """FuturesFlow: futures positions and the futures wallet as Coinbase states them. No I/O."""
 
-from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,8 +12,9 @@ from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.reconciliation import Reconciliation
 from sidecar.core.wallets import Wallet
 
-# REST lags its frames by a moment; should frames stop coming, a reading is believed again after this.
-FRAME_HOLDS: Final = timedelta(seconds=30)
+# REST lags its frames by as much as it may lack a sweep; should frames stop coming, a reading is believed again
+# after this.
+FRAME_HOLDS: Final = SWEEP_LAG
 
 
 class FuturesFlow:

@@ -99,6 +99,8 @@ def glance_of(desk: Desk, plan: Plan) -> "Glance | None":
         return None
     if product.quote not in DOLLARS or product.quote not in desk.tracker.books.cash:
         return None
+    if desk.tracker.wallets.keep.get(product.base, ZERO) is None:  # kept whole: none may be added
+        return None
     if plan.shadow or any(bound.own for bound in bounds):
         return None
     return Glance(desk, plan) if _is_known(plan) else None

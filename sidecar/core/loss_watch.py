@@ -155,7 +155,7 @@ class LossWatch:
             self._first_sight(bound, now, actions)
         if self.confirmation.is_settled(bound) or self.confirmation.has_held(name, bound, now):
             self.confirmation.forget(name)
-            self._confirm(bound, now, actions)
+            self.adding.stop(self._confirm(bound, actions), now, actions)
 
     def _first_sight(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
         cause = Cause(
@@ -171,8 +171,10 @@ class LossWatch:
         )
         self.tighten(cause, actions)
 
-    def _confirm(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """The breach is no passing sight: its cause stays, and what would add to it is cancelled."""
+    def _confirm(self, bound: BoundLoss, actions: list[Action]) -> Cause:
+        """The breach is no passing sight: its cause stays. What adds to it is for the caller to cancel, and a
+        flattening cancels it with all the rest.
+        """
         state = self.desk.state
         cause = replace(
             state.causes[bound.code, bound.scope],
@@ -184,7 +186,7 @@ class LossWatch:
         severity: Literal["warning", "critical"] = "critical" if bound.scope == "all" else "warning"
         text = f"{bound.scope}: {bound.reason}; it is confirmed"
         actions.append(Alert(severity=severity, code=bound.code, text=text))
-        self.adding.stop(cause, now, actions)
+        return cause
 
     def _reset_at(self, bound: BoundLoss) -> datetime | None:
         """When the calendar ends the cause, at the latest."""
@@ -237,7 +239,7 @@ class LossWatch:
             bound, now, actions
         ):
             self.confirmation.forget(CUMULATIVE)
-            self._confirm(bound, now, actions)
+            self._confirm(bound, actions)
             self.liquidate(bound.reason, now, actions, loss=bound.loss, limit=bound.limit)
 
     def _may_begin(self) -> bool:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from sidecar.core.balance_flow import DollarsMoved
 from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
@@ -19,7 +20,7 @@ from sidecar.core.money import ONE, ZERO, with_money
 from sidecar.core.moved import Point
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.products import Product
-from sidecar.core.reconciliation import Booking, Reconciliation
+from sidecar.core.reconciliation import Reconciliation
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.visits import Visit
 from sidecar.core.wallets import Wallet
@@ -75,7 +76,7 @@ class SavedTracker(Struct, kw_only=True):
     balances_read_at: datetime | None = None
     usdc_rate: Decimal = ONE
     unread: list[str] = []
-    dollars_moved: list[Booking] = []
+    dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory
 from sidecar.core.held import held
+from sidecar.core.money import ZERO
+from sidecar.core.orders import BUY
 from sidecar.core.sales import Holding, Prices, Routes, holdings
 from sidecar.core.settings import Settings
 from sidecar.core.working import WorkingOrder
@@ -20,8 +22,18 @@ class Scope:
         self._routes = Routes({}, frozenset())
 
     def working(self, episode: Episode) -> list[WorkingOrder]:
-        """Open orders on what is to be flattened. One that is known by its fills alone is none."""
-        return list(self._working(episode))
+        """Open orders on what is to be flattened, those that would add to a position first. One that is known by
+        its fills alone is none.
+        """
+        lines = self._desk.tracker.account.lines
+        adding, reducing = list[WorkingOrder](), list[WorkingOrder]()
+        for order in self._working(episode):
+            legs = order.legs
+            line = lines.get(legs[0].key) if len(legs) == 1 else None
+            held = ZERO if line is None else line.position.quantity
+            lowers = held < ZERO if order.side == BUY else held > ZERO
+            (reducing if lowers else adding).append(order)
+        return adding + reducing
 
     def is_open(self, memory: LiquidatorMemory, episode: Episode) -> bool:
         """Whether there is an open order, known or not."""

@@ -442,6 +442,7 @@ def test_a_conversion_whose_other_side_is_open_is_no_deposit():
     for _ in range(150):
         coinbase.run(1)
         assert coinbase.world.tracker.transfers in (0, -12_350)
+    assert coinbase.world.tracker.transfers == -12_350
     assert coinbase.losses().least(75, 200) > Fraction("0.115")
     assert coinbase.world.manager.state.causes["DAILY_LOSS", "all"].is_confirmed
 

@@ -196,3 +196,17 @@ def test_a_loss_leaves_them_and_counts_them_where_so_configured():
     assert not cancelled(appears(world, "late"))
     world.send(ev.LimitsReplaced, limits=Limits(max_daily_loss="0.1"))
     assert cancelled(appears(world, "later")) == ["buy", "late", "later"]
+
+
+def test_a_flattening_cancels_all_at_once_and_what_adds_first():
+    """Cancels take their turn with Coinbase's budget: what would still be bought goes first."""
+    world = resting(long(max_cumulative_loss="0.1"), "exit", side="SELL", limit_price=90_000)
+    resting(world, "buy")
+    resting(world, "pair", product_id="ETH-BTC", side="SELL", limit_price="0.03")
+    (cancel,) = of_kind(world.fill("SELL", "0.5", 30_000), CancelOrders)
+    assert cancel.order_ids == ("buy", "pair", "exit")
+    short = resting(World(max_cumulative_loss="0.1"), "cover", product_id=FUTURE, size=1)
+    short.fill("SELL", 100, 64_000, product_id=FUTURE)
+    resting(short, "sell", product_id=FUTURE, side="SELL", size=1, limit_price=90_000)
+    (cancel,) = of_kind(short.send(ev.FlattenRequested, reason="enough"), CancelOrders)
+    assert cancel.order_ids == ("sell", "cover")

@@ -1,14 +1,17 @@
 """Balance flow: what Coinbase says the account holds, against what the books say."""
 
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
+from sidecar.core.balance_flow import DollarsMoved
 from sidecar.core.errors import Untrusted
 from sidecar.core.losses import Way, cumulative
 from sidecar.core.money import ratio
+from tests.account_steps import share_lost
 from tests.decisions import CONNECTED, connected, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
 from tests.tracking import Desk, state_bytes
@@ -512,6 +515,25 @@ def test_the_other_side_of_a_sweep_takes_back_what_was_booked_as_a_transfer():
         desk.wait(seconds).balance("USD", 6_000)
     assert cash(desk) == (6_000, 9_000, 15_000, set())
     assert desk.tracker.transfers == 15_000
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
+    """4,000 were booked as come, BTC fell from 64,000 to 48,000, then the futures wallet shows them gone. A state
+    from before the moment was kept has them taken back as of now.
+    """
+    desk = pot()
+    desk.fill("BUY", "0.1", 64000)
+    for seconds in (60, 15):
+        desk.wait(seconds).balance("USD", 7_600)
+    transfers = desk.tracker.balances.dollars_moved
+    assert [moved.quantity for moved in transfers] == [4_000]
+    if not is_known:
+        transfers[0] = DollarsMoved(transfers[0].at, transfers[0].quantity)
+    desk.quote("BTC-USD", 48_000)
+    told(desk.wait(15), 1_000, 7_600)
+    loss = cumulative(desk.tracker)
+    assert (share_lost(loss) == Fraction(1_600, 15_000)) is is_known
 
 
 # --- The moments at which it may have come --------------------------------------------------------

@@ -86,6 +86,17 @@ def test_what_is_foreseen_is_what_the_rules_say_one_by_one():
         assert decision == other
 
 
+def test_an_asset_kept_whole_is_not_bought_at_a_glance():
+    world = World(keep={"ETH": None})
+    tell(world)
+    tell(world, "ETH-USD")
+    for name in ("a", "b"):
+        assert world.ask(limit_order("0.1", 63000, name=name))
+    body = limit_order("0.1", "1990", product_id="ETH-USD")
+    assert foreseen(world, body) is None
+    assert world.ask(body).codes == ("PRODUCT_NOT_ALLOWED",)
+
+
 def test_looking_ahead_changes_nothing():
     world = quiet()
     body = limit_order(name="one")
