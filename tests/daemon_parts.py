@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from structlog.testing import CapturingLogger
 
+from sidecar.coinbase.rest import Unknown
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.daemon.engine import Engine
@@ -108,6 +109,9 @@ class Said:
     async def products(self) -> ev.ProductsListed:
         assert self.listed is not None
         return self.listed
+
+    async def elsewhere(self) -> ev.ElsewhereRead:
+        raise Unknown("GET /portfolios", 503, "HTTP 503")
 
     async def product(self, product_id: str) -> ev.ProductsListed:
         return await self.products()

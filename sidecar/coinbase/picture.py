@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from sidecar import clock
 from sidecar.coinbase import rows
-from sidecar.coinbase.frames import futures_summary
+from sidecar.coinbase.frames import futures_summary, is_ours
+from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import moment, table, tables
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
-from sidecar.coinbase.rows import WORDS_MAX
+from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
 from sidecar.core import events as ev
 from sidecar.core.attempts import LACKS_FUNDS
 from sidecar.core.errors import Untrusted
@@ -33,6 +34,7 @@ NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
+NAMED_MAX: Final = 1_000  # products that are not ours, in a process
 NOT_FOUND: Final = 404
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
@@ -68,6 +70,8 @@ class Picture:
         self._wallets: frozenset[str] = (
             frozenset()
         )  # ids of the wallets with a balance at the last reading
+        self._unread_fills = Patience()
+        self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
 
     async def products(self) -> ev.ProductsListed:
@@ -80,12 +84,29 @@ class Picture:
             listed += self._read(product_from_coinbase, tables(answer.get("products"), "products"))
         return ev.ProductsListed(at=at, products=tuple(listed))
 
-    async def product(self, product_id: str) -> ev.ProductsListed:
-        """One product that a fact named and no listing held. Raises CallFailed."""
+    async def product(self, product_id: str) -> ev.ProductsListed | ev.ProductElsewhere:
+        """One product that a fact named and no listing held; or why it is not counted here. Raises CallFailed."""
         at = self._now()
         path = f"/products/{quote(product_id, safe='')}"
-        row = await self._rest.get(path, {"get_tradability_status": "true"})
-        return ev.ProductsListed(at=at, products=tuple(self._read(product_from_coinbase, [row])))
+        try:
+            row = await self._rest.get(path, {"get_tradability_status": "true"})
+        except Refused as error:
+            if error.status == NOT_FOUND and error.is_worded:
+                return ev.ProductElsewhere(at=at, product_id=product_id, why="Coinbase lists none")
+            raise
+        if not is_ours(row):
+            return _elsewhere(at, product_id, row)
+        listed = tuple(self._read(product_from_coinbase, [row]))
+        if not listed:
+            why = "Coinbase's row of it cannot be read"
+            return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
+        return ev.ProductsListed(at=at, products=listed)
+
+    async def elsewhere(self) -> ev.ElsewhereRead:
+        """What the key's portfolio has in venues that are not counted here. Raises CallFailed, and Untrusted."""
+        at, key = self._now(), await self.permissions()
+        answer = await self._rest.get(f"/portfolios/{quote(key.portfolio, safe='')}")
+        return rows.elsewhere(table(answer.get("breakdown"), "breakdown"), at)
 
     async def quotes(
         self, product_ids: tuple[str, ...], *, urgent: bool = False
@@ -203,7 +224,8 @@ class Picture:
         for source in SOURCES:
             query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
             async for row in self._rest.pages("/orders/historical/batch", "orders", query):
-                for report in self._read(lambda one: rows.order_report(one, at), [row]):
+                known = [row] if is_ours(row) else []
+                for report in self._read(lambda one: rows.order_report(one, at), known):
                     found[report.order_id] = report
         return list(found.values())
 
@@ -252,6 +274,10 @@ class Picture:
                     "limit": ORDERS_A_PAGE,
                 }
                 async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                    if not is_ours(row):
+                        for event in self._foreign(row, began_at):
+                            yield event
+                        continue
                     if isinstance(order_id := row.get("order_id"), str) and order_id:
                         seen[order_id] = None
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
@@ -259,10 +285,10 @@ class Picture:
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
 
-    async def _fills(
-        self, since: datetime | None, left_out: list[str]
-    ) -> AsyncIterator[ev.FillReported | ev.FundingPaid]:
-        """Fills since a moment, oldest first; none without one: a start counts from its balances."""
+    async def _fills(self, since: datetime | None, left_out: list[str]) -> AsyncIterator[ev.Event]:
+        """Fills since a moment, oldest first; none without one: a start counts from its balances. What cannot be
+        read is waited for, and then passed over: the window passes what was looked at.
+        """
         if since is None:
             return
         at = self._now()
@@ -273,9 +299,29 @@ class Picture:
         newest_first = [
             row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
         ]
-        oldest_first = reversed(newest_first)
-        for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
-            yield fill
+        for row in reversed(newest_first):
+            if not is_ours(row):
+                for event in self._foreign(row, at):
+                    yield event
+                continue
+            unread: list[str] = []
+            for fill in self._read(lambda one: rows.fill_report(one, at), [row], unread):
+                if not rows.is_empty(fill):
+                    yield fill
+            for fault in unread:
+                step = self._unread_fills.look(fault, clock.wall())
+                if step == "wait":
+                    left_out.append(fault)
+                elif step == "give up":
+                    yield ev.FillPassedOver(at=at, words=fault)
+
+    def _foreign(self, row: Mapping[str, Any], at: datetime) -> list[ev.ProductElsewhere]:
+        """The product of a row that is not ours, the first time that it is met."""
+        product_id = str(row.get("product_id"))[:NAME_MAX]
+        if product_id in self._named or len(self._named) >= NAMED_MAX:
+            return []
+        self._named.add(product_id)
+        return [_elsewhere(at, product_id, row)]
 
     async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
         """Futures wallet and positions; or that there are none; or that they could not be read, which fails
@@ -399,6 +445,12 @@ def _says_none(error: CallFailed | Untrusted) -> bool:
     if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
         return False
     return error.is_worded and SCOPES not in error.words.lower()
+
+
+def _elsewhere(at: datetime, product_id: str, row: Mapping[str, Any]) -> ev.ProductElsewhere:
+    kind = str(row.get("product_type"))[:NAME_MAX]
+    why = f"it is of the kind {kind}, and no coin or future"
+    return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
 
 
 def quote_calls(books: Iterable[str], products: Mapping[str, Product]) -> list[tuple[str, ...]]:

@@ -13,7 +13,16 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
-from sidecar.coinbase.reading import is_true, moment, number, price, quantity, table, tables, text
+from sidecar.coinbase.reading import (
+    is_true,
+    moment_if_any,
+    number,
+    price,
+    quantity,
+    table,
+    tables,
+    text,
+)
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO, is_bounded, is_sane, readable
@@ -27,6 +36,7 @@ VAULT: Final = "ACCOUNT_TYPE_VAULT"
 ORDINARY: Final = frozenset(
     {"", "ACCOUNT_TYPE_UNSPECIFIED", "ACCOUNT_TYPE_CRYPTO", "ACCOUNT_TYPE_FIAT", "CRYPTO", "FIAT"}
 )
+PREDICTIONS: Final = "prediction_markets_positions"
 UNFIT: Final = {"active": "not active", "ready": "not ready"}
 NAME_MAX: Final = 60
 TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
@@ -98,7 +108,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         limit_price=price(terms.get("limit_price"), "limit_price"),
         stop_price=price(stop, "stop_price"),
         rests=text(row.get("time_in_force"), "time_in_force") not in INSTANT,
-        created_at=moment(row.get("created_time"), "created_time"),
+        created_at=moment_if_any(row.get("created_time")),
         parent_id=text(row.get("originating_order_id"), "originating_order_id"),
         child_id=text(row.get("attached_order_id"), "attached_order_id"),
         attached=bool(row.get("attached_order_configuration")),
@@ -145,8 +155,13 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         size=size,
         commission=quantity(row.get("commission"), "commission"),
         trade_type=kind if kind in TRADE_TYPES else "FILL",
-        traded_at=moment(row.get("trade_time"), "trade_time"),
+        traded_at=moment_if_any(row.get("trade_time")),
     )
+
+
+def is_empty(fill: ev.FillReported | ev.FundingPaid) -> bool:
+    """Whether nothing was traded or paid by it."""
+    return isinstance(fill, ev.FillReported) and not (fill.size or fill.commission)
 
 
 def _funding(row: Row, at: datetime) -> ev.FundingPaid:
@@ -159,7 +174,7 @@ def _funding(row: Row, at: datetime) -> ev.FundingPaid:
         product_id=text(row.get("product_id"), "product_id"),
         amount=-paid,
         entry_id=text(row.get("entry_id"), "entry_id"),
-        paid_at=moment(row.get("trade_time"), "trade_time"),
+        paid_at=moment_if_any(row.get("trade_time")),
     )
 
 
@@ -292,6 +307,22 @@ def entry_prices(breakdown: Row) -> dict[str, Any]:
         if entry > 0 and row.get("asset"):
             prices[str(row["asset"])] = entry
     return prices
+
+
+def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
+    """What `GET /portfolios/{uuid}` tells of venues that are not counted here."""
+    balances = table(breakdown.get("portfolio_balances"), "portfolio_balances")
+    worth = _told(balances, "total_equities_balance") or ZERO
+    counts = {
+        "stocks": len(tables(breakdown.get("equity_positions"), "equity_positions")),
+        "prediction markets": len(tables(breakdown.get(PREDICTIONS), PREDICTIONS)),
+        "Global Derivatives": len(tables(breakdown.get("perp_positions"), "perp_positions")),
+    }
+    venues = [
+        ev.Venue(name, worth if name == "stocks" else ZERO, positions=count)
+        for name, count in counts.items()
+    ]
+    return ev.ElsewhereRead(at=at, venues=tuple(venues))
 
 
 def futures_positions(

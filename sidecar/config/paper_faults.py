@@ -136,6 +136,11 @@ class Faults(Table):
     wallets_currency: AssetOrNone = Field(
         "", description="the currency whose wallet the seven above are about; empty: all wallets"
     )
+    foreign_rows: bool = Field(
+        default=False,
+        description="the account holds a stock: its order, its fill and its worth are told; fills of a delisted coin "
+        "and of no size too; and times over REST have ten digits of a second's fraction",
+    )
     no_wallet_of: AssetOrNone = Field(
         "",
         description="the currency that the account has no wallet of: orders and previews of what is quoted in it "

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.check import Desk
-from sidecar.core.events import WalletApart
+from sidecar.core.elsewhere import Elsewhere, passed_over
 from sidecar.core.futures_watch import FuturesWatch
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
@@ -38,7 +39,27 @@ class DoubtWatch:
         self.pause = SETTLE
         self.known: set[str] = set()  # names in doubt at the last look
         self.futures = FuturesWatch(desk, settings)
+        self.elsewhere = Elsewhere()
         self.apart: dict[str, str] = {}  # currencies with wallets that are not counted, in words
+
+    def hear(self, event: ev.Event, actions: list[Action]) -> None:
+        """What is told of what is not counted, or could not be read."""
+        match event:
+            case ev.BalancesRead():
+                actions += self._note_apart(event.apart)
+            case ev.FuturesRead() | ev.FuturesAbsent() | ev.FuturesUnread():
+                actions += self.futures.heard(event)
+            case ev.ProductsListed():
+                actions += self.elsewhere.listed(one.product_id for one in event.products)
+            case ev.ProductElsewhere():
+                self.desk.tracker.books.doubts.pop(event.product_id, None)
+                actions += self.elsewhere.product(event)
+            case ev.ElsewhereRead():
+                actions += self.elsewhere.venues(event)
+            case ev.FillPassedOver():
+                actions += passed_over(event)
+            case _:
+                return
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten for doubts that last, lift explained doubts."""
@@ -54,7 +75,7 @@ class DoubtWatch:
                 text = "Coinbase and the books agree"
                 loosen(self.desk.state, CODE, cause.scope, text, actions)
 
-    def note_apart(self, apart: Iterable[WalletApart]) -> list[Action]:
+    def _note_apart(self, apart: Iterable[ev.WalletApart]) -> list[Action]:
         """Wallets of one currency, of which it is not told that all may be traded: said once."""
         before, self.apart = self.apart, {one.currency: one.words for one in apart}
         return [

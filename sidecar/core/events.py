@@ -74,6 +74,29 @@ class ProductsListed(Event, frozen=True, kw_only=True, tag=True):
     products: tuple[Product, ...]
 
 
+class ProductElsewhere(Event, frozen=True, kw_only=True, tag=True):
+    """A product that facts name and that is neither a coin's nor a future's, or that Coinbase has not any more."""
+
+    product_id: str
+    why: str
+
+
+class Venue(Struct, frozen=True):
+    """One of Coinbase's venues that is not counted here, the worth in it as far as it is told, USD, and how many
+    positions are.
+    """
+
+    venue: str
+    usd: Decimal
+    positions: int = 0
+
+
+class ElsewhereRead(Event, frozen=True, kw_only=True, tag=True):
+    """What Coinbase says is in its other venues."""
+
+    venues: tuple[Venue, ...]
+
+
 class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
     """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in
     UNIX seconds. Periods of `period_s` seconds that began at `since` or later and were over by
@@ -246,6 +269,12 @@ class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
 
     order_ids: tuple[str, ...]
     began_at: datetime
+
+
+class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):
+    """A fill that cannot be read, or cannot be, was looked at so often that no more is waited for it."""
+
+    words: str
 
 
 class OrderVanished(Event, frozen=True, kw_only=True, tag=True):

@@ -54,6 +54,7 @@ NO_CAUSE: Final = {
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,
 # not after each price where every one is handed over.
 PREPARE_EVERY: Final = timedelta(milliseconds=100)
+ROWS: Final = (ev.OrderReported, ev.FillReported, ev.FundingPaid)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -335,9 +336,12 @@ class RiskManager:
         try:
             actions = self.tracker.apply(event)
         except UnknownProduct as unknown:
+            if unknown.product_id in self.doubts.elsewhere.products and isinstance(event, ROWS):
+                return []
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
         actions += self.readiness.note(event)
+        self.doubts.hear(event, actions)
         match event:
             case ev.OrderReported() | ev.FillReported():
                 actions += self.unapproved.look(event)
@@ -347,13 +351,8 @@ class RiskManager:
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # what reduces can be told now
                 self.watch.adding.look(event.at, actions)
-                if isinstance(event, ev.BalancesRead):
-                    actions += self.doubts.note_apart(event.apart)
                 self.doubts.look(event.at, actions)
-            case ev.FuturesSummaryRead():
-                self.doubts.look(event.at, actions)
-            case ev.FuturesRead() | ev.FuturesAbsent() | ev.FuturesUnread():
-                actions += self.doubts.futures.heard(event)
+            case ev.FuturesSummaryRead() | ev.FuturesRead():
                 self.doubts.look(event.at, actions)
         return actions
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
+from sidecar.core.elsewhere import Elsewhere
 from sidecar.core.episode import LiquidatorMemory
 from sidecar.core.feeds import FeedState, UnreadFutures
 from sidecar.core.limits import Limits
@@ -91,6 +92,7 @@ class SavedManager(Struct, kw_only=True):
     doubts_known: list[str] = []
     peg: PegMemory = field(default_factory=PegMemory)
     unread_futures: UnreadFutures = field(default_factory=UnreadFutures)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -147,6 +149,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         doubts_known=sorted(manager.doubts.known),
         peg=manager.peg.memory,
         unread_futures=manager.desk.unread,
+        elsewhere=manager.doubts.elsewhere,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -201,6 +204,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.doubts.known = set(saved.doubts_known)
     manager.peg.memory = saved.peg
     manager.desk.unread = saved.unread_futures
+    manager.doubts.elsewhere = saved.elsewhere
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sidecar.core import losses
+from sidecar.core.elsewhere import VENUES
 from sidecar.core.exposure import Line, Pnl
 from sidecar.core.limits import LossLimit
 from sidecar.core.liquidation_report import report_view
@@ -47,6 +48,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "missing": _missing(manager),
         "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
+        "elsewhere": _elsewhere(manager),
         "feeds": {
             "user": manager.feeds.user,
             "market": manager.feeds.market,
@@ -143,6 +145,15 @@ def _missing(manager: RiskManager) -> list[str]:
         if state != "live"
     ]
     return words
+
+
+def _elsewhere(manager: RiskManager) -> View:
+    """What is neither counted nor sold: venues that the key may reach with what is there, as far as that is told,
+    and products.
+    """
+    known = manager.doubts.elsewhere
+    venues = {about: known.held.get(venue) for venue, about in VENUES.items()}
+    return {"venues": venues, "products": dict(sorted(known.products.items()))}
 
 
 def _doubts(manager: RiskManager) -> list[str]:

@@ -7,6 +7,7 @@ from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config
+from sidecar.core.elsewhere import held
 from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
@@ -45,6 +46,19 @@ async def look(config: Config) -> Report:
     finally:
         await rest.close()
     return report
+
+
+async def _elsewhere(picture: Picture) -> list[Finding]:
+    """What other venues of Coinbase's hold, as far as it is told."""
+    try:
+        told = await picture.elsewhere()
+    except (CallFailed, Untrusted) as error:
+        text = f"what other venues hold cannot be read: {error}"
+        return [Finding("info", "ELSEWHERE", text)]
+    texts = [
+        f"{venue}: {words}, neither counted nor sold here" for venue, words in held(told).items()
+    ]
+    return [Finding("warning", "ELSEWHERE", text) for text in texts]
 
 
 def _offline(config: Config) -> list[Finding]:
@@ -117,4 +131,5 @@ async def _account(config: Config, picture: Picture, report: Report) -> None:
         )
         report.findings.append(Finding("critical", "FUTURES_UNKNOWN", text))
     through = routes(products, config)
+    report.findings += await _elsewhere(picture)
     report.holdings = await sold_today(picture, account, through, config)

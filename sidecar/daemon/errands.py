@@ -146,7 +146,8 @@ class Errands:
             self._engine.log.warning("product not read", product=product_id, fault=str(error))
             return
         self._engine.handle(listed)
-        if product_id not in self._engine.manager.tracker.products:
+        is_elsewhere = isinstance(listed, ev.ProductElsewhere)
+        if product_id not in self._engine.manager.tracker.products and not is_elsewhere:
             return  # reading the account would lead here again
         self._engine.carry[ac.Reconcile](ac.Reconcile(reason=f"{product_id} is known now"))
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from sidecar import clock
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core import actions as ac
@@ -25,9 +26,6 @@ BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the 
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
 OVERDUE_AFTER: Final = 2  # periods
 TOLD_MAX: Final = 5  # of what a pass left out
-# An order that the user channel told of, and that no listing has: a new one is not found for some seconds.
-UNKNOWN_LOOKS: Final = 3
-UNKNOWN_FOR_S: Final = 30.0
 LOOK_UPS_A_PASS: Final = 20
 
 
@@ -45,8 +43,9 @@ class Reconciler:
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
         self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
-        # Orders that Coinbase does not know by their ids: how often it said so, and since when.
-        self._unknown: dict[str, tuple[int, float]] = {}
+        self._unknown = Patience()  # of orders that Coinbase does not know by their ids
+        self._refused = Patience()  # of fills that cannot be
+        self._elsewhere_at = float("-inf")
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
@@ -93,12 +92,23 @@ class Reconciler:
             failures, self.fault, self._heard_at = 0, "", clock.wall()
             self._took_s = self._heard_at - began
             self.passes += 1
+            await self._look_elsewhere()
             await asyncio.sleep(BETWEEN_S)
             try:
                 async with asyncio.timeout(self._period_s):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _look_elsewhere(self) -> None:
+        """What other venues hold is for display: nothing waits for it."""
+        if clock.wall() - self._elsewhere_at < PRODUCTS_EVERY_S:
+            return
+        self._elsewhere_at = clock.wall()
+        try:
+            self._engine.handle(await self._picture.elsewhere())
+        except (CallFailed, Untrusted) as error:
+            self._engine.log.info("other venues could not be read", fault=str(error))
 
     async def _pass(self) -> None:
         """Raises CallFailed, Untrusted, and TimeoutError where a flattening wants to read."""
@@ -170,7 +180,16 @@ class Reconciler:
             self._balances_taken += isinstance(event, ev.BalancesRead)
         else:
             which = getattr(event, "entry_id", "") or getattr(event, "order_id", "")
-            self._leave_out(f"what was told as {type(event).__name__} {which[:40]!r} cannot be")
+            words = f"what was told as {type(event).__name__} {which[:40]!r} cannot be"
+            if not isinstance(event, ev.FillReported) or self._waits_for(words):
+                self._leave_out(words)
+
+    def _waits_for(self, words: str) -> bool:
+        """Whether a fill that cannot be is waited for; else the balances tell what it did."""
+        step = self._refused.look(words, clock.wall())
+        if step == "give up":
+            self._engine.handle(ev.FillPassedOver(at=self._engine.now(), words=words))
+        return step == "wait"
 
     def _leave_out(self, text: str) -> None:
         if text not in self._left_out and len(self._left_out) < TOLD_MAX:
@@ -200,7 +219,7 @@ class Reconciler:
             self._take_in(report)
             unlisted.discard(report.order_id)
         unlisted &= working.keys()
-        self._unknown = {name: known for name, known in self._unknown.items() if name in unlisted}
+        self._unknown.keep(unlisted)
         for number, order_id in enumerate(sorted(unlisted)):
             if number >= LOOK_UPS_A_PASS or not await self._is_accounted_for(order_id):
                 text = f"order {order_id} is open in the books, and Coinbase knows of none"
@@ -210,14 +229,11 @@ class Reconciler:
         """Whether it is known by its id, or is unknown for so long that it has ended."""
         report = await self._picture.order(order_id)
         if report is not None:
-            self._unknown.pop(order_id, None)
+            self._unknown.forget(order_id)
             self._take_in(report)
             return True
-        looks, since = self._unknown.get(order_id, (0, clock.wall()))
-        self._unknown[order_id] = (looks + 1, since)
-        if looks + 1 < UNKNOWN_LOOKS or clock.wall() - since < UNKNOWN_FOR_S:
+        if self._unknown.look(order_id, clock.wall()) == "wait":
             return False
-        del self._unknown[order_id]
         self._take_in(ev.OrderVanished(at=self._engine.now(), order_id=order_id))
         return True
 

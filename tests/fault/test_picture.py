@@ -401,6 +401,48 @@ async def test_a_fill_that_cannot_be_read_reconciles_nothing_and_is_named(
     assert reading.told(ev.AccountReconciled) == []
 
 
+async def test_a_fill_that_cannot_be_read_three_times_over_thirty_seconds_is_passed_over(
+    trader, reading, monkeypatch
+):
+    """And the window of fills with it: the next reading begins behind."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    await trader.place(trader.market("BUY", "0.1"))
+    spoil(monkeypatch, "fill_report", "size")
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted):
+            await reading.account()
+    assert reading.told(ev.FillPassedOver) == []
+    for passed[0] in (30.0, 31.0):
+        await reading.account()
+    (over,) = reading.told(ev.FillPassedOver)
+    assert over.words.endswith("size is not a number")
+    assert len(reading.told(ev.AccountReconciled)) == 2
+
+
+async def test_a_product_that_is_not_ours_or_gone_or_unreadable_is_elsewhere(
+    trader, reading, monkeypatch
+):
+    trader.paper.world.set_faults(foreign_rows=True)
+    told = [await reading.picture.product(name) for name in ("AAPL-USD", "GONE-USD", "BTC-USD")]
+    assert [type(one) for one in told] == [ev.ProductElsewhere, ev.ProductElsewhere, ev.ProductsListed]  # fmt: skip
+    assert "EQUITY" in told[0].why
+
+    def unreadable(_row):
+        raise Untrusted("product BTC-USD: base_increment is not a number")
+
+    monkeypatch.setattr("sidecar.coinbase.picture.product_from_coinbase", unreadable)
+    assert type(await reading.picture.product("BTC-USD")) is ev.ProductElsewhere
+    page = Refused("GET /products/BTC-USD", 404, "HTTP 404: <html>")
+
+    async def get(*_given, **_options):
+        raise page
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    with pytest.raises(Refused):
+        await reading.picture.product("BTC-USD")
+
+
 async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeypatch):
     real = product_from_coinbase
 

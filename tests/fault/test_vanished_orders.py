@@ -15,7 +15,7 @@ FOR_EVER = "3600"
 
 @pytest.fixture
 async def trader(tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.daemon.reconciler.UNKNOWN_FOR_S", 0.5)
+    monkeypatch.setattr("sidecar.coinbase.patience.FOR_S", 0.5)
     monkeypatch.setattr("sidecar.daemon.reconciler.wait_s", lambda *_: 0.25)  # from try to try
     for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody
         monkeypatch.setattr(budget, limit, 1000)

@@ -4,11 +4,13 @@ Source: Coinbase Advanced Trade API, Accounts, Portfolios, Fees, Futures; Coinba
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.money import ZERO
+from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.wallet_faults import Told
@@ -19,7 +21,7 @@ from sidecar.paper.wire import accounts as shapes
 from sidecar.paper.wire.errors import invalid, not_found
 from sidecar.paper.wire.orders import portfolio_id
 from sidecar.paper.wire.products import session_end
-from sidecar.paper.wire.text import Row, time_text
+from sidecar.paper.wire.text import Row, money, time_text
 
 ACCOUNTS_DEFAULT: Final = 49
 ACCOUNTS_MAX: Final = 250
@@ -85,7 +87,11 @@ def get_portfolio(world: World, call: Call) -> Row:
     """`GET /portfolios/{uuid}`: the breakdown."""
     if call.path["portfolio_uuid"] != portfolio_id(world.exchange.run):
         raise not_found("portfolio not found")
-    return {"breakdown": shapes.breakdown(world.exchange)}
+    row = shapes.breakdown(world.exchange)
+    if world.faults.now.foreign_rows:
+        stocks = {"total_equities_balance": money(Decimal(foreign_rows.WORTH))}
+        row["portfolio_balances"] |= stocks
+    return {"breakdown": row}
 
 
 def transaction_summary(world: World, _call: Call) -> Row:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from sidecar.core.money import ZERO, amount
+from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.book import DEPTH, Book
@@ -87,6 +88,8 @@ def _row(world: World, listing: Listing, now: datetime, *, with_view_only: bool)
 
 def get_product(world: World, call: Call) -> Row:
     """`GET /products/{product_id}`: the bare product."""
+    if world.faults.now.foreign_rows and call.path["product_id"] == foreign_rows.STOCK:
+        return foreign_rows.product()
     listing, _ = _listed(world, call.path["product_id"])
     view_only = call.key is not None and call.flag("get_tradability_status")
     return _row(world, listing, call.now, with_view_only=view_only)

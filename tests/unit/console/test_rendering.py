@@ -52,6 +52,7 @@ STATUS: dict[str, Any] = {
     ],
     "missing": ["the balances"],
     "doubts": ["Coinbase's BTC differs from the books"],
+    "elsewhere": {"venues": {"stocks": "1500 USD", "prediction markets": None}, "products": {"AAPL-USD": "no coin"}},
     "unvalued": ["XYZ"],
     "feeds": {"user": "live", "market": "gapped", "market_whole_since": None},
     "equity": "98765.4321",
@@ -124,6 +125,9 @@ POSITIONS = {
 
 def test_a_status_says_what_is_and_what_to_do():
     said = text(status(STATUS, 80))
+    assert "not counted here: stocks: 1500 USD" in said
+    assert "not counted here: AAPL-USD" in said
+    assert "prediction markets" not in said
     for words_ in (
         "HALTED", "1 open order, 2 reservations", "waiting for: the balances", "BTC differs",
         "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",

@@ -286,6 +286,8 @@ def starting() -> World:
     for _ in range(2):
         world.send(ev.FuturesUnread, reason="HTTP 403")
         world.wait(2)
+    world.send(ev.ProductElsewhere, product_id="AAPL-USD", why="it is a stock")
+    world.send(ev.ElsewhereRead, venues=(ev.Venue("stocks", D(5)),))
     world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"
     assert not world.manager.state.ready
     return world

@@ -90,6 +90,25 @@ async def test_a_fact_that_cannot_be_is_left_out_and_nothing_is_reconciled(made)
     assert await made.reads_whole() == made.healed
 
 
+async def test_a_fill_that_cannot_be_is_waited_for_and_then_passed_over(made, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    fill = ev.FillReported(
+        at=made.world.now, entry_id="e1", order_id="o1", product_id="BTC-USD", side="BUY", price=D(-5), size=D(1)
+    )  # fmt: skip
+    for passed[0] in (0.0, 1.0, 29.0):
+        made.says(fill)
+        await made.fails("FillReported 'e1' cannot be")
+    passed[0] = 30.0
+    made.says(fill)
+    assert await made.reads_whole() == made.healed
+    made.says(fill)
+    await made.reads()
+    (over,) = made.told(ev.FillPassedOver)
+    assert "'e1'" in over.words
+
+
 async def test_a_fact_that_cannot_be_from_elsewhere_is_not_the_pass_s(made):
     bad = ev.FundingPaid(at=made.world.now, product_id="BTC-USD", amount=D("NaN"))
     made.says(lambda: made.engine.handle(bad))
