@@ -16,7 +16,7 @@ from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary, is_ours
 from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import moment, table, tables
-from sidecar.coinbase.rest import CallFailed, Refused, Rest
+from sidecar.coinbase.rest import CallFailed, Refused, Rest, TokenRefused
 from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
 from sidecar.core import events as ev
 from sidecar.core.attempts import LACKS_FUNDS
@@ -387,18 +387,20 @@ class Picture:
         return read
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
-        """Wallets that had a balance and are in no listing any more, asked for by their ids; of the ones that
-        are gone there is none. Raises CallFailed.
+        """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one that is gone,
+        or of which nothing can be had, there is none: a second complete listing without it is the last word.
+        Raises TokenRefused.
         """
         found = []
         for wallet_id in sorted(self._wallets - listed)[:MISSING_MAX]:
             try:
                 answer = await self._rest.get(f"/accounts/{quote(wallet_id, safe='')}")
-            except Refused as error:
-                if error.status != NOT_FOUND:
-                    raise
-            else:
-                found.append(table(answer.get("account"), "account"))
+                if account := table(answer.get("account"), "account"):
+                    found.append(account)
+            except TokenRefused:
+                raise
+            except (CallFailed, Untrusted) as fault:
+                self._complain(f"a wallet that is not listed any more: {fault}")
         return found
 
     async def _learn_entry_prices(self, failed: list[str] | None) -> None:

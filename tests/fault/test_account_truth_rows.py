@@ -192,6 +192,22 @@ async def test_a_wallet_that_is_missing_for_good_reads_as_zero(tmp_path):
         assert "INSUFFICIENT_FUNDS" in refused.codes
 
 
+async def test_a_wallet_that_is_no_longer_listed_and_unknown_by_its_id_reads_as_zero(tmp_path):
+    """It is gone with what was in it: a transfer of −60,000 after the second complete listing, which are 2 s apart."""
+    async with bench(tmp_path) as made:
+        await made.control("faults", no_wallet_of="BTC")
+        await made.quote(BTC, 60_000)
+        await made.reading()
+        assert (made.tracker.equity, made.tracker.transfers) == (15_000, 0)
+        await made.quote(BTC, 60_000, after=1)
+        await made.reading()
+        assert made.tracker.transfers == 0, "the second was too soon"
+        await read(made)
+        assert (made.tracker.equity, made.tracker.transfers) == (15_000, -60_000)
+        assert (made.loss().usd, made.causes, made.sold) == (0, set(), False)
+        assert made.made.held("BTC") == 0
+
+
 async def test_an_empty_listing_is_no_reading(tmp_path):
     """Ten listings are empty: nothing happens."""
     async with bench(tmp_path) as made:

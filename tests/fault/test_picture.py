@@ -530,6 +530,43 @@ async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(read
     assert reading.told(ev.BalancesRead)
 
 
+GONE = {
+    "no such wallet": Refused(
+        "GET /accounts/…", 404, "HTTP 404: account not found", is_worded=True
+    ),
+    "a page of a proxy's": Refused("GET /accounts/…", 404, "HTTP 404: <html>"),
+    "not this key's": Refused("GET /accounts/…", 403, "HTTP 403: denied", is_worded=True),
+    "a wrong request": Refused(
+        "GET /accounts/…", 400, "HTTP 400: INVALID_ARGUMENT", is_worded=True
+    ),
+    "a failing server": Unknown("GET /accounts/…", 502, "HTTP 502"),
+    "another form": {"wallet": None},
+}
+
+
+@pytest.mark.parametrize("answer", GONE.values(), ids=GONE)
+async def test_a_wallet_that_no_listing_has_holds_up_no_reading_whatever_its_id_is_answered(
+    trader, reading, monkeypatch, answer
+):
+    await reading.account()
+    real = reading.rest.get
+
+    async def get(asked, *given, **options):
+        if not asked.startswith("/accounts/"):
+            return await real(asked, *given, **options)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    trader.paper.world.set_faults(no_wallet_of="BTC")
+    await reading.account()
+    assert len(reading.told(ev.AccountReconciled)) == 2
+    last = reading.told(ev.BalancesRead)[-1]
+    assert last.is_complete
+    assert "BTC" not in {balance.currency for balance in last.balances}
+
+
 async def test_where_everything_can_be_read_the_account_is_reconciled(reading):
     await reading.account(essentials_suffice=True)
     assert reading.told(ev.AccountReconciled)
