@@ -24,7 +24,7 @@ from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.event import Event, OrderChanged, Traded
 from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import Flags, Listing, catalogue
-from sidecar.paper.venue.order import TERMINAL, Fill, Order
+from sidecar.paper.venue.order import TERMINAL, Edit, Fill, Order
 from sidecar.paper.venue.quote import Quote
 from sidecar.paper.venue.request import Close, NewOrder
 from sidecar.paper.venue.tape import Trade
@@ -69,6 +69,7 @@ class Paper:
         *,
         balances: Mapping[str, str] | None = None,
         fees: tuple[str, str] = ("0.012", "0.006"),
+        futures_fees: tuple[str, str] | None = None,
         listings: Mapping[str, Listing] = LISTINGS,
         opening: datetime = OPENING,
         **behaviour: Any,
@@ -79,6 +80,7 @@ class Paper:
             opening,
             balances=self.balances,
             fees=(D(fees[0]), D(fees[1])),
+            futures_fees=futures_fees and (D(futures_fees[0]), D(futures_fees[1])),
             behaviour=Behaviour(**behaviour),
         )
         self.now = opening
@@ -223,9 +225,10 @@ class Paper:
         self.take_events()
         return why
 
-    def edit(self, order: Order | str, price: object, size: object) -> str:
+    def edit(self, order: Order | str, price: object, size: object, stop: object = 0) -> str:
         order_id = order if isinstance(order, str) else order.order_id
-        why = self.exchange.edit(order_id, D(price), D(size), self.now)
+        edit = Edit(D(price), D(size), self.now, D(stop))
+        why = self.exchange.edit(order_id, edit, self.now)
         self.take_events()
         return why
 

@@ -112,6 +112,11 @@ class Faults(Table):
         description="accounts still show the hold of an order that was cancelled, expired or failed "
         "for this long, market seconds; the total (available + hold) stays right",
     )
+    bare_futures_figures: bool = Field(
+        default=False,
+        description="GET /cfm/balance_summary and /cfm/positions tell margin measures and prices as text, "
+        "with liquidation_buffer, as Coinbase's specification does; else as Amounts, as captured",
+    )
     missing_wallets: Count = Field(
         0, description="listings of accounts that lack wallets (by its id each is there), count"
     )

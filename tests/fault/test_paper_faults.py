@@ -311,8 +311,9 @@ async def test_the_market_can_be_set_shifted_frozen_and_flagged(trader):
     book = next(row for row in shown["books"] if row["product_id"] == "BTC-USD")
     assert (book["bid"], book["ask"], book["frozen"]) == ("49999.99", "50000", True)
     await http.post("/paper/market", json={"product_id": "BTC-USD", "shift": "-0.1"})
-    row = (await http.get(BROKERAGE + "/market/products/BTC-USD")).json()
-    assert (row["best_bid_price"], row["best_ask_price"]) == ("44999.99", "45000")
+    query = {"product_id": "BTC-USD", "limit": "1"}
+    row = (await http.get(BROKERAGE + "/market/product_book", params=query)).json()["pricebook"]
+    assert (row["bids"][0]["price"], row["asks"][0]["price"]) == ("44999.99", "45000")
     flags = {"product_id": "BTC-USD", "flags": {"cancel_only": True}, "freeze": False}
     assert (await http.post("/paper/market", json=flags)).status_code == 200
     answer = await trader.call("POST", "/orders", json=trader.limit("BUY", "0.1", "100"))

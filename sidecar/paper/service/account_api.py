@@ -16,6 +16,7 @@ from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.wallet_faults import Told
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.accounts import Balance
+from sidecar.paper.venue.futures import Holding
 from sidecar.paper.venue.treasury import Declined
 from sidecar.paper.wire import accounts as shapes
 from sidecar.paper.wire.errors import invalid, not_found
@@ -94,11 +95,13 @@ def get_portfolio(world: World, call: Call) -> Row:
     return {"breakdown": row}
 
 
-def transaction_summary(world: World, _call: Call) -> Row:
-    """`GET /transaction_summary`: volume and fee rates."""
+def transaction_summary(world: World, call: Call) -> Row:
+    """`GET /transaction_summary`: volume and fee rates, of spot unless futures are asked for."""
     exchange = world.exchange
     balance = sum((w.total * exchange.engine.usd(w.currency) for w in exchange.accounts), ZERO)
-    return shapes.transaction_summary(exchange.fees, balance)
+    is_future = call.text("product_type") == "FUTURE"
+    fees = exchange.engine.settlement.fees(is_future=is_future)
+    return shapes.transaction_summary(fees, balance, "FUTURES" if is_future else "SPOT")
 
 
 # ------------------------------------------------------------------------------------------ futures
@@ -107,15 +110,19 @@ def transaction_summary(world: World, _call: Call) -> Row:
 def futures_balance(world: World, call: Call) -> Row:
     """`GET /cfm/balance_summary`."""
     _need_futures(world)
-    return {"balance_summary": shapes.balance_summary(world.exchange.margin_seen(call.now))}
+    margin, is_bare = world.exchange.margin_seen(call.now), world.faults.now.bare_futures_figures
+    return {"balance_summary": shapes.balance_summary(margin, is_bare=is_bare)}
 
 
 def futures_positions(world: World, _call: Call) -> Row:
     """`GET /cfm/positions`."""
     _need_futures(world)
-    engine = world.exchange.engine
-    rows = world.exchange.futures.open_holdings()
-    return {"positions": [shapes.cfm_position(r, engine.mark(r.listing.product_id)) for r in rows]}
+    return {"positions": [_position(world, row) for row in world.exchange.futures.open_holdings()]}
+
+
+def _position(world: World, holding: Holding) -> Row:
+    mark = world.exchange.engine.mark(holding.listing.product_id)
+    return shapes.cfm_position(holding, mark, is_bare=world.faults.now.bare_futures_figures)
 
 
 def futures_position(world: World, call: Call) -> Row:
@@ -124,7 +131,7 @@ def futures_position(world: World, call: Call) -> Row:
     product_id = call.path["product_id"]
     for row in world.exchange.futures.open_holdings():
         if row.listing.product_id == product_id:
-            return {"position": shapes.cfm_position(row, world.exchange.engine.mark(product_id))}
+            return {"position": _position(world, row)}
     raise not_found("position not found")
 
 
@@ -137,7 +144,7 @@ def margin_window(_world: World, call: Call) -> Row:
     """`GET /cfm/intraday/current_margin_window`: intraday rates, until the session's end."""
     return {
         "margin_window": {
-            "margin_window_type": "FCM_MARGIN_WINDOW_TYPE_INTRADAY",
+            "margin_window_type": "MARGIN_WINDOW_TYPE_INTRADAY",
             "end_time": time_text(session_end(call.now)),
         },
         "is_intraday_margin_killswitch_enabled": False,

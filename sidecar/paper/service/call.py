@@ -1,5 +1,10 @@
-"""One REST call as a handler sees it, and how to read it. No I/O."""
+"""One REST call as a handler sees it, and how to read it. No I/O.
 
+Names in bodies and queries may be camelCase as well as snake_case: Coinbase's own TypeScript SDK sends only
+the former. Answers are snake_case.
+"""
+
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +21,8 @@ from sidecar.paper.wire.text import Row
 
 T = TypeVar("T")
 
+CAMEL_KEY: Final = re.compile(rb'"[a-z][a-z0-9]*[A-Z]\w*"\s*:')
+CAPITAL: Final = re.compile("[A-Z]")
 NESTED_MAX: Final = 16  # an order of many parts needs five
 TOO_DEEP: Final = "the body is nested too deeply"
 
@@ -30,11 +37,13 @@ class Call(Struct, kw_only=True):
     now: datetime  # market clock
 
     def text(self, name: str, default: str = "") -> str:
-        return self.query.get(name, default) or default
+        return self.query.get(name) or self.query.get(camel(name), default) or default
 
     def texts(self, name: str) -> list[str]:
         """All values of a repeated key. The form `name[]=` is not understood, as on Coinbase."""
-        return [value for value in self.query.getall(name, ()) if value]
+        query = self.query
+        values = (*query.getall(name, ()), *(query.getall(camel(name), ()) if "_" in name else ()))
+        return [value for value in values if value]
 
     def flag(self, name: str) -> bool:
         """A boolean; the official SDK writes True with a capital."""
@@ -70,8 +79,10 @@ class Call(Struct, kw_only=True):
     def read(self, kind: type[T]) -> T:
         """The body as `kind`. Raises Failed with status 400, naming the field."""
         try:
-            return msgspec.json.decode(self.body or b"{}", type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if CAMEL_KEY.search(self.body) is None:
+                return msgspec.json.decode(self.body or b"{}", type=kind)
+            return msgspec.convert(_snake_names(msgspec.json.decode(self.body)), kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a wrong type is of the first
             raise invalid(str(error)) from None
         except RecursionError:
             raise invalid(TOO_DEEP) from None
@@ -85,6 +96,29 @@ class Call(Struct, kw_only=True):
         if _is_deeper(row, NESTED_MAX):
             raise invalid(TOO_DEEP)
         return row if isinstance(row, dict) else {}
+
+
+def camel(name: str) -> str:
+    """`client_order_id` as `clientOrderId`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _snake_names(value: Any) -> Any:
+    """The same with every name of an object in snake_case. Raises Failed: a name is given in both spellings."""
+    if isinstance(value, list):
+        return [_snake_names(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    row: Row = {}
+    for name, item in value.items():
+        snake = (
+            CAPITAL.sub(lambda found: f"_{found[0].lower()}", name) if name[:1].islower() else name
+        )
+        if snake in row:
+            raise invalid(f"{snake[:40]} is given twice")
+        row[snake] = _snake_names(item)
+    return row
 
 
 def decimal_of(name: str, text: str) -> Decimal:

@@ -32,6 +32,7 @@ def positions(exchange: Exchange) -> Row:
     """Futures positions as the user channel has them."""
     return {
         "perpetual_futures_positions": [],
+        "prediction_market_positions": [],
         "expiring_futures_positions": [
             expiring_position(row, exchange.engine.mark(row.listing.product_id))
             for row in exchange.futures.open_holdings()

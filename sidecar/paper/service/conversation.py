@@ -29,6 +29,7 @@ from sidecar.paper.wire.frames import Frame
 from sidecar.paper.wire.orders import user_id
 
 PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists fewer pairs
+SAY_WHICH: Final = "subscribe or unsubscribe required"  # what cannot be read, or says neither
 NOT_AUTHENTICATED: Final = "authentication failure"  # also what an unknown channel is answered
 
 
@@ -75,11 +76,11 @@ def _read(world: World, session: Session, data: bytes | str) -> Message:
         UnicodeDecodeError,
         RecursionError,
     ):  # a wrong type is of the first
-        raise Rejected("failed to parse message") from None
+        raise Rejected(SAY_WHICH) from None
     if message.jwt is None and not world.limits.message(session.address, world.wall()):
         raise Rejected("rate limit exceeded")
     if message.type not in {"subscribe", "unsubscribe"}:
-        raise Rejected(f"unknown message type {message.type[:40]!r}: subscribe or unsubscribe")
+        raise Rejected(SAY_WHICH)
     if message.channel not in CHANNELS:
         raise Rejected(NOT_AUTHENTICATED)
     return message

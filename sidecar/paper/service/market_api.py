@@ -66,6 +66,11 @@ def list_products(world: World, call: Call) -> Row:
     }
 
 
+def list_market_products(world: World, call: Call) -> Row:
+    """`GET /market/products`: the same without a key, whose pages are not counted."""
+    return list_products(world, call) | {"pagination": None}
+
+
 def _wanted(world: World, call: Call) -> Iterator[Listing]:
     kind, ids = call.text("product_type"), set(call.texts("product_ids"))
     perpetual = call.text("contract_expiry_type") == "PERPETUAL"

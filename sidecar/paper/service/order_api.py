@@ -4,6 +4,7 @@ A business refusal is HTTP 200 with `success: false`; a request of the wrong sha
 Coinbase Advanced Trade API, Orders.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from uuid import uuid5
@@ -130,22 +131,25 @@ def _best(world: World, book: str) -> tuple[Decimal | None, Decimal | None]:
 def edit(world: World, call: Call) -> Row:
     """`POST /orders/edit`."""
     request = call.read(EditOrder)
-    price, size = _number(request.price), _number(request.size)
-    return shapes.edited(world.exchange.edit(request.order_id, price, size, call.now))
+    return shapes.edited(world.exchange.edit(request.order_id, _edit(request, call.now), call.now))
 
 
 def edit_preview(world: World, call: Call) -> Row:
     """`POST /orders/edit_preview`."""
     request = call.read(EditOrder)
     order = world.exchange.register.get(request.order_id)
-    edited = Edit(_number(request.price), _number(request.size), call.now)
+    edited = _edit(request, call.now)
     why = world.exchange.intake.edit_refusal(order, edited)
     best = _best(world, order.book) if order is not None else (None, None)
     return previews.edit_preview(order, edited, best, why)
 
 
+def _edit(request: EditOrder, now: datetime) -> Edit:
+    return Edit(_number(request.price), _number(request.size), now, _number(request.stop_price))
+
+
 def _number(text: str | None) -> Decimal:
-    """A missing size or price of an edit is read as zero, and refused for that."""
+    """A missing size or price of an edit is read as zero, and refused for that; a missing stop price stays."""
     try:
         return amount(text) if text else ZERO
     except ValueError as error:

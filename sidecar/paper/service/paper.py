@@ -168,6 +168,7 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
         market.start,
         balances=config.balances,
         fees=(config.taker_fee, config.maker_fee),
+        futures_fees=(config.futures_taker_fee, config.futures_maker_fee),
         past=_past(history, listings),
         name=f"paper/{market.seed}",
         behaviour=behaviour,

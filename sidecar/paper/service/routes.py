@@ -35,7 +35,7 @@ VIEW, TRADE, TRANSFER, PUBLIC = Scope.VIEW, Scope.TRADE, Scope.TRANSFER, None
 
 BROKERAGE: Final = (
     Route("GET", "/time", PUBLIC, market_api.server_time),
-    Route("GET", "/market/products", PUBLIC, market_api.list_products),
+    Route("GET", "/market/products", PUBLIC, market_api.list_market_products),
     Route("GET", "/market/products/{product_id}", PUBLIC, market_api.get_product),
     Route("GET", "/market/products/{product_id}/ticker", PUBLIC, market_api.market_trades),
     Route("GET", "/market/products/{product_id}/candles", PUBLIC, market_api.candles),

@@ -40,14 +40,18 @@ class Engine:
     """The books, and the one place where a fill happens."""
 
     def __init__(
-        self, run: UUID, accounts: Accounts, fees: Fees, listings: dict[str, Listing]
+        self,
+        run: UUID,
+        accounts: Accounts,
+        fees: tuple[Fees, Fees],
+        listings: dict[str, Listing],
     ) -> None:
+        """`fees`: the schedules of spot and of futures."""
         self.run = run
         self.accounts = accounts
-        self.fees = fees
         self.listings = listings
         self.books: dict[str, Book] = {}
-        self.settlement = Settlement(accounts, fees, listings, self.books)
+        self.settlement = Settlement(accounts, *fees, listings, self.books)
         self.futures = self.settlement.futures
         self.register = Register()
         self.receipts = Receipts(run, self.register)
@@ -166,17 +170,24 @@ class Engine:
         keeps_place = edit.price == terms.limit_price and edit.size <= terms.size
         queue_ahead = order.queue_ahead
         book.remove(order)
-        order.terms = replace(terms, limit_price=edit.price, size=edit.size)
+        if terms.stop_price:
+            self._stops.remove(order)
+        order.terms = edit.applied(terms)
         order.edits = (*order.edits, edit)[-EDITS_KEPT:]
         order.status = "OPEN"
         self.settlement.fit(order)
-        if keeps_place:
+        if not keeps_place:
+            order.number = number
+        if order.terms.stop_price:
+            self._stops.add(order)
+        if order.is_waiting_stop:
+            self._progress(order, now)
+        elif keeps_place:
             book.rest(order)
             order.queue_ahead = queue_ahead
             self._progress(order, now)
             self._moved(book)
         else:
-            order.number = number
             self._match(order, now)
 
     # --------------------------------------------------------------------------- the market moves

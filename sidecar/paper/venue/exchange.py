@@ -52,18 +52,23 @@ class Exchange:
         *,
         balances: Mapping[str, Decimal],
         fees: tuple[Decimal, Decimal] = (Decimal("0.012"), Decimal("0.006")),
+        futures_fees: tuple[Decimal, Decimal] | None = None,
         past: Past = no_past,
         name: str = "paper",
         behaviour: Behaviour | None = None,
     ) -> None:
-        """`fees`: taker and maker rate; `name`: what ids grow from; `past`: candles before `now`."""
+        """`fees`: taker and maker rate, of futures too unless they have their own; `name`: what ids grow
+        from; `past`: candles before `now`.
+        """
         self.behaviour = behaviour or Behaviour()
         self.run: UUID = uuid5(NAMESPACE_URL, name)
         self.started_at = self.now = now
         self.listings = dict(listings)
         self.accounts = Accounts(balances)
         self.fees = Fees(*fees, now)
-        self.engine = Engine(self.run, self.accounts, self.fees, self.listings)
+        self.futures_fees = Fees(*(futures_fees or fees), now)
+        schedules = (self.fees, self.futures_fees)
+        self.engine = Engine(self.run, self.accounts, schedules, self.listings)
         self.engine.behaviour = self.behaviour
         self.intake = Intake(self.engine)
         self.futures = self.engine.futures
@@ -259,11 +264,10 @@ class Exchange:
         return ""
 
     @with_money
-    def edit(self, order_id: str, price: Decimal, size: Decimal, now: datetime) -> str:
-        """Ask for a new price and total size; the reason why not, empty when accepted."""
+    def edit(self, order_id: str, edit: Edit, now: datetime) -> str:
+        """Ask for new prices and a new total size; the reason why not, empty when accepted."""
         self._run_until(now)
         order = self.register.get(order_id)
-        edit = Edit(price, size, self.now)
         why = self.intake.edit_refusal(order, edit)
         if order is None or why:
             return why
@@ -320,6 +324,7 @@ class Exchange:
     def _hour(self, _: str) -> None:
         """Once an hour of market time: the fee tier, and futures' day, funding and margin."""
         self.fees.review(self.now)
+        self.futures_fees.review(self.now)
         self.futures.roll(self.now.date())
         self.treasury.fund_hour(self.now)
         self._agenda.put(_next_hour(self.now), "hour")

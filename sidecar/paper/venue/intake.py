@@ -15,6 +15,8 @@ from sidecar.paper.venue.order import OPPOSITE, Bracket, Edit, Order, Side, Term
 from sidecar.paper.venue.request import Close, NewOrder
 from sidecar.paper.venue.terms import Refused, read_bracket, read_terms, without_nulls
 
+# "By newer text" of Coinbase's reference, stop-limit orders and brackets too.
+EDITABLE: Final = frozenset({"limit_limit_gtc", "stop_limit_stop_limit_gtc", "trigger_bracket_gtc"})
 OPEN_ORDERS_MAX: Final = 500  # a product; Coinbase's older documentation names it
 
 
@@ -68,7 +70,7 @@ class Intake:
             created_at=now,
             updated_at=now,
             number=number,
-            fee_cap=engine.fees.cap,
+            fee_cap=engine.settlement.fees(is_future=listing.contract is not None).cap,
             multiplier=listing.multiplier,
             is_future=listing.contract is not None,
             attached=attached,
@@ -149,20 +151,24 @@ class Intake:
             return "ORDER_NOT_FOUND"
         listing = self._engine.listings[order.product_id]
         price, size = edit.price, edit.size
-        if not (is_sane(price) and is_sane(size)):
+        if not (is_sane(price) and is_sane(size) and is_sane(edit.stop_price)):
             return "INVALID_EDITED_PRICE" if is_sane(size) else "INVALID_EDITED_SIZE"
-        unchanged = (price, size) == (order.terms.limit_price, order.terms.size)
         reasons = [
-            (order.terms.kind != "limit_limit_gtc", "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
+            (order.terms.kind not in EDITABLE, "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
             (_was_sized_in_quote(order), "SIZE_IN_QUOTE_EDITS_NOT_ALLOWED"),
             (not order.is_open or not order.entered, "ONLY_OPEN_ORDERS_CAN_BE_EDITED"),
             (order.pending_cancel, "CANNOT_EDIT_ORDER_PENDING_CANCEL"),
             (order.replacing is not None, "ORDER_IS_ALREADY_BEING_REPLACED"),
+            (order.triggered, "CANNOT_EDIT_TRIGGERED_ORDER"),
             (size <= 0 or size % listing.base_increment != 0, "INVALID_EDITED_SIZE"),
             (price <= 0 or price % listing.price_increment != 0, "INVALID_EDITED_PRICE"),
+            (
+                edit.stop_price < 0 or edit.stop_price % listing.price_increment != 0,
+                "INVALID_EDITED_PRICE",
+            ),
             (not self._is_within_bounds(listing, edit), "INVALID_EDITED_SIZE"),
             (size <= order.filled, "CANNOT_EDIT_TO_BELOW_FILLED_SIZE"),
-            (unchanged, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
+            (edit.applied(order.terms) == order.terms, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
         ]
         why = next((why for applies, why in reasons if applies), "")
         return why or self._edit_refusal_by_market(order, listing, edit)
@@ -180,6 +186,8 @@ class Intake:
         except Refused:
             return "COMMANDER_REJECTED_EDIT_ORDER"
         book = self._engine.books[order.book]
+        if order.terms.stop_price and not _may_wait(order, edit, book):
+            return "INVALID_EDITED_PRICE"
         if order.terms.post_only and book.crosses(order.side, edit.price):
             return "INVALID_EDITED_PRICE"
         return "" if self._can_afford(order, listing, edit) else "COMMANDER_REJECTED_EDIT_ORDER"
@@ -190,10 +198,20 @@ class Intake:
         if order.is_future:
             more = edit.size - order.terms.size
             return engine.settlement.can_margin(listing, order.side, more)
-        terms = replace(order.terms, limit_price=edit.price, size=edit.size)
-        needed = replace(order, terms=terms).requirement() - order.held
+        needed = replace(order, terms=edit.applied(order.terms)).requirement() - order.held
         currency = listing.quote if order.side == "BUY" else listing.base
         return needed <= engine.accounts.available(currency)
+
+
+def _may_wait(order: Order, edit: Edit, book: Book) -> bool:
+    """Whether an edited stop or bracket would still lie where the market has not been."""
+    terms = edit.applied(order.terms)
+    try:
+        admission.check_market(book, order.side, terms, edit.at)
+        admission.check_bracket(book, order.side, terms)
+    except Refused:
+        return False
+    return True
 
 
 def _was_sized_in_quote(order: Order) -> bool:

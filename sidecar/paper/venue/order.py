@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core.money import ONE, ZERO
 
@@ -47,11 +48,17 @@ class Bracket(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """A replacement under way, or done."""
+    """A replacement under way, or done. `stop_price` zero: it stays."""
 
     price: Decimal
     size: Decimal
     at: datetime
+    stop_price: Decimal = ZERO
+
+    def applied(self, terms: Terms) -> Terms:
+        """The terms of an order after it."""
+        stop = self.stop_price if self.stop_price and terms.stop_price else terms.stop_price
+        return replace(terms, limit_price=self.price, size=self.size, stop_price=stop)
 
 
 class Order(Struct, kw_only=True):

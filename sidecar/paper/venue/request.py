@@ -34,3 +34,4 @@ class EditOrder(Struct, kw_only=True):
     order_id: str
     price: str | None = None
     size: str | None = None
+    stop_price: str | None = None

@@ -25,20 +25,26 @@ class Settlement:
         self,
         accounts: Accounts,
         fees: Fees,
+        futures_fees: Fees,
         listings: Mapping[str, Listing],
         books: Mapping[str, Book],
     ) -> None:
         self.accounts = accounts
-        self.fees = fees
+        self._fees = {False: fees, True: futures_fees}
         self.futures = FuturesAccount()
         self._listings = listings
         self._books = books
 
     # -------------------------------------------------------------------------------- one match
 
+    def fees(self, *, is_future: bool) -> Fees:
+        """The schedule of spot, or of futures."""
+        return self._fees[is_future]
+
     def rate(self, order: Order, *, is_maker: bool) -> Decimal:
         """The fee rate of a fill: the tier's, but never more than the order held money for."""
-        return min(self.fees.maker if is_maker else self.fees.taker, order.fee_cap)
+        fees = self.fees(is_future=order.is_future)
+        return min(fees.maker if is_maker else fees.taker, order.fee_cap)
 
     def settle(self, order: Order, level: Level, *, is_maker: bool) -> Decimal:
         """Book one match of an order; the fee it cost, in quote currency."""
@@ -64,7 +70,7 @@ class Settlement:
         order.fees += fee
         order.fills += 1
         self.fit(order)
-        self.fees.count(value * usd, fee * usd)
+        self.fees(is_future=order.is_future).count(value * usd, fee * usd)
         if order.is_future:
             self.top_up()
         return fee

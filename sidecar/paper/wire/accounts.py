@@ -22,8 +22,10 @@ from sidecar.paper.venue.treasury import Sweep
 from sidecar.paper.wire.orders import portfolio_id
 from sidecar.paper.wire.text import Row, money, time_text
 
+COLOR: Final = "#0433FF"
+# Of a margin window, USD.
+MEASURES: Final = ("initial_margin", "maintenance_margin", "total_hold", "futures_buying_power")
 PORTFOLIO_NAME: Final = "Default"
-VOLUME_TYPE: Final = "VOLUME_TYPE_SPOT"  # one schedule here for spot and futures alike
 
 
 def account_id(run: UUID, currency: str, part: str = "") -> str:
@@ -62,13 +64,32 @@ def v2_account_row(balance: Balance, run: UUID, opened: datetime, now: datetime)
         "name": f"{currency} Wallet",
         "primary": False,
         "type": "fiat" if currency in FIAT else "wallet",
-        "currency": {"code": currency, "name": COIN_NAMES.get(currency, currency)},
+        "currency": _v2_currency(currency, run),
         "balance": {"amount": plain(balance.available + balance.held), "currency": currency},
         "created_at": time_text(opened),
         "updated_at": time_text(now),
         "resource": "account",
         "resource_path": f"/v2/accounts/{account_id(run, currency)}",
     }
+
+
+def _v2_currency(name: str, run: UUID) -> Row:
+    """A currency within an account; one of fiat money has no asset."""
+    is_fiat = name in FIAT
+    row = {
+        "code": name,
+        "name": COIN_NAMES.get(name, name),
+        "color": COLOR,
+        "sort_index": 0 if is_fiat else 100,
+        "exponent": 2 if is_fiat else 8,
+        "type": "fiat" if is_fiat else "crypto",
+        "slug": COIN_NAMES.get(name, name).lower().replace(" ", "-"),
+    }
+    return row if is_fiat else row | {"asset_id": _asset_id(name, run)}
+
+
+def _asset_id(name: str, run: UUID) -> str:
+    return str(uuid5(run, f"asset/{name}"))
 
 
 def currencies_of(exchange: Exchange) -> list[str]:
@@ -91,10 +112,10 @@ def v2_coins(currencies: Iterable[str], run: UUID) -> list[Row]:
     coins = (name for name in currencies if name not in FIAT)
     return [
         {
-            "asset_id": str(uuid5(run, f"asset/{name}")),
+            "asset_id": _asset_id(name, run),
             "code": name,
             "name": COIN_NAMES.get(name, name),
-            "color": "#0433FF",
+            "color": COLOR,
             "sort_index": place,
             "exponent": 8,
             "type": "crypto",
@@ -164,7 +185,7 @@ def _spot_position(exchange: Exchange, currency: str, whole: Decimal) -> Row:
     return {
         "asset": currency,
         "account_uuid": account_id(exchange.run, currency),
-        "asset_uuid": str(uuid5(exchange.run, f"asset/{currency}")),
+        "asset_uuid": _asset_id(currency, exchange.run),
         "total_balance_fiat": float(value),
         "total_balance_crypto": float(wallet.total),
         "available_to_trade_fiat": float(available),
@@ -181,7 +202,7 @@ def _spot_position(exchange: Exchange, currency: str, whole: Decimal) -> Row:
         "is_cash": _is_cash(currency),
         "asset_img_url": "",
         "asset_color": "",
-        "account_type": "ACCOUNT_TYPE_FIAT" if currency in FIAT else "ACCOUNT_TYPE_CRYPTO",
+        "account_type": "ACCOUNT_TYPE_FIAT" if currency in FIAT else "ACCOUNT_TYPE_WALLET",
     }
 
 
@@ -211,8 +232,11 @@ def _futures_position(exchange: Exchange, holding: Holding) -> Row:
 # ------------------------------------------------------------------------------------ fees, futures
 
 
-def transaction_summary(fees: Fees, balance: Decimal) -> Row:
-    """`GET /transaction_summary`: rates are ratios as text, volumes are JSON numbers."""
+def transaction_summary(fees: Fees, balance: Decimal, kind: str) -> Row:
+    """`GET /transaction_summary`: rates are ratios as text, volumes are JSON numbers. `kind`: SPOT or
+    FUTURES.
+    """
+    volume_type = f"VOLUME_TYPE_{kind}"
     tier = fees.tier
     place = TIERS.index(tier)
     above = TIERS[place + 1].usd_from if place + 1 < len(TIERS) else None
@@ -229,7 +253,7 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
             "aop_to": "",
             "volume_types_and_range": [
                 {
-                    "volume_types": [VOLUME_TYPE],
+                    "volume_types": [volume_type],
                     "vol_from": plain(tier.usd_from),
                     "vol_to": plain(above) if above is not None else "",
                 }
@@ -242,7 +266,7 @@ def transaction_summary(fees: Fees, balance: Decimal) -> Row:
         "coinbase_pro_volume": 0,
         "coinbase_pro_fees": 0,
         "total_balance": plain(balance),
-        "volume_breakdown": [{"volume_type": VOLUME_TYPE, "volume": float(fees.total_volume)}],
+        "volume_breakdown": [{"volume_type": volume_type, "volume": float(fees.total_volume)}],
         "has_cost_plus_commission": False,
     }
 
@@ -288,18 +312,31 @@ def margin_window(margin: Margin, window: str) -> Row:
     }
 
 
-def balance_summary(margin: Margin) -> Row:
-    """`GET /cfm/balance_summary`: the same scalars as Amounts, but for the percentage."""
+def balance_summary(margin: Margin, *, is_bare: bool) -> Row:
+    """`GET /cfm/balance_summary`: the same scalars as Amounts, but for the percentage. Of the measures of
+    margin windows Coinbase's specification and a client's capture disagree; `is_bare` is the former.
+    """
     texts = margin_texts(margin)
     bare = "liquidation_buffer_percentage"
+    window = _bare_window if is_bare else _window_of_amounts
     return {
         **{name: {"value": t, "currency": "USD"} for name, t in texts.items() if name != bare},
         bare: texts[bare],
         "total_pending_transfers_amount": money(ZERO),
         "funding_pnl": money(margin.funding),
-        "intraday_margin_window_measure": margin_window(margin, "INTRADAY"),
-        "overnight_margin_window_measure": margin_window(margin, "OVERNIGHT"),
+        "intraday_margin_window_measure": window(margin, "INTRADAY"),
+        "overnight_margin_window_measure": window(margin, "OVERNIGHT"),
     }
+
+
+def _window_of_amounts(margin: Margin, name: str) -> Row:
+    row = margin_window(margin, name)
+    return row | {key: {"value": row[key], "currency": "USD"} for key in MEASURES}
+
+
+def _bare_window(margin: Margin, name: str) -> Row:
+    row = margin_window(margin, name)
+    return row | {"liquidation_buffer": row.pop("liquidation_buffer_percentage")}
 
 
 def sweep_row(sweep: Sweep) -> Row:
@@ -315,19 +352,24 @@ def sweep_row(sweep: Sweep) -> Row:
     }
 
 
-def cfm_position(holding: Holding, mark: Decimal) -> Row:
-    """One position of `GET /cfm/positions`; contracts are unsigned, `side` has the sign."""
+def cfm_position(holding: Holding, mark: Decimal, *, is_bare: bool) -> Row:
+    """One position of `GET /cfm/positions`; contracts are unsigned, `side` has the sign. `is_bare`: prices
+    are text, as in Coinbase's specification, else Amounts, as a client's capture has them.
+    """
     contract = holding.listing.contract
     assert contract is not None
+    figures = {
+        "current_price": mark,
+        "avg_entry_price": holding.entry_price,
+        "unrealized_pnl": holding.unrealised(mark),
+        "daily_realized_pnl": holding.realised_today,
+    }
     return {
         "product_id": holding.listing.product_id,
         "expiration_time": time_text(contract.expiry),
         "side": "LONG" if holding.contracts > 0 else "SHORT",
         "number_of_contracts": plain(abs(holding.contracts)),
-        "current_price": plain(mark),
-        "avg_entry_price": plain(holding.entry_price),
-        "unrealized_pnl": plain(holding.unrealised(mark)),
-        "daily_realized_pnl": plain(holding.realised_today),
+        **{name: plain(value) if is_bare else money(value) for name, value in figures.items()},
     }
 
 

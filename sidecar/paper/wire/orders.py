@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from sidecar.core.money import ZERO, plain
 from sidecar.paper.venue.order import Fill, Order
 from sidecar.paper.venue.refusal import Refusal
+from sidecar.paper.venue.terms import KINDS
 from sidecar.paper.wire.text import NO_TIME, Row, average, percent, time_text
 
 SETTLED_AFTER: Final = timedelta(seconds=1)  # `settled` follows FILLED by a moment
@@ -101,8 +102,10 @@ def configuration(order: Order) -> Row:
     if not order.edits:
         return order.configuration
     ((kind, fields),) = order.configuration.items()
-    size, price = plain(order.terms.size), plain(order.terms.limit_price)
-    return {kind: {**fields, "base_size": size, "limit_price": price}}
+    changed = {"base_size": plain(order.terms.size), "limit_price": plain(order.terms.limit_price)}
+    if stop_field := KINDS[kind].stop_field:
+        changed[stop_field] = plain(order.terms.stop_price)
+    return {kind: fields | changed}
 
 
 # --------------------------------------------------------------------------------------------- REST

@@ -1,7 +1,7 @@
 """Products, books, trades, candles. No I/O.
 
 Source: Coinbase Advanced Trade API, "List Products", "Get Product Book", "Get Market Trades",
-"Get Product Candles".
+"Get Product Candles"; which fields are empty, null or absent as captured from production in 2026-04.
 """
 
 from collections.abc import Iterable
@@ -12,21 +12,22 @@ from typing import Any, Final
 
 from sidecar.core.money import ONE, ZERO, ceil_to, floor_to, plain
 from sidecar.paper.venue.book import Book, Level
-from sidecar.paper.venue.listing import COIN_NAMES, Listing
+from sidecar.paper.venue.listing import COIN_NAMES, Contract, Listing
 from sidecar.paper.venue.order import OPPOSITE, Side
 from sidecar.paper.venue.tape import Candle, Trade
 from sidecar.paper.wire.text import Row, change, number, time_text
 
 LISTED_AT: Final = "2021-01-01T00:00:00Z"
 BASIS_POINTS: Final = Decimal(10_000)
+SATURDAY: Final = 5  # as `weekday` counts
 LEVEL_TIME: Final = "1970-01-01T00:00:00Z"  # event_time of a snapshot's rows
 
 
 def product_row(listing: Listing, book: Book, now: datetime, *, with_view_only: bool) -> Row:
     """One product of `GET /products`; `view_only` is told only to who asked for it."""
     flags, day = listing.flags, book.tape.day(now)
-    bid, ask, last = book.top("BUY"), book.top("SELL"), book.tape.last
-    return {
+    contract, last = listing.contract, book.tape.last
+    row = {
         "product_id": listing.product_id,
         "price": number(last),
         "price_percentage_change_24h": change(last, day.open) if last and day else "",
@@ -43,19 +44,19 @@ def product_row(listing: Listing, book: Book, now: datetime, *, with_view_only: 
         "watched": False,
         "is_disabled": flags.is_disabled,
         "new": False,
-        "status": "" if listing.contract else "online",
+        "status": "" if contract else "online",
         "cancel_only": flags.cancel_only,
         "limit_only": flags.limit_only,
         "post_only": flags.post_only,
         "trading_disabled": flags.trading_disabled,
         "auction_mode": flags.auction_mode,
-        "product_type": "FUTURE" if listing.contract else "SPOT",
+        "product_type": "FUTURE" if contract else "SPOT",
         "quote_currency_id": listing.quote,
         "base_currency_id": listing.base,
         "fcm_trading_session_details": _session(listing, now),
-        "mid_market_price": number(book.mid),
-        "best_bid_price": number(bid.price if bid else None),
-        "best_ask_price": number(ask.price if ask else None),
+        "mid_market_price": number(book.mid) if contract else "",
+        "best_bid_price": "",
+        "best_ask_price": "",
         "high_24h": number(day.high if day else None),
         "low_24h": number(day.low if day else None),
         "alias": listing.alias,
@@ -64,12 +65,18 @@ def product_row(listing: Listing, book: Book, now: datetime, *, with_view_only: 
         "quote_display_symbol": "USD" if listing.quote == "USDC" else listing.quote,
         "view_only": flags.view_only and with_view_only,
         "price_increment": plain(listing.price_increment),
-        "display_name": listing.contract.display_name if listing.contract else _pair(listing),
-        "product_venue": "FCM" if listing.contract else "CBE",
+        "display_name": contract.display_name if contract else _pair(listing),
+        "product_venue": "FCM" if contract else "CBE",
         "approximate_quote_24h_volume": plain(day.volume * last) if day and last else "",
-        "new_at": LISTED_AT,
-        "future_product_details": _contract(listing, now),
+        "new_at": None if contract else LISTED_AT,
+        "market_cap": "",
+        "is_alpha_testing": False,
     }
+    return (
+        row
+        if contract is None
+        else row | {"future_product_details": _contract(listing, contract, book, now)}
+    )
 
 
 def _pair(listing: Listing) -> str:
@@ -98,15 +105,23 @@ def _session(listing: Listing, now: datetime) -> Row | None:
         if is_open
         else "FCM_TRADING_SESSION_STATE_CLOSED",
         "after_hours_order_entry_disabled": not is_open,
-        "closed_reason": "FCM_TRADING_SESSION_CLOSED_REASON_UNDEFINED",
-        "maintenance": None,
+        "closed_reason": "FCM_TRADING_SESSION_CLOSED_REASON_EXCHANGE_MAINTENANCE",
+        "maintenance": _maintenance(now),
     }
 
 
-def _contract(listing: Listing, now: datetime) -> Row | None:
-    contract = listing.contract
-    if contract is None:
-        return None
+def _maintenance(now: datetime) -> Row:
+    """The next Saturday's, told ahead; no session is closed for it here."""
+    begin = now.replace(hour=14, minute=0, second=0, microsecond=0)
+    begin += timedelta(days=(SATURDAY - now.weekday()) % 7)
+    if begin <= now:
+        begin += timedelta(days=7)
+    return {"start_time": time_text(begin), "end_time": time_text(begin + timedelta(hours=3))}
+
+
+def _contract(listing: Listing, contract: Contract, book: Book, now: datetime) -> Row:
+    """What makes it a future. Funding is told beside `perpetual_details`, which has none."""
+    is_perpetual, mid = contract.funding_rate is not None, book.mid
     rates = {
         name: {"long_margin_rate": plain(rate), "short_margin_rate": plain(rate)}
         for name, rate in (
@@ -125,17 +140,31 @@ def _contract(listing: Listing, now: datetime) -> Row | None:
         "group_short_description": contract.root_unit,
         "risk_managed_by": "MANAGED_BY_FCM",
         "contract_expiry_type": "EXPIRING",
-        "perpetual_details": None,
+        "perpetual_details": {
+            "open_interest": "0",
+            "funding_rate": "",
+            "funding_time": None,
+            "max_leverage": "",
+            "base_asset_uuid": "",
+            "underlying_type": "",
+        },
         "contract_display_name": contract.display_name,
         "time_to_expiry_ms": str(max(0, int((contract.expiry - now).total_seconds() * 1000))),
         "non_crypto": False,
-        "contract_expiry_name": "PERP",
+        "contract_expiry_name": f"{contract.expiry:%Y-%m}",
         "twenty_four_by_seven": True,
-        "funding_interval": "3600s" if contract.funding_rate is not None else "",
+        "funding_interval": "3600s" if is_perpetual else None,
         "funding_rate": number(contract.funding_rate),
-        "funding_time": time_text(now.replace(minute=0, second=0, microsecond=0)),
+        "funding_time": time_text(now.replace(minute=0, second=0, microsecond=0))
+        if is_perpetual
+        else None,
         "open_interest": "0",
+        "display_name": contract.display_name,
+        "region_enabled": {},
         **rates,
+        "settlement_price": number(mid),
+        "futures_asset_type": "FUTURES_ASSET_TYPE_CRYPTO",
+        "index_price": number(mid) if is_perpetual else "",
     }
 
 

@@ -180,7 +180,7 @@ def test_with_every_optional_field_null_the_sdk_still_parses_every_answer(paper,
         assert client.get_order(order_id).order.average_filled_price is None
         assert client.list_orders().orders[0].order_id == order_id
         assert client.get_product("BTC-USD").alias is None
-        assert client.get_products().products[0].future_product_details is None
+        assert client.get_product("BTC-USD").volume_24h is None
         assert client.get_accounts().accounts[0].available_balance["value"]
         assert client.get_portfolio_breakdown(portfolio).breakdown.spot_positions
         assert client.get_product_book("BTC-USD").pricebook.bids

@@ -331,7 +331,7 @@ def test_a_futures_position_is_opened_seen_and_closed(client):
     entry = reaches(client, opened, "FILLED")
     (position,) = client.list_futures_positions().positions
     assert (position.product_id, position.side, position.number_of_contracts) == (BIP, "LONG", "3")
-    assert position.avg_entry_price == entry.average_filled_price
+    assert position.avg_entry_price == {"value": entry.average_filled_price, "currency": "USD"}
     assert client.get_futures_position(BIP).position.number_of_contracts == "3"
     summary = client.get_futures_balance_summary().balance_summary
     assert Decimal(summary.initial_margin["value"]) > 0

@@ -261,6 +261,6 @@ def test_the_futures_account_is_told_in_amounts(client):
 
 def test_the_margin_window_and_setting_are_told(client):
     window = client.get_current_margin_window("MARGIN_PROFILE_TYPE_RETAIL_REGULAR")
-    assert window.margin_window["margin_window_type"] == "FCM_MARGIN_WINDOW_TYPE_INTRADAY"
+    assert window.margin_window["margin_window_type"] == "MARGIN_WINDOW_TYPE_INTRADAY"
     assert client.get_intraday_margin_setting().setting == "INTRADAY_MARGIN_SETTING_INTRADAY"
     assert client.list_futures_sweeps().sweeps == []

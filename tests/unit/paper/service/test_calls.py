@@ -13,6 +13,7 @@ from sidecar.paper.service.routes import PREFIX, ROUTES
 from sidecar.paper.venue.listing import Flags
 from sidecar.paper.wire.errors import Failed
 from sidecar.paper.wire.frames import encode
+from sidecar.paper.wire.orders import portfolio_id
 from tests.paper_world import KEY, START, made
 
 BIP = "BIP-20DEC30-CDE"
@@ -350,3 +351,111 @@ def test_a_book_gathered_to_more_than_its_price_has_no_bid_at_nothing(stage):
     )["pricebook"]  # fmt: skip
     assert book["bids"] == []
     assert [row["price"] for row in book["asks"]] == ["100000"]
+
+
+# ------------------------------------------------------------------------------ names in camelCase
+
+
+def test_bodies_and_queries_may_be_in_camel_case(stage):
+    """Coinbase's own TypeScript SDK writes them so."""
+    sent = {
+        "clientOrderId": "aB", "productId": "BTC-USD", "side": "BUY",
+        "orderConfiguration": {"limitLimitGtc": {"baseSize": "0.1", "limitPrice": "60000", "postOnly": True}},
+    }  # fmt: skip
+    answer = ask(stage, "POST /orders", sent)["success_response"]
+    assert (answer["client_order_id"], answer["product_id"]) == ("aB", "BTC-USD")
+    order = ask(stage, "GET /orders/historical/batch", orderStatus="OPEN", productIds="BTC-USD")
+    (row,) = order["orders"]
+    terms = row["order_configuration"]["limit_limit_gtc"]
+    assert terms == {"base_size": "0.1", "limit_price": "60000", "post_only": True}
+    edited = {"orderId": row["order_id"], "price": "60001", "size": "0.1"}
+    assert ask(stage, "POST /orders/edit", edited)["success"]
+    cancelled = ask(stage, "POST /orders/batch_cancel", {"orderIds": [row["order_id"]]})
+    assert cancelled["results"][0]["success"]
+    listed = ask(stage, "GET /products", productIds=["BTC-USD", "ETH-USD"], productType="SPOT")
+    assert [one["product_id"] for one in listed["products"]] == ["BTC-USD", "ETH-USD"]
+
+
+def test_a_name_in_both_spellings_is_refused(stage):
+    both = {"client_order_id": "a", "clientOrderId": "b", "product_id": "BTC-USD", "side": "BUY"}
+    assert refused(stage, "POST /orders", both) == "client_order_id is given twice"
+
+
+# ------------------------------------------------------------------------- as production was captured
+
+
+def test_products_are_as_captured(stage):
+    spot, future = (
+        ask(stage, "GET /products/{product_id}", path={"product_id": name})
+        for name in ("BTC-USD", BIP)
+    )
+    assert "future_product_details" not in spot
+    assert spot["fcm_trading_session_details"] is None
+    for row in (spot, future):
+        assert (row["best_bid_price"], row["best_ask_price"]) == ("", "")
+    assert (spot["mid_market_price"], future["mid_market_price"]) == ("", "64027.5")
+    details = future["future_product_details"]
+    assert details["perpetual_details"]["funding_rate"] == ""
+    assert details["funding_interval"] == "3600s"
+    assert details["index_price"] == details["settlement_price"] == "64027.5"
+    assert (details["region_enabled"], details["futures_asset_type"]) == (
+        {},
+        "FUTURES_ASSET_TYPE_CRYPTO",
+    )
+    assert details["display_name"]
+    maintenance = future["fcm_trading_session_details"]["maintenance"]
+    assert maintenance["start_time"] < maintenance["end_time"]
+    assert ask(stage, "GET /market/products")["pagination"] is None
+    assert ask(stage, "GET /products")["pagination"]["has_next"] is False
+
+
+@pytest.mark.parametrize("is_bare", [True, False])
+def test_futures_figures_are_amounts_or_text(stage, is_bare):
+    stage.world.set_faults(bare_futures_figures=is_bare)
+    market = {"market_market_ioc": {"base_size": "1"}}
+    assert ask(stage, "POST /orders", body(market) | {"product_id": BIP})["success"]
+    window = ask(stage, "GET /cfm/balance_summary")["balance_summary"][
+        "intraday_margin_window_measure"
+    ]
+    (position,) = ask(stage, "GET /cfm/positions")["positions"]
+    if is_bare:
+        assert position["avg_entry_price"] == "64030"
+        assert "liquidation_buffer" in window
+        assert float(window["initial_margin"]) > 0
+    else:
+        assert position["avg_entry_price"] == {"value": "64030", "currency": "USD"}
+        assert "liquidation_buffer_percentage" in window
+        assert window["initial_margin"]["currency"] == "USD"
+
+
+def test_accounts_of_v2_and_of_the_breakdown_are_as_captured(stage):
+    rows = {
+        row["currency"]["code"]: row["currency"] for row in ask(stage, "GET /v2/accounts")["data"]
+    }
+    assert rows["BTC"].keys() == {
+        "asset_id",
+        "code",
+        "color",
+        "exponent",
+        "name",
+        "slug",
+        "sort_index",
+        "type",
+    }
+    assert (rows["BTC"]["slug"], rows["BTC"]["exponent"]) == ("bitcoin", 8)
+    assert (rows["USD"]["type"], rows["USD"]["exponent"]) == ("fiat", 2)
+    run = stage.world.exchange.run
+    shown = ask(
+        stage, "GET /portfolios/{portfolio_uuid}", path={"portfolio_uuid": portfolio_id(run)}
+    )
+    kinds = {row["asset"]: row["account_type"] for row in shown["breakdown"]["spot_positions"]}
+    assert (kinds["USD"], kinds["BTC"]) == ("ACCOUNT_TYPE_FIAT", "ACCOUNT_TYPE_WALLET")
+
+
+def test_fees_of_futures_are_asked_for_by_their_product_type(stage):
+    market = {"market_market_ioc": {"base_size": "1"}}
+    ask(stage, "POST /orders", body(market) | {"product_id": BIP})
+    spot = ask(stage, "GET /transaction_summary")
+    futures = ask(stage, "GET /transaction_summary", product_type="FUTURE")
+    assert (spot["total_volume"], futures["total_volume"]) == (0, 640.3)
+    assert futures["volume_breakdown"][0]["volume_type"] == "VOLUME_TYPE_FUTURES"

@@ -9,6 +9,7 @@ from sidecar.paper.venue import refusal
 from sidecar.paper.venue.order import Edit
 from sidecar.paper.venue.request import NewOrder
 from sidecar.paper.venue.terms import Refused
+from sidecar.paper.wire.orders import configuration
 from tests.papers import BIP, BTC, D, Paper, kind
 
 MS = timedelta(milliseconds=1)
@@ -217,12 +218,13 @@ def test_five_edits_are_remembered(paper):
 def test_why_an_edit_is_not_taken(paper):
     order = paper.limit("BUY", 2, 63990)
     paper.quote(BTC, 63980, 63985, "0.001", 1)
-    stop, maker = paper.stop("BUY", 1, 66000, 65000), paper.limit("BUY", 1, 63000, post_only=True)
+    maker = paper.limit("BUY", 1, 63000, post_only=True)
+    until = paper.stop("BUY", 1, 66000, 65000, until=paper.now + timedelta(days=1))
     done = paper.market("BUY", "0.001")
     assert order.filled == D("1.0001")
     cases = [
         ("nobody's", 63000, 1, "ORDER_NOT_FOUND"),
-        (stop, 66001, 1, "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
+        (until, 62001, 1, "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
         (done, 66001, 1, "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"),
         (order, 63000, 0, "INVALID_EDITED_SIZE"),
         (order, 63000, -1, "INVALID_EDITED_SIZE"),
@@ -252,6 +254,40 @@ def test_why_an_edit_is_not_taken(paper):
     assert paper.edit(order, 62000, 2) == "CANNOT_EDIT_ORDER_PENDING_CANCEL"
     pending = paper.limit("BUY", 1, 63000)
     assert paper.edit(pending, 62000, 1) == "ONLY_OPEN_ORDERS_CAN_BE_EDITED"
+    paper.audit()
+
+
+def test_a_stop_is_edited_with_its_stop_price(paper):
+    order = paper.stop("BUY", 1, 66000, 65000)
+    cases = [
+        (66000, 1, "65000.001", "INVALID_EDITED_PRICE"),
+        (66000, 1, -1, "INVALID_EDITED_PRICE"),
+        (66000, 1, "1e40", "INVALID_EDITED_PRICE"),
+        (66000, 1, 63000, "INVALID_EDITED_PRICE"),  # it would be triggered at once
+        (66000, 1, 65000, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
+        (66000, 1, 0, "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
+    ]
+    for price, size, stop, why in cases:
+        assert paper.edit(order, price, size, stop) == why
+    assert paper.edit(order, 67000, 2) == ""  # its stop stays
+    assert (order.terms.stop_price, order.terms.limit_price, order.terms.size) == (65000, 67000, 2)
+    assert paper.edit(order, 67000, 2, 66000) == ""
+    paper.quote(BTC, 65000, 65001)
+    assert (order.triggered, order.status) == (False, "OPEN")
+    paper.quote(BTC, 66000, 66001)
+    assert order.status == "FILLED"
+    paper.audit()
+
+
+def test_a_bracket_is_edited_until_it_is_triggered(paper):
+    order = paper.bracket("SELL", 1, 70000, 60000)
+    assert paper.edit(order, 63000, 1, 60000) == "INVALID_EDITED_PRICE"  # below the market
+    assert paper.edit(order, 71000, 1, 62000) == ""
+    ((_, fields),) = configuration(order).items()
+    assert (fields["limit_price"], fields["stop_trigger_price"]) == ("71000", "62000")
+    paper.quote(BTC, 58000, 58001)  # its stop is a limit order 5 % beyond: 58,900
+    assert order.triggered
+    assert paper.edit(order, 72000, 1, 50000) == "CANNOT_EDIT_TRIGGERED_ORDER"
     paper.audit()
 
 

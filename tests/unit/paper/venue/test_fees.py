@@ -47,9 +47,22 @@ def test_a_tier_is_found_at_the_full_hour():
 
 def test_volume_is_counted_in_dollars(fees):
     paper = Paper().opened()
-    spent = [paper.market("BUY", 1, CROSS).value * D("64000.5"), paper.market("BUY", 1, BIP).value]
-    assert paper.exchange.fees.total_volume == sum(spent)
-    assert paper.exchange.fees.total_fees == sum(spent) * D("0.012")
+    spent = paper.market("BUY", 1, CROSS).value * D("64000.5")
+    assert paper.exchange.fees.total_volume == spent
+    assert paper.exchange.fees.total_fees == spent * D("0.012")
+
+
+def test_futures_have_a_tier_and_rates_of_their_own():
+    paper = Paper(futures_fees=("0.0003", "0.0002")).opened()
+    bought = [paper.market("BUY", 100, BIP) for _ in range(2)]
+    spent = sum(order.value for order in bought)
+    assert bought[0].fees == bought[0].value * D("0.0003")
+    schedule = paper.exchange.futures_fees
+    assert (schedule.total_volume, schedule.total_fees) == (spent, spent * D("0.0003"))
+    assert paper.exchange.fees.total_volume == 0
+    paper.audit()
+    paper.wait(hours=1)
+    assert (schedule.tier.name, paper.exchange.fees.tier.name) == ("Advanced 4", "Advanced 1")
 
 
 def test_volume_leaves_hour_by_hour(fees):
