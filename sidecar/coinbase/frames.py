@@ -21,7 +21,7 @@ from sidecar.core.order_body import Side
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
 # What is of another product_type (a stock, an option, a prediction) is not counted here.
-OURS: Final = frozenset({None, "", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
+OURS: Final = frozenset({"", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -188,7 +188,8 @@ def _orders(event: UserEvent, at: datetime) -> Orders:
 
 def is_ours(row: Mapping[str, Any]) -> bool:
     """Whether a row is about a coin or a future, as far as it says."""
-    return row.get("product_type") in OURS
+    kind = row.get("product_type")
+    return not isinstance(kind, str) or kind in OURS
 
 
 def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:

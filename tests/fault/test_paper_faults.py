@@ -55,6 +55,8 @@ async def test_every_switch_can_be_set_over_the_wire(trader):
         "frames_channel": "user",
         "wallets_currency": "BTC",
         "balance_lag_by_currency": {"USD": "60"},
+        "stuck_cancels": "CANCEL_QUEUED",
+        "no_wallet_of": "USD",
     }
     values = {
         name: named.get(name, True if isinstance(value, bool) else 1)

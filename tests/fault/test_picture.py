@@ -530,6 +530,17 @@ async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(read
     assert reading.told(ev.BalancesRead)
 
 
+async def test_a_sale_is_previewed_and_why_it_would_be_refused_is_told(trader, reading):
+    """What open orders hold is no reason: a liquidation cancels them first."""
+    preview = reading.picture.sale_refusal
+    assert await preview("BTC-USD", Decimal("0.5")) == ""
+    assert await preview("BTC-USD", Decimal(50)) == ""
+    assert await preview("BTC-USD", Decimal("0.000000001")) != ""
+    trader.paper.world.set_faults(no_wallet_of="USD")
+    assert "account is not available" in await preview("BTC-USD", Decimal("0.5"))
+    assert await preview("BTC-USDC", Decimal("0.5")) == ""
+
+
 GONE = {
     "no such wallet": Refused(
         "GET /accounts/…", 404, "HTTP 404: account not found", is_worded=True

@@ -346,7 +346,8 @@ def test_a_time_that_cannot_be_read_costs_no_order(odd):
 
 
 @pytest.mark.parametrize(
-    ("kind", "ours"), [("EQUITY", False), ("OPTION", False), ("", True), ("SPOT", True)]
+    ("kind", "ours"),
+    [("EQUITY", False), ("OPTION", False), ([], True), (None, True), ("", True), ("SPOT", True)],
 )
 def test_an_order_of_another_kind_is_nobody_s_fault(kind, ours):
     line = Line(USER)
