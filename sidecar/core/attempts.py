@@ -82,6 +82,7 @@ class Attempt(Struct, kw_only=True):
     reason: str = ""  # why it was refused, or is in doubt
     is_checked: bool = False  # its report was compared with what was sent
     is_turned_down: bool = False  # the product refused it: another may take it
+    lacked_funds: bool = False  # Coinbase said so, whatever its balances tell
 
     @property
     def is_live(self) -> bool:

@@ -259,7 +259,8 @@ class Liquidator:
             outcome = "unknown"
         if not attempt.take(outcome, event.reason):
             return
-        attempt.is_turned_down |= outcome == "refused" and LACKS_FUNDS not in event.reason
+        attempt.lacked_funds = outcome == "refused" and LACKS_FUNDS in event.reason
+        attempt.is_turned_down |= outcome == "refused" and not attempt.lacked_funds
         if attempt.stage == "placed":
             attempt.order_id = event.order_id
             actions.append(ReadOrders(order_ids=(event.order_id,)))

@@ -45,7 +45,7 @@ class Reconciler:
         self._left_out: list[str] = []  # since the last pass began, in words
         self._unknown = Patience()  # of orders that Coinbase does not know by their ids
         self._refused = Patience()  # of fills that cannot be
-        self._elsewhere_at = float("-inf")
+        self._was_read = asyncio.Event()  # the account, for the first time
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
@@ -63,6 +63,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell_when_overdue(), name="reconciliation overdue")
             group.create_task(self._read_again_and_again(), name="reconciliations")
+            group.create_task(self._look_elsewhere(), name="other venues")
 
     async def _tell_when_overdue(self) -> None:
         """A task of its own: a pass may take longer than anybody should wait."""
@@ -92,7 +93,7 @@ class Reconciler:
             failures, self.fault, self._heard_at = 0, "", clock.wall()
             self._took_s = self._heard_at - began
             self.passes += 1
-            await self._look_elsewhere()
+            self._was_read.set()
             await asyncio.sleep(BETWEEN_S)
             try:
                 async with asyncio.timeout(self._period_s):
@@ -101,14 +102,14 @@ class Reconciler:
                 continue
 
     async def _look_elsewhere(self) -> None:
-        """What other venues hold is for display: nothing waits for it."""
-        if clock.wall() - self._elsewhere_at < PRODUCTS_EVERY_S:
-            return
-        self._elsewhere_at = clock.wall()
-        try:
-            self._engine.handle(await self._picture.elsewhere())
-        except (CallFailed, Untrusted) as error:
-            self._engine.log.info("other venues could not be read", fault=str(error))
+        """A task of its own: what other venues hold is for display, and nothing waits for it."""
+        await self._was_read.wait()
+        while True:
+            try:
+                self._engine.handle(await self._picture.elsewhere())
+            except (CallFailed, Untrusted) as error:
+                self._engine.log.info("other venues could not be read", fault=str(error))
+            await asyncio.sleep(PRODUCTS_EVERY_S)
 
     async def _pass(self) -> None:
         """Raises CallFailed, Untrusted, and TimeoutError where a flattening wants to read."""

@@ -444,6 +444,42 @@ def test_what_a_product_refuses_to_this_account_is_sold_through_the_next(
     assert tried == ways
 
 
+def test_a_sale_that_lacks_funds_again_and_again_is_halved_until_it_is_taken() -> None:
+    """One balance may be several wallets, and an order takes from one; the first time it may be a lag."""
+    flat, sale = selling(8)
+    sizes = []
+    for _ in range(5):
+        sizes.append(size_of(sale))
+        flat.world.now += timedelta(seconds=1)
+        flat.answer(sale.client_order_id, "refused", reason="PREVIEW_INSUFFICIENT_FUND")
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 8})
+        (sale,) = flat.placed
+    assert [*sizes, size_of(sale)] == ["8", "8", "4", "2", "1", "0.5"]
+    flat.fills(sale)
+    flat.wait(60)
+    flat.read({"BTC": "7.5"})
+    (sale,) = flat.placed
+    assert size_of(sale) == "7.5"
+
+
+def test_a_sale_is_never_halved_below_the_least_that_coinbase_takes() -> None:
+    flat = Flattening(BTC=1)
+    flat.world.send(ev.ProductsListed, products=(product("BTC-USD", base_min_size=D("0.3")),))
+    flat.begin()
+    flat.read({"BTC": 1})
+    for _ in range(4):
+        (sale,) = flat.placed
+        flat.world.now += timedelta(seconds=1)
+        flat.answer(sale.client_order_id, "refused", reason="INSUFFICIENT_FUND")
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 1})
+    (sale,) = flat.placed
+    assert size_of(sale) == "0.3"
+
+
 def standing(seconds: float, *, hold: object = 0, **order: Any) -> Flattening:
     """A flattening of 1 BTC beside an order that is not cancelled, so many seconds later."""
     flat = Flattening()
