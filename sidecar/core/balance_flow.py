@@ -16,7 +16,6 @@ from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
@@ -138,6 +137,7 @@ class BalanceFlow:
         verdict = agreement.judge(difference, at, event.fills_until, unit)
         if doubt is not None and agreement.doubt is not doubt:
             left = doubt.difference - max(ZERO, doubt.booked) - max(ZERO, difference)
+            left -= agreement.swept(at)  # a reading may have lacked a part of it, and shows it now
             self._note_visit(currency, wallet, doubt, left, at)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
@@ -216,7 +216,7 @@ class BalanceFlow:
             others = self.moments.others(currency, wallet, doubt, booked)
             units = wallet.moved_by(change)
             moved = Moved(currency, wallet.position, units, booked, now, others)
-            self._note_moved(moved)
+            self.books.moves += [moved] if units else []
         self._follow(currency, wallet, change, price)
         self.books.match_wallet(currency, mark=price)
         if wallet.unpriced and wallet.read_point is None:
@@ -226,16 +226,6 @@ class BalanceFlow:
         if now is None and change > ZERO:
             text = f"no quote of {currency}: it counts for nothing until a good one has stood"
             actions.append(Alert(severity="warning", code="NO_QUOTE", text=text))
-
-    def _note_moved(self, moved: Moved) -> None:
-        """Dollars of two wallets that came, or left, between the same two readings are one transfer: apart, each
-        would be dated by an account without the other.
-        """
-        moves = self.books.moves
-        if moves and {moves[-1].key, moved.key} <= DOLLARS and moves[-1].dates == moved.dates:
-            moved = replace(moved, quantity=moves.pop().quantity + moved.quantity)
-        if moved.quantity:
-            moves.append(moved)
 
     def _note_point(self, currency: str, wallet: Wallet, at: datetime) -> None:
         """All of a wallet was there at this moment; one that waits for a price keeps the moment before, for a

@@ -13,7 +13,7 @@ bases: `least` for the way that lost least, `most` for the way that lost most.
 Source: Global Investment Performance Standards, time-weighted return.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -75,17 +75,30 @@ class Window(Struct):
             self.base, self.least, self.most = equity, None, None
             self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
 
-    def doubt(self, moved: Moved, equity: Decimal) -> None:
-        """A transfer came of which it is not known when. `equity`: see `Moved.unit_at`."""
-        less, more = moved.range
-        self.least_usd -= less
-        self.most_usd -= more
+    def doubt(self, moves: Iterable[Moved], span: "Span") -> None:
+        """Transfers came of which it is not known when. One that is taken to have come early was there, or was
+        not, when the next one came.
+        """
         left = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
-        units = [moved.unit_at(moment, equity, left) for moment in moved.others]
-        if (most := max(units, default=ONE)) > ONE:
-            self.least = (self.least or self.base) / most
-        if (least := min(units, default=ONE)) < ONE:
-            self.most = (self.most or self.base) / max(least, LEFT_OF_A_UNIT)
+        early_least = early_most = ZERO  # what came, or left, by then, USD
+        for moved in moves:
+            less, more = moved.range
+            self.least_usd -= less
+            self.most_usd -= more
+            equity, worth = span.moved(moved.booked.pnl), moved.quantity * moved.booked.price
+            best = max(
+                (moved.unit_at(one, equity + early_least, left) for one in moved.others),
+                default=ONE,
+            )
+            worst = min(
+                (moved.unit_at(one, equity + early_most, left) for one in moved.others), default=ONE
+            )
+            if best > ONE:
+                self.least = (self.least or self.base) / best
+                early_least += worth
+            if worst < ONE:
+                self.most = (self.most or self.base) / max(worst, LEFT_OF_A_UNIT)
+                early_most += worth
 
 
 class ScopedWindow(Struct):
@@ -176,13 +189,13 @@ class LossWindows(Struct):
                 window.most = (window.most or window.base) * equity / left
         self.look_for_ambiguity()
 
-    def doubt(self, moved: Moved) -> None:
-        """A transfer came of which it is not known when."""
-        equity = self.span.moved(moved.booked.pnl)
+    def doubt(self, moves: Sequence[Moved]) -> None:
+        """Transfers came of which it is not known when."""
         for window in self.windows:
-            window.doubt(moved, equity)
-        if moved.key in self.by_key:
-            self.by_key[moved.key].doubt(moved)
+            window.doubt(moves, self.span)
+        for moved in moves:
+            if moved.key in self.by_key:
+                self.by_key[moved.key].doubt(moved)
         self.look_for_ambiguity()
 
     def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:

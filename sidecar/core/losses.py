@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sidecar.core.limits import LossLimit
 from sidecar.core.loss_windows import ScopedWindow, Window
-from sidecar.core.money import RATIO_QUANTUM, ZERO, cents, plain, ratio
+from sidecar.core.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
 from sidecar.core.moved import Moved
 from sidecar.core.position_tracker import PositionTracker
 
@@ -180,12 +180,18 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 def _if_moved_before(
     moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way
 ) -> tuple[Decimal, Decimal]:
-    """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most."""
-    better = max if way == "least" else min
+    """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most.
+    What is taken to have moved early was there, or was not, when the next one moved.
+    """
+    better, unit, there = max if way == "least" else min, ONE, equity
     for moved in moves:
         usd -= better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-        grown = [moved.grown(moment, equity) for moment in moved.others]
-        equity = better([equity, *(one for one in grown if one is not None)])
+        grown = [moved.grown(moment, there) for moment in moved.others]
+        best = better([there, *(one for one in grown if one is not None)])
+        if best != there:
+            equity = best * unit
+            there += moved.quantity * moved.now.price
+            unit = equity / there if there > ZERO else ONE
     return usd, equity
 
 

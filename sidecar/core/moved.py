@@ -36,11 +36,6 @@ class Moved(Struct, frozen=True):
     others: tuple[Point, ...] = ()
 
     @property
-    def dates(self) -> frozenset[Decimal]:
-        """The account's net PnL at every moment at which it may have come, USD."""
-        return frozenset((self.booked.pnl, *(moment.pnl for moment in self.others)))
-
-    @property
     def since(self) -> Decimal:
         """What the account has earned since the moment it was booked at, USD."""
         return self._earned(self.booked)

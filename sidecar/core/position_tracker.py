@@ -346,8 +346,8 @@ class PositionTracker:
         self._transfers_seen = books.transfers
         assert windows is not None  # before, there are no transfers
         self.windows_version += 1
-        for moved in books.moves:
-            windows.doubt(moved)
+        if books.moves:
+            windows.doubt(books.moves)
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.account.net_pnl)
         books.losses_unexplained.clear()

@@ -166,6 +166,11 @@ class Reconciliation(Struct):
         if doubt.difference == ZERO:
             self.doubt = None
 
+    def swept(self, at: datetime) -> Decimal:
+        """What has left by bookings that readings may lack for longer than those of trades."""
+        recent = (one for one in self.bookings if at - one.lag <= one.at and one.lag > DEFAULT_LAG)
+        return sum((max(ZERO, -one.quantity) for one in recent), ZERO)
+
     def _longest_lag(self, at: datetime) -> timedelta:
         """How long a reading may lack the bookings of now: a difference that stays as it is for longer lacks
         none of them, however many like them are booked.

@@ -129,9 +129,14 @@ def moved(held=2, quantity=-1, *, booked=(-20, 90), now=(-20, 90), others=((0, 1
     return Moved(key, D(held), D(quantity), points[0], points[1], tuple(points[2:]))
 
 
+def standing(equity, pnl=-20):
+    """An account that has this equity at this net PnL."""
+    return Span(D(equity), D(pnl))
+
+
 def test_a_withdrawal_while_the_price_fell_may_have_lost_less():
     some = window(300)
-    some.doubt(moved(), D(280))
+    some.doubt([moved()], standing(280))
     assert (some.least_usd, some.most_usd, some.most) == (-10, 0, None)
     assert some.least is not None
     assert abs(1 - D(280) / some.least - D("0.05")) < NEAR
@@ -140,7 +145,7 @@ def test_a_withdrawal_while_the_price_fell_may_have_lost_less():
 def test_a_deposit_while_the_price_fell_may_have_lost_more():
     """One coin at 90 beside 100 dollars, and one more was found: 10 of 200 were lost, or 20 of 300."""
     some = window(200)
-    some.doubt(moved(1, 1, booked=(-10, 90), now=(-10, 90)), D(190))
+    some.doubt([moved(1, 1, booked=(-10, 90), now=(-10, 90))], standing(190, pnl=-10))
     assert (some.least_usd, some.most_usd, some.least) == (0, 10, None)
     assert some.most is not None
     assert abs(1 - D(190) / some.most - D(20) / D(300)) < NEAR
@@ -149,7 +154,7 @@ def test_a_deposit_while_the_price_fell_may_have_lost_more():
 def test_every_other_moment_is_reckoned_with():
     """Before a fall, and within a dip after it: less, or more."""
     some = window(300)
-    some.doubt(moved(others=((0, 100), (-60, 70))), D(280))
+    some.doubt([moved(others=((0, 100), (-60, 70)))], standing(280))
     assert (some.least_usd, some.most_usd) == (-10, 20)
     assert some.least is not None
     assert some.most is not None
@@ -158,22 +163,36 @@ def test_every_other_moment_is_reckoned_with():
 
 def test_of_several_moments_before_a_fall_the_extreme_counts_once():
     one, other = window(300), window(300)
-    one.doubt(moved(others=((0, 100),)), D(280))
-    other.doubt(moved(others=((0, 100), (-2, 99), (0, 100))), D(280))
+    one.doubt([moved(others=((0, 100),))], standing(280))
+    other.doubt([moved(others=((0, 100), (-2, 99), (0, 100)))], standing(280))
     assert one == other
+
+
+@pytest.mark.parametrize(("first", "second"), [(100, 50), (60, 90)])
+def test_two_deposits_that_may_have_come_early_are_dated_like_one(first, second):
+    """200 dollars have lost 20, then 150 more are found: apart, or as one."""
+    apart, whole = window(200), window(200)
+    found = [
+        moved(0, one, booked=(-20, 1), now=(-20, 1), others=((0, 1),)) for one in (first, second)
+    ]
+    apart.doubt(found, standing(180))
+    whole.doubt([moved(0, 150, booked=(-20, 1), now=(-20, 1), others=((0, 1),))], standing(180))
+    assert apart.least is not None
+    assert whole.least is not None
+    assert abs(apart.least - whole.least) < 100 * NEAR  # divided twice
 
 
 def test_a_moment_that_makes_no_difference_is_no_doubt():
     some = window(300)
-    some.doubt(moved(others=((-20, 90),)), D(280))
+    some.doubt([moved(others=((-20, 90),))], standing(280))
     assert some == window(300)
 
 
 def test_doubts_add_up_in_their_own_way():
     some, one = window(300), moved()
-    some.doubt(one, D(280))
+    some.doubt([one], standing(280))
     once = some.least
-    some.doubt(one, D(280))
+    some.doubt([one], standing(280))
     assert once is not None
     assert (some.least_usd, some.least) == (
         -20,
@@ -184,17 +203,17 @@ def test_doubts_add_up_in_their_own_way():
 def test_a_doubt_is_one_of_every_window_and_of_its_key():
     some = windows(280, by_key={"BTC": ScopedWindow(), "ETH": ScopedWindow()})
     assert not some.is_ambiguous
-    some.doubt(moved(booked=(0, 90), now=(0, 90), others=((20, 100),)))
+    some.doubt([moved(booked=(0, 90), now=(0, 90), others=((20, 100),))])
     assert some.is_ambiguous
     assert [one.least_usd for one in some.windows] == [-10, -10, -10]
     assert (some.by_key["BTC"].least_usd, some.by_key["BTC"].most_usd) == (-10, 0)
-    some.doubt(moved(quantity=1, key="ETH"))
+    some.doubt([moved(quantity=1, key="ETH")])
     assert (some.by_key["ETH"].least_usd, some.by_key["ETH"].most_usd) == (0, 10)
 
 
 def test_a_key_without_a_window_has_nothing_to_doubt():
     some = windows(280)
-    some.doubt(moved())
+    some.doubt([moved()])
     assert (some.by_key, some.is_ambiguous) == ({}, True)
 
 
