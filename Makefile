@@ -55,6 +55,7 @@ bench: $(BENCH)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.value_at_risk
 	$(BIN)/python -m benchmarks.process
+	$(BIN)/python -m benchmarks.requests
 	$(BIN)/python -m benchmarks.liquidation
 	$(BIN)/python -m benchmarks.paper
 

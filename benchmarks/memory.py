@@ -68,9 +68,7 @@ def account(now: datetime) -> Iterator[ev.Event]:
     """What Coinbase says of it."""
     products = tuple(map(bench_desk.product, bases()))
     yield ev.ProductsListed(at=now, products=products)
-    for product in products:
-        quote = ev.Quote(product.product_id, Decimal("64000.00"), Decimal("64000.01"), now)
-        yield ev.Quotes(at=now, quotes=(quote,))
+    yield from quotes(now)
     coins = [ev.Balance(base, Decimal(10)) for base in bases()[: bench_desk.POSITIONS]]
     yield ev.BalancesRead(at=now, balances=(ev.Balance("USD", Decimal(100_000_000)), *coins))
     for number in range(OPEN_ORDERS):
@@ -84,6 +82,13 @@ def account(now: datetime) -> Iterator[ev.Event]:
             leaves=Decimal("0.01"),
             limit_price=Decimal(60000) - number,
         )
+
+
+def quotes(now: datetime) -> Iterator[ev.Quotes]:
+    """A price of each product."""
+    for base in bases():
+        quote = ev.Quote(f"{base}-USD", Decimal("64000.00"), Decimal("64000.01"), now)
+        yield ev.Quotes(at=now, quotes=(quote,))
 
 
 def closes(book: str, seed: int, now: datetime) -> ev.ClosesRead:

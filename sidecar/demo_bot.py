@@ -42,7 +42,7 @@ class DemoBot:
 
     async def run(self) -> None:
         """Until cancelled: look, ask, send."""
-        await self._sidecar.ask("hello", name="demo-bot", strategy_id="demo")
+        await self._sidecar.hello("demo-bot", strategy_id="demo")
         while True:
             try:
                 await self._turn()

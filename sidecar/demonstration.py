@@ -15,7 +15,7 @@ from sidecar.client import AsyncClient
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
-from sidecar.config.tables import Config
+from sidecar.config.tables import Alerts, Config
 from sidecar.daemon.sidecar import Sidecar
 from sidecar.paper.service.paper import PaperExchange
 
@@ -46,7 +46,9 @@ def placed(settings: Config, plan: Plan, urls: dict[str, str]) -> Config:
         update={"order_socket": plan.order_socket, "control_socket": plan.control_socket}
     )
     state = settings.state.model_copy(update={"dir": plan.directory / "state"})
-    return settings.model_copy(update={"coinbase": coinbase, "server": server, "state": state})
+    alerts = Alerts()  # play money wakes nobody
+    places = {"coinbase": coinbase, "server": server, "state": state, "alerts": alerts}
+    return settings.model_copy(update=places)
 
 
 async def demonstrate(  # noqa: PLR0913 - each part by its name

@@ -59,8 +59,7 @@ class Feed:
     async def run(self) -> None:
         """Until cancelled: keep the feed up."""
         while True:
-            reason = await self._connect_once()
-            self._hand_over(self.session.lost(reason))
+            await self._connect_once()
             await asyncio.sleep(wait_s(self.failures, random.random()))  # noqa: S311
             self.failures += 1
 
@@ -68,24 +67,30 @@ class Feed:
         """Listen to these products from now on, and to no others."""
         self._carry_out(self.session.follow(products, clock.wall()))
 
-    async def _connect_once(self) -> str:
-        """One connection, from its beginning to its end; why it ended."""
+    async def _connect_once(self) -> None:
+        """One connection, from its beginning to its end, which is told before it is closed: a silent
+        peer takes its time over that.
+        """
         url = self._urls[self.failures // FAILURES_A_HOST % len(self._urls)]
         self._ending.clear()
         while not self._outgoing.empty():
             self._outgoing.get_nowait()  # meant for the connection before
         try:
-            async with connect(
+            socket = await connect(
                 url,
                 ssl=(self._tls or True) if url.startswith("wss:") else None,
                 max_size=FRAME_BYTES_MAX,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
                 ping_interval=None,  # Coinbase's heartbeats are the watchdog
-            ) as socket:
-                return await self._converse(socket)
+            )
         except NOT_CONNECTED as error:
-            return f"{type(error).__name__}: {error}"
+            self._hand_over(self.session.lost(f"{type(error).__name__}: {error}"))
+            return
+        try:
+            self._hand_over(self.session.lost(await self._converse(socket)))
+        finally:
+            await _leave(socket)
 
     async def _converse(self, socket: ClientConnection) -> str:
         self._reason = ""
@@ -150,3 +155,14 @@ class Feed:
     def _end(self, reason: str) -> None:
         self._reason = self._reason or reason
         self._ending.set()
+
+
+async def _leave(socket: ClientConnection) -> None:
+    """Say goodbye, and go whether it is answered or not: TLS alone would wait half a minute for that."""
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await socket.close()
+    except NOT_CONNECTED:
+        pass
+    finally:
+        socket.transport.abort()

@@ -12,7 +12,16 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sidecar.coinbase.reading import is_true, moment, moment_if_any, number, price, quantity, text
+from sidecar.coinbase.reading import (
+    TEXT_MAX,
+    is_true,
+    moment,
+    moment_if_any,
+    number,
+    price,
+    quantity,
+    text,
+)
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
@@ -22,6 +31,7 @@ NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinb
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
 # What is of another product_type (a stock, an option, a prediction) is not counted here.
 OURS: Final = frozenset({"", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
+STOP_LIMIT: Final = "STOPLIMIT"  # as `order_type_of` writes it
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -147,7 +157,9 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
         return None  # the book grows stale, which is what not knowing its price means
     if last is not None and last < ZERO:
         last = None
-    if bid is None or ask is None or bid < 0 or ask < 0 or not row.product_id:
+    if bid is None or ask is None or bid < 0 or ask < 0:
+        return None
+    if not 0 < len(row.product_id) <= TEXT_MAX:
         return None
     return ev.Quote(
         product_id=row.product_id,
@@ -216,6 +228,7 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
+        is_stop=order_type == STOP_LIMIT,
     )
 
 

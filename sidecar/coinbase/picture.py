@@ -15,8 +15,8 @@ from sidecar import clock
 from sidecar.coinbase import rows
 from sidecar.coinbase.frames import futures_summary, is_ours
 from sidecar.coinbase.patience import Patience
-from sidecar.coinbase.reading import moment, table, tables
-from sidecar.coinbase.rest import CallFailed, Refused, Rest, TokenRefused
+from sidecar.coinbase.reading import TEXT_MAX, table, tables
+from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest, TokenRefused
 from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
 from sidecar.core import events as ev
 from sidecar.core.attempts import LACKS_FUNDS
@@ -43,6 +43,7 @@ FUTURES_AGAIN_S: Final = 600.0  # where there are none: an account may get some
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
+ENTRIES_AGAIN_S: Final = 60.0  # entry prices could not be had
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
 
@@ -73,6 +74,7 @@ class Picture:
         self._unread_fills = Patience()
         self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
+        self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
 
     async def products(self) -> ev.ProductsListed:
         """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
@@ -154,9 +156,9 @@ class Picture:
         )
 
     async def fees(self) -> ev.FeesRead:
-        """The account's fee tier. Raises CallFailed."""
+        """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""
         at = self._now()
-        return rows.fees(await self._rest.get("/transaction_summary"), at)
+        return rows.fees(await self._rest.get("/transaction_summary", once=True), at)
 
     async def sale_refusal(self, product_id: str, size: Decimal) -> str:
         """Why Coinbase would not take this sale at the market; empty where it would, or cannot tell: funds that
@@ -182,10 +184,7 @@ class Picture:
     async def server_time(self) -> datetime:
         """Coinbase's clock. Raises CallFailed, and Untrusted."""
         answer = await self._rest.get("/time")
-        at = moment(answer.get("iso"), "iso")
-        if at is None:
-            raise Untrusted("GET /time: no iso")
-        return at
+        return rows.server_time(answer)
 
     async def order(self, order_id: str) -> ev.OrderReported | None:
         """An order by its id; None where Coinbase's own word is that there is none. Raises CallFailed, and
@@ -223,7 +222,7 @@ class Picture:
         at, found = self._now(), dict[str, ev.OrderReported]()
         for source in SOURCES:
             query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
-            async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+            async for row in self._pages("/orders/historical/batch", "orders", query):
                 known = [row] if is_ours(row) else []
                 for report in self._read(lambda one: rows.order_report(one, at), known):
                     found[report.order_id] = report
@@ -251,7 +250,8 @@ class Picture:
         all_until = None if failed else until  # without the fills nobody may say so
         async for event in _until_they_fail(self._futures(all_until), tolerated):
             yield event
-        await self._learn_entry_prices(tolerated)
+        if not essentials_suffice:
+            await self._learn_entry_prices()
         yield await self._balances(all_until)
         left_out += failed
         if left_out:
@@ -273,12 +273,13 @@ class Picture:
                     "order_placement_source": source,
                     "limit": ORDERS_A_PAGE,
                 }
-                async for row in self._rest.pages("/orders/historical/batch", "orders", query):
+                async for row in self._pages("/orders/historical/batch", "orders", query):
                     if not is_ours(row):
                         for event in self._foreign(row, began_at):
                             yield event
                         continue
-                    if isinstance(order_id := row.get("order_id"), str) and order_id:
+                    order_id = row.get("order_id")
+                    if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
                     for report in read:
@@ -297,7 +298,7 @@ class Picture:
             "limit": FILLS_A_PAGE,
         }
         newest_first = [
-            row async for row in self._rest.pages("/orders/historical/fills", "fills", query)
+            row async for row in self._pages("/orders/historical/fills", "fills", query)
         ]
         for row in reversed(newest_first):
             if not is_ours(row):
@@ -374,8 +375,7 @@ class Picture:
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
         accounts = [
-            row
-            async for row in self._rest.pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
+            row async for row in self._pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
         ]
         listed = {str(row.get("uuid")) for row in accounts}
         accounts += await self._missing_wallets(listed)
@@ -403,29 +403,30 @@ class Picture:
                 self._complain(f"a wallet that is not listed any more: {fault}")
         return found
 
-    async def _learn_entry_prices(self, failed: list[str] | None) -> None:
-        """Once; `failed`, where it is given, is told why they cannot be had."""
-        if self._entries is not None:
+    async def _learn_entry_prices(self) -> None:
+        """Once. They are for display: where they cannot be had, they are asked for again later, and
+        nothing waits for them.
+        """
+        if self._entries is not None or clock.wall() < self._entries_at:
             return
         try:
             self._entries = await self._entry_prices()
-        except CallFailed as fault:
-            if failed is None:
-                raise
-            failed.append(str(fault))
+        except Refused:
+            self._entries = {}
+        except (CallFailed, Untrusted) as fault:
+            self._entries_at = clock.wall() + ENTRIES_AGAIN_S
+            self._complain(f"entry prices, which are for display, cannot be had yet: {fault}")
 
     async def _entry_prices(self) -> dict[str, Any]:
-        """What Coinbase says was paid, for display; the books do without where it is silent."""
-        try:
-            answer = await self._rest.get("/portfolios")
-            portfolios = tables(answer.get("portfolios"), "portfolios")
-            if not portfolios:
-                return {}
-            portfolio_id = quote(str(portfolios[0].get("uuid")), safe="")
-            breakdown = await self._rest.get(f"/portfolios/{portfolio_id}")
-            return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
-        except (Refused, Untrusted):
+        """What Coinbase says was paid, in the key's own portfolio. Raises CallFailed, and Untrusted."""
+        own = rows.key_permissions(await self._rest.get("/key_permissions", once=True)).portfolio
+        if not own:
             return {}
+        breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", once=True)
+        return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
+
+    def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:
+        return self._rest.pages(path, name, query, self._complain)
 
     def _read(
         self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None

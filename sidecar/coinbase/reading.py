@@ -16,6 +16,9 @@ from sidecar.core.money import ZERO, amount
 TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII
 )
+# Ids, names and statuses: Coinbase's have 36 characters, a bot's own up to 128. What is longer would be kept,
+# written down and sent back.
+TEXT_MAX: Final = 256
 NO_YEAR: Final = "0001-"  # Go's zero time
 
 
@@ -71,11 +74,13 @@ def moment_if_any(value: object) -> datetime | None:
 
 
 def text(value: object, name: str) -> str:
-    """Text, "" for none. Raises Untrusted for anything else."""
+    """Text, "" for none. Raises Untrusted for anything else, and for what no id or name is as long as."""
     if value is None:
         return ""
     if not isinstance(value, str):
         raise Untrusted(f"{name} is not text")
+    if len(value) > TEXT_MAX:
+        raise Untrusted(f"{name} has {len(value)} characters")
     return value
 
 

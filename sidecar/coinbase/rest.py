@@ -40,7 +40,13 @@ HEADERS: Final = {
 }
 SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
 TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
+CURSOR_MAX: Final = 4_096  # characters: it goes into an address; Coinbase's have some hundred
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
+ROW_IDS: Final = (
+    "entry_id",
+    "uuid",
+    "order_id",
+)  # of fills (which name their orders too), accounts, orders
 BODY_BYTES_SHOWN: Final = 200
 
 # For a host without TLS, which is the paper exchange: it trusts no authority, since to read the public
@@ -119,14 +125,17 @@ class Rest:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, query: Query | None = None, *, urgent: bool = False) -> Any:
-        """A read, tried again while it may help. Raises CallFailed."""
+    async def get(
+        self, path: str, query: Query | None = None, *, urgent: bool = False, once: bool = False
+    ) -> Any:
+        """A read, tried again while it may help, but for what can be done without: `once`. Raises CallFailed."""
 
         async def read() -> Any:
             await self._turn(urgent=urgent)
             return await self._call("GET", path, query=query)
 
-        return await _tried(read, (Unavailable, Unknown, TokenRefused))
+        again = (TokenRefused,) if once else (Unavailable, Unknown, TokenRefused)
+        return await _tried(read, again)
 
     async def post(
         self,
@@ -154,21 +163,36 @@ class Rest:
             self._tokens.sign_ahead(method, f"{self._base_url}{BROKERAGE}{path}")
             await asyncio.sleep(SIGN_AHEAD_EVERY_S)
 
-    async def pages(self, path: str, name: str, query: Query | None = None) -> AsyncIterator[Any]:
+    async def pages(
+        self,
+        path: str,
+        name: str,
+        query: Query | None = None,
+        complain: Callable[[str], None] = lambda _text: None,
+    ) -> AsyncIterator[Any]:
         """Every row of a paged listing. The end is an empty cursor, or `has_next` false.
 
-        Raises CallFailed, and Untrusted where the listing is none.
+        An empty page, one without a row that was not told before, and a cursor that repeats are the end too;
+        `complain` is told, for Coinbase says that there is more. Raises CallFailed, and Untrusted where the
+        listing is none.
         """
-        cursor = ""
+        cursor, told = "", set[str]()
         for _ in range(PAGES_MAX):
             page = await self.get(path, {**(query or {}), "cursor": cursor or None})
-            for row in tables(page.get(name), name):
+            rows = tables(page.get(name), name)
+            new = [row for row in rows if (own := _id_of(row)) is None or own not in told]
+            for row in new:
                 yield row
             following = str(page.get("cursor") or "")
             if not following or page.get("has_next") is False:
                 return
-            if following == cursor:
-                raise Unknown(f"GET {path}", 0, "the listing does not go on")
+            if len(following) > CURSOR_MAX:
+                words = f"the listing goes on with a cursor of {len(following)} characters"
+                raise Unknown(f"GET {path}", 0, words)
+            if not new or following == cursor:
+                complain(f"GET {path}: the listing does not go on, though it says so")
+                return
+            told |= {own for row in new if (own := _id_of(row)) is not None}
             cursor = following
         raise Unknown(f"GET {path}", 0, f"the listing did not end within {PAGES_MAX} pages")
 
@@ -232,6 +256,11 @@ class Rest:
             headers=HEADERS,
             extensions=EXTENSIONS,
         )
+
+
+def _id_of(row: Mapping[str, Any]) -> str | None:
+    """What tells a row of a listing from another; None where that is no text."""
+    return next((own for name in ROW_IDS if isinstance(own := row.get(name), str) and own), None)
 
 
 async def _tried(call: Callable[[], Awaitable[Any]], again: tuple[type[CallFailed], ...]) -> Any:

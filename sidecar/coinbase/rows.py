@@ -6,15 +6,25 @@ Advanced Trade API, Orders, Accounts, Futures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from sidecar.coinbase.frames import INSTANT, NOT_A_BOTS, TRIGGERED, offered, order_type_of, side
+from sidecar.coinbase.frames import (
+    INSTANT,
+    NOT_A_BOTS,
+    STOP_LIMIT,
+    TRIGGERED,
+    offered,
+    order_type_of,
+    side,
+)
 from sidecar.coinbase.reading import (
+    TEXT_MAX,
     is_true,
+    moment,
     moment_if_any,
     number,
     price,
@@ -26,9 +36,12 @@ from sidecar.coinbase.reading import (
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO, is_bounded, is_sane, readable
+from sidecar.core.told import Venue, WalletApart
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
 CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten
+
+MILLIS_MAX: Final = 10**13  # the year 2286: beyond is no time
 
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
@@ -76,6 +89,19 @@ def key_permissions(row: Row) -> KeyPermissions:
     )
 
 
+def server_time(row: Row) -> datetime:
+    """`GET /time`, to the millisecond where that is told: `iso` may be of the whole second. Raises
+    Untrusted.
+    """
+    millis = number(row.get("epochMillis"), "epochMillis")
+    if millis is not None and ZERO < millis < MILLIS_MAX:
+        return datetime.fromtimestamp(float(millis / 1000), UTC)
+    at = moment(row.get("iso"), "iso")
+    if at is None:
+        raise Untrusted("GET /time: no iso")
+    return at
+
+
 def order_report(row: Row, at: datetime) -> ev.OrderReported:
     """One order of a listing or a look-up. Raises Untrusted, naming order and field."""
     order_id = text(row.get("order_id"), "order_id")
@@ -115,6 +141,8 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         is_market=order_type == "MARKET",
         by_coinbase=order_type in NOT_A_BOTS or is_true(row.get("is_liquidation")),
         triggered=row.get("trigger_status") == TRIGGERED,
+        is_stop=order_type == STOP_LIMIT,
+        by_rest=True,
     )
 
 
@@ -140,7 +168,8 @@ def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
 
 def _fill_report(row: Row, at: datetime) -> ev.FillReported:
     paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
-    if is_true(row.get("size_in_quote")):
+    by_value = is_true(row.get("size_in_quote"))
+    if by_value:
         if not paid:
             raise Untrusted("its size is in quote currency, and it has no price")
         size /= paid
@@ -156,6 +185,8 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         commission=quantity(row.get("commission"), "commission"),
         trade_type=kind if kind in TRADE_TYPES else "FILL",
         traded_at=moment_if_any(row.get("trade_time")),
+        by_value=by_value,
+        by_rest=True,
     )
 
 
@@ -242,7 +273,7 @@ def _summed(wallets: Sequence[Wallet]) -> ev.Balance:
     )
 
 
-def _apart(currency: str, wallets: Sequence[Wallet]) -> ev.WalletApart | None:
+def _apart(currency: str, wallets: Sequence[Wallet]) -> WalletApart | None:
     """What is in a currency's other wallets and is not counted, or may not be there for trading."""
     others = [one for one in wallets if one.unfit and one.total]
     if len(wallets) == 1 or not others:
@@ -251,7 +282,7 @@ def _apart(currency: str, wallets: Sequence[Wallet]) -> ev.WalletApart | None:
     rest = [one for one in others if one not in counted]
     both = [f"{readable(one.total)} in {one.name!r}" for one in counted]
     both += [f"not counted: {readable(one.total)} in {one.name!r} ({one.unfit})" for one in rest]
-    return ev.WalletApart(currency, "; ".join(both))
+    return WalletApart(currency, "; ".join(both))
 
 
 def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
@@ -263,6 +294,7 @@ def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
             is_vault
             or (row.get("platform") or "") not in CONSUMER
             or not isinstance(wallet_id, str)
+            or len(wallet_id) > TEXT_MAX
         ):
             continue
         try:
@@ -319,7 +351,7 @@ def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
         "Global Derivatives": len(tables(breakdown.get("perp_positions"), "perp_positions")),
     }
     venues = [
-        ev.Venue(name, worth if name == "stocks" else ZERO, positions=count)
+        Venue(name, worth if name == "stocks" else ZERO, positions=count)
         for name, count in counts.items()
     ]
     return ev.ElsewhereRead(at=at, venues=tuple(venues))

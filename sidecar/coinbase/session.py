@@ -5,21 +5,31 @@
 A session subscribes one channel at a time, heartbeats first, and is live when every channel is
 acknowledged (and the user channel's snapshot has ended). From then on a jump of the sequence is a
 gap, and silence is death: heartbeats come every second, so five seconds without any frame mean a
-dead socket. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as observed.
+dead socket.
+
+An error frame does not say what it is about, so it loses nothing: what is not acknowledged a moment later
+is asked for again, and products in ever smaller parts, until those that Coinbase refuses are left out
+alone. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as observed.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.coinbase.lag import Lag
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 
 SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
 SUBSCRIBE_WITHIN_S: Final = 5.0  # Coinbase closes a connection without a subscription after that
+AFTER_ERROR_S: Final = 0.5  # acknowledgements that were on their way have come by then
+PARTS_MAX: Final = 64  # messages to find those that are refused; the others are asked for later
+COMPLAINTS_MAX: Final = 100  # texts kept, so that none is told again and again
 AGAIN_AFTER_S: Final = 30.0  # a product that Coinbase does not take up is asked for again
 AGAIN_MAX: Final = 20  # and so many at once: a subscription is a message with a signed token
 SNAPSHOT_BATCH: Final = 50  # a batch with fewer orders is the snapshot's last
@@ -82,7 +92,13 @@ class Fault(Struct, frozen=True):
     text: str
 
 
-Step = Subscribe | Close | Live | Lost | Gap | Told | Fault
+class Complaint(Struct, frozen=True):
+    """What Coinbase said in an error frame: nothing is lost by it."""
+
+    text: str
+
+
+Step = Subscribe | Close | Live | Lost | Gap | Told | Fault | Complaint
 
 
 class Session:
@@ -95,34 +111,51 @@ class Session:
         *,
         optional: Iterable[str] = (),
         stamped: Callable[[str], datetime] | None = None,
+        lag: Lag | None = None,
     ) -> None:
         """`channels` in the order to subscribe; `products` of those that take any. The feed is live
         without the `optional` ones too, which come last: not every account has them.
 
         `stamped` says what market time a frame's own timestamp is; without it a frame is of the
-        moment it came in.
+        moment it came in, but for quotes that `lag` says are late.
         """
         self.state: State = "connecting"
         self.channels = tuple(channels)
         self.products = tuple(products)
         self._optional = frozenset(optional)
         self._stamped = stamped
+        self._lag = lag
         self._acknowledged: set[str] = set()
         self._products_on: set[str] = set()  # as last acknowledged, all channels together
         self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
+        self._late: int | None = None  # the number of the last frame, if it was late
+        self._first: bytes | str = b""  # frame 0
+        self._error_at: float | None = None  # of an error after which was not asked again yet
+        self._error = ""  # its words, while coming up
+        self._parts: deque[tuple[str, ...]] = deque()  # of the products, still to be asked for
+        self._asked: tuple[str, ...] = ()  # the part that waits for its answer
+        self._parts_sent = 0
+        self.left_out: set[str] = set()  # products that Coinbase refuses
+        self._complaints: set[str] = set()  # told on this connection
         self.heard = 0.0  # wall seconds of the last frame, of whatever kind
-        self._opened = 0.0
+        self._answered = 0.0  # wall seconds of the opening, or of the last part's answer
 
     def opened(self, wall: float) -> list[Step]:
         """The connection stands: subscribe."""
         self._move("opened")
         self._acknowledged.clear()
-        self._sequence = None
+        self._products_on.clear()
+        self._sequence = self._late = self._error_at = None
+        self._error, self._asked, self._parts_sent = "", (), 0
+        for kept in (self._parts, self.left_out, self._complaints):
+            kept.clear()
         self._check_at = None
         self._snapshot_due = float("inf") if "user" in self.channels else None
-        self.heard = self._opened = wall
+        self.heard = self._answered = wall
+        if self._lag is not None:
+            self._lag.opened()
         return [self._subscription(channel) for channel in self._wanted()]
 
     def lost(self, reason: str) -> list[Step]:
@@ -140,12 +173,14 @@ class Session:
             return [Fault(str(fault))]
         if self._stamped is not None:
             at = self._stamped(envelope.timestamp)
-        steps = self._follow_sequence(envelope.sequence_num)
+        steps = self._follow_sequence(envelope.sequence_num, data)
         if steps is None:
             return []  # late: what came after it is newer
+        late_s, behind = self._see_lag(envelope.timestamp, wall)
+        steps += behind
         try:
             for heard in said(envelope, at):
-                steps += self._hear(heard, wall)
+                steps += self._hear(_as_of(heard, at, late_s), wall)
         except Untrusted as fault:
             steps.append(Fault(str(fault)))
         return steps
@@ -156,12 +191,42 @@ class Session:
             return []
         if wall - self.heard > SILENCE_S:
             return [Close(f"nothing was heard for {SILENCE_S:g} s")]
-        if self.state == "subscribing" and wall - self._opened > SUBSCRIBE_WITHIN_S:
-            missing = ", ".join(sorted(self._missing())) or "the snapshot"
-            return [Close(f"{missing} did not come within {SUBSCRIBE_WITHIN_S:g} s")]
+        if self.state == "subscribing":
+            return self._come_up(wall)
         if self._check_at is not None and wall > self._check_at:
             return self._subscribe_again(wall)
+        return []
+
+    def _come_up(self, wall: float) -> list[Step]:
+        if wall - self._answered > SUBSCRIBE_WITHIN_S:
+            if self._asked:
+                return self._next_part(wall)  # this is asked for again once the feed is live
+            missing = ", ".join(sorted(self._missing())) or "the snapshot"
+            words = f"; {self._error}" if self._error else ""
+            return [Close(f"{missing} did not come within {SUBSCRIBE_WITHIN_S:g} s{words}")]
+        if self._error_at is not None and wall - self._error_at > AFTER_ERROR_S:
+            return self._ask_again(wall)
         return self._live_if_complete(wall)
+
+    def _ask_again(self, wall: float) -> list[Step]:
+        """After an error: what is not acknowledged still. Where some channel is, it was not the token."""
+        self._error_at = None
+        missing = [name for name in self._wanted() if name in self._missing()]
+        if missing == [TICKER] and not self._parts_sent:
+            self._parts.append(self.products)
+            return self._next_part(wall)
+        return [self._subscription(channel) for channel in missing]
+
+    def _next_part(self, wall: float) -> list[Step]:
+        """Ask for the next part of the products; where none is left, the feed may be live."""
+        self._answered, self._asked = wall, ()
+        if not self._parts or self._parts_sent >= PARTS_MAX:
+            self._parts.clear()
+            self._check_at = wall + AGAIN_AFTER_S
+            return self._live_if_complete(wall)
+        self._asked = self._parts.popleft()
+        self._parts_sent += 1
+        return [Subscribe(TICKER, self._asked)]
 
     def _subscribe_again(self, wall: float) -> list[Step]:
         """What was asked for and is not acknowledged: one by one, so that a bad one spoils no other."""
@@ -197,32 +262,56 @@ class Session:
 
     def _missing(self) -> set[str]:
         """The channels without which there is no feed, as far as they are not acknowledged."""
-        return {*self._wanted()} - self._acknowledged - self._optional
+        missing = {*self._wanted()} - self._acknowledged - self._optional
+        if self._parts_sent and not self._parts and not self._asked:
+            missing.discard(TICKER)  # Coinbase refuses every product: heartbeats go on
+        return missing
 
     def _subscription(self, channel: str) -> Subscribe:
         return Subscribe(channel, self.products if channel in PRODUCT_CHANNELS else ())
 
-    def _follow_sequence(self, number: int | None) -> list[Step] | None:
-        """Steps for a jump; None for a frame that is late or repeated."""
+    def _follow_sequence(self, number: int | None, data: bytes | str) -> list[Step] | None:
+        """Steps for a jump, forward or to a new beginning; None for a frame that is late or repeated."""
         if number is None:  # error frames have none
             return []
         expected = 0 if self._sequence is None else self._sequence + 1
-        if number < expected:
+        if number < expected and not self._begins_again(number, data):
+            self._late = number
             return None
-        self._sequence = number
-        return [Gap(expected, number)] if number > expected else []
+        if number == 0:
+            self._first = data
+        self._sequence, self._late = number, None
+        return [Gap(expected, number)] if number != expected else []
+
+    def _begins_again(self, number: int, data: bytes | str) -> bool:
+        """Whether the count has: another frame 0 is no repetition, nor are two late ones in a row that
+        follow each other.
+        """
+        if number == 0:
+            return data != self._first
+        return self._late is not None and number == self._late + 1
+
+    def _see_lag(self, timestamp: str, wall: float) -> tuple[float, list[Step]]:
+        """By how much the quotes of a frame are older than the frame, and what follows for the feed."""
+        lag_s = None if self._lag is None else self._lag.of(timestamp, wall)
+        if self._lag is None or lag_s is None:
+            return 0.0, []
+        complaint = self._lag.complaint(lag_s, wall)
+        late_s = lag_s if self._lag.is_late(lag_s) else 0.0
+        return late_s, [Close(complaint)] if complaint else []
 
     def _hear(self, heard: Said, wall: float) -> list[Step]:
         match heard:
             case ev.Quotes() | ev.FuturesSummaryRead():
                 return [Told(heard)]
             case Refused(message):
-                words = f"Coinbase answered: {message[:200]}"
-                goes_on = self.state == "live" or not self._missing()
-                return [Fault(words) if goes_on else Close(words)]
+                return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
                 self._acknowledged = {*channels}
                 self._products_on = {name for on in channels.values() for name in on}
+                self.left_out -= self._products_on
+                if self._asked and self._products_on >= {*self._asked}:
+                    return self._next_part(wall)
                 return self._live_if_complete(wall)
             case Orders(kind, reports, faults):
                 if kind == "snapshot" and self._snapshot_due is not None:
@@ -231,8 +320,28 @@ class Session:
                 steps: list[Step] = [Fault(fault) for fault in faults]
                 return [*steps, Told(heard), *self._live_if_complete(wall)]
 
+    def _refused(self, words: str, wall: float) -> list[Step]:
+        """An error: what it is about shows in what is not acknowledged."""
+        steps: list[Step] = []
+        if words not in self._complaints and len(self._complaints) < COMPLAINTS_MAX:
+            self._complaints.add(words)
+            steps.append(Complaint(words))
+        if self.state != "subscribing":
+            return steps
+        self._error = words
+        if not self._asked:
+            self._error_at = self._error_at or wall
+            return steps
+        half = (len(self._asked) + 1) // 2
+        if half == len(self._asked):
+            self.left_out |= {*self._asked}
+            steps.append(Complaint(f"{self._asked[0]} is left out: its quotes are read over REST"))
+        else:
+            self._parts.extendleft((self._asked[half:], self._asked[:half]))
+        return [*steps, *self._next_part(wall)]
+
     def _live_if_complete(self, wall: float) -> list[Step]:
-        if self.state != "subscribing" or self._missing():
+        if self.state != "subscribing" or self._asked or self._missing():
             return []
         if self._snapshot_due is not None and wall < self._snapshot_due:
             return []
@@ -241,4 +350,13 @@ class Session:
         return [Live()]
 
 
-PRODUCT_CHANNELS: Final = frozenset({"ticker"})  # `user` is taken whole: no order may be missed
+def _as_of(heard: Said, at: datetime, late_s: float) -> Said:
+    """Quotes of a late frame are of the time when Coinbase told them."""
+    if not late_s or not isinstance(heard, ev.Quotes):
+        return heard
+    then = at - timedelta(seconds=late_s)
+    return replace(heard, quotes=tuple(replace(quote, at=then) for quote in heard.quotes))
+
+
+TICKER: Final = "ticker"
+PRODUCT_CHANNELS: Final = frozenset({TICKER})  # `user` is taken whole: no order may be missed

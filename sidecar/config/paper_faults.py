@@ -23,6 +23,13 @@ def _asset_or_none(value: str) -> str:
     return value
 
 
+def _product_or_none(value: str) -> str:
+    if not re.fullmatch(r"[A-Z0-9-]{0,40}", value, re.ASCII):
+        raise ValueError("is not a product; write it as Coinbase does: BTC-USD")
+    return value
+
+
+ProductOrNone = Annotated[str, AfterValidator(_product_or_none)]
 AssetOrNone = Annotated[str, AfterValidator(_asset_or_none)]
 Channel = Literal[
     "",
@@ -55,8 +62,27 @@ class Faults(Table):
     delay_frames_s: Seconds = Field(
         Decimal(0), description="websocket: every data frame is this late, seconds of wall clock"
     )
+    frames_fall_behind: Seconds = Field(
+        Decimal(0),
+        description="websocket: data frames of a connection come ever later, by so many seconds a second",
+    )
+    restart_sequence: Count = Field(
+        0,
+        description="websocket: data frames from which on a connection counts its frames from 0 again, count",
+    )
     frames_channel: Channel = Field(
-        "", description="the channel whose frames the six above are about; empty: all channels"
+        "", description="the channel whose frames the eight above are about; empty: all channels"
+    )
+    refused_product: ProductOrNone = Field(
+        "",
+        description="websocket: a subscription that names this product is refused whole; empty: none is",
+    )
+    refused_channel: Channel = Field(
+        "", description="websocket: subscriptions to this channel are refused; empty: none is"
+    )
+    nagging_errors: bool = Field(
+        default=False,
+        description="websocket: every connection begins with an error frame, and has another each second",
     )
     close_code: Literal[0, 1000, 1001, 1006, 1011, 1013] = Field(
         0, description="every websocket is closed with this code, once; 0: none is"
@@ -156,6 +182,11 @@ class Faults(Table):
         description="a future's fill goes out over `user` before `futures_balance_summary` tells "
         "what it did to the wallet; else after it",
     )
+    fine_quote_fills: bool = Field(
+        default=False,
+        description="market buys sized in quote currency fill to the 16th decimal of the coin, whatever its "
+        "increment, and their fills tell the value instead of the size (size_in_quote), as production's do",
+    )
     list_empty_books: bool = Field(
         default=False,
         description="best_bid_ask answers for an empty book with empty lists; else leaves it out",
@@ -164,8 +195,18 @@ class Faults(Table):
         default=False,
         description="best_bid_ask that is asked for spot books and futures answers for the spot books",
     )
+    aliases_as_books: bool = Field(
+        default=False,
+        description="user frames name the product whose book an order is in: BTC-USD for BTC-USDC",
+    )
     late_fees_s: Seconds = Field(
         Decimal(0), description="the fees of a fill are told this much later, market seconds"
+    )
+    long_ids: Count = Field(
+        0, description="frames of orders whose order_id is repeated 10,000 times, count"
+    )
+    long_cursors: Count = Field(
+        0, description="REST: listings that go on with a cursor of 70,000 characters, count"
     )
     sparse_user_frames: bool = Field(
         default=False, description="user frames have the few fields of old, and reject_Reason"
@@ -179,11 +220,25 @@ class Faults(Table):
     forbidden_futures: Count = Field(
         0, description="REST calls below /cfm that are answered with status 403 and HTML, count"
     )
+    bad_gateway: Annotated[str, Field(max_length=100)] = Field(
+        "",
+        description="REST: calls whose path below /api/v3/brokerage begins like this are answered with status 502 "
+        "and HTML: /portfolios; empty: none are",
+    )
+    another_portfolio: bool = Field(
+        default=False,
+        description="portfolios are listed with another one before the key's own, in which everything cost 1 USD",
+    )
     slow_bodies_s: Seconds = Field(
         Decimal(0), description="REST: a response body takes this long, seconds of wall clock"
     )
     dribbled_bodies: Count = Field(
         0, description="REST: answers whose body comes a byte every two seconds, count"
+    )
+    endless_pages: Literal["", "cursor", "rows", "empty"] = Field(
+        "",
+        description="REST: listings with a cursor never end: after their last page the same cursor comes "
+        "again, or the same rows under new ones, or empty pages; empty text: they do end",
     )
     null_optionals: bool = Field(
         default=False, description="optional fields are null, over REST and in user frames"

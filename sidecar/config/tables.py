@@ -175,6 +175,26 @@ class Coinbase(Table):
     )
 
 
+Uids = tuple[Annotated[Whole, Field(ge=0, le=UID_MAX)], ...]
+
+
+class Bot(Table):
+    """A bot that is known by name."""
+
+    uids: Uids | None = Field(
+        None,
+        description="user ids that may say hello with this name, and ask for its strategies; unset: all that may ask",
+    )
+    strategies: tuple[Name, ...] = Field(
+        (), description="strategies that are for these users alone"
+    )
+    may_flatten: bool = Field(
+        default=False,
+        description="whether it may ask for the whole account to be sold when it is gone (hello, "
+        "on_disconnect: flatten)",
+    )
+
+
 class Server(Table):
     """The two Unix sockets: the bots' and the operator's."""
 
@@ -190,7 +210,7 @@ class Server(Table):
         description="file mode of the order socket, in quotes",
         json_schema_extra={"default": "0660"},
     )
-    allowed_uids: tuple[Annotated[Whole, Field(ge=0, le=UID_MAX)], ...] | None = Field(
+    allowed_uids: Uids | None = Field(
         None,
         description="user ids that may ask on the order socket; unset: the sidecar's own and root",
     )
@@ -210,6 +230,12 @@ class Server(Table):
         description="names of bots that may ask for the whole account to be sold when they are gone "
         "(hello, on_disconnect: flatten)",
     )
+    strategies: Literal["any", "listed"] | None = Field(
+        None,
+        description="whether orders that add risk may name a strategy that neither limits.strategy nor "
+        "server.bots has; unset: not once there is any limits.strategy",
+    )
+    bots: dict[Name, Bot] = Field(default_factory=dict, description="bots that are known by name")
     log: Literal["console", "json"] = Field(
         "console", description="how the log is written: for people, or one JSON object a line"
     )
@@ -220,6 +246,15 @@ class Server(Table):
             raise ValueError(
                 "order_socket and control_socket are the same path; give each its own, for who may "
                 "ask must not thereby command"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bots_that_may_ask(self) -> Self:
+        asking = {uid for bot in self.bots.values() for uid in bot.uids or ()}
+        if self.allowed_uids is not None and (shut_out := asking - set(self.allowed_uids)):
+            raise ValueError(
+                f"bots name user {min(shut_out)}, who may not ask at all; add it to allowed_uids"
             )
         return self
 
@@ -281,7 +316,25 @@ class Operator(Table):
 
 
 class Alerts(Table):
-    """Who is told, and how. No keys yet."""
+    """Who is told, and how."""
+
+    command: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] = Field(
+        (),
+        max_length=100,
+        description="a program and its arguments, run for each alert of severity warning or critical, which it "
+        "reads as a line of JSON from its standard input; none: nobody is woken",
+    )
+    command_within_s: Number = Field(
+        Decimal(10),
+        ge=1,
+        le=300,
+        description="then the program is killed, and tried again, seconds",
+    )
+    heartbeat_url: RestUrl | None = Field(
+        None,
+        description="called each minute while the sidecar runs, for a service that says when it was not; the "
+        "address is a secret",
+    )
 
 
 class Gateway(Table):

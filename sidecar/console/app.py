@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from sidecar.config.outline import config_schema
+from sidecar.console.alert import try_alerts
 from sidecar.console.check import check
 from sidecar.console.demo import demo
 from sidecar.console.documents import example
@@ -61,6 +62,10 @@ var = typer.Typer(help="Value at risk: of the portfolio now, and how well its mo
 app.add_typer(var, name="var", rich_help_panel="Ask")
 for verb in (report, backtest):
     var.command(verb.__name__)(verb)
+alert = typer.Typer(help="Whether somebody is woken.")
+app.add_typer(alert, name="alert", rich_help_panel="Operate")
+alert.callback()(lambda: None)  # a group, though of one command
+alert.command("test")(try_alerts)
 config = typer.Typer(help="What the configuration file may hold.")
 app.add_typer(config, name="config", rich_help_panel="Files")
 

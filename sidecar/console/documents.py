@@ -29,6 +29,8 @@ limits.max_var = 0.15
 EXAMPLES: Final = """\
 coinbase.key_file = "/etc/risk-sidecar/cdp-key.json"
 server.allowed_uids = [0, 1000]
+server.strategies = "listed"
+server.bots.grid-bot = { uids = [1000], strategies = ["grid"], may_flatten = true }
 positions.keep.BTC = "0.5"
 limits.min_order_size = 0.001
 limits.max_order_size = 0.5
@@ -51,6 +53,7 @@ limits.shadow.max_order_notional = 2500
 var.proxies.PEPE = "DOGE"
 var.stress.exchange_hacked = { BTC = -0.3, others = -0.5 }
 paper.faults = { drop_frames = 3, frames_channel = "user", hide_new_orders_s = 2 }
+alerts.heartbeat_url = "https://example.com/ping/id"
 """
 
 EXAMPLE_HEAD: Final = """\

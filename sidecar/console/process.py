@@ -38,6 +38,22 @@ def on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(number, stop)
 
 
+def reload_on_hangup(reload: Callable[[], None]) -> None:
+    """Let SIGHUP have the configuration read anew, as daemons do. On a terminal it says that this was
+    closed, and ends what runs there; one that is ignored (`nohup`) stays so.
+    """
+    if not _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end, on the faster loop where there is one. Raises Misuse as one."""
     try:

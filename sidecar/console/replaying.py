@@ -57,6 +57,9 @@ def _row(difference: Differs | Moves) -> dict[str, Any]:
         }
     event = difference.event
     order = order_of(event.body) if isinstance(event, ev.OrderProposed) else {}
+    if isinstance(event, ev.CloseProposed):
+        names = {"client_order_id": event.client_order_id, "product_id": event.product_id}
+        order = {**names, "side": "close", "base_size": event.size or "all"}
     if isinstance(event, ev.EditProposed):
         order = {"client_order_id": event.client_order_id or event.order_id, "side": "edit"}
         order |= {"base_size": event.size} if event.size is not None else {}

@@ -18,7 +18,12 @@ from sidecar.console.options import (
     configuration,
     place_overrides,
 )
-from sidecar.console.process import interruptible, on_signals, standard_outlets
+from sidecar.console.process import (
+    interruptible,
+    on_signals,
+    reload_on_hangup,
+    standard_outlets,
+)
 from sidecar.console.process import run as run_loop
 from sidecar.core.errors import Misuse
 
@@ -72,6 +77,7 @@ async def _serve(
             settings, key, log, reread=reread, log_state=errors.state, rebuild_state=rebuild
         )
         on_signals(sidecar.stop)
+        reload_on_hangup(sidecar.reload)
         try:
             await sidecar.run(lambda: tell_places(settings, as_json=as_json))
         except Faulted:

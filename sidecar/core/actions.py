@@ -20,7 +20,7 @@ class Action(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=
 
 
 class Decided(Action, frozen=True, kw_only=True, tag=True):
-    """Tell the bot. Counterpart: OrderProposed, EditProposed."""
+    """Tell the bot. Counterpart: OrderProposed, EditProposed, CloseProposed."""
 
     decision: Decision
 

@@ -30,7 +30,8 @@ def adding_orders(desk: Desk, cause: Cause) -> list[str]:
     by_key: dict[str, list[WorkingOrder]] = {}
     for order in desk.tracker.ledger.working.values():
         key = books.product(order.product_id).key
-        is_own = order.client_order_id.startswith(OWN_PREFIX)
+        # One under such an id that the sidecar did not send was judged, and not excused.
+        is_own = order.client_order_id.startswith(OWN_PREFIX) and order.standing != "judged"
         if order.remaining and not is_own and cause.binds(key, order.strategy_id):
             by_key.setdefault(key, []).append(order)
     found = [order for key, orders in by_key.items() for order in _adding(desk, key, orders)]

@@ -3,29 +3,36 @@
 No I/O.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from sidecar.core.actions import Action, Alert, FindOrder, Reconcile
-from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.check import Check, Desk
+from sidecar.core.closes import closing_order
 from sidecar.core.decision import Decision, Violation
 from sidecar.core.edits import edited, text_of
-from sidecar.core.events import EditProposed, OrderProposed
+from sidecar.core.events import CloseProposed, EditProposed, Event, OrderProposed
 from sidecar.core.glance import Foreseen, Glance, glance_of
 from sidecar.core.judge import Plan, compile_plan, judge
-from sidecar.core.limits import NAME_MAX
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import ID_CHARACTERS_MAX, Side
-from sidecar.core.orders import InvalidOrder, Order, checked_order, is_identifier, parse_order
+from sidecar.core.orders import (
+    OWN_PREFIX,
+    Faults,
+    InvalidOrder,
+    Order,
+    checked_order,
+    parse_order,
+    stated_id,
+)
 from sidecar.core.plain_order import plain_order
 from sidecar.core.products import Product
 from sidecar.core.settings import Settings
+from sidecar.core.strategy_names import StrategyNames
 from sidecar.core.valuation import legs_of
-from sidecar.core.working import Leg, Reservation
+from sidecar.core.working import Leg, Reservation, WorkingOrder
 
 
 class Approvals:
@@ -35,10 +42,19 @@ class Approvals:
         self.desk = desk
         self.settings = settings
         self.decisions = 0
+        self.names = StrategyNames(desk, settings)
         self._foreseen: Foreseen | None = None
         self._next: tuple[Glance, Side] | None = None  # what was looked at last
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
+
+    def by_event(self) -> dict[type[Event], Callable[[Any], Decision]]:
+        """What decides on each kind of proposal."""
+        return {
+            OrderProposed: self.propose,
+            EditProposed: self.propose_edit,
+            CloseProposed: self.propose_close,
+        }
 
     def forget_plans(self) -> None:
         """Limits have changed."""
@@ -73,14 +89,23 @@ class Approvals:
         if foreseen.seen is not None:
             return self._book(foreseen)
         order = foreseen.order
-        if isinstance(order, InvalidOrder):
-            return self._refused(_stated_id(event.body), order, event.at)
+        if not isinstance(order, Order):
+            return self._refused(_stated_id(event), order, event.at)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
             return self._unknown_product(order, event.at)
         check = Check(self.desk, order, product, event.at, event.strategy_id)
+        check.asker = event.asker
+        if self.names.is_unlisted(event.strategy_id) and not check.reducing:
+            text = f"strategy_id: {event.strategy_id!r} is not listed; only orders that reduce may have it"
+            return self._refused(order.client_order_id, [("INVALID_ORDER", text)], event.at)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
-        if live is None or live.order_id or live.strategy_id != event.strategy_id:
+        if (
+            live is None
+            or live.order_id
+            or live.strategy_id != event.strategy_id
+            or live.is_anothers(event.asker)
+        ):
             return self._decide(check, dry_run=event.dry_run)
         return self._decide_again(check, live, dry_run=event.dry_run)
 
@@ -90,13 +115,40 @@ class Approvals:
             old, order = edited(self.desk.tracker.ledger, event)
         except InvalidOrder as invalid:
             name = text_of(event.client_order_id) or text_of(event.order_id)
-            return self._refused(name, invalid, event.at)
+            return self._refused(name, invalid.faults, event.at)
+        live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
+        if fault := self._not_theirs(event, old, live):
+            return self._refused(order.client_order_id, [("INVALID_ORDER", fault)], event.at)
         product = self.desk.tracker.products[old.product_id]
         check = Check(self.desk, order, product, event.at, old.strategy_id, old)
-        live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
+        check.asker = event.asker
         if live is None:
             return self._decide(check, dry_run=event.dry_run)
         return self._decide_again(check, live, dry_run=event.dry_run)
+
+    def propose_close(self, event: CloseProposed) -> Decision:
+        """Judge a close as the order that Coinbase would make of the position."""
+        try:
+            order = closing_order(self.desk.tracker, event)
+        except InvalidOrder as invalid:
+            return self._refused(text_of(event.client_order_id), invalid.faults, event.at)
+        return self.propose(
+            OrderProposed(
+                at=event.at,
+                body=order,
+                strategy_id=event.strategy_id,
+                dry_run=event.dry_run,
+                asker=event.asker,
+            )
+        )
+
+    def _not_theirs(self, event: EditProposed, old: WorkingOrder, live: Reservation | None) -> str:
+        """Why the order is not for this bot to edit; empty when it is."""
+        if live is not None and live.is_anothers(event.asker):
+            return (
+                "another bot has an edit of this order approved; wait until that is seen, or lapses"
+            )
+        return "" if old.strategy_id is None else self.names.fault(old.strategy_id, event.asker)
 
     def _decide_again(self, check: Check, live: Reservation, *, dry_run: bool) -> Decision:
         """Decide beside a live reservation of the same id.
@@ -116,7 +168,7 @@ class Approvals:
             fresh = Check(
                 self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
             )
-            fresh.again = same
+            fresh.again, fresh.asker = same, check.asker
             decision = self._decide(fresh, dry_run=dry_run)
         finally:
             if decision is None or decision.reserved_until is None:
@@ -126,15 +178,24 @@ class Approvals:
     def _look(self, event: OrderProposed) -> Foreseen:
         """Read the order, and see at a glance whether it is approved."""
         body = event.body
+        if event.unreadable is not None:
+            return Foreseen(event, list(event.unreadable.faults))
         try:
             is_read = isinstance(body, Order)
             order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
-            if event.strategy_id is not None:
-                self._check_strategy(event.strategy_id)
+            if event.strategy_id is not None and (
+                fault := self.names.fault(event.strategy_id, event.asker)
+            ):
+                return Foreseen(event, [("INVALID_ORDER", fault)])
         except InvalidOrder as invalid:
-            return Foreseen(event, invalid)
+            return Foreseen(event, invalid.faults)
+        if order.client_order_id.startswith(OWN_PREFIX):
+            text = (
+                f"client_order_id: what begins with {OWN_PREFIX} is the sidecar's own; use another"
+            )
+            return Foreseen(event, [("INVALID_ORDER", text)])
         product = self.desk.tracker.products.get(order.product_id)
-        if product is None:
+        if product is None or self.names.is_unlisted(event.strategy_id):
             return Foreseen(event, order)
         _, glance = self._plan(product, event.strategy_id)
         if glance is None:
@@ -158,27 +219,6 @@ class Approvals:
             reserved_until=None if event.dry_run else now + self.settings.reservation_life,
         )
         return Foreseen(event, order, glance, seen, decision)
-
-    def _check_strategy(self, strategy_id: object) -> None:
-        if not is_identifier(strategy_id, NAME_MAX):
-            raise InvalidOrder(
-                [
-                    (
-                        "INVALID_ORDER",
-                        f"strategy_id: 1 to {NAME_MAX} printable characters are needed",
-                    )
-                ]
-            )
-        known = self.desk.tracker.strategies
-        if strategy_id not in known and len(known) >= STRATEGIES_MAX:
-            raise InvalidOrder(
-                [
-                    (
-                        "INVALID_ORDER",
-                        f"more than {STRATEGIES_MAX} strategy names; use few and lasting ones",
-                    )
-                ]
-            )
 
     # --- Decisions --------------------------------------------------------------------------------
 
@@ -240,7 +280,9 @@ class Approvals:
             hold=seen.hold,
             decision=decision,
             tightenings=self.desk.state.tightenings,
+            maker=event.asker,
         )
+        self.names.note(event.strategy_id, event.asker)
         self.desk.tracker.orders.reserve(reservation)
         glance.headrooms.take(seen.leg, seen.hold)
         for name, rate in seen.windows:
@@ -271,6 +313,7 @@ class Approvals:
             hold = max(ZERO, (worth.unit_hold or ZERO) * check.open_size - replaced.hold)
         if check.product.is_future:
             hold = ZERO if check.reducing else self._margin(check, legs)
+        self.names.note(check.strategy_id, check.asker)
         self.desk.tracker.orders.reserve(
             Reservation(
                 order=check.order,
@@ -283,6 +326,7 @@ class Approvals:
                 decision=decision,
                 tightenings=self.desk.state.tightenings,
                 order_id="" if replaced is None else replaced.order_id,
+                maker=check.asker,
             )
         )
 
@@ -295,8 +339,8 @@ class Approvals:
             assert rule.window is not None
             self.desk.activity.note(rule.window(check, bound), bound.setting, check.now)
 
-    def _refused(self, client_order_id: str, invalid: InvalidOrder, now: datetime) -> Decision:
-        violations = tuple(Violation(code, message=message) for code, message in invalid.faults)
+    def _refused(self, client_order_id: str, faults: Faults, now: datetime) -> Decision:
+        violations = tuple(Violation(code, message=message) for code, message in faults)
         return self._plain_refusal(client_order_id, violations, now)
 
     def _unknown_product(self, order: Order, now: datetime) -> Decision:
@@ -370,17 +414,14 @@ class Approvals:
         return actions
 
 
-def _stated_id(body: Any) -> str:
+def _stated_id(event: OrderProposed) -> str:
     """The client_order_id of a body that could not be read as an order, where it can be told."""
-    if isinstance(body, bytes | str):
-        try:
-            body = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return ""
-    name = body.get("client_order_id") if isinstance(body, dict) else None
-    if isinstance(body, Order):
-        name = body.client_order_id
-    return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
+    if event.unreadable is not None:
+        return event.unreadable.client_order_id
+    if isinstance(event.body, Order):
+        name: Any = event.body.client_order_id
+        return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
+    return stated_id(event.body)
 
 
 def _replay(decision: Decision) -> Decision:

@@ -114,6 +114,16 @@ class Attempt(Struct, kw_only=True):
         self.take("ended" if ended else "seen", fault)
         return fault
 
+    def is_this(self, side: Side, size: Decimal | None, *, is_stated: bool) -> bool:
+        """Whether an order of its product is the one that was sent. `size` None: not told. One that is
+        not stated is what is known of it so far.
+        """
+        if self.way == "close":  # Coinbase says which side closes, and what is held by then
+            return True
+        if side != self.side or self.size is None or size is None:
+            return side == self.side
+        return size == self.size if is_stated else size <= self.size
+
     def _difference(self, report: OrderReported) -> str:
         found = []
         if report.side != self.side:

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from sidecar.core.activity import Activity
 from sidecar.core.custom_rule import CustomRule
-from sidecar.core.events import Quote
+from sidecar.core.events import Asker, Quote
 from sidecar.core.exposure import Book
 from sidecar.core.feeds import Feeds, UnreadFutures
 from sidecar.core.limits import WARN_AT, AccountLimits, Limits
@@ -186,11 +186,11 @@ class Check:
     units, below zero when more is offered than held; None without one), `reducible` the largest size
     (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
     in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
-    approved before and is judged afresh.
+    approved before and is judged afresh; `asker` who asks, where that is known.
     """
 
     __slots__ = (
-        "_figures", "_fingerprint", "_own", "account", "again", "causes", "coin", "desk", "equity",
+        "_figures", "_fingerprint", "_own", "account", "again", "asker", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
@@ -218,6 +218,7 @@ class Check:
         self.is_future = product.is_future
         self.is_new = 1 if replaced is None else 0
         self.again = False
+        self.asker: Asker | None = None
         marks = tracker.marks
         self.quote: Quote | None = marks.quotes.get(product.book)
         mark = marks.by_key.get(key)

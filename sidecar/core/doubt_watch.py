@@ -19,6 +19,7 @@ from sidecar.core.reconciliation import SETTLE, Doubt
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
+from sidecar.core.told import WalletApart
 
 UNEXPLAINED_AFTER: Final = timedelta(
     seconds=15
@@ -75,7 +76,7 @@ class DoubtWatch:
                 text = "Coinbase and the books agree"
                 loosen(self.desk.state, CODE, cause.scope, text, actions)
 
-    def _note_apart(self, apart: Iterable[ev.WalletApart]) -> list[Action]:
+    def _note_apart(self, apart: Iterable[WalletApart]) -> list[Action]:
         """Wallets of one currency, of which it is not told that all may be traded: said once."""
         before, self.apart = self.apart, {one.currency: one.words for one in apart}
         return [

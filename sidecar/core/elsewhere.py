@@ -10,8 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.actions import Action, Alert, Reconcile
-from sidecar.core.events import ElsewhereRead, FillPassedOver, ProductElsewhere, Venue
+from sidecar.core.events import ElsewhereRead, FillPassedOver, ProductElsewhere
 from sidecar.core.money import readable
+from sidecar.core.told import Venue
 
 # Coinbase's venues that a key may reach and that are not counted here.
 VENUES: Final = {

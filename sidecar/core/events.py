@@ -15,6 +15,7 @@ from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
+from sidecar.core.told import Venue, WalletApart
 
 Feed = Literal["market", "user"]
 FeedSignal = Literal["connected", "gap", "lost"]
@@ -54,10 +55,8 @@ class Quotes(Event, frozen=True, kw_only=True, tag=True):
 
 
 class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
-    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed.
-
-    `at` of each quote is when its read began: one from before the question answers an earlier one.
-    `unanswered`: books that cannot be had: their call failed, or they were asked for alone.
+    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed; `at` of each quote is when its read
+    began. `unanswered`: books that cannot be had: their call failed, or they were asked for alone.
     """
 
     quotes: tuple[Quote, ...]
@@ -75,20 +74,10 @@ class ProductsListed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ProductElsewhere(Event, frozen=True, kw_only=True, tag=True):
-    """A product that facts name and that is neither a coin's nor a future's, or that Coinbase has not any more."""
+    """A product that facts name and that is neither a coin's nor a future's, or is not listed any more."""
 
     product_id: str
     why: str
-
-
-class Venue(Struct, frozen=True):
-    """One of Coinbase's venues that is not counted here, the worth in it as far as it is told, USD, and how many
-    positions are.
-    """
-
-    venue: str
-    usd: Decimal
-    positions: int = 0
 
 
 class ElsewhereRead(Event, frozen=True, kw_only=True, tag=True):
@@ -98,9 +87,8 @@ class ElsewhereRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
-    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in
-    UNIX seconds. Periods of `period_s` seconds that began at `since` or later and were over by
-    `until` (UNIX seconds) were asked for; one that is missing had no trade.
+    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in UNIX seconds. Periods
+    of `period_s` seconds from `since` on, over by `until`, were asked for; one that is missing had no trade.
     """
 
     book: str
@@ -111,10 +99,11 @@ class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
-    """A feed came up, lost frames, or went silent."""
+    """A feed came up, lost frames, or was lost. `reason`: why, where it is known."""
 
     feed: Feed
     signal: FeedSignal
+    reason: str = ""
 
 
 # --- The account ----------------------------------------------------------------------------------
@@ -125,7 +114,9 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
-    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop.
+    when this one fills, `child_id` which. `by_coinbase`: a liquidation or a roll, not a bot's. `triggered`: of a stop;
+    `is_stop`: a stop-limit order, whose stop may not be told. `by_rest`: a row of REST, which names the very
+    product; a frame may name that whose book it shares.
     """
 
     order_id: str
@@ -149,13 +140,17 @@ class OrderReported(Event, frozen=True, kw_only=True, tag=True):
     is_market: bool = False
     by_coinbase: bool = False
     triggered: bool = False
+    is_stop: bool = False
+    by_rest: bool = False
 
 
 TradeType = Literal["FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"]
 
 
 class FillReported(Event, frozen=True, kw_only=True, tag=True):
-    """One row of Coinbase's fills. `size` in order units, `price` in quote currency."""
+    """One row of Coinbase's fills. `size` in order units, `price` in quote currency. `by_value`: the size was
+    worked out from the value, which Coinbase told: it is not to the last decimal. `by_rest`: as of an order.
+    """
 
     entry_id: str
     order_id: str
@@ -169,6 +164,8 @@ class FillReported(Event, frozen=True, kw_only=True, tag=True):
     strategy_id: str | None = None
     client_order_id: str = ""
     traded_at: datetime | None = None
+    by_value: bool = False
+    by_rest: bool = False
 
 
 class Balance(Struct, frozen=True, omit_defaults=True):
@@ -180,19 +177,9 @@ class Balance(Struct, frozen=True, omit_defaults=True):
     average_entry_price: Decimal | None = None
 
 
-class WalletApart(Struct, frozen=True):
-    """Another wallet of a currency, with money in it that may not be traded, as far as is told. `words` name both
-    and their amounts.
-    """
-
-    currency: str
-    words: str
-
-
 class BalancesRead(Event, frozen=True, kw_only=True, tag=True):
-    """Wallets as read at `at`. `fills_until`: every fill up to then was applied before this
-    event. `is_complete`: every wallet that Coinbase has is among them, or among the `unread`, of which
-    the row made no sense, or `apart`: not counted.
+    """Wallets as read at `at`. `fills_until`: every fill up to then was applied before. `is_complete`: every wallet
+    that Coinbase has is here, or is `unread` (its row made no sense) or `apart` (not counted).
     """
 
     balances: tuple[Balance, ...]
@@ -278,9 +265,7 @@ class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderVanished(Event, frozen=True, kw_only=True, tag=True):
-    """An order that was told as open, and of which Coinbase knows nothing by its id: looked up so often, and for
-    so long, that it is no delay.
-    """
+    """An order told as open that Coinbase does not know by its id, for so long that it is no delay."""
 
     order_id: str
 
@@ -307,12 +292,34 @@ class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
 # --- The bot --------------------------------------------------------------------------------------
 
 
+class Asker(Struct, frozen=True, omit_defaults=True):
+    """Who asks: the user that the kernel names, and the name that was given in hello on that connection, if any."""
+
+    uid: int
+    name: str = ""
+
+
+class Unreadable(Struct, frozen=True, omit_defaults=True):
+    """A long body that is no order: why, in (code, message) pairs, the id that it states, how it begins, and
+    how long it is. What is kept of it is not as long as whoever sent it would have it.
+    """
+
+    faults: tuple[tuple[str, str], ...]
+    client_order_id: str
+    begins: str
+    bytes: int
+
+
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
-    """A bot asks whether it may send `body`, the JSON object of a create-order call."""
+    """A bot asks whether it may send `body`, the JSON object of a create-order call. `asker`: None in
+    library use. `unreadable` stands in for a body that was found to be none.
+    """
 
     body: Any
     strategy_id: str | None = None
     dry_run: bool = False
+    asker: Asker | None = None
+    unreadable: Unreadable | None = None
 
 
 class EditProposed(Event, frozen=True, kw_only=True, tag=True):
@@ -323,18 +330,33 @@ class EditProposed(Event, frozen=True, kw_only=True, tag=True):
     price: Any = None
     size: Any = None
     dry_run: bool = False
+    asker: Asker | None = None
+
+
+class CloseProposed(Event, frozen=True, kw_only=True, tag=True):
+    """A bot asks whether it may have Coinbase close a position by `close_position`; `size` in contracts, as
+    text, None for all of it.
+    """
+
+    product_id: str
+    client_order_id: str
+    size: Any = None
+    strategy_id: str | None = None
+    dry_run: bool = False
+    asker: Asker | None = None
 
 
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
     shows that it never arrived.
     `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
-    releases whatever is there.
+    releases whatever is there, for an `asker` its own approval only.
     """
 
     client_order_id: str
     decision_id: str | None = None
     reason: ReleaseReason = "released"
+    asker: Asker | None = None
 
 
 class BotConnected(Event, frozen=True, kw_only=True, tag=True):

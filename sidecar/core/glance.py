@@ -26,12 +26,12 @@ from sidecar.core.headroom import NO_LIMIT, Headroom, Headrooms, Turn, most
 from sidecar.core.judge import Plan
 from sidecar.core.limits import Rate
 from sidecar.core.money import ONE, ZERO, floor_to
-from sidecar.core.orders import BUY, WHOLE, InvalidOrder, Order, fingerprint
+from sidecar.core.orders import BUY, WHOLE, Faults, Order, fingerprint
 from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.products import DOLLARS
 from sidecar.core.rules import activity, exposure, funds, losses, market, portfolio, validity
 from sidecar.core.rules.rule import Bound
-from sidecar.core.working import RESERVATIONS_MAX, Leg
+from sidecar.core.working import RESERVATIONS_OF_A_USER_MAX, Leg
 
 # What is seen at a glance, by the functions that judge and measure it one by one.
 GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
@@ -176,7 +176,7 @@ class Glance:
             name not in ledger.reservations
             and name not in ledger.working_by_client_id
             and name not in ledger.closed.client_ids
-            and len(ledger.reservations) < RESERVATIONS_MAX
+            and len(ledger.reservations) < RESERVATIONS_OF_A_USER_MAX
         )
 
     def _price(self, order: Order, room: Headroom) -> Decimal | None:
@@ -246,13 +246,13 @@ class Glance:
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
 
 
-class Foreseen(Struct, frozen=True, gc=False):
-    """A proposal that was looked at: its order, or why it is none; and the approval it will get, where
-    a glance tells.
+class Foreseen(Struct, frozen=True):
+    """A proposal that was looked at: its order, or what is wrong with it; and the approval it will get,
+    where a glance tells.
     """
 
     event: OrderProposed
-    order: Order | InvalidOrder
+    order: Order | Faults
     glance: Glance | None = None
     seen: Seen | None = None
     decision: Decision | None = None

@@ -13,6 +13,7 @@ In library use the caller's facts are the reading.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from sidecar.core import events as ev
@@ -31,7 +32,6 @@ from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
 from sidecar.core.liquidation_report import report_of
 from sidecar.core.money import ZERO
-from sidecar.core.orders import OWN_PREFIX
 from sidecar.core.progress import RETRY_AT_MOST, note_progress, note_rows, retry_after
 from sidecar.core.reports import LiquidationReport, Outcome
 from sidecar.core.sales import Holding
@@ -45,9 +45,9 @@ from sidecar.core.working import WorkingOrder
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
 READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
-STUCK_AFTER: Final = timedelta(
-    seconds=30
-)  # an order that is open still binds what it holds, and no more
+# An order that is open still binds what it holds by then, and no more.
+STUCK_AFTER: Final = timedelta(seconds=30)
+ENDED_MAX: Final = 200  # orders of past flattenings: more than one takes
 WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
 # A longer one is of a clock that was set back; a fact's time is that of the start of its reading.
 LONGEST_WAIT: Final = RETRY_AT_MOST + READINGS_TAKE
@@ -116,6 +116,7 @@ class Liquidator:
         for episode in self.memory.episodes.values():
             self._publish(report_of(episode, self.desk.tracker, outcome, now), actions)
             self.memory.dropped |= {one.client_order_id: one for one in episode.live()}
+            self._keep_in_mind(episode)
         self.memory.episodes.clear()
 
     def note(self, event: ev.Event, actions: list[Action]) -> None:
@@ -201,6 +202,16 @@ class Liquidator:
         """Whether this order is still to be sent, or looked for."""
         attempt = self._attempt(client_order_id)
         return attempt is not None and attempt.stage in {"sent", "doubtful"}
+
+    def sent(self, client_order_id: str) -> Attempt | None:
+        """The order that was sent under this id, by this flattening or one before it."""
+        memory = self.memory
+        attempt = self._attempt(client_order_id)
+        return attempt or memory.dropped.get(client_order_id) or memory.ended.get(client_order_id)
+
+    def compares(self, client_order_id: str) -> bool:
+        """Whether an order under this id is compared with what was sent, and told if it differs."""
+        return self._attempt(client_order_id) is not None
 
     def placed(self) -> set[str]:
         """Orders of ours that Coinbase took and that may still trade."""
@@ -358,7 +369,7 @@ class Liquidator:
         working, unread = self._scope.working(episode), self._scope.unread(self.memory, episode)
         for order in working:
             episode.asked.setdefault(order.order_id, now)
-            if not order.client_order_id.startswith(OWN_PREFIX):
+            if self.sent(order.client_order_id) is None:
                 key = order.legs[0].key if order.legs else order.product_id
                 episode.cancelled.setdefault(order.order_id, key)
         if working or unread:
@@ -383,6 +394,7 @@ class Liquidator:
 
     def _end(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
         del self.memory.episodes[episode.key or ""]
+        self._keep_in_mind(episode)
         self._publish(report_of(episode, self.desk.tracker, "flat", now), actions)
         left = [f"{row.key} ({row.note})" for row in episode.rows.values() if row.left]
         what = episode.key or "the account"
@@ -390,6 +402,13 @@ class Liquidator:
         if left:
             reason += f"; left: {', '.join(left)}"
         self._ended(episode.key, reason, now, actions)
+
+    def _keep_in_mind(self, episode: Episode) -> None:
+        """What it sent, for orders that are told late: they are ours."""
+        memory = self.memory
+        over = {name: one for name, one in episode.attempts.items() if name not in memory.dropped}
+        ended = memory.ended | over
+        memory.ended = dict(islice(ended.items(), max(0, len(ended) - ENDED_MAX), None))
 
     def _publish(self, report: LiquidationReport, actions: list[Action]) -> None:
         self.memory.last = report

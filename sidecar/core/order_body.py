@@ -6,16 +6,19 @@ is not known here could change the order's meaning and is refused by name. Numbe
 `orders.py` has bounded them.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.structs import astuple
 
 ID_CHARACTERS_MAX: Final = (
     128  # Coinbase documents none; UUIDs (36) and strings to about 64 are in use
 )
 SCALED_ORDERS_MAX: Final = 1_000
+UNREAD_CHARACTERS_MAX: Final = (
+    4_096  # of all that is only passed on; what is known of it has a hundred
+)
 
 Side = Literal["BUY", "SELL"]
 Identifier = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
@@ -141,8 +144,13 @@ class Attached(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trigger_bracket_gtc: AttachedBracket
 
 
+ABSENT: Final = Raw(b"")
+
+
 class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of a create-order call. What no worst case depends on is taken as it comes."""
+    """The body of a create-order call. What no worst case depends on is taken as it comes; objects of it
+    stay the bytes that came: nobody looks into them, however deep they are.
+    """
 
     client_order_id: Identifier
     product_id: Identifier
@@ -155,15 +163,20 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     retail_portfolio_id: str | None = None
     sor_preference: str | None = None
     self_trade_prevention_id: str | None = None
-    prediction_metadata: Any = None
-    equity_order_metadata: Any = None
-    cost_basis_method: Any = None
+    prediction_metadata: Raw = ABSENT
+    equity_order_metadata: Raw = ABSENT
+    cost_basis_method: Raw = ABSENT
 
     @property
     def extras(self) -> str:
         """What is not part of the worst case, as text: two bodies that differ there are two bodies."""
-        extras = astuple(self)[4:]
+        extras = tuple(_as_text(part) if type(part) is Raw else part for part in astuple(self)[4:])
         return "" if extras.count(None) == len(extras) else repr(extras)
+
+
+def _as_text(part: Raw) -> str | None:
+    given = bytes(part)
+    return None if given in {b"", b"null"} else given.decode(errors="backslashreplace")
 
 
 class PlainLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,5 +201,6 @@ class PlainBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 KINDS: Final = Configuration.__struct_fields__
+UNREAD: Final = ("prediction_metadata", "equity_order_metadata", "cost_basis_method")
 DECODER: Final = msgspec.json.Decoder(OrderBody)
 PLAIN_DECODER: Final = msgspec.json.Decoder(PlainBody)

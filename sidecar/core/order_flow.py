@@ -10,6 +10,7 @@ from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
+from sidecar.core.aliases import approved_as, rename
 from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
@@ -128,11 +129,37 @@ class OrderFlow:
                     f"order {fact.order_id} is a {order.side} of {order.product_id}, "
                     f"not a {fact.side} of {fact.product_id}; it was left as it is"
                 )
+            if fact.by_rest:
+                self._name(order, known, product, fact)
             return order
         horizon = self.ledger.closed.horizon
         if horizon is not None and born is not None and born <= horizon:
             return None
-        return WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
+        if not fact.by_rest:
+            name = fact.client_order_id
+            product = approved_as(self.ledger, self.books, product, name, fact.side)
+        begun = WorkingOrder.begin(fact.order_id, product.product_id, fact.side)
+        begun.is_named = fact.by_rest and isinstance(fact, ev.OrderReported)
+        return begun
+
+    def _name(
+        self,
+        order: WorkingOrder,
+        old: Product,
+        new: Product,
+        fact: ev.OrderReported | ev.FillReported,
+    ) -> None:
+        """REST names the product of a book that a frame called by another's name: the order's row does once,
+        and any row that names an alias, for that is no slip.
+        """
+        names = isinstance(fact, ev.OrderReported) and not order.is_named
+        order.is_named = order.is_named or names
+        if new.product_id == old.product_id or not (names or new.alias):
+            return
+        paid = rename(order, old, new, self.books)
+        for currency, moved in ((old.quote, paid), (new.quote, -paid)):
+            agreement = self.books.wallets.get(currency).agreement
+            self._book(currency, agreement, moved, fact.at, counts=False)
 
     def _settle_order(self, order: WorkingOrder, product: Product, at: datetime) -> None:
         """After anything was learnt of an order: match its reservation, count its fills, restate

@@ -45,9 +45,10 @@ class OrderLedger:
             self.working[order_id] = order
             if order.client_order_id:
                 self.working_by_client_id[order.client_order_id] = order_id
-            if order.rests and order.remaining:
-                prices = order.limit_price, order.stop_price if order.waits else None
-                self._rest(order_id, (book, order.side), *prices)
+            stop = order.stop_price if order.waits else None
+            lies_somewhere = stop is not None or not order.waits  # else its stop was not told yet
+            if order.rests and order.remaining and lies_somewhere:
+                self._rest(order_id, (book, order.side), order.limit_price, stop)
             return
         self.working.pop(order_id, None)
         self.working_by_client_id.pop(order.client_order_id, None)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import astuple, replace
 
 from sidecar.core import order_body as shapes
@@ -19,6 +19,8 @@ from sidecar.core.order_body import (
     DECODER,
     ID_CHARACTERS_MAX,
     KINDS,
+    UNREAD,
+    UNREAD_CHARACTERS_MAX,
     OrderBody,
     Side,
 )
@@ -32,6 +34,8 @@ OWN_PREFIX: Final = "risk-sidecar-"
 
 # A triggered bracket sends a limit order up to 5 % beyond its trigger (Coinbase, "Bracket orders").
 BRACKET_SLIPPAGE: Final = Decimal("0.05")
+FAULTS_MAX: Final = 20  # that are named: a ladder of a thousand rungs may have a thousand
+WORDS_MAX: Final = 200  # of a decoder, which may repeat what it was given
 STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")
 
 
@@ -79,10 +83,18 @@ class Order(Struct, frozen=True, omit_defaults=True):
         return self.kind in RESTING
 
 
-class InvalidOrder(ValueError):
-    """An order that cannot be read. `faults` are (code, message) pairs, every one found."""
+Faults = list[tuple[str, str]]
 
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
+
+class InvalidOrder(ValueError):
+    """An order that cannot be read. `faults` are (code, message) pairs, every one found. They may be
+    kept; the error itself holds on to all that was at work where it was raised.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        more = len(faults) - FAULTS_MAX
+        if more > 0:
+            faults = [*faults[:FAULTS_MAX], ("INVALID_ORDER", f"and {more} faults more")]
         super().__init__("; ".join(message for _, message in faults))
         self.faults = faults
 
@@ -97,13 +109,16 @@ def parse_order(body: Any) -> Order:
                 read = DECODER.decode(body)
             case OrderBody():
                 read = body
+            case dict():
+                unread = {n: Raw(msgspec.json.encode(body[n])) for n in UNREAD if n in body}
+                read = msgspec.convert(body | unread, OrderBody)
             case _:
                 read = msgspec.convert(body, OrderBody)
     except msgspec.ValidationError as fault:
         raise InvalidOrder([_explained(str(fault))]) from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
+    except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as fault:
         raise InvalidOrder(
-            [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:200]}")]
+            [("INVALID_ORDER", f"the order is not JSON: {str(fault)[:WORDS_MAX]}")]
         ) from None
     if not (read.client_order_id.isprintable() and read.product_id.isprintable()):
         raise InvalidOrder([("INVALID_ORDER", "client_order_id and product_id must be printable")])
@@ -119,6 +134,17 @@ def parse_order(body: Any) -> Order:
     if faults:
         raise InvalidOrder(faults)
     return order
+
+
+def stated_id(body: Any) -> str:
+    """The client_order_id of a body that could not be read as an order, where it can be told."""
+    if isinstance(body, bytes | str):
+        try:
+            body = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return ""
+    name = body.get("client_order_id") if isinstance(body, dict) else None
+    return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
 
 
 def checked_order(order: Order) -> Order:
@@ -182,8 +208,8 @@ def is_identifier(text: object, characters_max: int) -> bool:
 
 def _explained(fault: str) -> tuple[str, str]:
     """Msgspec's word for what is wrong, as a code and a sentence with the mend."""
-    what, _, path = fault.partition(" - at `$")
-    where = path.strip("`.").removeprefix(".")
+    what, _, path = fault.rpartition(" - at `$") if " - at `$" in fault else (fault, "", "")
+    what, where = what[:WORDS_MAX], path.strip("`.").removeprefix(".")[:WORDS_MAX]
     if where.endswith("order_configuration") and "unknown field" in what:
         return (
             "UNSUPPORTED_ORDER_TYPE",
@@ -207,7 +233,13 @@ class _Reader:
         self, body: OrderBody, kind: str, given: Any, faults: list[tuple[str, str]]
     ) -> None:
         attached = body.attached_order_configuration is not None
-        extras = body.extras if kind in WHOLE else body.extras + repr(given)
+        extras = body.extras
+        if len(extras) > UNREAD_CHARACTERS_MAX:
+            text = f"what is only passed on has more than {UNREAD_CHARACTERS_MAX} characters"
+            faults.append(("INVALID_ORDER", text))
+            extras = ""
+        if kind not in WHOLE:
+            extras += repr(given)
         self.side = body.side
         self.head = (body.client_order_id, body.product_id, body.side, kind, attached, extras)
         self.faults = faults

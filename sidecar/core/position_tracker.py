@@ -400,6 +400,12 @@ class PositionTracker:
             for key in sorted(account.pnl_by_key.keys() | account.lines.keys())
         }
 
+    def forget_strategy(self, strategy_id: str) -> None:
+        """Nothing of it is open: what it made and lost stays in the account's books alone."""
+        del self.strategies[strategy_id]
+        if self.windows is not None:
+            self.windows.by_strategy.pop(strategy_id, None)
+
     def _strategy_figures(self) -> dict[str, Figure]:
         return {
             name: Figure(book.net_pnl, book.pnl.settled) for name, book in self.strategies.items()

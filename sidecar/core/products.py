@@ -16,6 +16,7 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.money import ONE, ZERO, amount
 
 DOLLARS: Final = frozenset({"USD", "USDC"})  # USDC counts as one dollar
+NAME_MAX: Final = 128  # characters; Coinbase's have some twenty
 
 
 class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -159,6 +160,8 @@ class _Row:
         self.product_id = str(row.get("product_id") or "")
         if not self.product_id:
             raise Untrusted("a product without product_id")
+        if len(self.product_id) > NAME_MAX:
+            raise Untrusted(f"a product_id has {len(self.product_id)} characters")
 
     def table(self, name: str) -> "_Row":
         """The object nested under this name, empty where there is none."""
@@ -171,6 +174,8 @@ class _Row:
         value = self.row.get(name) or default
         if not isinstance(value, str):
             raise Untrusted(f"product {self.product_id}: {name} is missing")
+        if len(value) > NAME_MAX:
+            raise Untrusted(f"product {self.product_id}: {name} has {len(value)} characters")
         return value
 
     def number(self, name: str) -> Decimal | None:
@@ -186,7 +191,7 @@ class _Row:
         value = self.number(name) or default
         if value is None or value <= 0:
             raise Untrusted(
-                f"product {self.product_id}: {name} is {self.row.get(name)!r}, not a positive number"
+                f"product {self.product_id}: {name} is {repr(self.row.get(name))[:NAME_MAX]}, not a positive number"
             )
         return value
 

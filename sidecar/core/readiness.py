@@ -99,7 +99,8 @@ class Readiness:
         self.desk.feeds.signal(event.feed, event.signal, event.at)
         if event.signal == "lost":
             self.desk.state.tightenings += 1
-            text = f"the {event.feed} feed is silent"
+            why = f"lost: {event.reason}" if event.reason else "silent"
+            text = f"the {event.feed} feed is {why}"
             return [Alert(severity="warning", code="FEED_LOST", text=text)]
         if event.feed == "user":
             self.desk.state.tightenings += 1

@@ -101,10 +101,7 @@ class RiskManager:
         self.readiness = Readiness(self.desk, settings)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         # By type: asking a struct whether it is of another kind costs as much as some of the answers.
-        self._decides: Final[dict[type[ev.Event], Callable[[Any], Decision]]] = {
-            ev.OrderProposed: self.approvals.propose,
-            ev.EditProposed: self.approvals.propose_edit,
-        }
+        self._decides: Final = self.approvals.by_event()
         self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action]]]] = {
             ev.Quotes: tracker.apply,
             ev.OrderReported: self._tell_tracker,
@@ -210,6 +207,7 @@ class RiskManager:
                 self._ask_to_be_woken(now, actions)
         decide = self._decides.get(kind)
         if decide is not None:
+            self.sessions.heard(event)
             self._decide(decide(event), actions)
         else:
             self.desk.facts += 1

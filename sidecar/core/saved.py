@@ -100,6 +100,7 @@ class SavedManager(Struct, kw_only=True):
     liquidator: LiquidatorMemory = field(default_factory=LiquidatorMemory)
     risk: SavedRisk | None = None
     risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
+    strategy_inventors: dict[str, int] = {}
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -173,6 +174,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         liquidator=manager.liquidator.memory,
         risk=manager.risk.saved(),
         risk_breaches=manager.risk_watch.memory,
+        strategy_inventors=manager.approvals.names.inventors,
     )
 
 
@@ -212,6 +214,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     if saved.risk is not None:
         manager.risk.restore(saved.risk)
     manager.risk_watch.memory = saved.risk_breaches
+    manager.approvals.names.inventors = saved.strategy_inventors
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until

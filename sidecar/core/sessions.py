@@ -2,7 +2,8 @@
 
 A session is a name and a user id. It lives while any connection of that name and user is up, and for
 a grace period after the last one dropped: a bot that is back within it was never gone. `bye` ends
-it at once.
+it at once. An order that its user asks about for its strategy, on a connection that gave no name,
+shows that the bot lives, and begins its grace anew.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,9 @@ from sidecar.core.actions import Action, Alert, Answered
 
 GRACE: Final = timedelta(seconds=30)
 # A desk has tens of bots, each with a lasting name. One that invents a name for every connection
-# must not swell the process nor what is saved of it.
+# must not swell the process nor what is saved of it; nor may one user's bots take all the room.
 SESSIONS_MAX: Final = 1_000
+SESSIONS_PER_UID_MAX: Final = 200
 
 
 class BotSession(Struct, frozen=True, kw_only=True):
@@ -38,10 +40,8 @@ Gone = Callable[[BotSession, datetime, list[Action]], None]
 
 
 class Sessions:
-    """Every bot's session, at most `SESSIONS_MAX`. `gone` is told of each that went without a word.
-
-    Past that the bot that dropped first is given up before its grace is over; where none has
-    dropped, a new one is refused.
+    """Every bot's session, at most `SESSIONS_MAX`, and of one user `SESSIONS_PER_UID_MAX`. `gone` is told
+    of each that went without a word. Past that a new one is refused: a grace is never cut short.
     """
 
     def __init__(self, grace: timedelta = GRACE, gone: Gone = lambda *_: None) -> None:
@@ -67,6 +67,18 @@ class Sessions:
                 return None
         self._note_due()
         return actions
+
+    def heard(self, event: ev.Event) -> None:
+        """A bot that asks is not gone. Who gave a name of its own is that bot, and no other."""
+        if self._due is None or not isinstance(event, ev.OrderProposed | ev.CloseProposed):
+            return
+        asker = event.asker
+        if asker is None or asker.name or event.strategy_id is None:
+            return
+        for session in self._dropped():
+            if (session.uid, session.strategy_id) == (asker.uid, event.strategy_id):
+                self.known[session.name, session.uid] = replace(session, dropped_at=event.at)
+        self._note_due()
 
     def next_due(self) -> datetime | None:
         """When the next grace period ends."""
@@ -101,9 +113,8 @@ class Sessions:
     def _connected(self, event: ev.BotConnected, actions: list[Action]) -> None:
         place = (event.name, event.uid)
         known = self.known.get(place)
-        if known is None and not self._make_room(event.at, actions):
-            text = f"{SESSIONS_MAX} bots have a session already; use few and lasting names"
-            actions.append(Answered(done=False, text=text))
+        if known is None and (full := self._is_full(event.uid)):
+            actions.append(Answered(done=False, text=f"{full}; use few and lasting names"))
             return
         self.known[place] = BotSession(
             name=event.name,
@@ -116,14 +127,13 @@ class Sessions:
         way = "is connected" if known is None else "is connected again"
         actions.append(Answered(done=True, text=f"{event.name} {way}"))
 
-    def _make_room(self, now: datetime, actions: list[Action]) -> bool:
-        if len(self.known) < SESSIONS_MAX:
-            return True
-        oldest = min(self._dropped(), key=self._ends_at, default=None)
-        if oldest is None:
-            return False
-        self._give_up(oldest, "had dropped and was given up to make room for another", now, actions)
-        return True
+    def _is_full(self, uid: int) -> str:
+        """Why there is no room for one more bot of this user; empty where there is."""
+        if len(self.known) >= SESSIONS_MAX:
+            return f"{SESSIONS_MAX} bots have a session already"
+        if sum(session.uid == uid for session in self.known.values()) >= SESSIONS_PER_UID_MAX:
+            return f"{SESSIONS_PER_UID_MAX} bots of user {uid} have a session already"
+        return ""
 
     def _give_up(self, session: BotSession, why: str, now: datetime, actions: list[Action]) -> None:
         del self.known[session.name, session.uid]

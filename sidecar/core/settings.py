@@ -22,7 +22,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
     waits in wall time. `may_flatten` names the bots that may have the account sold when they are
-    gone. `liquidation_assets` are those that a flattening may sell; None for all.
+    gone, `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for;
+    a name that is not there is for all. `strategies`: whether orders that add may have a name that is in
+    neither limits nor `named_strategies`; "auto": where limits name none. `liquidation_assets` are
+    those that a flattening may sell; None for all.
     """
 
     connected: bool = False
@@ -33,5 +36,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
     liquidation_assets: frozenset[str] | None = None
     may_flatten: frozenset[str] = frozenset()
+    bot_uids: dict[str, frozenset[int]] = {}
+    strategy_uids: dict[str, frozenset[int]] = {}
+    strategies: Literal["any", "listed", "auto"] = "any"
+    named_strategies: frozenset[str] = frozenset()
     pace: float = 1.0
     risk: RiskSettings = field(default_factory=RiskSettings)

@@ -6,8 +6,9 @@ were asked for. Anything beyond is told once, and answered as configured.
 
 What nobody need have asked for is never told: orders open at the start, children of other orders,
 the sidecar's own, Coinbase's liquidations and rolls, and those whose approval an unclean stop may
-have lost. A fill that names no client_order_id says nothing of whose order it was: its first report
-does.
+have lost. The sidecar's own are those that it sent, by id, product, side and size: an id that only
+looks like one of them is told by an alert of its own. A fill that names no client_order_id says
+nothing of whose order it was: its first report does.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.actions import Action, Alert, CancelOrders, OrderUnapproved
+from sidecar.core.actions import Action, Alert, Answered, CancelOrders, OrderUnapproved
 from sidecar.core.check import Desk
 from sidecar.core.events import FillReported, OrderReported, ReservationReleased, Started
 from sidecar.core.loss_watch import LossWatch
@@ -81,6 +82,9 @@ class Unapproved:
         """Free what an approval bound, and note why it ended."""
         tracker, name = self.desk.tracker, event.client_order_id
         live = tracker.ledger.reservations.get(name)
+        if live is not None and live.is_anothers(event.asker):
+            text = f"the approval of {name} is another bot's; it lapses by itself"
+            return [Answered(done=False, text=text)]
         tracker.apply(event)
         if live is None or name in tracker.ledger.reservations or not self.settings.connected:
             return []
@@ -182,8 +186,19 @@ class Unapproved:
         elif fact.by_coinbase or fact.parent_id:
             return True  # a parent is judged in its own right
         if order.client_order_id.startswith(OWN_PREFIX):
-            return True
+            return self._is_own(order, fact) or self._predates(born)
         return self._predates(born) or self._is_child(order)
+
+    def _is_own(self, order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
+        """Whether the sidecar sent this very order."""
+        attempt = self.watch.liquidator.sent(order.client_order_id)
+        if attempt is None:
+            return False
+        products = self.desk.tracker.products
+        sent, told = products.get(attempt.product_id), products[order.product_id]
+        is_same = told.product_id == attempt.product_id or (sent and sent.book == told.book)
+        shown = shown_by(fact, order.listed.quantity, order.listed.value)
+        return bool(is_same) and attempt.is_this(shown.side, shown.size, is_stated=shown.is_stated)
 
     def _predates(self, born: datetime | None) -> bool:
         """Whether an order is older than this process, or its approval may have been lost with the
@@ -238,7 +253,12 @@ class Unapproved:
         )
         actions: list[Action] = [told]
         text = _in_words(told)
-        self._alert(text, now, actions)
+        if not order.client_order_id.startswith(OWN_PREFIX):
+            self._alert(Alert(severity="warning", code=CODE, text=text), now, actions)
+        elif not self.watch.liquidator.compares(order.client_order_id):  # else it is told there
+            fault = f"{text}; its id looks like one of the sidecar's own, which did not send it"
+            own = Alert(severity="critical", code="OWN_ORDER_DIFFERS", text=fault)
+            self._alert(own, now, actions)
         if self.settings.unapproved == "cancel":
             self.memory.uncancelled[order.order_id] = text
             actions += self.cancel()
@@ -286,7 +306,7 @@ class Unapproved:
 
     # --- Alerts, bounded --------------------------------------------------------------------------
 
-    def _alert(self, text: str, now: datetime, actions: list[Action]) -> None:
+    def _alert(self, alert: Alert, now: datetime, actions: list[Action]) -> None:
         """Tell, at most so often a minute; the rest is counted. Nothing else waits for it."""
         memory = self.memory
         if not self._is_this_minute(now):
@@ -294,7 +314,7 @@ class Unapproved:
             memory.minute, memory.alerts = now, 0
         if memory.alerts < ALERTS_A_MINUTE:
             memory.alerts += 1
-            actions.append(Alert(severity="warning", code=CODE, text=text))
+            actions.append(alert)
         else:
             memory.untold += 1
 

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.core.decision import Decision
-from sidecar.core.events import FillReported, OrderReported
+from sidecar.core.events import Asker, FillReported, OrderReported
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.order_status import is_terminal, later_status
@@ -31,7 +31,10 @@ CLOSED_ORDERS_MAX: Final = 20_000
 # A listing may tell an order as it was before an edit that a frame told since. It is no older than a
 # reading of the account takes; beyond that, the clock was set back.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
+# A size worked out from a value that was rounded is off by less, and no fill of an order is as small a part.
+NEAR: Final = Decimal("1e-9")
 RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
+RESERVATIONS_OF_A_USER_MAX: Final = 5_000  # so that none binds all of them
 
 
 class Tally(Struct):
@@ -76,6 +79,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     stop_price: Decimal | None = None
     rests: bool | None = None  # None until a report says
     triggered: bool = False  # a stop that has been told to be
+    is_stop: bool = False  # a stop-limit order, whether its stop has been told or not
     attached: bool = False  # an order follows when this one fills: `child_id`, once known
     child_id: str = ""
     terms: tuple[Terms, ...] = ()
@@ -88,6 +92,10 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     adjusted: Tally
     counted: Tally
     commissions: dict[str, Decimal]  # of each fill listed, by its entry_id
+    is_named: bool = False  # by its row of REST: a frame may name a product whose book it shares
+    by_value: bool = (
+        False  # fills were listed by value: the sizes are near, and their sum is reported
+    )
     bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
     legs: tuple[Leg, ...] = ()
     hold_currency: str = ""
@@ -113,7 +121,17 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     @property
     def filled(self) -> Decimal:
         """The quantity known to be filled, order units."""
-        return max(self.reported.quantity, self.listed.quantity) + self.adjusted.quantity
+        return self._filled + self.adjusted.quantity
+
+    @property
+    def _filled(self) -> Decimal:
+        """The larger of what is reported and listed; what is listed by value is as reported, where that is
+        near.
+        """
+        told, listed = self.reported.quantity, self.listed.quantity
+        if self.by_value and abs(listed - told) <= told * NEAR:
+            return told
+        return max(told, listed)
 
     @property
     def remaining(self) -> Decimal:
@@ -123,7 +141,8 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether it lies in no book yet: a stop without a sign that it is triggered."""
-        return self.stop_price is not None and not (self.triggered or self.filled)
+        is_stop = self.is_stop or self.stop_price is not None
+        return is_stop and not (self.triggered or self.filled)
 
     def merge(self, report: OrderReported, currency: str) -> None:
         """Take in a report: states only move forward, filled quantity never falls, a late frame
@@ -149,6 +168,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         self.created_at = self.created_at or report.created_at
         self.attached = self.attached or report.attached
         self.triggered = self.triggered or report.triggered
+        self.is_stop = self.is_stop or report.is_stop
         self.child_id = report.child_id or self.child_id
         self._note_time(report.at)
 
@@ -194,6 +214,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
             self.adjusted = self.adjusted.plus(tally)
         else:
             self.listed = self.listed.plus(tally)
+        self.by_value = self.by_value or fill.by_value
         self.size = max(self.size, self.filled)
         self.strategy_id = self.strategy_id or fill.strategy_id
         self.client_order_id = self.client_order_id or fill.client_order_id
@@ -211,9 +232,11 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     def owed(self) -> Tally:
         """What the books have not counted yet. Marks it as counted."""
         total = self.reported
-        if self.listed.quantity >= self.reported.quantity:  # exact, but for fees not told yet
+        missing = self.reported.quantity - self.listed.quantity
+        if missing <= (self.reported.quantity * NEAR if self.by_value else ZERO):
+            # Exact, but for fees not told yet.
             fees = self.listed.fees if any(self.listed.fees.values()) else self.reported.fees
-            total = Tally(self.listed.quantity, self.listed.value, fees)
+            total = Tally(self._filled, self.listed.value, fees)
         total = total.plus(self.adjusted)
         owed = total.plus(self.counted, -ONE)
         self.counted = total
@@ -225,7 +248,8 @@ class Reservation(Struct, frozen=True, kw_only=True):
     until then.
 
     For an edit, `order_id` names the order and the legs hold only what the edit adds. `tightenings`
-    is the manager's count of tightenings at approval: a later one ends the right to replay it.
+    is the manager's count of tightenings at approval: a later one ends the right to replay it. `maker`
+    asked for it, and nobody else may have or release it; None: anybody, as in library use.
     """
 
     order: Order
@@ -238,6 +262,11 @@ class Reservation(Struct, frozen=True, kw_only=True):
     decision: Decision
     tightenings: int
     order_id: str = ""
+    maker: Asker | None = None
+
+    def is_anothers(self, asker: Asker | None) -> bool:
+        """Whether it belongs to another than who asks."""
+        return None not in (self.maker, asker) and self.maker != asker
 
 
 class Resting:

@@ -28,7 +28,7 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 # What must be on disk before anything it causes leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
-PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed})
+PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed, ev.CloseProposed})
 
 
 class Faulted(SidecarError):
@@ -56,6 +56,7 @@ class Engine:
         self.listeners: list[Listen] = []
         self.before_decision: Callable[[ev.Event], Iterable[ev.Quote]] = lambda _event: ()
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
+        self.wake: Callable[[str, str], None] = lambda _code, _text: None  # somebody, now
         self.is_half_way = False  # a fact is being taken in
         self.left_out = 0  # facts that could not be
 
@@ -153,10 +154,9 @@ class Engine:
                 return
         except OSError as error:
             fault = str(error.strerror)
-        self.log.critical(
-            "the halt is in memory only: make room on the disk before this process ends",
-            fault=fault,
-        )
+        text = "the halt is in memory only: make room on the disk before this process ends"
+        self.log.critical(text, fault=fault)
+        self.wake("HALT_IN_MEMORY", text)
 
     def _clear_reserve(self) -> None:
         try:

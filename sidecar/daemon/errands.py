@@ -214,9 +214,9 @@ class Errands:
             left = {name: until for name, until in self._unwanted.items() if name in working}
             given_up = [name for name, until in left.items() if clock.wall() > until]
             if given_up:
-                self._engine.log.critical(
-                    "orders could not be cancelled; cancel them by hand", order_ids=given_up
-                )
+                text = "orders could not be cancelled; cancel them by hand"
+                self._engine.log.critical(text, order_ids=given_up)
+                self._engine.wake("CANCEL_FAILED", f"{text}: {', '.join(given_up)}")
             self._unwanted = {name: left[name] for name in left if name not in given_up}
 
     async def _cancel(self, order_ids: tuple[str, ...]) -> None:

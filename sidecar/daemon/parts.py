@@ -3,19 +3,21 @@
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import Rest
+from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, Server
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.liquidation_report import report_view
 from sidecar.core.reports import LiquidationReport
 from sidecar.daemon import preflight
@@ -23,11 +25,14 @@ from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import Errands
+from sidecar.daemon.heartbeat import beat
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.streams import Streams
+from sidecar.daemon.waking import Waker
 from sidecar.server.answers import Answers
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
@@ -38,6 +43,10 @@ MARKET_CHANNELS: Final = ("heartbeats", "ticker")
 CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
 PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word
+
+TIME_EVERY_S: Final = (
+    60.0  # how often Coinbase's time is read; both clocks keep it better than that
+)
 
 
 class Parts:
@@ -55,26 +64,24 @@ class Parts:
         *,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
+        waker: Waker,
         exchange_clock: ExchangeClock | None,
     ) -> None:
         self._config = config
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
+        self._waker = waker
         self._findings: list[preflight.Finding] = []
         self._picture = _picture(config, engine, rest)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
-        stamped = exchange_clock.see if exchange_clock is not None else None
+        self._exchange_clock = exchange_clock
+        self._coinbase_time = CoinbaseTime()
         urls = config.coinbase
-
-        def feed(name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
-            session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped)
-            return Feed(session, hosts, key, self._streams.take(name), now=engine.now)
-
-        self._user = feed("user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
-        self._market = feed("market", MARKET_CHANNELS, urls.ws_url)
-        self._reconciler = Reconciler(engine, self._picture, float(urls.reconcile_s))
+        self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
+        self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
+        self._reconciler = Reconciler(engine, self._picture, float(config.coinbase.reconcile_s))
         self._errands = Errands(engine, self._picture, rest, group)
         self.histories = Histories(engine, self._picture, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
@@ -95,19 +102,30 @@ class Parts:
             cancel_all=self._cancel_all,
             spawn=group.create_task,
         )
-        server = config.server
-        uids = own_uids() if server.allowed_uids is None else frozenset(server.allowed_uids)
-        self._listeners = (
-            self._listener(server.order_socket, self._answers, server.socket_mode, uids),
-            self._listener(server.control_socket, self._control, CONTROL_MODE, own_uids()),
-        )
+        self._listeners = self._sockets(config.server)
         engine.carry = self._carry()
-        engine.listeners += [self._log_actions, self._publisher.tell]
+        engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
 
-    def _listener(
-        self, path: Any, answer: Callable[[Any, Any], Any], mode: int, uids: frozenset[int]
-    ) -> Listener:
-        return Listener(path, answer, mode=mode, uids=uids, on_lost=self._answers.lost)
+    def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
+        """A market whose time is not now tells it by its frames alone: these cannot be late."""
+        told, stamped, lag = self._exchange_clock, None, None
+        if told is None:
+            lag = Lag(self._coinbase_time, self._oldest_s)
+        else:
+            stamped = told.see
+        session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, lag=lag)
+        return Feed(session, hosts, key, self._streams.take(name), now=self._engine.now)
+
+    def _sockets(self, server: Server) -> tuple[Listener, ...]:
+        """The bots' and the operator's."""
+        own, lost = own_uids(), self._answers.lost
+        uids = own if server.allowed_uids is None else frozenset(server.allowed_uids)
+        order, control = server.order_socket, server.control_socket
+        mode, rate = server.socket_mode, ByteRate()
+        return (
+            Listener(order, self._answers, mode=mode, uids=uids, on_lost=lost, rate=rate),
+            Listener(control, self._control, mode=CONTROL_MODE, uids=own, on_lost=lost),
+        )
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
         """Who carries out what. What is not here is said in an answer or in the log."""
@@ -139,6 +157,9 @@ class Parts:
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),
             "preflight": self._look_again(),
+            "read Coinbase's time": self._keep_time(),
+            "wake people": self._waker.run(),
+            "heartbeat": beat(self._config.alerts.heartbeat_url or "", self._engine.log),
         }
 
     async def open(self) -> None:
@@ -209,7 +230,8 @@ class Parts:
                 for name, session in feeds.items()
                 if session.state == "live"
             },
-            "followed": list(self._streams.wanted()),
+            "followed": list(self._streams.open_books()),
+            "left_out": sorted(self._market.session.left_out),
             "reconciliations": self._reconciler.passes,
             "reconciliation_fault": self._reconciler.fault,
             "history": {
@@ -221,6 +243,7 @@ class Parts:
                 "disk_full": self._engine.journal.is_full,
             },
             "log": self._log_state(),
+            "alerts": self._waker.shown(),
             "preflight": [finding._asdict() for finding in self._findings],
         }
 
@@ -241,11 +264,26 @@ class Parts:
             await asyncio.sleep(PREFLIGHT_EVERY_S * (1 + random.random() / 10))  # noqa: S311
             await self._look()
 
+    def _oldest_s(self) -> float:
+        """The age, in seconds, up to which a quote values an order."""
+        return self._engine.manager.desk.max_quote_age.total_seconds()
+
+    async def _keep_time(self) -> None:
+        """Until cancelled: by Coinbase's time it is seen how late frames come."""
+        while True:
+            asked = clock.wall()
+            with suppress(CallFailed, Untrusted):  # pre-flight says that it cannot be read
+                told = await self._picture.server_time()
+                self._coinbase_time.heard(told, asked, clock.wall())
+            await asyncio.sleep(TIME_EVERY_S)
+
     async def _look(self) -> None:
         findings = await preflight.look(self._picture, clock.unix)
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
+                if finding.severity != "info":
+                    self._waker.tell(finding.severity, finding.code, finding.text)
         self._findings = findings
 
 

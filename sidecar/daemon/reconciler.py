@@ -24,6 +24,7 @@ from sidecar.daemon.engine import Engine
 
 BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the next may answer
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
+FEES_AGAIN_S: Final = 60.0  # they could not be had
 OVERDUE_AFTER: Final = 2  # periods
 TOLD_MAX: Final = 5  # of what a pass left out
 LOOK_UPS_A_PASS: Final = 20
@@ -39,7 +40,7 @@ class Reconciler:
         self._picture = picture
         self._period_s = period_s
         self._wanted = asyncio.Event()
-        self._products_at = float("-inf")
+        self._products_at = self._fees_at = float("-inf")  # of fees: when to read them
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
         self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
@@ -129,9 +130,20 @@ class Reconciler:
     async def _read(self) -> None:
         if clock.wall() - self._products_at > PRODUCTS_EVERY_S:
             await self.read_products()
-            self._engine.handle(await self._picture.fees())
             self._products_at = clock.wall()
+            self._fees_at = float("-inf")
+        if clock.wall() > self._fees_at:
+            await self._read_fees()
         await self._read_account()
+
+    async def _read_fees(self) -> None:
+        """The fee tier as of now; without it the last one known counts, at first the dearest."""
+        self._fees_at = float("inf")
+        try:
+            self._engine.handle(await self._picture.fees())
+        except (CallFailed, Untrusted) as fault:
+            self._fees_at = clock.wall() + FEES_AGAIN_S
+            self._engine.log.warning("the fee tier could not be read", fault=str(fault))
 
     async def _read_account(self, *, essentials_suffice: bool = False) -> None:
         self._left_out.clear()
@@ -252,9 +264,8 @@ class Reconciler:
             return  # said already
         self.fault = text
         if isinstance(error, Refused):
-            self._engine.log.critical(
-                "Coinbase refuses to answer; see the key, its permissions and its portfolio",
-                fault=text,
-            )
+            words = "Coinbase refuses to answer; see the key, its permissions and its portfolio"
+            self._engine.log.critical(words, fault=text)
+            self._engine.wake("KEY_REFUSED", f"{words}: {text}")
         else:
             self._engine.log.warning("the account could not be read; trying again", fault=text)

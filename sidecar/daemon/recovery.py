@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sidecar.config.tables import Config
+from sidecar.config.tables import Bot, Config
 from sidecar.core import events as ev
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.limits import Limits
@@ -161,7 +161,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - what a manager is made of, one each
     ratio to the configured one is the market's pace. `risk`: how value at risk is computed, where that
     is not the configuration's word.
     """
-    positions, liquidation = config.positions, config.liquidation
+    positions, liquidation, bots = config.positions, config.liquidation, config.server.bots
     keep = {name: None if kept == "all" else kept for name, kept in positions.keep.items()}
     settings = Settings(
         connected=True,
@@ -170,13 +170,29 @@ def new_manager(  # noqa: PLR0913, PLR0917 - what a manager is made of, one each
         confirm_quotes=liquidation.confirm_quotes,
         balance_lag=timedelta(seconds=float(positions.balance_lag_s)),
         unapproved=config.server.unapproved_orders,
-        may_flatten=frozenset(config.server.may_flatten),
+        may_flatten=frozenset(
+            (*config.server.may_flatten, *(name for name, bot in bots.items() if bot.may_flatten))
+        ),
+        bot_uids={name: frozenset(bot.uids) for name, bot in bots.items() if bot.uids is not None},
+        strategy_uids=_users_of_strategies(bots),
+        strategies=config.server.strategies or "auto",
+        named_strategies=frozenset(name for bot in bots.values() for name in bot.strategies),
         pace=life.total_seconds() / float(config.server.reservation_s),
         risk=risk or config.var.settings(),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)
     return RiskManager(limits, tracker, clock=now, settings=settings, custom=custom)
+
+
+def _users_of_strategies(bots: dict[str, Bot]) -> dict[str, frozenset[int]]:
+    """Whom a strategy is for: the users of every bot that has it; one that is for all is not there."""
+    users: dict[str, set[int]] = {}
+    for bot in bots.values():
+        for name in bot.strategies:
+            users.setdefault(name, set()).update(bot.uids or ())
+    free = {name for bot in bots.values() if bot.uids is None for name in bot.strategies}
+    return {name: frozenset(uids) for name, uids in users.items() if name not in free}
 
 
 def rebuild(

@@ -36,7 +36,7 @@ from sidecar.storage.journal_codec import Chain, LineFault
 from sidecar.storage.journal_files import JournalError, base_path, first_seq, read_base
 from sidecar.storage.journal_reading import header_of, told, whole_lines
 
-Judged = ev.OrderProposed | ev.EditProposed
+Judged = ev.OrderProposed | ev.EditProposed | ev.CloseProposed
 States = tuple[tuple[str, str], ...]  # before and after
 
 _recorded: Final = msgspec.json.Decoder(ac.Decided | ac.StateChanged).decode

@@ -34,6 +34,7 @@ from sidecar.daemon.keeper import Keeper
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.daemon.waking import Waker
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.journal import Journal
@@ -79,10 +80,24 @@ class Sidecar:
         self._ready = asyncio.Event()
         self._is_up = False
         self.engine: Engine | None = None  # while it runs
+        self._parts: Parts | None = None
 
     def stop(self) -> None:
         """End in order, soon."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Let the limits of the configuration file bind, as the operator's verb does, on a signal of the
+        system's; what comes of it is in the log.
+        """
+        if self._parts is None:
+            return
+        try:
+            answer = self._parts.reload("SIGHUP", "the system")
+        except Misuse as fault:
+            self.log.warning("the configuration was not read anew", fault=str(fault))
+        else:
+            self.log.warning("the configuration was read anew", text=answer["text"])
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped. `on_ready` is called once: when the first picture is complete, or after
@@ -96,24 +111,29 @@ class Sidecar:
             engine, first = self._recover(directory)
             self.engine = engine
             keeper = Keeper(engine, directory, self.config.state)
+            waker = self._waker(engine)
             try:
-                await self._live(engine, keeper, first, on_ready)
+                await self._live(engine, keeper, waker, first, on_ready)
             except* _Stop:
                 if not engine.is_half_way:  # else a fault came with the end, and is told below
                     keeper.write_last()
                     self.log.info("stopped")
             except* Misuse as faults:
                 if self._is_up:  # then it is no fault of who started it
-                    engine.give_up(f"Misuse: {next(each_of(faults))}")
+                    fault = next(each_of(faults))
+                    engine.give_up(f"Misuse: {fault}")
+                    waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault}")
                     raise Faulted("halted by a fault of its own") from None
                 raise Misuse("; ".join(map(str, each_of(faults)))) from None
             except* Exception as faults:  # the one at the top: journal it, and stop
                 fault = next(each_of(faults))
                 engine.give_up(f"{type(fault).__name__}: {fault}")
                 self.log.critical("halted by a fault of its own", exc_info=faults)
+                waker.tell("critical", "FAULT", f"halted by a fault of its own: {fault!r}")
                 raise Faulted(f"halted by a fault of its own: {fault!r}") from None
             finally:
                 engine.journal.close()
+                await waker.end()
 
     # ------------------------------------------------------------------------------- from the disk
 
@@ -162,6 +182,13 @@ class Sidecar:
         life = timedelta(seconds=float(self.config.server.reservation_s) * self._market_speed())
         return new_manager(self.config, limits, self._custom, life, self._now)
 
+    def _waker(self, engine: Engine) -> Waker:
+        alerts, state = self.config.alerts, engine.manager.state
+        within_s = float(alerts.command_within_s)
+        waker = Waker(alerts.command, within_s, self.log, clock.now, lambda: state.account)
+        engine.wake = lambda code, text: waker.tell("critical", code, text)
+        return waker
+
     def _market_speed(self) -> float:
         """Market seconds a wall second: what waits for a bot or for Coinbase waits in wall time."""
         if self._exchange_clock is None:
@@ -175,6 +202,7 @@ class Sidecar:
         self,
         engine: Engine,
         keeper: Keeper,
+        waker: Waker,
         first: list[ev.Event],
         on_ready: Callable[[], None],
     ) -> None:
@@ -195,6 +223,7 @@ class Sidecar:
                     group,
                     reread=self._reread,
                     log_state=self._log_state,
+                    waker=waker,
                     exchange_clock=self._exchange_clock,
                 )
                 stack.push_async_callback(parts.close)
@@ -205,6 +234,7 @@ class Sidecar:
                     engine.handle(event)
                 await parts.open()
                 self._is_up = True
+                self._parts = parts
                 work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}
                 for name, running in work.items():
                     group.create_task(running, name=name)

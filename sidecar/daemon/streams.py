@@ -11,13 +11,14 @@ import msgspec
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
-from sidecar.coinbase.session import Fault, Gap, Live, Lost, Step, Told
+from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Step, Told
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core import events as ev
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 
 SIGNALS: Final[dict[type[object], ev.FeedSignal]] = {Live: "connected", Gap: "gap", Lost: "lost"}
+REASON_MAX: Final = 200  # of what is said about a feed that was lost
 LOOK_S: Final = 1.0  # how soon what is newly held, working or asked about is followed
 
 
@@ -69,12 +70,15 @@ class Streams:
                 if feed == "user":
                     self._signal(feed, "gap")  # what it said of the account is not known
                 self.engine.log.warning("frame not understood", feed=feed, fault=text)
+            case Complaint(text):
+                self.engine.log.warning("Coinbase complains", feed=feed, words=text)
             case Live() | Gap() | Lost():
                 self.engine.log.info("feed", feed=feed, **_words(step))
-                self._signal(feed, SIGNALS[type(step)])
+                why = step.reason[:REASON_MAX] if isinstance(step, Lost) else ""
+                self._signal(feed, SIGNALS[type(step)], why)
 
-    def _signal(self, feed: ev.Feed, signal: ev.FeedSignal) -> None:
-        self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal))
+    def _signal(self, feed: ev.Feed, signal: ev.FeedSignal, why: str = "") -> None:
+        self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal, reason=why))
 
     def _hand_on(self, quotes: tuple[ev.Quote, ...], at: datetime) -> None:
         if quotes:
@@ -128,10 +132,19 @@ class Streams:
         asked = [book for book in reversed(self._asked) if book not in needed]
         return tuple(sorted([*needed, *asked[: max(0, FOLLOWED_MAX - len(needed))]]))
 
+    def open_books(self) -> tuple[str, ...]:
+        """The books of these to subscribe to: Coinbase refuses those that it has disabled, and others with
+        them.
+        """
+        listed = self.engine.manager.tracker.products
+        return tuple(
+            book for book in self.wanted() if book not in listed or not listed[book].is_disabled
+        )
+
     async def follow(self, feed: Feed) -> None:
         """Until cancelled: keep the market feed listening to what is wanted."""
         while True:
-            wanted = self.wanted()
+            wanted = self.open_books()
             if wanted != self._followed:
                 self._followed = wanted
                 feed.follow(wanted)
@@ -146,7 +159,9 @@ _named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def _product_of(event: ev.Event, engine: Engine) -> str:
-    """The product that an order or an edit is about; empty where that cannot be told."""
+    """The product that an order, an edit or a close is about; empty where that cannot be told."""
+    if isinstance(event, ev.CloseProposed):
+        return event.product_id
     if isinstance(event, ev.OrderProposed):
         try:
             return _named(event.body).product_id

@@ -14,9 +14,10 @@ from sidecar.core import views
 from sidecar.core.actions import Action, Answered, Decided
 from sidecar.core.decision import Decision
 from sidecar.core.limits import NAME_MAX
-from sidecar.core.orders import is_identifier
+from sidecar.core.orders import InvalidOrder, is_identifier, parse_order, stated_id
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.sessions import Sessions
+from sidecar.core.settings import Settings
 from sidecar.server.protocol import (
     INVALID_PARAMS,
     REFUSED,
@@ -27,6 +28,7 @@ from sidecar.server.protocol import (
     ReleaseOrder,
     Request,
     Subscribe,
+    ValidateClose,
     ValidateEdit,
     ValidateOrder,
     Wrong,
@@ -35,6 +37,7 @@ from sidecar.server.protocol import (
 )
 from sidecar.server.subscriptions import TOPICS, Peer, Publisher
 
+KEPT_BYTES: Final = 1_024  # of an order that is none; nearly every order has a quarter of it
 ON_DISCONNECT: Final = get_args(ev.OnDisconnect)
 
 
@@ -69,6 +72,7 @@ class Answers:
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
+            "validate_close": self._validate_close,
             "release_order": self._release_order,
             "hello": self._hello,
             "bye": self._bye,
@@ -97,15 +101,19 @@ class Answers:
 
     # --- Orders -----------------------------------------------------------------------------------
 
-    def _validate_order(self, _peer: Peer, asked: ValidateOrder) -> Any:
+    def _validate_order(self, peer: Peer, asked: ValidateOrder) -> Any:
         """An approval that a glance foresees leaves first; reserving it and writing it down takes as
         long again.
         """
+        body = bytes(asked.order)
+        unreadable = None if len(body) <= KEPT_BYTES else _shortened(body)
         event = ev.OrderProposed(
             at=self.now(),
-            body=bytes(asked.order),
+            body=body if unreadable is None else b"",
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
+            asker=_asker(peer),
+            unreadable=unreadable,
         )
         ahead = self.foresee(event)
         if ahead is None:
@@ -113,7 +121,7 @@ class Answers:
         decision, finish = ahead
         return Early(Raw(decision.as_json()), finish)
 
-    def _validate_edit(self, _peer: Peer, asked: ValidateEdit) -> Any:
+    def _validate_edit(self, peer: Peer, asked: ValidateEdit) -> Any:
         event = ev.EditProposed(
             at=self.now(),
             order_id=asked.order_id,
@@ -121,14 +129,30 @@ class Answers:
             price=asked.price,
             size=asked.size,
             dry_run=asked.dry_run,
+            asker=_asker(peer),
+        )
+        return Raw(self._decide(event).as_json())
+
+    def _validate_close(self, peer: Peer, asked: ValidateClose) -> Any:
+        event = ev.CloseProposed(
+            at=self.now(),
+            product_id=asked.product_id,
+            client_order_id=asked.client_order_id,
+            size=asked.size,
+            strategy_id=asked.strategy_id,
+            dry_run=asked.dry_run,
+            asker=_asker(peer),
         )
         return Raw(self._decide(event).as_json())
 
     def _decide(self, event: ev.Event) -> Decision:
         return next(act.decision for act in self.handle(event) if type(act) is Decided)
 
-    def _release_order(self, _peer: Peer, asked: ReleaseOrder) -> Any:
-        self.handle(ev.ReservationReleased(at=self.now(), client_order_id=asked.client_order_id))
+    def _release_order(self, peer: Peer, asked: ReleaseOrder) -> Any:
+        """Its own approval only."""
+        name, asker = asked.client_order_id, _asker(peer)
+        event = ev.ReservationReleased(at=self.now(), client_order_id=name, asker=asker)
+        self._carry_through(event)
         return {"released": asked.client_order_id}
 
     # --- Sessions ---------------------------------------------------------------------------------
@@ -136,6 +160,7 @@ class Answers:
     def _hello(self, peer: Peer, asked: Hello) -> Any:
         """One connection is one bot: saying the same again changes nothing."""
         _check_hello(asked, self.manager.settings.may_flatten)
+        _check_user(asked, peer.uid, self.manager.settings)
         known: Hello | None = peer.context
         if known is None:
             self._connect(peer, asked)
@@ -158,10 +183,14 @@ class Answers:
             strategy_id=asked.strategy_id,
             on_disconnect=cast("ev.OnDisconnect", asked.on_disconnect),
         )
+        self._carry_through(event)
+        peer.context = asked
+
+    def _carry_through(self, event: ev.Event) -> None:
+        """Raises Wrong where the core will not have it."""
         for action in self.handle(event):
             if isinstance(action, Answered) and not action.done:
                 raise Wrong(REFUSED, action.text)
-        peer.context = asked
 
     def _bye(self, peer: Peer, _asked: Nothing) -> Any:
         hello: Hello | None = peer.context
@@ -177,6 +206,9 @@ class Answers:
     # --- Views ------------------------------------------------------------------------------------
 
     def _status(self, _peer: Peer, _asked: Nothing) -> Any:
+        return self._status_now()
+
+    def _status_now(self) -> Any:
         bots = views.bots(self._sessions)
         status = views.status(self.manager, self.now())
         return plainly({**status, "bots": bots, "sidecar": self._outside()})
@@ -188,13 +220,44 @@ class Answers:
         return views.limits(self.manager)
 
     def _subscribe(self, peer: Peer, asked: Subscribe) -> Any:
-        """The topics given take the place of those before; none ends it."""
+        """The topics given take the place of those before; none ends it. How they stand is told right
+        behind the answer, and before anything else happens.
+        """
         unknown = [topic for topic in asked.topics if topic not in TOPICS]
         if unknown:
             known = ", ".join(TOPICS)
             raise Wrong(INVALID_PARAMS, f"no topic {unknown[0][:40]!r}; there are {known}")
         self._publisher.subscribe(peer, asked.topics)
-        return {"topics": asked.topics}
+        answer = {"topics": asked.topics}
+        if not asked.snapshot:
+            return answer
+        tell, now = self._publisher.tell_how_it_stands, self.now()
+        return Early(answer, lambda: tell(peer, asked.topics, now, self._status_now))
+
+
+def _shortened(body: bytes) -> ev.Unreadable | None:
+    """What is kept of a long body that is no order; None for an order."""
+    try:
+        parse_order(body)
+    except InvalidOrder as invalid:
+        begins = body[:KEPT_BYTES].decode(errors="replace")
+        return ev.Unreadable(tuple(invalid.faults), stated_id(body), begins, len(body))
+    return None
+
+
+def _check_user(asked: Hello, uid: int, settings: Settings) -> None:
+    """Raises Wrong where the name, or the strategy, is for other users."""
+    name, strategy_id = asked.name, asked.strategy_id
+    if uid not in settings.bot_uids.get(name, {uid}):
+        raise Wrong(REFUSED, f"name: {name!r} is for the users of [server.bots.{name}]")
+    if strategy_id is not None and uid not in settings.strategy_uids.get(strategy_id, {uid}):
+        text = f"strategy_id: {strategy_id!r} is for the users that [server.bots] names for it"
+        raise Wrong(REFUSED, text)
+
+
+def _asker(peer: Peer) -> ev.Asker:
+    hello: Hello | None = peer.context
+    return ev.Asker(peer.uid, "" if hello is None else hello.name)
 
 
 def _check_hello(asked: Hello, may_flatten: Container[str]) -> None:

@@ -3,12 +3,14 @@
 Answers come in the order of the requests. Most are computed at once; where one is to come later (a
 future), only its own connection waits for it. A connection that asks much is answered a few requests
 at a time, so that others come in between; one whose answers are not read is not read from either,
-and is dropped when that lasts. The peer's user id decides who may ask.
+and is dropped when that lasts; one whose user has sent too much is read from later. The peer's user
+id decides who may ask, and no user's connections leave no room for others'.
 """
 
 import asyncio
 import fcntl
 import os
+import resource
 import socket
 import stat
 import struct
@@ -22,9 +24,17 @@ from msgspec import UNSET
 
 from sidecar.core.errors import Misuse
 from sidecar.server import protocol
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.protocol import Broken, Early, Lines, OrderCall, Request, Wrong
 
 CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
+CONNECTIONS_LEAST: Final = 64  # however few files there may be
+CONNECTIONS_OF_A_USER_MAX: Final = 256
+KEPT_FOR_ROOT: Final = 16  # of all connections
+KEPT_FILES: Final = (
+    256  # of those that a process may open: the control socket, the journal, Coinbase
+)
+ROOT: Final = 0
 BACKLOG: Final = 128
 TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
 UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before nothing more is asked
@@ -57,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._is_full = False
         self._drop: asyncio.TimerHandle | None = None
         self._is_taking_turns = False
+        self._slowed: asyncio.TimerHandle | None = None  # its user has sent too much
         self._later: asyncio.Future[Any] | None = None  # the answer that is waited for
         self._ending: bytes | None = None
         self._fileno = -1
@@ -76,6 +87,9 @@ class Connection(asyncio.Protocol):
             self._listener.connections[self] = None
 
     def data_received(self, data: bytes) -> None:
+        wait_s = self._listener.wait_s(self.uid, len(data))
+        if wait_s > 0 and self._transport is not None:
+            self._slow_down(wait_s)
         try:
             lines = self._lines.feed(data)
             if len(lines) == 1 and self._is_idle:
@@ -84,6 +98,19 @@ class Connection(asyncio.Protocol):
                 self._asked += lines
         except Broken as broken:
             self._ending = broken.answer
+        if not self._is_taking_turns:
+            self._take_turn()
+
+    def _slow_down(self, wait_s: float) -> None:
+        """Read nothing more for so long; what is here is answered."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+        if self._slowed is not None:
+            self._slowed.cancel()
+        self._slowed = asyncio.get_running_loop().call_later(wait_s, self._read_on)
+
+    def _read_on(self) -> None:
+        self._slowed = None
         if not self._is_taking_turns:
             self._take_turn()
 
@@ -99,8 +126,9 @@ class Connection(asyncio.Protocol):
             self._take_turn()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        if self._drop is not None:
-            self._drop.cancel()
+        for timer in (self._drop, self._slowed):
+            if timer is not None:
+                timer.cancel()
         self._transport = None
         self._asked.clear()
         self._listener.open.discard(self)
@@ -127,7 +155,8 @@ class Connection(asyncio.Protocol):
                 self._is_taking_turns = True
                 asyncio.get_running_loop().call_soon(self._take_turn)
         elif self._ending is None:
-            transport.resume_reading()  # while an answer is to come, too: to see it leave
+            if self._slowed is None:
+                transport.resume_reading()  # while an answer is to come, too: to see it leave
         elif self._later is None:
             self._end(self._ending)
         else:
@@ -240,7 +269,7 @@ class Listener:
     and either may raise Wrong, or Misuse where what is asked for cannot be done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who listens where, for whom
         self,
         path: Path,
         answer: Answer,
@@ -248,8 +277,11 @@ class Listener:
         mode: int,
         uids: frozenset[int],
         on_lost: Callable[[Connection], None] = lambda _connection: None,
+        rate: ByteRate | None = None,
     ) -> None:
-        """`mode`: the socket file's; `uids`: who may ask; `on_lost`: a client is gone."""
+        """`mode`: the socket file's; `uids`: who may ask; `on_lost`: a client is gone; `rate`: what each
+        user may send, None for what it likes.
+        """
         self.path = path
         self.answer = answer
         self.on_lost = on_lost
@@ -257,6 +289,7 @@ class Listener:
         self.open: set[Connection] = set()  # and those that are being told that they may not
         self._mode = mode
         self._uids = uids
+        self._rate = rate
         self.ended = asyncio.Event()  # a connection has
         self._server: asyncio.Server | None = None
         self._lock: IO[bytes] | None = None
@@ -265,9 +298,21 @@ class Listener:
         """Why this client may not ask; empty when it may."""
         if connection.uid not in self._uids:
             return f"user {connection.uid} may not ask here; see [server] allowed_uids"
-        if len(self.connections) >= CONNECTIONS_MAX:
-            return f"there are {CONNECTIONS_MAX} connections already"
+        most = connections_max() - (0 if connection.uid == ROOT else KEPT_FOR_ROOT)
+        if len(self.connections) >= most:
+            return f"there are {most} connections already"
+        if connection.uid == ROOT:
+            return ""
+        own = sum(one.uid == connection.uid for one in self.connections)
+        if own >= CONNECTIONS_OF_A_USER_MAX:
+            return f"user {connection.uid} has {CONNECTIONS_OF_A_USER_MAX} connections already"
         return ""
+
+    def wait_s(self, uid: int, count: int) -> float:
+        """How long to wait before more is read of a user that has sent so many bytes more."""
+        if self._rate is None:
+            return 0.0
+        return self._rate.take(uid, count, asyncio.get_running_loop().time())
 
     async def start(self) -> None:
         """Listen. Raises SocketInUse: somebody listens there, or something else is in the way."""
@@ -355,6 +400,14 @@ def _peer_uid(transport: asyncio.Transport) -> int:
     peer = transport.get_extra_info("socket")
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
     return int(CREDENTIALS.unpack(raw)[1])
+
+
+def connections_max() -> int:
+    """How many connections this process can hold, and have files left for all else."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    return max(CONNECTIONS_LEAST, min(CONNECTIONS_MAX, files - KEPT_FILES))
 
 
 def own_uids() -> frozenset[int]:

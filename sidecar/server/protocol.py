@@ -5,18 +5,24 @@ what follows it cannot be told apart. The body of an order is kept as the bytes 
 what is judged is what was sent.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from sidecar.core.events import LossWindow
 from sidecar.core.money import readable
+from sidecar.core.order_body import ID_CHARACTERS_MAX
 
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024
+
+FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat what it was given
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -45,7 +51,7 @@ class Wrong(Exception):
         self.message = message
 
 
-class Early(Struct, frozen=True, gc=False):
+class Early(Struct, frozen=True):
     """A result that may leave before all that it means is done; `finish` does that at once after."""
 
     result: Any
@@ -94,6 +100,7 @@ class OrderCall(Struct, tag_field="method", tag="validate_order"):
 
 
 _request: Final = msgspec.json.Decoder(Request).decode
+_names: Final = re.compile(rb'"([a-z_]+)":').findall
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -101,14 +108,35 @@ def read(line: bytes) -> Request | OrderCall:
     """One request. Raises Broken."""
     try:
         line.decode("utf-8")  # what is kept raw is not decoded below
+        _check_names(line)
         request = _order_call(line) or _request(line)
     except msgspec.ValidationError as error:
-        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {error}") from None
+        fault = str(error)[:FAULT_CHARACTERS_MAX]
+        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {fault}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Broken(PARSE_ERROR, "not JSON in UTF-8, one object a line") from None
     if request.jsonrpc != "2.0":
         raise Broken(INVALID_REQUEST, 'jsonrpc must be "2.0"')
     return request
+
+
+def _check_names(line: bytes) -> None:
+    """Raises Broken where an object has a name twice: which of the two counts is for each reader to say,
+    and Coinbase may say otherwise. Nearly every line is seen through at once: all that stands before a
+    colon is a plain name, and no name is there twice, wherever.
+    """
+    names = _names(line)
+    if len(set(names)) != len(names) or len(names) != line.count(b":") or b"\\" in line:
+        with suppress(ValueError):  # no JSON; a decoder says what is wrong with it
+            json.loads(line, object_pairs_hook=_once, parse_int=len, parse_float=len)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen = set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            raise Broken(INVALID_REQUEST, f"the name {name[:40]!r} is there twice in one object")
+        seen.add(name)
 
 
 def _order_call(line: bytes) -> OrderCall | None:
@@ -124,6 +152,10 @@ def _order_call(line: bytes) -> OrderCall | None:
 # ------------------------------------------------------------------------------------------- params
 
 
+# Ids and numbers: what is longer is none, and would be written down and told back.
+Short = Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)]
+
+
 class Params(Struct, forbid_unknown_fields=True, kw_only=True):
     """Named parameters; one that is not known could change the meaning, and is an error."""
 
@@ -132,24 +164,34 @@ class ValidateOrder(Params, kw_only=True):
     """`order`: the very JSON that the bot will POST to Coinbase."""
 
     order: Raw
-    strategy_id: str | None = None
+    strategy_id: Short | None = None
     dry_run: bool = False
 
 
 class ValidateEdit(Params, kw_only=True):
     """Price and size are the new totals, as text; what is left out stays."""
 
-    order_id: str | None = None
-    client_order_id: str | None = None
-    price: str | None = None
-    size: str | None = None
+    order_id: Short | None = None
+    client_order_id: Short | None = None
+    price: Short | None = None
+    size: Short | None = None
+    dry_run: bool = False
+
+
+class ValidateClose(Params, kw_only=True):
+    """The very fields that the bot will POST to Coinbase's close_position; without a size, all of it."""
+
+    product_id: Short
+    client_order_id: Short
+    size: Short | None = None
+    strategy_id: Short | None = None
     dry_run: bool = False
 
 
 class ReleaseOrder(Params, kw_only=True):
     """A reservation that will not be used."""
 
-    client_order_id: str
+    client_order_id: Short
 
 
 class Hello(Params, kw_only=True):
@@ -161,9 +203,10 @@ class Hello(Params, kw_only=True):
 
 
 class Subscribe(Params, kw_only=True):
-    """What to be told of."""
+    """What to be told of; with `snapshot`, beginning with how it stands."""
 
     topics: list[str]
+    snapshot: bool = False
 
 
 class Nothing(Params):
@@ -190,8 +233,8 @@ class ReduceOnly(Reasoned, kw_only=True):
     cancelled.
     """
 
-    product_id: str | None = None
-    strategy_id: str | None = None
+    product_id: Short | None = None
+    strategy_id: Short | None = None
     cancel_adding: bool = False
 
 
@@ -206,6 +249,7 @@ _decode_order_call: Final = msgspec.json.Decoder(OrderCall).decode
 METHODS: Final[dict[str, type[Params]]] = {
     "validate_order": ValidateOrder,
     "validate_edit": ValidateEdit,
+    "validate_close": ValidateClose,
     "release_order": ReleaseOrder,
     "hello": Hello,
     "bye": Nothing,
@@ -243,7 +287,7 @@ def params(request: Request | OrderCall, methods: Mapping[str, type[Params]] = M
     try:
         return _params[name](request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Wrong(INVALID_PARAMS, f"{name}: {error}") from None
+        raise Wrong(INVALID_PARAMS, f"{name}: {str(error)[:FAULT_CHARACTERS_MAX]}") from None
 
 
 # ------------------------------------------------------------------------------------------ answers

@@ -4,7 +4,7 @@ State, decisions and limits go out with the fact that moved them. Positions go o
 once in `POSITIONS_EVERY` of the facts' own time: a burst of fills is told once, and its end always.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -54,6 +54,22 @@ class Publisher:
         self.forget(peer)
         for topic in topics:
             self._peers.setdefault(topic, {})[peer] = None
+
+    def tell_how_it_stands(
+        self, peer: Peer, topics: Container[str], now: datetime, status: Callable[[], Any]
+    ) -> None:
+        """Tell the peer what each of these topics has come to: what follows is told from here on.
+        Decisions are single facts, and come to nothing that stands.
+        """
+        stands: dict[Topic, Callable[[], dict[str, Any]]] = {
+            "state": lambda: {"type": "Snapshot", "status": status()},
+            "limits": lambda: {"limits": views.limits(self._manager)},
+            "positions": lambda: protocol.plainly(views.positions(self._manager)),
+        }
+        for topic, content in stands.items():
+            if topic in topics:
+                told = {"topic": topic, "at": now, "snapshot": True, **content()}
+                peer.tell(protocol.event(told))
 
     def forget(self, peer: Peer) -> None:
         """The peer listens no more."""

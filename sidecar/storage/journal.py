@@ -8,7 +8,8 @@ must not be met again by the next start. It is encoded after whoever asked has b
 
 A disk that takes no more is told to the daemon, and every line is kept until it does again. Beyond
 a bound the waiting lines are given up, and the journal goes on from a new state: what is in force is
-in that state, only the history has a hole.
+in that state, only the history has a hole. A disk that takes them, but not as fast as they come, is
+waited for there instead.
 """
 
 import asyncio
@@ -144,11 +145,23 @@ class Journal:
             self._open.append(line)
             self._waiting_bytes += len(line)
         self._records.clear()
-        if self._waiting_bytes > WAITING_BYTES_MAX:
+        if self._waiting_bytes > WAITING_BYTES_MAX and not self._make_room():
             self._give_up()
+
+    def _make_room(self) -> bool:
+        """Write what waits, now; whether the disk took it."""
+        if self.is_full:
+            return False
+        self._seal_open()
+        took_all = self._drain()
+        self._waiting_bytes = 0
+        return took_all
 
     def _seal(self) -> None:
         self._encode()
+        self._seal_open()
+
+    def _seal_open(self) -> None:
         if self._open or self._opening:
             self._sealed.append(Batch(self._opening, b"".join(self._open)))
             self._opening = None

@@ -136,6 +136,24 @@ def test_systemd_is_told_and_kept_informed(paper, tmp_path):
     listening.close()
 
 
+def test_a_hangup_without_a_terminal_has_the_configuration_read_anew(paper, tmp_path):
+    """Faulty, it changes nothing."""
+    file = config(tmp_path, paper)
+    arguments = ("run", "--config", file, *places(tmp_path), "--json")
+    with process(*arguments, start_new_session=True) as made:
+        bot = Client(json.loads(made.stdout.readline())["order_socket"])
+        for limit, words in (("2000", "was read anew"), ("-1", "was not read anew")):
+            text = file.read_text().partition("max_order_notional")[0]
+            file.write_text(f"{text}max_order_notional = {limit}\n")
+            made.send_signal(signal.SIGHUP)
+            while f"the configuration {words}" not in made.stderr.readline():
+                assert made.poll() is None
+            assert json.loads(bytes(bot.ask("limits"))) == {"max_order_notional": "2000"}
+        bot.close()
+        ended(made)
+        assert made.returncode == 0
+
+
 def test_the_demo_runs_a_bot_and_ends_by_itself(tmp_path):
     run = tried("demo", "--duration", "3", "--json", "--state-dir", tmp_path)
     assert run.returncode == 0, run.stderr

@@ -1,5 +1,5 @@
-"""Who may stand between the sidecar and the paper exchange's REST: one that changes answers, and one that
-spoils bytes of a TLS connection.
+"""Who may stand between the sidecar and the paper exchange: one that changes answers of REST, and one that
+spoils or swallows bytes of a TLS connection.
 """
 
 import asyncio
@@ -66,21 +66,27 @@ async def meddling(trader: Trader):
 
 class Tunnel:
     """Passes a TLS connection's bytes on, and spoils so many of the server's writes that follow a
-    handshake.
+    handshake. While it is `silent` no byte passes, either way; nobody is told.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self.url = ""
+        self.url = self.ws_url = ""
         self.spoils = 0
+        self.silent = False
         self._to = host, port
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(*self._to)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_pass_on(reader, server_writer, lambda _number, piece: piece))
+            group.create_task(_pass_on(reader, server_writer, self._kept))
             group.create_task(_pass_on(server_reader, writer, self._spoiled))
 
+    def _kept(self, _number: int, piece: bytes) -> bytes:
+        return b"" if self.silent else piece
+
     def _spoiled(self, number: int, piece: bytes) -> bytes:
+        if self.silent:
+            return b""
         if number < 4 or not self.spoils:  # the handshake, its tickets, an answer
             return piece
         self.spoils -= 1
@@ -108,5 +114,6 @@ async def tunnel(trader: Trader):
     assert url.port is not None
     made = Tunnel(url.host, url.port)
     async with await asyncio.start_server(made.handle, "127.0.0.1", 0) as server:
-        made.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        port = server.sockets[0].getsockname()[1]
+        made.url, made.ws_url = f"https://127.0.0.1:{port}", f"wss://127.0.0.1:{port}"
         yield made

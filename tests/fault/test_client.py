@@ -1,6 +1,8 @@
 """A bot's client against a real RiskManager behind a real socket, and against nobody."""
 
 import asyncio
+import json
+import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,7 +11,9 @@ from decimal import Decimal
 import pytest
 
 from sidecar import Limits, PositionTracker, RiskManager
+from sidecar import client as module
 from sidecar.client import NO_ANSWER, AskFailed, AsyncClient, Client
+from sidecar.core import events as ev
 from sidecar.core.sessions import Sessions
 from sidecar.server.answers import Answers
 from sidecar.server.listener import Listener, own_uids
@@ -36,9 +40,15 @@ def order(name="a", size="0.05"):
     }  # fmt: skip
 
 
-def listener(path, manager, answer=None):
-    sessions, publisher = Sessions(), Publisher(manager)
-    handle = joined(manager, sessions, publisher)
+def listener(path, manager, answer=None, sessions=None, on_fact=lambda: None):
+    sessions, publisher = sessions or Sessions(), Publisher(manager)
+    inner = joined(manager, sessions, publisher)
+
+    def handle(event):
+        actions = inner(event)
+        on_fact()
+        return actions
+
     answers = Answers(
         manager,
         handle,
@@ -51,9 +61,9 @@ def listener(path, manager, answer=None):
 
 
 @contextmanager
-def served(path, manager=None, answer=None):
+def served(path, manager=None, answer=None, made=None):
     """In a thread with a loop of its own, for clients that block."""
-    loop, made = asyncio.new_event_loop(), listener(path, manager or desk(), answer)
+    loop, made = asyncio.new_event_loop(), made or listener(path, manager or desk(), answer)
     loop.run_until_complete(made.start())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -102,6 +112,31 @@ def test_a_reservation_can_be_released(path):
         client.close()
 
 
+def test_edits_and_closes_are_asked_about_too(path):
+    with served(path):
+        client = Client(path)
+        edit = client.validate_edit(client_order_id="a", size="2")
+        assert "no open order" in edit.violations[0].message
+        close = client.validate_close("BTC-USD", "c", size="1", dry_run=True)
+        assert (close.codes, close.client_order_id) == (("INVALID_ORDER",), "c")
+        client.close()
+    close = client.validate_close("BTC-USD", "c")
+    assert (close.codes, close.client_order_id) == ((NO_ANSWER,), "c")
+    assert client.validate_edit(order_id="o").codes == (NO_ANSWER,)
+
+
+async def test_the_async_one_asks_about_edits_and_closes_too(path):
+    made = listener(path, desk())
+    await made.start()
+    client = AsyncClient(path)
+    assert (await client.validate_edit(order_id="o", price="1")).codes == ("INVALID_ORDER",)
+    assert (await client.validate_close("BTC-USD", "c")).codes == ("INVALID_ORDER",)
+    await client.close()
+    await made.stop()
+    assert (await client.validate_close("BTC-USD", "c")).codes == (NO_ANSWER,)
+    await client.close()
+
+
 def test_nobody_there_is_a_refusal_that_says_what_to_do(path):
     decision = Client(path).validate_order(order("mine"))
     assert (bool(decision), decision.codes, decision.client_order_id) == (
@@ -147,6 +182,22 @@ def test_it_reconnects_when_the_sidecar_was_restarted(path):
     with served(path):
         assert client.validate_order(order("c"))
     client.close()
+
+
+def test_what_is_written_over_several_lines_is_a_single_question(path):
+    with served(path):
+        client = Client(path)
+        body = json.dumps(order(), indent=2)
+        assert client.validate_order(body)
+        assert client.validate_order(body.encode().replace(b"\n", b"\r\n")).replayed
+        for what in (
+            '{}}}\n{"jsonrpc":"2.0","id":9,"method":"bye"}',
+            '{"client_order_id": "a\nb"}',
+            '{}, "dry_run": true, "strategy_id": "s"',
+        ):
+            assert client.validate_order(what).codes == (NO_ANSWER,)
+        assert client.validate_order(order()).replayed
+        client.close()
 
 
 @pytest.mark.parametrize("what", [{}, {"x": object()}, b"{", "nonsense", {"client_order_id": 5}])
@@ -276,14 +327,159 @@ async def test_events_say_why_there_are_none(path):
     await made.stop()
 
 
-async def test_events_end_with_the_sidecar_and_say_so(path):
+async def test_events_survive_a_restart_and_begin_with_how_it_stands(path, quick):
     made = listener(path, desk())
     await made.start()
-    waiting = asyncio.get_running_loop().create_task(next_of(AsyncClient(path).events(["state"])))
-    await asked_for(made)
+    events = AsyncClient(path).events(["limits", "state", "decisions"])
+    first = [await next_of(events), await next_of(events)]
+    assert [(one["topic"], one["snapshot"]) for one in first] == [("state", True), ("limits", True)]
+    assert first[0]["status"]["state"] == "ACTIVE"
+    assert first[1]["limits"] == {"max_order_notional": "5000"}
     await made.stop()
-    with pytest.raises(AskFailed, match=r"closed the connection|order\.sock"):
-        await waiting
+    lost = await next_of(events)
+    assert (lost["topic"], lost["type"]) == ("connection", "Lost")
+    manager = desk()
+    manager.handle(ev.HaltRequested(at=NOW, reason="lunch"))
+    waiting = asyncio.get_running_loop().create_task(next_of(events))
+    made = listener(path, manager)
+    await made.start()
+    again = await waiting
+    assert (again["snapshot"], again["status"]["state"]) == (True, "HALTED")
+    assert (await next_of(events))["topic"] == "limits"
+    client = AsyncClient(path)
+    await client.validate_order(order())
+    assert (await next_of(events))["decision"]["state"] == "HALTED"
+    await client.close()
+    await events.aclose()
+    await made.stop()
+
+
+# ----------------------------------------------------------------------------------------- hello
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Clients that show life, and come back, as fast as a test wants it."""
+    monkeypatch.setattr(module, "SHOW_LIFE_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "RETURN_EVERY_S", 0.01)
+
+
+class Known:
+    """A listener's bots, and when what is waited for has become of them."""
+
+    def __init__(self, path):
+        self.sessions, self.changed = Sessions(), threading.Event()
+        self.listener = listener(path, desk(), sessions=self.sessions, on_fact=self.changed.set)
+
+    def until(self, look):
+        while not look(self.sessions.saved()):
+            assert self.changed.wait(10)
+            self.changed.clear()
+
+    async def until_so(self, look):
+        await asyncio.to_thread(self.until, look)
+
+
+def is_there(bots):
+    return [(bot.name, bot.on_disconnect, bot.connections) for bot in bots] == [
+        ("grid", "cancel_orders", 1)
+    ]
+
+
+def is_gone(bots):
+    return [bot.connections for bot in bots] == [0]
+
+
+GRID = {"name": "grid", "strategy_id": "g", "on_disconnect": "cancel_orders"}
+
+
+def test_a_bot_with_nothing_to_ask_is_known_again_after_a_restart(path, quick):
+    client, known = Client(path), Known(path)
+    with served(path, made=known.listener):
+        assert client.hello(**GRID)["grace_s"] == 30
+        known.until(is_there)
+    known = Known(path)
+    with served(path, made=known.listener):
+        known.until(is_there)
+        client.bye()
+        assert known.sessions.saved() == []
+        assert client.validate_order(order())
+        client.close()
+    assert known.sessions.saved() == []
+
+
+def test_a_connection_that_drops_once_is_made_again_with_the_same_hello(path, quick):
+    client, known = Client(path), Known(path)
+    with served(path, made=known.listener) as made:
+        client.hello(**GRID)
+        known.until(is_there)
+        (old,) = made.connections
+        assert client._socket is not None
+        client._socket.shutdown(socket.SHUT_RDWR)
+        known.until(lambda bots: is_there(bots) and old not in made.connections)
+        client.close()
+        known.until(is_gone)
+        assert client.validate_order(order())
+        known.until(is_there)
+        client.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody closes it
+def test_a_bot_whose_client_is_nobodys_any_more_is_gone(path, quick):
+    client, known = Client(path), Known(path)
+    with served(path, made=known.listener):
+        client.hello(**GRID)
+        known.until(is_there)
+        del client
+        known.until(is_gone)
+
+
+def test_a_hello_that_is_not_taken_on_the_way_back_is_told_at_every_question(path):
+    """Who wants to be watched over, and is not, sends nothing."""
+    client, known = Client(path), Known(path)
+    with served(path, made=known.listener):
+        client.hello("grid")
+    client._hello = GRID | {"on_disconnect": "flatten"}  # which the next one does not allow
+    with served(path, desk()):
+        for _ in range(2):
+            decision = client.validate_order(order())
+            assert "hello was refused on the way back" in decision.violations[0].message
+            assert "add 'grid' there" in decision.violations[0].message
+        client.close()
+
+
+async def test_the_async_one_is_known_again_after_a_restart_and_a_drop(path, quick):
+    client, known = AsyncClient(path), Known(path)
+    await known.listener.start()
+    assert (await client.hello(**GRID))["name"] == "grid"
+    await known.listener.stop()
+    known = Known(path)
+    await known.listener.start()
+    await known.until_so(is_there)
+    (old,) = known.listener.connections
+    old.drop()
+    await known.until_so(lambda bots: is_there(bots) and old not in known.listener.connections)
+    await client.bye()
+    assert known.sessions.saved() == []
+    assert await client.validate_order(order())
+    await client.close()
+    await known.listener.stop()
+
+
+async def test_the_async_one_does_not_come_back_once_it_is_closed(path, quick):
+    client, known = AsyncClient(path), Known(path)
+    await known.listener.start()
+    await client.hello(**GRID)
+    await client.close()
+    await known.until_so(is_gone)
+    await client.hello(**GRID)
+    await known.until_so(is_there)
+    client._hello = GRID | {"on_disconnect": "flatten"}
+    await client.close()
+    refused = await client.validate_order(order())
+    assert "hello was refused on the way back" in refused.violations[0].message
+    await client.close()
+    await known.listener.stop()
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"{}\n", b"x" * 5_000_000 + b"\n"])

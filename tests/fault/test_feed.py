@@ -10,9 +10,11 @@ from sidecar.coinbase import session as session_module
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import FAILURES_A_HOST, Feed
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
+from tests.fault.meddling import tunnel
 from tests.fault.paper_client import trading
 
 WITHIN_S = 15.0
+OVER_TLS = pytest.mark.parametrize("wire", ["tls_ws_url"], indirect=True)
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ async def failed(feed, times):
 
 
 class Listener:
-    """What a feed hands over, one step at a time."""
+    """What a feed hands over, one step at a time. `url`: of the exchange's, where none is named."""
+
+    url = "ws_url"
 
     def __init__(self):
         self.steps: asyncio.Queue[object] = asyncio.Queue()
@@ -49,12 +53,19 @@ class Listener:
                 before.append(step)
 
 
+@pytest.fixture(params=["ws_url", "tls_ws_url"], autouse=True)
+def wire(request, monkeypatch, trader):
+    """Each fault is met over both: Coinbase speaks TLS alone."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
+    monkeypatch.setattr(Listener, "url", request.param)
+
+
 @asynccontextmanager
-async def listening(trader, *channels, products=(), url="ws_url", others=(), **options):
+async def listening(trader, *channels, products=(), url=None, others=(), **options):
     heard = Listener()
     feed = Feed(
         Session(channels, products),
-        [trader.paper.urls.get(name, name) for name in (url, *others)],
+        [trader.paper.urls.get(name, name) for name in (url or heard.url, *others)],
         load_key(trader.paper.key_file),
         heard,
         now=trader.paper.world.now,
@@ -87,17 +98,36 @@ async def test_both_feeds_come_up_and_tell(trader):
         assert told.said.quotes
 
 
-async def test_tls_with_the_right_authority(trader):
+@OVER_TLS
+async def test_tls_with_another_authority_never_comes_up(trader, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with listening(trader, *USER, url="tls_ws_url") as (feed, heard):
+        await failed(feed, 2)
+        assert heard.steps.empty()
+
+
+@OVER_TLS
+async def test_tls_with_an_authority_of_its_own(trader, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
     context = ssl.create_default_context(cafile=str(trader.paper.ca_file))
     async with listening(trader, *USER, url="tls_ws_url", tls=context) as (feed, heard):
         await heard.until(Live)
         assert (feed.session.state, feed.failures) == ("live", 0)
 
 
-async def test_tls_with_another_authority_never_comes_up(trader):
-    async with listening(trader, *USER, url="tls_ws_url") as (feed, heard):
-        await failed(feed, 2)
-        assert heard.steps.empty()
+@OVER_TLS
+async def test_a_peer_that_falls_silent_is_lost_at_once_and_left_behind(trader):
+    """No byte, no reset, no answer to a goodbye, which TLS would wait for half a minute."""
+    async with (
+        tunnel(trader) as way,
+        listening(trader, *MARKET, products=("BTC-USD",), url=way.ws_url) as (_, heard),
+    ):
+        await heard.until(Live)
+        way.silent = True
+        lost, _ = await heard.until(Lost)
+        assert lost.reason == "nothing was heard for 5 s"
+        way.silent = False
+        await heard.until(Live)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1013])

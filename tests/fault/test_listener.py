@@ -13,7 +13,9 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
+from sidecar.server import byte_rate
 from sidecar.server import listener as module
+from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, SocketInUse, own_uids
 from sidecar.server.protocol import Wrong, params
@@ -160,16 +162,77 @@ async def test_events_go_to_who_reads_and_who_does_not_is_dropped(tmp_path):
         assert await ended(reader)
 
 
-async def test_a_thousand_connections_are_served_and_one_more_is_told_so(tmp_path, monkeypatch):
+@pytest.fixture
+def users(monkeypatch):
+    """Whom the next connection is of: a test may not have several users."""
+    of = [1]
+    monkeypatch.setattr(module, "_peer_uid", lambda _transport: of[0])
+    return of
+
+
+EVERYBODY = frozenset({0, 1, 2})
+
+
+async def served(stack, made):
+    """Whether one more client is; if not, what it is told."""
+    reader, writer = await stack.enter_async_context(client(made))
+    writer.write(line(1))
+    told = await answer(reader)
+    if "error" not in told:
+        return ""
+    assert await ended(reader)
+    return told["error"]["message"]
+
+
+async def test_many_connections_are_served_and_one_more_is_told_so(tmp_path, monkeypatch, users):
     monkeypatch.setattr(module, "CONNECTIONS_MAX", 200)
-    async with listening(tmp_path) as made, contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(client(made)) for _ in range(200)]
+    async with listening(tmp_path, uids=EVERYBODY) as made, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client(made)) for _ in range(184)]
         for _, writer in clients:
             writer.write(line(1))
-        assert [(await answer(reader))["id"] for reader, _ in clients] == [1] * 200
-        reader, _ = await stack.enter_async_context(client(made))
-        assert "200 connections already" in (await answer(reader))["error"]["message"]
-        assert await ended(reader)
+        assert [(await answer(reader))["id"] for reader, _ in clients] == [1] * 184
+        assert await served(stack, made) == "there are 184 connections already"
+        users[0] = 0  # the last ones are root's
+        assert [await served(stack, made) for _ in range(16)] == [""] * 16
+        assert await served(stack, made) == "there are 200 connections already"
+
+
+async def test_no_users_connections_leave_no_room_for_anothers(tmp_path, monkeypatch, users):
+    monkeypatch.setattr(module, "CONNECTIONS_OF_A_USER_MAX", 5)
+    async with listening(tmp_path, uids=EVERYBODY) as made, contextlib.AsyncExitStack() as stack:
+        assert [await served(stack, made) for _ in range(5)] == [""] * 5
+        assert await served(stack, made) == "user 1 has 5 connections already"
+        users[0] = 2
+        assert await served(stack, made) == ""
+
+
+@pytest.mark.parametrize(("files", "most"), [(-1, 1024), (100_000, 1024), (1024, 768), (80, 64)])
+def test_files_are_left_for_all_else(monkeypatch, files, most):
+    monkeypatch.setattr("resource.getrlimit", lambda _what: (files, files))
+    assert module.connections_max() == most
+
+
+async def test_who_sends_too_much_is_read_from_later_and_nobody_else_is(
+    tmp_path, monkeypatch, users
+):
+    monkeypatch.setattr(byte_rate, "BURST_BYTES", 20_000)
+    monkeypatch.setattr(byte_rate, "BYTES_PER_S", 1)
+    many = 2_000
+    async with listening(tmp_path, uids=EVERYBODY, rate=ByteRate()) as made, client(made) as greedy:
+        greedy[1].write(b"".join(line(number) for number in range(many)))
+        assert (await answer(greedy[0]))["id"] == 0
+        (slowed,) = made.connections
+        users[0] = 2
+        async with client(made) as modest:
+            for number in range(20):
+                modest[1].write(line(number))
+                assert (await answer(modest[0]))["id"] == number
+        assert slowed._slowed is not None
+        slowed._slowed.cancel()
+        monkeypatch.setattr(byte_rate, "BYTES_PER_S", 1 << 30)
+        slowed._read_on()
+        rest = [(await answer(greedy[0]))["id"] for _ in range(many - 1)]
+        assert rest == list(range(1, many))
 
 
 async def test_another_user_may_not_ask(tmp_path):

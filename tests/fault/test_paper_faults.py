@@ -54,6 +54,10 @@ async def test_every_switch_can_be_set_over_the_wire(trader):
     named = {
         "frames_channel": "user",
         "wallets_currency": "BTC",
+        "refused_product": "BTC-USD",
+        "refused_channel": "status",
+        "endless_pages": "rows",
+        "bad_gateway": "/portfolios",
         "balance_lag_by_currency": {"USD": "60"},
         "stuck_cancels": "CANCEL_QUEUED",
         "no_wallet_of": "USD",

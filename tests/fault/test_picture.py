@@ -494,7 +494,7 @@ def fail(monkeypatch, reading, path):
 FILLS = "/orders/historical/fills"
 
 
-@pytest.mark.parametrize("path", [FILLS, "/cfm/balance_summary", "/cfm/positions", "/portfolios"])
+@pytest.mark.parametrize("path", [FILLS, "/cfm/balance_summary", "/cfm/positions"])
 async def test_orders_and_balances_are_read_though_another_call_fails(reading, monkeypatch, path):
     fail(monkeypatch, reading, path)
     reading.shows_futures = True

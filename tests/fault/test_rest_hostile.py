@@ -106,7 +106,8 @@ async def test_no_cursor_ends_the_sidecar(trader, cursor):
         async def first_page(request):
             if "cursor" in request.query:
                 return web.json_response({"error": "INVALID_ARGUMENT"}, status=400)
-            return web.json_response({"accounts": [], "has_next": True, "cursor": cursor})
+            wallet = {"uuid": "a", "currency": "SHIB"}
+            return web.json_response({"accounts": [wallet], "has_next": True, "cursor": cursor})
 
         meddler.answers["/accounts"] = first_page
         await until_said(made, "GET /accounts")
@@ -118,10 +119,11 @@ async def test_no_cursor_ends_the_sidecar(trader, cursor):
 async def test_a_portfolio_whose_id_is_no_path_holds_up_no_start(trader):
     async with meddling(trader) as meddler:
 
-        async def portfolios(_request):
-            return web.json_response({"portfolios": [{"uuid": "a\nb/../c"}]})
+        async def permissions(_request):
+            may = {"can_view": True, "can_trade": True, "can_transfer": False}
+            return web.json_response({**may, "portfolio_uuid": "a\nb/../c"})
 
-        meddler.answers["/portfolios"] = portfolios
+        meddler.answers["/key_permissions"] = permissions
         async with beside(trader, coinbase={"rest_url": meddler.url}) as made:
             await made.until_state("ACTIVE")
             assert made.held("BTC") == 1

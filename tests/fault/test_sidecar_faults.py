@@ -5,18 +5,24 @@ exchange's own, to the last digit.
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from sidecar.coinbase import frames, rows
+from sidecar import clock
+from sidecar.coinbase import frames, lag, rows
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
+from sidecar.core.order_flow import DEFAULT_TAKER_RATE
+from sidecar.daemon import reconciler
+from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
+from sidecar.paper.venue.listing import Flags
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -93,8 +99,21 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(trader):
-    async with beside(trader, server={"reservation_s": 1}, coinbase={"reconcile_s": 5}) as made:
+def wire(request):
+    """The address of the websockets, by name."""
+    return getattr(request, "param", "ws_url")
+
+
+# Coinbase speaks TLS alone, and its endings are of their own kind.
+OVER_BOTH = pytest.mark.parametrize("wire", ["ws_url", "tls_ws_url"], indirect=True)
+
+
+@pytest.fixture
+async def desk(trader, wire, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
+    url = trader.paper.urls[wire]
+    coinbase = {"reconcile_s": 5, "ws_url": url, "ws_user_url": url}
+    async with beside(trader, server={"reservation_s": 1}, coinbase=coinbase) as made:
         yield Desk(trader, made)
 
 
@@ -114,12 +133,14 @@ async def doubt(desk):
     await desk.until_true()
 
 
+@OVER_BOTH
 async def test_without_faults_all_is_well(desk):
     assert await desk.buys()
     await desk.trade("BUY", "0.02")
     await desk.until_true()
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1013])
 async def test_a_closed_feed_is_doubted_and_heals(desk, code):
     switch(desk, close_code=code)
@@ -130,6 +151,7 @@ async def test_a_closed_feed_is_doubted_and_heals(desk, code):
         assert await desk.sells()
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("fault", ["drop_frames", "sequence_gaps", "reorder_frames"])
 @pytest.mark.parametrize("channel", ["user", "ticker"])
 async def test_a_gap_is_doubted_and_heals(desk, fault, channel):
@@ -147,6 +169,7 @@ async def test_a_gap_is_doubted_and_heals(desk, fault, channel):
     await desk.until_true()
 
 
+@OVER_BOTH
 async def test_no_heartbeats_no_trust(desk):
     """The user feed says nothing without them, so silence is all there is to go by."""
     switch(desk, stall_heartbeats=True)
@@ -156,6 +179,7 @@ async def test_no_heartbeats_no_trust(desk):
         switch(desk, stall_heartbeats=False)
 
 
+@OVER_BOTH
 async def test_refused_connections_are_tried_again(desk):
     switch(desk, refuse_connections=True, close_code=1006)
     async with doubt(desk):
@@ -164,6 +188,7 @@ async def test_refused_connections_are_tried_again(desk):
         switch(desk, refuse_connections=False)
 
 
+@OVER_BOTH
 async def test_an_expired_token_is_followed_by_a_fresh_one(desk):
     switch(desk, expire_tokens=4, close_code=1006)
     async with doubt(desk):
@@ -173,6 +198,31 @@ async def test_an_expired_token_is_followed_by_a_fresh_one(desk):
 # --------------------------------------------------------------------------- the books stay true
 
 
+async def test_buys_sized_in_quote_currency_are_counted_as_production_fills_them(desk):
+    """To the 16th decimal, by the order's own size: no transfer, no doubt, no refusal."""
+    switch(desk, fine_quote_fills=True)
+    doubts = list[object]()
+    tracker, world = desk.made.manager.tracker, desk.trader.paper.world
+    desk.made.on_fact = lambda _event: doubts.extend(tracker.books.doubts)
+    for spent in ("333.33", "1000", "77.77"):
+        held = desk.made.held("BTC")
+        terms = {"market_market_ioc": {"quote_size": spent}}
+        await desk.trader.place(desk.trader.body("BUY", terms, "BTC-USD"))
+        await desk.made.until(lambda held=held: desk.made.held("BTC") != held, "the fill")
+        before = desk.made.manager.readiness.balances_at
+        desk.made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+        await desk.made.until(
+            lambda before=before: desk.made.manager.readiness.balances_at > before, "a reading"
+        )
+    wallet = world.exchange.accounts.wallet
+    assert desk.made.held("BTC") == wallet("BTC").total
+    assert abs(tracker.wallets.by_currency["USD"].total - wallet("USD").total) < Decimal("0.01")
+    assert -desk.made.held("BTC").as_tuple().exponent >= 16
+    assert not doubts
+    assert tracker.transfers == 0
+
+
+@OVER_BOTH
 async def test_frames_told_twice_count_once(desk):
     switch(desk, duplicate_frames=20)
     await desk.trade("BUY", "0.02")
@@ -180,6 +230,7 @@ async def test_frames_told_twice_count_once(desk):
     assert await desk.buys()
 
 
+@OVER_BOTH
 async def test_late_frames_are_waited_for(desk):
     switch(desk, delay_frames_s="0.5", frames_channel="user")
     await desk.trade("BUY", "0.02", fills=False)
@@ -287,6 +338,253 @@ async def test_an_answer_that_dribbles_is_given_up_and_asked_for_again(desk, mon
     async with doubt(desk):
         assert await desk.sells()
     assert desk.trader.paper.world.faults.now.dribbled_bodies == 0
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_an_order_told_by_the_name_of_its_book_is_paid_by_its_own_wallet(tmp_path, asks):
+    """The approval knows which; where there was none, the next reading says."""
+    async with (
+        trading(tmp_path, balances={**BALANCES, "USDC": "50000"}) as trader,
+        beside(trader, coinbase={"reconcile_s": 5}) as made,
+    ):
+        desk, wallets = Desk(trader, made), made.manager.tracker.wallets.by_currency
+        switch(desk, aliases_as_books=True)
+        await desk.until_whole()
+        body = desk.body("BUY", "0.02", product_id="BTC-USDC")
+        assert not asks or await made.bot.validate_order(body)
+        await trader.place(body)
+        await made.until(lambda: made.held("BTC") > 1, "the fill")
+        assert (wallets["USDC"].total < 50_000) == asks
+        made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+        paid = trader.paper.world.exchange.accounts.wallet("USDC").total
+        await made.until(lambda: wallets["USDC"].total == paid, "the other wallet")
+        await desk.until_true()
+        assert made.manager.tracker.transfers == 0
+        assert "TRANSFER" not in made.codes()
+
+
+# ------------------------------------------------------------------------ stops nobody asked about
+
+
+STOP_LOSS = {"base_size": "0.2", "limit_price": "29000", "stop_price": "30000",
+             "stop_direction": "STOP_DIRECTION_STOP_DOWN"}  # fmt: skip
+
+
+@pytest.mark.parametrize("switches", [{}, {"sparse_user_frames": True}, {"null_optionals": True}])
+async def test_a_dormant_stop_that_nobody_asked_about_stands_in_no_buy_s_way(
+    trader, tmp_path, switches
+):
+    """From before the start, from while it runs, and after a restart: it lies at its stop."""
+    trader.paper.world.set_faults(**switches)
+    stop = {"stop_limit_stop_limit_gtc": STOP_LOSS}
+    await trader.place(trader.body("SELL", stop, "BTC-USD"))
+    for running in (1, 2):
+        async with beside(trader, directory=tmp_path) as made:
+            desk = Desk(trader, made)
+            await desk.until_whole()
+            assert len(made.manager.tracker.ledger.working) == running
+            assert await desk.buys()
+            order_id = await trader.place(trader.body("SELL", stop, "BTC-USD"))
+            await made.until(lambda name=order_id: name in made.manager.tracker.ledger.working)
+            await desk.until_whole()
+            assert await desk.buys()
+
+
+# ------------------------------------------------------------------ what Coinbase refuses, or repeats
+
+
+@OVER_BOTH
+@pytest.mark.parametrize("channel", ["user", "ticker"])
+async def test_a_count_of_frames_that_begins_again_is_doubted_and_heals(desk, channel):
+    gaps = list[ev.Event]()
+    desk.made.on_fact = lambda event: (
+        gaps.append(event) if getattr(event, "signal", "") == "gap" else None
+    )
+    switch(desk, frames_channel=channel, restart_sequence=1)
+    await desk.trader.place(desk.body("BUY", "0.02"))
+    await desk.made.until(lambda: gaps, "a gap")
+    await desk.until_whole()
+    await desk.until_true()
+
+
+async def test_one_product_that_the_feed_refuses_is_left_out_alone(trader):
+    """Its quotes are read over REST; the others are live, before and after a reconnection."""
+    trader.paper.world.set_faults(refused_product="ETH-USD")
+    follow = ["BTC-USD", "ETH-USD", "SOL-USD"]
+    async with beside(trader, coinbase={"follow": follow}) as made:
+        desk = Desk(trader, made)
+        await desk.until_whole()
+        switch(desk, close_code=1006)
+        await desk.until_in_doubt()
+        await desk.until_whole()
+        assert (await made.ask("status"))["sidecar"]["left_out"] == ["ETH-USD"]
+        decision = await made.bot.validate_order(desk.body("BUY", "0.1", "ETH-USD"), dry_run=True)
+        assert decision, decision
+
+
+async def test_books_that_are_disabled_are_not_followed(trader):
+    exchange = trader.paper.world.exchange
+    exchange.set_flags("ETH-USD", Flags(is_disabled=True), exchange.now)
+    trader.paper.world.set_faults(refused_product="ETH-USD")
+    follow = ["BTC-USD", "ETH-USD", "SOL-USD"]
+    async with beside(trader, coinbase={"follow": follow}) as made:
+        await made.until_state("ACTIVE")
+        shown = (await made.ask("status"))["sidecar"]
+        assert (shown["followed"], shown["left_out"]) == (["BTC-USD", "SOL-USD"], [])
+
+
+async def test_error_frames_lose_nothing(trader):
+    """Not those before any acknowledgement, nor a channel that not every account has."""
+    trader.paper.world.set_faults(nagging_errors=True, refused_channel="futures_balance_summary")
+    async with beside(trader) as made:
+        desk, hub = Desk(trader, made), trader.paper.world.hub
+        await desk.until_whole()
+        signals, until = list[str](), hub._ticks + 3
+        made.on_fact = lambda event: signals.append(getattr(event, "signal", ""))
+        await made.until(lambda: hub._ticks >= until, "three errors more")
+        assert await desk.buys()
+        assert not any(signals)
+        await desk.trade("BUY", "0.02")
+        await desk.until_true()
+
+
+@pytest.mark.parametrize("kind", ["cursor", "rows", "empty"])
+async def test_listings_that_never_end_have_an_end(trader, kind):
+    await trader.place(trader.limit("BUY", "0.02", "30000"))
+    trader.paper.world.set_faults(endless_pages=kind)
+    async with beside(trader) as made:
+        desk = Desk(trader, made)
+        await made.until_state("ACTIVE")
+        await desk.trade("BUY", "0.02")
+        await desk.until_true()
+
+
+# ------------------------------------------------------------------------- what can be done without
+
+
+@pytest.mark.parametrize("path", ["/portfolios", "/transaction_summary"])
+async def test_what_is_for_display_or_has_a_default_holds_up_no_start(tmp_path, path, monkeypatch):
+    """It is asked for again later."""
+    monkeypatch.setattr(reconciler, "FEES_AGAIN_S", 0.0)
+    async with trading(tmp_path, balances=BALANCES, taker_fee="0.004") as trader:
+        trader.paper.world.set_faults(bad_gateway=path)
+        async with beside(trader) as made:
+            await made.until_state("ACTIVE")
+            assert await Desk(trader, made).buys()
+            orders, known = made.manager.tracker.orders, Decimal("0.004")
+            rate = DEFAULT_TAKER_RATE if path == "/transaction_summary" else known
+            assert orders.taker_rate == rate
+            trader.paper.world.clear_faults()
+            made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
+            await made.until(lambda: orders.taker_rate == known, "the fee tier")
+            await Desk(trader, made).until_true()
+
+
+async def test_entry_prices_are_those_of_the_keys_own_portfolio(trader):
+    trader.paper.world.set_faults(another_portfolio=True)
+    async with beside(trader) as made:
+        await made.until_state("ACTIVE")
+        shown = (await made.ask("positions"))["positions"]
+        (btc,) = (row for row in shown if row["key"] == "BTC")
+        assert Decimal(btc["average_cost"]) > 1000  # in the other it cost 1 USD
+
+
+# ---------------------------------------------------------------------------- frames that come late
+
+
+@asynccontextmanager
+async def strict(trader):
+    """A sidecar that wants quotes of two seconds at most."""
+    async with beside(trader, limits={"max_quote_age_s": 2}) as made:
+        desk = Desk(trader, made)
+        await desk.until_whole()
+        yield desk
+
+
+async def test_a_feed_that_falls_behind_is_told_and_begun_anew(trader, monkeypatch):
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 1.0)
+    async with strict(trader) as desk:
+        switch(desk, frames_fall_behind="2")
+        await desk.made.until(lambda: "FEED_LOST" in desk.made.codes(), "a word of it")
+        alerts = [a for _, a in desk.made.actions if isinstance(a, ac.Alert)]
+        (first, *_) = (alert.text for alert in alerts if alert.code == "FEED_LOST")
+        assert "behind Coinbase's time" in first
+        switch(desk, frames_fall_behind="0")
+        await desk.until_whole()
+        await desk.until_true()
+
+
+async def test_a_late_frame_is_as_old_as_coinbase_stamped_it(trader, monkeypatch):
+    """The feed lives, and no order is valued by its quotes; what reduces passes."""
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 60.0)  # it is left as it is
+    monkeypatch.setattr(Errands, "_refresh", never_answered)
+    async with strict(trader) as desk:
+        ages = list[timedelta]()
+        desk.made.on_fact = lambda event: ages.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        switch(desk, delay_frames_s="3")
+        await desk.made.until(lambda: any(age > timedelta(seconds=2) for age in ages), "late")
+        assert desk.made.manager.feeds.market == "live"
+        assert (await desk.buys()).codes == ("STALE_MARKET_DATA",)
+        assert await desk.sells()
+
+
+@pytest.mark.parametrize("skew_s", [-30, 30])
+async def test_a_clock_that_is_wrong_makes_no_frame_late(trader, monkeypatch, skew_s):
+    """How late a frame is, is told by Coinbase's time, and not by this machine's."""
+    real, skew = clock.now, timedelta(seconds=skew_s)
+    monkeypatch.setattr(clock, "now", lambda: real() + skew)
+    ages = list[timedelta]()
+    async with strict(trader) as desk:
+        desk.made.on_fact = lambda event: ages.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        hub = trader.paper.world.hub
+        until = hub._ticks + 2
+        await desk.made.until(lambda: hub._ticks >= until and ages, "some quotes")
+        assert await desk.buys()
+    assert max(ages) < timedelta(seconds=1)
+    assert "FEED_LOST" not in desk.made.codes()
+
+
+async def test_a_feed_that_is_behind_is_read_over_rest_meanwhile(trader, monkeypatch):
+    monkeypatch.setattr(lag, "BEHIND_FOR_S", 60.0)
+    async with strict(trader) as desk:
+        told = list[timedelta]()
+        desk.made.on_fact = lambda event: told.extend(
+            event.at - quote.at for quote in getattr(event, "quotes", ())
+        )
+        switch(desk, delay_frames_s="3")
+        await desk.made.until(lambda: any(age > timedelta(seconds=2) for age in told), "late")
+        await desk.until_whole()
+
+
+async def never_answered(_errands, _books):
+    """A reading of prices that does not come about."""
+
+
+async def test_an_id_that_is_none_leaves_out_its_row_and_is_told(desk, monkeypatch):
+    told = list[str]()
+    monkeypatch.setattr(
+        desk.made.engine.log, "warning", lambda *_, **facts: told.append(str(facts))
+    )
+    switch(desk, long_ids=1)
+    order_id = await desk.trade("BUY", price="30000")
+    working = desk.made.manager.tracker.ledger.working
+    await desk.made.until(lambda: order_id in working, "the order, by its next frame or over REST")
+    await desk.until_whole()
+    await desk.until_true()
+    assert any("order_id has 360000 characters" in line for line in told)
+    assert max(map(len, told)) < 1_000
+    assert max(map(len, working)) == 36
+
+
+async def test_a_cursor_that_is_none_ends_its_listing_and_the_next_one_is_whole(desk):
+    switch(desk, long_cursors=2, close_code=1006)
+    async with doubt(desk):
+        assert await desk.sells()
+    assert desk.trader.paper.world.faults.now.long_cursors == 0
 
 
 # ------------------------------------------------------------------------ readings that do not help

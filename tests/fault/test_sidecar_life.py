@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 from decimal import Decimal
 
 import pytest
 
-from sidecar.client import AskFailed
+from sidecar.client import AskFailed, AsyncClient
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
@@ -108,6 +109,25 @@ async def test_a_subscriber_hears_of_state_and_decisions(trader):
         writer.transport.abort()
 
 
+async def test_a_bot_that_said_hello_is_back_after_a_restart_though_it_asks_nothing(
+    trader, tmp_path
+):
+    """Else the account of a live bot would be sold 30 s after every upgrade."""
+    name = "grid-bot"
+    server = {"may_flatten": [name]}
+    async with beside(trader, directory=tmp_path, server=server) as made:
+        bot = AsyncClient(made.config.server.order_socket)
+        await bot.hello(name, on_disconnect="flatten")
+    async with beside(trader, directory=tmp_path, server=server) as made:
+        sessions = made.manager.sessions
+        await made.until(lambda: sessions.known[name, os.getuid()].dropped_at is None, "back")
+        assert sessions.next_due() is None
+        assert sessions.known[name, os.getuid()].on_disconnect == "flatten"
+        await bot.bye()
+        await bot.close()
+        assert not sessions.known
+
+
 # --------------------------------------------------------------------- orders nobody asked about
 
 
@@ -130,6 +150,38 @@ async def test_unasked_orders_are_cancelled_but_for_what_reduces(trader):
         buy, sell = await unasked(trader, made)
         await made.until(lambda: buy not in books_open(made), "cancelled")
         assert exchange_open(trader) == {sell}
+
+
+async def test_a_position_that_is_closed_by_a_call_was_asked_about(trader):
+    """The order that Coinbase makes of it is the one that was approved."""
+    rows = (await trader.get("/products", product_type="FUTURE"))["products"]
+    product_id = rows[0]["product_id"]
+    await trader.place(trader.market("SELL", "2", product_id))
+    async with beside(trader) as made:
+        await made.until(lambda: made.held(product_id) < 0, "the short")
+        half, reservations = made.held(product_id) / 2, made.manager.tracker.ledger.reservations
+        assert (await made.ask("reduce_only", reason="careful"))["done"]
+        assert not await made.bot.validate_close(product_id, "close-1", size="3")
+        for size, name, left in (("1", "close-1", half), (None, "close-2", 0)):
+            decision = await made.bot.validate_close(product_id, name, size=size)
+            assert (decision.approved, decision.reducing) == (True, True)
+            body = {"client_order_id": name, "product_id": product_id}
+            body |= {"size": size} if size else {}
+            answer = (await trader.call("POST", "/orders/close_position", json=body)).json()
+            assert answer["success"], answer
+            await made.until(lambda left=left: not reservations and made.held(product_id) == left)
+        assert "UNAPPROVED_ORDER" not in made.codes(ac.Alert)
+
+
+async def test_an_id_like_the_sidecars_own_hides_no_order(trader):
+    async with beside(trader, server={"unapproved_orders": "cancel"}) as made:
+        body = trader.limit("BUY", "0.5", "30000") | {"client_order_id": "risk-sidecar-1"}
+        assert (await made.bot.validate_order(body)).codes == ("INVALID_ORDER",)
+        order_id = await trader.place(body)
+        await made.until(lambda: order_id in books_open(made), "the order")
+        assert "OWN_ORDER_DIFFERS" in made.codes(ac.Alert)
+        await made.until(lambda: order_id not in books_open(made), "cancelled")
+        assert exchange_open(trader) == set()
 
 
 async def test_unasked_orders_are_answered_with_reduce_only(trader):
@@ -194,6 +246,44 @@ async def test_a_full_disk_is_reduce_only_until_there_is_room(trader, tmp_path):
         last = made.engine.journal.place.seq
     async with beside(trader, directory=tmp_path) as made:
         assert made.engine.journal.place.seq > last  # nothing was lost
+
+
+async def test_a_strategy_of_another_user_is_neither_asked_for_nor_said_hello_with(trader):
+    bots = {
+        "grid-bot": {"uids": [os.getuid() + 1], "strategies": ["grid"]},
+        "other": {"strategies": ["momo"]},
+    }
+    async with beside(trader, server={"bots": bots, "strategies": "listed"}) as made:
+        body = trader.limit("BUY", "0.01", "60000")
+        assert (
+            "users"
+            in (await made.bot.validate_order(body, strategy_id="grid")).violations[0].message
+        )
+        assert (
+            "listed"
+            in (await made.bot.validate_order(body, strategy_id="new")).violations[0].message
+        )
+        assert await made.bot.validate_order(body, strategy_id="momo")
+        assert await made.bot.validate_order(trader.market("SELL", "0.01"), strategy_id="new")
+        for words in ({"name": "grid-bot"}, {"name": "me", "strategy_id": "grid"}):
+            with pytest.raises(AskFailed, match=r"server\.bots"):
+                await made.bot.hello(**words)
+        stranger = AsyncClient(made.config.server.order_socket)
+        await stranger.hello("stranger")
+        with pytest.raises(AskFailed, match="another bot's"):
+            await stranger.release_order(body["client_order_id"])
+        await stranger.close()
+
+
+async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        sent = trader.limit("BUY", "0.01", "60000") | {"odd": "x" * 60_000}
+        for _ in range(200):
+            assert (await made.bot.validate_order(sent)).codes == ("INVALID_ORDER",)
+        made.engine.journal.sync()
+        written = sum(path.stat().st_size for path in (tmp_path / "state/journal").iterdir())
+        assert written < 200 * 60_000 / 10
+        assert "DISK_FULL" not in made.codes(ac.CauseRaised)
 
 
 async def stumble(trader, directory, monkeypatch):

@@ -1,6 +1,7 @@
 """The core's purity and the code's size are laws, read from the source itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,18 @@ def test_every_rounding_of_money_names_its_direction(path):
         and len(node.args) + len(node.keywords) < (2 if node.func.attr == "quantize" else 1)
     ]
     assert not unnamed
+
+
+def test_what_the_collector_does_not_look_at_can_hold_no_cycle():
+    """A struct with `gc=False` holds figures and words alone: of anything else a cycle can be made, and
+    is then kept for ever.
+    """
+    plain = r"(Decimal|str|int|bool|datetime|Leg|Turn|None|list\[tuple\[str, Rate\]\])"
+    for path in ALL:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ClassDef) or "gc=False" not in ast.unparse(node).partition(":")[0]:  # fmt: skip
+                continue
+            fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+            kinds = [ast.unparse(field.annotation) for field in fields]
+            odd = [kind for kind in kinds if not re.fullmatch(rf"{plain}( \| {plain})*", kind)]
+            assert odd == [], f"{path.name}: {node.name}"

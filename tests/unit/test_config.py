@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.clock import now
 from sidecar.config import Config, ConfigError, load_config, parse_config
 from sidecar.config.faults import dotted, show
 from sidecar.config.outline import find, outline
 from sidecar.core.products import CASH
+from sidecar.daemon.recovery import new_manager
 
 SHIPPED = Path(__file__).parents[2] / "config"
 SECRET = "hunter2hunter2"
@@ -60,6 +63,33 @@ def test_a_fault_of_the_paper_exchange_is_a_key_of_its_own_table():
     faults = parse_config(text, ["paper.faults.frames_channel=user"]).paper.faults
     assert (faults.drop_frames, faults.close_code, faults.frames_channel) == (3, 1006, "user")
     assert faults.late_fees_s == Decimal("0.5")
+
+
+def test_bots_are_known_by_name_and_their_names_and_strategies_are_for_their_users():
+    text = """
+    [server]
+    may_flatten = ["closer"]
+    [server.bots.grid-bot]
+    uids = [1001]
+    strategies = ["grid", "both"]
+    may_flatten = true
+    [server.bots.other]
+    uids = [1002]
+    strategies = ["both", "free"]
+    [server.bots.anybody]
+    strategies = ["free"]
+    """
+    config = parse_config(text)
+    manager = new_manager(config, config.limits, (), timedelta(seconds=10), now)
+    settings = manager.settings
+    assert settings.may_flatten == {"closer", "grid-bot"}
+    assert settings.bot_uids == {"grid-bot": {1001}, "other": {1002}}
+    assert settings.strategy_uids == {"grid": {1001}, "both": {1001, 1002}}
+    assert settings.named_strategies == {"grid", "both", "free"}
+    assert settings.strategies == "auto"
+    assert "server.bots.a.odd" in fault("[server.bots.a]\nodd = 1")
+    shut_out = "[server]\nallowed_uids = [0, 1001]\n[server.bots.a]\nuids = [1001, 1002]"
+    assert "user 1002, who may not ask at all; add it to allowed_uids" in fault(shut_out)
 
 
 @pytest.mark.parametrize(("written", "kept"), [('"0.5"', Decimal("0.5")), ('"all"', "all")])
@@ -252,7 +282,7 @@ def test_a_fault_names_the_path_the_problem_and_the_mend(text, line):
             "[var]\nxyzzy = 1",
             "remove it, or use one of model, confidence, horizon_days, period, history, min_history, decay, short_history, proxy, proxies, floor_volatility, simulations, crash_days, worst_periods, stress",
         ),
-        ("[alerts]\nxyzzy = 1", "remove it"),
+        ("[gateway]\nxyzzy = 1", "remove it"),
         ("[paper]\nlate_fees_s = 1", "did you mean paper.faults.late_fees_s?"),
         ("[paper.faults]\ndrop_frame = 1", "did you mean drop_frames?"),
     ],

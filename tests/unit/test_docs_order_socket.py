@@ -181,7 +181,7 @@ class Talk:
 
 
 def like_it(event: dict[str, Any], like: dict[str, Any]) -> bool:
-    return all(event.get(name) == like.get(name) for name in ("topic", "type"))
+    return all(event.get(name) == like.get(name) for name in ("topic", "type", "snapshot"))
 
 
 async def talk(directory: Path, met: Callable[[str, Any], None]) -> None:
@@ -244,7 +244,7 @@ async def test_the_client_examples_run(tmp_path):
             assert (process.returncode, errors) == (0, b"")
             said.append(out.decode())
     assert said[0].startswith("('MAX_ORDER_NOTIONAL',) 0.0833")
-    assert said[1].splitlines() == ["ACTIVE", "nothing happened for a while"]
+    assert said[1].splitlines() == ["ACTIVE", "state Snapshot", "nothing happened for a while"]
 
 
 def test_the_readme_links_it():

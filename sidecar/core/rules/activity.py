@@ -9,7 +9,7 @@ from sidecar.core.decision import Violation
 from sidecar.core.exposure import Book
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.rules.rule import Bound, Doc, Gate, Measured
-from sidecar.core.working import RESERVATIONS_MAX
+from sidecar.core.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
 
 
 def client_order_id(check: Check) -> Violation | None:
@@ -63,13 +63,24 @@ def open_orders(check: Check, bound: Bound) -> Decimal | None:
 
 
 def too_many_reservations(check: Check) -> Violation | None:
-    if len(check.tracker.ledger.reservations) < RESERVATIONS_MAX:
+    alive, asker = check.tracker.ledger.reservations, check.asker
+    if len(alive) < RESERVATIONS_OF_A_USER_MAX:
+        return None
+    own = 0
+    if asker is not None:
+        makers = (one.maker for one in alive.values())
+        own = sum(maker is not None and maker.uid == asker.uid for maker in makers)
+    if own >= RESERVATIONS_OF_A_USER_MAX:
+        count, whose = RESERVATIONS_OF_A_USER_MAX, " of this user"
+    elif len(alive) >= RESERVATIONS_MAX:
+        count, whose = RESERVATIONS_MAX, ""
+    else:
         return None
     return Violation(
         "MAX_OPEN_ORDERS",
-        limit=str(RESERVATIONS_MAX),
-        observed=str(RESERVATIONS_MAX + 1),
-        message=f"{RESERVATIONS_MAX} approvals are alive already; send or release them",
+        limit=str(count),
+        observed=str(count + 1),
+        message=f"{count} approvals{whose} are alive already; send or release them",
     )
 
 
@@ -131,7 +142,10 @@ RULES: Final = (
         code="MAX_OPEN_ORDERS",
         judge=too_many_reservations,
         exempt=True,
-        doc=Doc(f"{RESERVATIONS_MAX:,} approvals are alive at once (not configurable)"),
+        doc=Doc(
+            f"{RESERVATIONS_MAX:,} approvals are alive at once, or {RESERVATIONS_OF_A_USER_MAX:,} of one user"
+            " (not configurable)"
+        ),
     ),
     Measured(
         code="NO_ADDING",

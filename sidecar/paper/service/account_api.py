@@ -79,14 +79,21 @@ def key_permissions(world: World, call: Call) -> Row:
 
 
 def list_portfolios(world: World, call: Call) -> Row:
-    """`GET /portfolios`: the one this key belongs to."""
-    wanted = call.text("portfolio_type", "DEFAULT") in {"DEFAULT", "UNDEFINED"}
-    return {"portfolios": [shapes.portfolio_row(world.exchange.run)] if wanted else []}
+    """`GET /portfolios`: the one this key belongs to; a switched-on fault puts another before it."""
+    run, types = world.exchange.run, {"DEFAULT", "UNDEFINED"}
+    if call.text("portfolio_type", "DEFAULT") not in types:
+        return {"portfolios": []}
+    own = shapes.portfolio_row(run)
+    others = [shapes.another_portfolio(run)] if world.faults.now.another_portfolio else []
+    return {"portfolios": [*others, own]}
 
 
 def get_portfolio(world: World, call: Call) -> Row:
     """`GET /portfolios/{uuid}`: the breakdown."""
-    if call.path["portfolio_uuid"] != portfolio_id(world.exchange.run):
+    asked, run = call.path["portfolio_uuid"], world.exchange.run
+    if world.faults.now.another_portfolio and asked == shapes.another_portfolio(run)["uuid"]:
+        return {"breakdown": shapes.another_breakdown(world.exchange)}
+    if asked != portfolio_id(run):
         raise not_found("portfolio not found")
     row = shapes.breakdown(world.exchange)
     if world.faults.now.foreign_rows:

@@ -43,6 +43,8 @@ def positions(exchange: Exchange) -> Row:
 def told_row(order: Order, run: UUID, faults: Faults) -> Row:
     """One order of the user channel, in the shape that switched-on faults give it."""
     row = user_row(order, run)
+    if faults.aliases_as_books:
+        row = {**row, "product_id": order.book}
     if faults.sparse_user_frames:
         row = sparse_row(row)
     if faults.null_optionals:

@@ -32,6 +32,8 @@ PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists 
 SAY_WHICH: Final = "subscribe or unsubscribe required"  # what cannot be read, or says neither
 NOT_AUTHENTICATED: Final = "authentication failure"  # also what an unknown channel is answered
 
+NOT_SUBSCRIBED: Final = "failure to subscribe"
+
 
 class Message(Struct):
     """A client's message. `product_ids` may be left out where products do not matter."""
@@ -83,6 +85,8 @@ def _read(world: World, session: Session, data: bytes | str) -> Message:
         raise Rejected(SAY_WHICH)
     if message.channel not in CHANNELS:
         raise Rejected(NOT_AUTHENTICATED)
+    if message.type == "subscribe" and message.channel == world.faults.now.refused_channel:
+        raise Rejected(NOT_SUBSCRIBED)
     return message
 
 
@@ -110,7 +114,8 @@ def _topics(world: World, message: Message) -> list[str]:
     if len(products) > PRODUCTS_MAX:
         raise Rejected(f"too many product_ids: at most {PRODUCTS_MAX}")
     for product_id in products:
-        if product_id not in world.exchange.listings:
+        refused = message.type == "subscribe" and product_id == world.faults.now.refused_product
+        if refused or product_id not in world.exchange.listings:
             raise Rejected(f"{product_id[:40]} is not a valid product")
     if not products and message.channel != "user" and message.type == "subscribe":
         raise Rejected(f"channel {message.channel} requires product_ids")

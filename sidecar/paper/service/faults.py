@@ -22,6 +22,8 @@ OF_FRAMES: Final = (
     "sequence_gaps",
     "future_frames",
     "delay_frames_s",
+    "frames_fall_behind",
+    "restart_sequence",
 )
 
 
@@ -90,6 +92,7 @@ def apply_to(behaviour: Behaviour, faults: Faults) -> None:
     behaviour.futures_lag = seconds(faults.futures_balance_lag_s)
     behaviour.stuck_holds = seconds(faults.stuck_holds_s)
     behaviour.late_fees = seconds(faults.late_fees_s)
+    behaviour.fine_quote_fills = faults.fine_quote_fills
     behaviour.wallet_after_fill = faults.wallet_after_fill
 
 

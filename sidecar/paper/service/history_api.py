@@ -161,7 +161,7 @@ def fills(world: World, call: Call) -> Row:
         found = _highest(every, lambda fill: (value_of(fill), fill.number), place, limit + 1)
     page, more = found[:limit], len(found) > limit
     last = page[-1] if more else None
-    rows = [shapes.fill_row(fill, world.exchange.run, call.now) for fill in page]
+    rows = [_fill_row(world, fill, call.now) for fill in page]
     if world.faults.now.foreign_rows:
         told = [] if _cursor(call) else foreign_rows.fills(world.exchange.run, call.now)
         rows = foreign_rows.with_long_times(told + rows)
@@ -273,3 +273,11 @@ def _highest(rows: Iterable[T], key: Callable[[T], Any], below: Any, most: int) 
 
 def _sorted_cursor(name: str, row: T, value_of: Value[T] | None) -> str:
     return name if value_of is None else f"{plain(value_of(row))}~{name}"
+
+
+def _fill_row(world: World, fill: Fill, now: datetime) -> Row:
+    row = shapes.fill_row(fill, world.exchange.run, now)
+    order = world.exchange.register.get(fill.order_id)
+    if world.faults.now.fine_quote_fills and order is not None and order.terms.quote_size:
+        return shapes.in_quote(row, fill)
+    return row

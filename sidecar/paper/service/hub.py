@@ -36,7 +36,9 @@ SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is clos
 QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
 UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
 ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
+LONG: Final = 10_000  # how often an id is repeated that is to be no id
 BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
+NAGGED: Final = "rate limit exceeded"
 SIDES: Final[tuple[Side, Side]] = ("BUY", "SELL")
 
 Depth = dict[tuple[Side, Decimal], Decimal]
@@ -63,6 +65,8 @@ class Hub:
 
     def open(self, session: Session) -> None:
         self.sessions[session] = None
+        if self._faults.now.nagging_errors:
+            session.send_error(frames.error(NAGGED), self._wall)
 
     def drop(self, session: Session) -> None:
         """Forget a session that is gone."""
@@ -148,6 +152,8 @@ class Hub:
             return
         faults = self._faults.now
         row = told_row(order, self._exchange.run, faults)
+        if self._faults.take("long_ids"):
+            row |= {"order_id": order.order_id * LONG}
         shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)
         for session in tuple(listeners):
@@ -221,6 +227,9 @@ class Hub:
         if not self._faults.now.stall_heartbeats:
             beat = frames.heartbeat(at, self._ticks, wall - self._opened)
             self._send("heartbeats", "heartbeats", beat)
+        if self._faults.now.nagging_errors:
+            for session in tuple(self.sessions):
+                session.send_error(frames.error(NAGGED), wall)
         for book in self._candled:
             if self.has_listener("candles", book):
                 self._send("candles", book, self._candle(book, at))

@@ -9,9 +9,10 @@ from aiohttp import web
 
 from sidecar.core.money import with_money
 from sidecar.paper.service.call import Call
+from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key
 from sidecar.paper.service.rate_limit import Allowance
-from sidecar.paper.service.routes import ROUTES, Route
+from sidecar.paper.service.routes import PREFIX, ROUTES, Route
 from sidecar.paper.service.tokens import Unauthorized, verify_rest
 from sidecar.paper.service.world import World
 from sidecar.paper.wire import errors
@@ -23,6 +24,7 @@ BODY_BYTES_MAX: Final = 256 * 1024  # a batch of 100 cancels is 4 KiB
 BODY_WITHIN_S: Final = 10.0  # a client that stops in the middle of its body is not waited for
 NEVER_S: Final = 600.0  # "never answered": longer than any client waits, and not for ever
 DRIBBLES: Final = 10  # pieces of a slow body
+LONG_CURSOR: Final = 70_000  # characters
 BYTE_EVERY_S: Final = 2.0  # of a dribbled one: no client's time-out of silence is as short
 JSON: Final = "application/json"
 
@@ -89,6 +91,9 @@ def _commit_faults(world: World, request: web.Request) -> None:
     if "/cfm/" in request.path and world.faults.take("forbidden_futures"):
         body = web.Response(status=403, text=errors.HTML_FORBIDDEN, content_type="text/html")
         raise _Faulty(body)
+    prefix = world.faults.now.bad_gateway
+    if prefix and request.path.startswith(f"{PREFIX}{prefix}"):
+        raise _Faulty(web.Response(status=502, text=errors.HTML_ERROR, content_type="text/html"))
     if world.faults.take("too_many_requests"):
         raise _Faulty(_json(429, errors.TOO_MANY_REQUESTS, Allowance(allowed=False)))
 
@@ -140,6 +145,8 @@ async def _answer(
         return _json(200, row, admitted.allowance)
     if faults.null_optionals:
         row = with_nulls(row)
+    if "cursor" in row and world.faults.take("long_cursors"):
+        row = {**row, "cursor": "c" * LONG_CURSOR, "has_next": True}
     if world.faults.take("dribbled_bodies"):
         return await _dribble(request, encode(row), 1, BYTE_EVERY_S)
     if faults.slow_bodies_s:
@@ -153,7 +160,10 @@ async def _answer(
 def _handle(world: World, route: Route, call: Call) -> Row:
     """Run the handler, and tell whom it concerns what it changed."""
     world.exchange.advance(call.now)
+    endless = world.faults.now.endless_pages
     try:
+        if endless:
+            return answered(lambda one: route.handler(world, one), call, endless)
         return route.handler(world, call)
     finally:
         world.tell()

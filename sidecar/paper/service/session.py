@@ -38,6 +38,7 @@ class Session:
         self._faults = faults
         self._sequence = 0
         self._held: bytes | None = None
+        self._behind_since: float | None = None  # since when its frames come ever later
 
     # ---------------------------------------------------------------------------------- going out
 
@@ -73,6 +74,8 @@ class Session:
         if faults.frames_channel not in ("", channel) or channel == "subscriptions":
             self._queue(frame.numbered(self._next()), wall)
             return
+        if self._faults.take("restart_sequence"):
+            self._sequence = 0
         if self._faults.take("sequence_gaps"):
             self._next()
         if self._faults.take("future_frames"):
@@ -83,13 +86,23 @@ class Session:
         if self._held is None and self._faults.take("reorder_frames"):
             self._held = data
             return
-        not_before = wall + float(faults.delay_frames_s)
+        not_before = wall + float(faults.delay_frames_s) + self._behind_by(wall)
         self._queue(data, not_before)
         if self._faults.take("duplicate_frames"):
             self._queue(data, not_before)
         if self._held is not None:
             held, self._held = self._held, None
             self._queue(held, not_before)
+
+    def _behind_by(self, wall: float) -> float:
+        """Seconds by which a connection has fallen behind since it was first to."""
+        rate = float(self._faults.now.frames_fall_behind)
+        if not rate:
+            self._behind_since = None
+            return 0.0
+        if self._behind_since is None:
+            self._behind_since = wall
+        return rate * (wall - self._behind_since)
 
     def send_error(self, data: bytes, wall: float) -> None:
         """Queue an error frame, which has no sequence number."""

@@ -27,6 +27,9 @@ class Behaviour(Struct, kw_only=True):
     futures_lag: timedelta = NO_DELAY  # how old the dollars of the futures summary are, over REST
     stuck_holds: timedelta = NO_DELAY  # how long a reader still sees the hold of an ended order
     late_fees: timedelta = NO_DELAY  # how much later than a fill its fee is told
+    fine_quote_fills: bool = (
+        False  # buys sized in quote currency fill to the 16th decimal of a coin
+    )
     wallet_after_fill: bool = False  # a future's fill is told before its effect on the wallet
     sweep_every: timedelta = NO_DELAY  # free cash leaves the futures wallet this often; zero: never
     funding_told: FundingTold = "funding_pnl"

@@ -35,6 +35,8 @@ EDITS_KEPT: Final = 5  # what Coinbase lists of an order's edit_history
 SELF_TRADE: Final = "Self trade prevention"
 QUEUED: Final = frozenset({"EDIT_QUEUED", "CANCEL_QUEUED"})
 
+FINE_STEP: Final = Decimal("1e-16")  # of a coin, where fills are cut as production's are
+
 
 class Engine:
     """The books, and the one place where a fill happens."""
@@ -143,6 +145,9 @@ class Engine:
             return order.remaining
         left = order.terms.quote_size - order.value - order.fees
         step = self.listings[order.product_id].base_increment
+        if self.behaviour.fine_quote_fills and order.fills and left < price * step:
+            return ZERO
+        step = FINE_STEP if self.behaviour.fine_quote_fills else step
         rate = self.settlement.rate(order, is_maker=False)
         return floor_to(left / (price * (ONE + rate)), step)
 

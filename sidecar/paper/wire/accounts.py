@@ -147,6 +147,20 @@ def portfolio_row(run: UUID) -> Row:
     }
 
 
+def another_portfolio(run: UUID) -> Row:
+    """A portfolio of the same user's that is not the key's."""
+    return {**portfolio_row(run), "name": "Another", "uuid": str(uuid5(run, "another portfolio"))}
+
+
+def another_breakdown(exchange: Exchange) -> Row:
+    """The other portfolio: the same assets, each of which cost a dollar there."""
+    told = breakdown(exchange)
+    positions = [
+        {**row, "average_entry_price": money(Decimal(1))} for row in told["spot_positions"]
+    ]
+    return {**told, "portfolio": another_portfolio(exchange.run), "spot_positions": positions}
+
+
 def breakdown(exchange: Exchange) -> Row:
     """`GET /portfolios/{uuid}`: fiat figures of positions are JSON numbers there, not text."""
     margin = exchange.engine.margin()

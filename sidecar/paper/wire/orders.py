@@ -29,6 +29,7 @@ NO_COMMISSION: Final = (
     "gst_commission", "withholding_commission", "venue_commission", "regulatory_commission",
     "clearing_commission",
 )  # fmt: skip
+CUT_OFF: Final = Decimal("9e-17")  # of a coin, behind the last decimal that is traded
 SPARSE: Final = (
     "order_id", "client_order_id", "cumulative_quantity", "leaves_quantity", "avg_price",
     "total_fees", "status", "product_id", "creation_time", "order_side", "order_type",
@@ -224,6 +225,14 @@ def fill_row(fill: Fill, run: UUID, now: datetime) -> Row:
         "retail_portfolio_id": portfolio_id(run),
         "fillSource": "FILL_SOURCE_CLOB",
     }
+
+
+def in_quote(row: Row, fill: Fill) -> Row:
+    """The same fill with its value for its size, as buys sized in quote currency are told: the value
+    buys a little more than the size, which was cut.
+    """
+    value = (fill.size + CUT_OFF) * fill.price
+    return {**row, "size": plain(value), "size_in_quote": True}
 
 
 def _liquidity(fill: Fill) -> str:

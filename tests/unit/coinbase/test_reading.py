@@ -70,3 +70,9 @@ def test_waits_double_with_full_jitter_within_bounds():
     assert wait_s(0, 0.999) <= FIRST_S
     assert wait_s(3, 0.5) < wait_s(6, 0.5)
     assert wait_s(10**6, 0.999999) <= MOST_S
+
+
+def test_text_that_is_longer_than_any_id_is_refused_by_name_and_not_repeated():
+    assert text("x" * 256, "order_id") == "x" * 256
+    with pytest.raises(Untrusted, match=r"^order_id has 1000000 characters$"):
+        text("x" * 1_000_000, "order_id")

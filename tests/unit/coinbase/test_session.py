@@ -8,6 +8,7 @@ import pytest
 from sidecar.coinbase.session import (
     SILENCE_S,
     Close,
+    Complaint,
     Fault,
     Gap,
     Live,
@@ -17,6 +18,7 @@ from sidecar.coinbase.session import (
     Told,
 )
 from tests.paper_world import START, made, token
+from tests.papers import BIP, ETP
 from tests.scenario import D
 
 AT, LATER = START, START + timedelta(seconds=1)
@@ -140,21 +142,102 @@ def test_what_does_not_come_up_in_time_is_closed_with_what_is_missing():
     assert "heartbeats, user did not come within 5 s" in close.reason
 
 
-def test_an_error_while_running_is_said_and_the_connection_stays():
+def error(words):
+    return json.dumps({"type": "error", "message": words})
+
+
+def test_an_error_while_running_is_said_once_and_loses_nothing():
     line = Line(USER)
     line.open()
-    data = json.dumps({"type": "error", "message": "NO-SUCH is not a valid product"})
-    assert line.session.received(data, START, line.wall) == [
-        Fault("Coinbase answered: NO-SUCH is not a valid product")
-    ]
+    heard = [line.session.received(error("rate limit exceeded"), START, line.wall) for _ in "123"]
+    assert heard == [[Complaint("Coinbase answered: rate limit exceeded")], [], []]
 
 
-def test_an_error_while_coming_up_ends_the_connection_with_its_words():
-    line = Line(("heartbeats", "user"))
+def test_an_error_before_any_acknowledgement_ends_nothing():
+    """It may be about an optional channel, or about none: what is missing is asked for once more."""
+    line = Line(USER)
     line.session.opened(0.0)
-    data = json.dumps({"type": "error", "message": "authentication failure"})
-    (close,) = line.session.received(data, START, 0.0)
-    assert close == Close("Coinbase answered: authentication failure")
+    assert line.session.received(error("failure to subscribe"), START, 0.1) == [
+        Complaint("Coinbase answered: failure to subscribe")
+    ]
+    acks = {"subscriptions": {"heartbeats": ["heartbeats"]}}
+    line.session.received(frame(0, "subscriptions", [acks]), START, 0.2)
+    assert line.session.tick(0.5) == []
+    assert line.session.tick(0.7) == [Subscribe("user")]
+    assert line.session.tick(1.3) == []
+
+
+def test_an_error_that_stays_is_in_the_reason_for_a_new_connection():
+    line = Line(USER)
+    line.session.opened(0.0)
+    line.session.received(error("authentication failure"), START, 0.1)
+    line.session.tick(1.0)
+    line.session.received(error("authentication failure"), START, 1.1)
+    (close,) = line.session.tick(5.05)
+    assert close == Close(
+        "heartbeats, user did not come within 5 s; Coinbase answered: authentication failure"
+    )
+
+
+def settled(line, seconds=10):
+    """What comes of an opening, until the feed is live."""
+    steps = line.open()
+    for _ in range(seconds):
+        if line.session.state == "live":
+            return steps
+        line.stage.wait(1)
+        steps += [*line.hear(), *line.carry(line.session.tick(line.wall))]
+    raise AssertionError(steps)
+
+
+PRODUCTS = ("BTC-USD", "BTC-USDC", "ETH-USD", "ETH-USDC", BIP, ETP)
+
+
+@pytest.mark.parametrize("refused", PRODUCTS)
+def test_a_product_that_is_refused_is_left_out_and_the_others_live(refused):
+    line = Line(MARKET, PRODUCTS)
+    line.stage.world.set_faults(refused_product=refused)
+    steps = settled(line)
+    assert line.session.left_out == {refused}
+    assert not only(steps, Close)
+    assert {*line.peer.session.channels["ticker"]} == {*PRODUCTS} - {refused}
+    assert len(only(steps, Subscribe)) <= 9  # two, and twice the depth of seven halved
+
+
+def test_a_product_that_is_taken_up_after_all_is_left_out_no_longer():
+    line = Line(MARKET, PRODUCTS)
+    line.stage.world.set_faults(refused_product="ETH-USD")
+    settled(line)
+    line.stage.world.clear_faults()
+    for _ in range(32):
+        line.stage.wait(1)
+        line.hear()
+        line.carry(line.session.tick(line.wall))
+    assert not line.session.left_out
+    assert "ETH-USD" in line.peer.session.channels["ticker"]
+
+
+def test_where_every_product_is_refused_the_feed_lives_on_heartbeats():
+    line = Line(MARKET, ("ETH-USD",))
+    line.stage.world.set_faults(refused_product="ETH-USD")
+    settled(line)
+    assert line.session.left_out == {"ETH-USD"}
+    assert [*line.peer.session.channels] == ["heartbeats"]
+
+
+def test_a_part_without_an_answer_is_not_waited_for():
+    line = Line(MARKET, ("BTC-USD", "ETH-USD"))
+    line.session.opened(0.0)
+    acks = {"subscriptions": {"heartbeats": ["heartbeats"]}}
+    line.session.received(frame(0, "subscriptions", [acks]), START, 0.1)
+    line.session.received(error("no"), START, 0.2)
+    asked = only(line.session.tick(1.0), Subscribe)
+    assert [step.products for step in asked] == [("BTC-USD", "ETH-USD")]
+    line.session.received(frame(1), START, 5.9)
+    assert only(line.session.tick(6.1), Live)
+    line.session.received(frame(2), START, 36.0)
+    again = only(line.session.tick(36.2), Subscribe)
+    assert [step.products for step in again] == [("BTC-USD",), ("ETH-USD",)]
 
 
 # ------------------------------------------------------------------------------------ running
@@ -204,6 +287,33 @@ def test_late_and_repeated_frames_are_passed_over():
     steps = line.hear()
     assert len(only(steps, Gap)) == 1
     assert [said.quotes[0].bid for said in told(steps)] == [106]
+
+
+def test_a_count_that_begins_again_is_a_gap_and_is_followed():
+    line = Line(MARKET, ("BTC-USD",))
+    line.stage.quote("BTC-USD", "100", "101")
+    line.open()
+    line.stage.world.set_faults(restart_sequence=1, frames_channel="ticker")
+    for bid in ("102", "104", "106"):
+        line.stage.quote("BTC-USD", bid, "109")
+    steps = line.hear()
+    assert (only(steps, Gap), steps[0]) == ([steps[0]], steps[0])
+    assert [said.quotes[0].bid for said in told(steps)] == [102, 104, 106]
+
+
+def test_a_count_that_begins_again_where_its_first_frames_are_lost_is_followed_too():
+    line = Line(USER)
+    line.open()
+    line.session.received(frame(50), START, line.wall)  # a gap
+    heard = [line.session.received(frame(number), START, line.wall) for number in (7, 8, 9)]
+    assert heard == [[], [Gap(51, 8)], []]
+
+
+def test_the_first_frame_repeated_is_no_beginning():
+    line = Line(USER)
+    line.session.opened(0.0)
+    assert [line.session.received(frame(0), START, 0.1) for _ in "12"] == [[], []]
+    assert line.session.received(frame(1), START, 0.1) == []
 
 
 def test_silence_is_death_and_heartbeats_are_life():
@@ -264,7 +374,7 @@ def test_an_account_without_futures_has_a_feed_all_the_same():
         {"channel": "user", "sequence_num": 1, "events": [{"type": "snapshot", "orders": []}]},
     ]
     steps = [step for frame in frames for step in session.received(json.dumps(frame), AT, 0.1)]
-    assert [type(step) for step in steps] == [Fault, Told, Live]
+    assert [type(step) for step in steps] == [Complaint, Told, Live]
 
 
 def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_clock():

@@ -8,7 +8,6 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, FindOrder
-from sidecar.core.books import STRATEGIES_MAX
 from sidecar.core.limits import Limits
 from sidecar.core.orders import parse_order
 from tests.decisions import (
@@ -140,18 +139,6 @@ def test_a_strategy_has_a_short_name(strategy):
 
 def test_a_strategy_of_64_characters_is_taken():
     assert World().ask(limit_order(), strategy_id="x" * 64)
-
-
-def test_a_bot_that_invents_strategies_is_stopped():
-    """Each has books of its own; known ones go on."""
-    world = World()
-    for number in range(STRATEGIES_MAX):
-        world.tracker.books.strategy(f"s{number}")
-    assert (
-        "use few and lasting ones"
-        in the(world.ask(limit_order(), strategy_id="new"), "INVALID_ORDER").message
-    )
-    assert world.ask(limit_order(), strategy_id="s7")
 
 
 # --- Reservations ---------------------------------------------------------------------------------

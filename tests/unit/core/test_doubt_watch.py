@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile, WakeAt
 from sidecar.core.doubt_watch import PAUSE_MAX
+from sidecar.core.told import WalletApart
 from sidecar.core.views import status
 from tests.decisions import CONNECTED, connected, of_kind, restarted
 from tests.scenario import FUTURE, D, World, limit_order
@@ -29,7 +30,7 @@ def test_wallets_that_are_not_counted_are_told_once_until_they_are_gone():
     world = connected(held=1)
     told, seen = [], []
     for words in ("3 and 10", "3 and 11", None, "3 and 12"):
-        apart = () if words is None else (ev.WalletApart("BTC", words),)
+        apart = () if words is None else (WalletApart("BTC", words),)
         world.wait(60)
         balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(1)))
         actions = world.send(ev.BalancesRead, balances=balances, fills_until=world.now, apart=apart)

@@ -4,6 +4,7 @@ from sidecar.core import events as ev
 from sidecar.core import views
 from sidecar.core.actions import Action, Alert, ReadProduct, Reconcile
 from sidecar.core.elsewhere import PRODUCTS_MAX
+from sidecar.core.told import Venue
 from tests.decisions import connected, of_kind, reloaded
 from tests.scenario import D, World, limit_order, product
 
@@ -69,7 +70,7 @@ def test_money_in_another_venue_is_told_when_it_comes_and_shown() -> None:
     world = connected()
 
     def read(usd: object, positions: int = 0) -> list[str]:
-        venues = (ev.Venue("stocks", D(usd), positions), ev.Venue("Global Derivatives", D(0)))
+        venues = (Venue("stocks", D(usd), positions), Venue("Global Derivatives", D(0)))
         return told(world.send(ev.ElsewhereRead, venues=venues))
 
     assert read(0) == []

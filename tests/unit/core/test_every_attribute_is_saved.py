@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.futures_cash import FuturesCash
@@ -17,6 +18,7 @@ from sidecar.core.reconciliation import Doubt, Reconciliation
 from sidecar.core.settings import Settings
 from sidecar.core.stale_marks import StaleMark
 from sidecar.core.suspicion import Suspicion
+from sidecar.core.told import Venue
 from sidecar.core.wallets import Wallet
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
@@ -106,6 +108,12 @@ def trading() -> World:
         tell(world, book)
     world.send(ev.FeesRead, taker_rate=D("0.006"), maker_rate=D("0.004"))
     assert world.ask(limit_order("0.1", 61_000, name="r1"), strategy_id="grid")
+    world.send(
+        ev.OrderProposed,
+        body=limit_order("0.1", 61_000, name="r3"),
+        strategy_id="own",
+        asker=ev.Asker(7, "maker"),
+    )
     for name in ("f1", "f2"):
         assert world.ask(limit_order(1, 61_000, name=name, product_id=FUTURE))
     world.report("o1", client_order_id="c1", leaves=1, limit_price=50_000, rests=True)
@@ -215,6 +223,8 @@ def aborted() -> World:
     world.report(
         "own", client_order_id=name, side="SELL", leaves="0.9", base_size=1, filled="0.1", average_price=64_000, limit_price=64_000
     )  # fmt: skip
+    over = replace(episode.attempts[name], client_order_id=f"{name}0", stage="over")
+    episode.attempts[over.client_order_id] = over
     world.send(ev.HaltRequested, reason="enough", abort_liquidation=True)
     return world
 
@@ -287,7 +297,7 @@ def starting() -> World:
         world.send(ev.FuturesUnread, reason="HTTP 403")
         world.wait(2)
     world.send(ev.ProductElsewhere, product_id="AAPL-USD", why="it is a stock")
-    world.send(ev.ElsewhereRead, venues=(ev.Venue("stocks", D(5)),))
+    world.send(ev.ElsewhereRead, venues=(Venue("stocks", D(5)),))
     world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"
     assert not world.manager.state.ready
     return world

@@ -359,6 +359,36 @@ def test_what_no_worst_case_depends_on_is_taken_as_it_comes():
     assert msgspec.structs.replace(read, extras="") == parse_order(body)
 
 
+def test_objects_that_nobody_reads_are_the_bytes_that_came():
+    """Two that differ there are two bodies; one that says none says nothing."""
+    body = json.dumps(limit_order(name="one"))[:-1]
+    one, other, none = (
+        parse_order(f'{body}, "prediction_metadata": {text}}}')
+        for text in ('{"a": 1}', "[]", "null")
+    )
+    assert one != other
+    assert none == parse_order(body + "}")
+    assert one == parse_order(f'{body}, "prediction_metadata": {{"a": 1}}}}'.encode())
+    assert parse_order(limit_order(name="one") | {"prediction_metadata": {"a": 1}}) != none
+
+
+@pytest.mark.parametrize("field", ["prediction_metadata", "cost_basis_method", "preview_id"])
+def test_what_is_only_passed_on_is_not_endless(field):
+    codes, text = faults(limit_order() | {field: "x" * 5_000})
+    assert (codes, "4096 characters" in text) == (["INVALID_ORDER"], True)
+
+
+def test_of_very_many_faults_the_first_are_named():
+    rungs = [{"base_size": "-1", "limit_price": "1"}] * 500
+    codes, text = faults(order("scaled_limit_gtc", orders=rungs))
+    assert (len(codes), text.endswith("and 480 faults more")) == (21, True)
+
+
+@pytest.mark.parametrize("value", [object(), float])
+def test_what_is_no_json_in_a_body_is_refused(value):
+    assert faults(limit_order() | {"prediction_metadata": value})[0] == ["INVALID_ORDER"]
+
+
 def test_attached_orders_are_noted_and_add_nothing():
     """Take-profit and stop-loss are children that only reduce."""
     attached = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "60000"}}

@@ -140,6 +140,14 @@ def test_a_row_by_which_no_order_can_be_judged_is_refused_by_name(changes, said)
         spot(**changes)
 
 
+@pytest.mark.parametrize("name", ["product_id", "base_currency_id", "alias"])
+def test_a_name_longer_than_any_is_refused_and_not_repeated(name):
+    with pytest.raises(Untrusted) as caught:
+        spot(**{name: "x" * 100_000})
+    assert "100000 characters" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
 def test_a_future_without_contract_size_is_refused():
     with pytest.raises(Untrusted, match="BIT-26FEB27-CDE: contract_size is None"):
         contract(contract_size=None)

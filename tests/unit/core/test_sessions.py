@@ -9,7 +9,7 @@ from sidecar.core import events as ev
 from sidecar.core import sessions as module
 from sidecar.core.actions import Alert, Answered, WakeAt
 from sidecar.core.sessions import BotSession, Sessions
-from tests.scenario import START, World
+from tests.scenario import START, World, limit_order
 
 
 def at(seconds):
@@ -145,22 +145,58 @@ def test_a_restart_is_no_drop_every_bot_gets_a_whole_grace_to_come_back():
     assert desk.sessions.next_due() == at(1061)
 
 
-def test_there_is_room_for_so_many_and_who_dropped_first_makes_way(monkeypatch):
+def test_a_full_table_refuses_newcomers_and_cuts_no_grace_short(monkeypatch):
     monkeypatch.setattr(module, "SESSIONS_MAX", 3)
     desk = Desk()
     for name in ("a", "b", "c"):
         desk.hello(name)
-    (refusal,) = desk.hello("d")
+    desk.drop("c", second=1)
+    (refusal,) = desk.hello("d", second=2)
     assert (refusal.done, refusal.text) == (
         False,
         "3 bots have a session already; use few and lasting names",
     )
-    desk.drop("c", second=1)
-    desk.drop("b", second=2)
-    alert, answer = desk.hello("d", second=3)
-    assert (alert.code, "'c'" in alert.text, answer.done) == ("BOT_GONE", True, True)
-    assert desk.names == ["a", "b", "d"]
-    assert desk.hello("b", second=4)[0].done  # one that is known needs no room
+    assert (desk.names, desk.sessions.next_due()) == (["a", "b", "c"], at(31))
+    assert desk.hello("c", second=4)[0].done  # one that is known needs no room
+    desk.bye("b", second=5)
+    assert desk.hello("d", second=6)[0].done
+
+
+def test_one_users_bots_do_not_take_all_the_room(monkeypatch):
+    monkeypatch.setattr(module, "SESSIONS_PER_UID_MAX", 2)
+    desk = Desk()
+    desk.hello("a")
+    desk.hello("b")
+    (refusal,) = desk.hello("c")
+    assert (refusal.done, "2 bots of user 1000" in refusal.text) == (False, True)
+    assert desk.hello("c", uid=2000)[0].done
+
+
+def asks(second, strategy_id="s", **asker):
+    who = ev.Asker(**asker) if asker else None
+    return ev.OrderProposed(at=at(second), body=b"{}", strategy_id=strategy_id, asker=who)
+
+
+@pytest.mark.parametrize(
+    ("event", "lives"),
+    [
+        (asks(20, uid=1000), True),
+        (asks(20, uid=2000), False),
+        (asks(20, uid=1000, name="taker"), False),  # another bot, of the same strategy
+        (asks(20, uid=1000, strategy_id="t"), False),
+        (asks(20, uid=1000, strategy_id=None), False),
+        (asks(20), False),  # library use: nobody's connection
+        (ev.ClockAdvanced(at=at(20)), False),
+    ],
+)
+def test_an_order_asked_about_for_its_strategy_shows_that_a_bot_lives(event, lives):
+    desk = Desk()
+    desk.hello("maker", strategy_id="s")
+    desk.sessions.heard(event)
+    assert desk.sessions.next_due() is None
+    desk.drop("maker", second=1)
+    desk.sessions.heard(event)
+    assert desk.sessions.next_due() == at(50 if lives else 31)
 
 
 # --- In a running manager -------------------------------------------------------------------------
@@ -175,3 +211,15 @@ def test_a_manager_wakes_for_a_bot_that_does_not_come_back():
     assert wish.at == world.now + world.manager.sessions.grace
     (alert,) = [a for a in world.wait(to=wish.at) if isinstance(a, Alert)]
     assert alert.code == "BOT_GONE"
+
+
+def test_a_manager_gives_up_no_bot_that_asks():
+    world = World()
+    world.send(ev.BotConnected, name="momentum", uid=1000, strategy_id="s")
+    world.send(ev.BotDropped, name="momentum", uid=1000)
+    for _ in range(4):
+        world.wait(20)
+        asker = ev.Asker(1000)
+        world.send(ev.OrderProposed, body=limit_order(), strategy_id="s", asker=asker)
+    assert list(world.manager.sessions.known) == [("momentum", 1000)]
+    assert [a.code for a in world.wait(31) if isinstance(a, Alert)] == ["BOT_GONE"]

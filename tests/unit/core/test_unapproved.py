@@ -14,6 +14,7 @@ from sidecar.core.actions import (
     OrderUnapproved,
     WakeAt,
 )
+from sidecar.core.attempts import Attempt
 from sidecar.core.orders import OWN_PREFIX
 from sidecar.core.settings import Settings
 from sidecar.core.unapproved import ALERTS_A_MINUTE, RELEASED_MAX
@@ -636,8 +637,76 @@ def test_of_two_orders_with_exits_each_has_its_own():
         assert seen(world, name, name=name, side="SELL") == []
 
 
-def test_the_sidecars_own_orders_are_excused():
-    assert seen(connected(), name=f"{OWN_PREFIX}1") == []
+SENT = f"{OWN_PREFIX}20261122T120000-1-BTC-USD-1"
+SALE = {"side": "SELL", "base_size": "0.1", "leaves": None, "limit_price": None, "is_market": True}
+
+
+def that_sent(way="market", size="0.1", settings=CONNECTED, ended=True):
+    """A world in which a flattening that is over, or was aborted, has sold 0.1 BTC."""
+    world = connected(settings=settings, held=1)
+    sent = Attempt(
+        client_order_id=SENT, product_id="BTC-USD", key="BTC", side="SELL", way=way,
+        size=None if size is None else D(size), first_sent=world.now,
+    )  # fmt: skip
+    memory = world.manager.liquidator.memory
+    (memory.ended if ended else memory.dropped)[SENT] = sent
+    return world
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"product_id": "BTC-USDC"}, {"base_size": None, "leaves": "0.06", "filled": "0.04", "average_price": 64000}, {"base_size": None}],
+)  # fmt: skip
+def test_what_the_sidecar_sent_is_its_own(fields, ended):
+    assert seen(that_sent(ended=ended), name=SENT, **SALE | fields) == []
+
+
+def test_a_position_that_was_closed_by_a_call_is_its_own_whatever_side_that_took():
+    world = that_sent(way="close", size=None)
+    assert seen(world, name=SENT, **SALE | {"side": "BUY", "base_size": 5}) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"product_id": "ETH-USD"}, {"side": "BUY"}, {"base_size": "0.2"}, {"base_size": "0.05"},
+     {"base_size": None, "leaves": "0.2"}],
+)  # fmt: skip
+def test_another_order_under_the_id_of_one_that_was_sent_is_nobodys(fields):
+    world = that_sent()
+    assert seen(world, name=SENT, **SALE | fields) == ["never asked about"]
+    assert alerts(world.actions, "OWN_ORDER_DIFFERS")
+
+
+def test_an_id_that_looks_like_the_sidecars_makes_no_order_its_own():
+    """Such an order of 30,000 USD used to pass without a trace."""
+    world = connected(settings=CANCELLING)
+    assert seen(world, name=f"{OWN_PREFIX}1") == ["never asked about"]
+    (alert,) = alerts(world.actions, "OWN_ORDER_DIFFERS")
+    assert (alert.severity, "did not send it" in alert.text) == ("critical", True)
+    assert alerts(world.actions) == []
+    assert cancelled(world.actions) == ["o1"]
+
+
+def test_of_many_such_ids_some_are_told_each_minute():
+    world, found = connected(), []
+    for number in range(50):
+        seen(world, f"o{number}", name=f"{OWN_PREFIX}{number}")
+        found += alerts(world.actions, "OWN_ORDER_DIFFERS")
+    assert len(found) == ALERTS_A_MINUTE
+
+
+def test_a_stop_of_trading_cancels_them_with_the_rest():
+    world = connected()
+    seen(world, name=f"{OWN_PREFIX}1")
+    world.send(ev.HaltRequested, reason="x", cancel_adding=True)
+    assert cancelled(world.actions) == ["o1"]
+
+
+def test_no_order_is_approved_under_such_an_id():
+    decision = connected().ask(limit_order("0.1", 64000, name=f"{OWN_PREFIX}1"))
+    assert decision.codes == ("INVALID_ORDER",)
+    assert "the sidecar's own" in decision.violations[0].message
 
 
 def test_what_coinbase_sends_is_excused():

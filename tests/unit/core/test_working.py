@@ -251,3 +251,38 @@ def test_a_fill_later_than_the_reading_that_told_of_its_order_is_not_forgotten()
         order.updated_at = START
         closed.add(order)
     assert closed.horizon == late
+
+
+FINE = "0.0156247558632521"  # as it was filled: cut at the 16th decimal
+BY_VALUE = "0.01562475586325219"  # as 1,000 USD at 64,001 are worked out
+
+
+def test_a_fill_listed_by_its_value_is_of_the_size_that_the_order_reports():
+    order = reported(begun(), status="FILLED", filled=FINE, average_price=64_001)
+    assert order.owed().quantity == D(FINE)
+    listed(order, "f1", BY_VALUE, 64_001, fee=6, by_value=True)
+    assert order.owed().quantity == 0
+    assert order.filled == D(FINE)
+    assert order.counted.value == D(BY_VALUE) * 64_001, "the value is exact"
+
+
+def test_a_fill_listed_by_its_value_before_the_order_is_told_is_set_right_then():
+    order = listed(begun(), "f1", BY_VALUE, 64_001, by_value=True)
+    assert order.owed().quantity == D(BY_VALUE)
+    reported(order, status="FILLED", filled=FINE, average_price=64_001)
+    assert order.owed().quantity == D(FINE) - D(BY_VALUE)
+
+
+def test_a_value_rounded_down_is_no_fill_that_is_missing():
+    order = reported(begun(), status="FILLED", filled=2, average_price=100)
+    listed(order, "f1", "1.9999999999999", 101, by_value=True)
+    owed = order.owed()
+    assert (owed.quantity, owed.value) == (2, D("1.9999999999999") * 101)
+
+
+def test_of_several_fills_listed_by_value_the_reported_size_counts_until_all_are_listed():
+    order = reported(begun(), filled=2, average_price=100, leaves=0)
+    listed(order, "f1", "1.00000000000000009", 100, by_value=True)
+    assert order.owed().quantity == 2
+    listed(order, "f2", "1.00000000000000009", 101, by_value=True)
+    assert (order.owed().quantity, order.counted.quantity) == (0, 2)

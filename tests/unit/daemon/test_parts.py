@@ -7,6 +7,7 @@ from sidecar.coinbase.auth import ApiKey
 from sidecar.config.tables import Config
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
+from sidecar.daemon.waking import Waker
 from tests.daemon_parts import Running
 from tests.decisions import connected
 
@@ -44,6 +45,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
             group,
             reread=lambda: config,
             log_state=lambda: WHOLE,
+            waker=Waker((), 1.0, cast("Any", running.log), running.engine.now, lambda: "ACTIVE"),
             exchange_clock=None,
         )
         work = parts.work()

@@ -10,11 +10,13 @@ from msgspec import Raw
 
 from sidecar.core import events as ev
 from sidecar.core import sessions
+from sidecar.core.actions import Decided
 from sidecar.core.settings import Settings
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Early, Wrong
 from sidecar.server.subscriptions import Publisher
+from sidecar.storage.journal_codec import Chain
 from tests.answering import Desk, Listening, asked
 from tests.scenario import START, World, limit_order
 
@@ -49,9 +51,17 @@ def test_an_order_an_edit_and_a_release():
     assert (decision["approved"], decision["violations"][0]["code"]) == (False, "MAX_ORDER_NOTIONAL")  # fmt: skip
     assert desk.ask("validate_order", order=limit_order("0.01", name="a"))["approved"]
     assert not desk.ask("validate_edit", client_order_id="a", size="0.02")["approved"]
+    refused = desk.ask("validate_close", product_id="BTC-USD", client_order_id="c")
+    assert "futures" in refused["violations"][0]["message"]
     assert desk.ask("release_order", client_order_id="a") == {"released": "a"}
     assert desk.world.tracker.ledger.reservations == {}
-    assert facts(desk) == ["OrderProposed", "OrderProposed", "EditProposed", "ReservationReleased"]
+    assert facts(desk) == [
+        "OrderProposed",
+        "OrderProposed",
+        "EditProposed",
+        "CloseProposed",
+        "ReservationReleased",
+    ]
     assert {fact.at for fact in desk.facts} == {desk.world.now}
 
 
@@ -123,6 +133,33 @@ def test_only_the_names_listed_may_have_the_account_flattened():
     assert fault.code == REFUSED
     assert "add 'maker' there, or choose cancel_orders" in fault.message
     assert desk.ask("hello", name="closer", on_disconnect="flatten")["on_disconnect"] == "flatten"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "grid-bot"}, "'grid-bot' is for the users of [server.bots.grid-bot]"),
+        ({"name": "other", "strategy_id": "grid"}, "'grid' is for the users that [server.bots]"),
+    ],
+)
+def test_a_name_and_a_strategy_may_be_for_certain_users(given, words):
+    users = frozenset({7})
+    desk = Desk(
+        World(settings=Settings(bot_uids={"grid-bot": users}, strategy_uids={"grid": users}))
+    )
+    fault = wrong(desk, "hello", Listening(uid=8), **given)
+    assert (fault.code, words in fault.message, desk.facts) == (REFUSED, True, [])
+    assert desk.ask("hello", Listening(uid=7), **given)
+
+
+def test_an_approval_is_released_by_its_maker_alone():
+    desk, maker = Desk(), Listening(uid=7)
+    desk.ask("validate_order", maker, order=limit_order("0.01", name="a"))
+    fault = wrong(desk, "release_order", Listening(uid=8), client_order_id="a")
+    assert (fault.code, "another bot's" in fault.message) == (REFUSED, True)
+    assert "a" in desk.world.tracker.ledger.reservations
+    assert desk.ask("release_order", maker, client_order_id="a") == {"released": "a"}
+    assert desk.ask("release_order", Listening(uid=8), client_order_id="a")  # there is none
 
 
 def test_one_bot_too_many_is_refused_and_its_connection_is_nobodys(monkeypatch):
@@ -206,6 +243,30 @@ def test_a_subscription_is_confirmed_replaced_and_ended_with_the_connection():
     assert peer.told == []
 
 
+def test_a_subscription_may_begin_with_how_it_stands_right_behind_the_answer():
+    desk, peer = Desk(World(max_order_notional=5000)), Listening()
+    topics = ["positions", "decisions", "limits", "state"]
+    early = desk.answers(peer, asked("subscribe", topics=topics, snapshot=True))
+    assert isinstance(early, Early)
+    assert (early.result, peer.told) == ({"topics": topics}, [])
+    early.finish()
+    state, limits, positions = peer.told
+    assert [one["topic"] for one in peer.told] == ["state", "limits", "positions"]
+    assert {one["snapshot"] for one in peer.told} == {True}
+    assert (state["type"], state["status"]["state"], state["status"]["bots"]) == ("Snapshot", "ACTIVE", [])  # fmt: skip
+    assert limits["limits"] == {"max_order_notional": "5000"}
+    assert (positions["at"], positions["open_orders"]) == ("2026-11-22T13:00:00Z", [])
+
+
+def test_who_asks_is_kept_with_what_was_asked():
+    desk, peer = Desk(), Listening(uid=7)
+    desk.ask("validate_order", peer, order=limit_order())
+    desk.ask("hello", peer, name="maker")
+    desk.ask("validate_order", peer, order=limit_order())
+    orders = [fact for fact in desk.facts if isinstance(fact, ev.OrderProposed)]
+    assert [fact.asker for fact in orders] == [ev.Asker(7), ev.Asker(7, "maker")]
+
+
 def test_an_unknown_topic_is_named_with_the_known_ones():
     fault = wrong(Desk(), "subscribe", topics=["state", "weather"])
     assert (fault.code, fault.message) == (
@@ -224,6 +285,39 @@ def test_the_daemon_need_not_know_more():
     desk = Desk()
     desk.answers = answers
     assert desk.ask("status")["sidecar"] == {}
+
+
+# --- Long bodies that are no orders ---------------------------------------------------------------
+
+
+def test_a_long_body_that_is_no_order_is_kept_by_its_beginning_and_judged_alike():
+    """What is written down of it, and read back at the next start, gives the same refusal."""
+    desk = Desk()
+    body = limit_order(name="a") | {"odd": "x" * 60_000}
+    refused = desk.ask("validate_order", order=body, strategy_id="s")
+    assert (refused["client_order_id"], refused["approved"]) == ("a", False)
+    assert "odd" in refused["violations"][0]["message"]
+    (fact,) = desk.facts
+    assert isinstance(fact, ev.OrderProposed)
+    assert fact.unreadable is not None
+    assert (fact.body, fact.strategy_id, fact.unreadable.bytes > 60_000) == (b"", "s", True)
+    line = Chain().write(fact, fact.at)
+    assert len(line) < 2_000
+    again = Chain().read(line).event
+    assert again is not None
+    other = Desk(World())
+    (act,) = [act for act in other.handle(again) if isinstance(act, Decided)]
+    assert json.loads(act.decision.as_json()) == refused
+
+
+def test_a_long_body_that_is_an_order_is_kept_whole():
+    desk = Desk()
+    body = limit_order("0.01", name="a") | {"preview_id": "x" * 2_000}
+    assert desk.ask("validate_order", order=body)["approved"]
+    (fact,) = desk.facts
+    assert isinstance(fact, ev.OrderProposed)
+    assert fact.unreadable is None
+    assert json.loads(fact.body) == body
 
 
 # --- Early answers --------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def test_every_method_reads_its_least_request():
     least: dict[str, dict[str, object]] = {
         "validate_order": {"order": {}}, "release_order": {"client_order_id": "a"},
         "hello": {"name": "bot"}, "subscribe": {"topics": []},
+        "validate_close": {"product_id": "p", "client_order_id": "a"},
     }  # fmt: skip
     least.update((name, {"reason": "because"}) for name in OPERATOR_METHODS)
     least["reset_loss"]["window"] = "daily"
@@ -187,3 +188,33 @@ def test_the_words_of_a_hurried_call_elsewhere_do_not_make_it_one():
     assert params(request).name == "validate_order"
     with pytest.raises(Broken):
         read(b'{"jsonrpc":"1.0","method":"validate_order","params":{"order":{}}}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"jsonrpc":"2.0","id":1,"method":"ping","method":"bye"}',
+        '{"jsonrpc":"2.0","id":1,"method":"ping","x\\u0079":1,"xy":2}',
+        '{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"side":"BUY","side":"SELL"}}}',
+        '{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"side":"BUY","s\\u0069de":"SELL"}}}',
+        '{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"side" :"BUY"}, "order" : {}}}',
+        '{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"a":{"b":[{"c-d":1,"c-d":1}]}}}}',
+    ],
+)
+def test_a_name_that_is_there_twice_in_an_object_is_refused(text):
+    with pytest.raises(Broken, match="is there twice in one object") as caught:
+        read(text.encode())
+    assert json.loads(caught.value.answer)["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        '{"orders":[{"base_size":"1"},{"base_size":"1"}],"base_size":"2"}',
+        '{"side":"side","a":":","b":"\\":1","\\\\":2}',
+        '{ "end_time" : "2026-11-22T13:00:00Z" , "x" : -1.5e300 , "y" : ' + "9" * 5_000 + "}",
+    ],
+)
+def test_the_same_name_in_another_object_is_another_name(order):
+    text = f'{{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{{"order":{order}}}}}'
+    assert bytes(params(read(text.encode())).order).decode() == order

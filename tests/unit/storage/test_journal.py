@@ -240,3 +240,15 @@ async def test_room_is_not_told_of_while_a_later_write_found_none(keep, tmp_path
     assert (kept.told, kept.journal.is_full) == ([True], True)
     await kept.journal.flush()
     assert (kept.told, kept.seqs()) == ([True, False], [1, 2])
+
+
+async def test_a_buffer_that_is_full_is_no_full_disk(keep, tmp_path, monkeypatch):
+    """Lines that come faster than they are written are waited for: nothing is lost, and nobody is told."""
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 1_000)
+    kept = keep(tmp_path)
+    kept.note(500)
+    assert kept.journal.place.seq == 501
+    kept.note(500)
+    await kept.journal.flush()
+    assert (kept.told, kept.journal.is_full, kept.journal.has_hole) == ([], False, False)
+    assert kept.seqs() == list(range(1, 1_001))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
+from sidecar.core.told import Venue
 from sidecar.storage.journal_codec import EVENTS, FIRST_SUM, Chain, LineFault, _chained
 from tests.scenario import PRODUCTS
 
@@ -46,13 +47,14 @@ FACTS = [
     ev.FeesRead(at=AT, taker_rate=D("0.012"), maker_rate=D("0.006")),
     ev.OpenOrdersListed(at=AT, order_ids=("a", "b"), began_at=AT),
     ev.ProductElsewhere(at=AT, product_id="AAPL-USD", why="it is a stock"),
-    ev.ElsewhereRead(at=AT, venues=(ev.Venue("stocks", D("1.50"), 2),)),
+    ev.ElsewhereRead(at=AT, venues=(Venue("stocks", D("1.50"), 2),)),
     ev.FillPassedOver(at=AT, words="fill e: price is not a number"),
     ev.OrderVanished(at=AT, order_id="a"),
     ev.AccountReconciled(at=AT, fills_until=AT, began_at=AT),
     ev.ReconciliationFailed(at=AT, reason="HTTP 401"),
     ev.OrderProposed(at=AT, body=BODY, strategy_id="s", dry_run=True),
-    ev.EditProposed(at=AT, order_id="o", price="1", size="2"),
+    ev.EditProposed(at=AT, order_id="o", price="1", size="2", asker=ev.Asker(7)),
+    ev.CloseProposed(at=AT, product_id="BIP-20DEC30-CDE", client_order_id="c", size="2", asker=ev.Asker(7, "maker")),
     ev.ReservationReleased(at=AT, client_order_id="a", decision_id="d", reason="never_arrived"),
     ev.BotConnected(at=AT, name="maker", uid=1000, strategy_id="s"),
     ev.BotDropped(at=AT, name="maker", uid=1000),

@@ -498,6 +498,16 @@ def test_a_stop_that_was_triggered_lies_in_the_book_at_its_limit(told, approved)
     assert found.observed == "64050"
 
 
+def test_a_stop_limit_whose_stop_was_not_told_lies_nowhere_until_it_is_triggered():
+    """Its limit price is not where it waits; where it does, the next reading says."""
+    world = guarded("SELL", None, 64050, approved=False, is_stop=True)
+    assert world.ask(limit_order("0.01", 64100))
+    world.report("guard", side="SELL", limit_price=64050, is_stop=True, stop_price=64300)
+    assert the(world.ask(limit_order("0.01", "64300")), "SELF_CROSS").observed == "64300"
+    world.report("guard", side="SELL", limit_price=64050, is_stop=True, triggered=True)
+    assert the(world.ask(limit_order("0.01", "64300")), "SELF_CROSS").observed == "64050"
+
+
 def test_the_nearest_of_resting_orders_and_stops_is_met_first():
     world = guarded("SELL", 64300, 64050, approved=False)
     world.report("limit", side="SELL", base_size="0.1", limit_price=64200)

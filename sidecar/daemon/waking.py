@@ -1,0 +1,215 @@
+"""Waking a person: each alert of weight goes to a command of the operator's, as JSON on its standard input.
+
+    listener ─→ queue, at most 100 ─(a task)→ one child at a time, at most `within_s` each
+
+Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs is killed with all
+that it began; one that fails is begun again, and then passed over, so that it is in no later alert's way.
+Where the queue is full the oldest of the least weight is lost; the next that is sent says how many were.
+"""
+
+import asyncio
+import hashlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+from structlog.typing import FilteringBoundLogger
+
+from sidecar.core import actions as ac
+from sidecar.core import events as ev
+from sidecar.core.state import BY_OPERATOR, LOSSES
+
+WAITING_MAX: Final = 100
+TEXT_MAX: Final = 4_000  # characters; an alert that nobody can read wakes nobody better
+TRIES: Final = 3
+AGAIN_AFTER_S: Final = 2.0  # doubled each time
+REAP_WITHIN_S: Final = 1.0  # a killed child that does not end waits for a disk
+END_WITHIN_S: Final = 5.0  # for what waits when the process ends
+# Causes of which an alert of their own tells, once they are more than a first sight; and what people asked for.
+TOLD_OTHERWISE: Final = LOSSES | BY_OPERATOR | {"LIQUIDATION", "LIQUIDATED", "ABORTED"}
+
+Severity = Literal["warning", "critical"]
+
+
+class Woken(NamedTuple):
+    """What there is to tell."""
+
+    severity: Severity
+    code: str
+    text: str
+
+
+class Message(Struct, frozen=True):
+    """What the command reads. `lost`: alerts before this one that nobody was told of."""
+
+    alert_id: str
+    at: datetime
+    severity: Severity
+    code: str
+    text: str
+    state: str
+    lost: int = 0
+
+
+def worth_waking(actions: Iterable[ac.Action]) -> list[Woken]:
+    """The alerts of weight among what followed a fact: those that the core raised, the beginning of a sale, and
+    causes that no alert tells of.
+    """
+    alerts = [action for action in actions if isinstance(action, ac.Alert)]
+    told = {alert.code for alert in alerts}
+    found = [Woken(a.severity, a.code, a.text) for a in alerts if a.severity != "info"]
+    for action in actions:
+        match action:
+            case ac.Liquidate(reason=reason):
+                found.append(Woken("critical", "LIQUIDATION", f"selling everything: {reason}"))
+            case ac.FlattenProduct(key=key, reason=reason):
+                found.append(Woken("critical", "LIQUIDATION", f"selling all {key}: {reason}"))
+            case ac.CauseRaised(code=code, scope=scope, level=level, reason=reason):
+                if code not in told | TOLD_OTHERWISE:
+                    severity: Severity = "warning" if level == "REDUCE_ONLY" else "critical"
+                    found.append(Woken(severity, code, f"{scope}: {reason}"))
+    return found
+
+
+class Waker:
+    """Sends alerts to the command. `state` says the account's trading state."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        within_s: float,
+        log: FilteringBoundLogger,
+        now: Callable[[], datetime],
+        state: Callable[[], str],
+    ) -> None:
+        self._command = tuple(command)
+        self._within_s = within_s
+        self._log = log
+        self._now = now
+        self._state = state
+        self._waiting: list[Message] = []
+        self._some = asyncio.Event()
+        self._lost = 0  # since the last that was sent
+        self.sent = self.failed = self.lost = 0
+
+    def listen(self, _event: ev.Event, actions: list[ac.Action]) -> None:
+        """What followed a fact, of an engine."""
+        for woken in worth_waking(actions):
+            self.tell(*woken)
+
+    def tell(self, severity: Severity, code: str, text: str) -> None:
+        """Queue an alert; what waits already is not queued again."""
+        if not self._command:
+            return
+        at, text = self._now(), text[:TEXT_MAX]
+        if any((one.code, one.text) == (code, text) for one in self._waiting):
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            self._lose(severity)
+            if len(self._waiting) >= WAITING_MAX:
+                return
+        own = hashlib.sha256(f"{at.isoformat()} {code} {text}".encode()).hexdigest()[:16]
+        self._waiting.append(Message(own, at, severity, code, text, self._state()))
+        self._some.set()
+
+    def _lose(self, severity: Severity) -> None:
+        """Make room, where what waits is of no more weight than what comes; count what is lost."""
+        self._lost += 1
+        self.lost += 1
+        lesser = [one for one in self._waiting if one.severity == "warning"]
+        if lesser or severity == "critical":
+            self._waiting.remove(lesser[0] if lesser else self._waiting[0])
+
+    async def run(self) -> None:
+        """Until cancelled: send what waits, the most weighty first."""
+        while True:
+            await self._some.wait()
+            while self._waiting:
+                await self._send_next(TRIES)
+            self._some.clear()
+
+    async def end(self) -> None:
+        """The process ends: send what waits, once each, for as long as that may take."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_WITHIN_S):
+                while self._waiting:
+                    await self._send_next(1)
+
+    async def _send_next(self, tries: int) -> None:
+        heaviest = next((one for one in self._waiting if one.severity == "critical"), None)
+        message = heaviest or self._waiting[0]
+        data = msgspec.json.encode(msgspec.structs.replace(message, lost=self._lost)) + b"\n"
+        fault = ""
+        for number in range(tries):
+            fault = await give(self._command, data, self._within_s)
+            if not fault:
+                break
+            self._log.warning("the alert command failed", fault=fault, code=message.code)
+            if number + 1 < tries:
+                await asyncio.sleep(AGAIN_AFTER_S * 2**number)
+        with suppress(ValueError):  # lost meanwhile, as too much came
+            self._waiting.remove(message)
+        if fault:
+            self.failed += 1
+            self._lost += 1
+        else:
+            self.sent += 1
+            self._lost = 0
+
+    def shown(self) -> dict[str, Any]:
+        """How it fares, for `status`."""
+        return {
+            "sent": self.sent,
+            "failed": self.failed,
+            "lost": self.lost,
+            "waiting": len(self._waiting),
+        }
+
+
+async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
+    """Run a command with this on its standard input. Why it failed; empty when it did not.
+
+    What it writes goes nowhere. It has a process group of its own, which ends with it or at the deadline.
+    """
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        )
+    except (OSError, ValueError) as error:
+        return f"it cannot be run: {error}"
+    try:
+        async with asyncio.timeout(within_s):
+            await _feed(child, data)
+            code = await child.wait()
+    except TimeoutError:
+        return f"it did not end within {within_s:g} s, and was killed"
+    finally:
+        await _end(child)
+    return f"it ended with {code}" if code else ""
+
+
+async def _feed(child: Process, data: bytes) -> None:
+    """A child that does not read is no failure: its exit code says."""
+    assert child.stdin is not None
+    with suppress(ConnectionError):
+        child.stdin.write(data)
+        await child.stdin.drain()
+    child.stdin.close()
+
+
+async def _end(child: Process) -> None:
+    """End the child and all that it began, as far as there are any; also what it left behind at its end."""
+    assert child.stdin is not None
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    if not child.stdin.transport.is_closing():
+        child.stdin.transport.abort()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REAP_WITHIN_S):
+            await child.wait()

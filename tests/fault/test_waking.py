@@ -1,0 +1,310 @@
+"""People are woken by a real program, which may hang, fail and flood: nothing waits for it but the next alert."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from sidecar.config.tables import Config
+from sidecar.daemon import heartbeat, waking
+from sidecar.daemon.engine import Faulted
+from sidecar.daemon.waking import END_WITHIN_S, WAITING_MAX, Waker, give
+from sidecar.demonstration import Plan, placed
+from tests.fault.paper_client import trading
+from tests.running_sidecar import at, beside
+
+NOON = at("2026-11-23T12:00:00Z")
+
+
+class Log:
+    """What is said, one word at a time."""
+
+    def __init__(self):
+        self.said: asyncio.Queue[str] = asyncio.Queue()
+
+    def warning(self, _text, fault, **_fields):
+        self.said.put_nowait(fault)
+
+    def info(self, text):
+        self.said.put_nowait(text)
+
+
+def shell(script):
+    return ("/bin/sh", "-c", script)
+
+
+def waker(command, log=None, within_s=10.0):
+    return Waker(command, within_s, cast("Any", log or Log()), lambda: NOON, lambda: "ACTIVE")
+
+
+@asynccontextmanager
+async def running(made):
+    task = asyncio.get_running_loop().create_task(made.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def test_an_alert_is_a_line_on_the_programs_standard_input(tmp_path):
+    heard = tmp_path / "heard"
+    made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
+    made.tell("warning", "FEED_LOST", "the market feed is silent")
+    made.tell("critical", "LIQUIDATED", 'sold "flat";\n$(reboot) `x`')
+    await made.end()
+    first, second = read(heard)  # the weightier first
+    assert (first["code"], second["code"]) == ("LIQUIDATED", "FEED_LOST")
+    assert first.pop("alert_id") != second["alert_id"]
+    assert first == {
+        "at": "2026-11-23T12:00:00Z",
+        "severity": "critical",
+        "code": "LIQUIDATED",
+        "text": 'sold "flat";\n$(reboot) `x`',
+        "state": "ACTIVE",
+        "lost": 0,
+    }
+    assert made.shown() == {"sent": 2, "failed": 0, "lost": 0, "waiting": 0}
+
+
+async def test_a_program_that_hangs_is_killed_with_all_that_it_began(tmp_path):
+    """Its own children hold the pipe open for as long as they live."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
+    command = ("/bin/sh", "-c", 'exec > "$0"; echo up; sleep 600 & sleep 600', str(pipe))
+    assert await give(command, b"{}", 1.0) == "it did not end within 1 s, and was killed"
+    async with asyncio.timeout(10):
+        assert await reading == b"up\n"
+
+
+async def test_a_child_left_behind_by_a_program_that_ended_is_ended_too(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
+    command = ("/bin/sh", "-c", 'exec > "$0"; sleep 600 & exit 0', str(pipe))
+    assert await give(command, b"{}", 10.0) == ""
+    async with asyncio.timeout(10):
+        await reading
+
+
+async def test_what_it_writes_goes_nowhere_however_much(tmp_path):
+    heard = tmp_path / "heard"
+    flood = 'head -c 30000000 /dev/zero; head -c 30000000 /dev/zero >&2; cat > "$0"'
+    assert await give(("/bin/sh", "-c", flood, str(heard)), b'{"a":1}', 30.0) == ""
+    assert heard.read_text() == '{"a":1}'
+
+
+async def test_a_program_that_reads_nothing_is_judged_by_its_end():
+    assert await give(shell("exit 0"), b"x" * 10_000_000, 10.0) == ""
+    assert await give(shell("exec sleep 600"), b"x" * 10_000_000, 0.5) != ""
+    assert await give(shell("exit 7"), b"{}", 10.0) == "it ended with 7"
+    assert (await give(("/no/such/program",), b"{}", 10.0)).startswith("it cannot be run")
+    assert (await give(("a\0b",), b"{}", 10.0)).startswith("it cannot be run")
+
+
+async def test_one_that_fails_is_run_again_and_then_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(waking, "AGAIN_AFTER_S", 0.0)
+    heard = tmp_path / "heard"
+    log = Log()
+    script = 'read line; case "$line" in *BAD*) exit 3;; esac; echo "$line" >> "$0"'
+    made = waker(("/bin/sh", "-c", script, str(heard)), log)
+    async with running(made), asyncio.timeout(20):
+        made.tell("critical", "BAD", "never taken")
+        assert [await log.said.get() for _ in range(3)] == ["it ended with 3"] * 3
+    made.tell("warning", "GOOD", "the next")
+    await made.end()
+    (line,) = read(heard)
+    assert (line["code"], line["lost"]) == ("GOOD", 1)
+    assert made.shown() == {"sent": 1, "failed": 1, "lost": 0, "waiting": 0}
+
+
+async def test_a_flood_of_alerts_is_bounded_and_the_weighty_ones_stay(tmp_path):
+    heard = tmp_path / "heard"
+    made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
+    for number in range(1_000):
+        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")
+        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")  # waits already
+    for number in range(WAITING_MAX):
+        made.tell("critical", "FIRE", str(number))
+    made.tell("warning", "NOISE", "no room")
+    assert made.shown()["waiting"] == WAITING_MAX
+    assert made.shown()["lost"] == 1_001
+    made.tell("critical", "FIRE", "the last")
+    texts = [one.text for one in made._waiting]
+    assert texts == [*map(str, range(1, WAITING_MAX)), "the last"]
+
+
+async def test_the_end_waits_for_no_program_long(monkeypatch):
+    monkeypatch.setattr(waking, "END_WITHIN_S", 0.5)
+    made = waker(shell("exec sleep 600"), within_s=60.0)
+    made.tell("critical", "FAULT", "halted")
+    async with asyncio.timeout(END_WITHIN_S):
+        await made.end()
+
+
+# ------------------------------------------------------------------------------------ the daemon
+
+
+@pytest.fixture
+async def trader(tmp_path):
+    async with trading(tmp_path, balances={"USD": "100000", "BTC": "1"}) as made:
+        yield made
+
+
+def to_file(path):
+    return {"command": ["/bin/sh", "-c", 'cat >> "$0"', str(path)]}
+
+
+async def test_the_alerts_of_the_daemon_reach_the_program(trader, tmp_path):
+    heard = tmp_path / "heard"
+    async with beside(trader, alerts=to_file(heard)) as made:
+        await made.until_state("ACTIVE")
+        trader.paper.world.set_faults(close_code=1006)
+        await made.until(lambda: "FEED_LOST" in made.codes(), "a lost feed")
+        await made.ask("flatten", reason="the test says so")
+        await made.until_state("HALTED")
+    told = {(one["severity"], one["code"]) for one in read(heard)}
+    assert {
+        ("warning", "FEED_LOST"),
+        ("critical", "LIQUIDATION"),
+        ("critical", "LIQUIDATED"),
+    } <= told
+    assert not {"TRANSFER", "PORTFOLIO"} & {code for _, code in told}
+
+
+async def test_a_program_that_hangs_holds_up_no_sale(trader):
+    hangs = {"command": ["/bin/sh", "-c", "sleep 600"], "command_within_s": 1}
+    async with beside(trader, alerts=hangs) as made:
+        await made.until_state("ACTIVE")
+        await made.ask("flatten", reason="the test says so")
+        await made.until_state("HALTED")
+        assert trader.paper.world.exchange.accounts.wallet("BTC").total == 0
+        shown = (await made.ask("status"))["sidecar"]["alerts"]
+        assert shown["sent"] == 0
+
+
+async def test_a_fault_of_its_own_is_the_last_word(trader, tmp_path, monkeypatch):
+    heard, over, end = tmp_path / "heard", asyncio.Event(), Waker.end
+
+    async def ended(made):
+        await end(made)
+        over.set()
+
+    monkeypatch.setattr(Waker, "end", ended)
+
+    def breaks():
+        raise ZeroDivisionError("on purpose")
+
+    async def runs_until_it_breaks():
+        async with beside(trader, alerts=to_file(heard)) as made:
+            await made.until_state("ACTIVE")
+            asyncio.get_running_loop().call_soon(breaks)
+            await over.wait()
+
+    with pytest.raises(Faulted):
+        await runs_until_it_breaks()
+    told = {one["code"]: one["text"] for one in read(heard)}
+    assert "on purpose" in told["FAULT"]
+
+
+def test_play_money_wakes_nobody(tmp_path):
+    settings = Config.model_validate(
+        {"alerts": {"command": ["/bin/false"], "heartbeat_url": "https://example.com/id"}}
+    )
+    plan = Plan(tmp_path, tmp_path / "o", tmp_path / "c", seed=1, with_bot=False, duration_s=None)
+    urls = {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "key_file": "key"}
+    assert placed(settings, plan, urls).alerts == Config().alerts
+
+
+# --------------------------------------------------------------------------------- the heartbeat
+
+
+@asynccontextmanager
+async def listening(answers):
+    """Something that is called: each call takes the next answer, the last for ever."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handle(request):
+        heard.put_nowait(request.path)
+        return web.Response(status=answers.pop(0) if len(answers) > 1 else answers[0])
+
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/ping/secret", heard
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_heartbeat_is_called_again_and_again_and_its_failures_are_told_once(monkeypatch):
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.01)
+    log = Log()
+    async with listening([200, 500, 500, 200]) as (url, heard), asyncio.timeout(10):
+        task = asyncio.create_task(heartbeat.beat(url, cast("Any", log)))
+        assert [await heard.get() for _ in range(5)] == ["/ping/secret"] * 5
+        assert [await log.said.get(), await log.said.get()] == [
+            "HTTP 500", "the heartbeat is heard again",
+        ]  # fmt: skip
+        task.cancel()
+    assert log.said.empty()
+
+
+async def test_nobody_there_is_told_without_the_address(monkeypatch):
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.01)
+    log = Log()
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(heartbeat.beat("http://127.0.0.1:9/secret", cast("Any", log)))
+        assert await log.said.get() == "ConnectError"
+        task.cancel()
+
+
+async def test_the_daemon_beats_while_it_runs(trader):
+    async with (
+        listening([200]) as (url, heard),
+        beside(trader, alerts={"heartbeat_url": url}),
+        asyncio.timeout(10),
+    ):
+        assert await heard.get() == "/ping/secret"
+
+
+# ------------------------------------------------------------------------------------- the command
+
+
+def run_command(*arguments):
+    command = [sys.executable, "-m", "sidecar", "alert", "test", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def test_the_command_tries_both(tmp_path):
+    heard, file = tmp_path / "heard", tmp_path / "config.toml"
+    async with listening([200, 404]) as (url, _):
+        file.write_text(
+            f'[alerts]\ncommand = ["/bin/sh", "-c", "cat > {heard}"]\nheartbeat_url = "{url}"\n'
+        )
+        done = await asyncio.to_thread(run_command, "--config", str(file))
+        assert (done.returncode, done.stdout) == (0, "command: done\nheartbeat: done\n"), done
+        (line,) = read(heard)
+        assert (line["code"], line["severity"]) == ("TEST", "warning")
+        failed = await asyncio.to_thread(run_command, "--config", str(file))
+    assert (failed.returncode, failed.stdout) == (1, "command: done\nheartbeat: HTTP 404\n")
+
+
+def test_the_command_says_what_is_missing(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("[alerts]\n")
+    for arguments, words in (((), "needs --config"), (("--config", str(file)), "is not set")):
+        failed = run_command(*arguments)
+        assert failed.returncode == 2
+        assert words in failed.stderr
