@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from structlog.testing import CapturingLogger
 
+from sidecar.coinbase.rest import Unknown
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
 from sidecar.daemon.engine import Engine
@@ -68,6 +69,8 @@ class Said:
     def __init__(self) -> None:
         self.account_events: list[ev.Event | Callable[[], object]] = []
         self.named: list[ev.OrderReported] = []
+        self.by_id: list[ev.OrderReported] = []
+        self.looked_up: list[str] = []
         self.recent: list[ev.OrderReported] = []
         self.listed: ev.ProductsListed | None = None
         self.fee_tier: ev.FeesRead | None = None
@@ -91,6 +94,10 @@ class Said:
     async def named_orders(self, order_ids: list[str]) -> list[ev.OrderReported]:
         return [report for report in self.named if report.order_id in order_ids]
 
+    async def order(self, order_id: str) -> ev.OrderReported | None:
+        self.looked_up.append(order_id)
+        return next((one for one in self.by_id if one.order_id == order_id), None)
+
     async def recent_orders(self, since: object) -> list[ev.OrderReported]:
         self.before_recent()
         return self.recent
@@ -102,6 +109,9 @@ class Said:
     async def products(self) -> ev.ProductsListed:
         assert self.listed is not None
         return self.listed
+
+    async def elsewhere(self) -> ev.ElsewhereRead:
+        raise Unknown("GET /portfolios", 503, "HTTP 503")
 
     async def product(self, product_id: str) -> ev.ProductsListed:
         return await self.products()

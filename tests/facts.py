@@ -65,6 +65,9 @@ SENT: list[tuple[type[ev.Event], dict[str, Any]]] = [
         (ev.FeesRead, {"taker_rate": D("0.006"), "maker_rate": D("0.004")}),
         (ev.FuturesRead, {"positions": (ev.FuturesPosition(FUTURE, D(-2), D(60000)),)}),
         (ev.FuturesRead, {"positions": ()}),
+        (ev.FuturesAbsent, {}),
+        (ev.OrderVanished, {"order_id": "o1"}),
+        (ev.FuturesUnread, {"reason": "HTTP 403"}),
         (ev.FuturesSummaryRead, {
             "wallet": D(5000), "buying_power": D(4000), "liquidation_buffer_percentage": D(90),
         }),

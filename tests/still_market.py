@@ -203,9 +203,9 @@ async def control(trader: Trader, path: str, **body: Any) -> Any:
 @asynccontextmanager
 async def still(directory: Path, *, prices: dict[str, object] | None = None, **settings: Any):
     """An exchange whose time stands still, without fees, and with these prices."""
-    async with trading(
-        directory, now=lambda: OPENING, **{"taker_fee": 0, "maker_fee": 0, **settings}
-    ) as trader:
+    fees = ("taker_fee", "maker_fee", "futures_taker_fee", "futures_maker_fee")
+    free = dict.fromkeys(fees, 0)
+    async with trading(directory, now=lambda: OPENING, **{**free, **settings}) as trader:
         world = trader.paper.world
         world.clock.pause(world.wall())
         for product_id, price in (prices or {}).items():

@@ -12,7 +12,16 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sidecar.coinbase.reading import TEXT_MAX, is_true, moment, number, price, quantity, text
+from sidecar.coinbase.reading import (
+    TEXT_MAX,
+    is_true,
+    moment,
+    moment_if_any,
+    number,
+    price,
+    quantity,
+    text,
+)
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
@@ -20,6 +29,8 @@ from sidecar.core.order_body import Side
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
+# What is of another product_type (a stock, an option, a prediction) is not counted here.
+OURS: Final = frozenset({"", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
 STOP_LIMIT: Final = "STOPLIMIT"  # as `order_type_of` writes it
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
@@ -177,12 +188,20 @@ def _read_users(envelope: Envelope, at: datetime) -> list[Said]:
 def _orders(event: UserEvent, at: datetime) -> Orders:
     reports, faults = [], []
     for row in event.orders or ():
+        if not is_ours(row):
+            continue  # a listing names it
         try:
             reports.append(order_report(row, at))
         except Untrusted as fault:
             faults.append(f"order {str(row.get('order_id', '?'))[:40]}: {fault}")
     kind: Literal["snapshot", "update"] = "snapshot" if event.type == "snapshot" else "update"
     return Orders(kind, tuple(reports), tuple(faults))
+
+
+def is_ours(row: Mapping[str, Any]) -> bool:
+    """Whether a row is about a coin or a future, as far as it says."""
+    kind = row.get("product_type")
+    return not isinstance(kind, str) or kind in OURS
 
 
 def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
@@ -203,7 +222,7 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
         limit_price=price(row.get("limit_price"), "limit_price"),
         stop_price=price(row.get("stop_price"), "stop_price"),
         rests=order_type != "MARKET" and in_force not in INSTANT,
-        created_at=moment(row.get("creation_time"), "creation_time"),
+        created_at=moment_if_any(row.get("creation_time")),
         parent_id=text(row.get("originating_order_id"), "originating_order_id"),
         child_id=text(row.get("attached_order_id"), "attached_order_id"),
         is_market=order_type == "MARKET",

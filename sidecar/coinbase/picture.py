@@ -7,30 +7,39 @@ its read began: what happened after it may be missing without meaning.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from sidecar import clock
 from sidecar.coinbase import rows
-from sidecar.coinbase.frames import futures_summary
+from sidecar.coinbase.frames import futures_summary, is_ours
+from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import TEXT_MAX, table, tables
-from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest
+from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest, TokenRefused
+from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
 from sidecar.core import events as ev
+from sidecar.core.attempts import LACKS_FUNDS
 from sidecar.core.errors import Untrusted
+from sidecar.core.money import plain
 from sidecar.core.products import Product, product_from_coinbase
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
+BOOKS_A_CALL: Final = 100
 NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
+NAMED_MAX: Final = 1_000  # products that are not ours, in a process
 NOT_FOUND: Final = 404
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
+SCOPES: Final = "scope"  # in a refusal that is about the key, and not about the account
+FUTURES_AGAIN_S: Final = 600.0  # where there are none: an account may get some
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
@@ -42,16 +51,28 @@ class Picture:
     """Reads facts. What cannot be read is left out and told to `complain`, in words."""
 
     def __init__(
-        self, rest: Rest, now: Callable[[], datetime], complain: Callable[[str], None]
+        self,
+        rest: Rest,
+        now: Callable[[], datetime],
+        complain: Callable[[str], None],
+        *,
+        asks_for_futures: bool = True,
+        shows_futures: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`now`: the market clock."""
+        """`now`: the market clock. `asks_for_futures`: else there are none, by the configuration.
+        `shows_futures`: whether anything is known of them; then no reading is whole without them.
+        """
         self._rest = rest
         self._now = now
         self._complain = complain
-        self._has_futures = True  # until Coinbase says otherwise
+        self._asks_for_futures = asks_for_futures
+        self._shows_futures = shows_futures
+        self._no_futures_at = float("-inf")  # when Coinbase last said that there are none
         self._wallets: frozenset[str] = (
             frozenset()
         )  # ids of the wallets with a balance at the last reading
+        self._unread_fills = Patience()
+        self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
         self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
 
@@ -65,12 +86,29 @@ class Picture:
             listed += self._read(product_from_coinbase, tables(answer.get("products"), "products"))
         return ev.ProductsListed(at=at, products=tuple(listed))
 
-    async def product(self, product_id: str) -> ev.ProductsListed:
-        """One product that a fact named and no listing held. Raises CallFailed."""
+    async def product(self, product_id: str) -> ev.ProductsListed | ev.ProductElsewhere:
+        """One product that a fact named and no listing held; or why it is not counted here. Raises CallFailed."""
         at = self._now()
         path = f"/products/{quote(product_id, safe='')}"
-        row = await self._rest.get(path, {"get_tradability_status": "true"})
-        return ev.ProductsListed(at=at, products=tuple(self._read(product_from_coinbase, [row])))
+        try:
+            row = await self._rest.get(path, {"get_tradability_status": "true"})
+        except Refused as error:
+            if error.status == NOT_FOUND and error.is_worded:
+                return ev.ProductElsewhere(at=at, product_id=product_id, why="Coinbase lists none")
+            raise
+        if not is_ours(row):
+            return _elsewhere(at, product_id, row)
+        listed = tuple(self._read(product_from_coinbase, [row]))
+        if not listed:
+            why = "Coinbase's row of it cannot be read"
+            return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
+        return ev.ProductsListed(at=at, products=listed)
+
+    async def elsewhere(self) -> ev.ElsewhereRead:
+        """What the key's portfolio has in venues that are not counted here. Raises CallFailed, and Untrusted."""
+        at, key = self._now(), await self.permissions()
+        answer = await self._rest.get(f"/portfolios/{quote(key.portfolio, safe='')}")
+        return rows.elsewhere(table(answer.get("breakdown"), "breakdown"), at)
 
     async def quotes(
         self, product_ids: tuple[str, ...], *, urgent: bool = False
@@ -122,6 +160,23 @@ class Picture:
         at = self._now()
         return rows.fees(await self._rest.get("/transaction_summary", once=True), at)
 
+    async def sale_refusal(self, product_id: str, size: Decimal) -> str:
+        """Why Coinbase would not take this sale at the market; empty where it would, or cannot tell: funds that
+        open orders bind are no reason. Sends no order. Raises CallFailed.
+        """
+        body = {
+            "product_id": product_id,
+            "side": "SELL",
+            "order_configuration": {"market_market_ioc": {"base_size": plain(size)}},
+        }
+        try:
+            answer = await self._rest.post("/orders/preview", body)
+        except Refused as error:
+            return error.words
+        said = answer.get("errs")
+        reasons = [str(one)[:WORDS_MAX] for one in said] if isinstance(said, list) else []
+        return ", ".join(one for one in reasons if LACKS_FUNDS not in one)[:WORDS_MAX]
+
     async def permissions(self) -> rows.KeyPermissions:
         """What the key may do. Raises CallFailed."""
         return rows.key_permissions(await self._rest.get("/key_permissions"))
@@ -130,6 +185,19 @@ class Picture:
         """Coinbase's clock. Raises CallFailed, and Untrusted."""
         answer = await self._rest.get("/time")
         return rows.server_time(answer)
+
+    async def order(self, order_id: str) -> ev.OrderReported | None:
+        """An order by its id; None where Coinbase's own word is that there is none. Raises CallFailed, and
+        Untrusted.
+        """
+        at = self._now()
+        try:
+            answer = await self._rest.get(f"/orders/historical/{quote(order_id, safe='')}")
+        except Refused as error:
+            if error.status == NOT_FOUND and error.is_worded:
+                return None
+            raise
+        return rows.order_report(table(answer.get("order"), "order"), at)
 
     async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
         """These orders as they are now, ended ones too. Raises CallFailed."""
@@ -155,7 +223,8 @@ class Picture:
         for source in SOURCES:
             query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
             async for row in self._pages("/orders/historical/batch", "orders", query):
-                for report in self._read(lambda one: rows.order_report(one, at), [row]):
+                known = [row] if is_ours(row) else []
+                for report in self._read(lambda one: rows.order_report(one, at), known):
                     found[report.order_id] = report
         return list(found.values())
 
@@ -205,6 +274,10 @@ class Picture:
                     "limit": ORDERS_A_PAGE,
                 }
                 async for row in self._pages("/orders/historical/batch", "orders", query):
+                    if not is_ours(row):
+                        for event in self._foreign(row, began_at):
+                            yield event
+                        continue
                     order_id = row.get("order_id")
                     if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
@@ -213,10 +286,10 @@ class Picture:
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
 
-    async def _fills(
-        self, since: datetime | None, left_out: list[str]
-    ) -> AsyncIterator[ev.FillReported | ev.FundingPaid]:
-        """Fills since a moment, oldest first; none without one: a start counts from its balances."""
+    async def _fills(self, since: datetime | None, left_out: list[str]) -> AsyncIterator[ev.Event]:
+        """Fills since a moment, oldest first; none without one: a start counts from its balances. What cannot be
+        read is waited for, and then passed over: the window passes what was looked at.
+        """
         if since is None:
             return
         at = self._now()
@@ -227,28 +300,77 @@ class Picture:
         newest_first = [
             row async for row in self._pages("/orders/historical/fills", "fills", query)
         ]
-        oldest_first = reversed(newest_first)
-        for fill in self._read(lambda row: rows.fill_report(row, at), oldest_first, left_out):
-            yield fill
+        for row in reversed(newest_first):
+            if not is_ours(row):
+                for event in self._foreign(row, at):
+                    yield event
+                continue
+            unread: list[str] = []
+            for fill in self._read(lambda one: rows.fill_report(one, at), [row], unread):
+                if not rows.is_empty(fill):
+                    yield fill
+            for fault in unread:
+                step = self._unread_fills.look(fault, clock.wall())
+                if step == "wait":
+                    left_out.append(fault)
+                elif step == "give up":
+                    yield ev.FillPassedOver(at=at, words=fault)
+
+    def _foreign(self, row: Mapping[str, Any], at: datetime) -> list[ev.ProductElsewhere]:
+        """The product of a row that is not ours, the first time that it is met."""
+        product_id = str(row.get("product_id"))[:NAME_MAX]
+        if product_id in self._named or len(self._named) >= NAMED_MAX:
+            return []
+        self._named.add(product_id)
+        return [_elsewhere(at, product_id, row)]
 
     async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
-        """Futures wallet and positions; an account without futures has neither."""
-        if not self._has_futures:
-            return
+        """Futures wallet and positions; or that there are none; or that they could not be read, which fails
+        where anything is known of them.
+        """
         at = self._now()
-        try:
-            summary = await self._rest.get("/cfm/balance_summary")
-        except Refused as error:
-            if error.status not in NO_SUCH_ACCOUNT:
-                raise
-            self._has_futures = False
-            self._complain(f"no futures account is read from now on: {error}")
+        if self._are_absent():
+            yield ev.FuturesAbsent(at=at)
             return
+        try:
+            facts = await self._read_futures(at, fills_until)
+        except (CallFailed, Untrusted) as error:
+            if self._shows_futures() or not _says_none(error):
+                yield ev.FuturesUnread(at=at, reason=str(error))
+                if self._shows_futures():
+                    raise
+                return
+            facts = []
+        for fact in facts:
+            yield fact
+        if not facts:
+            self._no_futures_at = clock.wall()
+            yield ev.FuturesAbsent(at=at)
+
+    def _are_absent(self) -> bool:
+        """Whether there are no futures, by the last word on it."""
+        if self._shows_futures():
+            return False
+        return not self._asks_for_futures or clock.wall() - self._no_futures_at < FUTURES_AGAIN_S
+
+    async def _read_futures(
+        self, at: datetime, fills_until: datetime | None
+    ) -> list[ev.FuturesSummaryRead | ev.FuturesRead]:
+        """Wallet and positions as told; nothing where there are none. Raises CallFailed, and Untrusted."""
+        summary = await self._rest.get("/cfm/balance_summary")
         positions = await self._rest.get("/cfm/positions")
-        stated = table(summary.get("balance_summary"), "balance_summary")
-        yield futures_summary(stated, at, fills_until)
-        held = tables(positions.get("positions"), "positions")
-        yield rows.futures_positions(held, at, fills_until)
+        if not ("balance_summary" in summary and "positions" in positions):
+            raise Untrusted("GET /cfm/…: the answers have no balance_summary, or no positions")
+        stated = table(summary["balance_summary"], "balance_summary")
+        held = tables(positions["positions"], "positions")
+        if not (stated or held or self._shows_futures()):
+            return []
+        if not stated:
+            raise Untrusted("GET /cfm/balance_summary: the futures wallet is empty of figures")
+        return [
+            futures_summary(stated, at, fills_until),
+            rows.futures_positions(held, at, fills_until),
+        ]
 
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
@@ -265,18 +387,20 @@ class Picture:
         return read
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
-        """Wallets that had a balance and are in no listing any more, asked for by their ids; of the ones that
-        are gone there is none. Raises CallFailed.
+        """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one that is gone,
+        or of which nothing can be had, there is none: a second complete listing without it is the last word.
+        Raises TokenRefused.
         """
         found = []
         for wallet_id in sorted(self._wallets - listed)[:MISSING_MAX]:
             try:
                 answer = await self._rest.get(f"/accounts/{quote(wallet_id, safe='')}")
-            except Refused as error:
-                if error.status != NOT_FOUND:
-                    raise
-            else:
-                found.append(table(answer.get("account"), "account"))
+                if account := table(answer.get("account"), "account"):
+                    found.append(account)
+            except TokenRefused:
+                raise
+            except (CallFailed, Untrusted) as fault:
+                self._complain(f"a wallet that is not listed any more: {fault}")
         return found
 
     async def _learn_entry_prices(self) -> None:
@@ -317,6 +441,31 @@ class Picture:
                 if left_out is not None:
                     left_out.append(str(fault))
         return found
+
+
+def _says_none(error: CallFailed | Untrusted) -> bool:
+    """Whether it is Coinbase's own word that the account has no futures."""
+    if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
+        return False
+    return error.is_worded and SCOPES not in error.words.lower()
+
+
+def _elsewhere(at: datetime, product_id: str, row: Mapping[str, Any]) -> ev.ProductElsewhere:
+    kind = str(row.get("product_type"))[:NAME_MAX]
+    why = f"it is of the kind {kind}, and no coin or future"
+    return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
+
+
+def quote_calls(books: Iterable[str], products: Mapping[str, Product]) -> list[tuple[str, ...]]:
+    """In which calls these books' quotes are asked for: each future alone, since a call that names spot books
+    too is answered for these only.
+    """
+    futures = [book for book in books if book in products and products[book].is_future]
+    others = [book for book in books if book not in futures]
+    calls = [
+        tuple(others[first : first + BOOKS_A_CALL]) for first in range(0, len(others), BOOKS_A_CALL)
+    ]
+    return calls + [(book,) for book in futures]
 
 
 async def _until_they_fail(

@@ -1,6 +1,6 @@
 """Numbers, times and flags as Coinbase writes them, read with the tolerance they need. Pure.
 
-Everything is text, "" and null mean none, a fraction of a second has none to nine digits. What is
+Everything is text, "" and null mean none, a fraction of a second has as many digits as it likes. What is
 neither a value nor none is `Untrusted`: the message names the field, never more of what was sent.
 """
 
@@ -14,7 +14,7 @@ from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO, amount
 
 TIME: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII
 )
 # Ids, names and statuses: Coinbase's have 36 characters, a bot's own up to 128. What is longer would be kept,
 # written down and sent back.
@@ -63,6 +63,14 @@ def moment(value: object, name: str) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Untrusted(f"{name} is not a time") from None
+
+
+def moment_if_any(value: object) -> datetime | None:
+    """The same; None too for what is no time, where a row is worth more than its time."""
+    try:
+        return moment(value, "")
+    except Untrusted:
+        return None
 
 
 def text(value: object, name: str) -> str:

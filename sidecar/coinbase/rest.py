@@ -73,7 +73,13 @@ class CallFailed(SidecarError):
 
 
 class Refused(CallFailed):
-    """Coinbase answered that it will not: a wrong request, no permission, no such thing."""
+    """Coinbase answered that it will not: a wrong request, no permission, no such thing. `is_worded`: in its own
+    form, a JSON object with a reason; what stands in front of it (a proxy) answers in others.
+    """
+
+    def __init__(self, what: str, status: int, words: str, *, is_worded: bool = False) -> None:
+        super().__init__(what, status, words)
+        self.is_worded = is_worded
 
 
 class TokenRefused(Refused):
@@ -276,9 +282,10 @@ def _content(what: str, status: int, body: bytes) -> Any:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unknown(what, status, f"HTTP {status}")
     if status == HTTPStatus.UNAUTHORIZED:
-        raise TokenRefused(what, status, f"HTTP {status}: {_words(body)}")
+        raise TokenRefused(what, status, f"HTTP {status}: {_words(body)[0]}")
     if status >= HTTPStatus.BAD_REQUEST:
-        raise Refused(what, status, f"HTTP {status}: {_words(body)}")
+        words, is_worded = _words(body)
+        raise Refused(what, status, f"HTTP {status}: {words}", is_worded=is_worded)
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         raise Unknown(what, status, f"HTTP {status}")
     try:
@@ -290,12 +297,12 @@ def _content(what: str, status: int, body: bytes) -> Any:
     return row
 
 
-def _words(body: bytes) -> str:
-    """Coinbase's reason, from its JSON or its plain text."""
+def _words(body: bytes) -> tuple[str, bool]:
+    """Coinbase's reason, from its JSON or its plain text, and whether it was JSON."""
     try:
         row = json_of(body)
     except Untrusted:
         row = None
     words = row.get("message") or row.get("error") if isinstance(row, dict) else None
     text = body[: 4 * BODY_BYTES_SHOWN].decode("utf-8", "replace")
-    return str(words or text)[:BODY_BYTES_SHOWN]
+    return str(words or text)[:BODY_BYTES_SHOWN], bool(words)

@@ -8,7 +8,7 @@ Advanced Trade API, Orders, Accounts, Futures.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from sidecar.coinbase.reading import (
     TEXT_MAX,
     is_true,
     moment,
+    moment_if_any,
     number,
     price,
     quantity,
@@ -34,7 +35,8 @@ from sidecar.coinbase.reading import (
 )
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO, is_bounded, is_sane
+from sidecar.core.money import ZERO, is_bounded, is_sane, readable
+from sidecar.core.told import Venue, WalletApart
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
 CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten
@@ -43,10 +45,29 @@ MILLIS_MAX: Final = 10**13  # the year 2286: beyond is no time
 
 CONSUMER: Final = frozenset({"", "ACCOUNT_PLATFORM_CONSUMER", "ACCOUNT_PLATFORM_UNSPECIFIED"})
 VAULT: Final = "ACCOUNT_TYPE_VAULT"
+# A wallet of another type, or with such a flag, is not sold from, as far as is known.
+ORDINARY: Final = frozenset(
+    {"", "ACCOUNT_TYPE_UNSPECIFIED", "ACCOUNT_TYPE_CRYPTO", "ACCOUNT_TYPE_FIAT", "CRYPTO", "FIAT"}
+)
+PREDICTIONS: Final = "prediction_markets_positions"
+UNFIT: Final = {"active": "not active", "ready": "not ready"}
+NAME_MAX: Final = 60
 TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
 FUNDING: Final = "FUNDING"
 
 Row = Mapping[str, Any]
+
+
+class Wallet(NamedTuple):
+    """One row of `GET /accounts`. `unfit`: why it may not be there for trading; empty where it is."""
+
+    balance: ev.Balance
+    name: str
+    unfit: str
+
+    @property
+    def total(self) -> Decimal:
+        return self.balance.available + self.balance.hold
 
 
 class KeyPermissions(Struct, frozen=True):
@@ -113,7 +134,7 @@ def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
         limit_price=price(terms.get("limit_price"), "limit_price"),
         stop_price=price(stop, "stop_price"),
         rests=text(row.get("time_in_force"), "time_in_force") not in INSTANT,
-        created_at=moment(row.get("created_time"), "created_time"),
+        created_at=moment_if_any(row.get("created_time")),
         parent_id=text(row.get("originating_order_id"), "originating_order_id"),
         child_id=text(row.get("attached_order_id"), "attached_order_id"),
         attached=bool(row.get("attached_order_configuration")),
@@ -163,10 +184,15 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
         size=size,
         commission=quantity(row.get("commission"), "commission"),
         trade_type=kind if kind in TRADE_TYPES else "FILL",
-        traded_at=moment(row.get("trade_time"), "trade_time"),
+        traded_at=moment_if_any(row.get("trade_time")),
         by_value=by_value,
         by_rest=True,
     )
+
+
+def is_empty(fill: ev.FillReported | ev.FundingPaid) -> bool:
+    """Whether nothing was traded or paid by it."""
+    return isinstance(fill, ev.FillReported) and not (fill.size or fill.commission)
 
 
 def _funding(row: Row, at: datetime) -> ev.FundingPaid:
@@ -179,7 +205,7 @@ def _funding(row: Row, at: datetime) -> ev.FundingPaid:
         product_id=text(row.get("product_id"), "product_id"),
         amount=-paid,
         entry_id=text(row.get("entry_id"), "entry_id"),
-        paid_at=moment(row.get("trade_time"), "trade_time"),
+        paid_at=moment_if_any(row.get("trade_time")),
     )
 
 
@@ -191,13 +217,13 @@ def balances(
     left_out: list[str],
 ) -> ev.BalancesRead:
     """All pages of `GET /accounts` as a single fact. Vaults and other platforms are left alone; several
-    wallets of the same currency are summed.
+    wallets of the same currency are summed as far as they may be traded.
 
     `entries`: average entry prices by asset, USD, where the portfolio breakdown gave any. Futures
     cash (ACCOUNT_PLATFORM_CFM_CONSUMER) comes with the futures summary and must not count twice.
     `left_out` is told of rows that cannot be: their currency stays as it was.
     """
-    read, unread, is_complete = dict[str, ev.Balance](), set[str](), True
+    read, unread, is_complete = dict[str, list[Wallet]](), set[str](), True
     for row in rows:
         if row.get("type") == VAULT or (row.get("platform") or "") not in CONSUMER:
             continue
@@ -212,15 +238,51 @@ def balances(
             left_out.append(f"wallet of {currency}: {fault}")
             unread.add(currency)
             continue
-        known = read.get(currency)
-        read[currency] = balance if known is None else _sum(known, balance)
+        read.setdefault(currency, []).append(_wallet(row, balance))
+    known = {name: wallets for name, wallets in read.items() if name not in unread}
+    apart = (_apart(name, wallets) for name, wallets in sorted(known.items()))
     return ev.BalancesRead(
         at=at,
-        balances=tuple(one for currency, one in read.items() if currency not in unread),
+        balances=tuple(_summed(wallets) for wallets in known.values()),
         fills_until=fills_until,
         is_complete=is_complete,
         unread=tuple(sorted(unread)),
+        apart=tuple(one for one in apart if one is not None),
     )
+
+
+def _wallet(row: Row, balance: ev.Balance) -> Wallet:
+    why = str(row.get("type"))[:NAME_MAX] if (row.get("type") or "") not in ORDINARY else ""
+    why = why or next((words for name, words in UNFIT.items() if row.get(name) is False), "")
+    why = why or ("deleted" if row.get("deleted_at") else "")
+    return Wallet(balance, str(row.get("name") or row.get("uuid"))[:NAME_MAX], why)
+
+
+def _counted(wallets: Sequence[Wallet]) -> list[Wallet]:
+    """Those that may be traded; where none of them is said to be, all."""
+    return [one for one in wallets if not one.unfit] or list(wallets)
+
+
+def _summed(wallets: Sequence[Wallet]) -> ev.Balance:
+    counted = [one.balance for one in _counted(wallets)]
+    return ev.Balance(
+        currency=counted[0].currency,
+        available=sum((one.available for one in counted), ZERO),
+        hold=sum((one.hold for one in counted), ZERO),
+        average_entry_price=counted[0].average_entry_price,
+    )
+
+
+def _apart(currency: str, wallets: Sequence[Wallet]) -> WalletApart | None:
+    """What is in a currency's other wallets and is not counted, or may not be there for trading."""
+    others = [one for one in wallets if one.unfit and one.total]
+    if len(wallets) == 1 or not others:
+        return None
+    counted = _counted(wallets)
+    rest = [one for one in others if one not in counted]
+    both = [f"{readable(one.total)} in {one.name!r}" for one in counted]
+    both += [f"not counted: {readable(one.total)} in {one.name!r} ({one.unfit})" for one in rest]
+    return WalletApart(currency, "; ".join(both))
 
 
 def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
@@ -256,15 +318,6 @@ def _balance(row: Row, currency: str, entries: Row) -> ev.Balance:
     return ev.Balance(currency, available, hold, average_entry_price=entry)
 
 
-def _sum(one: ev.Balance, other: ev.Balance) -> ev.Balance:
-    return ev.Balance(
-        currency=one.currency,
-        available=one.available + other.available,
-        hold=one.hold + other.hold,
-        average_entry_price=one.average_entry_price,
-    )
-
-
 def _told(row: Row, name: str) -> Decimal | None:
     value = row.get(name)
     return number(value.get("value") if isinstance(value, Mapping) else value, name)
@@ -286,6 +339,22 @@ def entry_prices(breakdown: Row) -> dict[str, Any]:
         if entry > 0 and row.get("asset"):
             prices[str(row["asset"])] = entry
     return prices
+
+
+def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
+    """What `GET /portfolios/{uuid}` tells of venues that are not counted here."""
+    balances = table(breakdown.get("portfolio_balances"), "portfolio_balances")
+    worth = _told(balances, "total_equities_balance") or ZERO
+    counts = {
+        "stocks": len(tables(breakdown.get("equity_positions"), "equity_positions")),
+        "prediction markets": len(tables(breakdown.get(PREDICTIONS), PREDICTIONS)),
+        "Global Derivatives": len(tables(breakdown.get("perp_positions"), "perp_positions")),
+    }
+    venues = [
+        Venue(name, worth if name == "stocks" else ZERO, positions=count)
+        for name, count in counts.items()
+    ]
+    return ev.ElsewhereRead(at=at, venues=tuple(venues))
 
 
 def futures_positions(

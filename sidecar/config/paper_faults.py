@@ -106,6 +106,11 @@ class Faults(Table):
     fill_after_cancel: Count = Field(
         0, description="accepted cancels that lose against a fill, count"
     )
+    stuck_cancels: Literal["", "CANCEL_QUEUED", "UNKNOWN_CANCEL_ORDER"] = Field(
+        "",
+        description="no open order is cancelled: each stays CANCEL_QUEUED, and may fill, or its cancel is refused as "
+        "UNKNOWN_CANCEL_ORDER; empty: cancels work",
+    )
     hide_new_orders_s: Seconds = Field(
         Decimal(0), description="a new order is not found for this long, market seconds"
     )
@@ -144,6 +149,9 @@ class Faults(Table):
     split_wallets: Count = Field(
         0, description="listings of accounts that tell a wallet as two of one currency, count"
     )
+    split_as_inactive: bool = Field(
+        default=False, description="the second of two such wallets is told as not active"
+    )
     negative_balances: Count = Field(
         0, description="readings of accounts whose available balance is below zero, count"
     )
@@ -157,7 +165,17 @@ class Faults(Table):
         0, description="readings of accounts without the field available_balance, count"
     )
     wallets_currency: AssetOrNone = Field(
-        "", description="the currency whose wallet the six above are about; empty: all wallets"
+        "", description="the currency whose wallet the seven above are about; empty: all wallets"
+    )
+    foreign_rows: bool = Field(
+        default=False,
+        description="the account holds a stock: its order, its fill and its worth are told; fills of a delisted coin "
+        "and of no size too; and times over REST have ten digits of a second's fraction",
+    )
+    no_wallet_of: AssetOrNone = Field(
+        "",
+        description="the currency that the account has no wallet of: orders and previews of what is quoted in it "
+        "are answered with status 400, `account is not available`; empty: none",
     )
     wallet_after_fill: bool = Field(
         default=False,
@@ -172,6 +190,10 @@ class Faults(Table):
     list_empty_books: bool = Field(
         default=False,
         description="best_bid_ask answers for an empty book with empty lists; else leaves it out",
+    )
+    quotes_of_spot_only: bool = Field(
+        default=False,
+        description="best_bid_ask that is asked for spot books and futures answers for the spot books",
     )
     aliases_as_books: bool = Field(
         default=False,
@@ -194,6 +216,9 @@ class Faults(Table):
     )
     server_errors: Count = Field(
         0, description="REST requests that are answered with status 503 and HTML, count"
+    )
+    forbidden_futures: Count = Field(
+        0, description="REST calls below /cfm that are answered with status 403 and HTML, count"
     )
     bad_gateway: Annotated[str, Field(max_length=100)] = Field(
         "",

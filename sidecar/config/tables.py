@@ -286,6 +286,11 @@ class Positions(Table):
     cash: tuple[Asset, ...] = Field(
         CASH, description="currencies that are cash: valued, but never a position"
     )
+    futures: Literal["auto", "none"] = Field(
+        "auto",
+        description="whether the account may have US futures: as Coinbase says; or none, whatever it answers, as long "
+        "as nothing is seen of any",
+    )
     balance_lag_s: Number = Field(
         Decimal(30),
         ge=0,

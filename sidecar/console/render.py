@@ -64,6 +64,14 @@ def _warnings(view: View) -> list[RenderableType]:
     lines += [("in doubt", text) for text in view["doubts"]]
     if view["unvalued"]:
         lines.append(("without a price in USD", ", ".join(view["unvalued"])))
+    elsewhere = view.get("elsewhere") or {}
+    lines += [
+        ("not counted here", f"{venue}: {what}")
+        for venue, what in elsewhere.get("venues", {}).items()
+        if what
+    ]
+    if products := elsewhere.get("products"):
+        lines.append(("not counted here", ", ".join(products)))
     fault = (view.get("sidecar") or {}).get("reconciliation_fault")
     if fault:
         lines.append(("the account could not be read", fault))

@@ -23,6 +23,8 @@ def liquidation(view: View) -> Group:
     parts: list[RenderableType] = [head]
     if view["rows"]:
         parts.append(_rows(view["rows"]))
+    if open_orders := view.get("still_open"):
+        parts.append(Text(f"not cancelled: {', '.join(open_orders)}", "yellow"))
     parts += [Text(f"  {line}") for line in _course(view)]
     return Group(*parts)
 

@@ -61,6 +61,7 @@ MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
 
 # A repeated id: the order exists, and which it is has to be looked up.
 KNOWN_ALREADY: Final = "DUPLICATE_CLIENT_ORDER_ID"
+LACKS_FUNDS: Final = "INSUFFICIENT_FUND"  # a refusal that no other product would mend
 # Coinbase's clock against ours; beyond it an order of that id is another one.
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 
@@ -80,6 +81,8 @@ class Attempt(Struct, kw_only=True):
     order_id: str = ""
     reason: str = ""  # why it was refused, or is in doubt
     is_checked: bool = False  # its report was compared with what was sent
+    is_turned_down: bool = False  # the product refused it: another may take it
+    lacked_funds: bool = False  # Coinbase said so, whatever its balances tell
 
     @property
     def is_live(self) -> bool:
@@ -106,6 +109,7 @@ class Attempt(Struct, kw_only=True):
         fault = "" if self.is_checked else self._difference(report)
         self.is_checked = True
         self.order_id = "" if fault else report.order_id
+        self.is_turned_down |= report.status == "FAILED" and not report.filled
         ended = is_terminal(report.status) or bool(fault)
         self.take("ended" if ended else "seen", fault)
         return fault

@@ -15,7 +15,7 @@ from sidecar.core.activity import Activity
 from sidecar.core.custom_rule import CustomRule
 from sidecar.core.events import Asker, Quote
 from sidecar.core.exposure import Book
-from sidecar.core.feeds import Feeds
+from sidecar.core.feeds import Feeds, UnreadFutures
 from sidecar.core.limits import WARN_AT, AccountLimits, Limits
 from sidecar.core.money import ZERO
 from sidecar.core.orders import BUY, OPPOSITE, Order, fingerprint
@@ -56,6 +56,7 @@ class Desk(Struct, kw_only=True):
     custom: tuple[CustomRule, ...] = ()
     activity: Activity = field(default_factory=Activity)
     orders_known: bool = False
+    unread: UnreadFutures = field(default_factory=UnreadFutures)
     max_quote_age: timedelta = timedelta()
     max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False

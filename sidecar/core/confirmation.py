@@ -181,7 +181,11 @@ class Confirmation:
         )
 
     def rest_answered(
-        self, bound: BoundLoss | None, quotes: tuple[Quote, ...] | None, now: datetime
+        self,
+        bound: BoundLoss | None,
+        quotes: tuple[Quote, ...] | None,
+        now: datetime,
+        unanswered: tuple[str, ...] = (),
     ) -> list[Action]:
         """REST's word on a breach; None when it could not be had in time.
 
@@ -206,7 +210,9 @@ class Confirmation:
             more += self._taken_away(suspicion, but_by=mids)
             sure = self.bounds.but(bound, more).most
             suspicion.confirmed_by_rest = sure.crosses(bound.limit)
-            return [] if suspicion.confirmed_by_rest else self._ask_alone(suspicion, now)
+            if suspicion.confirmed_by_rest:
+                return []
+            return self._ask_alone(suspicion, now, unanswered)
         suspicion.begin_again(now, self.desk.tracker.books.quotes_valuing_account)
         text = (
             f"the feed shows a cumulative loss of {bound.loss.text()}, REST one of {at_rest.text()}; "
@@ -214,11 +220,14 @@ class Confirmation:
         )
         return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
 
-    def _ask_alone(self, suspicion: Suspicion, now: datetime) -> list[Action]:
+    def _ask_alone(
+        self, suspicion: Suspicion, now: datetime, unanswered: tuple[str, ...]
+    ) -> list[Action]:
         """The books that REST has left out are asked for alone, once: then they cannot be had."""
         left_out = tuple(book for book in self._valuing_books() if book not in suspicion.at_rest)
-        if suspicion.left_out:
-            suspicion.confirmed_by_rest = set(left_out) <= set(suspicion.left_out)
+        cannot_be_had = {*left_out} <= {*suspicion.left_out, *unanswered}
+        if suspicion.left_out or cannot_be_had:
+            suspicion.confirmed_by_rest = cannot_be_had
             return []
         suspicion.left_out, suspicion.asked_at = left_out, now
         return [ConfirmQuotes(product_ids=left_out)] if left_out else []

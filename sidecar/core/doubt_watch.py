@@ -5,16 +5,21 @@ without an explanation for `UNEXPLAINED_AFTER` is told, and only reducing orders
 everywhere where it is cash.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.check import Desk
+from sidecar.core.elsewhere import Elsewhere, passed_over
+from sidecar.core.futures_watch import FuturesWatch
 from sidecar.core.money import readable
 from sidecar.core.reconciliation import SETTLE, Doubt
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
+from sidecar.core.told import WalletApart
 
 UNEXPLAINED_AFTER: Final = timedelta(
     seconds=15
@@ -34,9 +39,32 @@ class DoubtWatch:
         self.ask_at: datetime | None = None
         self.pause = SETTLE
         self.known: set[str] = set()  # names in doubt at the last look
+        self.futures = FuturesWatch(desk, settings)
+        self.elsewhere = Elsewhere()
+        self.apart: dict[str, str] = {}  # currencies with wallets that are not counted, in words
+
+    def hear(self, event: ev.Event, actions: list[Action]) -> None:
+        """What is told of what is not counted, or could not be read."""
+        match event:
+            case ev.BalancesRead():
+                actions += self._note_apart(event.apart)
+            case ev.FuturesRead() | ev.FuturesAbsent() | ev.FuturesUnread():
+                actions += self.futures.heard(event)
+            case ev.ProductsListed():
+                actions += self.elsewhere.listed(one.product_id for one in event.products)
+            case ev.ProductElsewhere():
+                self.desk.tracker.books.doubts.pop(event.product_id, None)
+                actions += self.elsewhere.product(event)
+            case ev.ElsewhereRead():
+                actions += self.elsewhere.venues(event)
+            case ev.FillPassedOver():
+                actions += passed_over(event)
+            case _:
+                return
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten for doubts that last, lift explained doubts."""
+        self.futures.look(now, actions)
         doubts = self.doubts()
         self._ask(doubts, now, actions)
         for name, doubt in doubts.items():
@@ -47,6 +75,19 @@ class DoubtWatch:
             if cause.code == CODE and cause.scope not in named:
                 text = "Coinbase and the books agree"
                 loosen(self.desk.state, CODE, cause.scope, text, actions)
+
+    def _note_apart(self, apart: Iterable[WalletApart]) -> list[Action]:
+        """Wallets of one currency, of which it is not told that all may be traded: said once."""
+        before, self.apart = self.apart, {one.currency: one.words for one in apart}
+        return [
+            Alert(
+                severity="warning",
+                code="WALLET_NOT_COUNTED",
+                text=f"Coinbase has several wallets of {currency}, and not all may be traded: {words}",
+            )
+            for currency, words in self.apart.items()
+            if currency not in before
+        ]
 
     def doubts(self) -> dict[str, Doubt]:
         """Every quantity in doubt, by its name: a currency or a contract."""
@@ -63,7 +104,8 @@ class DoubtWatch:
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone has a doubt read again, or tightens."""
-        times = [] if self.ask_at is None else [self.ask_at]
+        asked = (self.ask_at, self.futures.ask_at)
+        times = [time for time in asked if time is not None]
         if self.desk.tracker.wallets.in_doubt:
             times += [doubt.since + self._patience(doubt) for doubt in self.doubts().values()]
         return min((time for time in times if time > now), default=None) if times else None

@@ -45,7 +45,8 @@ class Episode(Struct, kw_only=True):
     """One flattening. `key` None: the whole account.
 
     `due` is when time alone takes it further, `reading` the number of the reading it waits for.
-    `cancelled` names the orders that were to be cancelled, and their keys.
+    `cancelled` names the orders that were to be cancelled, and their keys; `asked` when each cancel was first
+    asked for, our own orders' too.
     """
 
     trigger: Liquidate
@@ -61,6 +62,7 @@ class Episode(Struct, kw_only=True):
     attempts: dict[str, Attempt] = {}
     rows: dict[str, Row] = {}
     cancelled: dict[str, str] = {}
+    asked: dict[str, datetime] = {}
     marks: dict[str, Decimal] = {}  # when it began, USD by key
 
     def step(self, step: Step, due: datetime | None = None) -> None:
@@ -71,8 +73,19 @@ class Episode(Struct, kw_only=True):
         """Orders of ours that may still trade."""
         return [attempt for attempt in self.attempts.values() if attempt.is_live]
 
+    def found_open(self, order_id: str, filled: Decimal | None = None) -> bool:
+        """Whether the last round found it open, filled so far where that is given."""
+        if filled is not None:
+            return order_line(order_id, filled) in self.found
+        return any(line.startswith(f"{order_id} ") for line in self.found)
+
     def covers(self, key: str) -> bool:
         return self.key is None or self.key == key
+
+
+def order_line(order_id: str, filled: Decimal) -> str:
+    """An open order as a round found it."""
+    return f"{order_id} {filled}"
 
 
 class LiquidatorMemory(Struct, kw_only=True):

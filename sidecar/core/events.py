@@ -15,6 +15,7 @@ from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
+from sidecar.core.told import Venue, WalletApart
 
 Feed = Literal["market", "user"]
 FeedSignal = Literal["connected", "gap", "lost"]
@@ -54,12 +55,12 @@ class Quotes(Event, frozen=True, kw_only=True, tag=True):
 
 
 class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
-    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed.
-
-    `at` of each quote is when its read began: one from before the question answers an earlier one.
+    """Coinbase's REST best_bid_ask, read to confirm a loss that the feed showed; `at` of each quote is when its read
+    began. `unanswered`: books that cannot be had: their call failed, or they were asked for alone.
     """
 
     quotes: tuple[Quote, ...]
+    unanswered: tuple[str, ...] = ()
 
 
 class ConfirmationUnavailable(Event, frozen=True, kw_only=True, tag=True):
@@ -72,10 +73,22 @@ class ProductsListed(Event, frozen=True, kw_only=True, tag=True):
     products: tuple[Product, ...]
 
 
+class ProductElsewhere(Event, frozen=True, kw_only=True, tag=True):
+    """A product that facts name and that is neither a coin's nor a future's, or is not listed any more."""
+
+    product_id: str
+    why: str
+
+
+class ElsewhereRead(Event, frozen=True, kw_only=True, tag=True):
+    """What Coinbase says is in its other venues."""
+
+    venues: tuple[Venue, ...]
+
+
 class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
-    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in
-    UNIX seconds. Periods of `period_s` seconds that began at `since` or later and were over by
-    `until` (UNIX seconds) were asked for; one that is missing had no trade.
+    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in UNIX seconds. Periods
+    of `period_s` seconds from `since` on, over by `until`, were asked for; one that is missing had no trade.
     """
 
     book: str
@@ -165,15 +178,15 @@ class Balance(Struct, frozen=True, omit_defaults=True):
 
 
 class BalancesRead(Event, frozen=True, kw_only=True, tag=True):
-    """Wallets as read at `at`. `fills_until`: every fill up to then was applied before this
-    event. `is_complete`: every wallet that Coinbase has is among them, or among the `unread`, of which
-    the row made no sense.
+    """Wallets as read at `at`. `fills_until`: every fill up to then was applied before. `is_complete`: every wallet
+    that Coinbase has is here, or is `unread` (its row made no sense) or `apart` (not counted).
     """
 
     balances: tuple[Balance, ...]
     fills_until: datetime | None = None
     is_complete: bool = False
     unread: tuple[str, ...] = ()
+    apart: tuple[WalletApart, ...] = ()
 
 
 class FuturesPosition(Struct, frozen=True, omit_defaults=True):
@@ -189,6 +202,16 @@ class FuturesRead(Event, frozen=True, kw_only=True, tag=True):
 
     positions: tuple[FuturesPosition, ...]
     fills_until: datetime | None = None
+
+
+class FuturesAbsent(Event, frozen=True, kw_only=True, tag=True):
+    """Coinbase says that the account has no futures, or the configuration does."""
+
+
+class FuturesUnread(Event, frozen=True, kw_only=True, tag=True):
+    """Futures could not be read: the account may have some. `reason`: why they could not."""
+
+    reason: str
 
 
 class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
@@ -233,6 +256,18 @@ class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
 
     order_ids: tuple[str, ...]
     began_at: datetime
+
+
+class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):
+    """A fill that cannot be read, or cannot be, was looked at so often that no more is waited for it."""
+
+    words: str
+
+
+class OrderVanished(Event, frozen=True, kw_only=True, tag=True):
+    """An order told as open that Coinbase does not know by its id, for so long that it is no delay."""
+
+    order_id: str
 
 
 class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):

@@ -6,10 +6,13 @@ already had listed the orders before. A market feed heals by itself: every quote
 quotes from after the break are good.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from sidecar.core.events import Feed, FeedSignal
+from sidecar.core.reconciliation import SETTLE
 
 FeedState = Literal["down", "suspect", "live"]
 
@@ -28,6 +31,16 @@ USER_FEED: Final[dict[tuple[FeedState, FeedSignal | Literal["reconciled"]], Feed
     ("live", "lost"): "down",
     ("live", "reconciled"): "live",
 }
+
+
+class UnreadFutures(Struct):
+    """What futures the account has, where Coinbase did not say: why (empty: it is known), when it is asked again,
+    and the pause that led there.
+    """
+
+    fault: str = ""
+    ask_at: datetime | None = None
+    pause: timedelta = SETTLE
 
 
 class Feeds:

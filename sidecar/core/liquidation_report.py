@@ -24,7 +24,10 @@ def report_of(
 ) -> LiquidationReport:
     """The episode as the books know it now."""
     is_over = outcome != "under way"
-    rows = tuple(_row(row, episode, tracker, is_over=is_over) for row in episode.rows.values())
+    gone, standing = _cancelled(episode, tracker)
+    rows = tuple(
+        _row(row, episode, tracker, gone, is_over=is_over) for row in episode.rows.values()
+    )
     return LiquidationReport(
         episode=episode.trigger.episode,
         key=episode.key,
@@ -34,15 +37,39 @@ def report_of(
         began_at=episode.began_at,
         ended_at=ended_at,
         rounds=episode.rounds,
-        cancelled=len(episode.cancelled),
+        cancelled=len(gone),
         proceeds=sum((row.proceeds or ZERO for row in rows), ZERO),
         fees=sum((row.fees or ZERO for row in rows), ZERO),
         slippage=sum((row.slippage or ZERO for row in rows), ZERO),
         rows=rows,
+        still_open=standing,
     )
 
 
-def _row(row: Row, episode: Episode, tracker: PositionTracker, *, is_over: bool) -> RowReport:
+def _cancelled(
+    episode: Episode, tracker: PositionTracker
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Of the orders that were to be cancelled: those that were, and those that are open still. The others have
+    filled.
+    """
+    gone, standing = set[str](), list[str]()
+    for order_id in episode.cancelled:
+        order = tracker.ledger.find(order_id)
+        if order is not None and order.is_open:
+            standing.append(order_id)
+        elif order is None or order.status != "FILLED":
+            gone.add(order_id)
+    return frozenset(gone), tuple(standing)
+
+
+def _row(
+    row: Row,
+    episode: Episode,
+    tracker: PositionTracker,
+    gone: frozenset[str],
+    *,
+    is_over: bool,
+) -> RowReport:
     """What is left is the last reading's word; while it lasts, what the books say by now."""
     line = tracker.account.lines.get(row.key)
     booked = ZERO if line is None else line.position.quantity
@@ -66,7 +93,7 @@ def _row(row: Row, episode: Episode, tracker: PositionTracker, *, is_over: bool)
     return RowReport(
         key=row.key,
         held=row.held,
-        cancelled=sum(key == row.key for key in episode.cancelled.values()),
+        cancelled=sum(episode.cancelled[order_id] == row.key for order_id in gone),
         sold=sold,
         left=row.left if is_over else booked,
         attempts=row.attempts,

@@ -27,7 +27,7 @@ from sidecar.core.actions import (
     ReadOrders,
     RefreshQuotes,
 )
-from sidecar.core.attempts import KNOWN_ALREADY, Attempt
+from sidecar.core.attempts import KNOWN_ALREADY, LACKS_FUNDS, Attempt
 from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
 from sidecar.core.liquidation_report import report_of
@@ -45,6 +45,8 @@ from sidecar.core.working import WorkingOrder
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
 READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
 SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
+# An order that is open still binds what it holds by then, and no more.
+STUCK_AFTER: Final = timedelta(seconds=30)
 ENDED_MAX: Final = 200  # orders of past flattenings: more than one takes
 WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
 # A longer one is of a clock that was set back; a fact's time is that of the start of its reading.
@@ -87,7 +89,7 @@ class Liquidator:
         lines = self.desk.tracker.account.lines
         episode.marks = {name: line.mark for name, line in lines.items() if line.mark is not None}
         self._take_up(episode, actions)
-        self._cancel(episode, actions)  # first of all: what is held is looked at in the rounds
+        self._cancel(episode, actions, now)  # first of all: what is held is looked at in the rounds
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
@@ -130,6 +132,9 @@ class Liquidator:
                 self.memory.unread = tuple(one for one in event.order_ids if find(one) is None)
             case ev.OrderReported():
                 self._reported(event, actions)
+                self._hurry(event)
+            case ev.FillReported():
+                self._hurry(event)
             case ev.AttemptAnswered():
                 self._answered(event, actions)
             case ev.AttemptMissing():
@@ -246,6 +251,16 @@ class Liquidator:
             text = f"{fault}: not what was sent; the account is read again"
             actions.append(Alert(severity="critical", code="OWN_ORDER_DIFFERS", text=text))
 
+    def _hurry(self, event: ev.OrderReported | ev.FillReported) -> None:
+        """An order that could not be cancelled has filled, or ended: the next round is not waited for."""
+        order = self.desk.tracker.ledger.find(event.order_id)
+        for episode in self.memory.episodes.values():
+            if order is None or episode.phase == "reading":
+                continue
+            is_same = order.is_open and episode.found_open(order.order_id, order.filled)
+            if episode.found_open(order.order_id) and not is_same:
+                episode.idle_rounds, episode.due = 0, event.at
+
     def _answered(self, event: ev.AttemptAnswered, actions: list[Action]) -> None:
         attempt = self._attempt(event.client_order_id)
         if attempt is None:
@@ -255,6 +270,8 @@ class Liquidator:
             outcome = "unknown"
         if not attempt.take(outcome, event.reason):
             return
+        attempt.lacked_funds = outcome == "refused" and LACKS_FUNDS in event.reason
+        attempt.is_turned_down |= outcome == "refused" and not attempt.lacked_funds
         if attempt.stage == "placed":
             attempt.order_id = event.order_id
             actions.append(ReadOrders(order_ids=(event.order_id,)))
@@ -322,14 +339,17 @@ class Liquidator:
         unread = self._scope.unread(self.memory, episode)
         is_open = working or unread
         is_known = tracker.products or not self.settings.connected
-        if not (is_open or left or live) and is_known:
+        fault = self._scope.unread_futures(episode)
+        if not (is_open or left or live or fault) and is_known:
             self._end(episode, now, actions)
             return
         episode.rounds += 1
-        actions += note_progress(episode, (working, unread, left), tracker.ledger, now)
-        busy = {key for order in working for key in self._scope.keys(order)}
-        busy |= {attempt.key for attempt in episode.live()}
-        self._cancel(episode, actions)
+        actions += note_progress(episode, (working, unread, left, fault), tracker.ledger, now)
+        self._cancel(episode, actions, now)
+        stuck = {one.order_id for one in working if self._stuck_at(episode, one) <= now}
+        still = [order for order in working if order.order_id not in stuck]
+        busy = {key for order in still for key in self._scope.keys(order)}
+        busy |= {attempt.key for attempt in episode.live() if attempt.order_id not in stuck}
         for holding in left:
             if holding.size and holding.key not in busy:
                 self._sell(episode, holding, now, actions)
@@ -338,11 +358,17 @@ class Liquidator:
         wait = max(wait, retry_after(episode.idle_rounds))
         times = [now + wait * self.settings.pace]
         times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
+        times += [self._stuck_at(episode, order) for order in still]
         episode.step("read: sell" if is_selling else "read: wait", min(times))
 
-    def _cancel(self, episode: Episode, actions: list[Action]) -> None:
+    def _stuck_at(self, episode: Episode, order: WorkingOrder) -> datetime:
+        """When it has been open for so long after its cancel was asked for that no more is waited for it."""
+        return episode.asked[order.order_id] + STUCK_AFTER * self.settings.pace
+
+    def _cancel(self, episode: Episode, actions: list[Action], now: datetime) -> None:
         working, unread = self._scope.working(episode), self._scope.unread(self.memory, episode)
         for order in working:
+            episode.asked.setdefault(order.order_id, now)
             if self.sent(order.client_order_id) is None:
                 key = order.legs[0].key if order.legs else order.product_id
                 episode.cancelled.setdefault(order.order_id, key)

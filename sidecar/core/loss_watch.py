@@ -119,11 +119,13 @@ class LossWatch:
         """Breaches that are not confirmed yet, by code and scope."""
         return self.confirmation.pending
 
-    def rest_answered(self, quotes: tuple[Quote, ...] | None, now: datetime) -> list[Action]:
+    def rest_answered(
+        self, quotes: tuple[Quote, ...] | None, now: datetime, unanswered: tuple[str, ...] = ()
+    ) -> list[Action]:
         """REST's word on a cumulative breach; None when it could not be had in time."""
         limit = self.desk.limits.max_cumulative_loss
         bound = None if limit is None else self.bounds.of("CUMULATIVE_LOSS", limit, now)
-        return self.confirmation.rest_answered(bound, quotes, now)
+        return self.confirmation.rest_answered(bound, quotes, now, unanswered)
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes an unconfirmed breach further, or a mark is too old."""

@@ -9,16 +9,16 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core import events as ev
-from sidecar.core.actions import Action, Reconcile
+from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.aliases import approved_as, rename
 from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
-from sidecar.core.money import ONE, ZERO, is_bounded, is_sane
+from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, readable
 from sidecar.core.order_body import Side
 from sidecar.core.order_ledger import OrderLedger
-from sidecar.core.order_status import is_terminal
+from sidecar.core.order_status import VANISHED, is_terminal
 from sidecar.core.orders import BUY, OWN_PREFIX
 from sidecar.core.products import Product
 from sidecar.core.reconciliation import DEFAULT_LAG, Reconciliation
@@ -380,11 +380,30 @@ class OrderFlow:
         mid = self.books.marks.mids.get(product.book)
         return None if mid is None else mid.value
 
+    def vanished(self, event: ev.OrderVanished) -> list[Action]:
+        """It is open nowhere but in the books: it ends here, and what it held is free."""
+        order = self.ledger.working.get(event.order_id)
+        if order is None:
+            return []
+        left = readable(order.remaining)
+        order.status = VANISHED
+        self._settle_order(order, self.books.product(order.product_id), event.at)
+        text = (
+            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, and Coinbase "
+            "knows of none by its id: it counts as ended"
+        )
+        return [Alert(severity="warning", code="ORDER_VANISHED", text=text)]
+
     def listed(self, event: ev.OpenOrdersListed) -> list[Action]:
         """A working order that a complete listing does not hold has ended unseen: what became of it
-        must be read.
+        must be read. One that had vanished and is listed is open.
         """
         listed = set(event.order_ids)
+        for order_id in event.order_ids:
+            order = self.ledger.find(order_id)
+            if order is not None and order.status == VANISHED:
+                order.status = "OPEN"
+                self._settle_order(order, self.books.product(order.product_id), event.at)
         missing = [
             order.order_id
             for order in self.ledger.working.values()

@@ -21,6 +21,9 @@ STATUS_RANK: Final[dict[str, int]] = {
     "FAILED": 9,
 }
 TERMINAL_RANK: Final = 9
+# Our own word, for an order that was told as open and that Coinbase does not know. A listing that has it
+# opens it again; a frame, which told of it before, does not.
+VANISHED: Final = "VANISHED"
 
 
 def later_status(known: str, reported: str) -> str:
@@ -33,9 +36,11 @@ def later_status(known: str, reported: str) -> str:
     if known == "EDIT_QUEUED" and reported == "OPEN":
         return reported
     old, new = STATUS_RANK.get(known, 0), STATUS_RANK.get(reported, 0)
+    if known == VANISHED:
+        return reported if new == TERMINAL_RANK else known
     return reported if new > old else known
 
 
 def is_terminal(status: str) -> bool:
     """Whether nothing more can happen to an order but late news of what did."""
-    return STATUS_RANK.get(status, 0) == TERMINAL_RANK
+    return status == VANISHED or STATUS_RANK.get(status, 0) == TERMINAL_RANK

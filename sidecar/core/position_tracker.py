@@ -85,6 +85,7 @@ class PositionTracker:
             ev.OrderReported: self.orders.report,
             ev.FillReported: self.orders.fill,
             ev.OpenOrdersListed: self.orders.listed,
+            ev.OrderVanished: self.orders.vanished,
             ev.ReservationReleased: self._released,
             ev.BalancesRead: self.balances.balances,
             ev.FuturesRead: self.futures.positions,
@@ -148,6 +149,17 @@ class PositionTracker:
     def transfers(self) -> Decimal:
         """Net value that came in from outside since the books began, USD."""
         return self.books.transfers
+
+    @property
+    def shows_futures(self) -> bool:
+        """Whether the books know of contracts, of money behind them, or of an open order for some."""
+        if self.books.futures_cash.worth:
+            return True
+        lines = self.account.lines.values()
+        if any(line.is_future and line.position.quantity for line in lines):
+            return True
+        named = (self.products.get(order.product_id) for order in self.ledger.working.values())
+        return any(product is not None and product.is_future for product in named)
 
     def unvalued(self) -> list[str]:
         """Currencies held that no quote can value: they count as zero in equity."""

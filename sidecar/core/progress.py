@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.actions import Alert
-from sidecar.core.episode import Episode, Row
+from sidecar.core.episode import Episode, Row, order_line
 from sidecar.core.marks import Marks
 from sidecar.core.money import ZERO
 from sidecar.core.order_ledger import OrderLedger
@@ -39,21 +39,22 @@ def note_rows(episode: Episode, found: Iterable[Holding], marks: Marks) -> None:
 
 def note_progress(
     episode: Episode,
-    found: tuple[list[WorkingOrder], tuple[str, ...], list[Holding]],
+    found: tuple[list[WorkingOrder], tuple[str, ...], list[Holding], str],
     ledger: OrderLedger,
     now: datetime,
 ) -> Iterator[Alert]:
     """Count the rounds in a row that found the same; when nothing changes for long, shout. A round
     that cancels a sale which rested counts as none: each has an id of its own, which is no progress.
     """
-    working, unread, left = found  # open orders, those of them that cannot be read, what is held
+    # Open orders, those of them that cannot be read, what is held, and why futures cannot be read.
+    working, unread, left, fault = found
     orders = [ledger.find(one.order_id) for one in episode.attempts.values()]
     sent = {one.order_id: one.first_sent for one in episode.attempts.values()}
     if any(now - sent.get(order.order_id, now - PRICED_ANEW) < PRICED_ANEW for order in working):
         return
     seen = (
         *unread,
-        *(f"{order.order_id} {order.filled}" for order in working),
+        *(order_line(order.order_id, order.filled) for order in working),
         *(f"{one.key} {one.quantity}" for one in left),
         f"sold {sum((order.filled for order in orders if order is not None), ZERO)}",
     )
@@ -66,6 +67,7 @@ def note_progress(
     names = [order.order_id for order in working] + [*unread]
     reasons = [f"{name} is not cancelled" for name in names]
     reasons += [f"{one.key}: {_why(episode, one)}" for one in left]
+    reasons += [f"futures cannot be read: {fault}"] if fault else []
     text = f"the flattening is stuck and goes on trying: {'; '.join(reasons[:NAMED_MAX])}"
     yield Alert(severity="critical", code="LIQUIDATION_STUCK", text=text)
 

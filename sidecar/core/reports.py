@@ -44,3 +44,4 @@ class LiquidationReport(Struct, frozen=True, kw_only=True):
     fees: Decimal
     slippage: Decimal
     rows: tuple[RowReport, ...]
+    still_open: tuple[str, ...] = ()  # orders that could not be cancelled

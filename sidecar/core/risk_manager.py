@@ -54,6 +54,7 @@ NO_CAUSE: Final = {
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,
 # not after each price where every one is handed over.
 PREPARE_EVERY: Final = timedelta(milliseconds=100)
+ROWS: Final = (ev.OrderReported, ev.FillReported, ev.FundingPaid)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -315,6 +316,7 @@ class RiskManager:
 
     def _started(self, event: ev.Started) -> list[Action]:
         self.readiness.begin()
+        self.doubts.futures.begin()
         self.unapproved.begin(event)
         self.watch.pending.clear()  # the feeds must show it anew
         self.tracker.marks.begin_again(event.at)
@@ -324,7 +326,7 @@ class RiskManager:
         return actions
 
     def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
-        actions = self.watch.rest_answered(event.quotes, event.at)
+        actions = self.watch.rest_answered(event.quotes, event.at, event.unanswered)
         if news := self.readiness.confirmed(event.quotes):
             actions += self.tracker.apply(ev.Quotes(at=event.at, quotes=tuple(news)))
         return actions
@@ -337,9 +339,12 @@ class RiskManager:
         try:
             actions = self.tracker.apply(event)
         except UnknownProduct as unknown:
+            if unknown.product_id in self.doubts.elsewhere.products and isinstance(event, ROWS):
+                return []
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]
         actions += self.readiness.note(event)
+        self.doubts.hear(event, actions)
         match event:
             case ev.OrderReported() | ev.FillReported():
                 actions += self.unapproved.look(event)

@@ -2,8 +2,9 @@
 could not, and why. No I/O.
 
 The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
-itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now. While
-USDC has lost its peg, routes to it come last.
+itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now, and that
+has refused the fewest: an account may lack the wallet, or a market be closed to it. While USDC has lost its
+peg, routes to it come last.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +27,8 @@ COIN_RANK: Final = 3  # behind USD, USDC and other cash
 # While USDC is avoided: behind all others, and behind it a coin that is sold for it in turn.
 USDC_RANK: Final = 4
 USDC_COIN_RANK: Final = 5
+USDC_AFTER: Final = 3  # refusals of every other route
+NO_REFUSALS: Final[Mapping[str, int]] = {}
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -96,6 +99,8 @@ class Routes:
             return rank.get(one.quote, coin), one.product_id
 
         spot = sorted(listing, key=place)
+        late = (one.product_id for one in spot if avoids_usdc and place(one)[0] >= USDC_RANK)
+        self._late = dict.fromkeys(late, USDC_AFTER)
         ends_in_cash = {one.base for one in spot if one.quote in rank and self.permits(one.base)}
         ends_in_cash -= kept
         for one in spot:
@@ -106,23 +111,44 @@ class Routes:
         """Whether a liquidation may sell it."""
         return self._assets is None or key in self._assets
 
-    def through(self, key: str) -> Product | None:
-        """The product that sells it: the best that takes orders now, else the best; None for none."""
+    def through(self, key: str, refusals: Mapping[str, int] = NO_REFUSALS) -> Product | None:
+        """The product that sells it: of those that take orders now, else of all, the best of the ones that
+        refused the fewest; None for none.
+        """
         contract = self.products.get(key)
         if contract is not None and contract.is_future:
             return contract
         candidates = self._by_base.get(key, [])
-        return next((one for one in candidates if not shut(one)), next(iter(candidates), None))
+        if len(candidates) == 1:
+            return candidates[0]
+        late = self._late
+
+        def refused(one: Product) -> int:
+            return refusals.get(one.product_id, 0) + late.get(one.product_id, 0)
+
+        taking = [one for one in candidates if not shut(one)]
+        return min(taking or candidates, key=refused, default=None)
 
 
-def holdings(held: Iterable[Held], routes: Routes, prices: Prices) -> list[Holding]:
-    """Every key held, the largest exposure first: what has no price yet stands behind."""
-    found = [_holding(one, routes, prices) for one in held if one.quantity]
+def holdings(
+    held: Iterable[Held],
+    routes: Routes,
+    prices: Prices,
+    refusals: Mapping[str, int] = NO_REFUSALS,
+) -> list[Holding]:
+    """Every key held, the largest exposure first: what has no price yet stands behind. `refusals`: how many
+    sales each product has refused.
+    """
+    found = [
+        _holding(one, routes, prices, routes.through(one.key, refusals))
+        for one in held
+        if one.quantity
+    ]
     return sorted(found, key=lambda one: (-abs(one.notional or ZERO), one.key))
 
 
-def _holding(held: Held, routes: Routes, prices: Prices) -> Holding:
-    key, product = held.key, routes.through(held.key)
+def _holding(held: Held, routes: Routes, prices: Prices, product: Product | None) -> Holding:
+    key = held.key
     usd = prices.usd(key)
     notional = None if usd is None else held.quantity * usd
 

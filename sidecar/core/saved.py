@@ -12,8 +12,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from sidecar.core.actions import Liquidate
+from sidecar.core.elsewhere import Elsewhere
 from sidecar.core.episode import LiquidatorMemory
-from sidecar.core.feeds import FeedState
+from sidecar.core.feeds import FeedState, UnreadFutures
 from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO, with_money
 from sidecar.core.price_shock import Sampler
@@ -90,6 +91,8 @@ class SavedManager(Struct, kw_only=True):
     doubts_pause: timedelta = SETTLE
     doubts_known: list[str] = []
     peg: PegMemory = field(default_factory=PegMemory)
+    unread_futures: UnreadFutures = field(default_factory=UnreadFutures)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -146,6 +149,8 @@ def save_manager(manager: RiskManager) -> SavedManager:
         doubts_pause=manager.doubts.pause,
         doubts_known=sorted(manager.doubts.known),
         peg=manager.peg.memory,
+        unread_futures=manager.desk.unread,
+        elsewhere=manager.doubts.elsewhere,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -200,6 +205,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.doubts.ask_at, manager.doubts.pause = saved.doubts_ask_at, saved.doubts_pause
     manager.doubts.known = set(saved.doubts_known)
     manager.peg.memory = saved.peg
+    manager.desk.unread = saved.unread_futures
+    manager.doubts.elsewhere = saved.elsewhere
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -1,5 +1,6 @@
 """Scope: what of the account a flattening is about: open orders, and what is held. No I/O."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sidecar.core.check import Desk
@@ -55,6 +56,13 @@ class Scope:
         """Orders that nothing is known of but that they are open: they may be on anything."""
         return memory.unread if episode.key is None else ()
 
+    def unread_futures(self, episode: Episode) -> str:
+        """Why it is not known what futures are held; empty where it is, or none are to be sold."""
+        key = episode.key
+        product = None if key is None else self._desk.tracker.products.get(key)
+        is_about = key is None or (product is not None and product.is_future)
+        return self._desk.unread.fault if is_about else ""
+
     def holdings(self, memory: LiquidatorMemory, episode: Episode | None) -> list[Holding]:
         """What is held of what is to be flattened, the largest exposure first. None: of all."""
         tracker, marks = self._desk.tracker, self._desk.tracker.marks
@@ -64,7 +72,9 @@ class Scope:
         self._choose_routes()
         known = held(tracker, memory)
         covered = (one for one in known if episode is None or episode.covers(one.key))
-        return holdings(covered, self._routes, prices)
+        attempts = () if episode is None else episode.attempts.values()
+        refusals = Counter(one.product_id for one in attempts if one.is_turned_down)
+        return holdings(covered, self._routes, prices, refusals)
 
     def _choose_routes(self) -> None:
         tracker = self._desk.tracker

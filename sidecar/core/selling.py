@@ -14,6 +14,8 @@ from sidecar.core.sales import Holding, pieces
 
 PIECES_A_ROUND: Final = 10  # of one key; the rest follows when these are over
 CONCEDED_MAX: Final = ONE / TWO  # of the bid: a limit further through it says nothing any more
+HALVED_AFTER: Final = 2  # rounds that lacked funds: a balance may lag for one
+HALVED_MAX: Final = 20  # times; then it is Coinbase's minimum
 PRICED: Final = frozenset({"limit", "post_only", "auction"})
 
 
@@ -31,7 +33,7 @@ def attempts_for(
     row.priced += price is not None
     largest = floor_to(product.base_max_size or ZERO, product.base_increment)  # 0: no bound
     is_whole = holding.way == "close" and not (largest and holding.size > largest)
-    for size in pieces(holding.size, largest, PIECES_A_ROUND):
+    for size in pieces(_funded(episode, holding), largest, PIECES_A_ROUND):
         row.attempts += 1
         yield Attempt(
             client_order_id=(
@@ -45,6 +47,24 @@ def attempts_for(
             price=price,
             first_sent=now,
         )
+
+
+def _funded(episode: Episode, holding: Holding) -> Decimal:
+    """What is tried to be sold: all of it; half as much each time after two rounds in a row that lacked funds. What
+    is told as one balance may lie in several wallets, of which an order takes from one.
+    """
+    product, rounds = holding.product, set[datetime]()
+    assert product is not None
+    mine = [one for one in episode.attempts.values() if one.key == holding.key]
+    for attempt in reversed(mine):
+        if not attempt.lacked_funds:
+            break
+        rounds.add(attempt.first_sent)
+    if len(rounds) < HALVED_AFTER or holding.way == "close":
+        return holding.size
+    share = TWO ** min(len(rounds) - HALVED_AFTER + 1, HALVED_MAX)
+    part = floor_to(holding.size / share, product.base_increment)
+    return max(part, min(product.base_min_size, holding.size))
 
 
 def _price(holding: Holding, quote: Quote | None, conceded: Decimal) -> Decimal | None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sidecar.core import losses
+from sidecar.core.elsewhere import VENUES
 from sidecar.core.exposure import Line, Pnl
 from sidecar.core.limits import LossLimit
 from sidecar.core.liquidation_report import report_view
@@ -47,6 +48,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "missing": _missing(manager),
         "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
+        "elsewhere": _elsewhere(manager),
         "feeds": {
             "user": manager.feeds.user,
             "market": manager.feeds.market,
@@ -145,9 +147,21 @@ def _missing(manager: RiskManager) -> list[str]:
     return words
 
 
+def _elsewhere(manager: RiskManager) -> View:
+    """What is neither counted nor sold: venues that the key may reach with what is there, as far as that is told,
+    and products.
+    """
+    known = manager.doubts.elsewhere
+    venues = {about: known.held.get(venue) for venue, about in VENUES.items()}
+    return {"venues": venues, "products": dict(sorted(known.products.items()))}
+
+
 def _doubts(manager: RiskManager) -> list[str]:
     """Where Coinbase and the books do not agree, or a fact could not be placed."""
     texts = list(manager.tracker.books.doubts.values())
+    texts += [f"wallets of {name}: {text}" for name, text in manager.doubts.apart.items()]
+    if fault := manager.desk.unread.fault:
+        texts.append(f"what futures the account has cannot be read: {fault}")
     for name, doubt in manager.doubts.doubts().items():
         more = "more" if doubt.difference > ZERO else "less"
         since = f"{doubt.since:%Y-%m-%d %H:%M:%S} UTC"

@@ -7,17 +7,16 @@ from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config
+from sidecar.core.elsewhere import held
 from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
 from sidecar.daemon.preflight import Finding
+from sidecar.daemon.previews import sold_today
 from sidecar.daemon.survey import (
     Holding,
-    books,
-    holdings,
     read_account,
-    read_bids,
     routes,
     unlisted,
 )
@@ -47,6 +46,19 @@ async def look(config: Config) -> Report:
     finally:
         await rest.close()
     return report
+
+
+async def _elsewhere(picture: Picture) -> list[Finding]:
+    """What other venues of Coinbase's hold, as far as it is told."""
+    try:
+        told = await picture.elsewhere()
+    except (CallFailed, Untrusted) as error:
+        text = f"what other venues hold cannot be read: {error}"
+        return [Finding("info", "ELSEWHERE", text)]
+    texts = [
+        f"{venue}: {words}, neither counted nor sold here" for venue, words in held(told).items()
+    ]
+    return [Finding("warning", "ELSEWHERE", text) for text in texts]
 
 
 def _offline(config: Config) -> list[Finding]:
@@ -84,7 +96,8 @@ def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
 
 async def _online(config: Config, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
-    picture = Picture(rest, clock.now, complaints.append)
+    asks_for_futures = config.positions.futures == "auto"
+    picture = Picture(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
     try:
         await picture.server_time()
     except (CallFailed, Untrusted) as error:
@@ -111,6 +124,12 @@ async def _account(config: Config, picture: Picture, report: Report) -> None:
     report.findings += unlisted(config, products)
     account = await read_account(picture)
     report.open_orders = account.open_orders
+    if account.futures_fault:
+        text = (
+            f"what futures the account has cannot be read: {account.futures_fault}; ask again, or where it has none"
+            ' set positions.futures = "none"'
+        )
+        report.findings.append(Finding("critical", "FUTURES_UNKNOWN", text))
     through = routes(products, config)
-    bids = await read_bids(picture, books(account, through))
-    report.holdings = holdings(account, through, bids, config)
+    report.findings += await _elsewhere(picture)
+    report.holdings = await sold_today(picture, account, through, config)

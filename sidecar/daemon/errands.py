@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sidecar import clock
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.picture import Picture, quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -15,7 +16,6 @@ from sidecar.core.marks import Mark
 from sidecar.daemon.engine import Engine
 
 CONFIRM_WITHIN_S: Final = 5.0  # of wall time, by the contract; then the feed's word stands
-BOOKS_A_CALL: Final = 100
 CANCELS: Final = "/orders/batch_cancel"
 CANCELS_A_CALL: Final = 100  # Coinbase's limit
 CANCEL_ALL_WITHIN_S: Final = 30.0  # then what is left is told
@@ -45,7 +45,8 @@ class Errands:
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Begin an errand, unless one of its name is under way."""
-        if name in self._running and not self._running[name].done():
+        self._running = {n: task for n, task in self._running.items() if not task.done()}
+        if name in self._running:
             work.close()
             return
         self._running[name] = self._group.create_task(work, name=name)
@@ -53,40 +54,57 @@ class Errands:
     # -------------------------------------------------------------------------------------- prices
 
     def confirm(self, action: ac.ConfirmQuotes) -> None:
-        """Ask REST whether a loss is what the feed says."""
-        self._start("confirm quotes", self._confirm(action.product_ids))
+        """Ask REST whether a loss is what the feed says. What an answer leads to may be asked at once."""
+        books = action.product_ids
+        self._start(f"confirm quotes of {', '.join(books)}", self._confirm(books))
 
     async def _confirm(self, books: tuple[str, ...]) -> None:
-        try:
-            async with asyncio.timeout(CONFIRM_WITHIN_S):
-                quotes = await self._quotes(books, urgent=True)
-        except (CallFailed, Untrusted, TimeoutError):
-            self._engine.handle(ev.ConfirmationUnavailable(at=self._engine.now()))
+        told, _ = await self._ask(books, urgent=True, within_s=CONFIRM_WITHIN_S)
+        now = self._engine.now()
+        if not told:
+            self._engine.handle(ev.ConfirmationUnavailable(at=now))
             return
-        self._engine.handle(ev.QuotesConfirmed(at=self._engine.now(), quotes=quotes))
+        quotes = tuple(quote for found in told.values() for quote in found)
+        known, calls = {quote.product_id for quote in quotes}, self._calls(books)
+        # An answer without any price says nothing of the book that was asked for alone either.
+        alone = {call for call in calls if len(call) == 1 and known}
+        missing = {book for call in calls if call not in told or call in alone for book in call}
+        unanswered = tuple(sorted(missing - known))
+        self._engine.handle(ev.QuotesConfirmed(at=now, quotes=quotes, unanswered=unanswered))
 
     def refresh(self, action: ac.RefreshQuotes) -> None:
         """Read prices that the feed has not told of late."""
         self._start("refresh quotes", self._refresh(action.product_ids))
 
     async def _refresh(self, books: tuple[str, ...]) -> None:
-        try:
-            quotes = await self._quotes(books)
-        except (CallFailed, Untrusted) as error:
-            self._engine.log.warning("prices could not be read", fault=str(error))
-            return
+        told, faults = await self._ask(books)
+        if faults:
+            self._engine.log.warning("prices could not be read", fault=faults[0])
         now = self._engine.now()
-        self._read_at |= dict.fromkeys(books, now)
-        if quotes:
+        self._read_at |= dict.fromkeys((book for call in told for book in call), now)
+        if quotes := tuple(quote for found in told.values() for quote in found):
             self._engine.handle(ev.Quotes(at=now, quotes=quotes))
 
-    async def _quotes(
-        self, books: tuple[str, ...], *, urgent: bool = False
-    ) -> tuple[ev.Quote, ...]:
-        read: list[ev.Quote] = []
-        for first in range(0, len(books), BOOKS_A_CALL):
-            read += await self._picture.quotes(books[first : first + BOOKS_A_CALL], urgent=urgent)
-        return tuple(read)
+    async def _ask(
+        self, books: tuple[str, ...], *, urgent: bool = False, within_s: float | None = None
+    ) -> tuple[dict[tuple[str, ...], tuple[ev.Quote, ...]], list[str]]:
+        """What each call came to, of those that succeeded in time, and why others failed."""
+        told, faults = dict[tuple[str, ...], tuple[ev.Quote, ...]](), list[str]()
+
+        async def ask(call: tuple[str, ...]) -> None:
+            try:
+                told[call] = await self._picture.quotes(call, urgent=urgent)
+            except (CallFailed, Untrusted) as error:
+                faults.append(str(error))
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+                for call in self._calls(books):
+                    group.create_task(ask(call), name=f"quotes of {call[0]}")
+        return told, faults
+
+    def _calls(self, books: tuple[str, ...]) -> list[tuple[str, ...]]:
+        return quote_calls(books, self._engine.manager.tracker.products)
 
     async def keep_fresh(self, followed: Callable[[], tuple[str, ...]]) -> None:
         """Until cancelled: re-read quiet books while the feed is live, all of them while it is not."""
@@ -128,7 +146,8 @@ class Errands:
             self._engine.log.warning("product not read", product=product_id, fault=str(error))
             return
         self._engine.handle(listed)
-        if product_id not in self._engine.manager.tracker.products:
+        is_elsewhere = isinstance(listed, ev.ProductElsewhere)
+        if product_id not in self._engine.manager.tracker.products and not is_elsewhere:
             return  # reading the account would lead here again
         self._engine.carry[ac.Reconcile](ac.Reconcile(reason=f"{product_id} is known now"))
 

@@ -73,7 +73,7 @@ class Parts:
         self._log_state = log_state
         self._waker = waker
         self._findings: list[preflight.Finding] = []
-        self._picture = Picture(rest, engine.now, self._leave_out)
+        self._picture = _picture(config, engine, rest)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         self._exchange_clock = exchange_clock
@@ -111,9 +111,6 @@ class Parts:
             spawn=group.create_task,
             settled=self._engine.behind.settled,
         )
-
-    def _leave_out(self, text: str) -> None:
-        self._engine.log.warning("left out", fault=text)
 
     def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
         """A market whose time is not now tells it by its frames alone: these cannot be late."""
@@ -294,6 +291,17 @@ class Parts:
                 if finding.severity != "info":
                     self._waker.tell(finding.severity, finding.code, finding.text)
         self._findings = findings
+
+
+def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
+    tracker = engine.manager.tracker
+    return Picture(
+        rest,
+        engine.now,
+        lambda text: engine.log.warning("left out", fault=text),
+        asks_for_futures=config.positions.futures == "auto",
+        shows_futures=lambda: tracker.shows_futures,
+    )
 
 
 def _summary(report: LiquidationReport) -> dict[str, Any]:

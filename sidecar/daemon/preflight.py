@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
+from sidecar.core.elsewhere import VENUES
 from sidecar.core.errors import Untrusted
 
 SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wrong is going wrong
@@ -57,6 +58,8 @@ async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
                 f"the key is of portfolio {key.portfolio or 'unknown'}; the bot's must be of the same",
             )
         )
+    text = f"neither counted nor sold here, though the key may reach them: {', '.join(VENUES.values())}"
+    findings.append(Finding("info", "OTHER_VENUES", text))
     try:
         skew_s = unix() - (await picture.server_time()).timestamp()
     except (CallFailed, Untrusted) as error:

@@ -14,6 +14,7 @@ from typing import Final
 
 from sidecar import clock
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core import actions as ac
@@ -26,6 +27,7 @@ PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
 FEES_AGAIN_S: Final = 60.0  # they could not be had
 OVERDUE_AFTER: Final = 2  # periods
 TOLD_MAX: Final = 5  # of what a pass left out
+LOOK_UPS_A_PASS: Final = 20
 
 
 class Reconciler:
@@ -42,6 +44,9 @@ class Reconciler:
         self._heard_at = clock.wall()  # of the last pass that succeeded, or that none did for long
         self._took_s = 0.0  # the last pass that succeeded
         self._left_out: list[str] = []  # since the last pass began, in words
+        self._unknown = Patience()  # of orders that Coinbase does not know by their ids
+        self._refused = Patience()  # of fills that cannot be
+        self._was_read = asyncio.Event()  # the account, for the first time
         self._balances_taken = 0  # readings of them, each after the open orders
         # One pass at a time: each begins with what the last one left.
         self._reading = asyncio.Lock()
@@ -59,6 +64,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell_when_overdue(), name="reconciliation overdue")
             group.create_task(self._read_again_and_again(), name="reconciliations")
+            group.create_task(self._look_elsewhere(), name="other venues")
 
     async def _tell_when_overdue(self) -> None:
         """A task of its own: a pass may take longer than anybody should wait."""
@@ -88,12 +94,23 @@ class Reconciler:
             failures, self.fault, self._heard_at = 0, "", clock.wall()
             self._took_s = self._heard_at - began
             self.passes += 1
+            self._was_read.set()
             await asyncio.sleep(BETWEEN_S)
             try:
                 async with asyncio.timeout(self._period_s):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _look_elsewhere(self) -> None:
+        """A task of its own: what other venues hold is for display, and nothing waits for it."""
+        await self._was_read.wait()
+        while True:
+            try:
+                self._engine.handle(await self._picture.elsewhere())
+            except (CallFailed, Untrusted) as error:
+                self._engine.log.info("other venues could not be read", fault=str(error))
+            await asyncio.sleep(PRODUCTS_EVERY_S)
 
     async def _pass(self) -> None:
         """Raises CallFailed, Untrusted, and TimeoutError where a flattening wants to read."""
@@ -176,7 +193,16 @@ class Reconciler:
             self._balances_taken += isinstance(event, ev.BalancesRead)
         else:
             which = getattr(event, "entry_id", "") or getattr(event, "order_id", "")
-            self._leave_out(f"what was told as {type(event).__name__} {which[:40]!r} cannot be")
+            words = f"what was told as {type(event).__name__} {which[:40]!r} cannot be"
+            if not isinstance(event, ev.FillReported) or self._waits_for(words):
+                self._leave_out(words)
+
+    def _waits_for(self, words: str) -> bool:
+        """Whether a fill that cannot be is waited for; else the balances tell what it did."""
+        step = self._refused.look(words, clock.wall())
+        if step == "give up":
+            self._engine.handle(ev.FillPassedOver(at=self._engine.now(), words=words))
+        return step == "wait"
 
     def _leave_out(self, text: str) -> None:
         if text not in self._left_out and len(self._left_out) < TOLD_MAX:
@@ -205,8 +231,24 @@ class Reconciler:
         for report in await self._picture.named_orders(sorted(working.keys() - listed)):
             self._take_in(report)
             unlisted.discard(report.order_id)
-        for order_id in sorted(unlisted & working.keys()):
-            self._leave_out(f"order {order_id} is open in the books, and Coinbase knows of none")
+        unlisted &= working.keys()
+        self._unknown.keep(unlisted)
+        for number, order_id in enumerate(sorted(unlisted)):
+            if number >= LOOK_UPS_A_PASS or not await self._is_accounted_for(order_id):
+                text = f"order {order_id} is open in the books, and Coinbase knows of none"
+                self._leave_out(text)
+
+    async def _is_accounted_for(self, order_id: str) -> bool:
+        """Whether it is known by its id, or is unknown for so long that it has ended."""
+        report = await self._picture.order(order_id)
+        if report is not None:
+            self._unknown.forget(order_id)
+            self._take_in(report)
+            return True
+        if self._unknown.look(order_id, clock.wall()) == "wait":
+            return False
+        self._take_in(ev.OrderVanished(at=self._engine.now(), order_id=order_id))
+        return True
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""

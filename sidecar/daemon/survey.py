@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.picture import Picture, quote_calls
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core import sales
@@ -25,7 +25,8 @@ WAYS: Final[dict[Way, str]] = {
     "auction": "by orders that wait for the auction (auction_mode)",
     "close": "closed with close_position",
 }
-BOOKS_A_CALL: Final = 100
+NONE: Final[Mapping[str, str]] = {}
+UNLIMITED: Final = Decimal("Infinity")
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -34,12 +35,14 @@ class Account(Struct, frozen=True, kw_only=True):
     balances: tuple[ev.Balance, ...]
     futures: tuple[ev.FuturesPosition, ...]
     open_orders: int
+    futures_fault: str = ""  # why it is not known what futures there are
 
 
 class Holding(Struct, frozen=True, kw_only=True):
     """One asset or contract. `amount` is what would be sold: units of the asset, contracts of a
     future (signed). `value` in USD at the bid, None where no price is known. `obstacle` says why it
-    could not be sold today; empty where it could. `note`: how it would be.
+    could not be sold today; empty where it could. `note`: how it would be. `order_size`: of its first sale
+    at the market, zero where it is sold in another way.
     """
 
     asset: str
@@ -48,31 +51,36 @@ class Holding(Struct, frozen=True, kw_only=True):
     value: Decimal | None = None
     obstacle: str = ""
     note: str = ""
+    order_size: Decimal = ZERO
 
 
 async def read_account(picture: Picture) -> Account:
     """Balances, futures and open orders as they are now. Raises CallFailed, and Untrusted."""
     balances: tuple[ev.Balance, ...] = ()
     futures: tuple[ev.FuturesPosition, ...] = ()
-    orders = 0
+    orders, fault = 0, ""
     async for event in picture.account(None):
         match event:
             case ev.BalancesRead():
                 balances = event.balances
             case ev.FuturesRead():
                 futures = event.positions
+            case ev.FuturesUnread():
+                fault = event.reason
             case ev.OpenOrdersListed():
                 orders = len(event.order_ids)
             case _:
                 continue
-    return Account(balances=balances, futures=futures, open_orders=orders)
+    return Account(balances=balances, futures=futures, open_orders=orders, futures_fault=fault)
 
 
-async def read_bids(picture: Picture, books: Iterable[str]) -> dict[str, Decimal]:
+async def read_bids(
+    picture: Picture, books: Iterable[str], products: Mapping[str, Product]
+) -> dict[str, Decimal]:
     """What each book bids now, in its quote currency. Raises CallFailed."""
-    wanted, bids = tuple(dict.fromkeys(books)), dict[str, Decimal]()
-    for first in range(0, len(wanted), BOOKS_A_CALL):
-        for quote in await picture.quotes(wanted[first : first + BOOKS_A_CALL]):
+    bids = dict[str, Decimal]()
+    for call in quote_calls(tuple(dict.fromkeys(books)), products):
+        for quote in await picture.quotes(call):
             bids[quote.product_id] = quote.bid
     return bids
 
@@ -84,11 +92,12 @@ def routes(products: Mapping[str, Product], config: Config) -> Routes:
     return Routes(products, frozenset(config.positions.cash), allowed)
 
 
-def books(account: Account, through: Routes) -> list[str]:
-    """Where the prices of what is held are found."""
+def books(account: Account, through: Routes, refusals: Mapping[str, str] = NONE) -> list[str]:
+    """Where the prices of what is held are found. `refusals`: why a product would refuse a sale."""
+    refused = dict.fromkeys(refusals, 1)
     keys = [balance.currency for balance in account.balances]
     keys += [position.product_id for position in account.futures]
-    products = [product for key in keys if (product := through.through(key)) is not None]
+    products = [product for key in keys if (product := through.through(key, refused)) is not None]
     quotes = [f"{product.quote}-USD" for product in products if product.quote not in DOLLARS]
     listed = [name for name in quotes if name in through.products]
     return [*(product.book for product in products), *listed]
@@ -96,7 +105,11 @@ def books(account: Account, through: Routes) -> list[str]:
 
 @with_money
 def holdings(
-    account: Account, through: Routes, bids: Mapping[str, Decimal], config: Config
+    account: Account,
+    through: Routes,
+    bids: Mapping[str, Decimal],
+    config: Config,
+    refusals: Mapping[str, str] = NONE,
 ) -> list[Holding]:
     """Every position, the largest first. Cash is none, and of `keep` only the rest is one."""
     totals = {
@@ -112,10 +125,10 @@ def holdings(
         held.append(Held(key=position.product_id, quantity=quantity, free=quantity))
     kept = [one.key for one in held if not one.quantity and one.key in totals]
     rows = [Holding(asset=key, amount=ZERO, obstacle="kept, by [positions] keep") for key in kept]
-    prices = Prices(bids.get, lambda key: _usd(key, through, bids))
-    return [_row(one, totals) for one in sales.holdings(held, through, prices)] + sorted(
-        rows, key=lambda row: row.asset
-    )
+    refused = dict.fromkeys(refusals, 1)
+    prices = Prices(bids.get, lambda key: _usd(through.through(key, refused), bids))
+    found = sales.holdings(held, through, prices, refused)
+    return [_row(one, totals, refusals) for one in found] + sorted(rows, key=lambda row: row.asset)
 
 
 def _above_keep(asset: str, total: Decimal, config: Config) -> Held:
@@ -124,9 +137,8 @@ def _above_keep(asset: str, total: Decimal, config: Config) -> Held:
     return Held(key=asset, quantity=above, free=above)  # every order would be cancelled first
 
 
-def _usd(key: str, through: Routes, bids: Mapping[str, Decimal]) -> Decimal | None:
+def _usd(product: Product | None, bids: Mapping[str, Decimal]) -> Decimal | None:
     """What one base unit would bring at the bid; None where no price leads to dollars."""
-    product = through.through(key)
     bid = None if product is None else bids.get(product.book)
     if product is None or bid is None:
         return None
@@ -134,9 +146,11 @@ def _usd(key: str, through: Routes, bids: Mapping[str, Decimal]) -> Decimal | No
     return None if rate is None else bid * rate
 
 
-def _row(one: sales.Holding, totals: Mapping[str, Decimal]) -> Holding:
+def _row(one: sales.Holding, totals: Mapping[str, Decimal], refusals: Mapping[str, str]) -> Holding:
     product = one.product
     obstacle = one.obstacle
+    if product is not None and not obstacle and product.product_id in refusals:
+        obstacle = f"Coinbase would not take its sale: {refusals[product.product_id]}"
     if product is None and one.key not in totals:
         obstacle = "not in Coinbase's list of products"
     contract_size = product.contract_size if product is not None else ONE
@@ -150,7 +164,14 @@ def _row(one: sales.Holding, totals: Mapping[str, Decimal]) -> Holding:
         value=None if one.notional is None else abs(one.notional),
         obstacle=obstacle,
         note=", ".join(notes),
+        order_size=min(one.size, _most(product)) if one.way == "market" else ZERO,
     )
+
+
+def _most(product: Product | None) -> Decimal:
+    """The largest order that it takes."""
+    largest = None if product is None else product.base_max_size
+    return largest or UNLIMITED
 
 
 def _how(one: sales.Holding, product: Product) -> list[str]:

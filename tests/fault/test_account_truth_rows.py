@@ -192,6 +192,22 @@ async def test_a_wallet_that_is_missing_for_good_reads_as_zero(tmp_path):
         assert "INSUFFICIENT_FUNDS" in refused.codes
 
 
+async def test_a_wallet_that_is_no_longer_listed_and_unknown_by_its_id_reads_as_zero(tmp_path):
+    """It is gone with what was in it: a transfer of −60,000 after the second complete listing, which are 2 s apart."""
+    async with bench(tmp_path) as made:
+        await made.control("faults", no_wallet_of="BTC")
+        await made.quote(BTC, 60_000)
+        await made.reading()
+        assert (made.tracker.equity, made.tracker.transfers) == (15_000, 0)
+        await made.quote(BTC, 60_000, after=1)
+        await made.reading()
+        assert made.tracker.transfers == 0, "the second was too soon"
+        await read(made)
+        assert (made.tracker.equity, made.tracker.transfers) == (15_000, -60_000)
+        assert (made.loss().usd, made.causes, made.sold) == (0, set(), False)
+        assert made.made.held("BTC") == 0
+
+
 async def test_an_empty_listing_is_no_reading(tmp_path):
     """Ten listings are empty: nothing happens."""
     async with bench(tmp_path) as made:
@@ -224,6 +240,21 @@ async def test_two_wallets_of_one_currency_are_summed_at_the_start_and_sold_whol
             await made.steady(BTC, 46_500)
             await made.made.until_state("HALTED")
             assert made.world.exchange.accounts.wallet("BTC").total == 0
+
+
+async def test_a_second_wallet_that_may_not_be_traded_is_named_and_stops_nothing(tmp_path):
+    """Half of the bitcoin lies in a wallet that is not active: equity is 45,000, and that half is sold."""
+    async with still(tmp_path, balances=ACCOUNT, prices={BTC: 60_000}) as trader:
+        faults = {"split_wallets": 1_000, "split_as_inactive": True, "wallets_currency": "BTC"}
+        await control(trader, "faults", **faults)
+        async with attended(trader) as made:
+            await read(made, 4)
+            assert (made.tracker.equity, made.made.held("BTC")) == (45_000, D("0.5"))
+            (text,) = texts(made, "WALLET_NOT_COUNTED")
+            assert "0.5 in 'BTC Wallet'; not counted: 0.5 in 'BTC Wallet 2' (not active)" in text
+            assert any("BTC Wallet 2" in one for one in (await made.status())["doubts"])
+            assert await made.ask(made.trader.limit("BUY", "0.1", "60000"))
+            assert (made.causes, made.made.state) == (set(), "ACTIVE")
 
 
 # -------------------------------------------------------------------------------------- natural time

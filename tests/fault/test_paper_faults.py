@@ -59,6 +59,8 @@ async def test_every_switch_can_be_set_over_the_wire(trader):
         "endless_pages": "rows",
         "bad_gateway": "/portfolios",
         "balance_lag_by_currency": {"USD": "60"},
+        "stuck_cancels": "CANCEL_QUEUED",
+        "no_wallet_of": "USD",
     }
     values = {
         name: named.get(name, True if isinstance(value, bool) else 1)

@@ -13,7 +13,7 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.picture import Picture
-from sidecar.coinbase.rest import TRIES, Refused, Rest, Unknown
+from sidecar.coinbase.rest import TRIES, CallFailed, Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -206,10 +206,16 @@ async def test_a_part_that_cannot_be_read_reconciles_nothing(trader, monkeypatch
 async def test_a_refused_key_does_not_take_the_futures_away(trader, monkeypatch):
     monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
     rest = rest_of(trader)
-    picture = Picture(rest, trader.paper.world.now, lambda text: None)
-    trader.paper.world.set_faults(expire_tokens=TRIES)
-    with pytest.raises(Refused):
-        [event async for event in picture._futures(trader.paper.world.now())]
+    shown = [False]
+    picture = Picture(
+        rest, trader.paper.world.now, lambda text: None, shows_futures=lambda: shown[0]
+    )
+    for shown[0] in (False, True):
+        trader.paper.world.set_faults(expire_tokens=TRIES)
+        facts = picture._futures(trader.paper.world.now())
+        assert type(await anext(facts)) is ev.FuturesUnread
+        with pytest.raises(Refused if shown[0] else StopAsyncIteration):
+            await anext(facts)
     kinds = [type(event).__name__ async for event in picture.account(None)]
     await rest.close()
     assert "FuturesRead" in kinds
@@ -232,7 +238,103 @@ async def test_an_account_without_futures_has_none_and_is_whole(tmp_path):
         picture = Picture(rest, trader.paper.world.now, lambda text: None)
         kinds = [type(event).__name__ async for event in picture.account(None)]
         await rest.close()
-    assert kinds == ["OpenOrdersListed", "BalancesRead", "AccountReconciled"]
+    assert kinds == ["OpenOrdersListed", "FuturesAbsent", "BalancesRead", "AccountReconciled"]
+
+
+def answering(monkeypatch, reading, *answers):
+    """What GET /cfm/balance_summary comes to, one after the other; an exception is raised."""
+    real, left = reading.rest.get, list(answers)
+
+    async def get(asked, *given, **options):
+        if asked != "/cfm/balance_summary":
+            return await real(asked, *given, **options)
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reading.rest, "get", get)
+
+
+CFM = "GET /cfm/balance_summary"
+UNTOLD = {
+    "a page of a proxy's": Refused(CFM, 403, "HTTP 403: <html>"),
+    "no such page": Refused(CFM, 404, "HTTP 404: not found"),
+    "the key's scopes": Refused(CFM, 403, "HTTP 403: Missing required scopes", is_worded=True),
+    "a wrong request": Refused(CFM, 400, "HTTP 400: INVALID_ARGUMENT", is_worded=True),
+    "a failing server": Unknown(CFM, 502, "HTTP 502"),
+    "another form": {"summary": {}},
+    "no figure": {"balance_summary": {"cfm_usd_balance": "a lot"}},
+}
+
+
+@pytest.mark.parametrize("answer", UNTOLD.values(), ids=UNTOLD)
+async def test_what_says_nothing_of_futures_does_not_say_that_there_are_none(
+    reading, monkeypatch, answer
+):
+    """Nothing waits for it while nothing is known of any; the next reading asks again."""
+    real = await reading.rest.get("/cfm/balance_summary")
+    answering(monkeypatch, reading, answer, real)
+    await reading.account()
+    (untold,) = reading.told(ev.FuturesUnread)
+    assert untold.reason
+    assert len(reading.told(ev.AccountReconciled)) == 1
+    await reading.account()
+    assert len(reading.told(ev.FuturesRead)) == 1
+
+
+@pytest.mark.parametrize("answer", UNTOLD.values(), ids=UNTOLD)
+async def test_where_futures_are_known_of_nothing_is_reconciled_without_them(
+    reading, monkeypatch, answer
+):
+    reading.shows_futures = True
+    answering(monkeypatch, reading, answer)
+    with pytest.raises((CallFailed, Untrusted)):
+        await reading.account()
+    assert reading.told(ev.FuturesUnread)
+    assert reading.told(ev.BalancesRead) == []
+
+
+NONE = [
+    Refused(CFM, 404, "HTTP 404: futures account not found", is_worded=True),
+    {"balance_summary": None},
+]
+
+
+@pytest.mark.parametrize("answer", NONE)
+async def test_coinbase_s_own_word_that_there_are_none_is_asked_for_again_slowly(
+    reading, monkeypatch, answer
+):
+    real, passed = await reading.rest.get("/cfm/balance_summary"), [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    answering(monkeypatch, reading, answer, real)
+    await reading.account()
+    await reading.account()
+    assert len(reading.told(ev.FuturesAbsent)) == 2
+    assert reading.told(ev.FuturesUnread) == []
+    passed[0] = 601.0
+    await reading.account()
+    assert len(reading.told(ev.FuturesRead)) == 1
+
+
+@pytest.mark.parametrize("answer", NONE)
+async def test_contracts_that_are_known_of_are_not_taken_back_by_a_word(
+    reading, monkeypatch, answer
+):
+    reading.shows_futures = True
+    answering(monkeypatch, reading, answer)
+    with pytest.raises((CallFailed, Untrusted)):
+        await reading.account()
+    assert reading.told(ev.FuturesAbsent) == []
+
+
+async def test_by_the_configuration_there_are_none_unless_some_are_seen(reading):
+    reading.picture._asks_for_futures = False
+    await reading.account()
+    assert len(reading.told(ev.FuturesAbsent)) == 1
+    reading.shows_futures = True
+    await reading.account()
+    assert len(reading.told(ev.FuturesRead)) == 1
 
 
 # ------------------------------------------------------------------------- rows that cannot be read
@@ -245,7 +347,13 @@ class Reading:
         self.rest = rest_of(trader)
         self.complaints: list[str] = []
         self.now = trader.paper.world.now
-        self.picture = Picture(self.rest, self.now, self.complaints.append)
+        self.shows_futures = False
+        self.picture = Picture(
+            self.rest,
+            self.now,
+            self.complaints.append,
+            shows_futures=lambda: self.shows_futures,
+        )
         self.facts: list[ev.Event] = []
 
     async def account(self, **options):
@@ -291,6 +399,48 @@ async def test_a_fill_that_cannot_be_read_reconciles_nothing_and_is_named(
     with pytest.raises(Untrusted, match=r"can be read: fill [\w-]+: size is not a number"):
         await reading.account()
     assert reading.told(ev.AccountReconciled) == []
+
+
+async def test_a_fill_that_cannot_be_read_three_times_over_thirty_seconds_is_passed_over(
+    trader, reading, monkeypatch
+):
+    """And the window of fills with it: the next reading begins behind."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    await trader.place(trader.market("BUY", "0.1"))
+    spoil(monkeypatch, "fill_report", "size")
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted):
+            await reading.account()
+    assert reading.told(ev.FillPassedOver) == []
+    for passed[0] in (30.0, 31.0):
+        await reading.account()
+    (over,) = reading.told(ev.FillPassedOver)
+    assert over.words.endswith("size is not a number")
+    assert len(reading.told(ev.AccountReconciled)) == 2
+
+
+async def test_a_product_that_is_not_ours_or_gone_or_unreadable_is_elsewhere(
+    trader, reading, monkeypatch
+):
+    trader.paper.world.set_faults(foreign_rows=True)
+    told = [await reading.picture.product(name) for name in ("AAPL-USD", "GONE-USD", "BTC-USD")]
+    assert [type(one) for one in told] == [ev.ProductElsewhere, ev.ProductElsewhere, ev.ProductsListed]  # fmt: skip
+    assert "EQUITY" in told[0].why
+
+    def unreadable(_row):
+        raise Untrusted("product BTC-USD: base_increment is not a number")
+
+    monkeypatch.setattr("sidecar.coinbase.picture.product_from_coinbase", unreadable)
+    assert type(await reading.picture.product("BTC-USD")) is ev.ProductElsewhere
+    page = Refused("GET /products/BTC-USD", 404, "HTTP 404: <html>")
+
+    async def get(*_given, **_options):
+        raise page
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    with pytest.raises(Refused):
+        await reading.picture.product("BTC-USD")
 
 
 async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeypatch):
@@ -347,6 +497,7 @@ FILLS = "/orders/historical/fills"
 @pytest.mark.parametrize("path", [FILLS, "/cfm/balance_summary", "/cfm/positions"])
 async def test_orders_and_balances_are_read_though_another_call_fails(reading, monkeypatch, path):
     fail(monkeypatch, reading, path)
+    reading.shows_futures = True
     with pytest.raises(Unknown):
         await reading.account()
     assert reading.told(ev.BalancesRead) == []
@@ -370,12 +521,61 @@ async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(read
         raise Untrusted("number_of_contracts is not a number")
 
     monkeypatch.setattr(rows, "futures_positions", read)
+    reading.shows_futures = True
     with pytest.raises(Untrusted):
         await reading.account()
     assert reading.told(ev.BalancesRead) == []
     with pytest.raises(Untrusted, match="not everything can be read: number_of_contracts"):
         await reading.account(essentials_suffice=True)
     assert reading.told(ev.BalancesRead)
+
+
+async def test_a_sale_is_previewed_and_why_it_would_be_refused_is_told(trader, reading):
+    """What open orders hold is no reason: a liquidation cancels them first."""
+    preview = reading.picture.sale_refusal
+    assert await preview("BTC-USD", Decimal("0.5")) == ""
+    assert await preview("BTC-USD", Decimal(50)) == ""
+    assert await preview("BTC-USD", Decimal("0.000000001")) != ""
+    trader.paper.world.set_faults(no_wallet_of="USD")
+    assert "account is not available" in await preview("BTC-USD", Decimal("0.5"))
+    assert await preview("BTC-USDC", Decimal("0.5")) == ""
+
+
+GONE = {
+    "no such wallet": Refused(
+        "GET /accounts/…", 404, "HTTP 404: account not found", is_worded=True
+    ),
+    "a page of a proxy's": Refused("GET /accounts/…", 404, "HTTP 404: <html>"),
+    "not this key's": Refused("GET /accounts/…", 403, "HTTP 403: denied", is_worded=True),
+    "a wrong request": Refused(
+        "GET /accounts/…", 400, "HTTP 400: INVALID_ARGUMENT", is_worded=True
+    ),
+    "a failing server": Unknown("GET /accounts/…", 502, "HTTP 502"),
+    "another form": {"wallet": None},
+}
+
+
+@pytest.mark.parametrize("answer", GONE.values(), ids=GONE)
+async def test_a_wallet_that_no_listing_has_holds_up_no_reading_whatever_its_id_is_answered(
+    trader, reading, monkeypatch, answer
+):
+    await reading.account()
+    real = reading.rest.get
+
+    async def get(asked, *given, **options):
+        if not asked.startswith("/accounts/"):
+            return await real(asked, *given, **options)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    trader.paper.world.set_faults(no_wallet_of="BTC")
+    await reading.account()
+    assert len(reading.told(ev.AccountReconciled)) == 2
+    last = reading.told(ev.BalancesRead)[-1]
+    assert last.is_complete
+    assert "BTC" not in {balance.currency for balance in last.balances}
 
 
 async def test_where_everything_can_be_read_the_account_is_reconciled(reading):

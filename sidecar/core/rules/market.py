@@ -96,6 +96,13 @@ def account_data(check: Check) -> Violation | None:
         return Violation("STALE_ACCOUNT_DATA", observed=user, message=why)
     for doubt in tracker.books.doubts.values():
         return Violation("STALE_ACCOUNT_DATA", observed="doubt", message=doubt)
+    if check.is_future and (fault := check.desk.unread.fault):
+        return Violation(
+            "STALE_ACCOUNT_DATA",
+            scope=f"product:{check.product.product_id}",
+            observed="unread",
+            message=f"what futures the account has cannot be read: {fault}",
+        )
     return None
 
 
@@ -257,7 +264,8 @@ RULES: Final = (
         judge=account_data,
         exempt=True,
         doc=Doc(
-            "the user feed is silent or gapped, reconciliation is unfinished, or Coinbase differs from the books"
+            "the user feed is silent or gapped, reconciliation is unfinished, or Coinbase differs from the books; of a "
+            "future: what futures the account has cannot be read"
         ),
     ),
     Gate(

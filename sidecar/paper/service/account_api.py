@@ -4,11 +4,13 @@ Source: Coinbase Advanced Trade API, Accounts, Portfolios, Fees, Futures; Coinba
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.money import ZERO
+from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.wallet_faults import Told
@@ -20,7 +22,7 @@ from sidecar.paper.wire import accounts as shapes
 from sidecar.paper.wire.errors import invalid, not_found
 from sidecar.paper.wire.orders import portfolio_id
 from sidecar.paper.wire.products import session_end
-from sidecar.paper.wire.text import Row, time_text
+from sidecar.paper.wire.text import Row, money, time_text
 
 ACCOUNTS_DEFAULT: Final = 49
 ACCOUNTS_MAX: Final = 250
@@ -93,7 +95,11 @@ def get_portfolio(world: World, call: Call) -> Row:
         return {"breakdown": shapes.another_breakdown(world.exchange)}
     if asked != portfolio_id(run):
         raise not_found("portfolio not found")
-    return {"breakdown": shapes.breakdown(world.exchange)}
+    row = shapes.breakdown(world.exchange)
+    if world.faults.now.foreign_rows:
+        stocks = {"total_equities_balance": money(Decimal(foreign_rows.WORTH))}
+        row["portfolio_balances"] |= stocks
+    return {"breakdown": row}
 
 
 def transaction_summary(world: World, call: Call) -> Row:

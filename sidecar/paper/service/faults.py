@@ -83,6 +83,7 @@ def apply_to(behaviour: Behaviour, faults: Faults) -> None:
     """Hand on the faults that the exchange itself commits."""
     behaviour.late_cancelled = seconds(faults.late_cancelled_s)
     behaviour.fill_after_cancel = faults.fill_after_cancel
+    behaviour.stuck_cancels = faults.stuck_cancels
     behaviour.hidden_when_new = seconds(faults.hide_new_orders_s)
     behaviour.balance_lag = seconds(faults.balance_lag_s)
     behaviour.balance_lag_of = {

@@ -13,6 +13,7 @@ from itertools import dropwhile, islice
 from typing import Any, Final, TypeVar
 
 from sidecar.core.money import ZERO, amount, plain
+from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.order import Fill, Order
@@ -50,12 +51,24 @@ def list_orders(world: World, call: Call) -> Row:
         found = _highest(every, lambda order: _order_key(order, value_of), below, limit + 1)
     page, more = found[:limit], len(found) > limit
     last = page[-1] if more else None
+    rows = [shapes.order_row(order, world.exchange.run, call.now) for order in page]
     return {
-        "orders": [shapes.order_row(order, world.exchange.run, call.now) for order in page],
+        "orders": _with_foreign_order(world, call, rows),
         "sequence": "0",
         "has_next": more,
         "cursor": _sorted_cursor(last.order_id, last, value_of) if last is not None else "",
     }
+
+
+def _with_foreign_order(world: World, call: Call, rows: list[Row]) -> list[Row]:
+    """A switched-on fault: an order that is no coin's is listed first."""
+    if not world.faults.now.foreign_rows:
+        return rows
+    statuses, ids = call.texts("order_status"), call.texts("order_ids")
+    is_simple = call.text("order_placement_source", "RETAIL_ADVANCED") == "RETAIL_SIMPLE"
+    is_listed = not (_cursor(call) or is_simple or ids) and (not statuses or "OPEN" in statuses)
+    told = [foreign_rows.order(world.exchange.run, call.now)] if is_listed else []
+    return foreign_rows.with_long_times(told + rows)
 
 
 def _matching(world: World, call: Call, orders: Iterable[Order]) -> Iterator[Order]:
@@ -148,8 +161,12 @@ def fills(world: World, call: Call) -> Row:
         found = _highest(every, lambda fill: (value_of(fill), fill.number), place, limit + 1)
     page, more = found[:limit], len(found) > limit
     last = page[-1] if more else None
+    rows = [_fill_row(world, fill, call.now) for fill in page]
+    if world.faults.now.foreign_rows:
+        told = [] if _cursor(call) else foreign_rows.fills(world.exchange.run, call.now)
+        rows = foreign_rows.with_long_times(told + rows)
     return {
-        "fills": [_fill_row(world, fill, call.now) for fill in page],
+        "fills": rows,
         "cursor": _sorted_cursor(str(last.number), last, value_of) if last is not None else "",
     }
 

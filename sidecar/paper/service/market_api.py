@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from sidecar.core.money import ZERO, amount
+from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.book import DEPTH, Book
@@ -92,6 +93,8 @@ def _row(world: World, listing: Listing, now: datetime, *, with_view_only: bool)
 
 def get_product(world: World, call: Call) -> Row:
     """`GET /products/{product_id}`: the bare product."""
+    if world.faults.now.foreign_rows and call.path["product_id"] == foreign_rows.STOCK:
+        return foreign_rows.product()
     listing, _ = _listed(world, call.path["product_id"])
     view_only = call.key is not None and call.flag("get_tradability_status")
     return _row(world, listing, call.now, with_view_only=view_only)
@@ -100,10 +103,13 @@ def get_product(world: World, call: Call) -> Row:
 def best_bid_ask(world: World, call: Call) -> Row:
     """`GET /best_bid_ask`: of these products, or of all; an empty book is left out.
 
-    With the switch for it, an empty book is there, with empty lists.
+    With the switch for it, an empty book is there, with empty lists; with another, futures are only told alone.
     """
     with_empty = world.faults.now.list_empty_books
     ids = call.texts("product_ids") or list(world.exchange.listings)
+    if world.faults.now.quotes_of_spot_only:
+        spot = [name for name in ids if _listed(world, name)[0].contract is None]
+        ids = spot or ids
     books = [(product_id, _listed(world, product_id)[1]) for product_id in ids]
     return {
         "pricebooks": [

@@ -50,6 +50,7 @@ def create(world: World, call: Call) -> Row:
     """`POST /orders`."""
     request, row = call.read(NewOrder), call.row()
     _check_id(request.client_order_id)
+    _check_wallet(world, request.product_id)
     row["order_configuration"] = _configuration(request)
     if world.faults.take("answer_without_accept"):
         ghost = uuid5(world.exchange.run, f"ghost/{request.client_order_id}")
@@ -88,9 +89,17 @@ def _check_id(client_order_id: str) -> None:
         raise invalid(f"client_order_id is longer than {ID_CHARACTERS_MAX} characters")
 
 
+def _check_wallet(world: World, product_id: str) -> None:
+    """A switched-on fault: the account has no wallet for what the product is paid in."""
+    listing, missing = world.exchange.listings.get(product_id), world.faults.now.no_wallet_of
+    if listing is not None and listing.contract is None and missing == listing.quote:
+        raise invalid("account is not available")
+
+
 def preview(world: World, call: Call) -> Row:
     """`POST /orders/preview`: what an order would cost, or why it would be refused."""
     proposal = call.read(Proposal)
+    _check_wallet(world, proposal.product_id)
     request = NewOrder(
         client_order_id="preview",
         product_id=proposal.product_id,

@@ -88,6 +88,9 @@ def _commit_faults(world: World, request: web.Request) -> None:
     if world.faults.take("server_errors"):
         body = web.Response(status=503, text=errors.HTML_ERROR, content_type="text/html")
         raise _Faulty(body)
+    if "/cfm/" in request.path and world.faults.take("forbidden_futures"):
+        body = web.Response(status=403, text=errors.HTML_FORBIDDEN, content_type="text/html")
+        raise _Faulty(body)
     prefix = world.faults.now.bad_gateway
     if prefix and request.path.startswith(f"{PREFIX}{prefix}"):
         raise _Faulty(web.Response(status=502, text=errors.HTML_ERROR, content_type="text/html"))

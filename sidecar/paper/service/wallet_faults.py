@@ -54,6 +54,8 @@ class WalletFaults:
     def told(self, balances: Iterable[Balance]) -> Iterator[Told]:
         """Each wallet, or the two that are told of it."""
         for row in balances:
+            if row.currency == self._switches.now.no_wallet_of:
+                continue
             if not self._split or not self._is_about(row.currency):
                 yield Told(row)
                 continue
@@ -63,11 +65,16 @@ class WalletFaults:
 
     def in_listing(self, row: Row) -> Row:
         """A row of the listing under way, with the balance that it tells."""
-        return _spoiled(row, self._absurd) if self._is_about(row["currency"]) else row
+        return _spoiled(self._flagged(row), self._absurd if self._is_about(row["currency"]) else "")
 
     def alone(self, row: Row) -> Row:
         """A wallet asked for by its id: a reading of its own."""
-        return _spoiled(row, self._take_absurd()) if self._is_about(row["currency"]) else row
+        how = self._take_absurd() if self._is_about(row["currency"]) else ""
+        return _spoiled(self._flagged(row), how)
+
+    def _flagged(self, row: Row) -> Row:
+        is_inactive = self._switches.now.split_as_inactive and not row["default"]
+        return row | {"active": False} if is_inactive else row
 
     def _take_absurd(self) -> str:
         return next((name for name in ABSURD if self._switches.take(name)), "")

@@ -8,6 +8,7 @@ from msgspec import Struct
 NO_DELAY: Final = timedelta(0)
 FundingTold = Literal["funding_pnl", "fills"]
 FundingResets = Literal["daily", "on_payment"]
+StuckCancels = Literal["", "CANCEL_QUEUED", "UNKNOWN_CANCEL_ORDER"]
 
 
 class Behaviour(Struct, kw_only=True):
@@ -17,6 +18,9 @@ class Behaviour(Struct, kw_only=True):
     cancel_delay: timedelta = NO_DELAY  # from accepted to cancelled
     late_cancelled: timedelta = NO_DELAY  # on top of that
     fill_after_cancel: int = 0  # the next so many accepted cancels lose to a fill
+    stuck_cancels: StuckCancels = (
+        ""  # no order is cancelled: it stays so, or the cancel is refused so
+    )
     hidden_when_new: timedelta = NO_DELAY  # how long a new order cannot be read
     balance_lag: timedelta = NO_DELAY  # how old the balances are that a reader sees
     balance_lag_of: dict[str, timedelta] = {}  # the same of single currencies, instead of it

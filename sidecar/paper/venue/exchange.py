@@ -246,11 +246,21 @@ class Exchange:
             return "ORDER_IS_BEING_REPLACED"
         if order.is_future and not self.listings[order.product_id].flags.session_open:
             return "INVALID_CANCEL_FCM_TRADING_SESSION"
+        if self.behaviour.stuck_cancels:
+            return self._stick(order)
         order.pending_cancel = True
         if self.behaviour.queued_statuses:
             self.engine.report(order, "CANCEL_QUEUED", self.now)
         self._soon(self.behaviour.cancel_delay + self.behaviour.late_cancelled, "cancel", order)
         self._run_until(self.now)
+        return ""
+
+    def _stick(self, order: Order) -> str:
+        """A cancel that leads nowhere, accepted or not."""
+        if self.behaviour.stuck_cancels != "CANCEL_QUEUED":
+            return self.behaviour.stuck_cancels
+        if order.status != "CANCEL_QUEUED":
+            self.engine.report(order, "CANCEL_QUEUED", self.now)
         return ""
 
     @with_money

@@ -15,6 +15,10 @@ HTML_ERROR: Final = (
     "<!DOCTYPE html><html><head><title>503 Service Temporarily Unavailable</title></head>"
     "<body><center><h1>503 Service Temporarily Unavailable</h1></center></body></html>"
 )
+HTML_FORBIDDEN: Final = (  # of a proxy in front of Coinbase
+    "<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
+    "<body><center><h1>403 Forbidden</h1></center></body></html>"
+)
 TOO_MANY_REQUESTS: Final[Row] = {
     "errors": [{"id": "rate_limit_exceeded", "message": "Too many requests"}]
 }

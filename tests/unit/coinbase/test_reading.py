@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from sidecar.coinbase.backoff import FIRST_S, LEAST_S, MOST_S, wait_s
-from sidecar.coinbase.reading import is_true, moment, number, price, quantity, text
+from sidecar.coinbase.reading import is_true, moment, moment_if_any, number, price, quantity, text
 from sidecar.core.errors import Untrusted
 
 
@@ -36,10 +36,12 @@ def test_what_is_no_number_is_refused_by_name_and_not_repeated(value):
 @pytest.mark.parametrize(
     ("value", "micros"),
     [("2026-11-02T10:00:00Z", 0), ("2026-11-02T10:00:00.5Z", 500_000), ("2026-11-02T10:00:00.123456789Z", 123_456),
+     ("2026-11-02T10:00:00.1234567899Z", 123_456), ("2026-11-02T10:00:00." + "9" * 30 + "Z", 999_999),
      ("2026-11-02T12:00:00.000001+02:00", 1), ("2026-11-02 10:00:00.1z", 100_000)],
 )  # fmt: skip
-def test_times_have_none_to_nine_digits_of_a_second(value, micros):
+def test_times_have_any_number_of_digits_of_a_second(value, micros):
     assert moment(value, "t") == datetime(2026, 11, 2, 10, 0, 0, micros, tzinfo=UTC)
+    assert moment_if_any(value) == moment(value, "t")
 
 
 @pytest.mark.parametrize("value", ["", None, "0001-01-01T00:00:00Z"])
@@ -51,6 +53,7 @@ def test_gos_zero_time_is_none(value):
 def test_what_is_no_time_is_refused_by_name(value):
     with pytest.raises(Untrusted, match=r"^t is not a time$"):
         moment(value, "t")
+    assert moment_if_any(value) is None
 
 
 def test_booleans_may_be_text_and_text_must_be_text():

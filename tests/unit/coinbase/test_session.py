@@ -435,7 +435,7 @@ def test_one_order_that_cannot_be_read_does_not_hide_the_others():
 
 
 @pytest.mark.parametrize(
-    "odd", [{"time_in_force": []}, {"order_type": 5}, {"creation_time": {}}, {"order_side": None}]
+    "odd", [{"time_in_force": []}, {"order_type": 5}, {"status": None}, {"order_side": None}]
 )
 def test_an_odd_field_is_a_fault_and_never_an_end(odd):
     line = Line(USER)
@@ -443,6 +443,35 @@ def test_an_odd_field_is_a_fault_and_never_an_end(odd):
     row = {"order_id": "a", "product_id": "BTC-USD", "order_side": "BUY", "status": "OPEN"} | odd
     steps = line.session.received(frame(99, "user", [{"orders": [row]}]), START, line.wall)
     assert only(steps, Fault)
+
+
+@pytest.mark.parametrize("odd", [{"creation_time": {}}, {"creation_time": "yesterday"}])
+def test_a_time_that_cannot_be_read_costs_no_order(odd):
+    line = Line(USER)
+    line.open()
+    row = {"order_id": "a", "product_id": "BTC-USD", "order_side": "BUY", "status": "OPEN"} | odd
+    steps = line.session.received(frame(99, "user", [{"orders": [row]}]), START, line.wall)
+    assert not only(steps, Fault)
+    assert [report.created_at for said in told(steps) for report in said.reports] == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours"),
+    [("EQUITY", False), ("OPTION", False), ([], True), (None, True), ("", True), ("SPOT", True)],
+)
+def test_an_order_of_another_kind_is_nobody_s_fault(kind, ours):
+    line = Line(USER)
+    line.open()
+    row = {
+        "order_id": "a",
+        "product_id": "X-USD",
+        "order_side": "BUY",
+        "status": "OPEN",
+        "product_type": kind,
+    }
+    steps = line.session.received(frame(99, "user", [{"orders": [row]}]), START, line.wall)
+    assert not only(steps, Fault)
+    assert [report.order_id for said in told(steps) for report in said.reports] == ["a"] * ours
 
 
 def test_one_quote_that_makes_no_sense_does_not_hide_the_others():

@@ -52,6 +52,7 @@ STATUS: dict[str, Any] = {
     ],
     "missing": ["the balances"],
     "doubts": ["Coinbase's BTC differs from the books"],
+    "elsewhere": {"venues": {"stocks": "1500 USD", "prediction markets": None}, "products": {"AAPL-USD": "no coin"}},
     "unvalued": ["XYZ"],
     "feeds": {"user": "live", "market": "gapped", "market_whole_since": None},
     "equity": "98765.4321",
@@ -124,6 +125,9 @@ POSITIONS = {
 
 def test_a_status_says_what_is_and_what_to_do():
     said = text(status(STATUS, 80))
+    assert "not counted here: stocks: 1500 USD" in said
+    assert "not counted here: AAPL-USD" in said
+    assert "prediction markets" not in said
     for words_ in (
         "HALTED", "1 open order, 2 reservations", "waiting for: the balances", "BTC differs",
         "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",
@@ -372,3 +376,4 @@ def test_a_flattening_shows_what_was_sold_what_is_left_and_what_it_cost():
     assert "1 round" in text(liquidation(one))
     lasting = one | {"outcome": "under way", "ended_at": None, "phase": "selling"}
     assert "round 1, selling" in text(liquidation(lasting))
+    assert "not cancelled: o1, o2" in text(liquidation(lasting | {"still_open": ["o1", "o2"]}))

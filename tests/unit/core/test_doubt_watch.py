@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile, WakeAt
 from sidecar.core.doubt_watch import PAUSE_MAX
+from sidecar.core.told import WalletApart
+from sidecar.core.views import status
 from tests.decisions import CONNECTED, connected, of_kind, restarted
 from tests.scenario import FUTURE, D, World, limit_order
 
@@ -22,6 +24,22 @@ def doubting(currency="USD", total=90_000, **fields):
 
 def asked(actions):
     return [one.reason for one in of_kind(actions, Reconcile)]
+
+
+def test_wallets_that_are_not_counted_are_told_once_until_they_are_gone():
+    world = connected(held=1)
+    told, seen = [], []
+    for words in ("3 and 10", "3 and 11", None, "3 and 12"):
+        apart = () if words is None else (WalletApart("BTC", words),)
+        world.wait(60)
+        balances = (ev.Balance("USD", D(100_000)), ev.Balance("BTC", D(1)))
+        actions = world.send(ev.BalancesRead, balances=balances, fills_until=world.now, apart=apart)
+        told += [one.text for one in of_kind(actions, Alert) if one.code == "WALLET_NOT_COUNTED"]
+        seen.append(status(world.manager, world.now)["doubts"])
+    assert [text.endswith(words) for text, words in zip(told, ("3 and 10", "3 and 12"), strict=True)] == [True, True]  # fmt: skip
+    assert seen == [["wallets of BTC: 3 and 10"], ["wallets of BTC: 3 and 11"], [], ["wallets of BTC: 3 and 12"]]  # fmt: skip
+    world.quote("BTC-USD", 64_000)
+    assert world.ask(limit_order("0.01", 64_000))
 
 
 def unexplained(world):

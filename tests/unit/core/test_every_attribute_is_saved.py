@@ -18,6 +18,7 @@ from sidecar.core.reconciliation import Doubt, Reconciliation
 from sidecar.core.settings import Settings
 from sidecar.core.stale_marks import StaleMark
 from sidecar.core.suspicion import Suspicion
+from sidecar.core.told import Venue
 from sidecar.core.wallets import Wallet
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
@@ -31,6 +32,7 @@ NOT_SAVED: dict[str, str] = {
     "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._foreseen": CACHE, "Approvals._next": CACHE,
     "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
     "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
+    "DoubtWatch.apart": "the first listing of a new process tells it",
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
@@ -292,6 +294,11 @@ def starting() -> World:
     world.send(ev.AccountReconciled, fills_until=world.now)
     quotes = (ev.Quote("BTC-USD", D(64_000), D(64_000), world.now), ev.Quote("ETH-USD", D(9), D(9), world.now))  # fmt: skip
     world.send(ev.QuotesConfirmed, quotes=quotes)
+    for _ in range(2):
+        world.send(ev.FuturesUnread, reason="HTTP 403")
+        world.wait(2)
+    world.send(ev.ProductElsewhere, product_id="AAPL-USD", why="it is a stock")
+    world.send(ev.ElsewhereRead, venues=(Venue("stocks", D(5)),))
     world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"
     assert not world.manager.state.ready
     return world

@@ -1,5 +1,6 @@
 """A flattening, step by step: what is asked for next, given what is known."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -401,6 +402,185 @@ def test_a_sale_that_is_refused_each_time_is_tried_ever_slower_and_shouted_about
     assert waits == [5, 5, 5, 8, 16, 32, 60, 60]
     assert len(shouts) == 4
     assert "BTC: TRADING_DISABLED now" in shouts[0]
+
+
+def refuse(flat: Flattening, sale: PlaceOrder, reason: str) -> None:
+    flat.answer(sale.client_order_id, "refused", reason=reason)
+
+
+def accept_and_fail(flat: Flattening, sale: PlaceOrder, _reason: str) -> None:
+    flat.fills(sale, filled=0, status="FAILED", average_price=0)
+
+
+def turn_away(flat: Flattening, sale: PlaceOrder, reason: str) -> None:
+    flat.answer(sale.client_order_id, "not_sent", reason=reason)
+
+
+ROUND_ABOUT = ["BTC-USD", "BTC-USDC", "BTC-EUR", "BTC-USD"]
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "ways"),
+    [
+        (refuse, "HTTP 400: account is not available", ROUND_ABOUT),
+        (accept_and_fail, "", ROUND_ABOUT),
+        (refuse, "PREVIEW_INSUFFICIENT_FUND", ["BTC-USD"] * 4),
+        (turn_away, "too many requests", ["BTC-USD"] * 4),
+    ],
+)
+def test_what_a_product_refuses_to_this_account_is_sold_through_the_next(
+    how: Callable[[Flattening, PlaceOrder, str], None], reason: str, ways: list[str]
+) -> None:
+    """Not what no other would take either."""
+    flat, sale = selling()
+    tried = []
+    for _ in ways:
+        tried.append(sale.body["product_id"])
+        how(flat, sale, reason)
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 1})
+        (sale,) = flat.placed
+    assert tried == ways
+
+
+def test_a_sale_that_lacks_funds_again_and_again_is_halved_until_it_is_taken() -> None:
+    """One balance may be several wallets, and an order takes from one; the first time it may be a lag."""
+    flat, sale = selling(8)
+    sizes = []
+    for _ in range(5):
+        sizes.append(size_of(sale))
+        flat.world.now += timedelta(seconds=1)
+        flat.answer(sale.client_order_id, "refused", reason="PREVIEW_INSUFFICIENT_FUND")
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 8})
+        (sale,) = flat.placed
+    assert [*sizes, size_of(sale)] == ["8", "8", "4", "2", "1", "0.5"]
+    flat.fills(sale)
+    flat.wait(60)
+    flat.read({"BTC": "7.5"})
+    (sale,) = flat.placed
+    assert size_of(sale) == "7.5"
+
+
+def test_a_sale_is_never_halved_below_the_least_that_coinbase_takes() -> None:
+    flat = Flattening(BTC=1)
+    flat.world.send(ev.ProductsListed, products=(product("BTC-USD", base_min_size=D("0.3")),))
+    flat.begin()
+    flat.read({"BTC": 1})
+    for _ in range(4):
+        (sale,) = flat.placed
+        flat.world.now += timedelta(seconds=1)
+        flat.answer(sale.client_order_id, "refused", reason="INSUFFICIENT_FUND")
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": 1})
+    (sale,) = flat.placed
+    assert size_of(sale) == "0.3"
+
+
+def standing(seconds: float, *, hold: object = 0, **order: Any) -> Flattening:
+    """A flattening of 1 BTC beside an order that is not cancelled, so many seconds later."""
+    flat = Flattening()
+    flat.report("b", **OPEN | order)
+    flat.begin()
+    end = flat.world.now + timedelta(seconds=seconds)
+    while not flat.placed:
+        if not of_kind(flat.actions, ReadAccount):
+            assert flat.episode.due is not None
+            flat.take(flat.world.wait(to=min(flat.episode.due, end)))
+        if flat.world.now == end and not of_kind(flat.actions, ReadAccount):
+            break
+        flat.read({"BTC": D(1) - D(hold)}, orders=["b"], hold={"BTC": hold})
+    return flat
+
+
+def test_what_an_order_that_is_not_cancelled_does_not_hold_is_sold_after_30_seconds() -> None:
+    assert standing(29).placed == []
+    flat = standing(30)
+    (sale,) = flat.placed
+    assert size_of(sale) == "1"
+    flat = standing(30, side="SELL", hold="0.1")
+    (sale,) = flat.placed
+    assert size_of(sale) == "0.9"
+
+
+def test_the_report_says_that_it_stands_and_nothing_is_flat_meanwhile() -> None:
+    flat = standing(30)
+    flat.fills(flat.placed[0])
+    shouts = []
+    for _ in range(5):
+        flat.wait(60)
+        flat.read({}, orders=["b"])
+        shouts += [one.text for one in of_kind(flat.actions, Alert)]
+    (report,) = flat.world.manager.liquidator.reports()
+    assert (report.outcome, report.still_open, report.cancelled) == ("under way", ("b",), 0)
+    assert any("b is not cancelled" in text for text in shouts)
+    flat.report("b", status="CANCELLED", side="BUY")
+    flat.read({})
+    (report,) = of_kind(flat.actions, LiquidationReported)
+    assert (report.report.cancelled, report.report.still_open) == (1, ())
+
+
+@pytest.mark.parametrize("told_by", ["report", "fill"])
+def test_what_it_fills_is_sold_at_once(told_by: str) -> None:
+    """The next round is up to a minute away by then."""
+    flat = standing(30)
+    flat.fills(flat.placed[0])
+    for _ in range(7):
+        flat.wait(60)
+        flat.read({}, orders=["b"])
+    flat.report("b", **OPEN)
+    assert not of_kind(flat.actions, ReadAccount)
+    fill = {"side": "BUY", "filled": "0.1", "average_price": 60_000, "status": "FILLED"}
+    if told_by == "report":
+        flat.report("b", **fill)
+    else:
+        flat.take(
+            flat.world.send(
+                ev.FillReported, entry_id="e", order_id="b", product_id="BTC-USD", side="BUY",
+                price=D(60_000), size=D("0.05"), traded_at=flat.world.now,
+            )
+        )  # fmt: skip
+    assert of_kind(flat.actions, ReadAccount)
+    again = flat.world.tracker.account.lines["BTC"].position.quantity
+    flat.read({"BTC": again}, orders=[] if told_by == "report" else ["b"])
+    (sale,) = flat.placed
+    assert size_of(sale) == str(again)
+    flat.fills(sale)
+    if told_by == "report":
+        flat.read({})
+        (ended,) = of_kind(flat.actions, LiquidationReported)
+        assert (ended.report.cancelled, ended.report.still_open) == (0, ())
+
+
+def test_an_own_order_that_is_not_cancelled_holds_up_no_other_for_longer() -> None:
+    """A sale that may only rest: what it does not hold is priced anew."""
+    flat = Flattening()
+    flat.world.send(ev.ProductsListed, products=(product("BTC-USD", post_only=True),))
+    for name in ("BTC-USDC", "BTC-EUR"):
+        shut = product(name, trading_disabled=True)
+        flat.world.send(ev.ProductsListed, products=(shut,))
+    flat.begin()
+    flat.read({"BTC": 1})
+    (sale,) = flat.placed
+    own: dict[str, Any] = {
+        "side": "SELL",
+        "base_size": "1",
+        "client_order_id": sale.client_order_id,
+    }
+    own |= {"created_at": flat.world.now, "limit_price": 64_001}
+    flat.answer(sale.client_order_id, "accepted", order_id="own")
+    flat.report("own", leaves="0.4", filled="0.6", average_price=64_000, **own)
+    for _ in range(40):
+        if not of_kind(flat.actions, ReadAccount):
+            flat.wait(60)
+        flat.read({"BTC": "0.1"}, orders=["own"], hold={"BTC": "0.3"})
+        if flat.placed:
+            break
+    (again,) = flat.placed
+    assert size_of(again) == "0.1"
 
 
 def test_a_sale_that_does_not_fill_is_shouted_about() -> None:

@@ -493,3 +493,40 @@ def test_a_fee_that_only_the_orders_report_tells_is_counted():
     assert fees_of(desk) == D("1.5")
     desk.fill("BUY", 1, 100, fee="1.5", entry_id="one", order_id="o1")
     assert fees_of(desk) == D("1.5")
+
+
+# --- Orders that nobody knows ---------------------------------------------------------------------
+
+
+def test_what_has_vanished_holds_nothing_and_is_told():
+    desk = stocked()
+    desk.report(leaves=2, limit_price=60000)
+    (alert,) = desk.send(ev.OrderVanished, order_id="o1")
+    assert (alert.code, "BUY 2 of BTC-USD" in alert.text) == ("ORDER_VANISHED", True)
+    assert (desk.line().open_buy, desk.line().orders) == (0, 0)
+    assert desk.tracker.wallets.get("USD").held == 0
+    assert desk.send(ev.OrderVanished, order_id="o1") == []
+    check_books(desk.tracker)
+
+
+def test_a_frame_told_again_does_not_open_it_and_a_listing_does():
+    desk = stocked()
+    desk.report(leaves=2, limit_price=60000)
+    desk.send(ev.OrderVanished, order_id="o1")
+    desk.report(leaves=2, limit_price=60000)
+    assert desk.line().open_buy == 0
+    desk.send(ev.OpenOrdersListed, order_ids=("o1", "o2"), began_at=desk.now)
+    assert desk.line().open_buy == 2
+    assert desk.tracker.wallets.get("USD").held == 120_000 * D("1.012")
+    check_books(desk.tracker)
+
+
+def test_a_fill_of_what_has_vanished_counts():
+    desk = stocked()
+    desk.report(leaves=2, limit_price=60000)
+    desk.send(ev.OrderVanished, order_id="o1")
+    held = desk.line().position.quantity
+    desk.report(filled=1, leaves=1, average_price=60000)
+    assert desk.line().position.quantity == held + 1
+    assert desk.line().open_buy == 0
+    check_books(desk.tracker)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.order_status import STATUS_RANK, is_terminal, later_status
+from sidecar.core.order_status import STATUS_RANK, VANISHED, is_terminal, later_status
 
 statuses = st.sampled_from([*STATUS_RANK, "SOMETHING_NEW"])
 TERMINAL = ("FILLED", "CANCELLED", "EXPIRED", "FAILED")
@@ -22,6 +22,13 @@ def test_an_order_never_moves_back(known, reported):
 @given(st.sampled_from(TERMINAL), statuses)
 def test_nothing_leaves_a_terminal_status(known, reported):
     assert later_status(known, reported) == known
+
+
+@given(statuses)
+def test_what_has_vanished_may_end_in_a_known_way_and_is_opened_by_no_report(reported):
+    assert is_terminal(VANISHED)
+    expected = reported if reported in TERMINAL else VANISHED
+    assert later_status(VANISHED, reported) == expected
 
 
 def test_an_edit_that_is_done_is_open_again():

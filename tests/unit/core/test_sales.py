@@ -1,5 +1,6 @@
 """What a flattening could sell now, through which product and how; and what it could not."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,6 +23,7 @@ def sold(
     free: object | None = None,
     assets: frozenset[str] | None = None,
     avoids_usdc: bool = False,
+    refusals: Mapping[str, int] | None = None,
 ) -> list[Holding]:
     listed = {one.product_id: one for one in products}
     routes = Routes(listed, frozenset(CASH), assets, avoids_usdc=avoids_usdc)
@@ -29,7 +31,7 @@ def sold(
         Held(key=key, quantity=D(size), free=D(size if free is None else free))
         for key, size in held.items()
     ]
-    return holdings(known, routes, Prices(PRICES.get, USD.get))
+    return holdings(known, routes, Prices(PRICES.get, USD.get), refusals or {})
 
 
 def one(products: list[Product], size: object = 1, **changes: Any) -> Holding:
@@ -73,6 +75,37 @@ def test_while_usdc_has_lost_its_peg_what_leads_to_it_comes_last(
     offered: list[str], chosen: str
 ) -> None:
     found = one([product(name) for name in offered], key="NEW", avoids_usdc=True).product
+    assert found is not None
+    assert found.product_id == chosen
+
+
+@pytest.mark.parametrize(
+    ("refusals", "chosen"),
+    [
+        ({}, "ETH-USD"),
+        ({"ETH-USD": 1}, "ETH-USDC"),
+        ({"ETH-USD": 1, "ETH-USDC": 1}, "ETH-EUR"),
+        ({"ETH-USD": 1, "ETH-USDC": 1, "ETH-EUR": 1}, "ETH-BTC"),
+        ({"ETH-USD": 1, "ETH-USDC": 1, "ETH-EUR": 1, "ETH-BTC": 1}, "ETH-USD"),
+        ({"ETH-USD": 2, "ETH-USDC": 1, "ETH-EUR": 1, "ETH-BTC": 1}, "ETH-USDC"),
+    ],
+)
+def test_what_a_product_has_refused_goes_the_next_way(
+    refusals: dict[str, int], chosen: str
+) -> None:
+    offered = ["ETH-EUR", "ETH-BTC", "ETH-USD", "ETH-USDC", "BTC-USD"]
+    found = one([product(name) for name in offered], key="ETH", refusals=refusals).product
+    assert found is not None
+    assert found.product_id == chosen
+
+
+@pytest.mark.parametrize(("refused", "chosen"), [(1, "BTC-EUR"), (3, "BTC-EUR"), (5, "BTC-USDC")])
+def test_usdc_that_has_lost_its_peg_is_taken_once_every_other_way_has_refused_thrice(
+    refused: int, chosen: str
+) -> None:
+    offered = [product(name) for name in ("BTC-USDC", "BTC-EUR", "BTC-USD")]
+    refusals = {"BTC-USD": refused, "BTC-EUR": refused - 1}
+    found = one(offered, avoids_usdc=True, refusals=refusals).product
     assert found is not None
     assert found.product_id == chosen
 

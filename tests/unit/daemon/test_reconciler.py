@@ -90,6 +90,25 @@ async def test_a_fact_that_cannot_be_is_left_out_and_nothing_is_reconciled(made)
     assert await made.reads_whole() == made.healed
 
 
+async def test_a_fill_that_cannot_be_is_waited_for_and_then_passed_over(made, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    fill = ev.FillReported(
+        at=made.world.now, entry_id="e1", order_id="o1", product_id="BTC-USD", side="BUY", price=D(-5), size=D(1)
+    )  # fmt: skip
+    for passed[0] in (0.0, 1.0, 29.0):
+        made.says(fill)
+        await made.fails("FillReported 'e1' cannot be")
+    passed[0] = 30.0
+    made.says(fill)
+    assert await made.reads_whole() == made.healed
+    made.says(fill)
+    await made.reads()
+    (over,) = made.told(ev.FillPassedOver)
+    assert "'e1'" in over.words
+
+
 async def test_a_fact_that_cannot_be_from_elsewhere_is_not_the_pass_s(made):
     bad = ev.FundingPaid(at=made.world.now, product_id="BTC-USD", amount=D("NaN"))
     made.says(lambda: made.engine.handle(bad))
@@ -114,10 +133,80 @@ async def test_an_open_order_that_coinbase_neither_lists_nor_names_reconciles_no
     made.engine.handle(made.order())
     made.later()
     made.says()
-    await made.fails("order o1 is open in the books, and Coinbase knows of none")
+    await made.fails(UNKNOWN)
     made.said.named = [made.order(status="CANCELLED")]
     assert await made.reads_whole() == made.healed
     assert made.world.tracker.ledger.working == {}
+
+
+UNKNOWN = "order o1 is open in the books, and Coinbase knows of none"
+
+
+async def test_what_is_unknown_three_times_over_30_seconds_has_ended(made, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    made.engine.handle(made.order())
+    made.later()
+    for at in (0.0, 1.0, 29.9):
+        passed[0] = at
+        made.says()
+        await made.fails(UNKNOWN)
+    assert made.told(ev.OrderVanished) == []
+    passed[0] = 30.0
+    assert await made.reads_whole() == made.healed
+    (vanished,) = made.told(ev.OrderVanished)
+    assert vanished.order_id == "o1"
+    assert made.world.tracker.ledger.working == {}
+    assert made.said.looked_up == ["o1"] * 4
+
+
+async def test_twice_is_not_enough_however_long_it_took(made, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    made.engine.handle(made.order())
+    made.later()
+    for at in (0.0, 60.0):
+        passed[0] = at
+        made.says()
+        await made.fails(UNKNOWN)
+
+
+async def test_what_is_listed_in_between_is_looked_up_anew(made, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    made.engine.handle(made.order())
+    made.later()
+    made.says()
+    await made.fails(UNKNOWN)
+    made.says(order_ids=("o1",))
+    await made.reads()
+    made.later()
+    for passed[0] in (31.0, 32.0):
+        made.says()
+        with pytest.raises(Untrusted, match=UNKNOWN):
+            await made.reads()
+
+
+async def test_what_is_known_by_its_id_though_no_listing_has_it_is_as_it_is_said_to_be(made):
+    made.engine.handle(made.order())
+    made.later()
+    made.says()
+    made.said.by_id = [made.order()]
+    assert await made.reads_whole() == made.healed
+    assert list(made.world.tracker.ledger.working) == ["o1"]
+
+
+async def test_only_so_many_are_looked_up_in_a_pass(made):
+    for number in range(30):
+        made.engine.handle(made.order(order_id=f"o{number}"))
+    made.later()
+    made.says()
+    with pytest.raises(Untrusted):
+        await made.reads()
+    assert len(made.said.looked_up) == 20
 
 
 async def test_an_order_that_a_frame_told_after_the_listing_began_may_be_too_new_for_it(made):

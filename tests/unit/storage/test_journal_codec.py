@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.limits import Limits
+from sidecar.core.told import Venue
 from sidecar.storage.journal_codec import EVENTS, FIRST_SUM, Chain, LineFault, _chained
 from tests.scenario import PRODUCTS
 
@@ -39,11 +40,16 @@ FACTS = [
     ev.FillReported(at=AT, entry_id="e", order_id="o", product_id="BTC-USD", side="SELL", price=D("1.50"), size=D(2), traded_at=AT),
     ev.BalancesRead(at=AT, balances=(ev.Balance("USD", D("1.10"), D(0)),), fills_until=AT),
     ev.FuturesRead(at=AT, positions=(ev.FuturesPosition("BIP-20DEC30-CDE", D(-3)),)),
+    ev.FuturesAbsent(at=AT), ev.FuturesUnread(at=AT, reason="HTTP 403"),
     ev.FuturesSummaryRead(at=AT, wallet=D(1), buying_power=D(2), liquidation_buffer_percentage=D(3)),
     ev.ClosesRead(at=AT, book="BTC-USD", period_s=86_400, since=0, until=172_800, closes=((0, D("1.10")), (86_400, D(2)))),
     ev.FundingPaid(at=AT, product_id="BIP-20DEC30-CDE", amount=D("-0.1")),
     ev.FeesRead(at=AT, taker_rate=D("0.012"), maker_rate=D("0.006")),
     ev.OpenOrdersListed(at=AT, order_ids=("a", "b"), began_at=AT),
+    ev.ProductElsewhere(at=AT, product_id="AAPL-USD", why="it is a stock"),
+    ev.ElsewhereRead(at=AT, venues=(Venue("stocks", D("1.50"), 2),)),
+    ev.FillPassedOver(at=AT, words="fill e: price is not a number"),
+    ev.OrderVanished(at=AT, order_id="a"),
     ev.AccountReconciled(at=AT, fills_until=AT, began_at=AT),
     ev.ReconciliationFailed(at=AT, reason="HTTP 401"),
     ev.OrderProposed(at=AT, body=BODY, strategy_id="s", dry_run=True),

@@ -30,6 +30,23 @@ def test_a_cancel_ends_the_order_and_frees_its_hold(paper):
     assert paper.balance("USD") == (1_000_000, 0)
 
 
+@pytest.mark.parametrize(("stuck", "why"), [("CANCEL_QUEUED", ""), ("UNKNOWN_CANCEL_ORDER",) * 2])
+def test_a_cancel_that_leads_nowhere_leaves_the_order_to_fill_or_to_a_later_cancel(
+    paper, stuck, why
+):
+    filled, later = paper.limit("BUY", 1, 63000), paper.limit("BUY", 1, 62000)
+    paper.exchange.behaviour.stuck_cancels = stuck
+    for order in (filled, later, later):
+        assert paper.cancel(order) == why
+        assert order.status == (stuck if not why else "OPEN")
+    paper.quote(BTC, 62500, 62501)
+    assert (filled.status, later.is_open) == ("FILLED", True)
+    paper.exchange.behaviour.stuck_cancels = ""
+    assert paper.cancel(later) == ""
+    assert later.status == "CANCELLED"
+    paper.audit()
+
+
 def test_why_a_cancel_is_not_taken(paper):
     done, gone = paper.market("BUY", 1), paper.limit("BUY", 1, 63000)
     paper.cancel(gone)

@@ -1,0 +1,38 @@
+"""What a liquidation would sell today, by Coinbase's own word on each sale: previews, which send no order.
+
+A product that would refuse the account's sale is left for the next route, as a liquidation leaves it.
+"""
+
+from typing import Final
+
+from sidecar.coinbase.picture import Picture
+from sidecar.config.tables import Config
+from sidecar.core.sales import Routes
+from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
+
+PREVIEWS_MAX: Final = 200  # a call each; what is not asked about is shown as the listing has it
+
+
+async def sold_today(
+    picture: Picture, account: Account, through: Routes, config: Config
+) -> list[Holding]:
+    """Every position, and through which product it could be sold, or why not. Raises CallFailed, and
+    Untrusted.
+    """
+    refusals, asked = dict[str, str](), set[str]()
+    bids = await read_bids(picture, books(account, through), through.products)
+    while True:
+        found = holdings(account, through, bids, config, refusals)
+        new = {
+            one.product_id: one.order_size
+            for one in found
+            if one.order_size and one.product_id is not None and one.product_id not in asked
+        }
+        if not new or len(asked) >= PREVIEWS_MAX:
+            return found
+        for product_id, size in new.items():
+            asked.add(product_id)
+            if why := await picture.sale_refusal(product_id, size):
+                refusals[product_id] = why
+        others = [name for name in books(account, through, refusals) if name not in bids]
+        bids |= await read_bids(picture, others, through.products)
