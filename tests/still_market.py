@@ -33,7 +33,7 @@ from sidecar.paper.service.world import World
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 
-FEES = ("taker_fee", "maker_fee", "futures_taker_fee", "futures_maker_fee")
+FEES = ("taker_fee", "maker_fee")  # of futures too
 OPENING = datetime(
     2026, 11, 23, 15, tzinfo=UTC
 )  # a Monday, 10:00 in New York; no funding for an hour

@@ -75,11 +75,12 @@ class Paper(Table):
     maker_fee: Ratio = Field(
         Decimal("0.006"), description="fee of a resting fill, as a ratio of its value"
     )
-    futures_taker_fee: Ratio = Field(
-        Decimal("0.012"), description="the same of futures, whose volume makes a tier of its own"
+    futures_taker_fee: Ratio | None = Field(
+        None,
+        description="the same of futures, whose volume makes a tier of its own; unset: as taker_fee",
     )
-    futures_maker_fee: Ratio = Field(
-        Decimal("0.006"), description="the same of futures, of a resting fill"
+    futures_maker_fee: Ratio | None = Field(
+        None, description="the same of futures, of a resting fill; unset: as maker_fee"
     )
     market: Annotated[str, AfterValidator(_market)] = Field(
         "random", description="random, random:SEED or replay:FILE[,FILE…]"

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -168,7 +169,10 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
         market.start,
         balances=config.balances,
         fees=(config.taker_fee, config.maker_fee),
-        futures_fees=(config.futures_taker_fee, config.futures_maker_fee),
+        futures_fees=(
+            _or(config.futures_taker_fee, config.taker_fee),
+            _or(config.futures_maker_fee, config.maker_fee),
+        ),
         past=_past(history, listings),
         name=f"paper/{market.seed}",
         behaviour=behaviour,
@@ -237,6 +241,10 @@ async def _close_down(runner: web.AppRunner) -> None:
         if isinstance(transport, asyncio.Transport):
             transport.abort()
     await asyncio.sleep(0)  # an aborted transport is closed in the loop's next round
+
+
+def _or(rate: Decimal | None, other: Decimal) -> Decimal:
+    return other if rate is None else rate
 
 
 def _app(world: World) -> web.Application:

@@ -536,6 +536,19 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     assert (share_lost(loss) == Fraction(1_600, 15_000)) is is_known
 
 
+def test_what_two_wallets_show_at_once_is_one_side_of_a_sweep():
+    """150.50 of USDC were converted while USD lack a sweep of 1,234.56: both seem to have come, and then to have left."""
+    desk = Desk()
+    desk.balance("USD", 10_000)
+    desk.balance("USDC", 5_000)
+    for seconds in (60, 15):
+        listing(desk.wait(seconds), USD=D("10150.50"), USDC=D("6084.06"))
+    assert desk.tracker.transfers == D("15000") + D("1234.56")
+    for seconds in (60, 15):
+        listing(desk.wait(seconds), USD=D("8915.94"), USDC=D("6084.06"))
+    assert desk.tracker.transfers == 15_000
+
+
 # --- The moments at which it may have come --------------------------------------------------------
 
 
