@@ -7,7 +7,7 @@ rows and the exchange's fills, nothing of the sidecar's.
 import asyncio
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -97,7 +97,18 @@ class Crash:
         self.trader = trader
         self.made = made
         self.happened: asyncio.Queue[tuple[ev.Event, ac.Action]] = asyncio.Queue()
-        made.on_action = self._note
+        self.look: Callable[[ev.Event], None] = lambda _event: None
+        handle = made.manager.handle
+
+        def noted(event: ev.Event) -> list[ac.Action]:
+            """In the very moment of the decision: whoever listens hears of it once it is on disk."""
+            actions = handle(event)
+            self.look(event)
+            for action in actions:
+                self._note(event, action)
+            return actions
+
+        made.manager.handle = noted  # type: ignore[method-assign]
 
     def _note(self, event: ev.Event, action: ac.Action) -> None:
         if isinstance(action, ac.CauseRaised | ac.CauseCleared) and action.code == "DAILY_LOSS":
@@ -115,13 +126,14 @@ class Crash:
         seen: set[str] = set()
 
         def look(event: ev.Event) -> None:
-            if isinstance(event, ev.Quotes):
+            is_begun = not self.trader.paper.world.clock.paused
+            if isinstance(event, ev.Quotes) and is_begun:  # REST tells quotes before, too
                 seen.update(quote.product_id for quote in event.quotes)
                 if seen >= BUYS.keys():
                     self.pause()
-                    self.made.on_fact = lambda _event: None
+                    self.look = lambda _event: None
 
-        self.made.on_fact = look
+        self.look = look
         await self.go_on()
         await self.made.until(lambda: seen >= BUYS.keys(), "first prices")
 
