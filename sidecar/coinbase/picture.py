@@ -35,6 +35,7 @@ NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
 NAMED_MAX: Final = 1_000  # products that are not ours, in a process
+BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
@@ -187,14 +188,17 @@ class Picture:
         return rows.server_time(answer)
 
     async def order(self, order_id: str) -> ev.OrderReported | None:
-        """An order by its id; None where Coinbase's own word is that there is none. Raises CallFailed, and
+        """An order by its id; None where there is none, whoever says so, or Coinbase calls the id wrong: nobody
+        else answers about an order that no listing has. Tried once: who asks asks again. Raises CallFailed, and
         Untrusted.
         """
         at = self._now()
         try:
-            answer = await self._rest.get(f"/orders/historical/{quote(order_id, safe='')}")
+            answer = await self._rest.get(
+                f"/orders/historical/{quote(order_id, safe='')}", once=True
+            )
         except Refused as error:
-            if error.status == NOT_FOUND and error.is_worded:
+            if error.status == NOT_FOUND or (error.status == BAD_REQUEST and error.is_worded):
                 return None
             raise
         return rows.order_report(table(answer.get("order"), "order"), at)

@@ -263,7 +263,9 @@ class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderVanished(Event, frozen=True, kw_only=True, tag=True):
-    """An order told as open that Coinbase does not know by its id, for so long that it is no delay."""
+    """An order told as open that no listing has and Coinbase does not know by its id, or tells nonsense of, for so
+    long that it is no delay.
+    """
 
     order_id: str
 

@@ -389,8 +389,8 @@ class OrderFlow:
         order.status = VANISHED
         self._settle_order(order, self.books.product(order.product_id), event.at)
         text = (
-            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, and Coinbase "
-            "knows of none by its id: it counts as ended"
+            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, is in no "
+            "listing, and by its id Coinbase has none that makes sense: it counts as ended"
         )
         return [Alert(severity="warning", code="ORDER_VANISHED", text=text)]
 

@@ -541,6 +541,34 @@ async def test_a_sale_is_previewed_and_why_it_would_be_refused_is_told(trader, r
     assert await preview("BTC-USDC", Decimal("0.5")) == ""
 
 
+BY_ID = "GET /orders/historical/…"
+NO_ORDER = {
+    "Coinbase's own word": Refused(BY_ID, 404, "HTTP 404: order not found", is_worded=True),
+    "plain text": Refused(BY_ID, 404, "HTTP 404: not found"),
+    "a page of a proxy's": Refused(BY_ID, 404, "HTTP 404: <html>"),
+    "a wrong id": Refused(BY_ID, 400, "HTTP 400: order_id argument is invalid", is_worded=True),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ORDER.values(), ids=NO_ORDER)
+async def test_an_order_that_its_id_does_not_find_is_none(reading, monkeypatch, answer):
+    async def get(*_given, **_options):
+        raise answer
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    assert await reading.picture.order("o1") is None
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_another_s_refusal_says_nothing_of_an_order(reading, monkeypatch, status):
+    async def get(*_given, **_options):
+        raise Refused(BY_ID, status, f"HTTP {status}: <html>")
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    with pytest.raises(Refused):
+        await reading.picture.order("o1")
+
+
 GONE = {
     "no such wallet": Refused(
         "GET /accounts/…", 404, "HTTP 404: account not found", is_worded=True
