@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sidecar import clock
-from sidecar.coinbase.picture import Picture, quote_calls
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev

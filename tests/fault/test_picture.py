@@ -606,6 +606,82 @@ async def test_a_wallet_that_no_listing_has_holds_up_no_reading_whatever_its_id_
     assert "BTC" not in {balance.currency for balance in last.balances}
 
 
+# ------------------------------------------------------------------------- listings that are cut short
+
+
+ENDS = ["an empty page", "a cursor that repeats"]
+
+
+class Cut:
+    """A listing that says that it goes on behind its first rows, and does not."""
+
+    def __init__(self, monkeypatch, reading, name, end, rows_told):
+        path = {"accounts": "/accounts", "fills": FILLS}[name]
+        self.asked: list[str] = []
+        self.is_on = True
+        real = reading.rest.get
+
+        async def get(asked, query=None, **options):
+            self.asked.append(asked)
+            if asked.startswith("/accounts/"):
+                raise Unknown(f"GET {asked}", 502, "HTTP 502")
+            if asked != path or not self.is_on:
+                return await real(asked, query, **options)
+            more = {"has_next": True, "cursor": "2"}
+            if not query["cursor"]:
+                page = await real(asked, query, **options)
+                return {**page, name: page[name][:rows_told], **more}
+            last = {"uuid": "w", "entry_id": "e"}  # in no listing before
+            return {name: [] if end == "an empty page" else [last], **more}
+
+        monkeypatch.setattr(reading.rest, "get", get)
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_balances_whose_listing_is_cut_short_are_not_all_there_are(reading, monkeypatch, end):
+    """What is behind the cut is not gone: it is asked for by its id, each time, and never read as zero."""
+    await reading.account()
+    cut = Cut(monkeypatch, reading, "accounts", end, 1)
+    for _ in range(2):
+        cut.asked.clear()
+        await reading.account()
+        balances = reading.told(ev.BalancesRead)[-1]
+        assert (len(balances.balances), balances.is_complete) == (1, False)
+        assert any(path.startswith("/accounts/") for path in cut.asked)
+    assert any("does not go on" in text for text in reading.complaints)
+    cut.is_on = False
+    await reading.account()
+    assert reading.told(ev.BalancesRead)[-1].is_complete
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_fills_whose_listing_is_cut_short_are_waited_for_and_then_passed_over(
+    trader, reading, monkeypatch, end
+):
+    """No transfer is believed meanwhile, and the window of fills waits; another cut is waited for anew."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    await trader.place(trader.market("BUY", "0.1"))
+    monkeypatch.setattr(rows, "is_empty", lambda _fill: True)
+    monkeypatch.setattr(rows, "fill_report", lambda row, _at: row)
+    cut = Cut(monkeypatch, reading, "fills", end, 0)
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted, match="does not go on"):
+            await reading.account()
+        assert reading.told(ev.BalancesRead)[-1].fills_until is None
+    assert reading.told(ev.FillPassedOver) == []
+    for passed[0] in (30.0, 31.0):
+        await reading.account()
+        assert reading.told(ev.BalancesRead)[-1].fills_until is not None
+    (over,) = reading.told(ev.FillPassedOver)
+    assert "does not go on" in over.words
+    cut.is_on = False
+    await reading.account()
+    cut.is_on, passed[0] = True, 62.0
+    with pytest.raises(Untrusted, match="does not go on"):
+        await reading.account()
+
+
 async def test_where_everything_can_be_read_the_account_is_reconciled(reading):
     await reading.account(essentials_suffice=True)
     assert reading.told(ev.AccountReconciled)
