@@ -75,6 +75,7 @@ class Said:
         self.looked_up: list[str] = []
         self.recent: list[ev.OrderReported] = []
         self.listed: ev.ProductsListed | None = None
+        self.elsewhere_is: ev.ProductElsewhere | None = None
         self.fee_tier: ev.FeesRead | None = None
         self.fails_with: Exception | None = None
         self.essentials_suffice: bool | None = None  # for the last reader of the account
@@ -119,7 +120,9 @@ class Said:
     async def elsewhere(self) -> ev.ElsewhereRead:
         raise Unknown("GET /portfolios", 503, "HTTP 503")
 
-    async def product(self, product_id: str) -> ev.ProductsListed:
+    async def product(self, product_id: str) -> ev.ProductsListed | ev.ProductElsewhere:
+        if self.elsewhere_is is not None:
+            return self.elsewhere_is
         return await self.products()
 
     async def fees(self) -> ev.FeesRead:

@@ -336,10 +336,13 @@ class RiskManager:
         return self.watch.rest_answered(None, event.at)
 
     def _tell_tracker(self, event: ev.Event) -> list[Action]:
+        actions: list[Action] = []
+        if isinstance(event, ev.FuturesRead):
+            event = self.doubts.listed_only(event, actions)
         try:
-            actions = self.tracker.apply(event)
+            actions += self.tracker.apply(event)
         except UnknownProduct as unknown:
-            if unknown.product_id in self.doubts.elsewhere.products and isinstance(event, ROWS):
+            if self.doubts.passes_over(unknown.product_id) and isinstance(event, ROWS):
                 return []
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]

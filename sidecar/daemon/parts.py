@@ -300,7 +300,7 @@ def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
         engine.now,
         lambda text: engine.log.warning("left out", fault=text),
         asks_for_futures=config.positions.futures == "auto",
-        shows_futures=lambda: tracker.shows_futures,
+        shows_futures=lambda: tracker.shows_futures or bool(engine.manager.desk.unread.unlisted),
     )
 
 

@@ -211,7 +211,7 @@ class Reconciler:
     def _look_for_products(self, _event: ev.Event, actions: list[ac.Action]) -> None:
         """Facts of a product that was never listed are not in the books, whoever told them."""
         for action in actions:
-            if isinstance(action, ac.ReadProduct):
+            if isinstance(action, ac.ReadProduct) and action.is_waited_for:
                 self._leave_out(f"{action.product_id} is in no list, and has orders or a position")
 
     def _unlisted(self, listed: set[str], began_at: datetime) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sidecar.coinbase.rest import Refused, Unknown
+from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.reconciler import Reconciler
@@ -127,6 +128,21 @@ async def test_an_order_of_a_product_that_no_list_has_reconciles_nothing_and_sta
     made.later()
     made.says(order_ids=("o1",))
     assert await made.reads_whole() == made.healed
+
+
+async def test_contracts_of_a_product_that_cannot_be_had_do_not_fail_every_pass(made):
+    """Nor does asking for it once more."""
+    held = (ev.FuturesPosition("NEW-CDE", D(1)),)
+    read = ev.FuturesRead(at=made.world.now, positions=held, fills_until=made.world.now)
+    made.says(read)
+    await made.fails("NEW-CDE is in no list")
+    gone = ev.ProductElsewhere(at=made.world.now, product_id="NEW-CDE", why="Coinbase lists none")
+    made.engine.handle(gone)
+    made.later()
+    made.says(read, lambda: made.engine.handle(ev.ClockAdvanced(at=made.world.now)))
+    assert await made.reads_whole() == made.healed
+    asked = [wish.is_waited_for for wish in made.wishes if isinstance(wish, ac.ReadProduct)]
+    assert asked == [True, False]
 
 
 async def test_an_open_order_that_coinbase_neither_lists_nor_names_reconciles_nothing(made):
