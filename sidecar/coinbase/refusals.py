@@ -12,6 +12,7 @@ BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
 SCOPES: Final = "scope"  # in a refusal that is about the key, and not about the account
+ABOUT_FUTURES: Final = ("futur", "fcm", "cfm", "onboard")  # in one that is about the account's
 
 
 def is_of_no_order(error: Refused) -> bool:
@@ -27,7 +28,10 @@ def is_of_no_product(error: Refused) -> bool:
 
 
 def is_of_no_futures(error: CallFailed | Untrusted) -> bool:
-    """Coinbase's own word that the account has no futures."""
+    """Coinbase's own word that the account has no futures: it speaks of them, beyond naming the address that was
+    asked. A gateway's "Forbidden" or "Not Found" says nothing of the account, in whatever form.
+    """
     if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
         return False
-    return error.is_worded and SCOPES not in error.words.lower()
+    said = " ".join(word for word in error.words.lower().split() if "/" not in word)
+    return error.is_worded and SCOPES not in said and any(word in said for word in ABOUT_FUTURES)

@@ -262,6 +262,12 @@ UNTOLD = {
     "no such page": Refused(CFM, 404, "HTTP 404: not found"),
     "the key's scopes": Refused(CFM, 403, "HTTP 403: Missing required scopes", is_worded=True),
     "a wrong request": Refused(CFM, 400, "HTTP 400: INVALID_ARGUMENT", is_worded=True),
+    "a gateway's word": Refused(CFM, 403, "HTTP 403: Forbidden", is_worded=True),
+    "an address": Refused(CFM, 403, "HTTP 403: IP address not allowed", is_worded=True),
+    "no such route": Refused(CFM, 404, "HTTP 404: Not Found", is_worded=True),
+    "no such route, named": Refused(
+        CFM, 404, "HTTP 404: no route for /api/v3/brokerage/cfm/balance_summary", is_worded=True
+    ),
     "a failing server": Unknown(CFM, 502, "HTTP 502"),
     "another form": {"summary": {}},
     "no figure": {"balance_summary": {"cfm_usd_balance": "a lot"}},
@@ -297,6 +303,8 @@ async def test_where_futures_are_known_of_nothing_is_reconciled_without_them(
 
 NONE = [
     Refused(CFM, 404, "HTTP 404: futures account not found", is_worded=True),
+    Refused(CFM, 403, "HTTP 403: user is not onboarded", is_worded=True),
+    Refused(CFM, 403, "HTTP 403: No FCM account", is_worded=True),
     {"balance_summary": None},
 ]
 
