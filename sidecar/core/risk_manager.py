@@ -90,6 +90,7 @@ class RiskManager:
         tracker.use(settings)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
+        tracker.orders.was_sent = self.liquidator.was_sent
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
         self.peg = UsdcPegWatch(self.desk)
