@@ -20,7 +20,7 @@ from sidecar.core.decision import Decision
 from sidecar.core.events import Asker, FillReported, OrderReported
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
-from sidecar.core.order_status import is_terminal, later_status
+from sidecar.core.order_status import VANISHED, is_terminal, later_status
 from sidecar.core.orders import SELL, Order
 from sidecar.core.terms import Terms
 
@@ -147,7 +147,8 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         own orders are asked for.
         """
         filled = self.filled or self.commissions or any(self.reported.fees.values())
-        return bool(filled or self.attached or self.child_id or self.is_own)
+        expected = self.attached or self.child_id or self.is_own or self.status == VANISHED
+        return bool(filled or expected)
 
     @property
     def waits(self) -> bool:

@@ -133,6 +133,22 @@ def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
     assert world.tracker.ledger.find("first") is not None
 
 
+@pytest.mark.parametrize("again", [lambda world: world, reloaded], ids=["at once", "restarted"])
+def test_one_that_vanished_is_open_again_however_many_have_ended_since(monkeypatch, again):
+    """A listing may have it after all: it was never told to have ended."""
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    world = connected()
+    order_id = "0f3a2b000000-4c5d-6e7f-8a9b"
+    reported(world, 0, "OPEN", leaves=D("0.01"))
+    world.send(ev.OrderVanished, order_id=order_id)
+    opened_and_cancelled(world, range(1, 10))
+    world = again(world)
+    reported(world, 0, "OPEN", leaves=D("0.01"))
+    world.send(ev.OpenOrdersListed, order_ids=(order_id,), began_at=world.now)
+    assert list(world.tracker.ledger.working) == [order_id]
+    assert world.tracker.wallets.get("USD").held > 0
+
+
 def test_an_id_that_only_looks_like_one_of_the_sidecar_s_own_is_nothing_to_keep(monkeypatch):
     monkeypatch.setattr(working, "RECENT_MAX", 3)
     world = connected()
