@@ -179,9 +179,9 @@ class Picture:
         """What the key may do. Raises CallFailed."""
         return rows.key_permissions(await self._rest.get("/key_permissions"))
 
-    async def server_time(self) -> datetime:
-        """Coinbase's clock. Raises CallFailed, and Untrusted."""
-        answer = await self._rest.get("/time")
+    async def server_time(self, *, once: bool = False) -> datetime:
+        """Coinbase's clock. `once`: a failure is not tried again. Raises CallFailed, and Untrusted."""
+        answer = await self._rest.get("/time", once=once)
         return rows.server_time(answer)
 
     async def order(self, order_id: str) -> ev.OrderReported | None:

@@ -260,10 +260,8 @@ class RiskManager:
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
-        if type(event) is ev.ClocksCompared:
+        if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.compare_clocks(event.ahead)
-        elif type(event) is ev.Started:  # Coinbase's clock has not been heard yet
-            self.tracker.compare_clocks(timedelta())
         if self.risk.is_due(event.at):
             self.desk.facts += 1
             self.risk.tick(event.at)
