@@ -34,6 +34,7 @@ from sidecar.client_words import (
     NO_ANSWER,
     AskFailed,
     Decision,
+    NotServed,
     Order,
     Refused,
     Violation,
@@ -379,7 +380,7 @@ class AsyncClient:
                 why = _words(self._path, error)
                 if not heard:
                     raise AskFailed(why) from None
-            except Refused:  # one that stops, or has no room yet
+            except (Refused, NotServed):  # it stops, or has no room yet
                 if not heard:
                     raise
             except (ValueError, msgspec.DecodeError) as error:  # a line without end is a ValueError

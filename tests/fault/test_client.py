@@ -354,6 +354,40 @@ async def test_events_survive_a_restart_and_begin_with_how_it_stands(path, quick
     await made.stop()
 
 
+async def test_events_go_on_when_the_sidecar_had_no_room_for_a_moment(path, quick, monkeypatch):
+    """After a restart all come back at once, and with them what its user has left open."""
+    made = listener(path, desk())
+    await made.start()
+    events = AsyncClient(path).events(["state"])
+    assert (await next_of(events))["snapshot"]
+    refused = asyncio.Event()
+
+    def refusal(connection):
+        refused.set()
+        return "user 1 has 256 connections already"
+
+    monkeypatch.setattr(made, "refusal", refusal)
+    (connection,) = made.connections
+    connection.drop()
+    assert (await next_of(events))["type"] == "Lost"
+    waiting = asyncio.get_running_loop().create_task(next_of(events))
+    async with asyncio.timeout(10):
+        await refused.wait()
+    monkeypatch.setattr(made, "refusal", lambda _connection: "")
+    assert (await waiting)["snapshot"]
+    await events.aclose()
+    await made.stop()
+
+
+async def test_events_that_are_refused_at_first_say_so(path, monkeypatch):
+    made = listener(path, desk())
+    await made.start()
+    monkeypatch.setattr(made, "refusal", lambda _connection: "there are 1008 connections already")
+    with pytest.raises(AskFailed, match="1008 connections already"):
+        await next_of(AsyncClient(path).events(["state"]))
+    await made.stop()
+
+
 # ----------------------------------------------------------------------------------------- hello
 
 
