@@ -112,6 +112,17 @@ def test_a_reservation_can_be_released(path):
         client.close()
 
 
+def test_a_reservation_of_before_hello_can_be_released_after_it(path):
+    with served(path):
+        client = Client(path)
+        client.validate_order(order())
+        client.hello("maker")
+        client.release_order("a")
+        assert not client.validate_order(order()).replayed
+        client.bye()
+        client.close()
+
+
 def test_edits_and_closes_are_asked_about_too(path):
     with served(path):
         client = Client(path)
