@@ -93,7 +93,8 @@ class Client:
         self, name: str, *, strategy_id: str | None = None, on_disconnect: str = "nothing"
     ) -> dict[str, Any]:
         """Say who this bot is, now and on every later connection, until `bye`. Returns what the sidecar
-        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed.
+        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed: unless the
+        sidecar refused, it may have been taken all the same; say it again, even if only `bye` follows.
         """
         hello = {"name": name, "strategy_id": strategy_id, "on_disconnect": on_disconnect}
         with self._lock:
@@ -277,7 +278,8 @@ class AsyncClient:
         self, name: str, *, strategy_id: str | None = None, on_disconnect: str = "nothing"
     ) -> dict[str, Any]:
         """Say who this bot is, now and on every later connection, until `bye`. Returns what the sidecar
-        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed.
+        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed: unless the
+        sidecar refused, it may have been taken all the same; say it again, even if only `bye` follows.
         """
         hello = {"name": name, "strategy_id": strategy_id, "on_disconnect": on_disconnect}
         facts = facts_of(await self.ask("hello", **hello))

@@ -493,6 +493,29 @@ def test_a_hello_that_is_not_taken_on_the_way_back_is_told_at_every_question(pat
         client.close()
 
 
+def test_a_hello_whose_answer_is_lost_is_said_again_and_its_bot_can_leave(path):
+    """As documented: it was taken, and without that the bot would be gone after its grace."""
+    client, known = Client(path), Known(path)
+    inner = known.listener.answer
+
+    def lost(connection, request):
+        known.listener.answer = inner
+        result = inner(connection, request)
+        connection.drop()
+        return result
+
+    known.listener.answer = lost
+    with served(path, made=known.listener):
+        with pytest.raises(AskFailed):
+            client.hello(**GRID)
+        known.until(is_gone)
+        assert client.hello(**GRID)["name"] == "grid"
+        assert is_there(known.sessions.saved())
+        client.bye()
+        client.close()
+    assert known.sessions.saved() == []
+
+
 async def test_the_async_one_is_known_again_after_a_restart_and_a_drop(path, quick):
     client, known = AsyncClient(path), Known(path)
     await known.listener.start()
