@@ -1,12 +1,14 @@
 """All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
 
+import os
+
 from msgspec import Struct
 
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, Server
 from sidecar.core.elsewhere import held
 from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.limits import OrderLimits
@@ -20,6 +22,7 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
+from sidecar.server.listener import own_uids
 
 
 class Report(Struct, kw_only=True):
@@ -66,11 +69,23 @@ def _offline(config: Config) -> list[Finding]:
     if not _set_limits(config):
         text = "no limit is set: every order of Coinbase's own shape passes; set some in [limits]"
         found.append(Finding("warning", "NO_LIMITS", text))
+    if shut_out := _shut_out(config.server):
+        text = (
+            f"server.bots name user {min(shut_out)}, who may not ask at all: server.allowed_uids is unset, so that"
+            f" only root and the sidecar's own user may, which is {os.getuid()} here; name all of them in it"
+        )
+        found.append(Finding("warning", "BOT_MAY_NOT_ASK", text))
     try:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
         found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
     return found
+
+
+def _shut_out(server: Server) -> set[int]:
+    """Users that are named for bots and may not ask. Where `allowed_uids` is set, the configuration is refused."""
+    named = {uid for bot in server.bots.values() for uid in bot.uids or ()}
+    return named - own_uids() if server.allowed_uids is None else set()
 
 
 def _set_limits(config: Config) -> bool:

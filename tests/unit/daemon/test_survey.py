@@ -172,3 +172,27 @@ async def test_a_key_that_is_refused_is_critical(tmp_path):
 async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
     report = await look(Config())
     assert [finding.code for finding in report.findings] == ["NO_LIMITS", "KEY_FILE"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "uids", "told"),
+    [
+        (None, [7], False),
+        (None, [0], False),
+        (None, [7, 1002, 1001], True),
+        (
+            [0, 7, 1001, 1002],
+            [7, 1002, 1001],
+            False,
+        ),  # the configuration holds these against each other
+    ],
+)
+async def test_a_bots_user_that_may_not_ask_is_told(monkeypatch, allowed, uids, told):
+    monkeypatch.setattr("os.getuid", lambda: 7)
+    server = {"allowed_uids": allowed, "bots": {"grid": {"uids": uids}, "any": {}}}
+    report = await look(Config.model_validate({"server": server}))
+    found = [finding for finding in report.findings if finding.code == "BOT_MAY_NOT_ASK"]
+    assert [finding.severity for finding in found] == ["warning"] * told
+    assert all(
+        "user 1001," in finding.text and "which is 7 here" in finding.text for finding in found
+    )
