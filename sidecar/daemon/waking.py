@@ -95,6 +95,7 @@ class Waker:
         self._state = state
         self._waiting: list[Message] = []
         self._some = asyncio.Event()
+        self._weighty = asyncio.Event()  # a critical one came since there was none
         self._lost = 0  # since the last that was sent
         self.sent = self.failed = self.lost = 0
 
@@ -117,6 +118,8 @@ class Waker:
         own = hashlib.sha256(f"{at.isoformat()} {code} {text}".encode()).hexdigest()[:16]
         self._waiting.append(Message(own, at, severity, code, text, self._state()))
         self._some.set()
+        if severity == "critical":
+            self._weighty.set()
 
     def _lose(self, severity: Severity) -> None:
         """Make room, where what waits is of no more weight than what comes; count what is lost."""
@@ -143,7 +146,12 @@ class Waker:
 
     async def _send_next(self, tries: int) -> None:
         heaviest = next((one for one in self._waiting if one.severity == "critical"), None)
-        message = heaviest or self._waiting[0]
+        if heaviest is None:
+            self._weighty.clear()
+        await self._send(heaviest or self._waiting[0], tries)
+
+    async def _send(self, message: Message, tries: int) -> None:
+        """Send it, or pass it over; or let it wait, where it fails and a weightier one came meanwhile."""
         data = msgspec.json.encode(msgspec.structs.replace(message, lost=self._lost)) + b"\n"
         fault = ""
         for number in range(tries):
@@ -151,8 +159,8 @@ class Waker:
             if not fault:
                 break
             self._log.warning("the alert command failed", fault=fault, code=message.code)
-            if number + 1 < tries:
-                await asyncio.sleep(AGAIN_AFTER_S * 2**number)
+            if number + 1 < tries and await self._is_overtaken(message, AGAIN_AFTER_S * 2**number):
+                return
         with suppress(ValueError):  # lost meanwhile, as too much came
             self._waiting.remove(message)
         if fault:
@@ -161,6 +169,16 @@ class Waker:
         else:
             self.sent += 1
             self._lost = 0
+
+    async def _is_overtaken(self, message: Message, within_s: float) -> bool:
+        """Whether a critical alert waits behind this lesser one before it is to be tried again."""
+        if message.severity == "critical":
+            await asyncio.sleep(within_s)
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._weighty.wait()
+        return self._weighty.is_set()
 
     def shown(self) -> dict[str, Any]:
         """How it fares, for `status`."""

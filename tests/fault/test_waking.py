@@ -129,6 +129,20 @@ async def test_one_that_fails_is_run_again_and_then_passed_over(tmp_path, monkey
     assert made.shown() == {"sent": 1, "failed": 1, "lost": 0, "waiting": 0}
 
 
+async def test_a_weighty_alert_waits_for_no_second_try_of_a_lesser_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(waking, "AGAIN_AFTER_S", 600.0)
+    heard, log = tmp_path / "heard", Log()
+    script = 'read line; echo "$line" >> "$0"; case "$line" in *LESSER*) exit 3;; esac'
+    made = waker(("/bin/sh", "-c", script, str(heard)), log)
+    async with running(made), asyncio.timeout(20):
+        made.tell("warning", "LESSER", "fails")
+        assert await log.said.get() == "it ended with 3"
+        made.tell("critical", "FIRE", "now")
+        assert await log.said.get() == "it ended with 3"  # the lesser, begun anew
+    assert [one["code"] for one in read(heard)] == ["LESSER", "FIRE", "LESSER"]
+    assert made.shown() == {"sent": 1, "failed": 0, "lost": 0, "waiting": 1}
+
+
 async def test_a_flood_of_alerts_is_bounded_and_the_weighty_ones_stay(tmp_path):
     heard = tmp_path / "heard"
     made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
