@@ -73,6 +73,7 @@ async def test_an_alert_is_a_line_on_the_programs_standard_input(tmp_path):
         "text": 'sold "flat";\n$(reboot) `x`',
         "state": "ACTIVE",
         "lost": 0,
+        "more": 0,
     }
     assert made.shown() == {"sent": 2, "failed": 0, "lost": 0, "waiting": 0}
 
@@ -143,12 +144,74 @@ async def test_a_weighty_alert_waits_for_no_second_try_of_a_lesser_one(tmp_path,
     assert made.shown() == {"sent": 1, "failed": 0, "lost": 0, "waiting": 1}
 
 
+def gone(count, first=0):
+    return [f"bot 'invented-{number}' of user 1000 is gone" for number in range(first, count)]
+
+
+async def test_a_bot_pages_nobody_at_will(tmp_path):
+    """200 hellos under invented names, dropped: some at once, and the others later."""
+    heard, pipe = tmp_path / "heard", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat >> "$0"; echo > "$1"', str(heard), str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        for text in gone(100):
+            made.tell("warning", "BOT_GONE", text)
+        await asyncio.to_thread(pipe.read_bytes)  # the first is told
+        for text in gone(200, first=100):
+            made.tell("warning", "BOT_GONE", text)
+            made.tell("warning", "BOT_GONE", text)  # waits already
+        made.tell("warning", "ORDER_VANISHED", "of another code")
+        await asyncio.to_thread(pipe.read_bytes)
+    first, second = read(heard)
+    assert (first["more"], first["text"].split("\n")[:80]) == (99, gone(80))
+    assert second["code"] == "ORDER_VANISHED"
+    pipe.unlink()
+    await made.end()
+    last = [one for one in read(heard) if one["code"] == "BOT_GONE"][-1]
+    assert (last["more"], last["lost"]) == (99, 0)
+    assert last["text"].split("\n")[:2] == gone(102, first=100)
+    assert last["alert_id"] != first["alert_id"]
+
+
+async def test_what_waits_for_its_minute_is_told_when_that_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(waking, "APART_S", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat > "$0"', str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        made.tell("warning", "FEED_LOST", "the market feed")
+        (first,) = await asyncio.to_thread(read, pipe)
+        made.tell("warning", "FEED_LOST", "the user feed")
+        (second,) = await asyncio.to_thread(read, pipe)
+    assert [first["text"], second["text"]] == ["the market feed", "the user feed"]
+
+
+async def test_weighty_alerts_of_one_code_wait_for_no_minute(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat > "$0"', str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        for text in ("selling all BTC", "selling all ETH"):
+            made.tell("critical", "LIQUIDATION", text)
+            (line,) = await asyncio.to_thread(read, pipe)
+            assert line["text"] == text
+
+
+async def test_a_warning_that_was_joined_to_another_is_lost_with_it():
+    made = waker(("/bin/true",))
+    for number in range(WAITING_MAX):
+        made.tell("warning", f"CODE_{number}", "first")
+    made.tell("warning", "CODE_0", "second")
+    made.tell("critical", "FIRE", "needs room")
+    assert made.shown()["lost"] == 2
+
+
 async def test_a_flood_of_alerts_is_bounded_and_the_weighty_ones_stay(tmp_path):
     heard = tmp_path / "heard"
     made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
     for number in range(1_000):
-        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")
-        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")  # waits already
+        made.tell("warning", f"NOISE_{number}", f"{number} {'x' * 10_000}")
+        made.tell("warning", f"NOISE_{number}", f"{number} {'x' * 10_000}")  # waits already
     for number in range(WAITING_MAX):
         made.tell("critical", "FIRE", str(number))
     made.tell("warning", "NOISE", "no room")
