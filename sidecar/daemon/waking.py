@@ -2,8 +2,8 @@
 
     listener ─→ queue, at most 100 ─(a task)→ one child at a time, at most `within_s` each
 
-Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs is killed with all
-that it began; one that fails is begun again, and then passed over, so that it is in no later alert's way.
+Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs or fails is killed with
+all that it began, begun again, and then passed over, so that it is in no later alert's way.
 Where the queue is full the oldest of the least weight is lost; the next that is sent says how many were.
 A bot can cause warnings at will, so those of one code wake nobody more than once a minute: what comes meanwhile
 waits, and is told together.
@@ -251,8 +251,10 @@ class Waker:
 async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
     """Run a command with this on its standard input. Why it failed; empty when it did not.
 
-    What it writes goes nowhere. It has a process group of its own, which ends with it or at the deadline.
+    What it writes goes nowhere. It has a process group of its own, which ends with it where it fails, and at the
+    deadline. Where it went well, what it left behind goes on: that may be what wakes somebody.
     """
+    code = None
     try:
         child = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
@@ -266,7 +268,7 @@ async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
     except TimeoutError:
         return f"it did not end within {within_s:g} s, and was killed"
     finally:
-        await _end(child)
+        await _end(child, with_group=code != 0)
     return f"it ended with {code}" if code else ""
 
 
@@ -279,11 +281,12 @@ async def _feed(child: Process, data: bytes) -> None:
     child.stdin.close()
 
 
-async def _end(child: Process) -> None:
-    """End the child and all that it began, as far as there are any; also what it left behind at its end."""
+async def _end(child: Process, *, with_group: bool) -> None:
+    """End the child and, with its group, all that it began, as far as there are any; also what it left behind."""
     assert child.stdin is not None
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+    if with_group:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
     if not child.stdin.transport.is_closing():
         child.stdin.transport.abort()
     with suppress(TimeoutError):

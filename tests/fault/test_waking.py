@@ -89,14 +89,29 @@ async def test_a_program_that_hangs_is_killed_with_all_that_it_began(tmp_path):
         assert await reading == b"up\n"
 
 
-async def test_a_child_left_behind_by_a_program_that_ended_is_ended_too(tmp_path):
+async def test_a_child_left_behind_by_a_program_that_failed_is_ended_too(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
-    command = ("/bin/sh", "-c", 'exec > "$0"; sleep 600 & exit 0', str(pipe))
-    assert await give(command, b"{}", 10.0) == ""
+    command = ("/bin/sh", "-c", 'exec > "$0"; sleep 600 & exit 7', str(pipe))
+    assert await give(command, b"{}", 10.0) == "it ended with 7"
     async with asyncio.timeout(10):
-        await reading
+        assert await reading == b""
+
+
+async def test_what_a_program_that_went_well_left_behind_goes_on(tmp_path):
+    """It may be what wakes somebody."""
+    out, go = tmp_path / "out", tmp_path / "go"
+    os.mkfifo(out)
+    os.mkfifo(go)
+    reading = asyncio.create_task(asyncio.to_thread(out.read_bytes))
+    script = 'exec 3<> "$1" > "$0"; (read line <&3; echo "$line") & exit 0'
+    with os.fdopen(os.open(go, os.O_RDWR), "w") as opened:
+        assert await give(("/bin/sh", "-c", script, str(out), str(go)), b"{}", 10.0) == ""
+        opened.write("woken\n")
+        opened.flush()
+        async with asyncio.timeout(10):
+            assert await reading == b"woken\n"
 
 
 async def test_what_it_writes_goes_nowhere_however_much(tmp_path):
