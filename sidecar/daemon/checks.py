@@ -70,7 +70,7 @@ def _offline(config: Config) -> list[Finding]:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
         found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
-    return found
+    return found + preflight.look_at_alerts(config.alerts.command)
 
 
 def _set_limits(config: Config) -> bool:

@@ -275,6 +275,16 @@ async def test_the_alerts_of_the_daemon_reach_the_program(trader, tmp_path):
     assert not {"TRANSFER", "PORTFOLIO"} & {code for _, code in told}
 
 
+async def test_a_program_that_is_not_there_is_told_at_the_start(trader):
+    async with beside(trader, alerts={"command": ["/nope/wake-me"]}) as made:
+        codes: list[str] = []
+        async with asyncio.timeout(10):
+            while not codes:  # each answer is waited for
+                found = (await made.ask("status"))["sidecar"]["preflight"]
+                codes = [one["code"] for one in found]
+        assert "ALERT_COMMAND" in codes
+
+
 async def test_a_program_that_hangs_holds_up_no_sale(trader):
     hangs = {"command": ["/bin/sh", "-c", "sleep 600"], "command_within_s": 1}
     async with beside(trader, alerts=hangs) as made:

@@ -172,3 +172,20 @@ async def test_a_key_that_is_refused_is_critical(tmp_path):
 async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
     report = await look(Config())
     assert [finding.code for finding in report.findings] == ["NO_LIMITS", "KEY_FILE"]
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        (["/nope/wake-me"], ["ALERT_COMMAND"]),
+        (["no-such-program", "-v"], ["ALERT_COMMAND"]),
+        ([__file__], ["ALERT_COMMAND"]),  # no program
+        (["/bin/sh", "-c", "true"], []),
+        (["sh"], []),
+        ([], []),
+    ],
+)
+async def test_it_warns_where_nobody_can_be_woken(command, codes):
+    report = await look(Config(alerts={"command": command}))
+    found = [finding for finding in report.findings if finding.code == "ALERT_COMMAND"]
+    assert [(one.code, one.severity) for one in found] == [(code, "warning") for code in codes]
