@@ -338,7 +338,7 @@ async def listening(answers):
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def handle(request):
-        heard.put_nowait(request.path)
+        heard.put_nowait(request.path_qs)
         return web.Response(status=answers.pop(0) if len(answers) > 1 else answers[0])
 
     runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
@@ -375,10 +375,10 @@ async def test_nobody_there_is_told_without_the_address(monkeypatch):
 async def test_the_daemon_beats_while_it_runs(trader):
     async with (
         listening([200]) as (url, heard),
-        beside(trader, alerts={"heartbeat_url": url}),
+        beside(trader, alerts={"heartbeat_url": f"{url}?status=up&ping="}),
         asyncio.timeout(10),
     ):
-        assert await heard.get() == "/ping/secret"
+        assert await heard.get() == "/ping/secret?status=up&ping="
 
 
 # ------------------------------------------------------------------------------------- the command
