@@ -1,5 +1,9 @@
 """All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
 
+import os
+import stat
+from pathlib import Path
+
 from msgspec import Struct
 
 from sidecar import clock
@@ -20,6 +24,8 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
+from sidecar.own_places import see_own
+from sidecar.storage.directory import JOURNAL
 
 
 class Report(Struct, kw_only=True):
@@ -70,7 +76,38 @@ def _offline(config: Config) -> list[Finding]:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
         found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
-    return found + preflight.look_at_alerts(config.alerts.command)
+    return found + _places(config) + preflight.look_at_alerts(config.alerts.command)
+
+
+def _places(config: Config) -> list[Finding]:
+    """Why `run` would keep nothing in the directories of state and sockets, or listen nowhere."""
+    state, server = Path(config.state.dir), config.server
+    places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
+    refusals: dict[str, None] = {}  # of several places often the same
+    for place in places:
+        try:
+            _see_place(place)
+        except Misuse as refusal:
+            refusals[str(refusal)] = None
+        except OSError as error:
+            text = f"{place}: {error.strerror}; name a directory that this user may write"
+            refusals[text] = None
+    return [Finding("critical", "NOT_ITS_OWN", text) for text in refusals]
+
+
+def _see_place(place: Path) -> None:
+    """Raises as `see_own` does. What is not there yet is made below a directory that is."""
+    wanted = found = Path(os.path.realpath(place))
+    while not found.exists():
+        found = found.parent
+    is_users = found.stat().st_uid == os.geteuid()
+    if found == wanted:
+        if is_users or os.geteuid() != 0:  # root looks for the sidecar's user, whose own it may be
+            see_own(found)
+    elif (
+        is_users and not found.stat().st_mode & stat.S_ISVTX
+    ):  # below others' and /tmp a start tells
+        see_own(found)
 
 
 def _set_limits(config: Config) -> bool:
