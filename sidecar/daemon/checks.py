@@ -1,6 +1,11 @@
 """All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
 
 import os
+<<<<<<< HEAD
+=======
+import stat
+from pathlib import Path
+>>>>>>> fix-f4
 
 from msgspec import Struct
 
@@ -22,7 +27,12 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
+<<<<<<< HEAD
 from sidecar.server.listener import own_uids
+=======
+from sidecar.own_places import see_own
+from sidecar.storage.directory import JOURNAL
+>>>>>>> fix-f4
 
 
 class Report(Struct, kw_only=True):
@@ -79,7 +89,38 @@ def _offline(config: Config) -> list[Finding]:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
         found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
-    return found
+    return found + _places(config) + preflight.look_at_alerts(config.alerts.command)
+
+
+def _places(config: Config) -> list[Finding]:
+    """Why `run` would keep nothing in the directories of state and sockets, or listen nowhere."""
+    state, server = Path(config.state.dir), config.server
+    places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
+    refusals: dict[str, None] = {}  # of several places often the same
+    for place in places:
+        try:
+            _see_place(place)
+        except Misuse as refusal:
+            refusals[str(refusal)] = None
+        except OSError as error:
+            text = f"{place}: {error.strerror}; name a directory that this user may write"
+            refusals[text] = None
+    return [Finding("critical", "NOT_ITS_OWN", text) for text in refusals]
+
+
+def _see_place(place: Path) -> None:
+    """Raises as `see_own` does. What is not there yet is made below a directory that is."""
+    wanted = found = Path(os.path.realpath(place))
+    while not found.exists():
+        found = found.parent
+    is_users = found.stat().st_uid == os.geteuid()
+    if found == wanted:
+        if is_users or os.geteuid() != 0:  # root looks for the sidecar's user, whose own it may be
+            see_own(found)
+    elif (
+        is_users and not found.stat().st_mode & stat.S_ISVTX
+    ):  # below others' and /tmp a start tells
+        see_own(found)
 
 
 def _shut_out(server: Server) -> set[int]:

@@ -298,7 +298,8 @@ class Parts:
             self._coinbase_time.heard(told, asked, clock.wall())
 
     async def _look(self) -> None:
-        findings = await preflight.look(self._picture, clock.unix)
+        findings = preflight.look_at_alerts(self._config.alerts.command)
+        findings += await preflight.look(self._picture, clock.unix)
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
