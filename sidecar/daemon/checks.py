@@ -1,11 +1,8 @@
 """All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
 
 import os
-<<<<<<< HEAD
-=======
 import stat
 from pathlib import Path
->>>>>>> fix-f4
 
 from msgspec import Struct
 
@@ -27,12 +24,9 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
-<<<<<<< HEAD
-from sidecar.server.listener import own_uids
-=======
 from sidecar.own_places import see_own
+from sidecar.server.listener import own_uids
 from sidecar.storage.directory import JOURNAL
->>>>>>> fix-f4
 
 
 class Report(Struct, kw_only=True):

@@ -184,7 +184,6 @@ async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
     ("allowed", "uids", "told"),
     [
         (None, [7], False),
@@ -206,7 +205,9 @@ async def test_a_bots_user_that_may_not_ask_is_told(monkeypatch, allowed, uids, 
     assert all(
         "user 1001," in finding.text and "which is 7 here" in finding.text for finding in found
     )
-=======
+
+
+@pytest.mark.parametrize(
     ("command", "codes"),
     [
         (["/nope/wake-me"], ["ALERT_COMMAND"]),
@@ -263,4 +264,3 @@ async def test_below_the_directory_for_everybody_nothing_is_in_the_way(tmp_path)
 async def test_a_place_that_cannot_be_looked_at_is_a_finding():
     report = await look(Config(state={"dir": "x" * 300}))
     assert [one.text for one in report.findings if one.code == "NOT_ITS_OWN"]
->>>>>>> fix-f4
