@@ -1,8 +1,7 @@
 """Every fact that may enter the core; its mirror is `actions`, all that it may ask for. No I/O.
 
-An event is frozen, carries the time `at` at which it became known (market clock, aware, UTC), and
-is all that a decision depends on besides the events before it: the same events give the same
-decisions.
+An event is frozen, carries the time `at` at which it became known (market clock, aware, UTC), and is all that
+a decision depends on besides the events before it: the same events give the same decisions.
 """
 
 from datetime import datetime, timedelta
