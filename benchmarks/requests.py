@@ -12,11 +12,13 @@ import json
 import logging
 import os
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+from benchmarks import desk as bench_desk
 from benchmarks import memory
 from sidecar.coinbase.auth import ApiKey
 from sidecar.console import process
@@ -72,7 +74,7 @@ async def ask(engine: Engine, directory: Path, first: int, count: int) -> int:
                 json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
                 for method, params in calls(number)
             ]
-        for event in memory.quotes(engine.now()):
+        for event in islice(memory.quotes(engine.now()), bench_desk.POSITIONS):  # of what is held
             engine.handle(event)
         writer.write("\n".join(lines).encode() + b"\n")
         for _ in lines:

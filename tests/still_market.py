@@ -33,6 +33,7 @@ from sidecar.paper.service.world import World
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 
+FEES = ("taker_fee", "maker_fee", "futures_taker_fee", "futures_maker_fee")
 OPENING = datetime(
     2026, 11, 23, 15, tzinfo=UTC
 )  # a Monday, 10:00 in New York; no funding for an hour
@@ -203,9 +204,9 @@ async def control(trader: Trader, path: str, **body: Any) -> Any:
 @asynccontextmanager
 async def still(directory: Path, *, prices: dict[str, object] | None = None, **settings: Any):
     """An exchange whose time stands still, without fees, and with these prices."""
-    fees = ("taker_fee", "maker_fee", "futures_taker_fee", "futures_maker_fee")
-    free = dict.fromkeys(fees, 0)
-    async with trading(directory, now=lambda: OPENING, **{**free, **settings}) as trader:
+    async with trading(
+        directory, now=lambda: OPENING, **{**dict.fromkeys(FEES, 0), **settings}
+    ) as trader:
         world = trader.paper.world
         world.clock.pause(world.wall())
         for product_id, price in (prices or {}).items():

@@ -231,9 +231,7 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):
-    """Funding of a perpetual-style future: received when positive, in USD. `entry_id`: of the fill that
-    told it, so that it counts once.
-    """
+    """Funding of a perpetual-style future, USD: received when positive. `entry_id`: of the fill that told it."""
 
     product_id: str
     amount: Decimal
@@ -282,9 +280,7 @@ class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
-    """For so long no reading of orders, fills and balances has succeeded that the books can be
-    vouched for by the user feed alone. `reason`: why the last reading did not.
-    """
+    """No reading has succeeded for so long that nothing but the user feed vouches for the books. `reason`: why not."""
 
     reason: str
 
@@ -311,9 +307,7 @@ class Unreadable(Struct, frozen=True, omit_defaults=True):
 
 
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
-    """A bot asks whether it may send `body`, the JSON object of a create-order call. `asker`: None in
-    library use. `unreadable` stands in for a body that was found to be none.
-    """
+    """A bot asks whether it may send `body`, a create-order call's JSON; `unreadable` in place of what is none."""
 
     body: Any
     strategy_id: str | None = None
@@ -420,9 +414,7 @@ class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator allows reducing orders only: everywhere, or for a single product or strategy.
-    `cancel_adding` has open orders there that add risk cancelled.
-    """
+    """An operator allows reducing orders only: everywhere, of one product or one strategy; as with `HaltRequested`."""
 
     reason: str
     by: str = "operator"

@@ -46,8 +46,14 @@ def test_to_save_and_load_is_to_change_nothing(keep, told):
 
 
 def plain(desk):
-    """The state, without how exact a zero is: that is of how it was added up."""
-    return re.sub(rb'"-?0E[+-]?\d+"', b'"0"', state_bytes(desk.tracker))
+    """The state, without how exact its figures are: that is of how they were added up."""
+    zeros = re.sub(rb'"-?0E[+-]?\d+"', b'"0"', state_bytes(desk.tracker))
+    return re.sub(rb'"(-?\d+(?:\.\d*[1-9])?)\.?0*"', _without_zeros, zeros)
+
+
+def _without_zeros(figure):
+    whole = figure[0].strip(b'"')
+    return b'"%b"' % (whole.rstrip(b"0").rstrip(b".") if b"." in whole else whole)
 
 
 @given(facts, facts)
