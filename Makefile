@@ -49,7 +49,7 @@ compiled: $(STAMP)
 	@$(PYTEST) --collect-only --quiet >/dev/null || true
 
 soak: $(STAMP)
-	SIDECAR_KILLS=200 SIDECAR_STEPS=all HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	SIDECAR_KILLS=200 SIDECAR_SWITCHES=200 SIDECAR_STEPS=all HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks

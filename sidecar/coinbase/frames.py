@@ -20,12 +20,14 @@ from sidecar.coinbase.reading import (
     number,
     price,
     quantity,
+    required,
     text,
 )
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
+from sidecar.core.order_status import is_terminal
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
@@ -97,6 +99,7 @@ class Orders(Struct, frozen=True):
     kind: Literal["snapshot", "update"]
     reports: tuple[ev.OrderReported, ...]
     faults: tuple[str, ...] = ()  # rows that could not be read, in words
+    rows: int = 0  # how many were told, those among them that are not ours
 
 
 class Subscribed(Struct, frozen=True):
@@ -195,7 +198,7 @@ def _orders(event: UserEvent, at: datetime) -> Orders:
         except Untrusted as fault:
             faults.append(f"order {str(row.get('order_id', '?'))[:40]}: {fault}")
     kind: Literal["snapshot", "update"] = "snapshot" if event.type == "snapshot" else "update"
-    return Orders(kind, tuple(reports), tuple(faults))
+    return Orders(kind, tuple(reports), tuple(faults), rows=len(event.orders or ()))
 
 
 def is_ours(row: Mapping[str, Any]) -> bool:
@@ -208,15 +211,17 @@ def order_report(row: dict[str, Any], at: datetime) -> ev.OrderReported:
     """One order of the user channel. Raises Untrusted, naming the field."""
     order_type = order_type_of(row)
     in_force = text(row.get("time_in_force"), "time_in_force")
+    status, average = required(row, "status"), quantity(row.get("avg_price"), "avg_price")
+    filled = filled_part(row, "cumulative_quantity", status, average)
     return ev.OrderReported(
         at=at,
-        order_id=_required(row, "order_id"),
+        order_id=required(row, "order_id"),
         client_order_id=text(row.get("client_order_id"), "client_order_id"),
-        product_id=_required(row, "product_id"),
+        product_id=required(row, "product_id"),
         side=side(row.get("order_side"), "order_side"),
-        status=_required(row, "status"),
-        filled=quantity(row.get("cumulative_quantity"), "cumulative_quantity"),
-        average_price=quantity(row.get("avg_price"), "avg_price"),
+        status=status,
+        filled=filled,
+        average_price=average,
         fees=quantity(row.get("total_fees"), "total_fees"),
         leaves=number(row.get("leaves_quantity"), "leaves_quantity"),
         limit_price=price(row.get("limit_price"), "limit_price"),
@@ -247,11 +252,17 @@ def side(value: object, name: str) -> Side:
     raise Untrusted(f"{name} is neither BUY nor SELL")
 
 
-def _required(row: dict[str, Any], name: str) -> str:
-    found = text(row.get(name), name)
-    if not found:
+def filled_part(row: Mapping[str, Any], name: str, status: str, average: Decimal) -> Decimal:
+    """How much of an order is filled, as far as it says: of an open one more may be known already. Raises
+    Untrusted where more is certain: of an order that is filled or has an average price, and of one that ended
+    and does not say.
+    """
+    told = row.get(name)
+    filled = number(told, name) or ZERO
+    unsaid = told is None and is_terminal(status)
+    if unsaid or (not filled and (average or status == "FILLED")):
         raise Untrusted(f"{name} is missing")
-    return found
+    return filled
 
 
 def _read_futures(envelope: Envelope, at: datetime) -> list[Said]:
@@ -282,10 +293,8 @@ def futures_summary(
 
     def told(name: str) -> Decimal | None:
         value = row.get(name)
-        return number(value.get("value") if isinstance(value, dict) else value, name)
-
-    def figure(name: str) -> Decimal:
-        return told(name) or ZERO
+        figure = value.get("value") if isinstance(value, dict) else value
+        return number(figure, f"futures summary: {name}")
 
     wallet = told("cfm_usd_balance")
     if wallet is None:
@@ -294,8 +303,8 @@ def futures_summary(
     return ev.FuturesSummaryRead(
         at=at,
         wallet=wallet,
-        buying_power=max(ZERO, figure("futures_buying_power")),
-        liquidation_buffer_percentage=figure("liquidation_buffer_percentage"),
+        buying_power=max(ZERO, told("futures_buying_power") or ZERO),
+        liquidation_buffer_percentage=told("liquidation_buffer_percentage") or ZERO,
         funding_pnl=told("funding_pnl"),
         spot_cash=told("cbi_usd_balance"),
         fills_until=fills_until,

@@ -115,7 +115,11 @@ class Picture:
         at = self._now()
         query = {"product_ids": list(product_ids)}
         answer = await self._rest.get("/best_bid_ask", query, urgent=urgent)
-        return rows.quotes(tables(answer.get("pricebooks"), "pricebooks"), at)
+        left_out: list[str] = []
+        found = rows.quotes(tables(answer.get("pricebooks"), "pricebooks"), at, left_out)
+        for fault in left_out:
+            self._complain(fault)
+        return found
 
     async def closes(self, span: Span, period_s: int) -> ev.ClosesRead:
         """What a book closed at in `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one

@@ -84,9 +84,27 @@ def text(value: object, name: str) -> str:
     return value
 
 
+def required(row: Mapping[str, Any], name: str) -> str:
+    """Text that a row cannot be without. Raises Untrusted."""
+    found = text(row.get(name), name)
+    if not found:
+        raise Untrusted(f"{name} is missing")
+    return found
+
+
 def is_true(value: object) -> bool:
     """A boolean, which the user channel writes as text."""
     return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def flag(value: object, name: str) -> bool:
+    """The same, where a guess will not do. Raises Untrusted for what says neither."""
+    words = value.lower() if isinstance(value, str) else value
+    if words is True or words == "true":
+        return True
+    if words is False or words == "false":
+        return False
+    raise Untrusted(f"{name} is neither true nor false")
 
 
 def table(value: object, name: str) -> Mapping[str, Any]:

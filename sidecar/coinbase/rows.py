@@ -17,18 +17,21 @@ from sidecar.coinbase.frames import (
     NOT_A_BOTS,
     STOP_LIMIT,
     TRIGGERED,
+    filled_part,
     offered,
     order_type_of,
     side,
 )
 from sidecar.coinbase.reading import (
     TEXT_MAX,
+    flag,
     is_true,
     moment,
     moment_if_any,
     number,
     price,
     quantity,
+    required,
     table,
     tables,
     text,
@@ -52,7 +55,12 @@ ORDINARY: Final = frozenset(
 PREDICTIONS: Final = "prediction_markets_positions"
 UNFIT: Final = {"active": "not active", "ready": "not ready"}
 NAME_MAX: Final = 60
-TRADE_TYPES: Final = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
+SIDES: Final = {"LONG": 1, "SHORT": -1}  # of a position: LONG, Long, FUTURES_POSITION_SIDE_LONG
+TRADE_TYPES: Final[dict[str, ev.TradeType]] = {
+    "REVERSAL": "REVERSAL",
+    "CORRECTION": "CORRECTION",
+    "SYNTHETIC": "SYNTHETIC",
+}
 FUNDING: Final = "FUNDING"
 
 Row = Mapping[str, Any]
@@ -116,18 +124,20 @@ def order_report(row: Row, at: datetime) -> ev.OrderReported:
 def _order_report(row: Row, order_id: str, at: datetime) -> ev.OrderReported:
     terms = _terms(row.get("order_configuration"))
     size = number(terms.get("base_size"), "base_size")
-    filled = quantity(row.get("filled_size"), "filled_size")
+    status = required(row, "status")
+    average = quantity(row.get("average_filled_price"), "average_filled_price")
+    filled = filled_part(row, "filled_size", status, average)
     order_type = order_type_of(row)
     stop = terms.get("stop_price") or terms.get("stop_trigger_price")
     return ev.OrderReported(
         at=at,
         order_id=order_id,
         client_order_id=text(row.get("client_order_id"), "client_order_id"),
-        product_id=text(row.get("product_id"), "product_id"),
+        product_id=required(row, "product_id"),
         side=side(row.get("side"), "side"),
-        status=text(row.get("status"), "status"),
+        status=status,
         filled=filled,
-        average_price=quantity(row.get("average_filled_price"), "average_filled_price"),
+        average_price=average,
         fees=quantity(row.get("total_fees"), "total_fees"),
         leaves=max(ZERO, size - filled) if size is not None else None,
         base_size=size,
@@ -167,23 +177,24 @@ def fill_report(row: Row, at: datetime) -> ev.FillReported | ev.FundingPaid:
 
 
 def _fill_report(row: Row, at: datetime) -> ev.FillReported:
-    paid, size = quantity(row.get("price"), "price"), quantity(row.get("size"), "size")
-    by_value = is_true(row.get("size_in_quote"))
-    if by_value:
-        if not paid:
-            raise Untrusted("its size is in quote currency, and it has no price")
-        size /= paid
+    told, paid = number(row.get("size"), "size"), quantity(row.get("price"), "price")
+    if told is None:
+        raise Untrusted("size is missing")
+    if told and not paid:
+        raise Untrusted("it has a size and no price")
+    by_value = flag(row.get("size_in_quote"), "size_in_quote")
+    size = told / paid if by_value and told else told
     kind = row.get("trade_type")
     return ev.FillReported(
         at=at,
-        entry_id=text(row.get("entry_id"), "entry_id"),
-        order_id=text(row.get("order_id"), "order_id"),
-        product_id=text(row.get("product_id"), "product_id"),
+        entry_id=required(row, "entry_id"),
+        order_id=required(row, "order_id"),
+        product_id=required(row, "product_id"),
         side=side(row.get("side"), "side"),
         price=paid,
         size=size,
         commission=quantity(row.get("commission"), "commission"),
-        trade_type=kind if kind in TRADE_TYPES else "FILL",
+        trade_type=TRADE_TYPES.get(kind, "FILL") if isinstance(kind, str) else "FILL",
         traded_at=moment_if_any(row.get("trade_time")),
         by_value=by_value,
         by_rest=True,
@@ -202,7 +213,7 @@ def _funding(row: Row, at: datetime) -> ev.FundingPaid:
         raise Untrusted("it is a payment of funding without an amount")
     return ev.FundingPaid(
         at=at,
-        product_id=text(row.get("product_id"), "product_id"),
+        product_id=required(row, "product_id"),
         amount=-paid,
         entry_id=text(row.get("entry_id"), "entry_id"),
         paid_at=moment_if_any(row.get("trade_time")),
@@ -225,7 +236,7 @@ def balances(
     """
     read, unread, is_complete = dict[str, list[Wallet]](), set[str](), True
     for row in rows:
-        if row.get("type") == VAULT or (row.get("platform") or "") not in CONSUMER:
+        if _is_elsewhere(row):
             continue
         currency = row.get("currency")
         if not isinstance(currency, str) or not 0 < len(currency) <= CURRENCY_MAX:
@@ -251,8 +262,15 @@ def balances(
     )
 
 
+def _is_elsewhere(row: Row) -> bool:
+    """Whether it is a vault, or of another platform, as far as it says."""
+    platform = row.get("platform") or ""
+    return row.get("type") == VAULT or (isinstance(platform, str) and platform not in CONSUMER)
+
+
 def _wallet(row: Row, balance: ev.Balance) -> Wallet:
-    why = str(row.get("type"))[:NAME_MAX] if (row.get("type") or "") not in ORDINARY else ""
+    kind = row.get("type") or ""
+    why = "" if isinstance(kind, str) and kind in ORDINARY else str(kind)[:NAME_MAX]
     why = why or next((words for name, words in UNFIT.items() if row.get(name) is False), "")
     why = why or ("deleted" if row.get("deleted_at") else "")
     return Wallet(balance, str(row.get("name") or row.get("uuid"))[:NAME_MAX], why)
@@ -289,13 +307,8 @@ def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
     """The ids of wallets with a balance, vaults and other platforms aside."""
     found = set[str]()
     for row in rows:
-        wallet_id, is_vault = row.get("uuid"), row.get("type") == VAULT
-        if (
-            is_vault
-            or (row.get("platform") or "") not in CONSUMER
-            or not isinstance(wallet_id, str)
-            or len(wallet_id) > TEXT_MAX
-        ):
+        wallet_id = row.get("uuid")
+        if _is_elsewhere(row) or not isinstance(wallet_id, str) or len(wallet_id) > TEXT_MAX:
             continue
         try:
             held = (_told(row, "available_balance") or ZERO) + (_told(row, "hold") or ZERO)
@@ -308,10 +321,10 @@ def wallet_ids(rows: Iterable[Row]) -> frozenset[str]:
 
 def _balance(row: Row, currency: str, entries: Row) -> ev.Balance:
     """A wallet. No figure is not zero, and no wallet of coins or money can be below it."""
+    text(row.get("platform"), "platform")
     available, hold = _told(row, "available_balance"), _told(row, "hold")
-    if available is None:
-        raise Untrusted("it has no available_balance")
-    hold = hold or ZERO
+    if available is None or hold is None:
+        raise Untrusted(f"it has no {'available_balance' if available is None else 'hold'}")
     if not (is_bounded(available) and is_sane(hold) and is_sane(available + hold)):
         raise Untrusted("its amounts cannot be")
     entry = entries.get(currency)
@@ -336,8 +349,8 @@ def entry_prices(breakdown: Row) -> dict[str, Any]:
             entry = _amount(row, "average_entry_price")
         except Untrusted:
             continue  # for display only
-        if entry > 0 and row.get("asset"):
-            prices[str(row["asset"])] = entry
+        if entry > 0 and isinstance(asset := row.get("asset"), str) and asset:
+            prices[asset] = entry
     return prices
 
 
@@ -360,35 +373,59 @@ def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
 def futures_positions(
     rows: Iterable[Row], at: datetime, fills_until: datetime | None
 ) -> ev.FuturesRead:
-    """`GET /cfm/positions`: contracts are unsigned there, the side has the sign."""
-    positions = []
-    for row in rows:
-        contracts = _amount(row, "number_of_contracts")
-        sign = -1 if str(row.get("side", "")).upper().endswith("SHORT") else 1
-        positions.append(
-            ev.FuturesPosition(
-                product_id=text(row.get("product_id"), "product_id"),
-                contracts=sign * contracts,
-                average_entry_price=_amount(row, "avg_entry_price") or None,
-            )
+    """`GET /cfm/positions`: contracts are unsigned there, the side has the sign. Raises Untrusted, naming the
+    position: without one of them nobody knows what is held.
+    """
+    positions = tuple(_position(row) for row in rows)
+    return ev.FuturesRead(at=at, positions=positions, fills_until=fills_until)
+
+
+def _position(row: Row) -> ev.FuturesPosition:
+    try:
+        return ev.FuturesPosition(
+            required(row, "product_id"), _contracts(row), _amount(row, "avg_entry_price") or None
         )
-    return ev.FuturesRead(at=at, positions=tuple(positions), fills_until=fills_until)
+    except Untrusted as fault:
+        raise Untrusted(f"position {str(row.get('product_id'))[:NAME_MAX]}: {fault}") from None
 
 
-def quotes(rows: Iterable[Row], at: datetime) -> tuple[ev.Quote, ...]:
-    """Pricebooks of `GET /best_bid_ask`; a book with one side only has no mark."""
+def _contracts(row: Row) -> Decimal:
+    contracts = _told(row, "number_of_contracts")
+    sign = SIDES.get(text(row.get("side"), "side").upper().rpartition("_")[2])
+    if contracts is None:
+        raise Untrusted("number_of_contracts is missing")
+    if contracts and (sign is None or contracts < ZERO):
+        raise Untrusted("it is neither LONG nor SHORT by so many contracts")
+    return (sign or 1) * contracts
+
+
+def quotes(rows: Iterable[Row], at: datetime, left_out: list[str]) -> tuple[ev.Quote, ...]:
+    """Pricebooks of `GET /best_bid_ask`; a book with one side only has no mark. `left_out` is told of rows that
+    cannot be read: their books are not priced.
+    """
     found = []
     for row in rows:
-        bid, ask = (_best(tables(row.get(name), name)) for name in ("bids", "asks"))
-        if bid is not None and ask is not None:
-            product_id = text(row.get("product_id"), "product_id")
-            found.append(ev.Quote(product_id, bid[0], ask[0], at, bid[1], ask[1]))
+        try:
+            quote = _pricebook(row, at)
+        except Untrusted as fault:
+            left_out.append(f"quotes of {str(row.get('product_id'))[:NAME_MAX]}: {fault}")
+        else:
+            found += [] if quote is None else [quote]
     return tuple(found)
+
+
+def _pricebook(row: Row, at: datetime) -> ev.Quote | None:
+    bid, ask = (_best(tables(row.get(name), name)) for name in ("bids", "asks"))
+    if bid is None or ask is None:
+        return None
+    return ev.Quote(required(row, "product_id"), bid[0], ask[0], at, bid[1], ask[1])
 
 
 def _best(levels: Sequence[Row]) -> tuple[Decimal, Decimal | None] | None:
     """The best price of a side and the size offered at it; None of an empty side."""
     best = price(levels[0].get("price"), "price") if levels else None
+    if best is not None and not is_sane(best):
+        raise Untrusted("price cannot be")
     return None if best is None else (best, offered(levels[0].get("size")))
 
 

@@ -324,9 +324,9 @@ class Session:
                 if self._asked and self._products_on >= {*self._asked}:
                     return self._next_part(wall)
                 return self._live_if_complete(wall)
-            case Orders(kind, reports, faults):
+            case Orders(kind, _, faults, rows):
                 if kind == "snapshot" and self._snapshot_due is not None:
-                    ended = len(reports) + len(faults) < SNAPSHOT_BATCH
+                    ended = rows < SNAPSHOT_BATCH
                     self._snapshot_due = None if ended else wall + SNAPSHOT_WITHIN_S
                 steps: list[Step] = [Fault(fault) for fault in faults]
                 return [*steps, Told(heard), *self._live_if_complete(wall)]

@@ -99,12 +99,11 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
     details = read.table("future_product_details")
     session = read.table("fcm_trading_session_details")
     future = kind == "FUTURE"
+    root = details.text("contract_root_unit", default=read.product_id) if future else None
     quote_increment = read.positive("quote_increment")
     return Product(
         product_id=read.product_id,
-        base=read.text(
-            "base_currency_id", default=details.text("contract_root_unit", default=read.product_id)
-        ),
+        base=read.text("base_currency_id", default=root if future else None),
         quote=read.text("quote_currency_id", default="USD" if future else None),
         base_increment=read.positive("base_increment"),
         quote_increment=quote_increment,
@@ -157,9 +156,10 @@ class _Row:
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = row
-        self.product_id = str(row.get("product_id") or "")
-        if not self.product_id:
+        product_id = row.get("product_id")
+        if not isinstance(product_id, str) or not product_id:
             raise Untrusted("a product without product_id")
+        self.product_id = product_id
         if len(self.product_id) > NAME_MAX:
             raise Untrusted(f"a product_id has {len(self.product_id)} characters")
 

@@ -57,7 +57,7 @@ async def test_what_it_reads_becomes_the_same_facts_as_the_exchange_holds(trader
         ]
         accounts = [row async for row in rest.pages("/accounts", "accounts", {"limit": 1})]
         permissions = rows.key_permissions(await rest.get("/key_permissions"))
-        quotes = rows.quotes((await rest.get("/best_bid_ask"))["pricebooks"], now)
+        quotes = rows.quotes((await rest.get("/best_bid_ask"))["pricebooks"], now, [])
         fees = rows.fees(await rest.get("/transaction_summary"), now)
     assert orders.keys() == {order.order_id for order in exchange.register.newest_first()}
     for order in exchange.register.newest_first():

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -181,10 +182,11 @@ async def _dribble(
     response = web.StreamResponse(headers={"Content-Type": JSON})
     response.content_length = len(body)
     await response.prepare(request)
-    for start in range(0, len(body), piece):
-        await asyncio.sleep(every_s)
-        await response.write(body[start : start + piece])
-    await response.write_eof()
+    with suppress(ConnectionError):  # the client has gone: it waits for no answer
+        for start in range(0, len(body), piece):
+            await asyncio.sleep(every_s)
+            await response.write(body[start : start + piece])
+        await response.write_eof()
     return response
 
 

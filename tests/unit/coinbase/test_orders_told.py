@@ -90,12 +90,12 @@ def test_a_stop_tells_whether_it_was_triggered(written, triggered):
 
 def test_a_book_tells_what_is_offered_at_its_best_prices():
     def book(**sides):
-        (quote,) = rows.quotes([{"product_id": "A-USD"} | sides], AT)
+        (quote,) = rows.quotes([{"product_id": "A-USD"} | sides], AT, [])
         return quote
 
     bids, asks = [{"price": "1", "size": "3"}, {"price": "0.9", "size": "9"}], [{"price": "2"}]
     assert book(bids=bids, asks=asks) == ev.Quote("A-USD", D(1), D(2), AT, bid_size=D(3))
-    assert rows.quotes([{"product_id": "A-USD", "bids": bids, "asks": []}], AT) == ()
+    assert rows.quotes([{"product_id": "A-USD", "bids": bids, "asks": []}], AT, []) == ()
 
 
 def test_a_child_names_its_parent_and_a_parent_its_child():
