@@ -1,8 +1,10 @@
 """`risk-sidecar demo`: paper exchange, sidecar and a bot that asks before every order, in one command."""
 
 import json
+import os
 import secrets
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -142,5 +144,13 @@ def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:
     control = shlex.quote(where["control_socket"])
     typer.echo("\nIn another terminal:\n")
     for verb in ("status", "positions", "halt --reason lunch", "resume --reason back"):
-        typer.echo(f"  risk-sidecar {verb} --control-socket {control}")
+        typer.echo(f"  {as_called(sys.argv[0])} {verb} --control-socket {control}")
     typer.echo("")
+
+
+def as_called(program: str) -> str:
+    """This command for a shell that is anywhere: what `make run` installs is on no PATH."""
+    path = Path(program)
+    if path.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m sidecar"
+    return shlex.quote(str(path.absolute())) if os.sep in program else "risk-sidecar"

@@ -12,6 +12,7 @@ from sidecar.client import Client
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("risk-sidecar")
+PACKAGE = {"PYTHONPATH": str(ROOT)}  # the one under test, if another is installed
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BOT, LIBRARY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -100,3 +101,24 @@ def test_the_demonstration_runs_to_its_end():
     assert "order socket" in run.stdout
     assert "risk-sidecar status --control-socket" in run.stdout
     assert re.search(r"bot  (BUY|SELL).* (approved|refused) ", run.stderr)
+
+
+def test_what_the_demonstration_prints_can_be_copied(tmp_path):
+    """Into a terminal that is elsewhere, and knows nothing of the virtual environment."""
+    demo = subprocess.Popen(
+        [os.path.relpath(COMMAND, ROOT), "demo", "--no-bot", "--config", "config/paper.toml"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert demo.stdout is not None
+        lines = iter(demo.stdout.readline, "")
+        line = next(line for line in lines if " status --control-socket " in line)
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin", **PACKAGE},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        demo.terminate()
+        demo.communicate(timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ACTIVE" in done.stdout
