@@ -227,8 +227,8 @@ class Sidecar:
         engine.wake = lambda code, text: waker.tell("critical", code, text)
         loop = asyncio.get_running_loop()
         if engine.witness is not None:  # which writes in a thread
-            engine.witness.wake = lambda code, text: loop.call_soon_threadsafe(
-                engine.wake, code, text
+            engine.witness.wake_by(
+                lambda code, text: loop.call_soon_threadsafe(engine.wake, code, text)
             )
         return waker
 
