@@ -34,6 +34,7 @@ from sidecar.client_words import (
     NO_ANSWER,
     AskFailed,
     Decision,
+    NotServed,
     Order,
     Refused,
     Violation,
@@ -92,7 +93,8 @@ class Client:
         self, name: str, *, strategy_id: str | None = None, on_disconnect: str = "nothing"
     ) -> dict[str, Any]:
         """Say who this bot is, now and on every later connection, until `bye`. Returns what the sidecar
-        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed.
+        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed: unless the
+        sidecar refused, it may have been taken all the same; say it again, even if only `bye` follows.
         """
         hello = {"name": name, "strategy_id": strategy_id, "on_disconnect": on_disconnect}
         with self._lock:
@@ -276,7 +278,8 @@ class AsyncClient:
         self, name: str, *, strategy_id: str | None = None, on_disconnect: str = "nothing"
     ) -> dict[str, Any]:
         """Say who this bot is, now and on every later connection, until `bye`. Returns what the sidecar
-        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed.
+        says to it. `on_disconnect` is done when the bot is gone without `bye`. Raises AskFailed: unless the
+        sidecar refused, it may have been taken all the same; say it again, even if only `bye` follows.
         """
         hello = {"name": name, "strategy_id": strategy_id, "on_disconnect": on_disconnect}
         facts = facts_of(await self.ask("hello", **hello))
@@ -379,7 +382,7 @@ class AsyncClient:
                 why = _words(self._path, error)
                 if not heard:
                     raise AskFailed(why) from None
-            except Refused:  # one that stops, or has no room yet
+            except (Refused, NotServed):  # it stops, or has no room yet
                 if not heard:
                     raise
             except (ValueError, msgspec.DecodeError) as error:  # a line without end is a ValueError

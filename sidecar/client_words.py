@@ -57,6 +57,10 @@ class Refused(AskFailed):
     """The sidecar's own word on this very question; the connection is as good as before."""
 
 
+class NotServed(AskFailed):
+    """The sidecar's word on the connection: it has no room for it, or may not be asked by this user."""
+
+
 class Answer(Struct):
     """A line that answers; the result is decoded by whoever asked."""
 
@@ -107,7 +111,7 @@ def result_of(line: bytes, number: int) -> msgspec.Raw:
             "the answer is not of the sidecar's language; is the socket its own?"
         ) from None
     if answer.error is not None:
-        kind = Refused if answer.id == number else AskFailed
+        kind = {number: Refused, None: NotServed}.get(answer.id, AskFailed)
         raise kind(str(answer.error.get("message", "the sidecar refused to answer")))
     if answer.id != number:
         raise AskFailed("the answer is to another question")

@@ -17,7 +17,7 @@ OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 def see_own(directory: Path) -> None:
     """Raises Misuse, naming the mend, where another user may put other files into a directory, or another
-    directory in its place.
+    directory in its place: who owns a directory may do so with what lies in it.
     """
     place = directory.resolve()
     found = place.stat()
@@ -28,7 +28,12 @@ def see_own(directory: Path) -> None:
     if found.st_mode & OTHERS_WRITE:
         raise Misuse(_mend(place, found.st_mode))
     for parent in place.parents:
-        mode = parent.stat().st_mode
+        mode, owner = parent.stat().st_mode, parent.stat().st_uid
+        if owner not in {0, os.geteuid()}:
+            raise Misuse(
+                f"{parent} is user {owner}'s, who may put another {place} in its place; choose a place below"
+                " root's directories or your own"
+            )
         if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # in /tmp each owns what is its own
             raise Misuse(_mend(parent, mode))
 

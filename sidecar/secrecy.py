@@ -12,9 +12,8 @@ WRITTEN: Final = re.compile(
 )
 # The bare base64 of a key: an Ed25519 seed has 44 characters, a line of a PEM 64.
 BASE64: Final = re.compile(r"[A-Za-z0-9+/]{32,}={0,2}")
-TURNS_MIN: Final = (
-    0.4  # of base64 some 0.63 of the neighbours are of another class; of words and paths 0.2
-)
+# Of base64 some 0.63 of the neighbours are of another class, of words and of names in paths up to 0.35.
+TURNS_MIN: Final = 0.38
 CLASSES: Final = (str.isupper, str.islower, str.isdigit)
 
 
@@ -36,7 +35,13 @@ def looks_secret(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Whether letters of both cases and digits follow each other as in no word and no path."""
+    """Whether letters of both cases and digits follow each other as in no word and no path. A slash divides the
+    names of a path, and says nothing of them.
+    """
     kinds = [next((n for n, is_one in enumerate(CLASSES) if is_one(char)), 3) for char in text]
-    turns = sum(before != after for before, after in pairwise(kinds))
-    return {0, 1, 2} <= set(kinds) and turns >= TURNS_MIN * len(text)
+    beside = [
+        before != after
+        for (before, after), chars in zip(pairwise(kinds), pairwise(text), strict=True)
+        if "/" not in chars
+    ]
+    return {0, 1, 2} <= set(kinds) and sum(beside) >= TURNS_MIN * len(beside)

@@ -70,9 +70,12 @@ class Said:
         self.account_events: list[ev.Event | Callable[[], object]] = []
         self.named: list[ev.OrderReported] = []
         self.by_id: list[ev.OrderReported] = []
+        self.by_id_fails: Exception | None = None
+        self.named_fail: Exception | None = None
         self.looked_up: list[str] = []
         self.recent: list[ev.OrderReported] = []
         self.listed: ev.ProductsListed | None = None
+        self.elsewhere_is: ev.ProductElsewhere | None = None
         self.fee_tier: ev.FeesRead | None = None
         self.fails_with: Exception | None = None
         self.essentials_suffice: bool | None = None  # for the last reader of the account
@@ -92,10 +95,14 @@ class Said:
                 event()
 
     async def named_orders(self, order_ids: list[str]) -> list[ev.OrderReported]:
+        if self.named_fail is not None:
+            raise self.named_fail
         return [report for report in self.named if report.order_id in order_ids]
 
     async def order(self, order_id: str) -> ev.OrderReported | None:
         self.looked_up.append(order_id)
+        if self.by_id_fails is not None:
+            raise self.by_id_fails
         return next((one for one in self.by_id if one.order_id == order_id), None)
 
     async def recent_orders(self, since: object) -> list[ev.OrderReported]:
@@ -113,7 +120,9 @@ class Said:
     async def elsewhere(self) -> ev.ElsewhereRead:
         raise Unknown("GET /portfolios", 503, "HTTP 503")
 
-    async def product(self, product_id: str) -> ev.ProductsListed:
+    async def product(self, product_id: str) -> ev.ProductsListed | ev.ProductElsewhere:
+        if self.elsewhere_is is not None:
+            return self.elsewhere_is
         return await self.products()
 
     async def fees(self) -> ev.FeesRead:

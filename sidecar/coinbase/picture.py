@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec import structs
+
 from sidecar import clock
-from sidecar.coinbase import rows
+from sidecar.coinbase import refusals, rows
 from sidecar.coinbase.frames import futures_summary, is_ours
 from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import TEXT_MAX, table, tables
@@ -28,17 +30,13 @@ from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
-BOOKS_A_CALL: Final = 100
 NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
 NAMED_MAX: Final = 1_000  # products that are not ours, in a process
-NOT_FOUND: Final = 404
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
-NO_SUCH_ACCOUNT: Final = frozenset({403, 404})
-SCOPES: Final = "scope"  # in a refusal that is about the key, and not about the account
 FUTURES_AGAIN_S: Final = 600.0  # where there are none: an account may get some
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
@@ -71,7 +69,7 @@ class Picture:
         self._wallets: frozenset[str] = (
             frozenset()
         )  # ids of the wallets with a balance at the last reading
-        self._unread_fills = Patience()
+        self._unread_fills, self._cut_fills = Patience(), Patience()
         self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
         self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
@@ -93,7 +91,7 @@ class Picture:
         try:
             row = await self._rest.get(path, {"get_tradability_status": "true"})
         except Refused as error:
-            if error.status == NOT_FOUND and error.is_worded:
+            if refusals.is_of_no_product(error):
                 return ev.ProductElsewhere(at=at, product_id=product_id, why="Coinbase lists none")
             raise
         if not is_ours(row):
@@ -181,20 +179,23 @@ class Picture:
         """What the key may do. Raises CallFailed."""
         return rows.key_permissions(await self._rest.get("/key_permissions"))
 
-    async def server_time(self) -> datetime:
-        """Coinbase's clock. Raises CallFailed, and Untrusted."""
-        answer = await self._rest.get("/time")
+    async def server_time(self, *, once: bool = False) -> datetime:
+        """Coinbase's clock. `once`: a failure is not tried again. Raises CallFailed, and Untrusted."""
+        answer = await self._rest.get("/time", once=once)
         return rows.server_time(answer)
 
     async def order(self, order_id: str) -> ev.OrderReported | None:
-        """An order by its id; None where Coinbase's own word is that there is none. Raises CallFailed, and
+        """An order by its id; None where there is none, whoever says so, or Coinbase calls the id wrong: nobody
+        else answers about an order that no listing has. Tried once: who asks asks again. Raises CallFailed, and
         Untrusted.
         """
         at = self._now()
         try:
-            answer = await self._rest.get(f"/orders/historical/{quote(order_id, safe='')}")
+            answer = await self._rest.get(
+                f"/orders/historical/{quote(order_id, safe='')}", once=True
+            )
         except Refused as error:
-            if error.status == NOT_FOUND and error.is_worded:
+            if refusals.is_of_no_order(error):
                 return None
             raise
         return rows.order_report(table(answer.get("order"), "order"), at)
@@ -245,7 +246,7 @@ class Picture:
         async for event in self.orders(left_out):
             yield event
         until = self._now()
-        async for fill in _until_they_fail(self._fills(since, left_out), tolerated):
+        async for fill in _until_they_fail(self._fills(since, left_out, failed), tolerated):
             yield fill
         all_until = None if failed else until  # without the fills nobody may say so
         async for event in _until_they_fail(self._futures(all_until), tolerated):
@@ -286,9 +287,12 @@ class Picture:
                         yield report
         yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
 
-    async def _fills(self, since: datetime | None, left_out: list[str]) -> AsyncIterator[ev.Event]:
+    async def _fills(
+        self, since: datetime | None, left_out: list[str], failed: list[str]
+    ) -> AsyncIterator[ev.Event]:
         """Fills since a moment, oldest first; none without one: a start counts from its balances. What cannot be
-        read is waited for, and then passed over: the window passes what was looked at.
+        read is waited for, and then passed over: the window passes what was looked at. So is what a listing
+        lacks that was cut short; while it is waited for, `failed` is told.
         """
         if since is None:
             return
@@ -297,8 +301,9 @@ class Picture:
             "start_sequence_timestamp": _text(since - OVERLAP),
             "limit": FILLS_A_PAGE,
         }
+        cut: list[str] = []
         newest_first = [
-            row async for row in self._pages("/orders/historical/fills", "fills", query)
+            row async for row in self._pages("/orders/historical/fills", "fills", query, cut)
         ]
         for row in reversed(newest_first):
             if not is_ours(row):
@@ -309,12 +314,12 @@ class Picture:
             for fill in self._read(lambda one: rows.fill_report(one, at), [row], unread):
                 if not rows.is_empty(fill):
                     yield fill
-            for fault in unread:
-                step = self._unread_fills.look(fault, clock.wall())
-                if step == "wait":
-                    left_out.append(fault)
-                elif step == "give up":
-                    yield ev.FillPassedOver(at=at, words=fault)
+            for over in _waited_for(self._unread_fills, unread, left_out, at):
+                yield over
+        for over in _waited_for(self._cut_fills, cut, failed, at):
+            yield over
+        if not cut:
+            self._cut_fills.keep(set())
 
     def _foreign(self, row: Mapping[str, Any], at: datetime) -> list[ev.ProductElsewhere]:
         """The product of a row that is not ours, the first time that it is met."""
@@ -335,7 +340,7 @@ class Picture:
         try:
             facts = await self._read_futures(at, fills_until)
         except (CallFailed, Untrusted) as error:
-            if self._shows_futures() or not _says_none(error):
+            if self._shows_futures() or not refusals.is_of_no_futures(error):
                 yield ev.FuturesUnread(at=at, reason=str(error))
                 if self._shows_futures():
                     raise
@@ -374,17 +379,17 @@ class Picture:
 
     async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
         at = self._now()
-        accounts = [
-            row async for row in self._pages("/accounts", "accounts", {"limit": ACCOUNTS_A_PAGE})
-        ]
+        query, cut = {"limit": ACCOUNTS_A_PAGE}, list[str]()
+        accounts = [row async for row in self._pages("/accounts", "accounts", query, cut)]
         listed = {str(row.get("uuid")) for row in accounts}
         accounts += await self._missing_wallets(listed)
-        self._wallets = rows.wallet_ids(accounts)
+        # Those that a listing lacks since it was cut short are asked for by their ids the next time too.
+        self._wallets = rows.wallet_ids(accounts) | (self._wallets if cut else frozenset())
         left_out: list[str] = []
         read = rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
         for fault in dict.fromkeys(left_out):
             self._complain(fault)
-        return read
+        return structs.replace(read, is_complete=False) if cut else read
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
         """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one that is gone,
@@ -425,8 +430,17 @@ class Picture:
         breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", once=True)
         return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
 
-    def _pages(self, path: str, name: str, query: Query) -> AsyncIterator[Any]:
-        return self._rest.pages(path, name, query, self._complain)
+    def _pages(
+        self, path: str, name: str, query: Query, cut: list[str] | None = None
+    ) -> AsyncIterator[Any]:
+        """Rows of a listing. `cut` is told where it was cut short."""
+
+        def cut_short(fault: str) -> None:
+            self._complain(fault)
+            if cut is not None:
+                cut.append(fault)
+
+        return self._rest.pages(path, name, query, cut_short)
 
     def _read(
         self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None
@@ -443,29 +457,24 @@ class Picture:
         return found
 
 
-def _says_none(error: CallFailed | Untrusted) -> bool:
-    """Whether it is Coinbase's own word that the account has no futures."""
-    if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
-        return False
-    return error.is_worded and SCOPES not in error.words.lower()
+def _waited_for(
+    patience: Patience, faults: Iterable[str], waiting: list[str], at: datetime
+) -> list[ev.FillPassedOver]:
+    """`waiting` is told what is waited for; what is so no longer is passed over, which is said once."""
+    given_up = []
+    for fault in faults:
+        step = patience.look(fault, clock.wall())
+        if step == "wait":
+            waiting.append(fault)
+        elif step == "give up":
+            given_up.append(ev.FillPassedOver(at=at, words=fault))
+    return given_up
 
 
 def _elsewhere(at: datetime, product_id: str, row: Mapping[str, Any]) -> ev.ProductElsewhere:
     kind = str(row.get("product_type"))[:NAME_MAX]
     why = f"it is of the kind {kind}, and no coin or future"
     return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
-
-
-def quote_calls(books: Iterable[str], products: Mapping[str, Product]) -> list[tuple[str, ...]]:
-    """In which calls these books' quotes are asked for: each future alone, since a call that names spot books
-    too is answered for these only.
-    """
-    futures = [book for book in books if book in products and products[book].is_future]
-    others = [book for book in books if book not in futures]
-    calls = [
-        tuple(others[first : first + BOOKS_A_CALL]) for first in range(0, len(others), BOOKS_A_CALL)
-    ]
-    return calls + [(book,) for book in futures]
 
 
 async def _until_they_fail(

@@ -168,12 +168,12 @@ class Rest:
         path: str,
         name: str,
         query: Query | None = None,
-        complain: Callable[[str], None] = lambda _text: None,
+        cut_short: Callable[[str], None] = lambda _text: None,
     ) -> AsyncIterator[Any]:
         """Every row of a paged listing. The end is an empty cursor, or `has_next` false.
 
         An empty page, one without a row that was not told before, and a cursor that repeats are the end too;
-        `complain` is told, for Coinbase says that there is more. Raises CallFailed, and Untrusted where the
+        `cut_short` is told, for Coinbase says that there is more. Raises CallFailed, and Untrusted where the
         listing is none.
         """
         cursor, told = "", set[str]()
@@ -190,7 +190,7 @@ class Rest:
                 words = f"the listing goes on with a cursor of {len(following)} characters"
                 raise Unknown(f"GET {path}", 0, words)
             if not new or following == cursor:
-                complain(f"GET {path}: the listing does not go on, though it says so")
+                cut_short(f"GET {path}: the listing does not go on, though it says so")
                 return
             told |= {own for row in new if (own := _id_of(row)) is not None}
             cursor = following

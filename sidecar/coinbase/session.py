@@ -138,6 +138,7 @@ class Session:
         self._asked: tuple[str, ...] = ()  # the part that waits for its answer
         self._parts_sent = 0
         self.left_out: set[str] = set()  # products that Coinbase refuses
+        self._alone: dict[str, int] = {}  # how often each that is not on was asked for by itself
         self._complaints: set[str] = set()  # told on this connection
         self.heard = 0.0  # wall seconds of the last frame, of whatever kind
         self._answered = 0.0  # wall seconds of the opening, or of the last part's answer
@@ -149,7 +150,7 @@ class Session:
         self._products_on.clear()
         self._sequence = self._late = self._error_at = None
         self._error, self._asked, self._parts_sent = "", (), 0
-        for kept in (self._parts, self.left_out, self._complaints):
+        for kept in (self._parts, self.left_out, self._complaints, self._alone):
             kept.clear()
         self._check_at = None
         self._snapshot_due = float("inf") if "user" in self.channels else None
@@ -232,8 +233,17 @@ class Session:
         """What was asked for and is not acknowledged: one by one, so that a bad one spoils no other."""
         missing = [name for name in self.products if name not in self._products_on]
         self._check_at = wall + AGAIN_AFTER_S if missing else None
+        refused = [n for n in missing if self._alone.get(n) and n not in self.left_out]
+        steps: list[Step] = [self._leave_out(name) for name in refused]
         channels = [channel for channel in self.channels if channel in PRODUCT_CHANNELS]
-        return [Subscribe(channel, (name,)) for channel in channels for name in missing[:AGAIN_MAX]]
+        turn = sorted(missing, key=lambda name: self._alone.get(name, 0))[:AGAIN_MAX]
+        self._alone = {name: self._alone.get(name, 0) + (name in turn) for name in missing}
+        return steps + [Subscribe(channel, (name,)) for channel in channels for name in turn]
+
+    def _leave_out(self, name: str) -> Complaint:
+        """It was asked for alone, and is not on."""
+        self.left_out.add(name)
+        return Complaint(f"{name} is left out: its quotes are read over REST")
 
     def follow(self, products: Iterable[str], wall: float) -> list[Step]:
         """Listen to these products from now on, and to no others."""
@@ -241,6 +251,7 @@ class Session:
         new = tuple(name for name in wanted if name not in self.products)
         gone = tuple(name for name in self.products if name not in wanted)
         self.products = wanted
+        self.left_out &= {*wanted}
         if self.state == "connecting":
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
@@ -334,8 +345,7 @@ class Session:
             return steps
         half = (len(self._asked) + 1) // 2
         if half == len(self._asked):
-            self.left_out |= {*self._asked}
-            steps.append(Complaint(f"{self._asked[0]} is left out: its quotes are read over REST"))
+            steps.append(self._leave_out(self._asked[0]))
         else:
             self._parts.extendleft((self._asked[half:], self._asked[:half]))
         return [*steps, *self._next_part(wall)]

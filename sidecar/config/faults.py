@@ -24,6 +24,7 @@ SEE_DOCS: Final = "see docs/configuration.md"
 SECRET_KEY: Final = re.compile(
     r"secret|private|passphrase|password|token|api_?key|key_name", re.IGNORECASE
 )
+HOLD_SECRETS: Final = frozenset({"coinbase", "alerts"})  # tables
 
 # pydantic's error type → what is wrong, the mend. Filled from the error's context and `value`.
 SAYINGS: Final[Mapping[str, tuple[str, str]]] = {
@@ -119,7 +120,7 @@ def _fault(details: ErrorDetails, path: Sequence[str | int], root: Table) -> Fau
     if details["type"] == "extra_forbidden":
         return _unknown_key([str(part) for part in path], root)
     context = details.get("ctx", {})
-    value = "the value" if path[:1] == ["coinbase"] else show(details["input"])
+    value = "the value" if path and path[0] in HOLD_SECRETS else show(details["input"])
     if details["type"] == "value_error":
         problem, mend = _own_words(str(context["error"]), value)
     elif (saying := SAYINGS.get(details["type"])) is not None:

@@ -85,18 +85,21 @@ def _split_url(value: str) -> SplitResult | None:
         return None
 
 
-def _url(secure: str, plain: str) -> Callable[[str], str]:
-    """Accepts `secure://host[:port][/path]`, and `plain://` where no wire is left: on loopback."""
+def _url(secure: str, plain: str, *, asks: bool = False) -> Callable[[str], str]:
+    """Accepts `secure://host[:port][/path]`, and `plain://` where no wire is left: on loopback. Where it `asks`,
+    also `?query`, and it is left as written.
+    """
+    whole = "a host, a path and a query" if asks else "a host and a path"
 
     def check(value: str) -> str:
         parts = _split_url(value)
         if parts is None or parts.scheme not in (secure, plain):
             raise ValueError(f"is not an address; write it as {secure}://host")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError(f"has more than a host and a path; write it as {secure}://host")
+        if parts.username is not None or parts.fragment or (parts.query and not asks):
+            raise ValueError(f"has more than {whole}; write it as {secure}://host")
         if parts.scheme == plain and parts.hostname not in LOOPBACK:
             raise ValueError(f"would send secrets in the clear; write {secure}:// instead")
-        return value.rstrip("/")
+        return value if asks else value.rstrip("/")
 
     return check
 
@@ -125,6 +128,7 @@ FileMode = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^0?[0-7]{3}$", "x-kind": "octal text"}),
 ]
 RestUrl = Annotated[str, AfterValidator(_url("https", "http"))]
+CalledUrl = Annotated[str, AfterValidator(_url("https", "http", asks=True))]
 WebSocketUrl = Annotated[str, AfterValidator(_url("wss", "ws"))]
 
 # ------------------------------------------------------------------------------------------- tables
@@ -330,7 +334,7 @@ class Alerts(Table):
         le=300,
         description="then the program is killed, and tried again, seconds",
     )
-    heartbeat_url: RestUrl | None = Field(
+    heartbeat_url: CalledUrl | None = Field(
         None,
         description="called each minute while the sidecar runs, for a service that says when it was not; the "
         "address is a secret",

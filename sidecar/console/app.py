@@ -73,6 +73,7 @@ app.add_typer(config, name="config", rich_help_panel="Files")
 
 def main() -> None:
     """Run the command line; the process ends with one of the exit codes above."""
+    _strike_reasons(sys.argv)
     if any(map(looks_secret, sys.argv[1:])):
         _complain(
             f"{PROGRAM}: an argument looks like a key, and was not read: other users see command lines, and"
@@ -92,6 +93,15 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code or 0)
+
+
+def _strike_reasons(arguments: list[str]) -> None:
+    """A reason that looks like a key holds up no verb: it goes on without that part."""
+    for place, argument in enumerate(arguments):
+        is_reason = argument.startswith("--reason=") or arguments[place - 1] == "--reason"
+        if is_reason and looks_secret(argument):
+            arguments[place] = struck(argument)
+            _complain(f"{PROGRAM}: what looks like a key was struck out of the reason")
 
 
 def _usage_line(error: TyperException) -> str:

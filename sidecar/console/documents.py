@@ -52,6 +52,8 @@ limits.strategy.momentum.max_order_notional = 1000
 limits.shadow.max_order_notional = 2500
 var.proxies.PEPE = "DOGE"
 var.stress.exchange_hacked = { BTC = -0.3, others = -0.5 }
+paper.futures_taker_fee = 0.0003
+paper.futures_maker_fee = 0.0002
 paper.faults = { drop_frames = 3, frames_channel = "user", hide_new_orders_s = 2 }
 alerts.heartbeat_url = "https://example.com/ping/id"
 """

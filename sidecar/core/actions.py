@@ -93,10 +93,11 @@ class RefreshQuotes(Action, frozen=True, kw_only=True, tag=True):
 
 class ReadProduct(Action, frozen=True, kw_only=True, tag=True):
     """Read a product that a fact named and no listing held. Counterpart: ProductsListed, then a
-    reconciliation.
+    reconciliation. Where it `is_waited_for`, no reading of the account is whole without it.
     """
 
     product_id: str
+    is_waited_for: bool = True
 
 
 class Reconcile(Action, frozen=True, kw_only=True, tag=True):

@@ -15,7 +15,7 @@ from typing import Final
 from sidecar.core.actions import Action, Alert, CancelOrders
 from sidecar.core.check import Desk
 from sidecar.core.money import ZERO
-from sidecar.core.orders import BUY, OWN_PREFIX
+from sidecar.core.orders import BUY
 from sidecar.core.state import BY_OPERATOR, Cause
 from sidecar.core.working import WorkingOrder
 
@@ -30,9 +30,7 @@ def adding_orders(desk: Desk, cause: Cause) -> list[str]:
     by_key: dict[str, list[WorkingOrder]] = {}
     for order in desk.tracker.ledger.working.values():
         key = books.product(order.product_id).key
-        # One under such an id that the sidecar did not send was judged, and not excused.
-        is_own = order.client_order_id.startswith(OWN_PREFIX) and order.standing != "judged"
-        if order.remaining and not is_own and cause.binds(key, order.strategy_id):
+        if order.remaining and not order.is_own and cause.binds(key, order.strategy_id):
             by_key.setdefault(key, []).append(order)
     found = [order for key, orders in by_key.items() for order in _adding(desk, key, orders)]
     return sorted(order.order_id for order in found)

@@ -52,6 +52,8 @@ class DoubtWatch:
                 actions += self.futures.heard(event)
             case ev.ProductsListed():
                 actions += self.elsewhere.listed(one.product_id for one in event.products)
+            case ev.ProductElsewhere() if event.product_id in self.desk.unread.unlisted:
+                actions += self.futures.cannot_be_had(event.product_id, event.why, event.at)
             case ev.ProductElsewhere():
                 self.desk.tracker.books.doubts.pop(event.product_id, None)
                 actions += self.elsewhere.product(event)
@@ -61,6 +63,17 @@ class DoubtWatch:
                 actions += passed_over(event)
             case _:
                 return
+
+    def listed_only(self, event: ev.FuturesRead, actions: list[Action]) -> ev.FuturesRead:
+        """The positions whose products are known; of the others none is elsewhere, whatever was known of it."""
+        known = self.futures.listed_only(event, actions)
+        for product_id in self.desk.unread.unlisted:
+            self.elsewhere.products.pop(product_id, None)
+        return known
+
+    def passes_over(self, product_id: str) -> bool:
+        """Whether the rows of a product that no list has are left alone."""
+        return product_id in self.elsewhere.products or product_id in self.desk.unread.unknown
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """Ask again where it is time, tighten for doubts that last, lift explained doubts."""

@@ -263,7 +263,9 @@ class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderVanished(Event, frozen=True, kw_only=True, tag=True):
-    """An order told as open that Coinbase does not know by its id, for so long that it is no delay."""
+    """An order told as open that no listing has and Coinbase does not know by its id, or tells nonsense of, for so
+    long that it is no delay.
+    """
 
     order_id: str
 
@@ -380,11 +382,12 @@ class BotLeft(Event, frozen=True, kw_only=True, tag=True):
 
 
 class Started(Event, frozen=True, kw_only=True, tag=True):
-    """A new process has taken up the books: nothing is live, nothing has been read.
-    `unclean_since`: the last moment known of a process that was killed; None after an orderly stop.
+    """A new process has taken up the books: nothing is live, nothing has been read. `unclean_since`: the last
+    moment known of a process that was killed; None after an orderly stop. `ahead`: see `ClocksCompared`.
     """
 
     unclean_since: datetime | None = None
+    ahead: timedelta = timedelta()
 
 
 class Stopped(Event, frozen=True, kw_only=True, tag=True):

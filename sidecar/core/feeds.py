@@ -35,12 +35,15 @@ USER_FEED: Final[dict[tuple[FeedState, FeedSignal | Literal["reconciled"]], Feed
 
 class UnreadFutures(Struct):
     """What futures the account has, where Coinbase did not say: why (empty: it is known), when it is asked again,
-    and the pause that led there.
+    and the pause that led there. `unlisted`: contracts that are held and of a product that no list has, and since
+    when that is known; `unknown` those whose product cannot be had, and why.
     """
 
     fault: str = ""
     ask_at: datetime | None = None
     pause: timedelta = SETTLE
+    unlisted: dict[str, datetime] = {}
+    unknown: dict[str, str] = {}
 
 
 class Feeds:

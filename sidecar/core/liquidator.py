@@ -13,6 +13,7 @@ In library use the caller's facts are the reading.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Final
 
@@ -32,6 +33,7 @@ from sidecar.core.check import Desk
 from sidecar.core.episode import Episode, LiquidatorMemory, Row, Step
 from sidecar.core.liquidation_report import report_of
 from sidecar.core.money import ZERO
+from sidecar.core.order_body import Side
 from sidecar.core.progress import RETRY_AT_MOST, note_progress, note_rows, retry_after
 from sidecar.core.reports import LiquidationReport, Outcome
 from sidecar.core.sales import Holding
@@ -208,6 +210,23 @@ class Liquidator:
         memory = self.memory
         attempt = self._attempt(client_order_id)
         return attempt or memory.dropped.get(client_order_id) or memory.ended.get(client_order_id)
+
+    def is_own(
+        self, order: WorkingOrder, side: Side, size: Decimal | None, *, is_stated: bool
+    ) -> bool:
+        """Whether an order that is told with this side and size is the very one that was sent under its id."""
+        attempt = self.sent(order.client_order_id)
+        if attempt is None:
+            return False
+        products = self.desk.tracker.products
+        sent, told = products.get(attempt.product_id), products[order.product_id]
+        is_same = told.product_id == attempt.product_id or (sent and sent.book == told.book)
+        return bool(is_same) and attempt.is_this(side, size, is_stated=is_stated)
+
+    def was_sent(self, order: WorkingOrder) -> bool:
+        """Whether it is, as far as it is known; one that is known by its fills alone may be larger."""
+        is_stated = order.rests is not None
+        return self.is_own(order, order.side, order.size or None, is_stated=is_stated)
 
     def compares(self, client_order_id: str) -> bool:
         """Whether an order under this id is compared with what was sent, and told if it differs."""

@@ -4,6 +4,7 @@ Whatever is learnt of an order takes the same path: merge it (working.py), let i
 way, count what the books have not counted, and bind what is still open.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -45,6 +46,8 @@ class OrderFlow:
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
         self.futures_agreement: dict[str, Reconciliation] = {}
+        # Whether a flattening sent this very order; such an id alone says nothing.
+        self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
         self.lag = DEFAULT_LAG  # how long a reading of a balance may lack a fill
 
     def report(self, report: ev.OrderReported) -> None:
@@ -172,10 +175,11 @@ class OrderFlow:
         what it binds.
         """
         self._meet_reservation(order)
+        order.is_own = order.client_order_id.startswith(OWN_PREFIX) and self.was_sent(order)
         owed = order.owed()
         if owed.quantity or owed.value or any(owed.fees.values()):
             self._let_in(order, product, owed, at)
-        if owed.quantity and order.client_order_id.startswith(OWN_PREFIX):
+        if owed.quantity and order.is_own:
             self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
         hold_currency, hold = "", ZERO
@@ -389,8 +393,8 @@ class OrderFlow:
         order.status = VANISHED
         self._settle_order(order, self.books.product(order.product_id), event.at)
         text = (
-            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, and Coinbase "
-            "knows of none by its id: it counts as ended"
+            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, is in no "
+            "listing, and by its id Coinbase has none that makes sense: it counts as ended"
         )
         return [Alert(severity="warning", code="ORDER_VANISHED", text=text)]
 

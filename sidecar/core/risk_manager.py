@@ -90,6 +90,7 @@ class RiskManager:
         tracker.use(settings)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
+        tracker.orders.was_sent = self.liquidator.was_sent
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
         self.peg = UsdcPegWatch(self.desk)
@@ -259,10 +260,8 @@ class RiskManager:
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """What is due by now, or at a start."""
-        if type(event) is ev.ClocksCompared:
+        if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.compare_clocks(event.ahead)
-        elif type(event) is ev.Started:  # Coinbase's clock has not been heard yet
-            self.tracker.compare_clocks(timedelta())
         if self.risk.is_due(event.at):
             self.desk.facts += 1
             self.risk.tick(event.at)
@@ -336,10 +335,13 @@ class RiskManager:
         return self.watch.rest_answered(None, event.at)
 
     def _tell_tracker(self, event: ev.Event) -> list[Action]:
+        actions: list[Action] = []
+        if isinstance(event, ev.FuturesRead):
+            event = self.doubts.listed_only(event, actions)
         try:
-            actions = self.tracker.apply(event)
+            actions += self.tracker.apply(event)
         except UnknownProduct as unknown:
-            if unknown.product_id in self.doubts.elsewhere.products and isinstance(event, ROWS):
+            if self.doubts.passes_over(unknown.product_id) and isinstance(event, ROWS):
                 return []
             self.tracker.books.doubts[unknown.product_id] = str(unknown)
             return [ReadProduct(product_id=unknown.product_id)]

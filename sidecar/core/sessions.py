@@ -17,6 +17,8 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Answered
 
 GRACE: Final = timedelta(seconds=30)
+# The end of a grace wakes the process, which is late by less than this part of it (5 s).
+LATE: Final = 6
 # A desk has tens of bots, each with a lasting name. One that invents a name for every connection
 # must not swell the process nor what is saved of it; nor may one user's bots take all the room.
 SESSIONS_MAX: Final = 1_000
@@ -85,11 +87,20 @@ class Sessions:
         return self._due
 
     def lapse(self, now: datetime) -> list[Action]:
-        """End the sessions whose bots were not back within the grace period."""
+        """End the sessions whose bots were not back within the grace period. One that is found to be over for
+        long was none: the clock was set, or nobody listened while the process stood still. It begins anew.
+        """
         actions: list[Action] = []
         grace_s = self.grace.total_seconds()
-        for session in [one for one in self._dropped() if self._ends_at(one) <= now]:
-            self._give_up(session, f"was not back within {grace_s:g} s", now, actions)
+        for session in self._dropped():
+            assert session.dropped_at is not None
+            passed = now - session.dropped_at
+            if timedelta() <= passed < self.grace:
+                continue
+            if timedelta() <= passed < self.grace + self.grace / LATE:
+                self._give_up(session, f"was not back within {grace_s:g} s", now, actions)
+            else:
+                self.known[session.name, session.uid] = replace(session, dropped_at=now)
         self._note_due()
         return actions
 

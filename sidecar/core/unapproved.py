@@ -191,14 +191,9 @@ class Unapproved:
 
     def _is_own(self, order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
         """Whether the sidecar sent this very order."""
-        attempt = self.watch.liquidator.sent(order.client_order_id)
-        if attempt is None:
-            return False
-        products = self.desk.tracker.products
-        sent, told = products.get(attempt.product_id), products[order.product_id]
-        is_same = told.product_id == attempt.product_id or (sent and sent.book == told.book)
         shown = shown_by(fact, order.listed.quantity, order.listed.value)
-        return bool(is_same) and attempt.is_this(shown.side, shown.size, is_stated=shown.is_stated)
+        is_own = self.watch.liquidator.is_own
+        return is_own(order, shown.side, shown.size, is_stated=shown.is_stated)
 
     def _predates(self, born: datetime | None) -> bool:
         """Whether an order is older than this process, or its approval may have been lost with the

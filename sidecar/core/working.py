@@ -20,8 +20,8 @@ from sidecar.core.decision import Decision
 from sidecar.core.events import Asker, FillReported, OrderReported
 from sidecar.core.money import ONE, ZERO
 from sidecar.core.order_body import Side
-from sidecar.core.order_status import is_terminal, later_status
-from sidecar.core.orders import OWN_PREFIX, SELL, Order
+from sidecar.core.order_status import VANISHED, is_terminal, later_status
+from sidecar.core.orders import SELL, Order
 from sidecar.core.terms import Terms
 
 # Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
@@ -84,6 +84,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     is_stop: bool = False  # a stop-limit order, whether its stop has been told or not
     attached: bool = False  # an order follows when this one fills: `child_id`, once known
     child_id: str = ""
+    is_own: bool = False  # a flattening sent this very order: whatever its id looks like
     terms: tuple[Terms, ...] = ()
     standing: Literal["new", "excused", "judged"] = "new"
     created_at: datetime | None = None
@@ -146,8 +147,8 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         own orders are asked for.
         """
         filled = self.filled or self.commissions or any(self.reported.fees.values())
-        is_own = self.client_order_id.startswith(OWN_PREFIX)
-        return bool(filled or self.attached or self.child_id or is_own)
+        expected = self.attached or self.child_id or self.is_own or self.status == VANISHED
+        return bool(filled or expected)
 
     @property
     def waits(self) -> bool:

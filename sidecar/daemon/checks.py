@@ -1,12 +1,16 @@
 """All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
 
+import os
+import stat
+from pathlib import Path
+
 from msgspec import Struct
 
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, Server
 from sidecar.core.elsewhere import held
 from sidecar.core.errors import Misuse, Untrusted
 from sidecar.core.limits import OrderLimits
@@ -20,6 +24,9 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
+from sidecar.own_places import see_own
+from sidecar.server.listener import own_uids
+from sidecar.storage.directory import JOURNAL
 
 
 class Report(Struct, kw_only=True):
@@ -66,11 +73,54 @@ def _offline(config: Config) -> list[Finding]:
     if not _set_limits(config):
         text = "no limit is set: every order of Coinbase's own shape passes; set some in [limits]"
         found.append(Finding("warning", "NO_LIMITS", text))
+    if shut_out := _shut_out(config.server):
+        text = (
+            f"server.bots name user {min(shut_out)}, who may not ask at all: server.allowed_uids is unset, so that"
+            f" only root and the sidecar's own user may, which is {os.getuid()} here; name all of them in it"
+        )
+        found.append(Finding("warning", "BOT_MAY_NOT_ASK", text))
     try:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
         found.append(Finding("critical", "CUSTOM_RULE", str(fault)))
-    return found
+    return found + _places(config) + preflight.look_at_alerts(config.alerts.command)
+
+
+def _places(config: Config) -> list[Finding]:
+    """Why `run` would keep nothing in the directories of state and sockets, or listen nowhere."""
+    state, server = Path(config.state.dir), config.server
+    places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
+    refusals: dict[str, None] = {}  # of several places often the same
+    for place in places:
+        try:
+            _see_place(place)
+        except Misuse as refusal:
+            refusals[str(refusal)] = None
+        except OSError as error:
+            text = f"{place}: {error.strerror}; name a directory that this user may write"
+            refusals[text] = None
+    return [Finding("critical", "NOT_ITS_OWN", text) for text in refusals]
+
+
+def _see_place(place: Path) -> None:
+    """Raises as `see_own` does. What is not there yet is made below a directory that is."""
+    wanted = found = Path(os.path.realpath(place))
+    while not found.exists():
+        found = found.parent
+    is_users = found.stat().st_uid == os.geteuid()
+    if found == wanted:
+        if is_users or os.geteuid() != 0:  # root looks for the sidecar's user, whose own it may be
+            see_own(found)
+    elif (
+        is_users and not found.stat().st_mode & stat.S_ISVTX
+    ):  # below others' and /tmp a start tells
+        see_own(found)
+
+
+def _shut_out(server: Server) -> set[int]:
+    """Users that are named for bots and may not ask. Where `allowed_uids` is set, the configuration is refused."""
+    named = {uid for bot in server.bots.values() for uid in bot.uids or ()}
+    return named - own_uids() if server.allowed_uids is None else set()
 
 
 def _set_limits(config: Config) -> bool:

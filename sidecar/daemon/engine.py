@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from sidecar.core import actions as ac
@@ -72,7 +73,11 @@ class Engine:
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
         """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
-        self._compare_clocks(event.at)
+        if type(event) is ev.Started:
+            self._clock_ahead = self._ahead() or timedelta()
+            event = replace(event, ahead=self._clock_ahead)
+        else:
+            self._compare_clocks()
         if type(event) in PROPOSALS:
             self._look_ahead(event)
         return self._take_in(event)
@@ -84,7 +89,7 @@ class Engine:
         """
         if self.is_half_way:
             return None
-        self._compare_clocks(event.at)
+        self._compare_clocks()
         if self.prices_wait():
             self._look_ahead(event)
         decision = self.manager.foresee(event)
@@ -99,17 +104,21 @@ class Engine:
             self.is_half_way = True
             raise Faulted("an order was answered otherwise than it was decided; the sidecar stops")
 
-    def _compare_clocks(self, at: datetime) -> None:
-        """What ends with time must not hang on a clock that was set wrong: the core hears of it first."""
+    def _ahead(self) -> timedelta | None:
+        """By how much the machine's clock is ahead of Coinbase's, but for trifles; None where that was never heard."""
         coinbase = self.coinbase_now()
-        if coinbase is None or self.is_half_way:
+        if coinbase is None:
+            return None
+        ahead = self.now() - coinbase
+        return ahead if abs(ahead) >= SKEW_TOLD else timedelta()
+
+    def _compare_clocks(self) -> None:
+        """What ends with time must not hang on a clock that was set wrong: the core hears of it first."""
+        ahead = self._ahead()
+        if ahead is None or self.is_half_way or abs(ahead - self._clock_ahead) < SKEW_TOLD:
             return
-        ahead = at - coinbase
-        if abs(ahead) < SKEW_TOLD:
-            ahead = timedelta()
-        if abs(ahead - self._clock_ahead) >= SKEW_TOLD:
-            self._clock_ahead = ahead
-            self._take_in(ev.ClocksCompared(at=at, ahead=ahead))
+        self._clock_ahead = ahead
+        self._take_in(ev.ClocksCompared(at=self.now(), ahead=ahead))
 
     def _look_ahead(self, event: ev.Event) -> None:
         """Take in the prices that wait and that this decision hangs on."""

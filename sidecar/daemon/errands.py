@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sidecar import clock
-from sidecar.coinbase.picture import Picture, quote_calls
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -146,8 +147,9 @@ class Errands:
             self._engine.log.warning("product not read", product=product_id, fault=str(error))
             return
         self._engine.handle(listed)
-        is_elsewhere = isinstance(listed, ev.ProductElsewhere)
-        if product_id not in self._engine.manager.tracker.products and not is_elsewhere:
+        manager = self._engine.manager
+        known = (manager.tracker.products, manager.doubts.elsewhere.products)
+        if not any(product_id in names for names in known):
             return  # reading the account would lead here again
         self._engine.carry[ac.Reconcile](ac.Reconcile(reason=f"{product_id} is known now"))
 

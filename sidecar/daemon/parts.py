@@ -44,6 +44,8 @@ CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
 PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word
 
+TIME_WITHIN_S: Final = 2.0  # at a start: an answer takes a tenth of that
+TIME_AGAIN_S: Final = 5.0  # where it was never told
 TIME_EVERY_S: Final = (
     60.0  # how often Coinbase's time is read; both clocks keep it better than that
 )
@@ -277,14 +279,27 @@ class Parts:
     async def _keep_time(self) -> None:
         """Until cancelled: by Coinbase's time it is seen how late frames come."""
         while True:
-            asked = clock.wall()
-            with suppress(CallFailed, Untrusted):  # pre-flight says that it cannot be read
-                told = await self._picture.server_time()
-                self._coinbase_time.heard(told, asked, clock.wall())
-            await asyncio.sleep(TIME_EVERY_S)
+            is_heard = self._coinbase_time.now(clock.wall()) is not None
+            await asyncio.sleep(TIME_EVERY_S if is_heard else TIME_AGAIN_S)
+            await self._read_time()
+
+    async def hear_time(self) -> None:
+        """Coinbase's time, if it is told soon: a start must not hang on that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIME_WITHIN_S):
+                await self._read_time()
+
+    async def _read_time(self) -> None:
+        if self._exchange_clock is not None:
+            return  # the market's time is not now
+        asked = clock.wall()
+        with suppress(CallFailed, Untrusted):  # pre-flight says that it cannot be read
+            told = await self._picture.server_time(once=True)
+            self._coinbase_time.heard(told, asked, clock.wall())
 
     async def _look(self) -> None:
-        findings = await preflight.look(self._picture, clock.unix)
+        findings = preflight.look_at_alerts(self._config.alerts.command)
+        findings += await preflight.look(self._picture, clock.unix)
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
@@ -300,7 +315,7 @@ def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
         engine.now,
         lambda text: engine.log.warning("left out", fault=text),
         asks_for_futures=config.positions.futures == "auto",
-        shows_futures=lambda: tracker.shows_futures,
+        shows_futures=lambda: tracker.shows_futures or bool(engine.manager.desk.unread.unlisted),
     )
 
 

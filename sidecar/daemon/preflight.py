@@ -1,6 +1,7 @@
-"""What must be known of the key and the clock before anything is promised; also what `check` tells."""
+"""What must be known of the key, the clock and the alert command before anything is promised; `check` tells it too."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from sidecar.coinbase.picture import Picture
@@ -77,6 +78,17 @@ async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
             )
         )
     return findings
+
+
+def look_at_alerts(command: Sequence[str]) -> list[Finding]:
+    """Whether the program that wakes a person can be found. Blocking."""
+    if not command or shutil.which(command[0]) is not None:
+        return []
+    text = (
+        "nobody can be woken: the program that alerts.command names is not there, or this user may not run it;"
+        " name a program, with its whole path"
+    )
+    return [Finding("warning", "ALERT_COMMAND", text)]
 
 
 def _unread(code: str, error: CallFailed | Untrusted) -> Finding:

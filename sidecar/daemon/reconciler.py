@@ -211,7 +211,7 @@ class Reconciler:
     def _look_for_products(self, _event: ev.Event, actions: list[ac.Action]) -> None:
         """Facts of a product that was never listed are not in the books, whoever told them."""
         for action in actions:
-            if isinstance(action, ac.ReadProduct):
+            if isinstance(action, ac.ReadProduct) and action.is_waited_for:
                 self._leave_out(f"{action.product_id} is in no list, and has orders or a position")
 
     def _unlisted(self, listed: set[str], began_at: datetime) -> set[str]:
@@ -228,27 +228,59 @@ class Reconciler:
         fills, which say what an order's own row may leave out.
         """
         working = self._engine.manager.tracker.ledger.working
-        for report in await self._picture.named_orders(sorted(working.keys() - listed)):
+        for report in await self._named(sorted(working.keys() - listed)):
             self._take_in(report)
             unlisted.discard(report.order_id)
         unlisted &= working.keys()
         self._unknown.keep(unlisted)
-        for number, order_id in enumerate(sorted(unlisted)):
-            if number >= LOOK_UPS_A_PASS or not await self._is_accounted_for(order_id):
-                text = f"order {order_id} is open in the books, and Coinbase knows of none"
-                self._leave_out(text)
+        await self._look_up(sorted(unlisted))
+
+    async def _named(self, order_ids: list[str]) -> list[ev.OrderReported]:
+        """These orders as they are now; none where one id spoils the call for all: each is looked up then."""
+        try:
+            return await self._picture.named_orders(order_ids)
+        except (CallFailed, Untrusted) as fault:
+            self._engine.log.warning("orders could not be asked for by name", fault=str(fault))
+            return []
+
+    async def _look_up(self, order_ids: list[str]) -> None:
+        """Each by its id. What one is answered holds up no other reading; no answer at all, the other look-ups."""
+        fault = ""
+        for number, order_id in enumerate(order_ids):
+            if number < LOOK_UPS_A_PASS and not fault:
+                try:
+                    if await self._is_accounted_for(order_id):
+                        continue
+                except Refused as refusal:
+                    self._leave_out(f"order {order_id} is open in the books: {refusal}")
+                    continue
+                except CallFailed as failure:
+                    fault = f": {failure}"
+            what = fault or ", and Coinbase knows of none"
+            self._leave_out(f"order {order_id} is open in the books{what}")
 
     async def _is_accounted_for(self, order_id: str) -> bool:
-        """Whether it is known by its id, or is unknown for so long that it has ended."""
-        report = await self._picture.order(order_id)
-        if report is not None:
+        """Whether it is known by its id, or has no row that makes sense for so long that it has ended: a listing
+        of open orders would have it, whatever its row. Raises CallFailed.
+        """
+        try:
+            report = await self._picture.order(order_id)
+        except Untrusted as fault:
+            self._engine.log.warning("an order cannot be read by its id", fault=str(fault))
+            report = None
+        if report is not None and self._is_taken(report):
             self._unknown.forget(order_id)
-            self._take_in(report)
             return True
         if self._unknown.look(order_id, clock.wall()) == "wait":
             return False
         self._take_in(ev.OrderVanished(at=self._engine.now(), order_id=order_id))
         return True
+
+    def _is_taken(self, report: ev.OrderReported) -> bool:
+        """Hand it over. Whether it can be."""
+        before = self._engine.left_out
+        self._engine.handle(report)
+        return self._engine.left_out == before
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""

@@ -274,6 +274,7 @@ class Sidecar:
                 engine.listeners.append(
                     lambda *_: self._look_whether_ready(engine, parts.histories)
                 )
+                await parts.hear_time()  # before what ends with time is looked at
                 for event in first:
                     engine.handle(event)
                 await parts.open()

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.picture import Picture, quote_calls
+from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
 from sidecar.core import sales

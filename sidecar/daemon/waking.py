@@ -2,9 +2,11 @@
 
     listener ─→ queue, at most 100 ─(a task)→ one child at a time, at most `within_s` each
 
-Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs is killed with all
-that it began; one that fails is begun again, and then passed over, so that it is in no later alert's way.
+Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs or fails is killed with
+all that it began, begun again, and then passed over, so that it is in no later alert's way.
 Where the queue is full the oldest of the least weight is lost; the next that is sent says how many were.
+A bot can cause warnings at will, so those of one code wake nobody more than once a minute: what comes meanwhile
+waits, and is told together.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ WAITING_MAX: Final = 100
 TEXT_MAX: Final = 4_000  # characters; an alert that nobody can read wakes nobody better
 TRIES: Final = 3
 AGAIN_AFTER_S: Final = 2.0  # doubled each time
+APART_S: Final = 60.0  # warnings of one code, at least
 REAP_WITHIN_S: Final = 1.0  # a killed child that does not end waits for a disk
 END_WITHIN_S: Final = 5.0  # for what waits when the process ends
 # Causes of which an alert of their own tells, once they are more than a first sight; and what people asked for.
@@ -46,7 +49,9 @@ class Woken(NamedTuple):
 
 
 class Message(Struct, frozen=True):
-    """What the command reads. `lost`: alerts before this one that nobody was told of."""
+    """What the command reads. `lost`: alerts before this one that nobody was told of. `more`: how many of the
+    same code it tells of besides the first, a line of the text each, as far as there is room.
+    """
 
     alert_id: str
     at: datetime
@@ -55,6 +60,14 @@ class Message(Struct, frozen=True):
     text: str
     state: str
     lost: int = 0
+    more: int = 0
+
+
+def message_of(woken: Woken, at: datetime, state: str, more: int = 0) -> Message:
+    """With an id that no other has."""
+    severity, code, text = woken
+    own = hashlib.sha256(f"{at.isoformat()} {code} {more} {text}".encode()).hexdigest()[:16]
+    return Message(own, at, severity, code, text, state, more=more)
 
 
 def worth_waking(actions: Iterable[ac.Action]) -> list[Woken]:
@@ -94,7 +107,10 @@ class Waker:
         self._now = now
         self._state = state
         self._waiting: list[Message] = []
+        self._under_way: Message | None = None
+        self._told_at: dict[str, float] = {}  # when a warning of this code was sent, within APART_S
         self._some = asyncio.Event()
+        self._weighty = asyncio.Event()  # a critical one came since there was none
         self._lost = 0  # since the last that was sent
         self.sent = self.failed = self.lost = 0
 
@@ -107,60 +123,120 @@ class Waker:
         """Queue an alert; what waits already is not queued again."""
         if not self._command:
             return
-        at, text = self._now(), text[:TEXT_MAX]
-        if any((one.code, one.text) == (code, text) for one in self._waiting):
+        text = text[:TEXT_MAX]
+        if any(one.code == code and text in one.text.split("\n") for one in self._waiting):
+            return
+        if severity == "warning" and self._joined(code, text):
             return
         if len(self._waiting) >= WAITING_MAX:
             self._lose(severity)
             if len(self._waiting) >= WAITING_MAX:
                 return
-        own = hashlib.sha256(f"{at.isoformat()} {code} {text}".encode()).hexdigest()[:16]
-        self._waiting.append(Message(own, at, severity, code, text, self._state()))
+        woken = Woken(severity, code, text)
+        self._waiting.append(message_of(woken, self._now(), self._state()))
         self._some.set()
+        if severity == "critical":
+            self._weighty.set()
+
+    def _joined(self, code: str, text: str) -> bool:
+        """Whether a warning of the same code waits, with which it is told now."""
+        for place, one in enumerate(self._waiting):
+            if (one.severity, one.code) == ("warning", code) and one is not self._under_way:
+                whole = f"{one.text}\n{text}"
+                woken = Woken("warning", code, whole if len(whole) <= TEXT_MAX else one.text)
+                self._waiting[place] = message_of(woken, one.at, one.state, one.more + 1)
+                return True
+        return False
 
     def _lose(self, severity: Severity) -> None:
         """Make room, where what waits is of no more weight than what comes; count what is lost."""
-        self._lost += 1
-        self.lost += 1
         lesser = [one for one in self._waiting if one.severity == "warning"]
+        lost = 1
         if lesser or severity == "critical":
-            self._waiting.remove(lesser[0] if lesser else self._waiting[0])
+            passed_over = lesser[0] if lesser else self._waiting[0]
+            self._waiting.remove(passed_over)
+            lost += passed_over.more
+        self._lost += lost
+        self.lost += lost
 
     async def run(self) -> None:
         """Until cancelled: send what waits, the most weighty first."""
         while True:
-            await self._some.wait()
-            while self._waiting:
-                await self._send_next(TRIES)
             self._some.clear()
+            if (message := self._next()) is not None:
+                await self._send(message, TRIES)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._due_in_s()):
+                    await self._some.wait()
 
     async def end(self) -> None:
         """The process ends: send what waits, once each, for as long as that may take."""
+        self._told_at.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_WITHIN_S):
-                while self._waiting:
-                    await self._send_next(1)
+                while (message := self._next()) is not None:
+                    await self._send(message, 1)
+                    self._told_at.clear()
 
-    async def _send_next(self, tries: int) -> None:
-        heaviest = next((one for one in self._waiting if one.severity == "critical"), None)
-        message = heaviest or self._waiting[0]
+    def _next(self) -> Message | None:
+        """The most weighty that may be sent now."""
+        for one in self._waiting:
+            if one.severity == "critical":
+                return one
+        self._weighty.clear()
+        now = asyncio.get_running_loop().time()
+        self._told_at = {code: at for code, at in self._told_at.items() if now < at + APART_S}
+        return next((one for one in self._waiting if one.code not in self._told_at), None)
+
+    def _due_in_s(self) -> float | None:
+        """When the first of those that wait may be sent; None where none waits."""
+        now = asyncio.get_running_loop().time()
+        due = [self._told_at[one.code] + APART_S - now for one in self._waiting]
+        return max(min(due), 0) if due else None
+
+    async def _send(self, message: Message, tries: int) -> None:
+        """Send it, or pass it over; or let it wait, where it fails and a weightier one came meanwhile."""
         data = msgspec.json.encode(msgspec.structs.replace(message, lost=self._lost)) + b"\n"
+        self._under_way = message
+        try:
+            fault = await self._try(message, data, tries)
+        finally:
+            self._under_way = None
+        if fault is None:
+            return
+        with suppress(ValueError):  # lost meanwhile, as too much came
+            self._waiting.remove(message)
+        if message.severity == "warning":
+            self._told_at[message.code] = asyncio.get_running_loop().time()
+        if fault:
+            self.failed += 1
+            self._lost += 1 + message.more
+        else:
+            self.sent += 1
+            self._lost = 0
+
+    async def _try(self, message: Message, data: bytes, tries: int) -> str | None:
+        """Why it failed; empty when it did not, None where it is to be begun anew."""
         fault = ""
         for number in range(tries):
             fault = await give(self._command, data, self._within_s)
             if not fault:
                 break
             self._log.warning("the alert command failed", fault=fault, code=message.code)
-            if number + 1 < tries:
-                await asyncio.sleep(AGAIN_AFTER_S * 2**number)
-        with suppress(ValueError):  # lost meanwhile, as too much came
-            self._waiting.remove(message)
-        if fault:
-            self.failed += 1
-            self._lost += 1
-        else:
-            self.sent += 1
-            self._lost = 0
+            if number + 1 < tries and await self._is_overtaken(message, AGAIN_AFTER_S * 2**number):
+                return None
+        return fault
+
+    async def _is_overtaken(self, message: Message, within_s: float) -> bool:
+        """Whether a critical alert waits behind this lesser one before it is to be tried again."""
+        if message.severity == "critical":
+            await asyncio.sleep(within_s)
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._weighty.wait()
+        return self._weighty.is_set()
 
     def shown(self) -> dict[str, Any]:
         """How it fares, for `status`."""
@@ -175,8 +251,10 @@ class Waker:
 async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
     """Run a command with this on its standard input. Why it failed; empty when it did not.
 
-    What it writes goes nowhere. It has a process group of its own, which ends with it or at the deadline.
+    What it writes goes nowhere. It has a process group of its own, which ends with it where it fails, and at the
+    deadline. Where it went well, what it left behind goes on: that may be what wakes somebody.
     """
+    code = None
     try:
         child = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
@@ -190,7 +268,7 @@ async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
     except TimeoutError:
         return f"it did not end within {within_s:g} s, and was killed"
     finally:
-        await _end(child)
+        await _end(child, with_group=code != 0)
     return f"it ended with {code}" if code else ""
 
 
@@ -203,11 +281,12 @@ async def _feed(child: Process, data: bytes) -> None:
     child.stdin.close()
 
 
-async def _end(child: Process) -> None:
-    """End the child and all that it began, as far as there are any; also what it left behind at its end."""
+async def _end(child: Process, *, with_group: bool) -> None:
+    """End the child and, with its group, all that it began, as far as there are any; also what it left behind."""
     assert child.stdin is not None
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+    if with_group:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
     if not child.stdin.transport.is_closing():
         child.stdin.transport.abort()
     with suppress(TimeoutError):

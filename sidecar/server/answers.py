@@ -69,6 +69,7 @@ class Answers:
         self._sessions = sessions
         self._publisher = publisher
         self._outside = outside
+        self._nameless: set[Peer] = set()  # those that have asked without a name
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
@@ -95,6 +96,7 @@ class Answers:
     def lost(self, peer: Peer) -> None:
         """The connection has ended."""
         self._publisher.forget(peer)
+        self._nameless.discard(peer)
         hello: Hello | None = peer.context
         if hello is not None and not self.stopping:
             self.handle(ev.BotDropped(at=self.now(), name=hello.name, uid=peer.uid))
@@ -112,7 +114,7 @@ class Answers:
             body=body if unreadable is None else b"",
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
-            asker=_asker(peer),
+            asker=self._asker(peer),
             unreadable=unreadable,
         )
         ahead = self.foresee(event)
@@ -129,7 +131,7 @@ class Answers:
             price=asked.price,
             size=asked.size,
             dry_run=asked.dry_run,
-            asker=_asker(peer),
+            asker=self._asker(peer),
         )
         return Raw(self._decide(event).as_json())
 
@@ -141,16 +143,25 @@ class Answers:
             size=asked.size,
             strategy_id=asked.strategy_id,
             dry_run=asked.dry_run,
-            asker=_asker(peer),
+            asker=self._asker(peer),
         )
         return Raw(self._decide(event).as_json())
 
     def _decide(self, event: ev.Event) -> Decision:
         return next(act.decision for act in self.handle(event) if type(act) is Decided)
 
+    def _asker(self, peer: Peer) -> ev.Asker:
+        hello: Hello | None = peer.context
+        if hello is None:
+            self._nameless.add(peer)
+        return ev.Asker(peer.uid, "" if hello is None else hello.name)
+
     def _release_order(self, peer: Peer, asked: ReleaseOrder) -> Any:
-        """Its own approval only."""
-        name, asker = asked.client_order_id, _asker(peer)
+        """Its own approval only; what it was given before it said hello is its own."""
+        name, asker = asked.client_order_id, self._asker(peer)
+        live = self.manager.desk.tracker.ledger.reservations.get(name)
+        if live is not None and live.maker == ev.Asker(peer.uid) and peer in self._nameless:
+            asker = live.maker
         event = ev.ReservationReleased(at=self.now(), client_order_id=name, asker=asker)
         self._carry_through(event)
         return {"released": asked.client_order_id}
@@ -253,11 +264,6 @@ def _check_user(asked: Hello, uid: int, settings: Settings) -> None:
     if strategy_id is not None and uid not in settings.strategy_uids.get(strategy_id, {uid}):
         text = f"strategy_id: {strategy_id!r} is for the users that [server.bots] names for it"
         raise Wrong(REFUSED, text)
-
-
-def _asker(peer: Peer) -> ev.Asker:
-    hello: Hello | None = peer.context
-    return ev.Asker(peer.uid, "" if hello is None else hello.name)
 
 
 def _check_hello(asked: Hello, may_flatten: Container[str]) -> None:

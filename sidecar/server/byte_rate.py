@@ -1,7 +1,8 @@
 """How much each user may send: bytes a second, whatever they are and over however many connections. No I/O.
 
 What is asked is written down. A user that sends more is not refused; it is read from later, so that
-what it sends costs the disk and the others no more than this.
+what it sends costs the disk and the others no more than this. Its bots share the allowance, so there
+is an end to how long they wait for what one of them has sent.
 """
 
 from typing import Final
@@ -20,5 +21,6 @@ class ByteRate:
         """Count so many bytes that came; the seconds to wait before more is read. `now`: monotonic."""
         left, since = self._left.get(uid, (float(BURST_BYTES), now))
         left = min(BURST_BYTES, left + (now - since) * BYTES_PER_S) - count
+        left = max(float(-BURST_BYTES), left)
         self._left[uid] = (left, now)
         return max(0.0, -left / BYTES_PER_S)

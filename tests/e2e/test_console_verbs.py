@@ -276,6 +276,8 @@ def config(demo, tmp_path):
     path.write_text(
         f'[coinbase]\nrest_url = "{demo["rest_url"]}"\nkey_file = "{demo["key_file"]}"\n'
         'follow = ["NO-USD"]\n[limits]\nmax_order_notional = 5000\n'
+        f'[state]\ndir = "{tmp_path}"\n'
+        f'[server]\norder_socket = "{tmp_path}/o"\ncontrol_socket = "{tmp_path}/c"\n'
     )
     return path
 
@@ -294,6 +296,7 @@ def test_a_check_is_fine_and_sends_nothing(run, config):
     [
         (["coinbase.key_file=/no/such"], 1, "KEY_FILE critical"),
         (['limits.custom=["no.such:rule"]'], 1, "CUSTOM_RULE critical"),
+        (["state.dir=/" + "x" * 300], 1, "NOT_ITS_OWN critical"),
         (["coinbase.rest_url=http://127.0.0.1:1"], 2, "cannot be reached"),
         (["limits.max_leverage=-1", "server.colour=1"], 2, "unknown key"),
     ],

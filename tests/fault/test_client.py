@@ -112,6 +112,17 @@ def test_a_reservation_can_be_released(path):
         client.close()
 
 
+def test_a_reservation_of_before_hello_can_be_released_after_it(path):
+    with served(path):
+        client = Client(path)
+        client.validate_order(order())
+        client.hello("maker")
+        client.release_order("a")
+        assert not client.validate_order(order()).replayed
+        client.bye()
+        client.close()
+
+
 def test_edits_and_closes_are_asked_about_too(path):
     with served(path):
         client = Client(path)
@@ -354,6 +365,40 @@ async def test_events_survive_a_restart_and_begin_with_how_it_stands(path, quick
     await made.stop()
 
 
+async def test_events_go_on_when_the_sidecar_had_no_room_for_a_moment(path, quick, monkeypatch):
+    """After a restart all come back at once, and with them what its user has left open."""
+    made = listener(path, desk())
+    await made.start()
+    events = AsyncClient(path).events(["state"])
+    assert (await next_of(events))["snapshot"]
+    refused = asyncio.Event()
+
+    def refusal(connection):
+        refused.set()
+        return "user 1 has 256 connections already"
+
+    monkeypatch.setattr(made, "refusal", refusal)
+    (connection,) = made.connections
+    connection.drop()
+    assert (await next_of(events))["type"] == "Lost"
+    waiting = asyncio.get_running_loop().create_task(next_of(events))
+    async with asyncio.timeout(10):
+        await refused.wait()
+    monkeypatch.setattr(made, "refusal", lambda _connection: "")
+    assert (await waiting)["snapshot"]
+    await events.aclose()
+    await made.stop()
+
+
+async def test_events_that_are_refused_at_first_say_so(path, monkeypatch):
+    made = listener(path, desk())
+    await made.start()
+    monkeypatch.setattr(made, "refusal", lambda _connection: "there are 1008 connections already")
+    with pytest.raises(AskFailed, match="1008 connections already"):
+        await next_of(AsyncClient(path).events(["state"]))
+    await made.stop()
+
+
 # ----------------------------------------------------------------------------------------- hello
 
 
@@ -446,6 +491,29 @@ def test_a_hello_that_is_not_taken_on_the_way_back_is_told_at_every_question(pat
             assert "hello was refused on the way back" in decision.violations[0].message
             assert "add 'grid' there" in decision.violations[0].message
         client.close()
+
+
+def test_a_hello_whose_answer_is_lost_is_said_again_and_its_bot_can_leave(path):
+    """As documented: it was taken, and without that the bot would be gone after its grace."""
+    client, known = Client(path), Known(path)
+    inner = known.listener.answer
+
+    def lost(connection, request):
+        known.listener.answer = inner
+        result = inner(connection, request)
+        connection.drop()
+        return result
+
+    known.listener.answer = lost
+    with served(path, made=known.listener):
+        with pytest.raises(AskFailed):
+            client.hello(**GRID)
+        known.until(is_gone)
+        assert client.hello(**GRID)["name"] == "grid"
+        assert is_there(known.sessions.saved())
+        client.bye()
+        client.close()
+    assert known.sessions.saved() == []
 
 
 async def test_the_async_one_is_known_again_after_a_restart_and_a_drop(path, quick):

@@ -1,9 +1,11 @@
 """A proxy's page in place of what Coinbase says of futures: they are unknown, not none."""
 
 import pytest
+from aiohttp import web
 
 from sidecar.core import actions as ac
 from sidecar.daemon import checks
+from tests.fault.meddling import meddling
 from tests.fault.paper_client import trading
 from tests.fault.test_liquidation import until_flat
 from tests.running_sidecar import beside, configured
@@ -67,6 +69,46 @@ async def test_contracts_that_a_frame_tells_of_hold_up_the_picture_and_are_sold_
         trader.paper.world.clear_faults()
         await until_flat(made)
         assert not (await trader.get("/cfm/positions"))["positions"]
+
+
+LOST = "LOST-20DEC30-CDE"
+
+
+@pytest.mark.parametrize("answer", ["404", "nonsense"])
+async def test_a_contract_whose_product_cannot_be_had_stops_futures_and_nothing_else(
+    trader, answer
+):
+    async with meddling(trader) as meddler:
+
+        async def positions(_request):
+            row = {"product_id": LOST, "number_of_contracts": "3", "side": "LONG"}
+            return web.json_response({"positions": [row]})
+
+        async def product(_request):
+            if answer == "404":
+                return web.json_response({"error": "NOT_FOUND"}, status=404)
+            row = {"product_id": LOST, "product_type": "FUTURE", "base_increment": "many"}
+            return web.json_response(row)
+
+        meddler.answers |= {"/cfm/positions": positions, f"/products/{LOST}": product}
+        options = {"rest_url": meddler.url, "follow": ["BTC-USD", BIP], "reconcile_s": 3600}
+        async with beside(trader, coinbase=options) as made:
+            await made.until_state("ACTIVE")
+            assert await made.bot.validate_order(trader.market("BUY", "0.01"))
+            refused = await made.bot.validate_order(trader.market("BUY", "1", BIP))
+            assert refused.codes == ("STALE_ACCOUNT_DATA",)
+            status = await made.ask("status")
+            assert any(LOST in text for text in status["doubts"])
+            assert LOST not in status["elsewhere"]["products"]
+            assert made.codes().count("CONTRACT_UNKNOWN") == 1
+            product_asked = meddler.asked.count(f"/products/{LOST}")
+            await made.until(lambda: meddler.asked.count(f"/products/{LOST}") > product_asked, "the next look")  # fmt: skip
+            assert meddler.asked.count("/cfm/positions") < 10
+            assert (await made.ask("flatten", reason="enough"))["done"]
+            (episode,) = made.manager.liquidator.memory.episodes.values()
+            await made.until(lambda: episode.idle_rounds, "a round that finds what the last found")
+            assert made.state == "LIQUIDATING"
+            assert trader.paper.world.exchange.accounts.wallet("BTC").total == 0
 
 
 async def test_by_the_configuration_there_are_none(trader):

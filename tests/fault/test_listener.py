@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
@@ -187,10 +188,11 @@ async def served(stack, made):
 async def test_many_connections_are_served_and_one_more_is_told_so(tmp_path, monkeypatch, users):
     monkeypatch.setattr(module, "CONNECTIONS_MAX", 200)
     async with listening(tmp_path, uids=EVERYBODY) as made, contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(client(made)) for _ in range(184)]
-        for _, writer in clients:
-            writer.write(line(1))
-        assert [(await answer(reader))["id"] for reader, _ in clients] == [1] * 184
+        for users[0] in (1, 2):
+            clients = [await stack.enter_async_context(client(made)) for _ in range(92)]
+            for _, writer in clients:
+                writer.write(line(1))
+            assert [(await answer(reader))["id"] for reader, _ in clients] == [1] * 92
         assert await served(stack, made) == "there are 184 connections already"
         users[0] = 0  # the last ones are root's
         assert [await served(stack, made) for _ in range(16)] == [""] * 16
@@ -202,6 +204,15 @@ async def test_no_users_connections_leave_no_room_for_anothers(tmp_path, monkeyp
     async with listening(tmp_path, uids=EVERYBODY) as made, contextlib.AsyncExitStack() as stack:
         assert [await served(stack, made) for _ in range(5)] == [""] * 5
         assert await served(stack, made) == "user 1 has 5 connections already"
+        users[0] = 2
+        assert await served(stack, made) == ""
+
+
+async def test_where_there_are_few_files_no_user_takes_all_the_room(tmp_path, monkeypatch, users):
+    monkeypatch.setattr("resource.getrlimit", lambda _what: (300, 300))
+    async with listening(tmp_path, uids=EVERYBODY) as made, contextlib.AsyncExitStack() as stack:
+        assert [await served(stack, made) for _ in range(24)] == [""] * 24
+        assert await served(stack, made) == "user 1 has 24 connections already"
         users[0] = 2
         assert await served(stack, made) == ""
 
@@ -233,6 +244,43 @@ async def test_who_sends_too_much_is_read_from_later_and_nobody_else_is(
         slowed._read_on()
         rest = [(await answer(greedy[0]))["id"] for _ in range(many - 1)]
         assert rest == list(range(1, many))
+
+
+@pytest.mark.parametrize("loop_of", [uvloop.run, asyncio.run])
+def test_who_has_sent_too_much_and_comes_anew_is_read_from_later_too(
+    tmp_path, monkeypatch, users, loop_of
+):
+    monkeypatch.setattr(byte_rate, "BURST_BYTES", 20_000)
+    monkeypatch.setattr(byte_rate, "BYTES_PER_S", 1)
+
+    async def ask(modest, number):
+        modest[1].write(line(number))
+        assert (await answer(modest[0]))["id"] == number
+
+    async def scenario():
+        users[0] = 2
+        async with (
+            listening(tmp_path, uids=EVERYBODY, rate=ByteRate()) as made,
+            client(made) as modest,
+        ):
+            await ask(modest, 0)
+            users[0] = 1
+            async with client(made) as greedy:
+                greedy[1].write(b"".join(line(number) for number in range(2_000)))
+                assert (await answer(greedy[0]))["id"] == 0
+                known = set(made.connections)
+            async with client(made) as again:
+                again[1].write(line(7))
+                for number in range(20):  # by then what came anew would be answered
+                    await ask(modest, number)
+                (slowed,) = set(made.connections) - known
+                assert slowed._slowed is not None
+                assert not again[0]._buffer
+                slowed._slowed.cancel()
+                slowed._read_on()
+                assert (await answer(again[0]))["id"] == 7
+
+    loop_of(scenario())
 
 
 async def test_another_user_may_not_ask(tmp_path):

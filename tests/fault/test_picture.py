@@ -262,6 +262,12 @@ UNTOLD = {
     "no such page": Refused(CFM, 404, "HTTP 404: not found"),
     "the key's scopes": Refused(CFM, 403, "HTTP 403: Missing required scopes", is_worded=True),
     "a wrong request": Refused(CFM, 400, "HTTP 400: INVALID_ARGUMENT", is_worded=True),
+    "a gateway's word": Refused(CFM, 403, "HTTP 403: Forbidden", is_worded=True),
+    "an address": Refused(CFM, 403, "HTTP 403: IP address not allowed", is_worded=True),
+    "no such route": Refused(CFM, 404, "HTTP 404: Not Found", is_worded=True),
+    "no such route, named": Refused(
+        CFM, 404, "HTTP 404: no route for /api/v3/brokerage/cfm/balance_summary", is_worded=True
+    ),
     "a failing server": Unknown(CFM, 502, "HTTP 502"),
     "another form": {"summary": {}},
     "no figure": {"balance_summary": {"cfm_usd_balance": "a lot"}},
@@ -297,6 +303,8 @@ async def test_where_futures_are_known_of_nothing_is_reconciled_without_them(
 
 NONE = [
     Refused(CFM, 404, "HTTP 404: futures account not found", is_worded=True),
+    Refused(CFM, 403, "HTTP 403: user is not onboarded", is_worded=True),
+    Refused(CFM, 403, "HTTP 403: No FCM account", is_worded=True),
     {"balance_summary": None},
 ]
 
@@ -541,6 +549,34 @@ async def test_a_sale_is_previewed_and_why_it_would_be_refused_is_told(trader, r
     assert await preview("BTC-USDC", Decimal("0.5")) == ""
 
 
+BY_ID = "GET /orders/historical/…"
+NO_ORDER = {
+    "Coinbase's own word": Refused(BY_ID, 404, "HTTP 404: order not found", is_worded=True),
+    "plain text": Refused(BY_ID, 404, "HTTP 404: not found"),
+    "a page of a proxy's": Refused(BY_ID, 404, "HTTP 404: <html>"),
+    "a wrong id": Refused(BY_ID, 400, "HTTP 400: order_id argument is invalid", is_worded=True),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ORDER.values(), ids=NO_ORDER)
+async def test_an_order_that_its_id_does_not_find_is_none(reading, monkeypatch, answer):
+    async def get(*_given, **_options):
+        raise answer
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    assert await reading.picture.order("o1") is None
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_another_s_refusal_says_nothing_of_an_order(reading, monkeypatch, status):
+    async def get(*_given, **_options):
+        raise Refused(BY_ID, status, f"HTTP {status}: <html>")
+
+    monkeypatch.setattr(reading.rest, "get", get)
+    with pytest.raises(Refused):
+        await reading.picture.order("o1")
+
+
 GONE = {
     "no such wallet": Refused(
         "GET /accounts/…", 404, "HTTP 404: account not found", is_worded=True
@@ -576,6 +612,82 @@ async def test_a_wallet_that_no_listing_has_holds_up_no_reading_whatever_its_id_
     last = reading.told(ev.BalancesRead)[-1]
     assert last.is_complete
     assert "BTC" not in {balance.currency for balance in last.balances}
+
+
+# ------------------------------------------------------------------------- listings that are cut short
+
+
+ENDS = ["an empty page", "a cursor that repeats"]
+
+
+class Cut:
+    """A listing that says that it goes on behind its first rows, and does not."""
+
+    def __init__(self, monkeypatch, reading, name, end, rows_told):
+        path = {"accounts": "/accounts", "fills": FILLS}[name]
+        self.asked: list[str] = []
+        self.is_on = True
+        real = reading.rest.get
+
+        async def get(asked, query=None, **options):
+            self.asked.append(asked)
+            if asked.startswith("/accounts/"):
+                raise Unknown(f"GET {asked}", 502, "HTTP 502")
+            if asked != path or not self.is_on:
+                return await real(asked, query, **options)
+            more = {"has_next": True, "cursor": "2"}
+            if not query["cursor"]:
+                page = await real(asked, query, **options)
+                return {**page, name: page[name][:rows_told], **more}
+            last = {"uuid": "w", "entry_id": "e"}  # in no listing before
+            return {name: [] if end == "an empty page" else [last], **more}
+
+        monkeypatch.setattr(reading.rest, "get", get)
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_balances_whose_listing_is_cut_short_are_not_all_there_are(reading, monkeypatch, end):
+    """What is behind the cut is not gone: it is asked for by its id, each time, and never read as zero."""
+    await reading.account()
+    cut = Cut(monkeypatch, reading, "accounts", end, 1)
+    for _ in range(2):
+        cut.asked.clear()
+        await reading.account()
+        balances = reading.told(ev.BalancesRead)[-1]
+        assert (len(balances.balances), balances.is_complete) == (1, False)
+        assert any(path.startswith("/accounts/") for path in cut.asked)
+    assert any("does not go on" in text for text in reading.complaints)
+    cut.is_on = False
+    await reading.account()
+    assert reading.told(ev.BalancesRead)[-1].is_complete
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_fills_whose_listing_is_cut_short_are_waited_for_and_then_passed_over(
+    trader, reading, monkeypatch, end
+):
+    """No transfer is believed meanwhile, and the window of fills waits; another cut is waited for anew."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    await trader.place(trader.market("BUY", "0.1"))
+    monkeypatch.setattr(rows, "is_empty", lambda _fill: True)
+    monkeypatch.setattr(rows, "fill_report", lambda row, _at: row)
+    cut = Cut(monkeypatch, reading, "fills", end, 0)
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted, match="does not go on"):
+            await reading.account()
+        assert reading.told(ev.BalancesRead)[-1].fills_until is None
+    assert reading.told(ev.FillPassedOver) == []
+    for passed[0] in (30.0, 31.0):
+        await reading.account()
+        assert reading.told(ev.BalancesRead)[-1].fills_until is not None
+    (over,) = reading.told(ev.FillPassedOver)
+    assert "does not go on" in over.words
+    cut.is_on = False
+    await reading.account()
+    cut.is_on, passed[0] = True, 62.0
+    with pytest.raises(Untrusted, match="does not go on"):
+        await reading.account()
 
 
 async def test_where_everything_can_be_read_the_account_is_reconciled(reading):

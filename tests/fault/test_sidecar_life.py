@@ -277,6 +277,25 @@ async def test_a_clock_that_is_wrong_for_a_while_ends_no_day(trader, tmp_path, m
         assert told == [True, False]
 
 
+async def test_a_start_under_a_wrong_clock_ends_no_day(trader, tmp_path, monkeypatch):
+    """The usual wrong clock is that of a machine that has just been switched on."""
+    wrong = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + wrong, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    async with beside(trader, directory=tmp_path) as made:
+        await made.until_state("ACTIVE")
+        windows = made.manager.tracker.windows
+        day = (windows.day.started_at, windows.next_reset)
+    wrong = day[1] - datetime.now(UTC) + timedelta(minutes=1)
+    async with beside(trader, directory=tmp_path) as made:
+        await made.until_state("ACTIVE")
+        windows = made.manager.tracker.windows
+        assert made.engine.now() > day[1]
+        assert (windows.day.started_at, windows.next_reset) == day
+
+
 # ------------------------------------------------------------------------------- disk and faults
 
 

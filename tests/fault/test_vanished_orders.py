@@ -1,11 +1,14 @@
 """Orders that the user channel tells of and that no call over REST knows: they end, and are told."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
 
 from sidecar.coinbase import budget
 from sidecar.core import actions as ac
+from tests.fault.meddling import meddling
 from tests.fault.paper_client import trading
 from tests.fault.test_liquidation import until_flat
 from tests.running_sidecar import beside
@@ -57,3 +60,30 @@ async def test_a_flattening_does_not_wait_for_it_for_ever(trader):
         await until_flat(made)
         assert "ORDER_VANISHED" in made.codes()
         assert trader.paper.world.exchange.accounts.wallet("BTC").total == 0
+
+
+@pytest.mark.parametrize("status", [404, 400, 502])
+async def test_no_answer_to_a_look_up_by_its_id_stops_a_flattening(trader, monkeypatch, status):
+    """A page of a proxy's: what is held is sold. Where a 404 says that there is no such order, it is flat too."""
+    monkeypatch.setattr("sidecar.core.liquidator.STUCK_AFTER", timedelta(seconds=1))
+    async with (
+        meddling(trader) as meddler,
+        beside(trader, coinbase={"rest_url": meddler.url}) as made,
+    ):
+
+        async def page(_request):
+            return web.Response(status=status, text="<html>", content_type="text/html")
+
+        trader.paper.world.set_faults(hide_new_orders_s=FOR_EVER)
+        order_id = await trader.place(trader.limit("BUY", "0.1", "30000"))
+        meddler.answers[f"/orders/historical/{order_id}"] = page
+        await made.until(lambda: order_id in made.manager.tracker.ledger.working, "the frame")
+        trader.paper.world.set_faults(stuck_cancels="UNKNOWN_CANCEL_ORDER")
+        assert (await made.ask("flatten", reason="enough"))["done"]
+        btc = trader.paper.world.exchange.accounts.wallet("BTC")
+        await made.until(lambda: btc.total == 0, "the sale")
+        if status == 404:
+            await until_flat(made)
+        else:
+            assert made.state == "LIQUIDATING"
+            assert order_id in made.manager.tracker.ledger.working

@@ -73,6 +73,7 @@ async def test_an_alert_is_a_line_on_the_programs_standard_input(tmp_path):
         "text": 'sold "flat";\n$(reboot) `x`',
         "state": "ACTIVE",
         "lost": 0,
+        "more": 0,
     }
     assert made.shown() == {"sent": 2, "failed": 0, "lost": 0, "waiting": 0}
 
@@ -88,14 +89,29 @@ async def test_a_program_that_hangs_is_killed_with_all_that_it_began(tmp_path):
         assert await reading == b"up\n"
 
 
-async def test_a_child_left_behind_by_a_program_that_ended_is_ended_too(tmp_path):
+async def test_a_child_left_behind_by_a_program_that_failed_is_ended_too(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
-    command = ("/bin/sh", "-c", 'exec > "$0"; sleep 600 & exit 0', str(pipe))
-    assert await give(command, b"{}", 10.0) == ""
+    command = ("/bin/sh", "-c", 'exec > "$0"; sleep 600 & exit 7', str(pipe))
+    assert await give(command, b"{}", 10.0) == "it ended with 7"
     async with asyncio.timeout(10):
-        await reading
+        assert await reading == b""
+
+
+async def test_what_a_program_that_went_well_left_behind_goes_on(tmp_path):
+    """It may be what wakes somebody."""
+    out, go = tmp_path / "out", tmp_path / "go"
+    os.mkfifo(out)
+    os.mkfifo(go)
+    reading = asyncio.create_task(asyncio.to_thread(out.read_bytes))
+    script = 'exec 3<> "$1" > "$0"; (read line <&3; echo "$line") & exit 0'
+    with os.fdopen(os.open(go, os.O_RDWR), "w") as opened:
+        assert await give(("/bin/sh", "-c", script, str(out), str(go)), b"{}", 10.0) == ""
+        opened.write("woken\n")
+        opened.flush()
+        async with asyncio.timeout(10):
+            assert await reading == b"woken\n"
 
 
 async def test_what_it_writes_goes_nowhere_however_much(tmp_path):
@@ -129,12 +145,88 @@ async def test_one_that_fails_is_run_again_and_then_passed_over(tmp_path, monkey
     assert made.shown() == {"sent": 1, "failed": 1, "lost": 0, "waiting": 0}
 
 
+async def test_a_weighty_alert_waits_for_no_second_try_of_a_lesser_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(waking, "AGAIN_AFTER_S", 600.0)
+    heard, log = tmp_path / "heard", Log()
+    script = 'read line; echo "$line" >> "$0"; case "$line" in *LESSER*) exit 3;; esac'
+    made = waker(("/bin/sh", "-c", script, str(heard)), log)
+    async with running(made), asyncio.timeout(20):
+        made.tell("warning", "LESSER", "fails")
+        assert await log.said.get() == "it ended with 3"
+        made.tell("critical", "FIRE", "now")
+        assert await log.said.get() == "it ended with 3"  # the lesser, begun anew
+    assert [one["code"] for one in read(heard)] == ["LESSER", "FIRE", "LESSER"]
+    assert made.shown() == {"sent": 1, "failed": 0, "lost": 0, "waiting": 1}
+
+
+def gone(count, first=0):
+    return [f"bot 'invented-{number}' of user 1000 is gone" for number in range(first, count)]
+
+
+async def test_a_bot_pages_nobody_at_will(tmp_path):
+    """200 hellos under invented names, dropped: some at once, and the others later."""
+    heard, pipe = tmp_path / "heard", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat >> "$0"; echo > "$1"', str(heard), str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        for text in gone(100):
+            made.tell("warning", "BOT_GONE", text)
+        await asyncio.to_thread(pipe.read_bytes)  # the first is told
+        for text in gone(200, first=100):
+            made.tell("warning", "BOT_GONE", text)
+            made.tell("warning", "BOT_GONE", text)  # waits already
+        made.tell("warning", "ORDER_VANISHED", "of another code")
+        await asyncio.to_thread(pipe.read_bytes)
+    first, second = read(heard)
+    assert (first["more"], first["text"].split("\n")[:80]) == (99, gone(80))
+    assert second["code"] == "ORDER_VANISHED"
+    pipe.unlink()
+    await made.end()
+    last = [one for one in read(heard) if one["code"] == "BOT_GONE"][-1]
+    assert (last["more"], last["lost"]) == (99, 0)
+    assert last["text"].split("\n")[:2] == gone(102, first=100)
+    assert last["alert_id"] != first["alert_id"]
+
+
+async def test_what_waits_for_its_minute_is_told_when_that_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(waking, "APART_S", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat > "$0"', str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        made.tell("warning", "FEED_LOST", "the market feed")
+        (first,) = await asyncio.to_thread(read, pipe)
+        made.tell("warning", "FEED_LOST", "the user feed")
+        (second,) = await asyncio.to_thread(read, pipe)
+    assert [first["text"], second["text"]] == ["the market feed", "the user feed"]
+
+
+async def test_weighty_alerts_of_one_code_wait_for_no_minute(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = waker(("/bin/sh", "-c", 'cat > "$0"', str(pipe)))
+    async with running(made), asyncio.timeout(20):
+        for text in ("selling all BTC", "selling all ETH"):
+            made.tell("critical", "LIQUIDATION", text)
+            (line,) = await asyncio.to_thread(read, pipe)
+            assert line["text"] == text
+
+
+async def test_a_warning_that_was_joined_to_another_is_lost_with_it():
+    made = waker(("/bin/true",))
+    for number in range(WAITING_MAX):
+        made.tell("warning", f"CODE_{number}", "first")
+    made.tell("warning", "CODE_0", "second")
+    made.tell("critical", "FIRE", "needs room")
+    assert made.shown()["lost"] == 2
+
+
 async def test_a_flood_of_alerts_is_bounded_and_the_weighty_ones_stay(tmp_path):
     heard = tmp_path / "heard"
     made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
     for number in range(1_000):
-        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")
-        made.tell("warning", "NOISE", f"{number} {'x' * 10_000}")  # waits already
+        made.tell("warning", f"NOISE_{number}", f"{number} {'x' * 10_000}")
+        made.tell("warning", f"NOISE_{number}", f"{number} {'x' * 10_000}")  # waits already
     for number in range(WAITING_MAX):
         made.tell("critical", "FIRE", str(number))
     made.tell("warning", "NOISE", "no room")
@@ -181,6 +273,16 @@ async def test_the_alerts_of_the_daemon_reach_the_program(trader, tmp_path):
         ("critical", "LIQUIDATED"),
     } <= told
     assert not {"TRANSFER", "PORTFOLIO"} & {code for _, code in told}
+
+
+async def test_a_program_that_is_not_there_is_told_at_the_start(trader):
+    async with beside(trader, alerts={"command": ["/nope/wake-me"]}) as made:
+        codes: list[str] = []
+        async with asyncio.timeout(10):
+            while not codes:  # each answer is waited for
+                found = (await made.ask("status"))["sidecar"]["preflight"]
+                codes = [one["code"] for one in found]
+        assert "ALERT_COMMAND" in codes
 
 
 async def test_a_program_that_hangs_holds_up_no_sale(trader):
@@ -236,7 +338,7 @@ async def listening(answers):
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def handle(request):
-        heard.put_nowait(request.path)
+        heard.put_nowait(request.path_qs)
         return web.Response(status=answers.pop(0) if len(answers) > 1 else answers[0])
 
     runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
@@ -273,10 +375,10 @@ async def test_nobody_there_is_told_without_the_address(monkeypatch):
 async def test_the_daemon_beats_while_it_runs(trader):
     async with (
         listening([200]) as (url, heard),
-        beside(trader, alerts={"heartbeat_url": url}),
+        beside(trader, alerts={"heartbeat_url": f"{url}?status=up&ping="}),
         asyncio.timeout(10),
     ):
-        assert await heard.get() == "/ping/secret"
+        assert await heard.get() == "/ping/secret?status=up&ping="
 
 
 # ------------------------------------------------------------------------------------- the command

@@ -332,6 +332,36 @@ def test_a_rejected_value_of_the_coinbase_table_is_not_repeated(entry):
     assert SECRET not in "\n".join(faults(f"[coinbase]\n{entry}"))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://push.example.com/api/push/Xy12?status=up&msg=OK&ping=",
+        "https://hc.example.com/5ff3a1/",
+        "http://127.0.0.1:8080/ping?id=1",
+    ],
+)
+def test_a_heartbeats_address_is_called_as_written(url):
+    assert parse_config(f'[alerts]\nheartbeat_url = "{url}"').alerts.heartbeat_url == url
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'alerts.heartbeat_url = "http://example.com/5ff3a1"',
+        'alerts.heartbeat_url = "https://example.com/#5ff3a1"',
+        'alerts.heartbeat_url = "https://5ff3a1@example.com"',
+        'alerts.heartbeat_url = "example.com/5ff3a1"',
+        'alerts.heartbeat_url = ["5ff3a1"]',
+        'alerts.command = "wake-me 5ff3a1"',
+        'alerts = "https://example.com/5ff3a1"',
+    ],
+)
+def test_a_rejected_value_of_the_alerts_table_is_not_repeated(entry):
+    text = fault(entry)
+    assert text.startswith("alerts"), text
+    assert "5ff3a1" not in text
+
+
 @pytest.mark.parametrize("override", [f"coinbase.a..b={SECRET}", f"coinbase={SECRET}", SECRET])
 def test_a_rejected_override_does_not_repeat_its_value(override):
     assert SECRET not in "\n".join(faults("", override))

@@ -77,6 +77,16 @@ def test_anothers_directory_is_refused(place, monkeypatch):
         see_own(place)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+def test_a_directory_of_ours_in_anothers_is_refused(place):
+    """Who owns the one above may put another in its place."""
+    os.chown(place.parent, 65534, 65534)
+    with pytest.raises(Misuse, match=re.escape(f"{place.parent} is user 65534's")):
+        see_own(place)
+    os.chown(place.parent, 0, 0)
+    see_own(place)
+
+
 @pytest.mark.parametrize(
     ("number", "mend"),
     [

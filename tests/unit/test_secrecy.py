@@ -38,7 +38,6 @@ COMMANDS = [
     ["run", "--config", "x", "--set", "coinbase.key_file={}"],
     ["paper", "--market={}"],
     ["paper", "--speed", "{}"],
-    ["halt", "--reason", "{}"],
     ["halt", "--{}"],
     ["validate", "{}"],
     ["check", "--config", "{}"],
@@ -63,6 +62,29 @@ def test_a_key_on_the_command_line_is_not_printed_back(run, key, command):
     assert (code, output) == (2, "")
     assert "an argument looks like a key" in errors
     assert not [part for part in parts(key) if part in errors]
+
+
+@pytest.mark.parametrize("way", [["--reason", "lost {}"], ["--reason=lost {}"]])
+def test_a_key_in_a_reason_is_struck_out_and_the_verb_goes_on(run, way):
+    """It asks a socket that nobody listens at."""
+    words = [word.replace("{}", SEED) for word in way]
+    code, output, errors = run("halt", *words, "--control-socket", "/nowhere/control")
+    assert (code, output) == (2, "")
+    assert "struck out of the reason" in errors
+    assert "/nowhere/control" in errors
+    assert not [part for part in parts(SEED) if part in errors]
+
+
+PATHS = [
+    "/run/user/1000/RiskSidecar/Bot1/control.sock",
+    "/srv/TradingDesk1/BotsA/GridBotV3/control.sock",
+    "/mnt/c/Users/JohnSmith/OneDrive/TradingBots/CoinbaseV2/risk.toml",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_ordinary_path_is_no_key(path):
+    assert struck(f"{path} is not there") == f"{path} is not there"
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)

@@ -240,6 +240,51 @@ def test_a_part_without_an_answer_is_not_waited_for():
     assert [step.products for step in again] == [("BTC-USD",), ("ETH-USD",)]
 
 
+def waited(line, seconds):
+    """Every step while time goes by on a running feed."""
+    steps = []
+    for _ in range(seconds):
+        line.stage.wait(1)
+        line.hear()
+        steps += line.carry(line.session.tick(line.wall))
+    return steps
+
+
+def test_a_product_that_is_refused_when_it_is_followed_later_is_left_out_and_said_once():
+    line = Line(MARKET, ("BTC-USD",))
+    settled(line)
+    line.stage.world.set_faults(refused_product="ETH-USD")
+    line.carry(line.session.follow(("BTC-USD", "ETH-USD"), line.wall))
+    told = [one.text for one in only(waited(line, 120), Complaint) if "left out" in one.text]
+    assert (line.session.left_out, len(told)) == ({"ETH-USD"}, 1)
+    line.stage.world.clear_faults()
+    waited(line, 32)
+    assert not line.session.left_out
+    line.stage.world.set_faults(refused_product="ETP-20DEC30-CDE")
+    line.carry(line.session.follow(("BTC-USD", ETP), line.wall))
+    waited(line, 60)
+    assert line.session.left_out == {ETP}
+    line.carry(line.session.follow(("BTC-USD",), line.wall))
+    assert not line.session.left_out
+
+
+def test_of_many_that_are_not_on_each_has_its_turn():
+    """A good one among them comes up, however many are refused for good."""
+    line = Line(MARKET, ("BTC-USD",))
+    settled(line)
+    names = tuple(f"BAD{number}-USD" for number in range(45))
+    line.session.follow(("BTC-USD", *names), line.wall)
+    asked = []
+    for _ in range(4):
+        line.stage.wait(31)
+        line.session.heard = line.wall
+        steps = line.session.tick(line.wall)
+        asked.append([name for step in only(steps, Subscribe) for name in step.products])
+    assert [len(turn) for turn in asked] == [20, 20, 20, 20]
+    assert {*asked[0], *asked[1], *asked[2]} == {*names}
+    assert line.session.left_out == {*names}
+
+
 # ------------------------------------------------------------------------------------ running
 
 

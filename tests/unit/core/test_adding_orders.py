@@ -1,14 +1,16 @@
 """Adding orders: what of the book is taken out when trading is stopped, and when."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Answered, CancelOrders
+from sidecar.core.attempts import Attempt
 from sidecar.core.limits import Limits
-from tests.decisions import FOREVER, of_kind, restarted
-from tests.scenario import FUTURE, World, limit_order
+from tests.decisions import FOREVER, connected, of_kind, restarted
+from tests.scenario import FUTURE, D, World, limit_order
 
 
 def resting(world: World, *names: str, size: object = "0.1", **fields: Any) -> World:
@@ -71,9 +73,58 @@ def test_a_pair_of_coins_adds_to_one_of_them():
     assert cancelled(halt(world, cancel_adding=True)) == ["pair"]
 
 
+OWN = "risk-sidecar-1"
+
+
+def sent(world: World, **fields: Any) -> World:
+    """A flattening before sent this order, and it may still stand."""
+    known: dict[str, Any] = {"product_id": "BTC-USD", "key": "BTC", "side": "SELL", "way": "market", "size": D("0.1")}  # fmt: skip
+    attempt = Attempt(client_order_id=OWN, first_sent=world.now, **known | fields)
+    world.manager.liquidator.memory.ended[OWN] = attempt
+    return world
+
+
 def test_the_sidecars_own_orders_are_left():
-    world = resting(World(), "own", client_order_id="risk-sidecar-1")
+    world = resting(sent(World()), "own", client_order_id=OWN, side="SELL")
     assert not cancelled(halt(world, cancel_adding=True))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        None,
+        {"side": "BUY"},
+        {"size": D("0.2")},
+        {"product_id": "ETH-USD", "key": "ETH"},
+        {"product_id": "GONE-USD", "key": "GONE"},
+    ],
+)
+def test_an_order_that_the_sidecar_did_not_send_is_not_its_own_whatever_its_id(fields):
+    """From before the start too, when nobody need have asked about it."""
+    world = World() if fields is None else sent(World(), **fields)
+    resting(world, "own", client_order_id=OWN, side="SELL")
+    assert cancelled(halt(world, cancel_adding=True)) == ["own"]
+
+
+def test_an_order_from_before_the_start_is_cancelled_whatever_its_id():
+    world = connected(held=1)
+    born = world.now - timedelta(hours=1)
+    world.send(ev.Started)
+    world.report("own", leaves="0.1", limit_price=60_000, client_order_id=OWN, created_at=born)
+    assert world.tracker.ledger.working["own"].standing == "excused"
+    assert cancelled(halt(world, cancel_adding=True)) == ["own"]
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_only_a_sale_of_its_own_is_one_that_a_flattening_made(is_own):
+    world = sent(long()) if is_own else long()
+    world.fill("SELL", "0.1", 64_000, client_order_id=OWN)
+    assert (world.tracker.wallets.get("BTC").own_sale_at is not None) == is_own
+
+
+def test_the_sidecars_own_orders_are_its_own_after_a_restart():
+    world = resting(sent(World()), "own", client_order_id=OWN, side="SELL")
+    assert not cancelled(halt(restarted(world), cancel_adding=True))
 
 
 # --- An operator stops ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from sidecar.core import events as ev
 from sidecar.core import working
 from sidecar.core.actions import Alert
+from sidecar.core.attempts import Attempt
 from sidecar.core.working import RECENT_MAX
 from tests.decisions import connected, of_kind, reloaded
 from tests.scenario import D, limit_order
@@ -20,10 +21,10 @@ def order(number):
 
 
 def reported(world, number, status, **fields):
+    fields.setdefault("client_order_id", f"bot-{number:06d}")
     return world.send(
         ev.OrderReported,
         order_id=f"0f3a2b{number:06d}-4c5d-6e7f-8a9b",
-        client_order_id=f"bot-{number:06d}",
         product_id="BTC-USD",
         side="BUY",
         status=status,
@@ -115,7 +116,14 @@ def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
         "own": {},
     }
     fields = of_each[kept]
-    name = "risk-sidecar-1" if kept == "own" else "first"
+    name = "first"
+    if kept == "own":
+        name = "risk-sidecar-1"
+        sent = Attempt(
+            client_order_id=name, product_id="BTC-USD", key="BTC", side="BUY", way="market",
+            size=D("0.01"), first_sent=world.now,
+        )  # fmt: skip
+        world.manager.liquidator.memory.ended[name] = sent
     world.send(
         ev.OrderReported, order_id="first", client_order_id=name, product_id="BTC-USD", side="BUY",
         status="CANCELLED", base_size=D("0.01"), limit_price=D(60000), **fields,
@@ -123,6 +131,30 @@ def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
     opened_and_cancelled(world, range(10))
     assert len(world.tracker.ledger.closed.by_id) == 4
     assert world.tracker.ledger.find("first") is not None
+
+
+@pytest.mark.parametrize("again", [lambda world: world, reloaded], ids=["at once", "restarted"])
+def test_one_that_vanished_is_open_again_however_many_have_ended_since(monkeypatch, again):
+    """A listing may have it after all: it was never told to have ended."""
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    world = connected()
+    order_id = "0f3a2b000000-4c5d-6e7f-8a9b"
+    reported(world, 0, "OPEN", leaves=D("0.01"))
+    world.send(ev.OrderVanished, order_id=order_id)
+    opened_and_cancelled(world, range(1, 10))
+    world = again(world)
+    reported(world, 0, "OPEN", leaves=D("0.01"))
+    world.send(ev.OpenOrdersListed, order_ids=(order_id,), began_at=world.now)
+    assert list(world.tracker.ledger.working) == [order_id]
+    assert world.tracker.wallets.get("USD").held > 0
+
+
+def test_an_id_that_only_looks_like_one_of_the_sidecar_s_own_is_nothing_to_keep(monkeypatch):
+    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    world = connected()
+    reported(world, 0, "CANCELLED", client_order_id="risk-sidecar-1")
+    opened_and_cancelled(world, range(1, 10))
+    assert len(world.tracker.ledger.closed.by_id) == 3
 
 
 def test_what_is_left_of_ids_is_bounded_too(monkeypatch):

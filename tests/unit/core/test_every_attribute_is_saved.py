@@ -297,6 +297,9 @@ def starting() -> World:
     for _ in range(2):
         world.send(ev.FuturesUnread, reason="HTTP 403")
         world.wait(2)
+    held = (ev.FuturesPosition("NEW-20DEC30-CDE", D(1)),)
+    world.send(ev.FuturesRead, positions=held, fills_until=world.now)
+    world.send(ev.ProductElsewhere, product_id="NEW-20DEC30-CDE", why="Coinbase lists none")
     world.send(ev.ProductElsewhere, product_id="AAPL-USD", why="it is a stock")
     world.send(ev.ElsewhereRead, venues=(Venue("stocks", D(5)),))
     world.manager.unapproved.memory.uncancelled["x"] = "nobody approved it"

@@ -111,8 +111,19 @@ def test_each_grace_is_counted_by_itself():
         desk.hello(name)
         desk.drop(name, second=second)
     assert desk.sessions.next_due() == at(30)
-    assert len(desk.gone(40)) == 2
+    assert [len(desk.gone(second)) for second in (30, 40)] == [1, 1]
     assert (desk.names, desk.sessions.next_due()) == (["c"], at(50))
+
+
+@pytest.mark.parametrize("second", [36, 5 * 3600, -3600])
+def test_a_clock_that_is_set_or_a_process_that_slept_cuts_no_grace_short(second):
+    """Five hours on, a healthy account was sold; an hour back, a dead bot's was left alone for an hour."""
+    desk = Desk()
+    desk.hello()
+    desk.drop(second=1)
+    assert desk.gone(second) == []
+    assert desk.sessions.next_due() == at(second + 30)
+    assert len(desk.gone(second + 30)) == 1
 
 
 def test_another_fact_is_not_its_business():

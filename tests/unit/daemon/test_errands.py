@@ -84,6 +84,24 @@ async def test_the_account_is_read_anew_for_a_product_only_once_it_is_listed(lis
     assert len((await run(read)).asked) == wishes
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_a_product_that_cannot_be_had_has_the_account_read_anew_unless_contracts_of_it_are_held(
+    is_held,
+):
+    """What is elsewhere is in no reading's way any more; such a position is in each of them."""
+
+    def read(made):
+        if is_held:
+            positions = (ev.FuturesPosition("NEW-CDE", D(1)),)
+            made.engine.handle(ev.FuturesRead(at=made.world.now, positions=positions))
+        made.said.elsewhere_is = ev.ProductElsewhere(
+            at=made.world.now, product_id="NEW-CDE", why="Coinbase lists none"
+        )
+        made.errands.read_product(ac.ReadProduct(product_id="NEW-CDE"))
+
+    assert len((await run(read)).asked) == (not is_held)
+
+
 # ------------------------------------------------------------------------- orders that never appeared
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sidecar.coinbase.rest import Refused, Unknown
+from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Untrusted
 from sidecar.daemon.reconciler import Reconciler
@@ -129,6 +130,21 @@ async def test_an_order_of_a_product_that_no_list_has_reconciles_nothing_and_sta
     assert await made.reads_whole() == made.healed
 
 
+async def test_contracts_of_a_product_that_cannot_be_had_do_not_fail_every_pass(made):
+    """Nor does asking for it once more."""
+    held = (ev.FuturesPosition("NEW-CDE", D(1)),)
+    read = ev.FuturesRead(at=made.world.now, positions=held, fills_until=made.world.now)
+    made.says(read)
+    await made.fails("NEW-CDE is in no list")
+    gone = ev.ProductElsewhere(at=made.world.now, product_id="NEW-CDE", why="Coinbase lists none")
+    made.engine.handle(gone)
+    made.later()
+    made.says(read, lambda: made.engine.handle(ev.ClockAdvanced(at=made.world.now)))
+    assert await made.reads_whole() == made.healed
+    asked = [wish.is_waited_for for wish in made.wishes if isinstance(wish, ac.ReadProduct)]
+    assert asked == [True, False]
+
+
 async def test_an_open_order_that_coinbase_neither_lists_nor_names_reconciles_nothing(made):
     made.engine.handle(made.order())
     made.later()
@@ -197,6 +213,79 @@ async def test_what_is_known_by_its_id_though_no_listing_has_it_is_as_it_is_said
     made.said.by_id = [made.order()]
     assert await made.reads_whole() == made.healed
     assert list(made.world.tracker.ledger.working) == ["o1"]
+
+
+BY_ID = "GET /orders/historical/o1"
+FAILING = {
+    "refused": Refused(BY_ID, 403, "HTTP 403: <html>"),
+    "a wrong request by a proxy's word": Refused(BY_ID, 400, "HTTP 400: <html>"),
+    "unknown": Unknown(BY_ID, 502, "HTTP 502"),
+    "nonsense": Untrusted("order o1: filled_size is not a number"),
+}
+
+
+@pytest.fixture
+def phantom(made, monkeypatch):
+    """One order that a frame told of, and no listing has. `passed` is wall time."""
+    made.passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: made.passed[0])
+    made.reconciler._products_at = 0.0
+    made.engine.handle(made.order())
+    made.later()
+    made.says()
+    return made
+
+
+@pytest.mark.parametrize("failure", FAILING.values(), ids=FAILING)
+async def test_no_look_up_by_id_is_in_a_flattening_s_way(phantom, failure):
+    phantom.said.by_id_fails = failure
+    assert await phantom.reconciler.read_for_liquidation(with_products=False)
+    assert phantom.told(ev.AccountReconciled) == []
+    (warning,) = [one for one in phantom.logged("warning") if "order o1" in one["fault"] and "open in the books" in one["fault"]]  # fmt: skip
+    assert warning
+    with pytest.raises(Untrusted, match="order o1 is open in the books"):
+        await phantom.reads()
+    phantom.said.by_id_fails = None
+    phantom.said.by_id = [phantom.order(status="CANCELLED")]
+    assert await phantom.reads_whole() == phantom.healed
+
+
+@pytest.mark.parametrize("told", ["unreadable", "impossible"])
+async def test_a_row_that_makes_no_sense_is_waited_for_and_then_the_order_has_ended(phantom, told):
+    if told == "unreadable":
+        phantom.said.by_id_fails = FAILING["nonsense"]
+    else:
+        phantom.said.by_id = [phantom.order(limit_price=D(-5))]
+    for phantom.passed[0] in (0.0, 1.0, 29.9):
+        phantom.says()
+        with pytest.raises(Untrusted, match=UNKNOWN):
+            await phantom.reads()
+    phantom.passed[0] = 30.0
+    assert await phantom.reads_whole() == phantom.healed
+    assert len(phantom.told(ev.OrderVanished)) == 1
+    assert phantom.world.tracker.ledger.working == {}
+
+
+async def test_a_server_that_does_not_answer_is_not_asked_of_every_order(phantom):
+    """A flattening reads meanwhile; what one order is refused says nothing of the next."""
+    for number in (2, 3):
+        phantom.engine.handle(phantom.order(order_id=f"o{number}"))
+    phantom.later()
+    for failure, asked in ((FAILING["unknown"], 1), (FAILING["refused"], 3)):
+        phantom.says()
+        phantom.said.looked_up.clear()
+        phantom.said.by_id_fails = failure
+        with pytest.raises(Untrusted, match=r"o1 .*; order o2 .*; order o3"):
+            await phantom.reads()
+        assert len(phantom.said.looked_up) == asked
+
+
+@pytest.mark.parametrize("failure", FAILING.values(), ids=FAILING)
+async def test_orders_that_cannot_be_asked_for_together_are_each_looked_up(phantom, failure):
+    phantom.said.named_fail = failure
+    phantom.said.by_id = [phantom.order(status="CANCELLED")]
+    assert await phantom.reads_whole() == phantom.healed
+    assert phantom.world.tracker.ledger.working == {}
 
 
 async def test_only_so_many_are_looked_up_in_a_pass(made):

@@ -1,6 +1,7 @@
 """What a liquidation would have to sell, and every reason why it could not."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -9,12 +10,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from sidecar.config.tables import Config
 from sidecar.core import events as ev
+from sidecar.core.errors import Misuse
 from sidecar.daemon.checks import look
 from sidecar.daemon.survey import Account, books, holdings, routes, unlisted
+from sidecar.own_places import see_own
 from tests.fault.paper_client import trading
 from tests.scenario import FUTURE, D, future, product
 
 OPENS = datetime(2026, 11, 23, 23, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_of_its_own(tmp_path, monkeypatch):
+    """The state's default place is below here, and is looked at too."""
+    monkeypatch.chdir(tmp_path)
 
 
 def held(*products, balances=(("BTC", "1"),), futures=(), bids=None, **tables):
@@ -172,3 +181,86 @@ async def test_a_key_that_is_refused_is_critical(tmp_path):
 async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
     report = await look(Config())
     assert [finding.code for finding in report.findings] == ["NO_LIMITS", "KEY_FILE"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "uids", "told"),
+    [
+        (None, [7], False),
+        (None, [0], False),
+        (None, [7, 1002, 1001], True),
+        (
+            [0, 7, 1001, 1002],
+            [7, 1002, 1001],
+            False,
+        ),  # the configuration holds these against each other
+    ],
+)
+async def test_a_bots_user_that_may_not_ask_is_told(monkeypatch, allowed, uids, told):
+    monkeypatch.setattr("os.getuid", lambda: 7)
+    server = {"allowed_uids": allowed, "bots": {"grid": {"uids": uids}, "any": {}}}
+    report = await look(Config.model_validate({"server": server}))
+    found = [finding for finding in report.findings if finding.code == "BOT_MAY_NOT_ASK"]
+    assert [finding.severity for finding in found] == ["warning"] * told
+    assert all(
+        "user 1001," in finding.text and "which is 7 here" in finding.text for finding in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        (["/nope/wake-me"], ["ALERT_COMMAND"]),
+        (["no-such-program", "-v"], ["ALERT_COMMAND"]),
+        ([__file__], ["ALERT_COMMAND"]),  # no program
+        (["/bin/sh", "-c", "true"], []),
+        (["sh"], []),
+        ([], []),
+    ],
+)
+async def test_it_warns_where_nobody_can_be_woken(command, codes):
+    report = await look(Config(alerts={"command": command}))
+    found = [finding for finding in report.findings if finding.code == "ALERT_COMMAND"]
+    assert [(one.code, one.severity) for one in found] == [(code, "warning") for code in codes]
+
+
+def kept_below(place):
+    return Config(
+        state={"dir": place / "own" / "state"},
+        server={
+            "order_socket": place / "own" / "o" / "s",
+            "control_socket": place / "own" / "c" / "s",
+        },
+    )
+
+
+@pytest.mark.parametrize("made", ["", "own", "own/state/journal", "own/o", "own/c"])
+@pytest.mark.parametrize("opened", [False, True])
+async def test_it_says_where_others_may_write_as_a_start_would(tmp_path, made, opened):
+    """Of directories that are there and of those that are not; and makes none."""
+    deepest = tmp_path / "p" / made
+    deepest.mkdir(parents=True)
+    for one in (deepest, *deepest.relative_to(tmp_path).parents):
+        (tmp_path / one).chmod(0o755)
+    if opened:
+        deepest.chmod(0o775)
+    report = await look(kept_below(tmp_path / "p"))
+    found = [(one.severity, one.text) for one in report.findings if one.code == "NOT_ITS_OWN"]
+    mend = f"other users may write {deepest} (mode 0775); chmod go-w {deepest}, or choose another place"
+    assert found == ([("critical", mend)] if opened else [])
+    assert not list(deepest.iterdir())
+    if opened:
+        with pytest.raises(Misuse, match=re.escape(mend)):
+            see_own(deepest)
+
+
+async def test_below_the_directory_for_everybody_nothing_is_in_the_way(tmp_path):
+    place = tmp_path / "p"
+    place.mkdir()
+    place.chmod(0o1777)
+    assert "NOT_ITS_OWN" not in {one.code for one in (await look(kept_below(place))).findings}
+
+
+async def test_a_place_that_cannot_be_looked_at_is_a_finding():
+    report = await look(Config(state={"dir": "x" * 300}))
+    assert [one.text for one in report.findings if one.code == "NOT_ITS_OWN"]

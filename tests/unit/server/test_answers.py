@@ -162,6 +162,19 @@ def test_an_approval_is_released_by_its_maker_alone():
     assert desk.ask("release_order", Listening(uid=8), client_order_id="a")  # there is none
 
 
+def test_what_was_approved_before_hello_is_released_after_it_on_the_same_connection_alone():
+    desk, maker, other = Desk(), Listening(uid=7), Listening(uid=7)
+    desk.ask("validate_order", maker, order=limit_order("0.01", name="a"))
+    for peer, name in ((maker, "maker"), (other, "other")):
+        desk.ask("hello", peer, name=name)
+    fault = wrong(desk, "release_order", other, client_order_id="a")
+    assert (fault.code, "another bot's" in fault.message) == (REFUSED, True)
+    assert desk.ask("release_order", maker, client_order_id="a") == {"released": "a"}
+    assert "a" not in desk.world.tracker.ledger.reservations
+    desk.ask("validate_order", Listening(uid=8), order=limit_order("0.01", name="a"))
+    assert wrong(desk, "release_order", maker, client_order_id="a").code == REFUSED
+
+
 def test_one_bot_too_many_is_refused_and_its_connection_is_nobodys(monkeypatch):
     monkeypatch.setattr(sessions, "SESSIONS_MAX", 1)
     desk, peer = Desk(), Listening()

@@ -17,3 +17,10 @@ def test_each_user_has_its_own_and_no_more_than_a_burst_is_saved_up():
     assert rate.take(1, 1, 0.0) > 0
     assert rate.take(2, BURST_BYTES, 0.0) == 0
     assert rate.take(2, BURST_BYTES + BYTES_PER_S, 1_000_000.0) == 1
+
+
+def test_nobody_waits_longer_than_a_burst_takes_to_fill_again():
+    rate = ByteRate()
+    rate.take(1, 100 * BURST_BYTES, 0.0)
+    assert rate.take(1, 1, 0.0) == BURST_BYTES / BYTES_PER_S
+    assert rate.take(1, 0, BURST_BYTES / BYTES_PER_S) == 0
