@@ -456,9 +456,10 @@ class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
 
 
 class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
-    """The disk is full, or has room again."""
+    """The disk is full, or has room again. `hangs`: it does not answer, which is as bad."""
 
     full: bool
+    hangs: bool = False
 
 
 # --- A liquidation --------------------------------------------------------------------------------

@@ -180,11 +180,12 @@ class OperatorVerbs:
         if not event.full:
             self.watch.loosen("DISK_FULL", "all", "there is room on the disk again", actions)
             return
+        fault = "does not answer" if event.hangs else "is full"
         cause = Cause(
             code="DISK_FULL",
             scope="all",
             level="REDUCE_ONLY",
             since=event.at,
-            reason="the disk is full: nothing can be kept",
+            reason=f"the disk {fault}: nothing can be kept",
         )
         self.watch.tighten(cause, actions)

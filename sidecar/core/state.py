@@ -74,7 +74,9 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
     ),
-    "DISK_FULL": CauseKind("REDUCE_ONLY", "itself", "make room on the disk"),
+    "DISK_FULL": CauseKind(
+        "REDUCE_ONLY", "itself", "make room on the disk; see to one that does not answer"
+    ),
     "LIQUIDATION": CauseKind("LIQUIDATING", "flat", "wait until the account is flat"),
     "LIQUIDATED": CauseKind("HALTED", "resume", AFTER_SELLING),
     "ABORTED": CauseKind("HALTED", "resume", f"{AFTER_SELLING}; or flatten"),

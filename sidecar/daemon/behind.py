@@ -1,18 +1,19 @@
 """Behind: facts whose consequences wait for the disk, beside the loop, so that nobody else waits for it.
 
     fact that moves the mode ─→ waits ─(thread: reserve, journal, fsync)→ carried out, told
-    fact behind it           ─→ waits, so that what follows leaves in order
+    fact behind it           ─→ waits, so that what follows leaves in order, and no longer
+    who wants to know        ─→ waits, in its place, for what was said before
 
-Bots are answered meanwhile, by the state that the fact has put in force. A disk that takes no more is not
-waited for: what could not be kept is acted upon all the same.
+Bots are answered meanwhile, by the state that the fact has put in force. A disk that takes no more, or does
+not answer, is not waited for: what could not be kept is acted upon all the same.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
-
-import aiofiles.os
+from functools import partial
+from itertools import takewhile
+from typing import Final, NamedTuple
 
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
@@ -20,12 +21,18 @@ from sidecar.daemon.witness import Prepared, Witness
 from sidecar.storage.journal import Journal
 
 Release = Callable[[ev.Event, list[ac.Action]], None]
+Asked = asyncio.Future[None]
+
+# More than a busy account tells while a disk is waited for. Beyond it the disk counts as one that hangs: what
+# waits leaves, and nothing that adds risk passes until the disk has done what was asked of it.
+WAITING_MAX: Final = 10_000
 
 
 class _Waiting(NamedTuple):
     event: ev.Event
     actions: list[ac.Action]
     prepared: Prepared | None
+    moved: bool  # so the disk is waited for
 
 
 class Behind:
@@ -33,9 +40,9 @@ class Behind:
 
     def __init__(self) -> None:
         self.is_on = False
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Waiting | Asked] = deque()
         self._wake = asyncio.Event()
-        self._asked: list[asyncio.Future[None]] = []
+        self._give_up: Callable[[], None] = lambda: None  # waiting for the disk
 
     @property
     def is_empty(self) -> bool:
@@ -43,48 +50,75 @@ class Behind:
         return not self._waiting
 
     def add(
-        self, event: ev.Event, actions: list[ac.Action], prepared: Prepared | None = None
+        self,
+        event: ev.Event,
+        actions: list[ac.Action],
+        prepared: Prepared | None = None,
+        *,
+        moved: bool,
     ) -> None:
-        """What follows a fact leaves once the disk has all that is committed by now, and `prepared`."""
-        self._waiting.append(_Waiting(event, actions, prepared))
+        """What follows a fact leaves once the disk has all that waits before it; where it `moved` the mode,
+        all that is committed by now too, and `prepared`.
+        """
+        self._waiting.append(_Waiting(event, actions, prepared, moved))
         self._wake.set()
+        if len(self._waiting) > WAITING_MAX:
+            self._give_up()
 
-    def settled(self) -> asyncio.Future[None] | None:
-        """Done when nothing waits any more; None: nothing does."""
+    def settled(self) -> Asked | None:
+        """Done when what waits now waits no more, whatever comes behind it; None: nothing waits."""
         if self.is_empty:
             return None
-        self._asked.append(asyncio.get_running_loop().create_future())
-        return self._asked[-1]
+        asked: Asked = asyncio.get_running_loop().create_future()
+        self._waiting.append(asked)
+        return asked
 
     async def run(self, journal: Journal, witness: Witness | None, release: Release) -> None:
         """Until cancelled. What waits then is the next start's."""
-        self.is_on = True
+        self.is_on, self._give_up = True, journal.disk.give_up
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._waiting:
-                    await self._pass(journal, witness, release)
-                self._tell_settled()
+                    count = await self._kept(journal, witness)
+                    self._let_go(count, release)
         finally:
             self.is_on = False
-            self._waiting.clear()
-            self._tell_settled()
+            waiting, self._waiting = self._waiting, deque()
+            for one in waiting:
+                if isinstance(one, asyncio.Future):
+                    _tell(one)
 
-    async def _pass(self, journal: Journal, witness: Witness | None, release: Release) -> None:
-        """All that waits by now, in one go."""
+    async def _kept(self, journal: Journal, witness: Witness | None) -> int:
+        """How many of what waits the disk has, in one go, or need it for nothing."""
+        free = sum(1 for _ in takewhile(lambda one: not _needs_disk(one), self._waiting))
+        if free:
+            return free
         count = len(self._waiting)
-        prepared = next((one.prepared for one in reversed(self._waiting) if one.prepared), None)
-        if witness is not None and prepared is not None:
-            await aiofiles.os.wrap(witness.write)(prepared)
-        await journal.flush()
+        told = [one for one in self._waiting if isinstance(one, _Waiting)]
+        prepared = next((one.prepared for one in reversed(told) if one.prepared), None)
+        if witness is None or prepared is None:
+            await journal.flush()
+        else:
+            await journal.flush(partial(witness.write, prepared))
+        return count
+
+    def _let_go(self, count: int, release: Release) -> None:
+        """In order; what is let go stays in its place meanwhile, so that what it leads to comes behind it."""
         for _ in range(count):
-            done = self._waiting[0]
-            release(done.event, done.actions)
+            first = self._waiting[0]
+            if isinstance(first, _Waiting):
+                release(first.event, first.actions)
+            else:
+                _tell(first)
             self._waiting.popleft()
 
-    def _tell_settled(self) -> None:
-        asked, self._asked = self._asked, []
-        for future in asked:
-            if not future.done():
-                future.set_result(None)
+
+def _needs_disk(one: _Waiting | Asked) -> bool:
+    return isinstance(one, _Waiting) and one.moved
+
+
+def _tell(asked: Asked) -> None:
+    if not asked.done():
+        asked.set_result(None)

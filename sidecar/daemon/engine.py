@@ -9,6 +9,7 @@ further fact is taken in: the process ends, and the next one begins from the dis
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -150,11 +151,11 @@ class Engine:
             prepared, moved = self.witness.prepare(self.journal.beyond, event.at), True
         self.is_half_way = False
         if self.behind.is_on and (moved or not self.behind.is_empty):
-            self.behind.add(event, actions, prepared)
+            self.behind.add(event, actions, prepared, moved=moved)
             return actions
         if self.witness is not None and prepared is not None:
-            self.witness.write(prepared)
-        if moved:
+            self.journal.sync(partial(self.witness.write, prepared))
+        elif moved:
             self.journal.sync()
         self._set_in_motion(event, actions)
         return actions
@@ -174,12 +175,14 @@ class Engine:
             self._take_in(halt)
             return
         is_selling = self.manager.state.has("LIQUIDATION")  # and goes on, at the next start
-        if self.witness is not None:
-            self.witness.note_halt("LIQUIDATING" if is_selling else "HALTED", reason)
         self.journal.discard()
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
-        self.journal.sync()
+        if self.witness is not None:
+            state = "LIQUIDATING" if is_selling else "HALTED"
+            self.journal.sync(partial(self.witness.note_halt, state, reason))
+        else:
+            self.journal.sync()
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
         """Carry it out, then tell it: nothing that is shown stands before what is done. What is carried

@@ -4,11 +4,11 @@ files compressed and forgotten.
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from errno import ENOSPC
+from functools import partial
 from typing import Any, Final
-
-import aiofiles.os
 
 from sidecar import clock
 from sidecar.config.tables import State
@@ -16,6 +16,7 @@ from sidecar.core import events as ev
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.recovery import state_of
 from sidecar.storage.directory import StateDirectory
+from sidecar.storage.disk_thread import DiskHangs, DiskThread
 from sidecar.storage.journal_files import JournalFiles
 from sidecar.storage.snapshot import write_state, write_state_async
 
@@ -28,7 +29,18 @@ def tell_of_disk(engine: Engine) -> None:
     """Let the core know where the disk began to take no more, or takes it again."""
     full = engine.cannot_keep
     if not engine.is_half_way and full != engine.manager.state.has("DISK_FULL"):
-        engine.handle(ev.DiskChanged(at=engine.now(), full=full))
+        hangs = engine.journal.disk.hangs
+        engine.handle(ev.DiskChanged(at=engine.now(), full=full, hangs=full and hangs))
+
+
+def shout_of_hanging(engine: Engine) -> None:
+    """The disk does not answer, and what was to be on it first is carried out all the same."""
+    text = (
+        "the disk does not answer: what is decided is carried out, and is in memory only; see to the disk"
+        " before this process ends"
+    )
+    engine.log.critical(text)
+    engine.wake("DISK_HANGS", text)
 
 
 class Keeper:
@@ -40,6 +52,7 @@ class Keeper:
         self._every_s = float(config.snapshot_s)
         self._keep_for = timedelta(days=config.journal_days)
         self._saved_at_seq = 0
+        self._aside = DiskThread()  # what takes its time, and must not keep the journal waiting
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Its tasks, by name."""
@@ -57,14 +70,16 @@ class Keeper:
             engine = self._engine
             if engine.witness is not None and engine.cannot_keep:
                 prepared = engine.witness.prepare(engine.journal.beyond, engine.now())
-                await aiofiles.os.wrap(engine.witness.write)(prepared)
+                with suppress(DiskHangs):
+                    await engine.journal.disk.do(partial(engine.witness.write, prepared))
             tell_of_disk(engine)
 
     async def _snapshots(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             await self.write()
-            await aiofiles.os.wrap(self._tidy)()
+            with suppress(DiskHangs):  # old files can wait
+                await self._aside.do(self._tidy)
 
     async def write(self) -> None:
         """Write the snapshot, if anything happened since the last. A disk that refuses is told."""
@@ -77,6 +92,7 @@ class Keeper:
                 self._directory.state,
                 self._state(),
                 before=lambda: self._reached(was_full=was_full),
+                do=self._aside.do,
             )
         except OSError as error:
             self._engine.log.warning("the snapshot was not written", fault=error.strerror)
@@ -96,9 +112,11 @@ class Keeper:
         engine.journal.sync()
         tell_of_disk(engine)
         if engine.witness is not None and engine.cannot_keep:
-            engine.witness.keep(engine.journal.beyond, engine.now())
+            prepared = engine.witness.prepare(engine.journal.beyond, engine.now())
+            engine.journal.sync(partial(engine.witness.write, prepared))
+        state = self._state()
         try:
-            write_state(self._directory.state, self._state())
+            self._aside.wait(lambda: write_state(self._directory.state, state))
         except OSError as error:
             engine.log.warning("the snapshot was not written", fault=error.strerror)
         engine.handle(ev.Stopped(at=engine.now()))

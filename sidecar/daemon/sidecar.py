@@ -30,7 +30,7 @@ from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
-from sidecar.daemon.keeper import Keeper, tell_of_disk
+from sidecar.daemon.keeper import Keeper, shout_of_hanging, tell_of_disk
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
@@ -189,6 +189,7 @@ class Sidecar:
         )
         witness = Witness(manager, lambda: Reserve(directory.reserve), self.log)
         engine = Engine(manager, journal, self._now, self.log, witness)
+        journal.disk.on_hang = lambda: shout_of_hanging(engine)
         self.log.info(
             "recovered",
             state=manager.state.account,
@@ -227,8 +228,8 @@ class Sidecar:
         engine.wake = lambda code, text: waker.tell("critical", code, text)
         loop = asyncio.get_running_loop()
         if engine.witness is not None:  # which writes in a thread
-            engine.witness.wake = lambda code, text: loop.call_soon_threadsafe(
-                engine.wake, code, text
+            engine.witness.wake_by(
+                lambda code, text: loop.call_soon_threadsafe(engine.wake, code, text)
             )
         return waker
 

@@ -20,6 +20,10 @@ from sidecar.storage.codec import encode_state
 from sidecar.storage.journal_codec import Chain
 from sidecar.storage.reserve import Halted, Reserve, TooLarge
 
+IN_MEMORY: Final = (
+    "a halt would be in memory only: make room on the disk, or let it be written, before this"
+    " process ends"
+)
 CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still come of
 
 
@@ -45,10 +49,16 @@ class Witness:
             0  # how many states were, and the newest of them that is kept
         )
         self._lock = threading.Lock()
-        self.wake: Callable[[str, str], object] = lambda _code, _text: None  # somebody, now
+        self._wake: Callable[[str, str], object] | None = None
         self.fault = ""  # why nothing is kept; empty where it is
         self._is_told = False
         self._attempt(self._made)
+
+    def wake_by(self, wake: Callable[[str, str], object]) -> None:
+        """Wake somebody where nothing can be kept: by this from now on, and now where it was so before."""
+        self._wake = wake
+        if self.fault:
+            wake("HALT_IN_MEMORY", IN_MEMORY)
 
     @property
     def has_news(self) -> bool:
@@ -102,12 +112,9 @@ class Witness:
             self.fault = str(error.strerror)
             if not self._is_told:
                 self._is_told = True
-                text = (
-                    "a halt would be in memory only: make room on the disk, or let it be written, before"
-                    " this process ends"
-                )
-                self._log.critical(text, fault=self.fault)
-                self.wake("HALT_IN_MEMORY", text)
+                self._log.critical(IN_MEMORY, fault=self.fault)
+                if self._wake is not None:
+                    self._wake("HALT_IN_MEMORY", IN_MEMORY)
             return
         self.fault, self._is_told = "", False
 

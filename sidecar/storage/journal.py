@@ -9,32 +9,32 @@ must not be met again by the next start. It is encoded after whoever asked has b
 A disk that takes no more is told to the daemon, and every line is kept until it does again. Beyond
 a bound the waiting lines are given up, and the journal goes on from a new state: what is in force is
 in that state, only the history has a hole. A disk that takes them, but not as fast as they come, is
-waited for there instead.
+waited for beside the loop, and far beyond the bound in it. One that hangs counts as full until it answers.
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import aiofiles.os
-
 from sidecar.core.actions import Action
 from sidecar.core.events import Event
+from sidecar.storage.disk_thread import DiskHangs, DiskThread
 from sidecar.storage.journal_codec import Chain
 from sidecar.storage.journal_files import JournalFiles
 
 FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
 RETRY_S: Final = 1.0  # how often a full disk is tried again
 WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
+WITHOUT_WAITING: Final = 1.5  # times as much, while the thread is at it: until the loop waits
 RECORDS_MAX: Final = (
     256  # not encoded yet, and so not counted: of the largest requests as much again
 )
 
 
 Record = tuple[Event | Action, datetime]
+Before = Callable[[], object]
 
 
 class Opening(NamedTuple):
@@ -82,7 +82,7 @@ class Journal:
         self._opening: Opening | None = None
         self._waiting_bytes = 0
         self._at: datetime | None = None
-        self._lock = threading.Lock()  # one writes at a time: the thread, or the loop in `sync`
+        self.disk = DiskThread()  # whatever is to be on disk before or after a line is done there
         self._wake = asyncio.Event()
 
     def note(self, record: Event | Action, at: datetime) -> None:
@@ -121,10 +121,12 @@ class Journal:
         place = self.place
         return Chain(place.seq + self.has_hole, place.sum)
 
-    def sync(self) -> None:
-        """What was noted is on disk when this returns; while the disk is full it is kept instead."""
+    def sync(self, before: Before | None = None) -> None:
+        """What was noted is on disk when this returns; while the disk is full, or hangs, it is kept
+        instead. `before` is done right before, by the one who writes.
+        """
         self._seal()
-        self._report(took_all=self._drain() and not self.has_hole)
+        self._report(took_all=self._drained_now(before) and not self.has_hole)
 
     async def run(self) -> None:
         """Until cancelled: write what waits."""
@@ -134,21 +136,27 @@ class Journal:
             self._wake.clear()
             await self.flush()
 
-    async def flush(self) -> None:
-        """What was committed is on disk when this returns, unless the disk is full."""
-        if self.has_hole and self._at is not None:
+    async def flush(self, before: Before | None = None) -> None:
+        """What was committed is on disk when this returns, unless the disk is full or hangs; `before` as
+        in `sync`.
+        """
+        if self.has_hole and self._at is not None and not self.disk.hangs:
             self._encode()
             self._open.clear()  # the state has it
             self._opening = Opening(self._chain.seq, self._at, self._state())
             self.has_hole = False
         self._seal()
-        took_all = await aiofiles.os.wrap(self._drain)()
+        try:
+            took_all = await self.disk.do(lambda: self._drain(before))
+        except DiskHangs:
+            took_all = False
         self._report(took_all=took_all and not self.has_hole)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits and close the file, unless the disk hangs: then the system does."""
         self.sync()
-        self._files.close()
+        if not self.disk.hangs:
+            self._files.close()
 
     # ---------------------------------------------------------------------------------------------
 
@@ -162,11 +170,15 @@ class Journal:
             self._give_up()
 
     def _make_room(self) -> bool:
-        """Write what waits, now; whether the disk took it."""
+        """Have what waits written; whether the disk takes it. `run` is at it, and only where that does
+        not suffice the loop waits too.
+        """
         if self.is_full:
             return False
         self._seal_open()
-        took_all = self._drain()
+        if self._waiting_bytes <= WAITING_BYTES_MAX * WITHOUT_WAITING:
+            return True
+        took_all = self._drained_now()
         self._waiting_bytes = 0
         return took_all
 
@@ -180,23 +192,32 @@ class Journal:
             self._opening = None
             self._open.clear()
 
-    def _drain(self) -> bool:
-        """Write every sealed batch; whether the disk took them all. In the thread or in the loop."""
-        with self._lock:
-            try:
-                while self._sealed:
-                    opening, lines = self._sealed[0]
-                    if opening is not None:
-                        self._files.begin(*opening)
-                    self._files.append(lines)
-                    self._sealed.popleft()
-            except OSError:
-                return False
-            try:
-                self._files.sync()
-            except OSError:
-                self.has_hole = True  # what the kernel could not write it has given up
-                return False
+    def _drained_now(self, before: Before | None = None) -> bool:
+        """Whether the disk took everything, before this returns."""
+        try:
+            return self.disk.wait(lambda: self._drain(before))
+        except DiskHangs:
+            return False
+
+    def _drain(self, before: Before | None) -> bool:
+        """Write every sealed batch; whether the disk took them all. In the disk's thread."""
+        if before is not None:
+            before()
+        sealed = self._sealed
+        try:
+            while sealed and sealed is self._sealed:  # else they were given up meanwhile
+                opening, lines = sealed[0]
+                if opening is not None:
+                    self._files.begin(*opening)
+                self._files.append(lines)
+                sealed.popleft()
+        except OSError:
+            return False
+        try:
+            self._files.sync()
+        except OSError:
+            self.has_hole = True  # what the kernel could not write it has given up
+            return False
         return True
 
     def _report(self, *, took_all: bool) -> None:
@@ -212,8 +233,7 @@ class Journal:
 
     def _give_up(self) -> None:
         """More waits than memory should hold: from here on the journal has a hole."""
-        with self._lock:
-            self._sealed.clear()
+        self._sealed = deque()  # and not cleared: the thread may be at it
         self._open.clear()
         self._opening = None
         self._waiting_bytes = 0

@@ -32,12 +32,17 @@ def write_state(path: Path, state: SavedState) -> None:
 
 
 async def write_state_async(
-    path: Path, state: SavedState, *, before: Callable[[], Awaitable[None]] | None = None
+    path: Path,
+    state: SavedState,
+    *,
+    before: Callable[[], Awaitable[None]] | None = None,
+    do: Callable[[Callable[[], None]], Awaitable[None]] = asyncio.to_thread,
 ) -> None:
     """The same without holding up the loop for long. What may change is encoded before the first
     wait, and of the ended orders copies are taken, so it is one moment's.
 
-    `before` is waited for before the file is replaced: what the state stands on must be there.
+    `before` is waited for before the file is replaced: what the state stands on must be there. `do` has
+    the writing done beside the loop.
     """
     head, closed = encode_head(state), [copy(order) for order in state.tracker.closed]
     orders: list[bytes] = []
@@ -46,7 +51,7 @@ async def write_state_async(
         await asyncio.sleep(0)
     if before is not None:
         await before()
-    await aiofiles.os.wrap(_write_parts)(path, head, orders)
+    await do(lambda: _write_parts(path, head, orders))
 
 
 def _write_parts(path: Path, head: bytes, orders: list[bytes]) -> None:

@@ -20,7 +20,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
 from sidecar.daemon.engine import Faulted
-from sidecar.storage import reserve
+from sidecar.storage import disk_thread, reserve
 from tests.disk import (
     RESERVE_BYTES,
     as_killed,
@@ -504,10 +504,11 @@ async def test_misuse_within_is_a_fault_of_its_own(trader, tmp_path):
 
 
 class SlowDisk:
-    """Each fsync takes as long as it is told to; who waits longest, waits two seconds."""
+    """Each fsync takes as long as it is told to; who waits longest, waits so many seconds."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, monkeypatch, at_most_s=2):
         self.opened, self.waits = threading.Event(), threading.Event()
+        self._at_most_s = at_most_s
         self.opened.set()
         for name in ("fsync", "fdatasync"):
             real = getattr(os, name)
@@ -516,7 +517,7 @@ class SlowDisk:
     def _wait(self, real, file):
         if not self.opened.is_set():
             self.waits.set()
-        self.opened.wait(2)
+        self.opened.wait(self._at_most_s)
         real(file)
 
     @contextmanager
@@ -552,3 +553,54 @@ async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monk
             assert (await asked_for)["done"]
             assert (await made.ask("resume", reason="back"))["done"]
         await made.until(lambda: not exchange_open(trader), "cancelled")
+
+
+async def test_on_a_disk_that_does_not_answer_what_is_decided_is_done_and_shouted_about(
+    trader, tmp_path, monkeypatch
+):
+    """Act, keep it in memory, shout; once it answers, all is on it."""
+    heard = tmp_path / "heard"
+    alerts = {"command": ["/bin/sh", "-c", f"cat >> {heard}"]}
+    disk = SlowDisk(monkeypatch, at_most_s=60)
+    async with beside(trader, directory=tmp_path, state=RARELY, alerts=alerts) as made:
+        assert made.held("BTC") == 1
+        with disk.slow():
+            monkeypatch.setattr(disk_thread, "WITHIN_S", 0.5)
+            assert (await made.ask("reduce_only", reason="careful", product_id="ETH-USD"))["done"]
+            await made.until(lambda: ("DISK_FULL", "all") in made.manager.state.causes)
+            (told,) = (c for c in (await made.ask("status"))["causes"] if c["code"] == "DISK_FULL")
+            assert told["reason"] == "the disk does not answer: nothing can be kept"
+            adding = await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
+            assert "STATE_REDUCE_ONLY" in adding.codes
+            assert (await made.ask("flatten", reason="enough"))["done"]
+            await made.until_state("HALTED")
+            assert made.held("BTC") == 0
+            shown = made.sidecar._parts._waker.shown
+            await made.until(lambda: not shown()["waiting"], "somebody is woken")
+            assert b"DISK_HANGS" in heard.read_bytes()
+        monkeypatch.setattr(disk_thread, "WITHIN_S", 20)
+        await made.until(lambda: ("DISK_FULL", "all") not in made.manager.state.causes, "healed")
+    async with beside(trader, directory=tmp_path) as made:
+        causes = {cause["code"] for cause in (await made.ask("status"))["causes"]}
+        assert causes == {"LIQUIDATED", "OPERATOR_REDUCE_ONLY"}
+        assert made.held("BTC") == 0
+
+
+async def test_an_end_in_order_waits_no_longer_for_a_disk_that_does_not_answer(
+    trader, tmp_path, monkeypatch
+):
+    disk = SlowDisk(monkeypatch, at_most_s=60)
+    with disk.slow():
+        disk.opened.set()
+        async with beside(trader, directory=tmp_path) as made:
+            disk.opened.clear()
+            monkeypatch.setattr(disk_thread, "WITHIN_S", 0.2)
+            asked_for = asyncio.create_task(made.ask("halt", reason="lunch"))
+            assert await asyncio.to_thread(disk.waits.wait, 10)
+            assert (await asked_for)["done"]
+            journal = made.engine.journal
+        assert not disk.opened.is_set()
+    async with asyncio.timeout(10):
+        while journal.disk.hangs:  # noqa: ASYNC110 - a thread ends, and tells nobody
+            await asyncio.sleep(0.01)
+    journal.close()  # a process that ended has no open files

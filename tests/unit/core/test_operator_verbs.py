@@ -121,6 +121,19 @@ def test_a_full_disk_allows_reducing_orders_until_there_is_room(full):
     assert world.ask(sell_order(1))
 
 
+@pytest.mark.parametrize(
+    ("hangs", "reason"),
+    [
+        (False, "the disk is full: nothing can be kept"),
+        (True, "the disk does not answer: nothing can be kept"),
+    ],
+)
+def test_a_disk_that_does_not_answer_is_told_from_a_full_one(hangs, reason):
+    world = World()
+    world.send(ev.DiskChanged, full=True, hangs=hangs)
+    assert [cause.reason for cause in world.manager.state.causes.values()] == [reason]
+
+
 # --- Flatten --------------------------------------------------------------------------------------
 
 
@@ -258,7 +271,8 @@ def test_resume_does_not_end_an_episode_a_shock_or_a_full_disk():
     world.send(ev.FlattenRequested, reason="enough")
     remaining = resume(world).remaining
     assert [line.split("; mend: ")[1] for line in remaining] == [
-        "wait for the lockout to end", "make room on the disk", "wait until the account is flat",
+        "wait for the lockout to end", "make room on the disk; see to one that does not answer",
+        "wait until the account is flat",
     ]  # fmt: skip
 
 

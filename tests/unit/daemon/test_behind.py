@@ -8,21 +8,29 @@ import pytest
 
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
+from sidecar.daemon import behind as module
 from sidecar.daemon.engine import Faulted
 from tests.daemon_parts import NoJournal, Running
 from tests.decisions import connected
 
 
 class SlowJournal(NoJournal):
-    """One that is written when it is let."""
+    """One that is written when it is let, or given up."""
 
     def __init__(self):
         self.opened = asyncio.Event()
         self.flushes = 0
+        self.disk = self
+        self.during_flush = lambda: None
 
-    async def flush(self):
+    async def flush(self, _before=None):
         self.flushes += 1
+        self.during_flush()
         await self.opened.wait()
+        await asyncio.sleep(0)
+
+    def give_up(self):
+        self.opened.set()
 
 
 @pytest.fixture
@@ -104,3 +112,51 @@ async def test_a_failure_of_what_follows_ends_the_task(failures):
         journal.opened.set()
         await engine.behind.settled()
     assert [type(failure) for failure in failures] == [Faulted]
+
+
+async def test_on_a_busy_account_a_word_is_settled_once_it_is_on_disk():
+    """However many facts come while the disk is waited for, and whatever they move."""
+    async with behind([]) as (engine, journal, _):
+        left, is_settled = iter(range(50)), []
+
+        def another_comes(event, _):
+            if isinstance(event, ev.ClockAdvanced):
+                is_settled.append(settled.done())
+            if next(left, None) is not None:
+                tell(engine, ev.ResumeRequested, reason="y")
+                tell(engine, ev.HaltRequested, reason="z")
+
+        journal.during_flush = lambda: tell(engine, ev.ClockAdvanced)
+        engine.listeners.append(another_comes)
+        tell(engine, ev.HaltRequested, reason="x")
+        settled = engine.behind.settled()
+        journal.opened.set()
+        async with asyncio.timeout(10):
+            await settled
+            await engine.behind.settled()
+        assert is_settled
+        assert all(is_settled)
+
+
+async def test_facts_behind_a_change_of_mode_have_the_disk_waited_for_once():
+    async with behind([]) as (engine, journal, order):
+        tell(engine, ev.HaltRequested, reason="x")
+        journal.during_flush = lambda: [tell(engine, ev.ClockAdvanced) for _ in range(3)]
+        journal.opened.set()
+        await engine.behind.settled()
+        assert order[-3:] == ["ClockAdvanced"] * 3
+        assert journal.flushes == 1
+        assert engine.behind.is_empty
+
+
+async def test_more_than_may_wait_leaves_without_the_disk(monkeypatch):
+    monkeypatch.setattr(module, "WAITING_MAX", 5)
+    async with behind([]) as (engine, journal, order):
+        tell(engine, ev.HaltRequested, reason="x")
+        await asyncio.sleep(0)
+        for _ in range(4):
+            tell(engine, ev.ClockAdvanced)
+        assert not journal.opened.is_set()
+        tell(engine, ev.ClockAdvanced)
+        await engine.behind.settled()
+        assert order == ["HALTED", "HaltRequested", *["ClockAdvanced"] * 5]

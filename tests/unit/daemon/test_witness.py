@@ -89,7 +89,7 @@ def test_where_a_slot_has_no_room_the_tightest_binds_all(world, path, monkeypatc
 def test_where_nothing_can_be_kept_it_is_said_once_and_tried_again(world, path):
     log, woken = CapturingLogger(), []
     made = witness(world, path, log)
-    made.wake = lambda code, _: woken.append(code)
+    made.wake_by(lambda code, _: woken.append(code))
     with files_no_larger_than(0):
         for _ in range(3):
             made.keep(PLACE, world.now)
@@ -101,9 +101,13 @@ def test_where_nothing_can_be_kept_it_is_said_once_and_tried_again(world, path):
 
 
 def test_where_there_is_no_room_for_a_reserve_it_is_made_once_there_is(world, path):
+    woken: list[str] = []
     with files_no_larger_than(0):
         made = witness(world, path)
         assert made.fault == "File too large"
+        made.wake_by(lambda code, _: woken.append(code))  # known only later than the reserve
+        made.keep(PLACE, world.now)
+    assert woken == ["HALT_IN_MEMORY"]
     made.keep(PLACE, world.now)
     assert (made.fault, codes(path)) == ("", [])
 

@@ -1,12 +1,15 @@
 """The journal's writer: on disk in time, at once where asked, and what a full disk does to it."""
 
 import asyncio
+import os
+import threading
 import tracemalloc
 from contextlib import contextmanager
 
 import pytest
 
 from sidecar.core import events as ev
+from sidecar.storage import disk_thread
 from sidecar.storage import journal as journal_module
 from sidecar.storage.journal import Journal
 from sidecar.storage.journal_codec import FIRST_SUM, Chain
@@ -225,18 +228,17 @@ async def test_room_is_not_told_of_while_a_later_write_found_none(keep, tmp_path
     kept = keep(tmp_path)
     kept.note(1)
 
-    def wrap(drain):
-        async def and_then_it_is_full():
-            took_all = drain()
-            with files_no_larger_than(0):
-                kept.note(1)
-                kept.journal.sync()
-            return took_all
+    do = kept.journal.disk.do
 
-        return and_then_it_is_full
+    async def and_then_it_is_full(drain):
+        took_all = await do(drain)
+        with files_no_larger_than(0):
+            kept.note(1)
+            kept.journal.sync()
+        return took_all
 
     with monkeypatch.context() as later:
-        later.setattr("aiofiles.os.wrap", wrap)
+        later.setattr(kept.journal.disk, "do", and_then_it_is_full)
         await kept.journal.flush()
     assert (kept.told, kept.journal.is_full) == ([True], True)
     await kept.journal.flush()
@@ -280,3 +282,131 @@ async def test_a_buffer_that_is_full_is_no_full_disk(keep, tmp_path, monkeypatch
     await kept.journal.flush()
     assert (kept.told, kept.journal.is_full, kept.journal.has_hole) == ([], False, False)
     assert kept.seqs() == list(range(1, 1_001))
+
+
+# --- A disk that hangs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """It answers while `opened` is set."""
+    opened = threading.Event()
+    opened.set()
+    for name in ("fsync", "fdatasync"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda file, real=real: opened.wait(20) and real(file))
+    yield opened
+    opened.set()
+
+
+async def hanging(kept, disk, monkeypatch, flush=None):
+    """Until it is known to hang."""
+    with monkeypatch.context() as soon:
+        soon.setattr(disk_thread, "WITHIN_S", 0.02)
+        disk.clear()
+        await (flush or kept.journal.flush)()
+
+
+async def test_a_disk_that_hangs_is_told_and_loses_nothing(keep, tmp_path, monkeypatch, disk):
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.sync()
+    with running(kept):
+        kept.note(3)
+        await hanging(kept, disk, monkeypatch)
+        assert (kept.told, kept.journal.is_full) == ([True], True)
+        for _ in range(3):  # nobody waits for it any more
+            kept.note()
+            kept.journal.sync()
+            await kept.journal.flush()
+        assert kept.told == [True]
+        disk.set()
+        await until(lambda: kept.told == [True, False])
+    assert kept.seqs() == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_a_sync_at_once_that_hangs_is_waited_for_no_longer(keep, tmp_path, monkeypatch, disk):
+    kept = keep(tmp_path)
+    kept.note(2)
+
+    async def sync():
+        kept.journal.sync()
+
+    await hanging(kept, disk, monkeypatch, sync)
+    assert (kept.told, kept.journal.is_full) == ([True], True)
+    kept.journal.close()  # which does not wait either
+    disk.set()
+    await until(lambda: not kept.journal.disk.hangs)
+
+
+@pytest.mark.parametrize("hangs_in", ["a write", "a sync"])
+async def test_a_disk_that_hangs_for_too_long_leaves_a_hole(
+    keep, tmp_path, monkeypatch, disk, hangs_in
+):
+    """What the thread has at hand when it is given up may be written; then comes the new state."""
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 300)
+    kept = keep(tmp_path)
+    kept.note(2)
+    kept.journal.sync()
+    if hangs_in == "a write":
+        append = JournalFiles.append
+        monkeypatch.setattr(
+            JournalFiles, "append", lambda self, lines: disk.wait(20) and append(self, lines)
+        )
+    with running(kept):
+        kept.note(1)
+        await hanging(kept, disk, monkeypatch)
+        kept.note(1)
+        kept.journal.sync()
+        kept.note(600)
+        assert kept.journal.place is not None
+        assert kept.journal.has_hole
+        disk.set()
+        await until(lambda: kept.told == [True, False])
+        seq, total = kept.journal.place.seq, kept.journal.place.sum
+        kept.note(2)
+        kept.journal.sync()
+    assert seqs(tmp_path, seq, total) == [seq, seq + 1]
+    assert base_path(tmp_path, seq).exists()
+
+
+async def test_what_is_to_be_done_before_a_write_is_done_by_the_one_who_writes(keep, tmp_path):
+    kept, done = keep(tmp_path), []
+    kept.note()
+    await kept.journal.flush(lambda: done.append(kept.seqs()))
+    kept.note()
+    kept.journal.sync(lambda: done.append(kept.seqs()))
+    assert done == [[], [1]]
+    assert kept.seqs() == [1, 2]
+
+
+async def test_a_full_buffer_is_waited_for_beside_the_loop(keep, tmp_path, monkeypatch, disk):
+    """Only far beyond the bound the loop waits, too."""
+    kept = keep(tmp_path)
+    kept.note()
+    kept.journal.sync()
+    line = journal_paths(tmp_path)[0].stat().st_size
+    monkeypatch.setattr(journal_module, "WAITING_BYTES_MAX", 100 * line)
+    disk.clear()
+    flushing = asyncio.create_task(kept.journal.flush())
+    await asyncio.sleep(0)
+    waits = []
+
+    def wait(_self, work):
+        waits.append(work)
+        return True
+
+    monkeypatch.setattr(disk_thread.DiskThread, "wait", wait)
+    kept.note(120)
+    assert kept.journal.place.seq == 122
+    assert waits == []
+    kept.note(60)
+    assert kept.journal.place.seq == 182
+    assert len(waits) == 1
+    disk.set()
+    await flushing
+    await kept.journal.flush()
+    monkeypatch.undo()
+    assert kept.seqs() == list(range(1, 182))
