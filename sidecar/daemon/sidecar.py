@@ -277,6 +277,8 @@ class Sidecar:
                 await parts.hear_time()  # before what ends with time is looked at
                 for event in first:
                     engine.handle(event)
+                if engine.witness is not None:
+                    engine.witness.takes_up = False
                 await parts.open()
                 self._is_up = True
                 self._parts = parts

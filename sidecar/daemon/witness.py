@@ -28,11 +28,14 @@ CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still c
 
 
 class Prepared(NamedTuple):
-    """A state to be kept, and what stands for it where a slot has no room."""
+    """A state to be kept, and what stands for it where a slot has no room. `ends_note`: it has in force all that
+    a note of the last process stands for.
+    """
 
     number: int
     state: bytes
     tightest: Halted | None
+    ends_note: bool
 
 
 class Witness:
@@ -49,6 +52,7 @@ class Witness:
             0  # how many states were, and the newest of them that is kept
         )
         self._lock = threading.Lock()
+        self.takes_up = True  # a note of the last process is not in force yet
         self._wake: Callable[[str, str], object] | None = None
         self.fault = ""  # why nothing is kept; empty where it is
         self._is_told = False
@@ -74,7 +78,7 @@ class Witness:
         )
         note = None if tightest is None else Halted(tightest.level, tightest.reason)
         state = encode_state(_shortened(state_of(self._manager, place, now)))
-        return Prepared(self._prepared, state, note)
+        return Prepared(self._prepared, state, note, not self.takes_up)
 
     def write(self, prepared: Prepared) -> None:
         """Keep what was prepared, unless what was prepared later is kept. In a thread or in the loop."""
@@ -90,10 +94,12 @@ class Witness:
 
     def _keep(self, prepared: Prepared) -> None:
         try:
-            self._made().keep(prepared.state)
+            self._made().keep(prepared.state, ends_note=prepared.ends_note)
         except TooLarge:  # what binds one scope binds all, rather than that it were lost
             if prepared.tightest is not None:
                 self._made().note(prepared.tightest)
+            elif prepared.ends_note:
+                self._made().forget_note()
 
     def note_halt(self, state: str, reason: str) -> None:
         """Keep a halt by a fault of our own, which left the state half way."""

@@ -68,8 +68,8 @@ class Reserve:
             if found is not None and found[0] > self._number:
                 self._number, self._next = found[0], (slot + 1) % SLOTS
 
-    def keep(self, state: bytes) -> None:
-        """Keep this state, in place of what was kept. Raises OSError, and TooLarge."""
+    def keep(self, state: bytes, *, ends_note: bool = True) -> None:
+        """Keep this state, in place of what was kept, and of a note. Raises OSError, and TooLarge."""
         packed = zlib.compress(state, 1)
         with self._lock:
             number = self._number + 1
@@ -78,6 +78,12 @@ class Reserve:
                 raise TooLarge
             self._write(head + packed, NOTE_BYTES + self._next * SLOT_BYTES)
             self._number, self._next = number, (self._next + 1) % SLOTS
+        if ends_note:
+            self.forget_note()
+
+    def forget_note(self) -> None:
+        """Nothing stands beside the state any more. Raises OSError."""
+        with self._lock:
             if self._has_note:
                 self._write(b"\0" * NOTE_BYTES, 0)
                 self._has_note = False

@@ -133,3 +133,28 @@ def test_a_halt_by_a_fault_is_noted_beside_the_state(world, path):
     made.keep(PLACE, world.now)
     made.note_halt("LIQUIDATING", "KeyError")
     assert read_reserve(path).note == Halted("LIQUIDATING", "KeyError", fault=True)
+
+
+def test_a_note_of_the_last_process_stands_until_it_is_in_force(world, path):
+    """The first fact of a start keeps a state that has nothing of it yet."""
+    fault = Halted("HALTED", "KeyError: 'x'", fault=True)
+    Reserve(path).note(fault)
+    made = witness(world, path)
+    made.keep(PLACE, world.now)
+    assert read_reserve(path).note == fault
+    world.send(ev.HaltRequested, reason="KeyError: 'x'", fault=True)
+    made.takes_up = False
+    made.keep(PLACE, world.now)
+    assert (codes(path), read_reserve(path).note) == ([("FAULT", "all")], None)
+
+
+def test_a_note_ends_with_what_it_stood_for_though_no_slot_has_room(world, path, monkeypatch):
+    made = witness(world, path)
+    made.takes_up = False
+    monkeypatch.setattr(module, "SLOT_BYTES", 100)
+    world.send(ev.HaltRequested, reason="lunch")
+    made.keep(PLACE, world.now)
+    assert read_reserve(path).note == Halted("HALTED", "lunch")
+    world.send(ev.ResumeRequested, reason="back")
+    made.keep(PLACE, world.now)
+    assert read_reserve(path).note is None
