@@ -17,8 +17,8 @@ from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Answered
 
 GRACE: Final = timedelta(seconds=30)
-# The end of a grace wakes the process, which is late by less than this part of it (5 s).
-LATE: Final = 6
+# The end of a grace wakes the process, which is late by less than this, or the same share of a longer one.
+LATE: Final = timedelta(seconds=5)
 # A desk has tens of bots, each with a lasting name. One that invents a name for every connection
 # must not swell the process nor what is saved of it; nor may one user's bots take all the room.
 SESSIONS_MAX: Final = 1_000
@@ -91,13 +91,13 @@ class Sessions:
         long was none: the clock was set, or nobody listened while the process stood still. It begins anew.
         """
         actions: list[Action] = []
-        grace_s = self.grace.total_seconds()
+        grace_s, late = self.grace.total_seconds(), max(LATE, self.grace * (LATE / GRACE))
         for session in self._dropped():
             assert session.dropped_at is not None
             passed = now - session.dropped_at
             if timedelta() <= passed < self.grace:
                 continue
-            if timedelta() <= passed < self.grace + self.grace / LATE:
+            if timedelta() <= passed < self.grace + late:
                 self._give_up(session, f"was not back within {grace_s:g} s", now, actions)
             else:
                 self.known[session.name, session.uid] = replace(session, dropped_at=now)

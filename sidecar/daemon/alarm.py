@@ -32,6 +32,7 @@ class Alarm:
                 if now >= self._due:
                     self._due = None
                     self._engine.handle(ev.ClockAdvanced(at=now))
+                    await asyncio.sleep(0)  # others have their turn, whatever the core wishes for
                     continue
                 wait_s = min(LOOK_S, (self._due - now).total_seconds())
             self._changed.clear()
