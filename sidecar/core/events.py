@@ -14,6 +14,7 @@ from sidecar.core.limits import Limits
 from sidecar.core.money import ZERO
 from sidecar.core.order_body import Side
 from sidecar.core.products import Product
+from sidecar.core.told import Quote as Quote  # noqa: PLC0414 - exported, being a part of many facts
 from sidecar.core.told import Venue, WalletApart
 
 Feed = Literal["market", "user"]
@@ -31,20 +32,6 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
 
 
 # --- The market -----------------------------------------------------------------------------------
-
-
-class Quote(Struct, frozen=True, omit_defaults=True):
-    """Best bid and ask of a book, in quote currency, and the sizes offered at them in order units (None: not
-    told); `at` is when they were last known to hold. `last`: the price of the trade told with them, if any.
-    """
-
-    product_id: str
-    bid: Decimal
-    ask: Decimal
-    at: datetime
-    bid_size: Decimal | None = None
-    ask_size: Decimal | None = None
-    last: Decimal | None = None
 
 
 class Quotes(Event, frozen=True, kw_only=True, tag=True):

@@ -1,8 +1,23 @@
-"""What facts carry of what is not counted here: further wallets, other venues. No I/O."""
+"""What facts carry: a quote; and of what is not counted here, further wallets and other venues. No I/O."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
+
+
+class Quote(Struct, frozen=True, omit_defaults=True):
+    """Best bid and ask of a book, in quote currency, and the sizes offered at them in order units (None: not
+    told); `at` is when they were last known to hold. `last`: the price of the trade told with them, if any.
+    """
+
+    product_id: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    last: Decimal | None = None
 
 
 class WalletApart(Struct, frozen=True):
