@@ -539,12 +539,14 @@ async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monk
         order_id = await trader.place(body)
         await made.until(lambda: books_open(made) == {order_id}, "the resting order")
         for number in range(5):
+            await made.settled()
             with disk.slow():
                 halt = {"reason": "lunch", "cancel_adding": number == 4}
                 asked_for = asyncio.create_task(made.ask("halt", **halt))
                 assert await asyncio.to_thread(disk.waits.wait, 10)
-                while made.state != "HALTED":  # what waits may be older than the halt
-                    await made.ask("status")
+                async with asyncio.timeout(10):  # what waits may be older than the halt
+                    while made.state != "HALTED":
+                        await asyncio.sleep(0)
                 for _ in range(20):
                     refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "31000"))
                     assert "STATE_HALTED" in refused.codes
