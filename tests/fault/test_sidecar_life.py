@@ -532,8 +532,17 @@ class SlowDisk:
 
 async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monkeypatch):
     """Bots are answered by the new state at once; the operator, and what is to be cancelled, wait."""
-    disk = SlowDisk(monkeypatch)
+    disk, halted = SlowDisk(monkeypatch), asyncio.Event()
     async with beside(trader, state=RARELY) as made:
+        handle = made.manager.handle
+
+        def noted(event: ev.Event) -> Any:
+            actions = handle(event)
+            if isinstance(event, ev.HaltRequested):
+                halted.set()
+            return actions
+
+        made.manager.handle = noted
         body = trader.limit("BUY", "0.01", "30000")
         assert await made.bot.validate_order(body)
         order_id = await trader.place(body)
@@ -544,9 +553,10 @@ async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monk
                 halt = {"reason": "lunch", "cancel_adding": number == 4}
                 asked_for = asyncio.create_task(made.ask("halt", **halt))
                 assert await asyncio.to_thread(disk.waits.wait, 10)
-                async with asyncio.timeout(10):  # what waits may be older than the halt
-                    while made.state != "HALTED":
-                        await asyncio.sleep(0)
+                async with asyncio.timeout(10):
+                    await halted.wait()  # what waits may be older than the halt
+                halted.clear()
+                assert made.state == "HALTED"
                 for _ in range(20):
                     refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "31000"))
                     assert "STATE_HALTED" in refused.codes
