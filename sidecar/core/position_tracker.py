@@ -273,7 +273,7 @@ class PositionTracker:
             self.windows = LossWindows(
                 span=Span(equity, net, lacks_equity=lacks),
                 day=self._window(at, ZERO, equity),
-                next_reset=next_reset(at - self.clock_ahead),
+                next_reset=self._next_reset(at),
                 cumulative=self._window(at, ZERO, equity),
                 drawdown=self._window(at, ZERO, equity),
                 peak=net,
@@ -312,7 +312,7 @@ class PositionTracker:
             return False
         if passed < windows.next_reset:
             if windows.next_reset - passed > RESET_AHEAD_MAX:
-                windows.next_reset = next_reset(passed)
+                windows.next_reset = self._next_reset(at)
             return False
         self.reset_window("daily", at)
         return True
@@ -325,7 +325,13 @@ class PositionTracker:
         self._end_span(self.booked_equity, at)
         self._begin_window(window, at)
         if window == "daily":
-            windows.next_reset = next_reset(at - self.clock_ahead)
+            windows.next_reset = self._next_reset(at)
+
+    def _next_reset(self, at: datetime) -> datetime:
+        """The next boundary by both clocks. Where they are days apart, by the later: a boundary of years ago, after
+        one absurd answer on the time, would end the day as soon as a right answer came.
+        """
+        return next_reset(at if self.clock_ahead > RESET_AHEAD_MAX else at - self.clock_ahead)
 
     def _begin_window(self, window: str, at: datetime) -> None:
         windows = self.windows

@@ -122,3 +122,30 @@ def test_an_order_is_judged_as_ever_under_a_wrong_clock():
     jumps(world, WRONG)
     world.quote("BTC-USD", 64000)
     assert world.ask(limit_order())
+
+
+@pytest.mark.parametrize("told", [timedelta(days=3), 20_000 * DAY, timedelta(days=-20_000)])
+def test_an_absurd_answer_on_the_time_ends_no_day_when_the_next_one_is_right(told):
+    """A proxy that said 1970 for a minute had the day begin anew as soon as the time was right, its loss forgotten."""
+    world = lost()
+    windows = world.tracker.windows
+    reset, began = windows.next_reset, windows.day.started_at
+    compared(world, told)
+    assert world.ask(limit_order(side="SELL", price="54100")).approved
+    world.wait(20)  # its reservation lapses, so time is looked at
+    compared(world, timedelta())
+    world.wait(1)
+    assert codes(world) == {"DAILY_LOSS"}
+    assert (windows.next_reset, windows.day.started_at) == (reset, began)
+
+
+def test_a_day_begun_beside_an_absurd_answer_on_the_time_ends_at_its_own_boundary():
+    world = lost()
+    compared(world, 20_000 * DAY)
+    world.send(ev.LossReset, window="daily", reason="a new day")
+    compared(world, timedelta())
+    begun = world.tracker.windows.day.started_at
+    assert world.ask(limit_order(side="SELL", price="54100")).approved
+    world.wait(20)
+    assert world.tracker.windows.day.started_at == begun
+    assert world.tracker.windows.next_reset > world.now
