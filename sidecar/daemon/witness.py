@@ -118,7 +118,7 @@ class Witness:
             self.fault = str(error.strerror)
             if not self._is_told:
                 self._is_told = True
-                self._log.critical(IN_MEMORY, fault=self.fault)
+                self._log.critical(IN_MEMORY, fault=self.fault, file=error.filename)
                 if self._wake is not None:
                     self._wake("HALT_IN_MEMORY", IN_MEMORY)
             return
