@@ -143,7 +143,9 @@ async def first_cancels(rounds: int) -> list[tuple[int, int]]:
             sent: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             rest = Rest("http://127.0.0.1:9", key)
 
-            async def send(_request: httpx.Request, sent: Any = sent) -> httpx.Response:
+            async def send(
+                _request: httpx.Request, *, sent: Any = sent, **_options: Any
+            ) -> httpx.Response:
                 if not sent.done():
                     sent.set_result(perf_counter_ns())
                 return httpx.Response(200, json={"results": []})
