@@ -20,6 +20,7 @@ from sidecar.core import events as ev
 from sidecar.core.decision import Decision
 from sidecar.core.errors import Misuse, SidecarError, Untrusted
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.state import Level
 from sidecar.daemon.behind import Behind
 from sidecar.daemon.witness import Witness
 from sidecar.storage.journal import Journal
@@ -179,7 +180,7 @@ class Engine:
         self.journal.note(halt, halt.at)
         self.journal.commit(halt.at)
         if self.witness is not None:
-            state = "LIQUIDATING" if is_selling else "HALTED"
+            state: Level = "LIQUIDATING" if is_selling else "HALTED"
             self.journal.sync(partial(self.witness.note_halt, state, reason))
         else:
             self.journal.sync()

@@ -52,7 +52,8 @@ class Keeper:
         self._every_s = float(config.snapshot_s)
         self._keep_for = timedelta(days=config.journal_days)
         self._saved_at_seq = 0
-        self._aside = DiskThread()  # what takes its time, and must not keep the journal waiting
+        # What takes its time must not keep the journal waiting, nor the snapshot what takes minutes.
+        self._aside, self._tidying = DiskThread(), DiskThread()
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Its tasks, by name."""
@@ -79,7 +80,7 @@ class Keeper:
             await asyncio.sleep(self._every_s)
             await self.write()
             with suppress(DiskHangs):  # old files can wait
-                await self._aside.do(self._tidy)
+                await self._tidying.do(self._tidy)
 
     async def write(self) -> None:
         """Write the snapshot, if anything happened since the last. A disk that refuses is told."""

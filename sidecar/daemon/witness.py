@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
-from sidecar.core.state import TIGHTNESS, Cause
+from sidecar.core.state import TIGHTNESS, Cause, Level
 from sidecar.daemon.recovery import state_of
 from sidecar.storage.codec import encode_state
 from sidecar.storage.journal_codec import Chain
@@ -93,15 +93,20 @@ class Witness:
         self.write(self.prepare(place, now))
 
     def _keep(self, prepared: Prepared) -> None:
+        reserve, tightest = self._made(), prepared.tightest
         try:
-            self._made().keep(prepared.state, ends_note=prepared.ends_note)
+            reserve.keep(prepared.state, ends_note=prepared.ends_note)
         except TooLarge:  # what binds one scope binds all, rather than that it were lost
-            if prepared.tightest is not None:
-                self._made().note(prepared.tightest)
-            elif prepared.ends_note:
-                self._made().forget_note()
+            standing = None if prepared.ends_note else reserve.standing
+            if tightest is None:
+                if standing is None:
+                    reserve.forget_note()
+            elif standing is None:
+                reserve.note(tightest)
+            elif TIGHTNESS[standing.state] < TIGHTNESS[tightest.state]:
+                reserve.note(replace(tightest, fault=standing.fault))
 
-    def note_halt(self, state: str, reason: str) -> None:
+    def note_halt(self, state: Level, reason: str) -> None:
         """Keep a halt by a fault of our own, which left the state half way."""
         with self._lock:
             self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from errno import ETIMEDOUT
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -71,8 +72,8 @@ class DiskThread:
         try:
             return future.result(WITHIN_S)
         except TimeoutError:
-            if future.done():
-                raise
+            if future.done():  # in the very last moment, or with such an error of its own
+                return future.result()
             self.give_up()
             raise DiskHangs from None
 
@@ -91,16 +92,21 @@ class DiskThread:
             raise DiskHangs
         future: Future[T] = Future()
         with self._changed:
-            self._is_given_up = False
-            self._pieces.append((work, future))
             if self._thread is None:
                 self._begin()
+            self._is_given_up = False
+            self._pieces.append((work, future))
             self._changed.notify_all()
         return future
 
     def _begin(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
-        self._thread.start()
+        """Raises DiskHangs where the system gives no thread: nothing is asked of the disk then."""
+        thread = threading.Thread(target=self._run, name="disk", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise DiskHangs from None
+        self._thread = thread
 
     def _run(self) -> None:
         while True:
@@ -117,7 +123,9 @@ class DiskThread:
                 self._pieces.popleft()  # before it is told: whoever hears of it finds no hanging disk
                 if (fault := sys.exc_info()[1]) is not None:  # of our own: it ends this thread, too
                     tell = partial(future.set_exception, fault)
-                    self._begin()
+                    with self._changed, suppress(DiskHangs):  # then with the next piece
+                        self._thread = None
+                        self._begin()
                 tell()
 
 

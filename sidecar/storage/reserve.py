@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from sidecar.core.saved import SavedState
+from sidecar.core.state import Level
 from sidecar.storage.codec import StateFileError, decode_state
 from sidecar.storage.files import replace_file
 
@@ -33,7 +34,7 @@ class Halted(Struct, omit_defaults=True):
     sidecar halted by a fault of its own.
     """
 
-    state: str
+    state: Level
     reason: str
     fault: bool = False
 
@@ -61,7 +62,7 @@ class Reserve:
         if len(known) != _size():
             known = known[:NOTE_BYTES].ljust(_size(), b"\0")
             replace_file(path, known)
-        self._has_note = _note(known) is not None
+        self.standing = _note(known)  # the note, if any
         self._number, self._next = 0, 0
         for slot in range(SLOTS):
             found = _slot(known, slot)
@@ -84,15 +85,15 @@ class Reserve:
     def forget_note(self) -> None:
         """Nothing stands beside the state any more. Raises OSError."""
         with self._lock:
-            if self._has_note:
+            if self.standing is not None:
                 self._write(b"\0" * NOTE_BYTES, 0)
-                self._has_note = False
+                self.standing = None
 
     def note(self, halted: Halted) -> None:
         """Keep this beside the state, until the next. Raises OSError."""
         short = Halted(halted.state, halted.reason[:500], halted.fault)
         with self._lock:
-            self._has_note = True
+            self.standing = short
             self._write(msgspec.json.encode(short).ljust(NOTE_BYTES, b"\0"), 0)
 
     def _write(self, data: bytes, place: int) -> None:

@@ -158,3 +158,26 @@ def test_a_note_ends_with_what_it_stood_for_though_no_slot_has_room(world, path,
     world.send(ev.ResumeRequested, reason="back")
     made.keep(PLACE, world.now)
     assert read_reserve(path).note is None
+
+
+@pytest.mark.parametrize(
+    ("noted", "stands"),
+    [
+        (Halted("LIQUIDATING", "loss"), Halted("LIQUIDATING", "loss")),
+        (Halted("HALTED", "KeyError", fault=True), Halted("HALTED", "KeyError", fault=True)),
+        (Halted("REDUCE_ONLY", "var", fault=True), Halted("HALTED", "lunch", fault=True)),
+        (None, Halted("HALTED", "lunch")),
+    ],
+)
+def test_a_tighter_note_of_the_last_process_is_not_written_over(
+    world, path, monkeypatch, noted, stands
+):
+    if noted is not None:
+        Reserve(path).note(noted)
+    made = witness(world, path)
+    monkeypatch.setattr(module, "SLOT_BYTES", 100)
+    made.keep(PLACE, world.now)
+    assert read_reserve(path).note == noted
+    world.send(ev.HaltRequested, reason="lunch")
+    made.keep(PLACE, world.now)
+    assert read_reserve(path).note == stands

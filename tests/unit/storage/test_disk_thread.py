@@ -146,3 +146,21 @@ def test_a_thread_without_work_ends_and_another_begins(monkeypatch):
     first.join(10)
     assert not first.is_alive()
     assert made.wait(threading.current_thread) is not first
+
+
+async def test_where_the_system_gives_no_thread_the_disk_hangs_for_that_piece_only(
+    held, monkeypatch
+):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    held.opened.set()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(DiskHangs):
+            await held.thread.do(held.work("one"))
+        with pytest.raises(DiskHangs):
+            held.thread.wait(held.work("one"))
+    assert (held.thread.hangs, held.hung) == (False, [])
+    assert await held.thread.do(held.work("two")) == "two"
+    assert held.done == ["two"]
