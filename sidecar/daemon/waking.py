@@ -124,7 +124,7 @@ class Waker:
         if not self._command:
             return
         text = text[:TEXT_MAX]
-        if any(one.code == code and text in one.text.split("\n") for one in self._waiting):
+        if any(one.code == code and f"\n{text}\n" in f"\n{one.text}\n" for one in self._waiting):
             return
         if severity == "warning" and self._joined(code, text):
             return
@@ -150,10 +150,11 @@ class Waker:
 
     def _lose(self, severity: Severity) -> None:
         """Make room, where what waits is of no more weight than what comes; count what is lost."""
-        lesser = [one for one in self._waiting if one.severity == "warning"]
+        waiting = [one for one in self._waiting if one is not self._under_way]
+        lesser = [one for one in waiting if one.severity == "warning"]
         lost = 1
         if lesser or severity == "critical":
-            passed_over = lesser[0] if lesser else self._waiting[0]
+            passed_over = lesser[0] if lesser else waiting[0]
             self._waiting.remove(passed_over)
             lost += passed_over.more
         self._lost += lost
@@ -197,7 +198,8 @@ class Waker:
 
     async def _send(self, message: Message, tries: int) -> None:
         """Send it, or pass it over; or let it wait, where it fails and a weightier one came meanwhile."""
-        data = msgspec.json.encode(msgspec.structs.replace(message, lost=self._lost)) + b"\n"
+        lost = self._lost
+        data = msgspec.json.encode(msgspec.structs.replace(message, lost=lost)) + b"\n"
         self._under_way = message
         try:
             fault = await self._try(message, data, tries)
@@ -205,8 +207,7 @@ class Waker:
             self._under_way = None
         if fault is None:
             return
-        with suppress(ValueError):  # lost meanwhile, as too much came
-            self._waiting.remove(message)
+        self._waiting.remove(message)
         if message.severity == "warning":
             self._told_at[message.code] = asyncio.get_running_loop().time()
         if fault:
@@ -214,7 +215,7 @@ class Waker:
             self._lost += 1 + message.more
         else:
             self.sent += 1
-            self._lost = 0
+            self._lost -= lost
 
     async def _try(self, message: Message, data: bytes, tries: int) -> str | None:
         """Why it failed; empty when it did not, None where it is to be begun anew."""

@@ -221,6 +221,30 @@ async def test_a_warning_that_was_joined_to_another_is_lost_with_it():
     assert made.shown()["lost"] == 2
 
 
+async def test_what_is_lost_while_another_is_told_is_said_by_the_next(tmp_path, monkeypatch):
+    """And what is being told already is not what is passed over."""
+    monkeypatch.setattr(waking, "END_WITHIN_S", 60.0)
+    heard, began, go = tmp_path / "heard", tmp_path / "began", tmp_path / "go"
+    os.mkfifo(began)
+    os.mkfifo(go)
+    held = 'case "$line" in *first*) echo > "$1"; cat "$2";; esac'
+    script = f'read -r line; printf "%s\\n" "$line" >> "$0"; {held}'
+    made = waker(("/bin/sh", "-c", script, str(heard), str(began), str(go)))
+    made.tell("critical", "FIRE", "the first")
+    ending = asyncio.create_task(made.end())
+    await asyncio.to_thread(began.read_bytes)
+    for number in range(WAITING_MAX):
+        made.tell("critical", "FIRE", str(number))
+    for _ in range(2):  # the second waits already
+        made.tell("critical", "FIRE", "two\nlines")
+    await asyncio.to_thread(go.write_bytes, b"")
+    await ending
+    first, *others = read(heard)
+    assert (first["text"], first["lost"]) == ("the first", 0)
+    assert [one["text"] for one in others] == [*map(str, range(2, WAITING_MAX)), "two\nlines"]
+    assert [one["lost"] for one in others] == [2] + [0] * (WAITING_MAX - 2)
+
+
 async def test_a_flood_of_alerts_is_bounded_and_the_weighty_ones_stay(tmp_path):
     heard = tmp_path / "heard"
     made = waker(("/bin/sh", "-c", 'cat >> "$0"', str(heard)))
