@@ -35,8 +35,9 @@ OTHERS_READ_AFTER: Final = timedelta(seconds=12)
 # The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
 # systems.
 SWEEP_LAG: Final = timedelta(seconds=120)
-# The other wallet of dollars may lack sweeps for as long as that, and is read again up to a minute or two later.
-MAY_BE_CONVERTED_FOR: Final = 2 * SWEEP_LAG
+# The other wallet of dollars may lack a sweep for as long as that, and another one that followed it, and is read
+# again up to a minute or two later.
+MAY_BE_CONVERTED_FOR: Final = 3 * SWEEP_LAG
 # What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
@@ -341,11 +342,11 @@ class BalanceFlow:
 
     def _may_be_converted(self, wallet: Wallet, at: datetime) -> bool:
         """Whether it is open by how much the other wallet of dollars differs: a part of this may have been
-        converted. It is told within minutes of the reading that first showed that difference.
+        converted. That is told within minutes of when it fell into doubt, or never.
         """
         doubts = [one.agreement.doubt for _, one in self._pot() if one is not wallet]
         return any(
-            doubt is not None and not doubt.confirmed and at < doubt.first_at + MAY_BE_CONVERTED_FOR
+            doubt is not None and not doubt.confirmed and at < doubt.since + MAY_BE_CONVERTED_FOR
             for doubt in doubts
         )
 
@@ -372,7 +373,7 @@ class BalanceFlow:
                 self.dollars_moved.remove(transfer)
                 self.books.transfers += change
                 booked = now if transfer.pnl is None else Point(transfer.pnl, ONE)
-                self.books.moves.append(Moved(SPOT_CASH, ZERO, change, booked, now))
+                self.books.moves.append(Moved(SPOT_CASH, ZERO, change, booked, now, undoes=True))
                 return True
         return False
 
@@ -389,7 +390,7 @@ class BalanceFlow:
     def set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
         """Dollars moved within the pot, or were lost: a reading may lack that for a while."""
         wallet.total += change
-        wallet.agreement.note(at, change, SWEEP_LAG)
+        wallet.agreement.note(at, change, SWEEP_LAG, swept=True)
         wallet.agreement.moved(change)
         self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
         self.note_doubt(currency, wallet)

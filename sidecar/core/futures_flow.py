@@ -136,7 +136,7 @@ class FuturesFlow:
             elif agreement.doubt is not None and abs(left - agreement.doubt.difference) < CENT:
                 agreement.doubt.is_whole = True  # both sides of the pot are told
         if change and self.books.futures_cash.lost != change:  # else no dollars have moved
-            agreement.note(event.at, -change, SWEEP_LAG)
+            agreement.note(event.at, -change, SWEEP_LAG, swept=True)
         self.balances.note_doubt(SPOT_CASH, usd)
 
     def _judge_dollars(

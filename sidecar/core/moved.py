@@ -25,7 +25,7 @@ class Point(Struct, frozen=True):
 class Moved(Struct, frozen=True):
     """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
     present, the transfer not counted. `others`: moments at which it may have come instead, for prices
-    moved between two readings and nobody saw when it did.
+    moved between two readings and nobody saw when it did. `undoes`: it takes back a transfer that was none.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Moved(Struct, frozen=True):
     booked: Point
     now: Point
     others: tuple[Point, ...] = ()
+    undoes: bool = False
 
     @property
     def since(self) -> Decimal:

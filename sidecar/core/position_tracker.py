@@ -368,8 +368,9 @@ class PositionTracker:
         books.losses_unexplained.clear()
         since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
         by_key = {moved.key: moved.key_since for moved in books.moves}
+        undone = bool(books.moves) and all(moved.undoes for moved in books.moves)
         books.moves.clear()
-        self._end_span(self.booked_equity, at, since, by_key)
+        self._end_span(self.booked_equity, at, since, by_key, undone=undone)
 
     def _end_span(
         self,
@@ -377,10 +378,12 @@ class PositionTracker:
         at: datetime,
         since: Decimal = ZERO,
         by_key: Mapping[str, Decimal] = NO_KEYS,
+        *,
+        undone: bool = False,
     ) -> None:
         """After any transfer the ratios stay; an account that is lifted above `min_equity` has none
         yet, and begins anew where no latch is set. `since`: the PnL since the transfer,
-        USD, and of it `by_key`: that is of the next span.
+        USD, and of it `by_key`: that is of the next span. `undone`: there was no transfer, so nothing begins anew.
         """
         windows = self.windows
         assert windows is not None
@@ -391,7 +394,7 @@ class PositionTracker:
         windows.carry(keys, self._strategy_figures())
         windows.begin_span(equity - since, self.account.net_pnl - since, self.min_equity)
         windows.scoped_base = max(equity - since, self.min_equity)
-        if lacked and not windows.span.lacks_equity:
+        if lacked and not (undone or windows.span.lacks_equity):
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
                 self._begin_window(name, at)
 

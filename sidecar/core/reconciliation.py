@@ -38,11 +38,14 @@ Verdict = Literal["agrees", "lagging", "differs", "confirmed"]
 
 
 class Booking(Struct, frozen=True):
-    """A change of the total that the books know of; `lag`: how long a reading may lack it."""
+    """A change of the total that the books know of; `lag`: how long a reading may lack it. `swept`: it moved within
+    the pot of cash.
+    """
 
     at: datetime
     quantity: Decimal
     lag: timedelta = DEFAULT_LAG
+    swept: bool = False
 
 
 class Doubt(Struct):
@@ -102,9 +105,9 @@ class Reconciliation(Struct):
                 self.doubt = None
         self.note(at, quantity, lag)
 
-    def note(self, at: datetime, quantity: Decimal, lag: timedelta) -> None:
+    def note(self, at: datetime, quantity: Decimal, lag: timedelta, *, swept: bool = False) -> None:
         """The books set the total right by so much: readings may show it later."""
-        self.bookings.append(Booking(at, quantity, lag))
+        self.bookings.append(Booking(at, quantity, lag, swept))
         if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs next to nothing
             recent = [one for one in self.bookings if at - one.lag <= one.at]
             self.bookings = recent[-BOOKINGS_MAX:]
@@ -167,8 +170,8 @@ class Reconciliation(Struct):
             self.doubt = None
 
     def swept(self, at: datetime) -> Decimal:
-        """What has left by bookings that readings may lack for longer than those of trades."""
-        recent = (one for one in self.bookings if at - one.lag <= one.at and one.lag > DEFAULT_LAG)
+        """The dollars that left by sweeps and conversions that a reading may lack."""
+        recent = (one for one in self.bookings if one.swept and at - one.lag <= one.at)
         return sum((max(ZERO, -one.quantity) for one in recent), ZERO)
 
     def _longest_lag(self, at: datetime) -> timedelta:

@@ -536,6 +536,34 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     assert (share_lost(loss) == Fraction(1_600, 15_000)) is is_known
 
 
+def test_a_sweep_taken_back_begins_no_window_anew():
+    """2,000 of 10,010 are lost; the USD are swept, which counts as withdrawn for a while: the account has too
+    little then to be judged by shares, and is back above that when the futures wallet shows them.
+    """
+    desk = pot(futures=10)
+    desk.fill("BUY", "0.125", 64_000)
+    desk.quote("BTC-USD", 48_000)
+    desk.fill("SELL", "0.125", 48_000)
+    assert share_lost(cumulative(desk.tracker)) == Fraction(2_000, 10_010)
+    for seconds in (60, 15):
+        desk.wait(seconds).balance("USD", 20)
+    assert desk.tracker.windows.span.lacks_equity
+    told(desk.wait(15), 7_990, 20)
+    assert cash(desk)[:2] == (20, 7_990)
+    assert share_lost(cumulative(desk.tracker)) == Fraction(2_000, 10_010)
+
+
+def test_a_deposit_is_booked_though_the_other_wallet_never_reads_twice_alike():
+    desk = Desk()
+    desk.balance("USD", 10_000)
+    desk.balance("USDC", 5_000)
+    desk.wait(300)
+    for number in range(28):
+        desk.wait(15)
+        listing(desk, USD=10_000 - 7 * number - 7, USDC=5_500)
+    assert desk.wallet("USDC") == 5_500
+
+
 def test_what_two_wallets_show_at_once_is_one_side_of_a_sweep():
     """150.50 of USDC were converted while USD lack a sweep of 1,234.56: both seem to have come, and then to have left."""
     desk = Desk()

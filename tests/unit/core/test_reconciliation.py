@@ -264,3 +264,10 @@ def test_what_sets_the_total_right_may_be_lacked_and_explains_no_doubt():
     agreement.note(at(1), D(-5), DEFAULT_LAG)
     assert agreement.doubt is not None
     assert judged(agreement, 5, 2) == "lagging"
+
+
+def test_what_left_by_trades_is_no_sweep_however_long_it_may_be_lacking():
+    agreement = Reconciliation()
+    agreement.book(at(0), D(-50_000), timedelta(seconds=45))
+    agreement.note(at(0), D(-300), timedelta(seconds=120), swept=True)
+    assert agreement.swept(at(10)) == 300
