@@ -51,11 +51,13 @@ class Flattening:
         *,
         orders: Sequence[str] = (),
         hold: dict[str, object] | None = None,
+        lists_all: bool = True,
         **fields: Any,
     ) -> list[Action]:
         """The account is read: what it holds, what is open. What comes of it."""
         world, holds = self.world, hold or {}
-        self.take(world.send(ev.OpenOrdersListed, order_ids=tuple(orders), began_at=world.now))
+        listed = {"order_ids": tuple(orders), "is_complete": lists_all}
+        self.take(world.send(ev.OpenOrdersListed, began_at=world.now, **listed))
         known = {"USD": USD} | (balances or {})
         read = tuple(
             ev.Balance(name, D(known.get(name, 0)), D(holds.get(name, 0)))

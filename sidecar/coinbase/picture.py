@@ -15,7 +15,8 @@ from msgspec import structs
 
 from sidecar import clock
 from sidecar.coinbase import refusals, rows
-from sidecar.coinbase.frames import futures_summary, is_ours
+from sidecar.coinbase.frames import is_ours
+from sidecar.coinbase.futures_reader import FuturesReader
 from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import TEXT_MAX, table, tables
 from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest, TokenRefused
@@ -37,7 +38,6 @@ NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
 NAMED_MAX: Final = 1_000  # products that are not ours, in a process
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
-FUTURES_AGAIN_S: Final = 600.0  # where there are none: an account may get some
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
@@ -57,19 +57,16 @@ class Picture:
         asks_for_futures: bool = True,
         shows_futures: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`now`: the market clock. `asks_for_futures`: else there are none, by the configuration.
-        `shows_futures`: whether anything is known of them; then no reading is whole without them.
-        """
+        """`now`: the market clock. `asks_for_futures` and `shows_futures`: see FuturesReader."""
         self._rest = rest
         self._now = now
         self._complain = complain
-        self._asks_for_futures = asks_for_futures
-        self._shows_futures = shows_futures
-        self._no_futures_at = float("-inf")  # when Coinbase last said that there are none
+        self._futures_reader = FuturesReader(rest, now, asks=asks_for_futures, shows=shows_futures)
         self._wallets: frozenset[str] = (
             frozenset()
         )  # ids of the wallets with a balance at the last reading
         self._unread_fills, self._cut_fills = Patience(), Patience()
+        self._cut_orders, self._cut_wallets = Patience(), Patience()
         self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
         self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
@@ -257,7 +254,10 @@ class Picture:
             yield event
         if not essentials_suffice:
             await self._learn_entry_prices()
-        yield await self._balances(all_until)
+        balances, cut = await self._balances(all_until)
+        if since is None:  # the books would open with a part of the wallets
+            left_out += _waits_for_more(self._cut_wallets, cut)
+        yield balances
         left_out += failed
         if left_out:
             first, *others = dict.fromkeys(left_out)  # a listing may tell an order twice
@@ -266,10 +266,10 @@ class Picture:
         yield ev.AccountReconciled(at=self._now(), fills_until=until, began_at=began_at)
 
     async def orders(self, left_out: list[str] | None = None) -> AsyncIterator[ev.Event]:
-        """Every working order, then the listing that says there are no others: it names those that
-        cannot be read too. `left_out` is told of these.
+        """Every working order, then the listing that says whether there are others: it names those that
+        cannot be read too. `left_out` is told of these, and of a listing that ended too early.
         """
-        began_at = self._now()
+        began_at, cut = self._now(), list[str]()
         seen: dict[str, None] = {}
         for source in SOURCES:
             for status in WORKING:
@@ -278,7 +278,7 @@ class Picture:
                     "order_placement_source": source,
                     "limit": ORDERS_A_PAGE,
                 }
-                async for row in self._pages("/orders/historical/batch", "orders", query):
+                async for row in self._pages("/orders/historical/batch", "orders", query, cut):
                     if not is_ours(row):
                         for event in self._foreign(row, began_at):
                             yield event
@@ -289,7 +289,12 @@ class Picture:
                     read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
                     for report in read:
                         yield report
-        yield ev.OpenOrdersListed(at=began_at, order_ids=tuple(seen), began_at=began_at)
+        waits = _waits_for_more(self._cut_orders, cut)
+        if left_out is not None:
+            left_out += waits
+        yield ev.OpenOrdersListed(
+            at=began_at, order_ids=tuple(seen), began_at=began_at, is_complete=not waits
+        )
 
     async def _fills(
         self, since: datetime | None, left_out: list[str], failed: list[str]
@@ -334,54 +339,15 @@ class Picture:
         return [_elsewhere(at, product_id, row)]
 
     async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
-        """Futures wallet and positions; or that there are none; or that they could not be read, which fails
-        where anything is known of them.
-        """
-        at = self._now()
-        if self._are_absent():
-            yield ev.FuturesAbsent(at=at)
-            return
-        try:
-            facts = await self._read_futures(at, fills_until)
-        except (CallFailed, Untrusted) as error:
-            if self._shows_futures() or not refusals.is_of_no_futures(error):
-                yield ev.FuturesUnread(at=at, reason=str(error))
-                if self._shows_futures():
-                    raise
-                return
-            facts = []
+        """Raises CallFailed, and Untrusted, where no reading of the account is whole without them."""
+        facts, failure = await self._futures_reader.read(fills_until)
         for fact in facts:
             yield fact
-        if not facts:
-            self._no_futures_at = clock.wall()
-            yield ev.FuturesAbsent(at=at)
+        if failure is not None:
+            raise failure
 
-    def _are_absent(self) -> bool:
-        """Whether there are no futures, by the last word on it."""
-        if self._shows_futures():
-            return False
-        return not self._asks_for_futures or clock.wall() - self._no_futures_at < FUTURES_AGAIN_S
-
-    async def _read_futures(
-        self, at: datetime, fills_until: datetime | None
-    ) -> list[ev.FuturesSummaryRead | ev.FuturesRead]:
-        """Wallet and positions as told; nothing where there are none. Raises CallFailed, and Untrusted."""
-        summary = await self._rest.get("/cfm/balance_summary")
-        positions = await self._rest.get("/cfm/positions")
-        if not ("balance_summary" in summary and "positions" in positions):
-            raise Untrusted("GET /cfm/…: the answers have no balance_summary, or no positions")
-        stated = table(summary["balance_summary"], "balance_summary")
-        held = tables(positions["positions"], "positions")
-        if not (stated or held or self._shows_futures()):
-            return []
-        if not stated:
-            raise Untrusted("GET /cfm/balance_summary: the futures wallet is empty of figures")
-        return [
-            futures_summary(stated, at, fills_until),
-            rows.futures_positions(held, at, fills_until),
-        ]
-
-    async def _balances(self, fills_until: datetime | None) -> ev.BalancesRead:
+    async def _balances(self, fills_until: datetime | None) -> tuple[ev.BalancesRead, list[str]]:
+        """And why there are more wallets than were listed, where there are."""
         at = self._now()
         query, cut = {"limit": ACCOUNTS_A_PAGE}, list[str]()
         accounts = [row async for row in self._pages("/accounts", "accounts", query, cut)]
@@ -393,7 +359,7 @@ class Picture:
         read = rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
         for fault in dict.fromkeys(left_out):
             self._complain(fault)
-        return structs.replace(read, is_complete=False) if cut else read
+        return (structs.replace(read, is_complete=False) if cut else read), cut
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
         """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one that is gone,
@@ -473,6 +439,13 @@ def _waited_for(
         elif step == "give up":
             given_up.append(ev.FillPassedOver(at=at, words=fault))
     return given_up
+
+
+def _waits_for_more(patience: Patience, cut: Iterable[str]) -> list[str]:
+    """Listings that ended too early, as long as they are waited for; then what they told is all there is."""
+    faults = dict.fromkeys(cut)
+    patience.keep(set(faults))
+    return [fault for fault in faults if patience.look(fault, clock.wall()) == "wait"]
 
 
 def _elsewhere(at: datetime, product_id: str, row: Mapping[str, Any]) -> ev.ProductElsewhere:

@@ -97,6 +97,7 @@ class LiquidatorMemory(Struct, kw_only=True):
 
     readings: int = 0
     unread: tuple[str, ...] = ()  # orders that Coinbase lists as open and that could not be read
+    lists_all: bool = True  # whether its last listing of them was complete
     dropped: dict[str, Attempt] = {}  # orders of an aborted flattening that may still trade
     ended: dict[str, Attempt] = {}  # the last orders of flattenings that are over
     episodes: dict[str, Episode] = {}

@@ -233,13 +233,15 @@ class FeesRead(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
-    """A complete listing of open orders: every page, PENDING and QUEUED too, from both sources.
+    """A listing of open orders: every page, PENDING and QUEUED too, from both sources.
 
-    `began_at`: when the first page was asked for; what came to life after it may be missing.
+    `began_at`: when the first page was asked for; what came to life after it may be missing. `is_complete`: else
+    Coinbase said that there was more, and did not tell it.
     """
 
     order_ids: tuple[str, ...]
     began_at: datetime
+    is_complete: bool = True
 
 
 class FillPassedOver(Event, frozen=True, kw_only=True, tag=True):

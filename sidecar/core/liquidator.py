@@ -81,6 +81,7 @@ class Liquidator:
             return
         # All of it is read anew.
         self.memory.balances, self.memory.contracts, self.memory.unread = {}, None, ()
+        self.memory.lists_all = True
         episode = Episode(trigger=trigger, key=key, began_at=now)
         for name, other in list(self.memory.episodes.items()):
             if key is None:
@@ -132,6 +133,7 @@ class Liquidator:
             case ev.OpenOrdersListed() if self.settings.connected:
                 find = self.desk.tracker.ledger.find
                 self.memory.unread = tuple(one for one in event.order_ids if find(one) is None)
+                self.memory.lists_all = event.is_complete
             case ev.OrderReported():
                 self._reported(event, actions)
                 self._hurry(event)
@@ -224,8 +226,8 @@ class Liquidator:
         return bool(is_same) and attempt.is_this(side, size, is_stated=is_stated)
 
     def was_sent(self, order: WorkingOrder) -> bool:
-        """Whether it is, as far as it is known; one that is known by its fills alone may be larger."""
-        is_stated = order.rests is not None
+        """Whether it is, as far as it is known: of one that has ended, only its row of REST tells the size."""
+        is_stated = order.is_named or (order.rests is not None and order.is_open)
         return self.is_own(order, order.side, order.size or None, is_stated=is_stated)
 
     def compares(self, client_order_id: str) -> bool:
@@ -358,7 +360,7 @@ class Liquidator:
         unread = self._scope.unread(self.memory, episode)
         is_open = working or unread
         is_known = tracker.products or not self.settings.connected
-        fault = self._scope.unread_futures(episode)
+        fault = self._scope.unknown(self.memory, episode)
         if not (is_open or left or live or fault) and is_known:
             self._end(episode, now, actions)
             return

@@ -408,6 +408,8 @@ class OrderFlow:
             if order is not None and order.status == VANISHED:
                 order.status = "OPEN"
                 self._settle_order(order, self.books.product(order.product_id), event.at)
+        if not event.is_complete:
+            return []
         missing = [
             order.order_id
             for order in self.ledger.working.values()

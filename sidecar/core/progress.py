@@ -46,7 +46,7 @@ def note_progress(
     """Count the rounds in a row that found the same; when nothing changes for long, shout. A round
     that cancels a sale which rested counts as none: each has an id of its own, which is no progress.
     """
-    # Open orders, those of them that cannot be read, what is held, and why futures cannot be read.
+    # Open orders, those of them that cannot be read, what is held, and why more may be.
     working, unread, left, fault = found
     orders = [ledger.find(one.order_id) for one in episode.attempts.values()]
     sent = {one.order_id: one.first_sent for one in episode.attempts.values()}
@@ -67,7 +67,7 @@ def note_progress(
     names = [order.order_id for order in working] + [*unread]
     reasons = [f"{name} is not cancelled" for name in names]
     reasons += [f"{one.key}: {_why(episode, one)}" for one in left]
-    reasons += [f"futures cannot be read: {fault}"] if fault else []
+    reasons += [fault] if fault else []
     text = f"the flattening is stuck and goes on trying: {'; '.join(reasons[:NAMED_MAX])}"
     yield Alert(severity="critical", code="LIQUIDATION_STUCK", text=text)
 

@@ -56,12 +56,15 @@ class Scope:
         """Orders that nothing is known of but that they are open: they may be on anything."""
         return memory.unread if episode.key is None else ()
 
-    def unread_futures(self, episode: Episode) -> str:
-        """Why it is not known what futures are held; empty where it is, or none are to be sold."""
+    def unknown(self, memory: LiquidatorMemory, episode: Episode) -> str:
+        """Why it is not known what is open, or what futures are held, of what is to be sold; empty where it is."""
+        if not memory.lists_all:
+            return "the listing of open orders ends too early"
         key = episode.key
         product = None if key is None else self._desk.tracker.products.get(key)
         is_about = key is None or (product is not None and product.is_future)
-        return self._desk.unread.fault if is_about else ""
+        fault = self._desk.unread.fault if is_about else ""
+        return f"futures cannot be read: {fault}" if fault else ""
 
     def holdings(self, memory: LiquidatorMemory, episode: Episode | None) -> list[Holding]:
         """What is held of what is to be flattened, the largest exposure first. None: of all."""

@@ -234,11 +234,12 @@ class Errands:
         until, seen = clock.wall() + CANCEL_ALL_WITHIN_S, set[str]()
         while True:
             try:
-                left = await self._open_orders()
+                listed = await self._open_orders()
+                left, are_all = listed.order_ids, listed.is_complete
                 seen |= {*left}
-                if not left or clock.wall() > until:
+                if (are_all and not left) or clock.wall() > until:
                     gone = len(seen - {*left})
-                    return {"done": not left, "cancelled": gone, "remaining": left}
+                    return {"done": are_all and not left, "cancelled": gone, "remaining": left}
                 await self._cancel(left)
             except (CallFailed, Untrusted) as error:
                 if isinstance(error, Refused) or clock.wall() > until:
@@ -247,14 +248,15 @@ class Errands:
                 self._engine.log.warning("cancel-all goes on", fault=str(error))
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def _open_orders(self) -> tuple[str, ...]:
+    async def _open_orders(self) -> ev.OpenOrdersListed:
         """The working orders as Coinbase lists them now; the core is told on the way."""
-        found: tuple[str, ...] = ()
+        listed: ev.OpenOrdersListed | None = None
         async for event in self._picture.orders():
             self._engine.handle(event)
             if isinstance(event, ev.OpenOrdersListed):
-                found = event.order_ids
-        return found
+                listed = event
+        assert listed is not None
+        return listed
 
 
 def _is_fresh(mark: Mark | None, oldest: datetime) -> bool:

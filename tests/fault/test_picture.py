@@ -337,7 +337,13 @@ async def test_contracts_that_are_known_of_are_not_taken_back_by_a_word(
 
 
 async def test_by_the_configuration_there_are_none_unless_some_are_seen(reading):
-    reading.picture._asks_for_futures = False
+    reading.picture = Picture(
+        reading.rest,
+        reading.now,
+        reading.complaints.append,
+        asks_for_futures=False,
+        shows_futures=lambda: reading.shows_futures,
+    )
     await reading.account()
     assert len(reading.told(ev.FuturesAbsent)) == 1
     reading.shows_futures = True
@@ -365,7 +371,13 @@ class Reading:
         self.facts: list[ev.Event] = []
 
     async def account(self, **options):
-        async for fact in self.picture.account(self.now() - timedelta(minutes=5), **options):
+        await self._take(self.picture.account(self.now() - timedelta(minutes=5), **options))
+
+    async def opening(self):
+        await self._take(self.picture.account(None))
+
+    async def _take(self, facts):
+        async for fact in facts:
             self.facts.append(fact)
 
     def told(self, kind):
@@ -500,6 +512,7 @@ def fail(monkeypatch, reading, path):
 
 
 FILLS = "/orders/historical/fills"
+ORDERS = "/orders/historical/batch"
 
 
 @pytest.mark.parametrize("path", [FILLS, "/cfm/balance_summary", "/cfm/positions"])
@@ -624,7 +637,7 @@ class Cut:
     """A listing that says that it goes on behind its first rows, and does not."""
 
     def __init__(self, monkeypatch, reading, name, end, rows_told):
-        path = {"accounts": "/accounts", "fills": FILLS}[name]
+        path = {"accounts": "/accounts", "fills": FILLS, "orders": ORDERS}[name]
         self.asked: list[str] = []
         self.is_on = True
         real = reading.rest.get
@@ -639,7 +652,7 @@ class Cut:
             if not query["cursor"]:
                 page = await real(asked, query, **options)
                 return {**page, name: page[name][:rows_told], **more}
-            last = {"uuid": "w", "entry_id": "e"}  # in no listing before
+            last = {"uuid": "w", "entry_id": "e", "order_id": "o"}  # in no listing before
             return {name: [] if end == "an empty page" else [last], **more}
 
         monkeypatch.setattr(reading.rest, "get", get)
@@ -688,6 +701,47 @@ async def test_fills_whose_listing_is_cut_short_are_waited_for_and_then_passed_o
     cut.is_on, passed[0] = True, 62.0
     with pytest.raises(Untrusted, match="does not go on"):
         await reading.account()
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_open_orders_whose_listing_is_cut_short_are_waited_for(
+    trader, reading, monkeypatch, end
+):
+    """Nobody says meanwhile that there are no others; whoever only cancels goes on with what there is."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    order_id = await trader.place(trader.limit("BUY", "0.01", "60000"))
+    monkeypatch.setattr(rows, "order_report", lambda row, _at: row)
+    monkeypatch.setattr("sidecar.coinbase.picture.is_ours", lambda row: "side" in row)
+    cut = Cut(monkeypatch, reading, "orders", end, 1)
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted, match="does not go on"):
+            await reading.account()
+        listed = reading.told(ev.OpenOrdersListed)[-1]
+        assert (listed.order_ids, listed.is_complete) == ((order_id,), False)
+    passed[0] = 30.0
+    await reading.account()
+    assert reading.told(ev.OpenOrdersListed)[-1].is_complete
+    cut.is_on = False
+    await reading.account()
+    cut.is_on = True
+    *_, last = [fact async for fact in reading.picture.orders()]
+    assert not last.is_complete  # another cut is waited for anew
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_no_account_opens_with_a_part_of_its_wallets(reading, monkeypatch, end):
+    """Later the books know what is behind the cut, and go on with it."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    Cut(monkeypatch, reading, "accounts", end, 1)
+    for passed[0] in (0.0, 10.0, 29.0):
+        with pytest.raises(Untrusted, match="does not go on"):
+            await reading.opening()
+    assert reading.told(ev.AccountReconciled) == []
+    passed[0] = 30.0
+    await reading.opening()
+    assert len(reading.told(ev.AccountReconciled)) == 1
 
 
 async def test_where_everything_can_be_read_the_account_is_reconciled(reading):

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from sidecar.client import AskFailed, AsyncClient
+from sidecar.coinbase.picture import Picture
 from sidecar.core import actions as ac
 from sidecar.core import events as ev
 from sidecar.core.errors import Misuse
 from sidecar.core.limits import Limits
+from sidecar.daemon import errands
 from sidecar.daemon.engine import Faulted
 from sidecar.storage import disk_thread, reserve
 from tests.disk import (
@@ -104,6 +106,21 @@ async def test_cancel_all_cancels_and_sees_them_gone(trader):
         assert (answer["done"], answer["cancelled"]) == (True, 3)
         assert exchange_open(trader) == set()
         await made.until(lambda: not books_open(made))
+
+
+async def test_cancel_all_says_nothing_of_orders_that_coinbase_does_not_list(trader, monkeypatch):
+    """It says that there are more, and tells none of them."""
+    monkeypatch.setattr(errands, "CANCEL_ALL_WITHIN_S", 0.0)
+
+    async def orders(self):
+        now = self._now()
+        yield ev.OpenOrdersListed(at=now, order_ids=(), began_at=now, is_complete=False)
+
+    async with beside(trader) as made:
+        monkeypatch.setattr(Picture, "orders", orders)
+        answer = await made.ask("cancel_all", reason="storm")
+        assert (answer["done"], answer["remaining"]) == (False, [])
+        monkeypatch.undo()
 
 
 async def test_a_subscriber_hears_of_state_and_decisions(trader):

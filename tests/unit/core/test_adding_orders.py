@@ -122,6 +122,18 @@ def test_only_a_sale_of_its_own_is_one_that_a_flattening_made(is_own):
     assert (world.tracker.wallets.get("BTC").own_sale_at is not None) == is_own
 
 
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_a_sale_of_its_own_that_ended_in_part_is_one_that_a_flattening_made(by_rest):
+    """The user channel tells what was filled of it, and no size."""
+    world = sent(long())
+    size = {"by_rest": True, "base_size": "0.1"} if by_rest else {}
+    world.report(
+        "own", side="SELL", status="CANCELLED", filled="0.04", average_price=64_000,
+        client_order_id=OWN, **size,
+    )  # fmt: skip
+    assert world.tracker.wallets.get("BTC").own_sale_at is not None
+
+
 def test_the_sidecars_own_orders_are_its_own_after_a_restart():
     world = resting(sent(World()), "own", client_order_id=OWN, side="SELL")
     assert not cancelled(halt(restarted(world), cancel_adding=True))

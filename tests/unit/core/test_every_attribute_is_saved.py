@@ -216,11 +216,11 @@ def flattening() -> World:
 
 
 def aborted() -> World:
-    """It was, with an order that Coinbase lists and that could not be read."""
+    """It was, with an order that Coinbase lists and that could not be read; it ends its list too early."""
     world = flattening()
     (episode,) = world.manager.liquidator.memory.episodes.values()
     (name,) = episode.attempts
-    world.send(ev.OpenOrdersListed, order_ids=("o9",), began_at=world.now)
+    world.send(ev.OpenOrdersListed, order_ids=("o9",), began_at=world.now, is_complete=False)
     world.report(
         "own", client_order_id=name, side="SELL", leaves="0.9", base_size=1, filled="0.1", average_price=64_000, limit_price=64_000
     )  # fmt: skip

@@ -175,6 +175,21 @@ def test_an_order_that_cannot_be_read_is_cancelled_and_waited_for() -> None:
     assert flat.is_done
 
 
+def test_open_orders_that_a_listing_cut_short_may_lack_are_waited_for() -> None:
+    flat = Flattening(connected(held=0, settings=CONNECTED))
+    flat.begin()
+    flat.read(lists_all=False)
+    shouts = []
+    for _ in range(5):
+        flat.wait(60)
+        shouts += of_kind(flat.read(lists_all=False), Alert)
+    assert not flat.is_done
+    assert "the listing of open orders ends too early" in shouts[0].text
+    flat.wait(60)
+    flat.read()
+    assert flat.is_done
+
+
 def test_a_future_that_no_listing_names_is_not_called_flat() -> None:
     flat = Flattening(connected(held=0, settings=CONNECTED))
     flat.begin()

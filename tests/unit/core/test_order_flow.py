@@ -281,6 +281,7 @@ def test_an_order_that_a_complete_listing_does_not_hold_raises_a_doubt():
     desk = stocked()
     desk.report(leaves=1, limit_price=60000)
     desk.wait(3)
+    assert desk.send(ev.OpenOrdersListed, order_ids=(), began_at=desk.now, is_complete=False) == []
     (action,) = desk.send(ev.OpenOrdersListed, order_ids=(), began_at=desk.now)
     assert action == Reconcile(reason="1 orders ended unseen, among them o1")
     assert desk.tracker.books.doubts == {"orders": action.reason}
