@@ -9,7 +9,7 @@ it is first told, and so do coins that came meanwhile.
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
@@ -136,7 +136,7 @@ class Coinbase:
         self.paid: list[tuple[float, ev.FundingPaid]] = []  # from when on readings tell it
         self.funding_pnl = D(0)
         self.flows: dict[int, Seen] = {}
-        self.waiting: dict[str, list[tuple[Decimal, int]]] = {}  # came while nobody knew a price
+        self.waiting: dict[str, list[fund.Flow]] = {}  # came, or left, while nobody knew a price
         self.history: list[fund.Fact] = []
         self.known = dict(PRICES)  # as last told
         self.running: set[str] = set()
@@ -217,14 +217,12 @@ class Coinbase:
         shown_at = wallet.move(units, self.t)
         self.flows[serial] = Seen(shown_at, asset, before=wallet.read_at)
         if asset in BOOK and not self._is_told(asset):
-            self.waiting.setdefault(asset, []).append((units, serial))
+            flow = fund.Flow(self.t, asset, Fraction(units), serial)
+            self.waiting.setdefault(asset, []).append(flow)
         else:
-            self._came(asset, units, serial)
+            cash = fund.CASH if asset == "USDC" else asset
+            self.history.append(fund.Flow(self.t, cash, Fraction(units), serial))
         return serial
-
-    def _came(self, asset: str, units: Decimal, serial: int) -> None:
-        cash = fund.CASH if asset == "USDC" else asset
-        self.history.append(fund.Flow(self.t, cash, Fraction(units), serial))
 
     def sweep(
         self,
@@ -302,8 +300,8 @@ class Coinbase:
         if price != self.known[key]:
             self.known[key] = price
             self.history.append(fund.Price(self.t, key, Fraction(price)))
-        for units, serial in self.waiting.pop(key, ()):
-            self._came(key, units, serial)
+        for flow in self.waiting.pop(key, ()):
+            self.history.append(replace(flow, at=self.t))
 
     def _quote(self, key: str) -> ev.Quote | None:
         """What the book shows now, if anything: the near side of a wide one is what can be had."""
@@ -489,8 +487,11 @@ class Coinbase:
     def losses(
         self, dates: dict[int, float | None] | None = None, also: Iterable[fund.Flow] = ()
     ) -> Losses:
-        """The fund's, over the history so far. `also`: flows that only seem to have been."""
-        return Losses(self.new_fund(), [*self.history, *also], dates)
+        """The fund's, over the history so far, without the coins that left while nobody knew a price: those were
+        redeemed at the last one known. `also`: flows that only seem to have been.
+        """
+        left = (one for flows in self.waiting.values() for one in flows if one.units < 0)
+        return Losses(self.new_fund(), [*self.history, *left, *also], dates)
 
     def fund(self) -> Fund:
         """The fund as it stands now."""

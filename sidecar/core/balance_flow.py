@@ -373,7 +373,9 @@ class BalanceFlow:
                 self.dollars_moved.remove(transfer)
                 self.books.transfers += change
                 booked = now if transfer.pnl is None else Point(transfer.pnl, ONE)
-                self.books.moves.append(Moved(SPOT_CASH, ZERO, change, booked, now, undoes=True))
+                self.books.moves.append(
+                    Moved(SPOT_CASH, ZERO, change, booked, now, undoes=transfer.at)
+                )
                 return True
         return False
 

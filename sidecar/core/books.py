@@ -231,10 +231,17 @@ class Books:
             )  # units that fill up `keep` leave the account, at their cost
 
     def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
-        """A fill that opens a position is a price that was dealt at: the confirmed mark begins there."""
-        if not line.position.quantity and quantity and value:
-            price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        """A fill that opens a position is a price that was dealt at: the confirmed mark begins there, and for what
+        is added to one it does.
+        """
+        held, known = line.position.quantity, self.marks.confirmations.get(line.key)
+        if not (quantity and value):
+            return
+        price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if not held:
             self.marks.follow(line.key, price, line.mark, is_settled=True)
+        elif held * quantity > ZERO and known is not None:
+            known.add(quantity, price)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
@@ -326,6 +333,18 @@ class Books:
             position = line.position
             gap += (position.quantity - position.unpriced) * (line.mark - known.value)
         return gap
+
+    def unconfirmed_gains(self) -> Decimal:
+        """What units that were added of late have gained by confirmed marks of before, USD."""
+        lines = self.account.lines
+        return sum(
+            (
+                known.unconfirmed_gain(lines[key].position.quantity)
+                for key, known in self.marks.confirmations.items()
+                if known.bargain is not None and key in lines
+            ),
+            ZERO,
+        )
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
         """The same of a single key."""

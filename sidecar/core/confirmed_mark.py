@@ -13,6 +13,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from sidecar.core.money import ZERO
+
 
 class Run(Struct):
     """The mark has been on the same side of the confirmed mark since `since`, in `quotes` quotes. `bound` is
@@ -25,10 +27,19 @@ class Run(Struct):
     quotes: int = 1
 
 
+class Bargain(Struct):
+    """Units that were added at a better price than the confirmed mark, signed, and the mark that is confirmed since
+    for them: it begins at their price, as that of a position that is opened does.
+    """
+
+    quantity: Decimal
+    mark: "ConfirmedMark"
+
+
 class ConfirmedMark(Struct):
     """USD per unit; until a mark has been confirmed, the first mark seen. `last` and `previous`: the last two
     marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or prices have been on both
-    sides of it, or it stood still for as long.
+    sides of it, or it stood still for as long. `bargain`: what this mark shows a gain of that is not confirmed.
     """
 
     value: Decimal
@@ -37,9 +48,35 @@ class ConfirmedMark(Struct):
     run: Run | None = None
     is_settled: bool = False
     still: Run | None = None
+    bargain: Bargain | None = None
+
+    def add(self, quantity: Decimal, price: Decimal) -> None:
+        """So many units were added to a position at a price: the quote that shows that price may come later."""
+        if quantity * (self.value - price) <= ZERO:
+            return
+        if self.bargain is not None:
+            known, whole = self.bargain, self.bargain.quantity + quantity
+            price = (known.quantity * known.mark.value + quantity * price) / whole
+            quantity = whole
+        self.bargain = Bargain(quantity, ConfirmedMark(price, price, price))
+
+    def unconfirmed_gain(self, held: Decimal) -> Decimal:
+        """USD that the units added of late have gained by this mark, of those still held."""
+        bargain = self.bargain
+        if bargain is None or held * bargain.quantity <= ZERO:
+            return ZERO
+        units = min(abs(held), abs(bargain.quantity))
+        return units * abs(self.value - bargain.mark.value)
 
     def see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         """Take in a mark of a quote from `at`."""
+        self._see(mark, at, confirm_for, quotes)
+        if (bargain := self.bargain) is not None:
+            bargain.mark.see(mark, at, confirm_for, quotes)
+            if bargain.quantity * (self.value - bargain.mark.value) <= ZERO:
+                self.bargain = None
+
+    def _see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         run = self.run
         self.previous, self.last = self.last, mark
         if mark == self.value:

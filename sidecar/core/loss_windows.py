@@ -134,9 +134,9 @@ class Figure(Struct, frozen=True):
 
 class LossWindows(Struct):
     """All windows of an account. `peak`: the highest net PnL since the drawdown window began, USD;
-    its `base` is that of the highest `E`. `scoped_base`: the whole of which PnL of keys and strategies is a share.
-    `latched`: the account's windows with a confirmed breach. `is_ambiguous`: a transfer came of which it is
-    not known when, in any of the windows.
+    its `base` is that of the highest `E`. `scoped_base`: the whole of which PnL of keys and strategies is a share;
+    `last_whole`: the one before, until the last transfer. `latched`: the account's windows with a confirmed breach.
+    `is_ambiguous`: a transfer came of which it is not known when, in any of the windows.
     """
 
     span: Span
@@ -146,6 +146,8 @@ class LossWindows(Struct):
     drawdown: Window
     peak: Decimal
     scoped_base: Decimal
+    last_whole: Decimal | None = None
+    last_whole_until: datetime | None = None
     by_key: dict[str, ScopedWindow] = {}
     by_strategy: dict[str, ScopedWindow] = {}
     latched: list[str] = []
@@ -197,6 +199,17 @@ class LossWindows(Struct):
             if moved.key in self.by_key:
                 self.by_key[moved.key].doubt(moved)
         self.look_for_ambiguity()
+
+    def whole_before(self, at: datetime | None) -> Decimal | None:
+        """The whole that PnL of keys and strategies was a share of before the transfer of then, where that was the
+        last one.
+        """
+        return self.last_whole if at is not None and at == self.last_whole_until else None
+
+    def next_whole(self, whole: Decimal, at: datetime) -> None:
+        """A span begins: PnL of keys and strategies is a share of this from now on."""
+        self.last_whole, self.last_whole_until = self.scoped_base, at
+        self.scoped_base = whole
 
     def carry(self, keys: dict[str, Figure], strategies: dict[str, Figure]) -> None:
         """A span is over: the losses of keys and strategies in it are shares of its own equity."""

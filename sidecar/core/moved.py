@@ -5,6 +5,7 @@ first reading; what the account would have lost had it come at another moment fo
 the PnL of that moment.
 """
 
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ class Point(Struct, frozen=True):
 class Moved(Struct, frozen=True):
     """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
     present, the transfer not counted. `others`: moments at which it may have come instead, for prices
-    moved between two readings and nobody saw when it did. `undoes`: it takes back a transfer that was none.
+    moved between two readings and nobody saw when it did. `undoes`: when one was booked that this takes back.
     """
 
     key: str
@@ -34,7 +35,7 @@ class Moved(Struct, frozen=True):
     booked: Point
     now: Point
     others: tuple[Point, ...] = ()
-    undoes: bool = False
+    undoes: datetime | None = None
 
     @property
     def since(self) -> Decimal:

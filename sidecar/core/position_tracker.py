@@ -245,7 +245,7 @@ class PositionTracker:
             self._high = (self.windows_version, high)
         if net <= high or windows.span.lacks_equity:
             return
-        confirmed = net - self.books.unconfirmed(self.account)
+        confirmed = net - self.books.unconfirmed(self.account) - self.books.unconfirmed_gains()
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
@@ -344,7 +344,7 @@ class PositionTracker:
             case "daily":
                 windows.day = begun
                 self._begin_scopes()
-                windows.scoped_base = max(equity, self.min_equity)
+                windows.next_whole(max(equity, self.min_equity), at)
             case "cumulative":
                 windows.cumulative = begun
             case _:  # drawdown
@@ -368,9 +368,10 @@ class PositionTracker:
         books.losses_unexplained.clear()
         since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
         by_key = {moved.key: moved.key_since for moved in books.moves}
-        undone = bool(books.moves) and all(moved.undoes for moved in books.moves)
+        undone = {moved.undoes for moved in books.moves}
         books.moves.clear()
-        self._end_span(self.booked_equity, at, since, by_key, undone=undone)
+        undoes = undone.pop() if len(undone) == 1 else None
+        self._end_span(self.booked_equity, at, since, by_key, undoes=undoes)
 
     def _end_span(
         self,
@@ -379,11 +380,12 @@ class PositionTracker:
         since: Decimal = ZERO,
         by_key: Mapping[str, Decimal] = NO_KEYS,
         *,
-        undone: bool = False,
+        undoes: datetime | None = None,
     ) -> None:
         """After any transfer the ratios stay; an account that is lifted above `min_equity` has none
         yet, and begins anew where no latch is set. `since`: the PnL since the transfer,
-        USD, and of it `by_key`: that is of the next span. `undone`: there was no transfer, so nothing begins anew.
+        USD, and of it `by_key`: that is of the next span. `undoes`: the transfer of then was none, so nothing
+        begins anew, and losses of keys and strategies stay shares of the account as it was before.
         """
         windows = self.windows
         assert windows is not None
@@ -391,10 +393,13 @@ class PositionTracker:
         lacked = windows.span.lacks_equity
         keys = self._key_figures()
         keys |= {key: keys[key].less(usd) for key, usd in by_key.items() if key in keys}
+        whole = windows.whole_before(undoes)
+        if whole is not None:
+            windows.scoped_base = whole
         windows.carry(keys, self._strategy_figures())
         windows.begin_span(equity - since, self.account.net_pnl - since, self.min_equity)
-        windows.scoped_base = max(equity - since, self.min_equity)
-        if lacked and not (undone or windows.span.lacks_equity):
+        windows.next_whole(max(equity - since, self.min_equity) if whole is None else whole, at)
+        if lacked and not (undoes or windows.span.lacks_equity):
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
                 self._begin_window(name, at)
 

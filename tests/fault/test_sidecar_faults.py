@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sidecar import clock
-from sidecar.coinbase import frames, lag, rows
+from sidecar.coinbase import frames, lag, patience, rows
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core import actions as ac
@@ -449,7 +449,9 @@ async def test_error_frames_lose_nothing(trader):
 
 
 @pytest.mark.parametrize("kind", ["cursor", "rows", "empty"])
-async def test_listings_that_never_end_have_an_end(trader, kind):
+async def test_listings_that_never_end_have_an_end(trader, kind, monkeypatch):
+    """Once what they may lack has been waited for."""
+    monkeypatch.setattr(patience, "FOR_S", 0.0)
     await trader.place(trader.limit("BUY", "0.02", "30000"))
     trader.paper.world.set_faults(endless_pages=kind)
     async with beside(trader) as made:

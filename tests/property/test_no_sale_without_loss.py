@@ -8,7 +8,7 @@ both datings of the flows show it: at the last reading that lacked them, and at 
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from tests.account_steps import (
@@ -87,6 +87,16 @@ def is_shown(coinbase: Coinbase, sold_at: float) -> bool:
     return max(true, min(early, late)) >= LIMIT - EXACT
 
 
+# ETH leaves while nobody quotes it: what falls then is more of the rest.
+LEFT_UNPRICED: list[tuple[Step, float]] = [
+    (("book", "ETH", "gone"), 60),
+    (("flow", "ETH", "-0.95"), 5),
+    (("flow", "BTC", "-0.5"), 3),
+    (("lose", "BTC", "0.24"), 30),
+]
+
+
+@example(Habits(lags={"ETH": 1, "BTC": 4}, confirms=False), ACCOUNTS[1], LEFT_UNPRICED)
 @given(habits, st.sampled_from(ACCOUNTS), histories)
 def test_the_account_is_sold_only_where_the_fund_has_lost(
     habits: Habits, account: dict[str, Any], history: list[tuple[Step, float]]

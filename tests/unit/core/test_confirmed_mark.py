@@ -120,3 +120,56 @@ def test_a_clock_set_back_settles_nothing_by_itself():
 
 def test_what_was_left_in_between_did_not_stand_still():
     assert not seen((0, 100), (1, 48), (1.5, 100), (2, 100)).is_settled
+
+
+# --- What was added at a better price -------------------------------------------------------------
+
+
+def added(*ticks, quantity=2, price=90, held=5):
+    """The gain that is not confirmed after a purchase (or a short sale) at this price, and these ticks."""
+    mark = seen()
+    mark.add(D(quantity), D(price))
+    for seconds, tick in ticks:
+        mark.see(D(tick), START + timedelta(seconds=seconds), timedelta(seconds=2), 3)
+    return mark.unconfirmed_gain(D(held))
+
+
+@pytest.mark.parametrize(
+    "ticks", [(), ((0, 90),), ((0, 100), (1, 90), (2, 90)), ((0, 90), (1, 90), (1.5, 90))]
+)
+def test_a_purchase_below_the_mark_is_a_gain_that_is_not_confirmed(ticks):
+    """The price may have fallen, and its quote is told later."""
+    assert added(*ticks) == 20
+
+
+@pytest.mark.parametrize(
+    "ticks",
+    [
+        ((0, 90), (1, 90), (2, 90)),  # the mark has followed the price: there was no gain
+        ((0, 100), (1, 100), (2, 100)),  # the price had fallen for a moment: there is one
+    ],
+)
+def test_a_price_that_stands_says_whether_there_is_a_gain(ticks):
+    assert added(*ticks) == 0
+
+
+def test_a_part_of_a_gain_may_be_confirmed():
+    assert added((0, 96), (1, 95), (2, 97)) == 4  # it is 97 at most, and 95 at least
+    assert added((0, 104), (1, 95), (2, 104)) == 10
+
+
+def test_a_short_sale_above_the_mark_is_one_too():
+    assert added(quantity=-2, price=110, held=-5) == 20
+    assert added(quantity=-2, price=90, held=-5) == added(price=110) == 0
+
+
+def test_what_is_not_held_any_more_has_no_gain():
+    assert added(held=1) == 10
+    assert added(held=0) == added(held=-1) == 0
+
+
+def test_purchases_one_after_the_other_count_together():
+    mark = seen()
+    mark.add(D(2), D(90))
+    mark.add(D(2), D(80))
+    assert mark.unconfirmed_gain(D(5)) == 60

@@ -156,6 +156,20 @@ def test_a_passing_tick_is_no_highest():
     assert (windows.peak, windows.drawdown.base) == (0, 74_000)
 
 
+@pytest.mark.parametrize(("stands", "highest"), [(60_000, 0), (64_000, 4_000)])
+def test_a_purchase_below_the_mark_raises_the_peak_where_the_mark_stands(stands, highest):
+    """The price has fallen and its quote comes after the fill; or it had fallen for a moment."""
+    desk = holding()
+    desk.fill("BUY", 1, 60_000)
+    windows = desk.tracker.windows
+    assert windows is not None
+    assert windows.peak == 0
+    for _ in range(4):
+        desk.wait(1)
+        desk.quote("BTC-USD", stands)
+    assert windows.peak == highest
+
+
 @pytest.mark.parametrize(
     ("window", "left"),
     [("daily", (0, 1000, 1000)), ("cumulative", (1000, 0, 1000)), ("drawdown", (1000, 1000, 0))],
