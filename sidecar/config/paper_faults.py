@@ -205,6 +205,12 @@ class Faults(Table):
     long_ids: Count = Field(
         0, description="frames of orders whose order_id is repeated 10,000 times, count"
     )
+    huge_fees: Count = Field(
+        0, description="frames of orders that have filled whose fees are 10^19, count"
+    )
+    huge_prices: Count = Field(
+        0, description="frames of orders that have filled at ten times the price, count"
+    )
     long_cursors: Count = Field(
         0, description="REST: listings that go on with a cursor of 70,000 characters, count"
     )

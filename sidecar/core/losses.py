@@ -159,8 +159,9 @@ def _loss(
     usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
     if way != "told":
         if way == "least":
-            usd, base = usd + window.least_usd, window.least or base
-            equity *= tracker.balances.visits.share(windows.span)
+            doubted = tracker.doubted_loss
+            usd, base = usd + window.least_usd - doubted, window.least or base
+            equity = equity * tracker.balances.visits.share(windows.span) + doubted
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
@@ -198,7 +199,8 @@ def _if_moved_before(
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
     windows = tracker.windows
     assert windows is not None
-    shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
+    least = window.least_usd - tracker.doubted_loss
+    shift = {"told": ZERO, "least": least, "most": window.most_usd}[way]
     usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)

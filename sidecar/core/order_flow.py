@@ -34,6 +34,19 @@ DEFAULT_TAKER_RATE: Final = Decimal("0.012")
 VANISHED_AFTER: Final = timedelta(seconds=2)
 
 
+def check_report(report: ev.OrderReported) -> None:
+    """Raises Untrusted where its amounts cannot be."""
+    price = report.average_price or report.limit_price or ZERO
+    sizes = (report.filled, report.leaves or ZERO, report.base_size or ZERO)
+    numbers = (*sizes, price, report.limit_price or ZERO, report.stop_price or ZERO)
+    if not (
+        all(map(is_sane, numbers)) and is_bounded(report.filled * price) and is_bounded(report.fees)
+    ):
+        raise Untrusted(
+            f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
+        )
+
+
 class OrderFlow:
     """Working orders, reservations, and the fills they bring into the books."""
 
@@ -52,17 +65,8 @@ class OrderFlow:
 
     def report(self, report: ev.OrderReported) -> None:
         """What Coinbase says of one order."""
+        check_report(report)
         price = report.average_price or report.limit_price or ZERO
-        sizes = (report.filled, report.leaves or ZERO, report.base_size or ZERO)
-        numbers = (*sizes, price, report.limit_price or ZERO, report.stop_price or ZERO)
-        if not (
-            all(map(is_sane, numbers))
-            and is_bounded(report.filled * price)
-            and is_bounded(report.fees)
-        ):
-            raise Untrusted(
-                f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
-            )
         ended = is_terminal(report.status)
         order = self._known_order(report, report.created_at if ended else None)
         if order is None:

@@ -25,7 +25,7 @@ from sidecar.core.decision import Decision
 from sidecar.core.departures import carry_out_will
 from sidecar.core.deposit_watch import DepositWatch
 from sidecar.core.doubt_watch import DoubtWatch
-from sidecar.core.errors import UnknownProduct
+from sidecar.core.errors import UnknownProduct, Untrusted
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.liquidator import Liquidator
@@ -39,6 +39,7 @@ from sidecar.core.portfolio_risk import GuardedRisk, PortfolioRisk
 from sidecar.core.position_tracker import PositionTracker
 from sidecar.core.price_shock import PriceShockWatch
 from sidecar.core.readiness import AT_ONCE, Readiness
+from sidecar.core.report_watch import ReportWatch
 from sidecar.core.risk_watch import RiskWatch
 from sidecar.core.sessions import BotSession, Sessions
 from sidecar.core.settings import Settings
@@ -101,11 +102,12 @@ class RiskManager:
         self.sessions = Sessions(gone=self._bot_is_gone)
         self.readiness = Readiness(self.desk, settings)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
+        self.reports = ReportWatch(self.desk, settings)
         # By type: asking a struct whether it is of another kind costs as much as some of the answers.
         self._decides: Final = self.approvals.by_event()
         self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action]]]] = {
             ev.Quotes: tracker.apply,
-            ev.OrderReported: self._tell_tracker,
+            ev.OrderReported: self._reported,
             ev.FillReported: self._tell_tracker,
             ev.ReservationReleased: self.unapproved.released,
             ev.FeedChanged: self.readiness.doubted,
@@ -222,7 +224,7 @@ class RiskManager:
             if self.readiness.complete(now, actions):
                 self._judge_losses(now, actions)
             if self.liquidator.is_busy:
-                self.liquidator.note(event, actions)
+                self._tell_liquidator(event, actions)
                 self.liquidator.advance(now, actions)
             fell_apart = len(self.tracker.marks.newest) != self._unmarking
             if actions or self.watch.pending or kind is not ev.Quotes or fell_apart:
@@ -287,6 +289,9 @@ class RiskManager:
         actions += self.unapproved.lapse(now)
         self.watch.stale_marks.look(now, actions)
         self.doubts.look(now, actions)
+        self.reports.look(now, actions)
+        for report in self.reports.lapsed(now, actions):
+            self._count(report, actions)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
 
@@ -322,6 +327,7 @@ class RiskManager:
         self.tracker.balances.begin_again()
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
+        self.reports.begin(event.at, actions)
         return actions
 
     def _confirmed(self, event: ev.QuotesConfirmed) -> list[Action]:
@@ -334,12 +340,38 @@ class RiskManager:
         self.readiness.confirmed(None)
         return self.watch.rest_answered(None, event.at)
 
-    def _tell_tracker(self, event: ev.Event) -> list[Action]:
+    def _count(self, report: ev.OrderReported, actions: list[Action]) -> None:
+        """A report that was held back counts now, unless it cannot be after all."""
+        try:
+            actions += self._reported(report)
+        except Untrusted as fault:
+            actions.append(Alert(severity="critical", code="IMPLAUSIBLE_REPORT", text=str(fault)))
+            return
+        if self.liquidator.is_busy:
+            self._tell_liquidator(report, actions)
+
+    def _tell_liquidator(self, event: ev.Event, actions: list[Action]) -> None:
+        if not self.reports.is_held(event):
+            self.liquidator.note(event, actions)
+
+    def _reported(self, report: ev.OrderReported) -> list[Action]:
+        """A report counts, at once or when it is borne out; until then what it brings is in doubt."""
+        actions: list[Action] = []
+        if self.reports.holds(report, actions):
+            return actions
+        if not self.reports.is_doubted(report):
+            return actions + self._tell_tracker(report)
+        before = self.tracker.account.net_pnl
+        actions += self._tell_tracker(report, is_doubted=True)
+        self.reports.counted(report.order_id, self.tracker.account.net_pnl - before)
+        return actions
+
+    def _tell_tracker(self, event: ev.Event, *, is_doubted: bool = False) -> list[Action]:
         actions: list[Action] = []
         if isinstance(event, ev.FuturesRead):
             event = self.doubts.listed_only(event, actions)
         try:
-            actions += self.tracker.apply(event)
+            actions += self.tracker.apply(event, is_doubted=is_doubted)
         except UnknownProduct as unknown:
             if self.doubts.passes_over(unknown.product_id) and isinstance(event, ROWS):
                 return []
@@ -417,7 +449,7 @@ class RiskManager:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
-        watches = (self.watch, self.doubts, self.readiness, self.peg)
+        watches = (self.watch, self.doubts, self.readiness, self.peg, self.reports)
         times += [look for one in watches if (look := one.next_look(now)) is not None]
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)

@@ -20,6 +20,7 @@ from sidecar.core.money import ZERO, with_money
 from sidecar.core.price_shock import Sampler
 from sidecar.core.readiness import ACCOUNT
 from sidecar.core.reconciliation import SETTLE
+from sidecar.core.report_watch import ReportMemory
 from sidecar.core.risk_history import SavedRisk
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.risk_watch import RiskBreaches
@@ -93,6 +94,7 @@ class SavedManager(Struct, kw_only=True):
     peg: PegMemory = field(default_factory=PegMemory)
     unread_futures: UnreadFutures = field(default_factory=UnreadFutures)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    reports: ReportMemory = field(default_factory=ReportMemory)
     readiness: SavedReadiness
     unapproved: UnapprovedMemory
     limits: dict[str, Any]
@@ -151,6 +153,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         peg=manager.peg.memory,
         unread_futures=manager.desk.unread,
         elsewhere=manager.doubts.elsewhere,
+        reports=manager.reports.memory,
         readiness=SavedReadiness(
             ready=manager.state.ready,
             missing=sorted(readiness.missing),
@@ -207,6 +210,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.peg.memory = saved.peg
     manager.desk.unread = saved.unread_futures
     manager.doubts.elsewhere = saved.elsewhere
+    manager.reports.memory = saved.reports
+    manager.tracker.doubt_reports(saved.reports.doubted.values())
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -71,6 +71,11 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "itself",
         "compare status with Coinbase's own pages; it ends when a reading agrees or repeats itself",
     ),
+    "IMPLAUSIBLE_REPORT": CauseKind(
+        "REDUCE_ONLY",
+        "itself",
+        "wait for REST's word on the order, or for 15 s; look it up at Coinbase",
+    ),
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
     ),

@@ -154,7 +154,9 @@ class Liquidation:
         self._engine.handle(ev.AttemptMissing(at=self._engine.now(), client_order_id=name))
 
     def read_orders(self, action: ac.ReadOrders) -> None:
-        """Read orders back that were just accepted, where the user channel does not tell."""
+        """Read orders back that were just accepted, where the user channel does not tell, or tells what can hardly
+        be so.
+        """
         self._accepted |= dict.fromkeys(action.order_ids, BACK_TRIES)
         self._start("read orders back", self._read_orders())
 
@@ -162,7 +164,8 @@ class Liquidation:
         """Many share one call. What cannot be read yet is read again with the account."""
         while self._accepted:
             await asyncio.sleep(BACK_EVERY_S)
-            live = self._engine.manager.liquidator.placed()
+            manager = self._engine.manager
+            live = {*manager.liquidator.placed(), *manager.reports.asked}
             wanted = [order_id for order_id in self._accepted if order_id in live]
             self._accepted = {
                 order_id: self._accepted[order_id] - 1

@@ -93,6 +93,8 @@ SWITCHES: dict[str, list[Any]] = {
     "aliases_as_books": [True],
     "late_fees_s": ["0.5", "2"],
     "long_ids": COUNTS,
+    "huge_fees": COUNTS,
+    "huge_prices": COUNTS,
     "long_cursors": COUNTS,
     "sparse_user_frames": [True],
     "too_many_requests": COUNTS,

@@ -589,6 +589,26 @@ async def test_a_cursor_that_is_none_ends_its_listing_and_the_next_one_is_whole(
     assert desk.trader.paper.world.faults.now.long_cursors == 0
 
 
+@pytest.mark.parametrize("fault", ["huge_fees", "huge_prices"])
+async def test_frames_that_can_hardly_be_so_sell_nothing(trader, fault):
+    """Fees of 10^19, or ten times the price, in all of them: REST says what it was."""
+    limits = {"max_cumulative_loss": "0.2", "max_daily_loss": "0.1", "max_drawdown": "0.1"}
+    codes: list[str] = []
+    async with beside(trader, limits=limits) as made:
+        desk, causes = Desk(trader, made), made.manager.state.causes
+        made.on_fact = lambda _event: codes.extend(code for code, _ in causes)
+        switch(desk, **{fault: 1_000})
+        await desk.trade("BUY", fills=False)
+        await made.until(lambda: "IMPLAUSIBLE_REPORT" in codes and not causes, "REST's word")
+        await desk.until_true()
+        trader.paper.world.clear_faults()
+        assert await desk.trade("BUY")
+        tracker = made.manager.tracker
+        assert abs(tracker.net_pnl) < 1_000
+        assert tracker.windows.peak < 1_000
+    assert set(codes) == {"IMPLAUSIBLE_REPORT"}
+
+
 # ------------------------------------------------------------------------ readings that do not help
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.money import ZERO
+from sidecar.core.money import ZERO, plain
 from sidecar.paper.service.channels import CANDLE_S, told_positions, told_row
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.service.session import ABNORMAL, Session
@@ -36,6 +36,8 @@ SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is clos
 QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
 UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
 ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
+HUGE_FEES: Final = "10000000000000000000"
+HUGE_PRICE: Final = 10
 LONG: Final = 10_000  # how often an id is repeated that is to be no id
 BATCH_EVERY: Final = 5  # ticker_batch, in ticks of one second
 NAGGED: Final = "rate limit exceeded"
@@ -154,6 +156,10 @@ class Hub:
         row = told_row(order, self._exchange.run, faults)
         if self._faults.take("long_ids"):
             row |= {"order_id": order.order_id * LONG}
+        if order.filled and self._faults.take("huge_fees"):
+            row |= {"total_fees": HUGE_FEES}
+        if order.filled and self._faults.take("huge_prices"):
+            row |= {"avg_price": plain(HUGE_PRICE * Decimal(row["avg_price"]))}
         shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)
         for session in tuple(listeners):

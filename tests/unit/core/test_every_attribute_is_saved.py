@@ -320,9 +320,23 @@ def suspected() -> World:
     return world
 
 
+def misled() -> World:
+    """Frames that can hardly be so: two that count though REST has said nothing, and one that waits for it."""
+    world = connected(held=1)
+    for name, price, fees in (("cost", 64_000, 4_000), ("brought", 1_000, 0)):
+        world.report(name, status="FILLED", filled="0.1", average_price=price, fees=fees)
+    for _ in range(16):
+        world.wait(1)
+        world.quote("BTC-USD", 64_000)
+    world.report("waits", status="FILLED", filled="0.1", average_price=640_000)
+    world.wait(2)
+    world.quote("BTC-USD", 64_000)
+    return world
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken, visited,
+    overtaken, visited, misled,
 )  # fmt: skip
 
 

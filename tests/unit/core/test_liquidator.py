@@ -341,11 +341,11 @@ def test_a_repeated_id_is_looked_for_not_given_up() -> None:
 def test_another_order_under_its_id_is_told_and_not_counted() -> None:
     flat, sale = selling()
     flat.report("old", status="FILLED", side="SELL", client_order_id=sale.client_order_id, base_size=9,
-                filled=9, average_price=1)  # fmt: skip
+                filled=9, average_price=1, by_rest=True)  # fmt: skip
     assert codes(flat) == ["OWN_ORDER_DIFFERS"]
     assert of_kind(flat.actions, ReadAccount)
     flat.report("old", status="FILLED", side="SELL", client_order_id=sale.client_order_id, base_size=9,
-                filled=9, average_price=1)  # fmt: skip
+                filled=9, average_price=1, by_rest=True)  # fmt: skip
     (report,) = flat.world.manager.liquidator.reports()
     assert report.proceeds == 0
 

@@ -1,0 +1,358 @@
+"""ReportWatch: a frame that can hardly be so is read over REST before it counts, and counts in doubt without it."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.core import events as ev
+from sidecar.core import report_watch
+from sidecar.core.actions import Alert, CauseCleared, Liquidate, ReadOrders
+from sidecar.core.errors import Untrusted
+from sidecar.core.losses import cumulative, drawdown
+from sidecar.core.report_watch import CODE
+from tests.decisions import CONNECTED, connected, of_kind, restarted
+from tests.scenario import FUTURE, D, World, limit_order, order
+
+HUGE = "10000000000000000000"
+
+
+def holding(**limits: Any) -> World:
+    """A bitcoin and 100,000 USD, of which nothing may be lost for long."""
+    limits = limits or {
+        "max_cumulative_loss": "0.25",
+        "max_daily_loss": "0.1",
+        "max_drawdown": "0.1",
+    }
+    return connected(held=1, **limits)
+
+
+def sold(world: World, **fields: Any) -> list[Any]:
+    """A frame of a market sale of 0.1, but for `fields`."""
+    known: dict[str, Any] = {
+        "side": "SELL", "status": "FILLED", "filled": "0.1", "average_price": 64_000, "fees": 50,
+        "is_market": True, "rests": False, "created_at": world.now,
+    } | fields  # fmt: skip
+    return world.report("o1", **known)
+
+
+def rest_says(world: World, **fields: Any) -> list[Any]:
+    return sold(world, **{"by_rest": True, "base_size": "0.1"} | fields)
+
+
+def stands(world: World) -> bool:
+    return world.manager.state.has(CODE)
+
+
+def quotes(world: World, seconds: int, price: object = 64_000) -> list[Any]:
+    """Time passes under quotes; what came of it."""
+    actions: list[Any] = []
+    for _ in range(seconds):
+        actions += world.wait(1)
+        actions += world.quote("BTC-USD", price)
+    return actions
+
+
+def alerts(actions: list[Any]) -> list[str]:
+    return [one.severity for one in of_kind(actions, Alert) if one.code == CODE]
+
+
+# --- What is held back ----------------------------------------------------------------------------
+
+
+def test_fees_of_ten_trillions_are_read_over_rest_and_sell_nothing():
+    world = holding()
+    actions = sold(world, fees=HUGE)
+    assert of_kind(actions, ReadOrders) == [ReadOrders(order_ids=("o1",))]
+    assert alerts(actions) == ["warning"]
+    assert (stands(world), world.tracker.net_pnl) == (True, 0)
+    assert not world.ask(limit_order("0.01", 60_000))
+    actions = rest_says(world)
+    assert of_kind(actions, CauseCleared)[0].reason == "REST has told of the order"
+    assert (stands(world), world.tracker.net_pnl) == (False, -50)
+    assert world.tracker.account.lines["BTC"].position.quantity == D("0.9")
+    assert not world.manager.reports.asked
+
+
+def test_what_rest_says_too_is_so():
+    world = holding()
+    sold(world, fees=60_000)
+    actions = rest_says(world, fees=60_000)
+    assert of_kind(actions, Liquidate)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"fees": "321.01"},  # 5 % and a dollar
+        {"fees": "-321.01"},
+        {"average_price": 640_000},
+        {"average_price": 6_400},
+        {"average_price": 51_199},  # 20 % below the bid
+        {"average_price": "76800.01"},
+        {"filled": 0, "status": "OPEN", "fees": "1.01"},
+        {"limit_price": 64_001, "is_market": False},
+        {"side": "BUY", "limit_price": 63_999, "is_market": False},
+    ],
+)
+def test_what_is_implausible_is_held(fields):
+    world = holding()
+    sold(world, **fields)
+    assert stands(world)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"fees": 321},
+        {"fees": -321},
+        {"average_price": 51_200},
+        {"average_price": 76_800},
+        {"filled": 0, "status": "OPEN", "fees": 1},
+        {"limit_price": 64_000, "is_market": False},
+        {"limit_price": "64000.01", "is_market": False},  # an average is rounded
+        {"limit_price": 65_000, "stop_price": 64_500, "is_market": False},  # a bracket's stop
+        {"limit_price": 65_000, "is_stop": True, "is_market": False},
+        {"average_price": 0, "limit_price": 63_000, "fees": 0},  # a sparse frame
+        {"product_id": "ETH-USDC", "average_price": 640_000},  # nobody quotes it
+        {
+            "product_id": FUTURE,
+            "filled": 1,
+            "fees": 30,
+        },  # a hundredth of a bitcoin, 5 % and a dollar
+    ],
+)
+def test_what_may_be_so_is_not(fields):
+    world = holding()
+    sold(world, **fields)
+    assert not stands(world)
+
+
+def test_a_wide_book_is_where_its_two_sides_are():
+    world = holding()
+    world.send(ev.Quotes, quotes=(ev.Quote("BTC-USD", D(30_000), D(64_000), world.now),))
+    sold(world, average_price=25_000)
+    assert not stands(world)
+
+
+@pytest.mark.parametrize("by", ["approval", "report", "row"])
+def test_no_order_fills_beyond_its_size(by):
+    world = holding()
+    body = limit_order("0.1", 64_000, name="one")
+    if by != "row":
+        assert world.ask(body)
+    known: dict[str, Any] = {
+        "side": "BUY",
+        "client_order_id": "one",
+        "limit_price": 64_000,
+        "fees": 1,
+    }
+    if by != "approval":
+        row: dict[str, Any] = {"by_rest": True, "base_size": "0.1"} if by == "row" else {}
+        world.report("o1", leaves="0.05", filled="0.05", average_price=64_000, **known, **row)
+    sold(world, **known, filled="0.11", is_market=False, rests=True)
+    assert stands(world)
+
+
+def test_an_approved_limit_holds_before_the_order_was_ever_seen():
+    world = holding()
+    assert world.ask(limit_order("0.1", 60_000, name="one"))
+    sold(world, side="BUY", client_order_id="one")
+    assert stands(world)
+
+
+def test_an_approval_of_the_other_side_says_nothing_of_it():
+    world = holding()
+    assert world.ask(limit_order("0.01", 60_000, name="o1"))
+    sold(world, client_order_id="o1")
+    assert not stands(world)
+
+
+def test_an_order_sized_in_dollars_has_no_size():
+    world = holding()
+    assert world.ask(order("market_market_ioc", name="one", quote_size="1000"))
+    sold(world, side="BUY", client_order_id="one", filled="0.02", fees=1)
+    assert not stands(world)
+
+
+def test_an_approved_stop_has_no_worst_price():
+    world = holding()
+    body = order(
+        "stop_limit_stop_limit_gtc", "SELL", name="one", base_size="0.1", limit_price="64500",
+        stop_price="63900", stop_direction="STOP_DIRECTION_STOP_DOWN",
+    )  # fmt: skip
+    assert world.ask(body)
+    sold(world, client_order_id="one", is_market=False)
+    assert not stands(world)
+
+
+def test_of_an_order_that_has_filled_before_only_what_is_new_is_looked_at():
+    """0.05 were bought at 64,000; the rest at 50,000 would be 21.9 % below the bid."""
+    world = holding()
+    known: dict[str, Any] = {"side": "BUY", "status": "OPEN", "fees": 10}
+    sold(world, **known, filled="0.05")
+    assert not stands(world)
+    sold(world, **known, filled="0.1", average_price=57_000)
+    assert stands(world)
+
+
+@pytest.mark.parametrize("connected_to", [False, True])
+def test_nothing_is_held_where_nobody_can_be_asked_or_nothing_is_counted_yet(connected_to):
+    """Library use; and before a first start has opened the books."""
+    world = World(settings=CONNECTED) if connected_to else World()
+    sold(world, fees=HUGE)
+    assert not stands(world)
+
+
+def test_what_cannot_be_at_all_is_left_out_as_ever():
+    world = holding()
+    with pytest.raises(Untrusted):
+        sold(world, fees="1E+60")
+    with pytest.raises(Untrusted):
+        sold(world, filled=-1)
+    assert not stands(world)
+
+
+def test_a_product_that_no_list_has_is_asked_for_first():
+    world = holding()
+    sold(world, product_id="NEW-USD", fees=HUGE)
+    assert not stands(world)
+
+
+# --- Other words on the order ---------------------------------------------------------------------
+
+
+def test_a_row_that_lags_behind_is_asked_for_again():
+    world = holding()
+    sold(world, average_price=640_000)
+    assert not of_kind(
+        rest_says(world, status="OPEN", filled=0, average_price=0, fees=0), ReadOrders
+    )
+    assert stands(world)
+    asked = of_kind(quotes(world, 7), ReadOrders)
+    assert asked == [ReadOrders(order_ids=("o1",))] * 2  # after 2 s, and 4 s later
+    rest_says(world)
+    assert not stands(world)
+    assert not of_kind(quotes(world, 60), ReadOrders)
+
+
+def test_a_frame_that_tells_otherwise_counts():
+    world = holding()
+    sold(world, fees=HUGE)
+    sold(world, filled="0.05", status="OPEN", fees=25)  # an older one that came late
+    assert stands(world)
+    assert world.tracker.net_pnl == -25
+    sold(world)
+    assert (stands(world), world.tracker.net_pnl) == (False, -50)
+
+
+def test_the_last_of_two_frames_is_held_since_the_first():
+    world = holding()
+    sold(world, fees=HUGE)
+    quotes(world, 10)
+    assert alerts(sold(world, fees=4_000)) == []
+    actions = quotes(world, 5)
+    assert alerts(actions) == ["critical"]
+    assert world.tracker.net_pnl == -4_000
+
+
+# --- Without an answer ----------------------------------------------------------------------------
+
+
+def test_without_an_answer_it_counts_and_sells_nothing_until_rest_says_so():
+    world = holding()
+    sold(world, fees=60_000)
+    actions = quotes(world, 15)
+    assert (alerts(actions), stands(world)) == (["critical"], False)
+    assert world.tracker.net_pnl == -60_000
+    causes = world.manager.state.causes
+    assert {name for name, _ in causes} == {"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"}
+    actions = quotes(world, 120)
+    assert not of_kind(actions, Liquidate)
+    assert not any(cause.is_confirmed for cause in causes.values())
+    assert len(of_kind(actions, ReadOrders)) == 4  # every 30 s by now
+    assert of_kind(rest_says(world, fees=60_000), Liquidate)
+
+
+def test_a_loss_that_stands_without_it_is_sold():
+    world = holding()
+    sold(world, fees=400)
+    quotes(world, 15)
+    actions = quotes(world, 5, 10_000)
+    world.manager.handle(ev.ConfirmationUnavailable(at=world.now))
+    actions = quotes(world, 5, 10_000)
+    assert of_kind(actions, Liquidate)
+
+
+def test_more_of_an_order_in_doubt_is_in_doubt_too():
+    world = holding()
+    sold(world, fees=30_000)
+    quotes(world, 15)
+    sold(world, fees=60_000)
+    assert world.tracker.doubted_loss == 60_000
+    assert not of_kind(quotes(world, 10), Liquidate)
+
+
+def test_a_gain_in_doubt_raises_no_peak():
+    world = holding()
+    sold(world, average_price=640_000, fees=0)
+    quotes(world, 20)
+    assert world.tracker.net_pnl == 57_600
+    assert drawdown(world.tracker).usd == -57_600
+    rest_says(world, average_price=640_000, fees=0)
+    quotes(world, 5)
+    assert drawdown(world.tracker).usd == 0
+    assert cumulative(world.tracker).usd == -57_600
+
+
+def test_a_products_loss_is_not_confirmed_by_it():
+    world = connected(held=1, product={"BTC-USD": {"max_daily_loss": "0.01"}})
+    sold(world, fees=60_000)
+    quotes(world, 30)
+    (cause,) = world.manager.state.causes.values()
+    assert not cause.is_confirmed
+
+
+def test_what_cannot_be_counted_after_all_is_told():
+    """By then the order is known as another one."""
+    world = holding()
+    sold(world, fees=HUGE)
+    world.report("o1", side="BUY", leaves=1, limit_price=50_000, by_rest=True)
+    actions = quotes(world, 15)
+    texts = [one.text for one in of_kind(actions, Alert) if one.code == CODE]
+    assert "REST has said nothing" in texts[0]
+    assert "not a SELL" in texts[1]
+    assert not stands(world)
+
+
+def test_a_new_process_asks_again_and_knows_what_is_in_doubt():
+    world = holding()
+    sold(world, fees=60_000)
+    world = restarted(world)
+    assert of_kind(world.manager.handle(ev.Started(at=world.now)), ReadOrders)
+    assert stands(world)
+    quotes(world, 15)
+    world = restarted(world)
+    assert world.tracker.doubted_loss == 60_000
+
+
+def test_there_is_room_for_so_many(monkeypatch):
+    monkeypatch.setattr(report_watch, "HELD_MAX", 2)
+    world = holding()
+    for name in ("a", "b", "c", "d", "e"):
+        world.report(
+            name, side="BUY", status="FILLED", filled="0.001", average_price=64_000, fees=100
+        )
+    memory = world.manager.reports.memory
+    assert (list(memory.held), list(memory.doubted)) == (["a", "b"], ["d", "e"])
+
+
+# --- Beside a flattening --------------------------------------------------------------------------
+
+
+def test_a_flattening_hears_of_it_when_it_counts():
+    world = holding()
+    world.send(ev.FlattenRequested, reason="enough")
+    sold(world, side="BUY", fees=HUGE)
+    assert stands(world)
+    quotes(world, 15)
+    assert world.tracker.net_pnl == -D(HUGE)
