@@ -182,9 +182,13 @@ class Reconciliation(Struct):
         return max(recent, default=timedelta(0))
 
     def _lacking(self, at: datetime) -> list[Decimal]:
-        """What a reading may lack: the newest bookings, as many as one likes, or a single one."""
-        recent = [one.quantity for one in self.bookings if at - one.lag <= one.at]
-        return list(dict.fromkeys([*accumulate(reversed(recent)), *recent]))
+        """What a reading may lack: the newest bookings, as many as one likes, or the newest sweeps alone, which it
+        may lack for longer; or a single one.
+        """
+        newest = [one for one in reversed(self.bookings) if at - one.lag <= one.at]
+        every = accumulate(one.quantity for one in newest)
+        swept = accumulate(one.quantity for one in newest if one.swept)
+        return list(dict.fromkeys([*every, *swept, *(one.quantity for one in reversed(newest))]))
 
 
 def _both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:

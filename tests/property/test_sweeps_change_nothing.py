@@ -128,6 +128,15 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
     ],
     [],
 )  # fmt: skip
+# A reading lacked two sweeps, and not the funding that was booked between them.
+@example(
+    Habits(fill_frame_s=0.5, wallet_frame_s=0.5, cadence_s=0.5, confirms=False),
+    [
+        (("trade", FUTURE, -1), 0), (("funding", "-40.12"), 0), (("funding", "-40.12"), 1),
+        (("sweep", "USDC", "-7000", NOW), 0), (("sweep", FUT, "-8000", (None, 3)), 0), (("funding", "-40.12"), 0),
+    ],
+    [],
+)  # fmt: skip
 @given(
     habits,
     st.lists(

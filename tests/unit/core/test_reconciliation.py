@@ -271,3 +271,13 @@ def test_what_left_by_trades_is_no_sweep_however_long_it_may_be_lacking():
     agreement.book(at(0), D(-50_000), timedelta(seconds=45))
     agreement.note(at(0), D(-300), timedelta(seconds=120), swept=True)
     assert agreement.swept(at(10)) == 300
+
+
+def test_a_reading_may_lack_sweeps_and_not_the_trade_between_them():
+    agreement = Reconciliation()
+    agreement.note(at(0), D(-8_000), timedelta(seconds=120), swept=True)
+    agreement.book(at(1), D(-500))
+    agreement.note(at(2), D(-40), timedelta(seconds=120), swept=True)
+    assert judged(agreement, 8_040, 3) == "lagging"
+    assert judged(agreement, 8_540, 3) == "lagging"
+    assert judged(agreement, 8_500, 3) == "differs"
