@@ -3,6 +3,7 @@ same figures as the history without them. Either side of a sweep may be told at 
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -48,7 +49,7 @@ def act(coinbase: Coinbase, step: Step, least: dict[str, Decimal]) -> None:
             if key == FUTURE or (least[key] + size >= 0 and least["USD"] - size * price >= 0):
                 coinbase.trade(key, size, fee=D(0))
         case ("funding", dollars):
-            if coinbase.wallets[FUTURE].total:
+            if coinbase.wallets[FUTURE].total and _is_told(coinbase):
                 coinbase.pay_funding(D(dollars))
         case ("flow", asset, share):
             amount = (abs(least[asset] * D(share)) + 100).quantize(D("0.01"))
@@ -56,6 +57,13 @@ def act(coinbase: Coinbase, step: Step, least: dict[str, Decimal]) -> None:
                 coinbase.flow(asset, amount)
             elif least[asset] >= amount:
                 coinbase.flow(asset, -amount)
+
+
+def _is_told(coinbase: Coinbase) -> bool:
+    """Whether the fills so far are known to both: funding of a contract that the books do not hold is a transfer."""
+    since = timedelta(seconds=coinbase.habits.fill_frame_s + 1)
+    told = (one.traded_at for one in coinbase.fills if one.product_id == FUTURE)
+    return all(at is not None and at + since <= coinbase.world.now for at in told)
 
 
 def run(both: tuple[Coinbase, Coinbase], history: Iterable[tuple[Step, float]]) -> None:
@@ -132,7 +140,7 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
 @example(
     Habits(fill_frame_s=0.5, wallet_frame_s=0.5, cadence_s=0.5, confirms=False),
     [
-        (("trade", FUTURE, -1), 0), (("funding", "-40.12"), 0), (("funding", "-40.12"), 1),
+        (("trade", FUTURE, -1), 2), (("funding", "-40.12"), 0), (("funding", "-40.12"), 1),
         (("sweep", "USDC", "-7000", NOW), 0), (("sweep", FUT, "-8000", (None, 3)), 0), (("funding", "-40.12"), 0),
     ],
     [],
