@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
@@ -211,9 +212,10 @@ class BalanceFlow:
         now, first = self.books.point(currency), doubt.first
         if price is not None and now is not None:
             first = first or now
-            booked = Point(first.pnl + wallet.position * (price - first.price), price)
+            pnl = first.pnl + wallet.position * (price - first.price)
+            booked = replace(first, pnl=pnl, price=price)
             if currency in self.books.cash:  # the rate of cash is no PnL
-                booked = Point(first.pnl, now.price)
+                booked = replace(first, price=now.price)
             others = self.moments.others(currency, wallet, doubt, booked)
             units = wallet.moved_by(change)
             moved = Moved(currency, wallet.position, units, booked, now, others)

@@ -143,9 +143,9 @@ class Books:
         """
         quantity, held = wallet.unpriced, wallet.counted
         if self.is_open:
+            now = Point(self.account.net_pnl - quantity * (mark - price), mark, self.transfers)
+            booked = replace(now, pnl=now.pnl - held * (mark - price), price=price)
             self.transfers += quantity * price
-            now = Point(self.account.net_pnl - quantity * (mark - price), mark)
-            booked = Point(now.pnl - held * (mark - price), price)
             others = () if wallet.read_point is None else (wallet.read_point,)
             self.moves.append(Moved(key, held, quantity, booked, now, others))
         self.wallets.set_unpriced(key, wallet, ZERO)
@@ -297,7 +297,7 @@ class Books:
         if mark is None:
             return None
         gap = self.unconfirmed(account) - self.unconfirmed_of(account, key) if confirmed else ZERO
-        return Point(account.net_pnl - gap, mark)
+        return Point(account.net_pnl - gap, mark, self.transfers)
 
     def confirmed_point(self, key: str) -> Point | None:
         """The same at confirmed marks alone, that of this key among them."""
@@ -305,7 +305,8 @@ class Books:
         if price is None:
             return None
         pnl = self.account.net_pnl
-        return Point(pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl, price)
+        settled = pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl
+        return Point(settled, price, self.transfers)
 
     def near_point(self, key: str) -> Point | None:
         """The present at the near sides of all quotes beyond the spread cap; None where there are none."""
@@ -318,7 +319,7 @@ class Books:
             if near is not None and line.mark is not None:
                 gap += quantity * (near - line.mark)
                 own = near if name == key else own
-        return Point(self.account.net_pnl + gap, own)
+        return Point(self.account.net_pnl + gap, own, self.transfers)
 
     def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys

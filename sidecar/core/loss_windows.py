@@ -32,12 +32,14 @@ class Span(Struct, frozen=True):
     """The time since the last transfer: equity and net PnL at its start, USD.
 
     `lacks_equity`: the account was left with less than `min_equity`, so no ratio is taken; `equity` is
-    then that of before, at which the ratios stood still.
+    then that of before, at which the ratios stood still. `transfers`: all that had come in by its start, as booked,
+    USD; None where that is not known.
     """
 
     equity: Decimal
     net_pnl: Decimal
     lacks_equity: bool = False
+    transfers: Decimal | None = None
 
     def moved(self, net_pnl: Decimal) -> Decimal:
         """`E`: the equity at the start, moved by PnL alone, USD."""
@@ -87,11 +89,18 @@ class Window(Struct):
             self.most_usd -= more
             equity, worth = span.moved(moved.booked.pnl), moved.quantity * moved.booked.price
             best = max(
-                (moved.unit_at(one, equity + early_least, left) for one in moved.others),
+                (
+                    moved.unit_at(one, equity + early_least, left, span.transfers)
+                    for one in moved.others
+                ),
                 default=ONE,
             )
             worst = min(
-                (moved.unit_at(one, equity + early_most, left) for one in moved.others), default=ONE
+                (
+                    moved.unit_at(one, equity + early_most, left, span.transfers)
+                    for one in moved.others
+                ),
+                default=ONE,
             )
             if best > ONE:
                 self.least = (self.least or self.base) / best
@@ -170,8 +179,14 @@ class LossWindows(Struct):
         scoped = any(window.least_usd or window.most_usd for window in self.scoped)
         self.is_ambiguous = account or scoped
 
-    def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
-        """The account has `equity` now, after any transfer: ratios stay as they are, USD."""
+    def begin_span(
+        self,
+        equity: Decimal,
+        net_pnl: Decimal,
+        min_equity: Decimal,
+        transfers: Decimal | None = None,
+    ) -> None:
+        """The account has `equity` now, after any transfer: ratios stay as they are, USD. `transfers`: all so far."""
         before = self.span.moved(net_pnl)
         if equity < min_equity:
             self.span = Span(before, net_pnl, lacks_equity=True)
@@ -179,7 +194,7 @@ class LossWindows(Struct):
         if equity != before:
             for window in self.windows:
                 window.scale(before, equity)
-        self.span = Span(equity, net_pnl)
+        self.span = Span(equity, net_pnl, transfers=transfers)
 
     def doubt_loss(self, usd: Decimal, net_pnl: Decimal) -> None:
         """A booked transfer may have been a loss of so much, USD."""

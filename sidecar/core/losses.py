@@ -165,7 +165,8 @@ def _loss(
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
-            usd, equity = _if_moved_before(_open_moves(tracker, shift), usd, equity, way)
+            moves, came = _open_moves(tracker, shift), windows.span.transfers
+            usd, equity = _if_moved_before(moves, usd, equity, way, came)
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)
@@ -179,7 +180,7 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 
 
 def _if_moved_before(
-    moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way
+    moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way, transfers: Decimal | None
 ) -> tuple[Decimal, Decimal]:
     """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most.
     What is taken to have moved early was there, or was not, when the next one moved.
@@ -187,7 +188,7 @@ def _if_moved_before(
     better, unit, there = max if way == "least" else min, ONE, equity
     for moved in moves:
         usd -= better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-        grown = [moved.grown(moment, there) for moment in moved.others]
+        grown = [moved.grown(moment, there, transfers) for moment in moved.others]
         best = better([there, *(one for one in grown if one is not None)])
         if best != there:
             equity = best * unit

@@ -16,11 +16,12 @@ from sidecar.core.money import ONE, ZERO
 
 class Point(Struct, frozen=True):
     """A moment at which something may have been moved: the account's net PnL then, USD, and the price of
-    it, USD a unit.
+    it, USD a unit. `transfers`: all that had come in by then, as booked, USD; None where that is not known.
     """
 
     pnl: Decimal
     price: Decimal
+    transfers: Decimal | None = None
 
 
 class Moved(Struct, frozen=True):
@@ -51,7 +52,7 @@ class Moved(Struct, frozen=True):
         """One that is in doubt still, where the account is worth so much more than at its marks, USD, and a unit
         of this so much.
         """
-        now = Point(self.now.pnl + gain, self.now.price + change)
+        now = replace(self.now, pnl=self.now.pnl + gain, price=self.now.price + change)
         return replace(self, booked=now, now=now)
 
     def _earned(self, at: Point) -> Decimal:
@@ -68,19 +69,37 @@ class Moved(Struct, frozen=True):
         more = [ZERO, *(self.more_at(moment) for moment in self.others)]
         return max(more), min(more)
 
-    def unit_at(self, at: Point, equity: Decimal, least: Decimal) -> Decimal:
+    def unit_at(
+        self, at: Point, equity: Decimal, least: Decimal, transfers: Decimal | None = None
+    ) -> Decimal:
         """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
 
         `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
-        ratio is taken of. 1 where it cannot be told.
+        ratio is taken of; `transfers`: see `grown`. 1 where it cannot be told.
         """
-        other = self.grown(at, equity)
+        other = self.grown(at, equity, transfers)
         return ONE if other is None else other / max(self.grown(self.booked, equity) or ZERO, least)
 
-    def grown(self, at: Point, equity: Decimal) -> Decimal | None:
+    def grown(self, at: Point, equity: Decimal, transfers: Decimal | None = None) -> Decimal | None:
         """What the account would have come to by now, in units of before the transfer, had it come at that
         moment, USD. None where nothing was there to grow.
+
+        `transfers`: all that had come in, as booked, when the span of `equity` began. What came or left since that
+        moment did so before what was earned, or after it: the smaller counts.
         """
+        first = self._grown(at, equity)
+        if transfers is None or at.transfers is None or transfers == at.transfers:
+            return first
+        earned_by = equity - (
+            transfers - at.transfers
+        )  # what had earned it, where they came after it
+        last = self._grown(at, earned_by)
+        found = [] if first is None else [first]
+        found += [] if last is None or earned_by <= ZERO else [last * equity / earned_by]
+        return min(found, default=None)
+
+    def _grown(self, at: Point, equity: Decimal) -> Decimal | None:
+        """The same of an account that had so much in the end."""
         before = equity + at.pnl - self.booked.pnl
         after = before + self.quantity * at.price
         if min(before, after) <= ZERO:

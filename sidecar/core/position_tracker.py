@@ -277,7 +277,7 @@ class PositionTracker:
             net, equity = self.account.net_pnl, self.booked_equity
             lacks = equity < self.min_equity
             self.windows = LossWindows(
-                span=Span(equity, net, lacks_equity=lacks),
+                span=Span(equity, net, lacks_equity=lacks, transfers=self.books.transfers),
                 day=self._window(at, ZERO, equity),
                 next_reset=self._next_reset(at),
                 cumulative=self._window(at, ZERO, equity),
@@ -403,7 +403,8 @@ class PositionTracker:
         if whole is not None:
             windows.scoped_base = whole
         windows.carry(keys, self._strategy_figures())
-        windows.begin_span(equity - since, self.account.net_pnl - since, self.min_equity)
+        net, came = self.account.net_pnl, self.books.transfers
+        windows.begin_span(equity - since, net - since, self.min_equity, came)
         windows.next_whole(max(equity - since, self.min_equity) if whole is None else whole, at)
         if lacked and not (undoes or windows.span.lacks_equity):
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):

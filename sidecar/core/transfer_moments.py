@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from sidecar.core.books import Books
 from sidecar.core.money import ZERO
 from sidecar.core.moved import Point
@@ -100,4 +102,4 @@ class TransferMoments:
         low, high = sorted((booked.pnl, settled))
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:
             found.append(doubt.seen)
-        return tuple(Point(one.pnl, booked.price) for one in found)
+        return tuple(replace(one, price=booked.price) for one in found)

@@ -48,5 +48,6 @@ class Visits:
         for moved in (one.moved for one in self.known):
             equity = span.moved(moved.booked.pnl)
             least = max(equity, ONE) * LEFT_OF_A_UNIT
-            share *= max([ONE, *(moved.unit_at(one, equity, least) for one in moved.others)])
+            units = (moved.unit_at(one, equity, least, span.transfers) for one in moved.others)
+            share *= max(ONE, *units)
         return share

@@ -131,6 +131,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "UNAPPROVED_ORDER": (bought, LOSS),
     "STALE_MARK": (stale, LOSS),
     "BALANCE_UNEXPLAINED": (unexplained, LOSS),
+    "IMPLAUSIBLE_REPORT": (lambda desk: bought(desk, price=640000), LOSS),
     "USDC_DEPEG": (depegged, LOSS),
     "DISK_FULL": (lambda desk: desk.send(ev.DiskChanged, full=True), LOSS),
     "LIQUIDATION": (flattening, LOSS),

@@ -64,3 +64,29 @@ def test_where_almost_nothing_is_left_the_least_is_what_it_is_a_share_of():
     """One coin fell from 100 to 10 beside a debt of 10, and one came: of nothing a share says nothing."""
     some = moved(1, 1, booked=(-90, 10), now=(-90, 10), others=((0, 100),))
     assert some.unit_at(some.others[0], D(0), D(1)) == D(90) * 10 / 190
+
+
+def test_what_left_meanwhile_may_have_lost_with_the_account():
+    """17,000 lost 240; 15,600 left, and 3,000 came. Had these come first, 240 were lost of 20,000 and not of
+    17,000; of the 1,400 that stayed they were not lost.
+    """
+    now = Point(D(-240), D(1), D(-15_600))
+    came = Moved("USD", D(1_000), D(3_000), now, now, ())
+    told, first = D(16_760) / D(17_000), D(19_760) / D(20_000)
+    before = Point(D(0), D(1), D(0))
+    assert abs(came.unit_at(before, D(1_160), LEAST, D(-15_600)) - first / told) < NEAR
+    alone = came.unit_at(Point(D(0), D(1)), D(1_160), LEAST, D(-15_600))
+    assert abs(alone - D(4_160) / 4_400 * 1_400 / 1_160) < NEAR
+
+
+def test_where_more_came_than_there_is_only_the_other_order_tells():
+    """An account of nothing but what came."""
+    now = Point(D(-10), D(1), D(500))
+    came = Moved("USD", D(0), D(100), now, now, ())
+    before = Point(D(0), D(1), D(0))
+    assert came.grown(before, D(400), D(500)) == came.grown(Point(D(0), D(1)), D(400))
+
+
+def test_where_nothing_was_there_to_grow_neither_order_tells():
+    came = Moved("USD", D(0), D(-500), Point(D(0), D(1)), Point(D(0), D(1)), ())
+    assert came.grown(Point(D(0), D(1), D(0)), D(400), D(500)) is None
