@@ -56,4 +56,8 @@ def _cancelled(view: View) -> str:
     text = f"{count} order{'s were' if count != 1 else ' was'} cancelled"
     if view["done"]:
         return f"{text}; none is open"
+    if not view["remaining"]:
+        return (
+            f"{text}; Coinbase's listing ends too early to say whether others are open: ask again"
+        )
     return f"{text}; {len(view['remaining'])} could not be yet: ask again"

@@ -323,9 +323,11 @@ class Books:
 
     def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
-        alone where they are given.
+        alone where they are given. What was added of late at a better price counts with the account's.
         """
         confirmations, gap = self.marks.confirmations, ZERO
+        if book is self.account:
+            gap += self._unconfirmed_gains(confirmations if keys is None else keys)
         # While prices move, nearly all that is held.
         for key in self.marks.unconfirmed if keys is None else keys:
             line, known = book.lines.get(key), confirmations.get(key)
@@ -335,17 +337,13 @@ class Books:
             gap += (position.quantity - position.unpriced) * (line.mark - known.value)
         return gap
 
-    def unconfirmed_gains(self) -> Decimal:
-        """What units that were added of late have gained by confirmed marks of before, USD."""
-        lines = self.account.lines
-        return sum(
-            (
-                known.unconfirmed_gain(lines[key].position.quantity)
-                for key, known in self.marks.confirmations.items()
-                if known.bargain is not None and key in lines
-            ),
-            ZERO,
-        )
+    def _unconfirmed_gains(self, keys: Iterable[str]) -> Decimal:
+        lines, confirmations, gain = self.account.lines, self.marks.confirmations, ZERO
+        for key in keys:
+            known = confirmations.get(key)
+            if known is not None and known.bargains and key in lines:
+                gain += known.unconfirmed_gain(lines[key].position.quantity)
+        return gain
 
     def unconfirmed_of(self, book: Book, key: str) -> Decimal:
         """The same of a single key."""

@@ -10,10 +10,15 @@ Its readers: baselines of loss windows, the highest equity of the drawdown, the 
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.money import ZERO
+
+# As long as two confirmations: the first quotes after a fill may be from before it.
+BARGAIN_TAKES: Final = 2
+BARGAINS_MAX: Final = 32  # what comes beyond is counted with the last one
 
 
 class Run(Struct):
@@ -28,18 +33,21 @@ class Run(Struct):
 
 
 class Bargain(Struct):
-    """Units that were added at a better price than the confirmed mark, signed, and the mark that is confirmed since
-    for them: it begins at their price, as that of a position that is opened does.
+    """Units that were added at a better price than the confirmed mark, signed: a gain that is not confirmed until
+    `quotes` of different times have come since `since`, the first of them.
     """
 
     quantity: Decimal
-    mark: "ConfirmedMark"
+    price: Decimal
+    since: datetime | None = None
+    last_at: datetime | None = None
+    quotes: int = 0
 
 
 class ConfirmedMark(Struct):
     """USD per unit; until a mark has been confirmed, the first mark seen. `last` and `previous`: the last two
     marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or prices have been on both
-    sides of it, or it stood still for as long. `bargain`: what this mark shows a gain of that is not confirmed.
+    sides of it, or it stood still for as long. `bargains`: what this mark shows a gain of that is not confirmed.
     """
 
     value: Decimal
@@ -48,33 +56,45 @@ class ConfirmedMark(Struct):
     run: Run | None = None
     is_settled: bool = False
     still: Run | None = None
-    bargain: Bargain | None = None
+    bargains: list[Bargain] = []
 
     def add(self, quantity: Decimal, price: Decimal) -> None:
         """So many units were added to a position at a price: the quote that shows that price may come later."""
         if quantity * (self.value - price) <= ZERO:
             return
-        if self.bargain is not None:
-            known, whole = self.bargain, self.bargain.quantity + quantity
-            price = (known.quantity * known.mark.value + quantity * price) / whole
-            quantity = whole
-        self.bargain = Bargain(quantity, ConfirmedMark(price, price, price))
+        last = self.bargains[-1] if self.bargains else None
+        if last is None or last.quantity * quantity < ZERO:  # of a position that is none any more
+            self.bargains = [Bargain(quantity, price)]
+        elif last.quotes and len(self.bargains) < BARGAINS_MAX:
+            self.bargains = [*self.bargains, Bargain(quantity, price)]
+        else:
+            whole = last.quantity + quantity
+            last.price = (last.quantity * last.price + quantity * price) / whole
+            last.quantity = whole
 
     def unconfirmed_gain(self, held: Decimal) -> Decimal:
         """USD that the units added of late have gained by this mark, of those still held."""
-        bargain = self.bargain
-        if bargain is None or held * bargain.quantity <= ZERO:
-            return ZERO
-        units = min(abs(held), abs(bargain.quantity))
-        return units * abs(self.value - bargain.mark.value)
+        gain, left = ZERO, abs(held)
+        for bargain in reversed(self.bargains):
+            if held * bargain.quantity <= ZERO:
+                return ZERO
+            units = min(left, abs(bargain.quantity))
+            better = self.value - bargain.price if held > ZERO else bargain.price - self.value
+            gain, left = gain + units * max(ZERO, better), left - units
+        return gain
 
     def see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         """Take in a mark of a quote from `at`."""
         self._see(mark, at, confirm_for, quotes)
-        if (bargain := self.bargain) is not None:
-            bargain.mark.see(mark, at, confirm_for, quotes)
-            if bargain.quantity * (self.value - bargain.mark.value) <= ZERO:
-                self.bargain = None
+        if self.bargains:
+            for bargain in self.bargains:
+                _count(bargain, at)
+            least, lasts = BARGAIN_TAKES * quotes, BARGAIN_TAKES * confirm_for
+            self.bargains = [
+                one
+                for one in self.bargains
+                if one.since is None or one.quotes < least or at - one.since < lasts
+            ]
 
     def _see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:
         run = self.run
@@ -107,3 +127,10 @@ class ConfirmedMark(Struct):
         elif at != still.last_at:
             still.last_at, still.quotes = at, still.quotes + 1
             self.is_settled = still.quotes >= quotes and at - still.since >= confirm_for
+
+
+def _count(bargain: Bargain, at: datetime) -> None:
+    if bargain.since is None or at < bargain.since:
+        bargain.since, bargain.last_at, bargain.quotes = at, at, 1
+    elif at != bargain.last_at:
+        bargain.last_at, bargain.quotes = at, bargain.quotes + 1

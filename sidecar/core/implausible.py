@@ -4,13 +4,14 @@ One slip of a feed must not sell an account: a fee, or a fill, beyond these boun
 counts (report_watch.py). What was counted already is not looked at again: of a report, only what is new.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
 from sidecar.core.books import Books
 from sidecar.core.events import OrderReported
 from sidecar.core.money import ONE, ZERO, readable
-from sidecar.core.order_ledger import OrderLedger
+from sidecar.core.order_flow import OrderFlow
 from sidecar.core.orders import BUY
 from sidecar.core.products import Product
 from sidecar.core.working import Reservation, WorkingOrder
@@ -24,22 +25,33 @@ DISTANCE_MAX: Final = Decimal("0.20")
 ROUNDING: Final = Decimal("1E-6")
 
 
-def implausible(report: OrderReported, ledger: OrderLedger, books: Books) -> str:
-    """What is implausible about it, in words; empty where nothing is, or its product is not known."""
+def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedelta) -> str:
+    """What is implausible about it, in words; empty where nothing is, or its product is not known. A quote older
+    than `max_quote_age` says nothing of a price.
+    """
+    books, order = orders.books, orders.ledger.find(report.order_id)
     product = books.products.get(report.product_id)
     if product is None:
         return ""
-    order = ledger.find(report.order_id)
-    approval = None if order is not None else ledger.reservations.get(report.client_order_id)
-    if approval is not None and approval.order.side != report.side:
-        approval = None
+    approval = _approval(report, order, orders)
     known_fees = ZERO if order is None else order.reported.fees.get(product.quote, ZERO)
     known = ZERO if order is None else max(order.reported.quantity, order.listed.quantity)
     if report.filled > known:
-        found = _size(report, order, approval) or _price(report, order, approval, product, books)
+        found = _size(report, order, approval) or _limit(report, order, approval)
+        found = found or _distance(report, order, product, books, max_quote_age)
         if found:
             return found
     return _fee(report, product, books) if abs(report.fees) > abs(known_fees) else ""
+
+
+def _approval(
+    report: OrderReported, order: WorkingOrder | None, orders: OrderFlow
+) -> Reservation | None:
+    """The approval that the order answers, of itself or of an edit of it."""
+    if order is not None:
+        return orders.reservation_of(order)
+    found = orders.ledger.reservations.get(report.client_order_id)
+    return None if found is None or found.order.side != report.side else found
 
 
 def _size(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
@@ -55,41 +67,52 @@ def _size(report: OrderReported, order: WorkingOrder | None, approval: Reservati
     return f"it has filled {readable(report.filled)}, and its size is {readable(size)}"
 
 
-def _price(
+def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
+    """A price worse than every limit it has had: of all that has filled, and of what is new."""
+    limits = [report.limit_price, None if approval is None else approval.order.limit_price]
+    stops = [report.stop_price, None if approval is None else approval.order.stop_price]
+    if order is not None:
+        limits += [order.limit_price, *(terms.price for terms in order.terms)]
+        stops.append(order.stop_price)
+    known = [one for one in limits if one]
+    if not known or any(stops) or report.is_stop or (order is not None and order.is_stop):
+        return ""  # a bracket's stop sells below its limit
+    buys = report.side == BUY
+    limit = max(known) if buys else min(known)
+    for price in _prices(report, order):
+        if (price <= limit + limit * ROUNDING) if buys else (price >= limit - limit * ROUNDING):
+            return ""
+    if not report.average_price:
+        return ""  # a sparse frame
+    shown = readable(report.average_price)
+    return f"it has filled at {shown}, worse than its limit of {readable(limit)}"
+
+
+def _distance(
     report: OrderReported,
     order: WorkingOrder | None,
-    approval: Reservation | None,
     product: Product,
     books: Books,
+    max_quote_age: timedelta,
 ) -> str:
-    """What has filled since the last report, at a price worse than its limit, or far from the newest quote."""
-    known, value = ZERO, report.filled * report.average_price
-    if not value:
-        return ""  # a sparse frame
-    tolerance, limit = value * ROUNDING, report.limit_price
-    has_stop = bool(report.stop_price) or report.is_stop
-    if order is not None:
-        counted = max(order.reported, order.listed, key=lambda tally: tally.quantity)
-        known, value = counted.quantity, value - counted.value
-        limit = limit or order.limit_price
-        has_stop = has_stop or order.is_stop or order.stop_price is not None
-    elif approval is not None:
-        limit = limit or approval.order.limit_price
-        has_stop = has_stop or approval.order.stop_price is not None
-    quantity = report.filled - known
-    price = value / quantity
-    if limit and not has_stop:  # a bracket's stop sells below its limit
-        beyond = value - limit * quantity if report.side == BUY else limit * quantity - value
-        if beyond > tolerance:
-            return f"it has filled at {readable(price)}, worse than its limit of {readable(limit)}"
+    """A price far from the newest quote: of all that has filled, and of what is new."""
     quote = books.marks.newest.get(product.book) or books.marks.quotes.get(product.book)
-    if quote is None:
+    if quote is None or quote.at < report.at - max_quote_age or not report.average_price:
         return ""
     low, high = quote.bid * (ONE - DISTANCE_MAX), quote.ask * (ONE + DISTANCE_MAX)
-    if low <= price <= high:
+    if any(low <= price <= high for price in _prices(report, order)):
         return ""
     shown = f"{readable(quote.bid)} / {readable(quote.ask)}"
-    return f"it has filled at {readable(price)}, where the newest quote is {shown}"
+    return f"it has filled at {readable(report.average_price)}, where the newest quote is {shown}"
+
+
+def _prices(report: OrderReported, order: WorkingOrder | None) -> list[Decimal]:
+    """Of all that has filled, and of what is new: what was counted before may be of long ago, or a sparse frame's."""
+    if order is None:
+        return [report.average_price]
+    known = max(order.reported, order.listed, key=lambda tally: tally.quantity)
+    value = report.filled * report.average_price - known.value
+    return [report.average_price, value / (report.filled - known.quantity)]
 
 
 def _fee(report: OrderReported, product: Product, books: Books) -> str:

@@ -21,7 +21,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.money import ONE, ZERO
-from sidecar.core.moved import Moved
+from sidecar.core.moved import Moved, Point
 
 # The least that stays of a unit, as a share of the window's base: an account that lost all its equity, and
 # more, still has a ratio after the next deposit.
@@ -40,6 +40,11 @@ class Span(Struct, frozen=True):
     net_pnl: Decimal
     lacks_equity: bool = False
     transfers: Decimal | None = None
+
+    @property
+    def began(self) -> Point:
+        """The last transfer's moment."""
+        return Point(self.net_pnl, ONE, self.transfers)
 
     def moved(self, net_pnl: Decimal) -> Decimal:
         """`E`: the equity at the start, moved by PnL alone, USD."""
@@ -83,23 +88,18 @@ class Window(Struct):
         """
         left = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
         early_least = early_most = ZERO  # what came, or left, by then, USD
+        since = span.began
         for moved in moves:
             less, more = moved.range
             self.least_usd -= less
             self.most_usd -= more
             equity, worth = span.moved(moved.booked.pnl), moved.quantity * moved.booked.price
             best = max(
-                (
-                    moved.unit_at(one, equity + early_least, left, span.transfers)
-                    for one in moved.others
-                ),
+                (moved.unit_at(one, equity + early_least, left, since) for one in moved.others),
                 default=ONE,
             )
             worst = min(
-                (
-                    moved.unit_at(one, equity + early_most, left, span.transfers)
-                    for one in moved.others
-                ),
+                (moved.unit_at(one, equity + early_most, left, since) for one in moved.others),
                 default=ONE,
             )
             if best > ONE:

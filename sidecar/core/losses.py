@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sidecar.core.limits import LossLimit
 from sidecar.core.loss_windows import ScopedWindow, Window
 from sidecar.core.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
-from sidecar.core.moved import Moved
+from sidecar.core.moved import Moved, Point
 from sidecar.core.position_tracker import PositionTracker
 
 Way = Literal["told", "least", "most"]
@@ -159,14 +159,13 @@ def _loss(
     usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
     if way != "told":
         if way == "least":
-            doubted = tracker.doubted_loss
-            usd, base = usd + window.least_usd - doubted, window.least or base
-            equity = equity * tracker.balances.visits.share(windows.span) + doubted
+            usd, base = usd + window.least_usd, window.least or base
+            equity *= tracker.balances.visits.share(windows.span)
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
-            moves, came = _open_moves(tracker, shift), windows.span.transfers
-            usd, equity = _if_moved_before(moves, usd, equity, way, came)
+            moves, began = _open_moves(tracker, shift), windows.span.began
+            usd, equity = _if_moved_before(moves, usd, equity, way, began)
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)
@@ -180,7 +179,7 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 
 
 def _if_moved_before(
-    moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way, transfers: Decimal | None
+    moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way, since: Point
 ) -> tuple[Decimal, Decimal]:
     """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most.
     What is taken to have moved early was there, or was not, when the next one moved.
@@ -188,7 +187,7 @@ def _if_moved_before(
     better, unit, there = max if way == "least" else min, ONE, equity
     for moved in moves:
         usd -= better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-        grown = [moved.grown(moment, there, transfers) for moment in moved.others]
+        grown = [moved.grown(moment, there, since) for moment in moved.others]
         best = better([there, *(one for one in grown if one is not None)])
         if best != there:
             equity = best * unit
@@ -200,8 +199,7 @@ def _if_moved_before(
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
     windows = tracker.windows
     assert windows is not None
-    least = window.least_usd - tracker.doubted_loss
-    shift = {"told": ZERO, "least": least, "most": window.most_usd}[way]
+    shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
     usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)

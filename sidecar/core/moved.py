@@ -70,38 +70,50 @@ class Moved(Struct, frozen=True):
         return max(more), min(more)
 
     def unit_at(
-        self, at: Point, equity: Decimal, least: Decimal, transfers: Decimal | None = None
+        self, at: Point, equity: Decimal, least: Decimal, since: Point | None = None
     ) -> Decimal:
         """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
 
         `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
-        ratio is taken of; `transfers`: see `grown`. 1 where it cannot be told.
+        ratio is taken of; `since`: see `grown`. 1 where it cannot be told.
         """
-        other = self.grown(at, equity, transfers)
+        other = self.grown(at, equity, since)
         return ONE if other is None else other / max(self.grown(self.booked, equity) or ZERO, least)
 
-    def grown(self, at: Point, equity: Decimal, transfers: Decimal | None = None) -> Decimal | None:
+    def grown(self, at: Point, equity: Decimal, since: Point | None = None) -> Decimal | None:
         """What the account would have come to by now, in units of before the transfer, had it come at that
         moment, USD. None where nothing was there to grow.
 
-        `transfers`: all that had come in, as booked, when the span of `equity` began. What came or left since that
-        moment did so before what was earned, or after it: the smaller counts.
+        `since`: the last other transfer, which the account of `equity` has had. Where that came after this moment,
+        the account was another one until then, and earned its PnL until then.
         """
-        first = self._grown(at, equity)
-        if transfers is None or at.transfers is None or transfers == at.transfers:
-            return first
-        earned_by = equity - (
-            transfers - at.transfers
-        )  # what had earned it, where they came after it
-        last = self._grown(at, earned_by)
-        found = [] if first is None else [first]
-        found += [] if last is None or earned_by <= ZERO else [last * equity / earned_by]
-        return min(found, default=None)
+        if since is None or since.transfers is None or at.transfers is None:
+            return self._grown(at, self.now, self._value(at, equity))
+        if at.transfers == since.transfers:
+            return self._grown(at, self.now, self._value(at, equity))
+        between = replace(since, price=self._price_at(since, at))
+        last = self._value(between, equity)
+        until = last - (since.transfers - at.transfers)
+        grown = self._grown(at, between, until + at.pnl - between.pnl)
+        on = self._grown(between, self.now, last)
+        if grown is None or on is None or until <= ZERO:
+            return self._grown(at, self.now, self._value(at, equity))
+        return grown / until * on
 
-    def _grown(self, at: Point, equity: Decimal) -> Decimal | None:
-        """The same of an account that had so much in the end."""
-        before = equity + at.pnl - self.booked.pnl
-        after = before + self.quantity * at.price
+    def _value(self, at: Point, equity: Decimal) -> Decimal:
+        """The account's value at that moment, without what has moved, USD."""
+        return equity + at.pnl - self.booked.pnl
+
+    def _price_at(self, since: Point, at: Point) -> Decimal:
+        """The price then, had it moved along with the PnL from that moment to the present."""
+        earned = self.now.pnl - at.pnl
+        share = (since.pnl - at.pnl) / earned if earned else ZERO
+        return at.price + (self.now.price - at.price) * min(ONE, max(ZERO, share))
+
+    def _grown(self, start: Point, end: Point, before: Decimal) -> Decimal | None:
+        """What an account of `before` at the start comes to by the end, with what has moved, in its own units."""
+        after = before + self.quantity * start.price
         if min(before, after) <= ZERO:
             return None
-        return before * (after + self._earned(at)) / after
+        earned = end.pnl - start.pnl + self.quantity * (end.price - start.price)
+        return before * (after + earned) / after

@@ -60,8 +60,6 @@ class PositionTracker:
         )  # of Coinbase's; a clock that is behind passes last by itself
         self.min_equity = DEFAULT_MIN_EQUITY
         self.quoteless: set[str] = set()  # keys with a stale mark and no quote at all
-        # What reports that REST has not borne out have cost and brought, USD.
-        self.doubted_loss = self.doubted_gain = ZERO
         self._transfers_seen = ZERO  # the transfers that the loss windows know of
         # Grows with every change of the windows: figures worked out of them hold until then.
         self.windows_version = 0
@@ -180,10 +178,8 @@ class PositionTracker:
     # --- Facts ------------------------------------------------------------------------------------
 
     @with_money
-    def apply(self, event: ev.Event, *, is_doubted: bool = False) -> list[Action]:
-        """Take in one fact; no peak is raised by one that is doubted. Raises Untrusted, and changes nothing, when
-        it cannot be true.
-        """
+    def apply(self, event: ev.Event) -> list[Action]:
+        """Take in one fact. Raises Untrusted, and changes nothing, when it cannot be true."""
         if type(event) is not ev.ReservationReleased:
             self.version += 1
         self.roll_day(event.at)
@@ -193,8 +189,7 @@ class PositionTracker:
             self.balances.visits.forget(event.at)
         if self.books.transfers != self._transfers_seen:
             self._note_transfers(event.at)
-        if not is_doubted:
-            self.note_peak()
+        self.note_peak()
         return actions or []
 
     def _quotes(self, event: ev.Quotes) -> None:
@@ -250,8 +245,7 @@ class PositionTracker:
             self._high = (self.windows_version, high)
         if net <= high or windows.span.lacks_equity:
             return
-        confirmed = net - self.books.unconfirmed(self.account) - self.books.unconfirmed_gains()
-        confirmed -= self.doubted_gain
+        confirmed = net - self.books.unconfirmed(self.account)
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
@@ -458,18 +452,9 @@ class PositionTracker:
     @property
     def is_ambiguous(self) -> bool:
         """Whether a loss may be more, or less, than the books tell."""
-        if self.wallets.is_unsure or self.balances.visits.known or self.doubted_loss:
+        if self.wallets.is_unsure or self.balances.visits.known:
             return True
         return self.windows is not None and self.windows.is_ambiguous
-
-    def doubt_reports(self, brought: Iterable[Decimal]) -> None:
-        """What reports have brought that REST has not borne out, USD each: no loss is confirmed by it, and no
-        peak raised.
-        """
-        known = tuple(brought)
-        self.doubted_loss = -sum((one for one in known if one < ZERO), ZERO)
-        self.doubted_gain = sum((one for one in known if one > ZERO), ZERO)
-        self.version += 1
 
     def doubtful_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""

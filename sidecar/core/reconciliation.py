@@ -13,6 +13,7 @@ reconciled as fast as an idle one. Each reading of a busy account allows for sev
 may lack bookings; the one that two readings allow for is confirmed, or one of several that are all but equal.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -182,20 +183,24 @@ class Reconciliation(Struct):
         return max(recent, default=timedelta(0))
 
     def _lacking(self, at: datetime) -> list[Decimal]:
-        """What a reading may lack: the newest bookings, as many as one likes, or the newest sweeps alone, which it
-        may lack for longer; or a single one.
+        """What a reading may lack: the newest bookings, as many as one likes; the newest sweeps, which it may lack
+        for longer, alone, or all of them with the newest trades; or a single booking.
         """
         newest = [one for one in reversed(self.bookings) if at - one.lag <= one.at]
         every = accumulate(one.quantity for one in newest)
-        swept = accumulate(one.quantity for one in newest if one.swept)
-        return list(dict.fromkeys([*every, *swept, *(one.quantity for one in reversed(newest))]))
+        sweeps = list(accumulate(one.quantity for one in newest if one.swept))
+        trades = accumulate(one.quantity for one in newest if not one.swept)
+        both = (sweeps[-1] + one for one in trades) if sweeps else ()
+        singles = (one.quantity for one in reversed(newest))
+        return list(dict.fromkeys([*every, *sweeps, *both, *singles]))
 
 
 def _both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
     """The figures of `other` that are among `one`, to less than a unit."""
-    known = set(one)
-    return [
-        figure
-        for figure in dict.fromkeys(other)
-        if figure in known or any(abs(figure - each) < unit for each in known)
-    ]
+    known, found = sorted(one), list[Decimal]()
+    for figure in dict.fromkeys(other):
+        place = bisect_left(known, figure)
+        near = known[max(0, place - 1) : place + 1]
+        if any(figure == each or abs(figure - each) < unit for each in near):
+            found.append(figure)
+    return found

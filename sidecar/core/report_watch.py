@@ -1,51 +1,52 @@
 """ReportWatch: reports of the user channel that can hardly be so are read over REST before they count. No I/O.
 
-    frame ── implausible ──→ held: REDUCE_ONLY, read over REST ── REST's row, as much filled ──→ that counts
-                               └─ no answer for `ANSWERS_WITHIN` ──→ counts as told, doubted until REST's row comes
+    frame ── implausible ──→ held: REDUCE_ONLY, read over REST ─┬─ REST's row of the order: that counts
+                                                                ├─ fills listed, or a later frame: they count
+                                                                └─ by its id REST has no such order: it never was
 
-What is counted in doubt tightens like any other loss; it confirms none, so it stops no day and sells nothing,
-and a gain of it raises no peak.
+While REST is silent nothing can be sold either, so a report is held for as long: what it says counts for nothing,
+and only reducing orders pass.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from sidecar.core.actions import Action, Alert, ReadOrders
+from sidecar.core.actions import Action, Alert, ReadOrders, Reconcile
 from sidecar.core.check import Desk
-from sidecar.core.events import Event, OrderReported
+from sidecar.core.events import Event, FillReported, OrderReported, OrderVanished
 from sidecar.core.implausible import implausible
-from sidecar.core.money import ZERO
 from sidecar.core.order_flow import check_report
+from sidecar.core.order_status import is_terminal
 from sidecar.core.settings import Settings
 from sidecar.core.state import Cause
 from sidecar.core.tightening import loosen, tighten
 
 CODE: Final = "IMPLAUSIBLE_REPORT"
+# A row of REST may lag behind its frame by some seconds. One that tells of less for longer is right.
 ANSWERS_WITHIN: Final = timedelta(seconds=15)
-# A row may lag behind its frame by some seconds; later, an outage may last.
+# Between two questions: a row may lag, and later an outage may last.
 PAUSE: Final = timedelta(seconds=2)
 PAUSE_MAX: Final = timedelta(seconds=30)
-HELD_MAX: Final = 1_000  # orders; what comes beyond counts as told
+HELD_MAX: Final = 1_000  # orders; what comes beyond is left to the account's next reading
 
 
 class HeldReport(Struct):
-    """A report that waits for REST's word, since when, and what is implausible about it."""
+    """A report that waits for REST's word, since when, and what is implausible about it. `is_overdue`: that it has
+    waited for long was said.
+    """
 
     report: OrderReported
     since: datetime
     fault: str
+    is_overdue: bool = False
 
 
 class ReportMemory(Struct):
-    """`held` by order_id; `doubted`: what reports that counted without REST's word have brought, USD."""
+    """Reports held, by order_id, and when REST is asked again."""
 
     held: dict[str, HeldReport] = {}
-    doubted: dict[str, Decimal] = {}
     ask_at: datetime | None = None
     pause: timedelta = PAUSE
 
@@ -60,36 +61,53 @@ class ReportWatch:
 
     def holds(self, report: OrderReported, actions: list[Action]) -> bool:
         """Whether this report is to wait. Raises Untrusted where it cannot be at all."""
-        memory, order_id = self.memory, report.order_id
-        if report.by_rest:
-            self._answered(report, actions)
-            return False
-        is_open = self.settings.connected and self.desk.tracker.books.is_open
-        if not is_open or order_id in memory.doubted:
+        tracker, held = self.desk.tracker, self.memory.held
+        if report.by_rest or not (self.settings.connected and tracker.books.is_open):
             return False
         check_report(report)
-        tracker = self.desk.tracker
-        fault = implausible(report, tracker.ledger, tracker.books)
-        known = memory.held.get(order_id)
+        fault = implausible(report, tracker.orders, self.desk.max_mark_age)
         if not fault:
-            if known is not None and report.filled >= known.report.filled:
-                self._drop(order_id, "the user channel has told otherwise", actions)
             return False
-        if known is None and len(memory.held) >= HELD_MAX:
-            self._doubt(order_id)
-            return False
-        since = report.at if known is None else known.since
-        memory.held[order_id] = HeldReport(report, since, fault)
-        if known is None:
-            self._first_sight(memory.held[order_id], actions)
+        known = held.get(report.order_id)
+        if known is not None:
+            held[report.order_id] = HeldReport(report, known.since, fault, known.is_overdue)
+        elif len(held) >= HELD_MAX:
+            actions.append(Reconcile(reason="more reports can hardly be so than are held"))
+        else:
+            held[report.order_id] = HeldReport(report, report.at, fault)
+            self._first_sight(held[report.order_id], actions)
         return True
 
-    def is_held(self, event: Event) -> bool:
-        """Whether it is a report that was held back."""
-        return any(held.report is event for held in self.memory.held.values())
+    def hear(self, event: Event, actions: list[Action]) -> None:
+        """A fact that was taken in, and may say how it is with an order."""
+        if not self.memory.held:
+            return
+        match event:
+            case OrderReported():
+                self._told(event, actions)
+            case FillReported():
+                order = self.desk.tracker.ledger.find(event.order_id)
+                held = self.memory.held.get(event.order_id)
+                if held and order and order.listed.quantity >= held.report.filled:
+                    self._drop(event.order_id, "its fills are listed", actions)
+            case OrderVanished() if event.order_id in self.memory.held:
+                self._drop(event.order_id, "Coinbase has no such order", actions)
+            case _:
+                return
+
+    def _told(self, report: OrderReported, actions: list[Action]) -> None:
+        """Of one that is held another report was taken in: REST's row, or a frame that may be so."""
+        held = self.memory.held.get(report.order_id)
+        if held is None:
+            return
+        is_later = report.at >= held.since + ANSWERS_WITHIN * self.settings.pace
+        is_final = report.by_rest and (is_terminal(report.status) or is_later)
+        if is_final or report.filled >= held.report.filled:
+            who = "REST" if report.by_rest else "the user channel"
+            self._drop(report.order_id, f"{who} has told of the order", actions)
 
     def _first_sight(self, held: HeldReport, actions: list[Action]) -> None:
-        report, now = held.report, held.report.at
+        report, now = held.report, held.since
         reason = (
             f"the user channel says of order {report.order_id} ({report.product_id}): {held.fault}"
         )
@@ -102,72 +120,57 @@ class ReportWatch:
         actions.append(Alert(severity="warning", code=CODE, text=text))
         self._ask(now, actions, PAUSE)
 
-    def _answered(self, row: OrderReported, actions: list[Action]) -> None:
-        """REST's row of an order: its word, where it knows of as much."""
-        if self.memory.doubted.pop(row.order_id, None) is not None:
-            self.desk.tracker.doubt_reports(self.memory.doubted.values())
-        held = self.memory.held.get(row.order_id)
-        if held is not None and row.filled >= held.report.filled:
-            self._drop(row.order_id, "REST has told of the order", actions)
-
     def _drop(self, order_id: str, why: str, actions: list[Action]) -> None:
+        """It waits no longer."""
         del self.memory.held[order_id]
         if not self.memory.held:
             loosen(self.desk.state, CODE, "all", why, actions)
 
+    # --- What is asked of it ----------------------------------------------------------------------
+
+    def is_held(self, event: Event) -> bool:
+        """Whether it is a report that is held back."""
+        return any(held.report is event for held in self.memory.held.values())
+
+    @property
+    def asked(self) -> set[str]:
+        """The orders of which REST's word is waited for."""
+        return {*self.memory.held}
+
+    def has_arrived(self, client_order_id: str) -> bool:
+        """Whether a report of the order that was approved under this id is held: it exists."""
+        return any(
+            one.report.client_order_id == client_order_id for one in self.memory.held.values()
+        )
+
     # --- Time -------------------------------------------------------------------------------------
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """Ask again where it is time."""
+        """Ask again where it is time, and say what has waited for long."""
         due = self.memory.ask_at
         if due is not None and now >= due:
             self._ask(now, actions, min(2 * self.memory.pause, PAUSE_MAX))
+        for order_id, held in self.memory.held.items():
+            if held.is_overdue or now < held.since + ANSWERS_WITHIN * self.settings.pace:
+                continue
+            held.is_overdue = True
+            text = (
+                f"REST has not told of order {order_id} for {ANSWERS_WITHIN.total_seconds():g} s, of which the user"
+                f" channel says: {held.fault}; it does not count, and only reducing orders pass, until REST tells"
+            )
+            actions.append(Alert(severity="critical", code=CODE, text=text))
 
     def _ask(self, now: datetime, actions: list[Action], pause: timedelta) -> None:
-        asked, self.memory.pause = self.asked, pause
+        asked, self.memory.pause = tuple(self.memory.held), pause
         self.memory.ask_at = now + pause * self.settings.pace if asked else None
         if asked:
             actions.append(ReadOrders(order_ids=asked))
 
-    def lapsed(self, now: datetime, actions: list[Action]) -> Iterator[OrderReported]:
-        """The reports that REST has said nothing of for so long: each counts as told now."""
-        for order_id, held in list(self.memory.held.items()):
-            if now - held.since < ANSWERS_WITHIN * self.settings.pace:
-                continue
-            seconds = ANSWERS_WITHIN.total_seconds()
-            self._drop(order_id, f"REST has not answered for {seconds:g} s", actions)
-            text = (
-                f"REST has said nothing of order {order_id} for {seconds:g} s, so it counts as told, though"
-                f" {held.fault}: what it has cost confirms no loss until REST tells of it; look it up at Coinbase"
-            )
-            actions.append(Alert(severity="critical", code=CODE, text=text))
-            self._doubt(order_id)
-            yield replace(held.report, at=now)
-
-    def _doubt(self, order_id: str) -> None:
-        self.memory.doubted[order_id] = ZERO
-        if len(self.memory.doubted) > HELD_MAX:
-            del self.memory.doubted[next(iter(self.memory.doubted))]
-
-    def is_doubted(self, report: OrderReported) -> bool:
-        """Whether REST's word on the order is still waited for, though it counts."""
-        return report.order_id in self.memory.doubted
-
-    def counted(self, order_id: str, brought: Decimal) -> None:
-        """A report that is doubted was counted, and has brought so much, USD."""
-        self.memory.doubted[order_id] += brought
-        self.desk.tracker.doubt_reports(self.memory.doubted.values())
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The orders of which REST's word is waited for."""
-        return tuple(dict.fromkeys((*self.memory.held, *self.memory.doubted)))
-
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes one further."""
-        memory = self.memory
-        times = [one.since + ANSWERS_WITHIN * self.settings.pace for one in memory.held.values()]
-        times += [] if memory.ask_at is None else [memory.ask_at]
+        overdue = ANSWERS_WITHIN * self.settings.pace
+        times = [one.since + overdue for one in self.memory.held.values()]
+        times += [] if self.memory.ask_at is None else [self.memory.ask_at]
         return min((time for time in times if time > now), default=None)
 
     def begin(self, now: datetime, actions: list[Action]) -> None:

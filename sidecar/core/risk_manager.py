@@ -25,7 +25,7 @@ from sidecar.core.decision import Decision
 from sidecar.core.departures import carry_out_will
 from sidecar.core.deposit_watch import DepositWatch
 from sidecar.core.doubt_watch import DoubtWatch
-from sidecar.core.errors import UnknownProduct, Untrusted
+from sidecar.core.errors import UnknownProduct
 from sidecar.core.feeds import Feeds
 from sidecar.core.limits import Limits
 from sidecar.core.liquidator import Liquidator
@@ -109,7 +109,7 @@ class RiskManager:
             ev.Quotes: tracker.apply,
             ev.OrderReported: self._reported,
             ev.FillReported: self._tell_tracker,
-            ev.ReservationReleased: self.unapproved.released,
+            ev.ReservationReleased: self._released,
             ev.FeedChanged: self.readiness.doubted,
             ev.ReconciliationFailed: self.readiness.doubted,
             ev.Started: self._started,
@@ -290,8 +290,6 @@ class RiskManager:
         self.watch.stale_marks.look(now, actions)
         self.doubts.look(now, actions)
         self.reports.look(now, actions)
-        for report in self.reports.lapsed(now, actions):
-            self._count(report, actions)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
 
@@ -340,38 +338,30 @@ class RiskManager:
         self.readiness.confirmed(None)
         return self.watch.rest_answered(None, event.at)
 
-    def _count(self, report: ev.OrderReported, actions: list[Action]) -> None:
-        """A report that was held back counts now, unless it cannot be after all."""
-        try:
-            actions += self._reported(report)
-        except Untrusted as fault:
-            actions.append(Alert(severity="critical", code="IMPLAUSIBLE_REPORT", text=str(fault)))
-            return
-        if self.liquidator.is_busy:
-            self._tell_liquidator(report, actions)
+    def _released(self, event: ev.ReservationReleased) -> list[Action]:
+        """An approval ends; not for want of an order that is told of, though what is told can hardly be so."""
+        never_arrived = event.reason == "never_arrived"
+        if never_arrived and self.reports.has_arrived(event.client_order_id):
+            return []
+        return self.unapproved.released(event)
 
     def _tell_liquidator(self, event: ev.Event, actions: list[Action]) -> None:
         if not self.reports.is_held(event):
             self.liquidator.note(event, actions)
 
     def _reported(self, report: ev.OrderReported) -> list[Action]:
-        """A report counts, at once or when it is borne out; until then what it brings is in doubt."""
+        """A report that can hardly be so waits for REST's word."""
         actions: list[Action] = []
         if self.reports.holds(report, actions):
             return actions
-        if not self.reports.is_doubted(report):
-            return actions + self._tell_tracker(report)
-        before = self.tracker.account.net_pnl
-        actions += self._tell_tracker(report, is_doubted=True)
-        self.reports.counted(report.order_id, self.tracker.account.net_pnl - before)
-        return actions
+        return actions + self._tell_tracker(report)
 
-    def _tell_tracker(self, event: ev.Event, *, is_doubted: bool = False) -> list[Action]:
+    def _tell_tracker(self, event: ev.Event) -> list[Action]:
         actions: list[Action] = []
         if isinstance(event, ev.FuturesRead):
             event = self.doubts.listed_only(event, actions)
         try:
-            actions += self.tracker.apply(event, is_doubted=is_doubted)
+            actions += self.tracker.apply(event)
         except UnknownProduct as unknown:
             if self.doubts.passes_over(unknown.product_id) and isinstance(event, ROWS):
                 return []
@@ -379,6 +369,7 @@ class RiskManager:
             return [ReadProduct(product_id=unknown.product_id)]
         actions += self.readiness.note(event)
         self.doubts.hear(event, actions)
+        self.reports.hear(event, actions)
         match event:
             case ev.OrderReported() | ev.FillReported():
                 actions += self.unapproved.look(event)

@@ -211,7 +211,6 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.desk.unread = saved.unread_futures
     manager.doubts.elsewhere = saved.elsewhere
     manager.reports.memory = saved.reports
-    manager.tracker.doubt_reports(saved.reports.doubted.values())
     manager.deposits.seen = manager.tracker.transfers
     manager.sessions.restore(saved.sessions)
     manager.unapproved.memory = saved.unapproved

@@ -74,7 +74,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "IMPLAUSIBLE_REPORT": CauseKind(
         "REDUCE_ONLY",
         "itself",
-        "wait for REST's word on the order, or for 15 s; look it up at Coinbase",
+        "wait for REST's word on the order; look it up at Coinbase",
     ),
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"

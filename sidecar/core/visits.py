@@ -48,6 +48,6 @@ class Visits:
         for moved in (one.moved for one in self.known):
             equity = span.moved(moved.booked.pnl)
             least = max(equity, ONE) * LEFT_OF_A_UNIT
-            units = (moved.unit_at(one, equity, least, span.transfers) for one in moved.others)
+            units = (moved.unit_at(one, equity, least, span.began) for one in moved.others)
             share *= max(ONE, *units)
         return share

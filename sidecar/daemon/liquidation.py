@@ -165,7 +165,7 @@ class Liquidation:
         while self._accepted:
             await asyncio.sleep(BACK_EVERY_S)
             manager = self._engine.manager
-            live = {*manager.liquidator.placed(), *manager.reports.asked}
+            live = manager.liquidator.placed() | manager.reports.asked
             wanted = [order_id for order_id in self._accepted if order_id in live]
             self._accepted = {
                 order_id: self._accepted[order_id] - 1

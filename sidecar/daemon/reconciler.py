@@ -224,14 +224,16 @@ class Reconciler:
         }
 
     async def _see_how_they_ended(self, listed: set[str], unlisted: set[str]) -> None:
-        """Orders that the books have open and the listing had not: what became of them. After the
-        fills, which say what an order's own row may leave out.
+        """Orders that the books have open and the listing had not: what became of them; and those of which a frame
+        told what can hardly be so. After the fills, which say what an order's own row may leave out.
         """
-        working = self._engine.manager.tracker.ledger.working
-        for report in await self._named(sorted(working.keys() - listed)):
+        manager = self._engine.manager
+        working, asked = manager.tracker.ledger.working, manager.reports.asked
+        unlisted |= asked
+        for report in await self._named(sorted((working.keys() - listed) | asked)):
             self._take_in(report)
             unlisted.discard(report.order_id)
-        unlisted &= working.keys()
+        unlisted &= working.keys() | manager.reports.asked
         self._unknown.keep(unlisted)
         await self._look_up(sorted(unlisted))
 
@@ -252,12 +254,12 @@ class Reconciler:
                     if await self._is_accounted_for(order_id):
                         continue
                 except Refused as refusal:
-                    self._leave_out(f"order {order_id} is open in the books: {refusal}")
+                    self._leave_out(f"order {order_id} was told of: {refusal}")
                     continue
                 except CallFailed as failure:
                     fault = f": {failure}"
             what = fault or ", and Coinbase knows of none"
-            self._leave_out(f"order {order_id} is open in the books{what}")
+            self._leave_out(f"order {order_id} was told of{what}")
 
     async def _is_accounted_for(self, order_id: str) -> bool:
         """Whether it is known by its id, or has no row that makes sense for so long that it has ended: a listing

@@ -290,6 +290,8 @@ def test_an_answer_says_what_remains_and_the_state():
     assert "1 order was cancelled; none is open" in text(answer(cancelled, "ACTIVE"))
     some = {"done": False, "cancelled": 2, "remaining": ["o1"]}
     assert "2 orders were cancelled; 1 could not be yet" in text(answer(some, "ACTIVE"))
+    cut = {"done": False, "cancelled": 2, "remaining": []}
+    assert "Coinbase's listing ends too early to say" in text(answer(cut, "ACTIVE"))
 
 
 def test_a_check_shows_what_would_be_sold_and_what_not():

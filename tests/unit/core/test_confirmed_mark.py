@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.confirmed_mark import ConfirmedMark, Run
+from sidecar.core.confirmed_mark import BARGAINS_MAX, ConfirmedMark, Run
 from tests.scenario import START, D
 
 
@@ -125,17 +125,26 @@ def test_what_was_left_in_between_did_not_stand_still():
 # --- What was added at a better price -------------------------------------------------------------
 
 
+def see(mark, *ticks):
+    for seconds, price in ticks:
+        mark.see(D(price), START + timedelta(seconds=seconds), timedelta(seconds=2), 3)
+    return mark
+
+
 def added(*ticks, quantity=2, price=90, held=5):
     """The gain that is not confirmed after a purchase (or a short sale) at this price, and these ticks."""
     mark = seen()
     mark.add(D(quantity), D(price))
-    for seconds, tick in ticks:
-        mark.see(D(tick), START + timedelta(seconds=seconds), timedelta(seconds=2), 3)
-    return mark.unconfirmed_gain(D(held))
+    return see(mark, *ticks).unconfirmed_gain(D(held))
+
+
+def lasting(price):
+    """Six quotes over four seconds: twice what confirms a price."""
+    return [(second, price) for second in (0, 1, 2, 3, 3.5, 4)]
 
 
 @pytest.mark.parametrize(
-    "ticks", [(), ((0, 90),), ((0, 100), (1, 90), (2, 90)), ((0, 90), (1, 90), (1.5, 90))]
+    "ticks", [[], [(0, 90)], [(0, 100), (1, 90), (2, 90)], lasting(100)[:-1], [(0, 100), (9, 100)]]
 )
 def test_a_purchase_below_the_mark_is_a_gain_that_is_not_confirmed(ticks):
     """The price may have fallen, and its quote is told later."""
@@ -145,17 +154,12 @@ def test_a_purchase_below_the_mark_is_a_gain_that_is_not_confirmed(ticks):
 @pytest.mark.parametrize(
     "ticks",
     [
-        ((0, 90), (1, 90), (2, 90)),  # the mark has followed the price: there was no gain
-        ((0, 100), (1, 100), (2, 100)),  # the price had fallen for a moment: there is one
+        [(0, 90), (1, 90), (2, 90)],  # the mark has followed the price: there was no gain
+        lasting(100),  # the price had fallen for a moment: there is one
     ],
 )
 def test_a_price_that_stands_says_whether_there_is_a_gain(ticks):
     assert added(*ticks) == 0
-
-
-def test_a_part_of_a_gain_may_be_confirmed():
-    assert added((0, 96), (1, 95), (2, 97)) == 4  # it is 97 at most, and 95 at least
-    assert added((0, 104), (1, 95), (2, 104)) == 10
 
 
 def test_a_short_sale_above_the_mark_is_one_too():
@@ -168,8 +172,46 @@ def test_what_is_not_held_any_more_has_no_gain():
     assert added(held=0) == added(held=-1) == 0
 
 
-def test_purchases_one_after_the_other_count_together():
+def test_a_mark_that_falls_below_the_price_leaves_no_gain():
+    assert added((0, 80), (1, 80), (2, 80)) == 0
+
+
+def test_purchases_before_the_next_quote_count_together():
     mark = seen()
     mark.add(D(2), D(90))
     mark.add(D(2), D(80))
     assert mark.unconfirmed_gain(D(5)) == 60
+    assert len(mark.bargains) == 1
+
+
+def test_each_purchase_waits_for_its_own_quotes():
+    """Who buys every second has all but the last few confirmed."""
+    mark = seen()
+    for second in range(100):
+        mark.add(D(1), D(99))
+        see(mark, (second, 100))
+    assert mark.unconfirmed_gain(D(1_000)) == 5
+    assert mark.unconfirmed_gain(D(3)) == 3
+
+
+def test_there_are_only_so_many():
+    mark = seen()
+    for number in range(1_000):
+        mark.add(D(1), D(99))
+        see(mark, (number / 1_000, 100))
+    assert (len(mark.bargains), mark.unconfirmed_gain(D(5_000))) == (BARGAINS_MAX, 1_000)
+
+
+def test_of_the_other_side_it_begins_anew():
+    """A long position became a short one."""
+    mark = seen()
+    mark.add(D(2), D(90))
+    mark.add(D(-2), D(110))
+    assert (mark.unconfirmed_gain(D(5)), mark.unconfirmed_gain(D(-5))) == (0, 20)
+
+
+def test_a_clock_that_is_set_back_has_it_counted_anew():
+    mark = seen()
+    mark.add(D(2), D(90))
+    see(mark, *lasting(100)[:-1])
+    assert see(mark, (-60, 100), (-59, 100)).unconfirmed_gain(D(5)) == 20

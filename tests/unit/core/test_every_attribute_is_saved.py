@@ -321,16 +321,14 @@ def suspected() -> World:
 
 
 def misled() -> World:
-    """Frames that can hardly be so: two that count though REST has said nothing, and one that waits for it."""
+    """A frame that can hardly be so waits for REST, for long; and a purchase came before the quote of its price."""
     world = connected(held=1)
-    for name, price, fees in (("cost", 64_000, 4_000), ("brought", 1_000, 0)):
-        world.report(name, status="FILLED", filled="0.1", average_price=price, fees=fees)
+    world.report("waits", status="FILLED", filled="0.1", average_price=640_000)
     for _ in range(16):
         world.wait(1)
         world.quote("BTC-USD", 64_000)
-    world.report("waits", status="FILLED", filled="0.1", average_price=640_000)
-    world.wait(2)
-    world.quote("BTC-USD", 64_000)
+    world.fill("BUY", "0.1", 60_000)
+    world.quote("BTC-USD", 60_000)
     return world
 
 

@@ -572,7 +572,7 @@ def test_an_own_order_that_is_not_cancelled_holds_up_no_other_for_longer() -> No
     }
     own |= {"created_at": flat.world.now, "limit_price": 64_001}
     flat.answer(sale.client_order_id, "accepted", order_id="own")
-    flat.report("own", leaves="0.4", filled="0.6", average_price=64_000, **own)
+    flat.report("own", leaves="0.4", filled="0.6", average_price=64_001, **own)
     for _ in range(40):
         if not of_kind(flat.actions, ReadAccount):
             flat.wait(60)

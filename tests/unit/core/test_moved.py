@@ -66,27 +66,53 @@ def test_where_almost_nothing_is_left_the_least_is_what_it_is_a_share_of():
     assert some.unit_at(some.others[0], D(0), D(1)) == D(90) * 10 / 190
 
 
-def test_what_left_meanwhile_may_have_lost_with_the_account():
-    """17,000 lost 240; 15,600 left, and 3,000 came. Had these come first, 240 were lost of 20,000 and not of
-    17,000; of the 1,400 that stayed they were not lost.
+def came_after(since, before=(0, 0)):
+    """3,000 USD beside 1,160, which are what 17,000 came to: 15,600 left, and 240 were lost. As a share of what a
+    unit is worth: had the 3,000 been there before. `since`: PnL and transfers when the 15,600 left.
     """
     now = Point(D(-240), D(1), D(-15_600))
-    came = Moved("USD", D(1_000), D(3_000), now, now, ())
+    some = Moved("USD", D(1_000), D(3_000), now, now, ())
+    pnl, transfers = before
+    left = Point(D(since), D(1), D(-15_600))
+    return some.unit_at(Point(D(pnl), D(1), transfers), D(1_160), LEAST, left)
+
+
+ALONE = D(4_160) / 4_400 * 1_400 / 1_160  # of the 1,400 that stayed, all were lost
+
+
+def test_what_left_after_the_loss_had_its_part_in_it():
+    """240 of 20,000 were lost then, and not of 17,000."""
     told, first = D(16_760) / D(17_000), D(19_760) / D(20_000)
-    before = Point(D(0), D(1), D(0))
-    assert abs(came.unit_at(before, D(1_160), LEAST, D(-15_600)) - first / told) < NEAR
-    alone = came.unit_at(Point(D(0), D(1)), D(1_160), LEAST, D(-15_600))
-    assert abs(alone - D(4_160) / 4_400 * 1_400 / 1_160) < NEAR
+    assert abs(came_after(-240, (0, D(0))) - first / told) < NEAR
 
 
-def test_where_more_came_than_there_is_only_the_other_order_tells():
-    """An account of nothing but what came."""
-    now = Point(D(-10), D(1), D(500))
-    came = Moved("USD", D(0), D(100), now, now, ())
-    before = Point(D(0), D(1), D(0))
-    assert came.grown(before, D(400), D(500)) == came.grown(Point(D(0), D(1)), D(400))
+def test_what_left_before_the_loss_had_none():
+    assert abs(came_after(0, (0, D(0))) - ALONE) < NEAR
 
 
-def test_where_nothing_was_there_to_grow_neither_order_tells():
-    came = Moved("USD", D(0), D(-500), Point(D(0), D(1)), Point(D(0), D(1)), ())
-    assert came.grown(Point(D(0), D(1), D(0)), D(400), D(500)) is None
+def test_half_of_the_loss_may_have_come_before_it_left():
+    told = D(16_880) / 17_000 * 1_160 / 1_280
+    first = D(19_880) / 20_000 * 4_160 / 4_280
+    assert abs(came_after(-120, (0, D(0))) - first / told) < NEAR
+
+
+def test_what_left_before_that_moment_or_nobody_knows_when_changes_nothing():
+    assert abs(came_after(0, (0, D(-15_600))) - ALONE) < NEAR
+    assert abs(came_after(0, (0, None)) - ALONE) < NEAR
+
+
+def test_where_the_account_was_none_before_the_other_transfer_it_counts_as_it_is():
+    """All of it came with the other one."""
+    some = Moved("USD", D(0), D(100), Point(D(-10), D(1)), Point(D(-10), D(1)), ())
+    before, since = Point(D(0), D(1), D(0)), Point(D(-10), D(1), D(500))
+    assert some.grown(before, D(400), since) == some.grown(before, D(400))
+
+
+def test_a_coins_price_is_taken_to_have_moved_with_the_pnl():
+    """One of two coins left while their price fell from 100 to 80; half way 100 dollars of 300 left."""
+    now = Point(D(-40), D(80), D(-100))
+    some = Moved("BTC", D(2), D(-1), now, now, ())
+    first = D(190) / 200 * D(80) / 90
+    told = D(280) / 300 * D(160) / 180
+    unit = some.unit_at(Point(D(0), D(100), D(0)), D(160), LEAST, Point(D(-20), D(1), D(-100)))
+    assert abs(unit - first / told) < NEAR

@@ -164,10 +164,34 @@ def test_a_purchase_below_the_mark_raises_the_peak_where_the_mark_stands(stands,
     windows = desk.tracker.windows
     assert windows is not None
     assert windows.peak == 0
-    for _ in range(4):
+    for _ in range(6):
         desk.wait(1)
         desk.quote("BTC-USD", stands)
     assert windows.peak == highest
+
+
+@pytest.mark.parametrize("window", ["daily", "cumulative", "drawdown"])
+def test_a_window_that_begins_then_has_no_such_gain_to_lose(window):
+    desk = holding()
+    desk.fill("BUY", 1, 60_000)
+    desk.tracker.reset_window(window, desk.now)
+    desk.stand("BTC-USD", 60_000)
+    loss = {"daily": daily, "cumulative": cumulative, "drawdown": drawdown}[window]
+    assert loss(desk.tracker).usd == 4_000  # of the one that was held before
+
+
+def test_a_position_that_turns_has_no_gain_of_before():
+    """A contract bought cheaply, then four sold: short, and one more of those is sold dearly."""
+    desk = Desk()
+    desk.balance("USD", 100_000)
+    for side, size, price in (
+        ("BUY", 2, 64_000),
+        ("BUY", 1, 63_900),
+        ("SELL", 4, 64_000),
+        ("SELL", 1, 64_100),
+    ):
+        desk.fill(side, size, price, product_id=FUTURE)
+    assert desk.line(FUTURE).position.quantity == D("-0.02")
 
 
 @pytest.mark.parametrize(

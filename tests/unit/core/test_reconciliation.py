@@ -281,3 +281,12 @@ def test_a_reading_may_lack_sweeps_and_not_the_trade_between_them():
     assert judged(agreement, 8_040, 3) == "lagging"
     assert judged(agreement, 8_540, 3) == "lagging"
     assert judged(agreement, 8_500, 3) == "differs"
+
+
+def test_a_reading_may_lack_all_sweeps_and_the_newest_trade():
+    agreement = Reconciliation()
+    agreement.note(at(0), D(-1_000), timedelta(seconds=120), swept=True)
+    for second, quantity in ((5, -100), (25, -70), (35, -30)):
+        agreement.book(at(second), D(quantity))
+    assert judged(agreement, 1_030, 40) == "lagging"
+    assert judged(agreement, 1_100, 40) == "lagging"

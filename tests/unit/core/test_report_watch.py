@@ -1,4 +1,4 @@
-"""ReportWatch: a frame that can hardly be so is read over REST before it counts, and counts in doubt without it."""
+"""ReportWatch: a frame that can hardly be so is read over REST before it counts."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core import report_watch
-from sidecar.core.actions import Alert, CauseCleared, Liquidate, ReadOrders
+from sidecar.core.actions import Alert, CauseCleared, Liquidate, ReadOrders, Reconcile
 from sidecar.core.errors import Untrusted
-from sidecar.core.losses import cumulative, drawdown
 from sidecar.core.report_watch import CODE
+from sidecar.core.settings import Settings
 from tests.decisions import CONNECTED, connected, of_kind, restarted
-from tests.scenario import FUTURE, D, World, limit_order, order
+from tests.scenario import FUTURE, D, World, limit_order, market_order, order
 
 HUGE = "10000000000000000000"
 
@@ -185,14 +185,55 @@ def test_an_approved_stop_has_no_worst_price():
     assert not stands(world)
 
 
-def test_of_an_order_that_has_filled_before_only_what_is_new_is_looked_at():
-    """0.05 were bought at 64,000; the rest at 50,000 would be 21.9 % below the bid."""
+@pytest.mark.parametrize(("before", "after"), [(40_000, 52_000), (70_000, 64_000)])
+def test_what_filled_before_may_have_had_another_price(before, after):
+    """Long ago, or as a sparse frame told it, which is counted at the limit: all of it or what is new is near."""
     world = holding()
-    known: dict[str, Any] = {"side": "BUY", "status": "OPEN", "fees": 10}
-    sold(world, **known, filled="0.05")
+    known: dict[str, Any] = {"side": "BUY", "status": "OPEN", "fees": 10, "is_market": False}
+    world.send(ev.Quotes, quotes=(ev.Quote("BTC-USD", D(before), D(before), world.now),))
+    sold(world, **known, filled="0.05", average_price=before, limit_price=70_000)
+    quotes(world, 1)
+    sold(world, **known, filled="0.1", average_price=after, limit_price=70_000)
     assert not stands(world)
-    sold(world, **known, filled="0.1", average_price=57_000)
+
+
+def test_where_neither_is_near_it_is_held():
+    world = holding()
+    sold(world, side="BUY", status="OPEN", fees=10, filled="0.05")
+    sold(world, side="BUY", average_price=45_000)
     assert stands(world)
+
+
+def test_a_quote_of_long_ago_says_nothing():
+    world = holding()
+    world.wait(61)
+    sold(world, average_price=640_000)
+    assert not stands(world)
+
+
+def test_an_approved_edit_has_its_own_size_and_price():
+    world = holding(max_order_notional=500_000)
+    world.report(
+        "o1",
+        side="BUY",
+        client_order_id="one",
+        leaves="0.1",
+        limit_price=60_000,
+        base_size="0.1",
+        by_rest=True,
+    )
+    edit = world.manager.validate_edit(order_id="o1", price="63000", size="0.3")
+    assert edit, edit
+    sold(
+        world,
+        side="BUY",
+        client_order_id="one",
+        status="OPEN",
+        filled="0.2",
+        average_price=63_000,
+        is_market=False,
+    )
+    assert not stands(world)
 
 
 @pytest.mark.parametrize("connected_to", [False, True])
@@ -224,9 +265,7 @@ def test_a_product_that_no_list_has_is_asked_for_first():
 def test_a_row_that_lags_behind_is_asked_for_again():
     world = holding()
     sold(world, average_price=640_000)
-    assert not of_kind(
-        rest_says(world, status="OPEN", filled=0, average_price=0, fees=0), ReadOrders
-    )
+    rest_says(world, status="OPEN", filled=0, average_price=0, fees=0)
     assert stands(world)
     asked = of_kind(quotes(world, 7), ReadOrders)
     assert asked == [ReadOrders(order_ids=("o1",))] * 2  # after 2 s, and 4 s later
@@ -235,7 +274,26 @@ def test_a_row_that_lags_behind_is_asked_for_again():
     assert not of_kind(quotes(world, 60), ReadOrders)
 
 
-def test_a_frame_that_tells_otherwise_counts():
+@pytest.mark.parametrize("row", ["an end", "15 s of it"])
+def test_a_row_that_tells_of_less_is_right_once_it_can_lag_no_more(row):
+    """A frame said that 1 was sold of an order of 0.1."""
+    world = holding(max_order_notional=50_000)
+    assert world.ask(market_order("0.1", side="SELL", name="one"))
+    sold(world, filled=1, client_order_id="one")
+    if row == "an end":
+        rest_says(world)
+    else:
+        rest_says(world, status="OPEN", filled="0.05")
+        assert stands(world)
+        quotes(world, 15)
+        rest_says(world, status="OPEN", filled="0.05")
+    assert not stands(world)
+    assert world.tracker.account.lines["BTC"].position.quantity == 1 - D(
+        "0.1" if row == "an end" else "0.05"
+    )
+
+
+def test_a_frame_that_may_be_so_counts():
     world = holding()
     sold(world, fees=HUGE)
     sold(world, filled="0.05", status="OPEN", fees=25)  # an older one that came late
@@ -245,105 +303,127 @@ def test_a_frame_that_tells_otherwise_counts():
     assert (stands(world), world.tracker.net_pnl) == (False, -50)
 
 
-def test_the_last_of_two_frames_is_held_since_the_first():
+def test_the_fills_that_are_listed_tell_too():
     world = holding()
     sold(world, fees=HUGE)
-    quotes(world, 10)
-    assert alerts(sold(world, fees=4_000)) == []
-    actions = quotes(world, 5)
-    assert alerts(actions) == ["critical"]
-    assert world.tracker.net_pnl == -4_000
+    for size in ("0.04", "0.06"):
+        assert stands(world)
+        world.fill("SELL", size, 64_000, fee=25, order_id="o1", by_rest=True)
+    assert (stands(world), world.tracker.net_pnl) == (False, -50)
+    world.fill("SELL", "0.1", 64_000, order_id="o2", by_rest=True)  # another's, with none held
+
+
+def test_of_two_orders_each_waits_for_its_own_word():
+    world = holding()
+    for name in ("a", "b"):
+        world.report(
+            name, side="BUY", status="FILLED", filled="0.01", average_price=64_000, fees=100
+        )
+    world.fill("SELL", "0.01", 64_000, order_id="c", by_rest=True)
+    world.report("c", side="SELL", status="FILLED", filled="0.01", average_price=64_000)
+    for name in ("a", "b"):
+        assert stands(world)
+        world.report(
+            name,
+            side="BUY",
+            status="FILLED",
+            filled="0.01",
+            average_price=64_000,
+            fees=3,
+            by_rest=True,
+        )
+    assert not stands(world)
+
+
+def test_an_order_that_rest_does_not_have_never_was():
+    world = holding()
+    sold(world, fees=HUGE)
+    world.send(ev.OrderVanished, order_id="another")
+    assert stands(world)
+    actions = world.send(ev.OrderVanished, order_id="o1")
+    assert of_kind(actions, CauseCleared)[0].reason == "Coinbase has no such order"
+    assert (stands(world), world.tracker.net_pnl) == (False, 0)
+
+
+def test_an_approved_order_that_is_told_of_has_arrived():
+    """Its approval ends when the order counts, and not for want of one."""
+    world = connected(held=1, settings=Settings(connected=True, unapproved="reduce_only"))
+    decision = world.ask(limit_order("0.1", 64_000, name="one"))
+    known: dict[str, Any] = {"side": "BUY", "client_order_id": "one", "is_market": False}
+    sold(world, **known, fees=HUGE)
+    for reason in ("never_arrived", "never_arrived"):
+        world.send(
+            ev.ReservationReleased,
+            client_order_id="one",
+            decision_id=decision.decision_id,
+            reason=reason,
+        )
+    assert "one" in world.tracker.ledger.reservations
+    rest_says(world, **known)
+    assert not world.manager.state.causes
+    assert not world.tracker.ledger.reservations
 
 
 # --- Without an answer ----------------------------------------------------------------------------
 
 
-def test_without_an_answer_it_counts_and_sells_nothing_until_rest_says_so():
+def test_without_an_answer_it_counts_for_nothing_and_is_said_once():
     world = holding()
     sold(world, fees=60_000)
-    actions = quotes(world, 15)
-    assert (alerts(actions), stands(world)) == (["critical"], False)
-    assert world.tracker.net_pnl == -60_000
-    causes = world.manager.state.causes
-    assert {name for name, _ in causes} == {"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"}
+    assert alerts(quotes(world, 14)) == []
+    assert alerts(quotes(world, 1)) == ["critical"]
     actions = quotes(world, 120)
-    assert not of_kind(actions, Liquidate)
-    assert not any(cause.is_confirmed for cause in causes.values())
+    assert alerts(actions) == []
     assert len(of_kind(actions, ReadOrders)) == 4  # every 30 s by now
-    assert of_kind(rest_says(world, fees=60_000), Liquidate)
+    assert (stands(world), world.tracker.net_pnl) == (True, 0)
+    assert list(world.manager.state.causes) == [(CODE, "all")]
+    rest_says(world)
+    assert (stands(world), world.tracker.net_pnl) == (False, -50)
 
 
-def test_a_loss_that_stands_without_it_is_sold():
+def test_a_loss_beside_it_is_sold_as_ever():
     world = holding()
-    sold(world, fees=400)
-    quotes(world, 15)
-    actions = quotes(world, 5, 10_000)
-    world.manager.handle(ev.ConfirmationUnavailable(at=world.now))
-    actions = quotes(world, 5, 10_000)
+    sold(world, fees=60_000)
+    quotes(world, 20)
+    actions = quotes(world, 4, 10_000)
+    actions += world.manager.handle(ev.ConfirmationUnavailable(at=world.now))
+    actions += quotes(world, 6, 10_000)
     assert of_kind(actions, Liquidate)
 
 
-def test_more_of_an_order_in_doubt_is_in_doubt_too():
+def test_a_tick_beside_it_is_confirmed_by_nothing():
     world = holding()
-    sold(world, fees=30_000)
-    quotes(world, 15)
     sold(world, fees=60_000)
-    assert world.tracker.doubted_loss == 60_000
+    quotes(world, 1, 10_000)
     assert not of_kind(quotes(world, 10), Liquidate)
+    assert list(world.manager.state.causes) == [(CODE, "all")]
 
 
-def test_a_gain_in_doubt_raises_no_peak():
-    world = holding()
-    sold(world, average_price=640_000, fees=0)
-    quotes(world, 20)
-    assert world.tracker.net_pnl == 57_600
-    assert drawdown(world.tracker).usd == -57_600
-    rest_says(world, average_price=640_000, fees=0)
-    quotes(world, 5)
-    assert drawdown(world.tracker).usd == 0
-    assert cumulative(world.tracker).usd == -57_600
-
-
-def test_a_products_loss_is_not_confirmed_by_it():
-    world = connected(held=1, product={"BTC-USD": {"max_daily_loss": "0.01"}})
-    sold(world, fees=60_000)
-    quotes(world, 30)
-    (cause,) = world.manager.state.causes.values()
-    assert not cause.is_confirmed
-
-
-def test_what_cannot_be_counted_after_all_is_told():
-    """By then the order is known as another one."""
+def test_the_last_of_two_frames_is_held_since_the_first():
     world = holding()
     sold(world, fees=HUGE)
-    world.report("o1", side="BUY", leaves=1, limit_price=50_000, by_rest=True)
-    actions = quotes(world, 15)
-    texts = [one.text for one in of_kind(actions, Alert) if one.code == CODE]
-    assert "REST has said nothing" in texts[0]
-    assert "not a SELL" in texts[1]
-    assert not stands(world)
+    quotes(world, 10)
+    assert alerts(sold(world, fees=4_000)) == []
+    assert alerts(quotes(world, 5)) == ["critical"]
+    assert alerts(sold(world, fees=5_000)) == []
 
 
-def test_a_new_process_asks_again_and_knows_what_is_in_doubt():
+def test_a_new_process_asks_again():
     world = holding()
     sold(world, fees=60_000)
     world = restarted(world)
     assert of_kind(world.manager.handle(ev.Started(at=world.now)), ReadOrders)
     assert stands(world)
-    quotes(world, 15)
-    world = restarted(world)
-    assert world.tracker.doubted_loss == 60_000
 
 
-def test_there_is_room_for_so_many(monkeypatch):
+def test_there_is_room_for_so_many_and_the_next_reading_tells_of_others(monkeypatch):
     monkeypatch.setattr(report_watch, "HELD_MAX", 2)
     world = holding()
-    for name in ("a", "b", "c", "d", "e"):
-        world.report(
-            name, side="BUY", status="FILLED", filled="0.001", average_price=64_000, fees=100
-        )
-    memory = world.manager.reports.memory
-    assert (list(memory.held), list(memory.doubted)) == (["a", "b"], ["d", "e"])
+    fields: dict[str, Any] = {"side": "BUY", "status": "FILLED", "filled": "0.001", "fees": 100}
+    told = [world.report(name, average_price=64_000, **fields) for name in ("a", "b", "c")]
+    assert [len(of_kind(actions, Reconcile)) for actions in told] == [0, 0, 1]
+    assert list(world.manager.reports.memory.held) == ["a", "b"]
+    assert world.tracker.ledger.find("c") is None
 
 
 # --- Beside a flattening --------------------------------------------------------------------------
@@ -352,7 +432,7 @@ def test_there_is_room_for_so_many(monkeypatch):
 def test_a_flattening_hears_of_it_when_it_counts():
     world = holding()
     world.send(ev.FlattenRequested, reason="enough")
-    sold(world, side="BUY", fees=HUGE)
+    sold(world, fees=HUGE)
     assert stands(world)
-    quotes(world, 15)
-    assert world.tracker.net_pnl == -D(HUGE)
+    rest_says(world)
+    assert world.tracker.net_pnl == -50

@@ -155,7 +155,7 @@ async def test_an_open_order_that_coinbase_neither_lists_nor_names_reconciles_no
     assert made.world.tracker.ledger.working == {}
 
 
-UNKNOWN = "order o1 is open in the books, and Coinbase knows of none"
+UNKNOWN = "order o1 was told of, and Coinbase knows of none"
 
 
 async def test_what_is_unknown_three_times_over_30_seconds_has_ended(made, monkeypatch):
@@ -175,6 +175,31 @@ async def test_what_is_unknown_three_times_over_30_seconds_has_ended(made, monke
     assert vanished.order_id == "o1"
     assert made.world.tracker.ledger.working == {}
     assert made.said.looked_up == ["o1"] * 4
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_an_order_of_which_a_frame_told_what_can_hardly_be_is_asked_for_by_its_id(
+    made, monkeypatch, is_there
+):
+    """With each reading of the account; where three times over 30 seconds there is none, it never was."""
+    passed = [0.0]
+    monkeypatch.setattr("sidecar.daemon.reconciler.clock.wall", lambda: passed[0])
+    made.reconciler._products_at = 0.0
+    ended = {"status": "FILLED", "filled": D("0.01"), "average_price": D(64_000)}
+    made.engine.handle(made.order(**ended, fees=D("1E19")))
+    made.later()
+    for at in (0.0, 1.0, 29.9):
+        passed[0] = at
+        made.says()
+        await made.fails(UNKNOWN)
+    assert made.world.manager.reports.asked == {"o1"}
+    passed[0] = 30.0
+    if is_there:
+        made.said.named = [made.order(**ended, fees=D(3), by_rest=True)]
+    assert await made.reads_whole() == made.healed
+    assert made.world.manager.reports.asked == set()
+    assert made.world.tracker.net_pnl == (-3 if is_there else 0)
+    assert not made.world.manager.state.causes
 
 
 async def test_twice_is_not_enough_however_long_it_took(made, monkeypatch):
@@ -241,9 +266,9 @@ async def test_no_look_up_by_id_is_in_a_flattening_s_way(phantom, failure):
     phantom.said.by_id_fails = failure
     assert await phantom.reconciler.read_for_liquidation(with_products=False)
     assert phantom.told(ev.AccountReconciled) == []
-    (warning,) = [one for one in phantom.logged("warning") if "order o1" in one["fault"] and "open in the books" in one["fault"]]  # fmt: skip
+    (warning,) = [one for one in phantom.logged("warning") if "order o1" in one["fault"] and "was told of" in one["fault"]]  # fmt: skip
     assert warning
-    with pytest.raises(Untrusted, match="order o1 is open in the books"):
+    with pytest.raises(Untrusted, match="order o1 was told of"):
         await phantom.reads()
     phantom.said.by_id_fails = None
     phantom.said.by_id = [phantom.order(status="CANCELLED")]
