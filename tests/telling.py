@@ -343,11 +343,11 @@ class Coinbase:
 
     # --- Readings ---------------------------------------------------------------------------------
 
-    def _frame(self, fill: ev.FillReported) -> None:
+    def _frame(self, fill: ev.FillReported, **fields: Any) -> None:
         self.world.report(
             fill.order_id, status="FILLED", product_id=fill.product_id, side=fill.side,
             filled=fill.size, average_price=fill.price, fees=fill.commission, is_market=True,
-            strategy_id=fill.strategy_id, created_at=fill.traded_at,
+            strategy_id=fill.strategy_id, created_at=fill.traded_at, **fields,
         )  # fmt: skip
         self._answer(self.world.actions)
 
@@ -355,6 +355,9 @@ class Coinbase:
         """The futures wallet: a frame tells it as it is, with the dollars beside it; a reading as it shows."""
         wallet = self.wallets[FUT]
         total = wallet.total if live else wallet.at(self.t)
+        for seen in self.flows.values():  # the dollars that a frame tells do not lag
+            if live and seen.wallet == "USD" and seen.first is None:
+                seen.first = self.t
         self._send(
             ev.FuturesSummaryRead,
             wallet=total.quantize(CENT), buying_power=D(1_000_000), liquidation_buffer_percentage=D(1000),
@@ -434,6 +437,8 @@ class Coinbase:
                     asked_at = self.world.now
                     wait = READING_S if self._confirms() else CONFIRM_WITHIN_S
                     self._later(wait, partial(self._confirm, books, asked_at))
+                case ac.ReadOrders(order_ids=ids):
+                    self._later(READING_S, partial(self._read_orders, ids))
                 case ac.RefreshQuotes(product_ids=books):
                     self._later(READING_S, partial(self._refresh, books))
 
@@ -450,6 +455,12 @@ class Coinbase:
 
     def _confirms(self) -> bool:
         return self.rest_up and (self.habits.confirms or not self.world.manager.state.ready)
+
+    def _read_orders(self, order_ids: tuple[str, ...]) -> None:
+        """REST's rows of these orders, where it answers."""
+        for fill in self.fills if self.rest_up else ():
+            if fill.order_id in order_ids:
+                self._frame(fill, by_rest=True, base_size=fill.size)
 
     def _refresh(self, books: tuple[str, ...]) -> None:
         if self.rest_up and (quotes := self._rest_quotes(books)):

@@ -139,8 +139,11 @@ class BalanceFlow:
         verdict = agreement.judge(difference, at, event.fills_until, unit)
         if doubt is not None and agreement.doubt is not doubt:
             left = doubt.difference - max(ZERO, doubt.booked) - max(ZERO, difference)
-            left -= agreement.swept(at)  # a reading may have lacked a part of it, and shows it now
-            self._note_visit(currency, wallet, doubt, left, at)
+            if not agreement.explains(left, at):
+                left -= agreement.swept(
+                    at
+                )  # a reading may have lacked a part of it, and shows it now
+                self._note_visit(currency, wallet, doubt, left, at)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)
             self._note_point(currency, wallet, at)

@@ -17,7 +17,14 @@ from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
 from sidecar.core.books import Books
 from sidecar.core.errors import Untrusted
 from sidecar.core.futures_flow import FuturesFlow
-from sidecar.core.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
+from sidecar.core.loss_windows import (
+    Figure,
+    LossWindows,
+    ScopedWindow,
+    Span,
+    Window,
+    scoped_windows,
+)
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
 from sidecar.core.moved import Moved
@@ -436,18 +443,21 @@ class PositionTracker:
         }
 
     def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
-        """The cost of fills, fees and funding since the window of this cause began, USD."""
+        """The cost of fills, fees and funding since the window of this cause began, USD; without what coins that
+        have left may not have cost.
+        """
         windows, account = self.windows, self.account
         assert windows is not None
         if key is not None:
-            scoped = windows.by_key.get(key)
-            return (scoped.settled if scoped else ZERO) - account.settled_of(key)
+            scoped = windows.by_key.get(key) or ScopedWindow()
+            return scoped.settled - account.settled_of(key) + scoped.least_usd
         if strategy_id is not None:
-            scoped, book = windows.by_strategy.get(strategy_id), self.strategies.get(strategy_id)
-            settled = book.pnl.settled if book else ZERO
-            return (scoped.settled if scoped else ZERO) - settled
+            scoped = windows.by_strategy.get(strategy_id) or ScopedWindow()
+            book = self.strategies.get(strategy_id)
+            return scoped.settled - (book.pnl.settled if book else ZERO) + scoped.least_usd
         window = {"DAILY_LOSS": windows.day, "DRAWDOWN": windows.drawdown}.get(code)
-        return (window or windows.cumulative).settled - account.pnl.settled
+        window = window or windows.cumulative
+        return window.settled - account.pnl.settled + window.least_usd
 
     @property
     def is_ambiguous(self) -> bool:

@@ -170,6 +170,10 @@ class Reconciliation(Struct):
         if doubt.difference == ZERO:
             self.doubt = None
 
+    def explains(self, more: Decimal, at: datetime) -> bool:
+        """Whether a reading that had so much more than the books may just have lacked what they had booked."""
+        return any(abs(more + one) <= abs(more) * IMMATERIAL for one in self._lacking(at))
+
     def swept(self, at: datetime) -> Decimal:
         """The dollars that left by sweeps and conversions that a reading may lack."""
         recent = (one for one in self.bookings if one.swept and at - one.lag <= one.at)

@@ -32,9 +32,18 @@ from tests.account_steps import (
     trades,
     uniform_datings,
 )
-from tests.fund import Trade
+from tests.fund import Income, Trade
 from tests.scenario import FUTURE, D
-from tests.telling import CONFIRM_WITHIN_S, FUT, POLL_S, RECONCILE_S, STEP_S, Coinbase, Habits
+from tests.telling import (
+    CONFIRM_WITHIN_S,
+    FUT,
+    POLL_S,
+    READING_S,
+    RECONCILE_S,
+    STEP_S,
+    Coinbase,
+    Habits,
+)
 
 LIMIT_OF = {
     "DAILY_LOSS": Fraction("0.10"),
@@ -87,6 +96,9 @@ def begun(habits: Habits, account: dict[str, Any], history: list[tuple[Step, flo
     for step, gap in history:
         act(coinbase, step)
         coinbase.run(gap)
+    paid = [fact.at for fact in coinbase.history if isinstance(fact, Income)]
+    if paid and not habits.funding_fills:  # no frame tells of funding: the next reading does
+        coinbase.run(max(0, paid[-1] + RECONCILE_S + READING_S - coinbase.t))
     assume(coinbase.sold_at is None)
     return coinbase
 

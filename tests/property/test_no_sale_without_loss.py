@@ -11,6 +11,8 @@ from typing import Any
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
+from sidecar.core.actions import Alert
+from sidecar.core.report_watch import CODE as IMPLAUSIBLE
 from tests.account_steps import (
     Step,
     act,
@@ -114,6 +116,9 @@ def test_the_account_is_sold_only_where_the_fund_has_lost(
             assert is_shown(coinbase, coinbase.sold_at), step
             return
     event("not sold")
+    if any(isinstance(one, Alert) and one.code == IMPLAUSIBLE for _, one in coinbase.told):
+        event("a fill waited for REST, while it did not answer")
+        return
     latched = coinbase.world.manager.state.causes.get(("DRAWDOWN", "all"))
     if latched is not None and latched.is_confirmed and not coinbase.flows:
         event("DRAWDOWN is latched")

@@ -732,6 +732,17 @@ def test_a_sale_that_was_read_before_it_was_told_is_no_visit():
     assert world.tracker.balances.visits.known == []
 
 
+def test_a_reading_that_lacked_purchases_but_for_a_cent_is_no_visit():
+    """The futures wallet's frame knew of a cent that its fee took from the pot before the reading did."""
+    world = connected(held=1)
+    for size in ("0.5", "0.3"):
+        world.fill("BUY", size, 64_000)
+    read(world, "1.8", usd=D("100000.01"))
+    world.wait(4)
+    read(world, "1.8", usd=48_800)
+    assert world.tracker.balances.visits.known == []
+
+
 @pytest.mark.parametrize("keep", [{"BTC": None}, {"BTC": D(20)}])
 def test_coins_that_are_kept_visit_nobody_and_move_nothing(keep):
     world = connected(held=10, keep=keep)

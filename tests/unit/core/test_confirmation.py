@@ -138,6 +138,34 @@ def test_a_settled_loss_that_what_is_held_has_won_back_is_none():
     assert not of_kind(world.fill("BUY", "0.0001", 70_000, fee=12_000), Liquidate)
 
 
+def read(world, btc, usd):
+    rows = (ev.Balance("USD", D(usd)), ev.Balance("BTC", D(btc)))
+    return world.send(ev.BalancesRead, balances=rows, fills_until=world.now)
+
+
+def test_what_coins_may_have_lost_that_are_gone_settles_nothing():
+    """356 USD of 17,800 were lost, and most of it left, nobody knows in which order: 338 of them may be the loss of
+    what has left. A tick takes 218 of the 890 that stay, which is unsettled all the same.
+    """
+    world = connected(
+        **{"max_cumulative_loss": "0.25", "max_daily_loss": "0.1"} | OLD,
+        held="0.2",
+        also={"USD": 5_000},
+    )
+    read(world, "0.2", 5_000)
+    world.stand("BTC-USD", 62_220)
+    for _ in range(2):
+        world.wait(3)
+        read(world, "0.01", 250)
+    quoted(world, "BTC-USD", 62_220, 62_220, 62_220)
+    assert not world.manager.state.causes
+    assert not of_kind(quoted(world, "BTC-USD", 40_415), Liquidate)
+    causes = world.manager.state.causes.values()
+    assert [(one.code, one.is_confirmed) for one in causes] == [
+        ("DAILY_LOSS", False), ("CUMULATIVE_LOSS", False),
+    ]  # fmt: skip
+
+
 def test_what_has_no_price_waits_for_no_quote():
     """All that is left are dollars: nothing can confirm the loss, and nothing can take it back."""
     world = World(**LIMIT)
