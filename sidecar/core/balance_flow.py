@@ -384,6 +384,17 @@ class BalanceFlow:
                 return True
         return False
 
+    def has_shown(self, change: Decimal, at: datetime) -> bool:
+        """Whether dollars have shown the other side of what the futures wallet moved by: as a difference that only
+        waits for this, whichever of them it was converted to, or as a transfer.
+        """
+        for currency, wallet in self._pot():
+            doubt = wallet.agreement.doubt
+            if doubt is not None and doubt.confirmed and wallet.doubted == -change:
+                self.set_right(currency, wallet, -change, at)
+                return True
+        return self.takes_back(change, at)
+
     def _others_were_read(self, since: datetime, at: datetime) -> bool:
         """Whether the futures wallet need not be waited for: an account without futures sweeps nothing, and
         the wallet of one with futures may lag for a while.

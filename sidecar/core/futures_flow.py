@@ -114,8 +114,8 @@ class FuturesFlow:
         difference = self._beyond_books(event, usd)
         change = event.wallet - futures.total
         futures.total = event.wallet
-        if change and change == difference and self.balances.takes_back(change, event.at):
-            return actions  # its other side was booked as a transfer of dollars
+        if change and change == difference and self.balances.has_shown(change, event.at):
+            return actions  # its other side is read, or was booked as a transfer of dollars
         self._set_right(event, usd, change, actions)
         self.balances.resolve_pot(event.at, actions)
         return actions

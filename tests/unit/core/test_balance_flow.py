@@ -536,6 +536,21 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     assert (share_lost(loss) == Fraction(1_600, 15_000)) is is_known
 
 
+def test_what_was_swept_and_converted_before_it_was_read_is_no_transfer():
+    """150 of the futures wallet and 850 USD became 1,000 USDC; the futures wallet is read last."""
+    desk = pot()
+    desk.balance("USDC", 5_000)
+    desk.wait(300)
+    for seconds in (0, 3):
+        listing(desk.wait(seconds), USD=9_150, USDC=6_000)
+    assert (desk.wallet("USD"), desk.wallet("USDC")) == (9_150, 5_850)
+    desk.wait(4)
+    listing(desk, USD=9_150, USDC=6_000)
+    told(desk.wait(6), 4_850)
+    assert (desk.wallet("USD"), desk.wallet("USDC")) == (9_150, 6_000)
+    assert (desk.tracker.transfers, desk.tracker.wallets.in_doubt) == (20_000, set())
+
+
 def test_a_sweep_taken_back_begins_no_window_anew():
     """2,000 of 10,010 are lost; the USD are swept, which counts as withdrawn for a while: the account has too
     little then to be judged by shares, and is back above that when the futures wallet shows them.
