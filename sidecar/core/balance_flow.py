@@ -1,11 +1,7 @@
 """BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O.
 
-Theory of operation. USD, USDC and the futures wallet are one pot. Between them money is swept and
-converted, and none of that is a transfer. The futures wallet is told together with the wallet of USD as
-of one moment, so the books let it be what it is told to be, at the cost of USD, and what is left of a
-difference is one of USD. Differences of USD and USDC that cancel out are a conversion. What is still left
-is a transfer once a second reading has confirmed it, like a difference of any other asset. What the futures
-wallet lost by itself may be a transfer or a loss: it is told, and reckoned both ways.
+Theory of operation. A difference of a wallet is a transfer once a second reading has confirmed it. Dollars are one
+pot with the futures wallet (cash_pot.py): what moves within it is no transfer.
 
 While a difference is a doubt, equity and funds count the smaller figure, exposure and loss the larger.
 """
@@ -15,62 +11,37 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.books import Books
+from sidecar.core.cash_pot import CashPot
 from sidecar.core.errors import Untrusted
-from sidecar.core.money import CENT, ONE, ZERO, is_bounded, is_sane, readable
-from sidecar.core.moved import Moved, Point
-from sidecar.core.products import DOLLARS
-from sidecar.core.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
+from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.moved import Moved
+from sidecar.core.reconciliation import Doubt, Reconciliation
 from sidecar.core.transfer_moments import TransferMoments
 from sidecar.core.visits import Visits
 from sidecar.core.wallets import Wallet
 
-# The others of the pot are waited for until the last reading before a doubt is told (doubt_watch.py: readings
-# 2, 6 and 14 s after the first, and an alert after 15 s).
-OTHERS_READ_AFTER: Final = timedelta(seconds=12)
-# The other side of a sweep may be read so much later: Coinbase's wallets of spot and futures are two
-# systems.
-SWEEP_LAG: Final = timedelta(seconds=120)
-# The other wallet of dollars may lack a sweep for as long as that, and another one that followed it, and is read
-# again up to a minute or two later.
-MAY_BE_CONVERTED_FOR: Final = 3 * SWEEP_LAG
 # What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
 # that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
-DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
-SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
-
-
-class DollarsMoved(Struct, frozen=True):
-    """A difference of dollars that was booked as a transfer, and the account's net PnL at the moment it was booked
-    as of, USD (None: not known).
-    """
-
-    at: datetime
-    quantity: Decimal
-    pnl: Decimal | None = None
 
 
 class BalanceFlow:
-    """Wallets, as Coinbase states them. `lag`: how long a reading may lack a booking; `futures`: the last
-    summary of the futures account.
-    """
+    """Wallets, as Coinbase states them. `futures`: the last summary of the futures account."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
         self.futures: ev.FuturesSummaryRead | None = None
-        self.lag = DEFAULT_LAG
-        self.dollars_moved: list[DollarsMoved] = []  # the last transfers of dollars
         self.unread: set[str] = set()  # currencies whose row could not be read the last time
         self.believes_first = True  # library use: the caller's word on a wallet never told before
         self.read_at: datetime | None = None  # when the last reading of wallets began
         self.visits = Visits()
         self.moments = TransferMoments(books)
+        self.pot = CashPot(books, self.moments, self._transfer, self._is_open)
         self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
 
     def begin_again(self) -> None:
@@ -104,7 +75,7 @@ class BalanceFlow:
             self._look_for_missing(event, actions)
         if event.is_complete:
             self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
-        self.resolve_pot(event.at, actions)
+        self.pot.resolve(event.at, actions)
         self._name_unread(event.unread, actions)
         return actions
 
@@ -155,7 +126,7 @@ class BalanceFlow:
             if doubt is None:
                 reason = f"Coinbase's {currency} balance differs from the books"
                 actions.append(Reconcile(reason=reason))
-        elif not (self._in_pot(currency) or self._is_open(agreement, at)):
+        elif not (self.pot.holds(currency) or self._is_open(agreement, at)):
             self._transfer(currency, wallet, at, actions)
             _note_hold(balance, wallet, at)
         if doubt is not None or agreement.doubt is not None:
@@ -191,7 +162,7 @@ class BalanceFlow:
             return False
         if doubt.traded_since or abs(doubt.difference - doubt.booked) < CENT:
             return False
-        return at < doubt.first_at + self.lag
+        return at < doubt.first_at + self.pot.lag
 
     def note_doubt(self, currency: str, wallet: Wallet) -> None:
         counts = currency not in self.books.cash and wallet.keep is not None
@@ -223,7 +194,9 @@ class BalanceFlow:
             units = wallet.moved_by(change)
             moved = Moved(currency, wallet.position, units, booked, now, others)
             self.books.moves += [moved] if units else []
+        so_far = self.books.transfers
         self._follow(currency, wallet, change, price)
+        self.moments.were_after(doubt.first_at, self.books.transfers - so_far)
         self.books.match_wallet(currency, mark=price)
         if wallet.unpriced and wallet.read_point is None:
             wallet.read_point = first  # it was there then
@@ -262,163 +235,12 @@ class BalanceFlow:
         books.wallets.set_unpriced(currency, wallet, max(ZERO, unpriced))
         books.wallets.revalue(wallet, books.marks.usd(currency))
 
-    # --- The pot of cash -------------------------------------------------------------------
-
-    def _in_pot(self, currency: str) -> bool:
-        return currency in DOLLARS and currency in self.books.cash
-
-    def _pot(self) -> Iterator[tuple[str, Wallet]]:
-        for currency in sorted(DOLLARS):
-            wallet = self.books.wallets.by_currency.get(currency)
-            if wallet is not None and currency in self.books.cash:
-                yield currency, wallet
-
-    @property
-    def pot_difference(self) -> Decimal:
-        """What the last readings of the whole pot have more than the books, USD."""
-        return sum((wallet.doubted for _, wallet in self._pot()), ZERO)
-
-    def resolve_pot(self, at: datetime, actions: list[Action]) -> None:
-        """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
-        transfer, or what the futures wallet lost by itself.
-        """
-        doubted = [row for row in self._pot() if row[1].agreement.doubt is not None]
-        if len(doubted) > 1 and abs(self.pot_difference) < CENT:
-            for currency, wallet in doubted:
-                self.set_right(currency, wallet, wallet.doubted, at)
-            return
-        self._take_back(doubted, at)
-        self._convert(doubted, at)
-        self._take_back(doubted, at)  # what conversions have left of a difference
-        for currency, wallet in doubted:
-            if _is_confirmed(wallet):
-                self._move_dollars(currency, wallet, at, actions)
-
-    def _take_back(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
-        """Differences that pay accruals of funding, or are the other side of a sweep, are right."""
-        futures = self.books.futures_cash
-        for currency, wallet in doubted:
-            doubt, difference = wallet.agreement.doubt, wallet.doubted
-            if (doubt is not None and doubt.confirmed) and (
-                futures.pay(difference) or self.takes_back(difference, doubt.first_at)
-            ):
-                self.set_right(currency, wallet, difference, at)
-
-    def _convert(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
-        """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
-        one moment.
-        """
-        is_open = bool(self.books.futures_cash.lost)  # one of them may be that loss
-        if is_open or not all(_is_confirmed(wallet) for _, wallet in doubted):
-            return
-        less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
-        more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
-        converted = min(less, more)
-        for currency, wallet in doubted if converted else ():
-            change = converted if wallet.doubted > ZERO else -converted
-            self.set_right(currency, wallet, change, at)
-
-    def _move_dollars(
-        self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]
-    ) -> None:
-        """A confirmed difference of dollars is a transfer, once nothing else can explain it."""
-        futures, doubt = self.books.futures_cash, wallet.agreement.doubt
-        assert doubt is not None
-        if futures.lost and doubt.difference == futures.lost:
-            # A contract that has expired may be read later than it was paid for.
-            if at >= doubt.first_at + self.lag:
-                self._tell_lost(futures.lost, actions)
-                self._transfer(currency, wallet, at, actions)
-        elif self._is_open(wallet.agreement, at) or self._may_be_converted(wallet, at):
-            return
-        elif doubt.is_whole or self._others_were_read(doubt.first_at, at):
-            self._note_dollars(doubt, at)
-            self._transfer(currency, wallet, at, actions)
-
-    def _note_dollars(self, doubt: Doubt, at: datetime) -> None:
-        """A transfer of dollars may turn out to be one side of a sweep, and what two wallets show at once one of it
-        together.
-        """
-        pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
-        moved, known = DollarsMoved(at, doubt.difference, pnl), self.dollars_moved
-        if known and known[-1].at == at:
-            moved = DollarsMoved(at, known.pop().quantity + doubt.difference, pnl)
-        self.dollars_moved = [*known, moved][-DOLLARS_MOVED_MAX:]
-
-    def _may_be_converted(self, wallet: Wallet, at: datetime) -> bool:
-        """Whether it is open by how much the other wallet of dollars differs: a part of this may have been
-        converted. That is told within minutes of when it fell into doubt, or never.
-        """
-        doubts = [one.agreement.doubt for _, one in self._pot() if one is not wallet]
-        return any(
-            doubt is not None and not doubt.confirmed and at < doubt.since + MAY_BE_CONVERTED_FOR
-            for doubt in doubts
-        )
-
-    def _tell_lost(self, lost: Decimal, actions: list[Action]) -> None:
-        """The futures wallet lost by itself, and neither fills nor funding tell why: it may have been a
-        transfer, and it may have been a loss. It is reckoned both ways.
-        """
-        futures = self.books.futures_cash
-        self.books.losses_unexplained.append(-lost)
-        futures.lost = ZERO
-        text = (
-            f"the futures wallet has {readable(-lost)} USD less than fills, fees and funding explain; it is "
-            "booked as a transfer, and counted as a loss where limits are judged: look it up at Coinbase"
-        )
-        actions.append(Alert(severity="critical", code="FUTURES_WALLET_UNEXPLAINED", text=text))
-
-    def takes_back(self, change: Decimal, at: datetime) -> bool:
-        """Whether one side of a sweep has been booked as a transfer of dollars, and this is the other: it
-        was none. It is undone as of the moment it was booked at, so no ratio keeps a trace of it.
-        """
-        now = Point(self.books.account.net_pnl, ONE)
-        for transfer in self.dollars_moved:
-            if transfer.quantity == -change and at <= transfer.at + SWEEP_LAG:
-                self.dollars_moved.remove(transfer)
-                self.books.transfers += change
-                booked = now if transfer.pnl is None else Point(transfer.pnl, ONE)
-                self.books.moves.append(
-                    Moved(SPOT_CASH, ZERO, change, booked, now, undoes=transfer.at)
-                )
-                return True
-        return False
-
-    def has_shown(self, change: Decimal, at: datetime) -> bool:
-        """Whether dollars have shown the other side of what the futures wallet moved by: as a difference that only
-        waits for this, whichever of them it was converted to, or as a transfer.
-        """
-        for currency, wallet in self._pot():
-            doubt = wallet.agreement.doubt
-            if doubt is not None and doubt.confirmed and wallet.doubted == -change:
-                self.set_right(currency, wallet, -change, at)
-                return True
-        return self.takes_back(change, at)
-
-    def _others_were_read(self, since: datetime, at: datetime) -> bool:
-        """Whether the futures wallet need not be waited for: an account without futures sweeps nothing, and
-        the wallet of one with futures may lag for a while.
-        """
-        books = self.books
-        trades = any(line.is_future for line in books.account.lines.values())
-        if not books.futures_cash.is_known or not (trades or books.futures_cash.total):
-            return True
-        return at - since >= OTHERS_READ_AFTER
-
-    def set_right(self, currency: str, wallet: Wallet, change: Decimal, at: datetime) -> None:
-        """Dollars moved within the pot, or were lost: a reading may lack that for a while."""
-        wallet.total += change
-        wallet.agreement.note(at, change, SWEEP_LAG, swept=True)
-        wallet.agreement.moved(change)
-        self.books.wallets.revalue(wallet, self.books.marks.usd(currency))
-        self.note_doubt(currency, wallet)
-
     def shortfall(self) -> Decimal:
         """What equity is less by the smaller of books and readings, USD (≤ 0)."""
-        less = min(ZERO, self.pot_difference)
+        less = min(ZERO, self.pot.difference)
         for currency in self.books.wallets.in_doubt:
             wallet = self.books.wallets.by_currency.get(currency)
-            if wallet is not None and not self._in_pot(currency):
+            if wallet is not None and not self.pot.holds(currency):
                 mark = self.books.marks.usd(currency)
                 less += ZERO if mark is None else min(ZERO, wallet.doubted) * mark
         return less
@@ -433,9 +255,9 @@ class BalanceFlow:
             if wallet is None or doubt is None or now is None:
                 continue
             others = self.moments.others(currency, wallet, doubt, now)
-            if self._in_pot(currency):
+            if self.pot.holds(currency):
                 others = others if dollars is None else (*dollars.others, *others)
-                dollars = Moved(currency, ZERO, self.pot_difference, now, now, others)
+                dollars = Moved(currency, ZERO, self.pot.difference, now, now, others)
             else:
                 units = wallet.moved_by(doubt.difference)
                 yield Moved(currency, wallet.position, units, now, now, others)
@@ -456,10 +278,6 @@ class BalanceFlow:
     def futures_equity(self) -> Decimal:
         """The futures wallet, and what open contracts have earned or lost, USD."""
         return self.books.futures_cash.worth + self.books.account.futures_profit
-
-
-def _is_confirmed(wallet: Wallet) -> bool:
-    return wallet.agreement.doubt is not None and wallet.agreement.doubt.confirmed
 
 
 def _check(balance: ev.Balance) -> None:

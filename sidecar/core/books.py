@@ -304,8 +304,7 @@ class Books:
         price = self.marks.confirmed(key) or self.marks.usd(key)
         if price is None:
             return None
-        pnl = self.account.net_pnl
-        settled = pnl - self.unconfirmed(self.account) if self.marks.unconfirmed else pnl
+        settled = self.account.net_pnl - self.unconfirmed(self.account)
         return Point(settled, price, self.transfers)
 
     def near_point(self, key: str) -> Point | None:

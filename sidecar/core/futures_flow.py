@@ -5,8 +5,9 @@ from typing import Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
-from sidecar.core.balance_flow import SPOT_CASH, SWEEP_LAG, BalanceFlow
+from sidecar.core.balance_flow import BalanceFlow
 from sidecar.core.books import Books
+from sidecar.core.cash_pot import SPOT_CASH, SWEEP_LAG
 from sidecar.core.errors import Untrusted
 from sidecar.core.money import CENT, ZERO, is_bounded, is_sane, readable
 from sidecar.core.reconciliation import Reconciliation
@@ -114,10 +115,10 @@ class FuturesFlow:
         difference = self._beyond_books(event, usd)
         change = event.wallet - futures.total
         futures.total = event.wallet
-        if change and change == difference and self.balances.has_shown(change, event.at):
+        if change and change == difference and self.balances.pot.has_shown(change, event.at):
             return actions  # its other side is read, or was booked as a transfer of dollars
         self._set_right(event, usd, change, actions)
-        self.balances.resolve_pot(event.at, actions)
+        self.balances.pot.resolve(event.at, actions)
         return actions
 
     def _set_right(

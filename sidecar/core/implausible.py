@@ -23,6 +23,7 @@ FEE_BESIDE_USD: Final = ONE
 DISTANCE_MAX: Final = Decimal("0.20")
 # An average price is rounded: what it says of a single fill is known to so much of the whole value.
 ROUNDING: Final = Decimal("1E-6")
+QUOTE_ROUNDING: Final = Decimal("1.001")  # as an approval allows (terms.py)
 
 
 def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedelta) -> str:
@@ -35,13 +36,24 @@ def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedel
         return ""
     approval = _approval(report, order, orders)
     known_fees = ZERO if order is None else order.reported.fees.get(product.quote, ZERO)
-    known = ZERO if order is None else max(order.reported.quantity, order.listed.quantity)
-    if report.filled > known:
+    if _has_news(report, order):
         found = _size(report, order, approval) or _limit(report, order, approval)
         found = found or _distance(report, order, product, books, max_quote_age)
         if found:
             return found
     return _fee(report, product, books) if abs(report.fees) > abs(known_fees) else ""
+
+
+def _has_news(report: OrderReported, order: WorkingOrder | None) -> bool:
+    """Whether it tells of more filled, or of another price of what no listed fill tells of."""
+    if order is None:
+        return bool(report.filled)
+    reported, listed = order.reported, order.listed
+    if report.filled > max(reported.quantity, listed.quantity):
+        return True
+    value = report.filled * report.average_price
+    is_same = abs(value - reported.value) <= abs(reported.value) * ROUNDING
+    return bool(value) and report.filled == reported.quantity > listed.quantity and not is_same
 
 
 def _approval(
@@ -55,16 +67,22 @@ def _approval(
 
 
 def _size(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
-    """Filled beyond its size, where that was told in base units."""
+    """Filled beyond its size, in base units or in quote currency, as it was told."""
     sizes = [] if approval is None else [approval.order.base_size]
+    values = [] if approval is None else [approval.order.quote_size]
     if order is not None:
+        values += [terms.quote_size for terms in order.terms]
         sizes += [terms.size for terms in order.terms if terms.quote_size is None]
         if order.is_named and order.limit_price is not None:
             sizes.append(order.size)
     size = max((one for one in sizes if one), default=None)
-    if size is None or report.filled <= size:
-        return ""
-    return f"it has filled {readable(report.filled)}, and its size is {readable(size)}"
+    if size is not None and report.filled > size:
+        return f"it has filled {readable(report.filled)}, and its size is {readable(size)}"
+    most = max((one for one in values if one), default=None)
+    value = report.filled * report.average_price
+    if most is not None and value > most * QUOTE_ROUNDING:
+        return f"it has filled a value of {readable(value)}, and its size is {readable(most)} in quote currency"
+    return ""
 
 
 def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
@@ -100,8 +118,10 @@ def _distance(
     if quote is None or quote.at < report.at - max_quote_age or not report.average_price:
         return ""
     low, high = quote.bid * (ONE - DISTANCE_MAX), quote.ask * (ONE + DISTANCE_MAX)
-    if any(low <= price <= high for price in _prices(report, order)):
-        return ""
+    limit = report.limit_price or (None if order is None else order.limit_price)
+    for price in _prices(report, order):
+        if low <= price <= high or (limit and abs(price - limit) <= limit * ROUNDING):
+            return ""  # a limit order trades at its limit, wherever a wick has been
     shown = f"{readable(quote.bid)} / {readable(quote.ask)}"
     return f"it has filled at {readable(report.average_price)}, where the newest quote is {shown}"
 
@@ -111,8 +131,11 @@ def _prices(report: OrderReported, order: WorkingOrder | None) -> list[Decimal]:
     if order is None:
         return [report.average_price]
     known = max(order.reported, order.listed, key=lambda tally: tally.quantity)
+    more = report.filled - known.quantity
+    if not more:
+        return [report.average_price]
     value = report.filled * report.average_price - known.value
-    return [report.average_price, value / (report.filled - known.quantity)]
+    return [report.average_price, value / more]
 
 
 def _fee(report: OrderReported, product: Product, books: Books) -> str:

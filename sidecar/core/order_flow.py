@@ -12,8 +12,8 @@ from typing import Final
 from sidecar.core import events as ev
 from sidecar.core.actions import Action, Alert, Reconcile
 from sidecar.core.aliases import approved_as, rename
-from sidecar.core.balance_flow import SPOT_CASH
 from sidecar.core.books import Books
+from sidecar.core.cash_pot import SPOT_CASH
 from sidecar.core.errors import Untrusted
 from sidecar.core.exposure import Book
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, readable

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 
+from msgspec.structs import replace
+
 from sidecar.core.order_body import Side
 from sidecar.core.orders import SELL
 from sidecar.core.working import ClosedOrders, Reservation, Resting, WorkingOrder
@@ -87,6 +89,12 @@ class OrderLedger:
         while self._lapses and self._lapses[0] == handed_out:  # approved twice at the same moment
             heappop(self._lapses)
         return reservation
+
+    def put_off(self, reservation: Reservation, until: datetime) -> None:
+        """A reservation is to be handed out once more, at this time, unless it is released by then."""
+        name = reservation.order.client_order_id
+        self.reservations[name] = replace(reservation, expires_at=until)
+        heappush(self._lapses, (until, name))
 
     def look_again(self) -> None:
         """Every reservation is to be handed out again once its life is over: whoever looked for the

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Action
-from sidecar.core.balance_flow import SPOT_CASH, BalanceFlow
+from sidecar.core.balance_flow import BalanceFlow
 from sidecar.core.books import Books
+from sidecar.core.cash_pot import SPOT_CASH
 from sidecar.core.errors import Untrusted
 from sidecar.core.futures_flow import FuturesFlow
 from sidecar.core.loss_windows import (
@@ -107,7 +108,7 @@ class PositionTracker:
         """Behave by these settings: how marks are confirmed, and how long readings may lag."""
         self.books.confirm_for = settings.confirm_for
         self.books.confirm_quotes = settings.confirm_quotes
-        self.orders.lag = self.balances.lag = settings.balance_lag * settings.pace
+        self.orders.lag = self.balances.pot.lag = settings.balance_lag * settings.pace
         self.balances.believes_first = not settings.connected
         self.books.waits_for_settled = settings.connected
         self.marks.fresh_for = FRESH_FOR if settings.connected else CALLERS_WORD
@@ -226,7 +227,7 @@ class PositionTracker:
         futures.total += event.amount
         usd = self.wallets.by_currency.get(SPOT_CASH)
         if usd is not None:
-            usd.agreement.book(event.at, event.amount, self.balances.lag)
+            usd.agreement.book(event.at, event.amount, self.balances.pot.lag)
             self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
 
     def _fees(self, event: ev.FeesRead) -> None:
@@ -443,8 +444,8 @@ class PositionTracker:
         }
 
     def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
-        """The cost of fills, fees and funding since the window of this cause began, USD; without what coins that
-        have left may not have cost.
+        """The cost of fills, fees and funding since the window of this cause began, USD; without what money
+        that came or left, nobody knows when, may not have cost.
         """
         windows, account = self.windows, self.account
         assert windows is not None

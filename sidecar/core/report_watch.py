@@ -58,6 +58,7 @@ class ReportWatch:
         self.desk = desk
         self.settings = settings
         self.memory = ReportMemory()
+        self.withheld: Event | None = None  # the last one
 
     def holds(self, report: OrderReported, actions: list[Action]) -> bool:
         """Whether this report is to wait. Raises Untrusted where it cannot be at all."""
@@ -68,7 +69,7 @@ class ReportWatch:
         fault = implausible(report, tracker.orders, self.desk.max_mark_age)
         if not fault:
             return False
-        known = held.get(report.order_id)
+        self.withheld, known = report, held.get(report.order_id)
         if known is not None:
             held[report.order_id] = HeldReport(report, known.since, fault, known.is_overdue)
         elif len(held) >= HELD_MAX:
@@ -91,6 +92,11 @@ class ReportWatch:
                 if held and order and order.listed.quantity >= held.report.filled:
                     self._drop(event.order_id, "its fills are listed", actions)
             case OrderVanished() if event.order_id in self.memory.held:
+                text = (
+                    f"order {event.order_id}, of which the user channel told what can hardly be so, is in no listing,"
+                    " and by its id Coinbase has none that makes sense: it counts for nothing; look it up at Coinbase"
+                )
+                actions.append(Alert(severity="warning", code=CODE, text=text))
                 self._drop(event.order_id, "Coinbase has no such order", actions)
             case _:
                 return
@@ -119,6 +125,7 @@ class ReportWatch:
         text = f"{reason}; it is read over REST before it counts"
         actions.append(Alert(severity="warning", code=CODE, text=text))
         self._ask(now, actions, PAUSE)
+        actions.append(Reconcile(reason=reason))  # an exit of what it bought passes by the wallet
 
     def _drop(self, order_id: str, why: str, actions: list[Action]) -> None:
         """It waits no longer."""
@@ -129,19 +136,20 @@ class ReportWatch:
     # --- What is asked of it ----------------------------------------------------------------------
 
     def is_held(self, event: Event) -> bool:
-        """Whether it is a report that is held back."""
-        return any(held.report is event for held in self.memory.held.values())
+        """Whether it was held back just now."""
+        return self.withheld is event
 
     @property
     def asked(self) -> set[str]:
         """The orders of which REST's word is waited for."""
         return {*self.memory.held}
 
-    def has_arrived(self, client_order_id: str) -> bool:
-        """Whether a report of the order that was approved under this id is held: it exists."""
-        return any(
-            one.report.client_order_id == client_order_id for one in self.memory.held.values()
-        )
+    def has_arrived(self, name: str) -> bool:
+        """Whether a report of the order that was approved under this id, or of one whose edit was, is held: it
+        exists.
+        """
+        reports = (one.report for one in self.memory.held.values())
+        return any(name in (one.client_order_id, one.order_id) for one in reports)
 
     # --- Time -------------------------------------------------------------------------------------
 

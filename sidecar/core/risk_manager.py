@@ -340,8 +340,10 @@ class RiskManager:
 
     def _released(self, event: ev.ReservationReleased) -> list[Action]:
         """An approval ends; not for want of an order that is told of, though what is told can hardly be so."""
-        never_arrived = event.reason == "never_arrived"
-        if never_arrived and self.reports.has_arrived(event.client_order_id):
+        name, never_arrived = event.client_order_id, event.reason == "never_arrived"
+        approval = self.tracker.ledger.reservations.get(name)
+        if never_arrived and approval is not None and self.reports.has_arrived(name):
+            self.tracker.ledger.put_off(approval, event.at + self.settings.reservation_life)
             return []
         return self.unapproved.released(event)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.balance_flow import DollarsMoved
+from sidecar.core.cash_pot import DollarsMoved
 from sidecar.core.confirmed_mark import ConfirmedMark
 from sidecar.core.errors import Misuse
 from sidecar.core.events import FuturesSummaryRead, Quote
@@ -126,7 +126,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         balances_read_at=tracker.balances.read_at,
         usdc_rate=tracker.marks.usdc_rate,
         unread=sorted(tracker.balances.unread),
-        dollars_moved=tracker.balances.dollars_moved,
+        dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
         clock_ahead=tracker.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
@@ -151,7 +151,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.books.transfers = saved.transfers
     tracker.balances.read_at = saved.balances_read_at
     tracker.balances.unread = set(saved.unread)
-    tracker.balances.dollars_moved = saved.dollars_moved
+    tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
     tracker.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts

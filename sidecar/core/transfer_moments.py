@@ -48,6 +48,19 @@ class TransferMoments:
         if doubt.is_fresh and currency in books.account.lines:
             doubt.confirmed_mark = marks.settled(currency)
 
+    def were_after(self, moment: datetime, came: Decimal) -> None:
+        """So much more had come in by every moment after this one, at which it was not booked yet, USD."""
+        for wallet in self.books.wallets.by_currency.values() if came else ():
+            agreement, doubt = wallet.agreement, wallet.agreement.doubt
+            if agreement.read_at is not None and agreement.read_at > moment:
+                wallet.read_point = _with_more(wallet.read_point, came)
+            if doubt is not None and doubt.first_at > moment:
+                doubt.first, doubt.seen = (
+                    _with_more(doubt.first, came),
+                    _with_more(doubt.seen, came),
+                )
+                doubt.near = _with_more(doubt.near, came)
+
     def are_open(self, doubt: Doubt, equity: Decimal, at: datetime) -> bool:
         """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
         is open on which side of it the transfer came, it is booked on neither, for a while.
@@ -103,3 +116,9 @@ class TransferMoments:
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:
             found.append(doubt.seen)
         return tuple(replace(one, price=booked.price) for one in found)
+
+
+def _with_more(point: Point | None, came: Decimal) -> Point | None:
+    if point is None or point.transfers is None:
+        return point
+    return replace(point, transfers=point.transfers + came)

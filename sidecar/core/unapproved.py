@@ -44,7 +44,8 @@ class UnapprovedMemory(Struct):
     time, `missed` how many approvals given since then never appeared. `uncancelled` are
     orders, with the reason, whose cancel waits until it is known what reduces; `cancelling` those
     whose cancel this process has asked for, until they are known to have ended: the next process
-    asks again. `minute`, `alerts` and `untold` count alerts.
+    asks again. `minute`, `alerts` and `untold` count alerts. `children`: the order that follows an
+    approved one which is not known yet, by the client_order_id of that.
     """
 
     since: datetime | None = None
@@ -57,6 +58,7 @@ class UnapprovedMemory(Struct):
     minute: datetime | None = None
     alerts: int = 0
     untold: int = 0
+    children: dict[str, str] = {}
 
 
 class Unapproved:
@@ -155,6 +157,8 @@ class Unapproved:
         if any(terms.approved for terms in order.terms):
             self.memory.missed, self.memory.appeared_at = 0, fact.at
             order.standing = "judged"
+            child_id = self.memory.children.pop(order.client_order_id, "")
+            order.child_id = order.child_id or child_id
         else:
             order.standing = "excused" if self._is_excused(order, fact) else "judged"
         return True
@@ -222,9 +226,29 @@ class Unapproved:
             if parent.attached and not parent.child_id and self._may_follow(order, parent):
                 likely = likely or parent
         if likely is None:
-            return False
+            return self._follows_an_approval(order)
         likely.child_id = order.order_id
         return True
+
+    def _follows_an_approval(self, order: WorkingOrder) -> bool:
+        """The same of an approved order that is not known yet: what was told of it may be held back."""
+        approvals, children = self.desk.tracker.ledger.reservations, self.memory.children
+        for name in children.keys() - approvals.keys():
+            del children[name]
+        for name, approval in approvals.items():
+            asked, most = approval.order, approval.legs[0].quantity if approval.legs else ZERO
+            product = self.desk.tracker.books.product
+            if (
+                asked.attached
+                and not approval.order_id
+                and children.get(name, order.order_id) == order.order_id
+                and order.side != asked.side
+                and order.size * product(order.product_id).contract_size <= abs(most)
+                and product(order.product_id).book == product(asked.product_id).book
+            ):
+                children[name] = order.order_id
+                return True
+        return False
 
     def _may_follow(self, order: WorkingOrder, parent: WorkingOrder) -> bool:
         product = self.desk.tracker.books.product

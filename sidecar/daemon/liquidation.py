@@ -172,11 +172,16 @@ class Liquidation:
                 for order_id in wanted
                 if self._accepted[order_id] > 1
             }
-            try:
-                for report in await self._picture.named_orders(wanted):
-                    self._engine.handle(report)
-            except (CallFailed, Untrusted) as error:
-                self._engine.log.warning("orders could not be read back", fault=str(error))
+            own = manager.liquidator.placed()
+            for some in (
+                [one for one in wanted if one in own],
+                [one for one in wanted if one not in own],
+            ):
+                try:
+                    for report in await self._picture.named_orders(some):
+                        self._engine.handle(report)
+                except (CallFailed, Untrusted) as error:
+                    self._engine.log.warning("orders could not be read back", fault=str(error))
 
     # ------------------------------------------------------------------------------------- account
 

@@ -231,8 +231,8 @@ class Reconciler:
         working, asked = manager.tracker.ledger.working, manager.reports.asked
         unlisted |= asked
         for report in await self._named(sorted((working.keys() - listed) | asked)):
-            self._take_in(report)
-            unlisted.discard(report.order_id)
+            if self._is_taken(report):
+                unlisted.discard(report.order_id)
         unlisted &= working.keys() | manager.reports.asked
         self._unknown.keep(unlisted)
         await self._look_up(sorted(unlisted))

@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core.actions import Alert, Reconcile
-from sidecar.core.balance_flow import DollarsMoved
+from sidecar.core.cash_pot import DollarsMoved
 from sidecar.core.errors import Untrusted
 from sidecar.core.losses import Way, cumulative
 from sidecar.core.money import ratio
@@ -526,7 +526,7 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     desk.fill("BUY", "0.1", 64000)
     for seconds in (60, 15):
         desk.wait(seconds).balance("USD", 7_600)
-    transfers = desk.tracker.balances.dollars_moved
+    transfers = desk.tracker.balances.pot.dollars_moved
     assert [moved.quantity for moved in transfers] == [4_000]
     if not is_known:
         transfers[0] = DollarsMoved(transfers[0].at, transfers[0].quantity)
@@ -593,6 +593,52 @@ def test_what_two_wallets_show_at_once_is_one_side_of_a_sweep():
 
 
 # --- The moments at which it may have come --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "came", "falls_to", "least"),
+    [
+        ((100_000, 1), (100_000, 2), 61_000, D("0.011363636364")),  # 3,000 of 264,000
+        ((1_000, 1), (100_000, 5), 62_500, D("0.009090909091")),  # 1,500 of 165,000
+        ((150_000, 1), (-100_000, 2), 61_000, D("0.026315789474")),  # 3,000 of 114,000
+    ],
+)
+def test_of_two_transfers_that_overlap_each_was_there_when_it_was_read_first(
+    before, came, falls_to, least
+):
+    """Dollars are read before a fall, coins after it, and both are booked then: the coins may have come before it."""
+    usd, coins = before
+    world = connected(held=coins, also={"USD": usd})
+    more_usd, more_coins = came
+
+    def reads(dollars, held):
+        rows = (ev.Balance("USD", D(dollars)), ev.Balance("BTC", D(held)))
+        world.send(ev.BalancesRead, balances=rows, fills_until=world.now, is_complete=True)
+
+    world.stand("BTC-USD", 64_000)
+    reads(usd, coins)
+    world.wait(3)
+    reads(usd + more_usd, coins)
+    for _ in range(4):
+        world.wait(0.6)
+        world.quote("BTC-USD", falls_to)
+    for _ in range(2):
+        reads(usd + more_usd, coins + more_coins)
+        for _ in range(4):
+            world.wait(0.6)
+            world.quote("BTC-USD", falls_to)
+    assert not world.tracker.wallets.in_doubt
+    told = cumulative(world.tracker, way="least").ratio
+    assert told == least
+
+
+def test_a_moment_at_confirmed_marks_has_no_gain_of_a_purchase_below_them():
+    world = connected(held=1)
+    world.stand("BTC-USD", 64_000)
+    world.fill("BUY", 1, 60_000)
+    point = world.tracker.books.confirmed_point("BTC")
+    assert point is not None
+    assert (point.pnl, world.tracker.net_pnl) == (0, 4_000)
 
 
 @pytest.mark.parametrize("tick_first", [True, False])

@@ -32,6 +32,7 @@ NOT_SAVED: dict[str, str] = {
     "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._foreseen": CACHE, "Approvals._next": CACHE,
     "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
     "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
+    "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
@@ -53,7 +54,7 @@ NOT_SAVED: dict[str, str] = {
 CONFIGURED = "configuration: a new process has its own"
 ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
-    "BalanceFlow.believes_first": CONFIGURED, "BalanceFlow.lag": CONFIGURED, "Books.cash": CONFIGURED,
+    "BalanceFlow.believes_first": CONFIGURED, "CashPot.lag": CONFIGURED, "Books.cash": CONFIGURED,
     "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "Desk.custom": CONFIGURED,
     "Desk.max_mark_age": CONFIGURED,
     "Desk.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
@@ -321,8 +322,13 @@ def suspected() -> World:
 
 
 def misled() -> World:
-    """A frame that can hardly be so waits for REST, for long; and a purchase came before the quote of its price."""
+    """A frame that can hardly be so waits for REST, for long; a purchase came before the quote of its price; an exit
+    came before the order that it follows.
+    """
     world = connected(held=1)
+    exits = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "50000"}}
+    assert world.ask(limit_order("0.1", 59_000) | {"attached_order_configuration": exits})
+    world.report("exit", side="SELL", leaves="0.1", limit_price=70_000, created_at=world.now)
     world.report("waits", status="FILLED", filled="0.1", average_price=640_000)
     for _ in range(16):
         world.wait(1)

@@ -6,7 +6,15 @@ import pytest
 
 from sidecar.core import events as ev
 from sidecar.core import report_watch
-from sidecar.core.actions import Alert, CauseCleared, Liquidate, ReadOrders, Reconcile
+from sidecar.core.actions import (
+    Alert,
+    CauseCleared,
+    FindOrder,
+    Liquidate,
+    OrderUnapproved,
+    ReadOrders,
+    Reconcile,
+)
 from sidecar.core.errors import Untrusted
 from sidecar.core.report_watch import CODE
 from sidecar.core.settings import Settings
@@ -112,6 +120,13 @@ def test_what_is_implausible_is_held(fields):
         {"limit_price": "64000.01", "is_market": False},  # an average is rounded
         {"limit_price": 65_000, "stop_price": 64_500, "is_market": False},  # a bracket's stop
         {"limit_price": 65_000, "is_stop": True, "is_market": False},
+        {
+            "side": "BUY",
+            "average_price": 45_000,
+            "limit_price": 45_000,
+            "fees": 0,
+            "is_market": False,
+        },  # a wick
         {"average_price": 0, "limit_price": 63_000, "fees": 0},  # a sparse frame
         {"product_id": "ETH-USDC", "average_price": 640_000},  # nobody quotes it
         {
@@ -167,11 +182,16 @@ def test_an_approval_of_the_other_side_says_nothing_of_it():
     assert not stands(world)
 
 
-def test_an_order_sized_in_dollars_has_no_size():
+@pytest.mark.parametrize("value", [1_000, 1_002])
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_an_order_sized_in_dollars_fills_no_greater_value(value, is_seen):
     world = holding()
     assert world.ask(order("market_market_ioc", name="one", quote_size="1000"))
-    sold(world, side="BUY", client_order_id="one", filled="0.02", fees=1)
-    assert not stands(world)
+    known: dict[str, Any] = {"side": "BUY", "client_order_id": "one"}
+    if is_seen:
+        sold(world, **known, status="OPEN", filled=0, average_price=0, fees=0)
+    sold(world, **known, filled=D(value) / 64_000, fees=1)
+    assert stands(world) is (value > 1_000)
 
 
 def test_an_approved_stop_has_no_worst_price():
@@ -342,6 +362,7 @@ def test_an_order_that_rest_does_not_have_never_was():
     assert stands(world)
     actions = world.send(ev.OrderVanished, order_id="o1")
     assert of_kind(actions, CauseCleared)[0].reason == "Coinbase has no such order"
+    assert alerts(actions) == ["warning"]
     assert (stands(world), world.tracker.net_pnl) == (False, 0)
 
 
@@ -362,6 +383,131 @@ def test_an_approved_order_that_is_told_of_has_arrived():
     rest_says(world, **known)
     assert not world.manager.state.causes
     assert not world.tracker.ledger.reservations
+
+
+def test_what_was_counted_at_another_price_is_news():
+    """The same frame again, with an average of 1 dollar, or of 64,010."""
+    world = holding()
+    sold(world, filled="0.5", fees=50)
+    sold(world, filled="0.5", fees=50, average_price=64_010)
+    assert not stands(world)
+    sold(world, filled="0.5", fees=50, average_price=1)
+    assert stands(world)
+    assert world.tracker.net_pnl == -45
+
+
+def test_what_the_listed_fills_tell_is_not_told_otherwise_by_a_frame():
+    world = holding()
+    sold(world)
+    world.fill("SELL", "0.1", 64_000, fee=50, order_id="o1", by_rest=True)
+    sold(world, average_price=1)
+    assert (stands(world), world.tracker.net_pnl) == (False, -50)
+
+
+def test_the_account_is_read_at_once_for_an_exit_of_what_was_bought_passes_by_its_wallet():
+    world = connected(held=0)
+    assert of_kind(sold(world, side="BUY", fees=HUGE), Reconcile)
+    exit_of_it = market_order("0.1", side="SELL")
+    assert not world.ask(exit_of_it, dry_run=True)
+    rows = (ev.Balance("USD", D(93_600)), ev.Balance("BTC", D("0.1")))
+    world.send(ev.BalancesRead, balances=rows, fills_until=world.now)
+    assert world.ask(exit_of_it, dry_run=True)
+
+
+def test_an_approval_whose_order_never_was_is_looked_for_once_more_and_ends():
+    world = holding()
+    decision = world.ask(limit_order("0.1", 64_000, name="one"))
+    released = {
+        "client_order_id": "one",
+        "decision_id": decision.decision_id,
+        "reason": "never_arrived",
+    }
+    sold(world, side="BUY", client_order_id="one", is_market=False, fees=HUGE)
+    world.send(ev.ReservationReleased, **released)
+    world.send(ev.OrderVanished, order_id="o1")
+    assert "one" in world.tracker.ledger.reservations
+    life = int(world.manager.settings.reservation_life.total_seconds())
+    assert [one.client_order_id for one in of_kind(quotes(world, life), FindOrder)] == ["one"]
+    world.send(ev.ReservationReleased, **released)
+    assert not world.tracker.ledger.reservations
+
+
+def test_an_edit_that_a_held_frame_shows_has_arrived():
+    world = holding(max_order_notional=500_000)
+    row: dict[str, Any] = {
+        "side": "BUY",
+        "leaves": "0.1",
+        "limit_price": 60_000,
+        "base_size": "0.1",
+    }
+    world.report("o1", **row, by_rest=True)
+    edit = world.manager.validate_edit(order_id="o1", price="60000", size="0.2")
+    assert edit, edit
+    sold(
+        world,
+        side="BUY",
+        status="OPEN",
+        filled="0.2",
+        fees=HUGE,
+        is_market=False,
+        limit_price=60_000,
+    )
+    world.send(
+        ev.ReservationReleased,
+        client_order_id="o1",
+        decision_id=edit.decision_id,
+        reason="never_arrived",
+    )
+    assert "o1" in world.tracker.ledger.reservations
+
+
+@pytest.mark.parametrize("unapproved", ["cancel", "reduce_only"])
+def test_what_follows_an_order_whose_fill_is_held_is_approved_with_it(unapproved):
+    """The stop of a bracket stays; another one beside it was asked for by nobody."""
+    settings = Settings(connected=True, unapproved=unapproved)
+    world = connected(held=1, settings=settings, max_order_notional=50_000)
+    body = market_order("0.1", name="one") | {
+        "attached_order_configuration": {
+            "trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "60000"}
+        }
+    }
+    assert world.ask(body)
+    sold(world, side="BUY", client_order_id="one", fees=HUGE)
+    child: dict[str, Any] = {
+        "side": "SELL",
+        "leaves": "0.1",
+        "limit_price": 70_000,
+        "created_at": world.now,
+    }
+    for _ in range(2):
+        assert not of_kind(world.report("child", **child), OrderUnapproved)
+    assert of_kind(world.report("other", **child), OrderUnapproved)
+    rest_says(world, side="BUY", client_order_id="one")
+    assert not of_kind(world.report("child", **child), OrderUnapproved)
+    parent = world.tracker.ledger.find("o1")
+    assert parent is not None
+    assert parent.child_id == "child"
+    assert of_kind(world.report("third", **child), OrderUnapproved)
+    assert world.manager.unapproved.memory.children == {}
+
+
+def test_what_was_to_follow_an_approval_that_ended_follows_no_other():
+    world = connected(
+        held=1, settings=Settings(connected=True, unapproved="cancel"), max_order_notional=50_000
+    )
+    exits = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "60000"}}
+    child: dict[str, Any] = {
+        "side": "SELL",
+        "leaves": "0.1",
+        "limit_price": 70_000,
+        "created_at": world.now,
+    }
+    for name in ("one", "two"):
+        assert world.ask(market_order("0.1", name=name) | {"attached_order_configuration": exits})
+        assert not of_kind(world.report(f"child of {name}", **child), OrderUnapproved)
+        world.send(ev.ReservationReleased, client_order_id=name)
+    assert of_kind(world.report("third", **child), OrderUnapproved)
+    assert world.manager.unapproved.memory.children == {}
 
 
 # --- Without an answer ----------------------------------------------------------------------------
@@ -421,7 +567,9 @@ def test_there_is_room_for_so_many_and_the_next_reading_tells_of_others(monkeypa
     world = holding()
     fields: dict[str, Any] = {"side": "BUY", "status": "FILLED", "filled": "0.001", "fees": 100}
     told = [world.report(name, average_price=64_000, **fields) for name in ("a", "b", "c")]
-    assert [len(of_kind(actions, Reconcile)) for actions in told] == [0, 0, 1]
+    (why,) = of_kind(told[-1], Reconcile)
+    assert why.reason == "more reports can hardly be so than are held"
+    assert not alerts(told[-1])
     assert list(world.manager.reports.memory.held) == ["a", "b"]
     assert world.tracker.ledger.find("c") is None
 

@@ -128,8 +128,15 @@ def test_of_an_order_sized_in_quote_only_what_it_paid_is_compared():
 
 
 def test_an_order_that_paid_more_quote_than_approved_is_told_once():
+    """By REST: a frame of it waits for that."""
     world = asked(body=spend(6400))
-    market = {"limit_price": None, "is_market": True, "rests": False, "leaves": "0.1"}
+    market = {
+        "limit_price": None,
+        "is_market": True,
+        "rests": False,
+        "leaves": "0.1",
+        "by_rest": True,
+    }
     assert seen(world, filled="0.11", average_price=64000, **market) == [
         "larger than approved: 6400 in quote currency"
     ]
