@@ -158,8 +158,9 @@ class Hub:
             row |= {"order_id": order.order_id * LONG}
         if order.filled and self._faults.take("huge_fees"):
             row |= {"total_fees": HUGE_FEES}
-        if order.filled and self._faults.take("huge_prices"):
-            row |= {"avg_price": plain(HUGE_PRICE * Decimal(row["avg_price"]))}
+        price = row.get("avg_price")  # a sparse row has none
+        if order.filled and price and self._faults.take("huge_prices"):
+            row |= {"avg_price": plain(HUGE_PRICE * Decimal(price))}
         shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)
         for session in tuple(listeners):
