@@ -20,6 +20,7 @@ from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits, Seen
 Step = tuple[Any, ...]
 Dates = dict[int, float | None]
 SETTLES_S = 3 * POLL_S + STEP_S  # polled quotes that settle a price
+FIRST_SETTLES_S = 3  # a price of what was not held is confirmed
 DATINGS_MAX = 2_000
 UNSETTLED_S = 45  # from its first reading on; with lags
 
@@ -121,10 +122,13 @@ def datings(coinbase: Coinbase, since: float) -> list[Dates]:
         last = max((one for one in firsts if one is not None), default=coinbase.t)
         if seen.polled:
             last += SETTLES_S
+        elif not coinbase.opening[1].get(seen.wallet) and seen.wallet in ("BTC", "ETH"):
+            last += FIRST_SETTLES_S  # a coin that nobody held has no price of before that would be surer
         # A reading that lags may have lacked it for a while.
-        meanwhile = [one for one in facts if min(at, seen.before) <= one <= last]
+        before = seen.before if seen.earliest is None else seen.earliest
+        meanwhile = [one for one in facts if min(at, before) <= one <= last]
         if unread or meanwhile:
-            told = (one - STEP_S / 4 for one in (seen.before, *meanwhile))  # just before each
+            told = (one - STEP_S / 4 for one in (before, *meanwhile))  # just before each
             choices[serial] = list({at, *told, *firsts, last, *([None] if unread else [])})
     assume(prod(len(dates) for dates in choices.values()) <= DATINGS_MAX)
     return [dict(zip(choices, dates, strict=True)) for dates in product(*choices.values())]

@@ -82,7 +82,7 @@ class Shown:
 @dataclass
 class Seen:
     """When readings can show a flow, when the first one did, and the one before that; `polled`: prices were
-    polled then, so the next one may be from before that reading.
+    polled then, so the next one may be from before that reading; `earliest`: the one before a frame that had it.
     """
 
     shown_at: float
@@ -90,6 +90,7 @@ class Seen:
     before: float = 0.0
     first: float | None = None
     polled: bool = False
+    earliest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -356,8 +357,8 @@ class Coinbase:
         wallet = self.wallets[FUT]
         total = wallet.total if live else wallet.at(self.t)
         for seen in self.flows.values():  # the dollars that a frame tells do not lag
-            if live and seen.wallet == "USD" and seen.first is None:
-                seen.first = self.t
+            if live and seen.wallet == "USD" and seen.earliest is None:
+                seen.earliest = seen.before
         self._send(
             ev.FuturesSummaryRead,
             wallet=total.quantize(CENT), buying_power=D(1_000_000), liquidation_buffer_percentage=D(1000),

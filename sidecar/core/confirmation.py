@@ -100,11 +100,14 @@ class Confirmation:
             suspicion.is_sure, suspicion.sure_since, suspicion.counts = True, now, {}
             suspicion.quotes_before = tracker.books.quotes_valuing_account - 1
             suspicion.unmarking, suspicion.before = 0, self._before()
-        suspicion.see(self._valuing_books(), tracker.marks, self._stale_books())
+        suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(), now)
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
+        # The silence of a feed that is lost confirms nothing: a passing tick may have been its last word.
+        until = now if self.desk.feeds.market == "live" else suspicion.seen_at or suspicion.since
+        shown_for = until - (suspicion.sure_since or suspicion.since)
         return (
-            now - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
+            shown_for >= self.settings.confirm_for
             and self._quotes(suspicion) >= enough
             and self._least(self._but(bound, suspicion, shown), suspicion, now).crosses(bound.limit)
         )

@@ -39,6 +39,11 @@ class Moved(Struct, frozen=True):
     undoes: datetime | None = None
 
     @property
+    def worth(self) -> Decimal:
+        """What it was booked as, USD."""
+        return self.quantity * self.booked.price
+
+    @property
     def since(self) -> Decimal:
         """What the account has earned since the moment it was booked at, USD."""
         return self._earned(self.booked)

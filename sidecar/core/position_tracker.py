@@ -374,12 +374,21 @@ class PositionTracker:
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.account.net_pnl)
         books.losses_unexplained.clear()
-        since = max((moved.since for moved in books.moves), key=abs, default=ZERO)
-        by_key = {moved.key: moved.key_since for moved in books.moves}
-        undone = {moved.undoes for moved in books.moves}
+        moves = list(books.moves)
         books.moves.clear()
-        undoes = undone.pop() if len(undone) == 1 else None
-        self._end_span(self.booked_equity, at, since, by_key, undoes=undoes)
+        # One that came before prices moved, and one that came after, end a span each.
+        moments = sorted({moved.since for moved in moves}, key=abs, reverse=True) or [ZERO]
+        for number, since in enumerate(moments, 1):
+            now = [moved for moved in moves if moved.since == since]
+            later = sum((m.worth for m in moves if m.since in moments[number:]), ZERO)
+            undone = {moved.undoes for moved in now}
+            self._end_span(
+                self.booked_equity - later,
+                at,
+                since,
+                {moved.key: moved.key_since for moved in now},
+                undoes=undone.pop() if len(undone) == 1 else None,
+            )
 
     def _end_span(
         self,

@@ -187,14 +187,14 @@ class Reconciliation(Struct):
         return max(recent, default=timedelta(0))
 
     def _lacking(self, at: datetime) -> list[Decimal]:
-        """What a reading may lack: the newest bookings, as many as one likes; the newest sweeps, which it may lack
-        for longer, alone, or all of them with the newest trades; or a single booking.
+        """What a reading may lack: the newest bookings, as many as one likes; the newest trades, without the sweeps
+        or with all of them, which it may lack for longer; the newest sweeps alone; or a single booking.
         """
         newest = [one for one in reversed(self.bookings) if at - one.lag <= one.at]
         every = accumulate(one.quantity for one in newest)
         sweeps = list(accumulate(one.quantity for one in newest if one.swept))
-        trades = accumulate(one.quantity for one in newest if not one.swept)
-        both = (sweeps[-1] + one for one in trades) if sweeps else ()
+        trades = list(accumulate(one.quantity for one in newest if not one.swept))
+        both = [*trades, *(sweeps[-1] + one for one in trades)] if sweeps else []
         singles = (one.quantity for one in reversed(newest))
         return list(dict.fromkeys([*every, *sweeps, *both, *singles]))
 

@@ -23,6 +23,7 @@ class Suspicion(Struct):
     confirmed_by_rest: bool = False
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
+    seen_at: datetime | None = None  # when the last of them came
     counts: dict[str, int] = {}  # how many of different times each book has shown
     unmarking: int = 0  # quotes among them that give no mark, of books that have no other
     before: dict[str, Decimal] = {}
@@ -31,14 +32,14 @@ class Suspicion(Struct):
     at_rest: dict[str, Decimal] = {}
     left_out: tuple[str, ...] = ()
 
-    def see(self, books: Iterable[str], marks: Marks, stale: Container[str]) -> None:
+    def see(self, books: Iterable[str], marks: Marks, stale: Container[str], now: datetime) -> None:
         """Count the new quotes of these books; of the `stale` books too, which give no mark but show the loss at
         their near side, too.
         """
         for book in books:
             quote = marks.newest.get(book) if book in stale else marks.quotes.get(book)
             if quote is not None and self.last.get(book) != quote.at:
-                self.last[book] = quote.at
+                self.last[book], self.seen_at = quote.at, now
                 self.unmarking += book in stale
                 self.counts[book] = self.counts.get(book, 0) + 1
 

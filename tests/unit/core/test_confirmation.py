@@ -109,6 +109,22 @@ def test_a_short_that_rises_loses():
     assert of_kind(quoted(world, FUTURE, 75_001, 75_000), Liquidate)
 
 
+@pytest.mark.parametrize("poll", [50_000, 64_000])
+def test_the_silence_of_a_lost_feed_confirms_nothing(poll):
+    """Three quotes within a second, and the feed is lost: they may have been a passing tick."""
+    world = live(max_daily_loss="0.05")
+    for _ in range(3):
+        world.wait(0.4)
+        world.quote("BTC-USD", 50_000)
+    world.send(ev.FeedChanged, feed="market", signal="lost")
+    balances(world)
+    actions = world.wait(4.5) + world.send(ev.ConfirmationUnavailable) + world.wait(0.1)
+    assert not of_kind(actions, Liquidate)
+    assert not any(one.is_confirmed for one in world.manager.state.causes.values())
+    world.quote("BTC-USD", poll)
+    assert world.manager.state.has("LIQUIDATION") is (poll == 50_000)
+
+
 def test_a_breach_that_is_over_is_forgotten():
     world = library()
     quoted(world, "BTC-USD", 50_000)

@@ -8,6 +8,7 @@ from sidecar.core import events as ev
 from sidecar.core.errors import UnknownProduct, Untrusted
 from sidecar.core.losses import cumulative, daily, drawdown
 from sidecar.core.position_tracker import PositionTracker
+from tests.decisions import connected
 from tests.scenario import FUTURE, START, D
 from tests.tracking import Desk, state_bytes
 
@@ -383,3 +384,27 @@ def test_funding_from_before_the_opening_is_in_its_balances_already(earlier, fun
     desk.tracker.start(desk.now)
     desk.wait(1).send(ev.FundingPaid, product_id=FUTURE, amount=D(-3), paid_at=paid_at)
     assert desk.tracker.account.pnl.funding == funding
+
+
+def test_transfers_of_one_reading_that_are_dated_before_and_after_a_fall_end_a_span_each():
+    """While the feed is lost: 500 USD left, as of their first reading; 24 ETH came, as of the first price since. 8 ETH
+    of 17,000 USD have lost 8,000 by then, and the new ones nothing.
+    """
+    world = connected(also={"USD": 1_000, "ETH": 8})
+    world.stand("ETH-USD", 2_000)
+
+    def reads(usd, eth):
+        rows = (ev.Balance("USD", D(usd)), ev.Balance("ETH", D(eth)))
+        world.send(ev.BalancesRead, balances=rows, fills_until=world.now, is_complete=True)
+
+    world.send(ev.FeedChanged, feed="market", signal="lost")
+    reads(1_000, 8)
+    world.wait(40)
+    reads(500, 32)
+    world.wait(2)
+    world.quote("ETH-USD", 1_000)
+    world.wait(1)
+    reads(500, 32)
+    assert not world.tracker.wallets.in_doubt
+    assert world.tracker.transfers == 24_000 - 500
+    assert cumulative(world.tracker).ratio == D("0.484848484848")  # 8,000 of 16,500

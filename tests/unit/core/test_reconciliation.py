@@ -290,3 +290,13 @@ def test_a_reading_may_lack_all_sweeps_and_the_newest_trade():
         agreement.book(at(second), D(quantity))
     assert judged(agreement, 1_030, 40) == "lagging"
     assert judged(agreement, 1_100, 40) == "lagging"
+
+
+def test_a_reading_may_have_the_sweeps_and_lack_the_trades_before_them():
+    """Wallets that are swept are told at once, and fills only later."""
+    agreement = Reconciliation()
+    for second, quantity in ((0, -8_060), (1, -4_836)):
+        agreement.book(at(second), D(quantity))
+    for second in (3, 8):
+        agreement.note(at(second), D("-1234.56"), timedelta(seconds=120), swept=True)
+    assert judged(agreement, 12_896, 9) == "lagging"

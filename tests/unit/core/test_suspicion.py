@@ -12,15 +12,18 @@ from tests.tracking import Desk
 
 def quoted(desk, suspicion, *, stale=(), bid=64000, ask=None):
     desk.wait(1).quote("BTC-USD", bid, ask)
-    suspicion.see(["BTC-USD", "ETH-USD"], desk.tracker.marks, stale)
+    suspicion.see(["BTC-USD", "ETH-USD"], desk.tracker.marks, stale, desk.now)
 
 
 def test_each_book_is_counted_by_quotes_of_different_times():
     desk, suspicion = Desk(), Suspicion(START, 0)
     for _ in range(2):
         quoted(desk, suspicion)
-        suspicion.see(["BTC-USD"], desk.tracker.marks, ())
+        suspicion.see(["BTC-USD"], desk.tracker.marks, (), desk.now)
     assert (suspicion.counts, suspicion.unmarking) == ({"BTC-USD": 2, "ETH-USD": 1}, 0)
+    desk.wait(5)
+    suspicion.see(["BTC-USD"], desk.tracker.marks, (), desk.now)
+    assert suspicion.seen_at == desk.now - timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(("stale", "counted"), [(["BTC-USD"], 2), ([], 0)])
@@ -33,8 +36,8 @@ def test_quotes_that_mark_nothing_count_for_stale_books_alone(stale, counted):
 
 def test_a_book_that_never_quoted_shows_nothing():
     suspicion = Suspicion(START, 0)
-    suspicion.see(["NEW-USD"], Desk().tracker.marks, ["NEW-USD"])
-    assert suspicion.counts == {}
+    suspicion.see(["NEW-USD"], Desk().tracker.marks, ["NEW-USD"], START)
+    assert (suspicion.counts, suspicion.seen_at) == ({}, None)
 
 
 def test_to_begin_again_is_to_believe_no_quote_so_far():
@@ -51,5 +54,5 @@ def test_the_newest_of_a_stale_book_is_what_is_counted():
     """Not the last good one, which is old."""
     desk, suspicion = Desk(), Suspicion(START, 0)
     desk.tracker.marks.newest["BTC-USD"] = Quote("BTC-USD", D(1), D(2), START + timedelta(1))
-    suspicion.see(["BTC-USD"], desk.tracker.marks, {"BTC-USD"})
+    suspicion.see(["BTC-USD"], desk.tracker.marks, {"BTC-USD"}, desk.now)
     assert suspicion.last == {"BTC-USD": START + timedelta(1)}
