@@ -249,6 +249,11 @@ class Coinbase:
                 seen.append(fund.Flow(one.at, fund.CASH, Fraction(shown), -1))
         return seen
 
+    def is_lacking(self) -> bool:
+        """Whether the last reading lacked a side of a sweep, or both, which frames may have told."""
+        last = self.last_reading
+        return any(max(one.left_at, one.came_at) > last for one in self.sweeps)
+
     def pay_funding(self, dollars: Decimal) -> None:
         """Funding of what is held in futures."""
         self.history.append(fund.Income(self.t, FUTURE, Fraction(dollars)))

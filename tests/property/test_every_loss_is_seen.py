@@ -131,7 +131,7 @@ def must_be_answered(coinbase: Coinbase, since: float) -> None:
     have been read and judged.
     """
     swept_s = coinbase.swept_at + SWEEP_S - coinbase.t
-    moved = coinbase.flows or coinbase.in_flight(coinbase.last_reading)  # or seems to have
+    moved = coinbase.flows or coinbase.is_lacking()  # or seems to have
     if is_unsettled(coinbase) or (moved and swept_s > 0):
         event("money in doubt")
         coinbase.run(max(BALANCES_S, swept_s))
