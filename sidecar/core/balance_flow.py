@@ -183,7 +183,7 @@ class BalanceFlow:
         wallet.agreement.doubt = None
         self.note_doubt(currency, wallet)
         price = self.moments.price(currency, doubt, at)
-        now, first = self.books.point(currency), doubt.first
+        now, first, earned = self.books.point(currency), doubt.first, ZERO
         if price is not None and now is not None:
             first = first or now
             pnl = first.pnl + wallet.position * (price - first.price)
@@ -194,9 +194,10 @@ class BalanceFlow:
             units = wallet.moved_by(change)
             moved = Moved(currency, wallet.position, units, booked, now, others)
             self.books.moves += [moved] if units else []
+            earned = units * (now.price - booked.price)
         so_far = self.books.transfers
         self._follow(currency, wallet, change, price)
-        self.moments.were_after(doubt.first_at, self.books.transfers - so_far)
+        self.moments.were_after(doubt.first_at, self.books.transfers - so_far, at, earned)
         self.books.match_wallet(currency, mark=price)
         if wallet.unpriced and wallet.read_point is None:
             wallet.read_point = first  # it was there then

@@ -104,7 +104,9 @@ class Confirmation:
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
         # The silence of a feed that is lost confirms nothing: a passing tick may have been its last word.
-        until = now if self.desk.feeds.market == "live" else suspicion.seen_at or suspicion.since
+        until = now
+        if self.desk.feeds.market != "live":
+            until = max((suspicion.seen_at[book] for book in shown), default=suspicion.since)
         shown_for = until - (suspicion.sure_since or suspicion.since)
         return (
             shown_for >= self.settings.confirm_for

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.books import Books
-from sidecar.core.events import OrderReported
+from sidecar.core.events import OrderReported, Quote
 from sidecar.core.money import ONE, ZERO, readable
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.orders import BUY
@@ -38,7 +38,9 @@ def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedel
     known_fees = ZERO if order is None else order.reported.fees.get(product.quote, ZERO)
     if _has_news(report, order):
         found = _size(report, order, approval) or _limit(report, order, approval)
-        found = found or _distance(report, order, product, books, max_quote_age)
+        quote = books.marks.newest.get(product.book) or books.marks.quotes.get(product.book)
+        if not found and quote is not None and quote.at >= report.at - max_quote_age:
+            found = _distance(report, order, _known_limits(order, approval), quote)
         if found:
             return found
     return _fee(report, product, books) if abs(report.fees) > abs(known_fees) else ""
@@ -85,14 +87,20 @@ def _size(report: OrderReported, order: WorkingOrder | None, approval: Reservati
     return ""
 
 
-def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
-    """A price worse than every limit it has had: of all that has filled, and of what is new."""
-    limits = [report.limit_price, None if approval is None else approval.order.limit_price]
-    stops = [report.stop_price, None if approval is None else approval.order.stop_price]
+def _known_limits(order: WorkingOrder | None, approval: Reservation | None) -> list[Decimal]:
+    """The limits it has had, before this report: as approved, and as told."""
+    limits = [] if approval is None else [approval.order.limit_price]
     if order is not None:
         limits += [order.limit_price, *(terms.price for terms in order.terms)]
+    return [one for one in limits if one]
+
+
+def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
+    """A price worse than every limit it has had: of all that has filled, and of what is new."""
+    known = _known_limits(order, approval) or ([report.limit_price] if report.limit_price else [])
+    stops = [report.stop_price, None if approval is None else approval.order.stop_price]
+    if order is not None:
         stops.append(order.stop_price)
-    known = [one for one in limits if one]
     if not known or any(stops) or report.is_stop or (order is not None and order.is_stop):
         return ""  # a bracket's stop sells below its limit
     buys = report.side == BUY
@@ -107,20 +115,14 @@ def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservat
 
 
 def _distance(
-    report: OrderReported,
-    order: WorkingOrder | None,
-    product: Product,
-    books: Books,
-    max_quote_age: timedelta,
+    report: OrderReported, order: WorkingOrder | None, limits: list[Decimal], quote: Quote
 ) -> str:
-    """A price far from the newest quote: of all that has filled, and of what is new."""
-    quote = books.marks.newest.get(product.book) or books.marks.quotes.get(product.book)
-    if quote is None or quote.at < report.at - max_quote_age or not report.average_price:
+    """A price far from the newest quote, and from every limit: of all that has filled, and of what is new."""
+    if not report.average_price:
         return ""
     low, high = quote.bid * (ONE - DISTANCE_MAX), quote.ask * (ONE + DISTANCE_MAX)
-    limit = report.limit_price or (None if order is None else order.limit_price)
     for price in _prices(report, order):
-        if low <= price <= high or (limit and abs(price - limit) <= limit * ROUNDING):
+        if low <= price <= high or any(abs(price - one) <= one * ROUNDING for one in limits):
             return ""  # a limit order trades at its limit, wherever a wick has been
     shown = f"{readable(quote.bid)} / {readable(quote.ask)}"
     return f"it has filled at {readable(report.average_price)}, where the newest quote is {shown}"

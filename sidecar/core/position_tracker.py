@@ -376,11 +376,9 @@ class PositionTracker:
         books.losses_unexplained.clear()
         moves = list(books.moves)
         books.moves.clear()
-        # One that came before prices moved, and one that came after, end a span each.
-        moments = sorted({moved.since for moved in moves}, key=abs, reverse=True) or [ZERO]
-        for number, since in enumerate(moments, 1):
-            now = [moved for moved in moves if moved.since == since]
-            later = sum((m.worth for m in moves if m.since in moments[number:]), ZERO)
+        groups = self._by_moment(moves)
+        for number, (since, now) in enumerate(groups, 1):
+            later = sum((m.worth for _, some in groups[number:] for m in some), ZERO)
             undone = {moved.undoes for moved in now}
             self._end_span(
                 self.booked_equity - later,
@@ -389,6 +387,23 @@ class PositionTracker:
                 {moved.key: moved.key_since for moved in now},
                 undoes=undone.pop() if len(undone) == 1 else None,
             )
+
+    def _by_moment(self, moves: list[Moved]) -> list[tuple[Decimal, list[Moved]]]:
+        """Those that came before prices moved, and those that came after, end a span each: by the PnL since. All end
+        one where too little to take ratios of would have been there in between.
+        """
+        by_moment: dict[Decimal, list[Moved]] = {}
+        for moved in moves:
+            by_moment.setdefault(moved.booked.pnl, []).append(moved)
+        # The last of a moment knows what the others have earned since.
+        groups = sorted(
+            ((some[-1].since, some) for some in by_moment.values()), key=_size, reverse=True
+        )
+        for number, (since, _) in enumerate(groups[:-1], 1):
+            later = sum((m.worth for _, some in groups[number:] for m in some), ZERO)
+            if self.booked_equity - later - since < self.min_equity:
+                return [(groups[0][0], moves)]
+        return groups or [(ZERO, moves)]
 
     def _end_span(
         self,
@@ -479,3 +494,7 @@ class PositionTracker:
     def doubtful_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""
         return list(self.balances.open_moves()) if self.wallets.is_unsure else []
+
+
+def _size(group: tuple[Decimal, list[Moved]]) -> Decimal:
+    return abs(group[0])

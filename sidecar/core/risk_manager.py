@@ -103,6 +103,7 @@ class RiskManager:
         self.readiness = Readiness(self.desk, settings)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         self.reports = ReportWatch(self.desk, settings)
+        self.unapproved.is_told = self.reports.has_arrived
         # By type: asking a struct whether it is of another kind costs as much as some of the answers.
         self._decides: Final = self.approvals.by_event()
         self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action]]]] = {

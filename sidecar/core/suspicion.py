@@ -23,7 +23,7 @@ class Suspicion(Struct):
     confirmed_by_rest: bool = False
     asked_at: datetime | None = None
     last: dict[str, datetime] = {}  # time of each book's quote, as last seen
-    seen_at: datetime | None = None  # when the last of them came
+    seen_at: dict[str, datetime] = {}  # when it came
     counts: dict[str, int] = {}  # how many of different times each book has shown
     unmarking: int = 0  # quotes among them that give no mark, of books that have no other
     before: dict[str, Decimal] = {}
@@ -39,7 +39,7 @@ class Suspicion(Struct):
         for book in books:
             quote = marks.newest.get(book) if book in stale else marks.quotes.get(book)
             if quote is not None and self.last.get(book) != quote.at:
-                self.last[book], self.seen_at = quote.at, now
+                self.last[book], self.seen_at[book] = quote.at, now
                 self.unmarking += book in stale
                 self.counts[book] = self.counts.get(book, 0) + 1
 

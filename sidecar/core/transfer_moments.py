@@ -48,18 +48,23 @@ class TransferMoments:
         if doubt.is_fresh and currency in books.account.lines:
             doubt.confirmed_mark = marks.settled(currency)
 
-    def were_after(self, moment: datetime, came: Decimal) -> None:
-        """So much more had come in by every moment after this one, at which it was not booked yet, USD."""
+    def were_after(
+        self, moment: datetime, came: Decimal, at: datetime | None = None, earned: Decimal = ZERO
+    ) -> None:
+        """So much more had come in by every moment after this one, at which it was not booked yet, and by `at` it
+        had earned so much, USD.
+        """
         for wallet in self.books.wallets.by_currency.values() if came else ():
             agreement, doubt = wallet.agreement, wallet.agreement.doubt
             if agreement.read_at is not None and agreement.read_at > moment:
-                wallet.read_point = _with_more(wallet.read_point, came)
-            if doubt is not None and doubt.first_at > moment:
-                doubt.first, doubt.seen = (
-                    _with_more(doubt.first, came),
-                    _with_more(doubt.seen, came),
+                wallet.read_point = _with_more(
+                    wallet.read_point, came, earned if agreement.read_at == at else ZERO
                 )
-                doubt.near = _with_more(doubt.near, came)
+            if doubt is not None and doubt.first_at > moment:
+                by_then = earned if doubt.first_at == at else ZERO
+                doubt.first = _with_more(doubt.first, came, by_then)
+                doubt.seen = _with_more(doubt.seen, came, by_then)
+                doubt.near = _with_more(doubt.near, came, by_then)
 
     def are_open(self, doubt: Doubt, equity: Decimal, at: datetime) -> bool:
         """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
@@ -118,7 +123,7 @@ class TransferMoments:
         return tuple(replace(one, price=booked.price) for one in found)
 
 
-def _with_more(point: Point | None, came: Decimal) -> Point | None:
+def _with_more(point: Point | None, came: Decimal, earned: Decimal) -> Point | None:
     if point is None or point.transfers is None:
         return point
-    return replace(point, transfers=point.transfers + came)
+    return replace(point, pnl=point.pnl + earned, transfers=point.transfers + came)

@@ -11,7 +11,7 @@ looks like one of them is told by an alert of its own. A fill that names no clie
 nothing of whose order it was: its first report does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
@@ -69,6 +69,8 @@ class Unapproved:
         self.watch = watch
         self.settings = settings
         self.memory = UnapprovedMemory()
+        # Whether a report of an approved order, by its client_order_id, is held back.
+        self.is_told: Callable[[str], bool] = lambda _name: False
 
     def begin(self, event: Started) -> None:
         """A new process: what was open before it is nobody's news."""
@@ -240,7 +242,8 @@ class Unapproved:
             product = self.desk.tracker.books.product
             if (
                 asked.attached
-                and not approval.order_id
+                and self.is_told(name)
+                and order.size > ZERO
                 and children.get(name, order.order_id) == order.order_id
                 and order.side != asked.side
                 and order.size * product(order.product_id).contract_size <= abs(most)

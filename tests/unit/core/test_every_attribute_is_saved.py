@@ -327,7 +327,17 @@ def misled() -> World:
     """
     world = connected(held=1)
     exits = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "50000"}}
-    assert world.ask(limit_order("0.1", 59_000) | {"attached_order_configuration": exits})
+    assert world.ask(
+        limit_order("0.1", 59_000, name="bracket") | {"attached_order_configuration": exits}
+    )
+    world.report(
+        "held",
+        client_order_id="bracket",
+        status="FILLED",
+        filled="0.1",
+        average_price=59_000,
+        fees=4_000,
+    )
     world.report("exit", side="SELL", leaves="0.1", limit_price=70_000, created_at=world.now)
     world.report("waits", status="FILLED", filled="0.1", average_price=640_000)
     for _ in range(16):

@@ -408,3 +408,59 @@ def test_transfers_of_one_reading_that_are_dated_before_and_after_a_fall_end_a_s
     assert not world.tracker.wallets.in_doubt
     assert world.tracker.transfers == 24_000 - 500
     assert cumulative(world.tracker).ratio == D("0.484848484848")  # 8,000 of 16,500
+
+
+def two_coins(eth, *, eth_first, moves_to):
+    """1,000 USD, 0.01 BTC and 0.1 ETH; these come in one reading, and prices move before the next."""
+    world = connected(held="0.01", also={"USD": 1_000, "ETH": "0.1"})
+    world.stand("ETH-USD", 2_000)
+    world.stand("BTC-USD", 64_000)
+
+    def reads(btc, ether):
+        rows = [ev.Balance("BTC", D(btc)), ev.Balance("ETH", D(ether))]
+        rows = [ev.Balance("USD", D(1_000)), *(reversed(rows) if eth_first else rows)]
+        world.send(ev.BalancesRead, balances=tuple(rows), fills_until=world.now, is_complete=True)
+
+    reads("0.01", "0.1")
+    world.wait(3)
+    reads("1.01", eth)
+    for _ in range(4):
+        world.wait(1)
+        world.quote("BTC-USD", moves_to[0])
+        world.quote("ETH-USD", moves_to[1])
+    reads("1.01", eth)
+    assert not world.tracker.wallets.in_doubt
+    return world.tracker
+
+
+@pytest.mark.parametrize("moves_to", [(32_000, 1_000), (128_000, 4_000), (60_000, 1_000)])
+def test_coins_of_one_moment_end_one_span_in_whichever_order_they_are_told(moves_to):
+    one, other = (two_coins("30.1", eth_first=first, moves_to=moves_to) for first in (True, False))
+    assert cumulative(one) == cumulative(other)
+    if moves_to[0] < 64_000:  # of a gain the bounds are wide, and say nothing
+        assert cumulative(one, way="least") == cumulative(other, way="least")
+
+
+def test_where_too_little_was_there_in_between_all_end_one_span():
+    """1,000 USD left, and coins came: what was lost before counts on."""
+    world = connected(also={"USD": 1_000, "ETH": "0.1"})
+    world.stand("ETH-USD", 2_000)
+
+    def reads(usd, eth):
+        rows = (ev.Balance("USD", D(usd)), ev.Balance("ETH", D(eth)))
+        world.send(ev.BalancesRead, balances=rows, fills_until=world.now, is_complete=True)
+
+    reads(1_000, "0.1")
+    world.stand("ETH-USD", 400)
+    assert cumulative(world.tracker).ratio == D("0.133333333333")
+    world.send(ev.FeedChanged, feed="market", signal="lost")
+    world.wait(40)
+    reads(0, "24.1")
+    world.wait(2)
+    world.quote("ETH-USD", 390)
+    world.wait(1)
+    reads(0, "24.1")
+    assert not world.tracker.wallets.in_doubt
+    told = cumulative(world.tracker).ratio
+    assert told is not None
+    assert told > D("0.13")

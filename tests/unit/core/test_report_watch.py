@@ -120,13 +120,6 @@ def test_what_is_implausible_is_held(fields):
         {"limit_price": "64000.01", "is_market": False},  # an average is rounded
         {"limit_price": 65_000, "stop_price": 64_500, "is_market": False},  # a bracket's stop
         {"limit_price": 65_000, "is_stop": True, "is_market": False},
-        {
-            "side": "BUY",
-            "average_price": 45_000,
-            "limit_price": 45_000,
-            "fees": 0,
-            "is_market": False,
-        },  # a wick
         {"average_price": 0, "limit_price": 63_000, "fees": 0},  # a sparse frame
         {"product_id": "ETH-USDC", "average_price": 640_000},  # nobody quotes it
         {
@@ -491,7 +484,25 @@ def test_what_follows_an_order_whose_fill_is_held_is_approved_with_it(unapproved
     assert world.manager.unapproved.memory.children == {}
 
 
-def test_what_was_to_follow_an_approval_that_ended_follows_no_other():
+@pytest.mark.parametrize("size", ["0.1", "0"])
+def test_nothing_follows_an_approval_of_which_nothing_is_told(size):
+    """Else a bot could have sold under the name of an exit, and never send what it follows."""
+    world = connected(
+        held=1, settings=Settings(connected=True, unapproved="cancel"), max_order_notional=50_000
+    )
+    exits = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "60000"}}
+    assert world.ask(market_order("0.1", name="one") | {"attached_order_configuration": exits})
+    child: dict[str, Any] = {
+        "side": "SELL",
+        "leaves": size,
+        "limit_price": 70_000,
+        "created_at": world.now,
+    }
+    assert of_kind(world.report("child", **child), OrderUnapproved)
+    assert world.manager.unapproved.memory.children == {}
+
+
+def test_what_was_to_follow_an_approval_that_ended_is_forgotten():
     world = connected(
         held=1, settings=Settings(connected=True, unapproved="cancel"), max_order_notional=50_000
     )
@@ -502,12 +513,43 @@ def test_what_was_to_follow_an_approval_that_ended_follows_no_other():
         "limit_price": 70_000,
         "created_at": world.now,
     }
-    for name in ("one", "two"):
-        assert world.ask(market_order("0.1", name=name) | {"attached_order_configuration": exits})
-        assert not of_kind(world.report(f"child of {name}", **child), OrderUnapproved)
-        world.send(ev.ReservationReleased, client_order_id=name)
-    assert of_kind(world.report("third", **child), OrderUnapproved)
+    assert world.ask(market_order("0.1", name="one") | {"attached_order_configuration": exits})
+    sold(world, side="BUY", client_order_id="one", fees=HUGE)
+    assert not of_kind(world.report("child", **child), OrderUnapproved)
+    world.send(ev.ReservationReleased, client_order_id="one")
+    assert of_kind(world.report("other", **child), OrderUnapproved)
     assert world.manager.unapproved.memory.children == {}
+
+
+@pytest.mark.parametrize("by", ["approval", "row"])
+def test_a_limit_order_trades_at_its_limit_wherever_a_wick_has_been(by):
+    world = holding()
+    known: dict[str, Any] = {
+        "side": "BUY",
+        "client_order_id": "one",
+        "limit_price": 45_000,
+        "is_market": False,
+    }
+    if by == "approval":
+        assert world.ask(limit_order("0.1", 45_000, name="one"))
+    else:
+        world.report(
+            "o1", leaves="0.1", by_rest=True, base_size="0.1", side="BUY", limit_price=45_000
+        )
+    sold(world, **known, average_price=45_000, fees=0)
+    assert not stands(world)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_no_frame_vouches_for_itself(is_known):
+    """It says of a sale at a dollar that its limit was one."""
+    world = holding()
+    if is_known:
+        world.report(
+            "o1", side="SELL", leaves="0.1", by_rest=True, base_size="0.1", limit_price=63_000
+        )
+    sold(world, average_price=1, limit_price=1, is_market=False)
+    assert stands(world)
 
 
 # --- Without an answer ----------------------------------------------------------------------------

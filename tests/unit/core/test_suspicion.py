@@ -23,7 +23,7 @@ def test_each_book_is_counted_by_quotes_of_different_times():
     assert (suspicion.counts, suspicion.unmarking) == ({"BTC-USD": 2, "ETH-USD": 1}, 0)
     desk.wait(5)
     suspicion.see(["BTC-USD"], desk.tracker.marks, (), desk.now)
-    assert suspicion.seen_at == desk.now - timedelta(seconds=5)
+    assert suspicion.seen_at["BTC-USD"] == desk.now - timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(("stale", "counted"), [(["BTC-USD"], 2), ([], 0)])
@@ -37,7 +37,7 @@ def test_quotes_that_mark_nothing_count_for_stale_books_alone(stale, counted):
 def test_a_book_that_never_quoted_shows_nothing():
     suspicion = Suspicion(START, 0)
     suspicion.see(["NEW-USD"], Desk().tracker.marks, ["NEW-USD"], START)
-    assert (suspicion.counts, suspicion.seen_at) == ({}, None)
+    assert (suspicion.counts, suspicion.seen_at) == ({}, {})
 
 
 def test_to_begin_again_is_to_believe_no_quote_so_far():
