@@ -160,11 +160,16 @@ async def dribbles(trader: Trader, made: Beside, answers: int) -> None:
     await made.until(lambda: faults.now.dribbled_bodies < answers, "a dribble")
 
 
-async def test_answers_that_dribble_hold_up_no_flattening(trader, monkeypatch):
+OVER_BOTH = pytest.mark.parametrize("rest_url", ["rest_url", "tls_rest_url"])
+
+
+@OVER_BOTH
+async def test_answers_that_dribble_hold_up_no_flattening(trader, monkeypatch, rest_url):
     """The cancel's, and what its readings ask for."""
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
     await trader.place(trader.limit("SELL", "0.2", "90000"))
-    async with beside(trader) as made:
+    async with beside(trader, coinbase={"rest_url": trader.paper.urls[rest_url]}) as made:
         await dribbles(trader, made, answers=4)
         assert (await made.ask("flatten", reason="enough"))["done"]
         await until_flat(made)
@@ -172,10 +177,12 @@ async def test_answers_that_dribble_hold_up_no_flattening(trader, monkeypatch):
         assert trader.paper.world.faults.now.dribbled_bodies == 0
 
 
-async def test_a_flattening_waits_for_no_reading_that_was_under_way(trader, monkeypatch):
+@OVER_BOTH
+async def test_a_flattening_waits_for_no_reading_that_was_under_way(trader, monkeypatch, rest_url):
     """It would stand for as long as that one's call may."""
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 3600.0)
-    async with beside(trader) as made:
+    monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
+    async with beside(trader, coinbase={"rest_url": trader.paper.urls[rest_url]}) as made:
         await dribbles(trader, made, answers=1)
         passes = made.sidecar.engine.carry[ac.Reconcile].__self__
         before = passes.passes
