@@ -92,9 +92,12 @@ class Moved(Struct, frozen=True):
         `since`: the last other transfer, which the account of `equity` has had. Where that came after this moment,
         the account was another one until then, and earned its PnL until then.
         """
-        if since is None or since.transfers is None or at.transfers is None:
+        if since is None or since.transfers is None or at.transfers in (None, since.transfers):
             return self._grown(at, self.now, self._value(at, equity))
-        if at.transfers == since.transfers:
+        low, high = sorted((at.pnl, self.now.pnl))
+        if (
+            not low <= since.pnl <= high
+        ):  # it is dated before this moment, though it was read after it
             return self._grown(at, self.now, self._value(at, equity))
         between = replace(since, price=self._price_at(since, at))
         last = self._value(between, equity)

@@ -116,3 +116,12 @@ def test_a_coins_price_is_taken_to_have_moved_with_the_pnl():
     told = D(280) / 300 * D(160) / 180
     unit = some.unit_at(Point(D(0), D(100), D(0)), D(160), LEAST, Point(D(-20), D(1), D(-100)))
     assert abs(unit - first / told) < NEAR
+
+
+def test_a_transfer_that_is_dated_before_that_moment_was_there():
+    """It was read after it: its date is that of the confirmed marks then, before the fall."""
+    now = Point(D(-6_440), D(1_195), D(1_000))
+    left = Moved("ETH", D(8), D("-7.6"), Point(D(0), D(2_000), D(0)), now, ())
+    before = Point(D(-6_440), D(1_195), D(0))
+    dated = left.grown(before, D(18_000), Point(D(0), D(1), D(1_000)))
+    assert dated == left.grown(before, D(18_000))
