@@ -51,16 +51,16 @@ class TransferMoments:
     def were_after(
         self, moment: datetime, came: Decimal, at: datetime | None = None, earned: Decimal = ZERO
     ) -> None:
-        """So much more had come in by this moment and every later one, at which it was not booked yet; by `at` it had
+        """So much more had come in by every moment after this one, at which it was not booked yet; by `at` it had
         earned so much, USD.
         """
         for wallet in self.books.wallets.by_currency.values() if came else ():
             agreement, doubt = wallet.agreement, wallet.agreement.doubt
-            if agreement.read_at is not None and agreement.read_at >= moment:
+            if agreement.read_at is not None and agreement.read_at > moment:
                 wallet.read_point = _with_more(
                     wallet.read_point, came, earned if agreement.read_at == at else ZERO
                 )
-            if doubt is not None and doubt.first_at >= moment:
+            if doubt is not None and doubt.first_at > moment:
                 by_then = earned if doubt.first_at == at else ZERO
                 doubt.first = _with_more(doubt.first, came, by_then)
                 doubt.seen = _with_more(doubt.seen, came, by_then)
