@@ -111,9 +111,8 @@ class BalanceFlow:
         if doubt is not None and agreement.doubt is not doubt:
             left = doubt.difference - max(ZERO, doubt.booked) - max(ZERO, difference)
             if not agreement.explains(left, at):
-                left -= agreement.swept(
-                    at
-                )  # a reading may have lacked a part of it, and shows it now
+                # The reading before may have lacked some of a sweep that this one shows.
+                left -= agreement.swept(at)
                 self._note_visit(currency, wallet, doubt, left, at)
         if verdict in ("agrees", "lagging"):
             _note_hold(balance, wallet, at)

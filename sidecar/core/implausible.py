@@ -1,7 +1,7 @@
 """Implausible reports: what a frame says of an order that can hardly be so. No I/O.
 
 One slip of a feed must not sell an account: a fee, or a fill, beyond these bounds is read over REST before it
-counts (report_watch.py). What was counted already is not looked at again: of a report, only what is new.
+counts (report_watch.py). Of a report only the news are looked at, not the figures that were counted before.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from sidecar.core.money import ONE, ZERO, readable
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.orders import BUY
 from sidecar.core.products import Product
+from sidecar.core.terms import ROUNDING as VALUE_ROUNDING
 from sidecar.core.working import Reservation, WorkingOrder
 
 # Coinbase's dearest tier takes 1.2 % (2026); a small order's fee may be rounded up.
@@ -23,7 +24,6 @@ FEE_BESIDE_USD: Final = ONE
 DISTANCE_MAX: Final = Decimal("0.20")
 # An average price is rounded: what it says of a single fill is known to so much of the whole value.
 ROUNDING: Final = Decimal("1E-6")
-QUOTE_ROUNDING: Final = Decimal("1.001")  # as an approval allows (terms.py)
 
 
 def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedelta) -> str:
@@ -82,7 +82,7 @@ def _size(report: OrderReported, order: WorkingOrder | None, approval: Reservati
         return f"it has filled {readable(report.filled)}, and its size is {readable(size)}"
     most = max((one for one in values if one), default=None)
     value = report.filled * report.average_price
-    if most is not None and value > most * QUOTE_ROUNDING:
+    if most is not None and value > most * VALUE_ROUNDING:
         return f"it has filled a value of {readable(value)}, and its size is {readable(most)} in quote currency"
     return ""
 

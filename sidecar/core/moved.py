@@ -95,9 +95,10 @@ class Moved(Struct, frozen=True):
         if since is None or since.transfers is None or at.transfers in (None, since.transfers):
             return self._grown(at, self.now, self._value(at, equity))
         low, high = sorted((at.pnl, self.now.pnl))
-        if (
-            not low <= since.pnl <= high
-        ):  # it is dated before this moment, though it was read after it
+        is_between = (
+            low <= since.pnl <= high
+        )  # else it is dated before `at`, though it was read later
+        if not is_between:
             return self._grown(at, self.now, self._value(at, equity))
         between = replace(since, price=self._price_at(since, at))
         last = self._value(between, equity)
@@ -125,3 +126,32 @@ class Moved(Struct, frozen=True):
             return None
         earned = end.pnl - start.pnl + self.quantity * (end.price - start.price)
         return before * (after + earned) / after
+
+
+class SameMoment(Struct, frozen=True):
+    """Transfers that are booked as of one moment. `since`: the PnL since then, USD; `later`: what the transfers of
+    later moments are worth, USD.
+    """
+
+    since: Decimal
+    moves: list[Moved]
+    later: Decimal = ZERO
+
+
+def by_moment(moves: list[Moved], equity: Decimal, least: Decimal) -> list[SameMoment]:
+    """Transfers that came before prices moved, and those that came after, the earliest first. `equity`: the
+    account's present one, USD. All are of one moment where the account would have had less than `least` in between.
+    """
+    found: dict[Decimal, list[Moved]] = {}
+    for moved in moves:
+        found.setdefault(moved.booked.pnl, []).append(moved)
+    # The last transfer of a moment knows the PnL that the others have had since.
+    groups = [SameMoment(some[-1].since, some) for some in found.values()]
+    groups.sort(key=lambda one: abs(one.since), reverse=True)
+    later = ZERO
+    for place, group in reversed(list(enumerate(groups))):
+        groups[place] = replace(group, later=later)
+        later += sum((moved.worth for moved in group.moves), ZERO)
+    if any(equity - one.later - one.since < least for one in groups[:-1]):
+        return [SameMoment(groups[0].since, list(moves))]
+    return groups or [SameMoment(ZERO, [])]

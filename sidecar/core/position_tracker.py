@@ -28,7 +28,7 @@ from sidecar.core.loss_windows import (
 )
 from sidecar.core.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.money import ONE, ZERO, is_bounded, is_sane, with_money
-from sidecar.core.moved import Moved
+from sidecar.core.moved import Moved, by_moment
 from sidecar.core.order_flow import OrderFlow
 from sidecar.core.products import CASH
 from sidecar.core.settings import Settings
@@ -374,36 +374,17 @@ class PositionTracker:
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.account.net_pnl)
         books.losses_unexplained.clear()
-        moves = list(books.moves)
+        groups = by_moment(books.moves, self.booked_equity, self.min_equity)
         books.moves.clear()
-        groups = self._by_moment(moves)
-        for number, (since, now) in enumerate(groups, 1):
-            later = sum((m.worth for _, some in groups[number:] for m in some), ZERO)
-            undone = {moved.undoes for moved in now}
+        for group in groups:
+            undone = {moved.undoes for moved in group.moves}
             self._end_span(
-                self.booked_equity - later,
+                self.booked_equity - group.later,
                 at,
-                since,
-                {moved.key: moved.key_since for moved in now},
+                group.since,
+                {moved.key: moved.key_since for moved in group.moves},
                 undoes=undone.pop() if len(undone) == 1 else None,
             )
-
-    def _by_moment(self, moves: list[Moved]) -> list[tuple[Decimal, list[Moved]]]:
-        """Those that came before prices moved, and those that came after, end a span each: by the PnL since. All end
-        one where too little to take ratios of would have been there in between.
-        """
-        by_moment: dict[Decimal, list[Moved]] = {}
-        for moved in moves:
-            by_moment.setdefault(moved.booked.pnl, []).append(moved)
-        # The last of a moment knows what the others have earned since.
-        groups = sorted(
-            ((some[-1].since, some) for some in by_moment.values()), key=_size, reverse=True
-        )
-        for number, (since, _) in enumerate(groups[:-1], 1):
-            later = sum((m.worth for _, some in groups[number:] for m in some), ZERO)
-            if self.booked_equity - later - since < self.min_equity:
-                return [(groups[0][0], moves)]
-        return groups or [(ZERO, moves)]
 
     def _end_span(
         self,
@@ -494,7 +475,3 @@ class PositionTracker:
     def doubtful_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""
         return list(self.balances.open_moves()) if self.wallets.is_unsure else []
-
-
-def _size(group: tuple[Decimal, list[Moved]]) -> Decimal:
-    return abs(group[0])

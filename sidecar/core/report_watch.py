@@ -4,8 +4,8 @@
                                                                 ├─ fills listed, or a later frame: they count
                                                                 └─ by its id REST has no such order: it never was
 
-While REST is silent nothing can be sold either, so a report is held for as long: what it says counts for nothing,
-and only reducing orders pass.
+Silence of REST makes no report count: its costs would sell the account as soon as REST, and with it the means to
+sell, came back. Until REST tells of the order, reducing orders alone pass.
 """
 
 from datetime import datetime, timedelta

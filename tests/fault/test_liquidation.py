@@ -46,6 +46,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "valid tokens are refused": {"unauthorized_share": "0.2"},
     "sparse frames": {"sparse_user_frames": True},
     "nulls": {"null_optionals": True},
+    "frames can hardly be so": {"huge_fees": 100_000, "huge_prices": 100_000},
 }
 
 

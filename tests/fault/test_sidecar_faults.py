@@ -23,6 +23,7 @@ from sidecar.daemon import reconciler
 from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
 from sidecar.paper.venue.listing import Flags
+from tests.disk import as_killed
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 
@@ -607,6 +608,24 @@ async def test_frames_that_can_hardly_be_so_sell_nothing(trader, fault):
         assert abs(tracker.net_pnl) < 1_000
         assert tracker.windows.peak < 1_000
     assert set(codes) == {"IMPLAUSIBLE_REPORT"}
+
+
+async def test_a_report_that_waits_for_rest_waits_on_after_a_kill(trader, tmp_path):
+    """REST does not tell of orders at the time; afterwards it does, and the books are the exchange's."""
+    killed = tmp_path / "killed"
+    async with beside(trader, directory=tmp_path) as made:
+        desk = Desk(trader, made)
+        switch(desk, huge_fees=1_000, bad_gateway="/orders/historical")
+        await desk.trade("BUY", fills=False)
+        await made.until(lambda: made.manager.reports.asked, "a report that is held")
+        as_killed(tmp_path / "state", killed / "state")
+    async with beside(trader, directory=killed, wait=False) as made:
+        assert made.manager.reports.asked
+        assert made.manager.state.has("IMPLAUSIBLE_REPORT")
+        trader.paper.world.clear_faults()
+        await made.until_state("ACTIVE")
+        await Desk(trader, made).until_true()
+        assert not made.manager.reports.asked
 
 
 # ------------------------------------------------------------------------ readings that do not help
