@@ -64,6 +64,9 @@ class CashPot:
         self.is_open = is_open
         self.lag = DEFAULT_LAG
         self.dollars_moved: list[DollarsMoved] = []  # the last transfers of dollars
+        self.dated: tuple[Decimal, Doubt] | None = (
+            None  # what all differ by, and a doubt of its date
+        )
 
     def holds(self, currency: str) -> bool:
         """Whether a wallet is one of dollars that count as cash."""
@@ -85,6 +88,7 @@ class CashPot:
         transfer, or what the futures wallet lost by itself.
         """
         doubted = [row for row in self._wallets() if row[1].agreement.doubt is not None]
+        self._keep_date(at)
         if len(doubted) > 1 and abs(self.difference) < CENT:
             for currency, wallet in doubted:
                 self.set_right(currency, wallet, wallet.doubted, at)
@@ -95,6 +99,20 @@ class CashPot:
         for currency, wallet in doubted:
             if _is_confirmed(wallet):
                 self._move_dollars(currency, wallet, at, actions)
+
+    def _keep_date(self, at: datetime) -> None:
+        """What the pot differs by is as old as its first reading, though money that moves within it makes its
+        wallets differ otherwise.
+        """
+        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
+        if self.dated is not None and abs(self.dated[0] - self.difference) < CENT:
+            known = self.dated[1]
+            for doubt in doubts:
+                if doubt.first_at == at and doubt is not known:
+                    doubt.first_at = known.first_at
+                    doubt.first, doubt.seen, doubt.near = known.first, known.seen, known.near
+        first = min(doubts, key=lambda one: one.first_at, default=None)
+        self.dated = None if first is None else (self.difference, first)
 
     def _take_back(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
         """Differences that pay accruals of funding, or are the other side of a sweep, are right."""

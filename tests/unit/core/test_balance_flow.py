@@ -551,6 +551,24 @@ def test_what_was_swept_and_converted_before_it_was_read_is_no_transfer():
     assert (desk.tracker.transfers, desk.tracker.wallets.in_doubt) == (20_000, set())
 
 
+def test_dollars_that_left_are_no_later_for_what_is_converted_meanwhile():
+    """10,000 of 20,000 left, then BTC lost 1,600 of the other 10,000, and 1,000 USD were converted before a second
+    reading.
+    """
+    desk = Desk()
+    listing(desk, USD=15_000, USDC=5_000)
+    desk.fill("BUY", "0.1", 64_000)
+    desk.wait(300)
+    desk.stand("BTC-USD", 64_000)
+    listing(desk, USD="-1400", USDC=5_000, BTC="0.1")
+    desk.wait(1).stand("BTC-USD", 48_000)
+    for usd, usdc in ((-400, 4_000), (-400, 4_000)):
+        listing(desk.wait(3), USD=usd, USDC=usdc, BTC="0.1")
+    assert (desk.wallet("USD"), desk.wallet("USDC")) == (-400, 4_000)
+    assert desk.tracker.transfers == 10_000
+    assert share_lost(cumulative(desk.tracker)) == Fraction(1_600, 10_000)
+
+
 def test_a_sweep_taken_back_begins_no_window_anew():
     """2,000 of 10,010 are lost; the USD are swept, which counts as withdrawn for a while: the account has too
     little then to be judged by shares, and is back above that when the futures wallet shows them.
