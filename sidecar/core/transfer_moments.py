@@ -110,6 +110,8 @@ class TransferMoments:
         if first is not None and doubt.is_fresh:
             low, high = sorted((booked.price, settled))
             found += [first] if low <= first.price <= high else []
+        elif first is not None and doubt.difference < ZERO:
+            found.append(first)  # it left at the last price known, however old
         return tuple(found)
 
     def _others_of_cash(self, wallet: Wallet, doubt: Doubt, booked: Point) -> tuple[Point, ...]:

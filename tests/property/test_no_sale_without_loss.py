@@ -97,7 +97,19 @@ LEFT_UNPRICED: list[tuple[Step, float]] = [
     (("lose", "BTC", "0.24"), 30),
 ]
 
+# Half of the BTC leaves before they fall; REST tells the lower price before a second reading shows that they left.
+LEFT_BEFORE_A_FALL: list[tuple[Step, float]] = [
+    (("price", "ETH", "0.8"), 30),
+    (("price", "ETH", "0.8"), 0.5),
+    (("flow", "BTC", "-0.5"), 1),
+    (("feed", False), 3),
+    (("lose", "BTC", "0.08"), 0),
+    (("lose", "BTC", "0.24"), 0),
+    (("trade", "BIT-26FEB27-CDE", "0.1", None), 70),
+]
 
+
+@example(Habits(lags={"BTC": 1}, fill_frame_s=2), ACCOUNTS[1], LEFT_BEFORE_A_FALL)
 @example(Habits(lags={"ETH": 1, "BTC": 4}, confirms=False), ACCOUNTS[1], LEFT_UNPRICED)
 @given(habits, st.sampled_from(ACCOUNTS), histories)
 def test_the_account_is_sold_only_where_the_fund_has_lost(
