@@ -21,7 +21,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.money import ONE, ZERO
-from sidecar.core.moved import Moved, Point
+from sidecar.core.moved import Early, Moved, Point, share_of_unit
 
 # The least that stays of a unit, as a share of the window's base: an account that lost all its equity, and
 # more, still has a ratio after the next deposit.
@@ -56,7 +56,8 @@ class Window(Struct):
 
     `base`: see above. `settled`: the settled part of the net PnL at the start. `least`, `most`: the
     base if every transfer of unknown order had come the way that lost least, or most; `least_usd` (≤ 0)
-    and `most_usd` (≥ 0) are its additions to the loss.
+    and `most_usd` (≥ 0) are its additions to the loss; `least_early` and `most_early` the moments that they are
+    taken to have come at.
     """
 
     started_at: datetime
@@ -67,6 +68,8 @@ class Window(Struct):
     most: Decimal | None = None
     least_usd: Decimal = ZERO
     most_usd: Decimal = ZERO
+    least_early: tuple[Early, ...] = ()
+    most_early: tuple[Early, ...] = ()
 
     def scale(self, before: Decimal, after: Decimal) -> None:
         """Units were bought or redeemed: they were worth `before` together, and are worth `after`."""
@@ -81,33 +84,27 @@ class Window(Struct):
         if equity > self.base:
             self.base, self.least, self.most = equity, None, None
             self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
+            self.least_early = self.most_early = ()
 
-    def doubt(self, moves: Iterable[Moved], span: "Span") -> None:
+    def doubt(self, moves: Sequence[Moved], span: "Span") -> None:
         """Transfers came of which it is not known when. One that is taken to have come early was there, or was
         not, when the next one came.
         """
         left = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
-        early_least = early_most = ZERO  # what came, or left, by then, USD
-        since = span.began
         for moved in moves:
             less, more = moved.range
             self.least_usd -= less
             self.most_usd -= more
-            equity, worth = span.moved(moved.booked.pnl), moved.quantity * moved.booked.price
-            best = max(
-                (moved.unit_at(one, equity + early_least, left, since) for one in moved.others),
-                default=ONE,
-            )
-            worst = min(
-                (moved.unit_at(one, equity + early_most, left, since) for one in moved.others),
-                default=ONE,
-            )
-            if best > ONE:
-                self.least = (self.least or self.base) / best
-                early_least += worth
-            if worst < ONE:
-                self.most = (self.most or self.base) / max(worst, LEFT_OF_A_UNIT)
-                early_most += worth
+        best, self.least_early = share_of_unit(
+            moves, span.moved, left, span.began, self.least_early, max
+        )
+        worst, self.most_early = share_of_unit(
+            moves, span.moved, left, span.began, self.most_early, min
+        )
+        if best > ONE:
+            self.least = (self.least or self.base) / best
+        if worst < ONE:
+            self.most = (self.most or self.base) / max(worst, LEFT_OF_A_UNIT)
 
 
 class ScopedWindow(Struct):

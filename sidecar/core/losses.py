@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.limits import LossLimit
-from sidecar.core.loss_windows import ScopedWindow, Window
+from sidecar.core.loss_windows import LEFT_OF_A_UNIT, ScopedWindow, Span, Window
 from sidecar.core.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
-from sidecar.core.moved import Moved, Point
+from sidecar.core.moved import Moved, share_of_unit
 from sidecar.core.position_tracker import PositionTracker
 
 Way = Literal["told", "least", "most"]
@@ -164,8 +164,9 @@ def _loss(
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
-            moves, began = _open_moves(tracker, shift), windows.span.began
-            usd, equity = _if_moved_before(moves, usd, equity, way, began)
+            moves = list(_open_moves(tracker, shift))
+            less, equity = _if_moved_before(moves, window, windows.span, way, equity)
+            usd -= less
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)
@@ -179,21 +180,18 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 
 
 def _if_moved_before(
-    moves: Iterator[Moved], usd: Decimal, equity: Decimal, way: Way, since: Point
+    moves: list[Moved], window: Window, span: Span, way: Way, equity: Decimal
 ) -> tuple[Decimal, Decimal]:
-    """Loss and equity, in units of now, had what is in doubt moved at the moment that lost least, or most.
-    What is taken to have moved early was there, or was not, when the next one moved.
+    """How much less is lost, USD, and what `equity` is in units of now, had what is in doubt moved at the moment
+    that lost least, or most.
     """
-    better, unit, there = max if way == "least" else min, ONE, equity
+    better, early = (max, window.least_early) if way == "least" else (min, window.most_early)
+    less = ZERO
     for moved in moves:
-        usd -= better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-        grown = [moved.grown(moment, there, since) for moment in moved.others]
-        best = better([there, *(one for one in grown if one is not None)])
-        if best != there:
-            equity = best * unit
-            there += moved.quantity * moved.now.price
-            unit = equity / there if there > ZERO else ONE
-    return usd, equity
+        less += better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
+    least = max(window.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+    share, _ = share_of_unit(moves, lambda _: equity, least, span.began, early, better)
+    return less, equity if share == ONE else max(equity, least) * share
 
 
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:

@@ -5,13 +5,18 @@ first reading; what the account would have lost had it come at another moment fo
 the PnL of that moment.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.money import ONE, ZERO
+
+# Readings that are a minute apart: what is read later is as old as that at most.
+EARLY_MAX: Final = 10
 
 
 class Point(Struct, frozen=True):
@@ -22,6 +27,20 @@ class Point(Struct, frozen=True):
     pnl: Decimal
     price: Decimal
     transfers: Decimal | None = None
+
+
+class Early(Struct, frozen=True):
+    """A moment at which transfers are taken to have come, before the one they were booked at, and by how much the
+    PnL since is more for that, USD.
+    """
+
+    moment: Point
+    more: Decimal
+
+    def is_at(self, moment: Point) -> bool:
+        """Whether it is the same moment, whatever it was that moved."""
+        own = self.moment
+        return (own.pnl, own.transfers) == (moment.pnl, moment.transfers)
 
 
 class Moved(Struct, frozen=True):
@@ -75,23 +94,39 @@ class Moved(Struct, frozen=True):
         return max(more), min(more)
 
     def unit_at(
-        self, at: Point, equity: Decimal, least: Decimal, since: Point | None = None
+        self,
+        at: Point,
+        equity: Decimal,
+        least: Decimal,
+        since: Point | None = None,
+        early: tuple[Early, ...] = (),
     ) -> Decimal:
         """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
 
         `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
-        ratio is taken of; `since`: see `grown`. 1 where it cannot be told.
+        ratio is taken of; `since`, `early`: see `grown`. 1 where it cannot be told.
         """
-        other = self.grown(at, equity, since)
+        other = self.grown(at, equity, since, early)
         return ONE if other is None else other / max(self.grown(self.booked, equity) or ZERO, least)
 
-    def grown(self, at: Point, equity: Decimal, since: Point | None = None) -> Decimal | None:
+    def grown(
+        self,
+        at: Point,
+        equity: Decimal,
+        since: Point | None = None,
+        early: tuple[Early, ...] = (),
+    ) -> Decimal | None:
         """What the account would have come to by now, in units of before the transfer, had it come at that
         moment, USD. None where nothing was there to grow.
 
         `since`: the last other transfer, which the account of `equity` has had. Where that came after this moment,
-        the account was another one until then, and earned its PnL until then.
+        the account was another one until then, and earned its PnL until then. `early`: transfers that are taken to
+        have come long before they were booked: those of this moment were there from it on.
         """
+        for one in early:
+            if one.is_at(at):
+                now = replace(self.now, pnl=self.now.pnl + one.more)
+                return self._grown(at, now, self._value(at, equity) - one.more)
         if since is None or since.transfers is None or at.transfers in (None, since.transfers):
             return self._grown(at, self.now, self._value(at, equity))
         low, high = sorted((at.pnl, self.now.pnl))
@@ -126,6 +161,38 @@ class Moved(Struct, frozen=True):
             return None
         earned = end.pnl - start.pnl + self.quantity * (end.price - start.price)
         return before * (after + earned) / after
+
+
+def share_of_unit(  # noqa: PLR0913, PLR0917 - of what a way of reckoning consists
+    moves: Iterable[Moved],
+    equity: Callable[[Decimal], Decimal],
+    least: Decimal,
+    since: Point,
+    early: tuple[Early, ...],
+    better: Callable[[Iterable[Decimal]], Decimal],
+) -> tuple[Decimal, tuple[Early, ...]]:
+    """What a unit would be worth now, as a share of what it is worth, had each of these transfers come at the
+    moment that is the better; and the moments then, those known before (`early`) among them.
+
+    `equity`: before these transfers, by net PnL, USD; `least`, `since`: see `Moved.unit_at`.
+    """
+    share, came = ONE, ZERO
+    for moved in moves:
+        before = equity(moved.booked.pnl) + came
+        units = {
+            moved.unit_at(moment, before, least, since, early): moment for moment in moved.others
+        }
+        unit = better([ONE, *units])
+        if unit != ONE:
+            share *= unit
+            came += moved.worth
+            early = _with_early(early, units[unit], moved.more_at(units[unit]))
+    return share, early
+
+
+def _with_early(early: tuple[Early, ...], moment: Point, more: Decimal) -> tuple[Early, ...]:
+    more += sum((one.more for one in early if one.is_at(moment)), ZERO)
+    return (*(one for one in early if not one.is_at(moment)), Early(moment, more))[-EARLY_MAX:]
 
 
 class SameMoment(Struct, frozen=True):

@@ -6,7 +6,7 @@ and confirmed, latched and (the cumulative one) sold within the time that its ki
     stale mark      60 s, and a print near the bid or `stale_confirm_s`
     balances        a reconciliation period and 5 s, where money that came or left is not settled yet; after a
                     sweep of which readings show one side alone, until none lacks the other any more
-    funding         the same, told late or only in `funding_pnl`
+    funding         a reconciliation period and 5 s, and what REST takes; told late or only in `funding_pnl`
 
 What stands is what a fund's own bookkeeping (tests/fund.py) shows by every dating of flows that nobody can date.
 """
@@ -130,7 +130,8 @@ def must_be_answered(coinbase: Coinbase, since: float) -> None:
     """What stands by every dating is latched, and the cumulative loss sold; where money is in doubt, once it can
     have been read and judged.
     """
-    swept_s = coinbase.swept_at + SWEEP_S - coinbase.t
+    told_s = RECONCILE_S if coinbase.habits.wallet_frame_s is None else 0  # by the next reading
+    swept_s = coinbase.swept_at + told_s + SWEEP_S - coinbase.t
     moved = coinbase.flows or coinbase.is_lacking()  # or seems to have
     if is_unsettled(coinbase) or (moved and swept_s > 0):
         event("money in doubt")
@@ -153,6 +154,16 @@ def rest_s(coinbase: Coinbase) -> float:
     return 0 if coinbase.habits.confirms else CONFIRM_WITHIN_S - 2
 
 
+# Money that is swept within the pot makes what has left it no later difference.
+@example(
+    Habits(lags={"BIT-26FEB27-CDE": 1, "BTC": 1, "USDC": 4, FUT: 4, "USD": 4}, fill_frame_s=2,
+           wallet_frame_s=None, prints=True, confirms=False, funding_fills=False),
+    ACCOUNTS[1],
+    [(("flow", "USD", "-0.5"), 5), (("sweep", FUT, "-1234.56", (0, 3)), 12),
+     (("trade", FUTURE, "-0.1", "grid"), 5), (("sweep", "USDC", "-7000", (None, None)), 30),
+     (("sweep", "USDC", "-7000", (None, None)), 30), (("sweep", "USDC", "150.5", (None, None)), 0)],
+    ("BTC", "0.26"),
+)  # fmt: skip
 @given(habits, accounts, histories, blows)
 def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
     habits: Habits,
@@ -199,6 +210,14 @@ def test_with_the_feed_down_a_loss_is_answered_within_twenty_seconds(
     must_be_answered(coinbase, seen_at)
 
 
+# Coins left before a fall, and dollars came; both were read after it, and booked one after the other.
+@example(
+    Habits(lags={"USDC": 1, "USD": 1, FUT: 1}, fill_frame_s=0.5, wallet_frame_s=2, confirms=False),
+    ACCOUNTS[1],
+    [(("flow", "ETH", "-0.5"), 5), (("flow", "ETH", "-0.5"), 30), (("flow", "USD", "3"), 5),
+     (("flow", "USD", "0.5"), 3), (("lose", "ETH", "0.02"), 5)],
+    (FUTURE, "0.26"),
+)  # fmt: skip
 @given(habits, accounts, histories, blows)
 def test_a_loss_that_a_stale_mark_hides_is_answered(
     habits: Habits,
@@ -239,6 +258,6 @@ def test_funding_is_answered_within_a_period(
     assume(coinbase.wallets[FUTURE].total and dollars < 0 and coinbase.sold_at is None)
     coinbase.pay_funding(dollars)
     paid_at = coinbase.t
-    coinbase.run(late_s + FUNDING_S)
+    coinbase.run(late_s + FUNDING_S + rest_s(coinbase))
     must_be_tight(coinbase)
     must_be_answered(coinbase, paid_at)

@@ -188,16 +188,41 @@ def test_a_moment_that_makes_no_difference_is_no_doubt():
     assert some == window(300)
 
 
-def test_doubts_add_up_in_their_own_way():
-    some, one = window(300), moved()
-    some.doubt([one], standing(280))
-    once = some.least
-    some.doubt([one], standing(280))
-    assert once is not None
-    assert (some.least_usd, some.least) == (
-        -20,
-        once / one.unit_at(one.others[0], D(280), 300 * LEFT_OF_A_UNIT),
-    )
+def test_doubts_of_one_fall_are_reckoned_together():
+    """15 of 20 ETH leave and 100,000 USD come, both read after ETH fell from 2,000 to 1,124, one booked after the
+    other. Had both moved before: 5 ETH lost 4,380 of the 219,000 that were left.
+    """
+    some, now = windows(149_000), D(-17_520)
+    before, price = Point(D(0), D(2_000), D(0)), D(1_124)
+    after = Point(now, price, D(0))
+    some.doubt([Moved("ETH", D(20), D(-15), after, after, (before, after))])
+    some.begin_span(D(131_480) - 15 * price, now, LEAST, -15 * price)
+    alone = 1 - some.span.moved(now) / some.cumulative.least
+    assert abs(alone - D(4_380) / 119_000) < NEAR
+    cash, last = Point(now, D(1), D(0)), Point(now, D(1), -15 * price)
+    first = Point(D(0), D(1), D(0))
+    some.doubt([Moved("USD", D(0), D(100_000), cash, last, (first, cash))])
+    some.begin_span(D(231_480) - 15 * price, now, LEAST, 100_000 - 15 * price)
+    assert abs(1 - some.span.moved(now) / some.cumulative.least - D(4_380) / 219_000) < NEAR
+    assert some.cumulative.least_usd == D(-13_140)
+    assert abs(ratio(some, now) - D(17_520) / 149_000) < NEAR
+
+
+def test_doubts_of_one_event_are_reckoned_together():
+    """As above, booked at once."""
+    some, now = window(149_000), D(-17_520)
+    gone = Moved(
+        "ETH", D(20), D(-15), Point(now, D(1_124), D(0)), Point(now, D(1_124), D(0)),
+        (Point(D(0), D(2_000), D(0)),),
+    )  # fmt: skip
+    came = Moved(
+        "USD", D(0), D(100_000), Point(now, D(1), D(0)), Point(now, D(1), D(0)),
+        (Point(D(0), D(1), D(0)),),
+    )  # fmt: skip
+    for moves in permutations([gone, came]):
+        some = window(149_000)
+        some.doubt(moves, Span(D(149_000), D(0), transfers=D(0)))
+        assert abs(131_480 / some.least - D(214_620) / 219_000) < NEAR
 
 
 def test_a_doubt_is_one_of_every_window_and_of_its_key():
