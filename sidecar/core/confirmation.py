@@ -28,6 +28,9 @@ from sidecar.core.suspicion import Suspicion
 ASK_AGAIN: Final = timedelta(seconds=5)
 # A reading of the balances is waited for as long as REST's word on prices.
 BALANCES_WITHIN: Final = timedelta(seconds=5)
+# Quiet books are read over REST every 5 s: what two of these readings did not tell otherwise stands.
+SILENCE_CONFIRMS_AFTER: Final = timedelta(seconds=10)
+NO_MARKS: Final[Mapping[str, Decimal]] = {}
 CUMULATIVE: Final = "CUMULATIVE_LOSS|all"
 
 
@@ -101,22 +104,37 @@ class Confirmation:
             suspicion.quotes_before = tracker.books.quotes_valuing_account - 1
             suspicion.unmarking, suspicion.before = 0, self._before()
         suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(), now)
+        stood = self._marks_that_stood(suspicion, now)
         enough = self.settings.confirm_quotes
         shown = {book for book, count in suspicion.counts.items() if count >= enough}
-        # The silence of a feed that is lost confirms nothing: a passing tick may have been its last word.
-        until = now
-        if self.desk.feeds.market != "live":
-            until = max((suspicion.seen_at[book] for book in shown), default=suspicion.since)
-        shown_for = until - (suspicion.sure_since or suspicion.since)
+        shown_for = self._shown_until(suspicion, shown, now) - (
+            suspicion.sure_since or suspicion.since
+        )
         return (
             shown_for >= self.settings.confirm_for
             and self._quotes(suspicion) >= enough
-            and self._least(self._but(bound, suspicion, shown), suspicion, now).crosses(bound.limit)
+            and self._least(self._but(bound, suspicion, shown, stood), suspicion, now).crosses(
+                bound.limit
+            )
         )
 
-    def _but(self, bound: BoundLoss, suspicion: Suspicion, books: Container[str]) -> BoundLoss:
-        """The loss without what marks took away, but for those of these books."""
-        taken_away = self._taken_away(suspicion, but_by=books)
+    def _shown_until(self, suspicion: Suspicion, books: Iterable[str], now: datetime) -> datetime:
+        """Until when these books have shown a breach. A passing tick may have been the last word of a book: its
+        silence confirms nothing while its feed is lost; nor, where REST cannot be had either, for a while.
+        """
+        last = max((suspicion.seen_at[book] for book in books), default=suspicion.since)
+        waits = suspicion.rest_failed and now - last < SILENCE_CONFIRMS_AFTER * self.settings.pace
+        return last if waits or self.desk.feeds.market != "live" else now
+
+    def _but(
+        self,
+        bound: BoundLoss,
+        suspicion: Suspicion,
+        books: Container[str],
+        stood: Mapping[str, Decimal],
+    ) -> BoundLoss:
+        """The loss without what marks took away, but for what those of these books have shown for long enough."""
+        taken_away = self._taken_away(suspicion, but_by=books, stood=stood)
         return self.bounds.but(bound, taken_away) if taken_away else bound
 
     def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
@@ -149,24 +167,46 @@ class Confirmation:
         good = self.desk.tracker.books.quotes_valuing_account - suspicion.quotes_before
         return good + suspicion.unmarking
 
-    def _taken_away(self, suspicion: Suspicion, *, but_by: Container[str]) -> Decimal:
+    def _marks_that_stood(self, suspicion: Suspicion, now: datetime) -> dict[str, Decimal]:
+        """The best mark for what is held of each key within `confirm_for`, USD a unit: what is worse may be a tick
+        that passes, though another book has shown the breach before.
+        """
+        window, best = self.settings.confirm_for, suspicion.note_mark
+        return {
+            key: best(key, line.mark, now, window, is_long=line.position.quantity > ZERO)
+            for key, line in self.desk.tracker.account.lines.items()
+            if line.mark is not None
+        }
+
+    def _taken_away(
+        self,
+        suspicion: Suspicion,
+        *,
+        but_by: Container[str],
+        stood: Mapping[str, Decimal] = NO_MARKS,
+    ) -> Decimal:
         """What marks took away since they were last confirmed before the breach, but for those of these
-        books alone, USD.
+        books alone, and of these what is worse than the marks that `stood`, USD.
         """
         tracker, total = self.desk.tracker, ZERO
         for key, line in tracker.account.lines.items():
             before = suspicion.before.get(key)
             if before is None or line.mark is None:
                 continue
-            if any(step.book not in but_by for step in tracker.marks.routes.get(key, ())):
-                total += max(ZERO, line.position.quantity * (before - line.mark))
+            held = line.position.quantity
+            if all(step.book in but_by for step in tracker.marks.routes.get(key, ())):
+                before = stood.get(key, line.mark)
+            total += max(ZERO, held * (before - line.mark))
         return total
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes an unconfirmed breach further."""
         if not self.pending:  # as nearly always
             return None
-        times = [one.since + self.settings.confirm_for for one in self.pending.values()]
+        confirm_for = self.settings.confirm_for
+        times = [one.since + confirm_for for one in self.pending.values()]
+        for one in self.pending.values():
+            times += [marks[1][0] + confirm_for for marks in one.best.values() if len(marks) > 1]
         if self.stale_marks.stale:
             stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
             times += [one.since + stands for one in self.pending.values()]
@@ -176,6 +216,9 @@ class Confirmation:
                 times.append(suspicion.asked_at + ASK_AGAIN * self.settings.pace)
             if suspicion.balances_asked_at is not None:
                 times.append(suspicion.balances_asked_at + BALANCES_WITHIN * self.settings.pace)
+            if suspicion.rest_failed:
+                silence = SILENCE_CONFIRMS_AFTER * self.settings.pace
+                times += [seen_at + silence for seen_at in suspicion.seen_at.values()]
         return min((time for time in times if time > now), default=None)
 
     def _valuing_books(self) -> tuple[str, ...]:
@@ -205,7 +248,7 @@ class Confirmation:
         if suspicion is None or bound is None:
             return []
         if quotes is None:
-            suspicion.confirmed_by_rest = True
+            suspicion.confirmed_by_rest = suspicion.rest_failed = True
             return []
         mids = suspicion.at_rest | self._good_mids(quotes, suspicion.asked_at or now)
         suspicion.at_rest = mids

@@ -34,6 +34,7 @@ NOT_SAVED: dict[str, str] = {
     "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
+    "CashPot.dated": "what is in doubt is read anew, and dated by that",
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
@@ -67,6 +68,7 @@ NEVER_SET: dict[str, str] = {
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
     "Suspicion.confirmed_by_rest": "then the episode has begun",
+    "Suspicion.rest_failed": "then it is confirmed within seconds: test_loss_watch.py",
 }  # fmt: skip
 
 LIMITS: dict[str, Any] = {

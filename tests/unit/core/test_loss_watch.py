@@ -177,6 +177,52 @@ def test_a_bad_tick_of_a_hedge_is_not_confirmed_by_what_it_hedges():
     assert state(world) == "ACTIVE"
 
 
+def two_books(**limits):
+    """One BTC at 64,000 and 20 ETH at 2,000, equity 140,000: each bad tick alone takes more than a tenth."""
+    world = World(**limits)
+    world.quote("ETH-USD", 2_000)
+    world.fill("BUY", 20, 2_000, product_id="ETH-USD")
+    world.hold(1)
+    return world
+
+
+def test_bad_ticks_of_two_books_one_after_the_other_latch_nothing():
+    """The breach stands for three seconds, over three quotes of BTC; none of its prices stood for two."""
+    world = two_books(max_drawdown="0.1")
+    world.quote("ETH-USD", 600)
+    for btc in (64_000, 20_000, 20_001):
+        world.wait(0.5)
+        world.quote("BTC-USD", btc)
+    world.quote("ETH-USD", 2_000)
+    for btc in (20_002, 20_003):
+        world.wait(0.5)
+        assert not of_kind(world.quote("BTC-USD", btc), Alert)
+    world.wait(0.4)
+    world.quote("BTC-USD", 64_000)
+    assert state(world) == "ACTIVE"
+
+
+def test_a_fall_after_the_bad_tick_of_another_book_is_confirmed_by_the_time_it_has_stood():
+    world = two_books(**LIMIT)
+    world.quote("ETH-USD", 200)
+    world.wait(1)
+    world.quote("ETH-USD", 2_000)
+    for btc in (20_002, 20_001, 20_000):
+        world.wait(0.5)
+        world.quote("BTC-USD", btc)
+    assert not of_kind(world.wait(0.5), Liquidate)
+    wakes = of_kind(world.wait(0.25), WakeAt, Liquidate)
+    assert not wakes
+    assert of_kind(world.wait(0.25), Liquidate)
+
+
+def test_what_was_sold_during_a_breach_is_not_waited_for():
+    world = two_books(**LIMIT)
+    fall(world, 20_000)
+    world.fill("SELL", 20, 2_000, product_id="ETH-USD")
+    assert of_kind(fall(world, 19_999, 19_998), Liquidate)
+
+
 def test_a_loss_that_was_there_before_needs_no_new_quotes_of_its_own():
     """A quiet product's old loss counts; what took the account over the limit confirms it."""
     world = World(max_cumulative_loss="0.25")
@@ -283,10 +329,11 @@ def test_connected_a_breach_waits_for_a_reading_of_the_balances():
 
 def test_a_reading_of_the_balances_is_waited_for_five_seconds():
     world = connected(held=1, **LIMIT)
-    wakes = of_kind(fall(world, *BEYOND), WakeAt)
-    assert wakes[-1].at == world.now + timedelta(seconds=2)
+    fall(world, *BEYOND)
     at_rest(world, 20000)
-    assert not of_kind(world.wait(1), Liquidate)
+    waited = world.wait(1)
+    assert of_kind(waited, WakeAt)[-1].at == world.now + timedelta(seconds=1)
+    assert not of_kind(waited, Liquidate)
     assert of_kind(world.wait(1), Liquidate)
 
 
@@ -313,6 +360,28 @@ def test_where_rest_cannot_be_had_the_feeds_word_stands():
     fall(world, *BEYOND)
     balances(world)
     assert of_kind(world.send(ev.ConfirmationUnavailable), Liquidate)
+
+
+def test_where_rest_cannot_be_had_the_silence_of_a_book_confirms_nothing_for_ten_seconds():
+    """Three quotes within a second, and none since: a passing tick may have been its last word."""
+    world = connected(held=1, **LIMIT)
+    assert not of_kind(fall(world, *BEYOND[:3], every_s=0.5), Liquidate)
+    balances(world)
+    world.wait(4)
+    told = world.send(ev.ConfirmationUnavailable)
+    assert not of_kind(told, Liquidate)
+    assert of_kind(told, WakeAt)[-1].at == world.now + timedelta(seconds=6)
+    assert not of_kind(world.wait(5), Liquidate)
+    assert of_kind(world.wait(1), Liquidate)
+
+
+def test_where_rest_cannot_be_had_a_later_quote_confirms():
+    world = connected(held=1, **LIMIT)
+    fall(world, *BEYOND[:3], every_s=0.5)
+    balances(world)
+    world.wait(4)
+    world.send(ev.ConfirmationUnavailable)
+    assert of_kind(fall(world, BEYOND[3]), Liquidate)
 
 
 def test_rest_that_disagrees_starts_the_wait_anew_and_is_told():
