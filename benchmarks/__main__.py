@@ -8,7 +8,7 @@ from statistics import median
 from benchmarks import desk as bench_desk
 from benchmarks import peer
 from benchmarks.measure import each_ns, machine, summary
-from sidecar.core.judge import compile_plan
+from sidecar.core.judging.judge import compile_plan
 from sidecar.core.risk_manager import RiskManager
 
 

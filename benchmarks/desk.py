@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
-from sidecar.core.portfolio_risk import Added, Measure, RiskFigure
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import Product
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.working import Leg
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.settings import Settings
-from sidecar.core.working import Leg
+from sidecar.core.value_at_risk.portfolio_risk import Added, Measure, RiskFigure
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.products import Product
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 POSITIONS = 20

@@ -30,12 +30,12 @@ from sidecar.coinbase.auth import ApiKey, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest, Unavailable
 from sidecar.config.tables import Config
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import Errands
 from sidecar.daemon.recovery import state_of

@@ -24,7 +24,7 @@ from benchmarks import desk as bench_desk
 from sidecar.coinbase.auth import ApiKey
 from sidecar.config.tables import Config
 from sidecar.console import app, process  # what the command line has imported by then
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.sidecar import Sidecar
 
 PRODUCTS = 500

@@ -33,9 +33,9 @@ from benchmarks import desk as bench_desk
 from benchmarks.measure import machine, quantile, summary
 from sidecar import clock
 from sidecar.coinbase.session import Session
-from sidecar.core import events as ev
-from sidecar.core.money import MONEY
-from sidecar.core.settings import Settings
+from sidecar.core.context.settings import Settings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import MONEY
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.logs import make_log

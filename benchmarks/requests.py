@@ -22,7 +22,7 @@ from benchmarks import desk as bench_desk
 from benchmarks import memory
 from sidecar.coinbase.auth import ApiKey
 from sidecar.console import process
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.sidecar import Sidecar
 

@@ -15,11 +15,11 @@ import numpy as np
 from benchmarks import desk as bench_desk
 from benchmarks.__main__ import ticks, validate_order
 from benchmarks.measure import each_ns, machine, quantile, summary
-from sidecar.core.portfolio_risk import Added
+from sidecar.core.account.working import Leg
 from sidecar.core.value_at_risk.model import RiskModel
 from sidecar.core.value_at_risk.models import MODELS, fit
+from sidecar.core.value_at_risk.portfolio_risk import Added
 from sidecar.core.value_at_risk.settings import ModelSettings
-from sidecar.core.working import Leg
 
 TURNS = 100
 QUICKEST_OF = 20

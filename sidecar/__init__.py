@@ -15,12 +15,12 @@ _HOMES: Final = {
     "Client": "sidecar.client",
     "RiskManager": "sidecar.library",
     "PositionTracker": "sidecar.library",
-    "Limits": "sidecar.core.limits",
-    "Order": "sidecar.core.orders",
-    "Decision": "sidecar.core.decision",
-    "Violation": "sidecar.core.decision",
-    "Product": "sidecar.core.products",
-    "SidecarError": "sidecar.core.errors",
+    "Limits": "sidecar.core.vocabulary.limits",
+    "Order": "sidecar.core.vocabulary.orders",
+    "Decision": "sidecar.core.vocabulary.decision",
+    "Violation": "sidecar.core.vocabulary.decision",
+    "Product": "sidecar.core.vocabulary.products",
+    "SidecarError": "sidecar.core.vocabulary.errors",
     "ValueAtRisk": "sidecar.config.var",
 }
 __all__ = [
@@ -40,11 +40,11 @@ __all__ = [
 if TYPE_CHECKING:
     from sidecar.client import AsyncClient, Client
     from sidecar.config.var import ValueAtRisk
-    from sidecar.core.decision import Decision, Violation
-    from sidecar.core.errors import SidecarError
-    from sidecar.core.limits import Limits
-    from sidecar.core.orders import Order
-    from sidecar.core.products import Product
+    from sidecar.core.vocabulary.decision import Decision, Violation
+    from sidecar.core.vocabulary.errors import SidecarError
+    from sidecar.core.vocabulary.limits import Limits
+    from sidecar.core.vocabulary.orders import Order
+    from sidecar.core.vocabulary.products import Product
     from sidecar.library import PositionTracker, RiskManager
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from importlib import import_module
 
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.errors import Misuse
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.vocabulary.errors import Misuse
 
 
 def load_custom_rules(paths: Iterable[str]) -> tuple[CustomRule, ...]:

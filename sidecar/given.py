@@ -3,11 +3,11 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import Limits
-from sidecar.core.money import amount
-from sidecar.core.order_body import Side
-from sidecar.core.orders import OPPOSITE
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import amount
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.orders import OPPOSITE
 
 Number = str | int | Decimal
 

@@ -15,16 +15,9 @@ from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.var import ValueAtRisk
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import Limits
-from sidecar.core.order_body import Side
-from sidecar.core.order_status import STATUS_RANK
-from sidecar.core.portfolio_risk import PortfolioRisk
-from sidecar.core.position_tracker import PositionTracker as CoreTracker
-from sidecar.core.products import CASH, Product, product_from_coinbase
+from sidecar.core.account.position_tracker import PositionTracker as CoreTracker
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import DEFAULT_SETTINGS
 from sidecar.core.risk_manager import RiskManager as CoreManager
 from sidecar.core.saved import (
@@ -34,8 +27,15 @@ from sidecar.core.saved import (
     save_manager,
     save_tracker,
 )
-from sidecar.core.settings import Settings
+from sidecar.core.value_at_risk.portfolio_risk import PortfolioRisk
 from sidecar.core.views import risk_view
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.order_status import STATUS_RANK
+from sidecar.core.vocabulary.products import CASH, Product, product_from_coinbase
 from sidecar.custom_rules import load_custom_rules
 from sidecar.given import (
     Number,

@@ -10,7 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from sidecar.core import losses
-from sidecar.core.losses import Loss
+from sidecar.core.account import losses
+from sidecar.core.account.losses import Loss
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits, Seen

@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import Raw
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
-from sidecar.core.decision import Decision
+from sidecar.core.guards.sessions import Sessions
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.sessions import Sessions
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.decision import Decision
 from sidecar.server.answers import Answers
 from sidecar.server.protocol import Early, read
 from sidecar.server.subscriptions import Publisher

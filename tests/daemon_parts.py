@@ -9,8 +9,8 @@ from typing import Any, cast
 from structlog.testing import CapturingLogger
 
 from sidecar.coinbase.rest import Unknown
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
 from sidecar.daemon.engine import Engine
 from tests.scenario import World
 

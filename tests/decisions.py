@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Action, ConfirmQuotes
-from sidecar.core.decision import Decision, Violation
-from sidecar.core.limits import Limits
-from sidecar.core.portfolio_risk import Added, Measure, NoFigure, RiskFigure
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.working import Leg
+from sidecar.core.context.settings import Settings
 from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
-from sidecar.core.settings import Settings
-from sidecar.core.working import Leg
+from sidecar.core.value_at_risk.portfolio_risk import Added, Measure, NoFigure, RiskFigure
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action, ConfirmQuotes
+from sidecar.core.vocabulary.decision import Decision, Violation
+from sidecar.core.vocabulary.limits import Limits
 from tests.scenario import FUTURE, D, World, limit_order
 
 CONNECTED = Settings(connected=True)

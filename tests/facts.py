@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core.errors import SidecarError
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import SidecarError
 from tests.scenario import FUTURE, D
 from tests.tracking import Desk
 

@@ -19,17 +19,17 @@ import msgspec
 from msgspec.structs import replace
 
 from sidecar.coinbase import frames, rows
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
-from sidecar.core.money import floor_to
-from sidecar.core.orders import OWN_PREFIX
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import CASH, product_from_coinbase
-from sidecar.core.reports import LiquidationReport
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import restore_manager, restore_tracker, save_manager, save_tracker
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import floor_to
+from sidecar.core.vocabulary.orders import OWN_PREFIX
+from sidecar.core.vocabulary.products import CASH, product_from_coinbase
+from sidecar.core.vocabulary.reports import LiquidationReport
 from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.event import OrderChanged
 from sidecar.paper.venue.exchange import Exchange

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Action, PlaceOrder, ReadAccount
-from sidecar.core.episode import Episode
+from sidecar.core.liquidation.episode import Episode
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action, PlaceOrder, ReadAccount
 from tests.decisions import CONNECTED, connected, of_kind
 from tests.scenario import D, World
 

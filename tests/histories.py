@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from tests.scenario import World
 
 DAY_S = 86_400

@@ -11,9 +11,9 @@ from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.saved import restore_manager, restore_tracker
-from sidecar.core.settings import Settings
 from sidecar.storage.codec import FORMAT, VERSION, decode_state
 from tests.scenario import FUTURE, D, World
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core.money import plain, with_money
+from sidecar.core.vocabulary.money import plain, with_money
 from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.event import Event, OrderChanged, Traded
 from sidecar.paper.venue.exchange import Exchange

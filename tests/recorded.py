@@ -12,10 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from sidecar.config.loader import parse_config
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.recovery import new_manager, recover, state_of
 from sidecar.daemon.witness import Witness

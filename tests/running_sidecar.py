@@ -21,9 +21,9 @@ from sidecar.client import AsyncClient
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.config.tables import Config
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.sidecar import Sidecar
 from tests.fault.paper_client import Trader

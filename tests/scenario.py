@@ -11,14 +11,14 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
-from sidecar.core.decision import Decision
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import Product
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import DEFAULT_SETTINGS, RiskManager
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.products import Product
 
 START = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)  # a Sunday, 08:00 in New York: a day begins
 FUTURE = "BIT-26FEB27-CDE"

@@ -22,11 +22,11 @@ import pytest
 from sidecar.client import Decision
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core import losses
-from sidecar.core.losses import Loss
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account import losses
+from sidecar.core.account.losses import Loss
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import reconciler, streams
 from sidecar.daemon import sidecar as process
 from sidecar.paper.service.world import World

@@ -17,8 +17,8 @@ from functools import partial
 from itertools import count
 from typing import Any, Literal
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from tests import fund
 from tests.decisions import CONNECTED
 from tests.fund import Fund, Losses

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
-from sidecar.core.exposure import Book, Line
-from sidecar.core.money import ZERO, with_money
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import Product
+from sidecar.core.account.exposure import Book, Line
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.saved import SavedState, restore_tracker, save_tracker
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.money import ZERO, with_money
+from sidecar.core.vocabulary.products import Product
 from sidecar.storage.codec import decode_state, encode_state
 from tests.scenario import FUTURE, PRODUCTS, START, D
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 KEY_BYTES_MAX: Final = 16 * 1024
 RAW_BYTES: Final = (32, 64)  # an Ed25519 seed, with or without its public key

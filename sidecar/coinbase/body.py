@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 
 BYTES_MAX: Final = 16 * 1024 * 1024  # decoded; a listing of all products is two megabytes
 NESTED_MAX: Final = 64  # an order has six

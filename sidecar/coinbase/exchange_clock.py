@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sidecar.coinbase.reading import moment
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 
 # A stamp further ahead than this is believed once another frame says so: no market skips a day.
 LEAP_MAX: Final = timedelta(days=1)

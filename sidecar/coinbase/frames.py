@@ -23,11 +23,11 @@ from sidecar.coinbase.reading import (
     required,
     text,
 )
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO
-from sidecar.core.order_body import Side
-from sidecar.core.order_status import is_terminal
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.order_status import is_terminal
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now

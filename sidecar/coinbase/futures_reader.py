@@ -9,8 +9,8 @@ from sidecar.coinbase import refusals, rows
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import table, tables
 from sidecar.coinbase.rest import CallFailed, Rest
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 
 AGAIN_AFTER_S: Final = 600.0  # where there are none: an account may get some
 

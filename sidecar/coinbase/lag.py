@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sidecar.coinbase.reading import moment
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 
 ORDINARY_S: Final = 1.0  # the way of a frame, and of Coinbase's time: so late is of the moment
 PROMPT_S: Final = 1.0  # an answer that took longer tells the time worse than the one before it

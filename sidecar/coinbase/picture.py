@@ -21,12 +21,12 @@ from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.reading import TEXT_MAX, table, tables
 from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest, TokenRefused
 from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
-from sidecar.core import events as ev
-from sidecar.core.attempts import LACKS_FUNDS
-from sidecar.core.errors import Untrusted
-from sidecar.core.money import plain
-from sidecar.core.products import Product, product_from_coinbase
+from sidecar.core.liquidation.attempts import LACKS_FUNDS
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.money import plain
+from sidecar.core.vocabulary.products import Product, product_from_coinbase
 
 ACCOUNTS_A_PAGE: Final = 250
 ORDERS_A_PAGE: Final = 250

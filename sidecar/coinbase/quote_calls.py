@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sidecar.core.products import Product
+from sidecar.core.vocabulary.products import Product
 
 BOOKS_A_CALL: Final = 100
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sidecar.core.errors import Untrusted
-from sidecar.core.money import ZERO, amount
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.money import ZERO, amount
 
 TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII

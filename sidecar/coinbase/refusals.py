@@ -6,7 +6,7 @@ What stands in front of Coinbase (a proxy, a firewall) refuses too, and of the k
 from typing import Final
 
 from sidecar.coinbase.rest import CallFailed, Refused
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 
 BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404

@@ -24,7 +24,7 @@ from sidecar.coinbase.body import ENCODINGS, Body, json_of
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.reading import tables
 from sidecar.coinbase.spare_token import Tokens
-from sidecar.core.errors import SidecarError, Untrusted
+from sidecar.core.vocabulary.errors import SidecarError, Untrusted
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one

@@ -22,8 +22,8 @@ from msgspec.structs import replace
 
 from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
 from sidecar.coinbase.lag import Lag
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 
 SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
 SUBSCRIBE_WITHIN_S: Final = 5.0  # Coinbase closes a connection without a subscription after that

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails  # pydantic's own other half
 
 from sidecar.config.outline import Table, find, homes, outline
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.secrecy import struck
 
 VALUE_CHARS_MAX: Final = 60  # of a rejected value that is repeated to the reader

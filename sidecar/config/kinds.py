@@ -9,7 +9,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from sidecar.core.money import DIGITS_AFTER_POINT_MAX, DIGITS_BEFORE_POINT_MAX, is_bounded
+from sidecar.core.vocabulary.money import (
+    DIGITS_AFTER_POINT_MAX,
+    DIGITS_BEFORE_POINT_MAX,
+    is_bounded,
+)
 
 
 def not_boolean(value: object) -> object:

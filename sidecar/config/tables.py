@@ -26,8 +26,8 @@ from pydantic import (
 from sidecar.config.kinds import Asset, Number, ProductId, Table, Whole, not_boolean
 from sidecar.config.paper import Paper
 from sidecar.config.var import ValueAtRisk
-from sidecar.core.limits import Limits, Name
-from sidecar.core.products import CASH
+from sidecar.core.vocabulary.limits import Limits, Name
+from sidecar.core.vocabulary.products import CASH
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
 FOLLOWED_MAX: Final = 500  # more would not fit one subscription

@@ -7,8 +7,6 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from sidecar.config.kinds import Asset, Number, Table, Whole
-from sidecar.core.limits import Name
-from sidecar.core.products import DOLLARS
 from sidecar.core.value_at_risk.settings import (
     CRASH_DAYS,
     DAY_S,
@@ -19,6 +17,8 @@ from sidecar.core.value_at_risk.settings import (
     Scenario,
     ShortHistory,
 )
+from sidecar.core.vocabulary.limits import Name
+from sidecar.core.vocabulary.products import DOLLARS
 
 Period = Literal["1d", "6h", "1h"]
 PERIODS: Final[Mapping[Period, int]] = {"1d": DAY_S, "6h": 21_600, "1h": 3_600}

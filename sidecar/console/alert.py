@@ -10,7 +10,7 @@ from sidecar import clock
 from sidecar.config.tables import Alerts
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import interruptible
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 EXIT_FAILED: Final = 1
 

@@ -28,7 +28,7 @@ from sidecar.console.validate import validate
 from sidecar.console.var_backtest import backtest
 from sidecar.console.var_report import report
 from sidecar.console.views import limits, positions, status
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import indented
 from sidecar.secrecy import looks_secret, struck
 

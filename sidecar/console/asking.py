@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from sidecar.console.options import ConfigFile, configuration
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.protocol import REFUSED
 
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that nobody is there

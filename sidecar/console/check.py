@@ -11,7 +11,7 @@ from sidecar.console import page
 from sidecar.console.asking import AsJson
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import forbid_core_dumps, interruptible
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.protocol import plainly
 
 EXIT_CRITICAL: Final = 1

@@ -10,9 +10,9 @@ from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Final
 
-from sidecar.core.errors import Misuse
-from sidecar.core.money import is_sane
-from sidecar.core.products import DOLLARS
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.money import is_sane
+from sidecar.core.vocabulary.products import DOLLARS
 
 Closes = Mapping[date, float]  # USD, by UTC day, the oldest first
 

@@ -13,7 +13,7 @@ import typer
 
 from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskControl, Declined, ask, control_path
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 LOOK_EVERY_S: Final = 0.25
 EXIT_NOT_FLAT: Final = 1

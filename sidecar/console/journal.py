@@ -11,7 +11,7 @@ import typer
 from sidecar.console.asking import AsJson
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.progress import progress
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import escaped
 
 LINES_SHOWN: Final = 50

@@ -9,11 +9,11 @@ from typing import Final
 
 from sidecar.coinbase import budget, picture
 from sidecar.config.tables import Coinbase
-from sidecar.core import liquidator, progress, selling
-from sidecar.core.attempts import MOVES, Attempt, Signal, Stage
-from sidecar.core.episode import STEPS, Episode, Step
-from sidecar.core.limits import Limits
-from sidecar.core.reports import Phase
+from sidecar.core.liquidation import liquidator, progress, selling
+from sidecar.core.liquidation.attempts import MOVES, Attempt, Signal, Stage
+from sidecar.core.liquidation.episode import STEPS, Episode, Step
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.reports import Phase
 from sidecar.daemon import liquidation
 
 Edge = tuple[str, str, str]  # from, when, to

@@ -18,8 +18,8 @@ from sidecar.console.asking import (
     ask,
     control_path,
 )
-from sidecar.core.errors import Misuse
-from sidecar.core.events import LossWindow
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.events import LossWindow
 
 CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
 EXIT_REFUSED: Final = 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
-from sidecar.core.errors import Misuse, each_of
+from sidecar.core.vocabulary.errors import Misuse, each_of
 
 if TYPE_CHECKING:
     from sidecar.daemon.outlet import Outlet

@@ -12,9 +12,9 @@ from sidecar.config.tables import Config
 from sidecar.console import words
 from sidecar.console.journal_lines import order_of, size_of
 from sidecar.console.progress import progress
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision, rfc3339
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision, rfc3339
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.replays import Differs, Moves, Replay, States, Totals
 from sidecar.escaping import escaped
 from sidecar.storage.journal_files import first_seq

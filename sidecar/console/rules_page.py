@@ -9,9 +9,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from sidecar.console.documents import SEEDS
-from sidecar.core.limits import Limits
-from sidecar.core.rules import OTHER_CODES, RULES
-from sidecar.core.rules.rule import Doc, Gate, Measured
+from sidecar.core.judging.rules import OTHER_CODES, RULES
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured
+from sidecar.core.vocabulary.limits import Limits
 
 HEAD: Final = """\
 # Rules

@@ -25,7 +25,7 @@ from sidecar.console.process import (
     standard_outlets,
 )
 from sidecar.console.process import run as run_loop
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 EXIT_FAULTED: Final = 3
 

@@ -10,7 +10,7 @@ import typer
 
 from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskOrder, ask, order_path
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 ORDER_BYTES_MAX: Final = 64 * 1024  # a line of the socket's language holds no more
 REST_BYTES: Final = 512  # of that line, beside the order

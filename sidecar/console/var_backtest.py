@@ -19,8 +19,8 @@ from sidecar.console.closes import Closes, cached, number, read_files
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.process import interruptible
 from sidecar.console.progress import progress
-from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.settings import ModelName, ModelSettings
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import escaped
 
 if TYPE_CHECKING:  # numpy and scipy: half a second, and every command imports this module

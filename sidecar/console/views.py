@@ -9,7 +9,7 @@ import typer
 
 from sidecar.console import page
 from sidecar.console.asking import AsJson, AskConfig, AskControl, AskOrder, ask, control_path
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,8 +8,31 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sidecar.core import events as ev
-from sidecar.core.actions import (
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.context.feeds import Feeds
+from sidecar.core.context.readiness import AT_ONCE, Readiness
+from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.context.settings import Settings
+from sidecar.core.context.state import Level, TradingState
+from sidecar.core.guards.departures import carry_out_will
+from sidecar.core.guards.deposit_watch import DepositWatch
+from sidecar.core.guards.doubt_watch import DoubtWatch
+from sidecar.core.guards.loss_demands import demands
+from sidecar.core.guards.loss_watch import LossWatch
+from sidecar.core.guards.operator_verbs import OperatorVerbs
+from sidecar.core.guards.price_shock import PriceShockWatch
+from sidecar.core.guards.report_watch import ReportWatch
+from sidecar.core.guards.risk_watch import RiskWatch
+from sidecar.core.guards.sessions import BotSession, Sessions
+from sidecar.core.guards.unapproved import Unapproved
+from sidecar.core.guards.usdc_peg import UsdcPegWatch
+from sidecar.core.judging.approvals import Approvals
+from sidecar.core.liquidation.liquidator import Liquidator
+from sidecar.core.value_at_risk.live_risk import LiveRisk
+from sidecar.core.value_at_risk.portfolio_risk import GuardedRisk, PortfolioRisk
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import (
     Action,
     Alert,
     Answered,
@@ -18,34 +41,11 @@ from sidecar.core.actions import (
     StateChanged,
     WakeAt,
 )
-from sidecar.core.approvals import Approvals
-from sidecar.core.check import Desk
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.decision import Decision
-from sidecar.core.departures import carry_out_will
-from sidecar.core.deposit_watch import DepositWatch
-from sidecar.core.doubt_watch import DoubtWatch
-from sidecar.core.errors import UnknownProduct
-from sidecar.core.feeds import Feeds
-from sidecar.core.limits import Limits
-from sidecar.core.liquidator import Liquidator
-from sidecar.core.live_risk import LiveRisk
-from sidecar.core.loss_demands import demands
-from sidecar.core.loss_watch import LossWatch
-from sidecar.core.money import with_money
-from sidecar.core.operator_verbs import OperatorVerbs
-from sidecar.core.orders import Order
-from sidecar.core.portfolio_risk import GuardedRisk, PortfolioRisk
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.price_shock import PriceShockWatch
-from sidecar.core.readiness import AT_ONCE, Readiness
-from sidecar.core.report_watch import ReportWatch
-from sidecar.core.risk_watch import RiskWatch
-from sidecar.core.sessions import BotSession, Sessions
-from sidecar.core.settings import Settings
-from sidecar.core.state import Level, TradingState
-from sidecar.core.unapproved import Unapproved
-from sidecar.core.usdc_peg import UsdcPegWatch
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.errors import UnknownProduct
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import with_money
+from sidecar.core.vocabulary.orders import Order
 
 DEFAULT_SETTINGS: Final = Settings()
 NO_CAUSE: Final = {
@@ -80,7 +80,7 @@ class RiskManager:
         self.state = TradingState(ready=not settings.connected)
         self.feeds = Feeds(connected=settings.connected)
         self.risk = LiveRisk(tracker, settings.risk)
-        self.desk = Desk(
+        self.desk = RiskContext(
             tracker=tracker,
             limits=limits,
             state=self.state,
@@ -88,7 +88,8 @@ class RiskManager:
             portfolio_risk=self.risk if portfolio_risk is None else GuardedRisk(portfolio_risk),
             custom=custom,
         )
-        tracker.use(settings)
+        lag, connected = settings.balance_lag * settings.pace, settings.connected
+        tracker.use(settings.confirm_for, settings.confirm_quotes, lag, connected=connected)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         tracker.orders.was_sent = self.liquidator.was_sent
@@ -106,8 +107,19 @@ class RiskManager:
         self.unapproved.is_told = self.reports.has_arrived
         # By type: asking a struct whether it is of another kind costs as much as some of the answers.
         self._decides: Final = self.approvals.by_event()
-        self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action]]]] = {
-            ev.Quotes: tracker.apply,
+        self._takes: Final = self._by_event()
+        self._prepared_at = AT_ONCE
+        self.due = AT_ONCE  # when time alone changes something next
+        self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
+        self._undelivered: list[Action] = []
+        self.judged = -1  # the tracker's version that losses were last judged at
+        self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
+        self.announced: Level = self.state.account
+
+    def _by_event(self) -> dict[type[ev.Event], Callable[[Any], list[Action]]]:
+        """Who takes in which fact, beside proposals; the tracker takes all others."""
+        return {
+            ev.Quotes: self.tracker.apply,
             ev.OrderReported: self._reported,
             ev.FillReported: self._tell_tracker,
             ev.ReservationReleased: self._released,
@@ -119,13 +131,6 @@ class RiskManager:
             ev.LimitsReplaced: self._replace_limits,
             ev.ClosesRead: self.risk.take,
         }
-        self._prepared_at = AT_ONCE
-        self.due = AT_ONCE  # when time alone changes something next
-        self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
-        self._undelivered: list[Action] = []
-        self.judged = -1  # the tracker's version that losses were last judged at
-        self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
-        self.announced: Level = self.state.account
 
     @property
     def limits(self) -> Limits:

@@ -11,26 +11,26 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from sidecar.core.actions import Liquidate
-from sidecar.core.elsewhere import Elsewhere
-from sidecar.core.episode import LiquidatorMemory
-from sidecar.core.feeds import FeedState, UnreadFutures
-from sidecar.core.limits import Limits
-from sidecar.core.money import ZERO, with_money
-from sidecar.core.price_shock import Sampler
-from sidecar.core.readiness import ACCOUNT
-from sidecar.core.reconciliation import SETTLE
-from sidecar.core.report_watch import ReportMemory
-from sidecar.core.risk_history import SavedRisk
+from sidecar.core.account.elsewhere import Elsewhere
+from sidecar.core.account.reconciliation import SETTLE
+from sidecar.core.context.feeds import FeedState, UnreadFutures
+from sidecar.core.context.readiness import ACCOUNT
+from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.price_shock import Sampler
+from sidecar.core.guards.report_watch import ReportMemory
+from sidecar.core.guards.risk_watch import RiskBreaches
+from sidecar.core.guards.sessions import BotSession
+from sidecar.core.guards.stale_marks import StaleMark
+from sidecar.core.guards.suspicion import Suspicion
+from sidecar.core.guards.unapproved import UnapprovedMemory
+from sidecar.core.guards.usdc_peg import PegMemory
+from sidecar.core.liquidation.episode import LiquidatorMemory
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.risk_watch import RiskBreaches
 from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
-from sidecar.core.sessions import BotSession
-from sidecar.core.stale_marks import StaleMark
-from sidecar.core.state import Cause, Level
-from sidecar.core.suspicion import Suspicion
-from sidecar.core.unapproved import UnapprovedMemory
-from sidecar.core.usdc_peg import PegMemory
+from sidecar.core.value_at_risk.risk_history import SavedRisk
+from sidecar.core.vocabulary.actions import Liquidate
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import ZERO, with_money
 
 __all__ = [
     "SavedManager",

@@ -10,9 +10,15 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.loss_windows import LEFT_OF_A_UNIT, LossWindows, ScopedWindow, Span, Window
-from sidecar.core.money import ONE, ZERO
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.loss_windows import (
+    LEFT_OF_A_UNIT,
+    LossWindows,
+    ScopedWindow,
+    Span,
+    Window,
+)
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.vocabulary.money import ONE, ZERO
 
 
 class OldWindow(Struct, frozen=True):

@@ -8,23 +8,23 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.cash_pot import DollarsMoved
-from sidecar.core.confirmed_mark import ConfirmedMark
-from sidecar.core.errors import Misuse
-from sidecar.core.events import FuturesSummaryRead, Quote
-from sidecar.core.exposure import Book, Pnl, Position
-from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import LossWindows
-from sidecar.core.marks import NEVER, Mark
-from sidecar.core.money import ONE, ZERO, with_money
-from sidecar.core.moved import Point
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import Product
-from sidecar.core.reconciliation import Reconciliation
+from sidecar.core.account.cash_pot import DollarsMoved
+from sidecar.core.account.confirmed_mark import ConfirmedMark
+from sidecar.core.account.exposure import Book, Pnl, Position
+from sidecar.core.account.futures_cash import FuturesCash
+from sidecar.core.account.loss_windows import LossWindows
+from sidecar.core.account.marks import NEVER, Mark
+from sidecar.core.account.moved import Point
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.visits import Visit
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.account.working import Reservation, WorkingOrder
 from sidecar.core.saved_before import OldWindows, taken_over
-from sidecar.core.visits import Visit
-from sidecar.core.wallets import Wallet
-from sidecar.core.working import Reservation, WorkingOrder
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.events import FuturesSummaryRead, Quote
+from sidecar.core.vocabulary.money import ONE, ZERO, with_money
+from sidecar.core.vocabulary.products import Product
 
 
 class SavedBook(Struct, kw_only=True):

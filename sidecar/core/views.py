@@ -9,22 +9,22 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sidecar.core import losses
-from sidecar.core.elsewhere import VENUES
-from sidecar.core.exposure import Line, Pnl
-from sidecar.core.limits import LossLimit
-from sidecar.core.liquidation_report import report_view
-from sidecar.core.losses import Loss
-from sidecar.core.money import ZERO, readable, with_money
-from sidecar.core.portfolio_risk import MEASURES, NoFigure
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account import losses
+from sidecar.core.account.elsewhere import VENUES
+from sidecar.core.account.exposure import Line, Pnl
+from sidecar.core.account.losses import Loss
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.context.state import CAUSES, Cause
+from sidecar.core.guards.sessions import Sessions
+from sidecar.core.judging.usage import Figures, usage
+from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.risk_report import risk_report
-from sidecar.core.sessions import Sessions
-from sidecar.core.state import CAUSES, Cause
-from sidecar.core.usage import Figures, usage
-from sidecar.core.wallets import Wallet
-from sidecar.core.working import Reservation, WorkingOrder
+from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
+from sidecar.core.value_at_risk.risk_report import risk_report
+from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.money import ZERO, readable, with_money
 
 View = dict[str, Any]
 

@@ -3,8 +3,8 @@
 import asyncio
 from datetime import datetime
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.engine import Engine
 
 LOOK_S = 1.0  # a market clock may run faster than the wall's, or jump: look at least so often

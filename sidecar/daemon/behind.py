@@ -15,8 +15,8 @@ from functools import partial
 from itertools import takewhile
 from typing import Final, NamedTuple
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.witness import Prepared, Witness
 from sidecar.storage.journal import Journal
 

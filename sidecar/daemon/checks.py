@@ -11,9 +11,9 @@ from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
-from sidecar.core.elsewhere import held
-from sidecar.core.errors import Misuse, Untrusted
-from sidecar.core.limits import OrderLimits
+from sidecar.core.account.elsewhere import held
+from sidecar.core.vocabulary.errors import Misuse, Untrusted
+from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
 from sidecar.daemon.preflight import Finding

@@ -7,7 +7,7 @@ before. So the core's work, and the journal, are bounded whatever the market doe
 
 from collections.abc import Iterable
 
-from sidecar.core.events import Quote
+from sidecar.core.vocabulary.events import Quote
 
 
 class Conflation:

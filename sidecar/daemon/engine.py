@@ -15,12 +15,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision
-from sidecar.core.errors import Misuse, SidecarError, Untrusted
+from sidecar.core.context.state import Level
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.state import Level
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.errors import Misuse, SidecarError, Untrusted
 from sidecar.daemon.behind import Behind
 from sidecar.daemon.witness import Witness
 from sidecar.storage.journal import Journal

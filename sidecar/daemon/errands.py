@@ -10,10 +10,10 @@ from sidecar import clock
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse, Untrusted
-from sidecar.core.marks import Mark
+from sidecar.core.account.marks import Mark
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse, Untrusted
 from sidecar.daemon.engine import Engine
 
 CONFIRM_WITHIN_S: Final = 5.0  # of wall time, by the contract; then the feed's word stands

@@ -16,9 +16,9 @@ from sidecar import clock
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
 from sidecar.core.value_at_risk.history import Span
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
 NOT_THERE: Final = frozenset({400, 404})

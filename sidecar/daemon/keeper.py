@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sidecar import clock
 from sidecar.config.tables import State
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.recovery import state_of
 from sidecar.storage.directory import StateDirectory

@@ -1,6 +1,6 @@
 """Liquidation: carries a flattening's actions out at Coinbase, and reports what came of them.
 
-What is to be done next is the core's (core/liquidator.py); here are calls, their failures by kind,
+What is to be done next is the core's (core/liquidation/liquidator.py); here are calls, their failures by kind,
 and waits of wall time. Each runs as a task of its own, products side by side; the request budget
 paces them.
 """
@@ -16,9 +16,9 @@ from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable, Withdrawn
 from sidecar.coinbase.rows import order_answer
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.errands import LOOK_BACK
 from sidecar.daemon.reconciler import Reconciler

@@ -15,11 +15,11 @@ from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
 from sidecar.config.tables import Config, Server
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse, Untrusted
-from sidecar.core.liquidation_report import report_view
-from sidecar.core.reports import LiquidationReport
+from sidecar.core.liquidation.liquidation_report import report_view
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse, Untrusted
+from sidecar.core.vocabulary.reports import LiquidationReport
 from sidecar.daemon import preflight
 from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation

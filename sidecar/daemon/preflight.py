@@ -6,8 +6,8 @@ from typing import Final, Literal, NamedTuple
 
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
-from sidecar.core.elsewhere import VENUES
-from sidecar.core.errors import Untrusted
+from sidecar.core.account.elsewhere import VENUES
+from sidecar.core.vocabulary.errors import Untrusted
 
 SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wrong is going wrong
 

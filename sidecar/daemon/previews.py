@@ -7,7 +7,7 @@ from typing import Final
 
 from sidecar.coinbase.picture import Picture
 from sidecar.config.tables import Config
-from sidecar.core.sales import Routes
+from sidecar.core.liquidation.sales import Routes
 from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
 
 PREVIEWS_MAX: Final = 200  # a call each; what is not asked about is shown as the listing has it

@@ -17,9 +17,9 @@ from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
 BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the next may answer

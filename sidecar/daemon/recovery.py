@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from sidecar.config.tables import Bot, Config
-from sidecar.core import events as ev
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.context.settings import Settings
+from sidecar.core.context.state import STANDS_STILL, Cause
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import (
     JournalPlace,
@@ -26,9 +26,9 @@ from sidecar.core.saved import (
     save_manager,
     save_tracker,
 )
-from sidecar.core.settings import Settings
-from sidecar.core.state import STANDS_STILL, Cause
 from sidecar.core.value_at_risk.settings import RiskSettings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.retelling import ASKED, Retelling
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory

@@ -23,12 +23,12 @@ from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.tables import Config
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision
-from sidecar.core.limits import Limits
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState, restore_manager, restore_tracker
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon.recovery import new_manager, restored
 from sidecar.daemon.retelling import ASKED, Retelling

@@ -8,10 +8,10 @@ silent, once the feed has told a price of all that is held.
 from datetime import datetime
 from typing import Final
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 
 ASKED: Final = ac.ConfirmQuotes.__name__  # the type of the line that says so
 

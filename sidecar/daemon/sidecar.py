@@ -20,12 +20,12 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse, each_of
-from sidecar.core.limits import Limits
-from sidecar.core.money import MONEY
-from sidecar.core.portfolio_risk import MEASURES
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.value_at_risk.portfolio_risk import MEASURES
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse, each_of
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import MONEY
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted

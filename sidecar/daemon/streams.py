@@ -13,7 +13,7 @@ from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Step, Told
 from sidecar.config.tables import FOLLOWED_MAX
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 

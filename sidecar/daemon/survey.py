@@ -1,6 +1,6 @@
 """What a liquidation would have to sell today, and what it could not and why. Reads, never sends.
 
-accounts, products → what is held, less what is kept → as core/sales.py would sell it → rows to show
+accounts, products → what is held, less what is kept → as core/liquidation/sales.py would sell it → rows to show
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from msgspec import Struct
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.config.tables import Config
-from sidecar.core import events as ev
-from sidecar.core import sales
-from sidecar.core.money import ONE, ZERO, with_money
-from sidecar.core.products import DOLLARS, Product
-from sidecar.core.sales import Held, Prices, Routes, Way
+from sidecar.core.liquidation import sales
+from sidecar.core.liquidation.sales import Held, Prices, Routes, Way
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import ONE, ZERO, with_money
+from sidecar.core.vocabulary.products import DOLLARS, Product
 from sidecar.daemon.preflight import Finding
 
 # What is special about a way of selling; the market is not.

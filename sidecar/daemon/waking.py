@@ -23,9 +23,9 @@ import msgspec
 from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.state import BY_OPERATOR, LOSSES
+from sidecar.core.context.state import BY_OPERATOR, LOSSES
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 
 WAITING_MAX: Final = 100
 TEXT_MAX: Final = 4_000  # characters; an alert that nobody can read wakes nobody better

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from sidecar.core.context.state import TIGHTNESS, Cause, Level
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
-from sidecar.core.state import TIGHTNESS, Cause, Level
 from sidecar.daemon.recovery import state_of
 from sidecar.storage.codec import encode_state
 from sidecar.storage.journal_codec import Chain

@@ -9,15 +9,15 @@ from typing import Any, Final, cast, get_args
 
 from msgspec import Raw
 
-from sidecar.core import events as ev
 from sidecar.core import views
-from sidecar.core.actions import Action, Answered, Decided
-from sidecar.core.decision import Decision
-from sidecar.core.limits import NAME_MAX
-from sidecar.core.orders import InvalidOrder, is_identifier, parse_order, stated_id
+from sidecar.core.context.settings import Settings
+from sidecar.core.guards.sessions import Sessions
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.sessions import Sessions
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action, Answered, Decided
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import NAME_MAX
+from sidecar.core.vocabulary.orders import InvalidOrder, is_identifier, parse_order, stated_id
 from sidecar.server.protocol import (
     INVALID_PARAMS,
     REFUSED,

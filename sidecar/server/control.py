@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Answered
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import NAME_MAX
-from sidecar.core.orders import is_identifier
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Answered
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import NAME_MAX
+from sidecar.core.vocabulary.orders import is_identifier
 from sidecar.server.answers import Answers
 from sidecar.server.protocol import (
     CONTROL_METHODS,

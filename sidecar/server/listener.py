@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 from msgspec import UNSET
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
 from sidecar.server import protocol
 from sidecar.server.byte_rate import ByteRate

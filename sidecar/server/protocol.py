@@ -15,9 +15,9 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from sidecar.core.events import LossWindow
-from sidecar.core.money import readable
-from sidecar.core.order_body import ID_CHARACTERS_MAX
+from sidecar.core.vocabulary.events import LossWindow
+from sidecar.core.vocabulary.money import readable
+from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX
 
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024

@@ -10,10 +10,10 @@ from typing import Any, Final, Literal, Protocol, get_args
 
 from msgspec import to_builtins
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
 from sidecar.core import views
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.server import protocol
 
 Topic = Literal["state", "decisions", "positions", "limits"]

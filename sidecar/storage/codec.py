@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from sidecar.core.errors import Misuse
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved import SavedState
-from sidecar.core.working import WorkingOrder
+from sidecar.core.vocabulary.errors import Misuse
 
 FORMAT: Final = "coinbase-risk-sidecar state"
 VERSION: Final = 1

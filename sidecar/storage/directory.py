@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
 
 STATE: Final = "state.json"

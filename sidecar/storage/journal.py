@@ -18,8 +18,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sidecar.core.actions import Action
-from sidecar.core.events import Event
+from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.events import Event
 from sidecar.storage.disk_thread import DiskHangs, DiskThread
 from sidecar.storage.journal_codec import Chain
 from sidecar.storage.journal_files import JournalFiles

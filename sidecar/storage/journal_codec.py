@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from sidecar.core import actions, events
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import actions, events
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import Limits
 
 SUM_BYTES: Final = 8  # guards against accidents, not against forgers: those could write a new chain
 FIRST_SUM: Final = "0" * 2 * SUM_BYTES

@@ -21,8 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sidecar.core.errors import Misuse
 from sidecar.core.saved import SavedState
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.storage.codec import StateFileError, decode_state
 from sidecar.storage.files import replace_file, sync_directory
 from sidecar.storage.journal_codec import FIRST_SUM, LINE_BYTES_MAX, Chain, Line, LineFault

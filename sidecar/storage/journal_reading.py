@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.storage.directory import JOURNAL
 from sidecar.storage.journal_codec import LINE_BYTES_MAX, Header
 from sidecar.storage.journal_files import JournalError, first_seq, journal_paths, raw_lines

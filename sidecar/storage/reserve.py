@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from sidecar.core.context.state import Level
 from sidecar.core.saved import SavedState
-from sidecar.core.state import Level
 from sidecar.storage.codec import StateFileError, decode_state
 from sidecar.storage.files import replace_file
 

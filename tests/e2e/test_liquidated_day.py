@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from sidecar.coinbase.exchange_clock import ExchangeClock
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.orders import OWN_PREFIX
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.orders import OWN_PREFIX
 from tests.e2e.test_replayed_day import BUYS, CASH, DATA, Account, Crash, Row, rows
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside

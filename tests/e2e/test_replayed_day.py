@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.coinbase.exchange_clock import ExchangeClock
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside
 

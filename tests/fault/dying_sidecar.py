@@ -8,8 +8,8 @@ import os
 import signal
 
 from sidecar.console.app import main
-from sidecar.core import events as ev
-from sidecar.core.actions import Action
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action
 from sidecar.daemon.engine import Engine
 
 take_in, set_in_motion = Engine._take_in, Engine._set_in_motion

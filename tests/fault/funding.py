@@ -3,7 +3,7 @@
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sidecar.core import losses
+from sidecar.core.account import losses
 from tests.still_market import BIP, D, attended, still
 
 

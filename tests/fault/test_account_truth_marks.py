@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sidecar.coinbase.exchange_clock import ExchangeClock
-from sidecar.core import actions as ac
-from sidecar.core import losses
-from sidecar.core.trading_day import next_reset
+from sidecar.core.account import losses
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary.trading_day import next_reset
 from tests.running_sidecar import beside
 from tests.still_market import (
     D,

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 
-from sidecar.core import losses
+from sidecar.core.account import losses
 from tests.fault.funding import funded, pay_funding_twice
 from tests.still_market import BIP, D, attended, desk, still, sweep_and_buy
 

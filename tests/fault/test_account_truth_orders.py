@@ -6,7 +6,7 @@ them comes over sockets.
 
 import pytest
 
-from sidecar.core import actions as ac
+from sidecar.core.vocabulary import actions as ac
 from tests.still_market import D, attended, desk, still
 
 BTC = "BTC-USD"

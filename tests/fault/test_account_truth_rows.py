@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import actions as ac
-from sidecar.core import losses
+from sidecar.core.account import losses
+from sidecar.core.vocabulary import actions as ac
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside
 from tests.still_market import D, attended, control, desk, still

@@ -21,9 +21,9 @@ import pytest
 
 from sidecar.client import AskFailed
 from sidecar.coinbase import budget
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.money import readable
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import readable
 from tests.fault.paper_client import Trader, trading
 from tests.fault.test_kill import Charged, freeze, mid
 from tests.running_sidecar import Beside, beside
@@ -119,7 +119,7 @@ HINDER = {
 
 @pytest.fixture
 async def trader(tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.core.liquidator.STUCK_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("sidecar.core.liquidation.liquidator.STUCK_AFTER", timedelta(seconds=2))
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
     monkeypatch.setattr("sidecar.coinbase.patience.FOR_S", PATIENCE_S)
     for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody

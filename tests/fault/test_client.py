@@ -13,8 +13,8 @@ import pytest
 from sidecar import Limits, PositionTracker, RiskManager
 from sidecar import client as module
 from sidecar.client import NO_ANSWER, AskFailed, AsyncClient, Client
-from sidecar.core import events as ev
-from sidecar.core.sessions import Sessions
+from sidecar.core.guards.sessions import Sessions
+from sidecar.core.vocabulary import events as ev
 from sidecar.server.answers import Answers
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher

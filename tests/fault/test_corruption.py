@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
-from sidecar.core.state import CAUSES, TIGHTNESS
+from sidecar.core.context.state import CAUSES, TIGHTNESS
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
 from tests.recorded import Recorded
 from tests.scenario import D, limit_order, product
 

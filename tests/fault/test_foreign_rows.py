@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core import actions as ac
+from sidecar.core.vocabulary import actions as ac
 from sidecar.daemon import checks
 from tests.fault.paper_client import trading
 from tests.fault.test_liquidation import until_flat

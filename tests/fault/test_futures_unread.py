@@ -3,7 +3,7 @@
 import pytest
 from aiohttp import web
 
-from sidecar.core import actions as ac
+from sidecar.core.vocabulary import actions as ac
 from sidecar.daemon import checks
 from tests.fault.meddling import meddling
 from tests.fault.paper_client import trading

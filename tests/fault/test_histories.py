@@ -14,8 +14,8 @@ from sidecar.coinbase import rest as rest_module
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest
-from sidecar.core.live_risk import LiveRisk
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.value_at_risk.live_risk import LiveRisk
 from sidecar.core.value_at_risk.settings import ReturnsPolicy, RiskSettings
 from sidecar.daemon import histories
 from sidecar.daemon import sidecar as sidecar_module

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.client import AskFailed, AsyncClient
-from sidecar.core.money import readable
+from sidecar.core.vocabulary.money import readable
 from sidecar.paper.venue.order import Fill
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import configured

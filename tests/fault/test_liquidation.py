@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from sidecar.coinbase import budget
-from sidecar.core import actions as ac
-from sidecar.core.orders import OWN_PREFIX
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary.orders import OWN_PREFIX
 from tests.disk import RESERVE_BYTES, as_killed, files_no_larger_than, outgrow_the_reserve
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import Beside, beside

@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from sidecar.client import AskFailed
-from sidecar.core.orders import OWN_PREFIX
+from sidecar.core.vocabulary.orders import OWN_PREFIX
 from tests.fault.paper_client import Trader, trading
 from tests.fault.test_kill import Sidecar, freeze
 

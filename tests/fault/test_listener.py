@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server import byte_rate
 from sidecar.server import listener as module
 from sidecar.server.byte_rate import ByteRate

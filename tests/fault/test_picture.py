@@ -15,14 +15,14 @@ from sidecar.coinbase.frames import Orders
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import TRIES, CallFailed, Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.products import product_from_coinbase
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.products import product_from_coinbase
 from tests.fault.paper_client import trading
 
 WITHIN_S = 15.0

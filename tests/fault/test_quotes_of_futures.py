@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sidecar.coinbase.picture import Picture
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import checks
 from tests.fault.paper_client import trading
 from tests.running_sidecar import configured

@@ -6,14 +6,14 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import save_manager, save_tracker
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.recovery import rebuild, recover
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory

@@ -20,7 +20,7 @@ from sidecar.coinbase.rest import (
     Unknown,
     Withdrawn,
 )
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from tests.fault.paper_client import trading
 
 

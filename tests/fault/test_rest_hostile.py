@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.rest import Rest, Unavailable, Unknown
-from sidecar.core import actions as ac
+from sidecar.core.vocabulary import actions as ac
 from tests.fault.meddling import bomb, meddling, tunnel
 from tests.fault.paper_client import WITHIN_S, trading
 from tests.running_sidecar import beside

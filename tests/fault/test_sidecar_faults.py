@@ -15,10 +15,10 @@ from sidecar import clock
 from sidecar.coinbase import frames, lag, patience, rows
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Refused, Rest
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
-from sidecar.core.order_flow import DEFAULT_TAKER_RATE
+from sidecar.core.account.order_flow import DEFAULT_TAKER_RATE
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon import reconciler
 from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler

@@ -16,10 +16,10 @@ import pytest
 
 from sidecar.client import AskFailed, AsyncClient
 from sidecar.coinbase.picture import Picture
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon import errands
 from sidecar.daemon.engine import Faulted
 from sidecar.storage import disk_thread, reserve

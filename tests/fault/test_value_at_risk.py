@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core import actions as ac
+from sidecar.core.vocabulary import actions as ac
 from sidecar.storage.snapshot import read_state
 from tests.fault.paper_client import trading
 from tests.running_sidecar import beside

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from tests.bookkeeping import Ledger, exact
 from tests.scenario import FUTURE, D
 from tests.tracking import Desk, check_books

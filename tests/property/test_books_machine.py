@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from tests.scenario import FUTURE, D, World, limit_order
 from tests.tracking import check_books, figures, restored
 

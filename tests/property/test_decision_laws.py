@@ -10,10 +10,10 @@ import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision
-from sidecar.core.limits import Limits
-from sidecar.core.orders import is_identifier
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.orders import is_identifier
 from tests.decisions import FOREVER, funded, memory
 from tests.scenario import FUTURE, D, World, future, market_order, order, product
 

@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Decided
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.limits import Limits
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import memory
 from tests.property.test_decision_laws import PRICE, PRICE_STEP, PRODUCTS
 from tests.scenario import FUTURE, START, D, World, order, product

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core import order_body
-from sidecar.core.actions import Decided
 from sidecar.core.saved import SavedState, save_manager, save_tracker
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary import order_body
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.daemon.streams import _product_of
 from sidecar.server.control import Control
 from sidecar.server.protocol import (

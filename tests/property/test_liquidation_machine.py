@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Alert
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Alert
 from tests.decisions import of_kind
 from tests.flattened_exchange import (
     ALIAS,

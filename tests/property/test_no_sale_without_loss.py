@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from sidecar.core.actions import Alert
-from sidecar.core.report_watch import CODE as IMPLAUSIBLE
+from sidecar.core.guards.report_watch import CODE as IMPLAUSIBLE
+from sidecar.core.vocabulary.actions import Alert
 from tests.account_steps import (
     Step,
     act,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.routes import ROUTES
 from sidecar.paper.wire.errors import Failed

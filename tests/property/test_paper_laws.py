@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.venue.hand import empty, print_trade, set_quote
 from sidecar.paper.venue.listing import Flags
 from sidecar.paper.venue.order import Order

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
-from sidecar.core.errors import Untrusted
-from sidecar.core.events import Event
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.events import Event
 from sidecar.daemon import preflight
 
 URL = "http://coinbase.test"

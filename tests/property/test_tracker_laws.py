@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import with_money
 from tests.facts import ORDERS, facts, tell, tell_all
 from tests.scenario import D
 from tests.tracking import Desk, check_books, figures, restored, state_bytes

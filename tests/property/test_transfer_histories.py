@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from sidecar.core import events as ev
-from sidecar.core import losses
+from sidecar.core.account import losses
+from sidecar.core.vocabulary import events as ev
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
 

@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
-from sidecar.core.actions import (
+from sidecar.core.context.settings import Settings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import (
     Action,
     Alert,
     CancelOrders,
@@ -15,7 +16,6 @@ from sidecar.core.actions import (
     FindOrder,
     OrderUnapproved,
 )
-from sidecar.core.settings import Settings
 from tests.decisions import connected, of_kind, pictured, reloaded, restarted
 from tests.scenario import D, limit_order, market_order, order
 

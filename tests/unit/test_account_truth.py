@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Alert, CancelOrders, ConfirmQuotes, Liquidate, Reconcile
-from sidecar.core.losses import cumulative, daily, drawdown
-from sidecar.core.products import Product
+from sidecar.core.account.losses import cumulative, daily, drawdown
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Alert, CancelOrders, ConfirmQuotes, Liquidate, Reconcile
+from sidecar.core.vocabulary.products import Product
 from tests.decisions import CONNECTED, connected, pictured, rest_agrees
 from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, market_order
 

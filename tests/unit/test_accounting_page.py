@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sidecar.core import events as ev
-from sidecar.core.actions import ReduceOnly
-from sidecar.core.losses import daily
+from sidecar.core.account.losses import daily
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import ReduceOnly
 from tests.decisions import connected
 from tests.scenario import FUTURE, D, World, limit_order
 

@@ -7,11 +7,19 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_every_module_of_the_core_is_on_the_page_and_no_other():
-    core = ROOT / "sidecar" / "core"
-    modules = {path.name for path in core.glob("*.py")} - {"__init__.py"}
+def test_every_module_of_the_core_is_on_the_page_in_its_room_and_no_other():
+    core, shown = ROOT / "sidecar" / "core", dict[str, set[str]]()
     tables = PAGE[PAGE.index("| `sidecar/core/`") : PAGE.index("| `sidecar/paper/`")]
-    assert set(re.findall(r"`(\w+\.py)`", tables)) == modules
+    for table in re.split(r"\n\n(?=\| `sidecar/core/)", tables):
+        room = re.findall(r"^\| `sidecar/(core/[\w/]*)`", table)[0]
+        cells = re.findall(r"^\| ([^|]*) \|", table.partition("|---|---|")[2], re.MULTILINE)
+        shown[room] = set(re.findall(r"`([\w.]+)`", " ".join(cells)))
+    for room, names in shown.items():
+        modules = {path.stem for path in (ROOT / "sidecar" / room).glob("*.py")} - {"__init__"}
+        assert {name.removesuffix(".py") for name in names} == modules, room
+    assert len(shown) == 1 + len(
+        [path for path in core.iterdir() if (path / "__init__.py").exists()]
+    )
 
 
 def test_every_module_named_of_the_paper_exchange_exists():

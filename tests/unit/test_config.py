@@ -14,7 +14,7 @@ from sidecar.clock import now
 from sidecar.config import Config, ConfigError, load_config, parse_config
 from sidecar.config.faults import dotted, show
 from sidecar.config.outline import find, outline
-from sidecar.core.products import CASH
+from sidecar.core.vocabulary.products import CASH
 from sidecar.daemon.recovery import new_manager
 
 SHIPPED = Path(__file__).parents[2] / "config"

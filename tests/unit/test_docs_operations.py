@@ -15,8 +15,8 @@ import pytest
 
 from sidecar.config.loader import load_config
 from sidecar.console.app import VERBS
-from sidecar.core.actions import Alert
-from sidecar.core.state import CAUSES, LOSSES, TIGHTNESS
+from sidecar.core.context.state import CAUSES, LOSSES, TIGHTNESS
+from sidecar.core.vocabulary.actions import Alert
 from sidecar.server.protocol import OPERATOR_METHODS
 
 ROOT = Path(__file__).parents[2]

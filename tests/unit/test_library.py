@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sidecar import Limits, PositionTracker, RiskManager, ValueAtRisk, clock
-from sidecar.core.actions import CancelOrders, ReduceOnly
-from sidecar.core.custom_rule import CustomRule
-from sidecar.core.errors import Misuse, UnknownProduct, Untrusted
-from sidecar.core.losses import daily
+from sidecar.core.account.losses import daily
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.vocabulary.actions import CancelOrders, ReduceOnly
+from sidecar.core.vocabulary.errors import Misuse, UnknownProduct, Untrusted
 from sidecar.storage.codec import StateFileError
 from tests.scenario import PRODUCTS, START, D, limit_order
 from tests.tracking import check_books, state_bytes

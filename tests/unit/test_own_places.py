@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
 from sidecar.server.listener import Listener, SocketInUse
 from sidecar.storage.directory import StateDirectory

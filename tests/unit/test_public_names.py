@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import sidecar
-from sidecar.core.errors import Misuse, SidecarError, UnknownProduct, Untrusted
+from sidecar.core.vocabulary.errors import Misuse, SidecarError, UnknownProduct, Untrusted
 
 
 @pytest.mark.parametrize("name", sidecar.__all__)

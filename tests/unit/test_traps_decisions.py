@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.actions import CauseRaised, Liquidate
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import CauseRaised, Liquidate
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import (
     CONNECTED,
     breaks,

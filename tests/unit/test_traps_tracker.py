@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.actions import Reconcile
-from sidecar.core.errors import Untrusted
-from sidecar.core.losses import daily
+from sidecar.core.account.losses import daily
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Reconcile
+from sidecar.core.vocabulary.errors import Untrusted
 from tests.decisions import connected, restarted
 from tests.scenario import FUTURE, D, product
 from tests.tracking import Desk, state_bytes

@@ -17,7 +17,6 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.coverage import (
     Hits,
     Losses,
@@ -34,6 +33,7 @@ from sidecar.core.value_at_risk.coverage import (
 )
 from sidecar.core.value_at_risk.model import Array, Components, RiskBook, RiskModel, Unavailable
 from sidecar.core.value_at_risk.settings import ModelSettings
+from sidecar.core.vocabulary.errors import Misuse
 
 Fit = Callable[[Array, ModelSettings], RiskModel]
 Done = Callable[[int], None]  # told how many more days are done

@@ -22,8 +22,8 @@ from typing import Final
 import numpy as np
 from msgspec import Struct, field
 
-from sidecar.core.money import is_sane
 from sidecar.core.value_at_risk.model import Array
+from sidecar.core.vocabulary.money import is_sane
 
 WEEK_S: Final = 7 * 86_400  # without a trade: what is silent for longer has ceased to trade
 BOOKS_MAX: Final = 600  # more than can be followed at once; the one read longest ago is forgotten

@@ -11,7 +11,7 @@ from decimal import Decimal
 from math import inf
 from typing import Final
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)  # market time stands still there
 WALL_GRAIN_S: Final = 1e-6  # a wait is made this much longer, lest rounding end it too early

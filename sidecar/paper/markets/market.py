@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from sidecar.core.errors import Misuse
-from sidecar.core.money import floor_to, with_money
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.money import floor_to, with_money
 from sidecar.paper.markets.random_walk import random_market
 from sidecar.paper.markets.replay import Seen, preview, read_quotes
 from sidecar.paper.venue.listing import BOOKS, Listing, unlisted

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidecar.core.money import MONEY
+from sidecar.core.vocabulary.money import MONEY
 from sidecar.paper.markets.coins import FLOOR_TICKS, Floats, Ints, coin_of, legs_of, shocks
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.quote import Quote

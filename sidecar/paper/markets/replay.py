@@ -23,8 +23,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from sidecar.core.errors import Misuse
-from sidecar.core.money import ONE, TWO, ZERO, amount, with_money
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.money import ONE, TWO, ZERO, amount, with_money
 from sidecar.paper.venue.quote import Quote
 
 COLUMNS: Final = ("time", "product_id", "bid", "bid_size", "ask", "ask_size")

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.keys import Scope

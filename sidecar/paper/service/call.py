@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from multidict import MultiMapping
 
-from sidecar.core.money import amount
+from sidecar.core.vocabulary.money import amount
 from sidecar.paper.service.keys import Key
 from sidecar.paper.wire.errors import invalid
 from sidecar.paper.wire.text import Row

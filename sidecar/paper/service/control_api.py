@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from sidecar.core.money import ONE, plain
+from sidecar.core.vocabulary.money import ONE, plain
 from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.faults import remaining
 from sidecar.paper.service.world import World

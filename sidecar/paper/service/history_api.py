@@ -12,7 +12,7 @@ from heapq import nlargest
 from itertools import dropwhile, islice
 from typing import Any, Final, TypeVar
 
-from sidecar.core.money import ZERO, amount, plain
+from sidecar.core.vocabulary.money import ZERO, amount, plain
 from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World

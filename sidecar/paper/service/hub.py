@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.money import ZERO, plain
+from sidecar.core.vocabulary.money import ZERO, plain
 from sidecar.paper.service.channels import CANDLE_S, told_positions, told_row
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.service.session import ABNORMAL, Session

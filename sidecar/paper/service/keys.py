@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 
 Algorithm = Literal["ES256", "EdDSA"]
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey

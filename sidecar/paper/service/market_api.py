@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
-from sidecar.core.money import ZERO, amount
+from sidecar.core.vocabulary.money import ZERO, amount
 from sidecar.paper.service import foreign_rows
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sidecar.core.money import ONE, TWO, ceil_to, floor_to, plain
+from sidecar.core.vocabulary.money import ONE, TWO, ceil_to, floor_to, plain
 from sidecar.paper.service.call import Call, decimal_of
 from sidecar.paper.service.world import World
 from sidecar.paper.venue import hand

@@ -11,7 +11,7 @@ from uuid import uuid5
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO, amount
+from sidecar.core.vocabulary.money import ZERO, amount
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.order import Edit

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.paper import Paper
-from sidecar.core.errors import Misuse
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.markets.clock import MarketClock
 from sidecar.paper.markets.history import History
 from sidecar.paper.markets.market import Market, open_market

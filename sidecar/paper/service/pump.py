@@ -6,7 +6,7 @@ from itertools import chain
 from math import inf
 from typing import Final
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.service.world import World
 from sidecar.paper.venue.quote import Quote
 

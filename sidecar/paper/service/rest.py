@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.service.conversation import receive
 from sidecar.paper.service.session import ABNORMAL, Session
 from sidecar.paper.service.world import World

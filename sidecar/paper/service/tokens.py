@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.paper.service.keys import Key, KeyRing, PublicKey, Scope
 
 TOKEN_CHARS_MAX: Final = 8 * 1024  # ten times the longest that a client sends

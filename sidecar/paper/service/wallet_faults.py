@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from sidecar.core.money import TWO, floor_to
+from sidecar.core.vocabulary.money import TWO, floor_to
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.venue.accounts import Balance
 from sidecar.paper.wire.text import Row

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO, share
+from sidecar.core.vocabulary.money import ZERO, share
 
 
 class Balance(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sidecar.core.money import ZERO, ceil_to, floor_to
+from sidecar.core.vocabulary.money import ZERO, ceil_to, floor_to
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.book import Book
 from sidecar.paper.venue.listing import Listing

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
-from sidecar.core.money import ONE, ZERO, ceil_to, floor_to
+from sidecar.core.vocabulary.money import ONE, ZERO, ceil_to, floor_to
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Order, Side
 from sidecar.paper.venue.quote import Quote

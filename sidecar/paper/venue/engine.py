@@ -14,7 +14,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from sidecar.core.money import ONE, ZERO, ceil_to, floor_to
+from sidecar.core.vocabulary.money import ONE, ZERO, ceil_to, floor_to
 from sidecar.paper.venue.accounts import Accounts
 from sidecar.paper.venue.behaviour import Behaviour
 from sidecar.paper.venue.book import Book, Level, matches

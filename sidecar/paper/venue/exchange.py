@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from msgspec.structs import replace
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.accounts import Accounts
 from sidecar.paper.venue.admission import check_product

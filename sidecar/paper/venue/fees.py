@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.money import ONE, ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
 
 WINDOW: Final = timedelta(days=30)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sidecar.core.money import CENT, ZERO, floor_to, ratio, share
+from sidecar.core.vocabulary.money import CENT, ZERO, floor_to, ratio, share
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Side
 

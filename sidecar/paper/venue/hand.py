@@ -7,7 +7,7 @@ no trade of the market's, and a trade that is printed leaves the quote. A frozen
 from datetime import datetime
 from decimal import Decimal
 
-from sidecar.core.money import ZERO, with_money
+from sidecar.core.vocabulary.money import ZERO, with_money
 from sidecar.paper.venue.book import Book, Level, future_quote
 from sidecar.paper.venue.engine import is_before
 from sidecar.paper.venue.event import BookMoved, Quoted

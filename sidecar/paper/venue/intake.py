@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from msgspec.structs import replace
 
-from sidecar.core.money import ZERO, is_sane, with_money
+from sidecar.core.vocabulary.money import ZERO, is_sane, with_money
 from sidecar.paper.venue import admission, refusal
 from sidecar.paper.venue.book import Book
 from sidecar.paper.venue.engine import Engine

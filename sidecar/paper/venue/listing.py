@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.money import ZERO
+from sidecar.core.vocabulary.money import ZERO
 
 FIAT: Final = frozenset({"USD", "EUR", "GBP"})
 COIN_NAMES: Final = {

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.money import ONE, ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
 
 Side = Literal["BUY", "SELL"]
 OPPOSITE: Final[dict[Side, Side]] = {"BUY": "SELL", "SELL": "BUY"}

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from sidecar.core.money import ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.paper.venue.book import Level
 from sidecar.paper.venue.order import Fill, Order, Side
 from sidecar.paper.venue.register import Register

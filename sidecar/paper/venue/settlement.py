@@ -8,8 +8,8 @@ margin asks for it. Every amount is exact: what leaves one place arrives in anot
 from collections.abc import Mapping
 from decimal import Decimal
 
-from sidecar.core.money import ONE, ZERO, with_money
-from sidecar.core.products import DOLLARS
+from sidecar.core.vocabulary.money import ONE, ZERO, with_money
+from sidecar.core.vocabulary.products import DOLLARS
 from sidecar.paper.venue.accounts import Accounts
 from sidecar.paper.venue.book import Book, Level
 from sidecar.paper.venue.fees import Fees

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.paper.venue.order import Side
 
 TRADES_KEPT: Final = 1_000  # the most that GET …/ticker gives

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sidecar.core.money import ZERO, amount
+from sidecar.core.vocabulary.money import ZERO, amount
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.order import Bracket, Terms
 from sidecar.paper.venue.refusal import Refusal

@@ -14,8 +14,8 @@ from uuid import uuid5
 
 from msgspec import Struct
 
-from sidecar.core.money import ZERO, plain
-from sidecar.core.products import DOLLARS
+from sidecar.core.vocabulary.money import ZERO, plain
+from sidecar.core.vocabulary.products import DOLLARS
 from sidecar.paper.venue.agenda import Agenda
 from sidecar.paper.venue.engine import Engine
 from sidecar.paper.venue.event import FuturesChanged

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID, uuid5
 
-from sidecar.core.money import ZERO, plain, ratio
-from sidecar.core.products import DOLLARS
+from sidecar.core.vocabulary.money import ZERO, plain, ratio
+from sidecar.core.vocabulary.products import DOLLARS
 from sidecar.paper.venue.accounts import Balance
 from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.fees import TIERS, Fees

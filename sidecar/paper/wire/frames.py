@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from sidecar.core.money import plain
+from sidecar.core.vocabulary.money import plain
 from sidecar.paper.venue.book import Book, Level
 from sidecar.paper.venue.futures import Margin
 from sidecar.paper.venue.order import Side

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 from uuid import UUID, uuid5
 
-from sidecar.core.money import ZERO, plain
+from sidecar.core.vocabulary.money import ZERO, plain
 from sidecar.paper.venue.order import Edit, Order
 from sidecar.paper.venue.refusal import Refusal
 from sidecar.paper.wire.orders import edited, unit_value

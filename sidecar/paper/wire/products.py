@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from sidecar.core.money import ONE, ZERO, ceil_to, floor_to, plain
+from sidecar.core.vocabulary.money import ONE, ZERO, ceil_to, floor_to, plain
 from sidecar.paper.venue.book import Book, Level
 from sidecar.paper.venue.listing import COIN_NAMES, Contract, Listing
 from sidecar.paper.venue.order import OPPOSITE, Side

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
-from sidecar.core.money import plain
+from sidecar.core.vocabulary.money import plain
 
 Row = dict[str, Any]
 

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from sidecar.coinbase.body import BYTES_MAX, NESTED_MAX, VALUES_MAX, Body, json_of
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 from tests.fault.meddling import bomb
 
 PIECE = 64 * 1024

@@ -10,8 +10,8 @@ import respx
 from sidecar.coinbase import rows
 from sidecar.coinbase.picture import GRANULARITIES, Picture
 from sidecar.coinbase.rest import Refused, Rest
-from sidecar.core.errors import Untrusted
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
+from sidecar.core.vocabulary.errors import Untrusted
 from tests.scenario import D
 
 URL = "http://coinbase.test"

@@ -8,8 +8,8 @@ import pytest
 from sidecar.coinbase import rows
 from sidecar.coinbase.lag import AGAIN_AFTER_S, BEHIND_FOR_S, CoinbaseTime, Lag
 from sidecar.coinbase.session import Close, Session, Told
-from sidecar.core.errors import Untrusted
-from sidecar.core.events import Quotes
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.events import Quotes
 
 THEN = datetime(2026, 11, 22, 13, 20, tzinfo=UTC)  # when the monotonic clock showed 100 s
 OLDEST_S = 10.0

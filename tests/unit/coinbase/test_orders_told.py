@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from sidecar.coinbase import frames, rows
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from tests.scenario import D
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)

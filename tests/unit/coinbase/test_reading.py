@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.coinbase.backoff import FIRST_S, LEAST_S, MOST_S, wait_s
 from sidecar.coinbase.reading import is_true, moment, moment_if_any, number, price, quantity, text
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import pytest
 
 from sidecar.coinbase import frames, rows
 from sidecar.coinbase.session import Fault, Session, Told
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
-from sidecar.core.products import Product, product_from_coinbase
-from sidecar.core.told import Venue
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.products import Product, product_from_coinbase
+from sidecar.core.vocabulary.told import Venue
 from tests import recorded_shapes as rec
 from tests.scenario import D
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sidecar.coinbase import rows
-from sidecar.core.events import BalancesRead
+from sidecar.core.vocabulary.events import BalancesRead
 from tests.scenario import D
 
 AT = datetime(2026, 11, 29, tzinfo=UTC)

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from sidecar.console.liquidation_page import PHASES, SIGNAL_WORDS, STAGES, STEP_WORDS, filled
 from sidecar.console.render_liquidation import liquidation
-from sidecar.core.attempts import MOVES, Signal, Stage
-from sidecar.core.episode import STEPS, Step
-from sidecar.core.liquidation_report import report_view
-from sidecar.core.reports import LiquidationReport, Outcome, Phase, RowReport
+from sidecar.core.liquidation.attempts import MOVES, Signal, Stage
+from sidecar.core.liquidation.episode import STEPS, Step
+from sidecar.core.liquidation.liquidation_report import report_view
+from sidecar.core.vocabulary.reports import LiquidationReport, Outcome, Phase, RowReport
 from tests.scenario import D
 
 ROOT = Path(__file__).parents[3]

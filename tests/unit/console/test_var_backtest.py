@@ -17,9 +17,9 @@ from rich.console import Console
 from sidecar.console import var_backtest
 from sidecar.console.app import main
 from sidecar.console.render_var import backtested
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.settings import Settings
 from sidecar.core.saved import SavedState, save_manager, save_tracker
-from sidecar.core.settings import Settings
 from sidecar.core.value_at_risk.settings import RiskSettings
 from sidecar.storage.snapshot import write_state
 from tests.histories import tell

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.actions import WakeAt
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import WakeAt
 from tests.decisions import connected, of_kind, reloaded, restarted
 from tests.scenario import START, limit_order
 

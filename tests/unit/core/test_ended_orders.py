@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core import working
-from sidecar.core.actions import Alert
-from sidecar.core.attempts import Attempt
-from sidecar.core.working import RECENT_MAX
+from sidecar.core.account import working
+from sidecar.core.account.working import RECENT_MAX
+from sidecar.core.liquidation.attempts import Attempt
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Alert
 from tests.decisions import connected, of_kind, reloaded
 from tests.scenario import D, limit_order
 

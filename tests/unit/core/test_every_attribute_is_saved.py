@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sidecar.core import events as ev
-from sidecar.core.futures_cash import FuturesCash
-from sidecar.core.loss_windows import LossWindows, ScopedWindow, Window
-from sidecar.core.reconciliation import Doubt, Reconciliation
-from sidecar.core.settings import Settings
-from sidecar.core.stale_marks import StaleMark
-from sidecar.core.suspicion import Suspicion
-from sidecar.core.told import Venue
-from sidecar.core.wallets import Wallet
+from sidecar.core.account.futures_cash import FuturesCash
+from sidecar.core.account.loss_windows import LossWindows, ScopedWindow, Window
+from sidecar.core.account.reconciliation import Doubt, Reconciliation
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.context.settings import Settings
+from sidecar.core.guards.stale_marks import StaleMark
+from sidecar.core.guards.suspicion import Suspicion
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.told import Venue
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
 from tests.histories import tell
@@ -31,7 +31,7 @@ CACHE = "worked out again from what is saved, the first time that it is asked fo
 NOT_SAVED: dict[str, str] = {
     "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._foreseen": CACHE, "Approvals._next": CACHE,
     "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
-    "Line.serial": COUNTER, "Books.listings": COUNTER, "Desk.facts": COUNTER, "History.version": COUNTER,
+    "Line.serial": COUNTER, "Books.listings": COUNTER, "RiskContext.facts": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
     "CashPot.dated": "what is in doubt is read anew, and dated by that",
@@ -56,9 +56,9 @@ CONFIGURED = "configuration: a new process has its own"
 ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
     "BalanceFlow.believes_first": CONFIGURED, "CashPot.lag": CONFIGURED, "Books.cash": CONFIGURED,
-    "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "Desk.custom": CONFIGURED,
-    "Desk.max_mark_age": CONFIGURED,
-    "Desk.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
+    "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "RiskContext.custom": CONFIGURED,
+    "RiskContext.max_mark_age": CONFIGURED,
+    "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "RiskManager._decides": ALWAYS,

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.actions import (
+from sidecar.core.context.settings import Settings
+from sidecar.core.liquidation.episode import LiquidatorMemory
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import (
     Alert,
     CancelOrders,
     FindAttempt,
@@ -18,9 +20,7 @@ from sidecar.core.actions import (
     ReadAccount,
     RefreshQuotes,
 )
-from sidecar.core.episode import LiquidatorMemory
-from sidecar.core.products import product_from_coinbase
-from sidecar.core.settings import Settings
+from sidecar.core.vocabulary.products import product_from_coinbase
 from tests.decisions import connected, names, of_kind, pictured, restarted
 from tests.flattening import Flattening
 from tests.scenario import FUTURE, D, World, limit_order, product

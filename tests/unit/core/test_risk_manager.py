@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.actions import (
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.risk_manager import RiskManager
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import (
     Alert,
     Answered,
     CauseRaised,
@@ -21,10 +23,8 @@ from sidecar.core.actions import (
     StateChanged,
     WakeAt,
 )
-from sidecar.core.errors import Untrusted
-from sidecar.core.limits import Limits
-from sidecar.core.position_tracker import PositionTracker
-from sidecar.core.risk_manager import RiskManager
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import (
     connected,
     memory,

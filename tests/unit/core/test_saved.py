@@ -4,12 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
-from sidecar.core.events import ReduceOnlyRequested
-from sidecar.core.limits import Limits
-from sidecar.core.losses import cumulative, daily, drawdown
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.losses import cumulative, daily, drawdown
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import (
     SavedState,
@@ -18,6 +14,10 @@ from sidecar.core.saved import (
     save_manager,
     save_tracker,
 )  # fmt: skip
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.events import ReduceOnlyRequested
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.storage.codec import decode_state, encode_state
 from tests.scenario import FUTURE, D, World, limit_order
 from tests.tracking import Desk, check_books, figures, restored, state_bytes

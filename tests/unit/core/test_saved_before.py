@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.losses import cumulative, daily, drawdown
-from sidecar.core.money import ratio
+from sidecar.core.account.losses import cumulative, daily, drawdown
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import ratio
 from tests.decisions import only, reloaded
 from tests.old_state import (
     EQUITY,

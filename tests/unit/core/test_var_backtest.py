@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from scipy.special import ndtr, ndtri
 
-from sidecar.core.errors import Misuse
 from sidecar.core.value_at_risk.backtest import Plan, backtest, rolling_rate, verdict
 from sidecar.core.value_at_risk.coverage import Statistic
 from sidecar.core.value_at_risk.model import Components, Tail, Unavailable
 from sidecar.core.value_at_risk.settings import ModelSettings
+from sidecar.core.vocabulary.errors import Misuse
 
 AT_99 = ModelSettings(model="normal", confidence=Decimal("0.99"))
 AT_95 = ModelSettings(model="normal", confidence=Decimal("0.95"))

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core import events as ev
 from sidecar.core import views
-from sidecar.core.limits import Limits
-from sidecar.core.sessions import Sessions
+from sidecar.core.guards.sessions import Sessions
 from sidecar.core.views import MISSING
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, StandInRisk, connected, funded, memory, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import behind as module
 from sidecar.daemon.engine import Faulted
 from tests.daemon_parts import NoJournal, Running

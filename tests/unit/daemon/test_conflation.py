@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.events import Quote
+from sidecar.core.vocabulary.events import Quote
 from sidecar.daemon.conflation import Conflation
 from tests.scenario import START, D
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.engine import Faulted
 from tests.daemon_parts import Running
 from tests.decisions import connected

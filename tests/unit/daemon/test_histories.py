@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.rest import Refused, Unavailable, Unknown
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL
 from sidecar.core.value_at_risk.settings import ReturnsPolicy, RiskSettings
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon import histories
 from sidecar.daemon.histories import RETRY_S, Histories
 from tests.daemon_parts import Running

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from sidecar.coinbase.rest import Unknown, Withdrawn
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.liquidation import HUNG_AFTER_S, Liquidation
 from tests.daemon_parts import Running, Said
 from tests.decisions import CONNECTED, connected

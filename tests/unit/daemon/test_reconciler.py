@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from sidecar.coinbase.rest import Refused, Unknown
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.errors import Untrusted
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.reconciler import Reconciler
 from tests.daemon_parts import Running, Said
 from tests.decisions import connected

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.config import parse_config
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.replays import Differs, Moves, Replay, recorded_life
 from sidecar.storage.journal_files import JournalError, base_path, first_seq
 from sidecar.storage.journal_reading import files_of, whole_lines

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.decision import Decision
-from sidecar.core.limits import Limits
-from sidecar.core.losses import cumulative, daily, drawdown
-from sidecar.core.position_tracker import PositionTracker
+from sidecar.core.account.losses import cumulative, daily, drawdown
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.recovery import new_manager, recover, restored
 from sidecar.daemon.replays import Differs, Moves, Replay
 from sidecar.storage.directory import StateDirectory

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core import actions as ac
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import actions as ac
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.recovery import new_manager, recover
 from sidecar.daemon.replays import Moves, Replay
 from sidecar.storage.directory import StateDirectory

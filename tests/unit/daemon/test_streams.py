@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import streams
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Faulted

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sidecar.config.tables import Config
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.daemon.checks import look
 from sidecar.daemon.survey import Account, books, holdings, routes, unlisted
 from sidecar.own_places import see_own

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import CapturingLogger
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.witness import CLOSED_MAX, Witness
 from sidecar.storage import reserve as module
 from sidecar.storage.journal_codec import Chain

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from sidecar.core import events as ev
-from sidecar.core import sessions
-from sidecar.core.actions import Decided
-from sidecar.core.settings import Settings
+from sidecar.core.context.settings import Settings
+from sidecar.core.guards import sessions
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Early, Wrong

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.control import Control
 from sidecar.server.protocol import INVALID_PARAMS, Wrong
 from tests.answering import Desk, Listening, asked, told

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core import events as ev
-from sidecar.core.limits import Limits
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from tests.answering import Desk, Listening
 from tests.decisions import connected
 from tests.scenario import START, D, World, limit_order

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.errors import Misuse
 from sidecar.core.saved import SavedState, save_tracker
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.storage.codec import StateFileError, decode_state, encode_state
 from tests.scenario import START
 from tests.tracking import Desk

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.storage import disk_thread
 from sidecar.storage import journal as journal_module
 from sidecar.storage.journal import Journal

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core import events as ev
+from sidecar.core.vocabulary import events as ev
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
 from sidecar.storage.journal_files import JournalError, JournalFiles, journal_paths
 from tests.disk import files_no_larger_than

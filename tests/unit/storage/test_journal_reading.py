@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.storage.journal_files import JournalError, JournalFiles, first_seq
 from sidecar.storage.journal_reading import (
     Wanted,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.storage.journal_files import JournalFiles, base_path, first_seq, journal_paths
 from sidecar.storage.journal_verify import verify
 from tests.recorded import Recorded

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config.paper import Paper
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.paper.markets.history import History
 from sidecar.paper.markets.market import RandomMarket, ReplayMarket, open_market, parse_market
 from sidecar.paper.markets.random_walk import random_market

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.errors import Misuse
-from sidecar.core.money import plain
+from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.money import plain
 from sidecar.paper.markets import replay
 from sidecar.paper.markets.replay import COLUMNS, ReplayError, preview, read_quotes
 from sidecar.paper.venue.quote import Quote

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from multidict import MultiDict
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.routes import PREFIX, ROUTES
 from sidecar.paper.venue.listing import Flags

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from sidecar.config.paper import Paper
-from sidecar.core.errors import Misuse
+from sidecar.core.vocabulary.errors import Misuse
 from sidecar.paper.service.keys import Scope
 from sidecar.paper.service.paper import PaperExchange
 from sidecar.paper.service.routes import PREFIX, ROUTES

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.money import with_money
+from sidecar.core.vocabulary.money import with_money
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.book import future_quote
 from sidecar.paper.venue.futures import FuturesAccount

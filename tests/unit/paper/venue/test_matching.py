@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.money import plain
+from sidecar.core.vocabulary.money import plain
 from sidecar.paper.venue import refusal
 from sidecar.paper.venue.engine import SELF_TRADE
 from tests.papers import ALIAS, BTC, OPENING, D, Paper, kind

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.money import ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.paper.venue.tape import DAY, HOUR, MINUTE, Candle, Tape, Trade
 from tests.papers import BTC, OPENING, D, Paper
 

@@ -1,0 +1,431 @@
+"""Books: prices, positions and wallets, and how value moves between them. No I/O.
+
+The parts that must move together: a fill changes a position, a wallet and the cash that paid for
+it; a price changes the worth of all of them; a transfer moves quantity at the mark without being
+PnL. Nothing here knows of orders.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from msgspec.structs import replace
+
+from sidecar.core.account.exposure import Book, Line
+from sidecar.core.account.futures_cash import FuturesCash
+from sidecar.core.account.marks import Marks
+from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.wallets import Wallet, Wallets
+from sidecar.core.account.working import Leg
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
+from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, ZERO, share
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.products import Product
+
+# Each has books of its own; a bot that invents names must not swell the process.
+STRATEGIES_MAX: Final = 1_000
+CONFIRM_FOR: Final = timedelta(seconds=2)
+CONFIRM_QUOTES: Final = 3
+# A fill is a newer price than a quote that was last known to hold so long before it. A younger quote
+# shows both sides of the same market, and a middle that a fill at the touch would shift.
+FILL_IS_NEWER_BY: Final = timedelta(seconds=1)
+
+
+class Books:
+    """The account's and every strategy's positions, the wallets, and the marks that value them."""
+
+    def __init__(
+        self, keep: dict[str, Decimal | None], cash: Iterable[str], max_spread: Decimal
+    ) -> None:
+        self.is_open = False  # until then, facts are the state found, not changes
+        self.opening_at: datetime | None = None  # when the balances were read that they opened with
+        self.cash: frozenset[str] = frozenset(cash)
+        self.products: dict[str, Product] = {}
+        self.listings = 0  # grows with every listing
+        self.marks = Marks(max_spread)
+        self.account = Book()
+        self.strategies: dict[str, Book] = {}
+        self.wallets = Wallets(keep)
+        self.futures_cash = FuturesCash()
+        self.transfers = ZERO  # net value that came in from outside, USD
+        # Transfers that may have come before or after their price moved, until the windows know of them.
+        self.moves: list[Moved] = []
+        self.losses_unexplained: list[Decimal] = []  # transfers that may have been losses, USD
+        # How long, and over how many quotes, a price stands before it is confirmed.
+        self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
+        self.waits_for_settled = False  # a caller's word needs no confirmation
+        self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
+        self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
+        self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
+        self.quotes_valuing_account = 0  # distinct good quotes that re-valued something held
+
+    def product(self, product_id: str) -> Product:
+        """The listed product. Raises UnknownProduct."""
+        product = self.products.get(product_id)
+        if product is None:
+            raise UnknownProduct(product_id)
+        return product
+
+    def strategy(self, strategy_id: str) -> Book:
+        """The strategy's own books, begun if there are none. Raises Misuse past `STRATEGIES_MAX`
+        names.
+        """
+        book = self.strategies.get(strategy_id)
+        if book is None:
+            if len(self.strategies) >= STRATEGIES_MAX:
+                raise Misuse(
+                    f"more than {STRATEGIES_MAX} strategy names; use few and lasting names"
+                )
+            book = self.strategies[strategy_id] = Book()
+        return book
+
+    def line(self, book: Book, key: str) -> Line:
+        """The key's line in `book`, begun at the present mark."""
+        line = book.lines.get(key)
+        if line is None:
+            mark = self.marks.usd(key)
+            line = book.begin(key, is_future=self.is_future(key), mark=mark)
+            if mark is not None and book is self.account:
+                self.marks.follow(key, mark)
+        return line
+
+    def work(
+        self, legs: tuple[Leg, ...], strategy_id: str | None, sign: int, *, orders: int = 1
+    ) -> None:
+        """Add (1) or take away (−1) what an order may do, to the account and to its strategy."""
+        books = (
+            (self.account,) if strategy_id is None else (self.account, self.strategy(strategy_id))
+        )
+        for book in books:
+            count = sign * orders  # it is one order, whatever its legs
+            for leg in legs:
+                book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
+                count = 0
+
+    # --- Prices ------------------------------------------------------------
+
+    def quote(self, quote: ev.Quote, now: datetime) -> None:
+        """A new best bid and ask, by any product of the book: re-value what it marks."""
+        product = self.products.get(quote.product_id)
+        if product is not None and product.alias:
+            quote = replace(quote, product_id=product.book)
+        good = self.marks.good_quotes
+        keys = self.marks.quote(quote, now)
+        for key in keys:
+            self._remark(key, prices=True)
+        if self.marks.good_quotes != good and any(map(self._is_held, keys)):
+            self.quotes_valuing_account += 1
+
+    def _remark(self, key: str, *, prices: bool) -> None:
+        """A key may have another mark. `prices`: it is a new price, so units that wait for a price take it."""
+        mark = self.marks.usd(key)
+        if mark is None:
+            return
+        self.remarked.add(key)
+        if prices and key in self.account.lines:
+            self._confirm(key, mark)
+        price = self._first_price(key, mark) if prices else None
+        self.account.mark(key, mark, price)
+        for book in self.strategies.values():
+            book.mark(key, mark, price)
+        wallet = self.wallets.by_currency.get(key)
+        if wallet is not None:
+            if wallet.unpriced and price is not None:
+                self._price(key, wallet, price, mark)
+            self.wallets.revalue(wallet, mark)
+
+    def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
+        """Units that came without a price have their first. They may have come when the wallet was last read
+        without them.
+        """
+        quantity, held = wallet.unpriced, wallet.counted
+        if self.is_open:
+            now = Point(self.account.net_pnl - quantity * (mark - price), mark, self.transfers)
+            booked = replace(now, pnl=now.pnl - held * (mark - price), price=price)
+            self.transfers += quantity * price
+            others = () if wallet.read_point is None else (wallet.read_point,)
+            self.moves.append(Moved(key, held, quantity, booked, now, others))
+        self.wallets.set_unpriced(key, wallet, ZERO)
+
+    def _first_price(self, key: str, mark: Decimal) -> Decimal | None:
+        """USD a unit as the first price of units that wait for it: a settled mark, where quotes are a feed's."""
+        if not (self.waits_for_settled and self.is_open) or key in self.cash:
+            return mark
+        return self.marks.settled(key)
+
+    def _confirm(self, key: str, mark: Decimal) -> None:
+        """Let the confirmed mark see a new mark of a key held or worked."""
+        known, at = self.marks.confirmations.get(key), self.marks.by_key[key].at
+        if known is None:
+            self.marks.follow(key, mark)
+        elif at is not None:
+            known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if known.run is None:
+                self.marks.unconfirmed.discard(key)
+            else:
+                self.marks.unconfirmed.add(key)
+
+    def list_products(self, products: Iterable[Product]) -> None:
+        """Products as Coinbase lists them now."""
+        self.listings += 1
+        self.products.update((product.product_id, product) for product in products)
+        self.marks.list_products(self.products.values())
+        for product in self.products.values():
+            if not product.is_future and product.base_increment:
+                known = self.units.get(product.base, product.base_increment)
+                self.units[product.base] = min(known, product.base_increment)
+        for key in self.marks.by_key:
+            self._remark(key, prices=self.marks.is_current(key))
+
+    def rate_usdc(self, rate: Decimal) -> None:
+        """Let a USDC count so many USD: re-value it, and the keys quoted in it alone."""
+        for key in self.marks.rate_usdc(rate):
+            self._remark(key, prices=False)
+
+    def _is_held(self, key: str) -> bool:
+        line = self.account.lines.get(key)
+        return line is not None and bool(line.position.quantity)
+
+    def is_future(self, key: str) -> bool:
+        """Whether the key is a futures contract."""
+        product = self.products.get(key)
+        return product is not None and product.is_future
+
+    # --- Value that moves ------------------------------------------------------------
+
+    def trade(
+        self, key: str, quantity: Decimal, value: Decimal | None, strategy: Book | None
+    ) -> None:
+        """Signed units for signed USD, to the account and to the strategy that ordered it.
+
+        The account's spot position is the wallet less `keep`: what only fills up `keep`, or is
+        taken from it, is not counted.
+        """
+        if strategy is not None:
+            strategy.settle(self.line(strategy, key), quantity, value)
+        if self.is_future(key):
+            line = self.line(self.account, key)
+            cost = line.position.entry_cost
+            self._enter(line, quantity, value)
+            self.account.settle(line, quantity, value)
+            if (
+                value is not None
+            ):  # closed contracts are paid to the futures wallet, at Coinbase's entry
+                self.futures_cash.total += line.position.entry_cost - cost - value
+            return
+        wallet = self.wallets.get(key)
+        before = wallet.position
+        self.wallets.move(wallet, quantity, self.marks.usd(key))
+        worth: Decimal | None = ZERO
+        if moved := wallet.position - before:
+            worth = None if value is None else share(value, moved, quantity)
+            line = self.line(self.account, key)
+            self._enter(line, moved, worth)
+            self.account.settle(line, moved, worth)
+        if value is not None and worth is not None and value != worth and self.is_open:
+            self.transfers -= (
+                value - worth
+            )  # units that fill up `keep` leave the account, at their cost
+
+    def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+        """A fill that opens a position is a price that was dealt at: the confirmed mark begins there, and for what
+        is added to one it does.
+        """
+        held, known = line.position.quantity, self.marks.confirmations.get(line.key)
+        if not (quantity and value):
+            return
+        price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if not held:
+            self.marks.follow(line.key, price, line.mark, is_settled=True)
+        elif held * quantity > ZERO and known is not None:
+            known.add(quantity, price)
+
+    def pay(
+        self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
+    ) -> None:
+        """Cash leaves its wallet; a coin is sold for what it is worth (ETH-BTC is two legs)."""
+        if currency in self.cash:
+            self.wallets.move(self.wallets.get(currency), -paid, self.marks.usd(currency))
+        else:
+            self.trade(currency, -paid, None if value is None else -value, strategy)
+
+    def charge(self, book: Book, key: str, fee: Decimal, funding: Decimal = ZERO) -> None:
+        """A fee paid or funding received for trading `key`, USD."""
+        line = self.line(book, key)
+        book.charge(line, ZERO, fee, funding)
+        if line.is_idle:
+            book.restate(line)  # it was begun for this alone
+
+    def correct(
+        self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Book | None
+    ) -> None:
+        """A late exact figure moves the value of `filled` units booked (signed USD), their number
+        unchanged.
+        """
+        wallet = self.wallets.by_currency.get(key)
+        if wallet is None or wallet.keep is not None:  # what is kept whole was never counted
+            line = self.line(self.account, key)
+            cost = line.position.entry_cost
+            self.account.correct(line, filled, value, side)
+            if self.is_future(key):
+                self.futures_cash.total += line.position.entry_cost - cost - value
+        if strategy is not None:
+            strategy.correct(self.line(strategy, key), filled, value, side)
+
+    def usd_value(self, product: Product, quantity: Decimal, paid: Decimal) -> Decimal | None:
+        """USD at the marks of now: through the quote currency, else through the base; None without
+        either.
+        """
+        rate = self.marks.usd(product.quote)
+        if rate is not None:
+            return paid * rate
+        mark = self.marks.usd(product.key)
+        return None if mark is None else quantity * mark
+
+    def unit(self, currency: str) -> Decimal:
+        """The smallest unit of a currency: a difference below it is none. Zero where no list says."""
+        return CENT if currency in self.cash else self.units.get(currency, ZERO)
+
+    def point(self, key: str, *, confirmed: bool = False) -> Point | None:
+        """The present as a moment at which units of this key may be moved; None without a mark.
+        `confirmed`: at the confirmed marks of all other keys.
+        """
+        mark, account = self.marks.usd(key), self.account
+        if mark is None:
+            return None
+        gap = self.unconfirmed(account) - self.unconfirmed_of(account, key) if confirmed else ZERO
+        return Point(account.net_pnl - gap, mark, self.transfers)
+
+    def confirmed_point(self, key: str) -> Point | None:
+        """The same at confirmed marks alone, that of this key among them."""
+        price = self.marks.confirmed(key) or self.marks.usd(key)
+        if price is None:
+            return None
+        settled = self.account.net_pnl - self.unconfirmed(self.account)
+        return Point(settled, price, self.transfers)
+
+    def near_point(self, key: str) -> Point | None:
+        """The present at the near sides of all quotes beyond the spread cap; None where there are none."""
+        marks, gap, own = self.marks, ZERO, self.marks.usd(key)
+        if not marks.newest or own is None:
+            return None
+        for name, line in self.account.lines.items():
+            quantity = line.position.quantity
+            near = marks.near_usd(name, sells=quantity > ZERO)
+            if near is not None and line.mark is not None:
+                gap += quantity * (near - line.mark)
+                own = near if name == key else own
+        return Point(self.account.net_pnl + gap, own, self.transfers)
+
+    def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
+        alone where they are given. What was added of late at a better price counts with the account's.
+        """
+        confirmations, gap = self.marks.confirmations, ZERO
+        if book is self.account:
+            gap += self._unconfirmed_gains(confirmations if keys is None else keys)
+        # While prices move, nearly all that is held.
+        for key in self.marks.unconfirmed if keys is None else keys:
+            line, known = book.lines.get(key), confirmations.get(key)
+            if line is None or line.mark is None or known is None:
+                continue
+            position = line.position
+            gap += (position.quantity - position.unpriced) * (line.mark - known.value)
+        return gap
+
+    def _unconfirmed_gains(self, keys: Iterable[str]) -> Decimal:
+        lines, confirmations, gain = self.account.lines, self.marks.confirmations, ZERO
+        for key in keys:
+            known = confirmations.get(key)
+            if known is not None and known.bargains and key in lines:
+                gain += known.unconfirmed_gain(lines[key].position.quantity)
+        return gain
+
+    def unconfirmed_of(self, book: Book, key: str) -> Decimal:
+        """The same of a single key."""
+        return self.unconfirmed(book, (key,))
+
+    def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
+        """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
+        not followed then: that, unless both the confirmed mark of now and the present mark say that it was a
+        passing tick. None without a fresh mark: then the first good mark says.
+        """
+        present = self.marks.fresh_usd(key, now)
+        if present is None or first is None:
+            return present
+        return sorted((first, present, self.marks.confirmed(key) or present))[1]
+
+    def note_doubt(self, name: str, agreement: Reconciliation, *, counts: bool = True) -> None:
+        """Whether Coinbase and the books disagree on a quantity. The excess of Coinbase's last reading of a
+        coin or contract may be exposure, where it `counts`.
+        """
+        self.wallets.note_doubt(name, agreement)
+        doubt, line = agreement.doubt, self.account.lines.get(name)
+        quantity = doubt.difference if doubt is not None and counts else ZERO
+        if line is None and not quantity:
+            return
+        line = line or self.line(self.account, name)
+        if line.doubted != quantity:
+            line.doubted = quantity
+            self.account.restate(line)
+
+    def fill_price(self, product: Product, quantity: Decimal, value: Decimal, at: datetime) -> None:
+        """A fill of so much for `value` (quote currency): its price is the newest, where the last good quote is
+        older.
+        """
+        known = self.marks.mids.get(product.book)
+        if known is not None and known.at is not None and known.at >= at - FILL_IS_NEWER_BY:
+            return
+        price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if price > ZERO:
+            for key in self.marks.traded(product.book, price, at):
+                self._remark(key, prices=True)
+
+    def fund(self, amount: Decimal) -> None:
+        """Funding that Coinbase tells for the account as a whole: each contract's share is its part of
+        the notional held. Of contracts that are closed already, the last traded has it.
+        """
+        lines = [one for one in self.account.lines.values() if one.is_future]
+        held = [(line.key, abs(line.position.quantity * (line.mark or ZERO))) for line in lines]
+        held = [(key, notional) for key, notional in held if notional]
+        if not held:
+            traded = [key for key in self.account.pnl_by_key if self.is_future(key)]
+            held = [(key, CENT) for key in traded[-1:]]
+        if not held:
+            self.transfers += amount
+            return
+        left, whole = amount, sum((notional for _, notional in held), ZERO)
+        for key, notional in held[:-1]:
+            part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+            left -= part
+            self.charge(self.account, key, ZERO, part)
+        self.charge(self.account, held[-1][0], ZERO, left)
+
+    def match_wallet(
+        self, currency: str, entry: Decimal | None = None, mark: Decimal | None = None
+    ) -> None:
+        """Let the position be the wallet's total beyond `keep`; cash is no position. The difference is a
+        transfer at `mark`, USD per unit; None: at the fresh mark, or at the first good mark.
+        """
+        wallet = self.wallets.get(currency)
+        wanted = ZERO if currency in self.cash else wallet.position
+        line = self.account.lines.get(currency)
+        moved = wanted - (ZERO if line is None else line.position.quantity)
+        if moved:
+            if mark is None and not wallet.unpriced:
+                mark = self.marks.usd(currency)
+            self.transfer(self.line(self.account, currency), moved, mark, entry)
+
+    def transfer(
+        self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None
+    ) -> None:
+        """Quantity that came or went outside trading: at the mark, or unpriced until there is
+        one.
+        """
+        self.account.settle(line, quantity, None if mark is None else quantity * mark)
+        if entry is not None and line.position.quantity == quantity:
+            line.position.entry_cost = quantity * entry
+            self.account.restate(line)

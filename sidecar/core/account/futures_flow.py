@@ -1,0 +1,173 @@
+"""FuturesFlow: futures positions and the futures wallet as Coinbase states them. No I/O."""
+
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.account.balance_flow import BalanceFlow
+from sidecar.core.account.books import Books
+from sidecar.core.account.cash_pot import SPOT_CASH, SWEEP_LAG
+from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.money import CENT, ZERO, is_bounded, is_sane, readable
+
+# REST lags its frames by as much as it may lack a sweep; should frames stop coming, a reading is believed again
+# after this.
+FRAME_HOLDS: Final = SWEEP_LAG
+
+
+class FuturesFlow:
+    """Contracts and the cash behind them. `agreement`: the outcome of each contract's readings."""
+
+    def __init__(
+        self, books: Books, balances: BalanceFlow, agreement: dict[str, Reconciliation]
+    ) -> None:
+        self.books = books
+        self.balances = balances
+        self.agreement = agreement
+
+    # --- Positions -----------------------------------------------------------------------
+
+    def positions(self, event: ev.FuturesRead) -> list[Action]:
+        """All futures positions as read; a known contract that is absent is flat."""
+        for stated in event.positions:
+            entry = stated.average_entry_price
+            if not (is_bounded(stated.contracts) and (entry is None or is_sane(entry))):
+                raise Untrusted(
+                    f"position in {stated.product_id}: an amount is beyond all bounds; nothing was read"
+                )
+        read = {position.product_id: position for position in event.positions}
+        lines = self.books.account.lines
+        held = [key for key, line in lines.items() if line.is_future and line.position.quantity]
+        products = {product_id: self.books.product(product_id) for product_id in (*read, *held)}
+        actions: list[Action] = []
+        for product_id, product in sorted(products.items()):
+            position = read.get(product_id)
+            contracts = ZERO if position is None else position.contracts
+            line = lines.get(product_id)
+            booked = ZERO if line is None else line.position.quantity
+            change = contracts * product.contract_size - booked
+            if self.books.is_open and not self._is_confirmed(product_id, change, event, actions):
+                continue
+            if change:
+                entry = None if position is None else position.average_entry_price
+                self._follow(product_id, change, entry, actions)
+        return actions
+
+    def _is_confirmed(
+        self, product_id: str, change: Decimal, event: ev.FuturesRead, actions: list[Action]
+    ) -> bool:
+        """Whether the books are to follow a reading of a position."""
+        agreement = self.agreement.setdefault(product_id, Reconciliation())
+        was_in_doubt = agreement.doubt is not None
+        verdict = agreement.judge(change, event.at, event.fills_until)
+        if verdict == "confirmed":
+            agreement.doubt = None
+        elif verdict == "differs" and not was_in_doubt:
+            reason = f"Coinbase's position in {product_id} differs from the books"
+            actions.append(Reconcile(reason=reason))
+        self.books.note_doubt(product_id, agreement)
+        return verdict == "confirmed"
+
+    def _follow(
+        self, product_id: str, change: Decimal, entry: Decimal | None, actions: list[Action]
+    ) -> None:
+        """Contracts came or went outside trading (an expiry, a settlement), at the mark. Departed
+        contracts are paid for: the futures wallet will have their earnings.
+        """
+        line = self.books.line(self.books.account, product_id)
+        cost, profit = line.position.entry_cost, self.books.account.futures_profit
+        mark = self.books.marks.usd(product_id)
+        leaves = line.position.quantity * change < ZERO
+        self.books.transfer(line, change, mark, entry)
+        if not self.books.is_open:
+            return
+        if leaves and mark is not None:
+            self.books.futures_cash.total += line.position.entry_cost - cost - change * mark
+        else:  # earnings from before they came are no PnL
+            self.books.transfers += self.books.account.futures_profit - profit
+        text = f"{readable(change)} of {product_id} came or went outside trading"
+        actions.append(Alert(severity="info", code="TRANSFER", text=text))
+
+    # --- The wallet ----------------------------------------------------------------------
+
+    def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
+        """The futures wallet as Coinbase states it, and the dollars beside it."""
+        numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
+        others = (event.funding_pnl or ZERO, event.spot_cash or ZERO)
+        if not all(is_bounded(number) for number in (*numbers, *others)):
+            raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
+        self.balances.futures = event
+        futures, actions = self.books.futures_cash, list[Action]()
+        if not self.books.is_open or not futures.is_known:
+            self._first_summary(event)
+            return actions
+        is_frame, usd = event.fills_until is None, self.books.wallets.get(SPOT_CASH)
+        is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
+        difference = ZERO if is_old else self._beyond_books(event, usd)
+        if event.funding_pnl is not None:
+            self.books.fund(futures.accrued(event.funding_pnl, difference))
+        if is_old:
+            return actions
+        futures.settle(difference, event.wallet - futures.total)
+        difference = self._beyond_books(event, usd)
+        change = event.wallet - futures.total
+        futures.total = event.wallet
+        if change and change == difference and self.balances.pot.has_shown(change, event.at):
+            return actions  # its other side is read, or was booked as a transfer of dollars
+        self._set_right(event, usd, change, actions)
+        self.balances.pot.resolve(event.at, actions)
+        return actions
+
+    def _set_right(
+        self, event: ev.FuturesSummaryRead, usd: Wallet, change: Decimal, actions: list[Action]
+    ) -> None:
+        """The futures wallet's excess comes from dollars, and the part that these do not show is their doubt."""
+        agreement, was_in_doubt = usd.agreement, usd.agreement.doubt is not None
+        usd.total -= change
+        agreement.moved(-change)
+        self.books.wallets.revalue(usd, self.books.marks.usd(SPOT_CASH))
+        if event.spot_cash is not None:
+            left = event.spot_cash - usd.total
+            self.books.futures_cash.note_loss(change, left)
+            if event.fills_until is None:  # a frame, which has no lag
+                self._judge_dollars(left, usd, event, actions, was_in_doubt=was_in_doubt)
+            elif agreement.doubt is not None and abs(left - agreement.doubt.difference) < CENT:
+                agreement.doubt.is_whole = True  # both sides of the pot are told
+        if change and self.books.futures_cash.lost != change:  # else no dollars have moved
+            agreement.note(event.at, -change, SWEEP_LAG, swept=True)
+        self.balances.note_doubt(SPOT_CASH, usd)
+
+    def _judge_dollars(
+        self,
+        left: Decimal,
+        usd: Wallet,
+        event: ev.FuturesSummaryRead,
+        actions: list[Action],
+        *,
+        was_in_doubt: bool,
+    ) -> None:
+        agreement = usd.agreement
+        if agreement.judge(left, event.at, None, CENT) != "differs":
+            return
+        assert agreement.doubt is not None
+        self.balances.moments.date(SPOT_CASH, agreement.doubt, event.at)
+        agreement.doubt.by_frame = agreement.doubt.is_whole = True
+        agreement.doubt.told_at = agreement.doubt.told_at or event.told_at
+        if not was_in_doubt:
+            actions.append(Reconcile(reason="Coinbase's dollars differ from the books"))
+
+    def _beyond_books(self, event: ev.FuturesSummaryRead, usd: Wallet) -> Decimal:
+        """The excess of the wallets of futures and USD over the books, USD."""
+        futures = event.wallet - self.books.futures_cash.total
+        return futures if event.spot_cash is None else futures + event.spot_cash - usd.total
+
+    def _first_summary(self, event: ev.FuturesSummaryRead) -> None:
+        """The wallet as found. Money that was there all along enters like any transfer."""
+        futures = self.books.futures_cash
+        if self.books.is_open:
+            self.books.transfers += event.wallet - futures.total
+        futures.is_known, futures.total = True, event.wallet
+        futures.funding_pnl = event.funding_pnl

@@ -1,0 +1,204 @@
+"""Losses against their limits: daily, cumulative and drawdown. Pure figures, no I/O.
+
+Ratios are time-weighted (loss_windows.py). While the account was left with less than `min_equity` by a
+transfer, or nothing of it can be valued, no ratio is taken. Where the order of a transfer and a fall is
+not known, a loss may be asked for as it would be at `least` or at `most`, and with a `Shift`, at other prices
+than the marks.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sidecar.core.account.loss_windows import LEFT_OF_A_UNIT, ScopedWindow, Span, Window
+from sidecar.core.account.moved import Moved, share_of_unit
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
+
+Way = Literal["told", "least", "most"]
+Changes = Mapping[str, Decimal]
+
+# Bases that transfers have scaled are rounded at 64 digits: a loss this close to its limit, as a ratio,
+# has reached it.
+ROUNDING: Final = Decimal("1E-30")
+
+
+class Loss(Struct, frozen=True):
+    """A loss (positive, USD) and the equity that its ratio is taken of.
+
+    `weighted` is the loss as a share of `base`, times `base`: other than `usd` where transfers came in
+    between. A base of zero: no ratio can be taken.
+    """
+
+    usd: Decimal
+    base: Decimal
+    weighted: Decimal | None = None
+
+    @property
+    def _weighted(self) -> Decimal:
+        return self.usd if self.weighted is None else self.weighted
+
+    def crosses(self, limit: LossLimit) -> bool:
+        """Losses break when observed ≥ limit.
+
+        Against no equity no ratio is crossed: NO_EQUITY says so instead.
+        """
+        if limit.ratio is None:
+            assert limit.usd is not None
+            return self.usd >= limit.usd
+        return self.base > ZERO and self._weighted >= (limit.ratio - ROUNDING) * self.base
+
+    def room(self, limit: LossLimit) -> Decimal:
+        """How much more may be lost before the limit is reached, USD; negative beyond it."""
+        if limit.ratio is None:
+            assert limit.usd is not None
+            return limit.usd - self.usd
+        return limit.ratio * self.base - self._weighted
+
+    def measured(self, limit: LossLimit) -> Decimal:
+        """The loss in the limit's own measure: a ratio, or USD."""
+        if limit.ratio is None:
+            return self.usd
+        if self.base <= ZERO:
+            return ZERO
+        # Rounded down, so that it reaches a limit just when the loss does.
+        share = self._weighted / self.base + ROUNDING
+        return share.quantize(RATIO_QUANTUM, ROUND_FLOOR)
+
+    @property
+    def ratio(self) -> Decimal | None:
+        return ratio(self._weighted, self.base) if self.base > ZERO else None
+
+    def text(self) -> str:
+        share = "" if self.ratio is None else f", {plain(cents(self.ratio * 100))} %"
+        return f"{plain(cents(self.usd))} USD{share}"
+
+
+NO_LOSS: Final = Loss(ZERO, ZERO)
+
+
+class Shift(Struct, frozen=True):
+    """How an account is reckoned otherwise than at its marks: by how much the prices of keys are higher, USD a
+    unit, and what it has earned beside that, USD.
+    """
+
+    changes: Changes = {}
+    usd: Decimal = ZERO
+
+    def of(self, tracker: PositionTracker) -> Decimal:
+        """What the account is worth more, USD."""
+        lines, worth = tracker.account.lines, self.usd
+        for key, change in self.changes.items():
+            worth += lines[key].position.quantity * change
+        return worth
+
+    def narrowed(self, key: str) -> "Shift":
+        """The same of one key alone."""
+        return Shift({key: self.changes[key]} if key in self.changes else {}, self.usd)
+
+
+AT_MARKS: Final = Shift()
+
+
+def daily(
+    tracker: PositionTracker,
+    *,
+    key: str | None = None,
+    strategy_id: str | None = None,
+    way: Way = "told",
+    shift: Shift = AT_MARKS,
+) -> Loss:
+    """Loss since the day's start: of the account, of one exposure key, or of one strategy (at its marks)."""
+    windows = tracker.windows
+    if windows is None:
+        return NO_LOSS
+    if key is not None:
+        window = windows.by_key.get(key) or ScopedWindow()
+        if way != "told" and tracker.wallets.is_unsure:
+            window = replace(window)
+            for moved in _open_moves(tracker, shift):
+                if moved.key == key:
+                    window.doubt(moved)
+        net_pnl = tracker.account.net_pnl_of(key) + shift.narrowed(key).of(tracker)
+        return _scoped(tracker, window, net_pnl, way)
+    if strategy_id is not None:
+        book = tracker.strategies.get(strategy_id)
+        window = windows.by_strategy.get(strategy_id) or ScopedWindow()
+        return _scoped(tracker, window, (book.net_pnl if book else ZERO) + shift.usd, way)
+    return _loss(tracker, windows.day, windows.day.net_pnl, way, shift)
+
+
+def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
+    """Loss since the last `reset-loss cumulative`, or the first start."""
+    windows = tracker.windows
+    if windows is None:
+        return NO_LOSS
+    return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way, shift)
+
+
+def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
+    """Fall from the highest since the drawdown window began."""
+    windows = tracker.windows
+    if windows is None:
+        return NO_LOSS
+    return _loss(tracker, windows.drawdown, windows.peak, way, shift)
+
+
+def _loss(
+    tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
+) -> Loss:
+    """What a window has lost since it stood at `net_pnl`, in one of the ways it may have."""
+    windows, now = tracker.windows, tracker.account.net_pnl
+    if shift is not AT_MARKS:
+        now += shift.of(tracker)
+    assert windows is not None
+    usd, base, equity = net_pnl - now, window.base, windows.span.moved(now)
+    if way != "told":
+        if way == "least":
+            usd, base = usd + window.least_usd, window.least or base
+            equity *= tracker.balances.visits.share(windows.span)
+        else:
+            usd, base = usd + window.most_usd, window.most or base
+        if tracker.wallets.is_unsure:
+            moves = list(_open_moves(tracker, shift))
+            less, equity = _if_moved_before(moves, window, windows.span, way, equity)
+            usd -= less
+    if windows.span.lacks_equity or base <= ZERO:
+        return Loss(usd, ZERO)
+    return Loss(usd, base, base - equity)
+
+
+def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
+    """What is in doubt, as the account is reckoned."""
+    more = shift.of(tracker)
+    for moved in tracker.doubtful_moves():
+        yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
+
+
+def _if_moved_before(
+    moves: list[Moved], window: Window, span: Span, way: Way, equity: Decimal
+) -> tuple[Decimal, Decimal]:
+    """How much less is lost, USD, and what `equity` is in units of now, had what is in doubt moved at the moment
+    that lost least, or most.
+    """
+    better, early = (max, window.least_early) if way == "least" else (min, window.most_early)
+    less = ZERO
+    for moved in moves:
+        less += better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
+    least = max(window.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+    share, _ = share_of_unit(moves, lambda _: equity, least, span.began, early, better)
+    return less, equity if share == ONE else max(equity, least) * share
+
+
+def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
+    windows = tracker.windows
+    assert windows is not None
+    shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
+    usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base
+    if windows.span.lacks_equity or base <= ZERO:
+        return Loss(usd, ZERO)
+    return Loss(usd, base, window.carried * base + window.span_pnl - net_pnl + shift)

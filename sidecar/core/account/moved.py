@@ -1,0 +1,224 @@
+"""Moved: a transfer, and the moments at which it may have come. No I/O.
+
+Between two readings of a wallet prices move, and nobody sees when a transfer came. It is booked as of its
+first reading; what the account would have lost had it come at another moment follows from the prices and
+the PnL of that moment.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sidecar.core.vocabulary.money import ONE, ZERO
+
+# Readings that are a minute apart: what is read later is as old as that at most.
+EARLY_MAX: Final = 10
+
+
+class Point(Struct, frozen=True):
+    """A moment at which something may have been moved: the account's net PnL then, USD, and the price of
+    it, USD a unit. `transfers`: all that had come in by then, as booked, USD; None where that is not known.
+    """
+
+    pnl: Decimal
+    price: Decimal
+    transfers: Decimal | None = None
+
+
+class Early(Struct, frozen=True):
+    """A moment at which transfers are taken to have come, before the one they were booked at, and by how much the
+    PnL since is more for that, USD.
+    """
+
+    moment: Point
+    more: Decimal
+
+    def is_at(self, moment: Point) -> bool:
+        """Whether it is the same moment, whatever it was that moved."""
+        own = self.moment
+        return (own.pnl, own.transfers) == (moment.pnl, moment.transfers)
+
+
+class Moved(Struct, frozen=True):
+    """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
+    present, the transfer not counted. `others`: moments at which it may have come instead, for prices
+    moved between two readings and nobody saw when it did. `undoes`: when one was booked that this takes back.
+    """
+
+    key: str
+    held: Decimal
+    quantity: Decimal
+    booked: Point
+    now: Point
+    others: tuple[Point, ...] = ()
+    undoes: datetime | None = None
+
+    @property
+    def worth(self) -> Decimal:
+        """What it was booked as, USD."""
+        return self.quantity * self.booked.price
+
+    @property
+    def since(self) -> Decimal:
+        """What the account has earned since the moment it was booked at, USD."""
+        return self._earned(self.booked)
+
+    @property
+    def key_since(self) -> Decimal:
+        """What is left of the key has earned since, USD."""
+        return (self.held + self.quantity) * (self.now.price - self.booked.price)
+
+    def as_of_now(self, gain: Decimal, change: Decimal) -> "Moved":
+        """One that is in doubt still, where the account is worth so much more than at its marks, USD, and a unit
+        of this so much.
+        """
+        now = replace(self.now, pnl=self.now.pnl + gain, price=self.now.price + change)
+        return replace(self, booked=now, now=now)
+
+    def _earned(self, at: Point) -> Decimal:
+        """The PnL from that moment to now, if it was moved then, USD."""
+        return self.now.pnl - at.pnl + self.quantity * (self.now.price - at.price)
+
+    def more_at(self, at: Point) -> Decimal:
+        """What the PnL would be more, USD, had it come at that moment."""
+        return self.quantity * (self.booked.price - at.price)
+
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """By how much the PnL would be more (≥ 0) and less (≤ 0), USD, at the moments that make the most of it."""
+        more = [ZERO, *(self.more_at(moment) for moment in self.others)]
+        return max(more), min(more)
+
+    def unit_at(
+        self,
+        at: Point,
+        equity: Decimal,
+        least: Decimal,
+        since: Point | None = None,
+        early: tuple[Early, ...] = (),
+    ) -> Decimal:
+        """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
+
+        `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
+        ratio is taken of; `since`, `early`: see `grown`. 1 where it cannot be told.
+        """
+        other = self.grown(at, equity, since, early)
+        return ONE if other is None else other / max(self.grown(self.booked, equity) or ZERO, least)
+
+    def grown(
+        self,
+        at: Point,
+        equity: Decimal,
+        since: Point | None = None,
+        early: tuple[Early, ...] = (),
+    ) -> Decimal | None:
+        """What the account would have come to by now, in units of before the transfer, had it come at that
+        moment, USD. None where nothing was there to grow.
+
+        `since`: the last other transfer, which the account of `equity` has had. Where that came after this moment,
+        the account was another one until then, and earned its PnL until then. `early`: transfers that are taken to
+        have come long before they were booked: those of this moment were there from it on.
+        """
+        for one in early:
+            if one.is_at(at):
+                now = replace(self.now, pnl=self.now.pnl + one.more)
+                return self._grown(at, now, self._value(at, equity) - one.more)
+        if since is None or since.transfers is None or at.transfers in (None, since.transfers):
+            return self._grown(at, self.now, self._value(at, equity))
+        low, high = sorted((at.pnl, self.now.pnl))
+        is_between = (
+            low <= since.pnl <= high
+        )  # else it is dated before `at`, though it was read later
+        if not is_between:
+            return self._grown(at, self.now, self._value(at, equity))
+        between = replace(since, price=self._price_at(since, at))
+        last = self._value(between, equity)
+        until = last - (since.transfers - at.transfers)
+        grown = self._grown(at, between, until + at.pnl - between.pnl)
+        on = self._grown(between, self.now, last)
+        if grown is None or on is None or until <= ZERO:
+            return self._grown(at, self.now, self._value(at, equity))
+        return grown / until * on
+
+    def _value(self, at: Point, equity: Decimal) -> Decimal:
+        """The account's value at that moment, without what has moved, USD."""
+        return equity + at.pnl - self.booked.pnl
+
+    def _price_at(self, since: Point, at: Point) -> Decimal:
+        """The price then, had it moved along with the PnL from that moment to the present."""
+        earned = self.now.pnl - at.pnl
+        share = (since.pnl - at.pnl) / earned if earned else ZERO
+        return at.price + (self.now.price - at.price) * min(ONE, max(ZERO, share))
+
+    def _grown(self, start: Point, end: Point, before: Decimal) -> Decimal | None:
+        """What an account of `before` at the start comes to by the end, with what has moved, in its own units."""
+        after = before + self.quantity * start.price
+        if min(before, after) <= ZERO:
+            return None
+        earned = end.pnl - start.pnl + self.quantity * (end.price - start.price)
+        return before * (after + earned) / after
+
+
+def share_of_unit(  # noqa: PLR0913, PLR0917 - of what a way of reckoning consists
+    moves: Iterable[Moved],
+    equity: Callable[[Decimal], Decimal],
+    least: Decimal,
+    since: Point,
+    early: tuple[Early, ...],
+    better: Callable[[Iterable[Decimal]], Decimal],
+) -> tuple[Decimal, tuple[Early, ...]]:
+    """What a unit would be worth now, as a share of what it is worth, had each of these transfers come at the
+    moment that is the better; and the moments then, those known before (`early`) among them.
+
+    `equity`: before these transfers, by net PnL, USD; `least`, `since`: see `Moved.unit_at`.
+    """
+    share, came = ONE, ZERO
+    for moved in moves:
+        before = equity(moved.booked.pnl) + came
+        units = {
+            moved.unit_at(moment, before, least, since, early): moment for moment in moved.others
+        }
+        unit = better([ONE, *units])
+        if unit != ONE:
+            share *= unit
+            came += moved.worth
+            early = _with_early(early, units[unit], moved.more_at(units[unit]))
+    return share, early
+
+
+def _with_early(early: tuple[Early, ...], moment: Point, more: Decimal) -> tuple[Early, ...]:
+    more += sum((one.more for one in early if one.is_at(moment)), ZERO)
+    return (*(one for one in early if not one.is_at(moment)), Early(moment, more))[-EARLY_MAX:]
+
+
+class SameMoment(Struct, frozen=True):
+    """Transfers that are booked as of one moment. `since`: the PnL since then, USD; `later`: what the transfers of
+    later moments are worth, USD.
+    """
+
+    since: Decimal
+    moves: list[Moved]
+    later: Decimal = ZERO
+
+
+def by_moment(moves: list[Moved], equity: Decimal, least: Decimal) -> list[SameMoment]:
+    """Transfers that came before prices moved, and those that came after, the earliest first. `equity`: the
+    account's present one, USD. All are of one moment where the account would have had less than `least` in between.
+    """
+    found: dict[Decimal, list[Moved]] = {}
+    for moved in moves:
+        found.setdefault(moved.booked.pnl, []).append(moved)
+    # The last transfer of a moment knows the PnL that the others have had since.
+    groups = [SameMoment(some[-1].since, some) for some in found.values()]
+    groups.sort(key=lambda one: abs(one.since), reverse=True)
+    later = ZERO
+    for place, group in reversed(list(enumerate(groups))):
+        groups[place] = replace(group, later=later)
+        later += sum((moved.worth for moved in group.moves), ZERO)
+    if any(equity - one.later - one.since < least for one in groups[:-1]):
+        return [SameMoment(groups[0].since, list(moves))]
+    return groups or [SameMoment(ZERO, [])]

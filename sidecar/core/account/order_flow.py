@@ -1,0 +1,476 @@
+"""OrderFlow: reports and fills of orders become positions, funds and exposure. No I/O.
+
+Whatever is learnt of an order takes the same path: merge it (working.py), let its reservation give
+way, count what the books have not counted, and bind what is still open.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.account.aliases import approved_as, rename
+from sidecar.core.account.books import Books
+from sidecar.core.account.cash_pot import SPOT_CASH
+from sidecar.core.account.exposure import Book
+from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.reconciliation import DEFAULT_LAG, Reconciliation
+from sidecar.core.account.terms import Shown, Terms, approved_terms, with_terms
+from sidecar.core.account.valuation import legs_of
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.account.working import Leg, Reservation, Tally, WorkingOrder
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
+from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.money import ONE, ZERO, is_bounded, is_sane, readable
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.order_status import VANISHED, is_terminal
+from sidecar.core.vocabulary.orders import BUY, OWN_PREFIX
+from sidecar.core.vocabulary.products import Product
+
+# Coinbase's lowest tier: until the account's own is read.
+DEFAULT_TAKER_RATE: Final = Decimal("0.012")
+# A listing may miss orders reported this shortly before it began.
+VANISHED_AFTER: Final = timedelta(seconds=2)
+
+
+def check_report(report: ev.OrderReported) -> None:
+    """Raises Untrusted where its amounts cannot be."""
+    price = report.average_price or report.limit_price or ZERO
+    sizes = (report.filled, report.leaves or ZERO, report.base_size or ZERO)
+    numbers = (*sizes, price, report.limit_price or ZERO, report.stop_price or ZERO)
+    if not (
+        all(map(is_sane, numbers)) and is_bounded(report.filled * price) and is_bounded(report.fees)
+    ):
+        raise Untrusted(
+            f"order {report.order_id}: an amount is negative or beyond all bounds; it was left out"
+        )
+
+
+class OrderFlow:
+    """Working orders, reservations, and the fills they bring into the books."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.ledger = OrderLedger()
+        self.taker_rate = DEFAULT_TAKER_RATE
+        self.rebound = 0  # grows whenever a reservation binds or frees anything
+        self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
+        # Margin of orders seen since Coinbase last stated the buying power, USD.
+        self.margin_seen = ZERO
+        self.futures_agreement: dict[str, Reconciliation] = {}
+        # Whether a flattening sent this very order; such an id alone says nothing.
+        self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
+        self.lag = DEFAULT_LAG  # how long a reading of a balance may lack a fill
+
+    def report(self, report: ev.OrderReported) -> None:
+        """What Coinbase says of one order."""
+        check_report(report)
+        price = report.average_price or report.limit_price or ZERO
+        ended = is_terminal(report.status)
+        order = self._known_order(report, report.created_at if ended else None)
+        if order is None:
+            return
+        known = max(order.reported.quantity, order.listed.quantity)
+        if report.filled > known and not (price or order.limit_price):
+            raise Untrusted(
+                f"order {report.order_id}: filled, but at no price; the report was left out"
+            )
+        self._begin_strategy(report.strategy_id)
+        product = self.books.product(order.product_id)
+        order.merge(report, product.quote)
+        self._drop_lapsed_edit(order, report.at)
+        self._settle_order(order, product, report.at)
+
+    def fill(self, fill: ev.FillReported) -> None:
+        """One row of Coinbase's fills."""
+        if not (
+            fill.size
+            and fill.price
+            and is_sane(fill.size)
+            and is_sane(fill.price)
+            and is_bounded(fill.size * fill.price)
+            and is_bounded(fill.commission)
+        ):
+            raise Untrusted(
+                f"fill {fill.entry_id}: size and price must be above zero; it was left out"
+            )
+        if self._is_in_opening(fill):
+            return
+        order = self._known_order(fill, fill.traded_at)
+        if order is None or not order.is_news(fill):
+            return
+        self._begin_strategy(fill.strategy_id)
+        product = self.books.product(order.product_id)
+        order.list_fill(fill, product.quote)
+        self._settle_order(order, product, fill.at)
+        paid = self.books.wallets.by_currency.get(product.quote)
+        if paid is not None and not product.is_future:  # a future is paid for elsewhere
+            paid.agreement.note_trade(fill.traded_at)
+
+    def _is_in_opening(self, fill: ev.FillReported) -> bool:
+        """Whether the balances that the books opened with hold it: a fill from before they were read,
+        of an order that had ended by then.
+        """
+        opening_at, traded_at = self.books.opening_at, fill.traded_at
+        if opening_at is None or traded_at is None or self.ledger.find(fill.order_id) is not None:
+            return False
+        return traded_at < opening_at
+
+    def _begin_strategy(self, strategy_id: str | None) -> None:
+        if strategy_id is not None:
+            self.books.strategy(strategy_id)
+
+    def _known_order(
+        self, fact: ev.OrderReported | ev.FillReported, born: datetime | None
+    ) -> WorkingOrder | None:
+        """The order, begun if new; None for one that ended so long ago (`born` is given) that it was
+        forgotten with its fills counted.
+        """
+        product = self.books.product(fact.product_id)
+        order = self.ledger.find(fact.order_id)
+        if order is not None:
+            known = self.books.product(order.product_id)
+            if fact.side != order.side or product.book != known.book:
+                raise Untrusted(
+                    f"order {fact.order_id} is a {order.side} of {order.product_id}, "
+                    f"not a {fact.side} of {fact.product_id}; it was left as it is"
+                )
+            if fact.by_rest:
+                self._name(order, known, product, fact)
+            return order
+        if self.ledger.closed.ended_unfilled(fact.order_id):
+            if isinstance(fact, ev.OrderReported) and not fact.filled:
+                return None
+            late = WorkingOrder.begin(fact.order_id, fact.product_id, fact.side)
+            late.standing = "excused"  # it was judged when it was known whole
+            return late
+        horizon = self.ledger.closed.horizon
+        if horizon is not None and born is not None and born <= horizon:
+            return None
+        if not fact.by_rest:
+            name = fact.client_order_id
+            product = approved_as(self.ledger, self.books, product, name, fact.side)
+        begun = WorkingOrder.begin(fact.order_id, product.product_id, fact.side)
+        begun.is_named = fact.by_rest and isinstance(fact, ev.OrderReported)
+        return begun
+
+    def _name(
+        self,
+        order: WorkingOrder,
+        old: Product,
+        new: Product,
+        fact: ev.OrderReported | ev.FillReported,
+    ) -> None:
+        """REST names the product of a book that a frame called by another's name: the order's row does once,
+        and any row that names an alias, for that is no slip.
+        """
+        names = isinstance(fact, ev.OrderReported) and not order.is_named
+        order.is_named = order.is_named or names
+        if new.product_id == old.product_id or not (names or new.alias):
+            return
+        paid = rename(order, old, new, self.books)
+        for currency, moved in ((old.quote, paid), (new.quote, -paid)):
+            agreement = self.books.wallets.get(currency).agreement
+            self._book(currency, agreement, moved, fact.at, counts=False)
+
+    def _settle_order(self, order: WorkingOrder, product: Product, at: datetime) -> None:
+        """After anything was learnt of an order: match its reservation, count its fills, restate
+        what it binds.
+        """
+        self._meet_reservation(order)
+        order.is_own = order.client_order_id.startswith(OWN_PREFIX) and self.was_sent(order)
+        owed = order.owed()
+        if owed.quantity or owed.value or any(owed.fees.values()):
+            self._let_in(order, product, owed, at)
+        if owed.quantity and order.is_own:
+            self.books.wallets.get(product.base).own_sale_at = at
+        legs: tuple[Leg, ...] = ()
+        hold_currency, hold = "", ZERO
+        if remaining := order.remaining:
+            price = order.limit_price or self._mid(product)
+            brings = price if order.side == BUY else max(price or ZERO, self._mid(product) or ZERO)
+            legs = legs_of(product, order.side, remaining, brings, self.books.cash)
+            hold_currency, hold = self._hold(order.side, remaining, product, price)
+        self._bind(order, legs, hold_currency, hold)
+        self.ledger.file(order, product.book)
+
+    def reservation_of(self, order: WorkingOrder) -> Reservation | None:
+        """The live approval that this order answers: an edit's is for this very order, another for
+        one of its id, product and side.
+        """
+        reservations = self.ledger.reservations
+        for name in (order.client_order_id, order.order_id):
+            found = reservations.get(name)
+            if found is not None and self._is_for(found, order):
+                return found
+        return None
+
+    def _is_for(self, reservation: Reservation, order: WorkingOrder) -> bool:
+        if reservation.order_id:
+            return reservation.order_id == order.order_id
+        asked, books = reservation.order, self.books
+        return (
+            asked.client_order_id == order.client_order_id
+            and asked.side == order.side
+            and books.product(asked.product_id).book == books.product(order.product_id).book
+        )
+
+    def terms_of(self, reservation: Reservation) -> Terms:
+        """What an approval covers."""
+        asked, most = reservation.order, reservation.order.base_size
+        if most is None:  # sized in quote currency: the most it was judged to bring
+            product = self.books.product(asked.product_id)
+            most = reservation.legs[0].quantity / product.contract_size
+        return approved_terms(asked, most)
+
+    def _drop_lapsed_edit(self, order: WorkingOrder, at: datetime) -> None:
+        """An approved edit that a report does not show after the reservation's life never
+        happened.
+        """
+        reservation = self.reservation_of(order)
+        if reservation is None or not reservation.order_id or at <= reservation.expires_at:
+            return
+        if not _edit_seen(reservation, order):
+            self._use_edit(reservation, order)
+            self.release(reservation.order.client_order_id)
+
+    def _use_edit(self, reservation: Reservation, order: WorkingOrder) -> None:
+        """An order that shows more than was approved of it, and no more than its approved edit, was
+        edited as was asked, but to less.
+        """
+        shown = Shown(side=order.side, size=order.size, price=order.limit_price)
+        terms = self.terms_of(reservation)
+        if not terms.excess(shown) and all(known.excess(shown) for known in order.terms):
+            order.terms = with_terms(order.terms, terms)
+
+    def _meet_reservation(self, order: WorkingOrder) -> None:
+        """An approved order has arrived: its reservation gives way to it, and it inherits what only
+        the bot said.
+        """
+        reservation = self.reservation_of(order)
+        if reservation is None:
+            return
+        if reservation.order_id and order.is_open and not _edit_seen(reservation, order):
+            self._use_edit(reservation, order)
+            return
+        self.release(reservation.order.client_order_id)
+        terms = self.terms_of(reservation)
+        order.terms = with_terms(order.terms, terms)
+        order.attached = order.attached or reservation.order.attached
+        if not reservation.hold_currency:
+            self.margin_seen += reservation.hold
+        if not reservation.order_id:  # it is no older than its approval
+            order.created_at = order.created_at or reservation.approved_at
+        order.strategy_id = order.strategy_id or reservation.strategy_id
+        order.limit_price = order.limit_price or reservation.order.ceiling_price
+        order.stop_price = order.stop_price or reservation.order.stop_price
+        order.rests = reservation.order.rests and order.rests is not False
+        if order.is_open and not order.remaining:  # what it has filled says nothing of its size
+            order.size = max(order.size, terms.size or ZERO)
+
+    def _let_in(self, order: WorkingOrder, product: Product, owed: Tally, at: datetime) -> None:
+        """Count fills, and note each wallet's movement: a reading may lack that for a while."""
+        wallets, futures = self.books.wallets, self.books.futures_cash
+        if not self.books.is_open:  # fills are in the opening balances already
+            known = (wallets.by_currency.get(one) for one in (product.base, product.quote))
+            for agreement in [wallet.agreement for wallet in known if wallet is not None]:
+                agreement.active_at = at
+            if product.is_future:
+                self._agreement(product.key).active_at = at
+            return
+        touched = () if product.is_future else {product.base, product.quote, *owed.fees}
+        moving = [(name, one := wallets.get(name), one.total) for name in sorted(touched)]
+        paid_before = futures.total
+        self._count(order, product, owed)
+        for currency, wallet, total in moving:
+            counts = currency not in self.books.cash and wallet.keep is not None
+            self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
+        if product.is_future:
+            moved = owed.quantity * (ONE if order.side == BUY else -ONE) * product.contract_size
+            self._book(product.key, self._agreement(product.key), moved, at)
+            usd = wallets.by_currency.get(SPOT_CASH)
+            if usd is not None:  # a reading of the pot may know of it first, or later
+                paid = futures.total - paid_before
+                self._book(SPOT_CASH, usd.agreement, paid, at, counts=False)
+        if owed.quantity and owed.value:
+            self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
+
+    def _agreement(self, contract: str) -> Reconciliation:
+        return self.futures_agreement.setdefault(contract, Reconciliation())
+
+    def _book(
+        self,
+        name: str,
+        agreement: Reconciliation,
+        moved: Decimal,
+        at: datetime,
+        *,
+        counts: bool = True,
+    ) -> None:
+        agreement.active_at = at
+        if moved:
+            agreement.book(at, moved, self.lag)
+            if name in self.books.wallets.in_doubt:
+                self.books.note_doubt(name, agreement, counts=counts)
+
+    def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
+        """Let what is owed of an order's fills into the books."""
+        books, strategy = self.books, None
+        if order.strategy_id is not None:
+            strategy = books.strategy(order.strategy_id)
+        sign = ONE if order.side == BUY else -ONE
+        quantity = sign * owed.quantity * product.contract_size
+        paid = sign * owed.value * product.contract_size  # quote currency
+        value = books.usd_value(product, quantity, paid)
+        if quantity:
+            books.trade(product.key, quantity, value, strategy)
+        elif value:
+            filled = order.counted.quantity * product.contract_size
+            books.correct(product.key, filled, value, order.side, strategy)
+        if paid and not product.is_future:
+            books.pay(product.quote, paid, value, strategy)
+        for currency, fee in owed.fees.items():
+            if fee:
+                self._pay_fee(product, currency, fee, strategy)
+
+    def _pay_fee(
+        self, product: Product, currency: str, fee: Decimal, strategy: Book | None
+    ) -> None:
+        """A fee in whatever currency it was charged; a future's comes out of the futures wallet."""
+        books = self.books
+        mark = books.marks.usd(currency)
+        value = None if mark is None else fee * mark
+        for book in [books.account] if strategy is None else [books.account, strategy]:
+            books.charge(book, product.key, value or ZERO)
+        if product.is_future:
+            books.futures_cash.total -= value or ZERO
+        else:
+            traded = currency in (product.base, product.quote)
+            books.pay(currency, fee, value, strategy if traded else None)
+
+    def _hold(
+        self, side: Side, remaining: Decimal, product: Product, price: Decimal | None
+    ) -> tuple[str, Decimal]:
+        """What Coinbase binds for an order's rest: base for a sell, quote with the fee for a buy,
+        none for futures.
+        """
+        if product.is_future:
+            return "", ZERO
+        if side != BUY:
+            return product.base, remaining
+        return product.quote, remaining * (price or ZERO) * (ONE + self.taker_rate)
+
+    def _bind(
+        self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal
+    ) -> None:
+        if hold_currency and not order.hold_currency:
+            self._claim(order, self.books.wallets.get(hold_currency), hold)
+        self.books.work(order.legs, order.bound_to, -1)
+        self.books.work(legs, order.strategy_id, 1)
+        if order.hold_currency:
+            self.books.wallets.get(order.hold_currency).held -= order.hold
+        if hold_currency:
+            self.books.wallets.get(hold_currency).held += hold
+        order.legs, order.hold_currency, order.hold = legs, hold_currency, hold
+        order.bound_to = order.strategy_id
+
+    @staticmethod
+    def _claim(order: WorkingOrder, wallet: Wallet, hold: Decimal) -> None:
+        """What a read showed as held for no order of ours was held for this one, if it lived
+        then.
+        """
+        read_at = wallet.agreement.read_at
+        if read_at is not None and (order.created_at is None or order.created_at <= read_at):
+            wallet.foreign_hold -= min(hold, wallet.foreign_hold)
+
+    def _mid(self, product: Product) -> Decimal | None:
+        mid = self.books.marks.mids.get(product.book)
+        return None if mid is None else mid.value
+
+    def vanished(self, event: ev.OrderVanished) -> list[Action]:
+        """It is open nowhere but in the books: it ends here, and what it held is free."""
+        order = self.ledger.working.get(event.order_id)
+        if order is None:
+            return []
+        left = readable(order.remaining)
+        order.status = VANISHED
+        self._settle_order(order, self.books.product(order.product_id), event.at)
+        text = (
+            f"order {order.order_id} ({order.side} {left} of {order.product_id}) was told as open, is in no "
+            "listing, and by its id Coinbase has none that makes sense: it counts as ended"
+        )
+        return [Alert(severity="warning", code="ORDER_VANISHED", text=text)]
+
+    def listed(self, event: ev.OpenOrdersListed) -> list[Action]:
+        """A working order that a complete listing does not hold has ended unseen: what became of it
+        must be read. One that had vanished and is listed is open.
+        """
+        listed = set(event.order_ids)
+        for order_id in event.order_ids:
+            order = self.ledger.find(order_id)
+            if order is not None and order.status == VANISHED:
+                order.status = "OPEN"
+                self._settle_order(order, self.books.product(order.product_id), event.at)
+        if not event.is_complete:
+            return []
+        missing = [
+            order.order_id
+            for order in self.ledger.working.values()
+            if order.order_id not in listed
+            and order.updated_at is not None
+            and order.updated_at < event.began_at - VANISHED_AFTER
+        ]
+        if not missing:
+            return []
+        self.books.doubts["orders"] = f"{len(missing)} orders ended unseen, among them {missing[0]}"
+        return [Reconcile(reason=self.books.doubts["orders"])]
+
+    # --- Reservations ------------------------------------------------------------
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Bind an approved order's worst case and funds, in place of what was approved under its
+        id.
+        """
+        before = self.ledger.reservations.get(reservation.order.client_order_id)
+        if before is not None and (edited := self.ledger.find(before.order_id)) is not None:
+            # The edit approved before may have been sent: its frame may come yet.
+            edited.terms = with_terms(edited.terms, self.terms_of(before))
+        self.ledger.reserve(reservation, self.books.products[reservation.order.product_id].book)
+        self.put_back(reservation)
+
+    def lift(self, reservation: Reservation) -> None:
+        """Take what a reservation binds out of the books, to judge its order without itself in the way."""
+        orders = 0 if reservation.order_id else 1
+        self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
+        self._reserve_funds(reservation.hold_currency, -reservation.hold)
+
+    def put_back(self, reservation: Reservation) -> None:
+        """Bind again what `lift` took out."""
+        orders = 0 if reservation.order_id else 1
+        self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
+        self._reserve_funds(reservation.hold_currency, reservation.hold)
+
+    def release(self, client_order_id: str, decision_id: str | None = None) -> Reservation | None:
+        """Free what an approval bound: that of this decision, where one is named. Releasing twice,
+        or what was never reserved, changes nothing.
+        """
+        reservation = self.ledger.reservations.get(client_order_id)
+        if reservation is None or decision_id not in {None, reservation.decision.decision_id}:
+            return None
+        self.ledger.unreserve(reservation)
+        self.lift(reservation)
+        return reservation
+
+    def _reserve_funds(self, currency: str, hold: Decimal) -> None:
+        self.rebound += 1
+        if currency:
+            self.books.wallets.get(currency).reserved += hold
+        else:  # futures: margin, in USD
+            self.margin_reserved += hold
+
+
+def _edit_seen(reservation: Reservation, order: WorkingOrder) -> bool:
+    """Whether an approved edit shows in the order: its new price or its new size."""
+    wanted = reservation.order
+    return order.size == wanted.base_size and order.limit_price == wanted.limit_price

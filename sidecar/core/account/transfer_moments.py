@@ -1,0 +1,131 @@
+"""TransferMoments: when money that readings of the balances show may have come or left, and at what price.
+No I/O.
+
+Between two readings prices move, and nobody sees when a transfer came. What the first reading of a difference
+showed of prices is remembered with its doubt; the moments that are possible, beside the one at which the transfer
+is booked, say how much more or less may have been lost (moved.py).
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
+
+from sidecar.core.account.books import Books
+from sidecar.core.account.moved import Point
+from sidecar.core.account.reconciliation import Doubt
+from sidecar.core.account.wallets import Wallet
+from sidecar.core.vocabulary.money import ZERO
+
+MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
+# A move of prices that is not confirmed yet is waited for until the last reading before a doubt is told
+# (doubt_watch.py: readings 2, 6 and 14 s after the first, and an alert after 15 s).
+OPEN_FOR: Final = timedelta(seconds=12)
+WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of what is held stands by itself
+
+
+class TransferMoments:
+    """Moments and prices of transfers, by the books of one account."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+
+    def before_first(self, currency: str, read_pnl: Decimal | None, at: datetime) -> Point | None:
+        """The moment of the last complete listing, at which a wallet was in none yet; `read_pnl`: the net PnL then,
+        USD. An old price of a coin that nobody held says nothing.
+        """
+        price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
+        return None if read_pnl is None or price is None else Point(read_pnl, price)
+
+    def date(self, currency: str, doubt: Doubt, at: datetime) -> None:
+        """Remember the prices at the reading that first showed this difference."""
+        books, marks = self.books, self.books.marks
+        if doubt.first_at != at:
+            return
+        doubt.first, doubt.seen = books.point(currency, confirmed=True), books.point(currency)
+        doubt.near, doubt.is_fresh = books.near_point(currency), marks.is_fresh(currency, at)
+        if doubt.is_fresh and currency in books.account.lines:
+            doubt.confirmed_mark = marks.settled(currency)
+
+    def were_after(
+        self, moment: datetime, came: Decimal, at: datetime | None = None, earned: Decimal = ZERO
+    ) -> None:
+        """So much more had come in by every moment after this one, at which it was not booked yet; by `at` it had
+        earned so much, USD.
+        """
+        for wallet in self.books.wallets.by_currency.values() if came else ():
+            agreement, doubt = wallet.agreement, wallet.agreement.doubt
+            if agreement.read_at is not None and agreement.read_at > moment:
+                wallet.read_point = _with_more(
+                    wallet.read_point, came, earned if agreement.read_at == at else ZERO
+                )
+            if doubt is not None and doubt.first_at > moment:
+                by_then = earned if doubt.first_at == at else ZERO
+                doubt.first = _with_more(doubt.first, came, by_then)
+                doubt.seen = _with_more(doubt.seen, came, by_then)
+                doubt.near = _with_more(doubt.near, came, by_then)
+
+    def are_open(self, doubt: Doubt, equity: Decimal, at: datetime) -> bool:
+        """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
+        is open on which side of it the transfer came, it is booked on neither, for a while.
+        """
+        first, seen = doubt.first, doubt.seen
+        is_late = at >= doubt.first_at + OPEN_FOR
+        if is_late or not self.books.marks.unconfirmed or first is None or seen is None:
+            return False
+        settled = doubt.confirmed_mark or first.price
+        return (
+            abs(seen.pnl - first.pnl) > equity * MOVE_MIN
+            or abs(seen.price - settled) > settled * MOVE_MIN
+        )
+
+    def price(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
+        """USD a unit of a confirmed transfer; None: it waits for its first good price."""
+        marks = self.books.marks
+        if currency in self.books.cash:
+            return marks.usd(currency)
+        if doubt.confirmed_mark is not None:
+            return doubt.confirmed_mark
+        first = doubt.first.price if doubt.first is not None and doubt.is_fresh else None
+        price = self.books.settled_mark(currency, first, at)
+        if price is None and doubt.difference < ZERO:  # what has left waits for no price
+            price = marks.confirmed(currency) or marks.usd(currency)
+        return price
+
+    def others(
+        self, currency: str, wallet: Wallet, doubt: Doubt, booked: Point
+    ) -> tuple[Point, ...]:
+        """The moments at which a transfer may have come, beside the one it is booked at: the last reading
+        that agreed, and the one that first showed it, unless that was a passing tick.
+        """
+        if currency in self.books.cash:
+            return self._others_of_cash(wallet, doubt, booked)
+        marks, found = self.books.marks, list[Point]()
+        settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
+        if wallet.read_point is not None:
+            found.append(wallet.read_point)
+        found += [doubt.near] if doubt.near is not None else []
+        first = doubt.first
+        if first is not None and doubt.is_fresh:
+            low, high = sorted((booked.price, settled))
+            found += [first] if low <= first.price <= high else []
+        elif first is not None and doubt.difference < ZERO:
+            found.append(first)  # it left at the last price known, however old
+        return tuple(found)
+
+    def _others_of_cash(self, wallet: Wallet, doubt: Doubt, booked: Point) -> tuple[Point, ...]:
+        """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
+        account, found = self.books.account, list[Point]()
+        settled = account.net_pnl - self.books.unconfirmed(account)
+        found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
+        low, high = sorted((booked.pnl, settled))
+        if doubt.seen is not None and low <= doubt.seen.pnl <= high:
+            found.append(doubt.seen)
+        return tuple(replace(one, price=booked.price) for one in found)
+
+
+def _with_more(point: Point | None, came: Decimal, earned: Decimal) -> Point | None:
+    if point is None or point.transfers is None:
+        return point
+    return replace(point, pnl=point.pnl + earned, transfers=point.transfers + came)

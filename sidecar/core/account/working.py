@@ -1,0 +1,377 @@
+"""Working orders and reservations: merged from every source, each fill counted once. No I/O.
+
+Theory of operation. Three sources speak of one order's fills: the user channel (cumulative, no
+trade ids, a rounded average), REST listings (the same figures later) and REST fills (exact, one id
+each). For every order a `Tally` is kept of what the cumulative sources report, of the distinct
+fills listed, and of what the books have `counted`. What is owed to the books is the larger of the
+first two (the listed fills when equal: they are exact), plus corrections, less what is counted. So
+a source may repeat, lag or overlap another and nothing is counted twice.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict, deque
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from sidecar.core.account.terms import Terms
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.events import Asker, FillReported, OrderReported
+from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.order_status import VANISHED, is_terminal, later_status
+from sidecar.core.vocabulary.orders import SELL, Order
+
+# Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
+# second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
+# minutes.
+CLOSED_ORDERS_MAX: Final = 20_000
+PRIME: Final = (1 << 63) - 25  # the largest below 2⁶³
+RECENT_MAX: Final = 1_000  # of those without a fill; each takes some kilobytes
+# A listing may tell an order as it was before an edit that a frame told since. It is no older than a
+# reading of the account takes; beyond that, the clock was set back.
+OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
+# A size worked out from a value that was rounded is off by less, and no fill of an order is as small a part.
+NEAR: Final = Decimal("1e-9")
+RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
+RESERVATIONS_OF_A_USER_MAX: Final = 5_000  # so that none binds all of them
+
+
+class Tally(Struct):
+    """Cumulative quantity (order units), value (quote currency) and fees (by the currency
+    charged).
+    """
+
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: dict[str, Decimal] = {}
+
+    def plus(self, other: "Tally", sign: Decimal = ONE) -> "Tally":
+        fees = dict(self.fees)
+        for currency, fee in other.fees.items():
+            fees[currency] = fees.get(currency, ZERO) + sign * fee
+        return Tally(self.quantity + sign * other.quantity, self.value + sign * other.value, fees)
+
+
+class Leg(Struct, frozen=True):
+    """What an order may do to one exposure key: base units on one side."""
+
+    key: str
+    side: Side
+    quantity: Decimal
+
+
+class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
+    """An order known to the exchange. Sizes in order units, prices in quote currency.
+
+    `terms` are those it was approved under, and those it was told of as unapproved. `standing`:
+    `new` until a report has been judged, `excused` when nobody need have asked for it.
+    """
+
+    order_id: str
+    product_id: str
+    side: Side
+    client_order_id: str = ""
+    strategy_id: str | None = None
+    status: str = "PENDING"
+    size: Decimal = ZERO
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    rests: bool | None = None  # None until a report says
+    triggered: bool = False  # a stop that has been told to be
+    is_stop: bool = False  # a stop-limit order, whether its stop has been told or not
+    attached: bool = False  # an order follows when this one fills: `child_id`, once known
+    child_id: str = ""
+    is_own: bool = False  # a flattening sent this very order: whatever its id looks like
+    terms: tuple[Terms, ...] = ()
+    standing: Literal["new", "excused", "judged"] = "new"
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    traded_at: datetime | None = None  # of the latest fill listed
+    reported: Tally
+    listed: Tally
+    adjusted: Tally
+    counted: Tally
+    commissions: dict[str, Decimal]  # of each fill listed, by its entry_id
+    is_named: bool = False  # by its row of REST: a frame may name a product whose book it shares
+    by_value: bool = (
+        False  # fills were listed by value: the sizes are near, and their sum is reported
+    )
+    bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
+    legs: tuple[Leg, ...] = ()
+    hold_currency: str = ""
+    hold: Decimal = ZERO
+
+    @classmethod
+    def begin(cls, order_id: str, product_id: str, side: Side) -> "WorkingOrder":
+        return cls(
+            order_id=order_id,
+            product_id=product_id,
+            side=side,
+            reported=Tally(),
+            listed=Tally(),
+            adjusted=Tally(),
+            counted=Tally(),
+            commissions={},
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return not is_terminal(self.status)
+
+    @property
+    def filled(self) -> Decimal:
+        """The quantity known to be filled, order units."""
+        return self._filled + self.adjusted.quantity
+
+    @property
+    def _filled(self) -> Decimal:
+        """The larger of what is reported and listed; what is listed by value is as reported, where that is
+        near.
+        """
+        told, listed = self.reported.quantity, self.listed.quantity
+        if self.by_value and abs(listed - told) <= told * NEAR:
+            return told
+        return max(told, listed)
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still fill, order units."""
+        return max(ZERO, self.size - self.filled) if self.is_open else ZERO
+
+    @property
+    def has_left_traces(self) -> bool:
+        """Whether news may come of it though it ended: of what it filled, or of orders that follow; our
+        own orders are asked for.
+        """
+        filled = self.filled or self.commissions or any(self.reported.fees.values())
+        expected = self.attached or self.child_id or self.is_own or self.status == VANISHED
+        return bool(filled or expected)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it lies in no book yet: a stop without a sign that it is triggered."""
+        is_stop = self.is_stop or self.stop_price is not None
+        return is_stop and not (self.triggered or self.filled)
+
+    def merge(self, report: OrderReported, currency: str) -> None:
+        """Take in a report: states only move forward, filled quantity never falls, a late frame
+        changes no figure, and one overtaken by another tells fills and the end only. `currency` is
+        the product's quote, in which reports state fees.
+        """
+        is_overtaken = self._is_overtaken(report)
+        known = self.reported
+        if report.filled >= known.quantity:
+            value = report.filled * report.average_price
+            if not value:  # a sparse frame: what is new cost no more than the limit
+                price = report.limit_price or self.limit_price or ZERO
+                value = known.value + (report.filled - known.quantity) * price
+            fees = max(known.fees.get(currency, ZERO), report.fees, key=abs)  # rebates are below 0
+            self.reported = Tally(report.filled, value, {currency: fees})
+            if not is_overtaken:
+                self._take_terms(report)
+        self.size = max(self.size, self.reported.quantity)
+        if not is_overtaken or is_terminal(report.status):
+            self.status = later_status(self.status, report.status)
+        self.client_order_id = self.client_order_id or report.client_order_id
+        self.strategy_id = self.strategy_id or report.strategy_id
+        self.created_at = self.created_at or report.created_at
+        self.attached = self.attached or report.attached
+        self.triggered = self.triggered or report.triggered
+        self.is_stop = self.is_stop or report.is_stop
+        self.child_id = report.child_id or self.child_id
+        self._note_time(report.at)
+
+    def _is_overtaken(self, report: OrderReported) -> bool:
+        """Whether a later report was taken in already: an edit that it showed stays. Where no rest
+        of an open order is known, older terms are better than none.
+        """
+        if self.rests is None or (self.is_open and not self.remaining):
+            return False
+        return self._is_before_the_last(report.at)
+
+    def _is_before_the_last(self, at: datetime) -> bool:
+        known = self.updated_at
+        return known is not None and timedelta() < known - at <= OVERTAKEN_WITHIN
+
+    def _note_time(self, at: datetime) -> None:
+        if not self._is_before_the_last(at):
+            self.updated_at = at
+
+    def _take_terms(self, report: OrderReported) -> None:
+        """Size and prices as the report has them, where it does."""
+        if report.base_size is not None:
+            self.size = report.base_size
+        elif report.leaves is not None and not is_terminal(report.status):
+            self.size = report.filled + report.leaves
+        self.limit_price = report.limit_price or self.limit_price
+        self.stop_price = report.stop_price or self.stop_price
+        self.rests = report.rests and self.rests is not False
+
+    def list_fill(self, fill: FillReported, currency: str) -> None:
+        """Take in one REST fill, or what its fee has grown to since it was seen. A reversal undoes,
+        a correction replaces. `currency` is the product's quote, in which a fee is charged unless
+        the fill names another.
+        """
+        sign = -ONE if fill.trade_type == "REVERSAL" else ONE
+        known = self.commissions.get(fill.entry_id)
+        # Replaced, as every part is, never changed: a copy of the order stays as it was.
+        self.commissions = {**self.commissions, fill.entry_id: fill.commission}
+        fees = {fill.commission_currency or currency: sign * (fill.commission - (known or ZERO))}
+        size = fill.size if known is None else ZERO
+        tally = Tally(sign * size, sign * size * fill.price, fees)
+        if fill.trade_type in ("REVERSAL", "CORRECTION"):
+            self.adjusted = self.adjusted.plus(tally)
+        else:
+            self.listed = self.listed.plus(tally)
+        self.by_value = self.by_value or fill.by_value
+        self.size = max(self.size, self.filled)
+        self.strategy_id = self.strategy_id or fill.strategy_id
+        self.client_order_id = self.client_order_id or fill.client_order_id
+        self._note_time(fill.at)
+        if fill.traded_at is not None:
+            self.traded_at = max(fill.traded_at, self.traded_at or fill.traded_at)
+
+    def is_news(self, fill: FillReported) -> bool:
+        """Whether a fill was not listed before, or its fee is told only now: a row that lags behind
+        takes no fee back.
+        """
+        known = self.commissions.get(fill.entry_id)
+        return known is None or abs(fill.commission) > abs(known)
+
+    def owed(self) -> Tally:
+        """What the books have not counted yet. Marks it as counted."""
+        total = self.reported
+        missing = self.reported.quantity - self.listed.quantity
+        if missing <= (self.reported.quantity * NEAR if self.by_value else ZERO):
+            # Exact, but for fees not told yet.
+            fees = self.listed.fees if any(self.listed.fees.values()) else self.reported.fees
+            total = Tally(self._filled, self.listed.value, fees)
+        total = total.plus(self.adjusted)
+        owed = total.plus(self.counted, -ONE)
+        self.counted = total
+        return owed
+
+
+class Reservation(Struct, frozen=True, kw_only=True):
+    """An approved order that has not been seen on the exchange: its worst case and funds are bound
+    until then.
+
+    For an edit, `order_id` names the order and the legs hold only what the edit adds. `tightenings`
+    is the manager's count of tightenings at approval: a later one ends the right to replay it. `maker`
+    asked for it, and nobody else may have or release it; None: anybody, as in library use.
+    """
+
+    order: Order
+    strategy_id: str | None
+    approved_at: datetime
+    expires_at: datetime
+    legs: tuple[Leg, ...]
+    hold_currency: str
+    hold: Decimal
+    decision: Decision
+    tightenings: int
+    order_id: str = ""
+    maker: Asker | None = None
+
+    def is_anothers(self, asker: Asker | None) -> bool:
+        """Whether it belongs to another than who asks."""
+        return None not in (self.maker, asker) and self.maker != asker
+
+
+class Resting:
+    """Prices of own orders on one side of one book, best first found in O(log n)."""
+
+    __slots__ = ("prices",)
+
+    def __init__(self) -> None:
+        self.prices: list[Decimal] = []
+
+    def add(self, price: Decimal) -> None:
+        insort(self.prices, price)
+
+    def remove(self, price: Decimal) -> None:
+        del self.prices[bisect_left(self.prices, price)]
+
+    def beyond(self, side: Side, touch: Decimal) -> Decimal | None:
+        """The lowest sell at this price or above, or the highest buy at it or below."""
+        if side == SELL:
+            index = bisect_left(self.prices, touch)
+            return self.prices[index] if index < len(self.prices) else None
+        index = bisect_right(self.prices, touch)
+        return self.prices[index - 1] if index else None
+
+    def best(self, side: Side) -> Decimal | None:
+        """The lowest sell, or the highest buy."""
+        if not self.prices:
+            return None
+        return self.prices[0] if side == SELL else self.prices[-1]
+
+
+class ClosedOrders:
+    """The last `CLOSED_ORDERS_MAX` ended orders, by order_id and by client_order_id. Of those that ended
+    without a fill only the last `RECENT_MAX` are kept whole; of the others what tells their ids.
+    """
+
+    def __init__(self) -> None:
+        self.by_id: OrderedDict[str, WorkingOrder] = OrderedDict()
+        self.client_ids: dict[str, str] = {}
+        # What was forgotten ended, and filled, no later than this. A reading tells of an order as it was
+        # when the reading began, which may be before a fill that it tells of.
+        self.horizon: datetime | None = None
+        self.unfilled: dict[int, int] = {}  # digests of order_id and client_order_id, oldest first
+        self._used: set[int] = set()  # of the latter
+        self._recent: deque[str] = deque()
+
+    def add(self, order: WorkingOrder) -> None:
+        self.by_id[order.order_id] = order
+        if order.client_order_id:
+            self.client_ids[order.client_order_id] = order.order_id
+        self._recent.append(order.order_id)
+        if len(self._recent) > RECENT_MAX:
+            self._shorten(self._recent.popleft())
+        if len(self.by_id) > CLOSED_ORDERS_MAX:
+            _, forgotten = self.by_id.popitem(last=False)
+            self.client_ids.pop(forgotten.client_order_id, None)
+            times = (self.horizon, forgotten.traded_at or forgotten.updated_at)
+            self.horizon = max((time for time in times if time is not None), default=None)
+
+    def ended_unfilled(self, order_id: str) -> bool:
+        """Whether it is one of which only the ids are left."""
+        return bool(self.unfilled) and digest(order_id) in self.unfilled
+
+    def has_used(self, client_order_id: str) -> bool:
+        """Whether an ended order had this id."""
+        if client_order_id in self.client_ids:
+            return True
+        return bool(self._used) and digest(client_order_id) in self._used
+
+    def saved_unfilled(self) -> bytes:
+        """What is left of ids, sixteen bytes each."""
+        return b"".join(name.to_bytes(8) + used.to_bytes(8) for name, used in self.unfilled.items())
+
+    def restore_unfilled(self, saved: bytes) -> None:
+        """As it was saved."""
+        numbers = [int.from_bytes(saved[at : at + 8]) for at in range(0, len(saved), 8)]
+        self.unfilled = dict(zip(numbers[::2], numbers[1::2], strict=True))
+        self._used = set(self.unfilled.values())
+
+    def _shorten(self, order_id: str) -> None:
+        order = self.by_id.get(order_id)
+        if order is None or order.has_left_traces:
+            return
+        del self.by_id[order_id]
+        self.client_ids.pop(order.client_order_id, None)
+        used = digest(order.client_order_id)
+        self.unfilled[digest(order_id)] = used
+        self._used.add(used)
+        if len(self.unfilled) > CLOSED_ORDERS_MAX:
+            oldest = next(iter(self.unfilled))
+            self._used.discard(self.unfilled.pop(oldest))
+
+
+def digest(name: str) -> int:
+    """A number of eight bytes that tells an id from others, the same in every process."""
+    return int.from_bytes(name.encode()) % PRIME

@@ -1,0 +1,57 @@
+"""RiskContext: what every order is judged against, and every guard watches. No I/O."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.activity import Activity
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.context.feeds import Feeds, UnreadFutures
+from sidecar.core.context.state import TradingState
+from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, RoomyRisk
+from sidecar.core.vocabulary.limits import WARN_AT, AccountLimits, Limits
+
+
+class RiskContext(Struct, kw_only=True):
+    """What every check is made against. `orders_known`: balances and open orders have been read.
+
+    `max_quote_age`, `max_mark_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
+    shares of equity below which a risk figure neither breaks a limit nor warns. `facts` counts
+    what the manager takes in but for proposals, and the moments at which time alone changes something.
+    """
+
+    tracker: PositionTracker
+    limits: Limits
+    state: TradingState
+    feeds: Feeds
+    portfolio_risk: RoomyRisk | None = None
+    custom: tuple[CustomRule, ...] = ()
+    activity: Activity = field(default_factory=Activity)
+    orders_known: bool = False
+    unread: UnreadFutures = field(default_factory=UnreadFutures)
+    max_quote_age: timedelta = timedelta()
+    max_mark_age: timedelta = timedelta()
+    watches_shocks: bool = False
+    calm: dict[Measure, Decimal] = field(default_factory=dict)
+    facts: int = 0
+
+    def __post_init__(self) -> None:
+        self.use(self.limits)
+
+    def use(self, limits: Limits) -> None:
+        """Judge by these limits from now on."""
+        self.limits = limits
+        self.max_quote_age = timedelta(seconds=float(limits.max_quote_age_s))
+        self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
+        self.tracker.marks.max_spread = limits.max_spread
+        self.tracker.min_equity = limits.min_equity
+        shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
+        self.watches_shocks = any(shock is not None for shock in shocks)
+        tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
+        self.calm = {
+            name: min(bounds) * WARN_AT
+            for name in MEASURES
+            if (bounds := [own for table in tables if (own := getattr(table, name)) is not None])
+        }

@@ -1,0 +1,44 @@
+"""How the core behaves, beside the limits: lifetimes and confirmation. No I/O."""
+
+from datetime import timedelta
+from typing import Literal
+
+from msgspec import Struct, field
+
+from sidecar.core.account.reconciliation import DEFAULT_LAG
+from sidecar.core.value_at_risk.settings import RiskSettings
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """`connected` says that feeds and REST stand behind the core: it then waits for a complete
+    picture, judges the feeds, asks REST to confirm losses and looks for orders that never appeared.
+    Without it (library use) the caller's facts are all there is, and count as live.
+
+    `unapproved` is what follows, beside an alert, when an order appears that nobody approved:
+    nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
+    and none is unapproved.
+
+    `balance_lag`: how long a reading of a balance may lack a fill, a fee or funding that was booked.
+
+    `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
+    waits in wall time. `may_flatten` names the bots that may have the account sold when they are
+    gone, `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for;
+    a name that is not there is for all. `strategies`: whether orders that add may have a name that is in
+    neither limits nor `named_strategies`; "auto": where limits name none. `liquidation_assets` are
+    those that a flattening may sell; None for all.
+    """
+
+    connected: bool = False
+    reservation_life: timedelta = timedelta(seconds=10)
+    confirm_for: timedelta = timedelta(seconds=2)
+    confirm_quotes: int = 3
+    balance_lag: timedelta = DEFAULT_LAG
+    unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
+    liquidation_assets: frozenset[str] | None = None
+    may_flatten: frozenset[str] = frozenset()
+    bot_uids: dict[str, frozenset[int]] = {}
+    strategy_uids: dict[str, frozenset[int]] = {}
+    strategies: Literal["any", "listed", "auto"] = "any"
+    named_strategies: frozenset[str] = frozenset()
+    pace: float = 1.0
+    risk: RiskSettings = field(default_factory=RiskSettings)

@@ -1,0 +1,321 @@
+"""Check: one order under judgement, with every figure that the rules share, computed once. No I/O.
+
+`After` holds a book's figures with the order in it. Rules read; they compute little and change
+nothing.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import asdict
+
+from sidecar.core.account.exposure import Book
+from sidecar.core.account.valuation import legs_of, listed_price, worth_of
+from sidecar.core.account.working import Leg, WorkingOrder
+from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.context.state import Cause
+from sidecar.core.value_at_risk.portfolio_risk import (
+    Added,
+    Measure,
+    NoFigure,
+    RiskFigure,
+)
+from sidecar.core.vocabulary.events import Asker, Quote
+from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.orders import BUY, OPPOSITE, Order, fingerprint
+from sidecar.core.vocabulary.products import DOLLARS, Product
+
+UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be written (money.py)
+
+
+# An order's need in all and by unit, the funds free for it, the part of the rest that no known order explains.
+Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
+
+
+class After:
+    """A book's figures with one leg of an order in it, at worst. USD but for sizes, which are in
+    base units.
+
+    `held` is the worst case on the leg's own side without it, `other` the size of the other side:
+    while `other` keeps a limit, the leg may take its own side from `held` up to that limit.
+    """
+
+    __slots__ = (
+        "gross", "held", "net_long", "net_short", "notional", "orders", "orders_on_key", "other",
+        "others_gross", "size",
+    )  # fmt: skip
+
+    def __init__(self, book: Book, leg: "Check | CoinLeg") -> None:
+        line = book.lines.get(leg.key)
+        if line is None:
+            long = short = notional = long_usd = short_usd = ZERO
+            on_key = 0
+        else:
+            quantity = line.position.quantity
+            long, short = quantity + line.open_buy, quantity - line.open_sell
+            if line.doubted:
+                long, short = max(long, long + line.doubted), min(short, short + line.doubted)
+            notional, long_usd, short_usd = line.notional, line.long_usd, line.short_usd
+            on_key = line.orders
+        quantity, mark, is_buy = leg.quantity, leg.mark or ZERO, leg.is_buy
+        self.orders, self.orders_on_key = book.orders + leg.is_new, on_key + leg.is_new
+        if leg.replaces:
+            long, short = (long - leg.replaces, short) if is_buy else (long, short + leg.replaces)
+        if is_buy:
+            self.held = long
+            long += quantity
+        else:
+            self.held = -short
+            short -= quantity
+        if short < ZERO and not leg.is_future:
+            short = ZERO  # spot cannot be sold short
+        long_size, short_size = abs(long), abs(short)
+        self.other = short_size if is_buy else long_size
+        self.size = size = max(short_size, long_size)
+        self.notional = size * mark
+        self.others_gross = book.gross - notional
+        self.gross = self.others_gross + self.notional
+        self.net_long = book.long_usd - long_usd + long * mark
+        self.net_short = book.short_usd - short_usd + short * mark
+
+    def join(self, book: Book, coin: "After") -> None:
+        """Let the quote coin's worst case count beside the base's."""
+        grown = coin.gross - book.gross
+        self.gross += grown
+        self.others_gross += grown
+        self.net_long += coin.net_long - book.long_usd
+
+    @property
+    def net(self) -> Decimal:
+        long, short = abs(self.net_long), abs(self.net_short)
+        return max(short, long)
+
+
+class CoinLeg:
+    """The coin that a sell of a coin-quoted product buys (ETH-BTC), judged by the limits on that
+    coin's position.
+
+    A buy sells the coin, which at worst does not happen, so it has no such leg.
+    """
+
+    __slots__ = (
+        "account",
+        "equity",
+        "is_buy",
+        "is_future",
+        "is_new",
+        "key",
+        "mark",
+        "own",
+        "quantity",
+        "replaces",
+        "strategy_id",
+        "tracker",
+    )
+
+    def __init__(self, check: "Check", leg: Leg) -> None:
+        tracker, replaced = check.tracker, check.replaced
+        self.tracker, self.strategy_id = tracker, check.strategy_id
+        self.key, self.quantity, self.mark = leg.key, leg.quantity, tracker.marks.usd(leg.key)
+        self.is_buy, self.is_future, self.is_new = True, False, 0
+        self.replaces = (
+            ZERO if replaced is None or len(replaced.legs) < 2 else replaced.legs[1].quantity
+        )
+        self.equity = check.equity
+        self.account = After(tracker.account, self)
+        self.own = After(check.strategy_book, self)
+
+
+class Check:
+    """One order under judgement.
+
+    `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
+    place of the `replaced` order for an edit, of which `replaces` base units are open now.
+    `opposed` is the rest of a position on the other side beside all orders that offer it already (base
+    units, below zero when more is offered than held; None without one), `reducible` the largest size
+    (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
+    in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
+    approved before and is judged afresh; `asker` who asks, where that is known.
+    """
+
+    __slots__ = (
+        "_figures", "_fingerprint", "_own", "account", "again", "asker", "causes", "coin", "desk", "equity",
+        "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
+        "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
+        "replaces", "strategy_id", "tracker", "unit_worth", "worth",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what an order is judged by is just these
+        self,
+        desk: RiskContext,
+        order: Order,
+        product: Product,
+        now: datetime,
+        strategy_id: str | None,
+        replaced: WorkingOrder | None = None,
+    ) -> None:
+        tracker = self.tracker = desk.tracker
+        self.desk = desk
+        self.limits = limits = desk.limits
+        self.order = order
+        self.product = product
+        self.now = now
+        self.strategy_id = strategy_id
+        self.replaced = replaced
+        self.key = key = product.key
+        self.is_buy = order.side == BUY
+        self.is_future = product.is_future
+        self.is_new = 1 if replaced is None else 0
+        self.again = False
+        self.asker: Asker | None = None
+        marks = tracker.marks
+        self.quote: Quote | None = marks.quotes.get(product.book)
+        mark = marks.by_key.get(key)
+        self.mark = None if mark is None else mark.value
+        self.equity = tracker.equity
+        self.worth = worth = worth_of(
+            order, product, marks, limits.market_order_slippage, tracker.orders.taker_rate
+        )
+        price = listed_price(order, self.quote)
+        if price is not None and self.is_future:
+            price *= product.contract_size
+        self.unit_worth = price
+        size = ZERO if worth.base_size is None else worth.base_size
+        self.open_size = size if replaced is None else size - replaced.filled
+        self.legs = legs_of(
+            product, order.side, self.open_size, worth.valued_at, tracker.books.cash
+        )
+        self.quantity = self.legs[0].quantity
+        self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
+        self.opposed = self._opposed()
+        self.reducible = self._reducible()
+        # What an attached order would open again is no exit.
+        self.reducing = ZERO < size <= self.reducible and not order.attached
+        self.account = After(tracker.account, self)
+        self.coin: CoinLeg | None = None
+        if len(self.legs) > 1 and not self.is_buy:
+            self.coin = CoinLeg(self, self.legs[1])
+            self.account.join(tracker.account, self.coin.account)
+        self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
+        self._own: After | None = None
+        self._figures: dict[Measure, RiskFigure | NoFigure] = {}
+        self.funds: Funds = (None, None, None, ZERO)
+        self._fingerprint = ""
+
+    def _binding(self) -> tuple[Cause, ...]:
+        """The causes that bind the order: its key's, and those of a coin that it buys."""
+        state = self.desk.state
+        found: list[Cause] = []
+        for key in (self.key,) if self.coin is None else (self.key, self.coin.key):
+            causes = state.binding(key, self.strategy_id)
+            found += [cause for cause in causes if cause not in found]
+        return tuple(found)
+
+    @property
+    def strategy_book(self) -> Book:
+        """The books of the order's strategy; empty ones for none."""
+        book = self.tracker.strategies.get(self.strategy_id or "")
+        return book if book is not None else Book()
+
+    @property
+    def own(self) -> After:
+        """The figures of the order's strategy alone."""
+        if self._own is None:
+            book = self.strategy_book
+            self._own = After(book, self)
+            if self.coin is not None:
+                self._own.join(book, self.coin.own)
+        return self._own
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two orders identical: everything but their id."""
+        if not self._fingerprint:
+            self._fingerprint = fingerprint(self.order)
+        return self._fingerprint
+
+    def figure(self, measure: Measure) -> RiskFigure | NoFigure:
+        """The portfolio's risk with and without the order, computed once."""
+        figure = self._figures.get(measure)
+        if figure is None:
+            risk = self.desk.portfolio_risk
+            figure = (
+                NoFigure("nobody computes it; give RiskManager a portfolio_risk")
+                if risk is None
+                else risk.figure(measure, self.tracker, self._added(), self._calm(measure))
+            )
+            self._figures[measure] = figure
+        return figure
+
+    def _calm(self, measure: Measure) -> Decimal:
+        """USD below which nobody looks at a figure."""
+        share = self.desk.calm.get(measure)
+        return ZERO if share is None or self.equity <= ZERO else share * self.equity
+
+    def _added(self) -> tuple[Added, ...]:
+        """What the order does to each key, and to the currency that it is paid in."""
+        if self.replaced is None and self.product.quote in DOLLARS:
+            return tuple([Added(leg) for leg in self.legs])
+        replaced = () if self.replaced is None else self.replaced.legs
+        olds = [leg.quantity for leg in replaced] if len(replaced) == len(self.legs) else []
+        olds = olds or [ZERO] * len(self.legs)
+        added = [Added(leg, old) for leg, old in zip(self.legs, olds, strict=True)]
+        quote, price = self.product.quote, self.worth.valued_at
+        if quote in self.tracker.books.cash and quote not in DOLLARS and not self.is_future:
+            paid = self.open_size * (price or ZERO)
+            added.append(Added(Leg(quote, OPPOSITE[self.order.side], paid)))
+        return tuple(added)
+
+    def order_units(self, quantity: Decimal) -> Decimal:
+        """Base units still open as the size an order would state, what is filled of an edited one
+        included.
+        """
+        if quantity <= ZERO:
+            return ZERO
+        if self.is_future:
+            quantity /= self.product.contract_size
+        return quantity if self.replaced is None else quantity + self.replaced.filled
+
+    def resized(self, base_size: Decimal) -> "Check":
+        """The same order at another size."""
+        fields = asdict(self.order) | {"base_size": base_size, "quote_size": None, "sizes": ()}
+        resized = Check(
+            self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
+        )
+        resized.again = self.again
+        return resized
+
+    def _opposed(self) -> Decimal | None:
+        """None for coin-quoted products, which raise a position by as much as they lower another."""
+        line = self.tracker.account.lines.get(self.key)
+        if line is None or len(self.legs) > 1:
+            return None
+        held = line.position.quantity
+        if line.doubted:  # Coinbase itself refuses more than there is
+            held = max(held, held + line.doubted, key=abs)
+        if held > ZERO and not self.is_buy:
+            return held - line.open_sell + self.replaces
+        # Spot below zero is a sale told before its purchase: buying it back is no exit.
+        if held < ZERO and self.is_buy and self.is_future:
+            return -held - line.open_buy + self.replaces
+        return None
+
+    def _reducible(self) -> Decimal:
+        """The largest size that opposes the position beside all orders that offer it already.
+
+        An edit that leaves no more open, at no worse a price, can only lower the risk of any
+        position.
+        """
+        if len(self.legs) > 1:
+            return ZERO
+        units = ZERO if self.opposed is None else self.order_units(self.opposed)
+        if self.replaced is not None and self._price_is_no_worse(self.replaced.limit_price):
+            units = max(units, self.replaced.size)
+        return units
+
+    def _price_is_no_worse(self, before: Decimal | None) -> bool:
+        price = self.order.limit_price
+        if before is None or price is None:
+            return False
+        return price <= before if self.is_buy else price >= before

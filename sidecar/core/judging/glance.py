@@ -1,0 +1,274 @@
+"""Glance: orders of which everything is far from every limit, judged at one glance. No I/O.
+
+Theory of operation. Nearly every order that a bot sends is a plain one in a quiet moment: nothing
+tightens, the picture is whole, and each figure stays below the share of its limit from which
+somebody would be told. The verdict on such an order is known, and one comparison a figure shows
+that it is one: with the lowest level set for it, whatever the scopes. Whatever is not plain or not
+quiet is left to `judge`, which runs the rules one by one and explains.
+
+Law: where a glance says anything, `judge` says the same to the last digit. A rule that is not named
+here has no glance: while it binds, every order is judged. So a new rule is safe without a line here,
+and quick with one.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from math import ceil
+from typing import Any, Final
+
+from msgspec import Struct
+
+from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
+from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.judging.check import UNLIMITED, Check
+from sidecar.core.judging.headroom import NO_LIMIT, Headroom, Headrooms, Turn, most
+from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.rules import (
+    activity,
+    exposure,
+    funds,
+    losses,
+    market,
+    portfolio,
+    validity,
+)
+from sidecar.core.judging.rules.rule import Bound
+from sidecar.core.value_at_risk.portfolio_risk import MEASURES
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.events import OrderProposed
+from sidecar.core.vocabulary.limits import Rate
+from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
+from sidecar.core.vocabulary.orders import BUY, WHOLE, Faults, Order, fingerprint
+from sidecar.core.vocabulary.products import DOLLARS
+
+# What is seen at a glance, by the functions that judge and measure it one by one.
+GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
+    {
+        validity.end_time,
+        validity.product_allowed,
+        validity.size_increment,
+        validity.price_increment,
+        validity.size_range,
+        market.market_data,
+        market.account_data,
+        market.self_cross,
+        activity.client_order_id,
+        activity.too_many_reservations,
+        funds.spot_funds,
+        funds.unexplained_hold,
+        portfolio.unavailable,
+    }
+)
+FIGURES: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
+    {
+        activity.identical,
+        activity.rate,
+        activity.open_orders,
+        market.beyond_touch,
+        validity.order_size,
+        exposure.order_notional,
+        exposure.position_size,
+        exposure.position_notional,
+        exposure.gross,
+        exposure.net,
+    }
+)
+# Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
+STANDING: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
+    {losses.daily, losses.drawdown, losses.cumulative}
+)
+# Kinds that trade once, at one price or at the market: their size and price say all.
+PLAIN: Final = WHOLE | {"limit_limit_gtd"}
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """An order that is approved without a warning: what its decision and its reservation say.
+
+    `windows`: the names under which its approval counts, each with its limit.
+    """
+
+    notional: Decimal
+    price: Decimal
+    reducing: bool
+    largest: Decimal
+    leg: Leg
+    hold_currency: str
+    hold: Decimal
+    windows: list[tuple[str, Rate]]
+    turn: Turn  # of the books: once they have moved, it must be looked at again
+
+
+def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
+    """What the plan comes to where all is quiet; None where it holds what no glance can see."""
+    product, limits, name = plan.product, desk.limits, plan.product.product_id
+    bounds = [bound for *_, bound in plan.measured] + [bound for _, bound in plan.standing.rules]
+    allowed = limits.allow_products is None or name in limits.allow_products
+    if product.is_future or product.is_restricted or name in limits.block_products or not allowed:
+        return None
+    if product.quote not in DOLLARS or product.quote not in desk.tracker.books.cash:
+        return None
+    if desk.tracker.wallets.keep.get(product.base, ZERO) is None:  # kept whole: none may be added
+        return None
+    if plan.shadow or any(bound.own for bound in bounds):
+        return None
+    return Glance(desk, plan) if _is_known(plan) else None
+
+
+def _is_known(plan: Plan) -> bool:
+    """Whether each of its rules is one that a glance sees."""
+    measured = [rule for *_, rule, _ in plan.measured]
+    return (
+        all(gate.judge in GATES for gate in plan.gates)
+        and all(rule.measure in FIGURES or rule.limit in MEASURES for rule in measured)
+        and all(rule.measure in STANDING for rule, _ in plan.standing.rules)
+        and all(rule.measure is validity.order_size for rule, _ in plan.minima)
+    )
+
+
+class Glance:
+    """One plan at a glance."""
+
+    def __init__(self, desk: RiskContext, plan: Plan) -> None:
+        self.headrooms = Headrooms(desk, plan)
+        rows = [(rule, bound) for *_, rule, bound in plan.measured]
+        rates = [bound for rule, bound in rows if rule.measure is activity.rate]
+        identical = [bound for rule, bound in rows if rule.measure is activity.identical]
+        self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
+        self._key, self._orders = plan.product.key, desk.tracker.orders
+        self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
+        self._most_value = plan.product.quote_max_size or NO_LIMIT
+        self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
+        self._counting = [(bound.window, bound.setting) for bound in rates]
+        self._identical = [(bound.window, bound.setting) for bound in identical]
+        self._collar = most(rows, market.beyond_touch).level
+        self._size = most(rows, validity.order_size)
+        self._notional = most(rows, exposure.order_notional)
+        self._slippage = desk.limits.market_order_slippage
+
+    def look(self, order: Order, now: datetime) -> Seen | None:
+        """The verdict on an order that is plain where all is quiet; None: it must be judged."""
+        if not self._is_plain(order, now):
+            return None
+        turn, room = self.headrooms.known(order.side)
+        if room is None:
+            return None
+        if not -market.CLOCK_TOLERANCE <= now - room.marked_at <= self._desk.max_quote_age:
+            return None
+        price = self._price(order, room)
+        if price is None or (windows := self._windows(order, now)) is None:
+            return None
+        return self._seen(order, price, (turn, room), windows)
+
+    def _is_plain(self, order: Order, now: datetime) -> bool:
+        """New, of one size and at most one price, on the grid, within Coinbase's range and far from what
+        one order may be, whatever the books hold. A sale may be worth more than at its limit.
+        """
+        size, price, product = order.base_size, order.limit_price, self._product
+        if size is None or order.attached or order.kind not in PLAIN or order.sizes or order.prices:
+            return False
+        if size % product.base_increment or not self._least <= size <= self._largest:
+            return False
+        if size >= self._size.near:
+            return False
+        if price is not None and (
+            price % product.price_increment or size * price >= self._notional.near
+        ):
+            return False
+        if order.end_time is not None and order.end_time <= now:
+            return False
+        return self._is_new(order.client_order_id)
+
+    def _is_new(self, name: str) -> bool:
+        ledger = self._ledger
+        return (
+            name not in ledger.reservations
+            and name not in ledger.working_by_client_id
+            and not ledger.closed.has_used(name)
+            and len(ledger.reservations) < RESERVATIONS_OF_A_USER_MAX
+        )
+
+    def _price(self, order: Order, room: Headroom) -> Decimal | None:
+        """What it may trade at, at worst; None where that is too far, or an own order is met."""
+        is_buy, price, touch, theirs = order.side == BUY, order.limit_price, room.touch, room.theirs
+        if price is None:
+            price = touch * (ONE + self._slippage if is_buy else ONE - self._slippage)
+        elif (price > touch if is_buy else price < touch) and (
+            abs(price / touch - ONE) > self._collar
+        ):
+            return None
+        meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
+        return None if meets or price <= ZERO else price
+
+    def _windows(self, order: Order, now: datetime) -> list[tuple[str, Rate]] | None:
+        """Where its approval counts; None where a window is nearly full."""
+        reaches = self._desk.activity.reaches
+        for name, rate, near in self._rates:
+            if reaches(near - 1, name, rate, now):
+                return None
+        if not self._identical:
+            return self._counting
+        windows, likeness = [], fingerprint(order)
+        for window, rate in self._identical:
+            name = f"{window}|{likeness}"
+            if reaches(rate.count, name, rate, now):
+                return None
+            windows.append((name, rate))
+        return windows + self._counting
+
+    def _seen(
+        self,
+        order: Order,
+        price: Decimal,
+        known: tuple[Turn, Headroom],
+        windows: list[tuple[str, Rate]],
+    ) -> Seen | None:
+        """What it comes to, if that is far from every limit."""
+        size, side, product = order.base_size, order.side, self._product
+        turn, room = known
+        assert size is not None
+        if side == BUY:
+            worth, currency = price, product.quote
+            unit_hold = price * (ONE + self._orders.taker_rate)
+            hold, funds = unit_hold * size, room.free / unit_hold
+        else:
+            worth, currency = max(price, room.mark), product.base
+            hold = size
+            funds = room.free
+        notional, limit = worth * size, order.limit_price
+        listed = room.touch if limit is None else limit
+        value = notional if limit is worth else size * listed
+        if not product.quote_min_size <= value <= self._most_value:
+            return None
+        if hold > room.free or size >= room.near_size or size * room.mark >= room.near_usd:
+            return None
+        if notional >= self._notional.near:
+            return None
+        step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
+        rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
+        largest = floor_to(min(rooms), step)
+        if largest <= reducible:  # as an exit it need not keep limits on risk
+            largest = floor_to(min(reducible, funds, self._largest), step)
+        if largest * listed > self._most_value:
+            largest = floor_to(self._most_value / listed, step)
+        leg, reducing = Leg(self._key, side, size), size <= reducible
+        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
+
+
+class Foreseen(Struct, frozen=True):
+    """A proposal that was looked at: its order, or what is wrong with it; and the approval it will get,
+    where a glance tells.
+    """
+
+    event: OrderProposed
+    order: Order | Faults
+    glance: Glance | None = None
+    seen: Seen | None = None
+    decision: Decision | None = None
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether the books have moved since; an order that was not seen through did not read them."""
+        if self.seen is None or self.glance is None:
+            return False
+        return self.seen.turn != self.glance.headrooms.turn

@@ -1,0 +1,37 @@
+"""The rules: gates and measured limits, each in the order in which broken ones are listed. No I/O.
+
+A rule is a plain function and a row: a `Gate` says what is wrong, or nothing; a `Measured`
+measures something that a configured limit bounds. A new rule takes three places: its row in one of
+these modules, its limit in `limits.py`, its test.
+"""
+
+from typing import Final
+
+from sidecar.core.judging.rules import (
+    activity,
+    exposure,
+    funds,
+    losses,
+    market,
+    portfolio,
+    validity,
+)
+from sidecar.core.judging.rules.custom import DOC as CUSTOM_DOC
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured
+
+RULES: Final[tuple[Gate | Measured, ...]] = (
+    *validity.RULES,
+    *market.RULES,
+    *activity.RULES,
+    *funds.RULES,
+    *exposure.RULES,
+    *losses.RULES,
+    *portfolio.RULES,
+)
+
+# Codes that no row above stands for: found before the rules run, or the user's own.
+OTHER_CODES: Final[dict[str, Doc]] = {
+    "UNSUPPORTED_ORDER_TYPE": Doc("an order_configuration that cannot be valued"),
+    "UNKNOWN_PRODUCT": Doc("the product is not in Coinbase's list"),
+    "CUSTOM": CUSTOM_DOC,
+}

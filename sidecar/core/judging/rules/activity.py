@@ -1,0 +1,159 @@
+"""How much is going on: identical orders, rates, open orders, adding to a position. No I/O."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.account.exposure import Book
+from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
+from sidecar.core.judging.check import Check
+from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.money import ONE, ZERO
+
+
+def client_order_id(check: Check) -> Violation | None:
+    """A live approval with another body, or an id the exchange knows already."""
+    if check.replaced is not None or check.again:
+        return None
+    ledger, name = check.tracker.ledger, check.order.client_order_id
+    if name in ledger.reservations:
+        why = "is reserved for another order; use a new id"
+    elif name in ledger.working_by_client_id or ledger.closed.has_used(name):
+        why = "was used on the exchange already; use a new id"
+    else:
+        return None
+    return Violation(
+        "DUPLICATE_CLIENT_ORDER_ID", observed=name, message=f"client_order_id {name!r} {why}"
+    )
+
+
+def orders_like_it(check: Check, bound: Bound) -> str:
+    return f"{bound.window}|{check.fingerprint}"
+
+
+def all_orders(_check: Check, bound: Bound) -> str:
+    return bound.window
+
+
+def identical(check: Check, bound: Bound) -> Decimal | None:
+    return _approved(check, bound, orders_like_it(check, bound))
+
+
+def rate(check: Check, bound: Bound) -> Decimal | None:
+    return _approved(check, bound, bound.window)
+
+
+def _approved(check: Check, bound: Bound, name: str) -> Decimal:
+    count = check.desk.activity.count(name, bound.setting, check.now)
+    return Decimal(count) if check.again else count + ONE
+
+
+def identical_clears(check: Check, bound: Bound) -> datetime | None:
+    return check.desk.activity.clears_at(orders_like_it(check, bound), bound.setting, check.now)
+
+
+def rate_clears(check: Check, bound: Bound) -> datetime | None:
+    return check.desk.activity.clears_at(bound.window, bound.setting, check.now)
+
+
+def open_orders(check: Check, bound: Bound) -> Decimal | None:
+    after = bound.after(check)
+    return Decimal(after.orders_on_key if bound.kind == "product" else after.orders)
+
+
+def too_many_reservations(check: Check) -> Violation | None:
+    alive, asker = check.tracker.ledger.reservations, check.asker
+    if len(alive) < RESERVATIONS_OF_A_USER_MAX:
+        return None
+    own = 0
+    if asker is not None:
+        makers = (one.maker for one in alive.values())
+        own = sum(maker is not None and maker.uid == asker.uid for maker in makers)
+    if own >= RESERVATIONS_OF_A_USER_MAX:
+        count, whose = RESERVATIONS_OF_A_USER_MAX, " of this user"
+    elif len(alive) >= RESERVATIONS_MAX:
+        count, whose = RESERVATIONS_MAX, ""
+    else:
+        return None
+    return Violation(
+        "MAX_OPEN_ORDERS",
+        limit=str(count),
+        observed=str(count + 1),
+        message=f"{count} approvals{whose} are alive already; send or release them",
+    )
+
+
+def held_in_direction(check: Check, bound: Bound) -> Decimal | None:
+    """The position that the order would add to, base units, in the scope that forbids adding."""
+    book: Book | None = check.tracker.account
+    if bound.kind == "strategy":
+        book = check.tracker.strategies.get(check.strategy_id or "")
+    line = None if book is None else book.lines.get(check.key)
+    if line is None:
+        return ZERO
+    return line.position.quantity if check.is_buy else -line.position.quantity
+
+
+RULES: Final = (
+    Gate(
+        code="DUPLICATE_CLIENT_ORDER_ID",
+        judge=client_order_id,
+        exempt=False,
+        doc=Doc("another order is reserved under this id, or the exchange has seen it"),
+    ),
+    Measured(
+        code="DUPLICATE_ORDER",
+        window=orders_like_it,
+        limit="duplicate_order",
+        measure=identical,
+        warns=False,
+        clears_at=identical_clears,
+        text="this would be identical order number {observed} within the window; {limit} are allowed",
+        doc=Doc(
+            "identical approved orders within the window, this one included, > count",
+            "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_ORDER_RATE",
+        window=all_orders,
+        limit="max_order_rate",
+        measure=rate,
+        clears_at=rate_clears,
+        text="this would be approved order number {observed} within the window; {limit} are allowed",
+        doc=Doc(
+            "approved orders within the window, this one included, > count; refused attempts do not count",
+            "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_OPEN_ORDERS",
+        limit="max_open_orders",
+        measure=open_orders,
+        text="this would be open order number {observed}; {limit} are allowed",
+        doc=Doc(
+            "open orders and reservations, this one included, > limit; of one product in a "
+            "product's table, else of all",
+            "the limit passes",
+        ),
+    ),
+    Gate(
+        code="MAX_OPEN_ORDERS",
+        judge=too_many_reservations,
+        exempt=True,
+        doc=Doc(
+            f"{RESERVATIONS_MAX:,} approvals are alive at once, or {RESERVATIONS_OF_A_USER_MAX:,} of one user"
+            " (not configurable)"
+        ),
+    ),
+    Measured(
+        code="NO_ADDING",
+        per_key=True,
+        limit="no_adding",
+        measure=held_in_direction,
+        warns=False,
+        text="a position of {observed} is open in this direction already; close it first",
+        doc=Doc("`no_adding` is set, a position is open, and the order is in its direction"),
+    ),
+)

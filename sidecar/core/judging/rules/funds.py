@@ -1,0 +1,160 @@
+"""Are the funds there? No I/O.
+
+Spot buys bind quote currency with the fee on top, spot sells bind the coin; `keep` is never
+available. Futures bind margin: Coinbase's buying power less the margin of what is reserved.
+
+A hold that no known order explains is counted against adding orders, and so is the difference between
+Coinbase and the books. A reducing order passes: the hold is most likely that of an order that has just ended,
+and an exit must not wait for a balance that lags. Coinbase itself refuses to sell more than
+there is; the wallet is read at once.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
+
+from sidecar.core.account.working import Reservation
+from sidecar.core.judging.check import Check
+from sidecar.core.judging.rules.rule import Doc, Gate
+from sidecar.core.judging.rules.waiting import in_the_way
+from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.money import ONE, ZERO, readable
+
+MARGIN: Final = "USD margin"  # the currency of a future's funds, in messages
+
+
+def spot_funds(check: Check) -> Violation | None:
+    """The rest beside all orders and approvals, holds that none explains set aside."""
+    worth, replaced = check.worth, check.replaced
+    wallet = check.tracker.wallets.by_currency.get(worth.hold_currency)
+    needed, free, unexplained = worth.hold, None, ZERO
+    if wallet is not None:
+        free = wallet.free
+        unexplained = ZERO if wallet.keep is None else wallet.foreign_hold + abs(wallet.doubted)
+    if replaced is not None:
+        free = None if free is None else free + replaced.hold
+        needed = (worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
+    check.funds = (needed, worth.unit_hold, free, unexplained)
+    if needed is None:
+        return None  # no price: STALE_MARKET_DATA refuses, or the order is reducing
+    if free is None:
+        return _unknown(needed, worth.hold_currency)
+    if needed <= free + unexplained:
+        return None
+    return _lacking(check, needed, free if check.is_buy else free + unexplained)
+
+
+def unexplained_hold(check: Check) -> Violation | None:
+    """The rest beside a hold that no known order explains: asked after `spot_funds`."""
+    needed, _, free, unexplained = check.funds
+    if not unexplained or needed is None or free is None or not free < needed <= free + unexplained:
+        return None
+    currency, found = check.worth.hold_currency, _lacking(check, needed, free)
+    wallet = check.tracker.wallets.get(currency)
+    text = f"; Coinbase holds {readable(wallet.foreign_hold)} {currency} for no order that is known"
+    if wallet.doubted:
+        text = f"; of {readable(abs(wallet.doubted))} {currency} Coinbase and the books differ"
+    return replace(found, message=found.message + text)
+
+
+def margin(check: Check) -> Violation | None:
+    """Coinbase's worst stated margin rate, or the whole notional where it states none."""
+    futures, notional = check.tracker.balances.futures, check.worth.unit_notional
+    unit = None if notional is None else notional * (check.product.margin_rate or ONE)
+    bound = check.tracker.orders.margin_reserved + check.tracker.orders.margin_seen
+    free = None if futures is None else futures.buying_power - bound
+    needed = None if unit is None else unit * check.open_size
+    check.funds = (needed, unit, free, ZERO)
+    if needed is None:
+        return None  # no price: as for spot
+    if free is None:
+        return _unknown(needed, MARGIN)
+    return None if needed <= free else _lacking(check, needed, free)
+
+
+def _unknown(needed: Decimal, currency: str) -> Violation:
+    """An unknown balance is not an empty rule."""
+    text = f"no {currency} balance is known; read or set it first"
+    return Violation("INSUFFICIENT_FUNDS", observed=readable(needed), message=text)
+
+
+def _lacking(check: Check, needed: Decimal, free: Decimal) -> Violation:
+    """Refused: the free funds, and the approvals that are in the way of more."""
+    hold_currency = check.worth.hold_currency
+
+    def bound(held: Reservation) -> Decimal:
+        return held.hold if held.hold_currency == hold_currency else ZERO
+
+    waits = in_the_way(check, needed - free, bound)
+    text = (
+        f"{readable(needed)} {hold_currency or MARGIN} needed, {readable(free)} free after holds, reservations and "
+        f"keep{'' if waits is None else waits.text}"
+    )
+    return Violation(
+        "INSUFFICIENT_FUNDS",
+        limit=readable(free),
+        observed=readable(needed),
+        message=text,
+        clears_at=None if waits is None else waits.clears_at,
+    )
+
+
+def room(check: Check) -> Decimal | None:
+    _, unit, free, unexplained = check.funds  # as the judge has just worked out
+    return _size_of(check, unit, None if free is None else free + unexplained)
+
+
+def room_beside_holds(check: Check) -> Decimal | None:
+    _, unit, free, unexplained = check.funds
+    return _size_of(check, unit, free) if unexplained else None
+
+
+def _size_of(check: Check, unit: Decimal | None, free: Decimal | None) -> Decimal | None:
+    if not unit:
+        return None
+    if free is None or free <= ZERO:
+        return ZERO
+    size = free if unit is ONE else free / unit
+    return size if check.replaced is None else size + check.replaced.filled
+
+
+RULES: Final = (
+    Gate(
+        code="INSUFFICIENT_FUNDS",
+        judge=spot_funds,
+        room=room,
+        applies=lambda _, product: not product.is_future,
+        exempt=False,
+        doc=Doc(
+            "spot: size × price × (1 + fee) > what is free of the quote wallet (sell: size > what is "
+            "free of the coin), after the holds of known orders, reservations and `keep`; sized in quote "
+            "currency: quote_size × (1 + fee), at the market quote_size",
+            "exactly what is free passes",
+        ),
+    ),
+    Gate(
+        code="INSUFFICIENT_FUNDS",
+        judge=unexplained_hold,
+        room=room_beside_holds,
+        applies=lambda _, product: not product.is_future,
+        exempt=True,  # with a warning
+        warns=True,
+        doc=Doc(
+            "spot: the same, after what Coinbase holds for no order that is known; a reducing order passes "
+            "with a warning, and the wallet is read at once",
+            "exactly what is free passes",
+        ),
+    ),
+    Gate(
+        code="INSUFFICIENT_FUNDS",
+        judge=margin,
+        room=room,
+        applies=lambda _, product: product.is_future,
+        exempt=True,  # closing a future frees margin
+        doc=Doc(
+            "futures: margin > Coinbase's buying power, less the margin of what is reserved",
+            "exactly what is free passes",
+        ),
+    ),
+)

@@ -1,0 +1,75 @@
+"""Have losses crossed a limit? No I/O. What crossing one sets in motion is in loss_watch.py."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.account import losses
+from sidecar.core.judging.check import Check
+from sidecar.core.judging.rules.rule import Bound, Doc, Measured
+
+
+def daily(check: Check, bound: Bound) -> Decimal | None:
+    match bound.kind:
+        case "product":
+            loss = losses.daily(check.tracker, key=check.key)
+        case "strategy":
+            loss = losses.daily(check.tracker, strategy_id=check.strategy_id)
+        case _:
+            loss = losses.daily(check.tracker)
+    return loss.measured(bound.setting)
+
+
+def next_reset(check: Check, _bound: Bound) -> datetime | None:
+    windows = check.tracker.windows
+    return None if windows is None else windows.next_reset
+
+
+def drawdown(check: Check, bound: Bound) -> Decimal | None:
+    return losses.drawdown(check.tracker).measured(bound.setting)
+
+
+def cumulative(check: Check, bound: Bound) -> Decimal | None:
+    return losses.cumulative(check.tracker).measured(bound.setting)
+
+
+RULES: Final = (
+    Measured(
+        code="MAX_DAILY_LOSS",
+        per_key=True,
+        standing=True,
+        limit="max_daily_loss",
+        measure=daily,
+        breaks_at=True,
+        clears_at=next_reset,
+        text="daily loss {observed} has reached {limit}",
+        doc=Doc(
+            "loss since 08:00 New York ≥ limit; sets REDUCE_ONLY in its scope, once confirmed until the next reset",
+            "the limit breaks",
+        ),
+    ),
+    Measured(
+        code="MAX_DRAWDOWN",
+        standing=True,
+        limit="max_drawdown",
+        measure=drawdown,
+        breaks_at=True,
+        text="drawdown {observed} has reached {limit}",
+        doc=Doc(
+            "fall from the highest ≥ limit; also sets REDUCE_ONLY, once confirmed until `reset-loss drawdown`",
+            "the limit breaks",
+        ),
+    ),
+    Measured(
+        code="MAX_CUMULATIVE_LOSS",
+        standing=True,
+        limit="max_cumulative_loss",
+        measure=cumulative,
+        breaks_at=True,
+        text="cumulative loss {observed} has reached {limit}",
+        doc=Doc(
+            "loss since the first start ≥ limit; sets REDUCE_ONLY at once, LIQUIDATING when confirmed",
+            "the limit breaks",
+        ),
+    ),
+)

@@ -1,0 +1,94 @@
+"""Rules over the whole portfolio: VaR and its kin, and the futures' liquidation buffer. No I/O."""
+
+from decimal import Decimal
+from typing import Final
+
+from sidecar.core.judging.check import Check
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured
+from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, NoFigure
+from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.money import readable
+
+
+def unavailable(check: Check) -> Violation | None:
+    for name in MEASURES:
+        if getattr(check.limits, name) is None:
+            continue
+        figure = check.figure(name)
+        if isinstance(figure, NoFigure):
+            text = f"{name} is set and there is no figure: {figure.reason}"
+            return Violation("VAR_UNAVAILABLE", observed="none", message=text)
+    return None
+
+
+def _raised(check: Check, measure: Measure) -> Decimal | None:
+    """The figure with the order in it, USD; nothing when the order does not raise it."""
+    figure = check.figure(measure)
+    if isinstance(figure, NoFigure) or figure.after <= figure.before:
+        return None
+    return figure.after
+
+
+def liquidation_buffer(check: Check) -> Violation | None:
+    limit = check.limits.min_liquidation_buffer
+    assert limit is not None
+    futures = check.tracker.balances.futures
+    if futures is None:
+        return Violation(
+            "MIN_LIQUIDATION_BUFFER",
+            limit=readable(limit),
+            message="Coinbase's futures balance summary was not read yet",
+        )
+    if futures.liquidation_buffer_percentage >= limit:
+        return None
+    shown = readable(futures.liquidation_buffer_percentage)
+    return Violation(
+        "MIN_LIQUIDATION_BUFFER",
+        limit=readable(limit),
+        observed=shown,
+        message=f"Coinbase's liquidation buffer is {shown} %, below {readable(limit)} %",
+    )
+
+
+def _figure(code: str, measure: Measure, words: str) -> Measured:
+    """The rule that bounds one figure."""
+    return Measured(
+        code=code,
+        limit=measure,
+        measure=lambda check, _: _raised(check, measure),
+        of_equity=True,
+        breaks_at=True,
+        searches=True,
+        text=words + " would be {observed} of equity; {limit} is allowed",
+        doc=Doc(
+            f"{words} ÷ equity ≥ limit at the worst of three books, and the order raises it",
+            "the limit breaks; not raising passes",
+        ),
+    )
+
+
+RULES: Final = (
+    _figure("MAX_VAR", "max_var", "value at risk"),
+    _figure("MAX_EXPECTED_SHORTFALL", "max_expected_shortfall", "expected shortfall"),
+    _figure("MAX_STRESS_LOSS", "max_stress_loss", "stress loss"),
+    Gate(
+        code="VAR_UNAVAILABLE",
+        judge=unavailable,
+        applies=lambda limits, _: any(getattr(limits, name) is not None for name in MEASURES),
+        exempt=True,
+        doc=Doc("such a limit is set and the figure cannot be computed"),
+    ),
+    Gate(
+        code="MIN_LIQUIDATION_BUFFER",
+        judge=liquidation_buffer,
+        applies=lambda limits, product: (
+            product.is_future and limits.min_liquidation_buffer is not None
+        ),
+        exempt=True,
+        doc=Doc(
+            "futures: Coinbase's liquidation buffer, percent, < limit, or not known",
+            "the limit passes",
+            key="min_liquidation_buffer",
+        ),
+    ),
+)

@@ -1,0 +1,163 @@
+"""How far each configured limit is used as things stand, without an order. No I/O.
+
+The measures are the rules' own. They are asked about `NoOrder`, an order of nothing: what would be
+open with it is what is open already. Looking changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, cast
+
+from sidecar.core.account.exposure import Book
+from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.judging.check import After, Check, CoinLeg
+from sidecar.core.judging.rules import RULES
+from sidecar.core.judging.rules.rule import NO_EQUITY, Bound, Measured, ScopeKind
+from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
+from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Rate
+from sidecar.core.vocabulary.money import ZERO, ratio, with_money
+
+# Rules that measure the order itself, or its like.
+NEEDS_AN_ORDER: Final = frozenset(
+    {
+        "DUPLICATE_ORDER",
+        "MAX_ORDER_NOTIONAL",
+        "MAX_ORDER_SIZE",
+        "MIN_ORDER_SIZE",
+        "NO_ADDING",
+        "PRICE_COLLAR",
+    }
+)
+
+Figures = Mapping[Measure, RiskFigure | NoFigure]
+Row = dict[str, Any]
+
+
+class NoOrder:
+    """What the measures read of a check, for an order of nothing on one key."""
+
+    is_buy, is_new, quantity, replaces = True, 0, ZERO, ZERO
+
+    def __init__(self, tracker: PositionTracker, key: str, strategy_id: str | None) -> None:
+        self.tracker, self.key, self.strategy_id = tracker, key, strategy_id
+        self.mark = tracker.marks.usd(key)
+        self.is_future = tracker.books.is_future(key)
+        self.equity = tracker.equity
+        leg = cast("CoinLeg", self)  # it has all that is read of one
+        self.account = After(tracker.account, leg)
+        self.own = After(_own_book(tracker, strategy_id), leg)
+
+
+@with_money
+def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
+    """A row for each limit that can be measured without an order; for limits on positions, one for
+    each key that is held or worked.
+
+    `figures` are the portfolio's. `observed` is in the limit's
+    unit and `used` its share of the limit; both None where they cannot be told. A share of no
+    equity is infinite.
+    """
+    rows: list[Row] = []
+    for scope, kind, limits, asked in _scopes(desk):
+        for rule, bound in _bounds(scope, kind, limits):
+            if rule.searches:
+                figure = figures.get(cast("Measure", rule.limit))
+                observed = figure.before if isinstance(figure, RiskFigure) else None
+                rows.append(_row(rule, bound, asked, observed))
+            elif rule.window:
+                rows.append(_row(rule, bound, asked, _approvals(desk, bound, now)))
+            elif rule.standing:
+                rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
+            else:
+                each = rule.per_key and kind != "product"
+                orders = _each_key(desk.tracker, asked.strategy_id) if each else [asked]
+                rows += [_row(rule, bound, one, _measure(rule, bound, one)) for one in orders]
+    return rows
+
+
+def _own_book(tracker: PositionTracker, strategy_id: str | None) -> Book:
+    return tracker.strategies.get(strategy_id or "") or Book()
+
+
+def _scopes(desk: RiskContext) -> Iterator[tuple[str, ScopeKind, OrderLimits, NoOrder]]:
+    """Every table of limits, and an order of nothing that lies in its scope."""
+    limits, tracker = desk.limits, desk.tracker
+    anywhere = NoOrder(tracker, "", None)
+    yield "all", "all", limits, anywhere
+    for name, own in limits.product.items():
+        product = tracker.products.get(name)
+        if product is not None:  # what is not listed binds nothing
+            yield f"product:{name}", "product", own, NoOrder(tracker, product.key, None)
+    for name, strategy in limits.strategy.items():
+        yield f"strategy:{name}", "strategy", strategy, NoOrder(tracker, "", name)
+    if limits.shadow is not None:
+        yield "shadow", "all", limits.shadow, anywhere
+
+
+def _each_key(tracker: PositionTracker, strategy_id: str | None) -> list[NoOrder]:
+    book = tracker.account if strategy_id is None else _own_book(tracker, strategy_id)
+    return [NoOrder(tracker, key, strategy_id) for key in sorted(book.lines)]
+
+
+def _bounds(scope: str, kind: ScopeKind, limits: OrderLimits) -> Iterator[tuple[Measured, Bound]]:
+    for rule in RULES:
+        if not isinstance(rule, Measured) or rule.code in NEEDS_AN_ORDER:
+            continue
+        setting = getattr(limits, rule.limit, None)
+        if setting is not None:
+            level = _level(setting)
+            window = f"{rule.code}|{scope}"
+            own = kind == "strategy"
+            yield rule, Bound(scope, kind, level, level, setting, own=own, window=window)
+
+
+def _level(setting: Any) -> Decimal:
+    match setting:
+        case LossLimit():
+            level = setting.usd if setting.ratio is None else setting.ratio
+            assert level is not None
+            return level
+        case Rate():
+            return Decimal(setting.count)
+    return Decimal(setting)
+
+
+def _measure(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
+    return rule.measure(cast("Check", asked), bound)
+
+
+def _loss(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
+    """None before the books are open, and for a ratio of no equity."""
+    windows = asked.tracker.windows
+    if windows is None or (bound.setting.ratio is not None and windows.span.lacks_equity):
+        return None
+    return _measure(rule, bound, asked)
+
+
+def _approvals(desk: RiskContext, bound: Bound, now: datetime) -> Decimal:
+    """Approvals within the window that ends now, without tidying it up as judging does."""
+    times = desk.activity.windows.get(bound.window, ())
+    return Decimal(sum(at > now - bound.setting.window for at in times))
+
+
+def _row(rule: Measured, bound: Bound, asked: NoOrder, observed: Decimal | None) -> Row:
+    shown = used = None
+    if observed is not None:
+        shown = rule.shown(cast("Check", asked), observed) if observed else ZERO
+        used = _share(shown, bound.level)
+    return {
+        "code": rule.code,
+        "scope": bound.scope,
+        "key": asked.key or None,
+        "limit": bound.text,
+        "observed": shown,
+        "used": used,
+    }
+
+
+def _share(shown: Decimal, level: Decimal) -> Decimal:
+    if shown <= ZERO:  # a profit uses nothing of a limit on losses
+        return ZERO
+    return ratio(shown, level) if level and shown.is_finite() else NO_EQUITY

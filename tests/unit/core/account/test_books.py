@@ -1,0 +1,313 @@
+"""Books: how value moves between positions, wallets and cash."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.account.books import FILL_IS_NEWER_BY, STRATEGIES_MAX, Books
+from sidecar.core.account.losses import cumulative
+from sidecar.core.account.working import Leg
+from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
+from sidecar.core.vocabulary.events import Quote
+from sidecar.core.vocabulary.products import CASH
+from tests.scenario import FUTURE, PRODUCTS, START, D, future, product
+from tests.tracking import QUOTES, Desk
+
+
+def books(*, keep=None, quotes=QUOTES, cash=CASH):
+    made = Books(keep or {}, cash, D("0.05"))
+    made.list_products(PRODUCTS)
+    for product_id, price in quotes.items():
+        made.quote(Quote(product_id, D(price), D(price), START), START)
+    return made
+
+
+def position(made, key="BTC", book=None):
+    return (book or made.account).lines[key].position
+
+
+def test_a_product_that_was_never_listed_is_unknown_by_name():
+    assert books().product("BTC-USD").key == "BTC"
+    with pytest.raises(UnknownProduct, match="'ABC-USD' is not listed") as caught:
+        books().product("ABC-USD")
+    assert caught.value.product_id == "ABC-USD"
+
+
+def test_strategies_begin_with_their_first_fact_and_are_bounded():
+    made = books()
+    assert made.strategy("s0") is made.strategy("s0")
+    for number in range(1, STRATEGIES_MAX):
+        made.strategy(f"s{number}")
+    with pytest.raises(Misuse, match="more than 1000 strategy names"):
+        made.strategy("one more")
+    assert made.strategy("s999")
+
+
+def test_what_orders_may_do_is_counted_for_the_account_and_their_strategy():
+    """Two legs are one order."""
+    made, legs = books(), (Leg("ETH", "BUY", D(2)), Leg("BTC", "SELL", D("0.06")))
+    made.work(legs, "trend", 1)
+    for book in (made.account, made.strategies["trend"]):
+        assert (book.lines["ETH"].open_buy, book.lines["BTC"].open_sell) == (2, D("0.06"))
+        assert book.orders == 1
+    made.work(legs, "trend", -1)
+    assert (made.account.lines, made.strategies["trend"].lines) == ({}, {})
+
+
+def test_an_edit_binds_quantity_without_counting_an_order():
+    made = books()
+    made.work((Leg("BTC", "BUY", D(1)),), None, 1, orders=0)
+    assert (made.account.lines["BTC"].open_buy, made.account.orders) == (1, 0)
+
+
+def test_a_quote_revalues_positions_wallets_and_every_strategy():
+    made = books()
+    made.trade("BTC", D(1), D(64000), made.strategy("trend"))
+    made.quote(Quote("BTC-USD", D(65000), D(65000), START), START)
+    assert (made.account.unrealised, made.strategies["trend"].unrealised) == (1000, 1000)
+    assert made.wallets.get("BTC").value == 65000
+
+
+def test_only_good_quotes_of_other_times_and_of_what_is_held_count_as_such():
+    made = books()
+    made.trade("BTC", D(1), D(64000), None)
+    counts = []
+    for product_id, price, second in (
+        ("BTC-USD", 64000, 0),
+        ("BTC-USD", 64000, 1),
+        ("ETH-USD", 1, 2),
+        ("BTC-USD", 0, 3),
+    ):
+        at = START + timedelta(seconds=second)
+        made.quote(Quote(product_id, D(price), D(price), at), at)
+        counts.append(made.quotes_valuing_account)
+    assert counts == [0, 1, 1, 1]
+
+
+def test_a_sale_of_the_kept_counts_only_what_was_beyond_it():
+    """1 held, 0.5 kept: selling 0.8 sells 0.5 of a position for five eighths of the money."""
+    made = books(keep={"BTC": D("0.5")})
+    made.trade("BTC", D(1), D(64000), None)
+    assert position(made).quantity == D("0.5")
+    made.trade("BTC", D("-0.8"), D(-52000), None)
+    assert made.account.lines == {}
+    assert made.account.pnl.realised == 52000 * D("0.625") - 32000
+
+
+def test_what_only_fills_up_keep_is_not_counted():
+    made = books(keep={"BTC": None, "ETH": D(2)})
+    made.trade("BTC", D(1), D(64000), None)
+    made.trade("ETH", D(1), D(2000), None)
+    assert (made.account.lines, made.wallets.value) == ({}, 0)
+
+
+def test_a_coin_as_quote_is_a_second_leg_for_the_account_and_the_strategy():
+    made, strategy = books(), books().strategy("s")
+    made.pay("BTC", D("0.03"), D(1920), strategy)
+    assert position(made, book=strategy).quantity == D("-0.03")
+    assert (made.wallets.get("BTC").total, position(made).quantity) == (D("-0.03"), D("-0.03"))
+
+
+def test_cash_is_valued_but_never_a_position():
+    made = books()
+    made.pay("EUR", D(-1000), D(-1250), None)
+    assert (made.wallets.value, made.account.lines) == (1250, {})
+
+
+def test_without_any_mark_a_fill_has_no_value_yet():
+    made = books(quotes={})
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) is None
+    made.pay("BTC", D(-1), None, None)
+    assert (position(made).quantity, position(made).unpriced) == (1, 1)
+
+
+def test_a_fill_is_a_price_where_no_quote_is_as_young_and_only_one_above_zero():
+    """What is owed of a correction may have another sign than its quantity: that is no price."""
+    made, later = books(), START + 2 * FILL_IS_NEWER_BY
+    made.fill_price(made.product("BTC-USD"), D(1), D(-5), later)
+    made.fill_price(made.product("BTC-USD"), D(2), D(128_000), START)
+    assert made.marks.by_key["BTC"].at == START
+    made.fill_price(made.product("BTC-USD"), D(2), D(128_002), later)
+    assert (made.marks.usd("BTC"), made.marks.by_key["BTC"].at) == (64_001, later)
+
+
+def test_a_fill_is_valued_through_its_quote_currency_else_through_its_base():
+    made = books()
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(51200)) == 64000
+    del made.marks.by_key["EUR"]
+    assert made.usd_value(made.products["BTC-EUR"], D(1), D(99999)) == 64000
+
+
+def test_a_quote_on_an_unfinished_route_revalues_nothing():
+    made = books(quotes={})
+    made.list_products([product("ABC-BTC")])
+    made.quote(Quote("ABC-BTC", D(2), D(2), START), START)
+    assert made.marks.usd("ABC") is None
+    assert "ABC" not in made.remarked
+
+
+def test_a_future_is_traded_without_a_wallet():
+    made = books()
+    made.trade(FUTURE, D("0.01"), D(640), made.strategy("trend"))
+    assert position(made, FUTURE) == position(made, FUTURE, made.strategies["trend"])
+    assert made.wallets.by_currency == {}
+
+
+def test_a_fee_or_funding_on_a_flat_key_leaves_no_line_behind():
+    made = books()
+    made.charge(made.account, "BTC", D(3), D(1))
+    assert (made.account.net_pnl_of("BTC"), made.account.lines) == (-2, {})
+
+
+def test_a_correction_reaches_the_account_and_the_strategy_but_not_what_is_kept_whole():
+    made = books(keep={"BTC": None})
+    strategy = made.strategy("s")
+    for key in ("BTC", "ETH"):
+        made.trade(key, D(1), D(2000), strategy)
+        made.correct(key, D(1), D(1), "BUY", strategy)
+    assert position(made, "ETH").cost == position(made, "ETH", strategy).cost == 2001
+    assert (position(made, "BTC", strategy).cost, made.account.pnl.realised) == (2001, 0)
+    made.correct(FUTURE, D(1), D(1), "BUY", None)
+    assert made.account.pnl.realised == -1
+
+
+def test_a_transfer_moves_quantity_at_the_mark():
+    made = books()
+    made.wallets.get("BTC").total = D(2)
+    made.match_wallet("BTC", entry=D(50000))
+    assert (position(made).cost, position(made).average_price(), made.account.net_pnl) == (
+        128000,
+        50000,
+        0,
+    )
+    made.wallets.get("BTC").total = D(3)
+    made.match_wallet("BTC", entry=D(1))
+    assert (position(made).quantity, position(made).entry_cost) == (3, 164000)
+    made.match_wallet("BTC")
+    assert position(made).quantity == 3
+
+
+def test_cash_matches_no_position():
+    made = books(cash={"USD", "BTC"})
+    made.wallets.get("BTC").total = D(2)
+    made.match_wallet("BTC")
+    assert made.account.lines == {}
+
+
+def test_a_transfer_without_a_mark_counts_when_one_comes():
+    made = books(quotes={})
+    made.is_open = True
+    wallet = made.wallets.get("BTC")
+    wallet.total = wallet.unpriced = D(2)
+    made.match_wallet("BTC")
+    made.quote(Quote("BTC-USD", D(10), D(10), START), START)
+    assert (made.transfers, wallet.unpriced, made.account.net_pnl, position(made).cost) == (
+        20,
+        0,
+        0,
+        20,
+    )
+
+
+def test_a_new_listing_can_give_a_mark_to_what_is_held():
+    made = books()
+    made.wallets.get("ABC").total = D(2)
+    made.match_wallet("ABC")
+    made.quote(Quote("ABC-USD", D(5), D(5), START), START)
+    assert made.marks.usd("ABC") is None
+    made.list_products([product("ABC-USD")])
+    assert (made.marks.usd("ABC"), made.wallets.get("ABC").value, position(made, "ABC").cost) == (
+        5,
+        10,
+        10,
+    )
+    assert not made.is_future("ABC")
+    assert made.is_future(FUTURE)
+
+
+@pytest.mark.parametrize("trades", [((-1, 60000), (1, 64000)), ((1, 64000), (-1, 60000))])
+def test_a_sale_told_before_its_purchase_loses_no_pnl(trades):
+    made = books()
+    for quantity, price in trades:
+        made.trade("BTC", D(quantity), D(quantity * price), None)
+    assert (made.account.net_pnl, made.account.lines) == (-4000, {})
+
+
+def test_a_quote_by_an_alias_marks_the_book_it_trades_in():
+    made = books()
+    made.quote(Quote("BTC-USDC", D(63000), D(63000), START), START)
+    assert (made.marks.usd("BTC"), "BTC-USDC" in made.marks.quotes) == (63000, False)
+
+
+def test_what_fills_up_keep_is_a_transfer():
+    """10,000 USD and a `keep` of 0.5 BTC: of what is bought into it, nothing counts; 1,800 of the 3,600 that
+    are left are lost.
+    """
+    desk = Desk(keep={"BTC": D("0.5")}, is_open=False)
+    desk.balance("USD", 10_000)
+    desk.tracker.start(desk.now)
+    desk.fill("BUY", "0.1", 64000)
+    assert (desk.tracker.equity, desk.tracker.kept, desk.tracker.net_pnl) == (3_600, 6_400, 0)
+    assert desk.tracker.transfers == -6_400
+    desk.fill("BUY", 1, 2000, fee=1_800, product_id="ETH-USD")
+    ratio = cumulative(desk.tracker).ratio
+    assert ratio is not None
+    assert abs(ratio - D("0.5")) < D("1E-9")
+
+
+# --- Funding ----------------------------------------------------------------------------------------
+
+
+def with_contracts(**held):
+    """Contracts of the future and of another one, marked at 64,000 and 2,000."""
+    other = future("ETH-FUT", base="ETH", contract_size=D("0.1"))
+    made = books()
+    made.list_products((*PRODUCTS, other))
+    made.quote(Quote("ETH-FUT", D(2000), D(2000), START), START)
+    for key, quantity in held.items():
+        name = FUTURE if key == "btc" else "ETH-FUT"
+        made.trade(name, D(quantity), D(quantity) * (made.marks.usd(name) or 0), None)
+    return made
+
+
+def test_funding_is_shared_by_the_notional_held():
+    """128,000 long and 64,000 short: two thirds and one third, and all of it in sum."""
+    made = with_contracts(btc=2, eth=-32)
+    made.fund(D("-1"))
+    pnl = made.account.pnl_by_key
+    assert pnl[FUTURE].funding == D("-0.666666666666666667")
+    assert pnl["ETH-FUT"].funding == D("-0.333333333333333333")
+    assert (made.account.pnl.funding, made.transfers) == (-1, 0)
+
+
+def test_funding_of_what_is_closed_already_is_the_last_ones():
+    made = with_contracts(btc=2, eth=-32)
+    made.trade(FUTURE, D(-2), D(-128_000), None)
+    made.trade("ETH-FUT", D(32), D(64_000), None)
+    made.fund(D(-5))
+    assert made.account.pnl_by_key["ETH-FUT"].funding == -5
+
+
+def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
+    made = books()
+    made.fund(D(-5))
+    assert (made.transfers, made.account.pnl.funding) == (-5, 0)
+
+
+# --- What has no price in dollars -----------------------------------------------------------------
+
+
+def test_a_contract_that_no_dollar_values_pays_nothing_yet():
+    """Its quote currency has no route; the futures wallet is told by its next reading."""
+    made = books()
+    made.list_products((*PRODUCTS, future("ODD-FUT", base="ODD", quote="XYZ")))
+    made.trade("ODD-FUT", D(2), None, None)
+    assert (made.account.lines["ODD-FUT"].position.unpriced, made.futures_cash.total) == (2, 0)
+
+
+def test_a_dollar_that_is_held_like_a_coin_has_a_mark_that_needs_no_quotes():
+    made = books(cash={"USD"})
+    made.trade("USDC", D(100), D(100), None)
+    made.list_products(PRODUCTS)
+    assert made.marks.confirmed("USDC") == 1
+    assert made.marks.unconfirmed == set()

@@ -1,0 +1,111 @@
+"""The order ledger: found by either id, filed by status, and the prices that rest."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.orders import Order
+from tests.scenario import START, D
+
+
+def working(order_id="o1", client_order_id="c1", price=100, **changes):
+    order = WorkingOrder.begin(order_id, "BTC-USD", "BUY")
+    order.client_order_id, order.size, order.rests = client_order_id, D(1), True
+    order.limit_price = None if price is None else D(price)
+    for name, value in changes.items():
+        setattr(order, name, value)
+    return order
+
+
+def reservation(kind="limit_limit_gtc", price=100):
+    order = Order(
+        client_order_id="r1", product_id="BTC-USD", side="BUY", kind=kind, base_size=D(1),
+        limit_price=None if price is None else D(price), ceiling_price=None if price is None else D(price),
+    )  # fmt: skip
+    decision = Decision(
+        approved=True,
+        client_order_id="r1",
+        decision_id="1",
+        state="ACTIVE",
+        as_of=START,
+        max_base_size=D(1),
+    )
+    return Reservation(
+        order=order, strategy_id=None, approved_at=START, expires_at=START + timedelta(seconds=10), legs=(),
+        hold_currency="USD", hold=D(0), decision=decision, tightenings=0,
+    )  # fmt: skip
+
+
+def test_an_order_is_found_by_either_id_while_it_works_and_after():
+    ledger, order = OrderLedger(), working()
+    for status in ("OPEN", "CANCELLED"):
+        order.status = status
+        ledger.file(order, "BTC-USD")
+        assert ledger.find("o1") is ledger.find_client_id("c1") is order
+    assert (list(ledger.working), list(ledger.closed.by_id)) == ([], ["o1"])
+
+
+def test_unknown_ids_find_nothing():
+    assert OrderLedger().find("o1") is None
+    assert OrderLedger().find_client_id("c1") is None
+
+
+def test_an_order_without_a_client_id_is_found_by_its_own():
+    ledger = OrderLedger()
+    ledger.file(working(client_order_id=""), "BTC-USD")
+    assert ledger.find("o1")
+    assert ledger.find_client_id("") is None
+
+
+def test_an_ended_order_that_is_filed_again_is_remembered_once():
+    ledger, order = OrderLedger(), working(status="CANCELLED")
+    ledger.file(order, "BTC-USD")
+    ledger.file(order, "BTC-USD")
+    assert len(ledger.closed.by_id) == 1
+
+
+def test_an_order_rests_at_its_newest_price_until_it_ends():
+    ledger, order = OrderLedger(), working()
+    ledger.file(order, "BTC-USD")
+    order.limit_price = D(90)
+    ledger.file(order, "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") == 90
+    assert ledger.best_resting("BTC-USD", "SELL") is None
+    order.status = "CANCELLED"
+    ledger.file(order, "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") is None
+
+
+@pytest.mark.parametrize("changes", [{"rests": False}, {"price": None}, {"size": D(0)}])
+def test_what_cannot_be_met_does_not_rest(changes):
+    ledger = OrderLedger()
+    ledger.file(working(**changes), "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") is None
+
+
+def test_a_reserved_order_rests_until_it_is_unreserved():
+    ledger, reserved = OrderLedger(), reservation()
+    ledger.reserve(reserved, "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") == 100
+    ledger.unreserve(reserved)
+    assert (ledger.best_resting("BTC-USD", "BUY"), ledger.reservations) == (None, {})
+
+
+@pytest.mark.parametrize(("kind", "price"), [("market_market_ioc", None), ("limit_limit_fok", 100)])
+def test_a_reserved_order_that_takes_at_once_does_not_rest(kind, price):
+    ledger = OrderLedger()
+    ledger.reserve(reservation(kind, price), "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") is None
+
+
+def test_what_is_approved_twice_at_one_moment_is_looked_for_once():
+    ledger, reserved = OrderLedger(), reservation()
+    for _ in range(2):
+        ledger.reserve(reserved, "BTC-USD")
+        ledger.unreserve(reserved)
+    ledger.reserve(reserved, "BTC-USD")
+    assert ledger.pop_lapse(START + timedelta(seconds=10)) is reserved
+    assert ledger.pop_lapse(START + timedelta(seconds=10)) is None

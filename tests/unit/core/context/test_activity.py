@@ -1,0 +1,103 @@
+"""Sliding windows over approvals."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.context.activity import NAMES_MAX, Activity
+from sidecar.core.vocabulary.limits import Rate
+from tests.scenario import START, World, limit_order
+
+RATE = Rate(count=3, window_s=10)
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def noted(*times, rate=RATE):
+    activity = Activity()
+    for time in times:
+        activity.note("orders", rate, at(time))
+    return activity
+
+
+def test_a_name_never_noted_counts_nothing():
+    assert Activity().count("orders", RATE, START) == 0
+    assert Activity().clears_at("orders", RATE, at(5)) is None
+
+
+@pytest.mark.parametrize(
+    ("now_s", "count"), [(5, 3), (9.999, 3), (10, 2), (12, 1), (14.999, 1), (15, 0)]
+)
+def test_approvals_leave_the_window_one_by_one(now_s, count):
+    """An approval exactly as old as the window is long has left it."""
+    assert noted(0, 2, 5).count("orders", RATE, at(now_s)) == count
+
+
+def test_the_count_never_exceeds_what_the_limit_allows():
+    """More need not be remembered: the next is refused already."""
+    assert noted(*range(9)).count("orders", RATE, at(9)) == 3
+
+
+@pytest.mark.parametrize("back_s", [1, 3600])
+def test_a_clock_that_jumps_back_loosens_nothing(back_s):
+    assert noted(0, 2, 5).count("orders", RATE, at(-back_s)) == 3
+
+
+def test_a_full_window_clears_when_its_oldest_leaves():
+    assert noted(0, 2, 5).clears_at("orders", RATE, at(5)) == at(10)
+    assert noted(0, 2).clears_at("orders", RATE, at(5)) is None
+
+
+def test_a_window_that_has_emptied_by_time_is_not_full():
+    assert noted(0, 2, 5).clears_at("orders", RATE, at(30)) is None
+
+
+def test_looking_forgets_nothing():
+    activity = noted(0, 2, 5)
+    before = list(activity.windows["orders"])
+    assert activity.count("orders", RATE, at(30)) == 0
+    assert list(activity.windows["orders"]) == before
+
+
+def test_a_smaller_limit_counts_the_newest():
+    activity = noted(0, 2, 5)
+    assert activity.clears_at("orders", Rate(count=2, window_s=10), at(5)) == at(12)
+
+
+def test_a_limit_that_changes_keeps_what_is_remembered():
+    activity = noted(0, 2, 5)
+    activity.note("orders", Rate(count=5, window_s=10), at(6))
+    assert activity.count("orders", Rate(count=5, window_s=10), at(6)) == 4
+
+
+def test_names_count_apart():
+    assert noted(0, 1).count("others", RATE, at(1)) == 0
+
+
+def test_the_name_unused_for_longest_is_forgotten_first():
+    """A bot that never repeats an order must not fill the memory."""
+    activity = Activity()
+    for number in range(NAMES_MAX):
+        activity.note(f"DUPLICATE_ORDER|{number}", RATE, at(1))
+    activity.note("DUPLICATE_ORDER|0", RATE, at(2))
+    activity.note("DUPLICATE_ORDER|one more", RATE, at(3))
+    assert len(activity.windows) == NAMES_MAX
+    assert "DUPLICATE_ORDER|0" in activity.windows
+    assert "DUPLICATE_ORDER|1" not in activity.windows
+
+
+def test_a_rate_is_not_forgotten_for_orders_that_never_repeat(monkeypatch):
+    """Else a thousand small orders of one strategy would lift the rate of another."""
+    monkeypatch.setattr("sidecar.core.context.activity.NAMES_MAX", 3)
+    world = World(
+        cash=10_000_000,
+        duplicate_order={"count": 5, "window_s": 60},
+        strategy={"slow": {"max_order_rate": {"count": 1, "window_s": 60}}},
+    )
+    assert world.ask(limit_order("0.5"), strategy_id="slow")
+    for number in range(1, 9):
+        assert world.ask(limit_order(f"0.0{number}"), strategy_id="quick")
+    assert world.ask(limit_order("0.6"), strategy_id="slow").codes == ("MAX_ORDER_RATE",)
+    assert len(world.manager.desk.activity.windows) == 3

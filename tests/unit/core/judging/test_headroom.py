@@ -1,0 +1,212 @@
+"""What the books leave for one more order, and that it follows whatever happens."""
+
+from datetime import timedelta
+
+import pytest
+
+from sidecar.core.judging.glance import Glance, glance_of
+from sidecar.core.judging.headroom import NO_LIMIT, Headrooms
+from sidecar.core.judging.judge import compile_plan
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.order_body import Side
+from tests.decisions import sell_order
+from tests.scenario import FUTURE, D, World, limit_order
+
+
+def rooms_of(world: World) -> Headrooms:
+    """As an order's glance has them."""
+    desk = world.manager.desk
+    glance = glance_of(desk, compile_plan(desk, world.tracker.products["BTC-USD"], None))
+    assert glance is not None
+    return glance.headrooms
+
+
+def looked_at(world: World) -> tuple[Glance, Side]:
+    """What the last order was looked at with."""
+    found = world.manager.approvals._next
+    assert found is not None
+    return found
+
+
+def test_without_limits_only_the_funds_are_bounded():
+    world = World()
+    room = rooms_of(world).of("BUY")
+    assert room is not None
+    assert (room.near_size, room.near_usd, room.most) == (NO_LIMIT,) * 3
+    assert (room.free, room.mark, room.touch, room.theirs) == (100_000, 64000, 64000, None)
+
+
+def test_a_buy_is_bounded_by_what_the_key_and_the_account_may_become():
+    """2 BTC held and 1 on offer to be bought: of 5 BTC 2 are left, of 400,000 USD 3.25 − 3 = 0.25."""
+    world = World(cash=500_000, max_position_size=5, max_gross_exposure=400_000)
+    world.balance("BTC", 2)
+    world.balance("ETH", 96)  # 192,000 USD
+    world.report("b", base_size=1, limit_price=60000)
+    room = rooms_of(world).of("BUY")
+    assert room is None  # 384,000 of 400,000 are used
+    world.balance("ETH", 0)
+    world.wait(5)
+    world.balance("ETH", 0)
+    room = rooms_of(world).of("BUY")
+    assert room is not None
+    assert room.most == 2
+    assert room.near_size == D("0.5")  # 70 % of 5, less 3
+    assert room.near_usd == 280_000 - 192_000
+
+
+def test_a_sale_only_lowers_what_could_be_held():
+    world = World(max_position_size=5, max_gross_exposure=400_000)
+    world.balance("BTC", 2)
+    world.report("s", side="SELL", base_size="0.5", limit_price=70000)
+    room = rooms_of(world).of("SELL")
+    assert room is not None
+    assert (room.near_size, room.most, room.free, room.reducible) == (NO_LIMIT, NO_LIMIT, D("1.5"), D("1.5"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_position_size": "2.5"}, {"max_position_notional": 180_000}]
+)
+def test_what_is_near_a_limit_as_it_is_leaves_nothing_on_either_side(limit):
+    world = World(**limit)
+    world.balance("BTC", 2)
+    assert rooms_of(world).of("BUY") is None
+    assert rooms_of(world).of("SELL") is None
+
+
+@pytest.mark.parametrize("contracts", [-300, 300])
+def test_net_exposure_that_futures_use_up_leaves_nothing(contracts):
+    """3 BTC short, or long, at 64,000 USD: 192,000 of 200,000."""
+    world = World(max_net_exposure=200_000)
+    side = "BUY" if contracts > 0 else "SELL"
+    world.fill(side, abs(contracts), 64000, product_id=FUTURE)
+    assert rooms_of(world).of("BUY") is None
+
+
+def test_shorts_that_coins_hide_are_seen_before_the_coins_are_sold():
+    """200,000 USD short in futures beside 192,000 USD of coins: selling them would uncover it."""
+    world = World(max_net_exposure=200_000)
+    world.balance("BTC", 3)
+    world.fill("SELL", 310, 64000, product_id=FUTURE)
+    assert rooms_of(world).of("SELL") is None
+
+
+def test_no_equity_leaves_nothing():
+    world = World(cash=0)
+    assert rooms_of(world).of("BUY") is None
+
+
+def test_spot_below_zero_is_a_sale_told_before_its_purchase():
+    world = World()
+    world.fill("SELL", 1, 64000)
+    assert rooms_of(world).of("BUY") is None
+
+
+def test_what_another_book_marks_is_judged():
+    """BTC's price comes from BTC-USD; an order in another dollar book is valued by both."""
+    world = World()
+    desk = world.manager.desk
+    own = glance_of(desk, compile_plan(desk, world.tracker.products["BTC-USDC"], None))
+    assert own is not None
+    assert own.headrooms.of("SELL") is None  # no wallet of BTC yet
+    world.balance("BTC", 1)
+    assert own.headrooms.of("SELL") is not None
+    world.tracker.marks.by_key["BTC"] = world.tracker.marks.by_key["ETH"]
+    world.tracker.version += 1
+    assert own.headrooms.of("SELL") is None
+
+
+def test_a_book_without_a_price_leaves_nothing():
+    world = World(products=())
+    world.send(ev.ProductsListed, products=tuple(World().tracker.products.values()))
+    world.balance("USD", 1000)
+    assert rooms_of(world).of("BUY") is None
+
+
+def test_until_something_moves_nothing_is_worked_out_anew():
+    world = World()
+    rooms = rooms_of(world)
+    known = rooms.of("BUY")
+    assert rooms.of("BUY") is known
+    world.quote("BTC-USD", 64001)
+    assert rooms.of("BUY") is not known
+
+
+MOVES = {
+    "a price": lambda w: w.quote("ETH-USD", 2001),
+    "a fill": lambda w: w.fill("BUY", "0.1", 64000),
+    "a frame": lambda w: w.report("o", base_size="0.1", limit_price=60000),
+    "an approval": lambda w: w.ask(limit_order("0.1", 60000)),
+    "an approved edit that adds nothing": lambda w: w.manager.validate_edit(order_id="old", price="59000"),
+    "a release": lambda w: w.manager.release_order("reserved"),
+    "a fee": lambda w: w.send(ev.FeesRead, taker_rate=D("0.001"), maker_rate=D(0)),
+    "a halt": lambda w: w.send(ev.HaltRequested, reason="test"),
+    "a feed": lambda w: w.send(ev.FeedChanged, feed="market", signal="gap"),
+    "a fact told to the tracker alone": lambda w: w.tracker.apply(ev.ClockAdvanced(at=w.now)),
+    "a lapse": lambda w: w.wait(11),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("happens", MOVES.values(), ids=MOVES)
+def test_whatever_happens_it_is_worked_out_anew(happens):
+    world = World()
+    world.balance("BTC", 1)
+    world.report("old", base_size="0.1", limit_price=58000)
+    world.ask(limit_order("0.1", 57000, name="reserved"))
+    rooms = rooms_of(world)
+    sides: tuple[Side, ...] = ("BUY", "SELL")
+    before = {side: rooms.of(side) for side in sides}
+    happens(world)
+    for side, room in before.items():
+        assert rooms.of(side) is not room, side
+        fresh = rooms_of(world).of(side)
+        assert rooms.of(side) == fresh
+
+
+@pytest.mark.parametrize("body", [limit_order("0.1", 60000), sell_order("0.3", 65000)])
+def test_an_approval_takes_its_share_out_of_what_was_left(body):
+    """Step by step it comes to what the books say whole, to the last digit."""
+    world = World(max_position_size=9, max_gross_exposure=900_000, max_open_orders=9)
+    world.balance("BTC", 1)
+    world.ask(body | {"client_order_id": "first"})
+    glance, side = looked_at(world)
+    for number in range(2):
+        known = glance.headrooms._known[side]
+        assert world.ask(body | {"client_order_id": f"next-{number}"})
+        assert glance.headrooms._known[side] is not known
+        assert glance.headrooms._known[side][0] == glance.headrooms.turn  # by its share alone
+        assert glance.headrooms.of(side) == rooms_of(world).of(side)
+
+
+def test_the_last_order_that_is_not_near_the_number_of_orders_leaves_nothing():
+    """At 3 of 4 orders somebody is told."""
+    world = World(max_open_orders=4)
+    for number in range(2):
+        world.ask(limit_order("0.1", 60000 + number))
+    glance, side = looked_at(world)
+    assert glance.headrooms.of(side) is None
+
+
+def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
+    """But not after every price where each is handed over: at most ten times a second."""
+    world = World()
+    world.ask(limit_order("0.1", 60000))
+    glance, side = looked_at(world)
+
+    def is_ready():
+        return glance.headrooms._known[side][0] == glance.headrooms.turn
+
+    world.now += timedelta(seconds=1)
+    world.quote("BTC-USD", 64001)
+    assert is_ready()
+    world.quote("BTC-USD", 64002)
+    assert not is_ready()
+    world.now += timedelta(milliseconds=100)
+    world.quote("BTC-USD", 64003)
+    assert is_ready()
+
+
+def test_other_limits_are_not_prepared_for():
+    world = World()
+    world.ask(limit_order("0.1", 60000))
+    world.send(ev.LimitsReplaced, limits=world.manager.limits)
+    assert world.manager.approvals._next is None

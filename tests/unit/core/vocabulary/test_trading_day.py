@@ -1,0 +1,54 @@
+"""The trading day: 08:00 in New York, in summer and in winter."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.vocabulary.trading_day import NEW_YORK, next_reset
+
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "reset"),
+    [
+        ("2026-03-07T13:00", "2026-03-08T12:00"),  # clocks go forward that night: a day of 23 hours
+        ("2026-03-08T12:00", "2026-03-09T12:00"),
+        ("2026-10-31T12:00", "2026-11-01T13:00"),  # clocks go back that night: a day of 25 hours
+        ("2026-11-01T13:00", "2026-11-02T13:00"),
+        ("2027-03-13T13:00", "2027-03-14T12:00"),
+        ("2027-11-06T12:00", "2027-11-07T13:00"),
+        ("2026-07-01T11:59:59", "2026-07-01T12:00"),
+        ("2026-01-01T00:30", "2026-01-01T13:00"),  # still the old year's last evening in New York
+        ("2026-03-08T06:30", "2026-03-08T12:00"),  # half an hour before 02:00 disappears
+        ("2026-11-01T05:30", "2026-11-01T13:00"),  # 01:30 the first time
+        ("2026-11-01T06:30", "2026-11-01T13:00"),  # 01:30 the second time
+    ],
+)
+def test_the_day_ends_at_eight_in_new_york(at, reset):
+    assert next_reset(utc(at)) == utc(reset)
+
+
+@given(moments)
+def test_a_boundary_lies_ahead_within_25_hours_and_is_eight_in_new_york(at):
+    reset = next_reset(at)
+    assert timedelta(0) < reset - at <= timedelta(hours=25)
+    assert reset.tzinfo is UTC
+    assert reset.astimezone(NEW_YORK).strftime("%H:%M:%S.%f") == "08:00:00.000000"
+
+
+@given(moments)
+def test_boundaries_follow_each_other_by_23_to_25_hours_and_none_is_skipped(at):
+    """One for every local day, on the next local date."""
+    first = next_reset(at)
+    second = next_reset(first)
+    assert second - first in {timedelta(hours=hours) for hours in (23, 24, 25)}
+    assert next_reset(second - timedelta(microseconds=1)) == second
+    days = second.astimezone(NEW_YORK).date() - first.astimezone(NEW_YORK).date()
+    assert days == timedelta(days=1)
