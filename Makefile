@@ -60,10 +60,10 @@ bench: $(BENCH)
 	$(BIN)/python -m benchmarks.paper
 
 docs: $(STAMP)
-	$(BIN)/python -m sidecar.console.documents > docs/configuration.md
-	$(BIN)/python -m sidecar.console.rules_page docs/rule-examples.toml > docs/rules.md
-	$(BIN)/python -m sidecar.console.paper_page docs/paper-exchange.md
-	$(BIN)/python -m sidecar.console.liquidation_page docs/liquidation.md
+	$(BIN)/python -m sidecar.console.pages.configuration_page > docs/configuration.md
+	$(BIN)/python -m sidecar.console.pages.rules_page docs/rule-examples.toml > docs/rules.md
+	$(BIN)/python -m sidecar.console.pages.paper_page docs/paper-exchange.md
+	$(BIN)/python -m sidecar.console.pages.liquidation_page docs/liquidation.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -14,20 +14,27 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
+from sidecar.config.example import example
 from sidecar.config.outline import config_schema
-from sidecar.console.alert import try_alerts
-from sidecar.console.check import check
-from sidecar.console.demo import demo
-from sidecar.console.documents import example
-from sidecar.console.flatten import flatten
-from sidecar.console.journal import replay, show, verify
-from sidecar.console.operate import cancel_all, halt, reduce_only, reload, reset_loss, resume
-from sidecar.console.paper import paper
-from sidecar.console.run import run
-from sidecar.console.validate import validate
-from sidecar.console.var_backtest import backtest
-from sidecar.console.var_report import report
-from sidecar.console.views import limits, positions, status
+from sidecar.console.commands.alert import try_alerts
+from sidecar.console.commands.check import check
+from sidecar.console.commands.demo import demo
+from sidecar.console.commands.flatten import flatten
+from sidecar.console.commands.journal import replay, show, verify
+from sidecar.console.commands.operate import (
+    cancel_all,
+    halt,
+    reduce_only,
+    reload,
+    reset_loss,
+    resume,
+)
+from sidecar.console.commands.paper import paper
+from sidecar.console.commands.run import run
+from sidecar.console.commands.validate import validate
+from sidecar.console.commands.var_backtest import backtest
+from sidecar.console.commands.var_report import report
+from sidecar.console.commands.views import limits, positions, status
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import indented
 from sidecar.secrecy import looks_secret, struck

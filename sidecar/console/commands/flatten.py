@@ -1,0 +1,96 @@
+"""`risk-sidecar flatten`: sell everything, and see it done.
+
+The sidecar does it; here it is asked for and watched. Whoever stops watching stops nothing.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from sidecar.console.asking import AsJson, AskConfig, AskControl, Declined, ask, control_path
+from sidecar.console.shown import page
+from sidecar.core.vocabulary.errors import Misuse
+
+LOOK_EVERY_S: Final = 0.25
+EXIT_NOT_FLAT: Final = 1
+
+
+def flatten(
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal. Required."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel all orders, sell all that is held, halt, and report.
+
+    Shows how far it is until the account is flat. Nothing passes afterwards until resume.
+    """
+    if reason is None or not reason.strip():
+        raise Misuse('flatten needs a reason, for the journal; write --reason "why"')
+    where = control_path(config, control_socket)
+    if not yes:
+        _confirm(where)
+    try:
+        ask(where, "flatten", reason=reason)
+    except Declined as declined:
+        raise Misuse(str(declined)) from None
+    report = _watched(where, shows=not as_json)
+    if as_json:
+        typer.echo(msgspec.json.encode(report))
+    if report is None or report["outcome"] != "flat":
+        raise typer.Exit(EXIT_NOT_FLAT)
+
+
+def _confirm(where: Path) -> None:
+    """Show what is at stake, and take nothing but a yes."""
+    if not sys.stdin.isatty():
+        raise Misuse("flatten sells everything and asks first; write --yes where nobody can answer")
+    view = page.readable(msgspec.json.decode(ask(where, "positions")))
+    held = [f"{one['quantity']} {one['key']}" for one in view["positions"] if one["quantity"]]
+    orders = len(view["open_orders"])
+    typer.echo(f"held: {', '.join(held) or 'nothing'}; open orders: {orders}")
+    if not typer.confirm("Cancel all orders and sell all of it now?"):
+        raise typer.Exit(EXIT_NOT_FLAT)
+
+
+def _watched(where: Path, *, shows: bool) -> dict[str, Any] | None:
+    """The report at the end; shown on the way where somebody looks."""
+    from rich.live import Live  # noqa: PLC0415 - a tenth of a second
+
+    from sidecar.console.shown.render_liquidation import liquidation  # noqa: PLC0415
+
+    console = page.console(stderr=not shows)
+    try:
+        if not (shows and console.is_terminal):
+            report = _until_over(where, lambda _view: None)
+        else:
+            with Live(console=console, auto_refresh=False) as live:
+                report = _until_over(
+                    where, lambda view: live.update(liquidation(page.readable(view)), refresh=True)
+                )
+                live.update("")
+    except KeyboardInterrupt:
+        raise Misuse(
+            "the flattening goes on in the sidecar; status shows it, halt --abort-liquidation ends it"
+        ) from None
+    if shows and report is not None:
+        console.print(liquidation(page.readable(report)))
+    return report
+
+
+def _until_over(where: Path, show: Any) -> dict[str, Any] | None:
+    while True:
+        found = msgspec.json.decode(ask(where, "status"))["liquidations"]
+        under_way = [one for one in found if one["outcome"] == "under way" and one["key"] is None]
+        if not under_way:
+            return next((one for one in found if one["key"] is None), None)
+        show(under_way[0])
+        time.sleep(LOOK_EVERY_S)  # noqa: TID251 - a person watches, and any moment will do

@@ -1,0 +1,1 @@
+"""What a sidecar says, as people read it."""

@@ -1,0 +1,269 @@
+"""The status of a sidecar as a person reads it. Pure: a dict in, something that rich prints out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sidecar.console.shown import words
+from sidecar.console.shown.layout import NARROW, section, table
+from sidecar.console.shown.render_liquidation import liquidations
+
+View = Mapping[str, Any]
+
+WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
+SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
+IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
+IN_USD: Final = ("NOTIONAL", "EXPOSURE")
+RISKS: Final = {
+    "var": "value at risk",
+    "expected_shortfall": "expected shortfall",
+    "stress_loss": "stress loss",
+}
+MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
+
+
+def status(view: View, width: int) -> Group:
+    """State and causes, money, losses, usage of every limit, feeds, bots, findings."""
+    parts: list[RenderableType] = [_head(view)]
+    parts += _warnings(view)
+    if view["causes"]:
+        parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
+    if view.get("liquidations"):
+        parts.append(liquidations(view["liquidations"]))
+    parts.append(section("Money", _money(view)))
+    if view["losses"] is not None:
+        parts.append(section("Losses", _losses(view, width)))
+    if view["usage"]:
+        parts.append(section("Limits by use", usage(view["usage"], width)))
+    if view.get("risk"):
+        parts.append(section("Portfolio risk", risk(view["risk"], view["equity"])))
+    outside = view.get("sidecar") or {}
+    parts.append(section("Feeds", *_feeds(view, outside)))
+    if view.get("bots"):
+        parts.append(section("Bots", *(_bot(bot, view["at"]) for bot in view["bots"])))
+    findings = outside.get("preflight") or []
+    if findings:
+        parts.append(section("Pre-flight", *(finding(one) for one in findings)))
+    return Group(*parts)
+
+
+def _head(view: View) -> Text:
+    orders, reserved = view["open_orders"], view["reservations"]
+    return Text.assemble(
+        words.state(view["state"]),
+        f"  {words.when(view['at'])}",
+        f"  {orders} open order{'s' * (orders != 1)}, {reserved} reservation{'s' * (reserved != 1)}",
+    )
+
+
+def _warnings(view: View) -> list[RenderableType]:
+    lines = [("waiting for", text) for text in view["missing"]]
+    lines += [("in doubt", text) for text in view["doubts"]]
+    if view["unvalued"]:
+        lines.append(("without a price in USD", ", ".join(view["unvalued"])))
+    elsewhere = view.get("elsewhere") or {}
+    lines += [
+        ("not counted here", f"{venue}: {what}")
+        for venue, what in elsewhere.get("venues", {}).items()
+        if what
+    ]
+    if products := elsewhere.get("products"):
+        lines.append(("not counted here", ", ".join(products)))
+    fault = (view.get("sidecar") or {}).get("reconciliation_fault")
+    if fault:
+        lines.append(("the account could not be read", fault))
+    return [Text(f"{what}: {text}", style="yellow") for what, text in lines]
+
+
+def _cause(cause: View, now: Any) -> Text:
+    level = str(cause["level"])
+    text = Text.assemble(
+        (f"{cause['code']}", f"bold {words.STATES.get(level, 'default')}"),
+        f" ({cause['scope']}) {level} since {words.when(cause['since'])}, by {cause['by']}\n",
+        f"  {cause['reason']}\n",
+        ("  mend: ", "bold"),
+        str(cause["mend"]),
+    )
+    if not cause["confirmed"]:
+        text.append("\n  not confirmed yet: it ends by itself unless the loss stands")
+    if cause["clears_at"] is not None:
+        until = f"{words.when(cause['clears_at'])} ({words.away(cause['clears_at'], now)})"
+        text.append(f"\n  clears by itself: {until}")
+    return text
+
+
+def _money(view: View) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column()
+    rows.add_column(justify="right")
+    rows.add_column(overflow="fold")
+    pnl = view["pnl"]
+    parts = ", ".join(
+        f"{name} {words.money(pnl[name], signed=True)}" for name in ("realised", "unrealised")
+    )
+    parts += (
+        f", fees {words.money(pnl['fees'])}, funding {words.money(pnl['funding'], signed=True)}"
+    )
+    transfers = f"transfers {words.money(view['transfers'], signed=True)}"
+    rows.add_row("Equity", words.money(view["equity"]), f"USD, {transfers}")
+    rows.add_row("Net PnL", words.money(pnl["net"], signed=True), parts)
+    return rows
+
+
+def _losses(view: View, width: int) -> RenderableType:
+    """A loss is positive; a profit stands there with its sign."""
+    narrow = width < NARROW
+    columns = ["window", "loss USD", "limit", "used", *([] if narrow else ["", ""])]
+    made = table(*columns, numbers=("loss USD", "limit", "used"))
+    shares = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
+    for name, loss in view["losses"].items():
+        of = shares.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
+        limit = "none" if loss["limit"] is None else _limit("LOSS", loss["limit"])
+        used = Text(words.share(of), style=words.style_of(of))
+        row = (name, words.money(loss["usd"]), limit, used)
+        bar, since = words.bar(of), f"since {words.away(loss['since'], view['at'])}"
+        made.add_row(*row, *(() if narrow else (bar, since)))
+    reset = view["next_daily_reset"]
+    note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
+    return Group(made, *_may_be(view["losses"]), Text(note, style="dim"))
+
+
+def _may_be(losses: View) -> list[RenderableType]:
+    """The losses that may be larger than the books tell: money moved unseen, or a mark is old."""
+    return [
+        Text(
+            f"{name}: told as {words.share(loss['ratio'])}, may be {words.share(loss['most_ratio'])}",
+            style="yellow",
+        )
+        for name, loss in losses.items()
+        if words.share(loss["ratio"]) != words.share(loss["most_ratio"])
+    ]
+
+
+def usage(rows: Iterable[View], width: int) -> Table:
+    """Every limit that can be measured, the most used first. With little room, two lines each."""
+    narrow, bars = width < NARROW, width >= WITH_BARS
+    columns = ["limit", "now"] if narrow else ["limit", "scope", "now", "of"]
+    made = table(*columns, "used", *([""] if bars else []), numbers=("now", "of", "used"))
+
+    def most(row: View) -> Any:
+        used = words.decimal(row["used"])
+        return (used is None, -(used or 0), row["code"])
+
+    for row in sorted(rows, key=most):
+        scope = row["scope"]
+        if row["key"] is not None and not scope.startswith("product:"):
+            scope += f" {row['key']}"
+        now = _figure(row["code"], row["observed"], row["limit"])
+        limit = _limit(row["code"], row["limit"])
+        cells = [row["code"], scope, now, limit]
+        if narrow:
+            cells = [f"{row['code']}\n  {scope}", f"{now}\nof {limit}"]
+        used = Text(words.share(row["used"]), style=words.style_of(row["used"]))
+        made.add_row(*cells, used, *([words.bar(row["used"])] if bars else []))
+    return made
+
+
+def _limit(code: str, text: str) -> str:
+    return words.exactly(text) if "USD" in text else _figure(code, text, text)
+
+
+def _figure(code: str, value: Any, limit: str) -> str:
+    """A figure in its limit's unit."""
+    if "USD" in limit or any(word in code for word in IN_USD):
+        return words.money(value)
+    if any(word in code for word in IN_PER_CENT):
+        return words.share(value)
+    if code in MULTIPLES:
+        number = words.decimal(value)
+        return (
+            words.NONE
+            if number is None
+            else "no equity"
+            if not number.is_finite()
+            else f"{number:,.2f}×"
+        )
+    return words.short(value)
+
+
+def risk(figures: View, equity: Any) -> Table:
+    """Each figure in money and as a share of equity, and what it is of; or why there is none."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column()
+    rows.add_column(justify="right")
+    rows.add_column(overflow="fold")
+    whole = words.decimal(equity)
+    notes = {"var": _model(figures), "stress_loss": _worst(figures)}
+    for name in ("var", "expected_shortfall", "stress_loss"):
+        usd = words.decimal(figures[name])
+        share = usd / whole if usd is not None and whole is not None and whole > 0 else None
+        told = [words.share(share) + " of equity"] if share is not None else []
+        told += [notes[name]] if notes.get(name) else []
+        rows.add_row(RISKS[name], words.money(usd), ", ".join(told))
+    if figures.get("unavailable"):
+        rows.add_row("", "", Text(f"no figure: {figures['unavailable']}", style="yellow"))
+    if figures.get("uncounted"):
+        names = ", ".join(figures["uncounted"])
+        rows.add_row("", "", Text(f"not counted, without a price: {names}", style="yellow"))
+    return rows
+
+
+def _model(figures: View) -> str:
+    if not figures.get("model"):
+        return ""
+    level = words.share(words.decimal(figures["confidence"]))
+    return f"{figures['model']}, {level}, {words.span(figures['horizon_s'])}"
+
+
+def _worst(figures: View) -> str:
+    return str(figures.get("worst_scenario") or "")
+
+
+def _feeds(view: View, outside: View) -> list[Text]:
+    heard = outside.get("feeds_heard_s_ago") or {}
+    lines = []
+    for name in ("user", "market"):
+        feed = str(view["feeds"][name])
+        ago = f", last news {words.span(heard[name])} ago" if name in heard else ""
+        style = "green" if feed == "live" else "yellow"
+        lines.append(Text.assemble(f"{name:<7}", (feed, style), ago))
+    if outside.get("followed"):
+        lines.append(Text(f"follows {', '.join(outside['followed'])}"))
+    if (outside.get("journal") or {}).get("disk_full"):
+        lines.append(Text("the disk is full: nothing can be journalled", style="red"))
+    lines += _log(outside.get("log") or {})
+    return lines
+
+
+def _log(log: View) -> list[Text]:
+    """Nothing while the log is whole."""
+    told = []
+    if log.get("fault"):
+        told.append(Text(f"the log cannot be written: {log['fault']}", style="red"))
+    if log.get("lost"):
+        told.append(Text(f"lines of the log that were lost: {log['lost']:,}", style="yellow"))
+    return told
+
+
+def _bot(bot: View, now: Any) -> Text:
+    gone = bot["dropped_at"]
+    there = (
+        f"{bot['connections']} connection{'s' * (bot['connections'] != 1)}"
+        if gone is None
+        else f"gone {words.away(gone, now)}"
+    )
+    strategy = f", strategy {bot['strategy_id']}" if bot["strategy_id"] else ""
+    text = f"{bot['name']} (user {bot['uid']}{strategy}): {there}, since {words.when(bot['since'])}"
+    return Text(text, style="" if gone is None else "yellow")
+
+
+def finding(one: View) -> Text:
+    """One thing that was looked at before the start, or by `check`."""
+    severity = str(one["severity"])
+    return Text.assemble(
+        (f"{one['code']}", f"bold {SEVERITIES[severity]}"),
+        f" {'' if severity == 'info' else f'{severity}: '}{one['text']}",
+    )
