@@ -14,8 +14,6 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from sidecar.config.example import example
-from sidecar.config.outline import config_schema
 from sidecar.console.commands.alert import try_alerts
 from sidecar.console.commands.check import check
 from sidecar.console.commands.demo import demo
@@ -167,10 +165,14 @@ def _config(context: typer.Context) -> None:
 @config.command("schema")
 def config_json_schema() -> None:
     """Print the JSON Schema of the configuration file."""
+    from sidecar.config.outline import config_schema  # noqa: PLC0415 - most verbs need no configuration
+
     typer.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
 
 
 @config.command("example")
 def config_example() -> None:
     """Print a commented configuration file, ready to edit."""
+    from sidecar.config.example import example  # noqa: PLC0415
+
     typer.echo(example(), nl=False)

@@ -14,7 +14,7 @@ import typer
 
 from sidecar.console.options import ConfigFile, configuration
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.server.protocol import REFUSED
+from sidecar.server.error_codes import REFUSED
 
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that nobody is there
 ANSWER_BYTES_MAX: Final = 64 << 20

@@ -1,12 +1,12 @@
 """Options that `run`, `demo` and `paper` share, and how their configuration is put together."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sidecar.config.loader import load_config, parse_config
-from sidecar.config.tables import Config
+if TYPE_CHECKING:
+    from sidecar.config.tables import Config
 
 PANEL: Final = "Where things are kept"
 
@@ -66,8 +66,11 @@ def state_directory(panel: str) -> Any:
     )
 
 
-def configuration(path: Path | None, overrides: list[str] | None) -> Config:
+def configuration(path: Path | None, overrides: list[str] | None) -> "Config":
     """The file, or the defaults without one, with `--set` laid over. Raises ConfigError."""
+    # The models of the configuration take longer to build than a question and its answer.
+    from sidecar.config.loader import load_config, parse_config  # noqa: PLC0415
+
     given = tuple(overrides or ())
     return load_config(path, given) if path is not None else parse_config("", given)
 

@@ -14,9 +14,9 @@ from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.limits import NAME_MAX
 from sidecar.core.vocabulary.orders import is_identifier
 from sidecar.server.answers import Answers
+from sidecar.server.error_codes import INVALID_PARAMS
 from sidecar.server.protocol import (
     CONTROL_METHODS,
-    INVALID_PARAMS,
     Halt,
     OrderCall,
     Reasoned,

@@ -24,7 +24,7 @@ from msgspec import UNSET
 
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
-from sidecar.server import protocol
+from sidecar.server import error_codes, protocol
 from sidecar.server.byte_rate import ByteRate
 from sidecar.server.protocol import Broken, Early, Lines, OrderCall, Request, Wrong
 
@@ -45,7 +45,7 @@ TURNS: Final = 4  # of the loop: what a connection takes to come up, or to be go
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
 
 STOPPED: Final = Wrong(
-    protocol.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
+    error_codes.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
 )
 
 Answer = Callable[["Connection", Request | OrderCall], Any]
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._listener.open.add(self)
         refusal = self._listener.refusal(self)
         if refusal:
-            self._end(protocol.failed(None, protocol.INVALID_REQUEST, refusal))
+            self._end(protocol.failed(None, error_codes.INVALID_REQUEST, refusal))
             return
         self._listener.connections[self] = None
         self._slow_down(self._listener.wait_s(self.uid, 0))  # to come anew pays for nothing
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         if failure is None:
             transport.write(protocol.answered(request_id, result))
         else:
-            code = failure.code if isinstance(failure, Wrong) else protocol.REFUSED
+            code = failure.code if isinstance(failure, Wrong) else error_codes.REFUSED
             transport.write(protocol.failed(request_id, code, str(failure)))
 
     def _reply_now(self, request_id: protocol.Id, result: Any) -> None:

@@ -18,18 +18,17 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from sidecar.core.vocabulary.events import LossWindow
 from sidecar.core.vocabulary.money import readable
 from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX
+from sidecar.server.error_codes import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+)
 
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024
 
 FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat what it was given
-
-PARSE_ERROR: Final = -32700
-INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-INTERNAL_ERROR: Final = -32603
-REFUSED: Final = -32000  # understood, and not done; the message names the mend
 
 Id = str | int | float | None | UnsetType
 

@@ -1,16 +1,18 @@
 """`risk-sidecar alert test`: wakes somebody on purpose, as `[alerts]` says. Needs no running sidecar."""
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import typer
 
 from sidecar import clock
-from sidecar.config.tables import Alerts
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import interruptible
 from sidecar.core.vocabulary.errors import Misuse
+
+if TYPE_CHECKING:
+    from sidecar.config.tables import Alerts
 
 EXIT_FAILED: Final = 1
 
@@ -33,7 +35,7 @@ def try_alerts(config: ConfigFile = None, overrides: Overrides = None) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-async def _try(alerts: Alerts) -> dict[str, str]:
+async def _try(alerts: "Alerts") -> dict[str, str]:
     """Why each failed; empty where it did not."""
     from sidecar.daemon.heartbeat import call  # noqa: PLC0415 - half a second to import
     from sidecar.daemon.waking import Message, give  # noqa: PLC0415

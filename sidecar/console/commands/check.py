@@ -12,7 +12,6 @@ from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import forbid_core_dumps, interruptible
 from sidecar.console.shown import page
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.server.protocol import plainly
 
 EXIT_CRITICAL: Final = 1
 
@@ -30,6 +29,7 @@ def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJso
     from rich.console import Console  # noqa: PLC0415 - half a second to import, all in all
 
     from sidecar.daemon.checks import look  # noqa: PLC0415
+    from sidecar.server.protocol import plainly  # noqa: PLC0415
 
     with interruptible(), Console(stderr=True).status("asking Coinbase"):
         forbid_core_dumps()

@@ -7,11 +7,10 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from sidecar.config.tables import Config
 from sidecar.console.commands.paper import SEED_BELOW
 from sidecar.console.commands.run import EXIT_FAULTED, places
 from sidecar.console.options import (
@@ -33,6 +32,9 @@ from sidecar.console.process import (
     run,
     standard_outlets,
 )
+
+if TYPE_CHECKING:
+    from sidecar.config.tables import Config
 
 # Without a file of limits there would be nothing to see: those of config/paper.toml.
 LIMITS: Final = (
@@ -68,7 +70,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     """
     given = [*(() if config else LIMITS), *(overrides or ()), *market_overrides(market, speed)]
 
-    def reread() -> Config:
+    def reread() -> "Config":
         return configuration(config, given)
 
     with interruptible():
@@ -94,7 +96,7 @@ class Shown(NamedTuple):
     as_json: bool
 
 
-async def _serve(settings: Config, reread: Callable[[], Config], shown: Shown) -> None:
+async def _serve(settings: "Config", reread: "Callable[[], Config]", shown: Shown) -> None:
     from rich.console import Console  # noqa: PLC0415 - a second to import, all in all
 
     from sidecar.daemon.engine import Faulted  # noqa: PLC0415

@@ -3,7 +3,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -19,11 +19,10 @@ from sidecar.console.asking import (
 )
 from sidecar.console.shown import page
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.core.vocabulary.events import LossWindow
 
 CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
 EXIT_REFUSED: Final = 1
-WINDOWS: Final[tuple[str, ...]] = get_args(LossWindow)
+WINDOWS: Final = ("daily", "cumulative", "drawdown")
 
 Reason = Annotated[
     str | None,

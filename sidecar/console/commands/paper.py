@@ -5,11 +5,10 @@ import json
 import secrets
 import shlex
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from sidecar.config.paper import Paper
 from sidecar.console.options import (
     ConfigFile,
     ControlSocket,
@@ -23,6 +22,9 @@ from sidecar.console.options import (
     market_overrides,
 )
 from sidecar.console.process import interruptible, on_signals, own_directory, run
+
+if TYPE_CHECKING:
+    from sidecar.config.paper import Paper
 
 SEED_BELOW: Final = 10**6  # short enough to be typed again
 
@@ -50,7 +52,7 @@ def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
             run(_serve(settings.paper, Path(directory), as_json=as_json))
 
 
-async def _serve(settings: Paper, directory: Path, *, as_json: bool) -> None:
+async def _serve(settings: "Paper", directory: Path, *, as_json: bool) -> None:
     """Run until SIGINT or SIGTERM, which may come as early as they like."""
     stop = asyncio.Event()
     on_signals(stop.set)
@@ -64,12 +66,12 @@ async def _serve(settings: Paper, directory: Path, *, as_json: bool) -> None:
         await stop.wait()
 
 
-def _market(settings: Paper, seed: int) -> str:
+def _market(settings: "Paper", seed: int) -> str:
     """The market such that the same can be asked for again."""
     return settings.market if settings.market != "random" else f"random:{seed}"
 
 
-def _greet(urls: dict[str, str], settings: Paper, market: str) -> None:
+def _greet(urls: dict[str, str], settings: "Paper", market: str) -> None:
     """Tell where it is; every line under a heading can be pasted as it stands."""
     from rich.console import Console  # noqa: PLC0415 - not needed with --json
 
@@ -118,12 +120,12 @@ def _recipes(urls: dict[str, str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _holdings(settings: Paper) -> str:
+def _holdings(settings: "Paper") -> str:
     held = [f"{value:,f} {name}" for name, value in settings.balances.items()]
     return ", ".join(held) or "nothing"
 
 
-def _rates(settings: Paper) -> str:
+def _rates(settings: "Paper") -> str:
     """The limits on requests, those that are off left out."""
     limits = {
         "a second with a key": settings.private_requests_per_s,

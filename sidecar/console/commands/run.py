@@ -3,11 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sidecar.config.tables import Config
 from sidecar.console.options import (
     ConfigFile,
     ControlSocket,
@@ -26,6 +25,9 @@ from sidecar.console.process import (
 )
 from sidecar.console.process import run as run_loop
 from sidecar.core.vocabulary.errors import Misuse
+
+if TYPE_CHECKING:
+    from sidecar.config.tables import Config
 
 EXIT_FAULTED: Final = 3
 
@@ -52,7 +54,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         )
     given = [*(overrides or ()), *place_overrides(state_dir, order_socket, control_socket)]
 
-    def reread() -> Config:
+    def reread() -> "Config":
         return configuration(config, given)
 
     with interruptible():
@@ -61,7 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 
 async def _serve(
-    settings: Config, reread: Callable[[], Config], *, rebuild: bool, as_json: bool
+    settings: "Config", reread: "Callable[[], Config]", *, rebuild: bool, as_json: bool
 ) -> None:
     from sidecar.coinbase.auth import load_key  # noqa: PLC0415 - half a second to import
     from sidecar.daemon.engine import Faulted  # noqa: PLC0415
@@ -84,7 +86,7 @@ async def _serve(
             raise typer.Exit(EXIT_FAULTED) from None
 
 
-def places(settings: Config) -> dict[str, str]:
+def places(settings: "Config") -> dict[str, str]:
     """Where a running sidecar is reached, by the names that `--json` prints."""
     return {
         "order_socket": str(Path(settings.server.order_socket).absolute()),
@@ -93,7 +95,7 @@ def places(settings: Config) -> dict[str, str]:
     }
 
 
-def tell_places(settings: Config, *, as_json: bool) -> None:
+def tell_places(settings: "Config", *, as_json: bool) -> None:
     """Say where it is, once it can be asked."""
     where = places(settings)
     if as_json:

@@ -45,7 +45,7 @@ WORDS = [
 
 
 def test_a_command_that_computes_nothing_starts_without_the_libraries_that_do():
-    code = "import sys, sidecar.console.app; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    code = "import sys, sidecar.console.app; print([m for m in ('numpy', 'scipy', 'pydantic', 'rich.table', 'aiohttp') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -14,7 +14,8 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
-from sidecar.server.protocol import CONTROL_METHODS, INVALID_PARAMS, METHODS, REFUSED, Early, Wrong
+from sidecar.server.error_codes import INVALID_PARAMS, REFUSED
+from sidecar.server.protocol import CONTROL_METHODS, METHODS, Early, Wrong
 from sidecar.server.subscriptions import Publisher
 from sidecar.storage.journal_codec import Chain
 from tests.answering import Desk, Listening, asked

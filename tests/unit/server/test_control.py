@@ -7,7 +7,8 @@ import pytest
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.control import Control
-from sidecar.server.protocol import INVALID_PARAMS, Wrong
+from sidecar.server.error_codes import INVALID_PARAMS
+from sidecar.server.protocol import Wrong
 from tests.answering import Desk, Listening, asked, told
 from tests.scenario import World, limit_order
 
