@@ -58,6 +58,7 @@ class BalanceFlow:
             _check(balance)
         actions: list[Action] = []
         books, self.read_at = self.books, event.at
+        before = self.pot.first_shown()
         if not books.is_open:
             books.opening_at = event.at
         for balance in event.balances:
@@ -75,7 +76,7 @@ class BalanceFlow:
             self._look_for_missing(event, actions)
         if event.is_complete:
             self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
-        self.pot.resolve(event.at, actions)
+        self.pot.resolve(event.at, actions, before)
         self._name_unread(event.unread, actions)
         return actions
 

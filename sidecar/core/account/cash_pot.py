@@ -46,6 +46,20 @@ class DollarsMoved(Struct, frozen=True):
     pnl: Decimal | None = None
 
 
+class FirstShown(Struct, frozen=True):
+    """What the pot differed by, USD, and the doubt that was first of it. As long as it differs by that, it is no
+    later one, though a conversion makes its wallets differ otherwise.
+    """
+
+    difference: Decimal
+    doubt: Doubt
+
+    def date(self, doubt: Doubt | None, at: datetime) -> None:
+        """A doubt that this reading raised is of money that moved by then."""
+        if doubt is not None and doubt is not self.doubt and doubt.first_at == at:
+            doubt.first, doubt.seen, doubt.near = self.doubt.first, self.doubt.seen, self.doubt.near
+
+
 class CashPot:
     """The wallets of dollars. `transfer` books a confirmed difference as one; `lag`: how long a reading may lack a
     booking; `is_open`: whether it is open on which side of a move of prices a difference came.
@@ -64,9 +78,6 @@ class CashPot:
         self.is_open = is_open
         self.lag = DEFAULT_LAG
         self.dollars_moved: list[DollarsMoved] = []  # the last transfers of dollars
-        self.dated: tuple[Decimal, Doubt] | None = (
-            None  # what all differ by, and a doubt of its date
-        )
 
     def holds(self, currency: str) -> bool:
         """Whether a wallet is one of dollars that count as cash."""
@@ -83,12 +94,22 @@ class CashPot:
         """What the last readings of the whole pot have more than the books, USD."""
         return sum((wallet.doubted for _, wallet in self._wallets()), ZERO)
 
-    def resolve(self, at: datetime, actions: list[Action]) -> None:
+    def first_shown(self) -> FirstShown | None:
+        """What the pot is in doubt about before a reading, and when that was first shown."""
+        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
+        oldest = min(doubts, key=lambda one: one.first_at, default=None)
+        return None if oldest is None else FirstShown(self.difference, oldest)
+
+    def resolve(
+        self, at: datetime, actions: list[Action], before: FirstShown | None = None
+    ) -> None:
         """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
-        transfer, or what the futures wallet lost by itself.
+        transfer, or what the futures wallet lost by itself. `before`: what was in doubt before this reading.
         """
         doubted = [row for row in self._wallets() if row[1].agreement.doubt is not None]
-        self._keep_date(at)
+        if before is not None and abs(before.difference - self.difference) < CENT:
+            for _, wallet in doubted:
+                before.date(wallet.agreement.doubt, at)
         if len(doubted) > 1 and abs(self.difference) < CENT:
             for currency, wallet in doubted:
                 self.set_right(currency, wallet, wallet.doubted, at)
@@ -99,20 +120,6 @@ class CashPot:
         for currency, wallet in doubted:
             if _is_confirmed(wallet):
                 self._move_dollars(currency, wallet, at, actions)
-
-    def _keep_date(self, at: datetime) -> None:
-        """What the pot differs by is as old as its first reading, though money that moves within it makes its
-        wallets differ otherwise.
-        """
-        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
-        if self.dated is not None and abs(self.dated[0] - self.difference) < CENT:
-            known = self.dated[1]
-            for doubt in doubts:
-                if doubt.first_at == at and doubt is not known:
-                    doubt.first_at = known.first_at
-                    doubt.first, doubt.seen, doubt.near = known.first, known.seen, known.near
-        first = min(doubts, key=lambda one: one.first_at, default=None)
-        self.dated = None if first is None else (self.difference, first)
 
     def _take_back(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
         """Differences that pay accruals of funding, or are the other side of a sweep, are right."""

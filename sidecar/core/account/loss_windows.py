@@ -71,6 +71,11 @@ class Window(Struct):
     least_early: tuple[Early, ...] = ()
     most_early: tuple[Early, ...] = ()
 
+    @property
+    def least_equity(self) -> Decimal:
+        """What stays of it at least, USD: an account that has lost all still has a ratio."""
+        return max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+
     def scale(self, before: Decimal, after: Decimal) -> None:
         """Units were bought or redeemed: they were worth `before` together, and are worth `after`."""
         before = max(before, self.base * LEFT_OF_A_UNIT)
@@ -90,7 +95,7 @@ class Window(Struct):
         """Transfers came of which it is not known when. One that is taken to have come early was there, or was
         not, when the next one came.
         """
-        left = max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+        left = self.least_equity
         for moved in moves:
             less, more = moved.range
             self.least_usd -= less

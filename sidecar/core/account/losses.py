@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.loss_windows import LEFT_OF_A_UNIT, ScopedWindow, Span, Window
+from sidecar.core.account.loss_windows import ScopedWindow, Span, Window
 from sidecar.core.account.moved import Moved, share_of_unit
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import LossLimit
@@ -189,7 +189,7 @@ def _if_moved_before(
     less = ZERO
     for moved in moves:
         less += better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-    least = max(window.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
+    least = window.least_equity
     share, _ = share_of_unit(moves, lambda _: equity, least, span.began, early, better)
     return less, equity if share == ONE else max(equity, least) * share
 

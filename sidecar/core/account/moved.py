@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sidecar.core.vocabulary.money import ONE, ZERO
 
-# Readings that are a minute apart: what is read later is as old as that at most.
+# Moments that are kept: a transfer is dated at one of the last readings of its wallet, and there is one a minute.
 EARLY_MAX: Final = 10
 
 
@@ -30,12 +30,13 @@ class Point(Struct, frozen=True):
 
 
 class Early(Struct, frozen=True):
-    """A moment at which transfers are taken to have come, before the one they were booked at, and by how much the
-    PnL since is more for that, USD.
+    """A moment at which transfers are taken to have come, before those they were booked at: all of them together
+    came to so much, USD, and with them the PnL since that moment is `more` than the books tell.
     """
 
     moment: Point
-    more: Decimal
+    more: Decimal = ZERO
+    came: Decimal = ZERO
 
     def is_at(self, moment: Point) -> bool:
         """Whether it is the same moment, whatever it was that moved."""
@@ -123,25 +124,23 @@ class Moved(Struct, frozen=True):
         the account was another one until then, and earned its PnL until then. `early`: transfers that are taken to
         have come long before they were booked: those of this moment were there from it on.
         """
-        for one in early:
-            if one.is_at(at):
-                now = replace(self.now, pnl=self.now.pnl + one.more)
-                return self._grown(at, now, self._value(at, equity) - one.more)
-        if since is None or since.transfers is None or at.transfers in (None, since.transfers):
-            return self._grown(at, self.now, self._value(at, equity))
+        known = next((one for one in early if one.is_at(at)), Early(at))
+        now = replace(self.now, pnl=self.now.pnl + known.more)
+        whole = self._grown(at, now, self._value(at, equity) - known.more)
+        if since is None or since.transfers is None or at.transfers is None:
+            return whole
+        came_later = since.transfers - at.transfers - known.came
         low, high = sorted((at.pnl, self.now.pnl))
-        is_between = (
-            low <= since.pnl <= high
-        )  # else it is dated before `at`, though it was read later
-        if not is_between:
-            return self._grown(at, self.now, self._value(at, equity))
+        # One that was read later may be dated before this moment.
+        if not (came_later and low <= since.pnl <= high):
+            return whole
         between = replace(since, price=self._price_at(since, at))
         last = self._value(between, equity)
-        until = last - (since.transfers - at.transfers)
-        grown = self._grown(at, between, until + at.pnl - between.pnl)
+        until, told = last - came_later, between.pnl + known.more
+        grown = self._grown(at, replace(between, pnl=told), until + at.pnl - told)
         on = self._grown(between, self.now, last)
         if grown is None or on is None or until <= ZERO:
-            return self._grown(at, self.now, self._value(at, equity))
+            return whole
         return grown / until * on
 
     def _value(self, at: Point, equity: Decimal) -> Decimal:
@@ -179,20 +178,26 @@ def share_of_unit(  # noqa: PLR0913, PLR0917 - of what a way of reckoning consis
     share, came = ONE, ZERO
     for moved in moves:
         before = equity(moved.booked.pnl) + came
-        units = {
-            moved.unit_at(moment, before, least, since, early): moment for moment in moved.others
-        }
-        unit = better([ONE, *units])
+        last = (
+            since if since.transfers is None else replace(since, transfers=since.transfers + came)
+        )
+        units = [
+            (moved.unit_at(moment, before, least, last, early), moment) for moment in moved.others
+        ]
+        unit = better([ONE, *(one for one, _ in units)])
         if unit != ONE:
-            share *= unit
+            moment = next(moment for one, moment in units if one == unit)
+            share *= max(unit, ZERO)
             came += moved.worth
-            early = _with_early(early, units[unit], moved.more_at(units[unit]))
+            early = _with_early(early, Early(moment, moved.more_at(moment), moved.worth))
     return share, early
 
 
-def _with_early(early: tuple[Early, ...], moment: Point, more: Decimal) -> tuple[Early, ...]:
-    more += sum((one.more for one in early if one.is_at(moment)), ZERO)
-    return (*(one for one in early if not one.is_at(moment)), Early(moment, more))[-EARLY_MAX:]
+def _with_early(early: tuple[Early, ...], new: Early) -> tuple[Early, ...]:
+    at_once = [one for one in (*early, new) if one.is_at(new.moment)]
+    more, came = sum((one.more for one in at_once), ZERO), sum((one.came for one in at_once), ZERO)
+    others = (one for one in early if not one.is_at(new.moment))
+    return (*others, Early(new.moment, more, came))[-EARLY_MAX:]
 
 
 class SameMoment(Struct, frozen=True):

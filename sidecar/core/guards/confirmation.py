@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from sidecar.core.account.exposure import Line
 from sidecar.core.account.losses import Loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
@@ -30,6 +31,7 @@ ASK_AGAIN: Final = timedelta(seconds=5)
 BALANCES_WITHIN: Final = timedelta(seconds=5)
 # Quiet books are read over REST every 5 s: what two of these readings did not tell otherwise stands.
 SILENCE_CONFIRMS_AFTER: Final = timedelta(seconds=10)
+TICK_MIN: Final = Decimal("0.01")  # of the price: smaller moves delay nothing
 NO_MARKS: Final[Mapping[str, Decimal]] = {}
 CUMULATIVE: Final = "CUMULATIVE_LOSS|all"
 
@@ -105,18 +107,23 @@ class Confirmation:
             suspicion.unmarking, suspicion.before = 0, self._before()
         suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(), now)
         stood = self._marks_that_stood(suspicion, now)
-        enough = self.settings.confirm_quotes
-        shown = {book for book, count in suspicion.counts.items() if count >= enough}
-        shown_for = self._shown_until(suspicion, shown, now) - (
-            suspicion.sure_since or suspicion.since
-        )
+        shown = {
+            book
+            for book, count in suspicion.counts.items()
+            if count >= self.settings.confirm_quotes and self._has_stood((book,), suspicion, now)
+        }
         return (
-            shown_for >= self.settings.confirm_for
-            and self._quotes(suspicion) >= enough
+            self._has_stood(shown, suspicion, now)
+            and self._quotes(suspicion) >= self.settings.confirm_quotes
             and self._least(self._but(bound, suspicion, shown, stood), suspicion, now).crosses(
                 bound.limit
             )
         )
+
+    def _has_stood(self, books: Iterable[str], suspicion: Suspicion, now: datetime) -> bool:
+        """Whether these books have shown the breach for so long."""
+        shown_until = self._shown_until(suspicion, books, now)
+        return shown_until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
 
     def _shown_until(self, suspicion: Suspicion, books: Iterable[str], now: datetime) -> datetime:
         """Until when these books have shown a breach. A passing tick may have been the last word of a book: its
@@ -133,8 +140,8 @@ class Confirmation:
         books: Container[str],
         stood: Mapping[str, Decimal],
     ) -> BoundLoss:
-        """The loss without what marks took away, but for what those of these books have shown for long enough."""
-        taken_away = self._taken_away(suspicion, but_by=books, stood=stood)
+        """The loss at marks that these books have shown for long enough; at those from before it for all else."""
+        taken_away = self._taken_away(suspicion, bound, but_by=books, stood=stood)
         return self.bounds.but(bound, taken_away) if taken_away else bound
 
     def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
@@ -168,35 +175,55 @@ class Confirmation:
         return good + suspicion.unmarking
 
     def _marks_that_stood(self, suspicion: Suspicion, now: datetime) -> dict[str, Decimal]:
-        """The best mark for what is held of each key within `confirm_for`, USD a unit: what is worse may be a tick
-        that passes, though another book has shown the breach before.
+        """The best mark for what is held of each key within `confirm_for`, USD a unit, where the present one is much
+        worse: it may be a tick that passes, though another book has shown the breach before. Smaller moves are
+        no ticks: the best marks of a position and of its hedge are those of different moments.
         """
         window, best = self.settings.confirm_for, suspicion.note_mark
-        return {
-            key: best(key, line.mark, now, window, is_long=line.position.quantity > ZERO)
+        found = {
+            key: (
+                line.mark,
+                best(key, line.mark, now, window, is_long=line.position.quantity > ZERO),
+            )
             for key, line in self.desk.tracker.account.lines.items()
             if line.mark is not None
         }
+        return {
+            key: stood
+            for key, (mark, stood) in found.items()
+            if abs(stood - mark) > stood * TICK_MIN
+        }
+
+    def _lines(self, bound: BoundLoss) -> Mapping[str, Line]:
+        """The positions behind a loss."""
+        tracker = self.desk.tracker
+        if bound.strategy_id is not None:
+            book = tracker.strategies.get(bound.strategy_id)
+            return {} if book is None else book.lines
+        lines = tracker.account.lines
+        if bound.key is None:
+            return lines
+        return {bound.key: lines[bound.key]} if bound.key in lines else {}
 
     def _taken_away(
         self,
         suspicion: Suspicion,
+        bound: BoundLoss,
         *,
         but_by: Container[str],
         stood: Mapping[str, Decimal] = NO_MARKS,
     ) -> Decimal:
-        """What marks took away since they were last confirmed before the breach, but for those of these
-        books alone, and of these what is worse than the marks that `stood`, USD.
+        """What marks took away, USD: since they were last confirmed before the breach; of keys that these books value,
+        since the marks that stood.
         """
-        tracker, total = self.desk.tracker, ZERO
-        for key, line in tracker.account.lines.items():
+        routes, total = self.desk.tracker.marks.routes, ZERO
+        for key, line in self._lines(bound).items():
             before = suspicion.before.get(key)
             if before is None or line.mark is None:
                 continue
-            held = line.position.quantity
-            if all(step.book in but_by for step in tracker.marks.routes.get(key, ())):
+            if all(step.book in but_by for step in routes.get(key, ())):
                 before = stood.get(key, line.mark)
-            total += max(ZERO, held * (before - line.mark))
+            total += max(ZERO, line.position.quantity * (before - line.mark))
         return total
 
     def next_look(self, now: datetime) -> datetime | None:
@@ -255,7 +282,7 @@ class Confirmation:
         more = self._difference(mids) + self._shown_after_all(mids)
         at_rest = self.bounds.but(bound, more).most
         if at_rest.crosses(bound.limit):
-            more += self._taken_away(suspicion, but_by=mids)
+            more += self._taken_away(suspicion, bound, but_by=mids)
             sure = self.bounds.but(bound, more).most
             suspicion.confirmed_by_rest = sure.crosses(bound.limit)
             if suspicion.confirmed_by_rest:
@@ -275,7 +302,7 @@ class Confirmation:
         left_out = tuple(book for book in self._valuing_books() if book not in suspicion.at_rest)
         cannot_be_had = {*left_out} <= {*suspicion.left_out, *unanswered}
         if suspicion.left_out or cannot_be_had:
-            suspicion.confirmed_by_rest = cannot_be_had
+            suspicion.confirmed_by_rest = suspicion.rest_failed = cannot_be_had
             return []
         suspicion.left_out, suspicion.asked_at = left_out, now
         return [ConfirmQuotes(product_ids=left_out)] if left_out else []

@@ -34,7 +34,6 @@ NOT_SAVED: dict[str, str] = {
     "Line.serial": COUNTER, "Books.listings": COUNTER, "RiskContext.facts": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
-    "CashPot.dated": "what is in doubt is read anew, and dated by that",
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",

@@ -8,11 +8,11 @@ import pytest
 from sidecar.core.account.cash_pot import DollarsMoved
 from sidecar.core.account.losses import Way, cumulative
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import Alert, Reconcile
+from sidecar.core.vocabulary.actions import Alert, Liquidate, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.money import ratio
 from tests.account_steps import share_lost
-from tests.decisions import CONNECTED, connected, pictured
+from tests.decisions import CONNECTED, connected, of_kind, pictured
 from tests.scenario import FUTURE, START, D, World, limit_order
 from tests.tracking import Desk, state_bytes
 
@@ -567,6 +567,49 @@ def test_dollars_that_left_are_no_later_for_what_is_converted_meanwhile():
     assert (desk.wallet("USD"), desk.wallet("USDC")) == (-400, 4_000)
     assert desk.tracker.transfers == 10_000
     assert share_lost(cumulative(desk.tracker)) == Fraction(1_600, 10_000)
+
+
+def sold_for_withdrawals(first, second):
+    """30,000 leave, BTC falls by 20 %, and more leaves before a reading agrees: whether it was sold, and what was lost, as told
+    and at least.
+    """
+    world = World(max_cumulative_loss="0.25")
+    world.hold(1)
+    world.wait(60)
+    world.stand("BTC-USD", 64_000)
+    left, sold = D(36_000), False
+    listing(world, USD=left, BTC=1)
+    world.wait(30)
+    for dollars in (first, second):
+        left -= dollars
+        for _ in range(2):
+            world.wait(3)
+            told = listing(world, USD=left, BTC=1)
+            sold |= bool(of_kind(told, Liquidate))
+        world.wait(20)
+        sold |= bool(of_kind(world.stand("BTC-USD", 51_200), Liquidate))
+    return sold, cumulative(world.tracker).ratio, cumulative(world.tracker, way="least").ratio
+
+
+def test_a_withdrawal_as_large_as_one_that_is_booked_has_a_date_of_its_own():
+    """The fall was of an account without the first, and with the second."""
+    same, other = sold_for_withdrawals(30_000, 30_000), sold_for_withdrawals(30_000, 30_001)
+    assert same == other
+    assert same[0] is False
+
+
+def test_two_readings_of_a_new_difference_lie_two_seconds_apart_whatever_was_in_doubt_before():
+    """A buy that a fill explained, and another equal one, read twice within a moment before its fill is heard."""
+    desk = Desk()
+    listing(desk, USD=100_000, BTC=0)
+    listing(desk.wait(60), USD=100_000, BTC=0)
+    listing(desk.wait(10), USD=93_600, BTC=0)
+    desk.wait(0.3).fill("BUY", "0.1", 64_000)
+    desk.wait(50)
+    for seconds in (0, 0.3):
+        listing(desk.wait(seconds), USD=87_200, BTC="0.1")
+    desk.wait(0.3).fill("BUY", "0.1", 64_000)
+    assert (desk.wallet("USD"), desk.tracker.transfers) == (87_200, 100_000)
 
 
 def test_a_sweep_taken_back_begins_no_window_anew():

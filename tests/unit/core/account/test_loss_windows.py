@@ -13,7 +13,7 @@ from sidecar.core.account.loss_windows import (
     Window,
     scoped_windows,
 )
-from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.moved import Moved, Point, share_of_unit
 from tests.scenario import START, D
 
 LEAST = D(50)  # min_equity
@@ -206,6 +206,29 @@ def test_doubts_of_one_fall_are_reckoned_together():
     assert abs(1 - some.span.moved(now) / some.cumulative.least - D(4_380) / 219_000) < NEAR
     assert some.cumulative.least_usd == D(-13_140)
     assert abs(ratio(some, now) - D(17_520) / 149_000) < NEAR
+
+
+def test_a_deposit_of_known_time_between_two_doubts_was_not_there_before_it():
+    """15 A and 15 B left before both fell from 1,000 to 500; 150,000 USD came after the fall, between their bookings."""
+    some, now = windows(100_000), D(-30_000)
+    before, after = Point(D(0), D(1_000), D(0)), Point(now, D(500), D(0))
+    some.doubt([Moved("A", D(30), D(-15), after, after, (before, after))])
+    some.begin_span(D(62_500), now, LEAST, D(-7_500))
+    some.begin_span(D(212_500), now, LEAST, D(142_500))
+    later = Point(now, D(500), D(142_500))
+    some.doubt([Moved("B", D(30), D(-15), later, later, (before, later))])
+    some.begin_span(D(205_000), now, LEAST, D(135_000))
+    assert abs(1 - some.span.moved(now) / some.cumulative.least - D(15_000) / 70_000) < NEAR
+
+
+def test_an_account_that_may_have_lost_more_than_all_has_lost_all():
+    """2,000 dollars that were booked as gone after a fall of 9,000; gone before it, nothing was left to fall."""
+    gone = Point(D(0), D(1), D(0))
+    now = Point(D(-9_000), D(1), D(0))
+    moved = Moved("USD", D(0), D(-2_000), now, now, (gone,))
+    for moves in ([moved], [moved, moved]):
+        share, _ = share_of_unit(moves, lambda _: D(2_000), D("1E-5"), now, (), min)
+        assert share == 0
 
 
 def test_doubts_of_one_event_are_reckoned_together():

@@ -202,6 +202,53 @@ def test_bad_ticks_of_two_books_one_after_the_other_latch_nothing():
     assert state(world) == "ACTIVE"
 
 
+def test_a_loss_of_one_product_does_not_wait_for_the_marks_of_others():
+    """BTC stands 50 USD beyond its own limit, while ETH falls all the time by more than one part in a hundred."""
+    world = World(cash="300000", product={"BTC-USD": {"max_daily_loss": "1000 USD"}})
+    world.quote("ETH-USD", 2_000)
+    world.fill("BUY", 20, 2_000, product_id="ETH-USD")
+    world.hold(1)
+    alerts = []
+    for second in range(4):
+        world.wait(1)
+        alerts += of_kind(world.quote("BTC-USD", 62_950 + second % 2), Alert)
+        world.quote("ETH-USD", 1_900 - 100 * second)
+    assert [one.code for one in alerts if "confirmed" in one.text] == ["DAILY_LOSS"]
+
+
+def test_a_loss_of_one_strategy_does_not_wait_for_the_marks_of_others():
+    world = World(cash="300000", strategy={"grid": {"max_daily_loss": "1000 USD"}})
+    world.quote("ETH-USD", 2_000)
+    world.fill("BUY", 20, 2_000, product_id="ETH-USD")
+    world.fill("BUY", 1, 64_000, strategy_id="grid")
+    alerts = []
+    for second in range(4):
+        world.wait(1)
+        alerts += of_kind(world.quote("BTC-USD", 62_950 + second % 2), Alert)
+        world.quote("ETH-USD", 1_900 - 100 * second)
+    assert [one.code for one in alerts if "confirmed" in one.text] == ["DAILY_LOSS"]
+
+
+def test_a_hedge_that_moves_with_what_it_hedges_delays_nothing():
+    """The best marks of a position and of its hedge are of different moments: together they were never there."""
+    world = World(max_cumulative_loss="0.25")
+    world.hold(4)
+    world.fill("SELL", 400, 64_000, product_id=FUTURE)
+    world.fill("BUY", 20, 2_000, product_id="ETH-USD")
+    for _ in range(3):
+        world.wait(1)
+        for book, price in (("BTC-USD", 64_000), (FUTURE, 64_000), ("ETH-USD", 2_000)):
+            world.quote(book, price)
+    actions = []
+    for half in range(10):
+        actions += world.wait(0.5)
+        actions += world.quote("ETH-USD", 745)  # 100 USD beyond the limit
+        pair = D(64_000 + 300 * (half % 2))
+        quotes = tuple(ev.Quote(book, pair, pair, world.now) for book in ("BTC-USD", FUTURE))
+        actions += world.send(ev.Quotes, quotes=quotes)
+    assert of_kind(actions, Liquidate)
+
+
 def test_a_fall_after_the_bad_tick_of_another_book_is_confirmed_by_the_time_it_has_stood():
     world = two_books(**LIMIT)
     world.quote("ETH-USD", 200)
@@ -373,6 +420,47 @@ def test_where_rest_cannot_be_had_the_silence_of_a_book_confirms_nothing_for_ten
     assert of_kind(told, WakeAt)[-1].at == world.now + timedelta(seconds=6)
     assert not of_kind(world.wait(5), Liquidate)
     assert of_kind(world.wait(1), Liquidate)
+
+
+def bad_ticks_of_eth(answer):
+    """Three within a second, then silence, while BTC goes on at its price; seconds until it is sold, of 20. `answer`
+    says what REST answers to a question, if anything.
+    """
+    world = connected(held=1, also={"ETH": 40}, max_cumulative_loss="0.25")
+    for _ in range(3):
+        world.wait(1)
+        world.quote("BTC-USD", 64_000)
+        world.quote("ETH-USD", 2_000)
+    told = []
+    for price in (1, 2, 1):
+        world.wait(0.25)
+        told += world.quote("ETH-USD", price)
+    silent_since = world.now
+    while world.now < silent_since + timedelta(seconds=20) and not of_kind(told, Liquidate):
+        for asked in of_kind(told, ConfirmQuotes):
+            told += answer(world, asked.product_ids)
+        if of_kind(told, Reconcile):
+            told += balances(world)
+        told = world.wait(0.5) + world.quote("BTC-USD", 64_000 + world.now.second % 2)
+        if world.now == silent_since + timedelta(seconds=4):
+            told += answer(world, None)
+    return (world.now - silent_since).total_seconds()
+
+
+def cannot_be_had(world, asked):
+    return [] if asked else world.send(ev.ConfirmationUnavailable)
+
+
+def answers_for_btc_alone(world, asked):
+    if asked is None:
+        return []
+    quotes = (ev.Quote("BTC-USD", D(64_000), D(64_000), world.now),) if "BTC-USD" in asked else ()
+    return world.send(ev.QuotesConfirmed, quotes=quotes, unanswered=("ETH-USD",))
+
+
+@pytest.mark.parametrize("answer", [cannot_be_had, answers_for_btc_alone])
+def test_the_quotes_of_a_busy_book_do_not_stand_in_for_a_silent_one(answer):
+    assert bad_ticks_of_eth(answer) == 10
 
 
 def test_where_rest_cannot_be_had_a_later_quote_confirms():
