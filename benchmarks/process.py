@@ -129,7 +129,7 @@ class Served:
             self.manager,
             self.engine.handle,
             now,
-            foresee=self.engine.foresee,
+            decide=self.engine.decide,
             sessions=self.manager.sessions,
             publisher=Publisher(self.manager),
         )

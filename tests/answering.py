@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Raw
 
 from sidecar.core.guards.sessions import Sessions
+from sidecar.core.judging.verdict import Proposal
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action
@@ -16,6 +17,8 @@ from sidecar.server.answers import Answers
 from sidecar.server.protocol import Early, read
 from sidecar.server.subscriptions import Publisher
 from tests.scenario import World
+
+Take = Callable[[], list[Action]]  # books a verdict, in place of handling its proposal
 
 
 class Listening:
@@ -37,17 +40,33 @@ class Listening:
 
 def joined(
     manager: RiskManager, sessions: Sessions, publisher: Publisher
-) -> Callable[[ev.Event], list[Action]]:
+) -> Callable[..., list[Action]]:
     """What a daemon's `handle` does, but for the disk."""
 
-    def handle(event: ev.Event) -> list[Action]:
+    def handle(event: ev.Event, take: Take | None = None) -> list[Action]:
         actions = sessions.handle(event)
         if actions is None:
-            actions = manager.handle(event)
+            actions = manager.handle(event) if take is None else take()
         publisher.tell(event, actions)
         return actions
 
     return handle
+
+
+def deciding(
+    manager: RiskManager, handle: Callable[..., Any]
+) -> Callable[[Proposal], tuple[Decision, Callable[[], Any]]]:
+    """A decision, and the call that takes it in, as the engine gives them: what is due comes first."""
+
+    def decide(event: Proposal) -> tuple[Decision, Callable[[], Any]]:
+        verdict = manager.decide(event)
+        if verdict is None:
+            handle(ev.ClockAdvanced(at=event.at))
+            verdict = manager.decide(event)
+        assert verdict is not None
+        return verdict.decision, lambda: handle(event, lambda: manager.commit(verdict))
+
+    return decide
 
 
 class Desk:
@@ -60,24 +79,20 @@ class Desk:
         self.facts: list[ev.Event] = []
         inner = joined(self.world.manager, self.sessions, self.publisher)
 
-        def handle(event: ev.Event) -> list[Action]:
+        def handle(event: ev.Event, take: Take | None = None) -> list[Action]:
             self.facts.append(event)
-            return inner(event)
+            return inner(event, take)
 
         self.handle = handle
         self.answers = Answers(
             self.world.manager,
             handle,
             lambda: self.world.now,
-            foresee=self.foresee,
+            decide=deciding(self.world.manager, handle),
             sessions=self.sessions,
             publisher=self.publisher,
             **options,
         )
-
-    def foresee(self, event: ev.OrderProposed) -> tuple[Decision, Callable[[], Any]] | None:
-        decision = self.world.manager.foresee(event)
-        return None if decision is None else (decision, lambda: self.handle(event))
 
     def ask(self, method: str, peer: Listening | None = None, **given: Any) -> Any:
         return told(self.answers(peer or Listening(), asked(method, **given)))

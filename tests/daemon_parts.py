@@ -16,12 +16,18 @@ from tests.scenario import World
 
 
 class NoJournal:
-    """Writes nothing down."""
+    """Keeps in memory what it is given."""
 
     is_full = False
 
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+
     def note(self, record: object, at: object) -> None:
-        pass
+        self.records.append(record)
+
+    def discard(self) -> None:
+        self.records.clear()
 
     def commit(self, at: object) -> None:
         pass
@@ -35,9 +41,9 @@ class Running:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.log = CapturingLogger()
+        self.log, self.journal = CapturingLogger(), NoJournal()
         self.engine = Engine(
-            world.manager, cast("Any", NoJournal()), lambda: world.now, cast("Any", self.log)
+            world.manager, cast("Any", self.journal), lambda: world.now, cast("Any", self.log)
         )
         self.facts: list[ev.Event] = []
         self.wishes: list[Action] = []

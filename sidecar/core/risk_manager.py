@@ -6,7 +6,9 @@ answer. Everything else here is that verb under a plainer name. Same events, sam
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from msgspec.structs import replace
 
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.custom_rule import CustomRule
@@ -28,6 +30,7 @@ from sidecar.core.guards.sessions import BotSession, Sessions
 from sidecar.core.guards.unapproved import Unapproved
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
 from sidecar.core.judging.approvals import Approvals
+from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
 from sidecar.core.liquidation.liquidator import Liquidator
 from sidecar.core.value_at_risk.live_risk import LiveRisk
 from sidecar.core.value_at_risk.portfolio_risk import GuardedRisk, PortfolioRisk
@@ -42,7 +45,7 @@ from sidecar.core.vocabulary.actions import (
     WakeAt,
 )
 from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.errors import UnknownProduct
+from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.money import with_money
 from sidecar.core.vocabulary.orders import Order
@@ -105,13 +108,12 @@ class RiskManager:
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         self.reports = ReportWatch(self.desk, settings)
         self.unapproved.is_told = self.reports.has_arrived
-        # By type: asking a struct whether it is of another kind costs as much as some of the answers.
-        self._decides: Final = self.approvals.by_event()
         self._takes: Final = self._by_event()
         self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes something next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
+        self.turn = 0  # facts and verdicts that were taken in
         self.judged = -1  # the tracker's version that losses were last judged at
         self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
@@ -214,12 +216,11 @@ class RiskManager:
             self._judge_losses(now, actions)
             if actions:
                 self._ask_to_be_woken(now, actions)
-        decide = self._decides.get(kind)
-        if decide is not None:
-            self.sessions.heard(event)
-            self._decide(decide(event), actions)
+        if kind in PROPOSALS:
+            self._book(self.approvals.decide(cast("Proposal", event)), actions)
         else:
             self.desk.facts += 1
+            self.turn += 1
             actions += self._take_in(event)
             if (
                 kind is not ev.ReservationReleased  # it moves no loss by itself
@@ -238,23 +239,36 @@ class RiskManager:
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
-        if kind is not ev.Quotes or not timedelta() <= now - self._prepared_at < PREPARE_EVERY:
-            self._prepared_at = now
-            self.approvals.prepare()
+        self._prepare(event)
         return actions
 
     @with_money
-    def foresee(self, event: ev.OrderProposed) -> Decision | None:
-        """The decision that `handle(event)` will come to, where a glance tells it, so that whoever
-        asks need not wait until all of it is in the books. None: `handle` decides.
-
-        Nothing that is remembered changes. If anything else is handled in between, it binds nobody.
+    def decide(self, event: Proposal) -> Verdict | None:
+        """The verdict on a proposal, which `commit` books; whoever asks need not wait until it is. Nothing that is
+        remembered changes. None: time is to be told first (ClockAdvanced), for something is due.
         """
-        if event.at >= self.due or self.risk.is_due(event.at) or self._undelivered:
-            return None  # what is due comes first
-        return self.approvals.foresee(event) if self.tracker.version == self.judged else None
+        is_due = event.at >= self.due or self.risk.is_due(event.at) or self._undelivered
+        if is_due or self.tracker.version != self.judged:
+            return None
+        return replace(self.approvals.decide(event), turn=self.turn)
 
-    def _decide(self, decision: Decision, actions: list[Action]) -> None:
+    @with_money
+    def commit(self, verdict: Verdict) -> list[Action]:
+        """Book a verdict, as `handle` does with its proposal. Raises Misuse where a fact was taken in, or another
+        verdict was booked, since it was given: it may be wrong by now.
+        """
+        if verdict.turn != self.turn:
+            raise Misuse("something was taken in between a decision and its booking")
+        actions: list[Action] = []
+        self._book(verdict, actions)
+        self._prepare(verdict.event)
+        return actions
+
+    def _book(self, verdict: Verdict, actions: list[Action]) -> None:
+        decision = verdict.decision
+        self.turn += 1
+        self.sessions.heard(verdict.event)
+        self.approvals.commit(verdict)
         actions.append(Decided(decision=decision))
         if decision.warnings:
             actions += self.approvals.readings(decision)
@@ -262,6 +276,13 @@ class RiskManager:
         if lapses is not None and lapses < self.due:
             self.due = lapses
             actions.append(WakeAt(at=lapses))
+
+    def _prepare(self, event: ev.Event) -> None:
+        """Work out what the books leave for the next order, while nobody waits."""
+        since = event.at - self._prepared_at
+        if type(event) is not ev.Quotes or not timedelta() <= since < PREPARE_EVERY:
+            self._prepared_at = event.at
+            self.approvals.prepare()
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
         return next(a.decision for a in self.handle(event) if type(a) is Decided)

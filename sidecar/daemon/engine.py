@@ -2,6 +2,8 @@
 
     event → journal → RiskManager.handle → actions → journal ─(reserve, fsync when the mode moved)→ carried out → told
 
+A proposal is decided first, and its answer leaves; then it takes the same way, with `RiskManager.commit`.
+
 Everything happens at once, in the order the facts come: no task sees the core half way. A fact that
 cannot be is told and left out. Anything else that goes wrong inside leaves the core half way, and no
 further fact is taken in: the process ends, and the next one begins from the disk.
@@ -16,6 +18,7 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from sidecar.core.context.state import Level
+from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
@@ -32,7 +35,6 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
 UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
 SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
-PROPOSALS: Final = frozenset({ev.OrderProposed, ev.EditProposed, ev.CloseProposed})
 
 
 class Faulted(SidecarError):
@@ -65,6 +67,9 @@ class Engine:
         self._clock_ahead = timedelta()  # of Coinbase's, as last told
         self.wake: Callable[[str, str], None] = lambda _code, _text: None  # somebody, now
         self.is_half_way = False  # a fact is being taken in
+        self._unbooked: Decision | None = (
+            None  # has left, and is in the books only when this is done
+        )
         self.left_out = 0  # facts that could not be
 
     @property
@@ -83,27 +88,33 @@ class Engine:
             self._look_ahead(event)
         return self._take_in(event)
 
-    def foresee(self, event: ev.OrderProposed) -> tuple[Decision, Callable[[], None]] | None:
-        """What `handle` will decide, where that is known before it is in the books; None: it is not.
-
-        Whoever tells it makes the call that comes with it right afterwards, before anything else.
+    def decide(self, event: Proposal) -> tuple[Decision, Callable[[], None]]:
+        """The decision on a proposal, and the call that takes it in: the caller makes it right after the answer has
+        left, before anything else happens. Raises Faulted after a fault.
         """
-        if self.is_half_way:
-            return None
+        self._check_whole()
         self._compare_clocks()
         if self.prices_wait():
             self._look_ahead(event)
-        decision = self.manager.foresee(event)
-        return None if decision is None else (decision, lambda: self._settle(event, decision))
+        verdict = self.manager.decide(event)
+        if verdict is None:  # what is due by now comes first
+            self._take_in(ev.ClockAdvanced(at=event.at))
+            verdict = self.manager.decide(event)
+        if verdict is None:
+            return _decided(self._take_in(event)), lambda: None
+        return verdict.decision, lambda: self._commit(verdict)
 
-    def _settle(self, event: ev.OrderProposed, foreseen: Decision) -> None:
-        """Take in what was foreseen. Raises Faulted, and nothing more is judged, should the core decide
-        otherwise: the bot then holds an approval that nobody gave.
+    def _commit(self, verdict: Verdict) -> None:
+        """Book an answer that has left. A fault here leaves a bot with an approval that is in no books: `give_up`
+        says so.
         """
-        decided = [act.decision for act in self.handle(event) if type(act) is ac.Decided]
-        if decided != [foreseen]:
-            self.is_half_way = True
-            raise Faulted("an order was answered otherwise than it was decided; the sidecar stops")
+        self._unbooked = verdict.decision
+        self._take_in(verdict.event, lambda: self.manager.commit(verdict))
+        self._unbooked = None
+
+    def _check_whole(self) -> None:
+        if self.is_half_way:
+            raise Faulted("a fact went wrong half way; the sidecar stops")
 
     def _ahead(self) -> timedelta | None:
         """By how much the machine's clock is ahead of Coinbase's, but for trifles; None where that was never heard."""
@@ -127,13 +138,15 @@ class Engine:
         if quotes:
             self._take_in(ev.Quotes(at=event.at, quotes=quotes))
 
-    def _take_in(self, event: ev.Event) -> list[ac.Action]:
-        if self.is_half_way:
-            raise Faulted("a fact went wrong half way; the sidecar stops")
+    def _take_in(
+        self, event: ev.Event, take: Callable[[], list[ac.Action]] | None = None
+    ) -> list[ac.Action]:
+        """`take`: other than the manager's `handle`."""
+        self._check_whole()
         self.is_half_way = True
         self.journal.note(event, event.at)
         try:
-            actions = self.manager.handle(event)
+            actions = self.manager.handle(event) if take is None else take()
         except Untrusted as fault:
             self.log.warning("left out", fault=str(fault))
             self.left_out += 1
@@ -171,6 +184,12 @@ class Engine:
         A fact that went wrong half way is left out: the next start must not stumble over it.
         """
         self.end()
+        unbooked = self._unbooked
+        if unbooked is not None and unbooked.approved:
+            reason += (
+                f"; the approval of {unbooked.client_order_id} ({unbooked.decision_id}) had left and is in no"
+                " books: whether its order was sent is not known"
+            )
         halt = ev.HaltRequested(at=self.now(), reason=reason, by="sidecar", fault=True)
         if not self.is_half_way:
             self._take_in(halt)
@@ -204,3 +223,7 @@ class Engine:
         """Nothing is carried out any more: what the last facts ask for is for the next start."""
         self.carry = {}
         self.listeners = []
+
+
+def _decided(actions: list[ac.Action]) -> Decision:
+    return next(act.decision for act in actions if type(act) is ac.Decided)

@@ -95,7 +95,7 @@ class Parts:
             engine.manager,
             engine.handle,
             engine.now,
-            foresee=engine.foresee,
+            decide=engine.decide,
             sessions=engine.manager.sessions,
             publisher=self._publisher,
             outside=self._outside,

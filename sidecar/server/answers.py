@@ -12,9 +12,10 @@ from msgspec import Raw
 from sidecar.core import views
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.sessions import Sessions
+from sidecar.core.judging.verdict import Proposal
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import Action, Answered, Decided
+from sidecar.core.vocabulary.actions import Action, Answered
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.limits import NAME_MAX
 from sidecar.core.vocabulary.orders import InvalidOrder, is_identifier, parse_order, stated_id
@@ -43,8 +44,8 @@ ON_DISCONNECT: Final = get_args(ev.OnDisconnect)
 class Answers:
     """Answers requests of the order socket; a listener's `answer`, with `lost` for its `on_lost`.
 
-    `handle` is the daemon's: it journals the fact and carries out the rest; `foresee` tells what it
-    will decide, where that is known before, with what finishes it. `manager` and `sessions`
+    `handle` is the daemon's: it journals the fact and carries out the rest; `decide` gives the decision on a
+    proposal, and the call that books it once the answer has left. `manager` and `sessions`
     are only looked at. `outside` gives what the daemon knows beside them for `status`: JSON's kinds.
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
@@ -55,14 +56,14 @@ class Answers:
         handle: Callable[[ev.Event], list[Action]],
         now: Callable[[], datetime],
         *,
-        foresee: Callable[[ev.OrderProposed], tuple[Decision, Callable[[], None]] | None],
+        decide: Callable[[Proposal], tuple[Decision, Callable[[], None]]],
         sessions: Sessions,
         publisher: Publisher,
         outside: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.manager = manager
         self.handle = handle
-        self.foresee = foresee
+        self.decide = decide
         self.now = now
         self.stopping = False
         self._sessions = sessions
@@ -103,9 +104,6 @@ class Answers:
     # --- Orders -----------------------------------------------------------------------------------
 
     def _validate_order(self, peer: Peer, asked: ValidateOrder) -> Any:
-        """An approval that a glance foresees leaves first; reserving it and writing it down takes as
-        long again.
-        """
         body = bytes(asked.order)
         unreadable = None if len(body) <= KEPT_BYTES else _shortened(body)
         event = ev.OrderProposed(
@@ -116,11 +114,7 @@ class Answers:
             asker=self._asker(peer),
             unreadable=unreadable,
         )
-        ahead = self.foresee(event)
-        if ahead is None:
-            return Raw(self._decide(event).as_json())
-        decision, finish = ahead
-        return Early(Raw(decision.as_json()), finish)
+        return self._decision(event)
 
     def _validate_edit(self, peer: Peer, asked: ValidateEdit) -> Any:
         event = ev.EditProposed(
@@ -132,7 +126,7 @@ class Answers:
             dry_run=asked.dry_run,
             asker=self._asker(peer),
         )
-        return Raw(self._decide(event).as_json())
+        return self._decision(event)
 
     def _validate_close(self, peer: Peer, asked: ValidateClose) -> Any:
         event = ev.CloseProposed(
@@ -144,10 +138,12 @@ class Answers:
             dry_run=asked.dry_run,
             asker=self._asker(peer),
         )
-        return Raw(self._decide(event).as_json())
+        return self._decision(event)
 
-    def _decide(self, event: ev.Event) -> Decision:
-        return next(act.decision for act in self.handle(event) if type(act) is Decided)
+    def _decision(self, event: Proposal) -> Early:
+        """Booking it and writing it down takes as long again: the answer leaves first."""
+        decision, finish = self.decide(event)
+        return Early(Raw(decision.as_json()), finish)
 
     def _asker(self, peer: Peer) -> ev.Asker:
         hello: Hello | None = peer.context

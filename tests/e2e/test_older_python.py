@@ -82,18 +82,23 @@ def test_a_key_that_cannot_be_used_is_one_line(python, paper, tmp_path):
     assert "name the key file" in run.stderr
 
 
-def test_a_fault_of_its_own_ends_it_with_exit_code_3_and_halted(python, paper, tmp_path):
+@pytest.mark.parametrize(("fault", "codes"), [("", ("NO_ANSWER",)), ("behind the answer", ())])
+def test_a_fault_of_its_own_ends_it_with_exit_code_3_and_halted(
+    python, paper, tmp_path, fault, codes
+):
+    """Where the answer had left, the journal says which approval is in no books."""
     file = config(tmp_path, paper)
     arguments = ("run", "--config", file, *places(tmp_path), "--json")
     made = subprocess.Popen(
-        command(python, "tests.fault.faulting_sidecar", *arguments), env=environment(),
+        command(python, "tests.fault.faulting_sidecar", *arguments), env=environment() | {"FAULT": fault},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     try:
         assert made.stdout is not None
         assert made.stdout.readline().startswith("{")
         bot = Client(tmp_path / "o.sock")
-        assert bot.validate_order(body()).codes == ("NO_ANSWER",)
+        asked = body()
+        assert bot.validate_order(asked).codes == codes
         bot.close()
         _, log = made.communicate(timeout=WITHIN_S)
     finally:
@@ -103,6 +108,8 @@ def test_a_fault_of_its_own_ends_it_with_exit_code_3_and_halted(python, paper, t
     assert "halted by a fault of its own" in log
     verified = tried(python, "journal", "show", "--type", "HaltRequested", "--state-dir", tmp_path / "state")  # fmt: skip
     assert "KeyError" in verified.stdout
+    told = f"the approval of {asked['client_order_id']} ("
+    assert (told in verified.stdout) is bool(fault), verified.stdout
 
 
 def test_stopped_in_order_it_ends_with_0(python, paper, tmp_path):

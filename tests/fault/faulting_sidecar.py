@@ -1,19 +1,21 @@
-"""A sidecar with a fault of its own: it stumbles over the first order that it is asked about."""
+"""A sidecar with a fault of its own: it stumbles over the first order that it is asked about, before its answer, or
+behind it where FAULT says so.
+"""
+
+import os
 
 from sidecar.console.app import main
-from sidecar.daemon.engine import Engine
+from sidecar.core.risk_manager import RiskManager
 
 
-def foresees_nothing(_engine: Engine, _event: object) -> None:
-    return None
-
-
-def stumbles(_engine: Engine, _event: object) -> None:
+def stumbles(_manager: RiskManager, _event: object) -> None:
     raise KeyError("half way")
 
 
-Engine.foresee = foresees_nothing  # type: ignore[method-assign,assignment]
-Engine._look_ahead = stumbles  # type: ignore[method-assign,assignment]
+if os.environ.get("FAULT") == "behind the answer":
+    RiskManager.commit = stumbles  # type: ignore[method-assign,assignment]
+else:
+    RiskManager.decide = stumbles  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.server.answers import Answers
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
-from tests.answering import joined
+from tests.answering import deciding, joined
 from tests.scenario import PRODUCTS
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -44,8 +44,8 @@ def listener(path, manager, answer=None, sessions=None, on_fact=lambda: None):
     sessions, publisher = sessions or Sessions(), Publisher(manager)
     inner = joined(manager, sessions, publisher)
 
-    def handle(event):
-        actions = inner(event)
+    def handle(event, take=None):
+        actions = inner(event, take)
         on_fact()
         return actions
 
@@ -53,7 +53,7 @@ def listener(path, manager, answer=None, sessions=None, on_fact=lambda: None):
         manager,
         handle,
         lambda: NOW,
-        foresee=lambda _: None,
+        decide=deciding(manager, handle),
         sessions=sessions,
         publisher=publisher,
     )

@@ -61,7 +61,7 @@ DOWN_S = 20
 STALE_S = 61
 FRAMES_S = 2.5  # fills have been told
 ALONE_S = 1  # what REST leaves out is asked for alone
-SWEEP_S = 130  # both sides of one are told, and were read twice since
+SWEEP_S = 155  # both sides of one are told within 120 s; what is in doubt is read every 30 s
 BALANCES_S = FUNDING_S = RECONCILE_S + 5
 ACCOUNTS = (
     {"USD": D(5_000), "BTC": D("0.2")},

@@ -32,7 +32,7 @@ from sidecar.server.protocol import (
 )
 from sidecar.storage.codec import decode_state, encode_state
 from sidecar.storage.journal_codec import Chain
-from tests.answering import Desk, Listening
+from tests.answering import Desk, Listening, deciding
 from tests.scenario import World, limit_order
 
 HERE: Final = "(here)"  # where in a request the hostile value goes
@@ -131,12 +131,13 @@ class Process:
     def __init__(self) -> None:
         self.longest = 0  # of the journal's lines
         self.desk, self.peer = Desk(World(max_order_notional=5000)), Listening()
-        inner, written, again = self.desk.answers.handle, Chain(), Chain()
+        inner: Any = self.desk.answers.handle
+        written, again = Chain(), Chain()
 
-        def handle(event: Any) -> Any:
+        def handle(event: Any, take: Any = None) -> Any:
             if isinstance(event, ev.OrderProposed | ev.EditProposed):
                 _product_of(event, cast("Any", self.desk.world))
-            actions = inner(event)
+            actions = inner(event, take)
             for record in (event, *actions):
                 line = written.write(record, event.at)
                 again.read(line)
@@ -144,19 +145,22 @@ class Process:
             return actions
 
         self.desk.answers.handle = handle
-        self.desk.answers.foresee = lambda event: self.foreseen(event, handle)
+        self.desk.answers.decide = self.deciding(handle)
         self.control = Control(self.desk.answers, reload=done, cancel_all=never, spawn=forget)
 
-    def foreseen(self, event: ev.OrderProposed, handle: Any) -> Any:
-        """As in the process: what leaves before it is in the books is what is decided then."""
-        decision = self.desk.world.manager.foresee(event)
-        if decision is None:
-            return None
+    def deciding(self, handle: Any) -> Any:
+        """As in the process: the decision that left is the one that is booked."""
+        decide = deciding(self.desk.world.manager, handle)
 
-        def settle() -> None:
-            assert [act.decision for act in handle(event) if type(act) is Decided] == [decision]
+        def decided(event: Any) -> Any:
+            decision, finish = decide(event)
 
-        return decision, settle
+            def settle() -> None:
+                assert [act.decision for act in finish() if type(act) is Decided] == [decision]
+
+            return decision, settle
+
+        return decided
 
     def ask(self, line: bytes) -> bytes:
         """The line that answers."""

@@ -1,12 +1,15 @@
-"""Approvals: from a proposed order to a decision, and the life of the reservation it makes.
+"""Approvals: from a proposed order to a verdict, its booking, and the life of the reservation. No I/O.
 
-No I/O.
+A proposal is judged first and booked afterwards: `decide` changes nothing that is remembered, so that the
+answer may leave in between; `commit` books it.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from sidecar.core.account.valuation import legs_of
 from sidecar.core.account.working import Leg, Reservation, WorkingOrder
@@ -16,11 +19,13 @@ from sidecar.core.context.strategy_names import StrategyNames
 from sidecar.core.judging.check import Check
 from sidecar.core.judging.closes import closing_order
 from sidecar.core.judging.edits import edited, text_of
-from sidecar.core.judging.glance import Foreseen, Glance, glance_of
+from sidecar.core.judging.glance import Glance, glance_of
 from sidecar.core.judging.judge import Plan, compile_plan, judge
+from sidecar.core.judging.verdict import Booking, Proposal, Verdict
 from sidecar.core.vocabulary.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.vocabulary.decision import Decision, Violation
-from sidecar.core.vocabulary.events import CloseProposed, EditProposed, Event, OrderProposed
+from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
+from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX, Side
 from sidecar.core.vocabulary.orders import (
@@ -44,17 +49,13 @@ class Approvals:
         self.settings = settings
         self.decisions = 0
         self.names = StrategyNames(desk, settings)
-        self._foreseen: Foreseen | None = None
         self._next: tuple[Glance, Side] | None = None  # what was looked at last
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
-
-    def by_event(self) -> dict[type[Event], Callable[[Any], Decision]]:
-        """What decides on each kind of proposal."""
-        return {
-            OrderProposed: self.propose,
-            EditProposed: self.propose_edit,
-            CloseProposed: self.propose_close,
+        self._judges: Final[dict[type[Proposal], Callable[[Any], Verdict]]] = {
+            OrderProposed: self._order,
+            EditProposed: self._edit,
+            CloseProposed: self._close,
         }
 
     def forget_plans(self) -> None:
@@ -64,12 +65,25 @@ class Approvals:
 
     # --- Proposals --------------------------------------------------------------------------------
 
-    def foresee(self, event: OrderProposed) -> Decision | None:
-        """The approval that `propose` will give if nothing happens in between, where a glance tells it;
-        None: it must be judged.
-        """
-        self._foreseen = foreseen = self._look(event)
-        return foreseen.decision
+    def decide(self, event: Proposal) -> Verdict:
+        """Judge a proposal; nothing that is remembered changes."""
+        return self._judges[type(event)](event)
+
+    def commit(self, verdict: Verdict) -> None:
+        """Book what was decided, before anything else is judged or taken in."""
+        self.decisions += verdict.is_new
+        booking = verdict.booking
+        if booking is None:
+            return
+        orders, new = self.desk.tracker.orders, booking.reservation
+        self.names.note(new.strategy_id, new.maker)
+        if booking.in_place_of is not None:
+            orders.lift(booking.in_place_of)
+        orders.reserve(new)
+        if booking.by_glance and self._next is not None:
+            self._next[0].headrooms.take(new.legs[0], new.hold)
+        for name, rate in booking.counted:
+            self.desk.activity.note(name, rate, new.approved_at)
 
     def prepare(self) -> None:
         """The next order is likely to be like the last one: if that was seen at a glance, what the books
@@ -79,27 +93,23 @@ class Approvals:
             glance, side = self._next
             glance.headrooms.of(side)
 
-    def propose(self, event: OrderProposed) -> Decision:
-        """Judge a new order.
-
-        Asking again for a live approval with the same body gives the same approval.
-        """
-        foreseen, self._foreseen = self._foreseen, None
-        if foreseen is None or foreseen.event is not event or foreseen.is_overtaken:
-            foreseen = self._look(event)
-        if foreseen.seen is not None:
-            return self._book(foreseen)
-        order = foreseen.order
-        if not isinstance(order, Order):
-            return self._refused(_stated_id(event), order, event.at)
+    def _order(self, event: OrderProposed) -> Verdict:
+        """A new order. Asking again for a live approval with the same body gives the same approval."""
+        try:
+            order = self._read(event)
+        except InvalidOrder as invalid:
+            return self._refused(event, _stated_id(event), invalid.faults)
         product = self.desk.tracker.products.get(order.product_id)
         if product is None:
-            return self._unknown_product(order, event.at)
+            return self._unknown_product(event, order)
+        is_unlisted = self.names.is_unlisted(event.strategy_id)
+        if not is_unlisted and (verdict := self._at_a_glance(event, order, product)) is not None:
+            return verdict
         check = Check(self.desk, order, product, event.at, event.strategy_id)
         check.asker = event.asker
-        if self.names.is_unlisted(event.strategy_id) and not check.reducing:
+        if is_unlisted and not check.reducing:
             text = f"strategy_id: {event.strategy_id!r} is not listed; only orders that reduce may have it"
-            return self._refused(order.client_order_id, [("INVALID_ORDER", text)], event.at)
+            return self._refused(event, order.client_order_id, [("INVALID_ORDER", text)])
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
         if (
             live is None
@@ -107,41 +117,38 @@ class Approvals:
             or live.strategy_id != event.strategy_id
             or live.is_anothers(event.asker)
         ):
-            return self._decide(check, dry_run=event.dry_run)
-        return self._decide_again(check, live, dry_run=event.dry_run)
+            return self._judge(event, check)
+        return self._judge_again(event, check, live)
 
-    def propose_edit(self, event: EditProposed) -> Decision:
-        """Judge an edit as the order it would become, with the present order taken out."""
+    def _edit(self, event: EditProposed) -> Verdict:
+        """An edit, as the order it would become, with the present order taken out."""
         try:
             old, order = edited(self.desk.tracker.ledger, event)
         except InvalidOrder as invalid:
             name = text_of(event.client_order_id) or text_of(event.order_id)
-            return self._refused(name, invalid.faults, event.at)
+            return self._refused(event, name, invalid.faults)
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
         if fault := self._not_theirs(event, old, live):
-            return self._refused(order.client_order_id, [("INVALID_ORDER", fault)], event.at)
+            return self._refused(event, order.client_order_id, [("INVALID_ORDER", fault)])
         product = self.desk.tracker.products[old.product_id]
         check = Check(self.desk, order, product, event.at, old.strategy_id, old)
         check.asker = event.asker
-        if live is None:
-            return self._decide(check, dry_run=event.dry_run)
-        return self._decide_again(check, live, dry_run=event.dry_run)
+        return self._judge(event, check) if live is None else self._judge_again(event, check, live)
 
-    def propose_close(self, event: CloseProposed) -> Decision:
-        """Judge a close as the order that Coinbase would make of the position."""
+    def _close(self, event: CloseProposed) -> Verdict:
+        """A close, as the order that Coinbase would make of the position."""
         try:
             order = closing_order(self.desk.tracker, event)
         except InvalidOrder as invalid:
-            return self._refused(text_of(event.client_order_id), invalid.faults, event.at)
-        return self.propose(
-            OrderProposed(
-                at=event.at,
-                body=order,
-                strategy_id=event.strategy_id,
-                dry_run=event.dry_run,
-                asker=event.asker,
-            )
+            return self._refused(event, text_of(event.client_order_id), invalid.faults)
+        proposed = OrderProposed(
+            at=event.at,
+            body=order,
+            strategy_id=event.strategy_id,
+            dry_run=event.dry_run,
+            asker=event.asker,
         )
+        return replace(self._order(proposed), event=event)
 
     def _not_theirs(self, event: EditProposed, old: WorkingOrder, live: Reservation | None) -> str:
         """Why the order is not for this bot to edit; empty when it is."""
@@ -151,8 +158,8 @@ class Approvals:
             )
         return "" if old.strategy_id is None else self.names.fault(old.strategy_id, event.asker)
 
-    def _decide_again(self, check: Check, live: Reservation, *, dry_run: bool) -> Decision:
-        """Decide beside a live reservation of the same id.
+    def _judge_again(self, event: Proposal, check: Check, live: Reservation) -> Verdict:
+        """Judge beside a live reservation of the same id.
 
         The same order is given its approval again while nothing has tightened; else it is judged
         afresh, without itself in the way. What a reservation bound stays bound unless a new one
@@ -160,57 +167,55 @@ class Approvals:
         """
         same = live.order == check.order
         if same and live.tightenings == self.desk.state.tightenings and check.now < live.expires_at:
-            return _replay(live.decision)
+            return Verdict(event, replace(live.decision, replayed=True), is_new=False)
         if not same and check.replaced is None:
-            return self._decide(check, dry_run=dry_run)  # another body under a live id: refused
-        orders, decision = self.desk.tracker.orders, None
+            return self._judge(event, check)  # another body under a live id: refused
+        orders = self.desk.tracker.orders
         orders.lift(live)
         try:
             fresh = Check(
                 self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
             )
             fresh.again, fresh.asker = same, check.asker
-            decision = self._decide(fresh, dry_run=dry_run)
+            verdict = self._judge(event, fresh)
         finally:
-            if decision is None or decision.reserved_until is None:
-                orders.put_back(live)
-        return decision
+            orders.put_back(live)
+        if verdict.booking is None:
+            return verdict
+        return replace(verdict, booking=replace(verdict.booking, in_place_of=live))
 
-    def _look(self, event: OrderProposed) -> Foreseen:
-        """Read the order, and see at a glance whether it is approved."""
+    def _read(self, event: OrderProposed) -> Order:
+        """Raises InvalidOrder."""
         body = event.body
         if event.unreadable is not None:
-            return Foreseen(event, list(event.unreadable.faults))
-        try:
-            is_read = isinstance(body, Order)
-            order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
-            if event.strategy_id is not None and (
-                fault := self.names.fault(event.strategy_id, event.asker)
-            ):
-                return Foreseen(event, [("INVALID_ORDER", fault)])
-        except InvalidOrder as invalid:
-            return Foreseen(event, invalid.faults)
+            raise InvalidOrder(list(event.unreadable.faults))
+        is_read = isinstance(body, Order)
+        order = checked_order(body) if is_read else plain_order(body) or parse_order(body)
+        if event.strategy_id is not None and (
+            fault := self.names.fault(event.strategy_id, event.asker)
+        ):
+            raise InvalidOrder([("INVALID_ORDER", fault)])
         if order.client_order_id.startswith(OWN_PREFIX):
             text = (
                 f"client_order_id: what begins with {OWN_PREFIX} is the sidecar's own; use another"
             )
-            return Foreseen(event, [("INVALID_ORDER", text)])
-        product = self.desk.tracker.products.get(order.product_id)
-        if product is None or self.names.is_unlisted(event.strategy_id):
-            return Foreseen(event, order)
+            raise InvalidOrder([("INVALID_ORDER", text)])
+        return order
+
+    # --- Decisions --------------------------------------------------------------------------------
+
+    def _at_a_glance(self, event: OrderProposed, order: Order, product: Product) -> Verdict | None:
+        """The approval of an order that is far from every limit; None: it must be judged."""
         _, glance = self._plan(product, event.strategy_id)
-        if glance is None:
-            return Foreseen(event, order)
-        seen = glance.look(order, event.at)
-        if seen is None:
-            self._next = None
-            return Foreseen(event, order)
-        self._next = (glance, order.side)
-        now = event.at
+        seen = None if glance is None else glance.look(order, event.at)
+        if glance is None or seen is None:
+            self._next = None if glance is not None else self._next
+            return None
+        self._next, now = (glance, order.side), event.at
         decision = Decision(
             approved=True,
             client_order_id=order.client_order_id,
-            decision_id=self._id_after(self.decisions, now),
+            decision_id=self._next_id(now),
             state="ACTIVE",
             as_of=now,
             notional=seen.notional,
@@ -219,17 +224,29 @@ class Approvals:
             max_base_size=seen.largest,
             reserved_until=None if event.dry_run else now + self.settings.reservation_life,
         )
-        return Foreseen(event, order, glance, seen, decision)
+        if decision.reserved_until is None:
+            return Verdict(event, decision)
+        reservation = Reservation(
+            order=order,
+            strategy_id=event.strategy_id,
+            approved_at=now,
+            expires_at=decision.reserved_until,
+            legs=(seen.leg,),
+            hold_currency=seen.hold_currency,
+            hold=seen.hold,
+            decision=decision,
+            tightenings=self.desk.state.tightenings,
+            maker=event.asker,
+        )
+        return Verdict(event, decision, Booking(reservation, tuple(seen.windows), by_glance=True))
 
-    # --- Decisions --------------------------------------------------------------------------------
-
-    def _decide(self, check: Check, *, dry_run: bool) -> Decision:
+    def _judge(self, event: Proposal, check: Check) -> Verdict:
+        """By every rule."""
         plan, _ = self._plan(check.product, check.strategy_id)
-        verdict = judge(check, plan)
-        approved = not verdict.violations
-        reserves = approved and not dry_run
+        found = judge(check, plan)
+        reserves = not found.violations and not event.dry_run
         decision = Decision(
-            approved=approved,
+            approved=not found.violations,
             client_order_id=check.order.client_order_id,
             decision_id=self._next_id(check.now),
             state=self._state_of(check),
@@ -237,16 +254,15 @@ class Approvals:
             notional=check.worth.notional,
             price=check.worth.price,
             reducing=check.reducing,
-            max_base_size=verdict.max_base_size,
+            max_base_size=found.max_base_size,
             reserved_until=check.now + self.settings.reservation_life if reserves else None,
-            violations=verdict.violations,
-            warnings=verdict.warnings,
+            violations=found.violations,
+            warnings=found.warnings,
         )
-        if reserves:
-            self._reserve(check, decision)
-            if not check.again:
-                self._count(check, plan)
-        return decision
+        if not reserves:
+            return Verdict(event, decision)
+        counted = () if check.again else self._counted(check, plan)
+        return Verdict(event, decision, Booking(self._reservation(check, decision), counted))
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and what they come to at a glance; compiled anew
@@ -260,42 +276,12 @@ class Approvals:
             found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
         return found
 
-    def _book(self, foreseen: Foreseen) -> Decision:
-        """What a glance approves is reserved and counted as any approval is."""
-        event, order, seen = foreseen.event, foreseen.order, foreseen.seen
-        glance, decision = foreseen.glance, foreseen.decision
-        assert seen is not None
-        assert glance is not None
-        assert decision is not None
-        assert isinstance(order, Order)
-        self.decisions += 1
-        if decision.reserved_until is None:
-            return decision
-        reservation = Reservation(
-            order=order,
-            strategy_id=event.strategy_id,
-            approved_at=event.at,
-            expires_at=decision.reserved_until,
-            legs=(seen.leg,),
-            hold_currency=seen.hold_currency,
-            hold=seen.hold,
-            decision=decision,
-            tightenings=self.desk.state.tightenings,
-            maker=event.asker,
-        )
-        self.names.note(event.strategy_id, event.asker)
-        self.desk.tracker.orders.reserve(reservation)
-        glance.headrooms.take(seen.leg, seen.hold)
-        for name, rate in seen.windows:
-            self.desk.activity.note(name, rate, event.at)
-        return decision
-
     def _state_of(self, check: Check) -> str:
         """The tightest cause that applies to an order is its state."""
         return self.desk.state.level_for(check.causes)
 
-    def _reserve(self, check: Check, decision: Decision) -> None:
-        """Bind the worst case: for an edit only what it adds."""
+    def _reservation(self, check: Check, decision: Decision) -> Reservation:
+        """The worst case that an approval binds: for an edit only what it adds."""
         worth, replaced = check.worth, check.replaced
         legs, hold = check.legs, worth.hold or ZERO
         if replaced is not None:
@@ -314,64 +300,61 @@ class Approvals:
             hold = max(ZERO, (worth.unit_hold or ZERO) * check.open_size - replaced.hold)
         if check.product.is_future:
             hold = ZERO if check.reducing else self._margin(check, legs)
-        self.names.note(check.strategy_id, check.asker)
-        self.desk.tracker.orders.reserve(
-            Reservation(
-                order=check.order,
-                strategy_id=check.strategy_id,
-                approved_at=check.now,
-                expires_at=check.now + self.settings.reservation_life,
-                legs=legs,
-                hold_currency=worth.hold_currency,
-                hold=hold,
-                decision=decision,
-                tightenings=self.desk.state.tightenings,
-                order_id="" if replaced is None else replaced.order_id,
-                maker=check.asker,
-            )
+        return Reservation(
+            order=check.order,
+            strategy_id=check.strategy_id,
+            approved_at=check.now,
+            expires_at=check.now + self.settings.reservation_life,
+            legs=legs,
+            hold_currency=worth.hold_currency,
+            hold=hold,
+            decision=decision,
+            tightenings=self.desk.state.tightenings,
+            order_id="" if replaced is None else replaced.order_id,
+            maker=check.asker,
         )
 
     def _margin(self, check: Check, legs: tuple[Leg, ...]) -> Decimal:
         quantity = sum((leg.quantity for leg in legs), ZERO) / check.product.contract_size
         return (check.worth.unit_notional or ZERO) * quantity * (check.product.margin_rate or ONE)
 
-    def _count(self, check: Check, plan: Plan) -> None:
-        for rule, bound in plan.counting:
-            assert rule.window is not None
-            self.desk.activity.note(rule.window(check, bound), bound.setting, check.now)
+    @staticmethod
+    def _counted(check: Check, plan: Plan) -> tuple[tuple[str, Rate], ...]:
+        """The windows that the approval counts in."""
+        return tuple(
+            (rule.window(check, bound), bound.setting)
+            for rule, bound in plan.counting
+            if rule.window is not None
+        )
 
-    def _refused(self, client_order_id: str, faults: Faults, now: datetime) -> Decision:
+    def _refused(self, event: Proposal, client_order_id: str, faults: Faults) -> Verdict:
         violations = tuple(Violation(code, message=message) for code, message in faults)
-        return self._plain_refusal(client_order_id, violations, now)
+        return self._plain_refusal(event, client_order_id, violations)
 
-    def _unknown_product(self, order: Order, now: datetime) -> Decision:
+    def _unknown_product(self, event: Proposal, order: Order) -> Verdict:
         text = f"{order.product_id} is not in Coinbase's list of products"
         violation = Violation("UNKNOWN_PRODUCT", observed=order.product_id, message=text)
-        return self._plain_refusal(order.client_order_id, (violation,), now)
+        return self._plain_refusal(event, order.client_order_id, (violation,))
 
     def _plain_refusal(
-        self, client_order_id: str, violations: tuple[Violation, ...], now: datetime
-    ) -> Decision:
-        return Decision(
+        self, event: Proposal, client_order_id: str, violations: tuple[Violation, ...]
+    ) -> Verdict:
+        decision = Decision(
             approved=False,
             client_order_id=client_order_id,
-            decision_id=self._next_id(now),
+            decision_id=self._next_id(event.at),
             state=self.desk.state.account,
-            as_of=now,
+            as_of=event.at,
             max_base_size=ZERO,
             violations=violations,
         )
+        return Verdict(event, decision)
 
     def _next_id(self, now: datetime) -> str:
-        name = self._id_after(self.decisions, now)
-        self.decisions += 1
-        return name
-
-    def _id_after(self, decisions: int, now: datetime) -> str:
         """Unique within a run and across runs, and the same when events are replayed."""
         if now.toordinal() != self._day:
             self._day, self._day_name = now.toordinal(), f"{now:%Y%m%d}"
-        return f"{self._day_name}-{decisions + 1}"
+        return f"{self._day_name}-{self.decisions + 1}"
 
     @staticmethod
     def readings(decision: Decision) -> list[Action]:
@@ -423,10 +406,3 @@ def _stated_id(event: OrderProposed) -> str:
         name: Any = event.body.client_order_id
         return name[:ID_CHARACTERS_MAX] if isinstance(name, str) else ""
     return stated_id(event.body)
-
-
-def _replay(decision: Decision) -> Decision:
-    return Decision(
-        **{name: getattr(decision, name) for name in decision.__struct_fields__}
-        | {"replayed": True}
-    )

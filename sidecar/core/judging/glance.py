@@ -22,7 +22,7 @@ from msgspec import Struct
 from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.check import UNLIMITED, Check
-from sidecar.core.judging.headroom import NO_LIMIT, Headroom, Headrooms, Turn, most
+from sidecar.core.judging.headroom import NO_LIMIT, Headroom, Headrooms, most
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules import (
     activity,
@@ -35,11 +35,9 @@ from sidecar.core.judging.rules import (
 )
 from sidecar.core.judging.rules.rule import Bound
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
-from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.events import OrderProposed
 from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
-from sidecar.core.vocabulary.orders import BUY, WHOLE, Faults, Order, fingerprint
+from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
 from sidecar.core.vocabulary.products import DOLLARS
 
 # What is seen at a glance, by the functions that judge and measure it one by one.
@@ -96,7 +94,6 @@ class Seen(Struct, frozen=True, gc=False):
     hold_currency: str
     hold: Decimal
     windows: list[tuple[str, Rate]]
-    turn: Turn  # of the books: once they have moved, it must be looked at again
 
 
 def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
@@ -150,7 +147,7 @@ class Glance:
         """The verdict on an order that is plain where all is quiet; None: it must be judged."""
         if not self._is_plain(order, now):
             return None
-        turn, room = self.headrooms.known(order.side)
+        room = self.headrooms.of(order.side)
         if room is None:
             return None
         if not -market.CLOCK_TOLERANCE <= now - room.marked_at <= self._desk.max_quote_age:
@@ -158,7 +155,7 @@ class Glance:
         price = self._price(order, room)
         if price is None or (windows := self._windows(order, now)) is None:
             return None
-        return self._seen(order, price, (turn, room), windows)
+        return self._seen(order, price, room, windows)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
         """New, of one size and at most one price, on the grid, within Coinbase's range and far from what
@@ -220,12 +217,11 @@ class Glance:
         self,
         order: Order,
         price: Decimal,
-        known: tuple[Turn, Headroom],
+        room: Headroom,
         windows: list[tuple[str, Rate]],
     ) -> Seen | None:
         """What it comes to, if that is far from every limit."""
         size, side, product = order.base_size, order.side, self._product
-        turn, room = known
         assert size is not None
         if side == BUY:
             worth, currency = price, product.quote
@@ -252,23 +248,4 @@ class Glance:
         if largest * listed > self._most_value:
             largest = floor_to(self._most_value / listed, step)
         leg, reducing = Leg(self._key, side, size), size <= reducible
-        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, turn)
-
-
-class Foreseen(Struct, frozen=True):
-    """A proposal that was looked at: its order, or what is wrong with it; and the approval it will get,
-    where a glance tells.
-    """
-
-    event: OrderProposed
-    order: Order | Faults
-    glance: Glance | None = None
-    seen: Seen | None = None
-    decision: Decision | None = None
-
-    @property
-    def is_overtaken(self) -> bool:
-        """Whether the books have moved since; an order that was not seen through did not read them."""
-        if self.seen is None or self.glance is None:
-            return False
-        return self.seen.turn != self.glance.headrooms.turn
+        return Seen(notional, price, reducing, largest, leg, currency, hold, windows)

@@ -97,15 +97,11 @@ class Headrooms:
 
     def of(self, side: Side) -> Headroom | None:
         """What is left on this side; None while anything is near a limit, tightened or in doubt."""
-        return self.known(side)[1]
-
-    def known(self, side: Side) -> tuple[Turn, Headroom | None]:
-        """The same, and the turn of the books that it was worked out at: the present one."""
         turn = self.turn
         known = self._known.get(side)
         if known is None or known[0] != turn:
             known = self._known[side] = (turn, self._worked_out(side))
-        return known
+        return known[1]
 
     def take(self, leg: Leg, hold: Decimal) -> None:
         """An order that was approved by them has just been reserved, and nothing else has happened."""

@@ -74,7 +74,7 @@ class Plan(Struct, frozen=True):
     shadow: tuple[tuple[Measured, Bound], ...]
 
 
-class Verdict(Struct, frozen=True):
+class Findings(Struct, frozen=True):
     """What the rules say of a check. `max_base_size` in order units, floored to the product's
     increment.
     """
@@ -176,7 +176,7 @@ def _bound(
     )
 
 
-def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
+def judge(check: Check, plan: Plan, *, sized: bool = True) -> Findings:
     """Run every rule of the plan; find the largest size too, unless only a yes or no is asked."""
     tally = _Tally()
     if check.causes or not check.desk.state.ready:
@@ -191,7 +191,7 @@ def judge(check: Check, plan: Plan, *, sized: bool = True) -> Verdict:
     if plan.shadow:
         tally.warnings += _shadow(check, plan)
     largest = _largest(check, plan, tally) if sized else ZERO
-    return Verdict(tuple(tally.violations), tuple(tally.warnings), largest)
+    return Findings(tuple(tally.violations), tuple(tally.warnings), largest)
 
 
 class _Tally:

@@ -29,7 +29,7 @@ COUNTER = "counts changes within a process, so that what was worked out of them 
 CACHE = "worked out again from what is saved, the first time that it is asked for"
 
 NOT_SAVED: dict[str, str] = {
-    "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._foreseen": CACHE, "Approvals._next": CACHE,
+    "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._next": CACHE,
     "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
     "Line.serial": COUNTER, "Books.listings": COUNTER, "RiskContext.facts": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
@@ -42,7 +42,7 @@ NOT_SAVED: dict[str, str] = {
     "LiveRisk._made_of": CACHE, "LiveRisk._routes": CACHE, "LiveRisk._told": CACHE, "LiveRisk._views": CACHE,
     "RiskManager._unmarking": CACHE, "StaleMarks.looked_at": "a new process looks at once",
     "LossWatch._quiet_above": CACHE, "LossWatch._quiet_at": CACHE, "Marks.good_quotes": COUNTER,
-    "OrderFlow.rebound": COUNTER,
+    "OrderFlow.rebound": COUNTER, "RiskManager.turn": COUNTER,
     "OrderLedger._lapses": "a heap of what is reserved: built again, without what was released since",
     "PositionTracker._high": CACHE, "PositionTracker.version": COUNTER, "PositionTracker.windows_version": COUNTER,
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
@@ -60,7 +60,7 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
-    "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "RiskManager._decides": ALWAYS,
+    "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._takes": ALWAYS,
     "Books.waits_for_settled": CONFIGURED,
     "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",

@@ -18,6 +18,7 @@ class SlowJournal(NoJournal):
     """One that is written when it is let, or given up."""
 
     def __init__(self):
+        super().__init__()
         self.opened = asyncio.Event()
         self.flushes = 0
         self.disk = self

@@ -1,5 +1,7 @@
 """Which books are followed when there is not room for all."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -60,7 +62,7 @@ def test_what_works_counts_like_what_is_held_however_much_there_is(made):
     assert made.streams.wanted() == ("BTC-USD", "ETH-USD", "XXX-USD", "YYY-USD", "ZZZ-USD")
 
 
-# --- Foreseeing -----------------------------------------------------------------------------------
+# --- Decisions ------------------------------------------------------------------------------------
 
 
 class Waiting(Running):
@@ -77,16 +79,16 @@ class Waiting(Running):
         quote = ev.Quote(product_id, D(price), D(price), self.world.now)
         assert self.conflation.offer((quote,), 1) == ()
 
-    def foresee(self, price=63000):
+    def decide(self, price=63000):
         body = msgspec.json.encode(limit_order("0.01", price))
-        return self.engine.foresee(ev.OrderProposed(at=self.world.now, body=body))
+        return self.engine.decide(ev.OrderProposed(at=self.world.now, body=body))
 
 
-def test_an_order_is_foreseen_at_the_prices_that_wait():
+def test_an_order_is_decided_at_the_prices_that_wait():
     made = Waiting()
     made.offer("BTC-USD", 63500)
     made.offer("ETH-USD", 1999)
-    assert made.foresee()
+    assert made.decide()[0]
     assert made.world.tracker.marks.usd("BTC") == 63500
     assert made.world.tracker.marks.usd("ETH") == 2000  # no decision hangs on it
 
@@ -94,39 +96,53 @@ def test_an_order_is_foreseen_at_the_prices_that_wait():
 def test_where_no_price_waits_nothing_is_taken_in():
     made = Waiting()
     version = made.world.tracker.version
-    assert made.foresee()
+    assert made.decide()[0]
     assert made.world.tracker.version == version
 
 
-def test_after_a_fault_nothing_is_foreseen():
+def test_after_a_fault_nothing_is_decided():
     made = Waiting()
     made.engine.is_half_way = True
     made.offer("BTC-USD", 63500)
-    assert made.foresee() is None
+    with pytest.raises(Faulted, match="half way"):
+        made.decide()
     assert made.world.tracker.marks.usd("BTC") == 64000
 
 
-def test_a_foreseen_approval_is_finished_with_the_decision_itself():
+def test_a_decision_is_booked_by_the_call_that_comes_with_it():
     made = Waiting()
-    ahead = made.foresee()
-    assert ahead is not None
+    decision, finish = made.decide()
     assert not made.world.tracker.ledger.reservations
-    ahead[1]()
-    assert made.world.tracker.ledger.reservations
+    finish()
+    (reservation,) = made.world.tracker.ledger.reservations.values()
+    assert reservation.decision is decision
 
 
-def test_an_approval_that_nobody_gave_ends_everything():
-    """Should the core ever decide otherwise than was told, nothing more is approved."""
+def test_what_is_due_is_taken_in_before_a_decision():
     made = Waiting()
-    ahead = made.foresee()
-    assert ahead is not None
+    made.world.ask(limit_order("0.02", name="lapses"))
+    made.world.now += timedelta(seconds=11)
+    made.world.quote("BTC-USD", 64000)
+    made.world.now += timedelta(seconds=11)
+    made.decide()
+    assert not made.world.tracker.ledger.reservations
+
+
+def test_an_approval_that_cannot_be_booked_ends_everything_and_is_named():
+    """The bot has it already: whether its order was sent is for the next start to find out."""
+    made = Waiting()
+    decision, finish = made.decide()
     made.world.send(ev.HaltRequested, reason="test")  # which nothing can bring in between
-    with pytest.raises(Faulted, match="answered otherwise"):
-        ahead[1]()
+    with pytest.raises(Faulted, match="taken in between"):
+        finish()
     assert not made.world.tracker.ledger.reservations
-    assert made.foresee() is None
+    with pytest.raises(Faulted):
+        made.decide()
     with pytest.raises(Faulted):
         made.engine.handle(ev.ClockAdvanced(at=made.world.now))
+    made.engine.give_up("a fault")
+    (halt,) = made.journal.records
+    assert f"{decision.client_order_id} ({decision.decision_id}) had left" in halt.reason
 
 
 def test_where_usdc_is_held_the_books_that_tell_its_worth_are_followed(made):

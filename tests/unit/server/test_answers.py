@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from msgspec import Raw
 
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards import sessions
@@ -18,7 +17,7 @@ from sidecar.server.error_codes import INVALID_PARAMS, REFUSED
 from sidecar.server.protocol import CONTROL_METHODS, METHODS, Early, Wrong
 from sidecar.server.subscriptions import Publisher
 from sidecar.storage.journal_codec import Chain
-from tests.answering import Desk, Listening, asked
+from tests.answering import Desk, Listening, asked, deciding
 from tests.scenario import START, World, limit_order
 
 
@@ -293,7 +292,7 @@ def test_the_daemon_need_not_know_more():
     world = World()
     held = sessions.Sessions(timedelta(seconds=30))
     answers = Answers(
-        world.manager, world.handle, lambda: world.now, foresee=lambda _: None, sessions=held,
+        world.manager, world.handle, lambda: world.now, decide=deciding(world.manager, world.handle), sessions=held,
         publisher=Publisher(world.manager),
     )  # fmt: skip
     desk = Desk()
@@ -337,20 +336,14 @@ def test_a_long_body_that_is_an_order_is_kept_whole():
 # --- Early answers --------------------------------------------------------------------------------
 
 
-def test_an_approval_that_is_foreseen_comes_with_what_is_left_to_do():
+@pytest.mark.parametrize("body", [limit_order(name="a"), limit_order("9", name="a")])
+def test_a_decision_comes_with_what_is_left_to_do(body):
     desk = Desk()
-    early = desk.answers(Listening(), asked("validate_order", order=limit_order(name="a")))
+    early = desk.answers(Listening(), asked("validate_order", order=body))
     assert isinstance(early, Early)
-    assert json.loads(bytes(early.result))["approved"]
+    is_approved = json.loads(bytes(early.result))["approved"]
     assert facts(desk) == []
+    assert not desk.world.tracker.ledger.reservations
     early.finish()
     assert facts(desk) == ["OrderProposed"]
-    assert list(desk.world.tracker.ledger.reservations) == ["a"]
-
-
-def test_a_refusal_and_a_second_look_are_whole_when_they_leave():
-    desk = Desk()
-    for body in (limit_order("9", name="b"), limit_order("0.01", name="a", post_only=None)):
-        desk.ask("validate_order", order=body)
-        answer = desk.answers(Listening(), asked("validate_order", order=body))
-        assert isinstance(answer, Raw)
+    assert list(desk.world.tracker.ledger.reservations) == ["a"] * is_approved

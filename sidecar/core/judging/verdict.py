@@ -1,0 +1,37 @@
+"""Verdict: a decision that is not in the books yet, and how it is booked. No I/O."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from sidecar.core.account.working import Reservation
+from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
+from sidecar.core.vocabulary.limits import Rate
+
+Proposal = OrderProposed | EditProposed | CloseProposed
+PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
+
+
+class Booking(Struct, frozen=True):
+    """An approval as it is booked. `counted`: the names of the windows it counts in, each with its limit;
+    `in_place_of`: the live approval of the same id that it replaces; `by_glance`: it was judged by what the books
+    leave, and takes its share of that.
+    """
+
+    reservation: Reservation
+    counted: tuple[tuple[str, Rate], ...] = ()
+    in_place_of: Reservation | None = None
+    by_glance: bool = False
+
+
+class Verdict(Struct, frozen=True):
+    """The decision on a proposal. `booking`: none for a refusal, a dry run and an approval given again, which
+    `is_new` is false for. `turn`: how many facts and verdicts had been taken in before it.
+    """
+
+    event: Proposal
+    decision: Decision
+    booking: Booking | None = None
+    is_new: bool = True
+    turn: int = 0
