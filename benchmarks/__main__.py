@@ -41,7 +41,7 @@ def main() -> None:
     manager = bench_desk.desk(50)
     plan = compile_plan(manager.desk, manager.tracker.products["BTC-USD"], None)
     rules = {gate.code for gate in (*plan.gates, *plan.state_gates)}
-    rules |= {row[5].code for row in plan.measured}
+    rules |= {rule.code for *_, rule, _ in plan.measured}
     rules |= {rule.code for rule, _ in (*plan.minima, *plan.standing.rules)}
     print(
         f"\nvalidate_order, JSON bytes → Decision, reserved: {len(rules)} rules, 20 positions, 50 open orders"

@@ -38,12 +38,13 @@ class After:
     base units.
 
     `held` is the worst case on the leg's own side without it, `other` the size of the other side:
-    while `other` keeps a limit, the leg may take its own side from `held` up to that limit.
+    while `other` keeps a limit, the leg may take its own side from `held` up to that limit. `sold_from`: the short side
+    without it, `net_short_of_others` that of all other keys, USD.
     """
 
     __slots__ = (
-        "gross", "held", "net_long", "net_short", "notional", "orders", "orders_on_key", "other",
-        "others_gross", "size",
+        "gross", "held", "net_long", "net_short", "net_short_of_others", "notional", "orders", "orders_on_key", "other",
+        "others_gross", "size", "sold_from",
     )  # fmt: skip
 
     def __init__(self, book: Book, leg: "Check | CoinLeg") -> None:
@@ -62,6 +63,7 @@ class After:
         self.orders, self.orders_on_key = book.orders + leg.is_new, on_key + leg.is_new
         if leg.replaces:
             long, short = (long - leg.replaces, short) if is_buy else (long, short + leg.replaces)
+        self.sold_from = short  # what a sale of spot is taken from
         if is_buy:
             self.held = long
             long += quantity
@@ -77,7 +79,8 @@ class After:
         self.others_gross = book.gross - notional
         self.gross = self.others_gross + self.notional
         self.net_long = book.long_usd - long_usd + long * mark
-        self.net_short = book.short_usd - short_usd + short * mark
+        self.net_short_of_others = book.short_usd - short_usd
+        self.net_short = self.net_short_of_others + short * mark
 
     def join(self, book: Book, coin: "After") -> None:
         """Let the quote coin's worst case count beside the base's."""

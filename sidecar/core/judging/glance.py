@@ -33,7 +33,7 @@ from sidecar.core.judging.rules import (
     portfolio,
     validity,
 )
-from sidecar.core.judging.rules.rule import Bound
+from sidecar.core.judging.rules.rule import Bound, Row
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
@@ -58,7 +58,7 @@ GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
         portfolio.unavailable,
     }
 )
-FIGURES: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
+FIGURES: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
     {
         activity.identical,
         activity.rate,
@@ -73,7 +73,7 @@ FIGURES: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
     }
 )
 # Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
-STANDING: Final[frozenset[Callable[[Check, Bound], Decimal | None]]] = frozenset(
+STANDING: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
     {losses.daily, losses.drawdown, losses.cumulative}
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
@@ -117,9 +117,9 @@ def _is_known(plan: Plan) -> bool:
     measured = [rule for *_, rule, _ in plan.measured]
     return (
         all(gate.judge in GATES for gate in plan.gates)
-        and all(rule.measure in FIGURES or rule.limit in MEASURES for rule in measured)
-        and all(rule.measure in STANDING for rule, _ in plan.standing.rules)
-        and all(rule.measure is validity.order_size for rule, _ in plan.minima)
+        and all(rule.row in FIGURES or rule.limit in MEASURES for rule in measured)
+        and all(rule.row in STANDING for rule, _ in plan.standing.rules)
+        and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
 
 
@@ -129,8 +129,8 @@ class Glance:
     def __init__(self, desk: RiskContext, plan: Plan) -> None:
         self.headrooms = Headrooms(desk, plan)
         rows = [(rule, bound) for *_, rule, bound in plan.measured]
-        rates = [bound for rule, bound in rows if rule.measure is activity.rate]
-        identical = [bound for rule, bound in rows if rule.measure is activity.identical]
+        rates = [bound for rule, bound in rows if rule.row is activity.rate]
+        identical = [bound for rule, bound in rows if rule.row is activity.identical]
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED

@@ -21,7 +21,7 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.check import Check
 from sidecar.core.judging.judge import Plan, near_limits
 from sidecar.core.judging.rules import activity, exposure
-from sidecar.core.judging.rules.rule import Bound, Measured
+from sidecar.core.judging.rules.rule import Bound, Measured, Row
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.order_body import Side
@@ -42,11 +42,9 @@ class Most(NamedTuple):
 NEAR, LEVEL = 0, 1  # of a `Most`
 
 
-def most(
-    rows: Rows, measure: Callable[[Check, Bound], Decimal | None], *, of_equity: bool = False
-) -> Most:
-    """The lowest limit among the rows that bound this measure."""
-    bounds = [b for rule, b in rows if rule.measure is measure and rule.of_equity is of_equity]
+def most(rows: Rows, row: Callable[[Check, Bound], Row | None], *, of_equity: bool = False) -> Most:
+    """The lowest limit among those that bound this figure."""
+    bounds = [b for rule, b in rows if rule.row is row and rule.of_equity is of_equity]
     if not bounds:
         return Most()
     return Most(min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds))

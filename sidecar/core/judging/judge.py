@@ -9,17 +9,17 @@ count (`hard`); beyond it all of them (`soft`). Limits are linear in size, so ea
 room in closed form; rules that cannot (VaR) are searched by bisection, and only when they refuse.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, cast
 
 from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import UNLIMITED, After, Check, CoinLeg
+from sidecar.core.judging.check import UNLIMITED, Check, CoinLeg
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
-from sidecar.core.judging.rules.rule import Bound, Gate, Measured, RoomUnit, ScopeKind
+from sidecar.core.judging.rules.rule import Bound, Gate, Measured, Row, ScopeKind, size_of
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Rate
 from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
@@ -30,17 +30,9 @@ EXACT: Final = 128  # halvings that take any size down to any increment
 TOO_SMALL: Final = frozenset({"MIN_ORDER_SIZE", "SIZE_OUT_OF_RANGE"})
 
 
-# A measured rule and its bound with what the loop needs of both taken out: measure, room, its unit,
-# the level of warning, whether that is a share of equity.
-Row = tuple[
-    Callable[[Check, Bound], Decimal | None],
-    Callable[[Check, Bound], Decimal] | None,
-    RoomUnit,
-    Decimal,
-    bool,
-    Measured,
-    Bound,
-]
+# A measured rule and its bound with the parts that the loop needs of both: level, level of warning, whether these are
+# shares of equity.
+BoundRule = tuple[Decimal, Decimal, bool, Measured, Bound]
 
 
 class Standing(Struct):
@@ -65,7 +57,7 @@ class Plan(Struct, frozen=True):
     listed: int
     state_gates: tuple[Gate, ...]
     gates: tuple[Gate, ...]
-    measured: tuple[Row, ...]
+    measured: tuple[BoundRule, ...]
     standing: Standing
     coin: tuple[tuple[Measured, Bound], ...]
     minima: tuple[tuple[Measured, Bound], ...]
@@ -99,7 +91,9 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
         measured=tuple(
-            _row(rule, bound) for rule, bound in measured if not (rule.standing or rule.lowest)
+            (bound.level, bound.warn_level, rule.of_equity, rule, bound)
+            for rule, bound in measured
+            if not (rule.standing or rule.lowest)
         ),
         standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
@@ -138,18 +132,6 @@ def _bind(
         for scope, kind, limits in scopes
         if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
     ]
-
-
-def _row(rule: Measured, bound: Bound) -> Row:
-    return (
-        rule.measure,
-        rule.room,
-        rule.room_in,
-        bound.warn_level,
-        rule.of_equity,
-        rule,
-        bound,
-    )
 
 
 def _bound(
@@ -214,17 +196,17 @@ class _Tally:
         (self.soft if exempt else self.hard).append(room)
 
 
-def _size_worth(check: Check, notional: Decimal) -> Decimal:
-    return notional / check.mark if check.mark else UNLIMITED
-
-
-def _room_for(check: Check, after: After, limit: Decimal) -> Decimal:
-    """Order units until the key's worst case reaches `limit` base units."""
-    if after.other > limit:
-        return ZERO
-    if not (check.is_buy or check.product.is_future):
-        return UNLIMITED  # selling spot only lowers what could be held
-    return check.order_units(limit - after.held)
+def _room(check: Check, row: Row, level: Decimal) -> Decimal:
+    """The largest order, in order units, whose figure keeps the level."""
+    size = row.largest(level)
+    if size is None:
+        return UNLIMITED
+    if row.of == "open":
+        return check.order_units(size)
+    if row.of == "whole":
+        return size / check.product.contract_size
+    unit = check.worth.unit_notional
+    return size / unit if unit else UNLIMITED
 
 
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
@@ -242,34 +224,22 @@ def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
             tally.warnings.append(found)
 
 
-def _run_measured(check: Check, rows: Iterable[Row], tally: _Tally) -> None:
-    """Measure, note the room that is left, and look closer where a limit is nearly used.
+def _run_measured(check: Check, rules: Iterable[BoundRule], tally: _Tally) -> None:
+    """Figure, and room that is left, of each row; a closer look where a limit is nearly used.
 
-    Every measured rule with a room is one that reducing orders are exempt from.
+    Every rule whose figure grows with the order's size is one that reducing orders are exempt from.
     """
-    rooms: dict[RoomUnit, list[Decimal]]
-    rooms = {"order": [UNLIMITED], "size": [UNLIMITED], "notional": [UNLIMITED]}
-    equity = check.equity
-    for measure, room_of, unit, near, of_equity, rule, bound in rows:
-        observed = measure(check, bound)
-        if observed is None:
+    equity, soft = check.equity, tally.soft
+    for level, near, of_equity, rule, bound in rules:
+        row = rule.row(check, bound)
+        size = None if row is None else size_of(check, row)
+        if row is None or size is None:
             continue
-        if room_of is not None:
-            left = room_of(check, bound)
-            if bound.own and unit != "order":
-                left = left if unit == "size" else _size_worth(check, left)
-                tally.soft.append(_room_for(check, check.own, left))
-            else:
-                rooms[unit].append(left)
+        observed = row.figure(size)
+        if row.slope:
+            soft.append(_room(check, row, level * equity if of_equity else level))
         if observed >= (near * equity if of_equity else near):
-            _weigh(check, rule, bound, observed, tally)
-    notional = min(rooms["notional"])
-    if notional is not UNLIMITED:
-        rooms["size"].append(_size_worth(check, notional))
-    size = min(rooms["size"])
-    if size is not UNLIMITED:
-        rooms["order"].append(_room_for(check, check.account, size))
-    tally.soft += rooms["order"]
+            _weigh(check, rule, bound, observed, tally, has_room=bool(row.slope))
 
 
 def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
@@ -281,7 +251,8 @@ def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound,
         standing.near = [
             (rule, bound, observed)
             for rule, bound in standing.rules
-            if (observed := rule.measure(check, bound)) is not None and observed >= bound.warn_level
+            if (observed := rule.observed(check, bound)) is not None
+            and observed >= bound.warn_level
         ]
         standing.version = version
     return standing.near
@@ -293,7 +264,7 @@ def _run_coin(
     """The limits on the position in the coin that a swap buys."""
     leg = cast("Check", coin)  # a leg has all that the rules on one key read
     for rule, bound in bound_rules:
-        observed = rule.measure(leg, bound)
+        observed = rule.observed(leg, bound)
         assert observed is not None  # a position and a loss can always be told
         near = bound.warn_level * check.equity if rule.of_equity else bound.warn_level
         if observed >= near:
@@ -302,7 +273,7 @@ def _run_coin(
 
 def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _Tally) -> None:
     for rule, bound in minima:
-        observed = rule.measure(check, bound)
+        observed = rule.observed(check, bound)
         if (
             observed is not None
             and rule.is_broken(observed, bound.level)
@@ -319,15 +290,23 @@ def _broken(check: Check, rule: Measured, bound: Bound, observed: Decimal) -> bo
     return rule.is_broken(observed, bound.level * check.equity)
 
 
-def _weigh(check: Check, rule: Measured, bound: Bound, observed: Decimal, tally: _Tally) -> None:
-    """A limit that is nearly or wholly used: a warning, or a violation."""
+def _weigh(  # noqa: PLR0913 - a limit, its figure, and where what follows is kept
+    check: Check,
+    rule: Measured,
+    bound: Bound,
+    observed: Decimal,
+    tally: _Tally,
+    *,
+    has_room: bool = False,
+) -> None:
+    """A limit that is nearly or wholly used: a warning, or a violation. `has_room`: a smaller order may keep it."""
     if not _broken(check, rule, bound, observed):
         if rule.warns and observed:
             tally.warnings.append(rule.warning(check, bound, observed))
         return
     if rule.searches:
         tally.searched.append((rule, bound))
-    elif rule.room is None:
+    elif not has_room:
         tally.limit(ZERO, exempt=rule.exempt)
     if not (rule.exempt and check.reducing):
         tally.violations.append(rule.violation(check, bound, observed))
@@ -338,7 +317,7 @@ def _shadow(check: Check, plan: Plan) -> list[Violation]:
     return [
         rule.violation(check, bound, observed)
         for rule, bound in plan.shadow
-        if (observed := rule.measure(check, bound)) is not None
+        if (observed := rule.observed(check, bound)) is not None
         and _broken(check, rule, bound, observed)
         and not (rule.exempt and check.reducing)
     ]

@@ -125,7 +125,7 @@ def _level(setting: Any) -> Decimal:
 
 
 def _measure(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
-    return rule.measure(cast("Check", asked), bound)
+    return rule.observed(cast("Check", asked), bound)
 
 
 def _loss(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:

@@ -7,7 +7,7 @@ from typing import Final
 from sidecar.core.account.exposure import Book
 from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
 from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured, Row
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO
 
@@ -36,17 +36,17 @@ def all_orders(_check: Check, bound: Bound) -> str:
     return bound.window
 
 
-def identical(check: Check, bound: Bound) -> Decimal | None:
+def identical(check: Check, bound: Bound) -> Row | None:
     return _approved(check, bound, orders_like_it(check, bound))
 
 
-def rate(check: Check, bound: Bound) -> Decimal | None:
+def rate(check: Check, bound: Bound) -> Row | None:
     return _approved(check, bound, bound.window)
 
 
-def _approved(check: Check, bound: Bound, name: str) -> Decimal:
+def _approved(check: Check, bound: Bound, name: str) -> Row:
     count = check.desk.activity.count(name, bound.setting, check.now)
-    return Decimal(count) if check.again else count + ONE
+    return Row(base=Decimal(count) if check.again else count + ONE)
 
 
 def identical_clears(check: Check, bound: Bound) -> datetime | None:
@@ -57,9 +57,9 @@ def rate_clears(check: Check, bound: Bound) -> datetime | None:
     return check.desk.activity.clears_at(bound.window, bound.setting, check.now)
 
 
-def open_orders(check: Check, bound: Bound) -> Decimal | None:
+def open_orders(check: Check, bound: Bound) -> Row | None:
     after = bound.after(check)
-    return Decimal(after.orders_on_key if bound.kind == "product" else after.orders)
+    return Row(base=Decimal(after.orders_on_key if bound.kind == "product" else after.orders))
 
 
 def too_many_reservations(check: Check) -> Violation | None:
@@ -84,15 +84,15 @@ def too_many_reservations(check: Check) -> Violation | None:
     )
 
 
-def held_in_direction(check: Check, bound: Bound) -> Decimal | None:
+def held_in_direction(check: Check, bound: Bound) -> Row | None:
     """The position that the order would add to, base units, in the scope that forbids adding."""
     book: Book | None = check.tracker.account
     if bound.kind == "strategy":
         book = check.tracker.strategies.get(check.strategy_id or "")
     line = None if book is None else book.lines.get(check.key)
     if line is None:
-        return ZERO
-    return line.position.quantity if check.is_buy else -line.position.quantity
+        return Row(base=ZERO)
+    return Row(base=line.position.quantity if check.is_buy else -line.position.quantity)
 
 
 RULES: Final = (
@@ -106,7 +106,7 @@ RULES: Final = (
         code="DUPLICATE_ORDER",
         window=orders_like_it,
         limit="duplicate_order",
-        measure=identical,
+        row=identical,
         warns=False,
         clears_at=identical_clears,
         text="this would be identical order number {observed} within the window; {limit} are allowed",
@@ -119,7 +119,7 @@ RULES: Final = (
         code="MAX_ORDER_RATE",
         window=all_orders,
         limit="max_order_rate",
-        measure=rate,
+        row=rate,
         clears_at=rate_clears,
         text="this would be approved order number {observed} within the window; {limit} are allowed",
         doc=Doc(
@@ -130,7 +130,7 @@ RULES: Final = (
     Measured(
         code="MAX_OPEN_ORDERS",
         limit="max_open_orders",
-        measure=open_orders,
+        row=open_orders,
         text="this would be open order number {observed}; {limit} are allowed",
         doc=Doc(
             "open orders and reservations, this one included, > limit; of one product in a "
@@ -151,7 +151,7 @@ RULES: Final = (
         code="NO_ADDING",
         per_key=True,
         limit="no_adding",
-        measure=held_in_direction,
+        row=held_in_direction,
         warns=False,
         text="a position of {observed} is open in this direction already; close it first",
         doc=Doc("`no_adding` is set, a position is open, and the order is in its direction"),

@@ -1,94 +1,75 @@
 """How large is the order, and how large could positions become? No I/O.
 
-All figures are worst cases with the order in them (contract, "Worst case"). The rooms solve the
-same sums for the order's size: what a limit leaves after everything open and reserved.
+All figures are worst cases with the order in them, after all that is open and reserved (contract, "Worst case"):
+lines in the order's size, with the other side of the book as their floor.
 """
 
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.check import UNLIMITED, Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Measured
+from sidecar.core.judging.check import Check
+from sidecar.core.judging.rules.rule import Bound, Doc, Measured, Row
 from sidecar.core.judging.rules.validity import order_size
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
 
 
-def order_size_room(check: Check, bound: Bound) -> Decimal:
-    return bound.level / check.product.contract_size
+def order_notional(_check: Check, _bound: Bound) -> Row | None:
+    return Row(base=ZERO, slope=ONE, of="worth")
 
 
-def order_notional(check: Check, _bound: Bound) -> Decimal | None:
-    return check.worth.notional
-
-
-def order_notional_room(check: Check, bound: Bound) -> Decimal:
-    unit = check.worth.unit_notional
-    return bound.level / unit if unit else UNLIMITED
-
-
-def position_size(check: Check, bound: Bound) -> Decimal | None:
-    return bound.after(check).size
-
-
-def limit_itself(_check: Check, bound: Bound) -> Decimal:
-    return bound.level
-
-
-def position_notional(check: Check, bound: Bound) -> Decimal | None:
-    return bound.after(check).notional
-
-
-def gross(check: Check, bound: Bound) -> Decimal | None:
-    return bound.after(check).gross
-
-
-def gross_room(check: Check, bound: Bound) -> Decimal:
-    """What all other keys leave of the limit is this key's."""
-    return bound.level - bound.after(check).others_gross
-
-
-def net(check: Check, bound: Bound) -> Decimal | None:
-    return bound.after(check).net
-
-
-def net_room(check: Check, bound: Bound) -> Decimal:
-    """Net exposure grows by the mark per unit on the order's side.
-
-    The other side must keep the limit as it is.
+def position_size(check: Check, bound: Bound) -> Row | None:
+    """The order takes its own side from `held`; the other side is what it is. Spot cannot be sold short, so selling
+    it only lowers what could be held.
     """
-    after, limit, mark = bound.after(check), bound.level, check.mark
-    mine, other = after.net_long, after.net_short
-    if not check.is_buy:
-        mine, other = -other, -mine
-    if not mark or not -limit <= other <= limit:
-        return UNLIMITED if not mark else ZERO
-    if not (check.is_buy or check.product.is_future):
-        return UNLIMITED if mine <= limit else ZERO  # spot cannot go below flat
-    return check.order_units((limit - mine) / mark + check.quantity)
+    after = bound.after(check)
+    if not (check.is_buy or check.is_future):
+        return Row(base=after.other)
+    return Row(base=after.held, slope=ONE, floor=after.other)
 
 
-def concentration_room(check: Check, bound: Bound) -> Decimal:
-    return bound.level * check.equity
+def position_notional(check: Check, bound: Bound) -> Row | None:
+    return _at_mark(check, bound, ZERO)
 
 
-def leverage_room(check: Check, bound: Bound) -> Decimal:
-    return bound.level * check.equity - bound.after(check).others_gross
+def gross(check: Check, bound: Bound) -> Row | None:
+    """What all other keys are worth, and this key's worst case."""
+    return _at_mark(check, bound, bound.after(check).others_gross)
+
+
+def _at_mark(check: Check, bound: Bound, others: Decimal) -> Row:
+    after, mark = bound.after(check), check.mark or ZERO
+    floor = others + after.other * mark
+    if not (check.is_buy or check.is_future):
+        return Row(base=floor)
+    return Row(base=others + after.held * mark, slope=mark, floor=floor)
+
+
+def net(check: Check, bound: Bound) -> Row | None:
+    """The order moves its own side of the account's net exposure by its worth at the mark; the other side is what it
+    is. Selling spot stops at flat.
+    """
+    after, mark = bound.after(check), check.mark or ZERO
+    moved = mark * check.quantity
+    if check.is_buy:
+        return Row(base=after.net_long - moved, slope=mark, floor=abs(after.net_short))
+    if check.is_future:
+        return Row(base=-after.net_short - moved, slope=mark, floor=abs(after.net_long))
+    flat = -after.net_short_of_others
+    return Row(base=flat - after.sold_from * mark, slope=mark, floor=abs(after.net_long), cap=flat)
 
 
 RULES: Final = (
     Measured(
         code="MAX_ORDER_SIZE",
         limit="max_order_size",
-        measure=order_size,
-        room=order_size_room,
+        row=order_size,
         text="order size {observed} exceeds {limit}",
         doc=Doc("base size (contracts × contract size for futures) > limit", "the limit passes"),
     ),
     Measured(
         code="MAX_ORDER_NOTIONAL",
         limit="max_order_notional",
-        measure=order_notional,
-        room=order_notional_room,
+        row=order_notional,
         text="order notional {observed} USD exceeds {limit} USD",
         doc=Doc(
             "size × price in USD > limit; a buy at its limit price, a sell at the larger of limit and mark",
@@ -99,9 +80,7 @@ RULES: Final = (
         code="MAX_POSITION_SIZE",
         per_key=True,
         limit="max_position_size",
-        measure=position_size,
-        room=limit_itself,
-        room_in="size",
+        row=position_size,
         text="position could reach {observed}; {limit} is allowed",
         doc=Doc("E of the key in base units > limit", "the limit passes"),
     ),
@@ -109,26 +88,21 @@ RULES: Final = (
         code="MAX_POSITION_NOTIONAL",
         per_key=True,
         limit="max_position_notional",
-        measure=position_notional,
-        room=limit_itself,
-        room_in="notional",
+        row=position_notional,
         text="position could reach {observed} USD; {limit} USD is allowed",
         doc=Doc("E of the key at the mark > limit", "the limit passes"),
     ),
     Measured(
         code="MAX_GROSS_EXPOSURE",
         limit="max_gross_exposure",
-        measure=gross,
-        room=gross_room,
-        room_in="notional",
+        row=gross,
         text="gross exposure could reach {observed} USD; {limit} USD is allowed",
         doc=Doc("Σ E over all keys > limit", "the limit passes"),
     ),
     Measured(
         code="MAX_NET_EXPOSURE",
         limit="max_net_exposure",
-        measure=net,
-        room=net_room,
+        row=net,
         text="net exposure could reach {observed} USD; {limit} USD is allowed",
         doc=Doc("max(|Σ long|, |Σ short|) > limit", "the limit passes"),
     ),
@@ -137,9 +111,7 @@ RULES: Final = (
         per_key=True,
         of_equity=True,
         limit="max_concentration",
-        measure=position_notional,
-        room=concentration_room,
-        room_in="notional",
+        row=position_notional,
         text="position could reach {observed} of equity; {limit} is allowed",
         doc=Doc("E of the key ÷ equity > limit", "the limit passes; no equity breaks"),
     ),
@@ -147,9 +119,7 @@ RULES: Final = (
         code="MAX_LEVERAGE",
         of_equity=True,
         limit="max_leverage",
-        measure=gross,
-        room=leverage_room,
-        room_in="notional",
+        row=gross,
         text="gross exposure could reach {observed} times equity; {limit} is allowed",
         doc=Doc("gross exposure ÷ equity > limit", "the limit passes; no equity breaks"),
     ),

@@ -1,15 +1,14 @@
 """Have losses crossed a limit? No I/O. What crossing one sets in motion is in loss_watch.py."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account import losses
 from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Measured
+from sidecar.core.judging.rules.rule import Bound, Doc, Measured, Row
 
 
-def daily(check: Check, bound: Bound) -> Decimal | None:
+def daily(check: Check, bound: Bound) -> Row | None:
     match bound.kind:
         case "product":
             loss = losses.daily(check.tracker, key=check.key)
@@ -17,7 +16,7 @@ def daily(check: Check, bound: Bound) -> Decimal | None:
             loss = losses.daily(check.tracker, strategy_id=check.strategy_id)
         case _:
             loss = losses.daily(check.tracker)
-    return loss.measured(bound.setting)
+    return Row(base=loss.measured(bound.setting))
 
 
 def next_reset(check: Check, _bound: Bound) -> datetime | None:
@@ -25,12 +24,12 @@ def next_reset(check: Check, _bound: Bound) -> datetime | None:
     return None if windows is None else windows.next_reset
 
 
-def drawdown(check: Check, bound: Bound) -> Decimal | None:
-    return losses.drawdown(check.tracker).measured(bound.setting)
+def drawdown(check: Check, bound: Bound) -> Row | None:
+    return Row(base=losses.drawdown(check.tracker).measured(bound.setting))
 
 
-def cumulative(check: Check, bound: Bound) -> Decimal | None:
-    return losses.cumulative(check.tracker).measured(bound.setting)
+def cumulative(check: Check, bound: Bound) -> Row | None:
+    return Row(base=losses.cumulative(check.tracker).measured(bound.setting))
 
 
 RULES: Final = (
@@ -39,7 +38,7 @@ RULES: Final = (
         per_key=True,
         standing=True,
         limit="max_daily_loss",
-        measure=daily,
+        row=daily,
         breaks_at=True,
         clears_at=next_reset,
         text="daily loss {observed} has reached {limit}",
@@ -52,7 +51,7 @@ RULES: Final = (
         code="MAX_DRAWDOWN",
         standing=True,
         limit="max_drawdown",
-        measure=drawdown,
+        row=drawdown,
         breaks_at=True,
         text="drawdown {observed} has reached {limit}",
         doc=Doc(
@@ -64,7 +63,7 @@ RULES: Final = (
         code="MAX_CUMULATIVE_LOSS",
         standing=True,
         limit="max_cumulative_loss",
-        measure=cumulative,
+        row=cumulative,
         breaks_at=True,
         text="cumulative loss {observed} has reached {limit}",
         doc=Doc(

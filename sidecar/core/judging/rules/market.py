@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sidecar.core.account.marks import Mark
 from sidecar.core.context.state import CAUSES, Cause, Level
 from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured, Row
 from sidecar.core.judging.rules.waiting import in_the_way_of_an_exit
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
@@ -214,7 +214,7 @@ def _reach(check: Check) -> Decimal | None:
     return touch if asked <= quoted else check.worth.price
 
 
-def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
+def beyond_touch(check: Check, _bound: Bound) -> Row | None:
     """How far the limit price goes through the market, as a ratio of the far touch (or of the stop
     price).
     """
@@ -230,7 +230,7 @@ def beyond_touch(check: Check, _bound: Bound) -> Decimal | None:
         reference = quote.ask if check.is_buy else quote.bid
     if price <= reference if check.is_buy else price >= reference:
         return None  # on its own side of the market
-    return abs(price / reference - ONE)
+    return Row(base=abs(price / reference - ONE))
 
 
 RULES: Final = (
@@ -317,7 +317,7 @@ RULES: Final = (
     Measured(
         code="PRICE_COLLAR",
         limit="price_collar",
-        measure=beyond_touch,
+        row=beyond_touch,
         exempt=False,
         warns=False,
         text="the limit price goes {observed} through the market; {limit} is allowed",

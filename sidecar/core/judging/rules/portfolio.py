@@ -1,10 +1,9 @@
 """Rules over the whole portfolio: VaR and its kin, and the futures' liquidation buffer. No I/O."""
 
-from decimal import Decimal
 from typing import Final
 
 from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Doc, Gate, Measured
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import readable
@@ -21,12 +20,12 @@ def unavailable(check: Check) -> Violation | None:
     return None
 
 
-def _raised(check: Check, measure: Measure) -> Decimal | None:
+def _raised(check: Check, measure: Measure) -> Row | None:
     """The figure with the order in it, USD; nothing when the order does not raise it."""
     figure = check.figure(measure)
     if isinstance(figure, NoFigure) or figure.after <= figure.before:
         return None
-    return figure.after
+    return Row(base=figure.after)
 
 
 def liquidation_buffer(check: Check) -> Violation | None:
@@ -55,7 +54,7 @@ def _figure(code: str, measure: Measure, words: str) -> Measured:
     return Measured(
         code=code,
         limit=measure,
-        measure=lambda check, _: _raised(check, measure),
+        row=lambda check, _: _raised(check, measure),
         of_equity=True,
         breaks_at=True,
         searches=True,

@@ -1,8 +1,9 @@
 """What a rule is, and how limits bind it. No I/O.
 
 `Gate`: a function from a check to a violation or None. It may bound the order's size too (`room`).
-`Measured`: a function that measures what limits of one name bound, at every scope where such a
-limit is set; the comparison, the warning at 70 %, and the message are the same for all.
+`Measured`: a function that gives a `Row`, the figure that limits of one name bound as a line in the order's
+size, at every scope where such a limit is set. Comparison, warning at 70 %, message and the largest size that
+keeps the limit follow from the row, the same for all.
 
 `exempt` marks the rules that reducing orders need not keep (column R of the contract).
 """
@@ -21,10 +22,34 @@ from sidecar.core.vocabulary.products import Product
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
 
-# What a rule's room is stated in: order units, or the worst case E of the key in base units or in
-# USD.
-RoomUnit = Literal["order", "size", "notional"]
+# The size that a row is linear in: base units that would be open, base units of the whole order, or its notional, USD.
+SizeUnit = Literal["open", "whole", "worth"]
 ScopeKind = Literal["all", "product", "strategy"]
+
+
+class Row(Struct, frozen=True, gc=False):
+    """A figure by the size of an order, all else as the books stand: max(floor, min(cap, base + slope × size)). With
+    a slope of zero size does not matter.
+    """
+
+    base: Decimal
+    slope: Decimal = ZERO
+    floor: Decimal = -NO_EQUITY
+    cap: Decimal = NO_EQUITY
+    of: SizeUnit = "open"
+
+    def figure(self, size: Decimal) -> Decimal:
+        """What is observed with so much of an order in the books."""
+        figure = self.base + self.slope * size if self.slope else self.base
+        return max(self.floor, min(self.cap, figure))
+
+    def largest(self, level: Decimal) -> Decimal | None:
+        """The largest size whose figure is no more than the level; None for any size."""
+        if self.floor > level:
+            return ZERO
+        if not self.slope:
+            return None if self.base <= level else ZERO
+        return None if self.cap <= level else (level - self.base) / self.slope
 
 
 class Bound(Struct, frozen=True):
@@ -84,22 +109,33 @@ class Gate(Struct, frozen=True, kw_only=True):
     warns: bool = False
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """A rule that compares a measure with the limits of one name.
+def size_of(check: Check, row: Row) -> Decimal | None:
+    """The size of the order that a row is linear in; None where no price tells its worth."""
+    if not row.slope:
+        return ZERO
+    if row.of == "open":
+        return check.quantity
+    worth = check.worth
+    if row.of == "worth":
+        return worth.notional
+    return None if worth.base_size is None else worth.base_size * check.product.contract_size
 
-    `measure` gives what is observed with the order in, or None when it cannot be told (another rule
-    refuses then). `room` is the largest size that keeps the limit, in the unit that `room_in`
-    names; without it size does not matter, or, where `searches` is set, the size is found by
-    bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """A rule that compares a figure with the limits of one name.
+
+    `row` gives the figure by the order's size, or None when it cannot be told (another rule refuses then).
+    Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
+    found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the measure in USD. A `standing` rule measures the
+    limit is a share of equity and the figure in USD. A `standing` rule reads the
     books alone, whatever the order. A rule with a `window` counts approvals under the name it
     gives.
     """
 
     code: str
     limit: str
-    measure: Callable[[Check, Bound], Decimal | None]
+    row: Callable[[Check, Bound], Row | None]
     text: str
     doc: Doc
     exempt: bool = True
@@ -111,9 +147,13 @@ class Measured(Struct, frozen=True, kw_only=True):
     per_key: bool = False
     window: Callable[[Check, Bound], str] | None = None
     standing: bool = False
-    room: Callable[[Check, Bound], Decimal] | None = None
-    room_in: RoomUnit = "order"
     clears_at: Callable[[Check, Bound], Any] | None = None
+
+    def observed(self, check: Check, bound: Bound) -> Decimal | None:
+        """The figure with the order in it; None where it cannot be told."""
+        row = self.row(check, bound)
+        size = None if row is None else size_of(check, row)
+        return None if row is None or size is None else row.figure(size)
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:
         """Whether this measure breaks this level, both in the measure's unit."""

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.judging.check import UNLIMITED, Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured
+from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured, Row
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.money import ZERO, readable
+from sidecar.core.vocabulary.money import ONE, ZERO, readable
 
 
 def end_time(check: Check) -> Violation | None:
@@ -150,9 +150,8 @@ def size_range_room(check: Check) -> Decimal:
     return largest if most is None or not unit else min(largest, most / unit)
 
 
-def order_size(check: Check, _bound: Bound) -> Decimal | None:
-    size = check.worth.base_size
-    return None if size is None else size * check.product.contract_size
+def order_size(_check: Check, _bound: Bound) -> Row | None:
+    return Row(base=ZERO, slope=ONE, of="whole")
 
 
 RULES: Final = (
@@ -216,7 +215,7 @@ RULES: Final = (
     Measured(
         code="MIN_ORDER_SIZE",
         limit="min_order_size",
-        measure=order_size,
+        row=order_size,
         lowest=True,
         warns=False,
         text="order size {observed} is below {limit}",

@@ -13,6 +13,7 @@ from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.settings import Settings
 from sidecar.core.judging.glance import glance_of
 from sidecar.core.judging.judge import Standing, compile_plan
+from sidecar.core.judging.rules.rule import Row
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.errors import Misuse
@@ -380,9 +381,9 @@ def test_a_rule_that_reads_more_than_the_books_is_not_asked_at_a_glance():
     assert glance_of(desk, plan) is not None
     (minimum, bound), *_ = plan.minima
     (standing, level), *_ = plan.standing.rules
-    other = replace(minimum, measure=lambda check, _: check.worth.notional)
+    other = replace(minimum, row=lambda check, _: Row(check.worth.notional))
     assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
-    other = replace(standing, measure=lambda check, _: check.worth.notional)
+    other = replace(standing, row=lambda check, _: Row(check.worth.notional))
     assert glance_of(desk, replace(plan, standing=Standing(((other, level),)))) is None
 
 
