@@ -7,21 +7,25 @@ answer or in what they remember.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.judging.check import Check, NoOrder
+from sidecar.core.judging.table import Table
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import ZERO
 from tests.decisions import memory
 from tests.property.test_decision_laws import PRICE, PRICE_STEP, PRODUCTS
 from tests.scenario import FUTURE, START, D, World, order, product
 
 DAY = 86_400
+NEAR = D("1E-30")
 LISTED = (
     *PRODUCTS,
     product("BTC-USDC", alias="BTC-USD", base_increment=D("0.0001")),
@@ -276,6 +280,27 @@ class Twin:
         )
 
 
+def tables_are_true(world: World) -> None:
+    """Each table that is kept says what one says that is worked out from the books as they are now."""
+    for plan, _ in world.manager.approvals._plans.values():
+        for side in ("BUY", "SELL"):
+            kept = plan.tables.known(side)
+            if kept is None or not any(group.absorbed for group in kept.groups):
+                continue
+            event("a table has absorbed an approval")
+            product = plan.product
+            nothing = NoOrder(world.tracker, product.key, plan.strategy_id, side, is_new=True)
+            fresh = Table(plan.tables.rules, cast("Check", nothing))
+            assert [group.of for group in kept.groups] == [group.of for group in fresh.groups]
+            for old, new in zip(kept.groups, fresh.groups, strict=True):
+                near, room = old.near - old.absorbed, old.room - old.absorbed
+                for kept_at, true_at in ((near, new.near), (room, new.room)):
+                    lower, higher = max(kept_at, ZERO), max(true_at, ZERO)
+                    assert lower == higher or abs(lower - higher) < NEAR
+                for size in (ZERO, D("0.01"), D(1), D(3)):
+                    assert old.findings(size) == new.findings(size)
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     limits(),
@@ -292,4 +317,5 @@ def test_what_a_glance_says_the_rules_say_one_by_one(limits, coins, keep, steps)
     for step, argument in steps:
         assert quick.do(step, argument) == slow.do(step, argument), step
         assert memory(quick.world) == memory(slow.world), step
+        tables_are_true(quick.world)
     event(f"booked apart: {min(quick.booked, 3)}{'+' if quick.booked > 2 else ''}")

@@ -6,11 +6,12 @@ nothing.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from msgspec.structs import asdict
 
 from sidecar.core.account.exposure import Book
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.valuation import legs_of, listed_price, worth_of
 from sidecar.core.account.working import Leg, WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
@@ -23,6 +24,7 @@ from sidecar.core.value_at_risk.portfolio_risk import (
 )
 from sidecar.core.vocabulary.events import Asker, Quote
 from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import BUY, OPPOSITE, Order, fingerprint
 from sidecar.core.vocabulary.products import DOLLARS, Product
 
@@ -143,7 +145,7 @@ class Check:
     """
 
     __slots__ = (
-        "_figures", "_fingerprint", "_own", "account", "again", "asker", "causes", "coin", "desk", "equity",
+        "_account", "_figures", "_fingerprint", "_own", "again", "asker", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
@@ -195,12 +197,11 @@ class Check:
         self.reducible = self._reducible()
         # What an attached order would open again is no exit.
         self.reducing = ZERO < size <= self.reducible and not order.attached
-        self.account = After(tracker.account, self)
         self.coin: CoinLeg | None = None
         if len(self.legs) > 1 and not self.is_buy:
             self.coin = CoinLeg(self, self.legs[1])
-            self.account.join(tracker.account, self.coin.account)
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
+        self._account: After | None = None
         self._own: After | None = None
         self._figures: dict[Measure, RiskFigure | NoFigure] = {}
         self.funds: Funds = (None, None, None, ZERO)
@@ -220,6 +221,16 @@ class Check:
         """The books of the order's strategy; empty ones for none."""
         book = self.tracker.strategies.get(self.strategy_id or "")
         return book if book is not None else Book()
+
+    @property
+    def account(self) -> After:
+        """The figures of the whole account."""
+        if self._account is None:
+            book = self.tracker.account
+            self._account = After(book, self)
+            if self.coin is not None:
+                self._account.join(book, self.coin.account)
+        return self._account
 
     @property
     def own(self) -> After:
@@ -322,3 +333,29 @@ class Check:
         if before is None or price is None:
             return False
         return price <= before if self.is_buy else price >= before
+
+
+class NoOrder:
+    """The part of a check that rows read, for an order of nothing on one key. `is_new`: it would work beside the
+    orders that do.
+    """
+
+    quantity = replaces = ZERO
+
+    def __init__(
+        self,
+        tracker: PositionTracker,
+        key: str,
+        strategy_id: str | None,
+        side: Side = BUY,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        self.tracker, self.key, self.strategy_id = tracker, key, strategy_id
+        self.is_buy, self.is_new = side == BUY, int(is_new)
+        self.mark = tracker.marks.usd(key)
+        self.is_future = tracker.books.is_future(key)
+        self.equity = tracker.equity
+        leg = cast("CoinLeg", self)  # it has all that is read of one
+        self.account = After(tracker.account, leg)
+        self.own = After(tracker.strategies.get(strategy_id or "") or Book(), leg)

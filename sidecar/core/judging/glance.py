@@ -11,18 +11,18 @@ here has no glance: while it binds, every order is judged. So a new rule is safe
 and quick with one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.check import UNLIMITED, Check
-from sidecar.core.judging.headroom import NO_LIMIT, Headroom, Headrooms, most
+from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules import (
     activity,
@@ -33,7 +33,8 @@ from sidecar.core.judging.rules import (
     portfolio,
     validity,
 )
-from sidecar.core.judging.rules.rule import Bound, Row
+from sidecar.core.judging.rules.rule import Bound, Measured, Row
+from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
@@ -59,18 +60,7 @@ GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
     }
 )
 FIGURES: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
-    {
-        activity.identical,
-        activity.rate,
-        activity.open_orders,
-        market.beyond_touch,
-        validity.order_size,
-        exposure.order_notional,
-        exposure.position_size,
-        exposure.position_notional,
-        exposure.gross,
-        exposure.net,
-    }
+    {activity.identical, activity.rate, market.beyond_touch}
 )
 # Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
 STANDING: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
@@ -78,6 +68,21 @@ STANDING: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
 PLAIN: Final = WHOLE | {"limit_limit_gtd"}
+
+
+class Most(NamedTuple):
+    """Of all limits on one figure the lowest: from where on somebody is told, and what is allowed."""
+
+    near: Decimal = NO_LIMIT
+    level: Decimal = NO_LIMIT
+
+
+def most(rows: Iterable[tuple[Measured, Bound]], row: Callable[[Check, Bound], Row | None]) -> Most:
+    """The lowest limit among those that bound this figure."""
+    bounds = [bound for rule, bound in rows if rule.row is row]
+    if not bounds:
+        return Most()
+    return Most(min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds))
 
 
 class Seen(Struct, frozen=True, gc=False):
@@ -99,7 +104,6 @@ class Seen(Struct, frozen=True, gc=False):
 def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
     """What the plan comes to where all is quiet; None where it holds what no glance can see."""
     product, limits, name = plan.product, desk.limits, plan.product.product_id
-    bounds = [bound for *_, bound in plan.measured] + [bound for _, bound in plan.standing.rules]
     allowed = limits.allow_products is None or name in limits.allow_products
     if product.is_future or product.is_restricted or name in limits.block_products or not allowed:
         return None
@@ -107,17 +111,16 @@ def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
         return None
     if desk.tracker.wallets.keep.get(product.base, ZERO) is None:  # kept whole: none may be added
         return None
-    if plan.shadow or any(bound.own for bound in bounds):
+    if plan.shadow:
         return None
     return Glance(desk, plan) if _is_known(plan) else None
 
 
 def _is_known(plan: Plan) -> bool:
     """Whether each of its rules is one that a glance sees."""
-    measured = [rule for *_, rule, _ in plan.measured]
     return (
         all(gate.judge in GATES for gate in plan.gates)
-        and all(rule.row in FIGURES or rule.limit in MEASURES for rule in measured)
+        and all(rule.row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order)
         and all(rule.row in STANDING for rule, _ in plan.standing.rules)
         and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
@@ -128,7 +131,7 @@ class Glance:
 
     def __init__(self, desk: RiskContext, plan: Plan) -> None:
         self.headrooms = Headrooms(desk, plan)
-        rows = [(rule, bound) for *_, rule, bound in plan.measured]
+        rows = [(rule, bound) for _, rule, bound in plan.measured]
         rates = [bound for rule, bound in rows if rule.row is activity.rate]
         identical = [bound for rule, bound in rows if rule.row is activity.identical]
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger

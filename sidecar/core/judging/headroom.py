@@ -7,10 +7,9 @@ order while nobody waits, and hold until anything moves; an order that was appro
 own share out of them, without working them out anew.
 """
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, NamedTuple, cast
+from typing import cast
 
 from msgspec import Struct
 
@@ -18,43 +17,20 @@ from sidecar.core.account.exposure import Line
 from sidecar.core.account.marks import Mark
 from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.check import Check, NoOrder
 from sidecar.core.judging.judge import Plan, near_limits
-from sidecar.core.judging.rules import activity, exposure
-from sidecar.core.judging.rules.rule import Bound, Measured, Row
+from sidecar.core.judging.table import NO_LIMIT, Table, Turn
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import BUY, OPPOSITE
-
-NO_LIMIT: Final = Decimal("Infinity")
-Rows = Iterable[tuple[Measured, Bound]]
-Turn = tuple[int, int, int, int]  # until one of them has grown, the books are what they were
-
-
-class Most(NamedTuple):
-    """Of all limits on one figure the lowest: from where on somebody is told, and what is allowed."""
-
-    near: Decimal = NO_LIMIT
-    level: Decimal = NO_LIMIT
-
-
-NEAR, LEVEL = 0, 1  # of a `Most`
-
-
-def most(rows: Rows, row: Callable[[Check, Bound], Row | None], *, of_equity: bool = False) -> Most:
-    """The lowest limit among those that bound this figure."""
-    bounds = [b for rule, b in rows if rule.row is row and rule.of_equity is of_equity]
-    if not bounds:
-        return Most()
-    return Most(min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds))
 
 
 class Headroom(Struct, frozen=True, gc=False):
     """What one more order may be.
 
     `near_size` (base units) and `near_usd` (USD at the mark) are what it must stay below for nobody
-    to be told of the key's worst case, the account's exposure or its risk; `most` is the largest size
+    to be told of the key's worst case, the account's exposure, and its risk; `most` is the largest size
     that the first two allow. `free` is what is free of the wallet that it is paid from, `reducible`
     what it may sell as an exit. `touch` is the far side of the book, `theirs` the own resting price
     that it would meet first.
@@ -77,21 +53,13 @@ class Headrooms:
     """
 
     def __init__(self, desk: RiskContext, plan: Plan) -> None:
-        rows = [(rule, bound) for *_, rule, bound in plan.measured]
-        own = [row for row in rows if row[1].kind == "product"]
-        self.tracker, self.key, self.strategy_id = desk.tracker, plan.product.key, None
-        self._desk, self._product, self._standing = desk, plan.product, plan.standing
-        self._orders = most([row for row in rows if row not in own], activity.open_orders).near
-        self._orders_on_key = most(own, activity.open_orders).near
-        self._size = most(rows, exposure.position_size)
-        self._notional = most(rows, exposure.position_notional)
-        self._share = most(rows, exposure.position_notional, of_equity=True)
-        self._gross = most(rows, exposure.gross)
-        self._leverage = most(rows, exposure.gross, of_equity=True)
-        self._net = most(rows, exposure.net)
-        self._risks = sorted({rule.limit for rule, _ in rows if rule.limit in MEASURES})
+        self.tracker, self.key, self.strategy_id = desk.tracker, plan.product.key, plan.strategy_id
+        self._desk, self._plan, self._product = desk, plan, plan.product
+        self._risks = sorted(
+            {one.rule.limit for one in plan.per_order if one.rule.limit in MEASURES}
+        )
         self._no_line = Line(self.key, is_future=False, mark=None)
-        self._known: dict[Side, tuple[Turn, Headroom | None]] = {}
+        self._known: dict[Side, tuple[tuple[int, Turn], Headroom | None]] = {}
 
     def of(self, side: Side) -> Headroom | None:
         """What is left on this side; None while anything is near a limit, tightened or in doubt."""
@@ -103,60 +71,69 @@ class Headrooms:
 
     def take(self, leg: Leg, hold: Decimal) -> None:
         """An order that was approved by them has just been reserved, and nothing else has happened."""
-        room, is_buy = self._known[leg.side][1], leg.side == BUY
+        room, size = self._known[leg.side][1], leg.quantity
         assert room is not None
-        size, left = leg.quantity, None
-        if self._may_work_one_more(self.tracker.account.lines[self.key]):
+        self._plan.tables.absorb(leg.side, size)
+        table, left = self._table(leg.side), None
+        if table.near("orders") > ONE:
             left = Headroom(
                 room.mark,
                 room.marked_at,
                 room.touch,
                 room.theirs,
-                room.near_size - size if is_buy else room.near_size,
+                table.near("open"),
                 room.near_usd - size * room.mark,
-                room.most - size if is_buy else room.most,
+                table.room("open"),
                 room.free - hold,
-                room.reducible if is_buy else room.reducible - size,
+                room.reducible if leg.side == BUY else room.reducible - size,
             )
         self._known[leg.side] = (self.turn, left)
 
     @property
-    def turn(self) -> Turn:
+    def turn(self) -> tuple[int, Turn]:
         """Moves with whatever an order is judged by, time apart: facts that the manager takes in and
-        moments at which time alone changes something; facts that the tracker is told directly; lines;
-        reservations.
+        moments at which time alone changes something; and the books.
         """
-        tracker = self.tracker
-        return (self._desk.facts, tracker.version, tracker.account.serial, tracker.orders.rebound)
+        return self._desk.facts, self._plan.tables.turn
+
+    def _table(self, side: Side) -> Table:
+        tables, tracker = self._plan.tables, self.tracker
+        known = tables.known(side)
+        if known is not None:
+            return known
+        nothing = NoOrder(tracker, self.key, self.strategy_id, side, is_new=True)
+        return tables.on_side(side, cast("Check", nothing))
 
     def _worked_out(self, side: Side) -> Headroom | None:
         mid = self._mid()
-        if mid is None or near_limits(cast("Check", self), self._standing):
+        if mid is None or near_limits(cast("Check", self), self._plan.standing):
             return None
-        tracker, product, mark = self.tracker, self._product, mid.value
+        tracker, product = self.tracker, self._product
+        table = self._table(side)
         line = tracker.account.lines.get(self.key) or self._no_line
         free = tracker.wallets.free(product.quote if side == BUY else product.base)
         equity = tracker.equity
-        usd = self._usd(line, equity)
-        if free is None or usd is None or not self._may_work_one_more(line):
+        if table.flat or table.near("orders") <= ONE or table.near("open") <= ZERO:
             return None
-        quote, risk = tracker.marks.quotes[product.book], self._risk_room(side, equity)
-        touch = quote.ask if side == BUY else quote.bid
-        theirs = tracker.ledger.met_first(product.book, OPPOSITE[side], touch)
-        if side != BUY:  # selling spot only lowers what could be held
+        if free is None or equity <= ZERO or line.position.quantity < ZERO:
+            return None
+        reducible = ZERO
+        if side != BUY:
             if tracker.wallets.get(product.base).foreign_hold:
                 return None  # an exit may sell of it, with a warning
-            most, reducible = NO_LIMIT, line.position.quantity - line.open_sell
-            return Headroom(mark, quote.at, touch, theirs, most, risk, most, free, reducible)
+            reducible = line.position.quantity - line.open_sell
+        quote = tracker.marks.quotes[product.book]
+        touch = quote.ask if side == BUY else quote.bid
         return Headroom(
-            mark,
+            mid.value,
             quote.at,
             touch,
-            theirs,
-            self._size.near - line.long,
-            min(risk, usd.near - line.long_usd),
-            min(self._size.level, usd.level / mark) - line.long,
+            tracker.ledger.met_first(product.book, OPPOSITE[side], touch),
+            table.near("open"),
+            self._risk_room(side, equity),
+            table.room("open"),
             free,
+            reducible,
         )
 
     def _mid(self) -> Mark | None:
@@ -172,33 +149,6 @@ class Headrooms:
             return None  # it is marked by another book
         since = feeds.market_whole_since
         return mid if since is None or quote.at >= since else None
-
-    def _may_work_one_more(self, line: Line) -> bool:
-        orders = self.tracker.account.orders
-        return orders + 1 < self._orders and line.orders + 1 < self._orders_on_key
-
-    def _usd(self, line: Line, equity: Decimal) -> Most | None:
-        """How much the key's worst case may become worth at the mark. None where it is near that as it
-        is, or the account's net exposure is.
-        """
-        account, net = self.tracker.account, self._net
-        long, short = account.long_usd - line.long_usd, account.short_usd
-        if equity <= ZERO or line.position.quantity < ZERO or line.long >= self._size.near:
-            return None
-        if long <= -net.near or max(abs(short), abs(short - line.short_usd)) >= net.near:
-            return None
-        others = account.gross - line.notional
-        near, level = [
-            min(
-                self._notional[n],
-                self._share[n] * equity,
-                self._leverage[n] * equity - others,
-                self._gross[n] - others,
-                net[n] - long,
-            )
-            for n in (NEAR, LEVEL)
-        ]
-        return None if line.long_usd >= near else Most(near, level)
 
     def _risk_room(self, side: Side, equity: Decimal) -> Decimal:
         """USD at the mark that may be added on this side while every risk figure surely stays calm."""

@@ -19,7 +19,8 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.check import UNLIMITED, Check, CoinLeg
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
-from sidecar.core.judging.rules.rule import Bound, Gate, Measured, Row, ScopeKind, size_of
+from sidecar.core.judging.rules.rule import Bound, Gate, Measured, ScopeKind, SizeUnit
+from sidecar.core.judging.table import BoundRule, Finding, Tables
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Rate
 from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
@@ -28,11 +29,6 @@ from sidecar.core.vocabulary.products import Product
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment
 TOO_SMALL: Final = frozenset({"MIN_ORDER_SIZE", "SIZE_OUT_OF_RANGE"})
-
-
-# A measured rule and its bound with the parts that the loop needs of both: level, level of warning, whether these are
-# shares of equity.
-BoundRule = tuple[Decimal, Decimal, bool, Measured, Bound]
 
 
 class Standing(Struct):
@@ -48,22 +44,30 @@ class Standing(Struct):
 class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
-    `state_gates` speak only while something tightens. `coin` are the rules on the position in the
+    `state_gates` speak only while something tightens. `tables` have the rows that read the books alone,
+    `per_order` are the rules whose row is asked for of every order. `coin` are the rules on the position in the
     quote coin of a coin-quoted product, `minima` the least sizes in force and `least` the largest
     of them in order units, `counting` the rules that count approvals.
     """
 
     product: Product
+    strategy_id: str | None
     listed: int
     state_gates: tuple[Gate, ...]
     gates: tuple[Gate, ...]
-    measured: tuple[BoundRule, ...]
+    tables: Tables
+    per_order: tuple[BoundRule, ...]
     standing: Standing
     coin: tuple[tuple[Measured, Bound], ...]
     minima: tuple[tuple[Measured, Bound], ...]
     least: Decimal
     counting: tuple[tuple[Measured, Bound], ...]
     shadow: tuple[tuple[Measured, Bound], ...]
+
+    @property
+    def measured(self) -> tuple[BoundRule, ...]:
+        """Those that an order's figures are compared with, minima and standing rules left out."""
+        return self.tables.rules + self.per_order
 
 
 class Findings(Struct, frozen=True):
@@ -85,16 +89,19 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
     shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
     minima = [(rule, bound) for rule, bound in measured if rule.lowest]
+    ruled = [
+        BoundRule(place, rule, bound)
+        for place, (rule, bound) in enumerate(measured)
+        if not (rule.standing or rule.lowest)
+    ]
     return Plan(
         product=product,
+        strategy_id=strategy_id,
         listed=len(desk.tracker.products),
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
-        measured=tuple(
-            (bound.level, bound.warn_level, rule.of_equity, rule, bound)
-            for rule, bound in measured
-            if not (rule.standing or rule.lowest)
-        ),
+        tables=Tables(desk.tracker, tuple(one for one in ruled if one.rule.of_books)),
+        per_order=tuple(one for one in ruled if not one.rule.of_books),
         standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
         minima=tuple(minima),
@@ -164,10 +171,10 @@ def judge(check: Check, plan: Plan, *, sized: bool = True) -> Findings:
     if check.causes or not check.desk.state.ready:
         _run_gates(check, plan.state_gates, tally)
     _run_gates(check, plan.gates, tally)
-    _run_measured(check, plan.measured, tally)
+    _run_limits(check, plan, tally)
     _run_minima(check, plan.minima, tally)
     for rule, bound, observed in near_limits(check, plan.standing):
-        _weigh(check, rule, bound, observed, tally)
+        _weigh(check, Finding(0, rule, bound, observed), tally)
     if check.coin is not None:
         _run_coin(check, check.coin, plan.coin, tally)
     if plan.shadow:
@@ -196,14 +203,11 @@ class _Tally:
         (self.soft if exempt else self.hard).append(room)
 
 
-def _room(check: Check, row: Row, level: Decimal) -> Decimal:
-    """The largest order, in order units, whose figure keeps the level."""
-    size = row.largest(level)
-    if size is None:
-        return UNLIMITED
-    if row.of == "open":
+def _room(check: Check, of: SizeUnit, size: Decimal) -> Decimal:
+    """The order, in order units, of this size."""
+    if of == "open":
         return check.order_units(size)
-    if row.of == "whole":
+    if of == "whole":
         return size / check.product.contract_size
     unit = check.worth.unit_notional
     return size / unit if unit else UNLIMITED
@@ -224,22 +228,25 @@ def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
             tally.warnings.append(found)
 
 
-def _run_measured(check: Check, rules: Iterable[BoundRule], tally: _Tally) -> None:
-    """Figure, and room that is left, of each row; a closer look where a limit is nearly used.
+def _run_limits(check: Check, plan: Plan, tally: _Tally) -> None:
+    """The room that the rows leave, and a closer look at limits that are nearly used.
 
     Every rule whose figure grows with the order's size is one that reducing orders are exempt from.
     """
-    equity, soft = check.equity, tally.soft
-    for level, near, of_equity, rule, bound in rules:
-        row = rule.row(check, bound)
-        size = None if row is None else size_of(check, row)
-        if row is None or size is None:
-            continue
-        observed = row.figure(size)
-        if row.slope:
-            soft.append(_room(check, row, level * equity if of_equity else level))
-        if observed >= (near * equity if of_equity else near):
-            _weigh(check, rule, bound, observed, tally, has_room=bool(row.slope))
+    table, equity = plan.tables.of(check), check.equity
+    for group in table.groups:
+        if group.of != "orders":
+            tally.soft.append(_room(check, group.of, group.room - group.absorbed))
+    found = table.findings(check)
+    for place, rule, bound in plan.per_order:
+        observed = rule.observed(check, bound)
+        near = bound.warn_level * equity if rule.of_equity else bound.warn_level
+        if observed is not None and observed >= near:
+            found.append(Finding(place, rule, bound, observed))
+    if len(found) > 1:
+        found.sort(key=lambda one: one.place)
+    for one in found:
+        _weigh(check, one, tally)
 
 
 def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
@@ -268,7 +275,7 @@ def _run_coin(
         assert observed is not None  # a position and a loss can always be told
         near = bound.warn_level * check.equity if rule.of_equity else bound.warn_level
         if observed >= near:
-            _weigh(check, rule, bound, observed, tally)
+            _weigh(check, Finding(0, rule, bound, observed), tally)
 
 
 def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _Tally) -> None:
@@ -290,23 +297,16 @@ def _broken(check: Check, rule: Measured, bound: Bound, observed: Decimal) -> bo
     return rule.is_broken(observed, bound.level * check.equity)
 
 
-def _weigh(  # noqa: PLR0913 - a limit, its figure, and where what follows is kept
-    check: Check,
-    rule: Measured,
-    bound: Bound,
-    observed: Decimal,
-    tally: _Tally,
-    *,
-    has_room: bool = False,
-) -> None:
-    """A limit that is nearly or wholly used: a warning, or a violation. `has_room`: a smaller order may keep it."""
+def _weigh(check: Check, found: Finding, tally: _Tally) -> None:
+    """A limit that is nearly or wholly used: a warning, or a violation."""
+    rule, bound, observed = found.rule, found.bound, found.observed
     if not _broken(check, rule, bound, observed):
         if rule.warns and observed:
             tally.warnings.append(rule.warning(check, bound, observed))
         return
     if rule.searches:
         tally.searched.append((rule, bound))
-    elif not has_room:
+    elif not found.has_room:
         tally.limit(ZERO, exempt=rule.exempt)
     if not (rule.exempt and check.reducing):
         tally.violations.append(rule.violation(check, bound, observed))

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from sidecar.core.account.exposure import Book
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import After, Check, CoinLeg
+from sidecar.core.judging.check import Check, NoOrder
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.rule import NO_EQUITY, Bound, Measured, ScopeKind
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
@@ -33,21 +33,6 @@ NEEDS_AN_ORDER: Final = frozenset(
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
 Row = dict[str, Any]
-
-
-class NoOrder:
-    """What the measures read of a check, for an order of nothing on one key."""
-
-    is_buy, is_new, quantity, replaces = True, 0, ZERO, ZERO
-
-    def __init__(self, tracker: PositionTracker, key: str, strategy_id: str | None) -> None:
-        self.tracker, self.key, self.strategy_id = tracker, key, strategy_id
-        self.mark = tracker.marks.usd(key)
-        self.is_future = tracker.books.is_future(key)
-        self.equity = tracker.equity
-        leg = cast("CoinLeg", self)  # it has all that is read of one
-        self.account = After(tracker.account, leg)
-        self.own = After(_own_book(tracker, strategy_id), leg)
 
 
 @with_money

@@ -59,7 +59,8 @@ def rate_clears(check: Check, bound: Bound) -> datetime | None:
 
 def open_orders(check: Check, bound: Bound) -> Row | None:
     after = bound.after(check)
-    return Row(base=Decimal(after.orders_on_key if bound.kind == "product" else after.orders))
+    orders = after.orders_on_key if bound.kind == "product" else after.orders
+    return Row(base=Decimal(orders - check.is_new), slope=ONE, of="orders")
 
 
 def too_many_reservations(check: Check) -> Violation | None:
@@ -130,6 +131,7 @@ RULES: Final = (
     Measured(
         code="MAX_OPEN_ORDERS",
         limit="max_open_orders",
+        of_books=True,
         row=open_orders,
         text="this would be open order number {observed}; {limit} are allowed",
         doc=Doc(
@@ -151,6 +153,7 @@ RULES: Final = (
         code="NO_ADDING",
         per_key=True,
         limit="no_adding",
+        of_books=True,
         row=held_in_direction,
         warns=False,
         text="a position of {observed} is open in this direction already; close it first",

@@ -22,8 +22,9 @@ from sidecar.core.vocabulary.products import Product
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
 
-# The size that a row is linear in: base units that would be open, base units of the whole order, or its notional, USD.
-SizeUnit = Literal["open", "whole", "worth"]
+# The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, or
+# the orders that it adds to those that work.
+SizeUnit = Literal["open", "whole", "worth", "orders"]
 ScopeKind = Literal["all", "product", "strategy"]
 
 
@@ -109,16 +110,17 @@ class Gate(Struct, frozen=True, kw_only=True):
     warns: bool = False
 
 
-def size_of(check: Check, row: Row) -> Decimal | None:
-    """The size of the order that a row is linear in; None where no price tells its worth."""
-    if not row.slope:
-        return ZERO
-    if row.of == "open":
-        return check.quantity
-    worth = check.worth
-    if row.of == "worth":
-        return worth.notional
-    return None if worth.base_size is None else worth.base_size * check.product.contract_size
+def size_of(check: Check, of: SizeUnit) -> Decimal | None:
+    """The size of the order in this unit; None where no price tells its worth."""
+    match of:
+        case "open":
+            return check.quantity
+        case "orders":
+            return Decimal(check.is_new)
+        case "worth":
+            return check.worth.notional
+    size = check.worth.base_size
+    return None if size is None else size * check.product.contract_size
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -128,9 +130,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the figure in USD. A `standing` rule reads the
-    books alone, whatever the order. A rule with a `window` counts approvals under the name it
-    gives.
+    limit is a share of equity and the figure in USD. `of_books`: the row reads the books and the order's
+    side alone, so it holds until the books move; without it the row is asked for of every order. A
+    `standing` rule reads the books alone, whatever the order. A rule with a `window` counts approvals
+    under the name it gives.
     """
 
     code: str
@@ -146,14 +149,17 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_equity: bool = False
     per_key: bool = False
     window: Callable[[Check, Bound], str] | None = None
+    of_books: bool = False
     standing: bool = False
     clears_at: Callable[[Check, Bound], Any] | None = None
 
     def observed(self, check: Check, bound: Bound) -> Decimal | None:
         """The figure with the order in it; None where it cannot be told."""
         row = self.row(check, bound)
-        size = None if row is None else size_of(check, row)
-        return None if row is None or size is None else row.figure(size)
+        if row is None:
+            return None
+        size = size_of(check, row.of) if row.slope else ZERO
+        return None if size is None else row.figure(size)
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:
         """Whether this measure breaks this level, both in the measure's unit."""

@@ -252,8 +252,6 @@ def test_the_second_identical_order_that_would_be_one_too_many_is_judged():
 BINDS: dict[str, dict[str, Any]] = {
     "a rule of the user's own": {"custom": None},
     "shadow limits": {"shadow": {"max_order_size": 3}},
-    "a strategy's own limit": {"strategy": {"momo": {"max_order_size": 3}}},
-    "a strategy's own loss": {"strategy": {"momo": {"max_daily_loss": "0.1"}}},
     "no adding": {"no_adding": True},
     "a block list": {"block_products": ["BTC-USD"]},
     "an allow list without it": {"allow_products": ["ETH-USD"]},

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core.judging.glance import Glance, glance_of
-from sidecar.core.judging.headroom import NO_LIMIT, Headrooms
+from sidecar.core.judging.headroom import Headrooms
 from sidecar.core.judging.judge import compile_plan
+from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.order_body import Side
 from tests.decisions import sell_order
@@ -50,8 +51,10 @@ def test_a_buy_is_bounded_by_what_the_key_and_the_account_may_become():
     room = rooms_of(world).of("BUY")
     assert room is not None
     assert room.most == 2
-    assert room.near_size == D("0.5")  # 70 % of 5, less 3
-    assert room.near_usd == 280_000 - 192_000
+    assert room.near_size == D(
+        "0.5"
+    )  # 70 % of 5, less 3; of 400,000 USD 280,000 − 192,000 are left, 1.375 BTC
+    assert room.near_usd == NO_LIMIT  # no limit on risk
 
 
 def test_a_sale_only_lowers_what_could_be_held():
@@ -83,11 +86,13 @@ def test_net_exposure_that_futures_use_up_leaves_nothing(contracts):
 
 
 def test_shorts_that_coins_hide_are_seen_before_the_coins_are_sold():
-    """200,000 USD short in futures beside 192,000 USD of coins: selling them would uncover it."""
+    """198,400 USD short in futures beside 192,000 USD of coins: selling them uncovers it."""
     world = World(max_net_exposure=200_000)
     world.balance("BTC", 3)
     world.fill("SELL", 310, 64000, product_id=FUTURE)
-    assert rooms_of(world).of("SELL") is None
+    room = rooms_of(world).of("SELL")
+    assert room is not None
+    assert room.near_size == D("2.0875")  # then 140,000 USD are short: 70 %
 
 
 def test_no_equity_leaves_nothing():
