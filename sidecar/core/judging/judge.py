@@ -216,6 +216,8 @@ def _room(check: Check, of: SizeUnit, size: Decimal) -> Decimal:
 def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
     for gate in gates:
         found, room_of = gate.judge(check), gate.room
+        if found is None and room_of is None:
+            continue
         if room_of is not None and (room := room_of(check)) is not None:
             (tally.soft if gate.exempt else tally.hard).append(room)
         elif found is not None:
