@@ -12,9 +12,10 @@ RUN python -m venv /build \
  && pip --python /opt/risk-sidecar install --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes --requirement requirements-run.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY client ./client
 COPY sidecar ./sidecar
 # Nothing is fetched from here on.
-RUN /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels ./client . \
  && pip --python /opt/risk-sidecar install --no-index --no-deps /wheels/*.whl
 
 FROM python:3.11-slim

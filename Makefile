@@ -66,8 +66,9 @@ docs: $(STAMP)
 	$(BIN)/python -m sidecar.console.pages.liquidation_page docs/liquidation.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
+# The client comes from ./client, whose own dependencies are locked as all others.
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header $(if $(UPGRADE),--upgrade)
+	--no-emit-index-url --no-emit-find-links --no-emit-package risk-sidecar-client --no-header $(if $(UPGRADE),--upgrade)
 
 lock: $(STAMP)
 	$(COMPILE) pyproject.toml --extra dev --extra report --output-file requirements.lock
@@ -76,8 +77,8 @@ lock: $(STAMP)
 	echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -
 
 clean:
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find sidecar tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf $(VENV) build dist client/dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find client sidecar tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --------------------------------------------------------------------------------------- set-up
 # Stamps are written last, so an interrupted install is begun again; a second `make` does nothing.
@@ -89,10 +90,10 @@ $(BIN)/python:
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "could not make $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+$(STAMP): requirements.lock pyproject.toml client/pyproject.toml | $(BIN)/python
 	@echo 'installing the locked dependencies into $(VENV)'
 	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-build-isolation --editable .
+	$(PIP) --no-build-isolation --editable ./client --editable .
 	@$(BIN)/python -m pip --disable-pip-version-check check  # that nothing the locks should have is missing
 	@touch $@
 

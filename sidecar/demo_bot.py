@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
-from sidecar.client import AskFailed, AsyncClient, Decision
+from risk_sidecar_client import AskFailed, AsyncClient, Decision
 from sidecar.coinbase.rest import CallFailed, Rest
 
 PRODUCTS: Final = ("BTC-USD", "ETH-USD", "SOL-USD")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from risk_sidecar_client import AsyncClient
 from sidecar import demo_bot
-from sidecar.client import AsyncClient
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest

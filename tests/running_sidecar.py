@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from sidecar.client import AsyncClient
+from risk_sidecar_client import AsyncClient
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.config.tables import Config

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.client import Decision
+from risk_sidecar_client import Decision
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.core.account import losses

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.client import Client
+from risk_sidecar_client import Client
 from tests.e2e.test_run_command import WITHIN_S, body, config, places
 from tests.papers_service import running
 
@@ -24,7 +24,8 @@ ASKS = "import sys, platform; print(*sys.version_info[:3]); import sidecar.conso
 
 @cache
 def environment():
-    return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{sysconfig.get_path('purelib')}"}
+    places = (ROOT, ROOT / "client", sysconfig.get_path("purelib"))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
 
 
 @cache

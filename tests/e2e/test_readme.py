@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sidecar.client import Client
+from risk_sidecar_client import Client
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("risk-sidecar")
-PACKAGE = {"PYTHONPATH": str(ROOT)}  # the one under test, if another is installed
+PACKAGE = {
+    "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'client'}"
+}  # the one under test, if another is installed
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BOT, LIBRARY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.client import AskFailed, Client
+from risk_sidecar_client import AskFailed, Client
 from sidecar.paper.service.keys import write_key_files
 from tests.papers_service import running, until
 

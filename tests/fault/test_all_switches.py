@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import pytest
 
-from sidecar.client import AskFailed
+from risk_sidecar_client import AskFailed
 from sidecar.coinbase import budget
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev

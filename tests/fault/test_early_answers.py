@@ -1,4 +1,4 @@
-"""An approval that is foreseen leaves before it is in the books, over real sockets, and nothing else does."""
+"""A decision leaves before it is in the books, over real sockets."""
 
 import asyncio
 import json

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sidecar.client import AskFailed, AsyncClient
+from risk_sidecar_client import AskFailed, AsyncClient
 from sidecar.core.vocabulary.money import readable
 from sidecar.paper.venue.order import Fill
 from tests.fault.paper_client import Trader, trading

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pytest
 
-from sidecar.client import AskFailed
+from risk_sidecar_client import AskFailed
 from sidecar.core.vocabulary.orders import OWN_PREFIX
 from tests.fault.paper_client import Trader, trading
 from tests.fault.test_kill import Sidecar, freeze

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.client import AskFailed, AsyncClient
+from risk_sidecar_client import AskFailed, AsyncClient
 from sidecar.coinbase.picture import Picture
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "sidecar"
 CORE = sorted((ROOT / "core").rglob("*.py"))
-ALL = sorted(ROOT.rglob("*.py"))
+CLIENT = ROOT.parent / "client" / "risk_sidecar_client"
+ALL = sorted(ROOT.rglob("*.py")) + sorted(CLIENT.rglob("*.py"))
 
 # What the core may import besides itself: nothing here reads a clock, a file, a socket or chance.
 # zoneinfo reads the time-zone database once, at import: data that never changes while we run.
@@ -41,6 +42,11 @@ BROAD_CATCHES = {
     "core/judging/rules/custom.py",  # a user's own rule may raise anything, and must refuse then
     "daemon/sidecar.py",  # the one at the top, which journals and stops
 }
+
+
+def name_of(path: Path) -> str:
+    """A module of the sidecar by its place in it, one of the client with its package before."""
+    return str(path.relative_to(CLIENT.parent if path.is_relative_to(CLIENT) else ROOT))
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -85,7 +91,7 @@ def test_the_edges_of_the_paper_exchange_are_still_there():
     assert {name for name in PAPER_EDGES if (PAPER / name).exists()} == PAPER_EDGES
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_nothing_is_raised_within_except_star(path):
     """Python before 3.11.4 raises a group of it."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -93,7 +99,7 @@ def test_nothing_is_raised_within_except_star(path):
             assert not [one for one in ast.walk(handler) if isinstance(one, ast.Raise)]
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_modules_and_functions_stay_small(path):
     text = path.read_text()
     assert text.count("\n") <= MODULE_LINES_MAX
@@ -102,7 +108,7 @@ def test_modules_and_functions_stay_small(path):
             assert (node.end_lineno or node.lineno) - node.lineno < FUNCTION_LINES_MAX, node.name
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_nobody_catches_everything_but_where_foreign_code_runs(path):
     handlers = [
         node
@@ -114,10 +120,10 @@ def test_nobody_catches_everything_but_where_foreign_code_runs(path):
         for h in handlers
         if h.type is None or getattr(h.type, "id", "") in {"Exception", "BaseException"}
     ]
-    assert not broad or str(path.relative_to(ROOT)) in BROAD_CATCHES
+    assert not broad or name_of(path) in BROAD_CATCHES
 
 
-@pytest.mark.parametrize("path", ALL, ids=str)
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_every_rounding_of_money_names_its_direction(path):
     """An ambient decimal context belongs to the caller's program, and other libraries change it."""
     unnamed = [

@@ -18,6 +18,13 @@ def test_every_module_of_an_edge_is_on_the_page_and_no_other(folder):
     assert set(re.findall(r"`(\w+\.py)`", table)) == modules
 
 
+def test_every_module_of_the_client_is_on_the_page_and_no_other():
+    package = ROOT / "client" / "risk_sidecar_client"
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    table = PAGE[PAGE.index("| `client/risk_sidecar_client/` |") :].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+\.py)`", table)) == modules
+
+
 def test_every_folder_and_module_of_the_package_is_on_the_page():
     package = ROOT / "sidecar"
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
@@ -27,7 +34,9 @@ def test_every_folder_and_module_of_the_package_is_on_the_page():
 
 
 def test_every_place_that_the_page_sends_to_exists():
-    places = re.findall(r"`((?:core|config|console|coinbase|daemon|server|docs)/[\w/.-]+)`", PAGE)
+    places = re.findall(
+        r"`((?:client|core|config|console|coinbase|daemon|server|docs)/[\w/.-]+)`", PAGE
+    )
     assert len(places) >= 20
     for place in places:
         assert (ROOT / place).exists() or (ROOT / "sidecar" / place).exists(), place

@@ -8,12 +8,15 @@ import sys
 import tempfile
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CLIENT = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OWN = {"risk-sidecar-client"}  # installed from ./client, so in no lock and on no index
 LOCKS = [
     "requirements.lock",
     "requirements-bench.lock",
@@ -27,9 +30,11 @@ def names(requirements):
 
 
 def wanted():
+    """Every dependency of both distributions: the sidecar's, and the client's that bots import."""
     project = PROJECT["project"]
     return names(
         project["dependencies"]
+        + CLIENT["dependencies"]
         + [name for group in project["optional-dependencies"].values() for name in group]
         + PROJECT["dependency-groups"]["bench"]
     )
@@ -44,7 +49,28 @@ def test_every_dependency_has_its_reason_on_the_page_and_no_other_has():
 def test_every_dependency_that_is_installed_here_is_locked():
     text = "".join((ROOT / lock).read_text(encoding="utf-8") for lock in LOCKS)
     unlocked = names(PROJECT["project"]["optional-dependencies"]["verify"])  # where they are wanted
-    assert wanted() - unlocked <= set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    assert wanted() - unlocked - OWN <= set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_client_is_in_no_lock(lock):
+    """If this fails: `make lock` leaves it out. It would be taken from an index, where its name may be anybody's."""
+    assert not OWN & locked(lock)
+
+
+def test_the_client_is_looked_for_in_its_folder_alone():
+    assert PROJECT["tool"]["uv"]["sources"] == {name: {"path": "client"} for name in OWN}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(f"--no-emit-package {name} " in makefile for name in OWN)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md"])
+def test_who_is_told_to_install_the_sidecar_is_told_to_install_the_client_beside_it(page):
+    """`pip install .` alone would ask an index for the client."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    installs = re.findall(r"pip install ((?:[-\w./]+ )*\.)(?=[`\n])", text)
+    assert installs
+    assert all(told.endswith("./client .") for told in installs)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -146,7 +172,7 @@ def test_no_secret_and_no_configuration_is_in_a_layer():
 def test_the_run_time_lock_holds_what_the_sidecar_needs_and_nothing_for_development():
     project = PROJECT["project"]
     assert (
-        names(project["dependencies"])
+        names(project["dependencies"]) - OWN
         <= locked("requirements-run.lock")
         < locked("requirements.lock")
     )
@@ -165,14 +191,15 @@ def test_the_narrow_locks_agree_with_the_whole_one(lock):
 
 def test_the_run_time_lock_holds_everything_that_the_sidecar_imports():
     imported = set()
-    for path in (ROOT / "sidecar").rglob("*.py"):
+    packages = (ROOT / "sidecar", ROOT / "client" / "risk_sidecar_client")
+    for path in chain.from_iterable(package.rglob("*.py") for package in packages):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {name.name.partition(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add((node.module or "").partition(".")[0])
     extra = {"matplotlib"}  # asked for by name where it is missing
-    others = imported - sys.stdlib_module_names - {"sidecar"} - extra
+    others = imported - sys.stdlib_module_names - {path.name for path in packages} - extra
     assert len(others) >= 10
     homes = metadata.packages_distributions()
     for module in others:

@@ -1,7 +1,4 @@
-"""What a client of the order socket says and hears: requests as lines, answers as decisions. No I/O.
-
-Imports nothing of the engine, so that a bot stays light.
-"""
+"""The lines of the order socket: questions as they go out, answers as they come in. No I/O."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,56 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-NO_ANSWER: Final = "NO_ANSWER"
-
-
-class Violation(Struct, frozen=True):
-    """A broken rule. `code`, `scope`, `limit`, `observed` are for programs, `message` for people."""
-
-    code: str
-    message: str
-    scope: str = "all"
-    limit: str | None = None
-    observed: str | None = None
-    clears_at: str | None = None
-
-
-class Decision(Struct, frozen=True):
-    """The sidecar's answer; true when approved. Decimals and times are text, as they came."""
-
-    approved: bool
-    client_order_id: str | None = None
-    decision_id: str = ""
-    state: str = ""
-    notional: str | None = None
-    price: str | None = None
-    reducing: bool = False
-    max_base_size: str = "0"
-    reserved_until: str | None = None
-    replayed: bool = False
-    as_of: str = ""
-    violations: tuple[Violation, ...] = ()
-    warnings: tuple[Violation, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.approved
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The codes of every broken rule."""
-        return tuple(violation.code for violation in self.violations)
-
-
-class AskFailed(Exception):
-    """A question that is no order could not be answered; the message says what to mend."""
-
-
-class Refused(AskFailed):
-    """The sidecar's own word on this very question; the connection is as good as before."""
-
-
-class NotServed(AskFailed):
-    """The sidecar's word on the connection: it has no room for it, or may not be asked by this user."""
+from risk_sidecar_client.decision import Decision
+from risk_sidecar_client.failures import AskFailed, NotServed, Refused
 
 
 class Answer(Struct):
@@ -116,16 +65,6 @@ def result_of(line: bytes, number: int) -> msgspec.Raw:
     if answer.id != number:
         raise AskFailed("the answer is to another question")
     return answer.result
-
-
-def no_answer(order: Order | None, why: str) -> Decision:
-    """The refusal of what could not be asked about: an order, or what names one."""
-    client_order_id = order.get("client_order_id") if isinstance(order, Mapping) else None
-    return Decision(
-        approved=False,
-        client_order_id=client_order_id if isinstance(client_order_id, str) else None,
-        violations=(Violation(code=NO_ANSWER, message=why),),
-    )
 
 
 def facts_of(result: msgspec.Raw) -> dict[str, Any]:
