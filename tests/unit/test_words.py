@@ -38,7 +38,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/console/shown": 38.0,
     "sidecar/core": 29.2,
     "sidecar/core/context": 24.6,
-    "sidecar/core/guards": 24.1,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
     "sidecar/core/liquidation": 43.7,
