@@ -36,7 +36,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/console": 21.0,
     "sidecar/console/commands": 29.4,
     "sidecar/console/shown": 38.0,
-    "sidecar/core": 29.2,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
     "sidecar/core/value_at_risk": 20.5,
