@@ -38,7 +38,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/console/shown": 38.0,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
-    "sidecar/daemon": 44.3,
     "sidecar/paper/markets": 11.5,
     "sidecar/paper/service": 19.6,
     "sidecar/paper/venue": 20.0,
