@@ -42,7 +42,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/paper/service": 19.6,
     "sidecar/paper/venue": 20.0,
     "sidecar/paper/wire": 11.1,
-    "sidecar/storage": 31.2,
     "README.md and docs/": 22.6,
 }
 
