@@ -185,7 +185,7 @@ class Unapproved:
         became = self.memory.released.get(name)
         return "never asked about" if became is None else f"its approval {became}"
 
-    # --- Orders that need no approval --------------------------------------------------------------
+    # --- Orders that need no approval -------------------------------------------------------------
 
     def _is_excused(self, order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
         born = order.created_at

@@ -329,7 +329,7 @@ def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     constant = 1 - kurt / 8 + 5 * skew * skew / 36  # the slope at the median
     far = min(FARTHEST, at)
     ends = min((square * far + linear) * far, 0.0) + constant
-    if not ends > 0:  # so that NaN is none, too
+    if not ends > 0:  # so that NaN fails, too
         return False
     if square <= 0 or not far < -linear / (2 * square) < 0:
         return True  # its lowest slope is at an end
