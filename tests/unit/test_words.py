@@ -30,7 +30,7 @@ GENERATED = {"configuration.md", "rules.md"}  # their words stand in the code
 BOUND = 10  # in 1,000 words
 # Folders that are not there yet, each with the figure that it may not exceed: a figure here only falls.
 NOT_YET: dict[str, float] = {
-    "sidecar": 30.4,
+    "sidecar": 12.8,
     "sidecar/console/commands": 29.4,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
