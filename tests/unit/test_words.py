@@ -31,7 +31,6 @@ BOUND = 10  # in 1,000 words
 # Folders that are not there yet, each with the figure that it may not exceed: a figure here only falls.
 NOT_YET: dict[str, float] = {
     "sidecar": 12.8,
-    "sidecar/console/commands": 29.4,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
     "sidecar/paper/markets": 11.5,
