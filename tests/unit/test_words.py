@@ -35,7 +35,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/core/judging/rules": 14.5,
     "sidecar/paper/markets": 11.5,
     "sidecar/paper/service": 19.6,
-    "sidecar/paper/venue": 20.0,
     "sidecar/paper/wire": 11.1,
 }
 
