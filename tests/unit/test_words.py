@@ -34,7 +34,6 @@ NOT_YET: dict[str, float] = {
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
     "sidecar/paper/service": 19.6,
-    "sidecar/paper/wire": 11.1,
 }
 
 
