@@ -33,7 +33,6 @@ NOT_YET: dict[str, float] = {
     "sidecar": 12.8,
     "sidecar/core/judging": 32.0,
     "sidecar/core/judging/rules": 14.5,
-    "sidecar/paper/service": 19.6,
 }
 
 
