@@ -1,8 +1,6 @@
-"""The sales of a liquidation today, and the holdings that it could not sell and why. Reads, never
-sends.
+"""The sales of a liquidation today, and the holdings that it could not sell and why. It sends no order.
 
-accounts, products → holdings without `keep` → as core/liquidation/sales.py would sell it → rows to
-show
+    accounts, products → holdings without `keep` → sales as of core/liquidation/sales.py → rows
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,9 @@
 """Every error the sidecar raises on purpose. No I/O.
 
-    SidecarError ├── Misuse              the caller's fault: a wrong argument, an impossible
-    request, a faulty file │   └── ConfigFault, StateFileError … (raised by the edges) └── Untrusted
-    the outside's fault: Coinbase, a socket or a disk told an impossible figure
+    SidecarError
+    ├── Misuse              the caller's fault: a wrong argument, an impossible request, a faulty file
+    │   └── ConfigFault, StateFileError … (raised by the edges)
+    └── Untrusted           the outside's fault: Coinbase, a socket or a disk told an impossible fact
         └── UnknownProduct  a fact about a product that was never listed
 
 An order that breaks a rule is not an error: it is a `Decision` with violations.
