@@ -67,7 +67,7 @@ class Reconciler:
             group.create_task(self._look_elsewhere(), name="other venues")
 
     async def _tell_when_overdue(self) -> None:
-        """A task of its own: a pass may take longer than the alert should."""
+        """A task of its own: a pass may take longer than the alert may wait."""
         while True:
             overdue_s = OVERDUE_AFTER * (self._period_s + self._took_s)
             await asyncio.sleep(max(0.0, self._heard_at + overdue_s - clock.wall()))

@@ -80,8 +80,7 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     """Snapshot and journal tail as a manager that stands where the last process ended.
 
     It stands under the limits that were in force then, but for custom rules, which are those of
-    `limits`. Raises StateFileError and JournalError, naming the file and the mend; both files stay
-    as they are.
+    `limits`. Raises StateFileError and JournalError, naming the file and the mend; no data is lost.
     """
     saved = _begin_from(directory)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)

@@ -1,6 +1,6 @@
-"""The sales of a liquidation today, and the holdings that it could not sell and why. It sends no order.
+"""The sales of a liquidation today, and the holdings it could not sell and why. It sends no order.
 
-    accounts, products → holdings without `keep` → sales as of core/liquidation/sales.py → rows
+accounts, products → holdings without `keep` → sales as of core/liquidation/sales.py → rows
 """
 
 from collections.abc import Iterable, Mapping

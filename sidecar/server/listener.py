@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
             self._end(protocol.failed(None, error_codes.INVALID_REQUEST, refusal))
             return
         self._listener.connections[self] = None
-        self._slow_down(self._listener.wait_s(self.uid, 0))  # a new connection pays no debt
+        self._slow_down(self._listener.wait_s(self.uid, 0))  # a new connection clears no debt
 
     def data_received(self, data: bytes) -> None:
         is_early = self._slowed is not None  # uvloop reads once of who is paused as it connects

@@ -1,6 +1,6 @@
 """A file replaced whole or not at all: a temporary one, fsynced, renamed over it, the directory fsynced.
 
-A reader sees the old file or the new one, even after a crash in between. Blocking.
+A reader sees the old file or the new one, even across a crash in between. Blocking.
 """
 
 import os

@@ -35,7 +35,7 @@ from sidecar.core.vocabulary.products import DOLLARS
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
 SET_BACK: Final = timedelta(minutes=1)  # a REST fact may be as old; beyond, it is the clock
-VIEWS_MAX: Final = 16  # for the keys that bots ask about in turn; each costs a model
+VIEWS_MAX: Final = 16  # for keys that bots ask about in turn, beside those held; each costs a model
 # Listings, the period, lines that came and went, foreign cash, keys without a mark: a view's keys.
 MadeOf = tuple[int, int, int, tuple[str, ...], tuple[str, ...]]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
