@@ -1,6 +1,6 @@
 """The risk control that every Coinbase bot runs behind.
 
-As a library: `PositionTracker` is told what happens, `RiskManager` says whether an order may be
+As a library: `PositionTracker` is told the facts, `RiskManager` says whether an order may be
 sent. Names are imported when first used, so that a bot which needs one of them does not pay for
 all.
 """

@@ -15,5 +15,5 @@ def wall() -> float:
 
 
 def unix() -> float:
-    """UNIX seconds: what the life of a token is counted in."""
+    """UNIX seconds: the life of a token is counted in them."""
     return time.time()

@@ -1,7 +1,7 @@
 """The demo's bot: a plain trader that asks the sidecar before every order. Play money only.
 
-It buys what has fallen and sells what has risen, asks for more than it may now and then, and takes
-the size that would pass. What it says to the exchange it says as any bot would: over REST.
+It buys coins that have fallen and sells those that have risen, asks for more than it may now and
+then, and takes the size that would pass. It talks to the exchange as any bot would: over REST.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 class DemoBot:
-    """`say` is told, in a line each, what it asked and what came of it."""
+    """`say` is told, in a line each, its questions and their outcomes."""
 
     def __init__(self, sidecar: AsyncClient, rest: Rest, say: Say, seed: int) -> None:
         self._sidecar = sidecar
@@ -71,7 +71,7 @@ class DemoBot:
             await self._send(body, decision)
 
     async def _send(self, body: dict[str, Any], decision: Decision) -> None:
-        """Send what was approved; what Coinbase refuses is released."""
+        """Send an approved order; one that Coinbase refuses is released."""
         answer = await self._rest.post("/orders", body)
         if not answer.get("success"):
             await self._sidecar.release_order(body["client_order_id"])

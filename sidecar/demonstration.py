@@ -1,6 +1,7 @@
-"""Everything in one process: the paper exchange, a sidecar connected to it over real sockets, a bot.
+"""One process with all parts: the paper exchange, a sidecar connected to it over real sockets, a
+bot.
 
-Nothing of it can meet real money: hosts and keys are the paper exchange's, directories its own.
+No part of it can meet real money: hosts and keys are the paper exchange's, directories its own.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from sidecar.paper.service.paper import PaperExchange
 
 
 class Plan(NamedTuple):
-    """What is to be shown. `directory`: this run's own; `seed`: of the market and the bot."""
+    """The plan of a demonstration. `directory`: this run's own; `seed`: of the market and the bot."""
 
     directory: Path
     order_socket: Path
@@ -32,7 +33,7 @@ class Plan(NamedTuple):
 
 
 def placed(settings: Config, plan: Plan, urls: dict[str, str]) -> Config:
-    """The configuration with every host, key and path this run's own, whatever the file says."""
+    """The configuration with every host, key and path this run's own, in place of the file's."""
     coinbase = settings.coinbase.model_copy(
         update={
             "rest_url": urls["rest_url"],
@@ -46,7 +47,7 @@ def placed(settings: Config, plan: Plan, urls: dict[str, str]) -> Config:
         update={"order_socket": plan.order_socket, "control_socket": plan.control_socket}
     )
     state = settings.state.model_copy(update={"dir": plan.directory / "state"})
-    alerts = Alerts()  # play money wakes nobody
+    alerts = Alerts()  # play money wakes no person
     places = {"coinbase": coinbase, "server": server, "state": state, "alerts": alerts}
     return settings.model_copy(update=places)
 
@@ -62,7 +63,7 @@ async def demonstrate(  # noqa: PLR0913 - each part by its name
     on_stop: Callable[[Callable[[], None]], None],
     say: Callable[[str], None],
 ) -> None:
-    """Run until stopped, or for the plan's time. `on_stop` is given what ends it.
+    """Run until stopped, or for the plan's time. `on_stop` is given the function that ends it.
 
     Raises Misuse and Faulted, as `Sidecar.run` does.
     """

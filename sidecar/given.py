@@ -1,4 +1,4 @@
-"""What a program gives the library, checked: an error names what is wrong and what to give instead."""
+"""Arguments that a program gives the library, checked: an error names the fault and the right form."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +13,9 @@ Number = str | int | Decimal
 
 
 def period_start(at: date | datetime, now: datetime) -> int:
-    """The start of a period, UNIX seconds. Raises Misuse for what is none, and for one to come."""
+    """The start of a period, UNIX seconds. Raises Misuse for a value that is none, and for one to
+    come.
+    """
     if isinstance(at, datetime):
         start = aware(at)
     elif isinstance(at, date):
@@ -26,7 +28,7 @@ def period_start(at: date | datetime, now: datetime) -> int:
 
 
 def price(name: str, value: Number) -> Decimal:
-    """A price above zero. Raises Misuse, naming what it is of."""
+    """A price above zero. Raises Misuse, naming its subject."""
     found = number(name, value)
     if found <= 0:
         raise Misuse(f"{name}: {value!r} is no price; give one above zero, or leave the period out")
@@ -43,14 +45,14 @@ def aware(now: datetime) -> datetime:
 
 
 def limits_given(limits: Limits) -> Limits:
-    """Limits, and nothing else. Raises Misuse."""
+    """A value that must be Limits. Raises Misuse."""
     if not isinstance(limits, Limits):
         raise Misuse(f"limits: {limits!r} are none; give Limits(…), e.g. Limits(max_leverage=2)")
     return limits
 
 
 def kept(value: Number) -> Decimal | None:
-    """What is kept of an asset; None for "all". Raises Misuse."""
+    """The quantity kept of an asset; None for "all". Raises Misuse."""
     found = None if value == "all" else number("keep", value)
     if found is not None and found < 0:
         raise Misuse(f'keep: {value!r} is below zero; give an amount, or "all"')
@@ -65,7 +67,7 @@ def side_given(side: Side) -> Side:
 
 
 def number(name: str, value: Number) -> Decimal:
-    """An exact number. Raises Misuse, naming what it is of."""
+    """An exact number. Raises Misuse, naming its subject."""
     if isinstance(value, float | bool) or not isinstance(value, str | int | Decimal):
         raise Misuse(
             f'{name}: {value!r} is not exact; give text, an int or a Decimal, for example "{value}"'

@@ -3,7 +3,7 @@ their own.
 
 Both are the core's with the edges that a library user expects: the real clock, plain verbs with
 numbers as text, and files. Numbers may be given as str, int or Decimal; a float is refused, because
-0.1 is not what it says.
+0.1 is not exactly a tenth.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,9 +53,9 @@ from sidecar.storage.snapshot import read_state, write_state
 class PositionTracker(CoreTracker):
     """Positions, orders, balances and PnL, told by plain verbs.
 
-    `keep` names what is never counted and never sold: {"BTC": "0.5"} or {"BTC": "all"}. `cash`
-    names the currencies that count as cash. Give balances before fills; every verb takes `at`, by
-    default the present moment.
+    `keep` names quantities that are never counted and never sold: {"BTC": "0.5"} or {"BTC": "all"}.
+    `cash` names the currencies that count as cash. Give balances before fills; every verb takes
+    `at`, by default the present moment.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class PositionTracker(CoreTracker):
         """Best bid and ask of a product; with a single price, that is both. The sizes are those offered at
         these prices: a market order no larger than that trades at no worse a price.
 
-        An empty or crossed book, or a spread above 5 % of the mid, marks nothing: the last good
+        An empty or crossed book, or a spread above 5 % of the mid, gives no mark: the last good
         mark stands and grows stale.
         """
         now = self._at(at)
@@ -159,7 +159,7 @@ class PositionTracker(CoreTracker):
         fees: Number = 0,
         at: datetime | None = None,
     ) -> None:
-        """What the exchange says of an order: its status and its cumulative fills so far."""
+        """The exchange's report of an order: its status and its cumulative fills so far."""
         order = self.ledger.find(order_id)
         if order is None:
             raise Misuse(f"order {order_id!r} is not known; call order_placed first")
@@ -218,7 +218,7 @@ class PositionTracker(CoreTracker):
         order = self.ledger.working.get(name)
         if order is None or order.remaining:
             return
-        if order_id is None or order.status != "PENDING":  # else nobody has said its size
+        if order_id is None or order.status != "PENDING":  # else its size was never told
             self.order_updated(name, status="FILLED", at=now)
 
     def save(self, path: str | Path) -> None:
@@ -260,11 +260,11 @@ class PositionTracker(CoreTracker):
 
 
 class RiskManager(CoreManager):
-    """Says whether an order may be sent, and what losses demand; on the real clock unless another
-    is given.
+    """Says whether an order may be sent, and which actions losses demand; on the real clock unless
+    another is given.
 
-    `var` says how value at risk is computed, from what `learn_closes` is told; `portfolio_risk` computes
-    it in place of ours.
+    `var` says how value at risk is computed, from the closes that `learn_closes` is told;
+    `portfolio_risk` computes it in place of ours.
     """
 
     def __init__(
@@ -294,9 +294,9 @@ class RiskManager(CoreManager):
     def learn_closes(
         self, product_id: str, closes: Mapping[date | datetime, Number]
     ) -> list[Action]:
-        """What a product closed at, by the start of each period (a date is its UTC day), in any order:
+        """A product's closes, by the start of each period (a date is its UTC day), in any order:
         the history of value at risk. A period that is missing had no trade; the present one, which
-        is not over, is left out. Tell it again, with what is new, when a period is over.
+        is not over, is left out. Tell it again, with the new closes, when a period is over.
 
         Only told closes are waited for: with fewer than `min_history` returns, or none ({}),
         a position in it counts as lost whole (`short_history`).
@@ -320,13 +320,13 @@ class RiskManager(CoreManager):
         )
 
     def value_at_risk(self) -> dict[str, Any]:
-        """Value at risk, expected shortfall and stress loss of the worst of three books, USD, each None
-        where it cannot be told, and why (`unavailable`); contributions of what is held; scenarios.
+        """Value at risk, expected shortfall and stress loss of the worst of three books, USD, each
+        None where it cannot be told, and why (`unavailable`); contributions of holdings; scenarios.
         """
         view: dict[str, Any] = risk_view(self)
         return view
 
-    # What an operator may say; each answers what follows from it, as `handle` does.
+    # The operator's verbs; each answers its actions, as `handle` does.
 
     def halt(self, reason: str, *, cancel_adding: bool = False) -> list[Action]:
         """Refuse every order until `resume`. `cancel_adding`: the open orders that add risk are to be
@@ -358,7 +358,7 @@ class RiskManager(CoreManager):
         )
 
     def resume(self, reason: str) -> list[Action]:
-        """Lift what may be lifted."""
+        """Lift the causes that may be lifted."""
         return self.handle(ev.ResumeRequested(at=self._now(), reason=reason))
 
     def flatten(self, reason: str) -> list[Action]:

@@ -1,5 +1,5 @@
-"""Places that only the sidecar's own user may write: directories that others may write are refused, and locks
-lie where nobody else can take or replace them. Blocking.
+"""Places that only the sidecar's own user may write: directories that others may write are refused,
+and locks lie where no other user can take or replace them. Blocking.
 """
 
 import errno
@@ -16,8 +16,8 @@ OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def see_own(directory: Path) -> None:
-    """Raises Misuse, naming the mend, where another user may put other files into a directory, or another
-    directory in its place: who owns a directory may do so with what lies in it.
+    """Raises Misuse, naming the mend, where another user may put other files into a directory, or
+    another directory in its place: the owner of a directory may do so with its content.
     """
     place = directory.resolve()
     found = place.stat()
@@ -34,7 +34,7 @@ def see_own(directory: Path) -> None:
                 f"{parent} is user {owner}'s, who may put another {place} in its place; choose a place below"
                 " root's directories or your own"
             )
-        if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # in /tmp each owns what is its own
+        if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # in /tmp each user owns its own files
             raise Misuse(_mend(parent, mode))
 
 
@@ -44,10 +44,11 @@ def _mend(place: Path, mode: int) -> str:
 
 
 def take_lock(path: Path) -> FileIO:
-    """The lock's file, locked until it is closed; readable for its owner only, or anybody could lock it.
+    """The lock's file, locked until it is closed; readable for its owner only, or every user could
+    lock it.
 
-    Raises BlockingIOError where another process has it, OSError where it cannot be made, and Misuse where
-    what lies there is not ours. A link in its place is not followed.
+    Raises BlockingIOError where another process has it, OSError where it cannot be made, and Misuse
+    where the file there is not ours. A link in its place is not followed.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:

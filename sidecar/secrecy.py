@@ -1,4 +1,4 @@
-"""Text without what looks like a key or a token, wherever it came from."""
+"""Text with all that resembles a key or a token struck out, from any source."""
 
 import re
 from itertools import pairwise
@@ -18,12 +18,12 @@ CLASSES: Final = (str.isupper, str.islower, str.isdigit)
 
 
 def without_tokens(text: str) -> str:
-    """Without PEM keys and tokens. What is only long and random may be the id of an order."""
+    """Without PEM keys and tokens. A text that is only long and random may be the id of an order."""
     return WRITTEN.sub(STRUCK, text)
 
 
 def struck(text: str) -> str:
-    """Without anything that looks like a key."""
+    """Without all that resembles a key."""
     return BASE64.sub(
         lambda found: STRUCK if _is_random(found[0]) else found[0], without_tokens(text)
     )
@@ -35,8 +35,8 @@ def looks_secret(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Whether letters of both cases and digits follow each other as in no word and no path. A slash divides the
-    names of a path, and says nothing of them.
+    """Whether letters of both cases and digits follow each other as in no word and no path. A slash
+    divides the names of a path, and is no part of them.
     """
     kinds = [next((n for n, is_one in enumerate(CLASSES) if is_one(char)), 3) for char in text]
     beside = [

@@ -1,1 +1,1 @@
-"""The edge to Coinbase: what it says becomes facts for the core, what the core wants becomes calls."""
+"""The edge to Coinbase: its messages become facts for the core, the core's actions become calls."""

@@ -33,7 +33,7 @@ class KeyFault(Misuse):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key's name and its secret, which nothing prints."""
+    """A key's name and its secret, which is never printed."""
 
     name: str = field(repr=False)
     secret: str = field(repr=False)
@@ -50,7 +50,7 @@ class ApiKey:
 
 
 def load_key(path: Path) -> ApiKey:
-    """Read a key file, and see that nobody else can.
+    """Read a key file, and see that no other user can.
 
     Raises:
         KeyFault: missing, readable by others, not of Coinbase's shape, or not a key that signs.

@@ -1,7 +1,8 @@
-"""The body of an answer over REST, bounded: what it takes in memory, and how long it holds up the loop. No I/O.
+"""The body of an answer over REST, bounded in memory and in the time that it holds up the loop. No
+I/O.
 
-Nobody says how much Coinbase, or a proxy before it, may send: 200 MB, a megabyte of gzip that is a gigabyte,
-or sixteen megabytes of brackets, which are a gigabyte once they are lists.
+No document bounds the answers of Coinbase, or of a proxy before it: 200 MB, a megabyte of gzip that
+is a gigabyte, or sixteen megabytes of brackets, which are a gigabyte once they are lists.
 """
 
 import zlib
@@ -16,7 +17,7 @@ NESTED_MAX: Final = 64  # an order has six
 VALUES_MAX: Final = (
     500_000  # all products have a tenth of it; so many take 100 MB and half a second at most
 )
-ENCODINGS: Final = "gzip"  # what is asked for
+ENCODINGS: Final = "gzip"  # the encodings asked for
 GZIP: Final = zlib.MAX_WBITS | 16
 
 
@@ -54,8 +55,8 @@ class Body:
 
 
 def json_of(body: bytes) -> Any:
-    """What a body says, as JSON. Raises Untrusted where it is none, or not of bounded size."""
-    # Before anything is made of it: each value but the first follows one of these.
+    """A body as JSON. Raises Untrusted where it is none, or not of bounded size."""
+    # Before it is decoded: each value but the first follows one of these.
     if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_MAX:
         raise Untrusted(f"the answer has more than {VALUES_MAX} values")
     try:

@@ -1,9 +1,10 @@
 """How often Coinbase may be asked. Pure: time is an argument.
 
 Coinbase allows 30 private requests a second per user and 10,000 an hour per key, and the bot may
-share the first. So the sidecar keeps to a part of each, and of the hour's part a reserve is for what
-must not wait: cancels, and all of a liquidation. Within a second these may take all that Coinbase
-allows: a bot that then finds nothing left was to be stopped. Source: Coinbase, "REST API Rate Limits".
+share the first. So the sidecar keeps to a part of each, and of the hour's part a reserve is for
+calls that must not wait: cancels, and all of a liquidation. Within a second these may take all that
+Coinbase allows: a bot that then finds no allowance left was to be stopped. Source: Coinbase, "REST
+API Rate Limits".
 """
 
 from typing import Final
@@ -18,7 +19,7 @@ HOUR_S: Final = 3600.0
 
 
 class Budget:
-    """Buckets that refill evenly: a second's, another for what is urgent, and an hour's. Times are
+    """Buckets that refill evenly: a second's, another for urgent calls, and an hour's. Times are
     wall seconds.
     """
 
@@ -43,7 +44,7 @@ class _Bucket:
         self._interval_s = 1 / per_s
         self._whole_s = size / per_s
         self._free_s = size * (1 - RESERVE) / per_s
-        self._made_until = 0.0  # calls made, or about to be: what an urgent one must see
+        self._made_until = 0.0  # calls made, or about to be: all that an urgent one must see
         self._asked_until = 0.0  # calls counted, those that still wait among them
 
     def take(self, wall: float, *, urgent: bool) -> float:

@@ -1,4 +1,4 @@
-"""A market clock that follows what an exchange stamps its frames with. Pure.
+"""A market clock that follows the stamps of an exchange's frames. Pure.
 
 For a market whose time is not now: a replay, or one that runs faster. Against Coinbase itself the
 machine's own clock is the market clock.

@@ -24,13 +24,14 @@ OPEN_WITHIN_S: Final = 10.0
 CLOSE_WITHIN_S: Final = 1.0
 FAILURES_A_HOST: Final = 3  # in a row, before the next host is tried
 TICK_S: Final = 0.5  # how finely silence is noticed
-# What `connect` raises when nobody is there, or hangs up: this version does not wrap the last.
+# The errors of `connect` when no server is there, or it hangs up: this version does not wrap the
+# last.
 NOT_CONNECTED: Final = (OSError, TimeoutError, WebSocketException, EOFError)
 WAITING_MAX: Final = 64  # subscriptions that wait to be sent; each change of products is two
 
 
 class Feed:
-    """One session and its socket. Every step but what is sent goes to `hand_over`, in order."""
+    """One session and its socket. Every step but those sent goes to `hand_over`, in order."""
 
     def __init__(  # noqa: PLR0913 - a socket, a key and a clock, by name
         self,
@@ -134,7 +135,7 @@ class Feed:
             self._carry_out(self.session.tick(clock.wall()))
 
     def _carry_out(self, steps: Sequence[Step]) -> None:
-        """Send what is to be sent, end what is to end, and hand over the rest."""
+        """Send the subscriptions, end the connection where a step says so, and hand over the rest."""
         told: list[Step] = []
         for step in steps:
             match step:

@@ -1,7 +1,7 @@
 """Frames of Coinbase's websockets as facts. Pure; a frame is decoded once, typed.
 
-Source: Coinbase Advanced Trade API, "WebSocket Channels", and frames as observed. Only what the core
-needs is read, and no field is relied on that a sparse frame may lack.
+Source: Coinbase Advanced Trade API, "WebSocket Channels", and frames as observed. Only the fields
+that the core needs are read, and no field is relied on that a sparse frame may lack.
 """
 
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ from sidecar.core.vocabulary.order_status import is_terminal
 
 NOT_A_BOTS: Final = frozenset({"LIQUIDATION", "ROLLOPEN", "ROLLCLOSE"})  # Coinbase sends them
 TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the book now
-# What is of another product_type (a stock, an option, a prediction) is not counted here.
+# Orders of another product_type (a stock, an option, a prediction) are not counted here.
 OURS: Final = frozenset({"", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
 STOP_LIMIT: Final = "STOPLIMIT"  # as `order_type_of` writes it
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
 class Envelope(Struct):
-    """What every frame has; an error frame has `type` and `message` only."""
+    """The fields of every frame; an error frame has `type` and `message` only."""
 
     channel: str = ""
     type: str = ""
@@ -81,7 +81,7 @@ class FuturesEvent(Struct):
 
 
 class AckEvent(Struct):
-    """What an acknowledgement holds: the whole set, not the change."""
+    """The content of an acknowledgement: the whole set, not the change."""
 
     subscriptions: dict[str, list[str]] = {}
 
@@ -118,7 +118,7 @@ Said = ev.Quotes | ev.FuturesSummaryRead | Orders | Subscribed | Refused
 
 
 def open_envelope(data: bytes | str) -> Envelope:
-    """The frame without its events. Raises Untrusted for what is no frame."""
+    """The frame without its events. Raises Untrusted for bytes that are no frame."""
     try:
         return _envelope(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -126,7 +126,7 @@ def open_envelope(data: bytes | str) -> Envelope:
 
 
 def said(envelope: Envelope, at: datetime) -> list[Said]:
-    """What the frame tells, in order; nothing for heartbeats and channels that are not known.
+    """The content of the frame, in order; empty for heartbeats and channels that are not known.
 
     Raises Untrusted when the events are not of the channel's shape.
     """
@@ -157,7 +157,7 @@ def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
         bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
         last = price(row.price, "price")
     except Untrusted:
-        return None  # the book grows stale, which is what not knowing its price means
+        return None  # the book grows stale, as an unknown price should
     if last is not None and last < ZERO:
         last = None
     if bid is None or ask is None or bid < 0 or ask < 0:
@@ -244,7 +244,7 @@ def order_type_of(row: Mapping[str, Any]) -> str:
 
 
 def side(value: object, name: str) -> Side:
-    """BUY or SELL. Raises Untrusted for anything else."""
+    """BUY or SELL. Raises Untrusted for every other value."""
     if value == "BUY":
         return "BUY"
     if value == "SELL":

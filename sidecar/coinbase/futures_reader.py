@@ -26,8 +26,8 @@ class FuturesReader:
         asks: bool,
         shows: Callable[[], bool],
     ) -> None:
-        """`now`: the market clock. `asks`: else there are no futures, by the configuration. `shows`: whether
-        anything is known of them; then no reading is whole without them.
+        """`now`: the market clock. `asks`: else there are no futures, by the configuration.
+        `shows`: whether the books know of some; then no reading is whole without them.
         """
         self._rest = rest
         self._now = now
@@ -36,8 +36,8 @@ class FuturesReader:
         self._none_at = float("-inf")  # when Coinbase last said that there are none
 
     async def read(self, fills_until: datetime | None) -> tuple[list[ev.Event], Exception | None]:
-        """Facts, and the failure that makes the reading of the account incomplete, where there is one: futures
-        that cannot be read, though anything is known of them.
+        """Facts, and the failure that makes the reading of the account incomplete, where there is
+        one: futures that cannot be read, though the books know of some.
         """
         at = self._now()
         if self._are_absent():
@@ -63,7 +63,9 @@ class FuturesReader:
     async def _ask(
         self, at: datetime, fills_until: datetime | None
     ) -> list[ev.FuturesSummaryRead | ev.FuturesRead]:
-        """Wallet and positions as told; nothing where there are none. Raises CallFailed, and Untrusted."""
+        """Wallet and positions as told; empty where there are none. Raises CallFailed, and
+        Untrusted.
+        """
         summary = await self._rest.get("/cfm/balance_summary")
         positions = await self._rest.get("/cfm/positions")
         if not ("balance_summary" in summary and "positions" in positions):

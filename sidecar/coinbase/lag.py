@@ -1,8 +1,9 @@
 """How far behind Coinbase's own time its frames come, and when that is too far. Pure.
 
-A frame is stamped as it is told. What the machine's clock says is no measure of its age: that clock may
-be wrong, or be set while frames come in. So Coinbase's time is read over REST now and then, and carried on
-by a monotonic clock; the difference between the two clocks is in it, and no jump of the machine's is.
+A frame is stamped as it is told. The machine's clock is no measure of its age: that clock may be
+wrong, or be set while frames come in. So Coinbase's time is read over REST now and then, and
+carried on by a monotonic clock; the difference between the two clocks is in it, and no jump of the
+machine's is.
 """
 
 from collections.abc import Callable
@@ -27,8 +28,8 @@ class CoinbaseTime:
         self._ahead_s: float | None = None  # its UNIX time less the monotonic clock's
 
     def heard(self, told: datetime, asked: float, answered: float) -> None:
-        """An answer told the time. It has gone on since, if anything: no frame is thought older than
-        it is.
+        """An answer told the time. That time can only have gone on since: no frame is thought older
+        than it is.
         """
         if self._ahead_s is None or answered - asked <= PROMPT_S:
             self._ahead_s = told.timestamp() - answered
@@ -68,7 +69,7 @@ class Lag:
         return lag_s > min(ORDINARY_S, BEHIND_SHARE * self._oldest_s())
 
     def opened(self) -> None:
-        """A new connection, which is behind by nothing yet."""
+        """A new connection, which is not behind yet."""
         self._behind_since = None
 
     def complaint(self, lag_s: float, wall: float) -> str:

@@ -28,7 +28,7 @@ class Patience:
         return "wait"
 
     def keep(self, faults: set[str]) -> None:
-        """All others are over: what is met again begins anew."""
+        """All others are over: a fault met again begins anew."""
         self._looks = {fault: known for fault, known in self._looks.items() if fault in faults}
         self._over = {fault: None for fault in self._over if fault in faults}
 

@@ -1,8 +1,8 @@
-"""What the account is, read over REST: at the start, after every gap, and at a slow period.
+"""The account, read over REST: at the start, after every gap, and at a slow period.
 
 The order of reading matters. Orders before fills, fills before balances: so each later read already
-holds what the earlier one told, and nothing counts twice or falls between. `at` of each fact is when
-its read began: what happened after it may be missing without meaning.
+holds the facts of the earlier one, and no fact counts twice or falls between. `at` of each fact is
+when its read began: later facts may be missing without meaning.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -46,7 +46,7 @@ OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they ha
 
 
 class Picture:
-    """Reads facts. What cannot be read is left out and told to `complain`, in words."""
+    """Reads facts. A row that cannot be read is left out and told to `complain`, in words."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Picture:
         self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
 
     async def products(self) -> ev.ProductsListed:
-        """Every product, spot and futures, with what this key may trade. Raises CallFailed."""
+        """Every product, spot and futures, with this key's right to trade it. Raises CallFailed."""
         at = self._now()
         listed: list[Product] = []
         for kind in KINDS:
@@ -100,7 +100,9 @@ class Picture:
         return ev.ProductsListed(at=at, products=listed)
 
     async def elsewhere(self) -> ev.ElsewhereRead:
-        """What the key's portfolio has in venues that are not counted here. Raises CallFailed, and Untrusted."""
+        """The holdings of the key's portfolio in venues that are not counted here. Raises
+        CallFailed, and Untrusted.
+        """
         at, key = self._now(), await self.permissions()
         answer = await self._rest.get(f"/portfolios/{quote(key.portfolio, safe='')}")
         return rows.elsewhere(table(answer.get("breakdown"), "breakdown"), at)
@@ -119,7 +121,7 @@ class Picture:
         return found
 
     async def closes(self, span: Span, period_s: int) -> ev.ClosesRead:
-        """What a book closed at in `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one
+        """A book's closes of `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one
         of `GRANULARITIES`), as of when the read began.
 
         Candles that cannot be read are left out. Raises CallFailed, and Untrusted where none can be:
@@ -177,7 +179,7 @@ class Picture:
         return ", ".join(one for one in reasons if LACKS_FUNDS not in one)[:WORDS_MAX]
 
     async def permissions(self) -> rows.KeyPermissions:
-        """What the key may do. Raises CallFailed."""
+        """The key's permissions. Raises CallFailed."""
         return rows.key_permissions(await self._rest.get("/key_permissions"))
 
     async def server_time(self, *, once: bool = False) -> datetime:
@@ -186,9 +188,9 @@ class Picture:
         return rows.server_time(answer)
 
     async def order(self, order_id: str) -> ev.OrderReported | None:
-        """An order by its id; None where there is none, whoever says so, or Coinbase calls the id wrong: nobody
-        else answers about an order that no listing has. Tried once: who asks asks again. Raises CallFailed, and
-        Untrusted.
+        """An order by its id; None where there is none, by Coinbase's word or a proxy's, or
+        Coinbase calls the id wrong: an order that no listing has needs no other witness. Tried
+        once: who asks asks again. Raises CallFailed, and Untrusted.
         """
         at = self._now()
         try:
@@ -213,7 +215,7 @@ class Picture:
     async def recent_orders(
         self, since: datetime, product_id: str | None = None
     ) -> list[ev.OrderReported]:
-        """Every order created since a moment, whatever became of it; of one product if named. Raises
+        """Every order created since a moment, in every status; of one product if named. Raises
         CallFailed.
         """
         products = {} if product_id is None else {"product_ids": [product_id]}
@@ -233,14 +235,14 @@ class Picture:
     async def account(
         self, since: datetime | None, *, essentials_suffice: bool = False
     ) -> AsyncIterator[ev.Event]:
-        """Everything about the account: working orders, fills since a moment, futures, balances.
+        """The whole account: working orders, fills since a moment, futures, balances.
 
         Ends with AccountReconciled. Raises CallFailed when a part cannot be had, and Untrusted when
         balances or positions cannot be read, or, at the end, where an order or a fill could not be:
-        then the account is not reconciled, whatever was handed over before.
+        then the account is not reconciled, in spite of the facts handed over before.
 
-        Where `essentials_suffice`, only orders and balances must be had. What else cannot be is left
-        out like an order that cannot be read.
+        Where `essentials_suffice`, only orders and balances must be had. Another part that cannot
+        be had is left out like an order that cannot be read.
         """
         began_at, left_out, failed = self._now(), list[str](), list[str]()
         tolerated = failed if essentials_suffice else None
@@ -249,7 +251,7 @@ class Picture:
         until = self._now()
         async for fill in _until_they_fail(self._fills(since, left_out, failed), tolerated):
             yield fill
-        all_until = None if failed else until  # without the fills nobody may say so
+        all_until = None if failed else until  # without the fills that cannot be said
         async for event in _until_they_fail(self._futures(all_until), tolerated):
             yield event
         if not essentials_suffice:
@@ -299,9 +301,10 @@ class Picture:
     async def _fills(
         self, since: datetime | None, left_out: list[str], failed: list[str]
     ) -> AsyncIterator[ev.Event]:
-        """Fills since a moment, oldest first; none without one: a start counts from its balances. What cannot be
-        read is waited for, and then passed over: the window passes what was looked at. So is what a listing
-        lacks that was cut short; while it is waited for, `failed` is told.
+        """Fills since a moment, oldest first; none without one: a start counts from its balances. A
+        fill that cannot be read is waited for, and then passed over: the window passes the rows
+        looked at. So are the rows that a listing lacks since it was cut short; while they are
+        waited for, `failed` is told.
         """
         if since is None:
             return
@@ -362,9 +365,9 @@ class Picture:
         return (structs.replace(read, is_complete=False) if cut else read), cut
 
     async def _missing_wallets(self, listed: set[str]) -> list[Any]:
-        """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one that is gone,
-        or of which nothing can be had, there is none: a second complete listing without it is the last word.
-        Raises TokenRefused.
+        """Wallets that had a balance and are in no listing any more, asked for by their ids. Of one
+        that is gone, or whose row cannot be had, there is none: a second complete listing without
+        it is the last word. Raises TokenRefused.
         """
         found = []
         for wallet_id in sorted(self._wallets - listed)[:MISSING_MAX]:
@@ -380,7 +383,7 @@ class Picture:
 
     async def _learn_entry_prices(self) -> None:
         """Once. They are for display: where they cannot be had, they are asked for again later, and
-        nothing waits for them.
+        no reading waits for them.
         """
         if self._entries is not None or clock.wall() < self._entries_at:
             return
@@ -393,7 +396,7 @@ class Picture:
             self._complain(f"entry prices, which are for display, cannot be had yet: {fault}")
 
     async def _entry_prices(self) -> dict[str, Any]:
-        """What Coinbase says was paid, in the key's own portfolio. Raises CallFailed, and Untrusted."""
+        """Coinbase's entry prices, in the key's own portfolio. Raises CallFailed, and Untrusted."""
         own = rows.key_permissions(await self._rest.get("/key_permissions", once=True)).portfolio
         if not own:
             return {}
@@ -430,7 +433,9 @@ class Picture:
 def _waited_for(
     patience: Patience, faults: Iterable[str], waiting: list[str], at: datetime
 ) -> list[ev.FillPassedOver]:
-    """`waiting` is told what is waited for; what is so no longer is passed over, which is said once."""
+    """`waiting` takes the faults waited for; one waited for no longer is passed over, which is said
+    once.
+    """
     given_up = []
     for fault in faults:
         step = patience.look(fault, clock.wall())
@@ -442,7 +447,9 @@ def _waited_for(
 
 
 def _waits_for_more(patience: Patience, cut: Iterable[str]) -> list[str]:
-    """Listings that ended too early, as long as they are waited for; then what they told is all there is."""
+    """Listings that ended too early, as long as they are waited for; then the rows told are taken
+    for all.
+    """
     faults = dict.fromkeys(cut)
     patience.keep(set(faults))
     return [fault for fault in faults if patience.look(fault, clock.wall()) == "wait"]

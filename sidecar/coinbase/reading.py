@@ -1,7 +1,8 @@
 """Numbers, times and flags as Coinbase writes them, read with the tolerance they need. Pure.
 
-Everything is text, "" and null mean none, a fraction of a second has as many digits as it likes. What is
-neither a value nor none is `Untrusted`: the message names the field, never more of what was sent.
+All values are text, "" and null mean none, a fraction of a second has any number of digits. Text
+that is neither a value nor none is `Untrusted`: the message names the field, never more of the
+answer.
 """
 
 import re
@@ -16,8 +17,8 @@ from sidecar.core.vocabulary.money import ZERO, amount
 TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(Z|z|[+-]\d{2}:\d{2})", re.ASCII
 )
-# Ids, names and statuses: Coinbase's have 36 characters, a bot's own up to 128. What is longer would be kept,
-# written down and sent back.
+# Ids, names and statuses: Coinbase's have 36 characters, a bot's own up to 128. A longer text would
+# be kept, written down and sent back.
 TEXT_MAX: Final = 256
 NO_YEAR: Final = "0001-"  # Go's zero time
 
@@ -66,7 +67,7 @@ def moment(value: object, name: str) -> datetime | None:
 
 
 def moment_if_any(value: object) -> datetime | None:
-    """The same; None too for what is no time, where a row is worth more than its time."""
+    """The same; None too for a text that is no time, where a row is worth more than its time."""
     try:
         return moment(value, "")
     except Untrusted:
@@ -74,7 +75,9 @@ def moment_if_any(value: object) -> datetime | None:
 
 
 def text(value: object, name: str) -> str:
-    """Text, "" for none. Raises Untrusted for anything else, and for what no id or name is as long as."""
+    """Text, "" for none. Raises Untrusted for every other value, and for a text longer than any id
+    or name.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -98,7 +101,7 @@ def is_true(value: object) -> bool:
 
 
 def flag(value: object, name: str) -> bool:
-    """The same, where a guess will not do. Raises Untrusted for what says neither."""
+    """The same, where a guess will not do. Raises Untrusted for a value that is neither."""
     words = value.lower() if isinstance(value, str) else value
     if words is True or words == "true":
         return True
@@ -108,7 +111,7 @@ def flag(value: object, name: str) -> bool:
 
 
 def table(value: object, name: str) -> Mapping[str, Any]:
-    """An object, an empty one for none. Raises Untrusted for anything else."""
+    """An object, an empty one for none. Raises Untrusted for every other value."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -117,7 +120,7 @@ def table(value: object, name: str) -> Mapping[str, Any]:
 
 
 def tables(value: object, name: str) -> Sequence[Mapping[str, Any]]:
-    """A list of objects, an empty one for none. Raises Untrusted for anything else."""
+    """A list of objects, an empty one for none. Raises Untrusted for every other value."""
     if value is None:
         return ()
     if not isinstance(value, list):

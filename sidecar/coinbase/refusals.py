@@ -1,6 +1,7 @@
-"""Refusals: which of them mean that there is none of what was asked for. No I/O.
+"""Refusals: which of them mean that the thing asked for does not exist. No I/O.
 
-What stands in front of Coinbase (a proxy, a firewall) refuses too, and of the key Coinbase says no in the same form.
+A proxy or a firewall in front of Coinbase refuses too, and of the key Coinbase says no in the same
+form.
 """
 
 from typing import Final
@@ -16,8 +17,8 @@ ABOUT_FUTURES: Final = ("futur", "fcm", "cfm", "onboard")  # in one that is abou
 
 
 def is_of_no_order(error: Refused) -> bool:
-    """An order that no listing has: whoever says that there is none is right, and so is Coinbase where it calls
-    the id wrong.
+    """An order that no listing has: every 404 is right that there is none, and so is Coinbase where
+    it calls the id wrong.
     """
     return error.status == NOT_FOUND or (error.status == BAD_REQUEST and error.is_worded)
 
@@ -28,8 +29,9 @@ def is_of_no_product(error: Refused) -> bool:
 
 
 def is_of_no_futures(error: CallFailed | Untrusted) -> bool:
-    """Coinbase's own word that the account has no futures: it speaks of them, beyond naming the address that was
-    asked. A gateway's "Forbidden" or "Not Found" says nothing of the account, in whatever form.
+    """Coinbase's own word that the account has no futures: it speaks of them, beyond naming the
+    address that was asked. A gateway's "Forbidden" or "Not Found" is no word on the account, in any
+    form.
     """
     if not isinstance(error, Refused) or error.status not in NO_SUCH_ACCOUNT:
         return False

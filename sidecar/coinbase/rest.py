@@ -1,9 +1,10 @@
 """REST calls to Coinbase over httpx: signed, within the budget, with time-outs, failures by kind.
 
-A failure says what is known: `Refused` (Coinbase said no), `Unavailable` (it was certainly not
-done), `Unknown` (it may have been done). Reads are tried again for a while; what changes something
-is tried once here, and what then is to be done is for whoever knows what was meant. A token that is not
-taken is no refusal yet: Coinbase says so of valid ones too, so a fresh one is tried, of either.
+A failure tells the known outcome: `Refused` (Coinbase said no), `Unavailable` (it was certainly not
+done), `Unknown` (it may have been done). Reads are tried again for a while; a call that changes the
+account is tried once here, and the next step is for the caller, who knows its purpose. A token that
+is not taken is no refusal yet: Coinbase says so of valid ones too, so a fresh one is tried, of
+either.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ HEADERS: Final = {
     "Content-Type": "application/json",
     "User-Agent": "coinbase-risk-sidecar",
 }
-SIGN_AHEAD_EVERY_S: Final = 30.0  # half of what such a token lives
+SIGN_AHEAD_EVERY_S: Final = 30.0  # half of such a token's life
 TRIES: Final = 5  # some five seconds in all, by the back-off's jitter
 CURSOR_MAX: Final = 4_096  # characters: it goes into an address; Coinbase's have some hundred
 PAGES_MAX: Final = 1_000  # a listing without end is a fault of the server
@@ -53,8 +54,9 @@ BODY_BYTES_SHOWN: Final = 200
 # authorities takes two hundredths of a second.
 NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-# What the HTTP stack raises. Not all of it is httpx's own: a TLS record that cannot be read comes through as
-# ssl.SSLError, which is an OSError, and so is TimeoutError; a name that cannot be one as a ValueError.
+# The errors of the HTTP stack. Not all are httpx's own: a TLS record that cannot be read comes
+# through as ssl.SSLError, which is an OSError, and so is TimeoutError; a name that cannot be one as
+# a ValueError.
 NOT_AN_ADDRESS: Final = (httpx.InvalidURL, ValueError)
 NOT_CONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
@@ -73,8 +75,9 @@ class CallFailed(SidecarError):
 
 
 class Refused(CallFailed):
-    """Coinbase answered that it will not: a wrong request, no permission, no such thing. `is_worded`: in its own
-    form, a JSON object with a reason; what stands in front of it (a proxy) answers in others.
+    """Coinbase answered that it will not: a wrong request, no permission, no such thing.
+    `is_worded`: in its own form, a JSON object with a reason; a proxy in front of it answers in
+    others.
     """
 
     def __init__(self, what: str, status: int, words: str, *, is_worded: bool = False) -> None:
@@ -128,7 +131,9 @@ class Rest:
     async def get(
         self, path: str, query: Query | None = None, *, urgent: bool = False, once: bool = False
     ) -> Any:
-        """A read, tried again while it may help, but for what can be done without: `once`. Raises CallFailed."""
+        """A read, tried again while it may help; `once` for a reading that can be done without.
+        Raises CallFailed.
+        """
 
         async def read() -> Any:
             await self._turn(urgent=urgent)
@@ -208,7 +213,9 @@ class Rest:
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        """One try, over within CALL_WITHIN_S. Whatever the HTTP stack raises is a CallFailed from here on."""
+        """One try, over within CALL_WITHIN_S. Every error of the HTTP stack is a CallFailed from
+        here on.
+        """
         what, whole = f"{method} {path}", asyncio.timeout(CALL_WITHIN_S)
         try:
             request = self._request(method, path, query, body)
@@ -259,7 +266,7 @@ class Rest:
 
 
 def _id_of(row: Mapping[str, Any]) -> str | None:
-    """What tells a row of a listing from another; None where that is no text."""
+    """The id that tells a row of a listing from another; None where that is no text."""
     return next((own for name in ROW_IDS if isinstance(own := row.get(name), str) and own), None)
 
 

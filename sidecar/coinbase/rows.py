@@ -79,7 +79,7 @@ class Wallet(NamedTuple):
 
 
 class KeyPermissions(Struct, frozen=True):
-    """What the key may do, and whose it is."""
+    """The key's permissions, and whose it is."""
 
     view: bool
     trade: bool
@@ -202,7 +202,7 @@ def _fill_report(row: Row, at: datetime) -> ev.FillReported:
 
 
 def is_empty(fill: ev.FillReported | ev.FundingPaid) -> bool:
-    """Whether nothing was traded or paid by it."""
+    """Whether it traded and paid zero."""
     return isinstance(fill, ev.FillReported) and not (fill.size or fill.commission)
 
 
@@ -292,7 +292,7 @@ def _summed(wallets: Sequence[Wallet]) -> ev.Balance:
 
 
 def _apart(currency: str, wallets: Sequence[Wallet]) -> WalletApart | None:
-    """What is in a currency's other wallets and is not counted, or may not be there for trading."""
+    """The balance of a currency's other wallets, which is not counted or not there for trading."""
     others = [one for one in wallets if one.unfit and one.total]
     if len(wallets) == 1 or not others:
         return None
@@ -342,7 +342,9 @@ def _amount(row: Row, name: str) -> Any:
 
 
 def entry_prices(breakdown: Row) -> dict[str, Any]:
-    """Average entry prices by asset from `GET /portfolios/{uuid}`; what cannot be read is left out."""
+    """Average entry prices by asset from `GET /portfolios/{uuid}`; rows that cannot be read are
+    left out.
+    """
     prices: dict[str, Any] = {}
     for row in tables(breakdown.get("spot_positions"), "spot_positions"):
         try:
@@ -355,7 +357,7 @@ def entry_prices(breakdown: Row) -> dict[str, Any]:
 
 
 def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
-    """What `GET /portfolios/{uuid}` tells of venues that are not counted here."""
+    """The holdings in venues that are not counted here, from `GET /portfolios/{uuid}`."""
     balances = table(breakdown.get("portfolio_balances"), "portfolio_balances")
     worth = _told(balances, "total_equities_balance") or ZERO
     counts = {
@@ -373,8 +375,8 @@ def elsewhere(breakdown: Row, at: datetime) -> ev.ElsewhereRead:
 def futures_positions(
     rows: Iterable[Row], at: datetime, fills_until: datetime | None
 ) -> ev.FuturesRead:
-    """`GET /cfm/positions`: contracts are unsigned there, the side has the sign. Raises Untrusted, naming the
-    position: without one of them nobody knows what is held.
+    """`GET /cfm/positions`: contracts are unsigned there, the side has the sign. Raises Untrusted,
+    naming the position: without one of them the holdings are not known.
     """
     positions = tuple(_position(row) for row in rows)
     return ev.FuturesRead(at=at, positions=positions, fills_until=fills_until)
@@ -467,7 +469,7 @@ def fees(row: Row, at: datetime) -> ev.FeesRead:
 def order_answer(row: Row) -> tuple[str, str]:
     """The answer to an order: its order_id where Coinbase took it, else "" and the reason why not.
 
-    The reason is the first that says anything; several fields hold it, some of them deprecated.
+    The reason is the first that is not empty; several fields hold it, some of them deprecated.
     Raises Untrusted where it says neither.
     """
     if row.get("success") is True:

@@ -7,9 +7,10 @@ acknowledged (and the user channel's snapshot has ended). From then on a jump of
 gap, and silence is death: heartbeats come every second, so five seconds without any frame mean a
 dead socket.
 
-An error frame does not say what it is about, so it loses nothing: what is not acknowledged a moment later
-is asked for again, and products in ever smaller parts, until those that Coinbase refuses are left out
-alone. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as observed.
+An error frame does not name its subject, so it ends no subscription: channels not acknowledged a
+moment later are asked for again, and products in ever smaller parts, until those that Coinbase
+refuses are left out alone. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as
+observed.
 """
 
 from collections import deque
@@ -38,7 +39,7 @@ SNAPSHOT_WITHIN_S: Final = 2.0  # an exact multiple of fifty may end without an 
 State = Literal["connecting", "subscribing", "live"]
 Input = Literal["opened", "acknowledged", "failed"]
 
-# (state, input) → state. What is not here cannot happen.
+# (state, input) → state. Other pairs cannot happen.
 STATES: Final[dict[tuple[State, Input], State]] = {
     ("connecting", "opened"): "subscribing",
     ("connecting", "failed"): "connecting",
@@ -64,36 +65,36 @@ class Close(Struct, frozen=True):
 
 
 class Live(Struct, frozen=True):
-    """Everything subscribed is coming in: the feed is connected."""
+    """All subscribed channels are coming in: the feed is connected."""
 
 
 class Lost(Struct, frozen=True):
-    """The connection is gone; what happens from now on is not seen."""
+    """The connection is gone; facts from now on are not seen."""
 
     reason: str
 
 
 class Gap(Struct, frozen=True):
-    """Frames were lost: what is known may have been overtaken."""
+    """Frames were lost: known facts may have been overtaken."""
 
     expected: int
     got: int
 
 
 class Told(Struct, frozen=True):
-    """What a frame said, for the core."""
+    """The content of a frame, for the core."""
 
     said: Said
 
 
 class Fault(Struct, frozen=True):
-    """Something that cannot be read was left out."""
+    """A part that cannot be read was left out."""
 
     text: str
 
 
 class Complaint(Struct, frozen=True):
-    """What Coinbase said in an error frame: nothing is lost by it."""
+    """Coinbase's words in an error frame: no fact is lost by it."""
 
     text: str
 
@@ -116,7 +117,7 @@ class Session:
         """`channels` in the order to subscribe; `products` of those that take any. The feed is live
         without the `optional` ones too, which come last: not every account has them.
 
-        `stamped` says what market time a frame's own timestamp is; without it a frame is of the
+        `stamped` gives the market time of a frame's own timestamp; without it a frame is of the
         moment it came in, but for quotes that `lag` says are late.
         """
         self.state: State = "connecting"
@@ -140,7 +141,7 @@ class Session:
         self.left_out: set[str] = set()  # products that Coinbase refuses
         self._alone: dict[str, int] = {}  # how often each that is not on was asked for by itself
         self._complaints: set[str] = set()  # told on this connection
-        self.heard = 0.0  # wall seconds of the last frame, of whatever kind
+        self.heard = 0.0  # wall seconds of the last frame, of any kind
         self._answered = 0.0  # wall seconds of the opening, or of the last part's answer
 
     def opened(self, wall: float) -> list[Step]:
@@ -176,7 +177,7 @@ class Session:
             at = self._stamped(envelope.timestamp)
         steps = self._follow_sequence(envelope.sequence_num, data)
         if steps is None:
-            return []  # late: what came after it is newer
+            return []  # late: a newer frame has come
         late_s, behind = self._see_lag(envelope.timestamp, wall)
         steps += behind
         try:
@@ -210,7 +211,9 @@ class Session:
         return self._live_if_complete(wall)
 
     def _ask_again(self, wall: float) -> list[Step]:
-        """After an error: what is not acknowledged still. Where some channel is, it was not the token."""
+        """After an error: ask for channels not acknowledged yet. Where some channel is, it was not
+        the token.
+        """
         self._error_at = None
         missing = [name for name in self._wanted() if name in self._missing()]
         if missing == [TICKER] and not self._parts_sent:
@@ -230,7 +233,7 @@ class Session:
         return [Subscribe(TICKER, self._asked)]
 
     def _subscribe_again(self, wall: float) -> list[Step]:
-        """What was asked for and is not acknowledged: one by one, so that a bad one spoils no other."""
+        """Ask again for products not acknowledged: one by one, so that a bad one spoils no other."""
         missing = [name for name in self.products if name not in self._products_on]
         self._check_at = wall + AGAIN_AFTER_S if missing else None
         refused = [n for n in missing if self._alone.get(n) and n not in self.left_out]
@@ -303,7 +306,9 @@ class Session:
         return self._late is not None and number == self._late + 1
 
     def _see_lag(self, timestamp: str, wall: float) -> tuple[float, list[Step]]:
-        """By how much the quotes of a frame are older than the frame, and what follows for the feed."""
+        """By how much the quotes of a frame are older than the frame, and the steps that follow for
+        the feed.
+        """
         lag_s = None if self._lag is None else self._lag.of(timestamp, wall)
         if self._lag is None or lag_s is None:
             return 0.0, []
@@ -332,7 +337,7 @@ class Session:
                 return [*steps, Told(heard), *self._live_if_complete(wall)]
 
     def _refused(self, words: str, wall: float) -> list[Step]:
-        """An error: what it is about shows in what is not acknowledged."""
+        """An error: its subject shows in the channels not acknowledged."""
         steps: list[Step] = []
         if words not in self._complaints and len(self._complaints) < COMPLAINTS_MAX:
             self._complaints.add(words)

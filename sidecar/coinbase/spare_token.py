@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 
-SPARE_LIVES_S: Final = 60.0  # half of what Coinbase allows: clocks differ, calls take their time
+SPARE_LIVES_S: Final = 60.0  # half of Coinbase's bound: clocks differ, calls take their time
 
 
 class Spare(NamedTuple):

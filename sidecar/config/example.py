@@ -10,7 +10,7 @@ from sidecar.config.outline import Key, Table, outline
 
 WIDTH: Final = 100
 
-# What a shipped configuration sets, beyond the defaults.
+# The keys that a shipped configuration sets, beyond the defaults.
 SEEDS: Final = """\
 limits.max_order_notional = 5000
 limits.max_position_notional = 20000

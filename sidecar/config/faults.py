@@ -1,6 +1,6 @@
-"""What can be wrong with a configuration, said so that the reader can mend it. No I/O.
+"""The faults of a configuration, said so that the reader can mend them. No I/O.
 
-A fault is one line: the dotted TOML path, what is wrong, the mend. Pydantic's errors are translated
+A fault is one line: the dotted TOML path, the problem, the mend. Pydantic's errors are translated
 by a table, and a value that may be a secret is never repeated.
 """
 
@@ -26,7 +26,7 @@ SECRET_KEY: Final = re.compile(
 )
 HOLD_SECRETS: Final = frozenset({"coinbase", "alerts"})  # tables
 
-# pydantic's error type → what is wrong, the mend. Filled from the error's context and `value`.
+# pydantic's error type → the problem, the mend. Filled from the error's context and `value`.
 SAYINGS: Final[Mapping[str, tuple[str, str]]] = {
     "bool_parsing": ("{value} is neither true nor false", "write true or false"),
     "bool_type": ("{value} is neither true nor false", "write true or false"),
@@ -55,7 +55,7 @@ SAYINGS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong: where (a dotted TOML path, a file, an option), what, and the mend."""
+    """One fault: its place (a dotted TOML path, a file, an option), the problem, and the mend."""
 
     path: str
     problem: str
@@ -161,7 +161,7 @@ def _mends(key: str, known: Sequence[str], elsewhere: Iterator[str]) -> Iterator
 
 
 def _is_short(value: Decimal) -> bool:
-    """Whether it can be shown without an exponent; what is not finite cannot be compared."""
+    """Whether it can be shown without an exponent; a value that is not finite cannot be compared."""
     return value.is_finite() and abs(value) < 10**15
 
 

@@ -24,7 +24,7 @@ def not_boolean(value: object) -> object:
 
 
 def money_sized(value: Decimal) -> Decimal:
-    """Refuse what no account can hold: sums of it would not be exact."""
+    """Refuse an amount that no account can hold: sums of it would not be exact."""
     if not is_bounded(value) or int(value.as_tuple().exponent) < -DIGITS_AFTER_POINT_MAX:
         raise ValueError(
             f"is no amount of money; write at most {DIGITS_BEFORE_POINT_MAX} digits before the point "

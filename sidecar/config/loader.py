@@ -36,7 +36,7 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> Config:
     tree: dict[str, Any] = {}
     try:
         tree = read_toml(text)
-    except NotToml as error:  # what the tables hold is unknown, so there is nothing more to check
+    except NotToml as error:  # the tables are unknown, so no key can be checked
         raise ConfigError([_syntax(str(error)), *apply_overrides({}, overrides)]) from None
     faults = apply_overrides(tree, overrides)
     config = _validate(tree, faults)

@@ -20,7 +20,7 @@ BOUNDS: Final = {
     "lt": "exclusiveMaximum",
     "le": "maximum",
 }
-# A loss is written as one value; how it is held is nobody's business outside.
+# A loss is written as one value; its form in memory is internal.
 LOSS: Final[Schema] = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
@@ -33,7 +33,7 @@ LOSS: Final[Schema] = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: what may be written there, and what holds when it is not."""
+    """One key: the values it takes, and its default."""
 
     name: str
     kind: str
@@ -157,7 +157,7 @@ def _resolve(spec: object, defs: Schema) -> Schema:
 
 
 def _kind(spec: Schema, defs: Schema) -> str:
-    """What may be written, in words."""
+    """The values that may be written, in words."""
     spec = _resolve(spec, defs)
     if "x-kind" in spec:
         return str(spec["x-kind"])

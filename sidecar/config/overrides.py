@@ -21,7 +21,7 @@ class NotToml(ValueError):
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """Parse TOML with exact decimals. Raises `NotToml` for whatever the text may be."""
+    """Parse TOML with exact decimals. Raises `NotToml` for every other text."""
     try:
         return tomllib.loads(text, parse_float=_decimal)
     except tomllib.TOMLDecodeError as error:
@@ -33,13 +33,15 @@ def read_toml(text: str) -> dict[str, Any]:
 
 
 def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> list[Fault]:
-    """Lay the overrides over `tree`, later ones over earlier; return what could not be laid."""
+    """Lay the overrides over `tree`, later ones over earlier; return the faults of those that could
+    not be laid.
+    """
     return [fault for text in overrides if (fault := _apply(tree, text)) is not None]
 
 
 def _apply(tree: dict[str, Any], text: str) -> Fault | None:
     split = KEY.fullmatch(text)
-    if split is None:  # what was typed may be a secret, so it is not repeated
+    if split is None:  # the text typed may be a secret, so it is not repeated
         return Fault("--set", "an override without '='", WRITE)
     key, value = split.groups()
     path = _key_path(key)

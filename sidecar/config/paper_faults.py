@@ -1,6 +1,6 @@
-"""`[paper.faults]`: what the paper exchange does wrong, for clients to be tested with. No I/O.
+"""`[paper.faults]`: faults that the paper exchange commits, for tests of clients. No I/O.
 
-Each is something that production has been seen to do (section H of the API reference). A count is
+Each is a fault that production has been seen to commit (section H of the API reference). A count is
 how often it still happens; the exchange counts down. All are off unless set.
 """
 
@@ -46,7 +46,7 @@ Channel = Literal[
 
 
 class Faults(Table):
-    """What the exchange does wrong on purpose; a count is the next so many."""
+    """Faults that the exchange commits on purpose; a count is the next so many."""
 
     drop_frames: Count = Field(0, description="websocket: data frames that are never sent, count")
     duplicate_frames: Count = Field(0, description="websocket: data frames sent twice, count")

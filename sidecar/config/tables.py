@@ -2,7 +2,7 @@
 
 `docs/configuration.md`, `config schema` and `config example` are generated from here. The message
 of a validator has two parts, `what is wrong; the mend`, and never repeats the value. `x-kind` says
-in words what may be written where JSON Schema cannot.
+in words which values may be written where JSON Schema cannot.
 """
 
 import re
@@ -264,7 +264,7 @@ class Server(Table):
 
 
 class State(Table):
-    """What survives a restart."""
+    """The state that survives a restart."""
 
     dir: FilePath = Field(
         Path("state"), description="directory of the snapshot and the journal; one sidecar each"
@@ -281,7 +281,7 @@ class State(Table):
 
 
 class Positions(Table):
-    """What of the account counts as a position."""
+    """The part of the account that counts as a position."""
 
     keep: dict[Asset, Kept] = Field(
         default_factory=dict,

@@ -1,1 +1,1 @@
-"""The command line: what a person types and reads. It knows the edges; nothing knows it."""
+"""The command line: commands and pages for people. It knows the edges; no module knows it."""

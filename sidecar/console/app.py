@@ -41,7 +41,8 @@ PROGRAM: Final = "risk-sidecar"
 DISTRIBUTION: Final = "coinbase-risk-sidecar"
 EXIT_USAGE: Final = 2
 
-# Before anything imports numpy: the matrices are small, and threads of BLAS would spin beside the loop.
+# Before a module imports numpy: the matrices are small, and threads of BLAS would spin beside the
+# loop.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
@@ -94,7 +95,7 @@ def main() -> None:
     except Misuse as error:  # a faulty configuration is a line a fault, each with its mend
         _complain(f"{PROGRAM}: {error}")
         sys.exit(EXIT_USAGE)
-    except BrokenPipeError:  # whoever read has seen enough
+    except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code or 0)
@@ -118,7 +119,7 @@ def _usage_line(error: TyperException) -> str:
 
 
 def _complain(text: str) -> None:
-    """Say it where somebody still reads; the exit code says it too."""
+    """Say it where the stream still has a reader; the exit code says it too."""
     with suppress(OSError):
         sys.stderr.write(indented(struck(text), "  ") + "\n")
 

@@ -1,6 +1,6 @@
-"""One question to a running sidecar over one of its sockets: where it is, the answer, what went wrong.
+"""One question to a running sidecar over one of its sockets: where it is, the answer, the fault.
 
-In an operator's words: whoever asks here is a person or a script, not a bot that is about to trade.
+In an operator's words: a person or a script asks here, not a bot that is about to trade.
 """
 
 import os
@@ -16,7 +16,7 @@ from sidecar.console.options import ConfigFile, configuration
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.error_codes import REFUSED
 
-TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that nobody is there
+TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that no sidecar is there
 ANSWER_BYTES_MAX: Final = 64 << 20
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 PANEL: Final = "Whom to ask"
@@ -66,7 +66,9 @@ def order_path(config: ConfigFile, given: Path | None) -> Path:
 
 
 def ask(path: Path, method: str, timeout_s: float = TIMEOUT_S, **params: Any) -> bytes:
-    """The result, as the JSON that came. Raises Declined, and Misuse where nobody could be asked."""
+    """The result, as the JSON that came. Raises Declined, and Misuse where no sidecar could be
+    asked.
+    """
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
@@ -104,8 +106,8 @@ def _result(line: bytes, path: Path) -> bytes:
 
 
 def _check_server(peer: socket.socket, path: Path) -> None:
-    """Somebody else's process could say that all is well. Root may ask anybody's sidecar, and a bot
-    another user's.
+    """Another user's process could say that all is well. Root may ask every user's sidecar, and a
+    bot another user's.
     """
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
     server, own = CREDENTIALS.unpack(raw)[1], os.getuid()

@@ -50,7 +50,9 @@ Json = Annotated[
 
 
 def config_of_state(panel: str) -> Any:
-    """`--config` of a command that reads what a sidecar has kept; under this heading of its help."""
+    """`--config` of a command that reads a sidecar's state directory; under this heading of its
+    help.
+    """
     return typer.Option(
         "--config",
         metavar="FILE",
@@ -76,7 +78,7 @@ def configuration(path: Path | None, overrides: list[str] | None) -> "Config":
 
 
 def market_overrides(market: str | None, speed: str | None) -> list[str]:
-    """`--market` and `--speed` as what they are: two keys of [paper]."""
+    """`--market` and `--speed` as the two keys of [paper] that they set."""
     chosen = []
     if market is not None:
         chosen.append(f"paper.market={_toml_text(market)}")

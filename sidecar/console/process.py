@@ -1,4 +1,4 @@
-"""What every long-running command shares: the loop, signals, a directory of its own."""
+"""The shared parts of long-running commands: the loop, signals, a directory of its own."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ FILES_MAX: Final = 65_536  # more than it lets in; as many as some systems allow
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Both signals end what runs here, without a traceback, until the loop takes them itself."""
+    """Both signals end the block, without a traceback, until the loop takes them itself."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -41,8 +41,8 @@ def on_signals(stop: Callable[[], None]) -> None:
 
 
 def reload_on_hangup(reload: Callable[[], None]) -> None:
-    """Let SIGHUP have the configuration read anew, as daemons do. On a terminal it says that this was
-    closed, and ends what runs there; one that is ignored (`nohup`) stays so.
+    """Let SIGHUP have the configuration read anew, as daemons do. On a terminal it says that this
+    was closed, and ends the processes there; one that is ignored (`nohup`) stays so.
     """
     if not _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
@@ -74,10 +74,10 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.contextmanager
 def standard_outlets() -> "Iterator[Outlet]":
-    """Standard output and error by threads of their own, whoever prints: what is shown holds nothing
-    up. Gives standard error.
+    """Standard output and error by threads of their own, for every module that prints: output holds
+    no work up. Gives standard error.
     """
-    from sidecar.daemon.outlet import Outlet  # noqa: PLC0415 - for what runs long only
+    from sidecar.daemon.outlet import Outlet  # noqa: PLC0415 - for long runs only
 
     with contextlib.ExitStack() as stack:
         outlets = []
@@ -93,7 +93,7 @@ def standard_outlets() -> "Iterator[Outlet]":
 
 
 def _descriptor(stream: TextIO | None) -> int:
-    """Where it leads: nowhere, if whoever began this process has closed it."""
+    """Its descriptor: the null device, if the parent process has closed it."""
     return os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
 
 

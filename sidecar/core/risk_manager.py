@@ -1,7 +1,7 @@
 """RiskManager: facts in, actions out. No I/O; the clock is the caller's.
 
 `handle(event)` is the one verb: let time pass, let the tracker take the fact in, judge losses,
-answer. Everything else here is that verb under a plainer name. Same events, same actions.
+answer. Every other method here is that verb under a plainer name. Same events, same actions.
 """
 
 from collections.abc import Callable, Mapping
@@ -110,7 +110,7 @@ class RiskManager:
         self.unapproved.is_told = self.reports.has_arrived
         self._takes: Final = self._by_event()
         self._prepared_at = AT_ONCE
-        self.due = AT_ONCE  # when time alone changes something next
+        self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
         self.turn = 0  # facts and verdicts that were taken in
@@ -182,18 +182,18 @@ class RiskManager:
         )
 
     def release_order(self, client_order_id: str) -> None:
-        """Drop an approval that will not be used. Releasing twice changes nothing."""
+        """Drop an approval that will not be used. To release it twice has no effect."""
         self.handle(ev.ReservationReleased(at=self.clock(), client_order_id=client_order_id))
 
     @with_money
     def check_and_liquidate_on_loss(self) -> list[Action]:
-        """What losses demand now.
+        """The actions that losses demand now.
 
-        Nothing; `ReduceOnly` for each limit crossed or without equity to take it of, and
+        None at all; `ReduceOnly` for each limit crossed or without equity to take it of, and
         `FlattenProduct` where a shock asks for it; or `Liquidate` with the figures that triggered
-        it. Behind the last two stand what is to be cancelled (`CancelOrders`) and sold (`PlaceOrder`,
-        whose body goes to Coinbase as it is): tell the tracker what comes of it. Asking again gives
-        the same answer until it is done. Call it on every mark and fill, and every second.
+        it. Behind the last two stand the cancels (`CancelOrders`) and sales (`PlaceOrder`, whose
+        body goes to Coinbase as it is): tell the tracker their outcome. Asking again gives the same
+        answer until it is done. Call it on every mark and fill, and every second.
         """
         self.handle(ev.ClockAdvanced(at=self.clock()))
         pending = self.liquidator.pending()
@@ -205,10 +205,10 @@ class RiskManager:
 
     @with_money
     def handle(self, event: ev.Event) -> list[Action]:
-        """Take in one fact and say what must happen.
+        """Take in one fact and return the actions that must follow.
 
-        Raises Untrusted, changing nothing, for a fact that cannot be; what time alone has set in
-        motion by then is handed over with the next fact.
+        Raises Untrusted, with the fact left out, for one that cannot be; actions that time alone
+        has set in motion by then are handed over with the next fact.
         """
         now, kind, actions = event.at, type(event), self._undelivered
         self._note_time(event, actions)
@@ -288,7 +288,7 @@ class RiskManager:
         return next(a.decision for a in self.handle(event) if type(a) is Decided)
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
-        """What is due by now, or at a start."""
+        """Do the work that is due by now, or at a start."""
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
@@ -299,11 +299,13 @@ class RiskManager:
             self._let_time_pass(event, actions)
 
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
-        """Roll the day from the figures known before it, end what time ends, drop what lapsed."""
+        """Roll the day from the figures known before it, end the causes that time ends, drop lapsed
+        approvals.
+        """
         now = event.at
         self.desk.facts += 1
         if type(event) is ev.Started:
-            self.sessions.restarted(now)  # while nobody could come back, no grace ran out
+            self.sessions.restarted(now)  # while no bot could come back, no grace ran out
         if not self.settings.connected:
             self.tracker.start(now)
         self.tracker.roll_day(now)
@@ -321,7 +323,7 @@ class RiskManager:
         self._ask_to_be_woken(now, actions)
 
     def _judge_losses(self, now: datetime, actions: list[Action]) -> None:
-        """Compare what the books say now with every limit on losses and shocks."""
+        """Compare the books as they stand with every limit on losses and shocks."""
         if self.peg.look(now, actions):
             self.shocks.begin_again({"USDC", *self.tracker.marks.by_usdc})
         if self.shocks.is_on:
@@ -366,7 +368,7 @@ class RiskManager:
         return self.watch.rest_answered(None, event.at)
 
     def _released(self, event: ev.ReservationReleased) -> list[Action]:
-        """An approval ends; not for want of an order that is told of, though what is told can hardly be so."""
+        """An approval ends; not for want of an order that is reported, though implausibly."""
         name, never_arrived = event.client_order_id, event.reason == "never_arrived"
         approval = self.tracker.ledger.reservations.get(name)
         if never_arrived and approval is not None and self.reports.has_arrived(name):
@@ -406,7 +408,7 @@ class RiskManager:
             case ev.ProductsListed():
                 actions += self._limits_without_product()
             case ev.BalancesRead() | ev.OpenOrdersListed():
-                actions += self.unapproved.cancel()  # what reduces can be told now
+                actions += self.unapproved.cancel()  # reducing orders can be told now
                 self.watch.adding.look(event.at, actions)
                 self.doubts.look(event.at, actions)
             case ev.FuturesSummaryRead() | ev.FuturesRead():
@@ -459,7 +461,7 @@ class RiskManager:
         self.announced = after
 
     def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
-        """The next moment at which time alone changes something."""
+        """Ask for the next moment at which time alone changes a state."""
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:

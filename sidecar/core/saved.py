@@ -1,4 +1,5 @@
-"""What survives a restart: the books and the manager's memory as plain data, and back. No I/O.
+"""The state that survives a restart: the books and the manager's memory as plain data, and back. No
+I/O.
 
 Only facts are kept; every sum is worked out again from them: a saved state cannot contradict itself. The
 books by themselves are in saved_tracker.py.
@@ -56,7 +57,7 @@ class SavedSampler(Struct, kw_only=True):
 
 
 class SavedReadiness(Struct, kw_only=True):
-    """How far a connected manager's picture had come: what a replay goes on from."""
+    """How far a connected manager's picture had come: the point that a replay goes on from."""
 
     ready: bool
     missing: list[str]
@@ -113,8 +114,8 @@ class JournalPlace(Struct, kw_only=True):
 
 
 class SavedState(Struct, kw_only=True):
-    """Everything that survives. `manager` is None when a tracker was saved by itself, `journal`
-    where none is kept.
+    """The whole state that survives. `manager` is None when a tracker was saved by itself,
+    `journal` where none is kept.
     """
 
     saved_at: datetime
@@ -183,8 +184,8 @@ def save_manager(manager: RiskManager) -> SavedManager:
 
 @with_money
 def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
-    """Fill a new manager and go on where the saved one was: every cause is in force again before
-    it judges anything. A new process then tells it so, by `Started`.
+    """Fill a new manager and go on where the saved one was: every cause is in force again before it
+    judges an order. A new process then tells it so, by `Started`.
 
     The limits stay the new manager's own. Without a connection there is no picture to complete.
     """
@@ -232,7 +233,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
 
 
 def _written(limits: Limits) -> dict[str, Any]:
-    """Limits as a file would have them: only what is set."""
+    """Limits as a file would have them: only those that are set."""
     return limits.model_dump(mode="json", exclude_defaults=True)
 
 

@@ -1,8 +1,9 @@
-"""Views: what the account is, earns and may still do, for people and programs that ask. No I/O.
+"""Views: the account's state, earnings and remaining limits, for people and programs that ask. No
+I/O.
 
 Plain dicts of JSON's kinds, with Decimals and datetimes as they are. Money in USD, losses positive,
-prices in quote currency, order sizes in order units (contracts for futures). What cannot be told is
-None. Looking changes nothing.
+prices in quote currency, order sizes in order units (contracts for futures). A figure that cannot
+be told is None. A view changes no state.
 """
 
 from datetime import datetime
@@ -28,7 +29,7 @@ from sidecar.core.vocabulary.money import ZERO, readable, with_money
 
 View = dict[str, Any]
 
-# What a start waits for, in words.
+# The readings that a start waits for, in words.
 MISSING: Final = {
     "products": "the list of products",
     "balances": "the balances",
@@ -39,7 +40,7 @@ MISSING: Final = {
 
 @with_money
 def status(manager: RiskManager, now: datetime) -> View:
-    """The trading state and why, what was earned and lost, and how far every limit is used."""
+    """The trading state and why, profits and losses, and how far every limit is used."""
     tracker, figures = manager.tracker, _figures(manager)
     return {
         "at": now,
@@ -96,7 +97,7 @@ def positions(manager: RiskManager) -> View:
 
 
 def limits(manager: RiskManager) -> View:
-    """The limits in force as the configuration would write them, without what is not set."""
+    """The limits in force as the configuration would write them, without those not set."""
     return manager.limits.model_dump(mode="json", exclude_unset=True)
 
 
@@ -134,7 +135,7 @@ def _cause(cause: Cause) -> View:
 
 
 def _missing(manager: RiskManager) -> list[str]:
-    """What a start still waits for; nothing once it is over."""
+    """The readings that a start still waits for; empty once it is over."""
     if manager.state.ready:
         return []
     words = [text for name, text in MISSING.items() if name in manager.readiness.missing]
@@ -148,8 +149,8 @@ def _missing(manager: RiskManager) -> list[str]:
 
 
 def _elsewhere(manager: RiskManager) -> View:
-    """What is neither counted nor sold: venues that the key may reach with what is there, as far as that is told,
-    and products.
+    """Holdings neither counted nor sold: venues that the key may reach with their contents, as far
+    as told, and products.
     """
     known = manager.doubts.elsewhere
     venues = {about: known.held.get(venue) for venue, about in VENUES.items()}
@@ -225,8 +226,8 @@ def risk_view(manager: RiskManager) -> View:
 
 
 def _risk(manager: RiskManager, figures: Figures) -> View:
-    """VaR and its kin of the portfolio as it is, USD, each None where it cannot be told, and why; and
-    what the figures are of.
+    """VaR and its kin of the portfolio as it is, USD, each None where it cannot be told, and why;
+    and the model and history behind the figures.
     """
     reasons = [figure.reason for figure in figures.values() if isinstance(figure, NoFigure)]
     known: View = {

@@ -1,4 +1,4 @@
-"""Alarm: lets the core know when nothing has happened but time."""
+"""Alarm: lets the core know when only time has passed."""
 
 import asyncio
 from datetime import datetime
@@ -32,7 +32,7 @@ class Alarm:
                 if now >= self._due:
                     self._due = None
                     self._engine.handle(ev.ClockAdvanced(at=now))
-                    await asyncio.sleep(0)  # others have their turn, whatever the core wishes for
+                    await asyncio.sleep(0)  # other tasks have their turn, however often this is due
                     continue
                 wait_s = min(LOOK_S, (self._due - now).total_seconds())
             self._changed.clear()

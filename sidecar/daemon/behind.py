@@ -1,11 +1,12 @@
-"""Behind: facts whose consequences wait for the disk, beside the loop, so that nobody else waits for it.
+"""Behind: facts whose consequences wait for the disk, beside the loop, so that no other task waits
+for it.
 
     fact that moves the mode ─→ waits ─(thread: reserve, journal, fsync)→ carried out, told
-    fact behind it           ─→ waits, so that what follows leaves in order, and no longer
-    who wants to know        ─→ waits, in its place, for what was said before
+    fact behind it           ─→ waits, so that its actions leave in order, and no longer
+    who wants to know        ─→ waits, in its place, for the facts before
 
-Bots are answered meanwhile, by the state that the fact has put in force. A disk that takes no more, or does
-not answer, is not waited for: what could not be kept is acted upon all the same.
+Bots are answered meanwhile, by the state that the fact has put in force. A disk that takes no more,
+or does not answer, is not waited for: facts that could not be kept are acted upon all the same.
 """
 
 import asyncio
@@ -23,8 +24,9 @@ from sidecar.storage.journal import Journal
 Release = Callable[[ev.Event, list[ac.Action]], None]
 Asked = asyncio.Future[None]
 
-# More than a busy account tells while a disk is waited for. Beyond it the disk counts as one that hangs: what
-# waits leaves, and nothing that adds risk passes until the disk has done what was asked of it.
+# More than a busy account tells while a disk is waited for. Beyond it the disk counts as one that
+# hangs: the waiting facts leave, and no order that adds risk passes until the disk has done the
+# requested writes.
 WAITING_MAX: Final = 10_000
 
 
@@ -36,7 +38,9 @@ class _Waiting(NamedTuple):
 
 
 class Behind:
-    """What waits. It is on while `run` runs; else nothing may be added, and the disk is waited for at once."""
+    """The facts that wait. It is on while `run` runs; else none may be added, and the disk is
+    waited for at once.
+    """
 
     def __init__(self) -> None:
         self.is_on = False
@@ -46,7 +50,7 @@ class Behind:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no fact waits."""
         return not self._waiting
 
     def add(
@@ -57,8 +61,8 @@ class Behind:
         *,
         moved: bool,
     ) -> None:
-        """What follows a fact leaves once the disk has all that waits before it; where it `moved` the mode,
-        all that is committed by now too, and `prepared`.
+        """The actions of a fact leave once the disk has all that waits before it; where it `moved`
+        the mode, all that is committed by now too, and `prepared`.
         """
         self._waiting.append(_Waiting(event, actions, prepared, moved))
         self._wake.set()
@@ -66,7 +70,9 @@ class Behind:
             self._give_up()
 
     def settled(self) -> Asked | None:
-        """Done when what waits now waits no more, whatever comes behind it; None: nothing waits."""
+        """Done when the facts that wait now have left, regardless of those behind; None: no fact
+        waits.
+        """
         if self.is_empty:
             return None
         asked: Asked = asyncio.get_running_loop().create_future()
@@ -74,7 +80,7 @@ class Behind:
         return asked
 
     async def run(self, journal: Journal, witness: Witness | None, release: Release) -> None:
-        """Until cancelled. What waits then is the next start's."""
+        """Until cancelled. Facts that wait then are the next start's."""
         self.is_on, self._give_up = True, journal.disk.give_up
         try:
             while True:
@@ -91,7 +97,7 @@ class Behind:
                     _tell(one)
 
     async def _kept(self, journal: Journal, witness: Witness | None) -> int:
-        """How many of what waits the disk has, in one go, or need it for nothing."""
+        """How many of the waiting facts the disk has, in one go, or do not need it."""
         free = sum(1 for _ in takewhile(lambda one: not _needs_disk(one), self._waiting))
         if free:
             return free
@@ -105,7 +111,9 @@ class Behind:
         return count
 
     def _let_go(self, count: int, release: Release) -> None:
-        """In order; what is let go stays in its place meanwhile, so that what it leads to comes behind it."""
+        """In order; a fact let go stays in its place meanwhile, so that its consequences come
+        behind it.
+        """
         for _ in range(count):
             first = self._waiting[0]
             if isinstance(first, _Waiting):

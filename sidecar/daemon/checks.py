@@ -1,4 +1,4 @@
-"""All of `check`: what can be told without the network, then what Coinbase says. Sends no order."""
+"""All of `check`: the checks without the network, then those against Coinbase. Sends no order."""
 
 import os
 import stat
@@ -30,7 +30,7 @@ from sidecar.storage.directory import JOURNAL
 
 
 class Report(Struct, kw_only=True):
-    """What was found. `products` and `open_orders` are None, and `holdings` empty, where the account
+    """The findings. `products` and `open_orders` are None, and `holdings` empty, where the account
     was not read.
     """
 
@@ -42,7 +42,7 @@ class Report(Struct, kw_only=True):
 
 
 async def look(config: Config) -> Report:
-    """Everything that can be seen before a start. Raises Misuse where Coinbase cannot be reached."""
+    """All findings that can be had before a start. Raises Misuse where Coinbase cannot be reached."""
     report = Report(findings=_offline(config), host=config.coinbase.rest_url)
     key = _key(config, report.findings)
     if key is None:
@@ -56,7 +56,7 @@ async def look(config: Config) -> Report:
 
 
 async def _elsewhere(picture: Picture) -> list[Finding]:
-    """What other venues of Coinbase's hold, as far as it is told."""
+    """Holdings in other venues of Coinbase's, as far as told."""
     try:
         told = await picture.elsewhere()
     except (CallFailed, Untrusted) as error:
@@ -87,7 +87,7 @@ def _offline(config: Config) -> list[Finding]:
 
 
 def _places(config: Config) -> list[Finding]:
-    """Why `run` would keep nothing in the directories of state and sockets, or listen nowhere."""
+    """Why `run` could not write in the directories of state and sockets, or not listen there."""
     state, server = Path(config.state.dir), config.server
     places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
     refusals: dict[str, None] = {}  # of several places often the same
@@ -103,7 +103,7 @@ def _places(config: Config) -> list[Finding]:
 
 
 def _see_place(place: Path) -> None:
-    """Raises as `see_own` does. What is not there yet is made below a directory that is."""
+    """Raises as `see_own` does. A missing directory is made below one that exists."""
     wanted = found = Path(os.path.realpath(place))
     while not found.exists():
         found = found.parent
@@ -124,7 +124,7 @@ def _shut_out(server: Server) -> set[int]:
 
 
 def _set_limits(config: Config) -> bool:
-    """Whether anything is limited at all."""
+    """Whether any limit is set at all."""
     limits = config.limits
     tables: list[OrderLimits] = [limits, *limits.product.values(), *limits.strategy.values()]
     names = limits.model_fields_set - {"product", "strategy", "shadow"}

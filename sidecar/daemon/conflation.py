@@ -1,8 +1,8 @@
 """Conflation: of a stream of quotes, how many the core is handed, and when. Pure; wall seconds.
 
-The first quote after a while of silence goes on at once. Those that follow wait for the rest of that
-while, the newest of each book; then they go together. A decision takes what waits for its books
-before. So the core's work, and the journal, are bounded whatever the market does.
+The first quote after a while of silence goes on at once. Those that follow wait for the rest of
+that while, the newest of each book; then they go together. A decision takes the quotes that wait
+for its books before. So the core's work, and the journal, are bounded in every market.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Conflation:
         return bool(self._waiting)
 
     def offer(self, quotes: Iterable[Quote], wall: float) -> tuple[Quote, ...]:
-        """Quotes have come in; what is to be handed on now."""
+        """Quotes have come in; returns those to be handed on now."""
         if not self._every_s:
             return tuple(quotes)
         for quote in quotes:
@@ -31,7 +31,7 @@ class Conflation:
         return self.due(wall)
 
     def due(self, wall: float) -> tuple[Quote, ...]:
-        """What has waited long enough: everything, or nothing."""
+        """The quotes that have waited long enough: all, or none."""
         if not self._waiting or wall - self._handed_at < self._every_s:
             return ()
         self._handed_at = wall
@@ -39,9 +39,9 @@ class Conflation:
         return quotes
 
     def due_at(self) -> float | None:
-        """When what waits is to be handed on; None while nothing waits."""
+        """When the waiting quotes are to be handed on; None while none waits."""
         return self._handed_at + self._every_s if self._waiting else None
 
     def take(self, books: Iterable[str]) -> tuple[Quote, ...]:
-        """What waits for these books: a decision hangs on it."""
+        """The waiting quotes of these books: a decision hangs on them."""
         return tuple(self._waiting.pop(book) for book in books if book in self._waiting)

@@ -1,4 +1,4 @@
-"""Engine: the one way in for facts. Journal, core, journal, disk, and then what the core asked for.
+"""Engine: the one way in for facts. Journal, core, journal, disk, and then the core's actions.
 
     event → journal → RiskManager.handle → actions → journal ─(reserve, fsync when the mode moved)→ carried out → told
 
@@ -31,18 +31,18 @@ from sidecar.storage.journal import Journal
 Carry = Callable[[Any], None]
 Listen = Callable[[ev.Event, list[ac.Action]], None]
 
-# What must be on disk before anything it causes leaves the process.
+# Actions that must be on disk before any of their effects leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
-UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # nobody will ever ask about them
+UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # of no use to a later reader
 SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
 
 
 class Faulted(SidecarError):
-    """A fact went wrong half way: nothing more is judged."""
+    """A fact went wrong half way: no further order is judged."""
 
 
 class Engine:
-    """Joins core and journal. `carry` has what carries each kind of action out."""
+    """Joins core and journal. `carry` has the function that carries each kind of action out."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Engine:
         log: FilteringBoundLogger,
         witness: Witness | None = None,
     ) -> None:
-        """`witness` keeps what tightens where the journal may not."""
+        """`witness` keeps tightening causes where the journal may not."""
         self.witness = witness
         self.manager = manager
         self.journal = journal
@@ -65,7 +65,7 @@ class Engine:
         self.prices_wait: Callable[[], bool] = lambda: False  # for `before_decision`
         self.coinbase_now: Callable[[], datetime | None] = lambda: None
         self._clock_ahead = timedelta()  # of Coinbase's, as last told
-        self.wake: Callable[[str, str], None] = lambda _code, _text: None  # somebody, now
+        self.wake: Callable[[str, str], None] = lambda _code, _text: None  # a person, now
         self.is_half_way = False  # a fact is being taken in
         self._unbooked: Decision | None = (
             None  # has left, and is in the books only when this is done
@@ -74,11 +74,11 @@ class Engine:
 
     @property
     def cannot_keep(self) -> bool:
-        """Whether what would be in force next would be in memory only, or only in the reserve."""
+        """Whether the next cause in force would be in memory only, or only in the reserve."""
         return self.journal.is_full or (self.witness is not None and bool(self.witness.fault))
 
     def handle(self, event: ev.Event) -> list[ac.Action]:
-        """Take in a fact and set in motion what follows. Raises Faulted after a fault."""
+        """Take in a fact and set its actions in motion. Raises Faulted after a fault."""
         if type(event) is ev.Started:
             self._clock_ahead = self._ahead() or timedelta()
             event = replace(event, ahead=self._clock_ahead)
@@ -125,7 +125,9 @@ class Engine:
         return ahead if abs(ahead) >= SKEW_TOLD else timedelta()
 
     def _compare_clocks(self) -> None:
-        """What ends with time must not hang on a clock that was set wrong: the core hears of it first."""
+        """Causes that end with time must not hang on a clock that was set wrong: the core hears of
+        it first.
+        """
         ahead = self._ahead()
         if ahead is None or self.is_half_way or abs(ahead - self._clock_ahead) < SKEW_TOLD:
             return
@@ -151,7 +153,7 @@ class Engine:
             self.log.warning("left out", fault=str(fault))
             self.left_out += 1
             actions = []
-        except Misuse as fault:  # nobody outside can cause it, so nobody outside can mend it
+        except Misuse as fault:  # no caller can cause it, so no caller can mend it
             raise Faulted(str(fault)) from fault
         moved = False
         for action in actions:
@@ -175,7 +177,9 @@ class Engine:
         return actions
 
     async def carry_out_behind(self) -> None:
-        """Until cancelled: the disk is waited for beside the loop, and only by what must be on it first."""
+        """Until cancelled: the disk is waited for beside the loop, and only by facts that must be
+        on it first.
+        """
         await self.behind.run(self.journal, self.witness, self._set_in_motion)
 
     def give_up(self, reason: str) -> None:
@@ -205,8 +209,8 @@ class Engine:
             self.journal.sync()
 
     def _set_in_motion(self, event: ev.Event, actions: list[ac.Action]) -> None:
-        """Carry it out, then tell it: nothing that is shown stands before what is done. What is carried
-        out may only begin here, and tell of itself as a later fact.
+        """Carry it out, then tell it: no view is ahead of the actions done. An action may only
+        begin here, and tell of its outcome as a later fact.
         """
         try:
             for action in actions:
@@ -215,12 +219,12 @@ class Engine:
                     carry(action)
             for listen in self.listeners:
                 listen(event, actions)
-        except OSError as fault:  # whoever told the fact would take it for its own connection's
+        except OSError as fault:  # the caller would take it for its own connection's
             self.is_half_way = True
             raise Faulted(f"what follows a fact failed: {fault}") from fault
 
     def end(self) -> None:
-        """Nothing is carried out any more: what the last facts ask for is for the next start."""
+        """No action is carried out any more: those of the last facts are for the next start."""
         self.carry = {}
         self.listeners = []
 

@@ -1,4 +1,4 @@
-"""Errands: what the core asks Coinbase for between reconciliations, each a task of its own."""
+"""Errands: the core's requests to Coinbase between reconciliations, each a task of its own."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -19,7 +19,7 @@ from sidecar.daemon.engine import Engine
 CONFIRM_WITHIN_S: Final = 5.0  # of wall time, by the contract; then the feed's word stands
 CANCELS: Final = "/orders/batch_cancel"
 CANCELS_A_CALL: Final = 100  # Coinbase's limit
-CANCEL_ALL_WITHIN_S: Final = 30.0  # then what is left is told
+CANCEL_ALL_WITHIN_S: Final = 30.0  # then the orders left are told
 LOOK_AGAIN_S: Final = 0.5  # a cancel that was accepted takes its time
 POLL_S: Final = 5.0  # how often prices are read while the market feed is down
 QUIET_LOOK_S: Final = 1.0
@@ -30,7 +30,7 @@ LOOK_BACK: Final = timedelta(minutes=1)  # clocks differ, and an order may carry
 
 
 class Errands:
-    """Carries out what takes a call to Coinbase. `group` owns the tasks."""
+    """Carries out the actions that take a call to Coinbase. `group` owns the tasks."""
 
     def __init__(
         self, engine: Engine, picture: Picture, rest: Rest, group: asyncio.TaskGroup
@@ -55,7 +55,9 @@ class Errands:
     # -------------------------------------------------------------------------------------- prices
 
     def confirm(self, action: ac.ConfirmQuotes) -> None:
-        """Ask REST whether a loss is what the feed says. What an answer leads to may be asked at once."""
+        """Ask REST whether a loss is as the feed shows it. The question that an answer leads to may
+        be asked at once.
+        """
         books = action.product_ids
         self._start(f"confirm quotes of {', '.join(books)}", self._confirm(books))
 
@@ -67,7 +69,7 @@ class Errands:
             return
         quotes = tuple(quote for found in told.values() for quote in found)
         known, calls = {quote.product_id for quote in quotes}, self._calls(books)
-        # An answer without any price says nothing of the book that was asked for alone either.
+        # An answer without any price does not answer for the book that was asked for alone either.
         alone = {call for call in calls if len(call) == 1 and known}
         missing = {book for call in calls if call not in told or call in alone for book in call}
         unanswered = tuple(sorted(missing - known))
@@ -89,7 +91,7 @@ class Errands:
     async def _ask(
         self, books: tuple[str, ...], *, urgent: bool = False, within_s: float | None = None
     ) -> tuple[dict[tuple[str, ...], tuple[ev.Quote, ...]], list[str]]:
-        """What each call came to, of those that succeeded in time, and why others failed."""
+        """The quotes of each call that succeeded in time, and why others failed."""
         told, faults = dict[tuple[str, ...], tuple[ev.Quote, ...]](), list[str]()
 
         async def ask(call: tuple[str, ...]) -> None:
@@ -176,7 +178,7 @@ class Errands:
                 self._release(action)
 
     def _release(self, action: ac.FindOrder) -> None:
-        """Free what is bound still: nothing was found, or no order that the approval was for."""
+        """Free the approval if it is bound still: no order was found, or not the one approved."""
         name, decision_id = action.client_order_id, action.decision_id
         live = self._engine.manager.tracker.ledger.reservations.get(name)
         if live is None or live.decision.decision_id != decision_id:
@@ -195,7 +197,7 @@ class Errands:
         return self._engine.manager.settings.reservation_life
 
     def cancel(self, action: ac.CancelOrders) -> None:
-        """Ask Coinbase to cancel these; the user channel tells what became of it."""
+        """Ask Coinbase to cancel these; the user channel tells the outcome."""
         until = clock.wall() + CANCEL_ALL_WITHIN_S
         self._unwanted = dict.fromkeys(action.order_ids, until) | self._unwanted
         self._start("cancel orders", self._cancel_unwanted())

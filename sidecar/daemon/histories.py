@@ -1,4 +1,4 @@
-"""Histories: what books closed at in past periods, read from Coinbase in the background.
+"""Histories: the books' closing prices of past periods, read from Coinbase in the background.
 
 Value at risk says which spans it lacks: of market time, which may be a replay's. Each is one call,
 one after the other, within a budget of its own: where market time runs fast a period may end every
@@ -22,7 +22,7 @@ from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
 NOT_THERE: Final = frozenset({400, 404})
-LOOK_S: Final = 1.0  # wall; how soon what is newly lacked is read
+LOOK_S: Final = 1.0  # wall; how soon a newly missing span is read
 PER_HOUR: Final = 1_000  # readings: a sixth of all calls, and twice what 500 hourly series need
 # Wall seconds until a book is read again that failed once, twice … in a row, and from then on.
 RETRY_S: Final = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_600.0)
@@ -37,7 +37,7 @@ class _Failing(Struct):
 
 
 class Histories:
-    """Reads what value at risk lacks of the followed books."""
+    """Reads the closes of the followed books that value at risk lacks."""
 
     def __init__(
         self, engine: Engine, picture: Picture, followed: Callable[[], tuple[str, ...]]
@@ -46,11 +46,11 @@ class Histories:
         self._picture = picture
         self._followed = followed
         self._budget = Budget(per_hour=PER_HOUR)
-        self._failing: dict[str, _Failing] = {}  # by book; of what was lacked at the last look
+        self._failing: dict[str, _Failing] = {}  # by book; of the spans missing at the last look
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """Books of which something is yet to be read, but for those that fail."""
+        """Books with a span yet to be read, but for those that fail."""
         return self.pending_of(self._followed())
 
     def pending_of(self, books: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class Histories:
         return {book: failing.reason for book, failing in self._failing.items()}
 
     async def run(self) -> None:
-        """Until cancelled: read what is lacked."""
+        """Until cancelled: read the missing spans."""
         while True:
             if not self._is_flattening:
                 await self._look()
@@ -109,7 +109,7 @@ class Histories:
             raise Untrusted(f"{span.book}: what was read is not taken in")
 
     def _nothing_of(self, span: Span) -> ev.ClosesRead:
-        """Coinbase's word that it has nothing of this book: else it would be awaited for ever."""
+        """Coinbase's word that it has no closes of this book: else they would be awaited for ever."""
         engine = self._engine
         return ev.ClosesRead(
             at=engine.now(),
@@ -122,7 +122,8 @@ class Histories:
 
     def _failed(self, book: str, error: CallFailed | Untrusted) -> None:
         failing = self._failing.setdefault(book, _Failing())
-        # What Coinbase does not have it will not have soon; a key or a network may come back.
+        # Closes that Coinbase does not have it will not have soon; a key or a network may come
+        # back.
         last, is_gone = len(RETRY_S) - 1, isinstance(error, Refused) and error.status in NOT_THERE
         wait_s = RETRY_S[last if is_gone else min(failing.times, last)]
         failing.times += 1

@@ -34,7 +34,9 @@ def tell_of_disk(engine: Engine) -> None:
 
 
 def shout_of_hanging(engine: Engine) -> None:
-    """The disk does not answer, and what was to be on it first is carried out all the same."""
+    """The disk does not answer, and actions that were to be on it first are carried out all the
+    same.
+    """
     text = (
         "the disk does not answer: what is decided is carried out, and is in memory only; see to the disk"
         " before this process ends"
@@ -44,7 +46,7 @@ def shout_of_hanging(engine: Engine) -> None:
 
 
 class Keeper:
-    """What is kept on disk, and for how long."""
+    """The files kept on disk, and for how long."""
 
     def __init__(self, engine: Engine, directory: StateDirectory, config: State) -> None:
         self._engine = engine
@@ -52,7 +54,7 @@ class Keeper:
         self._every_s = float(config.snapshot_s)
         self._keep_for = timedelta(days=config.journal_days)
         self._saved_at_seq = 0
-        # What takes its time must not keep the journal waiting, nor the snapshot what takes minutes.
+        # Slow work must not keep the journal waiting, nor work of minutes the snapshot.
         self._aside, self._tidying = DiskThread(), DiskThread()
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -65,7 +67,9 @@ class Keeper:
         }
 
     async def _reserve(self) -> None:
-        """While the journal is behind, what would be lost with the process is no older than this."""
+        """While the journal is behind, the state that would be lost with the process is no older
+        than this.
+        """
         while True:
             await asyncio.sleep(RESERVE_EVERY_S)
             engine = self._engine
@@ -83,7 +87,7 @@ class Keeper:
                 await self._tidying.do(self._tidy)
 
     async def write(self) -> None:
-        """Write the snapshot, if anything happened since the last. A disk that refuses is told."""
+        """Write the snapshot, if a fact came since the last. A disk that refuses is told."""
         seq = self._engine.journal.place.seq
         if seq == self._saved_at_seq:
             return
@@ -107,7 +111,7 @@ class Keeper:
             raise OSError(ENOSPC, "the journal's end, which it would stand on, was not")
 
     def write_last(self) -> None:
-        """The end in order: everything is on disk. What comes after the snapshot says so."""
+        """The end in order: all facts are on disk. The line after the snapshot says so."""
         engine = self._engine
         engine.end()
         engine.journal.sync()
@@ -126,7 +130,7 @@ class Keeper:
         return state_of(self._engine.manager, self._engine.journal.place, self._engine.now())
 
     def _tidy(self) -> None:
-        """Compress what is finished, delete what is old. In a thread: touches no open file."""
+        """Compress finished files, delete old ones. In a thread: touches no open file."""
         try:
             files = JournalFiles(self._directory.journal)
             files.compress_old()

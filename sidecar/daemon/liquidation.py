@@ -1,8 +1,7 @@
-"""Liquidation: carries a flattening's actions out at Coinbase, and reports what came of them.
-
-What is to be done next is the core's (core/liquidation/liquidator.py); here are calls, their failures by kind,
-and waits of wall time. Each runs as a task of its own, products side by side; the request budget
-paces them.
+"""Liquidation: carries a flattening's actions out at Coinbase, and reports their outcome. The next
+step is the core's (core/liquidation/liquidator.py); here are calls, their failures by kind, and
+waits of wall time. Each runs as a task of its own, products side by side; the request budget paces
+them.
 """
 
 import asyncio
@@ -29,8 +28,9 @@ LOOK_EVERY_S: Final = 2.5
 TELL_EVERY_S: Final = 60.0
 BACK_TRIES: Final = 4  # a new order may not be readable for a moment
 BACK_EVERY_S: Final = 0.25  # by then a live user channel has told
-# Wall seconds of a single try after which one that is asked for again is begun anew; the core asks for a reading
-# again after 60. Twice as many after each time, so that what is slow, and does not hang, gets done.
+# Wall seconds of a single try after which one that is asked for again is begun anew; the core asks
+# for a reading again after 60. Twice as many after each time, so that a slow reading, which does
+# not hang, gets done.
 HUNG_AFTER_S: Final = 45.0
 READ: Final = "read for the liquidation"
 
@@ -65,11 +65,11 @@ class Liquidation:
         engine.listeners.append(self._hurry)
 
     def _hurry(self, _event: ev.Event, _actions: list[ac.Action]) -> None:
-        """While something is being flattened, every call is urgent."""
+        """During a flattening every call is urgent."""
         self._rest.hurries = self._engine.manager.liquidator.is_busy
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin, unless the same is under way; what hangs is replaced."""
+        """Begin, unless the same is under way; a hanging one is replaced."""
         self._running = {n: one for n, one in self._running.items() if not one.task.done()}
         now, patience_s = clock.wall(), HUNG_AFTER_S
         if (other := self._running.get(name)) is not None:
@@ -83,7 +83,7 @@ class Liquidation:
         self._running[name] = UnderWay(task, now, patience_s)
 
     async def _pause(self, name: str, failures: int) -> None:
-        """Before the next try: what fails and tries again does not hang."""
+        """Before the next try: work that fails and tries again does not hang."""
         await asyncio.sleep(wait_s(failures, random.random()))  # noqa: S311
         self._running[name] = self._running[name]._replace(began_at=clock.wall())
 
@@ -106,7 +106,7 @@ class Liquidation:
         )
 
     async def _sent(self, action: ac.PlaceOrder) -> tuple[ev.AttemptOutcome, str, str]:
-        """What became of it. Only what certainly did not arrive is sent again here."""
+        """The outcome of the order. Only one that certainly did not arrive is sent again here."""
         path = "/orders/close_position" if action.closes else "/orders"
         liquidator, name, fault = self._engine.manager.liquidator, action.client_order_id, ""
         for failures in range(1, TRIES + 1):
@@ -154,14 +154,14 @@ class Liquidation:
         self._engine.handle(ev.AttemptMissing(at=self._engine.now(), client_order_id=name))
 
     def read_orders(self, action: ac.ReadOrders) -> None:
-        """Read orders back that were just accepted, where the user channel does not tell, or tells what can hardly
-        be so.
+        """Read orders back that were just accepted, where the user channel does not tell, or tells
+        implausibly.
         """
         self._accepted |= dict.fromkeys(action.order_ids, BACK_TRIES)
         self._start("read orders back", self._read_orders())
 
     async def _read_orders(self) -> None:
-        """Many share one call. What cannot be read yet is read again with the account."""
+        """Many share one call. Orders that cannot be read yet are read again with the account."""
         while self._accepted:
             await asyncio.sleep(BACK_EVERY_S)
             manager = self._engine.manager
@@ -197,7 +197,7 @@ class Liquidation:
         self._start(READ, self._read_account())
 
     async def _read_account(self) -> None:
-        """What a reading leads to may be another one: it is begun anew as often as it is wanted."""
+        """A reading may lead to another one: it is begun anew as often as it is wanted."""
         failures, told_at = 0, float("-inf")
         named: list[ev.OrderReported] = []
         while (action := self._wanted) is not None and self._engine.manager.liquidator.is_busy:

@@ -1,7 +1,7 @@
-"""The log: what happens, for people on a terminal or as JSON, on standard error. No secrets.
+"""The log: events, for people on a terminal or as JSON, on standard error. No secrets.
 
-Nothing hands a key or a token to the log; what looks like one all the same is struck out here. Whoever
-logs never waits and never fails: see outlet.py.
+No code hands a key or a token to the log; text that looks like one all the same is struck out here.
+A caller that logs never waits and never fails: see outlet.py.
 """
 
 import logging
@@ -19,7 +19,7 @@ TRACEBACK: Final = "    "  # before each line of one: no line of the log begins 
 
 
 def strike_out(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any:
-    """Replace whatever looks like a secret."""
+    """Replace every text that looks like a secret."""
     for name, value in fields.items():
         if isinstance(value, str):
             fields[name] = without_tokens(value)

@@ -1,4 +1,4 @@
-"""Telling systemd: ready, alive, stopping. Nothing happens where nobody listens.
+"""Telling systemd: ready, alive, stopping. No effect without a service manager.
 
 Source: sd_notify(3); one datagram of KEY=VALUE lines to the socket that NOTIFY_SOCKET names.
 """
@@ -15,7 +15,7 @@ SHARE: Final = (
 
 
 def notify(state: str) -> None:
-    """Tell the service manager, if there is one; what it does not take is lost."""
+    """Tell the service manager, if there is one; a message that it does not take is lost."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return

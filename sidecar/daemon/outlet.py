@@ -2,8 +2,8 @@
 
     write ─→ queue, at most 256 KiB ─(thread)→ file descriptor
 
-Whoever writes never waits and never fails. What the stream does not take is lost and counted; once it
-takes something again, `notice` says there how much it lacks.
+A writer never waits and never fails. Lines that the stream does not take are lost and counted; once
+it takes one again, `notice` says there how much it lacks.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import Any, Final
 QUEUE_BYTES_MAX: Final = (
     256 * 1024
 )  # some 1,500 lines: more than a person who stops a terminal misses
-END_WITHIN_S: Final = 1.0  # what is given to a reader at the end; it may read no more
+END_WITHIN_S: Final = 1.0  # the time given to a reader at the end; it may read no more
 UNREAD: Final = "nobody reads it"
 WHOLE: Final[dict[str, Any]] = {"lost": 0, "fault": ""}  # the state of a stream that takes all
 
@@ -53,13 +53,13 @@ class Outlet(io.BufferedIOBase):
             return {"lost": self._lost, "fault": self._fault}
 
     def end(self) -> None:
-        """Let the thread write what waits and end; not for long, for it may never be read."""
+        """Let the thread write the waiting lines and end; not for long, for it may never be read."""
         with self._changed:
             self._ends = True
             self._changed.notify_all()
         self._thread.join(END_WITHIN_S)
 
-    # ------------------------------------------------------------------------- what a stream can do
+    # ----------------------------------------------------------------------- a stream's own methods
 
     def writable(self) -> bool:
         """It is for writing."""
@@ -105,7 +105,7 @@ class Outlet(io.BufferedIOBase):
                 self._changed.notify_all()
 
     def _next(self) -> tuple[int, bytes] | None:
-        """How much was lost, and what to write behind it; None at the end."""
+        """How much was lost, and the bytes to write behind it; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._gap or self._ends)
             if self._gap and not self._waiting:
@@ -137,7 +137,7 @@ class Outlet(io.BufferedIOBase):
     def _write_some(self, data: memoryview) -> int:
         try:
             return os.write(self._descriptor, data)
-        except BlockingIOError:  # whoever shares the stream may have made it so
+        except BlockingIOError:  # another owner of the stream may have made it so
             ready = select.poll()
             ready.register(self._descriptor, select.POLLOUT)
             ready.poll()

@@ -1,4 +1,6 @@
-"""Parts: everything that runs beside the engine, introduced to each other. Built anew at each start."""
+"""Parts: the tasks and objects beside the engine, introduced to each other. Built anew at each
+start.
+"""
 
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
@@ -52,11 +54,11 @@ TIME_EVERY_S: Final = (
 
 
 class Parts:
-    """What runs. `group` owns every task; `reread` gives the configuration anew, `log_state` how the
-    log fares.
+    """All that runs. `group` owns every task; `reread` gives the configuration anew, `log_state`
+    how the log fares.
     """
 
-    def __init__(  # noqa: PLR0913 - what is introduced to each other, by name
+    def __init__(  # noqa: PLR0913 - the parts introduced to each other, by name
         self,
         config: Config,
         engine: Engine,
@@ -136,7 +138,9 @@ class Parts:
         )
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
-        """Who carries out what. What is not here is said in an answer or in the log."""
+        """Which function carries out which action. Actions not listed are told in an answer or in
+        the log.
+        """
         return {
             ac.WakeAt: self._alarm.set,
             ac.Reconcile: self._reconciler.ask,
@@ -176,19 +180,21 @@ class Parts:
             await listener.start()
 
     async def close(self) -> None:
-        """Let nobody in any more, and drop who is here: their order was answered or is refused."""
+        """Let no client in any more, and drop those connected: their order was answered or is
+        refused.
+        """
         self._answers.stopping = True
         for listener in self._listeners:
             await listener.stop(answering=not self._engine.is_half_way)
 
-    # ----------------------------------------------------------------------------- what actions do
+    # -------------------------------------------------------------------------- effects of actions
 
     def _log_actions(self, _event: ev.Event, actions: list[ac.Action]) -> None:
         log = self._engine.log
         for action in actions:
             match action:
                 case ac.Decided():
-                    continue  # by far the most: what it is not need not be asked
+                    continue  # by far the most: the other cases need not be tried
                 case ac.Alert(severity=severity, code=code, text=text):
                     getattr(log, severity)(text, code=code)
                 case ac.StateChanged(before=before, after=after, reason=reason):
@@ -230,7 +236,7 @@ class Parts:
         return await self._errands.cancel_all()
 
     def _outside(self) -> dict[str, Any]:
-        """What the daemon knows beside the core."""
+        """The daemon's own figures beside the core's."""
         wall, feeds = clock.wall(), {"user": self._user.session, "market": self._market.session}
         return {
             "feeds_heard_s_ago": {
@@ -263,7 +269,7 @@ class Parts:
             self._publisher.flush(self._engine.now())
 
     async def _reconcile(self) -> None:
-        """What the key may do is seen before anything is read with it, or promised."""
+        """The key's permissions are read before the account is, or before any promise."""
         await self._look()
         await self._reconciler.run()
 
@@ -320,7 +326,7 @@ def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
 
 
 def _summary(report: LiquidationReport) -> dict[str, Any]:
-    """What fits a line; the rest is in the journal and in `status`."""
+    """The figures that fit a line; the rest is in the journal and in `status`."""
     view = report_view(report)
     told = ("episode", "key", "outcome", "rounds", "cancelled", "proceeds", "fees", "slippage")
     return {name: str(view[name]) for name in told if view[name] is not None}

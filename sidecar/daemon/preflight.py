@@ -1,4 +1,4 @@
-"""What must be known of the key, the clock and the alert command before anything is promised; `check` tells it too."""
+"""Checks of the key, the clock and the alert command before any promise; `check` tells them too."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
 
 async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
-    """The key's permissions and the clock. What cannot be read is a finding too."""
+    """The key's permissions and the clock. A failed reading is a finding too."""
     findings = []
     try:
         key = await picture.permissions()

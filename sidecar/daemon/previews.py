@@ -1,4 +1,4 @@
-"""What a liquidation would sell today, by Coinbase's own word on each sale: previews, which send no order.
+"""A liquidation's sales of today, by Coinbase's own word on each: previews, which send no order.
 
 A product that would refuse the account's sale is left for the next route, as a liquidation leaves it.
 """
@@ -10,7 +10,7 @@ from sidecar.config.tables import Config
 from sidecar.core.liquidation.sales import Routes
 from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
 
-PREVIEWS_MAX: Final = 200  # a call each; what is not asked about is shown as the listing has it
+PREVIEWS_MAX: Final = 200  # a call each; other sales are shown as the listing has them
 
 
 async def sold_today(

@@ -1,10 +1,10 @@
-"""Reconciler: what Coinbase says the account is, read over REST and handed to the engine.
+"""Reconciler: the account as Coinbase states it, read over REST and handed to the engine.
 
 At the start, whenever the core asks (a gap, a reconnect, a difference), and at a slow period. A pass
 that fails is tried again, and until one succeeds the core trusts no more than it does now; where
 none succeeds for two periods, it is told so and trusts the user feed no more either.
 
-A pass that had to leave something out is none that succeeded: what was left out may be an order.
+A pass that had to leave a row out has not succeeded: the row may be an order.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
 
-BETWEEN_S: Final = 0.25  # two passes are never closer: what one asked for, the next may answer
+BETWEEN_S: Final = 0.25  # two passes are never closer: the next may answer the question of the last
 PRODUCTS_EVERY_S: Final = 600.0  # flags such as cancel_only change seldom
 FEES_AGAIN_S: Final = 60.0  # they could not be had
 OVERDUE_AFTER: Final = 2  # periods
-TOLD_MAX: Final = 5  # of what a pass left out
+TOLD_MAX: Final = 5  # of the rows that a pass left out
 LOOK_UPS_A_PASS: Final = 20
 
 
@@ -48,7 +48,7 @@ class Reconciler:
         self._refused = Patience()  # of fills that cannot be
         self._was_read = asyncio.Event()  # the account, for the first time
         self._balances_taken = 0  # readings of them, each after the open orders
-        # One pass at a time: each begins with what the last one left.
+        # One pass at a time: each begins with the state that the last one left.
         self._reading = asyncio.Lock()
         self._ordinary: asyncio.Timeout | None = None  # the pass under way that is no flattening's
         engine.listeners.append(self._look_for_products)
@@ -67,7 +67,7 @@ class Reconciler:
             group.create_task(self._look_elsewhere(), name="other venues")
 
     async def _tell_when_overdue(self) -> None:
-        """A task of its own: a pass may take longer than anybody should wait."""
+        """A task of its own: a pass may take longer than the alert may wait."""
         while True:
             overdue_s = OVERDUE_AFTER * (self._period_s + self._took_s)
             await asyncio.sleep(max(0.0, self._heard_at + overdue_s - clock.wall()))
@@ -103,7 +103,7 @@ class Reconciler:
                 continue
 
     async def _look_elsewhere(self) -> None:
-        """A task of its own: what other venues hold is for display, and nothing waits for it."""
+        """A task of its own: holdings in other venues are for display, and no task waits for them."""
         await self._was_read.wait()
         while True:
             try:
@@ -161,8 +161,8 @@ class Reconciler:
                 await self._see_how_they_ended(listed, unlisted)
 
     async def read_for_liquidation(self, *, with_products: bool) -> bool:
-        """One pass at once. Whether open orders and balances were handed over, though something else
-        could not be read: a flattening waits for nothing that it can do without. Raises CallFailed,
+        """One pass at once. Whether open orders and balances were handed over, though another part
+        could not be read: a flattening waits for no part that it can do without. Raises CallFailed,
         and Untrusted.
         """
         self._give_way()
@@ -198,7 +198,7 @@ class Reconciler:
                 self._leave_out(words)
 
     def _waits_for(self, words: str) -> bool:
-        """Whether a fill that cannot be is waited for; else the balances tell what it did."""
+        """Whether a fill that cannot be is waited for; else the balances tell its effect."""
         step = self._refused.look(words, clock.wall())
         if step == "give up":
             self._engine.handle(ev.FillPassedOver(at=self._engine.now(), words=words))
@@ -209,7 +209,7 @@ class Reconciler:
             self._left_out.append(text)
 
     def _look_for_products(self, _event: ev.Event, actions: list[ac.Action]) -> None:
-        """Facts of a product that was never listed are not in the books, whoever told them."""
+        """Facts of a product that was never listed are not in the books, from whichever source."""
         for action in actions:
             if isinstance(action, ac.ReadProduct) and action.is_waited_for:
                 self._leave_out(f"{action.product_id} is in no list, and has orders or a position")
@@ -224,8 +224,9 @@ class Reconciler:
         }
 
     async def _see_how_they_ended(self, listed: set[str], unlisted: set[str]) -> None:
-        """Orders that the books have open and the listing had not: what became of them; and those of which a frame
-        told what can hardly be so. After the fills, which say what an order's own row may leave out.
+        """Orders that the books have open and the listing had not: read their outcome, and that of
+        orders with an implausible frame. After the fills, which tell details that an order's own
+        row may leave out.
         """
         manager = self._engine.manager
         working, asked = manager.tracker.ledger.working, manager.reports.asked
@@ -246,7 +247,9 @@ class Reconciler:
             return []
 
     async def _look_up(self, order_ids: list[str]) -> None:
-        """Each by its id. What one is answered holds up no other reading; no answer at all, the other look-ups."""
+        """Each by its id. A bad answer to one holds up no other reading; no answer at all, the
+        other look-ups.
+        """
         fault = ""
         for number, order_id in enumerate(order_ids):
             if number < LOOK_UPS_A_PASS and not fault:
@@ -262,8 +265,8 @@ class Reconciler:
             self._leave_out(f"order {order_id} was told of{what}")
 
     async def _is_accounted_for(self, order_id: str) -> bool:
-        """Whether it is known by its id, or has no row that makes sense for so long that it has ended: a listing
-        of open orders would have it, whatever its row. Raises CallFailed.
+        """Whether it is known by its id, or has no row that makes sense for so long that it has
+        ended: a listing of open orders would have it, even with a bad row. Raises CallFailed.
         """
         try:
             report = await self._picture.order(order_id)

@@ -1,7 +1,7 @@
 """Crash-only start: the last snapshot, then the journal's tail, then a new process begins.
 
-There is no other start: an orderly stop merely leaves a shorter tail. What Coinbase says of the
-time in between is read afterwards, by the reconciler.
+There is no other start: an orderly stop merely leaves a shorter tail. Coinbase's facts of the time
+in between are read afterwards, by the reconciler.
 """
 
 import re
@@ -46,7 +46,7 @@ from sidecar.storage.snapshot import read_state
 
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits
 LINES_A_TURN: Final = 1_000  # read, then judged: alternating line by line, both are slower
-# A halt by a fault has no change of state behind it: what it interrupted was left out.
+# A halt by a fault has no change of state behind it: the fact that it interrupted was left out.
 MODE: Final = re.compile(rb'"type":"(?:StateChanged".*"after":"([A-Z_]+)"|HaltRequested"(.*))')
 ABORT: Final = b'"abort_liquidation":true'
 
@@ -67,12 +67,12 @@ class Recovered(NamedTuple):
     recalled: bool = False
 
     def first(self, now: datetime) -> list[ev.Event]:
-        """What the new process is told before anything else."""
+        """The first events that the new process is told."""
         noted = [] if self.note is None else _orders_of(self.note, self.manager, now)
         return [self.started(now), *noted]
 
     def started(self, now: datetime) -> ev.Started:
-        """What the new process begins with."""
+        """The event that the new process begins with."""
         return ev.Started(at=now, unclean_since=None if self.was_stopped else self.last_at)
 
 
@@ -80,7 +80,7 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     """Snapshot and journal tail as a manager that stands where the last process ended.
 
     It stands under the limits that were in force then, but for custom rules, which are those of
-    `limits`. Raises StateFileError and JournalError, naming the file and the mend; nothing is lost.
+    `limits`. Raises StateFileError and JournalError, naming the file and the mend; no data is lost.
     """
     saved = _begin_from(directory)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
@@ -131,8 +131,8 @@ def _recall(recovered: Recovered, kept: Kept, limits: Limits, build: Build) -> R
 
 
 def _tighter(kept: list[Cause], manager: RiskManager, at: datetime) -> list[Cause]:
-    """The causes of the reserve's state, and those of the journal's that it has no more. A flattening
-    that it has no more is over: nothing is sold for it, and nothing passes.
+    """The causes of the reserve's state, and those of the journal's that it has no more. A
+    flattening that it has no more is over: no holding is sold for it, and no order passes.
     """
     causes = {(cause.code, cause.scope): cause for cause in kept}
     for name, cause in manager.state.causes.items():
@@ -151,8 +151,8 @@ def _tighter(kept: list[Cause], manager: RiskManager, at: datetime) -> list[Caus
 
 
 def _orders_of(note: Halted, manager: RiskManager, now: datetime) -> list[ev.Event]:
-    """What brings back what a note has, where it is not in force already. Of a halt that is no fault it
-    is the last word: a flattening that only the journal knows of has ended.
+    """The orders that restore the state of a note, where it is not in force already. Of a halt that
+    is no fault it is the last word: a flattening that only the journal knows of has ended.
     """
     reason, state = f"{note.reason} (kept in the reserve)", manager.state
     orders: list[ev.Event] = []
@@ -169,7 +169,7 @@ def _orders_of(note: Halted, manager: RiskManager, now: datetime) -> list[ev.Eve
 
 
 class _Replayed:
-    """Every fact fed again, in order; what was refused then is refused now."""
+    """Every fact fed again, in order; a fact refused then is refused now."""
 
     def __init__(self, manager: RiskManager) -> None:
         self._retelling = Retelling(manager)
@@ -186,7 +186,7 @@ class _Replayed:
             self.feed()
 
     def feed(self) -> None:
-        """Let the core have what waits."""
+        """Let the core have the waiting lines."""
         for line in self._waiting:
             self.last_at = line.header.at
             if line.event is not None:
@@ -197,8 +197,8 @@ class _Replayed:
         self._waiting.clear()
 
     def _tell(self, event: ev.Event) -> None:
-        """A start of an older version is completed as it was then; no loss is confirmed that was not:
-        the new process asks REST about it before anything is sold.
+        """A start of an older version is completed as it was then; no loss is confirmed that was
+        not: the new process asks REST about it before any sale.
         """
         if self._fact_at is not None:
             is_ready = self._retelling.manager.state.ready
@@ -219,7 +219,7 @@ def _begin_from(directory: StateDirectory) -> SavedState | None:
 
 
 def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskManager:
-    """A manager as it was saved; a new one where nothing was."""
+    """A manager as it was saved; a new one where none was."""
     if saved is None or saved.manager is None:
         return build(limits)
     manager = build(Limits.model_validate({**saved.manager.limits, "custom": limits.custom}))
@@ -228,7 +228,7 @@ def restored(saved: SavedState | None, limits: Limits, build: Build) -> RiskMana
     return manager
 
 
-def new_manager(  # noqa: PLR0913, PLR0917 - what a manager is made of, one each
+def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
     config: Config,
     limits: Limits,
     custom: tuple[CustomRule, ...],
@@ -277,10 +277,10 @@ def _users_of_strategies(bots: dict[str, Bot]) -> dict[str, frozenset[int]]:
 def rebuild(
     directory: StateDirectory, limits: Limits, build: Build, now: datetime
 ) -> tuple[Recovered, list[ev.Event]]:
-    """Set a damaged state aside and begin anew from what Coinbase says.
+    """Set a damaged state aside and begin anew from Coinbase's facts.
 
-    Also what the new process must be told first: reducing orders only, and halted, or flattening,
-    where the damaged state, as far as it can be read, was.
+    Also the events that the new process must be told first: reducing orders only, and halted, or
+    flattening, where the damaged state, as far as it can be read, was.
     """
     stood_still = _stood_still(directory)
     aside = directory.set_aside(f"damaged-{now:%Y%m%dT%H%M%S}")
@@ -293,8 +293,8 @@ def rebuild(
 
 
 def _stood_still(directory: StateDirectory) -> str | None:
-    """HALTED or LIQUIDATING where snapshot or journal, as far as they can be read, say so. Where
-    nothing of them can be read, they may have: in doubt it was halted.
+    """HALTED or LIQUIDATING where snapshot or journal, as far as they can be read, say so. Where no
+    part of them can be read, they may have: in doubt it was halted.
     """
     kept = read_reserve(directory.reserve)
     states = [_readable(lambda: read_state(directory.state))]
@@ -323,11 +323,11 @@ def _stood_still(directory: StateDirectory) -> str | None:
 
 
 class _Mode:
-    """What the journal's lines, in order, say of the account's state."""
+    """The account's state by the journal's lines, in order."""
 
     def __init__(self) -> None:
         self.state = ""
-        self.ends_flattening = False  # whatever said before that one is under way
+        self.ends_flattening = False  # even if an earlier line said that one is under way
 
     def note(self, line: bytes) -> None:
         found = MODE.search(line)
@@ -350,7 +350,7 @@ def _readable(read: Callable[[], SavedState | None]) -> SavedState | None:
 
 
 def state_of(manager: RiskManager, chain: Chain, now: datetime) -> SavedState:
-    """Everything that survives, with its place in the journal."""
+    """The state that survives, with its place in the journal."""
     return SavedState(
         saved_at=now,
         manager=save_manager(manager),

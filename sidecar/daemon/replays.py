@@ -1,13 +1,14 @@
-"""Replays: the journal's facts once more, and whether what follows is what followed then. Reads files.
+"""Replays: the journal's facts once more, and whether they have the recorded consequences. Reads
+files.
 
     base state of a file → a manager as the daemon has one → every fact of it and of the files after
 
-Under the limits of then, each decision must be the recorded one to the last letter: nothing but the
-facts may decide. Under other limits it shows what these would have done, with the facts as they
-were: what they would have refused was bought all the same, and is held from then on.
+Under the limits of then, each decision must be the recorded one to the last letter: only the facts
+may decide. Under other limits it shows the decisions of these, with the facts as they were: orders
+that they would have refused traded all the same, and their positions are held from then on.
 
-A journal of an older version shows which decisions the words of now change. What follows one of these
-is still judged by the facts as they were: an approval that nobody was given holds nothing.
+A journal of an older version shows which decisions the words of now change. Orders after one of
+these are still judged by the facts as they were: an approval that no bot was given binds no funds.
 
 A new process begins from the state that it began with; after a hole, where lines were given up, the
 replay goes on from the state behind it.
@@ -45,7 +46,7 @@ VERIFY: Final = "risk-sidecar journal verify says where and what to do"
 
 
 class Fact(NamedTuple):
-    """One fact of the journal, with what it set in motion then. `asked`: REST, for prices. `is_cut`:
+    """One fact of the journal, with its consequences of then. `asked`: REST, for prices. `is_cut`:
     perhaps not all of it, for the file ends there.
     """
 
@@ -76,7 +77,7 @@ class Moves(NamedTuple):
 
 
 class Totals:
-    """What a replay came to."""
+    """The outcome of a replay."""
 
     def __init__(self) -> None:
         self.files = self.facts = self.decisions = self.holes = 0
@@ -90,8 +91,9 @@ class Totals:
 class Replay:
     """One replay of these files, from the first one's base state on.
 
-    `limits` take the place of the recorded ones, which then never bind. Only what comes at or after
-    `since`, a line's number or a time, is compared and counted. `totals` is complete when `run` is.
+    `limits` take the place of the recorded ones, which then never bind. Only facts at or after
+    `since`, a line's number or a time, are compared and counted. `totals` is complete when `run`
+    is.
     """
 
     def __init__(
@@ -148,10 +150,10 @@ class Replay:
         return manager, chain
 
     def _build(self, saved: SavedState, limits: Limits) -> RiskManager:
-        """What is kept is the saved wallets' own, value at risk is computed as it was then; custom rules
+        """`keep` is the saved wallets' own, value at risk is computed as it was then; custom rules
         are those of the limits.
 
-        Nothing is answered to unapproved orders under other limits: nearly every order would be one.
+        Unapproved orders have no answer under other limits: nearly every order would be one.
         """
         positions, server = self._config.positions, self._config.server
         kept = {
@@ -173,7 +175,9 @@ class Replay:
         return new_manager(config, limits, custom, life, clock.now, risk)
 
     def _again(self, retelling: Retelling, fact: Fact) -> Iterator[Differs | Moves]:
-        """Let the manager take in a fact, and say how what follows differs from what followed."""
+        """Let the manager take in a fact, and yield how its consequences differ from the recorded
+        ones.
+        """
         event = fact.event
         actions = retelling.tell(self._fed(fact))
         if not fact.is_cut:
@@ -194,8 +198,9 @@ class Replay:
             yield Moves(fact.seq, event.at, fact.states, moves)
 
     def _fed(self, fact: Fact) -> ev.Event:
-        """The fact as the manager is told it. What was refused reserves nothing if it passes now, for no
-        bot was told so; under other limits it does, as these are tried by what they let through.
+        """The fact as the manager is told it. An order refused then reserves no funds if it passes
+        now, for no bot was told so; under other limits it does, as these are tried by the orders
+        they let through.
         """
         event = fact.event
         if self._limits is not None:
@@ -206,7 +211,7 @@ class Replay:
         return event
 
     def _may_lack_its_end(self, fact: Fact) -> bool:
-        """Whether something may have followed that was not written any more."""
+        """Whether a consequence may be missing that was not written any more."""
         if not fact.is_cut or fact.decision is not None or fact.states:
             return False
         return self._limits is None or isinstance(fact.event, Judged)
@@ -274,7 +279,7 @@ def _with(fact: Fact, raw: bytes) -> Fact:
 
 
 def recorded_life(paths: list[Path]) -> timedelta | None:
-    """How long an approval lived when this was recorded; None where nothing was approved."""
+    """How long an approval lived when this was recorded; None where no order was approved."""
     for path in paths:
         for raw in whole_lines(path):
             if b'"type":"Decided"' in raw and b'"reserved_until":"' in raw:

@@ -1,8 +1,8 @@
 """Retelling: a manager that is told the facts of a record again, of an older version's too. No I/O.
 
-What a version asks of Coinbase is in the record, and so is the answer. Where the words of now ask REST
-for prices and those of then did not, there is none: the feed's word stands, as it does when REST is
-silent, once the feed has told a price of all that is held.
+A version's questions to Coinbase are in the record, and so are the answers. Where the words of now
+ask REST for prices and those of then did not, there is none: the feed's word stands, as it does
+when REST is silent, once the feed has told a price of all that is held.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ class Retelling:
         self._owes_answer = False
 
     def tell(self, event: ev.Event) -> list[ac.Action]:
-        """What the fact sets in motion now; nothing where it cannot be true: it was left out then, too."""
+        """The actions of the fact by now; none where it cannot be true: it was left out then, too."""
         try:
             actions = self.manager.handle(event)
         except Untrusted:
@@ -36,7 +36,7 @@ class Retelling:
         return actions
 
     def finish(self, at: datetime, *, asked: bool) -> list[ac.Action]:
-        """What follows besides, of the answer that the record does not have."""
+        """The further actions, of an answer that the record does not have."""
         self._owes_answer |= self._asks and not asked
         self._asks, tracker = False, self.manager.tracker
         if not self._owes_answer or None in map(tracker.marks.usd, tracker.unmarked()):

@@ -1,7 +1,8 @@
 """Sidecar: one process's life. Lock, recovery from disk, tasks and sockets; and an end in order.
 
 The sockets answer from the first moment; until the first picture of the account is complete the
-answer to what adds risk is no. A crash is an end without the last writing, and costs a longer start.
+answer to every order that adds risk is no. A crash is an end without the last writing, and costs a
+longer start.
 """
 
 import asyncio
@@ -54,7 +55,7 @@ class Sidecar:
     log fares, for `status`.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of, by name
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         config: Config,
         key: ApiKey,
@@ -88,8 +89,8 @@ class Sidecar:
         self._stopping.set()
 
     def reload(self) -> None:
-        """Let the limits of the configuration file bind, as the operator's verb does, on a signal of the
-        system's; what comes of it is in the log.
+        """Let the limits of the configuration file bind, as the operator's verb does, on a signal
+        of the system's; the outcome is in the log.
         """
         if self._parts is None:
             return
@@ -104,7 +105,7 @@ class Sidecar:
         """Until stopped. `on_ready` is called once: when the first picture is complete, or after
         `READY_WITHIN_S`.
 
-        Raises Misuse for what is in the way of a start, and Faulted for a fault of our own, after
+        Raises Misuse for an obstacle to a start, and Faulted for a fault of our own, after
         which the account is halted on disk.
         """
         setcontext(MONEY)  # of all that begins here: the core need not change it at every fact
@@ -129,9 +130,10 @@ class Sidecar:
         first: list[ev.Event],
         on_ready: Callable[[], None],
     ) -> BaseExceptionGroup[Exception] | None:
-        """Live, and end in order if told to; else what ended it.
+        """Live, and end in order if told to; else returns the fault that ended it.
 
-        Nothing is raised from within `except*`: Python before 3.11.4 would raise a group of it.
+        No exception is raised from within `except*`: Python before 3.11.4 would raise a group of
+        it.
         """
         failed: BaseExceptionGroup[Exception] | None = None
         was_told = False
@@ -149,7 +151,9 @@ class Sidecar:
     def _ended_by(
         self, engine: Engine, waker: Waker, faults: BaseExceptionGroup[Exception]
     ) -> Exception:
-        """What to raise of what ended it: the user's to mend, or a fault of our own, halted on disk."""
+        """The exception to raise of those that ended it: the user's to mend, or a fault of our own,
+        halted on disk.
+        """
         misuses, others = faults.split(Misuse)
         if others is not None:
             fault = next(each_of(others))
@@ -168,7 +172,9 @@ class Sidecar:
     # ------------------------------------------------------------------------------- from the disk
 
     def _recover(self, directory: StateDirectory) -> tuple[Engine, list[ev.Event]]:
-        """An engine that stands where the last process ended, and what it must be told first."""
+        """An engine that stands where the last process ended, and the events that it must be told
+        first.
+        """
         began, limits = clock.wall(), self.config.limits
         orders: list[ev.Event] = []
         if self._rebuild_state:
@@ -234,7 +240,7 @@ class Sidecar:
         return waker
 
     def _market_speed(self) -> float:
-        """Market seconds a wall second: what waits for a bot or for Coinbase waits in wall time."""
+        """Market seconds a wall second: waits for a bot or for Coinbase are in wall time."""
         if self._exchange_clock is None:
             return 1.0
         speed = self.config.paper.speed
@@ -250,7 +256,7 @@ class Sidecar:
         first: list[ev.Event],
         on_ready: Callable[[], None],
     ) -> None:
-        """Everything that runs, from the first task to the last."""
+        """The whole run, from the first task to the last."""
         loop = asyncio.get_running_loop()
         fault = loop.create_future()
         loop.set_exception_handler(lambda _loop, context: _note_fault(fault, context))
@@ -274,7 +280,7 @@ class Sidecar:
                 engine.listeners.append(
                     lambda *_: self._look_whether_ready(engine, parts.histories)
                 )
-                await parts.hear_time()  # before what ends with time is looked at
+                await parts.hear_time()  # before causes that end with time are looked at
                 for event in first:
                     engine.handle(event)
                 if engine.witness is not None:
@@ -311,8 +317,8 @@ class Sidecar:
         raise _Stop
 
     def _look_whether_ready(self, engine: Engine, histories: Histories) -> None:
-        """The account is known, and what is configured to be followed has a price; a history too,
-        where value at risk is limited, unless that fails.
+        """The account is known, and every product configured to be followed has a price; a history
+        too, where value at risk is limited, unless that fails.
         """
         tracker = engine.manager.tracker
         if self._ready.is_set() or not engine.manager.state.ready:
@@ -349,12 +355,12 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
 
 
 def _note_fault(fault: "asyncio.Future[BaseException]", context: dict[str, Any]) -> None:
-    """What asyncio says of what went wrong in a callback."""
+    """Keep the exception of a callback, as asyncio tells it."""
     error = context.get("exception")
     if not fault.done():
         fault.set_result(error or RuntimeError(str(context.get("message"))))
 
 
 async def _raise_fault(fault: "asyncio.Future[BaseException]") -> None:
-    """What went wrong in a callback ends the process like what goes wrong in a task."""
+    """An exception in a callback ends the process like one in a task."""
     raise await fault

@@ -1,4 +1,6 @@
-"""Streams: what the two feeds say, as facts for the engine; prices conflated, products followed."""
+"""Streams: the messages of the two feeds, as facts for the engine; prices conflated, products
+followed.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -18,12 +20,12 @@ from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
 
 SIGNALS: Final[dict[type[object], ev.FeedSignal]] = {Live: "connected", Gap: "gap", Lost: "lost"}
-REASON_MAX: Final = 200  # of what is said about a feed that was lost
-LOOK_S: Final = 1.0  # how soon what is newly held, working or asked about is followed
+REASON_MAX: Final = 200  # of the reason told for a lost feed
+LOOK_S: Final = 1.0  # how soon a product newly held, working or asked about is followed
 
 
 class Streams:
-    """Feeds into the engine. `configured`: products to follow whatever happens."""
+    """Feeds into the engine. `configured`: products that are always followed."""
 
     def __init__(
         self,
@@ -45,7 +47,7 @@ class Streams:
     # ------------------------------------------------------------------------------- facts come in
 
     def take(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
-        """What a feed hands its steps to."""
+        """The function that a feed hands its steps to."""
 
         def hand_over(steps: list[Step]) -> None:
             for step in steps:
@@ -63,12 +65,12 @@ class Streams:
                 for report in orders.reports:
                     self.engine.handle(report)
                 if self.engine.left_out > before:
-                    self._signal(feed, "gap")  # what it said of the account is not known
+                    self._signal(feed, "gap")  # its news of the account is lost
             case Told(ev.FuturesSummaryRead() as summary):
                 self.engine.handle(summary)
             case Fault(text):
                 if feed == "user":
-                    self._signal(feed, "gap")  # what it said of the account is not known
+                    self._signal(feed, "gap")  # its news of the account is lost
                 self.engine.log.warning("frame not understood", feed=feed, fault=text)
             case Complaint(text):
                 self.engine.log.warning("Coinbase complains", feed=feed, words=text)
@@ -85,7 +87,7 @@ class Streams:
             self.engine.handle(ev.Quotes(at=at, quotes=quotes))
 
     async def conflate(self) -> None:
-        """Until cancelled: hand on what has waited long enough."""
+        """Until cancelled: hand on the quotes that have waited long enough."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -109,7 +111,7 @@ class Streams:
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
         return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
 
-    # ------------------------------------------------------------------------ what is listened to
+    # -------------------------------------------------------------------------- products followed
 
     def wanted(self) -> tuple[str, ...]:
         """The books to follow: configured, allowed, valuing positions, orders and reservations, telling
@@ -142,7 +144,7 @@ class Streams:
         )
 
     async def follow(self, feed: Feed) -> None:
-        """Until cancelled: keep the market feed listening to what is wanted."""
+        """Until cancelled: keep the market feed subscribed to the wanted books."""
         while True:
             wanted = self.open_books()
             if wanted != self._followed:
@@ -166,7 +168,7 @@ def _product_of(event: ev.Event, engine: Engine) -> str:
         try:
             return _named(event.body).product_id
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return ""  # the core says what is wrong with it
+            return ""  # the core names its fault
     assert isinstance(event, ev.EditProposed)
     ledger = engine.manager.tracker.ledger
     order = ledger.find(event.order_id or "") or ledger.find_client_id(event.client_order_id or "")

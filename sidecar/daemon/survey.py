@@ -1,6 +1,6 @@
-"""What a liquidation would have to sell today, and what it could not and why. Reads, never sends.
+"""The sales of a liquidation today, and the holdings it could not sell and why. It sends no order.
 
-accounts, products → what is held, less what is kept → as core/liquidation/sales.py would sell it → rows to show
+accounts, products → holdings without `keep` → sales as of core/liquidation/sales.py → rows
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import DOLLARS, Product
 from sidecar.daemon.preflight import Finding
 
-# What is special about a way of selling; the market is not.
+# A note on each special way of selling; the market is none.
 WAYS: Final[dict[Way, str]] = {
     "limit": "by limit orders (limit_only)",
     "post_only": "by orders that rest at the ask (post_only)",
@@ -31,19 +31,19 @@ UNLIMITED: Final = Decimal("Infinity")
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What was read of the account."""
+    """The readings of the account."""
 
     balances: tuple[ev.Balance, ...]
     futures: tuple[ev.FuturesPosition, ...]
     open_orders: int
-    futures_fault: str = ""  # why it is not known what futures there are
+    futures_fault: str = ""  # why the account's futures are not known
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """One asset or contract. `amount` is what would be sold: units of the asset, contracts of a
-    future (signed). `value` in USD at the bid, None where no price is known. `obstacle` says why it
-    could not be sold today; empty where it could. `note`: how it would be. `order_size`: of its first sale
-    at the market, zero where it is sold in another way.
+    """One asset or contract. `amount` is the quantity to be sold: units of the asset, contracts of
+    a future (signed). `value` in USD at the bid, None where no price is known. `obstacle` says why
+    it could not be sold today; empty where it could. `note`: how it would be. `order_size`: of its
+    first sale at the market, zero where it is sold in another way.
     """
 
     asset: str
@@ -78,7 +78,7 @@ async def read_account(picture: Picture) -> Account:
 async def read_bids(
     picture: Picture, books: Iterable[str], products: Mapping[str, Product]
 ) -> dict[str, Decimal]:
-    """What each book bids now, in its quote currency. Raises CallFailed."""
+    """Each book's best bid now, in its quote currency. Raises CallFailed."""
     bids = dict[str, Decimal]()
     for call in quote_calls(tuple(dict.fromkeys(books)), products):
         for quote in await picture.quotes(call):
@@ -94,7 +94,9 @@ def routes(products: Mapping[str, Product], config: Config) -> Routes:
 
 
 def books(account: Account, through: Routes, refusals: Mapping[str, str] = NONE) -> list[str]:
-    """Where the prices of what is held are found. `refusals`: why a product would refuse a sale."""
+    """The books that have the prices of the holdings. `refusals`: why a product would refuse a
+    sale.
+    """
     refused = dict.fromkeys(refusals, 1)
     keys = [balance.currency for balance in account.balances]
     keys += [position.product_id for position in account.futures]
@@ -139,7 +141,7 @@ def _above_keep(asset: str, total: Decimal, config: Config) -> Held:
 
 
 def _usd(product: Product | None, bids: Mapping[str, Decimal]) -> Decimal | None:
-    """What one base unit would bring at the bid; None where no price leads to dollars."""
+    """The proceeds of one base unit at the bid, USD; None where no price leads to dollars."""
     bid = None if product is None else bids.get(product.book)
     if product is None or bid is None:
         return None
@@ -176,7 +178,7 @@ def _most(product: Product | None) -> Decimal:
 
 
 def _how(one: sales.Holding, product: Product) -> list[str]:
-    """What is special about selling it."""
+    """Notes on the way of selling it."""
     notes = [WAYS[one.way]] if one.way in WAYS else []
     if product.quote not in DOLLARS:
         notes.append(f"for {product.quote}")
@@ -187,7 +189,7 @@ def _how(one: sales.Holding, product: Product) -> list[str]:
 
 
 def unlisted(config: Config, products: Mapping[str, Product]) -> list[Finding]:
-    """What the configuration names and Coinbase does not list."""
+    """Names of the configuration that Coinbase does not list."""
     limits, found = config.limits, []
     named: dict[str, Iterable[Any]] = {
         "limits.product": limits.product,

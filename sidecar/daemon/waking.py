@@ -2,11 +2,11 @@
 
     listener ─→ queue, at most 100 ─(a task)→ one child at a time, at most `within_s` each
 
-Nobody waits for it: an alert is queued, and what is decided goes on. A child that hangs or fails is killed with
-all that it began, begun again, and then passed over, so that it is in no later alert's way.
-Where the queue is full the oldest of the least weight is lost; the next that is sent says how many were.
-A bot can cause warnings at will, so those of one code wake nobody more than once a minute: what comes meanwhile
-waits, and is told together.
+No decision waits for it: an alert is queued, and the loop goes on. A child that hangs or fails is
+killed with all that it began, begun again, and then passed over, so that it is in no later alert's
+way. Where the queue is full the oldest of the least weight is lost; the next that is sent says how
+many were. A bot can cause warnings at will, so those of one code wake a person at most once a
+minute: warnings that come meanwhile wait, and are told together.
 """
 
 import asyncio
@@ -28,20 +28,21 @@ from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 
 WAITING_MAX: Final = 100
-TEXT_MAX: Final = 4_000  # characters; an alert that nobody can read wakes nobody better
+TEXT_MAX: Final = 4_000  # characters; a longer text would wake no better
 TRIES: Final = 3
 AGAIN_AFTER_S: Final = 2.0  # doubled each time
 APART_S: Final = 60.0  # warnings of one code, at least
 REAP_WITHIN_S: Final = 1.0  # a killed child that does not end waits for a disk
-END_WITHIN_S: Final = 5.0  # for what waits when the process ends
-# Causes of which an alert of their own tells, once they are more than a first sight; and what people asked for.
+END_WITHIN_S: Final = 5.0  # for alerts that wait when the process ends
+# Causes of which an alert of their own tells, once they are more than a first sight; and those that
+# people asked for.
 TOLD_OTHERWISE: Final = LOSSES | BY_OPERATOR | {"LIQUIDATION", "LIQUIDATED", "ABORTED"}
 
 Severity = Literal["warning", "critical"]
 
 
 class Woken(NamedTuple):
-    """What there is to tell."""
+    """One alert to tell."""
 
     severity: Severity
     code: str
@@ -49,8 +50,8 @@ class Woken(NamedTuple):
 
 
 class Message(Struct, frozen=True):
-    """What the command reads. `lost`: alerts before this one that nobody was told of. `more`: how many of the
-    same code it tells of besides the first, a line of the text each, as far as there is room.
+    """The command's input. `lost`: alerts before this one that were never told. `more`: how many of
+    the same code it tells of besides the first, a line of the text each, as far as there is room.
     """
 
     alert_id: str
@@ -71,8 +72,8 @@ def message_of(woken: Woken, at: datetime, state: str, more: int = 0) -> Message
 
 
 def worth_waking(actions: Iterable[ac.Action]) -> list[Woken]:
-    """The alerts of weight among what followed a fact: those that the core raised, the beginning of a sale, and
-    causes that no alert tells of.
+    """The alerts of weight among a fact's actions: those that the core raised, the beginning of a
+    sale, and causes that no alert tells of.
     """
     alerts = [action for action in actions if isinstance(action, ac.Alert)]
     told = {alert.code for alert in alerts}
@@ -115,12 +116,12 @@ class Waker:
         self.sent = self.failed = self.lost = 0
 
     def listen(self, _event: ev.Event, actions: list[ac.Action]) -> None:
-        """What followed a fact, of an engine."""
+        """Queue the alerts of a fact's actions, as an engine tells them."""
         for woken in worth_waking(actions):
             self.tell(*woken)
 
     def tell(self, severity: Severity, code: str, text: str) -> None:
-        """Queue an alert; what waits already is not queued again."""
+        """Queue an alert; one that waits already is not queued again."""
         if not self._command:
             return
         text = text[:TEXT_MAX]
@@ -149,7 +150,7 @@ class Waker:
         return False
 
     def _lose(self, severity: Severity) -> None:
-        """Make room, where what waits is of no more weight than what comes; count what is lost."""
+        """Make room, where a waiting alert is of no more weight than the new one; count the lost."""
         waiting = [one for one in self._waiting if one is not self._under_way]
         lesser = [one for one in waiting if one.severity == "warning"]
         lost = 1
@@ -161,7 +162,7 @@ class Waker:
         self.lost += lost
 
     async def run(self) -> None:
-        """Until cancelled: send what waits, the most weighty first."""
+        """Until cancelled: send the waiting alerts, the most weighty first."""
         while True:
             self._some.clear()
             if (message := self._next()) is not None:
@@ -172,7 +173,7 @@ class Waker:
                     await self._some.wait()
 
     async def end(self) -> None:
-        """The process ends: send what waits, once each, for as long as that may take."""
+        """The process ends: send the waiting alerts, once each, for as long as that may take."""
         self._told_at.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_WITHIN_S):
@@ -252,8 +253,9 @@ class Waker:
 async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
     """Run a command with this on its standard input. Why it failed; empty when it did not.
 
-    What it writes goes nowhere. It has a process group of its own, which ends with it where it fails, and at the
-    deadline. Where it went well, what it left behind goes on: that may be what wakes somebody.
+    Its output is discarded. It has a process group of its own, which ends with it where it fails,
+    and at the deadline. Where it went well, processes that it left behind go on: one may be the
+    very alarm.
     """
     code = None
     try:
@@ -283,7 +285,9 @@ async def _feed(child: Process, data: bytes) -> None:
 
 
 async def _end(child: Process, *, with_group: bool) -> None:
-    """End the child and, with its group, all that it began, as far as there are any; also what it left behind."""
+    """End the child and, with its group, all that it began, as far as there are any; also processes
+    that it left behind.
+    """
     assert child.stdin is not None
     if with_group:
         with suppress(ProcessLookupError, PermissionError):

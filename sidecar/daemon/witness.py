@@ -1,7 +1,9 @@
-"""Witness: what tightens is in the reserve before the journal's line of it can be the only word of it.
+"""Witness: a tightening cause is in the reserve before the journal's line of it can be the only
+record.
 
-The reserve holds the whole state but for what Coinbase tells again: causes of every scope, the baselines
-that losses count from, an episode's orders. A start takes it up where the journal ends before it.
+The reserve holds the whole state except the parts that Coinbase tells again: causes of every scope,
+the baselines that losses count from, an episode's orders. A start takes it up where the journal
+ends before it.
 """
 
 import threading
@@ -28,8 +30,8 @@ CLOSED_MAX: Final = 200  # of the ended orders, those that late news may still c
 
 
 class Prepared(NamedTuple):
-    """A state to be kept, and what stands for it where a slot has no room. `ends_note`: it has in force all that
-    a note of the last process stands for.
+    """A state to be kept, and the note that stands for it where a slot has no room. `ends_note`: it
+    has in force all that a note of the last process stands for.
     """
 
     number: int
@@ -54,19 +56,21 @@ class Witness:
         self._lock = threading.Lock()
         self.takes_up = True  # a note of the last process is not in force yet
         self._wake: Callable[[str, str], object] | None = None
-        self.fault = ""  # why nothing is kept; empty where it is
+        self.fault = ""  # why the state is not kept; empty where it is
         self._is_told = False
         self._attempt(self._made)
 
     def wake_by(self, wake: Callable[[str, str], object]) -> None:
-        """Wake somebody where nothing can be kept: by this from now on, and now where it was so before."""
+        """Wake a person where the state cannot be kept: by this from now on, and now where it was
+        so before.
+        """
         self._wake = wake
         if self.fault:
             wake("HALT_IN_MEMORY", IN_MEMORY)
 
     @property
     def has_news(self) -> bool:
-        """Whether what tightens, or what losses count from, is otherwise than is kept."""
+        """Whether the causes, or the baselines of losses, differ from the kept ones."""
         return self._manager.state.causes != self._causes or self._windows_began() != self._begun
 
     def prepare(self, place: Chain, now: datetime) -> Prepared:
@@ -81,7 +85,7 @@ class Witness:
         return Prepared(self._prepared, state, note, not self.takes_up)
 
     def write(self, prepared: Prepared) -> None:
-        """Keep what was prepared, unless what was prepared later is kept. In a thread or in the loop."""
+        """Keep the prepared state, unless a later one is kept. In a thread or in the loop."""
         with self._lock:
             if prepared.number <= self._written:
                 return
@@ -96,7 +100,7 @@ class Witness:
         reserve, tightest = self._made(), prepared.tightest
         try:
             reserve.keep(prepared.state, ends_note=prepared.ends_note)
-        except TooLarge:  # what binds one scope binds all, rather than that it were lost
+        except TooLarge:  # a cause of one scope binds all, rather than being lost
             standing = None if prepared.ends_note else reserve.standing
             if tightest is None:
                 if standing is None:
@@ -137,7 +141,9 @@ class Witness:
 
 
 def _shortened(state: SavedState) -> SavedState:
-    """Without what is read anew from Coinbase: most of the ended orders, and the prices of the past."""
+    """Without the parts that are read anew from Coinbase: most of the ended orders, and the prices
+    of the past.
+    """
     tracker, manager = state.tracker, state.manager
     left_out = tracker.closed[:-CLOSED_MAX]
     times = [tracker.horizon, *(order.traded_at or order.updated_at for order in left_out)]

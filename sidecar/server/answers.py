@@ -1,4 +1,4 @@
-"""What each method of the order socket does: a request becomes a fact, its answer a result. No I/O.
+"""The methods of the order socket: a request becomes a fact, its answer a result. No I/O.
 
 A method takes a row in `protocol.METHODS` and a method of the same name here.
 """
@@ -50,7 +50,7 @@ class Answers:
     Set `stopping` before the listeners stop: the sidecar's own end is no bot's drop.
     """
 
-    def __init__(  # noqa: PLR0913 - each of them is a different thing that is asked
+    def __init__(  # noqa: PLR0913 - each of them answers other questions
         self,
         manager: RiskManager,
         handle: Callable[[ev.Event], list[Action]],
@@ -69,7 +69,7 @@ class Answers:
         self._sessions = sessions
         self._publisher = publisher
         self._outside = outside
-        self._nameless: set[Peer] = set()  # those that have asked without a name
+        self._nameless: set[Peer] = set()  # clients that have asked without a name
         self._methods: dict[str, Callable[[Peer, Any], Any]] = {
             "validate_order": self._validate_order,
             "validate_edit": self._validate_edit,
@@ -152,7 +152,7 @@ class Answers:
         return ev.Asker(peer.uid, "" if hello is None else hello.name)
 
     def _release_order(self, peer: Peer, asked: ReleaseOrder) -> Any:
-        """Its own approval only; what it was given before it said hello is its own."""
+        """Its own approval only; one that it was given before it said hello is its own."""
         name, asker = asked.client_order_id, self._asker(peer)
         live = self.manager.desk.tracker.ledger.reservations.get(name)
         if live is not None and live.maker == ev.Asker(peer.uid) and peer in self._nameless:
@@ -164,7 +164,7 @@ class Answers:
     # --- Sessions ---------------------------------------------------------------------------------
 
     def _hello(self, peer: Peer, asked: Hello) -> Any:
-        """One connection is one bot: saying the same again changes nothing."""
+        """One connection is one bot: the same hello again has no effect."""
         _check_hello(asked, self.manager.settings.may_flatten)
         _check_user(asked, peer.uid, self.manager.settings)
         known: Hello | None = peer.context
@@ -226,8 +226,8 @@ class Answers:
         return views.limits(self.manager)
 
     def _subscribe(self, peer: Peer, asked: Subscribe) -> Any:
-        """The topics given take the place of those before; none ends it. How they stand is told right
-        behind the answer, and before anything else happens.
+        """The topics given take the place of those before; none ends it. How they stand is told
+        right behind the answer, and before any other event.
         """
         unknown = [topic for topic in asked.topics if topic not in TOPICS]
         if unknown:
@@ -242,7 +242,7 @@ class Answers:
 
 
 def _shortened(body: bytes) -> ev.Unreadable | None:
-    """What is kept of a long body that is no order; None for an order."""
+    """The part kept of a long body that is no order; None for an order."""
     try:
         parse_order(body)
     except InvalidOrder as invalid:

@@ -1,14 +1,14 @@
-"""How much each user may send: bytes a second, whatever they are and over however many connections. No I/O.
+"""How much each user may send: bytes a second of any kind, over however many connections. No I/O.
 
-What is asked is written down. A user that sends more is not refused; it is read from later, so that
-what it sends costs the disk and the others no more than this. Its bots share the allowance, so there
-is an end to how long they wait for what one of them has sent.
+Every request is written down. A user that sends more is not refused; it is read from later, so that
+its requests cost the disk and the others no more than this. Its bots share the allowance, so their
+wait for the bytes of one of them is bounded.
 """
 
 from typing import Final
 
 BYTES_PER_S: Final = 1 << 20  # some 3,000 orders a second; Coinbase takes 30 of a user
-BURST_BYTES: Final = 16 << 20  # what a user that was quiet may send at once
+BURST_BYTES: Final = 16 << 20  # the burst of a user that was quiet
 
 
 class ByteRate:

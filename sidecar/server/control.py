@@ -1,7 +1,7 @@
-"""What operators' verbs do on the control socket, beside everything of the order socket. No I/O.
+"""The operators' verbs of the control socket, beside all methods of the order socket. No I/O.
 
-Each takes a reason, kept with who gave it and when. What takes longer than a moment is answered when
-it is done, while others go on.
+Each takes a reason, kept with who gave it and when. A verb that takes longer than a moment is
+answered when it is done, while others go on.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ REASON_CHARACTERS_MAX: Final = 500
 # Each is given the reason and who gave it. Either may raise Misuse, whose text is then the answer.
 Reload = Callable[[str, str], dict[str, Any]]
 CancelAll = Callable[[str, str], Awaitable[dict[str, Any]]]
-# A task group's `create_task`: it owns what is still under way when the client has gone.
+# A task group's `create_task`: it owns the work still under way when the client has gone.
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -51,7 +51,7 @@ class Control:
         spawn: Spawn,
         settled: Callable[[], asyncio.Future[None] | None] = lambda: None,
     ) -> None:
-        """`settled`: done when what was said is on disk and set in motion; None where it is."""
+        """`settled`: done when the facts told are on disk and set in motion; None where they are."""
         self._answers = answers
         self._read_anew = reload
         self._cancel = cancel_all
@@ -68,8 +68,8 @@ class Control:
         }
 
     def __call__(self, peer: Peer, request: Request | OrderCall) -> Any:
-        """The result of one request, or the future of one. Raises Wrong, or Misuse where what is
-        asked for cannot be done.
+        """The result of one request, or the future of one. Raises Wrong, or Misuse where the
+        request cannot be met.
         """
         asked = params(request, CONTROL_METHODS)
         verb = self._verbs.get(request.method)
@@ -156,10 +156,10 @@ class Control:
 
 
 async def _settle(work: Awaitable[dict[str, Any]], answer: asyncio.Future[dict[str, Any]]) -> None:
-    """Hand over what the work comes to; what it says cannot be done is an answer, not a fault."""
+    """Hand over the outcome of the work; a refusal by it is an answer, not a fault."""
     try:
         answer.set_result(await work)
     except (Misuse, Wrong) as refusal:
         answer.set_exception(refusal)
     finally:
-        answer.cancel()  # the work was cut off; does nothing to an answer that is there
+        answer.cancel()  # the work was cut off; no effect on an answer that is there

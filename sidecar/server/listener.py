@@ -38,10 +38,10 @@ KEPT_FILES: Final = (
 ROOT: Final = 0
 BACKLOG: Final = 128
 TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
-UNREAD_BYTES_MAX: Final = 256 * 1024  # answers that wait for a client before nothing more is asked
-FINISH_WITHIN_S: Final = 1.0  # what clients are given at the end to read their last answers
-DROP_AFTER_S: Final = 10.0  # a client that reads nothing for so long is dead
-TURNS: Final = 4  # of the loop: what a connection takes to come up, or to be gone
+UNREAD_BYTES_MAX: Final = 256 * 1024  # of answers that wait before the next request is read
+FINISH_WITHIN_S: Final = 1.0  # the time for clients at the end to read their last answers
+DROP_AFTER_S: Final = 10.0  # a client that does not read for so long is dead
+TURNS: Final = 4  # of the loop: until a connection is up, or gone
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
 
 STOPPED: Final = Wrong(
@@ -56,7 +56,7 @@ class SocketInUse(Misuse):
 
 
 class Connection(asyncio.Protocol):
-    """One client. `context` is for whoever answers: who it is, what it listens to."""
+    """One client. `context` is for the code that answers: the client's name and topics."""
 
     def __init__(self, listener: "Listener") -> None:
         self.uid = -1
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
             self._end(protocol.failed(None, error_codes.INVALID_REQUEST, refusal))
             return
         self._listener.connections[self] = None
-        self._slow_down(self._listener.wait_s(self.uid, 0))  # to come anew pays for nothing
+        self._slow_down(self._listener.wait_s(self.uid, 0))  # a new connection clears no debt
 
     def data_received(self, data: bytes) -> None:
         is_early = self._slowed is not None  # uvloop reads once of who is paused as it connects
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         try:
             lines = self._lines.feed(data)
             if len(lines) == 1 and self._is_idle and not is_early:
-                self._answer(lines[0])  # at once: there is nothing to be fair about
+                self._answer(lines[0])  # at once: no other request waits
             else:
                 self._asked += lines
         except Broken as broken:
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._take_turn()
 
     def _slow_down(self, wait_s: float) -> None:
-        """Read nothing more for so long; what is here is answered."""
+        """Stop reading for so long; requests that are here are answered."""
         if wait_s <= 0 or self._transport is None:
             return
         self._transport.pause_reading()
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
         elif self._later is None:
             self._end(self._ending)
         else:
-            transport.pause_reading()  # what follows what is no request is not read
+            transport.pause_reading()  # bytes behind a broken request are not read
 
     @property
     def _live(self) -> asyncio.Transport | None:
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def _is_held_up(self) -> bool:
-        """Whether nothing may be answered now: answers wait to be read, or one is to come."""
+        """Whether no request may be answered now: answers wait to be read, or one is to come."""
         return self._is_full or self._later is not None
 
     @property
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
             self._reply(request.id, result)
 
     def _answer_later(self, request_id: protocol.Id, done: asyncio.Future[Any]) -> None:
-        """The answer that was waited for is there; go on with what was asked after it."""
+        """The answer that was waited for is there; go on with the requests after it."""
         self._later = None
         failure = STOPPED if done.cancelled() else done.exception()
         if failure is not None and not isinstance(failure, Wrong | Misuse):
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         transport = self._live
         if request_id is UNSET or transport is None:
-            return  # a notification, or nobody to tell any more
+            return  # a notification, or the client is gone
         if failure is None:
             transport.write(protocol.answered(request_id, result))
         else:
@@ -226,12 +226,12 @@ class Connection(asyncio.Protocol):
             transport.write(protocol.failed(request_id, code, str(failure)))
 
     def _reply_now(self, request_id: protocol.Id, result: Any) -> None:
-        """Reply before anything else is done: what is handed to uvloop leaves when the turn is over."""
+        """Reply before any other work: bytes handed to uvloop leave when the turn is over."""
         transport = self._live
         if request_id is UNSET or transport is None:
             return
         line = protocol.answered(request_id, result)
-        if not transport.get_write_buffer_size():  # nothing waits that must leave first
+        if not transport.get_write_buffer_size():  # no bytes wait that must leave first
             with suppress(OSError):  # full or gone: the transport will find out by itself
                 line = line[os.write(self._fileno, line) :]
         if line:
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
             transport.write(line)
 
     def finish(self) -> None:
-        """Answer what has been asked, and close once that is read."""
+        """Answer the requests made, and close once the answers are read."""
         while self._asked and not self._is_held_up and self._live is not None:
             self._answer(self._asked.popleft())
         if self._transport is not None:
@@ -267,11 +267,11 @@ class Connection(asyncio.Protocol):
 
 
 class Listener:
-    """One Unix socket. `answer` is asked for each request: it returns the result, or a future of it,
-    and either may raise Wrong, or Misuse where what is asked for cannot be done.
+    """One Unix socket. `answer` is asked for each request: it returns the result, or a future of
+    it, and either may raise Wrong, or Misuse where the request cannot be met.
     """
 
-    def __init__(  # noqa: PLR0913 - who listens where, for whom
+    def __init__(  # noqa: PLR0913 - path, callbacks and permissions, by name
         self,
         path: Path,
         answer: Answer,
@@ -281,14 +281,14 @@ class Listener:
         on_lost: Callable[[Connection], None] = lambda _connection: None,
         rate: ByteRate | None = None,
     ) -> None:
-        """`mode`: the socket file's; `uids`: who may ask; `on_lost`: a client is gone; `rate`: what each
-        user may send, None for what it likes.
+        """`mode`: the socket file's; `uids`: who may ask; `on_lost`: a client is gone; `rate`: how
+        much each user may send, None for no bound.
         """
         self.path = path
         self.answer = answer
         self.on_lost = on_lost
-        self.connections: dict[Connection, None] = {}  # those that may ask
-        self.open: set[Connection] = set()  # and those that are being told that they may not
+        self.connections: dict[Connection, None] = {}  # clients that may ask
+        self.open: set[Connection] = set()  # and clients that are being told that they may not
         self._mode = mode
         self._uids = uids
         self._rate = rate
@@ -317,7 +317,9 @@ class Listener:
         return self._rate.take(uid, count, asyncio.get_running_loop().time())
 
     async def start(self) -> None:
-        """Listen. Raises SocketInUse: somebody listens there, or something else is in the way."""
+        """Listen. Raises SocketInUse: another process listens there, or the path is taken
+        otherwise.
+        """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             see_own(self.path.parent)
@@ -333,11 +335,11 @@ class Listener:
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
 
     async def stop(self, *, answering: bool = True) -> None:
-        """No more clients; what has been asked is answered, unless that cannot be done any more; the
+        """No more clients; pending requests are answered, unless that cannot be done any more; the
         file is removed.
         """
         if self._server is not None:
-            # Nobody can come any more, and who was just accepted comes up: asyncio loses a
+            # No client can come any more, and one just accepted comes up: asyncio loses a
             # connection whose server closes in that moment.
             self.path.unlink(missing_ok=True)
             await _turns()

@@ -1,8 +1,8 @@
 """The order socket's language: JSON-RPC 2.0, one UTF-8 object a line. No I/O.
 
-Bytes come in, requests go out; answers become bytes. What is no request ends its connection, for
-what follows it cannot be told apart. The body of an order is kept as the bytes that came, so that
-what is judged is what was sent.
+Bytes come in, requests go out; answers become bytes. A line that is no request ends its connection,
+for the bytes behind it cannot be told apart. The body of an order is kept as the bytes that came,
+so that the body judged is the body sent.
 """
 
 import json
@@ -28,13 +28,13 @@ from sidecar.server.error_codes import (
 # A scaled order of a thousand rungs would not fit; none is sent so.
 LINE_BYTES_MAX: Final = 64 * 1024
 
-FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat what it was given
+FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat its input
 
 Id = str | int | float | None | UnsetType
 
 
 class Broken(Exception):
-    """The connection says what is no request; it is answered with `answer` and closed."""
+    """The connection sent a line that is no request; it is answered with `answer` and closed."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -106,7 +106,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def read(line: bytes) -> Request | OrderCall:
     """One request. Raises Broken."""
     try:
-        line.decode("utf-8")  # what is kept raw is not decoded below
+        line.decode("utf-8")  # parts kept raw are not decoded below
         _check_names(line)
         request = _order_call(line) or _request(line)
     except msgspec.ValidationError as error:
@@ -126,7 +126,7 @@ def _check_names(line: bytes) -> None:
     """
     names = _names(line)
     if len(set(names)) != len(names) or len(names) != line.count(b":") or b"\\" in line:
-        with suppress(ValueError):  # no JSON; a decoder says what is wrong with it
+        with suppress(ValueError):  # no JSON; a decoder names its fault
             json.loads(line, object_pairs_hook=_once, parse_int=len, parse_float=len)
 
 
@@ -151,7 +151,7 @@ def _order_call(line: bytes) -> OrderCall | None:
 # ------------------------------------------------------------------------------------------- params
 
 
-# Ids and numbers: what is longer is none, and would be written down and told back.
+# Ids and numbers: a longer text is none, and would be written down and told back.
 Short = Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)]
 
 
@@ -168,7 +168,7 @@ class ValidateOrder(Params, kw_only=True):
 
 
 class ValidateEdit(Params, kw_only=True):
-    """Price and size are the new totals, as text; what is left out stays."""
+    """Price and size are the new totals, as text; one left out stays."""
 
     order_id: Short | None = None
     client_order_id: Short | None = None
@@ -194,7 +194,7 @@ class ReleaseOrder(Params, kw_only=True):
 
 
 class Hello(Params, kw_only=True):
-    """Who the bot is, and what to do when its connection drops without `bye`."""
+    """Who the bot is, and the action for a connection that drops without `bye`."""
 
     name: str
     strategy_id: str | None = None
@@ -202,7 +202,7 @@ class Hello(Params, kw_only=True):
 
 
 class Subscribe(Params, kw_only=True):
-    """What to be told of; with `snapshot`, beginning with how it stands."""
+    """The topics to be told of; with `snapshot`, beginning with their present state."""
 
     topics: list[str]
     snapshot: bool = False
@@ -304,7 +304,7 @@ def failed(request_id: Id, code: int, message: str) -> bytes:
 
 
 def plainly(content: Any) -> Any:
-    """The same with every decimal as digits without an exponent: what people read as well."""
+    """The same with every decimal as digits without an exponent: as people read them."""
     match content:
         case Decimal():
             return readable(content)

@@ -1,4 +1,5 @@
-"""What subscribers are told of, and when. No I/O: connections are told through `Peer.tell`.
+"""The facts that subscribers are told of, and when. No I/O: connections are told through
+`Peer.tell`.
 
 State, decisions and limits go out with the fact that moved them. Positions go out whole, at most
 once in `POSITIONS_EVERY` of the facts' own time: a burst of fills is told once, and its end always.
@@ -36,12 +37,12 @@ class Peer(Protocol):
     context: Any
 
     def tell(self, line: bytes) -> None:
-        """Send a line; whoever does not read is dropped."""
+        """Send a line; a client that does not read is dropped."""
         ...
 
 
 class Publisher:
-    """Tells subscribers. Costs next to nothing while there are none."""
+    """Tells subscribers. Costs almost no time while there are none."""
 
     def __init__(self, manager: RiskManager) -> None:
         self._manager = manager
@@ -58,8 +59,8 @@ class Publisher:
     def tell_how_it_stands(
         self, peer: Peer, topics: Container[str], now: datetime, status: Callable[[], Any]
     ) -> None:
-        """Tell the peer what each of these topics has come to: what follows is told from here on.
-        Decisions are single facts, and come to nothing that stands.
+        """Tell the peer the present state of each of these topics: later changes are told from here
+        on. Decisions are single facts, without a present state.
         """
         stands: dict[Topic, Callable[[], dict[str, Any]]] = {
             "state": lambda: {"type": "Snapshot", "status": status()},
@@ -80,7 +81,7 @@ class Publisher:
         self._moved = self._moved and "positions" in self._peers
 
     def tell(self, event: ev.Event, actions: Iterable[ac.Action]) -> None:
-        """Call it after every fact, with what came of it."""
+        """Call it after every fact, with the actions that followed."""
         if not self._peers:
             return
         done = False
@@ -99,7 +100,7 @@ class Publisher:
         self.flush(event.at)
 
     def due(self) -> datetime | None:
-        """When `flush` has something to tell, on the clock of the facts."""
+        """When `flush` has positions to tell, on the clock of the facts."""
         if not self._moved or self._told_at is None:
             return None
         return self._told_at + POSITIONS_EVERY

@@ -35,7 +35,7 @@ def encode_state(state: SavedState) -> bytes:
 
 
 def encode_head(state: SavedState) -> bytes:
-    """Everything but the ended orders, of which there may be very many."""
+    """The whole state but the ended orders, of which there may be very many."""
     tracker = replace(state.tracker, closed=[])
     return msgspec.json.encode(replace(state, tracker=tracker), order="deterministic")
 
@@ -55,8 +55,8 @@ def assemble(head: bytes, closed: list[bytes]) -> bytes:
 
 
 def decode_state(data: bytes, name: str) -> SavedState:
-    """Read the file's bytes. Raises StateFileError for a foreign, damaged or newer file, saying
-    what to do.
+    """Read the file's bytes. Raises StateFileError for a foreign, damaged or newer file, naming the
+    mend.
     """
     try:
         envelope = msgspec.json.decode(data, type=_Envelope)

@@ -1,4 +1,4 @@
-"""The state directory: one sidecar's alone, and what lies in it. Blocking.
+"""The state directory: one sidecar's alone, and the files in it. Blocking.
 
 state/lock  state/state.json  state/journal/…  state/reserve
 """
@@ -64,7 +64,9 @@ class StateDirectory:
         self._release()
 
     def _clear_away(self) -> None:
-        """What a killed writer left half written: with the lock held, nobody is writing it."""
+        """Remove files that a killed writer left half written: with the lock held, no process is
+        writing them.
+        """
         for directory in (self.path, self.journal):
             if directory.is_dir():
                 for left in directory.iterdir():

@@ -1,10 +1,11 @@
-"""A thread for what is written to a disk, and for how long the disk is waited for.
+"""A thread for writes to a disk, and how long the disk is waited for.
 
     do, wait ─→ pieces of work ─(thread, one after the other)→ done
-                       └─ not done within `WITHIN_S`: the disk hangs, and nobody waits for it
+                       └─ not done within `WITHIN_S`: the disk hangs, and no caller waits for it
 
-Work that was given up is not taken back: a disk that answers again does it, and until then no more is asked
-of it. So no more threads hang than there are of these, and none keeps the process from its end.
+Work that was given up is not taken back: a disk that answers again does it, and until then it gets
+no more work. So no more threads hang than there are of these, and none keeps the process from its
+end.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from errno import ETIMEDOUT
 from functools import partial
 from typing import Any, Final, TypeVar
 
-# A disk that is shared and busy may take two seconds; whoever sells, or asked to, waits no longer than this.
+# A disk that is shared and busy may take two seconds; a flattening, or the operator who asked for
+# it, waits no longer than this.
 WITHIN_S: Final = 5.0
 IDLE_S: Final = 1.0  # a thread without work ends; a journal's has some every 50 ms
 
@@ -33,12 +35,12 @@ class DiskHangs(OSError):
 
 
 class DiskThread:
-    """`on_hang` is called, by whoever waited, when the disk begins to hang."""
+    """`on_hang` is called, by the caller that waited, when the disk begins to hang."""
 
     def __init__(self) -> None:
         self.on_hang: Callable[[], object] = lambda: None
         self._changed = threading.Condition()
-        # What is to be done, and what it comes to; the first is under way.
+        # The pieces of work and their outcomes; the first is under way.
         self._pieces: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._thread: threading.Thread | None = None
         self._is_given_up = False
@@ -46,11 +48,11 @@ class DiskThread:
 
     @property
     def hangs(self) -> bool:
-        """Whether the disk was waited for in vain, and has not done yet what was asked of it."""
+        """Whether the disk was waited for in vain, and has not done its work yet."""
         return self._is_given_up and bool(self._pieces)
 
     async def do(self, work: Callable[[], T]) -> T:
-        """What it comes to, beside the loop. Raises DiskHangs, and what it raises."""
+        """The result of the work, beside the loop. Raises DiskHangs, and the errors of the work."""
         future = self._put(work)
         done = asyncio.wrap_future(future)
         given_up = asyncio.get_running_loop().create_future()
@@ -67,7 +69,7 @@ class DiskThread:
         return done.result()
 
     def wait(self, work: Callable[[], T]) -> T:
-        """The same at once: whoever calls waits."""
+        """The same at once: the caller waits."""
         future = self._put(work)
         try:
             return future.result(WITHIN_S)
@@ -78,7 +80,7 @@ class DiskThread:
             raise DiskHangs from None
 
     def give_up(self) -> None:
-        """Wait no longer for what was asked by now: the disk hangs until it has done it."""
+        """Wait no longer for the work asked by now: the disk hangs until it has done it."""
         if self.hangs or not self._pieces:
             return
         self._is_given_up = True
@@ -100,7 +102,7 @@ class DiskThread:
         return future
 
     def _begin(self) -> None:
-        """Raises DiskHangs where the system gives no thread: nothing is asked of the disk then."""
+        """Raises DiskHangs where the system gives no thread: the disk gets no work then."""
         thread = threading.Thread(target=self._run, name="disk", daemon=True)
         try:
             thread.start()
@@ -120,7 +122,7 @@ class DiskThread:
             except OSError as error:
                 tell = partial(future.set_exception, error)
             finally:
-                self._pieces.popleft()  # before it is told: whoever hears of it finds no hanging disk
+                self._pieces.popleft()  # before it is told: the listener finds no hanging disk
                 if (fault := sys.exc_info()[1]) is not None:  # of our own: it ends this thread, too
                     tell = partial(future.set_exception, fault)
                     with self._changed, suppress(DiskHangs):  # then with the next piece
@@ -130,6 +132,8 @@ class DiskThread:
 
 
 def _met(done: "asyncio.Future[Any]") -> None:
-    """A disk's failure that nobody waits for any more is met by the next write; a fault of our own is none."""
+    """A disk's failure that no caller waits for any more is met by the next write; a fault of our
+    own is none.
+    """
     if not done.cancelled() and (error := done.exception()) and not isinstance(error, OSError):
         raise error

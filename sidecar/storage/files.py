@@ -1,6 +1,6 @@
 """A file replaced whole or not at all: a temporary one, fsynced, renamed over it, the directory fsynced.
 
-A reader sees the old file or the new one, whatever happens in between. Blocking.
+A reader sees the old file or the new one, even across a crash in between. Blocking.
 """
 
 import os
@@ -20,7 +20,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Put this content at `path`; on disk when this returns. Raises OSError, leaving the old file.
 
     Every write has a temporary file of its own, so that two at once do not meet in one. It is its
-    owner's alone (mkstemp): positions and balances are nobody else's business.
+    owner's alone (mkstemp): positions and balances are private.
     """
     directory = path.parent
     if not directory.is_dir():
@@ -41,7 +41,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make what was renamed in it survive a power cut."""
+    """Make renamed files in it survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

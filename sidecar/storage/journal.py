@@ -1,15 +1,17 @@
-"""Journal: facts and wishes noted at once, on disk within 50 ms, at once where something hangs on it.
+"""Journal: facts and wishes noted at once, on disk within 50 ms, at once where an action hangs on
+it.
 
     note → staged ─(commit)→ records ─(encode)→ open ─(seal)→ batches ─(50 ms, thread)→ file, fsynced
                                                                       ─(`sync`, at once)→
 
-What was noted is staged until the fact behind it was taken in whole: one that went wrong half way
-must not be met again by the next start. It is encoded after whoever asked has been answered.
+A record is staged until the fact behind it was taken in whole: one that went wrong half way must
+not be met again by the next start. It is encoded after the bot that asked has been answered.
 
 A disk that takes no more is told to the daemon, and every line is kept until it does again. Beyond
-a bound the waiting lines are given up, and the journal goes on from a new state: what is in force is
-in that state, only the history has a hole. A disk that takes them, but not as fast as they come, is
-waited for beside the loop, and far beyond the bound in it. One that hangs counts as full until it answers.
+a bound the waiting lines are given up, and the journal goes on from a new state: all causes in
+force are in that state, only the history has a hole. A disk that takes them, but not as fast as
+they come, is waited for beside the loop, and far beyond the bound in it. One that hangs counts as
+full until it answers.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from sidecar.storage.disk_thread import DiskHangs, DiskThread
 from sidecar.storage.journal_codec import Chain
 from sidecar.storage.journal_files import JournalFiles
 
-FLUSH_WITHIN_S: Final = 0.05  # what a crash may lose of what nothing hung on
+FLUSH_WITHIN_S: Final = 0.05  # a crash may lose so much of lines that no action hung on
 RETRY_S: Final = 1.0  # how often a full disk is tried again
 WAITING_BYTES_MAX: Final = 16 << 20  # some ten minutes of a busy account
 WITHOUT_WAITING: Final = 1.5  # times as much, while the thread is at it: until the loop waits
@@ -46,7 +48,7 @@ class Opening(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is written together."""
+    """Lines that are written together."""
 
     opening: Opening | None
     lines: bytes
@@ -71,7 +73,7 @@ class Journal:
         """`was_full`: the disk took no more when the last process ended; the first success is told."""
         self._chain = chain
         self.is_full = was_full
-        self.has_hole = False  # lines were given up; nothing is noted until a new state is on disk
+        self.has_hole = False  # lines were given up; none is noted until a new state is on disk
         self._files = files
         self._state = state
         self._on_disk = on_disk
@@ -82,7 +84,7 @@ class Journal:
         self._opening: Opening | None = None
         self._waiting_bytes = 0
         self._at: datetime | None = None
-        self.disk = DiskThread()  # whatever is to be on disk before or after a line is done there
+        self.disk = DiskThread()  # all writes that go before or after a line are done there
         self._wake = asyncio.Event()
 
     def note(self, record: Event | Action, at: datetime) -> None:
@@ -95,7 +97,7 @@ class Journal:
         self._staged.append((record, at))
 
     def commit(self, at: datetime) -> None:
-        """What was noted is to be written, soon."""
+        """The staged records are to be written, soon."""
         self._at = at
         self._wake.set()
         self._records += self._staged
@@ -104,12 +106,12 @@ class Journal:
             self._encode()
 
     def discard(self) -> None:
-        """What was noted and not committed never was."""
+        """Drop the records noted and not committed."""
         self._staged.clear()
 
     @property
     def place(self) -> Chain:
-        """Where the chain stands, everything committed in it."""
+        """Where the chain stands, all committed records in it."""
         self._encode()
         return self._chain
 
@@ -122,14 +124,14 @@ class Journal:
         return Chain(place.seq + self.has_hole, place.sum)
 
     def sync(self, before: Before | None = None) -> None:
-        """What was noted is on disk when this returns; while the disk is full, or hangs, it is kept
-        instead. `before` is done right before, by the one who writes.
+        """All records noted are on disk when this returns; while the disk is full, or hangs, it is
+        kept instead. `before` is done right before, by the one who writes.
         """
         self._seal()
         self._report(took_all=self._drained_now(before) and not self.has_hole)
 
     async def run(self) -> None:
-        """Until cancelled: write what waits."""
+        """Until cancelled: write the waiting lines."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(RETRY_S if self.is_full else FLUSH_WITHIN_S)
@@ -137,8 +139,8 @@ class Journal:
             await self.flush()
 
     async def flush(self, before: Before | None = None) -> None:
-        """What was committed is on disk when this returns, unless the disk is full or hangs; `before` as
-        in `sync`.
+        """All committed records are on disk when this returns, unless the disk is full or hangs;
+        `before` as in `sync`.
         """
         if self.has_hole and self._at is not None and not self.disk.hangs:
             self._encode()
@@ -153,7 +155,7 @@ class Journal:
         self._report(took_all=took_all and not self.has_hole)
 
     def close(self) -> None:
-        """Write what waits and close the file, unless the disk hangs: then the system does."""
+        """Write the waiting lines and close the file, unless the disk hangs: then the system does."""
         self.sync()
         if not self.disk.hangs:
             self._files.close()
@@ -170,8 +172,8 @@ class Journal:
             self._give_up()
 
     def _make_room(self) -> bool:
-        """Have what waits written; whether the disk takes it. `run` is at it, and only where that does
-        not suffice the loop waits too.
+        """Have the waiting lines written; returns whether the disk takes them. `run` is at it, and
+        only where that does not suffice the loop waits too.
         """
         if self.is_full:
             return False
@@ -193,7 +195,7 @@ class Journal:
             self._open.clear()
 
     def _drained_now(self, before: Before | None = None) -> bool:
-        """Whether the disk took everything, before this returns."""
+        """Whether the disk took all lines, before this returns."""
         try:
             return self.disk.wait(lambda: self._drain(before))
         except DiskHangs:
@@ -216,14 +218,14 @@ class Journal:
         try:
             self._files.sync()
         except OSError:
-            self.has_hole = True  # what the kernel could not write it has given up
+            self.has_hole = True  # the kernel has given up the lines that it could not write
             return False
         return True
 
     def _report(self, *, took_all: bool) -> None:
         if took_all:
             if self._sealed:
-                return  # more was sealed meanwhile: whoever writes that has the last word
+                return  # more was sealed meanwhile: its writer has the last word
             self._waiting_bytes = sum(map(len, self._open))
         else:
             self._wake.set()

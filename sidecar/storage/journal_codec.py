@@ -1,9 +1,9 @@
-"""One line of the journal: a fact that entered the core, or what the core asked for. No I/O.
+"""One line of the journal: a fact that entered the core, or an action of the core. No I/O.
 
     {"seq":17,"sum":"9f…","type":"Quotes","at":"…",…}
 
 `sum` chains each line to the one before, so that no line can be changed, lost or moved without the
-next one telling. Events are what a replay feeds; actions are there for people, and are passed over.
+next one telling. A replay feeds the events; actions are there for people, and are passed over.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ LINE_BYTES_MAX: Final = 4 << 20  # a listing of every product is a tenth of this
 
 
 class LineFault(Misuse):
-    """A line that is not what was written. `seq` is where in the chain it should have been."""
+    """A line that differs from the one written. `seq` is where in the chain it should have been."""
 
     def __init__(self, seq: int, what: str) -> None:
         super().__init__(f"line {seq}: {what}")
@@ -33,7 +33,7 @@ class LineFault(Misuse):
 
 
 class Header(Struct):
-    """What every line begins with."""
+    """The fields that every line begins with."""
 
     seq: int
     sum: str

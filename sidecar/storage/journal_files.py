@@ -38,7 +38,7 @@ class JournalError(Misuse):
 
 
 class Tail(NamedTuple):
-    """What was cut off the end of the newest file: a write that never finished."""
+    """The bytes cut off the end of the newest file: a write that never finished."""
 
     path: Path
     bytes_cut: int
@@ -48,7 +48,7 @@ class JournalFiles:
     """The files of one directory, open for appending at the end of the chain."""
 
     def __init__(self, directory: Path, *, file_bytes_max: int = FILE_BYTES_MAX) -> None:
-        """Makes the directory (0700). `recover` must be called before anything is appended."""
+        """Makes the directory (0700). `recover` must be called before the first append."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._file_bytes_max = file_bytes_max
@@ -69,7 +69,7 @@ class JournalFiles:
         may_end_before: bool = False,
     ) -> tuple[Chain, Tail | None]:
         """Hand over the lines after those that a snapshot holds, one by one, so that none is kept.
-        Returns the chain's end, and what was cut off.
+        Returns the chain's end, and the tail cut off.
 
         `seq` and `total` are the snapshot's place: the next line's number and the sum before it.
         `may_end_before`: the disk took no more when it was written. Raises JournalError for damage that is
@@ -141,16 +141,16 @@ class JournalFiles:
         """Whether a new file is to begin: at the start, when the last is large, with each UTC day."""
         if self._file is None or self._day is None or self._size >= self._file_bytes_max:
             return True
-        return at.date() > self._day  # what was read over REST may be of just before midnight
+        return at.date() > self._day  # a REST fact may be of just before midnight
 
     def begin(self, seq: int, at: datetime, base: bytes) -> None:
         """Begin a file whose first line has this number, with the state it begins from.
 
-        Raises OSError; then nothing has begun.
+        Raises OSError; then no file has begun.
         """
         self.close()
         replace_file(base_path(self._directory, seq), gzip.compress(base, compresslevel=1))
-        # Of a file of this number nothing can be whole: the chain has no such line yet.
+        # No line in a file of this number can be whole: the chain has no such line yet.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
         descriptor = os.open(self._directory / f"{seq:012}.jsonl", flags, 0o600)
         self._file = FileIO(descriptor, "ab")
@@ -162,16 +162,16 @@ class JournalFiles:
         """Write whole lines to the file that has begun. Raises OSError; then it may be tried again."""
         assert self._file is not None
         if self._is_torn:
-            self._file.truncate(self._size)  # of the last try something was written
+            self._file.truncate(self._size)  # the last try wrote a part
         self._is_torn = True
         rest = memoryview(data)
-        while rest:  # unbuffered: what a full disk did not take is not kept back to fail again
+        while rest:  # unbuffered: bytes that a full disk refused are not kept to fail again
             rest = rest[self._file.write(rest) or 0 :]
         self._size += len(data)
         self._is_torn = False
 
     def sync(self) -> None:
-        """What was appended is on disk when this returns. Raises OSError."""
+        """All appended lines are on disk when this returns. Raises OSError."""
         if self._file is not None:
             os.fdatasync(self._file.fileno())
 
@@ -191,7 +191,7 @@ class JournalFiles:
                 plain.unlink()
 
     def forget(self, before: datetime, seq: int) -> list[Path]:
-        """Delete files that ended before a moment and hold nothing at or after line `seq`."""
+        """Delete files that ended before a moment and hold no line at or after `seq`."""
         paths = journal_paths(self._directory)
         gone = []
         for path, following in pairwise(paths):
@@ -249,7 +249,7 @@ def first_seq(path: Path) -> int:
 def raw_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, each with its end; the last may lack it."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        while line := file.readline(LINE_BYTES_MAX):  # what is longer is not whole, and so damage
+        while line := file.readline(LINE_BYTES_MAX):  # a longer one is not whole, and so damage
             yield line
 
 
@@ -270,7 +270,9 @@ def _is_before(line: bytes, seq: int) -> bool:
 
 
 def _is_unfinished(path: Path, whole: int) -> bool:
-    """Whether what follows the whole lines is one write cut short: no further line, or zeros only."""
+    """Whether the bytes behind the whole lines are one write cut short: no further line, or zeros
+    only.
+    """
     with path.open("rb") as file:
         file.seek(whole)
         rest = file.read()

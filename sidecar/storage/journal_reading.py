@@ -1,6 +1,6 @@
 """Reading the journal without touching it, while a sidecar may be writing it. Blocking.
 
-Nothing is cut, made or locked. The newest file of a running sidecar may end in a line that is being
+No file is cut, made or locked. The newest file of a running sidecar may end in a line that is being
 written: it is not there yet. An older file may be packed between the listing and the reading.
 """
 
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     until: datetime | None = None
 
     def takes(self, raw: bytes) -> bool:
-        """Whether this line is; one that cannot be read is, for somebody should see it."""
+        """Whether this line is wanted; one that cannot be read is, for the reader should see it."""
         header = header_of(raw)
         if header is None:
             return True
@@ -64,7 +64,9 @@ def files_of(state_dir: Path) -> list[Path]:
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file, the last perhaps unfinished. Raises JournalError for what cannot be read."""
+    """The lines of a file, the last perhaps unfinished. Raises JournalError for a file that cannot
+    be read.
+    """
     try:
         try:
             yield from raw_lines(path)
@@ -80,7 +82,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 
 def is_unfinished(raw: bytes) -> bool:
-    """Whether this is what is there of a line that is being written, or never was to its end."""
+    """Whether this is the beginning of a line that is being written, or never was to its end."""
     if not raw.strip(b"\0\n"):
         return True
     return not raw.endswith(b"\n") and len(raw) < LINE_BYTES_MAX
@@ -95,7 +97,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
 
 
 def header_of(raw: bytes) -> Header | None:
-    """What a line begins with; None for what is no line."""
+    """The header of a line; None for bytes that are no line."""
     try:
         return _header(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

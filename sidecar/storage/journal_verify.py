@@ -25,7 +25,7 @@ SETTLED_S: Final = 5.0  # a snapshot younger than this may be ahead of lines abo
 
 
 class Remark(NamedTuple):
-    """Something about one place of the journal. `mend` is empty where nothing need be done."""
+    """A finding at one place of the journal. `mend` is empty where none is needed."""
 
     kind: Kind
     file: str
@@ -35,7 +35,7 @@ class Remark(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What was found. `first` and `last` are the numbers of the first and the last whole line."""
+    """The result. `first` and `last` are the numbers of the first and the last whole line."""
 
     files: int
     lines: int
@@ -138,7 +138,7 @@ class _Walk:
         self._damage(path, after, text, "restore the missing file from a backup")
 
     def snapshot(self, state: Path) -> None:
-        """Whether the snapshot is whole and within the journal, and what a start needs of it all."""
+        """Whether the snapshot is whole and within the journal, and the lines that a start needs."""
         try:
             saved = read_state(state)
         except StateFileError as error:

@@ -1,9 +1,9 @@
-"""The reserve: the state in room that is taken beforehand, so that neither a full disk nor a journal whose
-end is lost can lose what tightens.
+"""The reserve: the state in room that is taken beforehand, so that neither a full disk nor a
+journal whose end is lost can lose a tightening cause.
 
     block 0   note: a halt by a fault of our own, which no state has
     slot 0    number, length, checksum, state (compressed)
-    slot 1    the same; the two are written in turn, so that one is whole whatever happens
+    slot 1    the same; the two are written in turn, so that one is always whole
 
 It is overwritten in place, which needs no new room, and read at the next start. Blocking, and short.
 """
@@ -26,12 +26,12 @@ from sidecar.storage.files import replace_file
 NOTE_BYTES: Final = 4096  # one block: written whole or not at all
 SLOT_BYTES: Final = 2 << 20
 SLOTS: Final = 2
-HEAD: Final = b"state %d %d %s\n"  # number, length and checksum of what follows
+HEAD: Final = b"state %d %d %s\n"  # number, length and checksum of the state behind it
 
 
 class Halted(Struct, omit_defaults=True):
-    """What stood, where no state says so: HALTED, LIQUIDATING or REDUCE_ONLY, of everything. `fault`: the
-    sidecar halted by a fault of its own.
+    """The account's level, where no state says so: HALTED, LIQUIDATING or REDUCE_ONLY, of all
+    trading. `fault`: the sidecar halted by a fault of its own.
     """
 
     state: Level
@@ -44,15 +44,15 @@ class TooLarge(Exception):
 
 
 class Kept(NamedTuple):
-    """What a reserve holds; None for nothing, or nothing that can be read."""
+    """The content of a reserve; None for an empty or unreadable part."""
 
     state: SavedState | None = None
     note: Halted | None = None
 
 
 class Reserve:
-    """The file at `path`; made, filled and on disk when this returns. Raises OSError, and what is kept
-    there stays.
+    """The file at `path`; made, filled and on disk when this returns. Raises OSError, and its
+    content stays.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class Reserve:
                 self._number, self._next = found[0], (slot + 1) % SLOTS
 
     def keep(self, state: bytes, *, ends_note: bool = True) -> None:
-        """Keep this state, in place of what was kept, and of a note. Raises OSError, and TooLarge."""
+        """Keep this state, in place of the last one, and of a note. Raises OSError, and TooLarge."""
         packed = zlib.compress(state, 1)
         with self._lock:
             number = self._number + 1
@@ -83,7 +83,7 @@ class Reserve:
             self.forget_note()
 
     def forget_note(self) -> None:
-        """Nothing stands beside the state any more. Raises OSError."""
+        """No note stands beside the state any more. Raises OSError."""
         with self._lock:
             if self.standing is not None:
                 self._write(b"\0" * NOTE_BYTES, 0)
@@ -109,7 +109,7 @@ class Reserve:
 
 
 def read_reserve(path: Path) -> Kept:
-    """What is kept at `path`."""
+    """The content at `path`."""
     content = _content(path)
     newest: tuple[int, SavedState] | None = None
     for slot in range(SLOTS):

@@ -21,7 +21,7 @@ from sidecar.storage.codec import (
 )
 from sidecar.storage.files import replace_file
 
-# A hundred times the largest state seen; anything larger is not one.
+# A hundred times the largest state seen; a larger file is not one.
 SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
 ORDERS_A_TURN: Final = 200  # two milliseconds of encoding, then others have their turn
 
@@ -38,11 +38,11 @@ async def write_state_async(
     before: Callable[[], Awaitable[None]] | None = None,
     do: Callable[[Callable[[], None]], Awaitable[None]] = asyncio.to_thread,
 ) -> None:
-    """The same without holding up the loop for long. What may change is encoded before the first
-    wait, and of the ended orders copies are taken, so it is one moment's.
+    """The same without holding up the loop for long. Parts that may change are encoded before the
+    first wait, and of the ended orders copies are taken, so it is one moment's.
 
-    `before` is waited for before the file is replaced: what the state stands on must be there. `do` has
-    the writing done beside the loop.
+    `before` is waited for before the file is replaced: the lines that the state stands on must be
+    there. `do` has the writing done beside the loop.
     """
     head, closed = encode_head(state), [copy(order) for order in state.tracker.closed]
     orders: list[bytes] = []

@@ -1,4 +1,4 @@
-"""`risk-sidecar alert test`: wakes somebody on purpose, as `[alerts]` says. Needs no running sidecar."""
+"""`risk-sidecar alert test`: sends a test alert, as `[alerts]` says. Needs no running sidecar."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final

@@ -19,9 +19,9 @@ EXIT_CRITICAL: Final = 1
 def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Look before trading: configuration, key, clock, account.
 
-    Also what a liquidation would have to sell today, and what it could not. Sends no order.
+    Also the sales of a liquidation today, and the holdings it could not sell. Sends no order.
 
-    Exit 0: fine; 1: something critical; 2: a faulty configuration, or no connection.
+    Exit 0: fine; 1: a critical finding; 2: a faulty configuration, or no connection.
     """
     if config is None:
         raise Misuse("check needs --config FILE; try: risk-sidecar config example")

@@ -1,6 +1,6 @@
 """Daily closes for a backtest: from CSV files, or from the history that the sidecar has cached.
 
-The cache is the state file: what value at risk was last computed with.
+The cache is the state file: the closes that value at risk was last computed with.
 """
 
 import csv

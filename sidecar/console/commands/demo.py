@@ -36,7 +36,7 @@ from sidecar.console.process import (
 if TYPE_CHECKING:
     from sidecar.config.tables import Config
 
-# Without a file of limits there would be nothing to see: those of config/paper.toml.
+# Without a file of limits no order would be refused: those of config/paper.toml.
 LIMITS: Final = (
     "limits.max_order_notional=5000",
     "limits.max_position_notional=20000",
@@ -86,7 +86,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 
 class Shown(NamedTuple):
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     directory: Path
     order_socket: Path
@@ -131,7 +131,7 @@ async def _serve(settings: "Config", reread: "Callable[[], Config]", shown: Show
 
 
 def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:
-    """Say where everything is, and what to try."""
+    """Say where sockets and files are, and which commands to try."""
     if as_json:
         typer.echo(json.dumps(where))
         return
@@ -151,7 +151,9 @@ def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:
 
 
 def as_called(program: str) -> str:
-    """This command for a shell that is anywhere: what `make run` installs is on no PATH."""
+    """This command for a shell that is anywhere: the program that `make run` installs is on no
+    PATH.
+    """
     path = Path(program)
     if path.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m sidecar"

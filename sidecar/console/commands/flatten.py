@@ -1,6 +1,6 @@
-"""`risk-sidecar flatten`: sell everything, and see it done.
+"""`risk-sidecar flatten`: sell all holdings, and see it done.
 
-The sidecar does it; here it is asked for and watched. Whoever stops watching stops nothing.
+The sidecar does it; here it is asked for and watched. The sale goes on when the watching ends.
 """
 
 import sys
@@ -31,7 +31,7 @@ def flatten(
 ) -> None:
     """Cancel all orders, sell all that is held, halt, and report.
 
-    Shows how far it is until the account is flat. Nothing passes afterwards until resume.
+    Shows how far it is until the account is flat. No order passes afterwards until resume.
     """
     if reason is None or not reason.strip():
         raise Misuse('flatten needs a reason, for the journal; write --reason "why"')
@@ -50,7 +50,7 @@ def flatten(
 
 
 def _confirm(where: Path) -> None:
-    """Show what is at stake, and take nothing but a yes."""
+    """Show the holdings at stake, and take only a yes."""
     if not sys.stdin.isatty():
         raise Misuse("flatten sells everything and asks first; write --yes where nobody can answer")
     view = page.readable(msgspec.json.decode(ask(where, "positions")))
@@ -62,7 +62,7 @@ def _confirm(where: Path) -> None:
 
 
 def _watched(where: Path, *, shows: bool) -> dict[str, Any] | None:
-    """The report at the end; shown on the way where somebody looks."""
+    """The report at the end; shown on the way on a terminal."""
     from rich.live import Live  # noqa: PLC0415 - a tenth of a second
 
     from sidecar.console.shown.render_liquidation import liquidation  # noqa: PLC0415

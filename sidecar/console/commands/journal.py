@@ -75,7 +75,7 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 
 def verify(config: OfConfig = None, state_dir: OfState = None, as_json: AsJson = False) -> None:
-    """See that every line is what was written and none is missing.
+    """See that every line is as it was written and none is missing.
 
     Exit 0: whole, holes from a full disk included; 1: damaged, with file, line and mend.
     """
@@ -122,11 +122,11 @@ def replay(
     state_dir: OfState = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge everything again: the same facts must give the same decisions.
+    """Judge every order again: the same facts must give the same decisions.
 
-    With --limits: what other limits would have decided, with the facts as they were.
+    With --limits: the decisions of other limits, with the facts as they were.
 
-    What these would have refused was bought all the same, and is held from then on.
+    Orders that these would have refused traded all the same, and their positions are held.
 
     Exit 0: the same, or --limits; 1: a decision or state differs.
     """

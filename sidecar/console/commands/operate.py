@@ -138,7 +138,7 @@ def _carry_out(
 
 
 def _asked(method: str, reason: str | None, where: Path, timeout_s: float, **params: Any) -> bytes:
-    """The answer. What the sidecar declines is one too: done is false."""
+    """The answer. A refusal of the sidecar is one too: done is false."""
     if reason is None or not reason.strip():
         verb = method.replace("_", "-")
         raise Misuse(f'{verb} needs a reason, for the journal; write --reason "why"')

@@ -91,7 +91,7 @@ def _greet(urls: dict[str, str], settings: "Paper", market: str) -> None:
 
 
 def _recipes(urls: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """What connects the usual clients, by heading."""
+    """The settings that connect the usual clients, by heading."""
     ca_file, key_file = shlex.quote(urls["ca_file"]), urls["key_file"]
     host = urls["tls_rest_url"].removeprefix("https://")
     api = {"rest": urls["rest_url"], "ws": urls["ws_url"]}

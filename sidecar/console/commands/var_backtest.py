@@ -1,6 +1,6 @@
 """`risk-sidecar var backtest`: which model of value at risk would have been right about a portfolio.
 
-Daily closes from files, or those that the sidecar has cached. Nothing is asked of Coinbase.
+Daily closes from files, or those that the sidecar has cached. Coinbase is not asked.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 ) -> None:
     """Test the models of value at risk against past days.
 
-    Each day is judged by what the model, fitted to the days before it, said of it.
+    Each day is judged by the forecast of the model, fitted to the days before it.
 
     Without --csv: the history that the sidecar has cached in its state directory.
     """
@@ -160,7 +160,7 @@ def _confidences(given: list[str], configured: Decimal) -> tuple[Decimal, ...]:
 
 
 def _portfolio(closes: Mapping[str, Closes], positions: list[str]) -> Portfolio:
-    """What is held, on the dates that all of it has. Raises Misuse."""
+    """The portfolio, on the dates that all of its assets have. Raises Misuse."""
     exposures = dict[str, Decimal]()
     for text in positions:
         name, _, amount = text.partition("=")
@@ -269,7 +269,7 @@ def _row(test: "Backtest") -> dict[str, Any]:
 
 
 def _notes(portfolio: Portfolio, tests: "list[Backtest]", window: int) -> list[str]:
-    """What whoever reads the figures has to know."""
+    """Notes that a reader of the figures needs."""
     dates, tested = portfolio.dates, len(portfolio.dates) - 1 - window
     holes = (dates[-1] - dates[0]).days + 1 - len(dates)
     notes = []

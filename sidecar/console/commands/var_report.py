@@ -1,4 +1,4 @@
-"""`risk-sidecar var report`: what the portfolio risks now, by position and by scenario."""
+"""`risk-sidecar var report`: the portfolio's risk now, by position and by scenario."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def report(
 ) -> None:
     """Show value at risk, expected shortfall and stress loss of the portfolio now.
 
-    Who contributes what, and what each stress scenario would cost.
+    Each asset's contribution, and the loss in each stress scenario.
     """
     status: dict[str, Any] = msgspec.json.decode(
         ask_view("status", config, control_socket, order_socket)

@@ -1,4 +1,4 @@
-"""`risk-sidecar status`, `positions`, `limits`: what a running sidecar knows. Looking changes nothing."""
+"""`risk-sidecar status`, `positions`, `limits`: views of a running sidecar. They change no state."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What a sidecar says, as people read it."""
+"""A sidecar's answers, as people read them."""

@@ -1,4 +1,4 @@
-"""One line of the journal as a person reads it: when, number, type, and what matters of it. Pure."""
+"""One line of the journal as a person reads it: time, number, type, and its main fields. Pure."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -142,7 +142,7 @@ def _reported(row: Row) -> str:
 
 
 def _fields(row: Row) -> str:
-    """Whatever else: every field, a list by its length."""
+    """All other fields, a list by its length."""
     told = []
     for name, value in row.items():
         if name not in HEAD:
@@ -156,7 +156,7 @@ def _some(texts: list[str]) -> str:
     return ", ".join(texts[:SHOWN_MAX]) + more or "none"
 
 
-# What matters of each type; of one that is not here, every field.
+# The main fields of each type; of one that is not here, every field.
 TELL: Final[dict[str, Callable[[Row], str]]] = {
     "OrderProposed": _proposed,
     "Decided": _decided,

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-NARROW: Final = 72  # columns below which what belongs together stands in two lines
+NARROW: Final = 72  # columns below which a row stands in two lines
 
 
 def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
@@ -21,5 +21,5 @@ def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def section(title: str, *content: RenderableType) -> Group:
-    """A heading with what is under it."""
+    """A heading with its content."""
     return Group(Text(""), Text(title, style="bold"), *(Padding(c, (0, 0, 0, 2)) for c in content))

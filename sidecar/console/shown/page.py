@@ -1,4 +1,6 @@
-"""A page: what a sidecar says, as a person may read it. Names, ids and reasons in it come from outside."""
+"""A page: a sidecar's answer, safe for a person to read. Names, ids and reasons in it come from
+outside.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any

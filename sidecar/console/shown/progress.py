@@ -1,4 +1,4 @@
-"""A bar for what takes its time: on a terminal only, on standard error, and only after a while."""
+"""A bar for slow work: on a terminal only, on standard error, and only after a while."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from typing import Final
 
 from sidecar import clock
 
-AFTER_S: Final = 2.0  # what is done sooner needs no bar
+AFTER_S: Final = 2.0  # quicker work needs no bar
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """What the block is given is told how many more are done, of so many."""
+    """The function given to the block is told how many more are done, of so many."""
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second to import
     from rich.progress import Progress  # noqa: PLC0415
 

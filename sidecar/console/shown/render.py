@@ -1,4 +1,4 @@
-"""The status of a sidecar as a person reads it. Pure: a dict in, something that rich prints out."""
+"""The status of a sidecar as a person reads it. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -190,7 +190,9 @@ def _figure(code: str, value: Any, limit: str) -> str:
 
 
 def risk(figures: View, equity: Any) -> Table:
-    """Each figure in money and as a share of equity, and what it is of; or why there is none."""
+    """Each figure in money and as a share of equity, with its model and history; or why there is
+    none.
+    """
     rows = Table.grid(padding=(0, 2))
     rows.add_column()
     rows.add_column(justify="right")
@@ -239,7 +241,7 @@ def _feeds(view: View, outside: View) -> list[Text]:
 
 
 def _log(log: View) -> list[Text]:
-    """Nothing while the log is whole."""
+    """Lines on a faulty log; none while it is whole."""
     told = []
     if log.get("fault"):
         told.append(Text(f"the log cannot be written: {log['fault']}", style="red"))

@@ -12,7 +12,7 @@ View = Mapping[str, Any]
 
 
 def decision(view: View, *, dry_run: bool) -> Group:
-    """Approved or refused, why, and what would pass."""
+    """Approved or refused, why, and the size that would pass."""
     head = Text("APPROVED", "bold green") if view["approved"] else Text("REFUSED", "bold red")
     notes = [view["client_order_id"]] if view["client_order_id"] else []
     notes += [f"state {view['state']}"]
@@ -39,7 +39,7 @@ def _violation(one: View, style: str, now: Any) -> Text:
 
 
 def answer(view: View, state: str) -> Group:
-    """What an operator's verb came to, what remains with its mend, and the state now."""
+    """The outcome of an operator's verb, the remaining causes with their mends, and the state now."""
     done = bool(view["done"])
     mark = Text("done", "bold green") if done else Text("not done", "bold red")
     text = view.get("text") or _cancelled(view)

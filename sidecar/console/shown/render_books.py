@@ -1,4 +1,4 @@
-"""Positions and limits as a person reads them. Pure: a dict in, something that rich prints out."""
+"""Positions and limits as a person reads them. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

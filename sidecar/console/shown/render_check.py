@@ -1,4 +1,4 @@
-"""What `check` found, as a person reads it. Pure: a dict in, something that rich prints out."""
+"""The findings of `check`, as a person reads them. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ View = Mapping[str, Any]
 
 
 def checked(view: View, width: int) -> Group:
-    """Findings, and what a liquidation would have to sell today."""
+    """Findings, and the sales of a liquidation today."""
     findings = view["findings"]
     parts: list[RenderableType] = [Text(f"Coinbase at {view['host']}")]
     parts.append(section("Findings", *(finding(one) for one in findings)))

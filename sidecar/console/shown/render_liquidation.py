@@ -14,7 +14,7 @@ OUTCOMES = {"under way": "yellow", "flat": "green", "aborted": "red"}
 
 
 def liquidation(view: View) -> Group:
-    """What was held, cancelled and sold, what is left and why; its sums once it is over."""
+    """Quantities held, cancelled, sold and left, and why; its sums once it is over."""
     what = view["key"] or "the account"
     head = Text.assemble(
         (view["outcome"], f"bold {OUTCOMES.get(view['outcome'], 'default')}"),

@@ -1,4 +1,4 @@
-"""What the portfolio risks now, as a person reads it. Pure: a dict in, something that rich prints out."""
+"""The portfolio's risk now, as a person reads it. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,7 +21,7 @@ BOOKS: Final = {
 
 
 def report(view: View, width: int) -> Group:
-    """The figures, the three books, who contributes what, the scenarios."""
+    """The figures, the three books, each key's contribution, the scenarios."""
     head = Text.assemble(("Portfolio risk", "bold"), f"  {words.when(view['at'])}")
     parts: list[RenderableType] = [head, risk(view, view["equity"])]
     if view.get("books"):
@@ -44,7 +44,7 @@ def _books(books: View) -> Table:
 
 
 def _components(rows: list[View], width: int) -> Table:
-    """The contributions add up to the figures of what is held."""
+    """The contributions add up to the figures of the held book."""
     narrow = width < NARROW
     numbers = ["exposure", "VaR", "shortfall", *([] if narrow else ["VaR per USD"])]
     made = table("asset", *numbers, numbers=numbers)

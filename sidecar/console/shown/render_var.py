@@ -1,5 +1,5 @@
-"""What a backtest of value at risk found, as a person reads it. Pure: a dict in, something that rich
-prints out.
+"""The findings of a backtest of value at risk, as a person reads them. Pure: a dict in, a rich
+renderable out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ LEGEND: Final = (
 
 
 def backtested(view: View, width: int) -> Group:
-    """A table a confidence, what speaks against whom, and what to know."""
+    """A table a confidence, the findings against each model, and notes."""
     parts: list[RenderableType] = [_head(view)]
     for level in dict.fromkeys(row["confidence"] for row in view["tests"]):
         rows = [row for row in view["tests"] if row["confidence"] == level]

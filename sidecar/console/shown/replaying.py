@@ -1,4 +1,4 @@
-"""What a replay of the journal came to, in words or as JSON."""
+"""The outcome of a replay of the journal, in words or as JSON."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,6 +1,6 @@
 """A backtest of value at risk as one HTML file: a table, and plots as SVG within it. No I/O.
 
-It loads nothing from anywhere. matplotlib is in the extra `report`.
+It loads no other file. matplotlib is in the extra `report`.
 """
 
 import io
@@ -195,7 +195,7 @@ def _rates(axes: Axes, tests: Sequence[Backtest], dates: Dates) -> None:
 
 
 def _qq(axes: Axes, test: Backtest) -> None:
-    """The probabilities that the model gave to what came, as standard normal quantiles."""
+    """The probabilities that the model gave to the outcomes, as standard normal quantiles."""
     count = test.tested
     should = ndtri((np.arange(count) + 0.5) / count)
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.8)

@@ -1,6 +1,6 @@
 """Figures as people read them: money, prices, shares, times, bars. Pure.
 
-What comes over a socket is text; what cannot be told is None, and shown as a dash.
+Figures come over a socket as text; one that cannot be told is None, and shown as a dash.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from rich.text import Text
 
 NONE: Final = "–"
 WARM: Final = Decimal("0.7")  # from here on the rules warn
-DIGITS: Final = 6  # of a price or a quantity: what tells two apart
+DIGITS: Final = 6  # of a price or a quantity: enough to tell two apart
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 STATES: Final = {
     "ACTIVE": "green",
@@ -84,7 +84,7 @@ def style_of(used: object) -> str:
 
 
 def bar(used: object, width: int = 10) -> Text:
-    """How far something is used, as a bar. What is used a little is seen to be."""
+    """A share used, as a bar. A small share shows too."""
     number = decimal(used)
     if number is None:
         return Text(" " * width)

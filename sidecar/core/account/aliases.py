@@ -1,8 +1,9 @@
 """Orders told by the name of the book they share: the wallet that pays is another product's. No I/O.
 
-BTC-USDC trades in the book of BTC-USD, and the user channel tells its orders as of BTC-USD: in dollars,
-where the wallet of USDC pays. The approval knows which was meant, and a row of REST names it. Until either
-says, the order is what the frame calls it; then what it has paid is taken from the other wallet instead.
+BTC-USDC trades in the book of BTC-USD, and the user channel tells its orders as of BTC-USD: in
+dollars, where the wallet of USDC pays. The approval knows which was meant, and a row of REST names
+it. Until one of the two is known, the order counts under the product that the frame names; then its
+payments move to the other wallet.
 """
 
 from decimal import Decimal
@@ -28,8 +29,8 @@ def approved_as(ledger: OrderLedger, books: Books, told: Product, name: str, sid
 
 
 def rename(order: WorkingOrder, old: Product, new: Product, books: Books) -> Decimal:
-    """Let an order be of another product of its book. What the books have taken from the old quote wallet is
-    taken from the new one instead; how much that is.
+    """Let an order be of another product of its book. The amount that the books have taken from the
+    old quote wallet is taken from the new one instead; returns that amount.
     """
     order.product_id = new.product_id
     sign = ONE if order.side == BUY else -ONE
@@ -59,7 +60,7 @@ def _has_paid(order: WorkingOrder, books: Books) -> bool:
 
 
 def _charged_in(tally: Tally, old: str, new: str) -> Tally:
-    """The same with what was charged in the old currency charged in the new one."""
+    """The same tally with the fees of the old currency charged in the new one."""
     if old not in tally.fees:
         return tally
     others = {name: fee for name, fee in tally.fees.items() if name != old}

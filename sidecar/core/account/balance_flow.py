@@ -1,7 +1,8 @@
-"""BalanceFlow: what Coinbase says the account holds, against what the books say. No I/O.
+"""BalanceFlow: the account's balances as Coinbase states them, against the books. No I/O.
 
-Theory of operation. A difference of a wallet is a transfer once a second reading has confirmed it. Dollars are one
-pot with the futures wallet (cash_pot.py): what moves within it is no transfer.
+Theory of operation. A difference of a wallet is a transfer once a second reading has confirmed it.
+Dollars are one pot with the futures wallet (cash_pot.py): money that moves within the pot is no
+transfer.
 
 While a difference is a doubt, equity and funds count the smaller figure, exposure and loss the larger.
 """
@@ -25,8 +26,9 @@ from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.money import CENT, ZERO, is_bounded, is_sane, readable
 
-# What has no good price may be worth its last one for so long, and a loss less for it: as long as a loss
-# that only stale books show waits before it is believed. What nobody quotes must not hold up a sale.
+# For so long a holding without a good price may still be worth its last one, and a loss be smaller
+# for it: as long as a loss that only stale books show waits before it is believed. A coin without
+# quotes must not hold up a sale.
 MAY_BE_WORTH_FOR: Final = timedelta(minutes=5)
 
 
@@ -45,7 +47,7 @@ class BalanceFlow:
         self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
 
     def begin_again(self) -> None:
-        """A new process: what was in doubt is read anew before anything is allowed."""
+        """A new process: quantities in doubt are read anew before any order is allowed."""
         for currency, wallet in self.books.wallets.by_currency.items():
             wallet.agreement.doubt = None
             self.note_doubt(currency, wallet)
@@ -91,7 +93,7 @@ class BalanceFlow:
             actions.append(Alert(severity="warning", code="WALLET_UNREADABLE", text=text))
 
     def _open(self, balance: ev.Balance, wallet: Wallet, at: datetime) -> None:
-        """The books take what is read as it is: before they are open they repeat it."""
+        """The books take the reading as it is: before they are open they repeat Coinbase."""
         currency, marks = balance.currency, self.books.marks
         price = marks.usd(currency) if marks.is_current(currency) else None
         change = balance.available + balance.hold - wallet.total
@@ -153,9 +155,10 @@ class BalanceFlow:
     def _is_before_frame(
         self, agreement: Reconciliation, difference: Decimal, at: datetime
     ) -> bool:
-        """Whether a listing that agrees with the books may be from before the frame that did not. It is not where
-        they hold a trade made after the frame, nor where what they have booked since is all that the frame had
-        more or less: fills from while nobody listened are read after the first frame.
+        """Whether a listing that agrees with the books may be from before the frame that did not.
+        It is not where they hold a trade made after the frame, nor where bookings since then make
+        up the frame's whole difference: fills from before the feed was connected are read after the
+        first frame.
         """
         doubt = agreement.doubt
         if doubt is None or not doubt.by_frame or abs(difference) >= CENT:
@@ -169,14 +172,14 @@ class BalanceFlow:
         self.books.note_doubt(currency, wallet.agreement, counts=counts)
 
     def _look_for_missing(self, event: ev.BalancesRead, actions: list[Action]) -> None:
-        """A wallet that held something and is in no complete listing reads as zero."""
+        """A wallet with a balance that is absent from a complete listing reads as zero."""
         listed = {balance.currency for balance in event.balances} | set(event.unread)
         for currency, wallet in list(self.books.wallets.by_currency.items()):
             if currency not in listed and wallet.total:
                 self._judge(ev.Balance(currency, ZERO), wallet, event, actions)
 
     def _transfer(self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]) -> None:
-        """What a confirmed difference has moved came or went outside trading. It is no PnL."""
+        """The quantity of a confirmed difference came or went outside trading. It is no PnL."""
         doubt = wallet.agreement.doubt
         assert doubt is not None
         change = doubt.difference
@@ -221,7 +224,9 @@ class BalanceFlow:
     def _follow(
         self, currency: str, wallet: Wallet, change: Decimal, price: Decimal | None
     ) -> None:
-        """Let the wallet be what Coinbase says; what comes without a price waits for its first."""
+        """Set the wallet to Coinbase's figure; units that come without a price wait for their
+        first.
+        """
         books = self.books
         before = wallet.position
         wallet.total += change
@@ -237,7 +242,7 @@ class BalanceFlow:
         books.wallets.revalue(wallet, books.marks.usd(currency))
 
     def shortfall(self) -> Decimal:
-        """What equity is less by the smaller of books and readings, USD (≤ 0)."""
+        """The change of equity if the smaller of books and readings counts, USD (≤ 0)."""
         less = min(ZERO, self.pot.difference)
         for currency in self.books.wallets.in_doubt:
             wallet = self.books.wallets.by_currency.get(currency)

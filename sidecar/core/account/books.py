@@ -2,7 +2,7 @@
 
 The parts that must move together: a fill changes a position, a wallet and the cash that paid for
 it; a price changes the worth of all of them; a transfer moves quantity at the mark without being
-PnL. Nothing here knows of orders.
+PnL. This module does not know orders.
 """
 
 from collections.abc import Iterable
@@ -58,9 +58,9 @@ class Books:
         self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
         self.waits_for_settled = False  # a caller's word needs no confirmation
         self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
-        self.doubts: dict[str, str] = {}  # open questions about the account, by what they are about
-        self.remarked: set[str] = set()  # keys with new marks, until somebody has looked at them
-        self.quotes_valuing_account = 0  # distinct good quotes that re-valued something held
+        self.doubts: dict[str, str] = {}  # open questions about the account, by their subject
+        self.remarked: set[str] = set()  # keys with new marks, until a guard has looked at them
+        self.quotes_valuing_account = 0  # distinct good quotes that re-valued a holding
 
     def product(self, product_id: str) -> Product:
         """The listed product. Raises UnknownProduct."""
@@ -95,12 +95,12 @@ class Books:
     def work(
         self, legs: tuple[Leg, ...], strategy_id: str | None, sign: int, *, orders: int = 1
     ) -> None:
-        """Add (1) or take away (−1) what an order may do, to the account and to its strategy."""
+        """Add (1) or take away (−1) an order's legs, for the account and for its strategy."""
         books = (
             (self.account,) if strategy_id is None else (self.account, self.strategy(strategy_id))
         )
         for book in books:
-            count = sign * orders  # it is one order, whatever its legs
+            count = sign * orders  # it is one order, however many legs it has
             for leg in legs:
                 book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
                 count = 0
@@ -108,7 +108,7 @@ class Books:
     # --- Prices ------------------------------------------------------------
 
     def quote(self, quote: ev.Quote, now: datetime) -> None:
-        """A new best bid and ask, by any product of the book: re-value what it marks."""
+        """A new best bid and ask, by any product of the book: re-value the keys that it marks."""
         product = self.products.get(quote.product_id)
         if product is not None and product.alias:
             quote = replace(quote, product_id=product.book)
@@ -201,8 +201,8 @@ class Books:
     ) -> None:
         """Signed units for signed USD, to the account and to the strategy that ordered it.
 
-        The account's spot position is the wallet less `keep`: what only fills up `keep`, or is
-        taken from it, is not counted.
+        The account's spot position is the wallet less `keep`: units that only fill up `keep`, or
+        are taken from it, are not counted.
         """
         if strategy is not None:
             strategy.settle(self.line(strategy, key), quantity, value)
@@ -231,8 +231,8 @@ class Books:
             )  # units that fill up `keep` leave the account, at their cost
 
     def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
-        """A fill that opens a position is a price that was dealt at: the confirmed mark begins there, and for what
-        is added to one it does.
+        """A fill that opens a position is a price that was dealt at: the confirmed mark begins
+        there; for units added to a position it begins there as well.
         """
         held, known = line.position.quantity, self.marks.confirmations.get(line.key)
         if not (quantity and value):
@@ -246,7 +246,7 @@ class Books:
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
     ) -> None:
-        """Cash leaves its wallet; a coin is sold for what it is worth (ETH-BTC is two legs)."""
+        """Cash leaves its wallet; a coin is sold at its worth (ETH-BTC is two legs)."""
         if currency in self.cash:
             self.wallets.move(self.wallets.get(currency), -paid, self.marks.usd(currency))
         else:
@@ -266,7 +266,7 @@ class Books:
         unchanged.
         """
         wallet = self.wallets.by_currency.get(key)
-        if wallet is None or wallet.keep is not None:  # what is kept whole was never counted
+        if wallet is None or wallet.keep is not None:  # a currency kept whole was never counted
             line = self.line(self.account, key)
             cost = line.position.entry_cost
             self.account.correct(line, filled, value, side)
@@ -321,8 +321,9 @@ class Books:
         return Point(self.account.net_pnl + gap, own, self.transfers)
 
     def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
-        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of these keys
-        alone where they are given. What was added of late at a better price counts with the account's.
+        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of
+        these keys alone where they are given. Units added of late at a better price count with the
+        account's.
         """
         confirmations, gap = self.marks.confirmations, ZERO
         if book is self.account:

@@ -1,10 +1,11 @@
 """CashPot: dollars in the wallets of USD and USDC, and in the futures wallet. No I/O.
 
-Between them money is swept and converted, and none of that is a transfer. The futures wallet is told together with
-the wallet of USD as of one moment, so the books let it be what it is told to be, at the cost of USD, and what is
-left of a difference is one of USD. Differences of USD and USDC that cancel out are a conversion. What is still left
-is a transfer once a second reading has confirmed it. What the futures wallet lost by itself may be a transfer or a
-loss: it is told, and reckoned both ways.
+Between them money is swept and converted, and none of that is a transfer. The futures wallet is
+told together with the wallet of USD as of one moment, so the books set the futures wallet to the
+figure told, at the cost of USD, and the rest of a difference is one of USD. Differences of USD and
+USDC that cancel out are a conversion. A remaining difference is a transfer once a second reading
+has confirmed it. A loss of the futures wallet alone may be a transfer or a trading loss: it is
+told, and reckoned both ways.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,8 +48,8 @@ class DollarsMoved(Struct, frozen=True):
 
 
 class FirstShown(Struct, frozen=True):
-    """What the pot differed by, USD, and the doubt that was first of it. As long as it differs by that, it is no
-    later one, though a conversion makes its wallets differ otherwise.
+    """The pot's difference, USD, and the first doubt of it. As long as the pot differs by that
+    amount, the doubt is no later one, though a conversion makes the wallets differ otherwise.
     """
 
     difference: Decimal
@@ -91,11 +92,11 @@ class CashPot:
 
     @property
     def difference(self) -> Decimal:
-        """What the last readings of the whole pot have more than the books, USD."""
+        """The excess of the whole pot's last readings over the books, USD."""
         return sum((wallet.doubted for _, wallet in self._wallets()), ZERO)
 
     def first_shown(self) -> FirstShown | None:
-        """What the pot is in doubt about before a reading, and when that was first shown."""
+        """The pot's open difference before a reading, and the doubt that showed it first."""
         doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
         oldest = min(doubts, key=lambda one: one.first_at, default=None)
         return None if oldest is None else FirstShown(self.difference, oldest)
@@ -103,8 +104,9 @@ class CashPot:
     def resolve(
         self, at: datetime, actions: list[Action], before: FirstShown | None = None
     ) -> None:
-        """Differences that cancel out are a conversion; what dollars still differ by, once confirmed, is a
-        transfer, or what the futures wallet lost by itself. `before`: what was in doubt before this reading.
+        """Differences that cancel out are a conversion; the remaining difference of dollars, once
+        confirmed, is a transfer, or the futures wallet's own loss. `before`: the open difference
+        before this reading.
         """
         doubted = [row for row in self._wallets() if row[1].agreement.doubt is not None]
         if before is not None and abs(before.difference - self.difference) < CENT:
@@ -116,7 +118,7 @@ class CashPot:
             return
         self._take_back(doubted, at)
         self._convert(doubted, at)
-        self._take_back(doubted, at)  # what conversions have left of a difference
+        self._take_back(doubted, at)  # the rest of a difference after conversions
         for currency, wallet in doubted:
             if _is_confirmed(wallet):
                 self._move_dollars(currency, wallet, at, actions)
@@ -132,8 +134,8 @@ class CashPot:
                 self.set_right(currency, wallet, difference, at)
 
     def _convert(self, doubted: list[tuple[str, Wallet]], at: datetime) -> None:
-        """What one wallet of dollars has less and another has more was converted; the rest is one transfer, of
-        one moment.
+        """Dollars that one wallet lacks and another has in excess were converted; the rest is one
+        transfer, of one moment.
         """
         is_open = bool(self.books.futures_cash.lost)  # one of them may be that loss
         if is_open or not all(_is_confirmed(wallet) for _, wallet in doubted):
@@ -148,7 +150,7 @@ class CashPot:
     def _move_dollars(
         self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]
     ) -> None:
-        """A confirmed difference of dollars is a transfer, once nothing else can explain it."""
+        """A confirmed difference of dollars is a transfer, once no other explanation is open."""
         futures, doubt = self.books.futures_cash, wallet.agreement.doubt
         assert doubt is not None
         if futures.lost and doubt.difference == futures.lost:
@@ -163,8 +165,8 @@ class CashPot:
             self.transfer(currency, wallet, at, actions)
 
     def _note_dollars(self, doubt: Doubt, at: datetime) -> None:
-        """A transfer of dollars may turn out to be one side of a sweep, and what two wallets show at once one of it
-        together.
+        """A transfer of dollars may turn out to be one side of a sweep, and the differences that
+        two wallets show at once may together be one side.
         """
         pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
         moved, known = DollarsMoved(at, doubt.difference, pnl), self.dollars_moved
@@ -213,8 +215,9 @@ class CashPot:
         return False
 
     def has_shown(self, change: Decimal, at: datetime) -> bool:
-        """Whether dollars have shown the other side of what the futures wallet moved by: as a difference that only
-        waits for this, whichever of them it was converted to, or as a transfer.
+        """Whether dollars have shown the other side of the futures wallet's movement: as a
+        difference that only waits for this, whichever of them it was converted to, or as a
+        transfer.
         """
         for currency, wallet in self._wallets():
             doubt = wallet.agreement.doubt
@@ -224,8 +227,8 @@ class CashPot:
         return self.takes_back(change, at)
 
     def _others_were_read(self, since: datetime, at: datetime) -> bool:
-        """Whether the futures wallet need not be waited for: an account without futures sweeps nothing, and
-        the wallet of one with futures may lag for a while.
+        """Whether the futures wallet need not be waited for: an account without futures has no
+        sweeps, and the wallet of one with futures may lag for a while.
         """
         books = self.books
         trades = any(line.is_future for line in books.account.lines.values())

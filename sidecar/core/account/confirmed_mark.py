@@ -18,7 +18,7 @@ from sidecar.core.vocabulary.money import ZERO
 
 # As long as two confirmations: the first quotes after a fill may be from before it.
 BARGAIN_TAKES: Final = 2
-BARGAINS_MAX: Final = 32  # what comes beyond is counted with the last one
+BARGAINS_MAX: Final = 32  # further ones are counted with the last
 
 
 class Run(Struct):
@@ -45,9 +45,10 @@ class Bargain(Struct):
 
 
 class ConfirmedMark(Struct):
-    """USD per unit; until a mark has been confirmed, the first mark seen. `last` and `previous`: the last two
-    marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or prices have been on both
-    sides of it, or it stood still for as long. `bargains`: what this mark shows a gain of that is not confirmed.
+    """USD per unit; until a mark has been confirmed, the first mark seen. `last` and `previous`:
+    the last two marks seen. `is_settled`: it is more than a first sight: it has been confirmed, or
+    prices have been on both sides of it, or it stood still for as long. `bargains`: units of which
+    this mark shows a gain that is not confirmed.
     """
 
     value: Decimal

@@ -1,4 +1,5 @@
-"""Elsewhere: what of the account is neither a coin nor a US future: not counted here, and never sold. No I/O.
+"""Elsewhere: holdings that are neither coins nor US futures: not counted here, and never sold. No
+I/O.
 
 Stocks trade in the same listings; other venues answer to the same key. Their products are named once, and their
 rows then pass without a word; where Coinbase tells the worth of a venue, it is shown.
@@ -24,7 +25,7 @@ PRODUCTS_MAX: Final = 1_000  # named; of more, each is named again
 
 
 class Elsewhere(Struct):
-    """Products that are not ours, and why; venues with something in them, and what, in words."""
+    """Products that are not ours, and why; venues with holdings, and these in words."""
 
     products: dict[str, str] = {}
     held: dict[str, str] = {}
@@ -40,14 +41,16 @@ class Elsewhere(Struct):
         return [Alert(severity="warning", code="ELSEWHERE", text=text)]
 
     def listed(self, product_ids: Iterable[str]) -> list[Action]:
-        """Products that Coinbase lists are ours, whatever was known of them."""
+        """Products that Coinbase lists are ours, even those noted as foreign before."""
         found = sorted({*product_ids} & self.products.keys())
         for product_id in found:
             del self.products[product_id]
         return [Reconcile(reason=f"{', '.join(found)}: listed now")] if found else []
 
     def venues(self, event: ElsewhereRead) -> list[Action]:
-        """What Coinbase says is in its other venues: told where there was nothing before."""
+        """Holdings in Coinbase's other venues, by its own word: told where a venue was empty
+        before.
+        """
         before = self.held
         self.held = held(event)
         return [
@@ -62,7 +65,7 @@ class Elsewhere(Struct):
 
 
 def held(event: ElsewhereRead) -> dict[str, str]:
-    """What there is in each venue that has something, in words."""
+    """The holdings of each venue that has some, in words."""
     return {one.venue: _words(one) for one in event.venues if one.usd or one.positions}
 
 
@@ -72,6 +75,6 @@ def _words(venue: Venue) -> str:
 
 
 def passed_over(event: FillPassedOver) -> list[Action]:
-    """A row that makes no sense is not waited for: the balances tell what it did."""
+    """A row that makes no sense is not waited for: the balances tell its effect."""
     text = f"{event.words}; it was looked at again and again, and is passed over: balances tell what it did"
     return [Alert(severity="warning", code="FILL_PASSED_OVER", text=text)]

@@ -1,11 +1,11 @@
 """Positions, PnL and worst-case exposure of one scope: the account, or one strategy. No I/O.
 
 Theory of operation. A `Book` has a `Line` for every exposure key that is held or worked. A line
-knows its position at average cost, what is open and reserved on each side, and its mark; from these
-follow its worst case and its unrealised PnL. The book keeps the sums over its lines. Whatever
-changes a line ends in `restate`, which takes the line's old share out of the sums and puts the new
-one in: every figure a rule needs is there already, however many orders are open. All of it is exact
-(see money.py), so the sums never drift.
+knows its position at average cost, the open and reserved quantity of each side, and its mark; from
+these follow its worst case and its unrealised PnL. The book keeps the sums over its lines. Every
+change of a line ends in `restate`, which takes the line's old share out of the sums and puts the
+new one in: every figure a rule needs is there already, however many orders are open. All of it is
+exact (see money.py), so the sums never drift.
 
 Signs: quantities are positive when long; values are quantity × price; losses are negative PnL.
 """
@@ -26,8 +26,8 @@ CHANGED_MAX: Final = 16  # an order touches a line or two; prices touch all, and
 
 
 class Position(Struct):
-    """A position at average cost. `cost` is what the present quantity was paid (USD, signed like
-    the quantity).
+    """A position at average cost. `cost` is the price paid for the present quantity (USD, signed
+    like the quantity).
 
     `entry_cost` is the same for display: holdings from before the first start enter at Coinbase's
     average price there, and at the first mark in `cost`. `unpriced` is quantity that came when no
@@ -42,7 +42,7 @@ class Position(Struct):
     def trade(self, quantity: Decimal, value: Decimal) -> Decimal:
         """Add signed `quantity` for signed `value` (USD) and return the PnL realised.
 
-        Four cases: increase (nothing realised), reduce, close, flip (all of the old is closed, the
+        Four cases: increase (no PnL realised), reduce, close, flip (all of the old is closed, the
         rest opens at the trade's own price).
         """
         held = self.quantity
@@ -61,7 +61,7 @@ class Position(Struct):
         return -closed_value - released
 
     def price(self, mark: Decimal) -> Decimal:
-        """Give the unpriced quantity its cost and return the PnL realised: of what left
+        """Give the unpriced quantity its cost and return the PnL realised: that of units which left
         meanwhile.
         """
         value = (self.unpriced * mark).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
@@ -75,12 +75,14 @@ class Position(Struct):
         return realised
 
     def average_price(self) -> Decimal | None:
-        """Average entry price for display, USD per unit; None while nothing is held or priced."""
+        """Average entry price for display, USD per unit; None while no quantity is held, or none is
+        priced.
+        """
         return self.entry_cost / self.quantity if self.quantity and self.entry_cost else None
 
 
 class Pnl(Struct):
-    """What is settled, in USD. Fees and funding are separate from realised PnL and always
+    """Settled PnL, in USD. Fees and funding are separate from realised PnL and always
     counted.
     """
 
@@ -90,7 +92,7 @@ class Pnl(Struct):
 
     @property
     def settled(self) -> Decimal:
-        """Net of everything but unrealised PnL."""
+        """The net PnL without its unrealised part."""
         return self.realised - self.fees + self.funding
 
     def add(self, realised: Decimal, fee: Decimal, funding: Decimal = ZERO) -> None:
@@ -143,7 +145,7 @@ class Line:
 
     @property
     def is_idle(self) -> bool:
-        """Flat and unworked: nothing to remember but what it realised."""
+        """Flat and without orders: only its realised PnL has to be remembered."""
         held = self.position.quantity or self.position.unpriced or self.doubted
         return not (held or self.orders or self.open_buy or self.open_sell)
 
@@ -158,7 +160,7 @@ class Book:
         self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
         self.net_pnl = ZERO  # realised + unrealised − fees + funding
         self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
-        # Against Coinbase's entry prices: what the futures wallet will be paid.
+        # Against Coinbase's entry prices: the amount that the futures wallet will be paid.
         self.futures_profit = ZERO
         self.orders = 0
         # Grows with every change of a line: who keeps figures of lines sees which are old.
@@ -185,9 +187,7 @@ class Book:
         return line
 
     def settle(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
-        """Signed base units come for signed USD; without a value they cost what the first mark
-        says.
-        """
+        """Signed base units come for signed USD; without a value the first mark prices them."""
         position = line.position
         if value is None:
             position.quantity += quantity
@@ -215,8 +215,8 @@ class Book:
         """A late exact figure moves the value of `filled` booked units by `value` (signed USD),
         their number unchanged.
 
-        The cost moves for what is still open of them (all that is held on that side, at most), and
-        what was realised for the rest.
+        The cost moves for the units still open (at most all that is held on that side), and the
+        realised PnL for the rest.
         """
         held = line.position.quantity if side == BUY else -line.position.quantity
         still_open = min(max(ZERO, held), filled)
@@ -257,7 +257,7 @@ class Book:
     def restate(self, line: Line) -> None:
         """Bring the line's derived figures and the book's sums up to date.
 
-        A line with nothing left is dropped.
+        An idle line is dropped.
         """
         position = line.position
         line.serial = self.serial = self.serial + 1

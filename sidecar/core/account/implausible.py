@@ -1,4 +1,4 @@
-"""Implausible reports: what a frame says of an order that can hardly be so. No I/O.
+"""Implausible reports: figures of an order in a frame that can hardly be so. No I/O.
 
 One slip of a feed must not sell an account: a fee, or a fill, beyond these bounds is read over REST before it
 counts (report_watch.py). Of a report only the news are looked at, not the figures that were counted before.
@@ -22,13 +22,14 @@ FEE_SHARE_MAX: Final = Decimal("0.05")
 FEE_BESIDE_USD: Final = ONE
 # A fill's distance from the newest quote: beyond what a market order may slip (contract, section 4).
 DISTANCE_MAX: Final = Decimal("0.20")
-# An average price is rounded: what it says of a single fill is known to so much of the whole value.
+# An average price is rounded: the value of a single fill follows from it to this share of the whole
+# value.
 ROUNDING: Final = Decimal("1E-6")
 
 
 def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedelta) -> str:
-    """What is implausible about it, in words; empty where nothing is, or its product is not known. A quote older
-    than `max_quote_age` says nothing of a price.
+    """The implausible part of the report, in words; empty where it has none, or its product is not
+    known. A quote older than `max_quote_age` is no measure of a price.
     """
     books, order = orders.books, orders.ledger.find(report.order_id)
     product = books.products.get(report.product_id)
@@ -47,7 +48,9 @@ def implausible(report: OrderReported, orders: OrderFlow, max_quote_age: timedel
 
 
 def _has_news(report: OrderReported, order: WorkingOrder | None) -> bool:
-    """Whether it tells of more filled, or of another price of what no listed fill tells of."""
+    """Whether the report tells of a larger filled size, or of another price of units that no listed
+    fill shows.
+    """
     if order is None:
         return bool(report.filled)
     reported, listed = order.reported, order.listed
@@ -96,7 +99,7 @@ def _known_limits(order: WorkingOrder | None, approval: Reservation | None) -> l
 
 
 def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservation | None) -> str:
-    """A price worse than every limit it has had: of all that has filled, and of what is new."""
+    """A price worse than every limit of the order: that of all fills, and that of the new units."""
     known = _known_limits(order, approval) or ([report.limit_price] if report.limit_price else [])
     stops = [report.stop_price, None if approval is None else approval.order.stop_price]
     if order is not None:
@@ -117,7 +120,9 @@ def _limit(report: OrderReported, order: WorkingOrder | None, approval: Reservat
 def _distance(
     report: OrderReported, order: WorkingOrder | None, limits: list[Decimal], quote: Quote
 ) -> str:
-    """A price far from the newest quote, and from every limit: of all that has filled, and of what is new."""
+    """A price far from the newest quote, and from every limit: that of all fills, and that of the
+    new units.
+    """
     if not report.average_price:
         return ""
     low, high = quote.bid * (ONE - DISTANCE_MAX), quote.ask * (ONE + DISTANCE_MAX)
@@ -129,7 +134,9 @@ def _distance(
 
 
 def _prices(report: OrderReported, order: WorkingOrder | None) -> list[Decimal]:
-    """Of all that has filled, and of what is new: what was counted before may be of long ago, or a sparse frame's."""
+    """Of all fills, and of the new units: the value counted before may be of long ago, or from a
+    sparse frame.
+    """
     if order is None:
         return [report.average_price]
     known = max(order.reported, order.listed, key=lambda tally: tally.quantity)

@@ -73,7 +73,7 @@ class Window(Struct):
 
     @property
     def least_equity(self) -> Decimal:
-        """What stays of it at least, USD: an account that has lost all still has a ratio."""
+        """The least equity of the window, USD: an account that has lost all still has a ratio."""
         return max(self.base, ZERO) * LEFT_OF_A_UNIT or LEFT_OF_A_UNIT
 
     def scale(self, before: Decimal, after: Decimal) -> None:

@@ -1,9 +1,9 @@
 """Losses against their limits: daily, cumulative and drawdown. Pure figures, no I/O.
 
-Ratios are time-weighted (loss_windows.py). While the account was left with less than `min_equity` by a
-transfer, or nothing of it can be valued, no ratio is taken. Where the order of a transfer and a fall is
-not known, a loss may be asked for as it would be at `least` or at `most`, and with a `Shift`, at other prices
-than the marks.
+Ratios are time-weighted (loss_windows.py). While the account was left with less than `min_equity`
+by a transfer, or no holding can be valued, no ratio is taken. Where the order of a transfer and a
+fall is not known, a loss may be asked for as it would be at `least` or at `most`, and with a
+`Shift`, at other prices than the marks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -82,15 +82,15 @@ NO_LOSS: Final = Loss(ZERO, ZERO)
 
 
 class Shift(Struct, frozen=True):
-    """How an account is reckoned otherwise than at its marks: by how much the prices of keys are higher, USD a
-    unit, and what it has earned beside that, USD.
+    """How an account is reckoned otherwise than at its marks: by how much the prices of keys are
+    higher, USD a unit, and its further earnings, USD.
     """
 
     changes: Changes = {}
     usd: Decimal = ZERO
 
     def of(self, tracker: PositionTracker) -> Decimal:
-        """What the account is worth more, USD."""
+        """The account's additional worth, USD."""
         lines, worth = tracker.account.lines, self.usd
         for key, change in self.changes.items():
             worth += lines[key].position.quantity * change
@@ -151,7 +151,7 @@ def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_M
 def _loss(
     tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:
-    """What a window has lost since it stood at `net_pnl`, in one of the ways it may have."""
+    """The loss of a window since it stood at `net_pnl`, in one of the possible ways."""
     windows, now = tracker.windows, tracker.account.net_pnl
     if shift is not AT_MARKS:
         now += shift.of(tracker)
@@ -173,7 +173,7 @@ def _loss(
 
 
 def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
-    """What is in doubt, as the account is reckoned."""
+    """Open discrepancies as transfers, valued as the account is reckoned."""
     more = shift.of(tracker)
     for moved in tracker.doubtful_moves():
         yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
@@ -182,8 +182,8 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 def _if_moved_before(
     moves: list[Moved], window: Window, span: Span, way: Way, equity: Decimal
 ) -> tuple[Decimal, Decimal]:
-    """How much less is lost, USD, and what `equity` is in units of now, had what is in doubt moved at the moment
-    that lost least, or most.
+    """How much less is lost, USD, and what `equity` is in units of now, had the doubtful transfers
+    come at the moment that lost least, or most.
     """
     better, early = (max, window.least_early) if way == "least" else (min, window.most_early)
     less = ZERO

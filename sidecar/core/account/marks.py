@@ -1,11 +1,11 @@
-"""Marks: what one unit of each asset or contract is worth in USD, from quotes. No I/O.
+"""Marks: the worth of one unit of each asset or contract in USD, from quotes. No I/O.
 
 Theory of operation. Every book has a last good mid: the middle of best bid and ask while the spread
-is within the cap; a fill of our own that is newer than the quote takes its place until the next quote.
-Every currency has a single route to dollars, chosen from the list of products alone,
-so that it never depends on which quotes happened to arrive first: direct (ETH-USD), through USDC,
-inverted (USDC-EUR gives the euro), or over the fewest further books. A quote re-values exactly what
-its book is a leg of.
+is within the cap; a fill of our own that is newer than the quote takes its place until the next
+quote. Every currency has a single route to dollars, chosen from the list of products alone, so that
+it never depends on which quotes happened to arrive first: direct (ETH-USD), through USDC, inverted
+(USDC-EUR gives the euro), or over the fewest further books. A quote re-values exactly the keys
+whose route has its book as a leg.
 
 A mark may be old without being wrong: code that takes a new figure from a mark (a transfer, a first price)
 asks for a `fresh` mark: of this process, and no older than a moment. A *confirmed* mark is a mark that a
@@ -278,7 +278,7 @@ class Marks:
             oldest = (
                 mid.at if oldest is None or (mid.at is not None and mid.at < oldest) else oldest
             )
-        if is_bounded(value):  # else no price of anything: a book on the way shows nonsense
+        if is_bounded(value):  # else no price: a book on the way shows nonsense
             self.by_key[key] = Mark(value.quantize(COST_QUANTUM, ROUND_HALF_EVEN), oldest)
 
 

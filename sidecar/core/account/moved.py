@@ -1,8 +1,8 @@
 """Moved: a transfer, and the moments at which it may have come. No I/O.
 
-Between two readings of a wallet prices move, and nobody sees when a transfer came. It is booked as of its
-first reading; what the account would have lost had it come at another moment follows from the prices and
-the PnL of that moment.
+Between two readings of a wallet prices move, and no reading shows when a transfer came. It is
+booked as of its first reading; the account's loss, had the transfer come at another moment, follows
+from the prices and the PnL of that moment.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,8 +20,9 @@ EARLY_MAX: Final = 10
 
 
 class Point(Struct, frozen=True):
-    """A moment at which something may have been moved: the account's net PnL then, USD, and the price of
-    it, USD a unit. `transfers`: all that had come in by then, as booked, USD; None where that is not known.
+    """A moment at which a quantity may have moved: the account's net PnL then, USD, and the
+    quantity's price, USD a unit. `transfers`: all that had come in by then, as booked, USD; None
+    where that is not known.
     """
 
     pnl: Decimal
@@ -39,15 +40,16 @@ class Early(Struct, frozen=True):
     came: Decimal = ZERO
 
     def is_at(self, moment: Point) -> bool:
-        """Whether it is the same moment, whatever it was that moved."""
+        """Whether it is the same moment, even of another key."""
         own = self.moment
         return (own.pnl, own.transfers) == (moment.pnl, moment.transfers)
 
 
 class Moved(Struct, frozen=True):
-    """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it; `now`: the
-    present, the transfer not counted. `others`: moments at which it may have come instead, for prices
-    moved between two readings and nobody saw when it did. `undoes`: when one was booked that this takes back.
+    """A transfer of `quantity` of a key, booked as of one moment. `held`: the quantity before it;
+    `now`: the present, the transfer not counted. `others`: moments at which it may have come
+    instead, for prices moved between two readings and neither shows when the transfer came.
+    `undoes`: the time at which the transfer that this one takes back was booked.
     """
 
     key: str
@@ -60,17 +62,17 @@ class Moved(Struct, frozen=True):
 
     @property
     def worth(self) -> Decimal:
-        """What it was booked as, USD."""
+        """The value it was booked at, USD."""
         return self.quantity * self.booked.price
 
     @property
     def since(self) -> Decimal:
-        """What the account has earned since the moment it was booked at, USD."""
+        """The account's earnings since the moment it was booked at, USD."""
         return self._earned(self.booked)
 
     @property
     def key_since(self) -> Decimal:
-        """What is left of the key has earned since, USD."""
+        """The earnings of the key's remaining quantity since then, USD."""
         return (self.held + self.quantity) * (self.now.price - self.booked.price)
 
     def as_of_now(self, gain: Decimal, change: Decimal) -> "Moved":
@@ -85,7 +87,7 @@ class Moved(Struct, frozen=True):
         return self.now.pnl - at.pnl + self.quantity * (self.now.price - at.price)
 
     def more_at(self, at: Point) -> Decimal:
-        """What the PnL would be more, USD, had it come at that moment."""
+        """By how much the PnL would be higher, USD, had the transfer come at that moment."""
         return self.quantity * (self.booked.price - at.price)
 
     @property
@@ -102,7 +104,7 @@ class Moved(Struct, frozen=True):
         since: Point | None = None,
         early: tuple[Early, ...] = (),
     ) -> Decimal:
-        """What a unit would be worth now, as a share of what it is worth, had it come at that moment.
+        """A unit's worth now had the transfer come at that moment, as a share of its actual worth.
 
         `equity`: before the transfer, at the moment it was booked at, USD; `least`: the least of it that a
         ratio is taken of; `since`, `early`: see `grown`. 1 where it cannot be told.
@@ -117,8 +119,8 @@ class Moved(Struct, frozen=True):
         since: Point | None = None,
         early: tuple[Early, ...] = (),
     ) -> Decimal | None:
-        """What the account would have come to by now, in units of before the transfer, had it come at that
-        moment, USD. None where nothing was there to grow.
+        """The account's worth by now, in units of before the transfer, had it come at that moment,
+        USD. None where the account had no value to grow from.
 
         `since`: the last other transfer, which the account of `equity` has had. Where that came after this moment,
         the account was another one until then, and earned its PnL until then. `early`: transfers that are taken to
@@ -144,7 +146,7 @@ class Moved(Struct, frozen=True):
         return grown / until * on
 
     def _value(self, at: Point, equity: Decimal) -> Decimal:
-        """The account's value at that moment, without what has moved, USD."""
+        """The account's value at that moment, without the quantity that moved, USD."""
         return equity + at.pnl - self.booked.pnl
 
     def _price_at(self, since: Point, at: Point) -> Decimal:
@@ -154,7 +156,9 @@ class Moved(Struct, frozen=True):
         return at.price + (self.now.price - at.price) * min(ONE, max(ZERO, share))
 
     def _grown(self, start: Point, end: Point, before: Decimal) -> Decimal | None:
-        """What an account of `before` at the start comes to by the end, with what has moved, in its own units."""
+        """The worth at the end of an account of `before` at the start, with the quantity that
+        moved, in its own units.
+        """
         after = before + self.quantity * start.price
         if min(before, after) <= ZERO:
             return None
@@ -162,7 +166,7 @@ class Moved(Struct, frozen=True):
         return before * (after + earned) / after
 
 
-def share_of_unit(  # noqa: PLR0913, PLR0917 - of what a way of reckoning consists
+def share_of_unit(  # noqa: PLR0913, PLR0917 - a way of reckoning has so many parts
     moves: Iterable[Moved],
     equity: Callable[[Decimal], Decimal],
     least: Decimal,
@@ -170,8 +174,8 @@ def share_of_unit(  # noqa: PLR0913, PLR0917 - of what a way of reckoning consis
     early: tuple[Early, ...],
     better: Callable[[Iterable[Decimal]], Decimal],
 ) -> tuple[Decimal, tuple[Early, ...]]:
-    """What a unit would be worth now, as a share of what it is worth, had each of these transfers come at the
-    moment that is the better; and the moments then, those known before (`early`) among them.
+    """A unit's worth now had each of these transfers come at the moment that is the better, as a
+    share of its actual worth; and the moments then, those known before (`early`) among them.
 
     `equity`: before these transfers, by net PnL, USD; `least`, `since`: see `Moved.unit_at`.
     """
@@ -201,8 +205,8 @@ def _with_early(early: tuple[Early, ...], new: Early) -> tuple[Early, ...]:
 
 
 class SameMoment(Struct, frozen=True):
-    """Transfers that are booked as of one moment. `since`: the PnL since then, USD; `later`: what the transfers of
-    later moments are worth, USD.
+    """Transfers that are booked as of one moment. `since`: the PnL since then, USD; `later`: the
+    worth of the transfers of later moments, USD.
     """
 
     since: Decimal

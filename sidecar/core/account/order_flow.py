@@ -1,7 +1,7 @@
 """OrderFlow: reports and fills of orders become positions, funds and exposure. No I/O.
 
-Whatever is learnt of an order takes the same path: merge it (working.py), let its reservation give
-way, count what the books have not counted, and bind what is still open.
+Every fact of an order takes the same path: merge it (working.py), let its reservation give way,
+count the fills that the books have not counted, and bind the size that is still open.
 """
 
 from collections.abc import Callable
@@ -54,17 +54,17 @@ class OrderFlow:
         self.books = books
         self.ledger = OrderLedger()
         self.taker_rate = DEFAULT_TAKER_RATE
-        self.rebound = 0  # grows whenever a reservation binds or frees anything
+        self.rebound = 0  # grows whenever a reservation binds or frees funds
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
         self.futures_agreement: dict[str, Reconciliation] = {}
-        # Whether a flattening sent this very order; such an id alone says nothing.
+        # Whether a flattening sent this very order; such an id alone is no proof.
         self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
         self.lag = DEFAULT_LAG  # how long a reading of a balance may lack a fill
 
     def report(self, report: ev.OrderReported) -> None:
-        """What Coinbase says of one order."""
+        """One order as Coinbase reports it."""
         check_report(report)
         price = report.average_price or report.limit_price or ZERO
         ended = is_terminal(report.status)
@@ -175,8 +175,8 @@ class OrderFlow:
             self._book(currency, agreement, moved, fact.at, counts=False)
 
     def _settle_order(self, order: WorkingOrder, product: Product, at: datetime) -> None:
-        """After anything was learnt of an order: match its reservation, count its fills, restate
-        what it binds.
+        """After any fact of an order: match its reservation, count its fills, restate the size and
+        funds that it binds.
         """
         self._meet_reservation(order)
         order.is_own = order.client_order_id.startswith(OWN_PREFIX) and self.was_sent(order)
@@ -217,7 +217,7 @@ class OrderFlow:
         )
 
     def terms_of(self, reservation: Reservation) -> Terms:
-        """What an approval covers."""
+        """The terms that an approval covers."""
         asked, most = reservation.order, reservation.order.base_size
         if most is None:  # sized in quote currency: the most it was judged to bring
             product = self.books.product(asked.product_id)
@@ -245,8 +245,8 @@ class OrderFlow:
             order.terms = with_terms(order.terms, terms)
 
     def _meet_reservation(self, order: WorkingOrder) -> None:
-        """An approved order has arrived: its reservation gives way to it, and it inherits what only
-        the bot said.
+        """An approved order has arrived: its reservation gives way to it, and it inherits the
+        details that only the bot gave.
         """
         reservation = self.reservation_of(order)
         if reservation is None:
@@ -266,7 +266,7 @@ class OrderFlow:
         order.limit_price = order.limit_price or reservation.order.ceiling_price
         order.stop_price = order.stop_price or reservation.order.stop_price
         order.rests = reservation.order.rests and order.rests is not False
-        if order.is_open and not order.remaining:  # what it has filled says nothing of its size
+        if order.is_open and not order.remaining:  # its fills do not tell its size
             order.size = max(order.size, terms.size or ZERO)
 
     def _let_in(self, order: WorkingOrder, product: Product, owed: Tally, at: datetime) -> None:
@@ -315,7 +315,7 @@ class OrderFlow:
                 self.books.note_doubt(name, agreement, counts=counts)
 
     def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
-        """Let what is owed of an order's fills into the books."""
+        """Let the uncounted fills of an order into the books."""
         books, strategy = self.books, None
         if order.strategy_id is not None:
             strategy = books.strategy(order.strategy_id)
@@ -337,7 +337,7 @@ class OrderFlow:
     def _pay_fee(
         self, product: Product, currency: str, fee: Decimal, strategy: Book | None
     ) -> None:
-        """A fee in whatever currency it was charged; a future's comes out of the futures wallet."""
+        """A fee in the currency it was charged in; a future's comes out of the futures wallet."""
         books = self.books
         mark = books.marks.usd(currency)
         value = None if mark is None else fee * mark
@@ -352,8 +352,8 @@ class OrderFlow:
     def _hold(
         self, side: Side, remaining: Decimal, product: Product, price: Decimal | None
     ) -> tuple[str, Decimal]:
-        """What Coinbase binds for an order's rest: base for a sell, quote with the fee for a buy,
-        none for futures.
+        """The funds that Coinbase binds for an order's rest: base for a sell, quote with the fee
+        for a buy, none for futures.
         """
         if product.is_future:
             return "", ZERO
@@ -377,8 +377,8 @@ class OrderFlow:
 
     @staticmethod
     def _claim(order: WorkingOrder, wallet: Wallet, hold: Decimal) -> None:
-        """What a read showed as held for no order of ours was held for this one, if it lived
-        then.
+        """Funds that a reading showed as held for no order of ours were held for this one, if it
+        lived then.
         """
         read_at = wallet.agreement.read_at
         if read_at is not None and (order.created_at is None or order.created_at <= read_at):
@@ -389,7 +389,7 @@ class OrderFlow:
         return None if mid is None else mid.value
 
     def vanished(self, event: ev.OrderVanished) -> list[Action]:
-        """It is open nowhere but in the books: it ends here, and what it held is free."""
+        """The order is open only in the books: it ends here, and its funds are free."""
         order = self.ledger.working.get(event.order_id)
         if order is None:
             return []
@@ -403,8 +403,8 @@ class OrderFlow:
         return [Alert(severity="warning", code="ORDER_VANISHED", text=text)]
 
     def listed(self, event: ev.OpenOrdersListed) -> list[Action]:
-        """A working order that a complete listing does not hold has ended unseen: what became of it
-        must be read. One that had vanished and is listed is open.
+        """A working order that a complete listing does not hold has ended unseen: its outcome must
+        be read. One that had vanished and is listed is open.
         """
         listed = set(event.order_ids)
         for order_id in event.order_ids:
@@ -429,7 +429,7 @@ class OrderFlow:
     # --- Reservations ------------------------------------------------------------
 
     def reserve(self, reservation: Reservation) -> None:
-        """Bind an approved order's worst case and funds, in place of what was approved under its
+        """Bind an approved order's worst case and funds, in place of the earlier approval under its
         id.
         """
         before = self.ledger.reservations.get(reservation.order.client_order_id)
@@ -440,20 +440,22 @@ class OrderFlow:
         self.put_back(reservation)
 
     def lift(self, reservation: Reservation) -> None:
-        """Take what a reservation binds out of the books, to judge its order without itself in the way."""
+        """Take a reservation's legs and funds out of the books, so that its order is not judged
+        against itself.
+        """
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
         self._reserve_funds(reservation.hold_currency, -reservation.hold)
 
     def put_back(self, reservation: Reservation) -> None:
-        """Bind again what `lift` took out."""
+        """Bind again the legs and funds that `lift` took out."""
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
 
     def release(self, client_order_id: str, decision_id: str | None = None) -> Reservation | None:
-        """Free what an approval bound: that of this decision, where one is named. Releasing twice,
-        or what was never reserved, changes nothing.
+        """Free the legs and funds of an approval: that of this decision, where one is named. To
+        release twice, or without a reservation, changes no figure.
         """
         reservation = self.ledger.reservations.get(client_order_id)
         if reservation is None or decision_id not in {None, reservation.decision.decision_id}:

@@ -1,4 +1,5 @@
-"""OrderLedger: which orders work, which ended, which are reserved, and at what prices they rest.
+"""OrderLedger: which orders work, which ended, which are reserved, and the prices at which they
+rest.
 
 No I/O.
 """
@@ -15,8 +16,8 @@ from sidecar.core.vocabulary.orders import SELL
 
 
 class OrderLedger:
-    """Finds orders by either id, and the best resting price of a book's side, whatever their
-    number.
+    """Finds orders by either id, and the best resting price of a book's side, however many there
+    are.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class OrderLedger:
         self.resting: dict[tuple[str, Side], Resting] = {}
         self.waiting: dict[tuple[str, Side], Resting] = {}  # stops, none of them triggered
         self._rests_at: dict[str, tuple[Resting, Decimal]] = {}
-        self._lapses: list[tuple[datetime, str]] = []  # a heap; may hold what was released since
+        self._lapses: list[tuple[datetime, str]] = []  # a heap; some may be released since
 
     def find(self, order_id: str) -> WorkingOrder | None:
         return self.working.get(order_id) or self.closed.by_id.get(order_id)
@@ -97,8 +98,8 @@ class OrderLedger:
         heappush(self._lapses, (until, name))
 
     def look_again(self) -> None:
-        """Every reservation is to be handed out again once its life is over: whoever looked for the
-        order before is gone.
+        """Every reservation is to be handed out again once its life is over: the process that
+        looked for the order before is gone.
         """
         self._lapses = [(held.expires_at, name) for name, held in self.reservations.items()]
         heapify(self._lapses)

@@ -1,9 +1,10 @@
-"""PositionTracker: what the account holds, works, has earned and could lose. No I/O, no clock.
+"""PositionTracker: the account's holdings, working orders, earnings and worst case. No I/O, no
+clock.
 
 It is fed facts (`events`) and answers with the figures the rules need. Its parts each hold one
-idea: `books` positions and value, `orders` working orders and reservations, `balances` what
-Coinbase says is held, `windows` where losses count from. A fact that cannot be applied raises
-before anything moved.
+idea: `books` positions and value, `orders` working orders and reservations, `balances` the holdings
+as Coinbase states them, `windows` where losses count from. A fact that cannot be applied raises
+before any figure has moved.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -46,8 +47,9 @@ NO_KEYS: Final[Mapping[str, Decimal]] = {}
 class PositionTracker:
     """Positions, open orders, reservations, balances, marks, PnL and loss windows of one account.
 
-    `keep` names what is never counted and never sold: {"BTC": Decimal("0.5")}, or None for all of a
-    currency. `cash` names the currencies that are cash: valued, but never positions.
+    `keep` names the quantities that are never counted and never sold: {"BTC": Decimal("0.5")}, or
+    None for all of a currency. `cash` names the currencies that are cash: valued, but never
+    positions.
     """
 
     def __init__(
@@ -187,7 +189,9 @@ class PositionTracker:
 
     @with_money
     def apply(self, event: ev.Event) -> list[Action]:
-        """Take in one fact. Raises Untrusted, and changes nothing, when it cannot be true."""
+        """Take in one fact. Raises Untrusted, with every figure unchanged, when the fact cannot be
+        true.
+        """
         if type(event) is not ev.ReservationReleased:
             self.version += 1
         self.roll_day(event.at)
@@ -271,8 +275,8 @@ class PositionTracker:
 
     @with_money
     def start(self, at: datetime) -> None:
-        """Open the books: from here on facts are changes, and every loss window begins. Does
-        nothing when open.
+        """Open the books: from here on facts are changes, and every loss window begins. No effect
+        when they are open.
         """
         if self.windows is None:
             self.version += 1
@@ -304,8 +308,8 @@ class PositionTracker:
             self._end_span(self.booked_equity, windows.day.started_at)
 
     def compare_clocks(self, ahead: timedelta) -> None:
-        """The clock that facts are told by is so far ahead of Coinbase's: time that only the one of them has
-        passed ends nothing.
+        """The clock that facts are told by is so far ahead of Coinbase's: a boundary that only one
+        of the two has passed ends no window.
         """
         self.clock_ahead = max(ahead, timedelta())
 
@@ -396,8 +400,8 @@ class PositionTracker:
         undoes: datetime | None = None,
     ) -> None:
         """After any transfer the ratios stay; an account that is lifted above `min_equity` has none
-        yet, and begins anew where no latch is set. `since`: the PnL since the transfer,
-        USD, and of it `by_key`: that is of the next span. `undoes`: the transfer of then was none, so nothing
+        yet, and begins anew where no latch is set. `since`: the PnL since the transfer, USD, and of
+        it `by_key`: that is of the next span. `undoes`: the transfer of then was none, so no window
         begins anew, and losses of keys and strategies stay shares of the account as it was before.
         """
         windows = self.windows
@@ -438,7 +442,7 @@ class PositionTracker:
         }
 
     def forget_strategy(self, strategy_id: str) -> None:
-        """Nothing of it is open: what it made and lost stays in the account's books alone."""
+        """The strategy has no position or order left: its PnL stays in the account's books."""
         del self.strategies[strategy_id]
         if self.windows is not None:
             self.windows.by_strategy.pop(strategy_id, None)
@@ -449,8 +453,8 @@ class PositionTracker:
         }
 
     def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
-        """The cost of fills, fees and funding since the window of this cause began, USD; without what money
-        that came or left, nobody knows when, may not have cost.
+        """The cost of fills, fees and funding since the window of this cause began, USD; without
+        the part that transfers of unknown time may account for.
         """
         windows, account = self.windows, self.account
         assert windows is not None

@@ -8,9 +8,10 @@ orders that open, rest or are cancelled do not. So a reading is explained, not w
     differs   any other difference is a doubt, from its first reading on
     confirmed a second reading, `SETTLE` later or more, differs by the same: it is no passing state
 
-What is compared is the difference, not the reading: a busy account whose wallet never stands still is
-reconciled as fast as an idle one. Each reading of a busy account allows for several transfers, since it
-may lack bookings; the one that two readings allow for is confirmed, or one of several that are all but equal.
+Differences are compared, not readings: a busy account whose wallet never stands still is reconciled
+as fast as an idle one. Each reading of a busy account allows for several transfers, since it may
+lack bookings; the one that two readings allow for is confirmed, or one of several that are all but
+equal.
 """
 
 from bisect import bisect_left
@@ -50,19 +51,20 @@ class Booking(Struct, frozen=True):
 
 
 class Doubt(Struct):
-    """A difference (reading − books) that nothing explains. `since`: when the quantity fell into doubt;
-    `first_at`: the reading that first showed what may be the same transfer.
+    """A difference (reading − books) without an explanation. `since`: when the quantity fell into
+    doubt; `first_at`: the reading that first showed a difference which may be the same transfer.
 
-    `candidates`: every transfer that the readings since then allow, for each of them may lack a booking
-    or have known one first. `repeated`: a later reading has shown one of them again; `confirmed`: and it is
-    the only one left. `booked`: what the books have moved by since the last reading;
-    `steady_since`: since then, readings have shown the same difference.
+    `candidates`: every transfer that the readings since then allow, for each of them may lack a
+    booking or have known one first. `repeated`: a later reading has shown one of them again;
+    `confirmed`: and it is the only one left. `booked`: the movement of the books since the last
+    reading; `steady_since`: since then, readings have shown the same difference.
 
-    `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were; `near`: at the
-    near sides of quotes beyond the spread cap, where there were any;
-    `is_fresh`: a fresh quote gave its price, and `confirmed_mark` is what was confirmed then. `by_frame`: a
-    frame raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for;
-    `told_at` is Coinbase's own stamp of it, and `traded_since`: the books hold a trade made after it.
+    `first`: the moment of the first reading, at confirmed marks; `seen`: at the marks as they were;
+    `near`: at the near sides of quotes beyond the spread cap, where there were any; `is_fresh`: a
+    fresh quote gave its price, and `confirmed_mark` is the mark confirmed then. `by_frame`: a frame
+    raised it; `is_whole`: the futures wallet was told beside it, so no other side is waited for;
+    `told_at` is Coinbase's own stamp of it, and `traded_since`: the books hold a trade made after
+    it.
     """
 
     difference: Decimal
@@ -85,8 +87,9 @@ class Doubt(Struct):
 
 
 class Reconciliation(Struct):
-    """What readings of one quantity have shown. `active_at`: the last order event that may move the
-    quantity; `read_at`: the last reading that the books agreed with; `seen_at`: the last one at all.
+    """The outcome of one quantity's readings. `active_at`: the last order event that may move the
+    quantity; `read_at`: the last reading that the books agreed with; `seen_at`: the last one at
+    all.
     """
 
     active_at: datetime | None = None
@@ -109,7 +112,7 @@ class Reconciliation(Struct):
     def note(self, at: datetime, quantity: Decimal, lag: timedelta, *, swept: bool = False) -> None:
         """The books set the total right by so much: readings may show it later."""
         self.bookings.append(Booking(at, quantity, lag, swept))
-        if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs next to nothing
+        if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs little time
             recent = [one for one in self.bookings if at - one.lag <= one.at]
             self.bookings = recent[-BOOKINGS_MAX:]
 
@@ -129,7 +132,7 @@ class Reconciliation(Struct):
         fills_until: datetime | None,
         unit: Decimal = ZERO,
     ) -> Verdict:
-        """What to make of a reading that began at `at` and differs from the books by so much.
+        """The verdict on a reading that began at `at` and differs from the books by so much.
 
         `fills_until`: every fill up to then is in the books. `unit`: the asset's smallest.
         """
@@ -161,7 +164,7 @@ class Reconciliation(Struct):
         return "confirmed"
 
     def moved(self, quantity: Decimal) -> None:
-        """The books followed a difference by so much; what is left of it is none."""
+        """The books followed a difference by so much; one that is zero then ends the doubt."""
         doubt = self.doubt
         if doubt is None:
             return
@@ -171,7 +174,9 @@ class Reconciliation(Struct):
             self.doubt = None
 
     def explains(self, more: Decimal, at: datetime) -> bool:
-        """Whether a reading that had so much more than the books may just have lacked what they had booked."""
+        """Whether a reading that had so much more than the books may just have lacked some of their
+        bookings.
+        """
         return any(abs(more + one) <= abs(more) * IMMATERIAL for one in self._lacking(at))
 
     def swept(self, at: datetime) -> Decimal:
@@ -187,8 +192,9 @@ class Reconciliation(Struct):
         return max(recent, default=timedelta(0))
 
     def _lacking(self, at: datetime) -> list[Decimal]:
-        """What a reading may lack: the newest bookings, as many as one likes; the newest trades, without the sweeps
-        or with all of them, which it may lack for longer; the newest sweeps alone; or a single booking.
+        """The sums that a reading may lack: of the newest bookings, any number of them; the newest
+        trades, without the sweeps or with all of them, which it may lack for longer; the newest
+        sweeps alone; or a single booking.
         """
         newest = [one for one in reversed(self.bookings) if at - one.lag <= one.at]
         every = accumulate(one.quantity for one in newest)

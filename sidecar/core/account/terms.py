@@ -1,6 +1,7 @@
-"""Terms: up to which size and price an order is approved, and what an order shows of its own. No I/O.
+"""Terms: up to which size and price an order is approved, and the terms that an order shows. No
+I/O.
 
-An approval covers an order no larger and no worse in price. What a fact does not tell is not
+An approval covers an order no larger and no worse in price. Terms that a fact does not tell are not
 judged: a frame without a limit price, or a fill, says less than a whole report.
 """
 
@@ -15,7 +16,7 @@ from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import is_terminal
 from sidecar.core.vocabulary.orders import BRACKETS, BUY, Order
 
-# What was paid is an average that Coinbase rounds times a quantity.
+# The value paid is an average price, which Coinbase rounds, times a quantity.
 ROUNDING: Final = Decimal("1.001")
 # An order edited again and again is remembered under its latest terms: a late frame, which shows
 # older ones, is at most a few edits late.
@@ -23,11 +24,11 @@ TERMS_MAX: Final = 8
 
 
 class Shown(Struct, frozen=True):
-    """What a fact shows of an order. None: not told.
+    """The terms of an order as a fact shows them. None: not told.
 
-    `size` in order units; `is_whole` says that it is the whole size and not only what has filled,
-    `is_stated` that the order names it: what remains of an order sized in quote currency is
-    Coinbase's estimate. `paid` is the value filled, in quote currency.
+    `size` in order units; `is_whole` says that it is the whole size and not only the filled part,
+    `is_stated` that the order names it: the rest of an order sized in quote currency is Coinbase's
+    estimate. `paid` is the value filled, in quote currency.
     """
 
     side: Side
@@ -41,8 +42,8 @@ class Shown(Struct, frozen=True):
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):
-    """Up to which size (order units) and price (quote currency) nothing is left to be said of an
-    order: it was approved so, or it was not `approved` and somebody has been told.
+    """Up to which size (order units) and price (quote currency) an order needs no alert: it was
+    approved so, or it was not `approved` and the operator has been told.
 
     `price` is the highest of a buy, the lowest of a sell. None leaves size or price open. A
     bracket's `stop` decides where it trades as its limit price does. With `quote_size` the order
@@ -56,7 +57,7 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     approved: bool = True
 
     def excess(self, shown: Shown) -> str:
-        """What these terms do not cover, in words; empty where they cover all that is shown."""
+        """The excess over these terms, in words; empty where they cover all that is shown."""
         size = shown.size
         if self.quote_size is not None:
             if shown.paid > self.quote_size * ROUNDING:
@@ -80,7 +81,9 @@ def _is_worse(side: Side, price: Decimal | None, approved: Decimal | None) -> bo
 
 
 def approved_terms(order: Order, most: Decimal) -> Terms:
-    """What the approval of this order covers; `most` is the size, in order units, that was judged."""
+    """The terms that the approval of this order covers; `most` is the size, in order units, that
+    was judged.
+    """
     return Terms(
         size=most,
         price=order.limit_price,
@@ -90,7 +93,7 @@ def approved_terms(order: Order, most: Decimal) -> Terms:
 
 
 def told_terms(shown: Shown) -> Terms:
-    """What need not be told again: the order as it was shown, open where that says nothing.
+    """Terms that need not be told again: the order as it was shown, open where the fact is silent.
 
     A market order cannot be edited; of one sized in quote currency the size is a moving estimate.
     """
@@ -106,7 +109,9 @@ def with_terms(known: tuple[Terms, ...], new: Terms) -> tuple[Terms, ...]:
 
 
 def shown_by(fact: OrderReported | FillReported, listed: Decimal, paid: Decimal) -> Shown:
-    """What a fact shows; `listed` and `paid` are quantity and value of the order's fills so far."""
+    """The terms that a fact shows; `listed` and `paid` are quantity and value of the order's fills
+    so far.
+    """
     if isinstance(fact, FillReported):
         return Shown(side=fact.side, size=listed, paid=paid)
     size, is_whole = fact.base_size, True

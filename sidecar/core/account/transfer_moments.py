@@ -1,9 +1,9 @@
-"""TransferMoments: when money that readings of the balances show may have come or left, and at what price.
-No I/O.
+"""TransferMoments: when money that readings of the balances show may have come or left, and its
+price. No I/O.
 
-Between two readings prices move, and nobody sees when a transfer came. What the first reading of a difference
-showed of prices is remembered with its doubt; the moments that are possible, beside the one at which the transfer
-is booked, say how much more or less may have been lost (moved.py).
+Between two readings prices move, and neither shows when a transfer came. The prices at the first
+reading of a difference are remembered with its doubt; the moments that are possible, beside the one
+at which the transfer is booked, say how much more or less may have been lost (moved.py).
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay
 # A move of prices that is not confirmed yet is waited for until the last reading before a doubt is told
 # (doubt_watch.py: readings 2, 6 and 14 s after the first, and an alert after 15 s).
 OPEN_FOR: Final = timedelta(seconds=12)
-WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of what is held stands by itself
+WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of a holding stands by itself
 
 
 class TransferMoments:
@@ -32,8 +32,8 @@ class TransferMoments:
         self.books = books
 
     def before_first(self, currency: str, read_pnl: Decimal | None, at: datetime) -> Point | None:
-        """The moment of the last complete listing, at which a wallet was in none yet; `read_pnl`: the net PnL then,
-        USD. An old price of a coin that nobody held says nothing.
+        """The moment of the last complete listing, at which a wallet was in none yet; `read_pnl`:
+        the net PnL then, USD. An old price of a coin that was not held proves nothing.
         """
         price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
         return None if read_pnl is None or price is None else Point(read_pnl, price)
@@ -89,7 +89,7 @@ class TransferMoments:
             return doubt.confirmed_mark
         first = doubt.first.price if doubt.first is not None and doubt.is_fresh else None
         price = self.books.settled_mark(currency, first, at)
-        if price is None and doubt.difference < ZERO:  # what has left waits for no price
+        if price is None and doubt.difference < ZERO:  # departed units wait for no price
             price = marks.confirmed(currency) or marks.usd(currency)
         return price
 

@@ -1,4 +1,4 @@
-"""What an order is worth at worst: size, price, USD notional, and the funds it binds. No I/O.
+"""An order's worst case: size, price, USD notional, and the funds it binds. No I/O.
 
 A market order is taken as a limit order at the far touch plus slippage. A buy is worth its limit
 price; a sell the larger of limit and mark. A quote-sized order buys at most its quote size at the
@@ -22,8 +22,9 @@ class Worth(Struct, frozen=True):
     """An order's worst case. Sizes in order units, prices in quote currency, notional in USD.
 
     `valued_at` is the price that the notional is taken at. The unit figures are those of one order
-    unit: the whole is linear in size. `hold` is what Coinbase binds, in `hold_currency` ("" for
-    futures, whose margin is Coinbase's own). None stands for what no quote can tell.
+    unit: the whole is linear in size. `hold` is the amount that Coinbase binds, in `hold_currency`
+    ("" for futures, whose margin is Coinbase's own). None stands for a figure that needs a missing
+    quote.
     """
 
     base_size: Decimal | None
@@ -123,7 +124,7 @@ def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | 
 def legs_of(
     product: Product, side: Side, size: Decimal, price: Decimal | None, cash: frozenset[str]
 ) -> tuple[Leg, ...]:
-    """What `size` order units do to exposure keys.
+    """The changes of exposure keys by `size` order units.
 
     One leg, or two when the quote currency is a coin (ETH-BTC).
     """

@@ -21,7 +21,7 @@ VISITS_MAX: Final = 10  # one takes two readings, and these are seconds apart at
 
 
 class Visit(Struct, frozen=True):
-    """Something that came, and was gone at the moment it is booked at; it counts `until` then."""
+    """Money that came, and was gone at the moment it is booked at; it counts `until` then."""
 
     until: datetime
     moved: Moved
@@ -41,8 +41,8 @@ class Visits:
         self.known = [one for one in self.known if at < one.until]
 
     def share(self, span: Span) -> Decimal:
-        """What a unit of the account would be worth, as a share of what it is, had all of them come at the moments
-        that lose least (≥ 1).
+        """A unit's worth had all visits come at the moments that lose least, as a share of its
+        actual worth (≥ 1).
         """
         share = ONE
         for moved in (one.moved for one in self.known):

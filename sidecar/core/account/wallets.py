@@ -1,6 +1,4 @@
-"""Wallets: what the account holds of each currency, what of it is free, and what all of it is
-worth. No I/O.
-"""
+"""Wallets: the holdings of each currency, their free part, and the worth of all. No I/O."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +11,7 @@ from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.vocabulary.money import ZERO
 
 # After a sale of our own, a balance that still holds it is no deposit for so long: it would be sold
-# again, and be what is to be kept. Far beyond any lag that was seen.
+# again, out of the quantity that is to be kept. Far beyond any lag that was seen.
 OWN_SALE_SHOWS_WITHIN: Final = timedelta(seconds=60)
 
 
@@ -22,13 +20,13 @@ class Wallet(Struct):
 
     total: Decimal = ZERO
     keep: Decimal | None = ZERO
-    held: Decimal = ZERO  # what own open orders bind
-    reserved: Decimal = ZERO  # what approvals bind
-    foreign_hold: Decimal = ZERO  # what Coinbase holds for no order of ours
+    held: Decimal = ZERO  # bound by own open orders
+    reserved: Decimal = ZERO  # bound by approvals
+    foreign_hold: Decimal = ZERO  # held by Coinbase for no order of ours
     unpriced: Decimal = ZERO  # came in from outside, and waits for its first good mark
     value: Decimal = ZERO  # share of `Wallets.value`, USD
     agreement: Reconciliation = field(default_factory=Reconciliation)
-    waits_since: datetime | None = None  # when a reading first showed what waits for its price
+    waits_since: datetime | None = None  # when a reading first showed units that wait for a price
     own_sale_at: datetime | None = None  # when a flattening last sold of it
     read_point: Point | None = None  # the moment at which a reading last agreed
 
@@ -40,8 +38,8 @@ class Wallet(Struct):
 
     @property
     def position(self) -> Decimal:
-        """What counts as a position: the total less `keep`, and all that is short of zero: a sale
-        told before its purchase.
+        """The part that counts as a position: the total less `keep`, and all that is short of zero:
+        a sale told before its purchase.
         """
         if self.keep is None:
             return ZERO
@@ -56,12 +54,16 @@ class Wallet(Struct):
 
     @property
     def counted(self) -> Decimal:
-        """What counts in equity: the position, but for what waits for its first good mark."""
+        """The part that counts in equity: the position without units that wait for their first good
+        mark.
+        """
         return self.position - self.unpriced if self.unpriced else self.position
 
     @property
     def free(self) -> Decimal:
-        """What a new order may use, by the smaller of books and reading. `keep` is never available."""
+        """The funds that a new order may use, by the smaller of books and reading. `keep` is never
+        available.
+        """
         if self.keep is None:
             return ZERO
         free = self.total - self.keep - self.held - self.reserved - self.foreign_hold
@@ -70,7 +72,7 @@ class Wallet(Struct):
 
     @property
     def doubted(self) -> Decimal:
-        """What Coinbase's last reading has more than the books, without an explanation."""
+        """The unexplained excess of Coinbase's last reading over the books."""
         doubt = self.agreement.doubt
         return ZERO if doubt is None else doubt.difference
 
@@ -83,7 +85,7 @@ class Wallets:
         self.by_currency: dict[str, Wallet] = {}
         self.value = ZERO
         self.in_doubt: set[str] = set()
-        self.waiting: set[str] = set()  # those that hold something without a price yet
+        self.waiting: set[str] = set()  # wallets with units that have no price yet
 
     def get(self, currency: str) -> Wallet:
         """The currency's wallet, begun empty if there is none."""
@@ -94,7 +96,7 @@ class Wallets:
         return wallet
 
     def free(self, currency: str) -> Decimal | None:
-        """What a new order may use, or None when the wallet was never seen."""
+        """The funds that a new order may use, or None when the wallet was never seen."""
         wallet = self.by_currency.get(currency)
         return None if wallet is None else wallet.free
 
@@ -119,7 +121,7 @@ class Wallets:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether it is open what was moved, or what it is worth."""
+        """Whether a transfer, or the worth of one, is still open."""
         return bool(self.in_doubt or self.waiting)
 
     def note_doubt(self, currency: str, agreement: Reconciliation) -> None:

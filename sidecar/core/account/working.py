@@ -2,10 +2,10 @@
 
 Theory of operation. Three sources speak of one order's fills: the user channel (cumulative, no
 trade ids, a rounded average), REST listings (the same figures later) and REST fills (exact, one id
-each). For every order a `Tally` is kept of what the cumulative sources report, of the distinct
-fills listed, and of what the books have `counted`. What is owed to the books is the larger of the
-first two (the listed fills when equal: they are exact), plus corrections, less what is counted. So
-a source may repeat, lag or overlap another and nothing is counted twice.
+each). For every order a `Tally` is kept of the cumulative sources' report, of the distinct fills
+listed, and of the fills that the books have `counted`. The tally owed to the books is the larger of
+the first two (the listed fills when equal: they are exact), plus corrections, less the counted one.
+So a source may repeat, lag or overlap another and no fill is counted twice.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -56,7 +56,7 @@ class Tally(Struct):
 
 
 class Leg(Struct, frozen=True):
-    """What an order may do to one exposure key: base units on one side."""
+    """An order's possible change of one exposure key: base units on one side."""
 
     key: str
     side: Side
@@ -67,7 +67,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     """An order known to the exchange. Sizes in order units, prices in quote currency.
 
     `terms` are those it was approved under, and those it was told of as unapproved. `standing`:
-    `new` until a report has been judged, `excused` when nobody need have asked for it.
+    `new` until a report has been judged, `excused` when the order needed no approval.
     """
 
     order_id: str
@@ -84,7 +84,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     is_stop: bool = False  # a stop-limit order, whether its stop has been told or not
     attached: bool = False  # an order follows when this one fills: `child_id`, once known
     child_id: str = ""
-    is_own: bool = False  # a flattening sent this very order: whatever its id looks like
+    is_own: bool = False  # a flattening sent this very order; the id alone is no proof
     terms: tuple[Terms, ...] = ()
     standing: Literal["new", "excused", "judged"] = "new"
     created_at: datetime | None = None
@@ -128,8 +128,8 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def _filled(self) -> Decimal:
-        """The larger of what is reported and listed; what is listed by value is as reported, where that is
-        near.
+        """The larger of the reported and the listed quantity; of fills listed by value the reported
+        one, where that is near.
         """
         told, listed = self.reported.quantity, self.listed.quantity
         if self.by_value and abs(listed - told) <= told * NEAR:
@@ -138,12 +138,12 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def remaining(self) -> Decimal:
-        """What may still fill, order units."""
+        """The quantity that may still fill, order units."""
         return max(ZERO, self.size - self.filled) if self.is_open else ZERO
 
     @property
     def has_left_traces(self) -> bool:
-        """Whether news may come of it though it ended: of what it filled, or of orders that follow; our
+        """Whether news may come of it though it ended: of its fills, or of orders that follow; our
         own orders are asked for.
         """
         filled = self.filled or self.commissions or any(self.reported.fees.values())
@@ -165,7 +165,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         known = self.reported
         if report.filled >= known.quantity:
             value = report.filled * report.average_price
-            if not value:  # a sparse frame: what is new cost no more than the limit
+            if not value:  # a sparse frame: the new units cost no more than the limit
                 price = report.limit_price or self.limit_price or ZERO
                 value = known.value + (report.filled - known.quantity) * price
             fees = max(known.fees.get(currency, ZERO), report.fees, key=abs)  # rebates are below 0
@@ -211,9 +211,9 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         self.rests = report.rests and self.rests is not False
 
     def list_fill(self, fill: FillReported, currency: str) -> None:
-        """Take in one REST fill, or what its fee has grown to since it was seen. A reversal undoes,
-        a correction replaces. `currency` is the product's quote, in which a fee is charged unless
-        the fill names another.
+        """Take in one REST fill, or its fee where that has grown since the fill was seen. A
+        reversal undoes, a correction replaces. `currency` is the product's quote, in which a fee is
+        charged unless the fill names another.
         """
         sign = -ONE if fill.trade_type == "REVERSAL" else ONE
         known = self.commissions.get(fill.entry_id)
@@ -242,7 +242,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         return known is None or abs(fill.commission) > abs(known)
 
     def owed(self) -> Tally:
-        """What the books have not counted yet. Marks it as counted."""
+        """The tally that the books have not counted yet. Marks it as counted."""
         total = self.reported
         missing = self.reported.quantity - self.listed.quantity
         if missing <= (self.reported.quantity * NEAR if self.by_value else ZERO):
@@ -259,9 +259,10 @@ class Reservation(Struct, frozen=True, kw_only=True):
     """An approved order that has not been seen on the exchange: its worst case and funds are bound
     until then.
 
-    For an edit, `order_id` names the order and the legs hold only what the edit adds. `tightenings`
-    is the manager's count of tightenings at approval: a later one ends the right to replay it. `maker`
-    asked for it, and nobody else may have or release it; None: anybody, as in library use.
+    For an edit, `order_id` names the order and the legs hold only the quantity that the edit adds.
+    `tightenings` is the manager's count of tightenings at approval: a later one ends the right to
+    replay it. `maker` asked for it, and no other asker may have or release it; None: any asker may,
+    as in library use.
     """
 
     order: Order
@@ -311,15 +312,16 @@ class Resting:
 
 
 class ClosedOrders:
-    """The last `CLOSED_ORDERS_MAX` ended orders, by order_id and by client_order_id. Of those that ended
-    without a fill only the last `RECENT_MAX` are kept whole; of the others what tells their ids.
+    """The last `CLOSED_ORDERS_MAX` ended orders, by order_id and by client_order_id. Of those that
+    ended without a fill only the last `RECENT_MAX` are kept whole; of the others only digests of
+    their ids.
     """
 
     def __init__(self) -> None:
         self.by_id: OrderedDict[str, WorkingOrder] = OrderedDict()
         self.client_ids: dict[str, str] = {}
-        # What was forgotten ended, and filled, no later than this. A reading tells of an order as it was
-        # when the reading began, which may be before a fill that it tells of.
+        # Forgotten orders ended, and filled, no later than this. A reading tells of an order as it
+        # was when the reading began, which may be before a fill that it tells of.
         self.horizon: datetime | None = None
         self.unfilled: dict[int, int] = {}  # digests of order_id and client_order_id, oldest first
         self._used: set[int] = set()  # of the latter
@@ -349,7 +351,7 @@ class ClosedOrders:
         return bool(self._used) and digest(client_order_id) in self._used
 
     def saved_unfilled(self) -> bytes:
-        """What is left of ids, sixteen bytes each."""
+        """The digests of order_id and client_order_id, sixteen bytes a pair."""
         return b"".join(name.to_bytes(8) + used.to_bytes(8) for name, used in self.unfilled.items())
 
     def restore_unfilled(self, saved: bytes) -> None:

@@ -1,1 +1,1 @@
-"""What orders are judged against beside the account: limits, state, feeds, activity. No I/O."""
+"""The context that orders are judged in beside the account: limits, state, feeds, activity. No I/O."""

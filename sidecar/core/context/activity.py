@@ -27,7 +27,7 @@ class Activity:
         times = self.windows.get(name)
         if not times:
             return 0
-        if times[-1] > now:  # the clock was set back: what was approved then counts as of now
+        if times[-1] > now:  # the clock was set back: approvals of then count as of now
             times = self.windows[name] = deque((min(at, now) for at in times), maxlen=times.maxlen)
         return len(times) - bisect_right(times, now - rate.window)
 

@@ -3,8 +3,8 @@
     def no_weekends(order, tracker, now):
         return "not on weekends" if now.weekday() >= 5 else None
 
-A rule returns why the order may not go, or None. A rule that raises refuses: what cannot be judged
-is not approved.
+A rule returns why the order may not go, or None. A rule that raises refuses: an order that cannot
+be judged is not approved.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Whether what Coinbase streams can be believed. No I/O.
+"""Whether Coinbase's streams can be believed. No I/O.
 
 A user feed that connected or lost frames may have missed orders: it is believed again once the
 account has been reconciled over REST, by a reading that began afterwards: one that was under way
@@ -34,9 +34,9 @@ USER_FEED: Final[dict[tuple[FeedState, FeedSignal | Literal["reconciled"]], Feed
 
 
 class UnreadFutures(Struct):
-    """What futures the account has, where Coinbase did not say: why (empty: it is known), when it is asked again,
-    and the pause that led there. `unlisted`: contracts that are held and of a product that no list has, and since
-    when that is known; `unknown` those whose product cannot be had, and why.
+    """Futures that Coinbase did not tell: why not (empty: they are known), when it is asked again,
+    and the pause that led there. `unlisted`: contracts that are held and of a product that no list
+    has, and since when that is known; `unknown` those whose product cannot be had, and why.
     """
 
     fault: str = ""
@@ -67,7 +67,7 @@ class Feeds:
             self.market, self.market_whole_since = "live", at
 
     def down(self) -> None:
-        """Nothing is heard any more: a new process has begun."""
+        """No feed is connected any more: a new process has begun."""
         self.user = self.market = "down"
 
     def reconciled(self, began_at: datetime | None, at: datetime) -> None:

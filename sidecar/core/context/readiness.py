@@ -28,7 +28,7 @@ AGREE_WITHIN: Final = timedelta(seconds=30)
 
 
 class Readiness:
-    """What has been read since the process began, and what is missing still."""
+    """The readings since the process began, and those still missing."""
 
     def __init__(self, desk: RiskContext, settings: Settings) -> None:
         self.desk = desk
@@ -44,7 +44,7 @@ class Readiness:
         self.fills_until: datetime | None = None
 
     def begin(self) -> None:
-        """A new process: nothing is live, nothing is read; what was approved is judged afresh."""
+        """A new process: no feed is live, no reading done; earlier approvals are judged afresh."""
         self.missing = set(EVERYTHING)
         self.asked_at = self.asked_first_at = None
         self.agreed.clear()
@@ -55,7 +55,7 @@ class Readiness:
         self.desk.tracker.ledger.look_again()
 
     def note(self, event: ev.Event) -> list[Action]:
-        """A fact was taken in: what must be read because of it."""
+        """A fact was taken in: ask for the readings that it makes necessary."""
         actions: list[Action] = []
         match event:
             case ev.ProductsListed():
@@ -77,14 +77,14 @@ class Readiness:
         return actions
 
     def doubted(self, event: ev.FeedChanged | ev.ReconciliationFailed) -> list[Action]:
-        """What is believed of a feed may have changed: what must be read because of it."""
+        """The trust in a feed may have changed: ask for the readings that this makes necessary."""
         if isinstance(event, ev.FeedChanged):
             return self._feed_changed(event)
         return self._not_reconciled(event)
 
     def _not_reconciled(self, event: ev.ReconciliationFailed) -> list[Action]:
-        """Nothing has confirmed the books for long: the user feed alone is not believed any more
-        until something does. No reading is asked for: it is being tried all the time.
+        """No reading has confirmed the books for long: the user feed alone is not believed any more
+        until one does. None is asked for: it is being tried all the time.
         """
         was_live = self.desk.feeds.user == "live"
         self.desk.feeds.signal("user", "gap", event.at)
@@ -95,7 +95,9 @@ class Readiness:
         return [Alert(severity="critical", code="NOT_RECONCILED", text=text)]
 
     def _feed_changed(self, event: ev.FeedChanged) -> list[Action]:
-        """A feed came up, lost frames or fell silent: what must be read because of it."""
+        """A feed came up, lost frames or fell silent: ask for the readings that this makes
+        necessary.
+        """
         self.desk.feeds.signal(event.feed, event.signal, event.at)
         if event.signal == "lost":
             self.desk.state.tightenings += 1
@@ -110,13 +112,13 @@ class Readiness:
         return [RefreshQuotes(product_ids=books)] if books else []
 
     def valuing_books(self) -> tuple[str, ...]:
-        """The books whose quotes value what is or was held, sorted."""
+        """The books whose quotes value present and past holdings, sorted."""
         tracker = self.desk.tracker
         routes = (tracker.marks.routes.get(key, ()) for key in tracker.account.lines)
         return tuple(sorted({step.book for steps in routes for step in steps}))
 
     def complete(self, now: datetime, actions: list[Action]) -> bool:
-        """Whether the start ends now: then the books open, and limits bind what changes."""
+        """Whether the start ends now: then the books open, and limits bind every change."""
         desk = self.desk
         if desk.state.ready or self.missing:
             return False

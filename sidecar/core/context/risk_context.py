@@ -1,4 +1,6 @@
-"""RiskContext: what every order is judged against, and every guard watches. No I/O."""
+"""RiskContext: the facts and limits that every order is judged against, and every guard watches. No
+I/O.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -15,11 +17,13 @@ from sidecar.core.vocabulary.limits import WARN_AT, AccountLimits, Limits
 
 
 class RiskContext(Struct, kw_only=True):
-    """What every check is made against. `orders_known`: balances and open orders have been read.
+    """The facts and limits that every check is made against. `orders_known`: balances and open
+    orders have been read.
 
-    `max_quote_age`, `max_mark_age`, `watches_shocks` and `calm` are taken from the limits once; the last are the
-    shares of equity below which a risk figure neither breaks a limit nor warns. `facts` counts
-    what the manager takes in but for proposals, and the moments at which time alone changes something.
+    `max_quote_age`, `max_mark_age`, `watches_shocks` and `calm` are taken from the limits once; the
+    last are the shares of equity below which a risk figure neither breaks a limit nor warns.
+    `facts` counts the facts that the manager takes in, proposals aside, and the moments at which
+    time alone changes a figure.
     """
 
     tracker: PositionTracker

@@ -14,18 +14,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     picture, judges the feeds, asks REST to confirm losses and looks for orders that never appeared.
     Without it (library use) the caller's facts are all there is, and count as live.
 
-    `unapproved` is what follows, beside an alert, when an order appears that nobody approved:
-    nothing more, its cancel, or REDUCE_ONLY. In library use every order is the caller's own word,
-    and none is unapproved.
+    `unapproved` is the answer, beside an alert, to an order that appears without approval: none,
+    its cancel, or REDUCE_ONLY. In library use every order is the caller's own word, and none is
+    unapproved.
 
     `balance_lag`: how long a reading of a balance may lack a fill, a fee or funding that was booked.
 
-    `pace` is how many seconds of the market clock go to one of the wall's: what waits for Coinbase
-    waits in wall time. `may_flatten` names the bots that may have the account sold when they are
-    gone, `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for;
-    a name that is not there is for all. `strategies`: whether orders that add may have a name that is in
-    neither limits nor `named_strategies`; "auto": where limits name none. `liquidation_assets` are
-    those that a flattening may sell; None for all.
+    `pace` is how many seconds of the market clock go to one of the wall's: waits for Coinbase are
+    in wall time. `may_flatten` names the bots that may have the account sold when they are gone,
+    `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for; a
+    name that is not there is for all. `strategies`: whether orders that add may have a name that is
+    in neither limits nor `named_strategies`; "auto": where limits name none. `liquidation_assets`
+    are the assets that a flattening may sell; None for all.
     """
 
     connected: bool = False

@@ -1,8 +1,9 @@
-"""Trading state: which causes tighten what, and what state follows. No I/O.
+"""Trading state: which causes tighten which scope, and the state that follows. No I/O.
 
-The account's state is not stored: it is the tightest level among what is in force, so that no order
-of events can loosen it. Each cause has a scope (all, one product's exposure key, one strategy) and
-binds only there. One move is forbidden: out of LIQUIDATING there is no way but to HALTED.
+The account's state is not stored: it is the tightest level among the causes in force, so that no
+order of events can loosen it. Each cause has a scope (all, one product's exposure key, one
+strategy) and binds only there. One move is forbidden: out of LIQUIDATING there is no way but to
+HALTED.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ TIGHTNESS: Final[dict[Level, int]] = {
     "LIQUIDATING": 4,
 }
 
-# Nothing may be sent, and only an operator, or the end of an episode, changes that.
+# No order may be sent, and only an operator, or the end of an episode, changes that.
 STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 
 Ending = Literal["itself", "reset", "resume", "flat"]
@@ -125,9 +126,9 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class TradingState:
-    """The causes in force and what follows from them.
+    """The causes in force and the state that follows from them.
 
-    `tightenings` counts how often anything tightened.
+    `tightenings` counts how often a cause tightened.
     """
 
     def __init__(self, *, ready: bool) -> None:
@@ -168,7 +169,7 @@ class TradingState:
     def remove(self, code: str, scope: str = "all") -> Cause | None:
         """Loosen; None when the cause was not in force.
 
-        Raises Misuse, changing nothing, where LIQUIDATING would end in anything but HALTED.
+        Raises Misuse, with every cause kept, where LIQUIDATING would end otherwise than in HALTED.
         """
         cause = self.causes.pop((code, scope), None)
         if cause is not None and cause.level == "LIQUIDATING" and self.account != "HALTED":

@@ -1,8 +1,8 @@
 """Names of strategies: which may be used, by whom, and which of them are forgotten. No I/O.
 
-A name has books of its own, so their number is bounded, and of one user's inventions too. A name that
-the configuration knows stays. One that a bot invented is forgotten, when room is needed, once nothing
-of it is open and nothing binds it: its profit and loss stay in the account's.
+A name has books of its own, so their number is bounded, and of one user's inventions too. A name
+that the configuration knows stays. One that a bot invented is forgotten, when room is needed, once
+it has no position, order, approval or cause: its profit and loss stay in the account's.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from sidecar.core.vocabulary.limits import NAME_MAX
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.orders import is_identifier
 
-# A desk has tens of strategies; whoever makes up a name for each order may not use up all of the room.
+# A desk has tens of strategies; a user that makes up a name for each order may not use up all of
+# the room.
 INVENTED_BY_ONE_MAX: Final = 200
 TOO_MANY: Final = "use few and lasting ones"
 
@@ -30,7 +31,7 @@ class StrategyNames:
         self.inventors: dict[str, int] = {}
 
     def fault(self, name: object, asker: Asker | None) -> str:
-        """Why no order may have this name, whatever it does; empty when it may."""
+        """Why no order at all may have this name; empty when one may."""
         if not isinstance(name, str) or not is_identifier(name, NAME_MAX):
             return f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
         uids = self.settings.strategy_uids.get(name)

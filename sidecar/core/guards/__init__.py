@@ -1,1 +1,1 @@
-"""What facts set in motion: causes, alerts, cancels and flattenings. No I/O."""
+"""The consequences of facts: causes, alerts, cancels and flattenings. No I/O."""

@@ -1,11 +1,12 @@
-"""Confirmation: what must have shown a loss before anything lasting follows from it. No I/O.
+"""Confirmation: the evidence that a loss needs before a lasting consequence follows from it. No
+I/O.
 
-A breach is confirmed once it has held for `confirm_for`, over `confirm_quotes` quotes of different times,
-of the books that show it; before anything is sold, REST's prices must agree, or cannot be had, and the
-balances must have been read since, for money that has left is no loss.
+A breach is confirmed once it has held for `confirm_for`, over `confirm_quotes` quotes of different
+times, of the books that show it; before any holding is sold, REST's prices must agree, or cannot be
+had, and the balances must have been read since, for money that has left is no loss.
 
-The quotes must show the breach: what a book's mark has taken away since its last confirmed one counts
-only once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
+The quotes must show the breach: the loss by a book's mark since its last confirmed one counts only
+once that book itself has quoted so often. Else one bad tick of a quiet product would be confirmed
 by the quotes of the busy ones.
 """
 
@@ -29,9 +30,10 @@ from sidecar.core.vocabulary.money import TWO, ZERO
 ASK_AGAIN: Final = timedelta(seconds=5)
 # A reading of the balances is waited for as long as REST's word on prices.
 BALANCES_WITHIN: Final = timedelta(seconds=5)
-# Quiet books are read over REST every 5 s: what two of these readings did not tell otherwise stands.
+# Quiet books are read over REST every 5 s: a price that two of these readings did not contradict
+# stands.
 SILENCE_CONFIRMS_AFTER: Final = timedelta(seconds=10)
-TICK_MIN: Final = Decimal("0.01")  # of the price: smaller moves delay nothing
+TICK_MIN: Final = Decimal("0.01")  # of the price: smaller moves cause no delay
 NO_MARKS: Final[Mapping[str, Decimal]] = {}
 CUMULATIVE: Final = "CUMULATIVE_LOSS|all"
 
@@ -56,13 +58,13 @@ class Confirmation:
         self.pending.pop(name, None)
 
     def is_settled(self, bound: BoundLoss) -> bool:
-        """Whether what fills, fees and funding have settled crosses the limit by itself: no price takes
-        that back.
+        """Whether the loss settled by fills, fees and funding crosses the limit by itself: no price
+        takes that back.
         """
         tracker = self.desk.tracker
         settled = tracker.settled_loss(bound.code, bound.key, bound.strategy_id)
         if bound.least.crosses(bound.limit) and not self._valuing_books():
-            return True  # nothing that is held has a price
+            return True  # no holding has a price
         unsettled = max(ZERO, bound.least.usd - settled)
         return self.bounds.but(bound, unsettled).least.crosses(bound.limit)
 
@@ -126,8 +128,9 @@ class Confirmation:
         return shown_until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
 
     def _shown_until(self, suspicion: Suspicion, books: Iterable[str], now: datetime) -> datetime:
-        """Until when these books have shown a breach. A passing tick may have been the last word of a book: its
-        silence confirms nothing while its feed is lost; nor, where REST cannot be had either, for a while.
+        """Until when these books have shown a breach. A passing tick may have been the last word of
+        a book: its silence is no confirmation while its feed is lost; nor, where REST cannot be had
+        either, for a while.
         """
         last = max((suspicion.seen_at[book] for book in books), default=suspicion.since)
         waits = suspicion.rest_failed and now - last < SILENCE_CONFIRMS_AFTER * self.settings.pace
@@ -145,8 +148,8 @@ class Confirmation:
         return self.bounds.but(bound, taken_away) if taken_away else bound
 
     def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
-        """The least that was lost: what only quotes of stale books show counts once the breach has stood for
-        long.
+        """The least loss: a part that only quotes of stale books show counts once the breach has
+        stood for long.
         """
         stands = timedelta(seconds=float(self.desk.limits.stale_confirm_s))
         return bound.unprinted if now - suspicion.since >= stands else bound.least
@@ -158,8 +161,8 @@ class Confirmation:
         return {step.book for step in steps if step.book in marks.newest}
 
     def _before(self) -> dict[str, Decimal]:
-        """The marks that a breach is compared with: the better for what is held of the confirmed mark and
-        the one before the quote that showed the breach.
+        """The marks that a breach is compared with: for each position the better of the confirmed
+        mark and the mark before the quote that showed the breach.
         """
         tracker, found = self.desk.tracker, dict[str, Decimal]()
         for key, line in tracker.account.lines.items():
@@ -170,14 +173,15 @@ class Confirmation:
         return found
 
     def _quotes(self, suspicion: Suspicion) -> int:
-        """How many quotes have valued what is held since a breach began."""
+        """How many quotes have valued the holdings since a breach began."""
         good = self.desk.tracker.books.quotes_valuing_account - suspicion.quotes_before
         return good + suspicion.unmarking
 
     def _marks_that_stood(self, suspicion: Suspicion, now: datetime) -> dict[str, Decimal]:
-        """The best mark for what is held of each key within `confirm_for`, USD a unit, where the present one is much
-        worse: it may be a tick that passes, though another book has shown the breach before. Smaller moves are
-        no ticks: the best marks of a position and of its hedge are those of different moments.
+        """The best mark for the position in each key within `confirm_for`, USD a unit, where the
+        present one is much worse: it may be a tick that passes, though another book has shown the
+        breach before. Smaller moves are no ticks: the best marks of a position and of its hedge are
+        those of different moments.
         """
         window, best = self.settings.confirm_for, suspicion.note_mark
         found = {
@@ -213,8 +217,8 @@ class Confirmation:
         but_by: Container[str],
         stood: Mapping[str, Decimal] = NO_MARKS,
     ) -> Decimal:
-        """What marks took away, USD: since they were last confirmed before the breach; of keys that these books value,
-        since the marks that stood.
+        """The loss by marks, USD: since they were last confirmed before the breach; of keys that
+        these books value, since the marks that stood.
         """
         routes, total = self.desk.tracker.marks.routes, ZERO
         for key, line in self._lines(bound).items():
@@ -265,9 +269,9 @@ class Confirmation:
         """REST's word on a breach; None when it could not be had in time.
 
         A disagreement starts the wait anew. A book without a good quote since the question has not
-        been answered for; where what it took away decides, it is asked for alone, and when that is not
-        answered either, it cannot be had. A quiet coin of little worth thus holds up nothing, and an empty
-        answer confirms nothing.
+        been answered for; where the loss by its mark decides, it is asked for alone, and when that
+        is not answered either, it cannot be had. A quiet coin of little worth thus holds up no
+        sale, and an empty answer is no confirmation.
         """
         for quote in quotes or ():
             self.desk.tracker.marks.check(quote)
@@ -308,7 +312,7 @@ class Confirmation:
         return [ConfirmQuotes(product_ids=left_out)] if left_out else []
 
     def _shown_after_all(self, mids: Mapping[str, Decimal]) -> Decimal:
-        """What stale marks were said to hide of keys that REST has a good price of, USD."""
+        """The losses that stale marks seemed to hide of keys with a good price from REST, USD."""
         routes = self.desk.tracker.marks.routes
         return sum(
             (

@@ -1,4 +1,4 @@
-"""Departures: what a bot wanted done when it is gone without a word. No I/O."""
+"""Departures: the consequences that a bot chose for going without a word. No I/O."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ def carry_out_will(
     actions: list[Action],
 ) -> None:
     """Cancel the open orders of its strategy, and no others; or flatten the account, where the bot
-    still may, and no operator wants everything to stand still.
+    still may, and no operator's halt or abort forbids sales.
     """
     reason, desk = f"bot {session.name!r} of user {session.uid} is gone", watch.desk
     may_flatten = session.name in watch.settings.may_flatten

@@ -44,7 +44,7 @@ class DoubtWatch:
         self.apart: dict[str, str] = {}  # currencies with wallets that are not counted, in words
 
     def hear(self, event: ev.Event, actions: list[Action]) -> None:
-        """What is told of what is not counted, or could not be read."""
+        """Facts about holdings that are not counted, or could not be read."""
         match event:
             case ev.BalancesRead():
                 actions += self._note_apart(event.apart)
@@ -65,7 +65,9 @@ class DoubtWatch:
                 return
 
     def listed_only(self, event: ev.FuturesRead, actions: list[Action]) -> ev.FuturesRead:
-        """The positions whose products are known; of the others none is elsewhere, whatever was known of it."""
+        """The positions whose products are known; of the others none is elsewhere, even if noted so
+        before.
+        """
         known = self.futures.listed_only(event, actions)
         for product_id in self.desk.unread.unlisted:
             self.elsewhere.products.pop(product_id, None)

@@ -1,9 +1,11 @@
-"""FuturesWatch: whether Coinbase has said what futures the account has. No I/O.
+"""FuturesWatch: whether Coinbase has told the account's futures. No I/O.
 
-What cannot be read is not none: until it is told, orders for futures that add risk are refused, and no account
-is said to be flat. Everything else goes on; where the books know of futures, no reading succeeds without them.
+A failed reading does not mean none: until the futures are told, orders for futures that add risk
+are refused, and no account is said to be flat. All other trading goes on; where the books know of
+futures, no reading succeeds without them.
 
-So it is with a contract that is held and whose product cannot be had: what one of it is worth is not known.
+So it is with a contract that is held and whose product cannot be had: the worth of one contract is
+not known.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +19,8 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, ReadProduct, Reconcile
 
-# Most of what answers in Coinbase's place does so once. Later an ordinary reading comes first, mostly.
+# Most strangers that answer in Coinbase's place do so once. Later an ordinary reading comes first,
+# mostly.
 PAUSE_MAX: Final = timedelta(minutes=5)
 # A contract that is new is listed within a few calls; readings of the account wait for it so long.
 PRODUCT_WITHIN: Final = timedelta(seconds=15)
@@ -32,7 +35,7 @@ class FuturesWatch:
         self.settings = settings
 
     def heard(self, event: ev.FuturesRead | ev.FuturesAbsent | ev.FuturesUnread) -> list[Action]:
-        """What Coinbase says of the account's futures, or that it says nothing."""
+        """A reading of the account's futures by Coinbase, or its failure."""
         unread = self.desk.unread
         if isinstance(event, ev.FuturesRead) and unread.unlisted:
             return []  # said by `listed_only`
@@ -55,7 +58,7 @@ class FuturesWatch:
         return not before
 
     def begin(self) -> None:
-        """A new process has asked nothing yet; what was unknown is told."""
+        """Forget the unknown: a new process has not asked yet, or Coinbase has told the futures."""
         unread = self.desk.unread
         unread.fault, unread.ask_at, unread.pause = "", None, SETTLE
         unread.unlisted, unread.unknown = {}, {}
@@ -89,7 +92,9 @@ class FuturesWatch:
         )
 
     def cannot_be_had(self, product_id: str, why: str, now: datetime) -> list[Action]:
-        """Nothing is told of the product of a contract that is held: said once, and asked for again ever slower."""
+        """The product of a contract that is held cannot be read: said once, and asked for again
+        ever slower.
+        """
         unread = self.desk.unread
         self.desk.tracker.books.doubts.pop(product_id, None)
         if product_id in unread.unknown:

@@ -1,7 +1,8 @@
 """LossBounds: every loss that a limit bounds, as it is told and as it may be. No I/O.
 
-A loss is reckoned in more ways than one while it is not known whether something was moved before its
-price fell, or while a mark is stale. `most` is the way that lost most, `least` the way that lost least.
+A loss is reckoned in more ways than one while it is not known whether a holding was moved before
+its price fell, or while a mark is stale. `most` is the way that lost most, `least` the way that
+lost least.
 """
 
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ class BoundLoss(Struct, frozen=True):
 
     @property
     def lacks_equity(self) -> bool:
-        """Whether its limit is a ratio, and nothing is there to take it of."""
+        """Whether its limit is a ratio, and there is no equity to take it of."""
         return self.limit.ratio is not None and self.loss.base <= ZERO
 
     @property
@@ -102,7 +103,7 @@ class LossBounds:
             (net - bound.loss.room(bound.limit) for bound in bounded), default=Decimal("-Inf")
         )
 
-    def of(  # noqa: PLR0913 - a scope is named by what narrows it
+    def of(  # noqa: PLR0913 - a scope is named by key or strategy
         self,
         code: str,
         limit: LossLimit,

@@ -1,4 +1,6 @@
-"""What losses demand of the account as long as they stand, for who asks instead of listening. No I/O."""
+"""The demands of losses on the account as long as they stand, for callers that ask instead of
+listening. No I/O.
+"""
 
 from sidecar.core.context.state import TradingState
 from sidecar.core.guards.loss_watch import LossWatch

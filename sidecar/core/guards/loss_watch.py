@@ -1,9 +1,10 @@
-"""Loss limits on every fact: what crossing one sets in motion. No I/O.
+"""Loss limits, judged on every fact, and the consequences of crossing one. No I/O.
 
-The first sight of a breach raises REDUCE_ONLY, because a real loss must not be added to; what follows
-waits until the breach is confirmed, because one bad tick must not stop a day or sell an account:
+The first sight of a breach raises REDUCE_ONLY, because a real loss must not be added to; further
+steps wait until the breach is confirmed, because one bad tick must not stop a day or sell an
+account:
 
-    first sight ── breach gone ──→ nothing stays
+    first sight ── breach gone ──→ no cause remains in force
         │
         │ held for `confirm_for`, over `confirm_quotes` quotes of different times
         ▼
@@ -15,8 +16,8 @@ waits until the breach is confirmed, because one bad tick must not stop a day or
 
 Losses settled by fills, fees and funding need no confirmation: no price takes them back.
 
-The way of reckoning that lost most tightens (loss_bounds.py); only what every way shows is confirmed
-(confirmation.py).
+The way of reckoning that lost most tightens (loss_bounds.py); only a loss that every way shows is
+confirmed (confirmation.py).
 """
 
 from collections.abc import Container, Iterable
@@ -67,10 +68,10 @@ class LossWatch:
         self.confirmation = Confirmation(desk, settings, self.bounds)
         self.trigger: Liquidate | None = None
         self.episodes = 0
-        self._quiet_at: tuple[int, Limits] | None = None  # what the next was worked out of
+        self._quiet_at: tuple[int, Limits] | None = None  # the inputs of the next
         self._quiet_above: Decimal | None = None
 
-    # --- What every fact may change ---------------------------------------------------------------
+    # --- Judged on every fact ---------------------------------------------------------------------
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
@@ -92,8 +93,8 @@ class LossWatch:
         return actions
 
     def _is_quiet(self) -> bool:
-        """Whether nothing is tightened or pending, and the net PnL is above all that limits on the account
-        allow: then there is nothing to judge.
+        """Whether no cause is in force or pending, and the net PnL is above all that limits on the
+        account allow: then no loss has to be judged.
         """
         desk = self.desk
         if desk.state.causes or self.pending or self.stale_marks.stale or desk.tracker.is_ambiguous:
@@ -172,8 +173,8 @@ class LossWatch:
         self.tighten(cause, actions)
 
     def _confirm(self, bound: BoundLoss, actions: list[Action]) -> Cause:
-        """The breach is no passing sight: its cause stays. What adds to it is for the caller to cancel, and a
-        flattening cancels it with all the rest.
+        """The breach is no passing sight: its cause stays. Orders that add to it are for the caller
+        to cancel, and a flattening cancels it with all the rest.
         """
         state = self.desk.state
         cause = replace(
@@ -260,7 +261,7 @@ class LossWatch:
         loss: Loss | None = None,
         limit: LossLimit | None = None,
     ) -> None:
-        """Begin an episode: everything is to be sold."""
+        """Begin an episode: all holdings are to be sold."""
         self.trigger = Liquidate(
             episode=self._next_episode(now),
             reason=reason,
@@ -280,7 +281,7 @@ class LossWatch:
         self.liquidator.begin(self.trigger, None, now, actions)
 
     def go_on(self, now: datetime, actions: list[Action]) -> None:
-        """A new process: an episode in force of which nothing more is known is begun again."""
+        """A new process: an episode in force whose memory is lost is begun again."""
         if not self.desk.state.has("LIQUIDATION") or "" in self.liquidator.memory.episodes:
             return
         reason = self.desk.state.causes["LIQUIDATION", "all"].reason
@@ -291,7 +292,7 @@ class LossWatch:
         self.liquidator.begin(trigger, None, now, actions)
 
     def flatten(self, key: str, reason: str, now: datetime, actions: list[Action]) -> None:
-        """Begin an episode of one key alone; not while an operator wants everything to stand still."""
+        """Begin an episode of one key alone; not while an operator's halt or abort forbids sales."""
         if self.held_back(f"{key} was to be sold: {reason}", actions):
             return
         actions.append(FlattenProduct(key=key, reason=reason))
@@ -299,8 +300,8 @@ class LossWatch:
         self.liquidator.begin(trigger, key, now, actions)
 
     def held_back(self, unsold: str, actions: list[Action]) -> bool:
-        """Say what is left unsold, where an operator halted everything or aborted a flattening; whether
-        it is.
+        """Say which sale is left out, where an operator halted all trading or aborted a flattening;
+        returns whether it is.
         """
         if not (self.desk.state.has("OPERATOR_HALT") or self.desk.state.has("ABORTED")):
             return False
@@ -321,7 +322,9 @@ class LossWatch:
         loosen(self.desk.state, code, scope, reason, actions)
 
     def end(self, causes: Iterable[Cause], actions: list[Action]) -> None:
-        """Lift what the calendar ends: the daily losses with their day, a lockout with its time."""
+        """Lift the causes that the calendar ends: the daily losses with their day, a lockout with
+        its time.
+        """
         for cause in list(causes):
             daily = CAUSES[cause.code].ends == "reset"
             why = "a new day has begun" if daily else "its time is over"

@@ -1,7 +1,7 @@
-"""What operators may do, and what ends by the calendar. No I/O.
+"""The operator's verbs, and the causes that end by the calendar. No I/O.
 
-Every verb answers in words and takes effect at once. `resume` lifts only what is no longer true,
-and names the mend of everything it leaves in force.
+Every verb answers in words and takes effect at once. `resume` lifts only causes that no longer
+hold, and names the mend of each that it leaves in force.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered
 from sidecar.core.vocabulary.errors import UnknownProduct
 
-# What lies behind a halt after an episode: while it does, resuming would begin the next one.
+# The cause behind a halt after an episode: while it is in force, resuming would begin the next one.
 BEHIND: Final = {"LIQUIDATED": "CUMULATIVE_LOSS", "ABORTED": "CUMULATIVE_LOSS"}
 
 
@@ -28,7 +28,7 @@ class OperatorVerbs:
         self.watch = watch
 
     def handle(self, event: ev.Event) -> list[Action] | None:
-        """What the event sets in motion; None if it is not an operator's or the host's."""
+        """The actions that follow from the event; None if it is not an operator's or the host's."""
         actions: list[Action] = []
         match event:
             case ev.HaltRequested():
@@ -168,7 +168,7 @@ class OperatorVerbs:
         self.ended(code, event.reason or default, event.at, actions)
 
     def ended(self, code: str, reason: str, now: datetime, actions: list[Action]) -> None:
-        """The flattening of the account is over: nothing passes until an operator resumes."""
+        """The flattening of the account is over: no order passes until an operator resumes."""
         self.watch.liquidator.drop("aborted" if code == "ABORTED" else "flat", now, actions)
         halt = Cause(code=code, scope="all", level="HALTED", since=now, reason=reason)
         self.watch.tighten(halt, actions)

@@ -88,7 +88,7 @@ class PriceShockWatch:
         self.samplers = kept
 
     def unsold(self) -> list[FlattenProduct]:
-        """What a shock in force wants sold and is held still."""
+        """The positions that a shock in force wants sold and that are still held."""
         lines = self.desk.tracker.account.lines
         return [
             FlattenProduct(key=cause.key, reason=cause.reason)

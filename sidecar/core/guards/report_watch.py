@@ -29,12 +29,12 @@ ANSWERS_WITHIN: Final = timedelta(seconds=15)
 # Between two questions: a row may lag, and later an outage may last.
 PAUSE: Final = timedelta(seconds=2)
 PAUSE_MAX: Final = timedelta(seconds=30)
-HELD_MAX: Final = 1_000  # orders; what comes beyond is left to the account's next reading
+HELD_MAX: Final = 1_000  # orders; further ones are left to the account's next reading
 
 
 class HeldReport(Struct):
-    """A report that waits for REST's word, since when, and what is implausible about it. `is_overdue`: that it has
-    waited for long was said.
+    """A report that waits for REST's word, since when, and its implausible figure in words.
+    `is_overdue`: the long wait was said.
     """
 
     report: OrderReported
@@ -52,7 +52,7 @@ class ReportMemory(Struct):
 
 
 class ReportWatch:
-    """Holds back what is implausible, and asks for it."""
+    """Holds back implausible reports, and asks for their orders over REST."""
 
     def __init__(self, desk: RiskContext, settings: Settings) -> None:
         self.desk = desk
@@ -125,7 +125,7 @@ class ReportWatch:
         text = f"{reason}; it is read over REST before it counts"
         actions.append(Alert(severity="warning", code=CODE, text=text))
         self._ask(now, actions, PAUSE)
-        actions.append(Reconcile(reason=reason))  # an exit of what it bought passes by the wallet
+        actions.append(Reconcile(reason=reason))  # an exit of the coins bought passes by the wallet
 
     def _drop(self, order_id: str, why: str, actions: list[Action]) -> None:
         """It waits no longer."""
@@ -133,7 +133,7 @@ class ReportWatch:
         if not self.memory.held:
             loosen(self.desk.state, CODE, "all", why, actions)
 
-    # --- What is asked of it ----------------------------------------------------------------------
+    # --- Questions to it --------------------------------------------------------------------------
 
     def is_held(self, event: Event) -> bool:
         """Whether it was held back just now."""
@@ -154,7 +154,7 @@ class ReportWatch:
     # --- Time -------------------------------------------------------------------------------------
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """Ask again where it is time, and say what has waited for long."""
+        """Ask again where it is time, and say which orders have waited for long."""
         due = self.memory.ask_at
         if due is not None and now >= due:
             self._ask(now, actions, min(2 * self.memory.pause, PAUSE_MAX))
@@ -182,5 +182,5 @@ class ReportWatch:
         return min((time for time in times if time > now), default=None)
 
     def begin(self, now: datetime, actions: list[Action]) -> None:
-        """A new process has asked nothing yet."""
+        """A new process has not asked yet."""
         self._ask(now, actions, PAUSE)

@@ -1,7 +1,7 @@
 """RiskWatch: says when VaR, expected shortfall or stress loss stands beyond its limit without any order,
 and when such a limit is set and its figure cannot be had. No I/O.
 
-Prices alone may carry a figure over its limit. That sells nothing and locks nothing: it is told, and
+Prices alone may carry a figure over its limit. That causes no sale and no lock: it is told, and
 shown in `status`; orders that would raise the figure are refused by the rules.
 """
 
@@ -26,7 +26,7 @@ WORDS: Final[dict[Measure, str]] = {
 
 
 class RiskBreaches(Struct):
-    """What has been told: limits that are broken, and figures that are missing since when (None: it
+    """The breaches told: limits that are broken, and figures that are missing since when (None: it
     has been told).
     """
 
@@ -42,7 +42,7 @@ class RiskWatch:
         self.memory = RiskBreaches()
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """Say what is newly broken or missing, once."""
+        """Say which limits are newly broken, and which figures missing, once."""
         if not self.desk.state.ready:
             return
         for measure in MEASURES:

@@ -20,7 +20,7 @@ GRACE: Final = timedelta(seconds=30)
 # The end of a grace wakes the process, which is late by less than this, or the same share of a longer one.
 LATE: Final = timedelta(seconds=5)
 # A desk has tens of bots, each with a lasting name. One that invents a name for every connection
-# must not swell the process nor what is saved of it; nor may one user's bots take all the room.
+# must not swell the process nor its snapshot; nor may one user's bots take all the room.
 SESSIONS_MAX: Final = 1_000
 SESSIONS_PER_UID_MAX: Final = 200
 
@@ -37,7 +37,7 @@ class BotSession(Struct, frozen=True, kw_only=True):
     dropped_at: datetime | None = None
 
 
-# Told of each bot that is gone, when, and where to ask for what follows.
+# Called with each bot that is gone, the time, and the list to add the resulting actions to.
 Gone = Callable[[BotSession, datetime, list[Action]], None]
 
 
@@ -53,7 +53,7 @@ class Sessions:
         self._due: datetime | None = None
 
     def handle(self, event: ev.Event) -> list[Action] | None:
-        """What the event sets in motion; None if it is not about a bot's session.
+        """The actions that follow from the event; None if it is not about a bot's session.
 
         A hello is answered with `Answered`: not done when there is no room for one more session.
         """
@@ -87,8 +87,9 @@ class Sessions:
         return self._due
 
     def lapse(self, now: datetime) -> list[Action]:
-        """End the sessions whose bots were not back within the grace period. One that is found to be over for
-        long was none: the clock was set, or nobody listened while the process stood still. It begins anew.
+        """End the sessions whose bots were not back within the grace period. One that is found to
+        be over for long was none: the clock was set, or the process stood still and could not
+        listen. It begins anew.
         """
         actions: list[Action] = []
         grace_s, late = self.grace.total_seconds(), max(LATE, self.grace * (LATE / GRACE))
@@ -113,11 +114,11 @@ class Sessions:
         self._note_due()
 
     def saved(self) -> list[BotSession]:
-        """What is to survive a restart."""
+        """The sessions that are to survive a restart."""
         return list(self.known.values())
 
     def restore(self, sessions: Iterable[BotSession]) -> None:
-        """Take up what was saved, in place of what is known."""
+        """Take up the saved sessions, in place of those known."""
         self.known = {(session.name, session.uid): session for session in sessions}
         self._note_due()
 

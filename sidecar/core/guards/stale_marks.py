@@ -1,8 +1,8 @@
-"""StaleMarks: what is held and has had no good quote for a while. No I/O.
+"""StaleMarks: holdings that have had no good quote for a while. No I/O.
 
-Theory of operation. A book that falls apart (a spread beyond the cap, one side empty) gives no mark, and
-the last good one stands. A mark that old hides a loss. So the marks of what is held are watched. (Quiet
-books are read over REST long before: a quiet product is not a stale one.)
+Theory of operation. A book that falls apart (a spread beyond the cap, one side empty) gives no
+mark, and the last good one stands. A mark that old hides a loss. So the marks of holdings are
+watched. (Quiet books are read over REST long before: a quiet product is not a stale one.)
 
     `max_mark_age_s`           STALE_MARK: reducing orders only on that key, an alert; from then on its
                                loss is also reckoned at the near side of the newest quote, where worse
@@ -24,9 +24,9 @@ from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.vocabulary.actions import Action, Alert
 from sidecar.core.vocabulary.money import ZERO
 
-# A mark that was old while nobody could tell (no feed) is looked at again so often.
+# A mark that was old while no feed could show it is looked at again so often.
 LOOK_AGAIN: Final = timedelta(seconds=5)
-DUST: Final = Decimal(1)  # USD; what is worth less wakes nobody
+DUST: Final = Decimal(1)  # USD; a smaller holding raises no alert
 
 
 class StaleMark(Struct):
@@ -36,8 +36,8 @@ class StaleMark(Struct):
 
 
 class StaleMarks:
-    """The marks of what is held, by age. In library use a quiet product is the caller's own affair: a mark
-    is stale there once a newer quote was told that marks nothing.
+    """The marks of holdings, by age. In library use a quiet product is the caller's own affair: a
+    mark is stale there once a newer quote was told that gives no mark.
     """
 
     def __init__(self, desk: RiskContext, settings: Settings) -> None:
@@ -47,7 +47,7 @@ class StaleMarks:
         self.looked_at: datetime | None = None
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """What has become stale by now, or is good again."""
+        """Note the marks that have become stale by now, or are good again."""
         tracker, oldest, self.looked_at = self.desk.tracker, self.desk.max_mark_age, now
         held = {key for key, line in tracker.account.lines.items() if _counts(line)}
         for key in held:
@@ -63,7 +63,7 @@ class StaleMarks:
         self.note_quoteless()
 
     def note_quoteless(self) -> None:
-        """Tell the tracker which of the stale keys nobody quotes at all."""
+        """Tell the tracker which of the stale keys have no quote at all."""
         held = self.stale.keys() & self.desk.tracker.account.lines.keys()
         quoteless = {key for key in held if self._near_side(key) is None}
         if quoteless != self.desk.tracker.quoteless:
@@ -71,7 +71,9 @@ class StaleMarks:
             self.desk.tracker.version += 1
 
     def _is_watched(self, key: str) -> bool:
-        """Whether an old mark of the key means anything: on a live feed, or beside a newer quote."""
+        """Whether an old mark of the key is a sign of trouble: on a live feed, or beside a newer
+        quote.
+        """
         if self.settings.connected and not self.desk.state.ready:
             return False
         if self.settings.connected and self.desk.feeds.market == "live":
@@ -80,7 +82,9 @@ class StaleMarks:
         return any(step.book in marks.newest for step in marks.routes.get(key, ()))
 
     def _is_closed(self, key: str, now: datetime) -> bool:
-        """Whether the session of a contract is over: nobody quotes it, and its mark is the last word."""
+        """Whether the session of a contract is over: it has no quotes, and its mark is the last
+        word.
+        """
         product = self.desk.tracker.products.get(key)
         if product is None or not product.is_future:
             return False
@@ -111,8 +115,8 @@ class StaleMarks:
     # --- The loss that an old mark hides ----------------------------------------------------
 
     def hidden(self, *, printed: bool) -> dict[str, Decimal]:
-        """What each stale key would lose beside its mark at the near side of its newest quote, USD.
-        `printed`: only where a trade near it says so too.
+        """The further loss of each stale key, beside its mark, at the near side of its newest
+        quote, USD. `printed`: only where a trade near it says so too.
         """
         return {
             key: loss
@@ -125,8 +129,9 @@ class StaleMarks:
         return {key: self._change(key) for key in self.hidden(printed=printed)}
 
     def better(self) -> dict[str, Decimal]:
-        """By how much the near side of the newest quote of what is held is better than its mark, USD a unit:
-        for that it can be sold, though so wide a book gives no mark. An old quote says nothing.
+        """By how much the near side of a holding's newest quote is better than its mark, USD a
+        unit: the holding can be sold for that, though so wide a book gives no mark. An old quote is
+        no evidence.
         """
         return {
             key: change

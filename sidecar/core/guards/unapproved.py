@@ -1,14 +1,14 @@
-"""Orders nobody asked about: whether an order was approved as it appears, and what follows. No I/O.
+"""Unapproved orders: whether an order was approved as it appears, and the answer if not. No I/O.
 
 An approval covers an order of its id, product and side, no larger and no worse in price (terms.py).
-Whatever is learnt of an order is held against what was approved of it: at birth, and by edits that
-were asked for. Anything beyond is told once, and answered as configured.
+Every fact of an order is held against its approval: at birth, and by edits that were asked for. An
+excess is told once, and answered as configured.
 
-What nobody need have asked for is never told: orders open at the start, children of other orders,
-the sidecar's own, Coinbase's liquidations and rolls, and those whose approval an unclean stop may
-have lost. The sidecar's own are those that it sent, by id, product, side and size: an id that only
-looks like one of them is told by an alert of its own. A fill that names no client_order_id says
-nothing of whose order it was: its first report does.
+Orders that need no approval are never told: orders open at the start, children of other orders, the
+sidecar's own, Coinbase's liquidations and rolls, and those whose approval an unclean stop may have
+lost. The sidecar's own are those that it sent, by id, product, side and size: an id that only looks
+like one of them is told by an alert of its own. A fill that names no client_order_id does not tell
+whose order it was: its first report does.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,19 +32,19 @@ from sidecar.core.vocabulary.orders import BUY, OWN_PREFIX
 CODE: Final = "UNAPPROVED_ORDER"
 ALERTS_A_MINUTE: Final = 20
 MINUTE: Final = timedelta(minutes=1)
-MISSED_MAX: Final = 3  # approvals in a row whose orders never appear, before somebody is told
-RELEASED_MAX: Final = 1_000  # what became of an approval is told to late orders only
+MISSED_MAX: Final = 3  # approvals in a row whose orders never appear, before an alert is raised
+RELEASED_MAX: Final = 1_000  # the end of an approval matters to late orders only
 
 
 class UnapprovedMemory(Struct):
-    """What survives a restart.
+    """The memory that survives a restart.
 
-    `since` and `unclean_since` are the present process's, `released` what became of the last
-    approvals by client_order_id, `appeared_at` when an approved order was last seen for the first
-    time, `missed` how many approvals given since then never appeared. `uncancelled` are
-    orders, with the reason, whose cancel waits until it is known what reduces; `cancelling` those
-    whose cancel this process has asked for, until they are known to have ended: the next process
-    asks again. `minute`, `alerts` and `untold` count alerts. `children`: the order that follows an
+    `since` and `unclean_since` are the present process's, `released` the ends of the last approvals
+    by client_order_id, `appeared_at` when an approved order was last seen for the first time,
+    `missed` how many approvals given since then never appeared. `uncancelled` are orders, with the
+    reason, whose cancel waits until it is known which orders reduce; `cancelling` those whose
+    cancel this process has asked for, until they are known to have ended: the next process asks
+    again. `minute`, `alerts` and `untold` count alerts. `children`: the order that follows an
     approved one which is not known yet, by the client_order_id of that.
     """
 
@@ -62,7 +62,7 @@ class UnapprovedMemory(Struct):
 
 
 class Unapproved:
-    """Holds what is learnt of orders against what was approved. Says nothing in library use."""
+    """Holds facts of orders against their approvals. Silent in library use."""
 
     def __init__(self, desk: RiskContext, watch: LossWatch, settings: Settings) -> None:
         self.desk = desk
@@ -73,17 +73,17 @@ class Unapproved:
         self.is_told: Callable[[str], bool] = lambda _name: False
 
     def begin(self, event: Started) -> None:
-        """A new process: what was open before it is nobody's news."""
+        """A new process: orders open before it are no news."""
         memory = self.memory
         memory.since, memory.unclean_since = event.at, event.unclean_since
-        # Whoever was to carry these cancels out is gone, and may not have come to it.
+        # The process that was to carry these cancels out is gone, and may not have come to it.
         memory.uncancelled = {**memory.cancelling, **memory.uncancelled}
         memory.cancelling = {}
 
     # --- Approvals that end without an order ------------------------------------------------------
 
     def released(self, event: ReservationReleased) -> list[Action]:
-        """Free what an approval bound, and note why it ended."""
+        """Free the legs and funds of an approval, and note why it ended."""
         tracker, name = self.desk.tracker, event.client_order_id
         live = tracker.ledger.reservations.get(name)
         if live is not None and live.is_anothers(event.asker):
@@ -132,7 +132,9 @@ class Unapproved:
     # --- Orders -----------------------------------------------------------------------------------
 
     def look(self, fact: OrderReported | FillReported) -> list[Action]:
-        """What follows from what was just learnt of an order. The tracker knows of it already."""
+        """The actions that follow from the newest fact of an order. The tracker knows of it
+        already.
+        """
         ledger = self.desk.tracker.ledger
         order = ledger.find(fact.order_id)
         if order is None or not self.settings.connected:
@@ -183,7 +185,7 @@ class Unapproved:
         became = self.memory.released.get(name)
         return "never asked about" if became is None else f"its approval {became}"
 
-    # --- What nobody need have asked for ----------------------------------------------------------
+    # --- Orders that need no approval -------------------------------------------------------------
 
     def _is_excused(self, order: WorkingOrder, fact: OrderReported | FillReported) -> bool:
         born = order.created_at
@@ -218,7 +220,7 @@ class Unapproved:
 
         The user channel names neither parent nor child: there, the first order on the other side of
         one with an attached order, and no larger, is taken for it. Every known order is looked at:
-        that is a millisecond, for orders nobody asked about only.
+        that is a millisecond, for unapproved orders only.
         """
         ledger = self.desk.tracker.ledger
         likely = None
@@ -233,7 +235,7 @@ class Unapproved:
         return True
 
     def _follows_an_approval(self, order: WorkingOrder) -> bool:
-        """The same of an approved order that is not known yet: what was told of it may be held back."""
+        """The same of an approved order that is not known yet: its reports may be held back."""
         approvals, children = self.desk.tracker.ledger.reservations, self.memory.children
         for name in children.keys() - approvals.keys():
             del children[name]
@@ -261,7 +263,7 @@ class Unapproved:
             and product(order.product_id).book == product(parent.product_id).book
         )
 
-    # --- What follows -----------------------------------------------------------------------------
+    # --- The answer -----------------------------------------------------------------------------
 
     def _answer(self, order: WorkingOrder, shown: Shown, why: str, now: datetime) -> list[Action]:
         told = OrderUnapproved(
@@ -292,7 +294,9 @@ class Unapproved:
         return actions
 
     def cancel(self) -> list[Action]:
-        """Cancel what waits for it, but for orders that reduce: those are left at the alert."""
+        """Cancel the orders that wait for it, but not those that reduce: those are left at the
+        alert.
+        """
         memory, working = self.memory, self.desk.tracker.ledger.working
         if not self.desk.orders_known:
             return []
@@ -312,9 +316,9 @@ class Unapproved:
         return [CancelOrders(order_ids=ids, reason=reason)] if ids else []
 
     def _reduces(self, order: WorkingOrder) -> bool:
-        """Whether what is open of an order opposes the position and, with all else that is open and
-        reserved on its side, is not larger. One of unknown size, on two coins, or that another
-        would follow does not.
+        """Whether an order's open size opposes the position and, with all other open and reserved
+        size on its side, is not larger. One of unknown size, on two coins, or that another would
+        follow does not.
         """
         product = self.desk.tracker.books.product(order.product_id)
         line = self.desk.tracker.account.lines.get(product.key)
@@ -329,7 +333,7 @@ class Unapproved:
     # --- Alerts, bounded --------------------------------------------------------------------------
 
     def _alert(self, alert: Alert, now: datetime, actions: list[Action]) -> None:
-        """Tell, at most so often a minute; the rest is counted. Nothing else waits for it."""
+        """Tell, at most so often a minute; the rest is counted. No other action waits for it."""
         memory = self.memory
         if not self._is_this_minute(now):
             actions += self._count_untold()
@@ -345,7 +349,7 @@ class Unapproved:
         return began is not None and began <= now < began + MINUTE
 
     def next_due(self) -> datetime | None:
-        """When a count of what was not told is due."""
+        """When a count of the untold alerts is due."""
         memory = self.memory
         return memory.minute + MINUTE if memory.minute is not None and memory.untold else None
 

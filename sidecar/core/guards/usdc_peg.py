@@ -162,7 +162,7 @@ class UsdcPegWatch:
     def next_look(self, now: datetime) -> datetime | None:
         """When a minute is over."""
         memory = self.memory
-        if memory.off_since is None and memory.near_since is None:  # what is far is off
+        if memory.off_since is None and memory.near_since is None:  # a far rate is off the peg
             return None
         since = [
             memory.off_since if not memory.is_told else None,

@@ -40,7 +40,7 @@ class Finding(Struct, frozen=True):
     has_room: bool = False
 
 
-class Entry(Struct, frozen=True, gc=False):
+class Entry(Struct, frozen=True):
     """A row with its limit: `near` is the figure from which it speaks, `level` the limit itself."""
 
     ruled: BoundRule

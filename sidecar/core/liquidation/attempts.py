@@ -1,4 +1,4 @@
-"""Attempts: each order of a liquidation, and what is known of it. No I/O.
+"""Attempts: each order of a liquidation, and the stage it is known to be in. No I/O.
 
     sent ── accepted, or seen ──→ placed ── ended ──→ over
       │ ╲── refused, or not sent ──→ refused (unless it is seen after all)
@@ -11,8 +11,7 @@
     sent: the identical body under the same id once more, which Coinbase does not take twice; or
     refused: so much of it is not there any more
 
-A time-out is not a failure: until it is known what became of an order, nothing else is sold in its
-place.
+A time-out is not a failure: until the outcome of an order is known, no other is sent in its place.
 """
 
 from datetime import datetime, timedelta
@@ -41,7 +40,7 @@ Signal = Literal[
     "ended",
 ]
 
-# What is not listed changes nothing: an answer that comes late, or twice.
+# A pair that is not listed moves no stage: an answer that comes late, or twice.
 MOVES: Final[dict[tuple[Stage, Signal], Stage]] = {
     ("sent", "accepted"): "placed",
     ("sent", "refused"): "refused",
@@ -80,9 +79,9 @@ class Attempt(Struct, kw_only=True):
     stage: Stage = "sent"
     order_id: str = ""
     reason: str = ""  # why it was refused, or is in doubt
-    is_checked: bool = False  # its report was compared with what was sent
+    is_checked: bool = False  # its report was compared with the order sent
     is_turned_down: bool = False  # the product refused it: another may take it
-    lacked_funds: bool = False  # Coinbase said so, whatever its balances tell
+    lacked_funds: bool = False  # Coinbase said so, even if its balances differ
 
     @property
     def is_live(self) -> bool:
@@ -90,7 +89,7 @@ class Attempt(Struct, kw_only=True):
         return self.stage not in {"refused", "over"}
 
     def take(self, signal: Signal, reason: str = "") -> bool:
-        """Move by the table; False where the signal means nothing now."""
+        """Move by the table; False where the table has no move for the signal now."""
         after = MOVES.get((self.stage, signal))
         if after is None:
             return False
@@ -99,12 +98,12 @@ class Attempt(Struct, kw_only=True):
         return True
 
     def report(self, report: OrderReported) -> str:
-        """What Coinbase says of the order under this id. Returns what is wrong with it, in words;
-        empty when it is the one that was sent.
+        """Take in Coinbase's report of the order under this id. Returns its difference from the
+        order sent, in words; empty when it is that one.
         """
         if self.is_checked and report.order_id != self.order_id:
             return ""  # said already: it is not ours
-        if self.way == "close":  # Coinbase says which side closes what is held by then
+        if self.way == "close":  # Coinbase says which side closes the position by then
             self.side = report.side
         fault = "" if self.is_checked else self._difference(report)
         self.is_checked = True
@@ -115,10 +114,10 @@ class Attempt(Struct, kw_only=True):
         return fault
 
     def is_this(self, side: Side, size: Decimal | None, *, is_stated: bool) -> bool:
-        """Whether an order of its product is the one that was sent. `size` None: not told. One that is
-        not stated is what is known of it so far.
+        """Whether an order of its product is the one that was sent. `size` None: not told. One that
+        is not stated is the size known so far.
         """
-        if self.way == "close":  # Coinbase says which side closes, and what is held by then
+        if self.way == "close":  # Coinbase says which side closes, and the size by then
             return True
         if side != self.side or self.size is None or size is None:
             return side == self.side

@@ -1,7 +1,7 @@
-"""Episode: what is known of one flattening, of the account or of one key. No I/O.
+"""Episode: the record of one flattening, of the account or of one key. No I/O.
 
-What makes a step is in liquidator.py. All of it is kept on disk: a process that dies in the middle is
-followed by one that knows every order that was sent.
+The steps are made in liquidator.py. The whole record is kept on disk: a process that dies in the
+middle is followed by one that knows every order that was sent.
 """
 
 from datetime import datetime
@@ -38,7 +38,7 @@ class Row(Struct, kw_only=True):
     mark: Decimal | None
     attempts: int = 0
     priced: int = 0  # rounds that sold it by a limit
-    note: str = ""  # why nothing was sold in the last round
+    note: str = ""  # why no order was sent in the last round
 
 
 class Episode(Struct, kw_only=True):
@@ -56,8 +56,8 @@ class Episode(Struct, kw_only=True):
     due: datetime | None = None
     reading: int = 0
     rounds: int = 0
-    idle_rounds: int = 0  # in a row, that found what the one before had found
-    found: tuple[str, ...] = ()  # what the last round found open and held
+    idle_rounds: int = 0  # in a row, with the same findings as the one before
+    found: tuple[str, ...] = ()  # open orders and holdings of the last round
     shouted_at: datetime | None = None
     attempts: dict[str, Attempt] = {}
     rows: dict[str, Row] = {}
@@ -89,7 +89,8 @@ def order_line(order_id: str, filled: Decimal) -> str:
 
 
 class LiquidatorMemory(Struct, kw_only=True):
-    """Everything of the liquidator that survives. Episodes by their key, "" for the account's.
+    """The memory of the liquidator that survives a restart. Episodes by their key, "" for the
+    account's.
 
     `balances` and `contracts` are as Coinbase last stated them, and when; `contracts` None: not
     stated yet. `readings` counts those asked for.

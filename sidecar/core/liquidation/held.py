@@ -1,8 +1,9 @@
-"""Held: what a flattening may count on, where the books and Coinbase's balances may both lag. No I/O.
+"""Held: the quantities that a flattening may count on, where the books and Coinbase's balances may
+both lag. No I/O.
 
-Held is the larger of what the two say: it is flat when both say so. Free is the smaller: what both
-say can be sold is not sold twice, whichever of them has not seen the last sale yet. `keep` is never
-part of it.
+Held is the larger of the two quantities: a key is flat when both say so. Free is the smaller: a
+quantity that both call free is not sold twice, whichever of them has not seen the last sale yet.
+`keep` is never part of it.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def _asset(currency: str, tracker: PositionTracker, memory: LiquidatorMemory) ->
     stated = max(ZERO, read.available + read.hold - keep)
     free = min(booked, stated, read.available)
     if not tracker.books.is_open and _may_lag(wallet, memory):
-        free = ZERO  # the books only repeat what was read
+        free = ZERO  # the books only repeat the reading
     return Held(key=currency, quantity=max(booked, stated) if booked >= ZERO else booked, free=free)
 
 

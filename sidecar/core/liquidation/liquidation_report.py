@@ -1,5 +1,5 @@
-"""The report of a flattening: what was held, cancelled, sold and left, and what selling it cost. No
-I/O.
+"""The report of a flattening: quantities held, cancelled, sold and left, and the cost of the sales.
+No I/O.
 """
 
 from datetime import datetime
@@ -49,8 +49,8 @@ def report_of(
 def _cancelled(
     episode: Episode, tracker: PositionTracker
 ) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Of the orders that were to be cancelled: those that were, and those that are open still. The others have
-    filled.
+    """Of the orders that were to be cancelled: those cancelled, and those still open. The others
+    have filled.
     """
     gone, standing = set[str](), list[str]()
     for order_id in episode.cancelled:
@@ -70,7 +70,7 @@ def _row(
     *,
     is_over: bool,
 ) -> RowReport:
-    """What is left is the last reading's word; while it lasts, what the books say by now."""
+    """The quantity left is the last reading's; while the flattening lasts, the books' present one."""
     line = tracker.account.lines.get(row.key)
     booked = ZERO if line is None else line.position.quantity
     sold = proceeds = slippage = ZERO
@@ -107,7 +107,7 @@ def _row(
 def _traded(
     attempt: Attempt, tracker: PositionTracker
 ) -> tuple[Decimal, Decimal | None, Decimal | None]:
-    """Base units traded, and what they brought and cost in fees, USD; None without a mark."""
+    """Base units traded, their proceeds and their fees, USD; None without a mark."""
     order = tracker.ledger.find(attempt.order_id)
     product = tracker.products.get(attempt.product_id)
     if order is None or product is None:
@@ -146,6 +146,6 @@ def _money(value: Decimal | None) -> Decimal | None:
 
 
 def _share(report: LiquidationReport) -> Decimal | None:
-    """Slippage as a share of what was sold at the marks of the start."""
+    """Slippage as a share of the sales' worth at the marks of the start."""
     at_marks = abs(report.proceeds + report.slippage)
     return ratio(report.slippage, at_marks) if at_marks else None

@@ -1,11 +1,11 @@
 """Liquidator: flattens the account, or one key of it, and knows when it is flat. No I/O.
 
-    cancelling ── none is open, or it takes long ──→ reading ── nothing is left ──→ done
+    cancelling ── none is open, or it takes long ──→ reading ── it is flat ──→ done
         ↑                                              │
-        └──── every sale is over ──── selling ←────────┘ something is left
+        └──── every sale is over ──── selling ←────────┘ it is not
 
 Every round begins with a reading of the account that began after the last round's orders were over:
-what was asked for is not what was done. A key is sold once none of its orders is open and none of its
+a request is no proof of its effect. A key is sold once none of its orders is open and none of its
 sales is in doubt, and no more of it than the books and Coinbase's balance both say is held.
 
 In library use the caller's facts are the reading.
@@ -46,11 +46,11 @@ from sidecar.core.vocabulary.reports import LiquidationReport, Outcome
 # the user channel does not say so, a reading must.
 CANCELS_TAKE: Final = timedelta(seconds=0.5)
 READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
-SALES_TAKE: Final = timedelta(seconds=5)  # after which what rests is priced anew
-# An order that is open still binds what it holds by then, and no more.
+SALES_TAKE: Final = timedelta(seconds=5)  # after which a resting order is priced anew
+# An order that is open still by then binds the quantity that it holds, and no more.
 STUCK_AFTER: Final = timedelta(seconds=30)
 ENDED_MAX: Final = 200  # orders of past flattenings: more than one takes
-WAITING_TAKES: Final = timedelta(seconds=1)  # for what cannot be sold now
+WAITING_TAKES: Final = timedelta(seconds=1)  # for holdings that cannot be sold now
 # A longer one is of a clock that was set back; a fact's time is that of the start of its reading.
 LONGEST_WAIT: Final = RETRY_AT_MOST + READINGS_TAKE
 ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
@@ -76,7 +76,7 @@ class Liquidator:
     def begin(
         self, trigger: Liquidate, key: str | None, now: datetime, actions: list[Action]
     ) -> None:
-        """Flatten the account, or one key. What was under way for a part of it is taken over."""
+        """Flatten the account, or one key. A flattening under way for a part of it is taken over."""
         if self._covering(key) is not None:
             return
         # All of it is read anew.
@@ -92,13 +92,13 @@ class Liquidator:
         lines = self.desk.tracker.account.lines
         episode.marks = {name: line.mark for name, line in lines.items() if line.mark is not None}
         self._take_up(episode, actions)
-        self._cancel(episode, actions, now)  # first of all: what is held is looked at in the rounds
+        self._cancel(episode, actions, now)  # first of all: holdings are looked at in the rounds
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
     def _take_up(self, episode: Episode, actions: list[Action]) -> None:
-        """What an aborted flattening had sent may stand at Coinbase still; what was sent before is
-        reported.
+        """Take over the orders of an aborted flattening: they may stand at Coinbase still, and the
+        report counts them.
         """
         dropped = {n: one for n, one in self.memory.dropped.items() if episode.covers(one.key)}
         for name in dropped:
@@ -115,7 +115,7 @@ class Liquidator:
         actions += [one.find() for one in dropped.values() if one.stage == "doubtful"]
 
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
-        """Flatten nothing any further. Orders already sent stay as they are."""
+        """End every flattening. Orders already sent stay as they are."""
         for episode in self.memory.episodes.values():
             self._publish(report_of(episode, self.desk.tracker, outcome, now), actions)
             self.memory.dropped |= {one.client_order_id: one for one in episode.live()}
@@ -123,7 +123,7 @@ class Liquidator:
         self.memory.episodes.clear()
 
     def note(self, event: ev.Event, actions: list[Action]) -> None:
-        """A fact that may be an answer to what was asked."""
+        """Take in a fact that may be an answer to a request."""
         match event:
             case ev.BalancesRead() if self.settings.connected:
                 self.memory.balances = {one.currency: one for one in event.balances}
@@ -151,7 +151,7 @@ class Liquidator:
                 return
 
     def advance(self, now: datetime, actions: list[Action]) -> None:
-        """Go on where something is over, or time is up."""
+        """Go on where a phase is over, or its time is up."""
         for episode in list(self.memory.episodes.values()):
             if not self.settings.connected:
                 self._look_up(episode)
@@ -171,7 +171,7 @@ class Liquidator:
             actions.append(self._reading(episode))
 
     def _look_up(self, episode: Episode) -> None:
-        """What the tracker was told of orders while nobody listened here."""
+        """Take up the tracker's reports of orders that were not passed on here."""
         ledger = self.desk.tracker.ledger
         for attempt in episode.live():
             order = ledger.find_client_id(attempt.client_order_id)
@@ -180,14 +180,14 @@ class Liquidator:
                 attempt.take("seen" if order.is_open else "ended")
 
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
-        """What ends this phase now; None while it goes on."""
+        """The step that ends this phase now; None while it goes on."""
         due = episode.due
         if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.pace:
             return "time is up"  # or the clock was set back
         if episode.phase == "reading":
             return None
         if episode.idle_rounds and self.settings.connected:
-            return None  # what changed nothing before is not hurried
+            return None  # a round without effect is not hurried
         if episode.phase == "cancelling":
             return None if self._scope.is_open(self.memory, episode) else "none is open"
         is_flat = not self.settings.connected and self._scope.is_flat(self.memory, episode)
@@ -231,7 +231,7 @@ class Liquidator:
         return self.is_own(order, order.side, order.size or None, is_stated=is_stated)
 
     def compares(self, client_order_id: str) -> bool:
-        """Whether an order under this id is compared with what was sent, and told if it differs."""
+        """Whether an order under this id is compared with the order sent, and told if it differs."""
         return self._attempt(client_order_id) is not None
 
     def placed(self) -> set[str]:
@@ -240,7 +240,7 @@ class Liquidator:
         return {attempt.order_id for attempt in live if attempt.order_id}
 
     def pending(self) -> list[Action]:
-        """What was asked for and is not done: cancels, and orders without an answer."""
+        """Requests that are not done: cancels, and orders without an answer."""
         actions: list[Action] = []
         for episode in self.memory.episodes.values():
             if working := self._scope.working(episode):
@@ -256,7 +256,7 @@ class Liquidator:
         return under_way or ([] if last is None else [last])
 
     def would_sell(self, key: str | None = None) -> bool:
-        """Whether anything is held, of this key if named, that a flattening could sell, now or when
+        """Whether a holding, of this key if named, is one that a flattening could sell, now or when
         Coinbase lets it.
         """
         found = self._scope.holdings(LiquidatorMemory(), None)  # by the books: no reading is recent
@@ -310,8 +310,8 @@ class Liquidator:
                 actions.append(attempt.place())
 
     def _still_fits(self, episode: Episode, attempt: Attempt) -> bool:
-        """Whether sending the same once more can sell no more than may be sold by now. What another
-        flattening sent is not sent again.
+        """Whether sending the same once more can sell no more than may be sold by now. Another
+        flattening's order is not sent again.
         """
         if f"-{episode.trigger.episode}-" not in attempt.client_order_id:
             return False
@@ -331,7 +331,7 @@ class Liquidator:
                 self._round(episode, event.at, actions)
 
     def _restart(self, actions: list[Action]) -> None:
-        """A new process: whether what was sent left the old one is not known."""
+        """A new process: whether the orders sent left the old one is not known."""
         for episode in self.memory.episodes.values():
             for attempt in episode.live():
                 attempt.take("restarted", "the process ended before an answer came")
@@ -351,7 +351,7 @@ class Liquidator:
         return ReadAccount(reading=episode.reading, order_ids=tuple(ids), with_products=is_waiting)
 
     def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
-        """Cancel what is open, sell what can be sold, or end."""
+        """Cancel the open orders, sell the holdings that can be sold, or end."""
         tracker, working = self.desk.tracker, self._scope.working(episode)
         found = self._scope.holdings(self.memory, episode)
         left = [one for one in found if not one.is_final]
@@ -407,7 +407,7 @@ class Liquidator:
         for attempt in attempts:
             episode.attempts[attempt.client_order_id] = attempt
             actions.append(attempt.place())
-        if attempts and holding.notional is None:  # what has no price may be dust
+        if attempts and holding.notional is None:  # a holding without a price may be dust
             actions.append(RefreshQuotes(product_ids=(product.book,)))
         if not attempts:
             episode.rows[holding.key].note = f"no price of {product.book} is known"
@@ -425,7 +425,7 @@ class Liquidator:
         self._ended(episode.key, reason, now, actions)
 
     def _keep_in_mind(self, episode: Episode) -> None:
-        """What it sent, for orders that are told late: they are ours."""
+        """Keep its orders, for reports that come late: they are ours."""
         memory = self.memory
         over = {name: one for name, one in episode.attempts.items() if name not in memory.dropped}
         ended = memory.ended | over
@@ -435,7 +435,7 @@ class Liquidator:
         self.memory.last = report
         actions.append(LiquidationReported(report=report))
 
-    # --- What is known ----------------------------------------------------------------------------
+    # --- Look-ups ---------------------------------------------------------------------------------
 
     def _covering(self, key: str | None) -> Episode | None:
         """The flattening under way that this one would be a part of."""

@@ -1,5 +1,5 @@
-"""Progress: what each round of a flattening finds, whether anything has changed, and when to shout. No
-I/O.
+"""Progress: the findings of each round of a flattening, whether they have changed, and when to
+shout. No I/O.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,18 +14,18 @@ from sidecar.core.liquidation.sales import Holding
 from sidecar.core.vocabulary.actions import Alert
 from sidecar.core.vocabulary.money import ZERO
 
-# After a round that finds what the one before found, each wait is twice as long. A reading is some 20
-# requests, of the 10,000 an hour that Coinbase allows.
+# After a round with the same findings as the one before, each wait is twice as long. A reading is
+# some 20 requests, of the 10,000 an hour that Coinbase allows.
 RETRY_AFTER: Final = timedelta(seconds=1)
 RETRY_AT_MOST: Final = timedelta(seconds=60)
 SHOUT_AFTER: Final = 3  # such rounds
 SHOUT_EVERY: Final = timedelta(seconds=60)
 PRICED_ANEW: Final = timedelta(seconds=30)  # a sale still open by then is not being cancelled
-NAMED_MAX: Final = 20  # of what is in the way, in one alert
+NAMED_MAX: Final = 20  # obstacles in one alert
 
 
 def note_rows(episode: Episode, found: Iterable[Holding], marks: Marks) -> None:
-    """Bring each key's row up to what was found; a key not seen before begins one."""
+    """Bring each key's row up to the holdings found; a key not seen before begins one."""
     for row in episode.rows.values():
         row.left, row.note = ZERO, ""
     for one in found:
@@ -43,10 +43,11 @@ def note_progress(
     ledger: OrderLedger,
     now: datetime,
 ) -> Iterator[Alert]:
-    """Count the rounds in a row that found the same; when nothing changes for long, shout. A round
-    that cancels a sale which rested counts as none: each has an id of its own, which is no progress.
+    """Count the rounds in a row that found the same; when the findings stay for long, shout. A
+    round that cancels a sale which rested counts as none: each has an id of its own, which is no
+    progress.
     """
-    # Open orders, those of them that cannot be read, what is held, and why more may be.
+    # Open orders, those of them that cannot be read, the holdings, and why more may be held.
     working, unread, left, fault = found
     orders = [ledger.find(one.order_id) for one in episode.attempts.values()]
     sent = {one.order_id: one.first_sent for one in episode.attempts.values()}
@@ -73,13 +74,13 @@ def note_progress(
 
 
 def _why(episode: Episode, holding: Holding) -> str:
-    """What stands in the way of selling it, as far as is known."""
+    """The obstacle to its sale, as far as is known."""
     mine = [one for one in episode.attempts.values() if one.key == holding.key and one.reason]
     return holding.obstacle or (mine[-1].reason if mine else "its orders do not fill")
 
 
 def retry_after(idle_rounds: int) -> timedelta:
-    """How long a round that found nothing new waits for the next: 1, 2, 4 … 60 s."""
+    """How long a round without new findings waits for the next: 1, 2, 4 … 60 s."""
     if not idle_rounds:
         return timedelta()
     return min(RETRY_AT_MOST, RETRY_AFTER * float(2 ** min(idle_rounds - 1, 6)))

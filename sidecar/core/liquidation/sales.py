@@ -1,4 +1,4 @@
-"""Sales: what of the account an order could sell now, through which product and how; and what it
+"""Sales: the holdings that an order could sell now, through which product and how; and those it
 could not, and why. No I/O.
 
 The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
@@ -21,7 +21,7 @@ from sidecar.core.vocabulary.products import Product
 # into its auction; or Coinbase closes the position.
 Way = Literal["market", "limit", "post_only", "auction", "close"]
 
-# Flags under which no order is taken: nothing can be sold until they are gone.
+# Flags under which no order is taken: no sale is possible until they are gone.
 SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
 COIN_RANK: Final = 3  # behind USD, USDC and other cash
 # While USDC is avoided: behind all others, and behind it a coin that is sold for it in turn.
@@ -32,7 +32,7 @@ NO_REFUSALS: Final[Mapping[str, int]] = {}
 
 
 class Held(Struct, frozen=True, kw_only=True):
-    """What is held of one key: base units above `keep`, signed. Of a future, contracts × contract
+    """The holding of one key: base units above `keep`, signed. Of a future, contracts × contract
     size. `free` is the part that no order binds. A future that no listing names has contracts for a
     quantity, and waits for one.
     """
@@ -44,11 +44,11 @@ class Held(Struct, frozen=True, kw_only=True):
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """What is held of one key, and what an order could sell of it now.
+    """The holding of one key, and the part that an order could sell now.
 
-    `size` in order units, zero where nothing can be sold; then `obstacle` says why, and `is_final`
-    that waiting changes nothing: dust, or what may not be sold. `notional` in USD at the mark, None
-    without one.
+    `size` in order units, zero where no sale is possible; then `obstacle` says why, and `is_final`
+    that waiting is no help: dust, or a key that may not be sold. `notional` in USD at the mark,
+    None without one.
     """
 
     key: str
@@ -136,8 +136,8 @@ def holdings(
     prices: Prices,
     refusals: Mapping[str, int] = NO_REFUSALS,
 ) -> list[Holding]:
-    """Every key held, the largest exposure first: what has no price yet stands behind. `refusals`: how many
-    sales each product has refused.
+    """Every key held, the largest exposure first: keys without a price yet stand behind.
+    `refusals`: how many sales each product has refused.
     """
     found = [
         _holding(one, routes, prices, routes.through(one.key, refusals))
@@ -225,7 +225,7 @@ def _way(product: Product) -> Way:
 
 
 def pieces(size: Decimal, largest: Decimal | None, most: int) -> list[Decimal]:
-    """`size` in orders of at most `largest`; at most so many of them, what is over waits."""
+    """`size` in orders of at most `largest`; at most so many of them, the rest waits."""
     if not largest or size <= largest:
         return [size]
     whole, rest = divmod(size, largest)

@@ -1,4 +1,4 @@
-"""Scope: what of the account a flattening is about: open orders, and what is held. No I/O."""
+"""Scope: the part of the account that a flattening is about: open orders, and holdings. No I/O."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ class Scope:
         self._routes = Routes({}, frozenset())
 
     def working(self, episode: Episode) -> list[WorkingOrder]:
-        """Open orders on what is to be flattened, those that would add to a position first. One that is known by
-        its fills alone is none.
+        """Open orders on the keys to be flattened, those that would add to a position first. One
+        that is known by its fills alone is none.
         """
         lines = self._desk.tracker.account.lines
         adding, reducing = list[WorkingOrder](), list[WorkingOrder]()
@@ -47,17 +47,19 @@ class Scope:
         )
 
     def keys(self, order: WorkingOrder) -> set[str]:
-        """What it trades; one whose size is not known binds nothing, and yet stands there."""
+        """The keys that it trades; one of unknown size binds no quantity, and yet stands there."""
         product = self._desk.tracker.products.get(order.product_id)
         return {leg.key for leg in order.legs} or ({product.key} if product is not None else set())
 
     @staticmethod
     def unread(memory: LiquidatorMemory, episode: Episode) -> tuple[str, ...]:
-        """Orders that nothing is known of but that they are open: they may be on anything."""
+        """Orders known only to be open: they may be on any product."""
         return memory.unread if episode.key is None else ()
 
     def unknown(self, memory: LiquidatorMemory, episode: Episode) -> str:
-        """Why it is not known what is open, or what futures are held, of what is to be sold; empty where it is."""
+        """Why the open orders or the futures of this flattening are not known; empty where they
+        are.
+        """
         if not memory.lists_all:
             return "the listing of open orders ends too early"
         key = episode.key
@@ -67,7 +69,7 @@ class Scope:
         return f"futures cannot be read: {fault}" if fault else ""
 
     def holdings(self, memory: LiquidatorMemory, episode: Episode | None) -> list[Holding]:
-        """What is held of what is to be flattened, the largest exposure first. None: of all."""
+        """The holdings that are to be flattened, the largest exposure first. None: all."""
         tracker, marks = self._desk.tracker, self._desk.tracker.marks
         prices = Prices(
             lambda book: None if (mid := marks.mids.get(book)) is None else mid.value, marks.usd
@@ -90,6 +92,6 @@ class Scope:
             )
 
     def is_flat(self, memory: LiquidatorMemory, episode: Episode) -> bool:
-        """Whether nothing is open, and nothing held that could be sold, now or later."""
+        """Whether no order is open, and no holding could be sold, now or later."""
         left = self.holdings(memory, episode)
         return not self.working(episode) and all(one.is_final for one in left)

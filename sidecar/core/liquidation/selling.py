@@ -1,4 +1,4 @@
-"""Selling: from what is held of a key to the orders that would sell it. No I/O."""
+"""Selling: from the holding of a key to the orders that would sell it. No I/O."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,7 +13,7 @@ from sidecar.core.vocabulary.money import ONE, TWO, ZERO, ceil_to, floor_to
 from sidecar.core.vocabulary.orders import BUY, OWN_PREFIX, SELL
 
 PIECES_A_ROUND: Final = 10  # of one key; the rest follows when these are over
-CONCEDED_MAX: Final = ONE / TWO  # of the bid: a limit further through it says nothing any more
+CONCEDED_MAX: Final = ONE / TWO  # of the bid: a limit further through it is none any more
 HALVED_AFTER: Final = 2  # rounds that lacked funds: a balance may lag for one
 HALVED_MAX: Final = 20  # times; then it is Coinbase's minimum
 PRICED: Final = frozenset({"limit", "post_only", "auction"})
@@ -50,8 +50,8 @@ def attempts_for(
 
 
 def _funded(episode: Episode, holding: Holding) -> Decimal:
-    """What is tried to be sold: all of it; half as much each time after two rounds in a row that lacked funds. What
-    is told as one balance may lie in several wallets, of which an order takes from one.
+    """The quantity to be tried: all of it; half as much each time after two rounds in a row that
+    lacked funds. One balance as told may lie in several wallets, of which an order takes from one.
     """
     product, rounds = holding.product, set[datetime]()
     assert product is not None
@@ -68,7 +68,7 @@ def _funded(episode: Episode, holding: Holding) -> Decimal:
 
 
 def _price(holding: Holding, quote: Quote | None, conceded: Decimal) -> Decimal | None:
-    """The limit of what is not sold at any price: through the bid, further each time; where
+    """The limit of a sale that is not at market: through the bid, further each time; where
     only makers may sell, the ask.
     """
     product = holding.product

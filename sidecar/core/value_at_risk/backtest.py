@@ -1,10 +1,10 @@
-"""A model against what happened: fitted to the past of each day, judged by that day. No I/O.
+"""A model against history: fitted to the past of each day, judged by that day. No I/O.
 
     for each day ≥ window:  fit(returns of the window before it) ─► book ─► VaR, ES, distribution
                             exposures · (e^return − 1) = the day's P&L ─► an exception, or none
 
-Nothing of a day, or after it, goes into what is said about it. The exposures, USD, are the same every
-day: what is judged is the model, not the trading. A day that the model has no figure for is counted
+No data of a day, or after it, go into the forecast for it. The exposures, USD, are the same every
+day: the model is judged, not the trading. A day that the model has no figure for is counted
 with its reason and is not tested; its neighbours then stand next to each other.
 """
 
@@ -61,7 +61,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Days(Struct, frozen=True):
-    """The tested days, oldest first: which row of the returns, and what was said and what came.
+    """The tested days, oldest first: which row of the returns, the forecast and the outcome.
 
     `pnl`, `var`, `es` in USD. `pit`: the probability that the model gave to a P&L as low as the
     day's or lower (Rosenblatt 1952); evenly spread over 0 to 1 where the model is right.
@@ -89,7 +89,7 @@ class Backtest(Struct, frozen=True):
     """One model at one confidence.
 
     `unavailable`: days without a figure, by reason. `outcome` is None where no day could be tested.
-    `components`: who contributes what on the last day with a figure, where the model can say.
+    `components`: each key's contribution on the last day with a figure, where the model can say.
     """
 
     settings: ModelSettings
@@ -163,7 +163,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - the data, the model, the plan, and two
 
 
 def verdict(test: Backtest) -> tuple[str, ...]:
-    """What speaks against the model, in words; empty where nothing does."""
+    """The findings against the model, in words; empty where there are none."""
     outcome = test.outcome
     if outcome is None:
         return ("no day could be tested",)
@@ -186,7 +186,7 @@ def rolling_rate(hits: Hits, days: int) -> Array:
 
 
 def _day(row: int, book: RiskBook, pnl: float, generator: np.random.Generator, plan: Plan) -> _Day:
-    """What the model said about a day, and what came. Raises Unavailable."""
+    """The model's forecast for a day, and the outcome. Raises Unavailable."""
     tail = book.tail()
     if not (np.isfinite(tail.var) and np.isfinite(tail.es) and tail.es > 0):
         raise Unavailable(NO_LOSS)

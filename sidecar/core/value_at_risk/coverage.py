@@ -36,7 +36,7 @@ class Statistic(Struct, frozen=True):
 class TrafficLight(Struct, frozen=True):
     """Basel's zone, and the probability of so few exceptions or fewer where the model is right.
 
-    `plus_factor` is what the committee adds to the multiplier of 3; None where it published none:
+    `plus_factor` is the committee's addition to the multiplier of 3; None where it published none:
     it did for 250 days at 99 %.
     """
 

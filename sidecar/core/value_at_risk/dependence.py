@@ -14,7 +14,7 @@ from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import degrees_of_freedom, floored_deviations
 
 COPULA_DEGREES: Final = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)
-LEAST_EIGENVALUE: Final = 1e-10  # keys that move as one leave nothing else
+LEAST_EIGENVALUE: Final = 1e-10  # keys that move as one leave zeros
 
 
 def simulated(returns: Array, settings: ModelSettings) -> Array:
@@ -44,7 +44,7 @@ def simulated(returns: Array, settings: ModelSettings) -> Array:
 
 
 def _ranks(values: Array) -> Array:
-    """From 0; equal values share the mean of theirs, or days on which nothing moved would tie keys."""
+    """From 0; equal values share the mean of theirs, or days without a move would tie keys."""
     columns = []
     for column in values.T:
         ordered = np.sort(column)
@@ -82,7 +82,9 @@ def _draw(correlation: Array, degrees: float, settings: ModelSettings) -> Array:
 
 
 def _likelihood(ranks: Array, correlation: Array, degrees: float) -> float:
-    """Log likelihood of the copula at these ranks, less what does not depend on the degrees."""
+    """Log likelihood of the copula at these ranks, without the terms that do not depend on the
+    degrees.
+    """
     keys = ranks.shape[1]
     scores = stdtrit(degrees, ranks)
     values, vectors = np.linalg.eigh(correlation)

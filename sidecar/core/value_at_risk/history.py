@@ -1,10 +1,11 @@
-"""History: what every book closed at, period by period, without holes. No I/O.
+"""History: every book's closing prices, period by period, without holes. No I/O.
 
-Theory of operation. Time is cut into periods since 1970 (UTC days, or hours). Of every book a `Series`
-keeps one close a period, oldest first. Coinbase leaves out periods without trades, and what did not
-trade did not move: such a hole repeats the close before it, up to a week; behind a longer
-one the series begins anew. A close that leaps away from both its neighbours, which agree with each
-other, is a bad tick and repeats the one before it; a leap that stays is an outlier, and kept.
+Theory of operation. Time is cut into periods since 1970 (UTC days, or hours). Of every book a
+`Series` keeps one close a period, oldest first. Coinbase leaves out periods without trades, and a
+product that did not trade did not move: such a hole repeats the close before it, up to a week;
+behind a longer one the series begins anew. A close that leaps away from both its neighbours, which
+agree with each other, is a bad tick and repeats the one before it; a leap that stays is an outlier,
+and kept.
 
 Between readings the series goes on from the marks of this process: the last good mid of a period
 closes it, until a reading says better.
@@ -25,7 +26,7 @@ from msgspec import Struct, field
 from sidecar.core.value_at_risk.model import Array
 from sidecar.core.vocabulary.money import is_sane
 
-WEEK_S: Final = 7 * 86_400  # without a trade: what is silent for longer has ceased to trade
+WEEK_S: Final = 7 * 86_400  # without a trade: a book silent for longer has ceased to trade
 BOOKS_MAX: Final = 600  # more than can be followed at once; the one read longest ago is forgotten
 CANDLES_A_CALL: Final = 300  # Coinbase refuses 350 or more
 BAD_TICK: Final = math.log(3)  # away from both neighbours: no coin trebled and fell back in a day
@@ -41,8 +42,8 @@ class Span(Struct, frozen=True):
 
 
 class Series(Struct):
-    """Closes of consecutive periods, the first one's number, and what has been asked of Coinbase:
-    periods `since` up to, not with, `until`. `made_up`: those that only repeat the close before.
+    """Closes of consecutive periods, the first one's number, and the periods asked of Coinbase:
+    `since` up to, not with, `until`. `made_up`: those that only repeat the close before.
     """
 
     first: int
@@ -58,7 +59,7 @@ class Series(Struct):
 
 
 class History(Struct):
-    """Series by book. `length` returns are kept. `version` grows with everything that changes."""
+    """Series by book. `length` returns are kept. `version` grows with every change."""
 
     period_s: int
     length: int
@@ -74,8 +75,8 @@ class History(Struct):
     ) -> None:
         """Take closes as Coinbase tells them: (start of the period, price), in any order.
 
-        `since` and `until`, UNIX seconds, are what was asked for. What is no price is left out like
-        a period without trades, and so is a period that was not over.
+        `since` and `until`, UNIX seconds, are the span asked for. A figure that is no price is left
+        out like a period without trades, and so is a period that was not over.
         """
         begin, end = since // self.period_s, until // self.period_s
         known = self.series.get(book)
@@ -91,7 +92,7 @@ class History(Struct):
         if known is not None and begin <= known.until and known.since <= end:
             asked = (min(begin, known.since), max(end, known.until))
         elif known is not None and known.until > end:
-            asked = (known.since, known.until)  # what lies between is asked for again
+            asked = (known.since, known.until)  # the gap is asked for again
         gap = a_week_of(self.period_s)
         first, dense = _without_holes(by_period, asked[1], self.length + 1, gap)
         made_up = [period for period in range(first, first + len(dense)) if period not in by_period]
@@ -102,7 +103,7 @@ class History(Struct):
         self.version += 1
 
     def close(self, book: str, period: int, price: float) -> None:
-        """Let a series go on with our own last mark of a period, where nothing lies between."""
+        """Let a series go on with our own last mark of a period, where no gap lies between."""
         known = self.series.get(book)
         if known is not None and known.closes and known.end == period:
             known.closes.append(price)
@@ -111,7 +112,8 @@ class History(Struct):
             self.version += 1
 
     def lacks(self, book: str, now: datetime) -> Span | None:
-        """What Coinbase has yet to be asked about a book, the newest part first; None for nothing.
+        """The span that Coinbase has yet to be asked about a book, the newest part first; None
+        where it is complete.
 
         The last period read is read again: its close may have been our own. An answer without any
         close is not believed: it is asked for again.
@@ -132,7 +134,7 @@ class History(Struct):
 
 
 def log_closes(history: History, steps: Iterable[tuple[str, bool]]) -> tuple[int, Array] | None:
-    """The logarithm of what one unit was worth in dollars at the end of each period: the number of the
+    """The logarithm of one unit's worth in dollars at the end of each period: the number of the
     first period, and the values.
 
     `steps` lead to dollars through books, each as it is or inverted (Marks.routes). None where a
@@ -175,7 +177,7 @@ def _without_holes(
         if gap > gap_max:
             if dense:
                 break
-            following, gap = period + 1, 0  # it ceased to trade: nothing is made up after the end
+            following, gap = period + 1, 0  # it ceased to trade: no close is made up after the end
         dense += [by_period[period]] * (gap + 1)
         following = period
     del dense[count:]

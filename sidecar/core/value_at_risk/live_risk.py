@@ -1,12 +1,12 @@
 """LiveRisk: value at risk, expected shortfall and stress loss of the account, kept up as it moves. No I/O.
 
-Theory of operation. A `RiskView` holds three books under one fitted model: as held, with all open and
-reserved buys filled, with all sells filled. It is fitted to the keys that are held or worked, and to
-those of the order that is asked about; a few of the last ones are kept. Whatever changes a line of the
-account (a fill, a reservation, a price) gives it a new serial number; before a figure is told, the
-lines that are newer than the view are moved to where they are now, each in one pass over the model,
-and once a second everything is summed anew, so that no rounding piles up. An order is judged by the
-moves that it makes, without computing a book anew.
+Theory of operation. A `RiskView` holds three books under one fitted model: as held, with all open
+and reserved buys filled, with all sells filled. It is fitted to the keys that are held or worked,
+and to those of the order that is asked about; a few of the last ones are kept. Every change of a
+line of the account (a fill, a reservation, a price) gives it a new serial number; before a figure
+is told, the lines that are newer than the view are moved to where they are now, each in one pass
+over the model, and once a second the whole view is summed anew, so that no rounding piles up. An
+order is judged by the moves that it makes, without computing a book anew.
 
 Floats come in here as USD and go out as Decimal, rounded to the cent.
 """
@@ -34,35 +34,35 @@ from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import DOLLARS
 
 REBUILD_EVERY: Final = timedelta(seconds=1)
-SET_BACK: Final = timedelta(minutes=1)  # what REST told may be as old; beyond, it is the clock
-VIEWS_MAX: Final = 16  # what bots ask about in turn beside what is held; each costs a model
+SET_BACK: Final = timedelta(minutes=1)  # a REST fact may be as old; beyond, it is the clock
+VIEWS_MAX: Final = 16  # for keys that bots ask about in turn, beside those held; each costs a model
 # Listings, the period, lines that came and went, foreign cash, keys without a mark: a view's keys.
 MadeOf = tuple[int, int, int, tuple[str, ...], tuple[str, ...]]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
 DRIFTED_MAX: Final = 8  # changes of lines: beyond, following them costs no more than bounding them
-DRIFT_SHARE: Final = 0.1  # of what is left below the calm level
-ROOM_MAX: Final = 1e15  # USD; beyond, nobody asks
+DRIFT_SHARE: Final = 0.1  # of the room left below the calm level
+ROOM_MAX: Final = 1e15  # USD; more than any order needs
 
 
 class LiveRisk:
-    """Computes the measures of the account. Nothing is asked of it that does not come as a fact: the
-    same facts give the same figures.
+    """Computes the measures of the account. All its inputs come as facts: the same facts give the
+    same figures.
     """
 
     def __init__(self, tracker: PositionTracker, settings: RiskSettings) -> None:
         self.tracker = tracker
         self.settings = settings
         self.past = RiskHistory(tracker, settings)
-        self.since = self.due = LONG_AGO  # between them time alone changes nothing
+        self.since = self.due = LONG_AGO  # between them time alone changes no figure
         self._views: dict[frozenset[str], RiskView] = {}
-        # By the keys that were asked about, while what is held and worked stays the same.
+        # By the keys that were asked about, while the keys held and worked stay the same.
         self._found: dict[tuple[str, ...], RiskView | None] = {}
         self._made_of: MadeOf = (-1, -1, -1, (), ())
         self._routes: Mapping[str, tuple[Step, ...]] = {}  # a listing seldom changes them
         self._cash: tuple[str, ...] = ()
         self._cash_of = (-1, -1)  # listings and wallets that the next are made of
-        self._foreign: list[str] = []  # what is paid with and is not dollars, and has a wallet
+        self._foreign: list[str] = []  # cash other than dollars that has a wallet
         self._bare: tuple[str, ...] = ()
         self._bare_of = -1  # lines that came and went until the last was looked at
         self._told = (0.0, ZERO)  # the last figure without an order, as it was told
@@ -76,11 +76,11 @@ class LiveRisk:
             view.is_old = True
 
     def is_due(self, now: datetime) -> bool:
-        """Whether time alone changes something; it does when the clock was set back, too."""
+        """Whether time alone changes a figure; it does when the clock was set back, too."""
         return not self.since <= now < self.due
 
     def take(self, event: ClosesRead) -> list[Action]:
-        """Closes as Coinbase tells them; nothing follows at once."""
+        """Closes as Coinbase tells them; no action follows."""
         self.past.take(event)
         return []
 
@@ -93,7 +93,7 @@ class LiveRisk:
         added: tuple[Added, ...] = (),
         calm: Decimal = ZERO,
     ) -> RiskFigure | NoFigure:
-        """One measure of the worst of the three books, with and without what is added."""
+        """One measure of the worst of the three books, with and without the order."""
         assert tracker is self.tracker
         try:
             view = self._view(added)
@@ -119,13 +119,13 @@ class LiveRisk:
         """USD at the mark that an order on the leg's key and side may move while the measure surely
         stays below `calm`; zero where that cannot be told.
 
-        What an order adds grows no faster than its size, and what the worst of its dollars adds is
-        known.
+        The figure that an order adds grows no faster than its size, and the addition of its worst
+        dollar is known.
         """
         assert tracker is self.tracker
         try:
             view, most = self._view_of((Added(leg),)), float(calm)
-            if view is None or leg.key not in view.index:  # what counts as dollars
+            if view is None or leg.key not in view.index:  # a key that counts as dollars
                 return ZERO
             if leg.key not in tracker.marks.by_key:
                 return ZERO
@@ -155,7 +155,7 @@ class LiveRisk:
         return sorted({*bare, *cash})
 
     def about(self) -> dict[str, Any]:
-        """What the figures are of."""
+        """The model, confidence, horizon and history behind the figures."""
         model, history = self.settings.model, self.past.history
         return {
             "model": model.model,
@@ -169,15 +169,15 @@ class LiveRisk:
         }
 
     def _view(self, added: tuple[Added, ...]) -> RiskView | None:
-        """The view of what is held, worked or added, as it stands now."""
+        """The view of the keys held, worked or added, as it stands now."""
         view = self._view_of(added)
         if view is not None:
             self._keep_up(view)
         return view
 
     def _bound(self, view: RiskView, measure: Measure, calm: float) -> float:
-        """What the figure is at most. A view that a few lines have left behind is not kept up for it
-        while what they can have added is small beside what is left.
+        """A bound on the figure. A view that a few lines have left behind is not kept up for it
+        while their possible addition is small beside the room left.
         """
         account = self.tracker.account
         if not (view.is_old or self._cash or account.serial - view.serial > DRIFTED_MAX):
@@ -190,7 +190,7 @@ class LiveRisk:
         return view.before(measure)
 
     def _view_of(self, added: tuple[Added, ...]) -> RiskView | None:
-        """The view of what is held, worked or added, as it was last kept up."""
+        """The view of the keys held, worked or added, as it was last kept up."""
         account = self.tracker.account
         if self.past.changed:
             self._forget(self.past.changed)
@@ -218,7 +218,7 @@ class LiveRisk:
 
     def _cash_now(self) -> tuple[str, ...]:
         """The currencies that are held and have a mark, but for the ones kept whole: as in equity,
-        nothing else counts.
+        no other currency counts.
         """
         wallets, books = self.tracker.wallets.by_currency, self.tracker.books
         if self._cash_of != (books.listings, len(wallets)):
@@ -244,7 +244,7 @@ class LiveRisk:
         return tuple([key for key in among if lines[key].mark is None])
 
     def _keep_up(self, view: RiskView) -> None:
-        """Let the view follow what has changed since it was last looked at."""
+        """Let the view follow the changes since it was last looked at."""
         account = self.tracker.account
         if view.is_old:
             view.rebuild([self._row(key) for key in (*view.keys, *view.lost)])
@@ -275,7 +275,7 @@ class LiveRisk:
         if view is None:
             while len(self._views) >= VIEWS_MAX:
                 del self._views[next(iter(self._views))]
-                self._found.clear()  # else what is dropped here would be found there, and never kept up
+                self._found.clear()  # else a dropped view would be found there, and never kept up
             view = self._fitted(sorted(keys))
         self._views[keys] = view  # the one asked about last stands last
         for key in asked:
@@ -311,7 +311,7 @@ class LiveRisk:
         return mark
 
     def _moves(self, view: RiskView, added: tuple[Added, ...]) -> tuple[Moves, Moves, Moves]:
-        """What the order moves in each of the three books, if it fills whole.
+        """The moves of the order in each of the three books, if it fills whole.
 
         An edit takes the place of the order that it edits, where that is filled already.
         """
@@ -347,9 +347,9 @@ class LiveRisk:
     def _fitted(self, keys: list[str]) -> RiskView:
         """A view of these keys, fitted to their history.
 
-        A coin that is held and has none, by Coinbase's own word, is taken to be lost whole: no history
-        can be worse. A future, which may lose more, must have one. What keeps the model from being
-        fitted keeps no stress loss from being told that needs no history.
+        A coin that is held and has none, by Coinbase's own word, is taken to be lost whole: no
+        history can be worse. A future, which may lose more, must have one. A reason that the model
+        cannot be fitted keeps no stress loss from being told that needs no history.
         """
         settings, books = self.settings, self.tracker.books
         whys = [key for key in keys if self.past.why_not(key) is not None]
@@ -378,7 +378,7 @@ class LiveRisk:
             stress_needs_returns=bool(settings.stress_window),
         )
 
-    # --- What survives ----------------------------------------------------------------------------
+    # --- Saving -----------------------------------------------------------------------------------
 
     def saved(self) -> SavedRisk:
         return self.past.saved()
@@ -389,7 +389,9 @@ class LiveRisk:
 
 
 def _usd(value: float) -> Decimal:
-    """USD to the cent; less than nothing is no risk. Raises Unavailable for what is no number."""
+    """USD to the cent; a negative value is no risk. Raises Unavailable for a value that is no
+    number.
+    """
     if not isfinite(value):
         raise Unavailable("the model gives no finite figure; mend the history or the model")
     return Decimal(round(value * CENTS)) * CENT if value > 0 else ZERO

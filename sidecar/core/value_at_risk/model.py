@@ -1,4 +1,5 @@
-"""What every model of value at risk is: fitted to returns once, then asked about books. No I/O.
+"""The interface of every model of value at risk: fitted to returns once, then asked about books. No
+I/O.
 
     log returns (periods × keys), settings ──fit──► RiskModel ──book(exposures)──► RiskBook
 
@@ -19,7 +20,7 @@ Moves = Sequence[tuple[int, float]]  # index of a key, USD that its exposure cha
 
 
 class Unavailable(ValueError):
-    """A figure that cannot be computed; the text says why, and what mends it."""
+    """A figure that cannot be computed; the text names the reason and the mend."""
 
 
 def moved(pnl: Array, by_key: Array, moves: Moves) -> Array:
@@ -37,7 +38,7 @@ class Tail(Struct, frozen=True):
 
 
 class Components(Struct, frozen=True):
-    """What each key contributes to VaR and ES, USD: they add up to the whole (Euler). Divided by
+    """Each key's contribution to VaR and ES, USD: they add up to the whole (Euler). Divided by
     the exposure it is the key's marginal figure.
     """
 
@@ -74,7 +75,7 @@ class RiskBook(Protocol):
         ...
 
     def most_added(self, moves: Moves) -> float:
-        """A bound on what these moves add to VaR, and to ES."""
+        """A bound on the addition of these moves to VaR, and to ES."""
         ...
 
     def move(self, index: int, usd: float) -> None:
@@ -82,7 +83,7 @@ class RiskBook(Protocol):
         ...
 
     def components(self) -> Components:
-        """Who contributes what to `tail`. Raises Unavailable."""
+        """Each key's contribution to `tail`. Raises Unavailable."""
         ...
 
     def quantile(self, probability: Array) -> Array:

@@ -63,7 +63,7 @@ class EllipticalBook:
         return self._tail(self._variance_with(moves)).var
 
     def most_added(self, moves: Moves) -> float:
-        """What these moves can add to VaR or ES at most: their own, held alone."""
+        """A bound on these moves' addition to VaR or ES: their own figure, held alone."""
         own = sum(abs(usd) * float(self.model.deviations[index]) for index, usd in moves)
         return max(self.model.var, self.model.es) * own
 
@@ -161,8 +161,8 @@ def _density(at: float) -> float:
 # --- Cornish-Fisher -------------------------------------------------------------------------------
 
 
-ROUNDING: Final = 1e-12  # P&L below this share of its legs is what rounding leaves of a full hedge
-# Deviations; what lies below has a probability of 10⁻⁹. To −∞ the expansion of a history with tails a
+ROUNDING: Final = 1e-12  # P&L below this share of its legs is the rounding of a full hedge
+# Deviations; values below have a probability of 10⁻⁹. To −∞ the expansion of a history with tails a
 # little thinner than a normal's would never be a quantile, and no figure would be told.
 FARTHEST: Final = -6.0
 
@@ -329,7 +329,7 @@ def _is_quantile(at: float, skew: float, kurt: float) -> bool:
     constant = 1 - kurt / 8 + 5 * skew * skew / 36  # the slope at the median
     far = min(FARTHEST, at)
     ends = min((square * far + linear) * far, 0.0) + constant
-    if not ends > 0:  # so that what is no number is none
+    if not ends > 0:  # so that NaN fails, too
         return False
     if square <= 0 or not far < -linear / (2 * square) < 0:
         return True  # its lowest slope is at an end

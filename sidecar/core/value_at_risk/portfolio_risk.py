@@ -1,8 +1,9 @@
 """The seam for portfolio risk: VaR, expected shortfall and stress loss, with and without an order.
 No I/O.
 
-Whoever computes the figures (floats are allowed there, and only there) hands them over as Decimal
-USD. A rule compares them with a share of equity; an order that does not raise a figure passes.
+The code that computes the figures (floats are allowed there, and only there) hands them over as
+Decimal USD. A rule compares them with a share of equity; an order that does not raise a figure
+passes.
 """
 
 from decimal import Decimal, localcontext
@@ -28,14 +29,14 @@ class RiskFigure(Struct, frozen=True):
 
 
 class NoFigure(Struct, frozen=True):
-    """Why a measure cannot be computed, and what mends it."""
+    """Why a measure cannot be computed, and the mend."""
 
     reason: str
 
 
 class Added(Struct, frozen=True):
-    """What an order does to one key if it fills whole: base units on one side, in place of those of an
-    open order (`replaces`) that it edits.
+    """An order's change of one key if it fills whole: base units on one side, in place of those of
+    an open order (`replaces`) that it edits.
     """
 
     leg: Leg
@@ -50,8 +51,8 @@ class PortfolioRisk(Protocol):
     ) -> RiskFigure | NoFigure:
         """One measure with and without `added`.
 
-        Below `calm` (USD) nobody looks at it: where the figure with `added` is certainly below, a
-        bound on it will do.
+        Below `calm` (USD) the exact figure does not matter: where the figure with `added` is
+        certainly below, a bound on it will do.
         """
         ...
 
@@ -67,8 +68,8 @@ class RoomyRisk(PortfolioRisk, Protocol):
 
 
 class GuardedRisk:
-    """A user's own PortfolioRisk: arithmetic or missing data may keep a figure from being computed, and
-    whatever decimal context the computation sets up is its own. Of such a one nothing is certain
+    """A user's own PortfolioRisk: arithmetic or missing data may keep a figure from being computed,
+    and the decimal context that the computation sets up is its own. Such a figure has no bound
     before it is asked.
     """
 

@@ -1,4 +1,5 @@
-"""Returns of several keys over the same periods, and what stands in where a history is short. No I/O.
+"""Returns of several keys over the same periods, and the stand-ins where a history is short. No
+I/O.
 
 The policies, `[var] short_history`:
 
@@ -6,9 +7,9 @@ The policies, `[var] short_history`:
     proxy    the returns that it lacks are its proxy's of the same periods
     floor    the same, made larger where the proxy itself moves less than `floor` a period
 
-Whatever the policy, a key that has enough, but not all, takes what came before from its proxy: else a
-little of a young coin would cut the history of every key beside it. A future always takes the returns that it
-lacks from its underlying: contracts live for weeks.
+Under every policy a key that has enough, but not all, takes the earlier returns from its proxy:
+else a little of a young coin would cut the history of every key beside it. A future always takes
+the returns that it lacks from its underlying: contracts live for weeks.
 
 Closes that never move are a peg where there are `minimum` of them or more: returns of zero, as good as
 any. Fewer are a coin without a trade yet; of a future they are a contract without trades
@@ -45,7 +46,7 @@ class _Key(Struct, frozen=True):
     is_cash: bool
 
 
-def align(  # noqa: PLR0913 - what returns are made of, by name
+def align(  # noqa: PLR0913 - the inputs of returns, by name
     logs: Mapping[str, Logs | None],
     proxies: Mapping[str, Logs | None],
     policy: ReturnsPolicy,
@@ -63,9 +64,9 @@ def align(  # noqa: PLR0913 - what returns are made of, by name
     ends more than `stale` periods before it is too old. As many periods as all share, `policy.length` at
     most. Raises Unavailable, naming the key.
 
-    They end with the newest that any key has. One that Coinbase has not told of for a while cuts nobody's
-    last days off: its proxy's stand in for its own, and where the proxy lags too there is no figure. The
-    very last period may be lacking: after its end the candles come one by one.
+    They end with the newest that any key has. One that Coinbase has not told of for a while cuts no
+    other key's last days off: its proxy's stand in for its own, and where the proxy lags too there
+    is no figure. The very last period may be lacking: after its end the candles come one by one.
     """
     if not logs:
         return np.empty((0, 0))

@@ -1,5 +1,5 @@
-"""RiskHistory: the returns that the account's value at risk is computed from, and what is still to be
-read of them. No I/O.
+"""RiskHistory: the returns that the account's value at risk is computed from, and the spans still
+to be read. No I/O.
 
     ClosesRead, our own marks ─→ History ─→ routes to dollars ─→ proxies ─→ aligned returns
 """
@@ -21,8 +21,8 @@ SETTLED: Final = timedelta(seconds=10)  # after a period's end, its last trades 
 
 
 class SavedRisk(Struct, kw_only=True):
-    """What survives a restart: everything else is worked out again. `settings` are for a replay; a start
-    has its own.
+    """The part that survives a restart: all the rest is worked out again. `settings` are for a
+    replay; a start has its own.
     """
 
     period_s: int
@@ -38,7 +38,7 @@ class RiskHistory:
         self.settings = settings
         self.history = History(settings.period_s, settings.policy.length)
         self.period = -1  # the one that it is now
-        self.changed: set[str] = set()  # books, until somebody has looked
+        self.changed: set[str] = set()  # books, until their views have followed
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -65,16 +65,16 @@ class RiskHistory:
             self.history.read(event.book, event.closes, event.since, event.until)
             self.changed.add(event.book)
 
-    # --- What is to be read -----------------------------------------------------------------------
+    # --- Spans to be read -------------------------------------------------------------------------
 
     def spans(self, books: Iterable[str], now: datetime) -> list[Span]:
-        """What is to be asked about these books, and about those that stand in: one span a book."""
+        """The spans to be asked about these books, and about those that stand in: one a book."""
         wanted = dict.fromkeys([*self._on_the_way(books), *self._routes(self._stand_ins())])
         found = (self.history.lacks(book, now - SETTLED) for book in wanted)
         return [span for span in found if span is not None]
 
     def _on_the_way(self, books: Iterable[str]) -> Iterator[str]:
-        """These, and the books that lead to dollars from what they trade, stand for and pay with."""
+        """These, and the books that lead to dollars from their keys, base and quote currencies."""
         for book in books:
             yield book
             product = self.tracker.products.get(book)
@@ -124,7 +124,7 @@ class RiskHistory:
         return None
 
     def is_awaited(self, key: str) -> bool:
-        """Whether Coinbase has yet to say what there is of the key's history."""
+        """Whether Coinbase has yet to tell the key's history."""
         series, newest = self.history.series, self.period - a_week_of(self.settings.period_s)
         oldest = self.period - self.settings.policy.length - 1
         return any(
@@ -153,7 +153,7 @@ class RiskHistory:
         steps = self.tracker.marks.routes.get(key, ())
         return log_closes(self.history, ((step.book, step.inverse) for step in steps))
 
-    # --- What survives ----------------------------------------------------------------------------
+    # --- Saving -----------------------------------------------------------------------------------
 
     def saved(self) -> SavedRisk:
         return SavedRisk(

@@ -1,5 +1,5 @@
-"""What the portfolio risks now, for people: the three books, who contributes what, and the stress
-scenarios. No I/O. USD, losses positive; looking changes nothing.
+"""The portfolio's risk now, for people: the three books, each key's contribution, and the stress
+scenarios. No I/O. USD, losses positive; a report changes no state.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -19,8 +19,8 @@ MARGINAL_DIGITS: Final = Decimal("0.0001")  # USD of VaR for one more USD of exp
 
 
 def risk_report(risk: LiveRisk) -> View:
-    """`books`, `components` of what is held and the `stress` scenarios; None each where they cannot be
-    told. `uncounted`: keys that are held or worked and have no mark yet.
+    """`books`, `components` of the holdings and the `stress` scenarios; None each where they cannot
+    be told. `uncounted`: keys that are held or worked and have no mark yet.
     """
     nothing: View = {
         "books": None,

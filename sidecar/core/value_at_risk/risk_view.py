@@ -1,4 +1,4 @@
-"""RiskView: the account's three books under one fitted model, and what an order would add. No I/O."""
+"""RiskView: the account's three books under one fitted model, and an order's addition. No I/O."""
 
 from collections.abc import Sequence
 from math import inf
@@ -25,7 +25,7 @@ NO_MOVES: Final[tuple[Moves, ...]] = ((), (), ())
 
 
 class Bounding(Protocol):
-    """A book that can tell what moves add at most."""
+    """A book that can bound the addition of moves."""
 
     def most_added(self, moves: Moves) -> float: ...
 
@@ -34,12 +34,12 @@ class RiskView:
     """Three books of the same keys. `serial` is that of the account's last change that is in them,
     `is_old` says that they are to be summed anew.
 
-    `why` tells what kept the model from being fitted; then only a stress loss that needs no returns
-    can be told. `lost` are keys without returns, whose worth is counted as lost whole. `books`: what
-    the view is made of.
+    `why` tells why the model could not be fitted; then only a stress loss that needs no returns can
+    be told. `lost` are keys without returns, whose worth is counted as lost whole. `books`: those
+    that the view is made of.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of, by name
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         keys: Sequence[str],
         model: RiskModel | None,
@@ -62,13 +62,13 @@ class RiskView:
         self.rows: list[Row] = []
         self._books: list[RiskBook] = []
         self._stressed: list[StressBook] = []  # made when they are first asked about
-        self._apart = [0, 0, 0]  # keys whose exposure in the book is not that of what is held
+        self._apart = [0, 0, 0]  # keys with another exposure in the book than held
         self._distinct: tuple[int, ...] = (HELD,)  # books that are not the one held once more
         self._known: dict[Measure, list[float | None]] = {}  # of each book as it is now
         self._worst: dict[Measure, Worst] = {}
 
     def rebuild(self, rows: Sequence[Row]) -> None:
-        """Sum everything anew; `rows` in the order of the keys, then of those that are lost."""
+        """Sum all books anew; `rows` in the order of the keys, then of those that are lost."""
         self.rows = list(rows[: len(self.keys)])
         self._lost_rows = dict(zip(self.lost, rows[len(self.keys) :], strict=True))
         self._sum_lost()
@@ -125,7 +125,7 @@ class RiskView:
         return most
 
     def drift(self, measure: Measure, key: str, row: Row) -> float:
-        """A bound on what the figure gains if the key's exposures are these; infinite without one."""
+        """A bound on the figure's rise if the key's exposures are these; infinite without one."""
         index = self.index.get(key)
         known = self.rows[index] if index is not None else self._lost_rows.get(key, row)
         if row == known:
@@ -144,7 +144,7 @@ class RiskView:
     def after(self, measure: Measure, moves: Sequence[Moves]) -> float:
         """The same with these moves in each of them, without computing a book anew. Raises Unavailable.
 
-        A book that cannot become the worst, whatever the moves, is not looked at.
+        A book that cannot become the worst with these moves is not looked at.
         """
         _, first, befores = self._before(measure)
         worst = self._with(measure, first, moves)
@@ -159,7 +159,7 @@ class RiskView:
         return worst
 
     def _with(self, measure: Measure, number: int, moves: Sequence[Moves]) -> float:
-        """One book's measure with its moves, and what is lost whole."""
+        """One book's measure with its moves, and the worth of keys lost whole."""
         lost = self._lost[number]
         if not self.keys:
             return lost
@@ -206,7 +206,7 @@ class RiskView:
         return self._books[BOOKS.index(name)]
 
     def lost_in(self, name: BookName) -> dict[str, float]:
-        """The worth of what has no history, by key, in one of the three."""
+        """The worth of keys without a history, by key, in one of the three books."""
         return {key: row[BOOKS.index(name)] for key, row in self._lost_rows.items()}
 
     def stressed(self, number: int) -> StressBook:

@@ -3,7 +3,7 @@
 VaR is the k-th worst P&L, k = ⌈α·K⌉ of K scenarios: the largest loss that no less than a share α of
 them reaches. ES is the mean of the worst share α, the k-th scenario counting by the part of it that
 lies within (Rockafellar and Uryasev 2002; Acerbi and Tasche 2002): so it is coherent exactly. The
-contribution of a key is what it gains or loses in those very scenarios (Tasche 1999).
+contribution of a key is its gain or loss in those very scenarios (Tasche 1999).
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -89,7 +89,7 @@ class ScenarioBook:
         return -pnl.item(model.rank)
 
     def most_added(self, moves: Moves) -> float:
-        """What these moves can add to VaR or ES at most: their loss in their own worst scenario."""
+        """A bound on these moves' addition to VaR or ES: their loss in their own worst scenario."""
         model = self.model
         most = 0.0
         for index, usd in moves:
@@ -137,8 +137,8 @@ class ScenarioBook:
 class NearTail:
     """The worst scenarios of a book, several times as many as the VaR's rank.
 
-    All others are at `beyond` or better, and whatever moves can make them worse by no more than a
-    known bound. So while the VaR among these few is below that, it is the VaR of all.
+    All others are at `beyond` or better, and moves can make them worse by no more than a known
+    bound. So while the VaR among these few is below that, it is the VaR of all.
     """
 
     def __init__(self, model: ScenarioModel, pnl: Array) -> None:
@@ -149,7 +149,7 @@ class NearTail:
         self._model = model
 
     def move(self, moves: Moves, most: float) -> None:
-        """Follow the book; `most` is what the moves can cost in any scenario."""
+        """Follow the book; `most` is a bound on the moves' cost in any scenario."""
         self._pnl = self._moved(moves)
         self._beyond -= most
 

@@ -1,9 +1,9 @@
-"""How value at risk is computed: model, history, what stands in, stress. Plain data, without numpy: every
-command reads the configuration, and few compute anything. No I/O.
+"""How value at risk is computed: model, history, stand-ins, stress. Plain data, without numpy:
+every command reads the configuration, and few compute a figure. No I/O.
 
-The crash days that are shipped are falls from one daily close (UTC) to the next of BTC-USD and ETH-USD as
-Yahoo Finance lists them, which are CoinMarketCap's; everything else is taken to have fallen like the
-worse of the two.
+The crash days that are shipped are falls from one daily close (UTC) to the next of BTC-USD and
+ETH-USD as Yahoo Finance lists them, which are CoinMarketCap's; every other asset is taken to have
+fallen like the worse of the two.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ DAY_S: Final = 86_400
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
-    """What a model is fitted with.
+    """The settings that a model is fitted with.
 
     `confidence` as a ratio, exact, for it decides which scenario is the quantile. `horizon` in
     periods of the returns: one-period figures grow with its root. `decay` is the EWMA's weight of
@@ -50,9 +50,8 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
 
 
 class ReturnsPolicy(Struct, frozen=True, kw_only=True):
-    """How many returns are used (`length`), how many are enough (`minimum`), and what stands in.
-
-    `floor`: the least standard deviation of a stand-in, per period.
+    """How many returns are used (`length`), how many are enough (`minimum`), and which returns
+    stand in. `floor`: the least standard deviation of a stand-in, per period.
     """
 
     length: int = 250
@@ -80,9 +79,9 @@ CRASH_DAYS: Final = (
 
 
 class RiskSettings(Struct, frozen=True, kw_only=True):
-    """`period_s`: seconds from one close to the next. `proxy` is the asset whose returns stand in where
-    those of others are too few, `proxies` by asset what does instead. `stress_window`: periods in a
-    row of the own history that count as a scenario; 0 for none.
+    """`period_s`: seconds from one close to the next. `proxy` is the asset whose returns stand in
+    where those of others are too few, `proxies` by asset the exceptions. `stress_window`: periods
+    in a row of the own history that count as a scenario; 0 for none.
     """
 
     model: ModelSettings = field(default_factory=ModelSettings)

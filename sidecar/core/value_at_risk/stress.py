@@ -1,7 +1,7 @@
-"""Stress: what a book would lose in named bad days, and in the worst days of its own history. No I/O.
+"""Stress: a book's loss in named bad days, and in the worst days of its own history. No I/O.
 
-A scenario moves each asset by a ratio of its price, all at once: −0.5 halves it. What a scenario does
-not name moves by its `others`; cash moves only where it is named.
+A scenario moves each asset by a ratio of its price, all at once: −0.5 halves it. Assets that a
+scenario does not name move by its `others`; cash moves only where it is named.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class StressBook:
         return -float(moved(self.pnl, self.model.by_key, moves).min(initial=0.0))
 
     def most_added(self, moves: Moves) -> float:
-        """What these moves can add to the loss at most: each one's in its own worst scenario."""
+        """A bound on these moves' addition to the loss: each one's in its own worst scenario."""
         by_key = self.model.by_key
         return sum(-float((usd * by_key[index]).min(initial=0.0)) for index, usd in moves)
 
@@ -61,12 +61,14 @@ class StressBook:
         return self.model.names[int(self.pnl.argmin())]
 
     def losses(self) -> list[tuple[str, float]]:
-        """Every scenario and what it would cost, USD; a gain is negative."""
+        """Every scenario and its loss, USD; a gain is negative."""
         return [(name, -float(pnl)) for name, pnl in zip(self.model.names, self.pnl, strict=True)]
 
 
 class Subject(Struct, frozen=True):
-    """What a scenario moves: the asset of a key, a future's underlying. Cash moves only by name."""
+    """The subject of a scenario's move: the asset of a key, a future's underlying. Cash moves only
+    by name.
+    """
 
     asset: str
     is_cash: bool = False

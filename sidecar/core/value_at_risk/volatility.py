@@ -88,7 +88,7 @@ def degrees_of_freedom(standardised: Array) -> float:
 
 
 def _likelihood(standardised: Array, degrees: float) -> float:
-    """Log likelihood of a t of unit variance, less what does not depend on the degrees."""
+    """Log likelihood of a t of unit variance, without the terms that do not depend on the degrees."""
     level = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - 0.5 * np.log(np.pi * (degrees - 2))
     powers = np.log1p(standardised**2 / (degrees - 2))
     return float(standardised.size * level - (degrees + 1) / 2 * powers.sum())

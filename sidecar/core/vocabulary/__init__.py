@@ -1,1 +1,3 @@
-"""What is said: facts, actions, decisions, limits, products and orders as types. No I/O."""
+"""The language of the core: facts, actions, decisions, limits, products and orders as types. No
+I/O.
+"""

@@ -1,4 +1,4 @@
-"""Everything the core may ask for. No I/O. Its mirror is `events`: every fact that may enter.
+"""Every action the core may ask for. No I/O. Its mirror is `events`: every fact that may enter.
 
 An action is a wish, frozen; the daemon (or a library caller) carries it out and reports back by an
 event.
@@ -16,7 +16,7 @@ from sidecar.core.vocabulary.reports import LiquidationReport
 
 
 class Action(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """Something that must happen outside the core."""
+    """A step that must be taken outside the core."""
 
 
 class Decided(Action, frozen=True, kw_only=True, tag=True):
@@ -26,7 +26,7 @@ class Decided(Action, frozen=True, kw_only=True, tag=True):
 
 
 class StateChanged(Action, frozen=True, kw_only=True, tag=True):
-    """The account's trading state moved. To be on disk before anything it causes leaves the
+    """The account's trading state moved. To be on disk before any of its effects leaves the
     process.
     """
 
@@ -36,7 +36,7 @@ class StateChanged(Action, frozen=True, kw_only=True, tag=True):
 
 
 class CauseRaised(Action, frozen=True, kw_only=True, tag=True):
-    """A reason to tighten appeared, within its scope. To be on disk before anything it causes
+    """A reason to tighten appeared, within its scope. To be on disk before any of its effects
     leaves the process.
     """
 
@@ -56,7 +56,7 @@ class CauseCleared(Action, frozen=True, kw_only=True, tag=True):
 
 
 class Alert(Action, frozen=True, kw_only=True, tag=True):
-    """Somebody should know."""
+    """A message that the operator should see."""
 
     severity: Literal["info", "warning", "critical"]
     code: str
@@ -72,7 +72,7 @@ class Answered(Action, frozen=True, kw_only=True, tag=True):
 
 
 class WakeAt(Action, frozen=True, kw_only=True, tag=True):
-    """Send ClockAdvanced at this time, if nothing else happens before."""
+    """Send ClockAdvanced at this time, if no other event comes before."""
 
     at: datetime
 
@@ -117,8 +117,8 @@ class FindOrder(Action, frozen=True, kw_only=True, tag=True):
 
 
 class OrderUnapproved(Action, frozen=True, kw_only=True, tag=True):
-    """Write down that nobody approved this order as it is. Size in order units, price in quote
-    currency, None where not told. What else follows comes as actions of its own.
+    """Write down that this order, as it is, was not approved. Size in order units, price in quote
+    currency, None where not told. Further consequences come as actions of their own.
     """
 
     order_id: str
@@ -138,7 +138,7 @@ class CancelOrders(Action, frozen=True, kw_only=True, tag=True):
 
 
 class ReduceOnly(Action, frozen=True, kw_only=True, tag=True):
-    """A loss limit is crossed: nothing may be added within its scope. Losses are positive, USD;
+    """A loss limit is crossed: no order may add risk within its scope. Losses are positive, USD;
     `ratio` is of equity.
     """
 
@@ -151,8 +151,8 @@ class ReduceOnly(Action, frozen=True, kw_only=True, tag=True):
 
 
 class Liquidate(Action, frozen=True, kw_only=True, tag=True):
-    """Flatten the whole account, now. Losses are positive, USD; `equity_base` is what a ratio was
-    taken of.
+    """Flatten the whole account, now. Losses are positive, USD; `equity_base` is the equity that a
+    ratio was taken of.
     """
 
     episode: str

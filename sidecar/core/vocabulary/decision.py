@@ -1,4 +1,4 @@
-"""Decision, violation and the codes: what a bot gets for an answer. No I/O."""
+"""Decision, violation and the codes: the answer to a bot. No I/O."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

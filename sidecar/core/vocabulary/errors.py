@@ -3,7 +3,7 @@
     SidecarError
     ├── Misuse              the caller's fault: a wrong argument, an impossible request, a faulty file
     │   └── ConfigFault, StateFileError … (raised by the edges)
-    └── Untrusted           the outside's fault: Coinbase, a socket or a disk said what cannot be true
+    └── Untrusted           the outside's fault: Coinbase, a socket or a disk told an impossible fact
         └── UnknownProduct  a fact about a product that was never listed
 
 An order that breaks a rule is not an error: it is a `Decision` with violations.
@@ -17,11 +17,11 @@ class SidecarError(Exception):
 
 
 class Misuse(SidecarError):
-    """What the caller asked for cannot be done; the message names the mend."""
+    """The caller's request cannot be met; the message names the mend."""
 
 
 class Untrusted(SidecarError):
-    """A fact from outside that cannot be true; it was not applied and changed nothing."""
+    """A fact from outside that cannot be true; it was not applied and left every figure as it was."""
 
 
 class UnknownProduct(Untrusted):

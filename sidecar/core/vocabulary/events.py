@@ -67,14 +67,15 @@ class ProductElsewhere(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ElsewhereRead(Event, frozen=True, kw_only=True, tag=True):
-    """What Coinbase says is in its other venues."""
+    """Holdings in Coinbase's other venues, as Coinbase tells them."""
 
     venues: tuple[Venue, ...]
 
 
 class ClosesRead(Event, frozen=True, kw_only=True, tag=True):
-    """What a book closed at in past periods, as Coinbase's candles say: (start, close), start in UNIX seconds. Periods
-    of `period_s` seconds from `since` on, over by `until`, were asked for; one that is missing had no trade.
+    """The closing prices of a book in past periods, from Coinbase's candles: (start, close), start
+    in UNIX seconds. Periods of `period_s` seconds from `since` on, over by `until`, were asked for;
+    one that is missing had no trade.
     """
 
     book: str
@@ -96,7 +97,7 @@ class FeedChanged(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderReported(Event, frozen=True, kw_only=True, tag=True):
-    """What Coinbase says of one order: a frame, a row of a listing, or an answer.
+    """One order as Coinbase reports it: in a frame, a row of a listing, or an answer.
 
     Quantities are in the product's order units and cumulative; prices in quote currency. `leaves`
     is the open rest. `parent_id` is the order it came from; `attached` says that an order follows
@@ -235,8 +236,8 @@ class FeesRead(Event, frozen=True, kw_only=True, tag=True):
 class OpenOrdersListed(Event, frozen=True, kw_only=True, tag=True):
     """A listing of open orders: every page, PENDING and QUEUED too, from both sources.
 
-    `began_at`: when the first page was asked for; what came to life after it may be missing. `is_complete`: else
-    Coinbase said that there was more, and did not tell it.
+    `began_at`: when the first page was asked for; orders born after it may be missing.
+    `is_complete`: else Coinbase said that there was more, and did not tell it.
     """
 
     order_ids: tuple[str, ...]
@@ -270,7 +271,9 @@ class AccountReconciled(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ReconciliationFailed(Event, frozen=True, kw_only=True, tag=True):
-    """No reading has succeeded for so long that nothing but the user feed vouches for the books. `reason`: why not."""
+    """No reading has succeeded for so long that only the user feed vouches for the books. `reason`:
+    why not.
+    """
 
     reason: str
 
@@ -286,8 +289,8 @@ class Asker(Struct, frozen=True, omit_defaults=True):
 
 
 class Unreadable(Struct, frozen=True, omit_defaults=True):
-    """A long body that is no order: why, in (code, message) pairs, the id that it states, how it begins, and
-    how long it is. What is kept of it is not as long as whoever sent it would have it.
+    """A long body that is no order: why, in (code, message) pairs, the id that it states, how it
+    begins, and how long it is. The part kept is bounded, however long the body was.
     """
 
     faults: tuple[tuple[str, str], ...]
@@ -297,7 +300,9 @@ class Unreadable(Struct, frozen=True, omit_defaults=True):
 
 
 class OrderProposed(Event, frozen=True, kw_only=True, tag=True):
-    """A bot asks whether it may send `body`, a create-order call's JSON; `unreadable` in place of what is none."""
+    """A bot asks whether it may send `body`, a create-order call's JSON; `unreadable` in place of a
+    body that is no order.
+    """
 
     body: Any
     strategy_id: str | None = None
@@ -332,9 +337,8 @@ class CloseProposed(Event, frozen=True, kw_only=True, tag=True):
 
 class ReservationReleased(Event, frozen=True, kw_only=True, tag=True):
     """The approved order will not be sent or was refused by Coinbase (`released`), or a look-up
-    shows that it never arrived.
-    `decision_id` is the approval that a look-up answers: a later one of the same id stays. None
-    releases whatever is there, for an `asker` its own approval only.
+    shows that it never arrived. `decision_id` is the approval that a look-up answers: a later one
+    of the same id stays. None releases the approval that is there, for an `asker` its own only.
     """
 
     client_order_id: str
@@ -370,8 +374,9 @@ class BotLeft(Event, frozen=True, kw_only=True, tag=True):
 
 
 class Started(Event, frozen=True, kw_only=True, tag=True):
-    """A new process has taken up the books: nothing is live, nothing has been read. `unclean_since`: the last
-    moment known of a process that was killed; None after an orderly stop. `ahead`: see `ClocksCompared`.
+    """A new process has taken up the books: no feed is live, no reading done. `unclean_since`: the
+    last moment known of a process that was killed; None after an orderly stop. `ahead`: see
+    `ClocksCompared`.
     """
 
     unclean_since: datetime | None = None
@@ -379,11 +384,11 @@ class Started(Event, frozen=True, kw_only=True, tag=True):
 
 
 class Stopped(Event, frozen=True, kw_only=True, tag=True):
-    """The process ends in order: everything is on disk."""
+    """The process ends in order: all facts are on disk."""
 
 
 class ClockAdvanced(Event, frozen=True, kw_only=True, tag=True):
-    """Nothing happened but time."""
+    """Only time has passed."""
 
 
 class ClocksCompared(Event, frozen=True, kw_only=True, tag=True):
@@ -393,8 +398,9 @@ class ClocksCompared(Event, frozen=True, kw_only=True, tag=True):
 
 
 class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator halts everything; `fault` says the sidecar does so itself. `abort_liquidation`
-    ends a flattening that is under way, too; `cancel_adding` has open orders that add risk cancelled.
+    """An operator halts all trading; `fault` says the sidecar does so itself. `abort_liquidation`
+    ends a flattening that is under way, too; `cancel_adding` has open orders that add risk
+    cancelled.
     """
 
     reason: str
@@ -415,7 +421,7 @@ class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
 
 
 class ResumeRequested(Event, frozen=True, kw_only=True, tag=True):
-    """An operator lifts what may be lifted."""
+    """An operator lifts the causes that may be lifted."""
 
     reason: str
     by: str = "operator"
@@ -455,7 +461,7 @@ class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
 
 
 class AttemptAnswered(Event, frozen=True, kw_only=True, tag=True):
-    """What became of sending an order of a liquidation. `order_id` where Coinbase accepted it.
+    """The outcome of sending an order of a liquidation. `order_id` where Coinbase accepted it.
     `not_sent`: it certainly did not reach Coinbase; `unknown`: it may have.
     """
 
@@ -475,7 +481,7 @@ class AccountRead(Event, frozen=True, kw_only=True, tag=True):
     """A reading for a liquidation has ended: open orders, fills and balances were handed over.
 
     `reading` is the number it was asked under, `began_at` when its first page was asked for;
-    `missing` are orders asked for by id that Coinbase knows nothing of.
+    `missing` are orders asked for by id that Coinbase does not know.
     """
 
     reading: int

@@ -1,4 +1,4 @@
-"""Limits: typed, frozen, scoped. What is not set does not apply. No I/O.
+"""Limits: typed, frozen, scoped. A limit that is not set does not apply. No I/O.
 
 Three scopes: the whole account (`[limits]`), one product (`[limits.product."BTC-USD"]`, meaning
 every product of its exposure key) and one strategy (`[limits.strategy.NAME]`). A narrower scope
@@ -149,7 +149,7 @@ class PriceShock(Frozen):
 
 
 class OrderLimits(Frozen):
-    """What may be limited at every scope: the whole account, one product, one strategy."""
+    """The limits of every scope: the whole account, one product, one strategy."""
 
     min_order_size: Amount | None = Field(None, description="smallest order, base units")
     max_order_size: Amount | None = Field(None, description="largest order, base units")

@@ -54,7 +54,7 @@ R = TypeVar("R")
 
 
 def with_money(function: Callable[P, R]) -> Callable[P, R]:
-    """Run `function` under `MONEY`, whatever decimal context the caller's own program uses."""
+    """Run `function` under `MONEY`, independent of the decimal context of the caller's own program."""
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -73,9 +73,9 @@ def with_money(function: Callable[P, R]) -> Callable[P, R]:
 def amount(text: str) -> Decimal:
     """The exact value of a decimal written in text, as Coinbase writes numbers.
 
-    Raises ValueError, with a message that fits behind "field: ", for anything but plain ASCII
+    Raises ValueError, with a message that fits behind "field: ", for all texts but plain ASCII
     digits of at most 20 places before and 30 behind the point: NaN, infinities, blanks, underscores
-    and 10,000-digit numbers included. The check costs the same whatever the text holds.
+    and 10,000-digit numbers included. The check costs the same for every text.
     """
     if (
         len(text) <= DIGITS_BEFORE_POINT_MAX

@@ -1,7 +1,7 @@
-"""The create-order JSON that a bot POSTs to Coinbase, as types: what may stand in it, and nothing
-else. No I/O.
+"""The create-order JSON that a bot POSTs to Coinbase, as types: the fields that may stand in it,
+and no others. No I/O.
 
-Source: Coinbase Advanced Trade API, "Create Order". What is judged is what is sent, so a key that
+Source: Coinbase Advanced Trade API, "Create Order". The body judged is the body sent, so a key that
 is not known here could change the order's meaning and is refused by name. Numbers stay text until
 `orders.py` has bounded them.
 """
@@ -17,7 +17,7 @@ ID_CHARACTERS_MAX: Final = (
 )
 SCALED_ORDERS_MAX: Final = 1_000
 UNREAD_CHARACTERS_MAX: Final = (
-    4_096  # of all that is only passed on; what is known of it has a hundred
+    4_096  # of all that is only passed on; the known fields have a hundred
 )
 
 Side = Literal["BUY", "SELL"]
@@ -148,8 +148,8 @@ ABSENT: Final = Raw(b"")
 
 
 class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of a create-order call. What no worst case depends on is taken as it comes; objects of it
-    stay the bytes that came: nobody looks into them, however deep they are.
+    """The body of a create-order call. Fields that no worst case depends on are taken as they come;
+    objects among them stay the bytes that came: they are not parsed, however deep they are.
     """
 
     client_order_id: Identifier
@@ -169,7 +169,9 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     @property
     def extras(self) -> str:
-        """What is not part of the worst case, as text: two bodies that differ there are two bodies."""
+        """The fields that are not part of the worst case, as text: two bodies that differ there are
+        two bodies.
+        """
         extras = tuple(_as_text(part) if type(part) is Raw else part for part in astuple(self)[4:])
         return "" if extras.count(None) == len(extras) else repr(extras)
 

@@ -6,8 +6,8 @@ on the wire.
 
 from typing import Final
 
-# Rank of every OrderExecutionStatus. An order only moves to a higher rank; from the terminal ones
-# nothing leaves.
+# Rank of every OrderExecutionStatus. An order only moves to a higher rank; the terminal ones are
+# never left.
 STATUS_RANK: Final[dict[str, int]] = {
     "UNKNOWN_ORDER_STATUS": 0,
     "PENDING": 1,
@@ -42,5 +42,5 @@ def later_status(known: str, reported: str) -> str:
 
 
 def is_terminal(status: str) -> bool:
-    """Whether nothing more can happen to an order but late news of what did."""
+    """Whether the order has ended: only late news of its fills can come."""
     return status == VANISHED or STATUS_RANK.get(status, 0) == TERMINAL_RANK

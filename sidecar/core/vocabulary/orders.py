@@ -1,7 +1,7 @@
 """Orders as a bot writes them: every Coinbase order_configuration becomes one `Order`. No I/O.
 
 Source: Coinbase Advanced Trade API, "Create Order". `order_body.py` holds the shapes, this module
-what they mean at worst: the size that may trade and the prices it may trade at.
+their meaning at worst: the size that may trade and the prices it may trade at.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ OWN_PREFIX: Final = "risk-sidecar-"
 # A triggered bracket sends a limit order up to 5 % beyond its trigger (Coinbase, "Bracket orders").
 BRACKET_SLIPPAGE: Final = Decimal("0.05")
 FAULTS_MAX: Final = 20  # that are named: a ladder of a thousand rungs may have a thousand
-WORDS_MAX: Final = 200  # of a decoder, which may repeat what it was given
+WORDS_MAX: Final = 200  # of a decoder, which may repeat its input
 STOP_DIRECTIONS: Final = (None, "", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN")
 
 
@@ -182,7 +182,7 @@ def checked_order(order: Order) -> Order:
 
 
 def _of_kind(order: Order) -> list[tuple[str, str]]:
-    """What is wrong with it for an order of its kind."""
+    """Its faults as an order of its kind."""
     if order.kind not in KINDS:
         text = f"{order.kind} cannot be valued; the known kinds are {', '.join(KINDS)}"
         return [("UNSUPPORTED_ORDER_TYPE", text)]
@@ -192,7 +192,7 @@ def _of_kind(order: Order) -> list[tuple[str, str]]:
 
 
 def fingerprint(order: Order) -> str:
-    """What makes two orders identical: everything but their id."""
+    """The text by which two orders are identical: all of them but their id."""
     size = order.base_size if order.base_size is not None else order.quote_size
     text = f"{order.product_id}|{order.side}|{order.kind}"
     for number in (size, *(order.prices or (order.limit_price, order.stop_price)), *order.sizes):
@@ -207,7 +207,7 @@ def is_identifier(text: object, characters_max: int) -> bool:
 
 
 def _explained(fault: str) -> tuple[str, str]:
-    """Msgspec's word for what is wrong, as a code and a sentence with the mend."""
+    """Msgspec's word for a fault, as a code and a sentence with the mend."""
     what, _, path = fault.rpartition(" - at `$") if " - at `$" in fault else (fault, "", "")
     what, where = what[:WORDS_MAX], path.strip("`.").removeprefix(".")[:WORDS_MAX]
     if where.endswith("order_configuration") and "unknown field" in what:

@@ -8,7 +8,7 @@ from sidecar.core.vocabulary.orders import Order
 
 
 def plain_order(body: Any) -> Order | None:
-    """A resting limit order as most bots write it; None for anything else, right or wrong."""
+    """A resting limit order as most bots write it; None for any other body, right or wrong."""
     if type(body) is not bytes:
         return None
     try:

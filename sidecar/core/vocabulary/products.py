@@ -69,7 +69,7 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def __post_init__(self) -> None:
-        """Set what follows from the rest.
+        """Set the fields that follow from the rest.
 
         `key`, the exposure key: the base asset for spot (BTC-USD, BTC-USDC and BTC-EUR are one),
         else the contract. `book`: the product whose quotes and resting orders this one shares.
@@ -132,7 +132,7 @@ def product_from_coinbase(row: Mapping[str, Any]) -> Product:
 
 
 def _margin_rate(details: "_Row") -> Decimal | None:
-    """The larger of all margin rates Coinbase states: what the position may cost overnight."""
+    """The largest of all margin rates Coinbase states: the position may need it overnight."""
     rates = [
         details.table(name).number(side) or ZERO
         for name in ("intraday_margin_rate", "overnight_margin_rate")

@@ -1,4 +1,4 @@
-"""What a flattening reports: its course while it lasts, its outcome when it is over. No I/O."""
+"""The reports of a flattening: its course while it lasts, its outcome when it is over. No I/O."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ Outcome = Literal["under way", "flat", "aborted"]
 class RowReport(Struct, frozen=True, kw_only=True):
     """One key in a report. Quantities in base units, money in USD; None where no mark was known.
 
-    `slippage` is what selling cost against the mark at the start, fees aside: positive is a loss.
+    `slippage` is the cost of selling against the mark at the start, fees aside: positive is a loss.
     """
 
     key: str

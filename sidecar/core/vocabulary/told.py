@@ -1,4 +1,4 @@
-"""What facts carry: a quote; and of what is not counted here, further wallets and other venues. No I/O."""
+"""Parts of facts: a quote; and, not counted here, further wallets and other venues. No I/O."""
 
 from datetime import datetime
 from decimal import Decimal

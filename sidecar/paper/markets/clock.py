@@ -60,7 +60,7 @@ class MarketClock:
         self._paused = False
 
     def set_speed(self, speed: Decimal | None, wall: float) -> None:
-        """From now on this speed. Raises Misuse, and changes nothing, if it is not above 0."""
+        """From now on this speed. Raises Misuse, and keeps the pace, if it is not above 0."""
         rate = _rate(speed)
         self._settle(wall)
         self._rate, self._speed = rate, speed
@@ -86,9 +86,8 @@ class MarketClock:
         self._ceiling = ceiling
 
     def wall_until(self, at: datetime, wall: float) -> float:
-        """Wall seconds until market time is `at`: 0 if it is or was, infinite if nothing leads there.
-
-        Nothing does while paused, and beyond a ceiling that only `advance_to` can pass.
+        """Wall seconds until market time is `at`: 0 if it is or was, infinite if time does not lead
+        there. It does not while paused, and beyond a ceiling that only `advance_to` can pass.
         """
         now = self.now(wall)
         if at <= now:
@@ -101,7 +100,7 @@ class MarketClock:
         return LAST if self._ceiling is None or self._speed is not None else self._ceiling
 
     def _settle(self, wall: float) -> None:
-        """Anchors at the present moment, before what follows changes the pace."""
+        """Anchors at the present moment, before the caller changes the pace."""
         self._anchor = self.now(wall)
         self._anchor_wall = self._wall
 

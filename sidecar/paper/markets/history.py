@@ -58,7 +58,7 @@ class _Book(NamedTuple):
     beta: float
     units: float  # base increments traded in a mean minute
     log_end: float  # of the price at the start, in increments
-    offset: float  # what a cross adds to its legs' log ratio, 0 for others
+    offset: float  # a cross's addition to its legs' log ratio, 0 for others
 
 
 class History:
@@ -131,7 +131,7 @@ class History:
         return (self._daily[key],)
 
     def _chance(self, stream: int, name: str, day: int) -> np.random.Generator:
-        """A generator of its own for each purpose, so that what is asked first changes nothing."""
+        """A generator of its own for each purpose, so that the order of requests has no effect."""
         key = (self._seed, stream, zlib.crc32(name.encode()), day)
         return np.random.Generator(np.random.PCG64(key))
 
@@ -155,7 +155,7 @@ class History:
         )
 
     def _volatilities(self) -> Floats:
-        """What each day's volatility is multiplied by, oldest first; mean square 1."""
+        """The factor of each day's volatility, oldest first; mean square 1."""
         noise = self._chance(COMMON, "volatility", 0).standard_normal(HISTORY_DAYS + 1)
         logs = np.zeros(HISTORY_DAYS + 1)
         fresh = CLUSTER_SPREAD * sqrt(1 - CLUSTER_MEMORY**2)

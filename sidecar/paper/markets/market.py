@@ -42,7 +42,7 @@ class Market(NamedTuple):
 
 
 def parse_market(spec: str) -> RandomMarket | ReplayMarket:
-    """What `spec` asks for. Raises Misuse, naming the mend."""
+    """The market that `spec` names. Raises Misuse, naming the mend."""
     kind, colon, rest = spec.partition(":")
     if kind == "random" and not colon:
         return RandomMarket(None)

@@ -32,7 +32,7 @@ LINE_BYTES_MAX: Final = (
     64 * 1024
 )  # a row has some 80; a file without line ends must not fill memory
 PREVIEW_ROWS: Final = 10_000  # of each file: some 0.1 s
-STEP_ROWS: Final = 500  # of each product: what its increments are read from
+STEP_ROWS: Final = 500  # of each product: its increments are read from them
 PRODUCTS_MAX: Final = 2_000  # in a file; Coinbase lists some 800
 
 PRODUCT: Final = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,20}", re.ASCII)
@@ -54,7 +54,7 @@ class ReplayError(Misuse):
 
 
 class Seen(NamedTuple):
-    """What the first rows show of a product."""
+    """A product as the first rows show it."""
 
     mid: Decimal  # of its first quote
     price_step: Decimal  # a power of ten, 1 at most, of which all its prices are multiples
@@ -62,7 +62,7 @@ class Seen(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What the first rows of some files show: when they begin, and with which books."""
+    """The preview of some files by their first rows: when they begin, and with which books."""
 
     start: datetime
     books: dict[str, Seen]
@@ -72,7 +72,7 @@ def read_quotes(paths: Sequence[Path], listed: Container[str] | None = None) -> 
     """All quotes of these files, merged in time order; at equal times, in the order of the files.
 
     A product that is not `listed` (None: all are) is a fault like others. Raises ReplayError
-    where a file cannot be read further; what was before has been given out.
+    where a file cannot be read further; quotes before have been given out.
     """
     files = [_quotes(path, listed) for path in paths]
     return files[0] if len(files) == 1 else heapq.merge(*files, key=itemgetter(0))
@@ -133,7 +133,7 @@ def _quotes(path: Path, listed: Container[str] | None = None) -> Iterator[Quote]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, without their ends, each with its number."""
+    """The lines that are not blank, without their ends, each with its number."""
     number = 0
     try:
         with _open(path) as file:
@@ -167,7 +167,9 @@ def _open(path: Path) -> IO[bytes]:
 
 
 class _Rows:
-    """Reads the rows of one file, below its header. Raises ValueError for what cannot be read."""
+    """Reads the rows of one file, below its header. Raises ValueError for a row that cannot be
+    read.
+    """
 
     def __init__(self, header: str, listed: Container[str] | None) -> None:
         self._listed = listed
@@ -184,7 +186,7 @@ class _Rows:
         self._at = datetime.min.replace(tzinfo=UTC)
 
     def quote(self, line: str) -> Quote:
-        """The quote in one row. Raises ValueError, saying what is wrong and how to mend it."""
+        """The quote in one row. Raises ValueError, naming the fault and the mend."""
         fields = line.split(",") if '"' not in line else _fields(line)
         if len(fields) != self._width:
             raise ValueError(

@@ -32,7 +32,7 @@ MARGIN_SETTINGS: Final = frozenset(
 
 
 def _balances(world: World, call: Call) -> list[Balance]:
-    """What a reader sees now, which may be what was true some time ago."""
+    """The balances that a reader sees now, which may be those of some time ago."""
     return world.exchange.accounts.seen(call.now, world.exchange.behaviour.lag)
 
 
@@ -67,7 +67,7 @@ def get_account(world: World, call: Call) -> Row:
 
 
 def key_permissions(world: World, call: Call) -> Row:
-    """`GET /key_permissions`: what the asking key may do."""
+    """`GET /key_permissions`: the permissions of the asking key."""
     scopes = call.key.scopes if call.key is not None else Scope(0)
     return {
         "can_view": Scope.VIEW in scopes,

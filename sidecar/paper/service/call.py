@@ -90,7 +90,7 @@ class Call(Struct, kw_only=True):
     def row(self) -> Row:
         """The body as plain JSON, for echoing. Raises Failed with status 400.
 
-        What is echoed, and perhaps kept, must be flat enough to be written again anywhere.
+        A body that is echoed, and perhaps kept, must be flat enough to be written again anywhere.
         """
         row: Any = self.read(object)
         if _is_deeper(row, NESTED_MAX):

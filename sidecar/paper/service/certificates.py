@@ -1,9 +1,10 @@
 """A certificate authority of the paper exchange's own, so that clients may insist on TLS.
 
 It is made in memory at the start, signs one certificate for loopback and is forgotten: its private
-key never touches the disk, and its name constraints make it worthless for any other host, whoever
-trusts it. The first certificate's demands are those of Python 3.13's strict verification (RFC 5280:
-basic constraints, key usage, key identifiers). Source: F.1 and F.6 of the API reference.
+key never touches the disk, and its name constraints make it worthless for any other host, for every
+client that trusts it. The first certificate's demands are those of Python 3.13's strict
+verification (RFC 5280: basic constraints, key usage, key identifiers). Source: F.1 and F.6 of the
+API reference.
 """
 
 import os
@@ -46,7 +47,7 @@ PERMITTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What is left of the authority: its certificate for clients to trust, and the one it signed."""
+    """The remains of the authority: its certificate for clients to trust, and the one it signed."""
 
     ca_pem: bytes
     leaf_pem: bytes = field(repr=False)  # private key and certificate
@@ -93,7 +94,7 @@ def _name(common_name: str) -> x509.Name:
 def _begun(
     subject: x509.Name, issuer: x509.Name, public: EllipticCurvePublicKey, now: datetime
 ) -> x509.CertificateBuilder:
-    """What both certificates have in common."""
+    """The common part of both certificates."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -126,7 +127,7 @@ def _private_pem(key: EllipticCurvePrivateKey) -> bytes:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A path under which OpenSSL, which takes nothing else, may read `content` for a moment.
+    """A path under which OpenSSL, which takes only paths, may read `content` for a moment.
 
     On Linux it is memory with a name in /proc; elsewhere a temporary file of mode 0600.
     """

@@ -1,4 +1,4 @@
-"""What a websocket is told of each channel: the first snapshot. Pure."""
+"""The first snapshot of each channel of a websocket. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -19,7 +19,7 @@ TRADES_IN_SNAPSHOT: Final = 100
 CANDLE_S: Final = 300  # the candles channel knows five-minute buckets only
 CANDLES_IN_SNAPSHOT: Final = 350
 
-# Channels by what they are about. `user` may name products and need not; the rest of the account's
+# Channels by their subject. `user` may name products and need not; the rest of the account's
 # and heartbeats ignore them.
 MARKET_CHANNELS: Final = frozenset(
     {"ticker", "ticker_batch", "level2", "market_trades", "candles", "status"}

@@ -1,6 +1,6 @@
 """`/paper/…`, which no real exchange has: faults, and money that moves when it is told to. No I/O.
 
-Needs no key: the service listens on loopback only, and what is here moves play money.
+Needs no key: the service listens on loopback only, and the calls here move play money.
 """
 
 import re
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def get_faults(world: World, _call: Call) -> Row:
-    """`GET /paper/faults`: what is still to go wrong."""
+    """`GET /paper/faults`: the faults still to come."""
     return dict(remaining(world.exchange.behaviour, world.faults.now))
 
 
@@ -39,7 +39,7 @@ def set_faults(world: World, call: Call) -> Row:
 
 
 def clear_faults(world: World, call: Call) -> Row:
-    """`DELETE /paper/faults`: everything works again."""
+    """`DELETE /paper/faults`: end all faults."""
     world.clear_faults()
     return get_faults(world, call)
 

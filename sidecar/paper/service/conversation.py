@@ -1,4 +1,4 @@
-"""What a websocket client may say, and what it is answered. No I/O.
+"""The messages of a websocket client, and their answers. No I/O.
 
 One channel a message; after each accepted one comes the whole set of subscriptions. Data may come
 before its acknowledgement, as it does on Coinbase. Source: Coinbase Advanced Trade API, "WebSocket
@@ -29,8 +29,8 @@ from sidecar.paper.wire.frames import Frame
 from sidecar.paper.wire.orders import user_id
 
 PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists fewer pairs
-SAY_WHICH: Final = "subscribe or unsubscribe required"  # what cannot be read, or says neither
-NOT_AUTHENTICATED: Final = "authentication failure"  # also what an unknown channel is answered
+SAY_WHICH: Final = "subscribe or unsubscribe required"  # an unreadable message, or neither
+NOT_AUTHENTICATED: Final = "authentication failure"  # also the answer to an unknown channel
 
 NOT_SUBSCRIBED: Final = "failure to subscribe"
 
@@ -52,7 +52,7 @@ DECODE: Final = msgspec.json.Decoder(Message).decode
 
 
 def receive(world: World, session: Session, data: bytes | str) -> None:
-    """Take one message and queue what it is answered."""
+    """Take one message and queue its answers."""
     wall = world.wall()
     try:
         message = _read(world, session, data)
@@ -123,7 +123,7 @@ def _topics(world: World, message: Message) -> list[str]:
 
 
 def _book(world: World, product_id: str) -> str:
-    """What a product is listened to by: all channels but `user` speak of the book it shares."""
+    """The topic of a product: all channels but `user` speak of the book it shares."""
     return world.exchange.listings[product_id].book
 
 
@@ -168,7 +168,7 @@ def _unsubscribe(world: World, session: Session, message: Message, products: lis
     channel = message.channel
     known = session.channels.get(channel, {})
     if products and not known:
-        return  # all orders are told, and all but some is no subscription; or nothing was
+        return  # all orders are told, and all but some is no subscription; or none was
     for product_id in products or tuple(known):
         known.pop(product_id, None)
     if channel in MARKET_CHANNELS:

@@ -16,7 +16,7 @@ AGAIN: Final = "again-"
 
 
 def answered(handler: Callable[[Call], Row], call: Call, kind: str) -> Row:
-    """What the handler answers, with one more page behind its last. `kind`: of `endless_pages`."""
+    """The handler's answer, with one more page behind its last. `kind`: of `endless_pages`."""
     asked = call.query.get("cursor", "")
     count = 0
     if asked.startswith(AGAIN):

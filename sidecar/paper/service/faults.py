@@ -1,4 +1,4 @@
-"""The fault switches as they stand: what is still to go wrong. No I/O.
+"""The fault switches as they stand: the faults still to come. No I/O.
 
 The switches and their bounds are `[paper.faults]` of the configuration; here the counts run down.
 """
@@ -31,7 +31,7 @@ SEED: Final = 7  # every run draws the same
 
 
 class FaultSwitches:
-    """Faults by name; `set` in process does what `POST /paper/faults` does over the wire."""
+    """Faults by name; `set` in process has the effect of `POST /paper/faults` over the wire."""
 
     def __init__(self, faults: Faults) -> None:
         self._chance = np.random.default_rng(SEED)
@@ -43,7 +43,7 @@ class FaultSwitches:
 
     @property
     def now(self) -> Faults:
-        """What is still to go wrong."""
+        """The faults still to come."""
         return self._now
 
     def set(self, changes: Mapping[str, Any]) -> Faults:
@@ -59,7 +59,7 @@ class FaultSwitches:
         return self._now
 
     def clear(self) -> None:
-        """Everything works again."""
+        """End all faults."""
         self._keep(Faults())
 
     def take(self, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Rows of a listing that are no coin's and no future's, as a switched-on fault tells them. No I/O.
 
-A stock with an open order and a fill, a fill of a coin that was delisted since, a fill of no size, and times with
-ten digits of a second's fraction: what a client meets that was written for coins.
+A stock with an open order and a fill, a fill of a coin that was delisted since, a fill of no size,
+and times with ten digits of a second's fraction: rows that a client written for coins meets.
 """
 
 from datetime import datetime, timedelta

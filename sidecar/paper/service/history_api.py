@@ -1,8 +1,9 @@
 """Orders and fills as lists over REST: filters, sorting, pages. No I/O.
 
 A cursor names the last row of its page: alone where rows stand as they came, behind the value they
-are sorted by and a tilde where they do not. So what is new or changes between two pages neither
-hides nor repeats any other row. Source: Coinbase Advanced Trade API, "List Orders", "List Fills".
+are sorted by and a tilde where they do not. So a row that is new or changes between two pages
+neither hides nor repeats any other row. Source: Coinbase Advanced Trade API, "List Orders", "List
+Fills".
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -108,7 +109,7 @@ def _is_one(row: object, wanted: Mapping[str, set[str]]) -> bool:
 def _products(world: World, call: Call, types: Collection[str]) -> set[str]:
     """The products that a list is about, by their type and by `asset_filters`.
 
-    An asset is a product's base, its quote, or what a future is on.
+    An asset is a product's base, its quote, or a future's underlying.
     """
     assets = set(call.texts("asset_filters"))
     found = set()
@@ -214,7 +215,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _microseconds(at: datetime | None) -> Decimal:
-    """What has not happened comes last."""
+    """A time that has not come stands last."""
     return Decimal((at - EPOCH) // timedelta(microseconds=1)) if at is not None else ZERO
 
 
@@ -226,13 +227,13 @@ def _sorting(call: Call, values: Mapping[str, Value[T]]) -> Value[T] | None:
 
 
 def _cursor(call: Call) -> str:
-    """What a further page begins behind. "0" means the first page, for clients' sake."""
+    """The row that a further page begins behind. "0" means the first page, for clients' sake."""
     text = call.text("cursor")
     return "" if text == "0" else text
 
 
 def _place(call: Call) -> tuple[Decimal | None, str]:
-    """A cursor of sorted rows: the value, and what names the row. None on the first page."""
+    """A cursor of sorted rows: the value, and the name of the row. None on the first page."""
     cursor = _cursor(call)
     if not cursor:
         return None, ""

@@ -1,6 +1,6 @@
-"""Who listens to what, and what they are told when it happens. No I/O.
+"""The listeners of each channel, and the frames for them as events happen. No I/O.
 
-Market frames are made once for all who listen, and not made when nobody does. Cadences follow the
+Market frames are made once for all listeners, and not made without one. Cadences follow the
 channels' documentation: tickers and orders at once, depth every 50 ms, trades every 250 ms, candles
 every second, `ticker_batch` every five.
 """
@@ -33,7 +33,7 @@ from sidecar.paper.wire.products import status_row
 from sidecar.paper.wire.text import time_text
 
 SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is closed
-QUIET_MAX_S: Final = 75.0  # one on which nothing was sent is closed after 60 to 90 s
+QUIET_MAX_S: Final = 75.0  # one without a sent frame is closed after 60 to 90 s
 UNSUBSCRIBED: Final = 1008  # the close code of the first; Coinbase documents none
 ALL_WAITING_MAX: Final = 64 << 20  # bytes that wait for all readers together
 HUGE_FEES: Final = "10000000000000000000"
@@ -56,14 +56,14 @@ class Hub:
         self._opened = opened
         self._wall = opened
         self._listeners: dict[tuple[str, str], dict[Session, None]] = {}
-        self._depth: dict[str, Depth] = {}  # what level2 listeners know of a book
+        self._depth: dict[str, Depth] = {}  # a book as level2 listeners know it
         self._moved: set[str] = set()
         self._trades: dict[str, list[Trade]] = {}
         self._candled: set[str] = set()
         self._batched: set[str] = set()
         self._ticks = 0
 
-    # -------------------------------------------------------------------------- who listens to what
+    # ------------------------------------------------------------------------------------ listeners
 
     def open(self, session: Session) -> None:
         self.sessions[session] = None
@@ -88,7 +88,7 @@ class Hub:
 
     @property
     def hears_market(self) -> bool:
-        """Whether anybody listens to any book."""
+        """Whether any book has a listener."""
         books = self._exchange.books
         return any(who and topic in books for (_, topic), who in self._listeners.items())
 
@@ -98,7 +98,9 @@ class Hub:
         return any(session.is_congested for session in self.sessions)
 
     def relieve(self, wall: float) -> None:
-        """Cut off who takes nothing, and who has most waiting while all together is too much."""
+        """Cut off a reader that takes no frame, and the one with most waiting while all together is
+        too much.
+        """
         for session in tuple(self.sessions):
             if session.is_stuck(wall):
                 session.close(ABNORMAL)
@@ -115,10 +117,10 @@ class Hub:
         for session in tuple(self.sessions):
             session.close(code)
 
-    # -------------------------------------------------------------------------------- what happened
+    # --------------------------------------------------------------------------------------- events
 
     def publish(self, events: Iterable[Event], at: datetime, wall: float) -> None:
-        """Tell listeners at once what cannot wait, and note the rest for its batch."""
+        """Tell listeners at once of events that cannot wait, and note the rest for its batch."""
         self._wall = wall
         priced: dict[str, None] = {}
         for event in events:
@@ -184,7 +186,7 @@ class Hub:
         for session in tuple(self._listeners.get((channel, topic), ())):
             session.send(frame, self._wall)
 
-    # ------------------------------------------------------------------------------- what is batched
+    # -------------------------------------------------------------------------------------- batches
 
     def flush_depth(self, at: datetime, wall: float) -> None:
         """Tell level2 listeners how the books that moved have changed; every 50 ms."""
@@ -196,7 +198,7 @@ class Hub:
         self._moved.clear()
 
     def show_depth(self, book: str, at: datetime) -> None:
-        """Somebody is about to see this book whole: bring who listens already to the same state."""
+        """A listener is about to see this book whole: bring the others to the same state."""
         if self.has_listener("level2", book):
             self._tell_depth(book, at)
         else:
@@ -220,7 +222,7 @@ class Hub:
         return {(side, level.price): level.size for side in SIDES for level in source.shown(side)}
 
     def flush_trades(self, at: datetime, wall: float) -> None:
-        """Tell market_trades listeners what was traded, newest first; every 250 ms."""
+        """Tell market_trades listeners the new trades, newest first; every 250 ms."""
         self._wall = wall
         trades, self._trades = self._trades, {}
         for book, rows in trades.items():

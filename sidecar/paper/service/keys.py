@@ -34,14 +34,14 @@ class KeyFileError(Misuse):
 
 
 class Scope(Flag):
-    """What a key may do: read, trade, move money out of its portfolio."""
+    """The permissions of a key: read, trade, move money out of its portfolio."""
 
     VIEW = auto()
     TRADE = auto()
     TRANSFER = auto()
 
 
-# What each key file may do, and how it signs. Bots of today use the first.
+# The permissions of each key file, and how it signs. Bots of today use the first.
 KEY_FILES: Final[Mapping[str, tuple[Algorithm, Scope]]] = {
     "key.json": ("ES256", Scope.VIEW | Scope.TRADE),
     "key-ed25519.json": ("EdDSA", Scope.VIEW | Scope.TRADE),

@@ -82,7 +82,7 @@ def set_market(world: World, call: Call) -> Row:
     return get_market(world, call)
 
 
-# --------------------------------------------------------------------------------- what is refused
+# --------------------------------------------------------------------------------------- refusals
 
 
 def _check(world: World, order: MarketOrder) -> None:
@@ -177,7 +177,7 @@ def _speed(text: str) -> Decimal | None:
     return speed
 
 
-# ------------------------------------------------------------------------------------ what is done
+# ---------------------------------------------------------------------------------------- effects
 
 
 def _book(world: World, product_id: str) -> Book:

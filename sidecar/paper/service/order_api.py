@@ -90,14 +90,14 @@ def _check_id(client_order_id: str) -> None:
 
 
 def _check_wallet(world: World, product_id: str) -> None:
-    """A switched-on fault: the account has no wallet for what the product is paid in."""
+    """A switched-on fault: the account has no wallet of the product's quote currency."""
     listing, missing = world.exchange.listings.get(product_id), world.faults.now.no_wallet_of
     if listing is not None and listing.contract is None and missing == listing.quote:
         raise invalid("account is not available")
 
 
 def preview(world: World, call: Call) -> Row:
-    """`POST /orders/preview`: what an order would cost, or why it would be refused."""
+    """`POST /orders/preview`: the cost of an order, or why it would be refused."""
     proposal = call.read(Proposal)
     _check_wallet(world, proposal.product_id)
     request = NewOrder(

@@ -42,7 +42,7 @@ from sidecar.paper.venue.tape import Candle, Past
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 1_024
-STOP_WITHIN_S: Final = 1.0  # what open connections are given when it ends
+STOP_WITHIN_S: Final = 1.0  # the time for open connections when it ends
 
 
 class _NotWhatWasSent(logging.Filter):
@@ -58,7 +58,7 @@ LOG.addFilter(_NotWhatWasSent())
 
 
 class PaperExchange:
-    """One running paper exchange. Usable in process: `paper.world` has everything in it."""
+    """One running paper exchange. Usable in process: `paper.world` has all parts in it."""
 
     def __init__(
         self,

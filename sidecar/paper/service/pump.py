@@ -1,4 +1,4 @@
-"""Lets the market move: quotes at their time, what is due at its time, and the second's tick."""
+"""Lets the market move: quotes and due events at their time, and the second's tick."""
 
 import asyncio
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ class Pump:
 
     @with_money
     def open(self) -> None:
-        """Take the quotes of the first moment, so that there are prices before anybody asks."""
+        """Take the quotes of the first moment, so that there are prices before the first request."""
         world = self._world
         self._next = next(self._quotes, None)
         while self._next is not None and self._next.at <= world.exchange.started_at:
             self._take(self._next)
 
     async def run(self) -> None:
-        """Until cancelled: whatever is next, when it is time."""
+        """Until cancelled: the next quote or event, when it is time."""
         while True:
             self._goes = self._may_go()
             for _ in range(BURST):
@@ -89,7 +89,7 @@ class Pump:
         return world.started and not world.hub.is_congested
 
     async def _wait(self) -> None:
-        """Sleep until something is due or has changed."""
+        """Sleep until an event is due or a change has come."""
         world, wall = self._world, self._world.wall()
         moments = [self._next.at if self._next and self._goes else None, world.exchange.due()]
         waits = [world.clock.wall_until(at, wall) for at in moments if at is not None]

@@ -13,14 +13,14 @@ SOURCES_MAX: Final = 10_000  # buckets kept of one limit; the one longest unused
 HOUR_S: Final = 3600
 # Advanced Trade documents 10 public requests a second and no burst; Coinbase Exchange, behind the
 # same edge, documents the same 10 with bursts of 15.
-PUBLIC_BURST: Final = 1.5  # as a ratio of what a second brings
+PUBLIC_BURST: Final = 1.5  # as a ratio of a second's allowance
 CONNECTIONS_PER_S: Final = 8
 MESSAGES_PER_S: Final = 8  # unauthenticated ones
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Whether a request is let through, and what is left; `limit` 0: there is no limit."""
+    """Whether a request is let through, and the requests left; `limit` 0: there is no limit."""
 
     allowed: bool
     limit: int = 0
@@ -56,7 +56,7 @@ class TokenBuckets:
         return not self._limit or self._left(source, now)[0] >= 1
 
     def take(self, source: str, now: float) -> Allowance:
-        """Count a request of `source`; one that is refused costs nothing."""
+        """Count a request of `source`; one that is refused is free."""
         if not self._limit:
             return UNLIMITED
         left, wait_s = self._left(source, now)
@@ -77,7 +77,7 @@ class TokenBuckets:
     def _left(self, source: str, now: float) -> tuple[int, float]:
         """Whole tokens in the bucket, and seconds until it is full."""
         wait_s = max(self._full_at.get(source, now) - now, 0.0)
-        # The rounding takes up what the sums of floats are off by: 0.1 × 3 is not 0.3.
+        # The rounding takes up the error of sums of floats: 0.1 × 3 is not 0.3.
         return math.floor(self._limit - round(wait_s / self._interval_s, 6)), wait_s
 
 
@@ -90,7 +90,7 @@ class RateLimits:
         self._private = TokenBuckets(private_per_s, private_per_s)
         self._hourly = TokenBuckets(per_hour, per_hour / HOUR_S)
         self._public = TokenBuckets(math.ceil(public_per_s * PUBLIC_BURST), public_per_s)
-        # Whoever lifts the limit of the public calls, for a load test, means these as well.
+        # A user who lifts the limit of the public calls, for a load test, means these as well.
         connections, messages = (CONNECTIONS_PER_S, MESSAGES_PER_S) if public_per_s else (0, 0)
         self._connections = TokenBuckets(connections, connections)
         self._messages = TokenBuckets(messages, messages)

@@ -83,7 +83,7 @@ class _Faulty(Exception):
 
 
 def _commit_faults(world: World, request: web.Request) -> None:
-    """What goes wrong before anybody looks at the request."""
+    """Commit the faults that come before the request is read."""
     if world.faults.now.refuse_connections:
         raise _cut(request)
     if world.faults.take("server_errors"):
@@ -159,7 +159,7 @@ async def _answer(
 
 @with_money
 def _handle(world: World, route: Route, call: Call) -> Row:
-    """Run the handler, and tell whom it concerns what it changed."""
+    """Run the handler, and tell listeners of its changes."""
     world.exchange.advance(call.now)
     endless = world.faults.now.endless_pages
     try:
@@ -191,14 +191,16 @@ async def _dribble(
 
 
 def _cut(request: web.Request) -> _Faulty:
-    """End the connection without an answer: what is answered then goes nowhere."""
+    """End the connection without an answer: an answer then is lost."""
     if request.transport is not None:
         request.transport.abort()
     return _Faulty(web.Response(status=503))
 
 
 def _unknown(world: World) -> Handler:
-    """What is no call: a known path asked by another method, or none at all."""
+    """The answer to a request that is no call: a known path asked by another method, or none at
+    all.
+    """
     paths = re.compile("|".join(re.sub(r"{\w+}", "[^/]+", route.path) for route in ROUTES))
 
     async def handle(request: web.Request) -> web.StreamResponse:

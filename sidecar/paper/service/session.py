@@ -1,4 +1,4 @@
-"""One websocket's conversation: what it is subscribed to, its sequence, what still has to go out.
+"""One websocket's conversation: its subscriptions, its sequence, the frames still to go out.
 No I/O: frames come in by `send`, bytes go out by `take`.
 """
 
@@ -9,12 +9,12 @@ from typing import Final
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.wire.frames import Frame
 
-# What may wait for a slow reader before it is cut off: some seconds of a very busy market. Counted
+# The backlog of a slow reader before it is cut off: some seconds of a very busy market. Counted
 # in frames and in bytes, for a book's frame is twenty times a ticker's.
 FRAMES_WAITING_MAX: Final = 4_096
 BYTES_WAITING_MAX: Final = 4 << 20
 ROOM: Final = FRAMES_WAITING_MAX // 4  # a market that goes as fast as it can waits for this
-STUCK_S: Final = 5.0  # but not longer than this for a reader that takes nothing at all
+STUCK_S: Final = 5.0  # but not longer than this for a reader that takes no frame at all
 ABNORMAL: Final = 1006  # no close frame at all: the connection just ends
 
 # The name a fault knows a frame by: that of the subscription.
@@ -31,7 +31,7 @@ class Session:
         self.channels: dict[str, dict[str, None]] = {}  # channel → products, in the order they came
         self.closing: int | None = None
         self.bytes_waiting = 0
-        self.on_frame: Callable[[], None] = lambda: None  # something waits to go out
+        self.on_frame: Callable[[], None] = lambda: None  # a frame waits to go out
         self.on_close: Callable[[], None] = lambda: None
         self._waiting: deque[tuple[float, bytes]] = deque()  # (not before, bytes)
         self._taken_at = opened
@@ -59,7 +59,7 @@ class Session:
         return len(self._waiting) > ROOM and self.closing is None
 
     def is_stuck(self, wall: float) -> bool:
-        """Whether it has much to take, and has taken nothing for a while."""
+        """Whether it has much to take, and has taken no frame for a while."""
         return self.is_congested and wall - self._taken_at > STUCK_S
 
     # ----------------------------------------------------------------------------------- coming in
@@ -109,7 +109,7 @@ class Session:
         self._queue(data, wall)
 
     def close(self, code: int) -> None:
-        """End the conversation; nothing more is sent."""
+        """End the conversation; no more is sent."""
         if self.closing is None:
             self.closing = code
             self._waiting.clear()

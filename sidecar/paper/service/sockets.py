@@ -73,7 +73,7 @@ async def _read(world: World, socket: web.WebSocketResponse, session: Session) -
 
 
 async def _write(world: World, socket: web.WebSocketResponse, session: Session) -> None:
-    """Send what is queued, in order and not before its time."""
+    """Send the queued frames, in order and not before their time."""
     wake = asyncio.Event()
     session.on_frame = wake.set
     sent = 0

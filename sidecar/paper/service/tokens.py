@@ -3,7 +3,7 @@
 Every variant that clients of today send is taken (A.2 and A.3 of the API reference): ES256 and
 EdDSA, `uri` or `uris`, any host. A token of a key the exchange made must bear that key's
 signature; one of any other key is taken as it stands, so that a bot's own key works here too.
-Whatever else arrives is `Unauthorized`, and cheaply so.
+Every other token is `Unauthorized`, and cheaply so.
 """
 
 import binascii
@@ -25,7 +25,7 @@ TOKEN_CHARS_MAX: Final = 8 * 1024  # ten times the longest that a client sends
 NAME_CHARS_MAX: Final = 256
 # Coinbase documents none, but takes nbf a few seconds early, and ccxt sends tokens just expired.
 LEEWAY_S: Final = 5
-# Clients write 120 s. Anything near a day is milliseconds by mistake.
+# Clients write 120 s. A life near a day is milliseconds by mistake.
 LIFE_S_MAX: Final = 86_400
 SIGNATURE_BYTES: Final = 64  # of both algorithms: r and s of P-256, or Ed25519's two halves
 SCOPES_OF_UNKNOWN: Final = Scope.VIEW | Scope.TRADE
@@ -35,7 +35,7 @@ ES256: Final = ECDSA(SHA256())
 
 
 class Unauthorized(Untrusted):
-    """A request whose token does not hold. `why` is for our own log and holds nothing of it."""
+    """A request whose token does not hold. `why` is for our own log and holds no part of it."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -90,7 +90,7 @@ def verify_rest(
 
 
 def verify_websocket(jwt: object, keyring: KeyRing, wall_now: float) -> Key:
-    """The key that speaks in the `jwt` of a websocket message, whatever that is; UNIX seconds.
+    """The key that speaks in the `jwt` of a websocket message, of any JSON type; UNIX seconds.
 
     Raises:
         Unauthorized: it is no token, it does not hold, or it is for a REST request.
@@ -104,7 +104,7 @@ def verify_websocket(jwt: object, keyring: KeyRing, wall_now: float) -> Key:
 
 
 def _verify(token: str, keyring: KeyRing, wall_now: float) -> tuple[Key, _Claims]:
-    """What can be refused for little comes first; the signature, which costs most, last."""
+    """Cheap refusals come first; the signature, which costs most, last."""
     if len(token) > TOKEN_CHARS_MAX:
         raise Unauthorized("the token is too long")
     parts = TOKEN.fullmatch(token)
@@ -137,7 +137,7 @@ def _decode(parts: re.Match[str]) -> tuple[_Header, _Claims, bytes]:
     except binascii.Error:
         raise Unauthorized("a part of the token is not base64url") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # The cause is dropped, for a decoder's message may hold what it could not read.
+        # The cause is dropped, for a decoder's message may hold the text that it could not read.
         raise Unauthorized("the token's header or claims are not as they should be") from None
 
 
@@ -151,7 +151,7 @@ def _is_name(text: str) -> bool:
 
 
 def _check_times(claims: _Claims, wall_now: float) -> None:
-    """Written so that whatever is not a time, as NaN, is refused."""
+    """Written so that a value that is not a time, as NaN, is refused."""
     if not claims.exp + LEEWAY_S > wall_now:
         raise Unauthorized("the token has expired")
     if not claims.exp - LIFE_S_MAX <= wall_now:
@@ -173,7 +173,7 @@ def _is_signed(public: PublicKey, signature: bytes, signed: bytes) -> bool:
 
 
 def _uri(claims: _Claims) -> str | None:
-    """What the token is for; EdDSA clients write it as a list of one."""
+    """The token's request; EdDSA clients write it as a list of one."""
     if claims.uri is not None:
         return claims.uri
     if not claims.uris:

@@ -1,4 +1,6 @@
-"""What every handler works on: the exchange, its clocks, its switches, who listens. No I/O."""
+"""The world that every handler works on: the exchange, its clocks, its switches, its listeners. No
+I/O.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +34,7 @@ class World:
     started: bool = False  # the market moves
     margin_setting: str = "INTRADAY_MARGIN_SETTING_INTRADAY"
     wallets: WalletFaults = field(init=False)
-    changed: Callable[[], None] = field(default=lambda: None)  # wakes who waits for what is due
+    changed: Callable[[], None] = field(default=lambda: None)  # wakes the pump: due events
 
     def __post_init__(self) -> None:
         self.wallets = WalletFaults(self.faults)
@@ -42,19 +44,19 @@ class World:
         return max(self.exchange.now, self.clock.now(self.wall()))
 
     def tell(self) -> None:
-        """Publish what the exchange has to tell, and let time know that something may be due."""
+        """Publish what the exchange has to tell, and let time know that an event may be due."""
         self.hub.publish(self.exchange.drain(), self.exchange.now, self.wall())
         self.changed()
 
     def set_faults(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Change fault switches while running. Raises ValueError for what is no switch."""
+        """Change fault switches while running. Raises ValueError for a name that is no switch."""
         behaviour = self.exchange.behaviour
         still = {"fill_after_cancel": behaviour.fill_after_cancel}  # the exchange counts this one
         apply_to(behaviour, self.faults.set({**still, **(changes or {}), **more}))
         self.act_on_faults()
 
     def clear_faults(self) -> None:
-        """Let everything work again."""
+        """End all faults."""
         self.faults.clear()
         apply_to(self.exchange.behaviour, self.faults.now)
 

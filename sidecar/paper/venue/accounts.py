@@ -1,4 +1,4 @@
-"""Wallets: what is available and what is on hold, per currency. No I/O."""
+"""Wallets: available balances and holds, per currency. No I/O."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ class Balance(NamedTuple):
 
 
 class Wallet(Struct, kw_only=True):
-    """One currency. `cost` is what the coins held were bought for, in USD, fees left out."""
+    """One currency. `cost` is the price paid for the coins held, in USD, fees left out."""
 
     currency: str
     available: Decimal = ZERO
@@ -42,7 +42,7 @@ class StuckHold(NamedTuple):
 
 
 class Accounts:
-    """All wallets of the account. Nothing here ever goes below zero: what would is our fault."""
+    """All wallets of the account. No balance ever goes below zero: one that would is our fault."""
 
     def __init__(self, balances: Mapping[str, Decimal]) -> None:
         self._wallets: dict[str, Wallet] = {}
@@ -64,7 +64,7 @@ class Accounts:
         return wallet
 
     def available(self, currency: str) -> Decimal:
-        """What may be spent; opens no wallet."""
+        """The amount that may be spent; opens no wallet."""
         wallet = self._wallets.get(currency)
         return wallet.available if wallet else ZERO
 
@@ -81,7 +81,7 @@ class Accounts:
         self._change(wallet)
 
     def spend_held(self, currency: str, amount: Decimal) -> None:
-        """What was on hold leaves the account."""
+        """An amount on hold leaves the account."""
         wallet = self.wallet(currency)
         if wallet.cost:
             wallet.cost -= share(wallet.cost, amount, wallet.total)
@@ -89,7 +89,7 @@ class Accounts:
         self._change(wallet)
 
     def receive(self, currency: str, amount: Decimal, cost: Decimal = ZERO) -> None:
-        """Credit what a fill brought, bought for `cost` USD; a negative amount is a debit."""
+        """Credit the proceeds of a fill, bought for `cost` USD; a negative amount is a debit."""
         wallet = self.wallet(currency)
         wallet.available += amount
         wallet.cost += cost
@@ -108,10 +108,10 @@ class Accounts:
         assert wallet.held >= 0, f"{wallet.currency}: more was freed than is on hold"
         self._changed = True
 
-    # ---------------------------------------------------------- what a reader with a lag sees
+    # ---------------------------------------------------------- the view of a reader with a lag
 
     def remember(self, now: datetime, horizon: datetime, futures_cash: Decimal) -> None:
-        """Keep what is true now, if it is news, and one state at or before `horizon`."""
+        """Keep the present state, if it is new, and one state at or before `horizon`."""
         if self._changed or not self._past or self._past[-1][2] != futures_cash:
             if len(self._past) > 1 and self._past[-1][0] == now:
                 self._past.pop()

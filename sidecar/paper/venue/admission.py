@@ -69,7 +69,8 @@ def _may_be_quote_sized(listing: Listing, side: Side, terms: Terms) -> bool:
 
 
 def in_base(listing: Listing, terms: Terms) -> Terms:
-    """A limit order sized in quote currency is for what that buys at its limit price, before fees.
+    """A limit order sized in quote currency is for the units that this buys at its limit price,
+    before fees.
 
     Raises Refused when that is less than the product's minimum.
     """

@@ -1,4 +1,4 @@
-"""What happens by itself, and when. No I/O."""
+"""Events that happen by themselves, and when. No I/O."""
 
 import heapq
 from datetime import datetime

@@ -2,7 +2,7 @@
 No I/O.
 
 The market is told as best bid and ask; the depth behind them is made up by one rule, so that a
-large order walks prices and can find too little. What the account takes stays taken until the
+large order walks prices and can find too little. Size that the account takes stays taken until the
 market's next quote. The account's own resting orders show in the book as they would on Coinbase.
 """
 
@@ -19,12 +19,12 @@ from sidecar.paper.venue.order import Order, Side
 from sidecar.paper.venue.quote import Quote
 from sidecar.paper.venue.tape import Candle, Tape
 
-DEPTH: Final = 50  # levels a side: what Coinbase's own pages show
+DEPTH: Final = 50  # levels a side, as on Coinbase's own pages
 LEVEL_GAP: Final = Decimal("0.0002")  # of the price: fifty levels reach one per cent
 
 
 class Level(NamedTuple):
-    """What can be had at one price, base units or contracts."""
+    """The size offered at one price, base units or contracts."""
 
     price: Decimal
     size: Decimal
@@ -50,9 +50,8 @@ class Book:
     # ------------------------------------------------------------------------------- the market
 
     def move(self, quote: Quote) -> None:
-        """Take the market's new best bid and ask; what was taken of the old ones is forgotten.
-
-        A size of zero is a side without anybody.
+        """Take the market's new best bid and ask; size taken of the old ones is forgotten. A size
+        of zero is an empty side.
         """
         self.bid = Level(quote.bid, quote.bid_size) if quote.bid_size else None
         self.ask = Level(quote.ask, quote.ask_size) if quote.ask_size else None
@@ -74,7 +73,7 @@ class Book:
         return (bid.price + ask.price) / 2 if bid and ask else None
 
     def liquidity(self, side: Side) -> Iterator[Level]:
-        """What others offer on this side of the book, best first, less what was taken of it."""
+        """The others' offers on this side of the book, best first, less the size taken."""
         best = self.bid if side == "BUY" else self.ask
         if best is None:
             return
@@ -94,7 +93,7 @@ class Book:
         return max(self.step, floor_to(best * LEVEL_GAP, self.step))
 
     def _market_size(self, side: Side, price: Decimal) -> Decimal:
-        """What others offer at exactly this price, found without walking there."""
+        """The others' size at exactly this price, found without walking there."""
         best = self.bid if side == "BUY" else self.ask
         if best is None or _better(side, price, best.price):
             return ZERO
@@ -130,7 +129,7 @@ class Book:
         orders = self._resting[side]
         return orders[0] if orders else None
 
-    # ----------------------------------------------------------------------------- what it shows
+    # -------------------------------------------------------------------------- displayed levels
 
     def top(self, side: Side) -> Level | None:
         """The displayed best of this side, own orders counted."""

@@ -3,7 +3,8 @@
 An order that comes to the book trades at the book's prices and pays the taker fee; an order that
 waits in it trades at its own price and pays the maker fee. The account's resting orders fill when
 the market's best price reaches theirs, or when a trade prints through them, best price first, then
-oldest, behind whatever stood at their price before. What a match does to the account is Settlement's.
+oldest, behind the size that stood at their price before. The effect of a match on the account is
+Settlement's.
 """
 
 from copy import copy
@@ -30,8 +31,8 @@ from sidecar.paper.venue.settlement import Settlement
 from sidecar.paper.venue.stops import Stops, is_triggered
 from sidecar.paper.venue.tape import Trade
 
-PRINT_SHARE: Final = 10  # each quote comes with a trade of a tenth of what stood at the touch
-EDITS_KEPT: Final = 5  # what Coinbase lists of an order's edit_history
+PRINT_SHARE: Final = 10  # each quote comes with a trade of a tenth of the size at the touch
+EDITS_KEPT: Final = 5  # Coinbase lists so many of an order's edit_history
 SELF_TRADE: Final = "Self trade prevention"
 QUEUED: Final = frozenset({"EDIT_QUEUED", "CANCEL_QUEUED"})
 
@@ -75,7 +76,7 @@ class Engine:
         return self.settlement.mark(product_id)
 
     def usd(self, currency: str) -> Decimal:
-        """What one unit of a quote currency is worth in USD; zero when nothing says."""
+        """The worth of one unit of a quote currency in USD; zero when it is unknown."""
         return self.settlement.usd(currency)
 
     # ------------------------------------------------------------------------ an order comes in
@@ -103,7 +104,7 @@ class Engine:
         self.finish(order, "FAILED", now)
 
     def _match(self, order: Order, now: datetime) -> None:
-        """Trade at once with what the book offers, then rest or end."""
+        """Trade at once with the book's offers, then rest or end."""
         book, terms = self.books[order.book], order.terms
         if terms.post_only and book.crosses(order.side, terms.limit_price):
             self.reject(order, "Post only limit order would have crossed the book", now)
@@ -111,7 +112,7 @@ class Engine:
         whole = terms.time_in_force != "FILL_OR_KILL" or self._can_fill(order, book)
         crossed_self = whole and self._take(order, book, now)
         if self._is_done(order):
-            self._progress(order, now)  # Coinbase shows OPEN with nothing left, then FILLED
+            self._progress(order, now)  # Coinbase shows OPEN with no size left, then FILLED
             self.finish(order, "FILLED", now)
         elif crossed_self:
             self.finish(order, "CANCELLED", now, SELF_TRADE)
@@ -167,7 +168,7 @@ class Engine:
             return order.remaining == 0
         best, limit = self.books[order.book].top("SELL"), order.terms.limit_price
         price = min(best.price, limit) if best is not None else limit
-        return order.fills > 0 and self._wanted(order, price) == 0  # what is left buys nothing
+        return order.fills > 0 and self._wanted(order, price) == 0  # the rest buys no unit
 
     def amend(self, order: Order, edit: Edit, number: int, now: datetime) -> None:
         """Carry out an edit: a smaller size at the same price keeps its place in the queue."""
@@ -198,7 +199,7 @@ class Engine:
     # --------------------------------------------------------------------------- the market moves
 
     def move(self, book: Book, quote: Quote, now: datetime) -> None:
-        """The market's quote changes: fill what it reaches, print a trade."""
+        """The market's quote changes: fill the orders it reaches, print a trade."""
         before = book.bid.price + book.ask.price if book.bid and book.ask else None
         self.meet(book, quote, now)
         self._print(book, quote, before, now)
@@ -225,7 +226,7 @@ class Engine:
                 book.take(other, Level(level.price, size))
                 self._fill(order, Level(limit, size), now, is_maker=True)
             if order.fills == fills:
-                return  # nothing is left at its price, so nothing at a worse one
+                return  # no size is left at its price, so none at a worse one
             self._report_maker(order, now)
 
     def _report_maker(self, order: Order, now: datetime) -> None:
@@ -258,7 +259,9 @@ class Engine:
             self._trade(book, Level(trade.price, size), taker, now)
 
     def _hit_resting(self, book: Book, taker: Side, trade: Level, now: datetime) -> Decimal:
-        """Let a market trade fill own orders that stand before or in it; what others had of it."""
+        """Let a market trade fill own orders that stand before or in it; returns the others' part
+        of it.
+        """
         left = trade.size
         passed = ZERO  # of others, at the trade's price: it was ahead of all own orders there
         for order in book.resting(OPPOSITE[taker]):
@@ -301,7 +304,7 @@ class Engine:
     # ------------------------------------------------------------------------------------- fills
 
     def lose_cancel(self, order: Order, now: datetime) -> bool:
-        """Fill what is left of an order although its cancel was accepted; false when it cannot be.
+        """Fill the rest of an order although its cancel was accepted; false when it cannot be.
 
         At the market's price where the limit allows it, else at the limit. The tape is spared a
         price that may be far from any market.

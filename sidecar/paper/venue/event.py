@@ -1,6 +1,6 @@
-"""What the exchange has to tell, in the order it happened. No I/O.
+"""The exchange's events, in the order they happened. No I/O.
 
-Each event holds what was true when it happened: orders are copies, so that a reader who comes late
+Each event holds the state when it happened: orders are copies, so that a reader who comes late
 still sees every stage.
 """
 
@@ -29,7 +29,7 @@ class Quoted(Struct, frozen=True):
 
 
 class Traded(Struct, frozen=True):
-    """A match in a book, whoever's."""
+    """A match in a book, of the account or of others."""
 
     trade: Trade
 

@@ -1,8 +1,8 @@
-"""The exchange: what a client may ask of it, and what time does to it. No I/O.
+"""The exchange: the verbs of a client, and the effects of time. No I/O.
 
-Time is an argument everywhere: every verb takes `now` on the market clock, and what is due before it
-happens first. Nothing is drawn by chance and ids come from a counter, so the same calls give the
-same run. Source of the verbs' behaviour: Coinbase Advanced Trade API, Orders.
+Time is an argument everywhere: every verb takes `now` on the market clock, and events due before it
+happen first. No draw is left to chance and ids come from a counter, so the same calls give the same
+run. Source of the verbs' behaviour: Coinbase Advanced Trade API, Orders.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ T = TypeVar("T")
 class Exchange:
     """Books, orders and one account.
 
-    Every verb runs to its end at once; `drain` then gives what there is to tell, in order.
+    Every verb runs to its end at once; `drain` then gives the events to tell, in order.
     """
 
     def __init__(  # noqa: PLR0913 - a market, an account and their settings, by name
@@ -57,8 +57,8 @@ class Exchange:
         name: str = "paper",
         behaviour: Behaviour | None = None,
     ) -> None:
-        """`fees`: taker and maker rate, of futures too unless they have their own; `name`: what ids grow
-        from; `past`: candles before `now`.
+        """`fees`: taker and maker rate, of futures too unless they have their own; `name`: the seed
+        of ids; `past`: candles before `now`.
         """
         self.behaviour = behaviour or Behaviour()
         self.run: UUID = uuid5(NAMESPACE_URL, name)
@@ -100,7 +100,7 @@ class Exchange:
 
     @with_money
     def advance(self, now: datetime) -> None:
-        """Let everything happen that is due by `now`. Time never goes back."""
+        """Let all events happen that are due by `now`. Time never goes back."""
         self._run_until(now)
 
     def _run_until(self, now: datetime) -> None:
@@ -144,7 +144,7 @@ class Exchange:
 
     @with_money
     def set_flags(self, product_id: str, flags: Flags, now: datetime) -> None:
-        """Change what the market allows of a product."""
+        """Change the market's flags of a product."""
         self._run_until(now)
         self.listings[product_id] = replace(self.listings[product_id], flags=flags)
         self.engine.outbox.append(ProductChanged(product_id))
@@ -170,15 +170,15 @@ class Exchange:
         return replace(margin, spot_cash=usd.available, spot_held=usd.held, futures_cash=cash)
 
     def due(self) -> datetime | None:
-        """When something happens by itself next."""
+        """When the next event happens by itself."""
         return self._agenda.next_at()
 
     def drain(self) -> list[Event]:
-        """What there is to tell since the last call."""
+        """The events since the last call."""
         events, self.engine.outbox = self.engine.outbox, []
         return events
 
-    # ---------------------------------------------------------------------- what a client may ask
+    # --------------------------------------------------------------------------- a client's verbs
 
     @with_money
     def create(self, request: NewOrder, now: datetime) -> Order:
@@ -199,12 +199,12 @@ class Exchange:
 
     @with_money
     def preview(self, request: NewOrder, now: datetime) -> Order:
-        """The order a request would become; nothing is taken. Raises Refused."""
+        """The order a request would become; no funds are held. Raises Refused."""
         self._run_until(now)
         return self.intake.order(request, self.now)
 
     def _known(self, client_order_id: str) -> Order | None:
-        """The order that had this id before: Coinbase creates nothing then."""
+        """The order that had this id before: Coinbase creates no order then."""
         known = self.register.by_client_id(client_order_id)
         if known is not None and self.behaviour.strict_client_order_id:
             raise Refused(refusal.DUPLICATE_CLIENT_ORDER_ID)
@@ -216,7 +216,7 @@ class Exchange:
         return order
 
     def _accept(self, order: Order) -> None:
-        """Hold what it needs, tell that it is PENDING, and send it on its way."""
+        """Hold the funds it needs, tell that it is PENDING, and send it on its way."""
         self._remember()
         self.intake.take(order)
         self.register.add(order)
@@ -282,7 +282,7 @@ class Exchange:
         """Put it down for after a delay; without one, the verb under way still comes to it."""
         self._agenda.put(self.now + delay, what, order.order_id)
 
-    # --------------------------------------------------------------------------------- what is due
+    # ---------------------------------------------------------------------------------- due events
 
     def _enter(self, order_id: str) -> None:
         order = self.register.open.get(order_id)
@@ -332,7 +332,7 @@ class Exchange:
     # ------------------------------------------------------------------------- after every change
 
     def _follow_up(self) -> None:
-        """What follows from trades: stops they trigger, brackets they call for, late fees."""
+        """The consequences of trades: stops they trigger, brackets they call for, late fees."""
         engine = self.engine
         while engine.traded:
             book = next(iter(engine.traded))
@@ -350,12 +350,12 @@ class Exchange:
         self._remember()
 
     def _guard(self, entry: Order) -> None:
-        """Place the bracket that closes what its entry opened."""
+        """Place the bracket that closes its entry's position."""
         assert entry.attached is not None
         try:
             order = self.intake.guarding_order(entry, entry.attached, self.now)
         except Refused:
-            return  # the coins are gone or the market is halted: nothing to guard, or no way to
+            return  # the coins are gone or the market is halted: no position to guard, or no way to
         entry.attached_order_id = order.order_id
         self._accept(order)
 

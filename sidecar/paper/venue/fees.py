@@ -1,4 +1,4 @@
-"""What a fill costs, by the account's volume over thirty days. No I/O.
+"""The fee of a fill, by the account's volume over thirty days. No I/O.
 
 The first tier's rates are configured; the tiers above scale them. Shape and steps follow Coinbase's
 published schedule (taker falls faster than maker); like there, the tier is found once an hour.
@@ -55,7 +55,7 @@ class Fees:
 
     @property
     def cap(self) -> Decimal:
-        """The higher of the two rates: what an order must be able to pay."""
+        """The higher of the two rates: an order must be able to pay it."""
         return max(self.taker, self.maker)
 
     def count(self, volume: Decimal, fee: Decimal) -> None:

@@ -1,7 +1,7 @@
-"""The US futures account (CFM): contracts held, what they earned, what margin they ask. No I/O.
+"""The US futures account (CFM): contracts held, their earnings, their margin. No I/O.
 
-Cash and contracts are booked by cost, so that a round trip makes or loses exactly what its prices
-say. Figures after Coinbase's `GET /cfm/balance_summary` and `/cfm/positions`.
+Cash and contracts are booked by cost, so that a round trip makes or loses exactly the difference of
+its prices. Figures after Coinbase's `GET /cfm/balance_summary` and `/cfm/positions`.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Side
 
 HUNDRED = Decimal(100)
-BUFFER_WITHOUT_POSITION = Decimal(1000)  # per cent; what Coinbase shows while nothing is at risk
+BUFFER_WITHOUT_POSITION = Decimal(1000)  # per cent; Coinbase's figure without a position
 
 
 class Holding(Struct, kw_only=True):
-    """One contract's position: signed contracts, and what they were opened for, USD."""
+    """One contract's position: signed contracts, and their opening cost, USD."""
 
     listing: Listing
     contracts: Decimal = ZERO
@@ -72,12 +72,12 @@ class Margin(Struct, frozen=True, kw_only=True):
 
     @property
     def equity(self) -> Decimal:
-        """What stands behind the positions: futures cash and unrealised PnL."""
+        """The equity behind the positions: futures cash and unrealised PnL."""
         return self.futures_cash + self.unrealised
 
     @property
     def available(self) -> Decimal:
-        """What new positions may use; USD of the spot account moves over by itself."""
+        """The funds for new positions; USD of the spot account moves over by itself."""
         return self.spot_cash + self.equity - self.initial - self.orders_hold
 
     @property
@@ -112,7 +112,7 @@ class FuturesAccount:
         return row.contracts if row else ZERO
 
     def apply(self, listing: Listing, side: Side, size: Decimal, price: Decimal) -> None:
-        """Book a fill of `size` contracts; what it closes is realised into cash."""
+        """Book a fill of `size` contracts; the closed part is realised into cash."""
         row = self.holdings.setdefault(listing.product_id, Holding(listing=listing))
         signed = size if side == "BUY" else -size
         if row.contracts * signed < 0:
@@ -179,7 +179,9 @@ class FuturesAccount:
             row.sells += contracts
 
     def more_hold(self, listing: Listing, side: Side, contracts: Decimal, mark: Decimal) -> Decimal:
-        """Margin that so many more contracts on offer would need, beyond what orders need now."""
+        """Margin that so many more contracts on offer would need, beyond the present need of
+        orders.
+        """
         now = self._offers.get(listing.product_id) or Offers(listing=listing)
         buys, sells = (contracts, ZERO) if side == "BUY" else (ZERO, contracts)
         then = Offers(listing=listing, buys=now.buys + buys, sells=now.sells + sells)
@@ -189,7 +191,9 @@ class FuturesAccount:
     def margin(
         self, mark: Callable[[str], Decimal], spot_cash: Decimal, spot_held: Decimal
     ) -> Margin:
-        """All figures, `mark` giving a contract's price, with what working orders would need."""
+        """All figures, `mark` giving a contract's price, with the margin that working orders would
+        need.
+        """
         initial = overnight = unrealised = orders_hold = ZERO
         for row in self.open_holdings():
             price = mark(row.listing.product_id)
@@ -223,7 +227,9 @@ class Offers(Struct, kw_only=True):
     sells: Decimal = ZERO
 
     def hold(self, held: Decimal, mark: Decimal) -> Decimal:
-        """Margin of what the orders could add beyond the position of `held` contracts."""
+        """Margin of the contracts that the orders could add beyond the position of `held`
+        contracts.
+        """
         contract = self.listing.contract
         assert contract is not None
         worst = max(abs(held + self.buys), abs(held - self.sells), abs(held))

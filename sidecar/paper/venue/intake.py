@@ -21,7 +21,7 @@ OPEN_ORDERS_MAX: Final = 500  # a product; Coinbase's older documentation names 
 
 
 class Intake:
-    """Checks requests against products, market and account; takes nothing itself."""
+    """Checks requests against products, market and account; holds no funds itself."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -102,7 +102,7 @@ class Intake:
         return self.order(closing, now)
 
     def guarding_order(self, entry: Order, bracket: Bracket, now: datetime) -> Order:
-        """The bracket attached to `entry`, for what was filled of it. Raises Refused."""
+        """The bracket attached to `entry`, for its filled size. Raises Refused."""
         fields = {
             "base_size": f"{entry.filled:f}",
             "limit_price": f"{bracket.limit_price:f}",
@@ -193,7 +193,7 @@ class Intake:
         return "" if self._can_afford(order, listing, edit) else "COMMANDER_REJECTED_EDIT_ORDER"
 
     def _can_afford(self, order: Order, listing: Listing, edit: Edit) -> bool:
-        """Whether the account has what the edited order would need on top."""
+        """Whether the account has the further funds that the edited order would need."""
         engine = self._engine
         if order.is_future:
             more = edit.size - order.terms.size

@@ -36,7 +36,7 @@ COIN_NAMES: Final = {
 
 
 class Contract(Struct, frozen=True, kw_only=True):
-    """What makes a product a US future: its size, its life, and the margin it asks.
+    """The terms of a US future: its size, its life, and the margin it asks.
 
     The quotes of a future are those of `underlying`, moved by `basis` (a ratio): one market, so
     that a hedge hedges. `funding_rate` is set for perpetual-style contracts, a ratio an hour.
@@ -57,7 +57,7 @@ class Contract(Struct, frozen=True, kw_only=True):
 
 
 class Flags(Struct, frozen=True, kw_only=True):
-    """What Coinbase may say of a product's market at any moment."""
+    """The state of a product's market, as Coinbase may tell it at any moment."""
 
     is_disabled: bool = False
     trading_disabled: bool = False

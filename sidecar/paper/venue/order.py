@@ -1,4 +1,4 @@
-"""One order of the paper exchange, one fill, and what an order still needs. No I/O.
+"""One order of the paper exchange, one fill, and the funds that an order still needs. No I/O.
 
 Statuses and their meaning: Coinbase Advanced Trade API, `OrderExecutionStatus`.
 """
@@ -18,7 +18,7 @@ TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "EXPIRED", "FAILED"})
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What one order_configuration asks for, in numbers. Sizes in base units, or contracts.
+    """The terms of one order_configuration, in numbers. Sizes in base units, or contracts.
 
     `limit_price` of a market order is its protection: the worst price it may be filled at.
     """
@@ -36,7 +36,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     @property
     def rests(self) -> bool:
-        """Whether what is not filled at once waits in the book."""
+        """Whether the size not filled at once waits in the book."""
         return self.time_in_force in {"GOOD_UNTIL_CANCELLED", "GOOD_UNTIL_DATE_TIME"}
 
 
@@ -91,7 +91,7 @@ class Order(Struct, kw_only=True):
     filled: Decimal = ZERO
     value: Decimal = ZERO
     fees: Decimal = ZERO
-    fees_told: Decimal = ZERO  # what reports show: fees may be told late
+    fees_told: Decimal = ZERO  # as reports show them: fees may be told late
     fills: int = 0
     held: Decimal = ZERO  # of the quote wallet for a buy, of the base wallet for a sell
     offered: Decimal = ZERO  # contracts of it that count in the margin of working orders
@@ -112,7 +112,7 @@ class Order(Struct, kw_only=True):
 
     @property
     def is_waiting_stop(self) -> bool:
-        """Whether nothing of it is in the book before its stop price trades."""
+        """Whether it is in no book before its stop price trades."""
         return self.terms.order_type == "STOP_LIMIT" and not self.triggered
 
     @property
@@ -125,9 +125,9 @@ class Order(Struct, kw_only=True):
         return self.entered and self.is_open and not self.is_waiting_stop and self.terms.rests
 
     def requirement(self) -> Decimal:
-        """What must be held for it now, fees included: quote currency of a buy, size of a sell.
+        """The amount to be held for it now, fees included: quote currency of a buy, size of a sell.
 
-        Futures hold nothing here: they are margined.
+        Futures have no hold here: they are margined.
         """
         if not self.is_open or self.is_future:
             return ZERO

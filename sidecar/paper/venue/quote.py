@@ -1,4 +1,4 @@
-"""What a market tells the exchange. No I/O."""
+"""The quotes that a market tells the exchange. No I/O."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -28,7 +28,7 @@ class Register:
         self._orders[order.order_id] = order
         self.open[order.order_id] = order
         self._open_of[order.product_id] += 1
-        if order.client_order_id:  # an empty one names nothing
+        if order.client_order_id:  # an empty one is no name
             self._by_client_id.setdefault(order.client_order_id, order.order_id)
 
     def end(self, order: Order) -> None:

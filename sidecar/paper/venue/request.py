@@ -1,4 +1,4 @@
-"""What a client asks of the exchange, as types. No I/O.
+"""The requests of a client to the exchange, as types. No I/O.
 
 Unknown keys are ignored, as Coinbase's gateway does; a wrong type is its HTTP 400.
 """

@@ -1,8 +1,9 @@
-"""What a match does to the account: money, coins, contracts, fees, holds and margin. No I/O.
+"""The effects of a match on the account: money, coins, contracts, fees, holds and margin. No I/O.
 
 A spot fill moves coins and money between two wallets and pays its fee in quote currency; a future's
 fill changes a position and pays its fee from the futures account, which USD flows into when its
-margin asks for it. Every amount is exact: what leaves one place arrives in another or is a fee.
+margin asks for it. Every amount is exact: money that leaves one place arrives in another or is a
+fee.
 """
 
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ class Settlement:
         return fee
 
     def fit(self, order: Order) -> None:
-        """Hold exactly what the order still needs: money, coins, or margin of a future."""
+        """Hold exactly the funds that the order still needs: money, coins, or margin of a future."""
         listing = self._listings[order.product_id]
         if order.is_future:
             offered = order.remaining if order.is_open else ZERO
@@ -113,7 +114,9 @@ class Settlement:
         return self.futures.margin(self.mark, accounts.available("USD"), accounts.held("USD"))
 
     def can_margin(self, listing: Listing, side: Side, contracts: Decimal) -> bool:
-        """Whether so many more contracts may be offered; what reduces the position always may."""
+        """Whether so many more contracts may be offered; contracts that reduce the position always
+        may.
+        """
         mark = self.mark(listing.product_id)
         needed = self.futures.more_hold(listing, side, contracts, mark)
         return needed <= 0 or needed <= self.margin().available
@@ -128,7 +131,7 @@ class Settlement:
 
     @with_money
     def usd(self, currency: str) -> Decimal:
-        """What one unit of a quote currency is worth in USD, at the book's middle; zero: unknown."""
+        """The worth of one unit of a quote currency in USD, at the book's middle; zero: unknown."""
         if currency in DOLLARS:
             return ONE
         book = self._books.get(f"{currency}-USD")

@@ -2,7 +2,7 @@
 
 Candles: `start` is the bucket's opening in UNIX seconds; a bucket without trades has none, as on
 Coinbase. Minutes are kept for two days and hours for some five hundred, so that a run of any length
-stays small and still answers what charts and volatilities ask.
+stays small and still answers the requests of charts and volatilities.
 """
 
 from collections import deque
@@ -85,7 +85,7 @@ def no_past(_book: str, _granularity: int, _start: int, _end: int) -> Iterable[C
 
 
 class Tape:
-    """What one book's trades were."""
+    """The trades of one book."""
 
     def __init__(self, book: str, past: Past = no_past) -> None:
         self.book = book
@@ -126,13 +126,13 @@ class Tape:
     def candles(self, granularity: int, start: int, end: int) -> list[Candle]:
         """Buckets that open from `start` to `end`, UNIX seconds, ascending.
 
-        Minutes first where they are kept, hours before that, and before the run what the market's
-        own past says; a bucket that all of them touch is one candle.
+        Minutes first where they are kept, hours before that, and before the run the market's own
+        past; a bucket that all of them touch is one candle.
         """
         first = start - start % granularity
         known = self._hours if granularity >= HOUR else self._minutes
         ours: list[Candle] = []
-        for bucket in reversed(known):  # what is asked for is mostly the latest
+        for bucket in reversed(known):  # requests are mostly for the latest
             if bucket.start < first:
                 break
             ours.append(bucket.candle())

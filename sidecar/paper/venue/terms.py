@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Kind(NamedTuple):
-    """What one key of order_configuration stands for."""
+    """The meaning of one key of order_configuration."""
 
     order_type: str
     time_in_force: str
@@ -55,9 +55,9 @@ POST_ONLY_KINDS: Final = frozenset(
 
 
 def without_nulls(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """An order_configuration without its null members, which say nothing.
+    """An order_configuration without its null members, which have no meaning.
 
-    What is echoed must have none: Coinbase's own SDK unpacks every member that is there.
+    An echo must have none: Coinbase's own SDK unpacks every member that is there.
     """
     return {
         name: {key: value for key, value in fields.items() if value is not None}

@@ -51,12 +51,12 @@ def portfolio_id(run: UUID) -> str:
 
 
 def unit_value(order: Order) -> Decimal:
-    """What was filled of it, in base units; a future's size is in contracts."""
+    """Its filled size, in base units; a future's size is in contracts."""
     return order.filled * order.multiplier
 
 
 def _leaves(order: Order) -> Decimal:
-    """What is left; for a buy sized in quote currency an estimate, at its worst price."""
+    """Its remaining size; for a buy sized in quote currency an estimate, at its worst price."""
     if not order.is_open:
         return ZERO
     if order.terms.quote_size and order.terms.limit_price:
@@ -85,7 +85,7 @@ def _trigger_status(order: Order) -> str:
 
 
 def limit_price(order: Order) -> Decimal:
-    """Zero of a market order: its protection is nobody's business."""
+    """Zero of a market order: its protection is internal."""
     return ZERO if order.terms.order_type == "MARKET" else order.terms.limit_price
 
 
@@ -99,7 +99,7 @@ def _product_type(order: Order) -> str:
 
 
 def configuration(order: Order) -> Row:
-    """The order_configuration as it was sent, with what an edit changed."""
+    """The order_configuration as it was sent, with the changes of an edit."""
     if not order.edits:
         return order.configuration
     ((kind, fields),) = order.configuration.items()

@@ -1,4 +1,4 @@
-"""Previews: what an order or an edit would cost, or why it would be refused. No I/O.
+"""Previews: the cost of an order or an edit, or why it would be refused. No I/O.
 
 Source: Coinbase Advanced Trade API, "Preview Order", "Edit Order Preview".
 """
