@@ -21,8 +21,9 @@ from sidecar.core.account.wallets import Wallet, Wallets
 from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
-from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, ZERO, share
+from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, DRIFT, ROUNDED_ZERO, ZERO, share
 from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
 
 # Each has books of its own; a bot that invents names must not swell the process.
@@ -102,8 +103,13 @@ class Books:
         for book in books:
             count = sign * orders  # it is one order, whatever its legs
             for leg in legs:
-                book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
+                line = self.line(book, leg.key)
+                book.work(line, leg.side, sign * leg.quantity, count)
                 count = 0
+                if sign < 0:
+                    assert book.orders >= line.orders >= 0, "more orders have ended than were open"
+                    left = line.open_buy if leg.side == BUY else line.open_sell
+                    assert left >= ROUNDED_ZERO, "more units were freed than orders had bound"
 
     # --- Prices ------------------------------------------------------------
 
@@ -221,6 +227,8 @@ class Books:
         self.wallets.move(wallet, quantity, self.marks.usd(key))
         worth: Decimal | None = ZERO
         if moved := wallet.position - before:
+            assert moved * quantity > ZERO, "a position moved against its trade"
+            assert abs(moved) <= abs(quantity) + DRIFT, "a position moved by more than was traded"
             worth = None if value is None else share(value, moved, quantity)
             line = self.line(self.account, key)
             self._enter(line, moved, worth)
@@ -238,6 +246,8 @@ class Books:
         if not (quantity and value):
             return
         price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if price < ZERO:  # a later report took back more value than the new units cost
+            return
         if not held:
             self.marks.follow(line.key, price, line.mark, is_settled=True)
         elif held * quantity > ZERO and known is not None:
@@ -398,6 +408,7 @@ class Books:
             self.transfers += amount
             return
         left, whole = amount, sum((notional for _, notional in held), ZERO)
+        assert whole > ZERO
         for key, notional in held[:-1]:
             part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
             left -= part
@@ -417,7 +428,9 @@ class Books:
         if moved:
             if mark is None and not wallet.unpriced:
                 mark = self.marks.usd(currency)
-            self.transfer(self.line(self.account, currency), moved, mark, entry)
+            line = self.line(self.account, currency)
+            self.transfer(line, moved, mark, entry)
+            assert abs(line.position.quantity - wanted) <= DRIFT, "position and wallet differ"
 
     def transfer(
         self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None

@@ -141,6 +141,7 @@ class Marks:
 
     def traded(self, book: str, price: Decimal, at: datetime) -> tuple[str, ...]:
         """A fill of our own is the newest price of its book; the keys that it may have re-marked."""
+        assert price > ZERO
         self.mids[book] = Mark(price, at)
         keys = self._marked_by.get(book, ())
         for key in keys:
@@ -194,6 +195,7 @@ class Marks:
         """A key begins to be held, worked or in doubt: its confirmed mark begins at this price, which
         is settled where it was dealt at.
         """
+        assert confirmed >= ZERO, "a price is below zero"
         self.confirmations[key] = ConfirmedMark(
             confirmed, confirmed, confirmed, is_settled=is_settled
         )

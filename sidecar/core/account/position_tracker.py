@@ -257,7 +257,9 @@ class PositionTracker:
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
-            windows.drawdown.raise_to(windows.span.moved(confirmed), self.account.pnl.settled)
+            highest = windows.span.moved(confirmed)
+            windows.drawdown.raise_to(highest, self.account.pnl.settled)
+            assert windows.drawdown.base >= highest
 
     @with_money
     def rate_usdc(self, rate: Decimal, at: datetime) -> None:
