@@ -49,6 +49,8 @@ class Books:
         self.marks = Marks(max_spread)
         self.account = Book()
         self.strategies: dict[str, Book] = {}
+        # The strategies' books that have a line of a key, or had one: a price is for them alone.
+        self.lined: dict[str, dict[int, Book]] = {}
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.transfers = ZERO  # net value that came in from outside, USD
@@ -83,13 +85,21 @@ class Books:
             book = self.strategies[strategy_id] = Book()
         return book
 
+    def forget_strategy(self, strategy_id: str) -> None:
+        """No price is for its books any more."""
+        book = self.strategies.pop(strategy_id)
+        for books in self.lined.values():
+            books.pop(id(book), None)
+
     def line(self, book: Book, key: str) -> Line:
         """The key's line in `book`, begun at the present mark."""
         line = book.lines.get(key)
         if line is None:
             mark = self.marks.usd(key)
             line = book.begin(key, is_future=self.is_future(key), mark=mark)
-            if mark is not None and book is self.account:
+            if book is not self.account:
+                self.lined.setdefault(key, {})[id(book)] = book
+            elif mark is not None:
                 self.marks.follow(key, mark)
         return line
 
@@ -135,13 +145,21 @@ class Books:
             self._confirm(key, mark)
         price = self._first_price(key, mark) if prices else None
         self.account.mark(key, mark, price)
-        for book in self.strategies.values():
-            book.mark(key, mark, price)
+        if key in self.lined:
+            self._remark_strategies(key, mark, price)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
             if wallet.unpriced and price is not None:
                 self._price(key, wallet, price, mark)
             self.wallets.revalue(wallet, mark)
+
+    def _remark_strategies(self, key: str, mark: Decimal, price: Decimal | None) -> None:
+        books = self.lined[key]
+        for number, book in list(books.items()):
+            if key in book.lines:
+                book.mark(key, mark, price)
+            else:
+                del books[number]
 
     def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
         """Units that came without a price have their first. They may have come when the wallet was last read
@@ -169,6 +187,8 @@ class Books:
             self.marks.follow(key, mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if not known.bargains:
+                self.marks.bargains.discard(key)
             if known.run is None:
                 self.marks.unconfirmed.discard(key)
             else:
@@ -252,6 +272,8 @@ class Books:
             self.marks.follow(line.key, price, line.mark, is_settled=True)
         elif held * quantity > ZERO and known is not None:
             known.add(quantity, price)
+            if known.bargains:
+                self.marks.bargains.add(line.key)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
@@ -336,7 +358,7 @@ class Books:
         """
         confirmations, gap = self.marks.confirmations, ZERO
         if book is self.account:
-            gap += self._unconfirmed_gains(confirmations if keys is None else keys)
+            gap += self._unconfirmed_gains(self.marks.bargains if keys is None else keys)
         # While prices move, nearly all that is held.
         for key in self.marks.unconfirmed if keys is None else keys:
             line, known = book.lines.get(key), confirmations.get(key)

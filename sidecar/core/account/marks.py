@@ -67,6 +67,9 @@ class Marks:
         self.unconfirmed: set[str] = (
             set()
         )  # the keys among them with another mark than the confirmed
+        self.bargains: set[str] = (
+            set()
+        )  # and those of which some units were added at a better price
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -200,6 +203,7 @@ class Marks:
             confirmed, confirmed, confirmed, is_settled=is_settled
         )
         self.unconfirmed.discard(key)
+        self.bargains.discard(key)
         if mark is not None and mark != confirmed:
             self.unconfirmed.add(key)
 

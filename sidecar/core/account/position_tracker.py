@@ -441,7 +441,7 @@ class PositionTracker:
 
     def forget_strategy(self, strategy_id: str) -> None:
         """Nothing of it is open: what it made and lost stays in the account's books alone."""
-        del self.strategies[strategy_id]
+        self.books.forget_strategy(strategy_id)
         if self.windows is not None:
             self.windows.by_strategy.pop(strategy_id, None)
 
