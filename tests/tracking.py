@@ -148,6 +148,7 @@ def check_books(tracker: PositionTracker) -> None:
         _check_lines(tracker, book)
         _check_pnl(book)
     _check_wallets(tracker)
+    _check_who_hears(tracker)
     open_orders = [order for order in tracker.ledger.working.values() if order.remaining]
     rests = [o for o in open_orders if o.rests and (o.limit_price is not None or o.waits)]
     places = (*tracker.ledger.resting.values(), *tracker.ledger.waiting.values())
@@ -192,6 +193,16 @@ def _check_orders(tracker: PositionTracker, book: Book, strategy: str | None) ->
         line = book.lines.get(key)
         open_buy, open_sell = (ZERO, ZERO) if line is None else (line.open_buy, line.open_sell)
         assert (open_buy, open_sell) == (buys.get(key, ZERO), sells.get(key, ZERO)), key
+
+
+def _check_who_hears(tracker: PositionTracker) -> None:
+    """Every line hears of its key's prices, and every gain that is not confirmed is known of."""
+    books, marks = tracker.books, tracker.marks
+    heard = {(key, id(book)) for key, some in books.lined.items() for book in some.values()}
+    assert {(key, id(book)) for book in tracker.strategies.values() for key in book.lines} <= heard
+    assert {number for _, number in heard} <= set(map(id, tracker.strategies.values()))
+    gains = {key for key, known in marks.confirmations.items() if known.bargains}
+    assert marks.bargains == gains
 
 
 def _check_lines(tracker: PositionTracker, book: Book) -> None:

@@ -175,6 +175,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.marks.confirmations = saved.confirmations
     marks, confirmed = tracker.marks, saved.confirmations
     marks.unconfirmed = {key for key, one in confirmed.items() if marks.usd(key) != one.value}
+    marks.bargains = {key for key, one in confirmed.items() if one.bargains}
     _restore_windows(tracker, saved)
 
 

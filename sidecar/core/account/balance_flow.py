@@ -144,6 +144,7 @@ class BalanceFlow:
         if now is None or doubt.by_frame or units * now.price < CENT or self.equity <= ZERO:
             return
         units = min(units, self.equity / now.price)
+        assert units > ZERO, "a visit of no money"
         others = self.moments.others(currency, wallet, doubt, now)
         self.visits.note(Moved(currency, wallet.position, units, now, now, others), at)
 
@@ -249,6 +250,7 @@ class BalanceFlow:
             if wallet is not None and not self.pot.holds(currency):
                 mark = self.books.marks.usd(currency)
                 less += ZERO if mark is None else min(ZERO, wallet.doubted) * mark
+        assert less <= ZERO, "doubt adds to equity"
         return less
 
     def open_moves(self) -> Iterator[Moved]:

@@ -21,8 +21,9 @@ from sidecar.core.account.wallets import Wallet, Wallets
 from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
-from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, ZERO, share
+from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, DRIFT, ROUNDED_ZERO, ZERO, share
 from sidecar.core.vocabulary.order_body import Side
+from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
 
 # Each has books of its own; a bot that invents names must not swell the process.
@@ -48,6 +49,8 @@ class Books:
         self.marks = Marks(max_spread)
         self.account = Book()
         self.strategies: dict[str, Book] = {}
+        # The strategies' books that have a line of a key, or had one: a price is for them alone.
+        self.lined: dict[str, dict[int, Book]] = {}
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.transfers = ZERO  # net value that came in from outside, USD
@@ -82,13 +85,21 @@ class Books:
             book = self.strategies[strategy_id] = Book()
         return book
 
+    def forget_strategy(self, strategy_id: str) -> None:
+        """No price is for its books any more."""
+        book = self.strategies.pop(strategy_id)
+        for books in self.lined.values():
+            books.pop(id(book), None)
+
     def line(self, book: Book, key: str) -> Line:
         """The key's line in `book`, begun at the present mark."""
         line = book.lines.get(key)
         if line is None:
             mark = self.marks.usd(key)
             line = book.begin(key, is_future=self.is_future(key), mark=mark)
-            if mark is not None and book is self.account:
+            if book is not self.account:
+                self.lined.setdefault(key, {})[id(book)] = book
+            elif mark is not None:
                 self.marks.follow(key, mark)
         return line
 
@@ -102,8 +113,13 @@ class Books:
         for book in books:
             count = sign * orders  # it is one order, however many legs it has
             for leg in legs:
-                book.work(self.line(book, leg.key), leg.side, sign * leg.quantity, count)
+                line = self.line(book, leg.key)
+                book.work(line, leg.side, sign * leg.quantity, count)
                 count = 0
+                if sign < 0:
+                    assert book.orders >= line.orders >= 0, "more orders have ended than were open"
+                    left = line.open_buy if leg.side == BUY else line.open_sell
+                    assert left >= ROUNDED_ZERO, "more units were freed than orders had bound"
 
     # --- Prices ------------------------------------------------------------
 
@@ -129,13 +145,21 @@ class Books:
             self._confirm(key, mark)
         price = self._first_price(key, mark) if prices else None
         self.account.mark(key, mark, price)
-        for book in self.strategies.values():
-            book.mark(key, mark, price)
+        if key in self.lined:
+            self._remark_strategies(key, mark, price)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
             if wallet.unpriced and price is not None:
                 self._price(key, wallet, price, mark)
             self.wallets.revalue(wallet, mark)
+
+    def _remark_strategies(self, key: str, mark: Decimal, price: Decimal | None) -> None:
+        books = self.lined[key]
+        for number, book in list(books.items()):
+            if key in book.lines:
+                book.mark(key, mark, price)
+            else:
+                del books[number]
 
     def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
         """Units that came without a price have their first. They may have come when the wallet was last read
@@ -163,6 +187,8 @@ class Books:
             self.marks.follow(key, mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if not known.bargains:
+                self.marks.bargains.discard(key)
             if known.run is None:
                 self.marks.unconfirmed.discard(key)
             else:
@@ -221,6 +247,8 @@ class Books:
         self.wallets.move(wallet, quantity, self.marks.usd(key))
         worth: Decimal | None = ZERO
         if moved := wallet.position - before:
+            assert moved * quantity > ZERO, "a position moved against its trade"
+            assert abs(moved) <= abs(quantity) + DRIFT, "a position moved by more than was traded"
             worth = None if value is None else share(value, moved, quantity)
             line = self.line(self.account, key)
             self._enter(line, moved, worth)
@@ -238,10 +266,14 @@ class Books:
         if not (quantity and value):
             return
         price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        if price < ZERO:  # a later report took back more value than the new units cost
+            return
         if not held:
             self.marks.follow(line.key, price, line.mark, is_settled=True)
         elif held * quantity > ZERO and known is not None:
             known.add(quantity, price)
+            if known.bargains:
+                self.marks.bargains.add(line.key)
 
     def pay(
         self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
@@ -327,7 +359,7 @@ class Books:
         """
         confirmations, gap = self.marks.confirmations, ZERO
         if book is self.account:
-            gap += self._unconfirmed_gains(confirmations if keys is None else keys)
+            gap += self._unconfirmed_gains(self.marks.bargains if keys is None else keys)
         # While prices move, nearly all that is held.
         for key in self.marks.unconfirmed if keys is None else keys:
             line, known = book.lines.get(key), confirmations.get(key)
@@ -399,6 +431,7 @@ class Books:
             self.transfers += amount
             return
         left, whole = amount, sum((notional for _, notional in held), ZERO)
+        assert whole > ZERO
         for key, notional in held[:-1]:
             part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
             left -= part
@@ -418,7 +451,9 @@ class Books:
         if moved:
             if mark is None and not wallet.unpriced:
                 mark = self.marks.usd(currency)
-            self.transfer(self.line(self.account, currency), moved, mark, entry)
+            line = self.line(self.account, currency)
+            self.transfer(line, moved, mark, entry)
+            assert abs(line.position.quantity - wanted) <= DRIFT, "position and wallet differ"
 
     def transfer(
         self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None

@@ -143,6 +143,7 @@ class CashPot:
         less = -sum((min(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
         more = sum((max(ZERO, wallet.doubted) for _, wallet in doubted), ZERO)
         converted = min(less, more)
+        assert converted >= ZERO
         for currency, wallet in doubted if converted else ():
             change = converted if wallet.doubted > ZERO else -converted
             self.set_right(currency, wallet, change, at)
@@ -189,6 +190,7 @@ class CashPot:
         transfer, and it may have been a loss. It is reckoned both ways.
         """
         futures = self.books.futures_cash
+        assert lost < ZERO, "a gain was told as a loss"
         self.books.losses_unexplained.append(-lost)
         futures.lost = ZERO
         text = (

@@ -70,6 +70,7 @@ class ConfirmedMark(Struct):
             self.bargains = [*self.bargains, Bargain(quantity, price)]
         else:
             whole = last.quantity + quantity
+            assert whole * quantity > ZERO, "units bought and units sold are one bargain"
             last.price = (last.quantity * last.price + quantity * price) / whole
             last.quantity = whole
 
@@ -82,6 +83,7 @@ class ConfirmedMark(Struct):
             units = min(left, abs(bargain.quantity))
             better = self.value - bargain.price if held > ZERO else bargain.price - self.value
             gain, left = gain + units * max(ZERO, better), left - units
+        assert gain >= ZERO <= left, "more units are a bargain than are held"
         return gain
 
     def see(self, mark: Decimal, at: datetime, confirm_for: timedelta, quotes: int) -> None:

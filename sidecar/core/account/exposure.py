@@ -58,6 +58,7 @@ class Position(Struct):
         self.quantity = held + quantity
         self.cost += opened_value - released
         self.entry_cost += opened_value - share(self.entry_cost, closing, size)
+        assert self.quantity or not (self.cost or self.entry_cost), "no units are left, but a cost"
         return -closed_value - released
 
     def price(self, mark: Decimal) -> Decimal:
@@ -221,6 +222,7 @@ class Book:
         held = line.position.quantity if side == BUY else -line.position.quantity
         still_open = min(max(ZERO, held), filled)
         cost = share(value, still_open, filled) if still_open else ZERO
+        assert abs(cost) <= abs(value) + COST_QUANTUM, "a part costs more than the whole"
         line.position.cost += cost
         line.position.entry_cost += cost
         if value != cost:

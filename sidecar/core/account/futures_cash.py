@@ -104,6 +104,7 @@ class FuturesCash(Struct):
             self.lost = change
         elif left != self.lost:
             self.lost = ZERO
+        assert self.lost <= ZERO, "a gain was noted as a loss"
 
     def settle(self, *differences: Decimal) -> None:
         """The wallets together, or this wallet alone, have so much more than the books: the oldest accruals that

@@ -100,12 +100,14 @@ class Window(Struct):
             less, more = moved.range
             self.least_usd -= less
             self.most_usd -= more
+        assert self.least_usd <= ZERO <= self.most_usd, "the least loss is above the most"
         best, self.least_early = share_of_unit(
             moves, span.moved, left, span.began, self.least_early, max
         )
         worst, self.most_early = share_of_unit(
             moves, span.moved, left, span.began, self.most_early, min
         )
+        assert ZERO <= worst <= ONE <= best, "a unit is worth more at its worst than at its best"
         if best > ONE:
             self.least = (self.least or self.base) / best
         if worst < ONE:
@@ -130,6 +132,7 @@ class ScopedWindow(Struct):
         less, more = moved.range
         self.least_usd -= less
         self.most_usd -= more
+        assert self.least_usd <= ZERO <= self.most_usd, "the least loss is above the most"
 
 
 class Figure(Struct, frozen=True):
@@ -190,6 +193,8 @@ class LossWindows(Struct):
     ) -> None:
         """The account has `equity` now, after any transfer: ratios stay as they are, USD. `transfers`: all so far."""
         before = self.span.moved(net_pnl)
+        assert equity.is_finite(), "equity is no number"
+        assert before.is_finite(), "what losses count from is no number"
         if equity < min_equity:
             self.span = Span(before, net_pnl, lacks_equity=True)
             return

@@ -67,6 +67,9 @@ class Marks:
         self.unconfirmed: set[str] = (
             set()
         )  # the keys among them with another mark than the confirmed
+        self.bargains: set[str] = (
+            set()
+        )  # and those of which some units were added at a better price
         self.mids: dict[str, Mark] = {}
         self.by_key: dict[str, Mark] = dict.fromkeys(DOLLARS, DOLLAR)
         self.routes: dict[str, tuple[Step, ...]] = {}
@@ -141,6 +144,7 @@ class Marks:
 
     def traded(self, book: str, price: Decimal, at: datetime) -> tuple[str, ...]:
         """A fill of our own is the newest price of its book; the keys that it may have re-marked."""
+        assert price > ZERO
         self.mids[book] = Mark(price, at)
         keys = self._marked_by.get(book, ())
         for key in keys:
@@ -194,10 +198,12 @@ class Marks:
         """A key begins to be held, worked or in doubt: its confirmed mark begins at this price, which
         is settled where it was dealt at.
         """
+        assert confirmed >= ZERO, "a price is below zero"
         self.confirmations[key] = ConfirmedMark(
             confirmed, confirmed, confirmed, is_settled=is_settled
         )
         self.unconfirmed.discard(key)
+        self.bargains.discard(key)
         if mark is not None and mark != confirmed:
             self.unconfirmed.add(key)
 

@@ -94,7 +94,9 @@ class Moved(Struct, frozen=True):
     def range(self) -> tuple[Decimal, Decimal]:
         """By how much the PnL would be more (≥ 0) and less (≤ 0), USD, at the moments that make the most of it."""
         more = [ZERO, *(self.more_at(moment) for moment in self.others)]
-        return max(more), min(more)
+        best, worst = max(more), min(more)
+        assert best >= ZERO >= worst
+        return best, worst
 
     def unit_at(
         self,

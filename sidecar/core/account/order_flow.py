@@ -22,7 +22,15 @@ from sidecar.core.account.working import Leg, Reservation, Tally, WorkingOrder
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import ONE, ZERO, is_bounded, is_sane, readable
+from sidecar.core.vocabulary.money import (
+    DRIFT,
+    ONE,
+    ROUNDED_ZERO,
+    ZERO,
+    is_bounded,
+    is_sane,
+    readable,
+)
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import VANISHED, is_terminal
 from sidecar.core.vocabulary.orders import BUY, OWN_PREFIX
@@ -284,6 +292,9 @@ class OrderFlow:
         paid_before = futures.total
         self._count(order, product, owed)
         for currency, wallet, total in moving:
+            due = owed.moves(currency, order.side, product)
+            is_right = abs(wallet.total - total - due) <= DRIFT or self.books.is_future(currency)
+            assert is_right, f"a fill moved another sum of {currency}"
             counts = currency not in self.books.cash and wallet.keep is not None
             self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
         if product.is_future:
@@ -364,12 +375,15 @@ class OrderFlow:
     def _bind(
         self, order: WorkingOrder, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal
     ) -> None:
+        assert hold >= ZERO, "an order binds less than no funds"
         if hold_currency and not order.hold_currency:
             self._claim(order, self.books.wallets.get(hold_currency), hold)
         self.books.work(order.legs, order.bound_to, -1)
         self.books.work(legs, order.strategy_id, 1)
         if order.hold_currency:
-            self.books.wallets.get(order.hold_currency).held -= order.hold
+            bound = self.books.wallets.get(order.hold_currency)
+            bound.held -= order.hold
+            assert bound.held >= ROUNDED_ZERO, "more funds were freed than orders had bound"
         if hold_currency:
             self.books.wallets.get(hold_currency).held += hold
         order.legs, order.hold_currency, order.hold = legs, hold_currency, hold
@@ -383,6 +397,7 @@ class OrderFlow:
         read_at = wallet.agreement.read_at
         if read_at is not None and (order.created_at is None or order.created_at <= read_at):
             wallet.foreign_hold -= min(hold, wallet.foreign_hold)
+            assert wallet.foreign_hold >= ZERO
 
     def _mid(self, product: Product) -> Decimal | None:
         mid = self.books.marks.mids.get(product.book)
@@ -445,7 +460,10 @@ class OrderFlow:
         """
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
-        self._reserve_funds(reservation.hold_currency, -reservation.hold)
+        currency = reservation.hold_currency
+        self._reserve_funds(currency, -reservation.hold)
+        left = self.books.wallets.get(currency).reserved if currency else self.margin_reserved
+        assert left >= ROUNDED_ZERO, "more funds were freed than approvals had bound"
 
     def put_back(self, reservation: Reservation) -> None:
         """Bind again the legs and funds that `lift` took out."""

@@ -261,7 +261,9 @@ class PositionTracker:
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
-            windows.drawdown.raise_to(windows.span.moved(confirmed), self.account.pnl.settled)
+            highest = windows.span.moved(confirmed)
+            windows.drawdown.raise_to(highest, self.account.pnl.settled)
+            assert windows.drawdown.base >= highest
 
     @with_money
     def rate_usdc(self, rate: Decimal, at: datetime) -> None:
@@ -442,8 +444,8 @@ class PositionTracker:
         }
 
     def forget_strategy(self, strategy_id: str) -> None:
-        """The strategy has no position or order left: its PnL stays in the account's books."""
-        del self.strategies[strategy_id]
+        """The strategy has no position or order left: its PnL stays in the account's books alone."""
+        self.books.forget_strategy(strategy_id)
         if self.windows is not None:
             self.windows.by_strategy.pop(strategy_id, None)
 

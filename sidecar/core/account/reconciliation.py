@@ -115,6 +115,7 @@ class Reconciliation(Struct):
         if len(self.bookings) > 2 * BOOKINGS_MAX:  # seldom, so that a booking costs little time
             recent = [one for one in self.bookings if at - one.lag <= one.at]
             self.bookings = recent[-BOOKINGS_MAX:]
+        assert len(self.bookings) <= 2 * BOOKINGS_MAX
 
     def note_trade(self, traded_at: datetime | None) -> None:
         """The books hold a trade of this moment: a reading that agrees with them is no older. A frame is heard
@@ -160,6 +161,7 @@ class Reconciliation(Struct):
         steady = at - doubt.steady_since >= self._longest_lag(at) and again[0] == difference
         if max(again) - min(again) > abs(difference) * IMMATERIAL and not steady:
             return "differs"
+        assert again[0] in allowed, "a transfer was confirmed that no reading allows"
         doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"
 

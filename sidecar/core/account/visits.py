@@ -35,6 +35,7 @@ class Visits:
 
     def note(self, moved: Moved, at: datetime) -> None:
         self.known = [*self.known, Visit(at + COUNTS_FOR, moved)][-VISITS_MAX:]
+        assert 0 < len(self.known) <= VISITS_MAX
 
     def forget(self, at: datetime) -> None:
         """Those of long ago count no more."""
@@ -50,4 +51,5 @@ class Visits:
             least = max(equity, ONE) * LEFT_OF_A_UNIT
             units = (moved.unit_at(one, equity, least, span.began) for one in moved.others)
             share *= max(ONE, *units)
+        assert share >= ONE, "a visit adds to a loss"
         return share

@@ -113,6 +113,7 @@ class Wallets:
 
     def set_unpriced(self, currency: str, wallet: Wallet, quantity: Decimal) -> None:
         """So much of a wallet waits for its first good price."""
+        assert quantity >= ZERO, "less than no units wait for a price"
         wallet.unpriced = quantity
         if quantity:
             self.waiting.add(currency)

@@ -22,7 +22,8 @@ from sidecar.core.vocabulary.events import Asker, FillReported, OrderReported
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import VANISHED, is_terminal, later_status
-from sidecar.core.vocabulary.orders import SELL, Order
+from sidecar.core.vocabulary.orders import BUY, SELL, Order
+from sidecar.core.vocabulary.products import Product
 
 # Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
 # second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
@@ -53,6 +54,13 @@ class Tally(Struct):
         for currency, fee in other.fees.items():
             fees[currency] = fees.get(currency, ZERO) + sign * fee
         return Tally(self.quantity + sign * other.quantity, self.value + sign * other.value, fees)
+
+    def moves(self, currency: str, side: Side, product: Product) -> Decimal:
+        """By how much it moves a wallet: by what was bought or sold, what that cost, and the fees."""
+        size = product.contract_size if side == BUY else -product.contract_size
+        moved = -self.fees.get(currency, ZERO)
+        moved += size * self.quantity if currency == product.key else ZERO
+        return moved - size * self.value if currency == product.quote else moved
 
 
 class Leg(Struct, frozen=True):
@@ -173,6 +181,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
             if not is_overtaken:
                 self._take_terms(report)
         self.size = max(self.size, self.reported.quantity)
+        assert self.reported.quantity >= known.quantity, "a filled quantity fell"
         if not is_overtaken or is_terminal(report.status):
             self.status = later_status(self.status, report.status)
         self.client_order_id = self.client_order_id or report.client_order_id
@@ -252,6 +261,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         total = total.plus(self.adjusted)
         owed = total.plus(self.counted, -ONE)
         self.counted = total
+        assert total.quantity == self.filled, "another quantity was counted than has filled"
         return owed
 
 
@@ -294,7 +304,9 @@ class Resting:
         insort(self.prices, price)
 
     def remove(self, price: Decimal) -> None:
-        del self.prices[bisect_left(self.prices, price)]
+        place = bisect_left(self.prices, price)
+        assert self.prices[place] == price, "no order rests at this price"
+        del self.prices[place]
 
     def beyond(self, side: Side, touch: Decimal) -> Decimal | None:
         """The lowest sell at this price or above, or the highest buy at it or below."""
@@ -339,6 +351,7 @@ class ClosedOrders:
             self.client_ids.pop(forgotten.client_order_id, None)
             times = (self.horizon, forgotten.traded_at or forgotten.updated_at)
             self.horizon = max((time for time in times if time is not None), default=None)
+        assert len(self._recent) <= RECENT_MAX
 
     def ended_unfilled(self, order_id: str) -> bool:
         """Whether it is one of which only the ids are left."""

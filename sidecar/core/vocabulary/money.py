@@ -34,6 +34,10 @@ MONEY: Final = Context(
 )
 COST_QUANTUM: Final = Decimal("1E-18")  # finest unit of any Coinbase asset (ETH has 18 decimals)
 CENT: Final = Decimal("0.01")
+# More than the roundings at 64 digits can add up to, and less than any fault in the books: what an assertion
+# lets pass.
+DRIFT: Final = Decimal("1E-9")
+ROUNDED_ZERO: Final = -DRIFT  # the least that a sum comes to which cannot fall below zero
 RATIO_QUANTUM: Final = Decimal("1E-12")  # ratios are for comparing and showing, never summed
 
 # Significant digits outside: more than any amount on Coinbase has, few enough to be read. Quotients are

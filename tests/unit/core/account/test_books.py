@@ -43,6 +43,29 @@ def test_strategies_begin_with_their_first_fact_and_are_bounded():
     assert made.strategy("s999")
 
 
+def test_a_price_is_for_the_strategies_that_hold_the_coin_alone():
+    made = books()
+    trend, other = made.strategy("trend"), made.strategy("other")
+    made.trade("BTC", D(1), D(64_000), trend)
+    made.trade("ETH", D(1), D(2_000), other)
+    made.trade("BTC", D(-1), D(-64_000), trend)
+    assert list(made.lined["BTC"].values()) == [trend]
+    made.quote(Quote("BTC-USD", D(65_000), D(65_000), START), START)
+    assert (made.lined["BTC"], trend.lines) == ({}, {})
+    made.trade("BTC", D(1), D(65_000), trend)
+    made.quote(Quote("BTC-USD", D(66_000), D(66_000), START), START)
+    assert (trend.unrealised, other.unrealised) == (1_000, 0)
+
+
+def test_no_price_is_for_a_strategy_that_is_forgotten():
+    made = books()
+    trend = made.strategy("trend")
+    made.trade("BTC", D(1), D(64_000), trend)
+    made.forget_strategy("trend")
+    made.quote(Quote("BTC-USD", D(65_000), D(65_000), START), START)
+    assert (made.strategies, made.lined["BTC"], trend.unrealised) == ({}, {}, 0)
+
+
 def test_what_orders_may_do_is_counted_for_the_account_and_their_strategy():
     """Two legs are one order."""
     made, legs = books(), (Leg("ETH", "BUY", D(2)), Leg("BTC", "SELL", D("0.06")))
