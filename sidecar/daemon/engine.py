@@ -111,6 +111,7 @@ class Engine:
         self._unbooked = verdict.decision
         self._take_in(verdict.event, lambda: self.manager.commit(verdict))
         self._unbooked = None
+        self._look_ahead(verdict.event)  # its product is followed from now on
 
     def _check_whole(self) -> None:
         if self.is_half_way:

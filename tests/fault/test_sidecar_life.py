@@ -369,14 +369,11 @@ async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_pat
 async def stumble(trader, directory, monkeypatch):
     """A life that ends in a fault, in the middle of an order."""
     async with beside(trader, directory=directory) as made:
-        handle = made.manager.handle
 
-        def stumbles(event):
-            if isinstance(event, ev.OrderProposed):
-                raise KeyError("half way")
-            return handle(event)
+        def stumbles(_event):
+            raise KeyError("half way")
 
-        monkeypatch.setattr(made.manager, "handle", stumbles)
+        monkeypatch.setattr(made.manager, "decide", stumbles)
         decision = await made.bot.validate_order(trader.limit("BUY", "0.01", "60000"))
         assert decision.codes == ("NO_ANSWER",)
 

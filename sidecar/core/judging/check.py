@@ -45,8 +45,8 @@ class After:
     """
 
     __slots__ = (
-        "gross", "held", "net_long", "net_short", "net_short_of_others", "notional", "orders", "orders_on_key", "other",
-        "others_gross", "size", "sold_from",
+        "gross", "held", "net_long", "net_short", "net_short_of_others", "orders", "orders_on_key", "other",
+        "others_gross", "sold_from",
     )  # fmt: skip
 
     def __init__(self, book: Book, leg: "Check | CoinLeg") -> None:
@@ -76,10 +76,8 @@ class After:
             short = ZERO  # spot cannot be sold short
         long_size, short_size = abs(long), abs(short)
         self.other = short_size if is_buy else long_size
-        self.size = size = max(short_size, long_size)
-        self.notional = size * mark
         self.others_gross = book.gross - notional
-        self.gross = self.others_gross + self.notional
+        self.gross = self.others_gross + max(short_size, long_size) * mark
         self.net_long = book.long_usd - long_usd + long * mark
         self.net_short_of_others = book.short_usd - short_usd
         self.net_short = self.net_short_of_others + short * mark
@@ -90,11 +88,6 @@ class After:
         self.gross += grown
         self.others_gross += grown
         self.net_long += coin.net_long - book.long_usd
-
-    @property
-    def net(self) -> Decimal:
-        long, short = abs(self.net_long), abs(self.net_short)
-        return max(short, long)
 
 
 class CoinLeg:

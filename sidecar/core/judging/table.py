@@ -101,8 +101,7 @@ class Table:
         for ruled in rules:
             rule, bound = ruled.rule, ruled.bound
             row = rule.row(check, bound)
-            if row is None:
-                continue
+            assert row is not None  # the books can always be read
             share = equity if rule.of_equity else ONE
             entry = Entry(ruled, row, bound.level * share, bound.warn_level * share)
             if row.slope:

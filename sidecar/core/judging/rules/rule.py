@@ -45,11 +45,9 @@ class Row(Struct, frozen=True, gc=False):
         return max(self.floor, min(self.cap, figure))
 
     def largest(self, level: Decimal) -> Decimal | None:
-        """The largest size whose figure is no more than the level; None for any size."""
+        """The largest size whose figure is no more than the level; None for any size. Of a row with a slope."""
         if self.floor > level:
             return ZERO
-        if not self.slope:
-            return None if self.base <= level else ZERO
         return None if self.cap <= level else (level - self.base) / self.slope
 
 

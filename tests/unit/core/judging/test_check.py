@@ -31,3 +31,12 @@ def test_an_exit_is_one_up_to_the_larger(total, size):
     world = in_doubt(total)
     assert world.ask(sell_order(size, 64_000), dry_run=True).reducing
     assert not world.ask(sell_order(D(size) + D("0.01"), 64_000), dry_run=True).reducing
+
+
+def test_an_edit_is_judged_by_the_limits_of_its_strategy_without_the_order_it_replaces():
+    world = World(strategy={"momo": {"max_position_size": 1}})
+    body = limit_order("0.8", 60_000, name="one")
+    assert world.ask(body, strategy_id="momo")
+    world.report("o-1", client_order_id="one", base_size="0.8", limit_price=60_000)
+    edited = world.manager.validate_edit(client_order_id="one", price="60000", size="1.1")
+    assert (edited.codes, edited.max_base_size) == (("MAX_POSITION_SIZE",), 1)
