@@ -26,8 +26,8 @@ import uvloop
 from benchmarks import desk as bench_desk
 from benchmarks.measure import machine, quantile
 from benchmarks.paper import Server
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey, load_key
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import Rest, Unavailable
 from sidecar.config.tables import Config
 from sidecar.core.account.position_tracker import PositionTracker
@@ -37,8 +37,8 @@ from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.engine import Engine
-from sidecar.daemon.errands import Errands
 from sidecar.daemon.recovery import state_of
+from sidecar.daemon.rest_tasks import RestTasks
 from sidecar.daemon.sidecar import Sidecar
 from sidecar.storage.codec import encode_state
 from sidecar.storage.journal import Journal
@@ -152,8 +152,8 @@ async def first_cancels(rounds: int) -> list[tuple[int, int]]:
 
             with patch.object(rest._http, "send", send):  # noqa: SLF001 - nobody answers here
                 async with asyncio.TaskGroup() as group:
-                    picture = Picture(rest, doomed.engine.now, lambda _text: None)
-                    errands = Errands(doomed.engine, picture, rest, group)
+                    picture = AccountReader(rest, doomed.engine.now, lambda _text: None)
+                    errands = RestTasks(doomed.engine, picture, rest, group)
                     group.create_task(errands.keep_ready())
                     await asyncio.sleep(0)  # a cancel is signed ahead, as in a running sidecar
                     doomed.engine.carry = {ac.CancelOrders: errands.cancel}

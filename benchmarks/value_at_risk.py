@@ -95,7 +95,9 @@ def decision(rounds: int) -> None:
     the same for all; what is added is the median of the turns' differences.
     """
     without, with_var, near = (bench_desk.desk(50, with_var=one) for one in (False, True, True))
-    near.desk.calm = dict.fromkeys(near.desk.calm, Decimal(0))  # as above 70 %: no bound will do
+    near.desk.warn_usd = dict.fromkeys(
+        near.desk.warn_usd, Decimal(0)
+    )  # as above 70 %: no bound will do
     desks = {"given by a stand-in": without, "below 70 % of its limit": with_var, "above": near}
     spent: dict[str, list[int]] = {name: [] for name in desks}
     added: dict[str, list[float]] = {name: [] for name in desks}

@@ -14,6 +14,16 @@ from typing import Any, Self, get_args
 from msgspec.structs import replace
 
 from sidecar import clock
+from sidecar.arguments import (
+    Number,
+    aware,
+    kept,
+    limits_given,
+    number,
+    period_start,
+    price,
+    side_given,
+)
 from sidecar.config.var import ValueAtRisk
 from sidecar.core.account.position_tracker import PositionTracker as CoreTracker
 from sidecar.core.context.custom_rule import CustomRule
@@ -37,16 +47,6 @@ from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import STATUS_RANK
 from sidecar.core.vocabulary.products import CASH, Product, product_from_coinbase
 from sidecar.custom_rules import load_custom_rules
-from sidecar.given import (
-    Number,
-    aware,
-    kept,
-    limits_given,
-    number,
-    period_start,
-    price,
-    side_given,
-)
 from sidecar.storage.snapshot import read_state, write_state
 
 

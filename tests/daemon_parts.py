@@ -69,8 +69,8 @@ class Running:
         return [call.kwargs for call in self.log.calls if call.method_name == level]
 
 
-class Said:
-    """What `Picture` would have read. In `account`, what can be called happens between two facts."""
+class FrameContent:
+    """What `AccountReader` would have read. In `account`, what can be called happens between two facts."""
 
     def __init__(self) -> None:
         self.account_events: list[ev.Event | Callable[[], object]] = []

@@ -151,7 +151,9 @@ def reloaded(world: World, **limits: Any) -> World:
 class NoRoom:
     """Of a stand-in's figures nothing is known before it is asked."""
 
-    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+    def room(
+        self, measure: Measure, tracker: PositionTracker, leg: Leg, warn_usd: Decimal
+    ) -> Decimal:
         return Decimal(0)
 
 
@@ -162,7 +164,11 @@ class StandInRisk(NoRoom):
         self.held, self.per_unit, self.known = D(held), D(per_unit), known
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
+        self,
+        measure: Measure,
+        tracker: PositionTracker,
+        added: tuple[Added, ...],
+        warn_usd: Decimal,
     ) -> RiskFigure | NoFigure:
         if not self.known:
             return NoFigure("nobody knows")

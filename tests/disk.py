@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.storage import reserve
+from sidecar.storage import halt_file
 
 # A snapshot being written may be in place, or gone, while its directory is copied.
 HALF_WRITTEN = shutil.ignore_patterns(".*.new")
@@ -23,7 +23,7 @@ def as_killed(state: Path, copy: Path) -> None:
 
 
 SLOT_BYTES = 64 << 10
-RESERVE_BYTES = reserve.NOTE_BYTES + reserve.SLOTS * SLOT_BYTES  # with `small_reserve`
+RESERVE_BYTES = halt_file.NOTE_BYTES + halt_file.SLOTS * SLOT_BYTES  # with `small_reserve`
 
 
 async def outgrow_the_reserve(trader: Any, made: Any) -> None:

@@ -21,8 +21,8 @@ from sidecar.daemon.recovery import new_manager, recover, state_of
 from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
+from sidecar.storage.halt_file import HaltFile
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Reserve
 from sidecar.storage.snapshot import write_state
 from tests.running_sidecar import quiet_log
 from tests.scenario import PRODUCTS, START, D
@@ -50,7 +50,7 @@ class Recorded:
             recovered = recover(state, Limits(**limits), self._build)
         self.manager, self.files = recovered.manager, recovered.files
         self.journal = Journal(self.files, recovered.chain, self._state, lambda _full: None)
-        self.witness = Witness(self.manager, lambda: Reserve(directory / "reserve"), quiet_log())
+        self.witness = Witness(self.manager, lambda: HaltFile(directory / "reserve"), quiet_log())
         self.engine = Engine(
             self.manager, self.journal, lambda: self.now, quiet_log(), self.witness
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core.account.exposure import Book, Line
+from sidecar.core.account.exposure import Exposure, Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.saved import SavedState, restore_tracker, save_tracker
 from sidecar.core.vocabulary import events as ev
@@ -81,10 +81,10 @@ class Desk:
         numbers = {"size": D(size), "price": D(price), "commission": D(fee)}
         self.send(ev.FillReported, side=side, **numbers, **known | fields)
 
-    def line(self, key: str = "BTC", strategy: str | None = None) -> Line:
+    def line(self, key: str = "BTC", strategy: str | None = None) -> Exposure:
         """The key's line; an empty one if the books have none."""
         book = self.tracker.account if strategy is None else self.tracker.strategies[strategy]
-        return book.lines.get(key) or Line(key, is_future=key == FUTURE, mark=None)
+        return book.lines.get(key) or Exposure(key, is_future=key == FUTURE, mark=None)
 
     def held(self, key: str = "BTC", strategy: str | None = None) -> Decimal:
         return self.line(key, strategy).position.quantity
@@ -157,14 +157,14 @@ def check_books(tracker: PositionTracker) -> None:
     assert resting == len(rests) + len(reserved)
 
 
-def _sums(book: Book) -> tuple[Any, ...]:
+def _sums(book: Portfolio) -> tuple[Any, ...]:
     return (
         book.gross, book.long_usd, book.short_usd, book.unrealised, book.futures_profit,
         book.futures_pnl, book.orders,
     )  # fmt: skip
 
 
-def _line(line: Line) -> tuple[Any, ...]:
+def _line(line: Exposure) -> tuple[Any, ...]:
     p = line.position
     return (
         p.quantity, p.cost, p.entry_cost, p.unpriced, line.open_buy, line.open_sell, line.orders,
@@ -172,7 +172,7 @@ def _line(line: Line) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _check_orders(tracker: PositionTracker, book: Book, strategy: str | None) -> None:
+def _check_orders(tracker: PositionTracker, book: Portfolio, strategy: str | None) -> None:
     """Open and reserved quantities are the sum of what each order and reservation binds."""
     buys: dict[str, Decimal] = {}
     sells: dict[str, Decimal] = {}
@@ -205,7 +205,7 @@ def _check_who_hears(tracker: PositionTracker) -> None:
     assert marks.bargains == gains
 
 
-def _check_lines(tracker: PositionTracker, book: Book) -> None:
+def _check_lines(tracker: PositionTracker, book: Portfolio) -> None:
     gross = long_usd = short_usd = unrealised = profit = futures = ZERO
     for line in book.lines.values():
         assert not line.is_idle
@@ -241,7 +241,7 @@ def _doubted(tracker: PositionTracker, key: str) -> Decimal:
     return ZERO if doubt is None else doubt.difference
 
 
-def _check_pnl(book: Book) -> None:
+def _check_pnl(book: Portfolio) -> None:
     for name in ("realised", "fees", "funding"):
         total = sum((getattr(pnl, name) for pnl in book.pnl_by_key.values()), ZERO)
         assert getattr(book.pnl, name) == total, name

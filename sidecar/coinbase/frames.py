@@ -114,7 +114,7 @@ class Refused(Struct, frozen=True):
     message: str
 
 
-Said = ev.Quotes | ev.FuturesSummaryRead | Orders | Subscribed | Refused
+FrameContent = ev.Quotes | ev.FuturesSummaryRead | Orders | Subscribed | Refused
 
 
 def open_envelope(data: bytes | str) -> Envelope:
@@ -125,7 +125,7 @@ def open_envelope(data: bytes | str) -> Envelope:
         raise Untrusted("a frame is not JSON of the shape of Coinbase's") from None
 
 
-def said(envelope: Envelope, at: datetime) -> list[Said]:
+def said(envelope: Envelope, at: datetime) -> list[FrameContent]:
     """The content of the frame, in order; empty for heartbeats and channels that are not known.
 
     Raises Untrusted when the events are not of the channel's shape.
@@ -141,7 +141,7 @@ def said(envelope: Envelope, at: datetime) -> list[Said]:
         raise Untrusted(f"a frame of {envelope.channel} is not of that channel's shape") from None
 
 
-def _read_tickers(envelope: Envelope, at: datetime) -> list[Said]:
+def _read_tickers(envelope: Envelope, at: datetime) -> list[FrameContent]:
     quotes = [
         quote
         for event in _tickers(envelope.events)
@@ -184,7 +184,7 @@ def offered(size: object) -> Decimal | None:
     return found if found is not None and found > ZERO else None
 
 
-def _read_users(envelope: Envelope, at: datetime) -> list[Said]:
+def _read_users(envelope: Envelope, at: datetime) -> list[FrameContent]:
     return [_orders(event, at) for event in _users(envelope.events)]
 
 
@@ -265,7 +265,7 @@ def filled_part(row: Mapping[str, Any], name: str, status: str, average: Decimal
     return filled
 
 
-def _read_futures(envelope: Envelope, at: datetime) -> list[Said]:
+def _read_futures(envelope: Envelope, at: datetime) -> list[FrameContent]:
     stamp = _stamp(envelope)
     return [
         futures_summary(event.fcm_balance_summary, at, told_at=stamp)
@@ -312,7 +312,7 @@ def futures_summary(
     )
 
 
-def _read_acks(envelope: Envelope, _at: datetime) -> list[Said]:
+def _read_acks(envelope: Envelope, _at: datetime) -> list[FrameContent]:
     return [Subscribed(event.subscriptions) for event in _acks(envelope.events)]
 
 

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.coinbase.frames import Orders, Refused, Said, Subscribed, open_envelope, said
+from sidecar.coinbase.frames import FrameContent, Orders, Refused, Subscribed, open_envelope, said
 from sidecar.coinbase.lag import Lag
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
@@ -81,10 +81,10 @@ class Gap(Struct, frozen=True):
     got: int
 
 
-class Told(Struct, frozen=True):
+class Parsed(Struct, frozen=True):
     """The content of a frame, for the core."""
 
-    said: Said
+    said: FrameContent
 
 
 class Fault(Struct, frozen=True):
@@ -99,7 +99,7 @@ class Complaint(Struct, frozen=True):
     text: str
 
 
-Step = Subscribe | Close | Live | Lost | Gap | Told | Fault | Complaint
+Step = Subscribe | Close | Live | Lost | Gap | Parsed | Fault | Complaint
 
 
 class Session:
@@ -182,7 +182,7 @@ class Session:
         steps += behind
         try:
             for heard in said(envelope, at):
-                steps += self._hear(_as_of(heard, at, late_s), wall)
+                steps += self._on_frame(_as_of(heard, at, late_s), wall)
         except Untrusted as fault:
             steps.append(Fault(str(fault)))
         return steps
@@ -316,10 +316,10 @@ class Session:
         late_s = lag_s if self._lag.is_late(lag_s) else 0.0
         return late_s, [Close(complaint)] if complaint else []
 
-    def _hear(self, heard: Said, wall: float) -> list[Step]:
+    def _on_frame(self, heard: FrameContent, wall: float) -> list[Step]:
         match heard:
             case ev.Quotes() | ev.FuturesSummaryRead():
-                return [Told(heard)]
+                return [Parsed(heard)]
             case Refused(message):
                 return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
@@ -334,7 +334,7 @@ class Session:
                     ended = rows < SNAPSHOT_BATCH
                     self._snapshot_due = None if ended else wall + SNAPSHOT_WITHIN_S
                 steps: list[Step] = [Fault(fault) for fault in faults]
-                return [*steps, Told(heard), *self._live_if_complete(wall)]
+                return [*steps, Parsed(heard), *self._live_if_complete(wall)]
 
     def _refused(self, words: str, wall: float) -> list[Step]:
         """An error: its subject shows in the channels not acknowledged."""
@@ -365,7 +365,7 @@ class Session:
         return [Live()]
 
 
-def _as_of(heard: Said, at: datetime, late_s: float) -> Said:
+def _as_of(heard: FrameContent, at: datetime, late_s: float) -> FrameContent:
     """Quotes of a late frame are of the time when Coinbase told them."""
     if not late_s or not isinstance(heard, ev.Quotes):
         return heard

@@ -17,11 +17,11 @@ from sidecar.core.context.readiness import AT_ONCE, Readiness
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Level, TradingState
-from sidecar.core.guards.departures import carry_out_will
 from sidecar.core.guards.deposit_watch import DepositWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
 from sidecar.core.guards.loss_demands import demands
 from sidecar.core.guards.loss_watch import LossWatch
+from sidecar.core.guards.on_bot_lost import carry_out_will
 from sidecar.core.guards.operator_verbs import OperatorVerbs
 from sidecar.core.guards.price_shock import PriceShockWatch
 from sidecar.core.guards.report_watch import ReportWatch

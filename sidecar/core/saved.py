@@ -17,12 +17,12 @@ from sidecar.core.account.reconciliation import SETTLE
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.price_shock import Sampler
 from sidecar.core.guards.report_watch import ReportMemory
 from sidecar.core.guards.risk_watch import RiskBreaches
 from sidecar.core.guards.sessions import BotSession
 from sidecar.core.guards.stale_marks import StaleMark
-from sidecar.core.guards.suspicion import Suspicion
 from sidecar.core.guards.unapproved import UnapprovedMemory
 from sidecar.core.guards.usdc_peg import PegMemory
 from sidecar.core.liquidation.episode import LiquidatorMemory
@@ -86,7 +86,7 @@ class SavedManager(Struct, kw_only=True):
     trigger: Liquidate | None
     activity: dict[str, list[datetime]]
     samplers: list[SavedSampler]
-    pending: dict[str, Suspicion] = {}
+    pending: dict[str, PendingBreach] = {}
     stale_marks: dict[str, StaleMark] = {}
     adding_asked: dict[str, datetime] = {}
     doubts_ask_at: datetime | None = None

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sidecar.core.account.cash_pot import DollarsMoved
 from sidecar.core.account.confirmed_mark import ConfirmedMark
-from sidecar.core.account.exposure import Book, Pnl, Position
+from sidecar.core.account.exposure import Pnl, Portfolio, Position
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
@@ -217,7 +217,7 @@ def _restore_windows(tracker: PositionTracker, saved: SavedTracker) -> None:
     tracker.take_over(saved.loss_windows, moved=moved)
 
 
-def _save_book(book: Book) -> SavedBook:
+def _save_book(book: Portfolio) -> SavedBook:
     return SavedBook(
         positions={
             key: line.position
@@ -228,7 +228,7 @@ def _save_book(book: Book) -> SavedBook:
     )
 
 
-def _restore_book(tracker: PositionTracker, book: Book, saved: SavedBook) -> None:
+def _restore_book(tracker: PositionTracker, book: Portfolio, saved: SavedBook) -> None:
     for key, pnl in saved.pnl.items():
         line = tracker.books.line(book, key)
         book.charge(line, pnl.realised, pnl.fees, pnl.funding)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sidecar.core.account import losses
 from sidecar.core.account.elsewhere import VENUES
-from sidecar.core.account.exposure import Line, Pnl
+from sidecar.core.account.exposure import Exposure, Pnl
 from sidecar.core.account.losses import Loss
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.wallets import Wallet
@@ -247,7 +247,7 @@ def _risk(manager: RiskManager, figures: Figures) -> View:
 
 def _position(tracker: PositionTracker, key: str, product_ids: list[str]) -> View:
     book = tracker.account
-    line = book.lines.get(key) or Line(key, is_future=False, mark=None)
+    line = book.lines.get(key) or Exposure(key, is_future=False, mark=None)
     pnl, mark = book.pnl_by_key.get(key) or Pnl(), tracker.marks.by_key.get(key)
     return {
         "key": key,

@@ -7,8 +7,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from sidecar import clock
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
@@ -55,7 +55,7 @@ async def look(config: Config) -> Report:
     return report
 
 
-async def _elsewhere(picture: Picture) -> list[Finding]:
+async def _elsewhere(picture: AccountReader) -> list[Finding]:
     """Holdings in other venues of Coinbase's, as far as told."""
     try:
         told = await picture.elsewhere()
@@ -147,7 +147,7 @@ def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
 async def _online(config: Config, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
     asks_for_futures = config.positions.futures == "auto"
-    picture = Picture(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
+    picture = AccountReader(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
     try:
         await picture.server_time()
     except (CallFailed, Untrusted) as error:
@@ -167,7 +167,7 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
         report.findings.append(Finding("warning", "LEFT_OUT", text))
 
 
-async def _account(config: Config, picture: Picture, report: Report) -> None:
+async def _account(config: Config, picture: AccountReader, report: Report) -> None:
     listed = await picture.products()
     products = {product.product_id: product for product in listed.products}
     report.products = len(products)

@@ -13,8 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar import clock
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.budget import Budget
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.value_at_risk.history import Span
 from sidecar.core.vocabulary import events as ev
@@ -40,7 +40,7 @@ class Histories:
     """Reads the closes of the followed books that value at risk lacks."""
 
     def __init__(
-        self, engine: Engine, picture: Picture, followed: Callable[[], tuple[str, ...]]
+        self, engine: Engine, picture: AccountReader, followed: Callable[[], tuple[str, ...]]
     ) -> None:
         self._engine = engine
         self._picture = picture

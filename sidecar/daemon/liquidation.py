@@ -11,16 +11,16 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sidecar import clock
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.backoff import wait_s
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable, Withdrawn
 from sidecar.coinbase.rows import order_answer
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.engine import Engine
-from sidecar.daemon.errands import LOOK_BACK
 from sidecar.daemon.reconciler import Reconciler
+from sidecar.daemon.rest_tasks import LOOK_BACK
 
 TRIES: Final = 5  # of a request that certainly did not arrive: some five seconds in all
 LOOKS: Final = 3  # by the contract: three times over five seconds; then it is not there
@@ -49,7 +49,7 @@ class Liquidation:
     def __init__(
         self,
         engine: Engine,
-        picture: Picture,
+        picture: AccountReader,
         rest: Rest,
         reconciler: Reconciler,
         group: asyncio.TaskGroup,

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.vocabulary.errors import Untrusted
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
     text: str
 
 
-async def look(picture: Picture, unix: Callable[[], float]) -> list[Finding]:
+async def look(picture: AccountReader, unix: Callable[[], float]) -> list[Finding]:
     """The key's permissions and the clock. A failed reading is a finding too."""
     findings = []
     try:

@@ -5,7 +5,7 @@ A product that would refuse the account's sale is left for the next route, as a 
 
 from typing import Final
 
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.config.tables import Config
 from sidecar.core.liquidation.sales import Routes
 from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
@@ -14,7 +14,7 @@ PREVIEWS_MAX: Final = 200  # a call each; other sales are shown as the listing h
 
 
 async def sold_today(
-    picture: Picture, account: Account, through: Routes, config: Config
+    picture: AccountReader, account: Account, through: Routes, config: Config
 ) -> list[Holding]:
     """Every position, and through which product it could be sold, or why not. Raises CallFailed, and
     Untrusted.

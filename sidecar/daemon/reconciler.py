@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Final
 
 from sidecar import clock
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.patience import Patience
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
@@ -33,7 +33,7 @@ LOOK_UPS_A_PASS: Final = 20
 class Reconciler:
     """Keeps the core's picture of the account Coinbase's own. `period_s`: wall seconds."""
 
-    def __init__(self, engine: Engine, picture: Picture, period_s: float) -> None:
+    def __init__(self, engine: Engine, picture: AccountReader, period_s: float) -> None:
         self.passes = 0  # that succeeded
         self.fault = ""  # why the last one did not; empty when it did
         self._engine = engine

@@ -32,6 +32,7 @@ from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon.retelling import ASKED, Retelling
 from sidecar.storage.codec import StateFileError
 from sidecar.storage.directory import StateDirectory
+from sidecar.storage.halt_file import Halted, Kept, read_reserve
 from sidecar.storage.journal_codec import FIRST_SUM, Chain, Line
 from sidecar.storage.journal_files import (
     JournalFiles,
@@ -41,7 +42,6 @@ from sidecar.storage.journal_files import (
     newest_base_seq,
     raw_lines,
 )
-from sidecar.storage.reserve import Halted, Kept, read_reserve
 from sidecar.storage.snapshot import read_state
 
 Build = Callable[[Limits], RiskManager]  # a new manager with a new tracker, under these limits

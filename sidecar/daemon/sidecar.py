@@ -31,16 +31,16 @@ from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
-from sidecar.daemon.keeper import Keeper, shout_of_hanging, tell_of_disk
 from sidecar.daemon.outlet import WHOLE
-from sidecar.daemon.parts import Parts
 from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
 from sidecar.daemon.waking import Waker
+from sidecar.daemon.wiring import Wiring
 from sidecar.daemon.witness import Witness
 from sidecar.storage.codec import encode_state
 from sidecar.storage.directory import StateDirectory
+from sidecar.storage.halt_file import HaltFile
 from sidecar.storage.journal import Journal
-from sidecar.storage.reserve import Reserve
 
 READY_WITHIN_S: Final = 10.0  # then it is said to be ready though Coinbase has not been read yet
 MAX_SPEED: Final = 10_000.0  # market seconds a second, where a replay runs as fast as it can
@@ -82,7 +82,7 @@ class Sidecar:
         self._ready = asyncio.Event()
         self._is_up = False
         self.engine: Engine | None = None  # while it runs
-        self._parts: Parts | None = None
+        self._parts: Wiring | None = None
 
     def stop(self) -> None:
         """End in order, soon."""
@@ -112,7 +112,7 @@ class Sidecar:
         with StateDirectory(self.config.state.dir) as directory:
             engine, first = self._recover(directory)
             self.engine = engine
-            keeper = Keeper(engine, directory, self.config.state)
+            keeper = SnapshotWriter(engine, directory, self.config.state)
             waker = self._waker(engine)
             try:
                 failed = await self._lived(engine, keeper, waker, first, on_ready)
@@ -125,7 +125,7 @@ class Sidecar:
     async def _lived(
         self,
         engine: Engine,
-        keeper: Keeper,
+        keeper: SnapshotWriter,
         waker: Waker,
         first: list[ev.Event],
         on_ready: Callable[[], None],
@@ -193,7 +193,7 @@ class Sidecar:
             lambda _full: tell_soon(),
             was_full=manager.state.has("DISK_FULL"),
         )
-        witness = Witness(manager, lambda: Reserve(directory.reserve), self.log)
+        witness = Witness(manager, lambda: HaltFile(directory.reserve), self.log)
         engine = Engine(manager, journal, self._now, self.log, witness)
         journal.disk.on_hang = lambda: shout_of_hanging(engine)
         self.log.info(
@@ -251,7 +251,7 @@ class Sidecar:
     async def _live(
         self,
         engine: Engine,
-        keeper: Keeper,
+        keeper: SnapshotWriter,
         waker: Waker,
         first: list[ev.Event],
         on_ready: Callable[[], None],
@@ -265,7 +265,7 @@ class Sidecar:
             stack.callback(loop.set_exception_handler, None)
             stack.push_async_callback(rest.close)
             async with asyncio.TaskGroup() as group:
-                parts = Parts(
+                parts = Wiring(
                     self.config,
                     engine,
                     self._key,
@@ -307,7 +307,7 @@ class Sidecar:
                 " ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
             ) from None
 
-    async def _stop_when_told(self, parts: Parts) -> None:
+    async def _stop_when_told(self, parts: Wiring) -> None:
         await self._stopping.wait()
         notify.notify("STOPPING=1")
         assert self.engine is not None

@@ -13,7 +13,7 @@ import msgspec
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
-from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Step, Told
+from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Parsed, Step
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.conflation import Conflation
@@ -57,16 +57,16 @@ class Streams:
 
     def _step(self, feed: ev.Feed, step: Step) -> None:
         match step:
-            case Told(ev.Quotes() as quotes):
+            case Parsed(ev.Quotes() as quotes):
                 self._hand_on(self._conflation.offer(quotes.quotes, clock.wall()), quotes.at)
                 self._wake.set()
-            case Told(Orders() as orders):
+            case Parsed(Orders() as orders):
                 before = self.engine.left_out
                 for report in orders.reports:
                     self.engine.handle(report)
                 if self.engine.left_out > before:
                     self._signal(feed, "gap")  # its news of the account is lost
-            case Told(ev.FuturesSummaryRead() as summary):
+            case Parsed(ev.FuturesSummaryRead() as summary):
                 self.engine.handle(summary)
             case Fault(text):
                 if feed == "user":

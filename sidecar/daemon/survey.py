@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.config.tables import Config
 from sidecar.core.liquidation import sales
-from sidecar.core.liquidation.sales import Held, Prices, Routes, Way
+from sidecar.core.liquidation.sales import Held, OrderStyle, Prices, Routes
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import DOLLARS, Product
 from sidecar.daemon.preflight import Finding
 
 # A note on each special way of selling; the market is none.
-WAYS: Final[dict[Way, str]] = {
+WAYS: Final[dict[OrderStyle, str]] = {
     "limit": "by limit orders (limit_only)",
     "post_only": "by orders that rest at the ask (post_only)",
     "auction": "by orders that wait for the auction (auction_mode)",
@@ -55,7 +55,7 @@ class Holding(Struct, frozen=True, kw_only=True):
     order_size: Decimal = ZERO
 
 
-async def read_account(picture: Picture) -> Account:
+async def read_account(picture: AccountReader) -> Account:
     """Balances, futures and open orders as they are now. Raises CallFailed, and Untrusted."""
     balances: tuple[ev.Balance, ...] = ()
     futures: tuple[ev.FuturesPosition, ...] = ()
@@ -76,7 +76,7 @@ async def read_account(picture: Picture) -> Account:
 
 
 async def read_bids(
-    picture: Picture, books: Iterable[str], products: Mapping[str, Product]
+    picture: AccountReader, books: Iterable[str], products: Mapping[str, Product]
 ) -> dict[str, Decimal]:
     """Each book's best bid now, in its quote currency. Raises CallFailed."""
     bids = dict[str, Decimal]()

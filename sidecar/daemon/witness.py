@@ -19,8 +19,8 @@ from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
 from sidecar.daemon.recovery import state_of
 from sidecar.storage.codec import encode_state
+from sidecar.storage.halt_file import Halted, HaltFile, TooLarge
 from sidecar.storage.journal_codec import Chain
-from sidecar.storage.reserve import Halted, Reserve, TooLarge
 
 IN_MEMORY: Final = (
     "a halt would be in memory only: make room on the disk, or let it be written, before this"
@@ -44,10 +44,10 @@ class Witness:
     """One process's reserve. `make` makes it, or raises OSError where the disk has no room even for that."""
 
     def __init__(
-        self, manager: RiskManager, make: Callable[[], Reserve], log: FilteringBoundLogger
+        self, manager: RiskManager, make: Callable[[], HaltFile], log: FilteringBoundLogger
     ) -> None:
         self._manager, self._make, self._log = manager, make, log
-        self._reserve: Reserve | None = None
+        self._reserve: HaltFile | None = None
         self._causes: dict[tuple[str, str], Cause] | None = None  # as kept
         self._begun: Any = None
         self._prepared = self._written = (
@@ -115,7 +115,7 @@ class Witness:
         with self._lock:
             self._attempt(lambda: self._made().note(Halted(state, reason, fault=True)))
 
-    def _made(self) -> Reserve:
+    def _made(self) -> HaltFile:
         if self._reserve is None:
             self._reserve = self._make()
         return self._reserve

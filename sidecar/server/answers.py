@@ -27,11 +27,11 @@ from sidecar.server.protocol import (
     OrderCall,
     ReleaseOrder,
     Request,
+    RequestError,
     Subscribe,
     ValidateClose,
     ValidateEdit,
     ValidateOrder,
-    Wrong,
     params,
     plainly,
 )
@@ -172,7 +172,7 @@ class Answers:
             self._connect(peer, asked)
         elif known != asked:
             text = f"this connection is {known.name}'s, with what it said before; say bye first, or open another"
-            raise Wrong(INVALID_PARAMS, text)
+            raise RequestError(INVALID_PARAMS, text)
         return {
             "name": asked.name,
             "strategy_id": asked.strategy_id,
@@ -196,7 +196,7 @@ class Answers:
         """Raises Wrong where the core will not have it."""
         for action in self.handle(event):
             if isinstance(action, Answered) and not action.done:
-                raise Wrong(REFUSED, action.text)
+                raise RequestError(REFUSED, action.text)
 
     def _bye(self, peer: Peer, _asked: Nothing) -> Any:
         hello: Hello | None = peer.context
@@ -232,7 +232,7 @@ class Answers:
         unknown = [topic for topic in asked.topics if topic not in TOPICS]
         if unknown:
             known = ", ".join(TOPICS)
-            raise Wrong(INVALID_PARAMS, f"no topic {unknown[0][:40]!r}; there are {known}")
+            raise RequestError(INVALID_PARAMS, f"no topic {unknown[0][:40]!r}; there are {known}")
         self._publisher.subscribe(peer, asked.topics)
         answer = {"topics": asked.topics}
         if not asked.snapshot:
@@ -255,26 +255,28 @@ def _check_user(asked: Hello, uid: int, settings: Settings) -> None:
     """Raises Wrong where the name, or the strategy, is for other users."""
     name, strategy_id = asked.name, asked.strategy_id
     if uid not in settings.bot_uids.get(name, {uid}):
-        raise Wrong(REFUSED, f"name: {name!r} is for the users of [server.bots.{name}]")
+        raise RequestError(REFUSED, f"name: {name!r} is for the users of [server.bots.{name}]")
     if strategy_id is not None and uid not in settings.strategy_uids.get(strategy_id, {uid}):
         text = f"strategy_id: {strategy_id!r} is for the users that [server.bots] names for it"
-        raise Wrong(REFUSED, text)
+        raise RequestError(REFUSED, text)
 
 
 def _check_hello(asked: Hello, may_flatten: Container[str]) -> None:
     """Raises Wrong, naming the parameter."""
     if not is_identifier(asked.name, NAME_MAX):
-        raise Wrong(INVALID_PARAMS, f"name: 1 to {NAME_MAX} printable characters are needed")
+        raise RequestError(INVALID_PARAMS, f"name: 1 to {NAME_MAX} printable characters are needed")
     if asked.strategy_id is not None and not is_identifier(asked.strategy_id, NAME_MAX):
-        raise Wrong(INVALID_PARAMS, f"strategy_id: 1 to {NAME_MAX} printable characters are needed")
+        raise RequestError(
+            INVALID_PARAMS, f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
+        )
     if asked.on_disconnect not in ON_DISCONNECT:
         known = ", ".join(ON_DISCONNECT)
-        raise Wrong(INVALID_PARAMS, f"on_disconnect may be {known}")
+        raise RequestError(INVALID_PARAMS, f"on_disconnect may be {known}")
     if asked.on_disconnect == "cancel_orders" and asked.strategy_id is None:
         text = (
             "on_disconnect: cancel_orders needs a strategy_id: it tells which orders are this bot's"
         )
-        raise Wrong(INVALID_PARAMS, text)
+        raise RequestError(INVALID_PARAMS, text)
     if asked.on_disconnect == "flatten" and asked.name not in may_flatten:
         text = "on_disconnect: flatten sells the whole account, and is for the names in [server] may_flatten"
-        raise Wrong(REFUSED, f"{text}; add {asked.name!r} there, or choose cancel_orders")
+        raise RequestError(REFUSED, f"{text}; add {asked.name!r} there, or choose cancel_orders")

@@ -22,8 +22,8 @@ from sidecar.server.protocol import (
     Reasoned,
     ReduceOnly,
     Request,
+    RequestError,
     ResetLoss,
-    Wrong,
     params,
 )
 from sidecar.server.subscriptions import Peer
@@ -77,7 +77,7 @@ class Control:
             return self._answers.carry_out(peer, request.method, asked)
         if not is_identifier(asked.reason.strip(), REASON_CHARACTERS_MAX):
             text = f"reason: say why, in 1 to {REASON_CHARACTERS_MAX} printable characters"
-            raise Wrong(INVALID_PARAMS, text)
+            raise RequestError(INVALID_PARAMS, text)
         answer = verb(f"uid {peer.uid}", asked)
         settled = None if isinstance(answer, asyncio.Future) else self._settled()
         if settled is None:
@@ -111,10 +111,12 @@ class Control:
     def _reduce_only(self, by: str, asked: ReduceOnly) -> Any:
         strategy_id = asked.strategy_id
         if asked.product_id is not None and strategy_id is not None:
-            raise Wrong(INVALID_PARAMS, "give product_id or strategy_id, not both; or ask twice")
+            raise RequestError(
+                INVALID_PARAMS, "give product_id or strategy_id, not both; or ask twice"
+            )
         if strategy_id is not None and not is_identifier(strategy_id, NAME_MAX):
             text = f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
-            raise Wrong(INVALID_PARAMS, text)
+            raise RequestError(INVALID_PARAMS, text)
         return self._answered(
             ev.ReduceOnlyRequested(
                 at=self._answers.now(),
@@ -159,7 +161,7 @@ async def _settle(work: Awaitable[dict[str, Any]], answer: asyncio.Future[dict[s
     """Hand over the outcome of the work; a refusal by it is an answer, not a fault."""
     try:
         answer.set_result(await work)
-    except (Misuse, Wrong) as refusal:
+    except (Misuse, RequestError) as refusal:
         answer.set_exception(refusal)
     finally:
         answer.cancel()  # the work was cut off; no effect on an answer that is there

@@ -26,7 +26,7 @@ from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
 from sidecar.server import error_codes, protocol
 from sidecar.server.byte_rate import ByteRate
-from sidecar.server.protocol import Broken, Early, Lines, OrderCall, Request, Wrong
+from sidecar.server.protocol import Early, Lines, OrderCall, ProtocolError, Request, RequestError
 
 CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
 CONNECTIONS_LEAST: Final = 64  # however few files there may be
@@ -44,7 +44,7 @@ DROP_AFTER_S: Final = 10.0  # a client that does not read for so long is dead
 TURNS: Final = 4  # of the loop: until a connection is up, or gone
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
 
-STOPPED: Final = Wrong(
+STOPPED: Final = RequestError(
     error_codes.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
 )
 
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
                 self._answer(lines[0])  # at once: no other request waits
             else:
                 self._asked += lines
-        except Broken as broken:
+        except ProtocolError as broken:
             self._ending = broken.answer
         if not self._is_taking_turns and not is_early:
             self._take_turn()
@@ -184,13 +184,13 @@ class Connection(asyncio.Protocol):
     def _answer(self, line: bytes) -> None:
         try:
             request = protocol.read(line)
-        except Broken as broken:
+        except ProtocolError as broken:
             self._asked.clear()
             self._ending = broken.answer
             return
         try:
             result = self._listener.answer(self, request)
-        except (Wrong, Misuse) as failure:
+        except (RequestError, Misuse) as failure:
             self._reply(request.id, None, failure)
             return
         if type(result) is Early:
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         """The answer that was waited for is there; go on with the requests after it."""
         self._later = None
         failure = STOPPED if done.cancelled() else done.exception()
-        if failure is not None and not isinstance(failure, Wrong | Misuse):
+        if failure is not None and not isinstance(failure, RequestError | Misuse):
             self.drop()  # a fault of the sidecar's: the loop hears of it
             raise failure
         self._reply(request_id, None if failure else done.result(), failure)
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
             self._take_turn()
 
     def _reply(
-        self, request_id: protocol.Id, result: Any, failure: Wrong | Misuse | None = None
+        self, request_id: protocol.Id, result: Any, failure: RequestError | Misuse | None = None
     ) -> None:
         transport = self._live
         if request_id is UNSET or transport is None:
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         if failure is None:
             transport.write(protocol.answered(request_id, result))
         else:
-            code = failure.code if isinstance(failure, Wrong) else error_codes.REFUSED
+            code = failure.code if isinstance(failure, RequestError) else error_codes.REFUSED
             transport.write(protocol.failed(request_id, code, str(failure)))
 
     def _reply_now(self, request_id: protocol.Id, result: Any) -> None:

@@ -33,7 +33,7 @@ FAULT_CHARACTERS_MAX: Final = 300  # a decoder's words may repeat its input
 Id = str | int | float | None | UnsetType
 
 
-class Broken(Exception):
+class ProtocolError(Exception):
     """The connection sent a line that is no request; it is answered with `answer` and closed."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -41,7 +41,7 @@ class Broken(Exception):
         self.answer = failed(None, code, message)
 
 
-class Wrong(Exception):
+class RequestError(Exception):
     """A request that cannot be carried out; the connection goes on."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -75,7 +75,7 @@ class Lines:
         whole = len(self._rest)
         *lines, rest = self._rest.split(b"\n")
         if whole > LINE_BYTES_MAX and any(len(line) > LINE_BYTES_MAX for line in (*lines, rest)):
-            raise Broken(INVALID_REQUEST, f"a line is longer than {LINE_BYTES_MAX} bytes")
+            raise ProtocolError(INVALID_REQUEST, f"a line is longer than {LINE_BYTES_MAX} bytes")
         self._rest = rest
         return [bytes(line) for line in lines]
 
@@ -111,11 +111,11 @@ def read(line: bytes) -> Request | OrderCall:
         request = _order_call(line) or _request(line)
     except msgspec.ValidationError as error:
         fault = str(error)[:FAULT_CHARACTERS_MAX]
-        raise Broken(INVALID_REQUEST, f"not a JSON-RPC request: {fault}") from None
+        raise ProtocolError(INVALID_REQUEST, f"not a JSON-RPC request: {fault}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Broken(PARSE_ERROR, "not JSON in UTF-8, one object a line") from None
+        raise ProtocolError(PARSE_ERROR, "not JSON in UTF-8, one object a line") from None
     if request.jsonrpc != "2.0":
-        raise Broken(INVALID_REQUEST, 'jsonrpc must be "2.0"')
+        raise ProtocolError(INVALID_REQUEST, 'jsonrpc must be "2.0"')
     return request
 
 
@@ -134,7 +134,9 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
     seen = set[str]()
     for name, _ in pairs:
         if name in seen:
-            raise Broken(INVALID_REQUEST, f"the name {name[:40]!r} is there twice in one object")
+            raise ProtocolError(
+                INVALID_REQUEST, f"the name {name[:40]!r} is there twice in one object"
+            )
         seen.add(name)
 
 
@@ -280,13 +282,15 @@ def params(request: Request | OrderCall, methods: Mapping[str, type[Params]] = M
     name = request.method
     if name not in methods:
         if name in OPERATOR_METHODS:
-            raise Wrong(METHOD_NOT_FOUND, f"{name} is an operator's; ask it on the control socket")
+            raise RequestError(
+                METHOD_NOT_FOUND, f"{name} is an operator's; ask it on the control socket"
+            )
         known = ", ".join(methods)
-        raise Wrong(METHOD_NOT_FOUND, f"no method {name[:40]!r}; there are {known}")
+        raise RequestError(METHOD_NOT_FOUND, f"no method {name[:40]!r}; there are {known}")
     try:
         return _params[name](request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Wrong(INVALID_PARAMS, f"{name}: {str(error)[:FAULT_CHARACTERS_MAX]}") from None
+        raise RequestError(INVALID_PARAMS, f"{name}: {str(error)[:FAULT_CHARACTERS_MAX]}") from None
 
 
 # ------------------------------------------------------------------------------------------ answers

@@ -9,7 +9,7 @@ import pytest
 from sidecar.coinbase import session as session_module
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import FAILURES_A_HOST, Feed
-from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
+from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
 from tests.fault.meddling import tunnel
 from tests.fault.paper_client import trading
 
@@ -92,9 +92,9 @@ async def test_both_feeds_come_up_and_tell(trader):
         _, before = await user.until(Live)
         assert before[0].said.kind == "snapshot"
         await trader.place(trader.limit("BUY", "0.1", "100"))
-        told, _ = await user.until(Told)
+        told, _ = await user.until(Parsed)
         assert told.said.reports[0].status == "PENDING"
-        told, _ = await market.until(Told)
+        told, _ = await market.until(Parsed)
         assert told.said.quotes
 
 
@@ -185,7 +185,7 @@ async def test_products_are_followed_while_it_runs(trader):
     async with listening(trader, *MARKET) as (feed, heard):
         await heard.until(Live)
         feed.follow(["SOL-USD"])
-        told, _ = await heard.until(Told)
+        told, _ = await heard.until(Parsed)
         assert told.said.quotes[0].product_id == "SOL-USD"
         feed.follow(["LTC-USD"])
-        await heard.until(Told, lambda step: step.said.quotes[0].product_id == "LTC-USD")
+        await heard.until(Parsed, lambda step: step.said.quotes[0].product_id == "LTC-USD")

@@ -19,7 +19,7 @@ from sidecar.server import listener as module
 from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
 from sidecar.server.listener import Listener, SocketInUse, own_uids
-from sidecar.server.protocol import Wrong, params
+from sidecar.server.protocol import RequestError, params
 from tests.answering import Desk
 from tests.scenario import limit_order
 
@@ -30,7 +30,7 @@ def echo(connection, request):
     """Answers with what was asked; `ping` fails, for the sake of a failure."""
     asked = params(request)
     if request.method == "bye":
-        raise Wrong(-32000, "no")
+        raise RequestError(-32000, "no")
     if request.method == "status":
         return "x" * 60_000
     return {"method": request.method, "asked": getattr(asked, "client_order_id", None)}
@@ -401,7 +401,7 @@ async def test_an_answer_that_is_there_already_is_given(tmp_path):
 
 @pytest.mark.parametrize(
     ("failure", "code", "words"),
-    [(Misuse("no key; see [coinbase]"), -32000, "no key"), (Wrong(-32602, "reason: why?"), -32602, "why")],
+    [(Misuse("no key; see [coinbase]"), -32000, "no key"), (RequestError(-32602, "reason: why?"), -32602, "why")],
 )  # fmt: skip
 async def test_a_later_refusal_is_an_error_and_the_connection_goes_on(tmp_path, failure, code, words):  # fmt: skip
     slow = Slow()

@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 
 from sidecar.coinbase import rows
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import TRIES, CallFailed, Refused, Rest, Unknown
-from sidecar.coinbase.session import Gap, Live, Lost, Session, Told
+from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
@@ -41,7 +41,7 @@ class Spine:
     def __init__(self, trader, rest):
         self.now = trader.paper.world.now
         self.complaints: list[str] = []
-        self.picture = Picture(rest, self.now, self.complaints.append)
+        self.picture = AccountReader(rest, self.now, self.complaints.append)
         self.manager = RiskManager(
             Limits(max_order_notional=5000),
             PositionTracker(),
@@ -63,7 +63,7 @@ class Spine:
     def take(self, feed):
         def hand_over(steps):
             for step in steps:
-                if isinstance(step, Told):
+                if isinstance(step, Parsed):
                     said = step.said
                     for event in said.reports if isinstance(said, Orders) else (said,):
                         self.handle(event)
@@ -196,7 +196,7 @@ async def test_after_a_break_the_picture_heals_by_itself(trader, fault):
 async def test_a_part_that_cannot_be_read_reconciles_nothing(trader, monkeypatch):
     monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
     rest = rest_of(trader)
-    picture = Picture(rest, trader.paper.world.now, lambda text: None)
+    picture = AccountReader(rest, trader.paper.world.now, lambda text: None)
     trader.paper.world.set_faults(server_errors=10_000)
     with pytest.raises(Unknown, match="HTTP 503"):
         [event async for event in picture.account(None)]
@@ -207,7 +207,7 @@ async def test_a_refused_key_does_not_take_the_futures_away(trader, monkeypatch)
     monkeypatch.setattr("sidecar.coinbase.rest.wait_s", lambda *_: 0)  # between its tries
     rest = rest_of(trader)
     shown = [False]
-    picture = Picture(
+    picture = AccountReader(
         rest, trader.paper.world.now, lambda text: None, shows_futures=lambda: shown[0]
     )
     for shown[0] in (False, True):
@@ -225,7 +225,7 @@ async def test_an_order_that_moves_on_between_two_reads_is_in_one_of_them(tmp_pa
     async with trading(tmp_path, order_delay_s="0.3") as trader:
         await trader.place(trader.limit("BUY", "0.1", "100"))
         rest = rest_of(trader)
-        picture = Picture(rest, trader.paper.world.now, lambda text: None)
+        picture = AccountReader(rest, trader.paper.world.now, lambda text: None)
         events = [event async for event in picture.orders()]
         await rest.close()
         (listed,) = [event for event in events if isinstance(event, ev.OpenOrdersListed)]
@@ -235,7 +235,7 @@ async def test_an_order_that_moves_on_between_two_reads_is_in_one_of_them(tmp_pa
 async def test_an_account_without_futures_has_none_and_is_whole(tmp_path):
     async with trading(tmp_path, futures=False) as trader:
         rest = rest_of(trader)
-        picture = Picture(rest, trader.paper.world.now, lambda text: None)
+        picture = AccountReader(rest, trader.paper.world.now, lambda text: None)
         kinds = [type(event).__name__ async for event in picture.account(None)]
         await rest.close()
     assert kinds == ["OpenOrdersListed", "FuturesAbsent", "BalancesRead", "AccountReconciled"]
@@ -314,7 +314,7 @@ async def test_coinbase_s_own_word_that_there_are_none_is_asked_for_again_slowly
     reading, monkeypatch, answer
 ):
     real, passed = await reading.rest.get("/cfm/balance_summary"), [0.0]
-    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     answering(monkeypatch, reading, answer, real)
     await reading.account()
     await reading.account()
@@ -337,7 +337,7 @@ async def test_contracts_that_are_known_of_are_not_taken_back_by_a_word(
 
 
 async def test_by_the_configuration_there_are_none_unless_some_are_seen(reading):
-    reading.picture = Picture(
+    reading.picture = AccountReader(
         reading.rest,
         reading.now,
         reading.complaints.append,
@@ -362,7 +362,7 @@ class Reading:
         self.complaints: list[str] = []
         self.now = trader.paper.world.now
         self.shows_futures = False
-        self.picture = Picture(
+        self.picture = AccountReader(
             self.rest,
             self.now,
             self.complaints.append,
@@ -426,7 +426,7 @@ async def test_a_fill_that_cannot_be_read_three_times_over_thirty_seconds_is_pas
 ):
     """And the window of fills with it: the next reading begins behind."""
     passed = [0.0]
-    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     await trader.place(trader.market("BUY", "0.1"))
     spoil(monkeypatch, "fill_report", "size")
     for passed[0] in (0.0, 10.0, 29.0):
@@ -451,7 +451,7 @@ async def test_a_product_that_is_not_ours_or_gone_or_unreadable_is_elsewhere(
     def unreadable(_row):
         raise Untrusted("product BTC-USD: base_increment is not a number")
 
-    monkeypatch.setattr("sidecar.coinbase.picture.product_from_coinbase", unreadable)
+    monkeypatch.setattr("sidecar.coinbase.account_reader.product_from_coinbase", unreadable)
     assert type(await reading.picture.product("BTC-USD")) is ev.ProductElsewhere
     page = Refused("GET /products/BTC-USD", 404, "HTTP 404: <html>")
 
@@ -471,7 +471,7 @@ async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeyp
             raise Untrusted("product ETH-USD: base_increment is not a number")
         return real(row)
 
-    monkeypatch.setattr("sidecar.coinbase.picture.product_from_coinbase", read)
+    monkeypatch.setattr("sidecar.coinbase.account_reader.product_from_coinbase", read)
     products = await reading.picture.products()
     assert "ETH-USD" not in {product.product_id for product in products.products}
     assert reading.complaints == ["product ETH-USD: base_increment is not a number"]
@@ -681,7 +681,7 @@ async def test_fills_whose_listing_is_cut_short_are_waited_for_and_then_passed_o
 ):
     """No transfer is believed meanwhile, and the window of fills waits; another cut is waited for anew."""
     passed = [0.0]
-    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     await trader.place(trader.market("BUY", "0.1"))
     monkeypatch.setattr(rows, "is_empty", lambda _fill: True)
     monkeypatch.setattr(rows, "fill_report", lambda row, _at: row)
@@ -709,10 +709,10 @@ async def test_open_orders_whose_listing_is_cut_short_are_waited_for(
 ):
     """Nobody says meanwhile that there are no others; whoever only cancels goes on with what there is."""
     passed = [0.0]
-    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     order_id = await trader.place(trader.limit("BUY", "0.01", "60000"))
     monkeypatch.setattr(rows, "order_report", lambda row, _at: row)
-    monkeypatch.setattr("sidecar.coinbase.picture.is_ours", lambda row: "side" in row)
+    monkeypatch.setattr("sidecar.coinbase.account_reader.is_ours", lambda row: "side" in row)
     cut = Cut(monkeypatch, reading, "orders", end, 1)
     for passed[0] in (0.0, 10.0, 29.0):
         with pytest.raises(Untrusted, match="does not go on"):
@@ -733,7 +733,7 @@ async def test_open_orders_whose_listing_is_cut_short_are_waited_for(
 async def test_no_account_opens_with_a_part_of_its_wallets(reading, monkeypatch, end):
     """Later the books know what is behind the cut, and go on with it."""
     passed = [0.0]
-    monkeypatch.setattr("sidecar.coinbase.picture.clock.wall", lambda: passed[0])
+    monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     Cut(monkeypatch, reading, "accounts", end, 1)
     for passed[0] in (0.0, 10.0, 29.0):
         with pytest.raises(Untrusted, match="does not go on"):

@@ -13,15 +13,15 @@ import pytest
 
 from sidecar import clock
 from sidecar.coinbase import frames, lag, patience, rows
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.account.order_flow import DEFAULT_TAKER_RATE
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon import reconciler
-from sidecar.daemon.errands import Errands
 from sidecar.daemon.reconciler import Reconciler
+from sidecar.daemon.rest_tasks import RestTasks
 from sidecar.paper.venue.listing import Flags
 from tests.disk import as_killed
 from tests.fault.paper_client import trading
@@ -520,7 +520,7 @@ async def test_a_feed_that_falls_behind_is_told_and_begun_anew(trader, monkeypat
 async def test_a_late_frame_is_as_old_as_coinbase_stamped_it(trader, monkeypatch):
     """The feed lives, and no order is valued by its quotes; what reduces passes."""
     monkeypatch.setattr(lag, "BEHIND_FOR_S", 60.0)  # it is left as it is
-    monkeypatch.setattr(Errands, "_refresh", never_answered)
+    monkeypatch.setattr(RestTasks, "_refresh", never_answered)
     async with strict(trader) as desk:
         ages = list[timedelta]()
         desk.made.on_fact = lambda event: ages.extend(
@@ -633,7 +633,7 @@ async def test_a_report_that_waits_for_rest_waits_on_after_a_kill(trader, tmp_pa
 
 async def test_a_reading_under_way_when_frames_are_lost_does_not_heal_them(desk, monkeypatch):
     """The order that the lost frames told of is in the next one's listing."""
-    real, inside, go_on = Picture._balances, asyncio.Event(), asyncio.Event()
+    real, inside, go_on = AccountReader._balances, asyncio.Event(), asyncio.Event()
     healed = []
 
     async def slow(self, until):
@@ -641,7 +641,7 @@ async def test_a_reading_under_way_when_frames_are_lost_does_not_heal_them(desk,
         await go_on.wait()
         return await real(self, until)
 
-    monkeypatch.setattr(Picture, "_balances", slow)
+    monkeypatch.setattr(AccountReader, "_balances", slow)
     desk.made.engine.carry[ac.Reconcile](ac.Reconcile(reason="test"))
     await inside.wait()
     switch(desk, drop_frames=1, frames_channel="user")

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from risk_sidecar_client import AskFailed, AsyncClient
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.limits import Limits
-from sidecar.daemon import errands
+from sidecar.daemon import rest_tasks
 from sidecar.daemon.engine import Faulted
-from sidecar.storage import disk_thread, reserve
+from sidecar.storage import disk_thread, halt_file
 from tests.disk import (
     RESERVE_BYTES,
     as_killed,
@@ -110,14 +110,14 @@ async def test_cancel_all_cancels_and_sees_them_gone(trader):
 
 async def test_cancel_all_says_nothing_of_orders_that_coinbase_does_not_list(trader, monkeypatch):
     """It says that there are more, and tells none of them."""
-    monkeypatch.setattr(errands, "CANCEL_ALL_WITHIN_S", 0.0)
+    monkeypatch.setattr(rest_tasks, "CANCEL_ALL_WITHIN_S", 0.0)
 
     async def orders(self):
         now = self._now()
         yield ev.OpenOrdersListed(at=now, order_ids=(), began_at=now, is_complete=False)
 
     async with beside(trader) as made:
-        monkeypatch.setattr(Picture, "orders", orders)
+        monkeypatch.setattr(AccountReader, "orders", orders)
         answer = await made.ask("cancel_all", reason="storm")
         assert (answer["done"], answer["remaining"]) == (False, [])
         monkeypatch.undo()
@@ -477,7 +477,7 @@ async def test_a_first_start_without_room_for_the_reserve_only_reduces_until_the
             )
             await made.until_state("ACTIVE")
             await made.ask("halt", reason="lunch")
-            assert reserve.read_reserve(tmp_path / "state" / "reserve").state is not None
+            assert halt_file.read_reserve(tmp_path / "state" / "reserve").state is not None
 
 
 async def test_a_state_directory_that_cannot_be_written_is_refused_with_the_mend(trader, tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.context.custom_rule import CustomRule
-from sidecar.core.judging.check import Check, NoOrder
+from sidecar.core.judging.candidate import Candidate, NoOrder
 from sidecar.core.judging.table import Table
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
@@ -290,7 +290,7 @@ def tables_are_true(world: World) -> None:
             event("a table has absorbed an approval")
             product = plan.product
             nothing = NoOrder(world.tracker, product.key, plan.strategy_id, side, is_new=True)
-            fresh = Table(plan.tables.rules, cast("Check", nothing))
+            fresh = Table(plan.tables.rules, cast("Candidate", nothing))
             assert [group.of for group in kept.groups] == [group.of for group in fresh.groups]
             for old, new in zip(kept.groups, fresh.groups, strict=True):
                 near, room = old.near - old.absorbed, old.room - old.absorbed

@@ -23,9 +23,9 @@ from sidecar.server.control import Control
 from sidecar.server.protocol import (
     CONTROL_METHODS,
     LINE_BYTES_MAX,
-    Broken,
     Early,
-    Wrong,
+    ProtocolError,
+    RequestError,
     answered,
     failed,
     read,
@@ -166,11 +166,11 @@ class Process:
         """The line that answers."""
         try:
             request = read(line)
-        except Broken as broken:
+        except ProtocolError as broken:
             return broken.answer
         try:
             result = self.control(self.peer, request)
-        except Wrong as wrong:
+        except RequestError as wrong:
             return failed(request.id, wrong.code, wrong.message)
         if isinstance(result, Early):
             result.finish()

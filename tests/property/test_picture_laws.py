@@ -9,8 +9,8 @@ import respx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.budget import Budget
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.events import Event
@@ -53,7 +53,7 @@ async def everything(events):
 async def read(name, answer):
     # No connection is made, and reading certificates is what a client costs.
     rest = Rest(URL, None, budget=Budget(1e9, 1e9), verify=False)
-    picture = Picture(rest, lambda: NOW, lambda text: None)
+    picture = AccountReader(rest, lambda: NOW, lambda text: None)
     try:
         with respx.mock:
             respx.route().mock(return_value=httpx.Response(200, json=answer))

@@ -56,7 +56,7 @@ def _rows(code: str) -> list[str]:
 
 def _row(rule: Gate | Measured) -> str:
     doc = rule.doc if isinstance(rule, Gate) else replace(rule.doc, key=rule.limit)
-    return _cells(rule.code, doc, exempt=rule.exempt)
+    return _cells(rule.code, doc, exempt=rule.exempt_if_reducing)
 
 
 def _limit(name: str) -> str:

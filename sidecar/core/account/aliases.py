@@ -9,7 +9,7 @@ payments move to the other wallet.
 from decimal import Decimal
 
 from sidecar.core.account.books import Books
-from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.working import Tally, WorkingOrder
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
@@ -17,7 +17,7 @@ from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
 
 
-def approved_as(ledger: OrderLedger, books: Books, told: Product, name: str, side: Side) -> Product:
+def approved_as(ledger: OrderIndex, books: Books, told: Product, name: str, side: Side) -> Product:
     """The product that an order under this client_order_id was approved for, where that shares the book
     and the side; else the product as told.
     """

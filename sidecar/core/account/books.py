@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sidecar.core.account.exposure import Book, Line
+from sidecar.core.account.exposure import Exposure, Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.marks import Marks
 from sidecar.core.account.moved import Moved, Point
@@ -47,10 +47,10 @@ class Books:
         self.products: dict[str, Product] = {}
         self.listings = 0  # grows with every listing
         self.marks = Marks(max_spread)
-        self.account = Book()
-        self.strategies: dict[str, Book] = {}
+        self.account = Portfolio()
+        self.strategies: dict[str, Portfolio] = {}
         # The strategies' books that have a line of a key, or had one: a price is for them alone.
-        self.lined: dict[str, dict[int, Book]] = {}
+        self.lined: dict[str, dict[int, Portfolio]] = {}
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.transfers = ZERO  # net value that came in from outside, USD
@@ -72,7 +72,7 @@ class Books:
             raise UnknownProduct(product_id)
         return product
 
-    def strategy(self, strategy_id: str) -> Book:
+    def strategy(self, strategy_id: str) -> Portfolio:
         """The strategy's own books, begun if there are none. Raises Misuse past `STRATEGIES_MAX`
         names.
         """
@@ -82,7 +82,7 @@ class Books:
                 raise Misuse(
                     f"more than {STRATEGIES_MAX} strategy names; use few and lasting names"
                 )
-            book = self.strategies[strategy_id] = Book()
+            book = self.strategies[strategy_id] = Portfolio()
         return book
 
     def forget_strategy(self, strategy_id: str) -> None:
@@ -91,7 +91,7 @@ class Books:
         for books in self.lined.values():
             books.pop(id(book), None)
 
-    def line(self, book: Book, key: str) -> Line:
+    def line(self, book: Portfolio, key: str) -> Exposure:
         """The key's line in `book`, begun at the present mark."""
         line = book.lines.get(key)
         if line is None:
@@ -223,7 +223,7 @@ class Books:
     # --- Value that moves ------------------------------------------------------------
 
     def trade(
-        self, key: str, quantity: Decimal, value: Decimal | None, strategy: Book | None
+        self, key: str, quantity: Decimal, value: Decimal | None, strategy: Portfolio | None
     ) -> None:
         """Signed units for signed USD, to the account and to the strategy that ordered it.
 
@@ -258,7 +258,7 @@ class Books:
                 value - worth
             )  # units that fill up `keep` leave the account, at their cost
 
-    def _enter(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+    def _enter(self, line: Exposure, quantity: Decimal, value: Decimal | None) -> None:
         """A fill that opens a position is a price that was dealt at: the confirmed mark begins
         there; for units added to a position it begins there as well.
         """
@@ -276,7 +276,7 @@ class Books:
                 self.marks.bargains.add(line.key)
 
     def pay(
-        self, currency: str, paid: Decimal, value: Decimal | None, strategy: Book | None
+        self, currency: str, paid: Decimal, value: Decimal | None, strategy: Portfolio | None
     ) -> None:
         """Cash leaves its wallet; a coin is sold at its worth (ETH-BTC is two legs)."""
         if currency in self.cash:
@@ -284,7 +284,7 @@ class Books:
         else:
             self.trade(currency, -paid, None if value is None else -value, strategy)
 
-    def charge(self, book: Book, key: str, fee: Decimal, funding: Decimal = ZERO) -> None:
+    def charge(self, book: Portfolio, key: str, fee: Decimal, funding: Decimal = ZERO) -> None:
         """A fee paid or funding received for trading `key`, USD."""
         line = self.line(book, key)
         book.charge(line, ZERO, fee, funding)
@@ -292,7 +292,7 @@ class Books:
             book.restate(line)  # it was begun for this alone
 
     def correct(
-        self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Book | None
+        self, key: str, filled: Decimal, value: Decimal, side: Side, strategy: Portfolio | None
     ) -> None:
         """A late exact figure moves the value of `filled` units booked (signed USD), their number
         unchanged.
@@ -352,7 +352,7 @@ class Books:
                 own = near if name == key else own
         return Point(self.account.net_pnl + gap, own, self.transfers)
 
-    def unconfirmed(self, book: Book, keys: Iterable[str] | None = None) -> Decimal:
+    def unconfirmed(self, book: Portfolio, keys: Iterable[str] | None = None) -> Decimal:
         """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of
         these keys alone where they are given. Units added of late at a better price count with the
         account's.
@@ -377,7 +377,7 @@ class Books:
                 gain += known.unconfirmed_gain(lines[key].position.quantity)
         return gain
 
-    def unconfirmed_of(self, book: Book, key: str) -> Decimal:
+    def unconfirmed_of(self, book: Portfolio, key: str) -> Decimal:
         """The same of a single key."""
         return self.unconfirmed(book, (key,))
 
@@ -456,7 +456,7 @@ class Books:
             assert abs(line.position.quantity - wanted) <= DRIFT, "position and wallet differ"
 
     def transfer(
-        self, line: Line, quantity: Decimal, mark: Decimal | None, entry: Decimal | None
+        self, line: Exposure, quantity: Decimal, mark: Decimal | None, entry: Decimal | None
     ) -> None:
         """Quantity that came or went outside trading: at the mark, or unpriced until there is
         one.

@@ -1,6 +1,6 @@
 """Positions, PnL and worst-case exposure of one scope: the account, or one strategy. No I/O.
 
-Theory of operation. A `Book` has a `Line` for every exposure key that is held or worked. A line
+Theory of operation. A `Portfolio` has a `Exposure` for every exposure key that is held or worked. A line
 knows its position at average cost, the open and reserved quantity of each side, and its mark; from
 these follow its worst case and its unrealised PnL. The book keeps the sums over its lines. Every
 change of a line ends in `restate`, which takes the line's old share out of the sums and puts the
@@ -102,7 +102,7 @@ class Pnl(Struct):
         self.funding += funding
 
 
-class Line:
+class Exposure:
     """One exposure key within a book. The derived figures are current after every `Book.restate`.
 
     `long` and `short` are the worst cases if every open and reserved order of that side filled,
@@ -151,11 +151,11 @@ class Line:
         return not (held or self.orders or self.open_buy or self.open_sell)
 
 
-class Book:
+class Portfolio:
     """All lines of one scope and their sums, in USD."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, Exposure] = {}
         self.pnl_by_key: dict[str, Pnl] = {}
         self.pnl = Pnl()
         self.gross = self.long_usd = self.short_usd = self.unrealised = ZERO
@@ -181,13 +181,13 @@ class Book:
         pnl = self.pnl_by_key.get(key)
         return pnl.settled if pnl else ZERO
 
-    def begin(self, key: str, *, is_future: bool, mark: Decimal | None) -> Line:
+    def begin(self, key: str, *, is_future: bool, mark: Decimal | None) -> Exposure:
         """Begin a line for this key."""
         self.members += 1
-        line = self.lines[key] = Line(key, is_future=is_future, mark=mark)
+        line = self.lines[key] = Exposure(key, is_future=is_future, mark=mark)
         return line
 
-    def settle(self, line: Line, quantity: Decimal, value: Decimal | None) -> None:
+    def settle(self, line: Exposure, quantity: Decimal, value: Decimal | None) -> None:
         """Signed base units come for signed USD; without a value the first mark prices them."""
         position = line.position
         if value is None:
@@ -200,7 +200,7 @@ class Book:
         self.restate(line)
 
     def charge(
-        self, line: Line, realised: Decimal, fee: Decimal = ZERO, funding: Decimal = ZERO
+        self, line: Exposure, realised: Decimal, fee: Decimal = ZERO, funding: Decimal = ZERO
     ) -> None:
         """Book PnL that is settled, for the line's key and in all."""
         pnl = self.pnl_by_key.get(line.key)
@@ -212,7 +212,7 @@ class Book:
         if line.is_future:
             self.futures_pnl += realised - fee + funding
 
-    def correct(self, line: Line, filled: Decimal, value: Decimal, side: Side) -> None:
+    def correct(self, line: Exposure, filled: Decimal, value: Decimal, side: Side) -> None:
         """A late exact figure moves the value of `filled` booked units by `value` (signed USD),
         their number unchanged.
 
@@ -229,7 +229,7 @@ class Book:
             self.charge(line, cost - value)
         self.restate(line)
 
-    def work(self, line: Line, side: Side, quantity: Decimal, orders: int) -> None:
+    def work(self, line: Exposure, side: Side, quantity: Decimal, orders: int) -> None:
         """Open or reserved quantity (base units) and the number of orders change by this much."""
         if side == BUY:
             line.open_buy += quantity
@@ -256,7 +256,7 @@ class Book:
             return [key for key, line in self.lines.items() if line.serial > serial]
         return dict.fromkeys(islice(reversed(self.changed), changes))
 
-    def restate(self, line: Line) -> None:
+    def restate(self, line: Exposure) -> None:
         """Bring the line's derived figures and the book's sums up to date.
 
         An idle line is dropped.

@@ -12,8 +12,8 @@ from typing import Final
 from sidecar.core.account.aliases import approved_as, rename
 from sidecar.core.account.books import Books
 from sidecar.core.account.cash_pot import SPOT_CASH
-from sidecar.core.account.exposure import Book
-from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.exposure import Portfolio
+from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.reconciliation import DEFAULT_LAG, Reconciliation
 from sidecar.core.account.terms import Shown, Terms, approved_terms, with_terms
 from sidecar.core.account.valuation import legs_of
@@ -60,9 +60,9 @@ class OrderFlow:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.ledger = OrderLedger()
+        self.ledger = OrderIndex()
         self.taker_rate = DEFAULT_TAKER_RATE
-        self.rebound = 0  # grows whenever a reservation binds or frees funds
+        self.reservations_version = 0  # grows whenever a reservation binds or frees funds
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
@@ -346,7 +346,7 @@ class OrderFlow:
                 self._pay_fee(product, currency, fee, strategy)
 
     def _pay_fee(
-        self, product: Product, currency: str, fee: Decimal, strategy: Book | None
+        self, product: Product, currency: str, fee: Decimal, strategy: Portfolio | None
     ) -> None:
         """A fee in the currency it was charged in; a future's comes out of the futures wallet."""
         books = self.books
@@ -483,7 +483,7 @@ class OrderFlow:
         return reservation
 
     def _reserve_funds(self, currency: str, hold: Decimal) -> None:
-        self.rebound += 1
+        self.reservations_version += 1
         if currency:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD

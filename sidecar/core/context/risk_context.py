@@ -20,7 +20,7 @@ class RiskContext(Struct, kw_only=True):
     """The facts and limits that every check is made against. `orders_known`: balances and open
     orders have been read.
 
-    `max_quote_age`, `max_mark_age`, `watches_shocks` and `calm` are taken from the limits once; the
+    `max_quote_age`, `max_mark_age`, `watches_shocks` and `warn_usd` are taken from the limits once; the
     last are the shares of equity below which a risk figure neither breaks a limit nor warns.
     `facts` counts the facts that the manager takes in, proposals aside, and the moments at which
     time alone changes a figure.
@@ -38,7 +38,7 @@ class RiskContext(Struct, kw_only=True):
     max_quote_age: timedelta = timedelta()
     max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False
-    calm: dict[Measure, Decimal] = field(default_factory=dict)
+    warn_usd: dict[Measure, Decimal] = field(default_factory=dict)
     facts: int = 0
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class RiskContext(Struct, kw_only=True):
         shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
         self.watches_shocks = any(shock is not None for shock in shocks)
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
-        self.calm = {
+        self.warn_usd = {
             name: min(bounds) * WARN_AT
             for name in MEASURES
             if (bounds := [own for table in tables if (own := getattr(table, name)) is not None])

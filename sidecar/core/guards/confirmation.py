@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.account.exposure import Line
+from sidecar.core.account.exposure import Exposure
 from sidecar.core.account.losses import Loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
-from sidecar.core.guards.suspicion import Suspicion
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.vocabulary.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.vocabulary.events import Quote
 from sidecar.core.vocabulary.money import TWO, ZERO
@@ -46,10 +46,10 @@ class Confirmation:
         self.settings = settings
         self.bounds = bounds
         self.stale_marks = bounds.stale_marks
-        self.pending: dict[str, Suspicion] = {}
+        self.pending: dict[str, PendingBreach] = {}
 
     @property
-    def suspicion(self) -> Suspicion | None:
+    def suspicion(self) -> PendingBreach | None:
         """A cumulative breach that is not confirmed yet."""
         return self.pending.get(CUMULATIVE)
 
@@ -84,7 +84,7 @@ class Confirmation:
             actions.append(Reconcile(reason="a loss is to be confirmed: has anything been moved?"))
         return held and suspicion.confirmed_by_rest and self._balances_were_read(suspicion, now)
 
-    def _balances_were_read(self, suspicion: Suspicion, now: datetime) -> bool:
+    def _balances_were_read(self, suspicion: PendingBreach, now: datetime) -> bool:
         asked_at, read_at = suspicion.balances_asked_at, self.desk.tracker.balances.read_at
         if asked_at is None or (read_at is not None and read_at >= asked_at):
             return True
@@ -98,7 +98,7 @@ class Confirmation:
             self.forget(name)
             return False
         if suspicion is None:
-            suspicion = Suspicion(now, tracker.books.quotes_valuing_account - 1)
+            suspicion = PendingBreach(now, tracker.books.quotes_valuing_account - 1)
             suspicion.confirmed_by_rest = not self.settings.connected
             suspicion.before = self._before()
             suspicion.is_sure = bound.least.crosses(bound.limit)
@@ -122,12 +122,14 @@ class Confirmation:
             )
         )
 
-    def _has_stood(self, books: Iterable[str], suspicion: Suspicion, now: datetime) -> bool:
+    def _has_stood(self, books: Iterable[str], suspicion: PendingBreach, now: datetime) -> bool:
         """Whether these books have shown the breach for so long."""
         shown_until = self._shown_until(suspicion, books, now)
         return shown_until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
 
-    def _shown_until(self, suspicion: Suspicion, books: Iterable[str], now: datetime) -> datetime:
+    def _shown_until(
+        self, suspicion: PendingBreach, books: Iterable[str], now: datetime
+    ) -> datetime:
         """Until when these books have shown a breach. A passing tick may have been the last word of
         a book: its silence is no confirmation while its feed is lost; nor, where REST cannot be had
         either, for a while.
@@ -139,7 +141,7 @@ class Confirmation:
     def _but(
         self,
         bound: BoundLoss,
-        suspicion: Suspicion,
+        suspicion: PendingBreach,
         books: Container[str],
         stood: Mapping[str, Decimal],
     ) -> BoundLoss:
@@ -147,7 +149,7 @@ class Confirmation:
         taken_away = self._taken_away(suspicion, bound, but_by=books, stood=stood)
         return self.bounds.but(bound, taken_away) if taken_away else bound
 
-    def _least(self, bound: BoundLoss, suspicion: Suspicion, now: datetime) -> Loss:
+    def _least(self, bound: BoundLoss, suspicion: PendingBreach, now: datetime) -> Loss:
         """The least loss: a part that only quotes of stale books show counts once the breach has
         stood for long.
         """
@@ -172,12 +174,12 @@ class Confirmation:
                 found[key] = better(known.value, known.previous)
         return found
 
-    def _quotes(self, suspicion: Suspicion) -> int:
+    def _quotes(self, suspicion: PendingBreach) -> int:
         """How many quotes have valued the holdings since a breach began."""
         good = self.desk.tracker.books.quotes_valuing_account - suspicion.quotes_before
         return good + suspicion.unmarking
 
-    def _marks_that_stood(self, suspicion: Suspicion, now: datetime) -> dict[str, Decimal]:
+    def _marks_that_stood(self, suspicion: PendingBreach, now: datetime) -> dict[str, Decimal]:
         """The best mark for the position in each key within `confirm_for`, USD a unit, where the
         present one is much worse: it may be a tick that passes, though another book has shown the
         breach before. Smaller moves are no ticks: the best marks of a position and of its hedge are
@@ -198,7 +200,7 @@ class Confirmation:
             if abs(stood - mark) > stood * TICK_MIN
         }
 
-    def _lines(self, bound: BoundLoss) -> Mapping[str, Line]:
+    def _lines(self, bound: BoundLoss) -> Mapping[str, Exposure]:
         """The positions behind a loss."""
         tracker = self.desk.tracker
         if bound.strategy_id is not None:
@@ -211,7 +213,7 @@ class Confirmation:
 
     def _taken_away(
         self,
-        suspicion: Suspicion,
+        suspicion: PendingBreach,
         bound: BoundLoss,
         *,
         but_by: Container[str],
@@ -300,7 +302,7 @@ class Confirmation:
         return [Alert(severity="warning", code="MARKS_DISAGREE", text=text)]
 
     def _ask_alone(
-        self, suspicion: Suspicion, now: datetime, unanswered: tuple[str, ...]
+        self, suspicion: PendingBreach, now: datetime, unanswered: tuple[str, ...]
     ) -> list[Action]:
         """The books that REST has left out are asked for alone, once: then they cannot be had."""
         left_out = tuple(book for book in self._valuing_books() if book not in suspicion.at_rest)

@@ -36,8 +36,8 @@ from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
 from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMarks
-from sidecar.core.guards.suspicion import Suspicion
 from sidecar.core.liquidation.liquidator import Liquidator
 from sidecar.core.vocabulary.actions import (
     Action,
@@ -116,7 +116,7 @@ class LossWatch:
             ]
 
     @property
-    def pending(self) -> dict[str, Suspicion]:
+    def pending(self) -> dict[str, PendingBreach]:
         """Breaches that are not confirmed yet, by code and scope."""
         return self.confirmation.pending
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.account.exposure import Line
+from sidecar.core.account.exposure import Exposure
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Cause
@@ -203,12 +203,12 @@ class StaleMarks:
         return True
 
 
-def _counts(line: Line) -> bool:
+def _counts(line: Exposure) -> bool:
     """Whether so much is held that its mark matters."""
     held = line.position.quantity
     return bool(held and not line.position.unpriced and abs(held * (line.mark or ZERO)) >= DUST)
 
 
-def _sells(line: Line) -> bool:
+def _sells(line: Exposure) -> bool:
     """Whether leaving the position means selling it."""
     return line.position.quantity > ZERO

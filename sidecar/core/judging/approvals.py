@@ -16,7 +16,7 @@ from sidecar.core.account.working import Leg, Reservation, WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.strategy_names import StrategyNames
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.closes import closing_order
 from sidecar.core.judging.edits import edited, text_of
 from sidecar.core.judging.glance import Glance, glance_of
@@ -105,9 +105,9 @@ class Approvals:
         is_unlisted = self.names.is_unlisted(event.strategy_id)
         if not is_unlisted and (verdict := self._at_a_glance(event, order, product)) is not None:
             return verdict
-        check = Check(self.desk, order, product, event.at, event.strategy_id)
-        check.asker = event.asker
-        if is_unlisted and not check.reducing:
+        candidate = Candidate(self.desk, order, product, event.at, event.strategy_id)
+        candidate.asker = event.asker
+        if is_unlisted and not candidate.reducing:
             text = f"strategy_id: {event.strategy_id!r} is not listed; only orders that reduce may have it"
             return self._refused(event, order.client_order_id, [("INVALID_ORDER", text)])
         live = self.desk.tracker.ledger.reservations.get(order.client_order_id)
@@ -117,8 +117,8 @@ class Approvals:
             or live.strategy_id != event.strategy_id
             or live.is_anothers(event.asker)
         ):
-            return self._judge(event, check)
-        return self._judge_again(event, check, live)
+            return self._judge(event, candidate)
+        return self._judge_again(event, candidate, live)
 
     def _edit(self, event: EditProposed) -> Verdict:
         """An edit, as the order it would become, with the present order taken out."""
@@ -131,9 +131,13 @@ class Approvals:
         if fault := self._not_theirs(event, old, live):
             return self._refused(event, order.client_order_id, [("INVALID_ORDER", fault)])
         product = self.desk.tracker.products[old.product_id]
-        check = Check(self.desk, order, product, event.at, old.strategy_id, old)
-        check.asker = event.asker
-        return self._judge(event, check) if live is None else self._judge_again(event, check, live)
+        candidate = Candidate(self.desk, order, product, event.at, old.strategy_id, old)
+        candidate.asker = event.asker
+        return (
+            self._judge(event, candidate)
+            if live is None
+            else self._judge_again(event, candidate, live)
+        )
 
     def _close(self, event: CloseProposed) -> Verdict:
         """A close, as the order that Coinbase would make of the position."""
@@ -158,25 +162,34 @@ class Approvals:
             )
         return "" if old.strategy_id is None else self.names.fault(old.strategy_id, event.asker)
 
-    def _judge_again(self, event: Proposal, check: Check, live: Reservation) -> Verdict:
+    def _judge_again(self, event: Proposal, candidate: Candidate, live: Reservation) -> Verdict:
         """Judge beside a live reservation of the same id.
 
         The same order is given its approval again while nothing has tightened; else it is judged
         afresh, without itself in the way. What a reservation bound stays bound unless a new one
         takes its place: the order may have been sent already.
         """
-        same = live.order == check.order
-        if same and live.tightenings == self.desk.state.tightenings and check.now < live.expires_at:
+        same = live.order == candidate.order
+        if (
+            same
+            and live.tightenings == self.desk.state.tightenings
+            and candidate.now < live.expires_at
+        ):
             return Verdict(event, replace(live.decision, replayed=True), is_new=False)
-        if not same and check.replaced is None:
-            return self._judge(event, check)  # another body under a live id: refused
+        if not same and candidate.replaced is None:
+            return self._judge(event, candidate)  # another body under a live id: refused
         orders = self.desk.tracker.orders
         orders.lift(live)
         try:
-            fresh = Check(
-                self.desk, check.order, check.product, check.now, check.strategy_id, check.replaced
+            fresh = Candidate(
+                self.desk,
+                candidate.order,
+                candidate.product,
+                candidate.now,
+                candidate.strategy_id,
+                candidate.replaced,
             )
-            fresh.again, fresh.asker = same, check.asker
+            fresh.again, fresh.asker = same, candidate.asker
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
@@ -240,29 +253,29 @@ class Approvals:
         )
         return Verdict(event, decision, Booking(reservation, tuple(seen.windows), by_glance=True))
 
-    def _judge(self, event: Proposal, check: Check) -> Verdict:
+    def _judge(self, event: Proposal, candidate: Candidate) -> Verdict:
         """By every rule."""
-        plan, _ = self._plan(check.product, check.strategy_id)
-        found = judge(check, plan)
+        plan, _ = self._plan(candidate.product, candidate.strategy_id)
+        found = judge(candidate, plan)
         reserves = not found.violations and not event.dry_run
         decision = Decision(
             approved=not found.violations,
-            client_order_id=check.order.client_order_id,
-            decision_id=self._next_id(check.now),
-            state=self._state_of(check),
-            as_of=check.now,
-            notional=check.worth.notional,
-            price=check.worth.price,
-            reducing=check.reducing,
+            client_order_id=candidate.order.client_order_id,
+            decision_id=self._next_id(candidate.now),
+            state=self._state_of(candidate),
+            as_of=candidate.now,
+            notional=candidate.worth.notional,
+            price=candidate.worth.price,
+            reducing=candidate.reducing,
             max_base_size=found.max_base_size,
-            reserved_until=check.now + self.settings.reservation_life if reserves else None,
+            reserved_until=candidate.now + self.settings.reservation_life if reserves else None,
             violations=found.violations,
             warnings=found.warnings,
         )
         if not reserves:
             return Verdict(event, decision)
-        counted = () if check.again else self._counted(check, plan)
-        return Verdict(event, decision, Booking(self._reservation(check, decision), counted))
+        counted = () if candidate.again else self._counted(candidate, plan)
+        return Verdict(event, decision, Booking(self._reservation(candidate, decision), counted))
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and what they come to at a glance; compiled anew
@@ -276,53 +289,57 @@ class Approvals:
             found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
         return found
 
-    def _state_of(self, check: Check) -> str:
+    def _state_of(self, candidate: Candidate) -> str:
         """The tightest cause that applies to an order is its state."""
-        return self.desk.state.level_for(check.causes)
+        return self.desk.state.level_for(candidate.causes)
 
-    def _reservation(self, check: Check, decision: Decision) -> Reservation:
+    def _reservation(self, candidate: Candidate, decision: Decision) -> Reservation:
         """The worst case that an approval binds: for an edit only what it adds."""
-        worth, replaced = check.worth, check.replaced
-        legs, hold = check.legs, worth.hold or ZERO
+        worth, replaced = candidate.worth, candidate.replaced
+        legs, hold = candidate.legs, worth.hold or ZERO
         if replaced is not None:
-            added = max(ZERO, check.open_size - replaced.remaining)
+            added = max(ZERO, candidate.open_size - replaced.remaining)
             legs = (
                 legs_of(
-                    check.product,
-                    check.order.side,
+                    candidate.product,
+                    candidate.order.side,
                     added,
                     worth.valued_at,
-                    check.tracker.books.cash,
+                    candidate.tracker.books.cash,
                 )
                 if added
                 else ()
             )
-            hold = max(ZERO, (worth.unit_hold or ZERO) * check.open_size - replaced.hold)
-        if check.product.is_future:
-            hold = ZERO if check.reducing else self._margin(check, legs)
+            hold = max(ZERO, (worth.unit_hold or ZERO) * candidate.open_size - replaced.hold)
+        if candidate.product.is_future:
+            hold = ZERO if candidate.reducing else self._margin(candidate, legs)
         return Reservation(
-            order=check.order,
-            strategy_id=check.strategy_id,
-            approved_at=check.now,
-            expires_at=check.now + self.settings.reservation_life,
+            order=candidate.order,
+            strategy_id=candidate.strategy_id,
+            approved_at=candidate.now,
+            expires_at=candidate.now + self.settings.reservation_life,
             legs=legs,
             hold_currency=worth.hold_currency,
             hold=hold,
             decision=decision,
             tightenings=self.desk.state.tightenings,
             order_id="" if replaced is None else replaced.order_id,
-            maker=check.asker,
+            maker=candidate.asker,
         )
 
-    def _margin(self, check: Check, legs: tuple[Leg, ...]) -> Decimal:
-        quantity = sum((leg.quantity for leg in legs), ZERO) / check.product.contract_size
-        return (check.worth.unit_notional or ZERO) * quantity * (check.product.margin_rate or ONE)
+    def _margin(self, candidate: Candidate, legs: tuple[Leg, ...]) -> Decimal:
+        quantity = sum((leg.quantity for leg in legs), ZERO) / candidate.product.contract_size
+        return (
+            (candidate.worth.unit_notional or ZERO)
+            * quantity
+            * (candidate.product.margin_rate or ONE)
+        )
 
     @staticmethod
-    def _counted(check: Check, plan: Plan) -> tuple[tuple[str, Rate], ...]:
+    def _counted(candidate: Candidate, plan: Plan) -> tuple[tuple[str, Rate], ...]:
         """The windows that the approval counts in."""
         return tuple(
-            (rule.window(check, bound), bound.setting)
+            (rule.window(candidate, bound), bound.setting)
             for rule, bound in plan.counting
             if rule.window is not None
         )

@@ -3,14 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.working import WorkingOrder
 from sidecar.core.vocabulary.events import EditProposed
 from sidecar.core.vocabulary.money import ZERO, amount
 from sidecar.core.vocabulary.orders import InvalidOrder, Order
 
 
-def edited(ledger: OrderLedger, event: EditProposed) -> tuple[WorkingOrder, Order]:
+def edited(ledger: OrderIndex, event: EditProposed) -> tuple[WorkingOrder, Order]:
     """The open order, and the one it would become. Raises InvalidOrder."""
     order_id, client_order_id = text_of(event.order_id), text_of(event.client_order_id)
     old = ledger.find(order_id) or ledger.find_client_id(client_order_id)

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import UNLIMITED, Check
+from sidecar.core.judging.candidate import UNLIMITED, Candidate
 from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules import (
@@ -33,7 +33,7 @@ from sidecar.core.judging.rules import (
     portfolio,
     validity,
 )
-from sidecar.core.judging.rules.rule import Bound, Measured, Row
+from sidecar.core.judging.rules.rule import Measured, Row, ScopedLimit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.limits import Rate
@@ -42,7 +42,7 @@ from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
 from sidecar.core.vocabulary.products import DOLLARS
 
 # What is seen at a glance, by the functions that judge and measure it one by one.
-GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
+GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
     {
         validity.end_time,
         validity.product_allowed,
@@ -59,30 +59,35 @@ GATES: Final[frozenset[Callable[[Check], Any]]] = frozenset(
         portfolio.unavailable,
     }
 )
-FIGURES: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
+FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
     {activity.identical, activity.rate, market.beyond_touch}
 )
 # Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
-STANDING: Final[frozenset[Callable[[Check, Bound], Row | None]]] = frozenset(
+STANDING: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
     {losses.daily, losses.drawdown, losses.cumulative}
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
 PLAIN: Final = WHOLE | {"limit_limit_gtd"}
 
 
-class Most(NamedTuple):
+class TightestLimit(NamedTuple):
     """Of all limits on one figure the lowest: from where on somebody is told, and what is allowed."""
 
     near: Decimal = NO_LIMIT
     level: Decimal = NO_LIMIT
 
 
-def most(rows: Iterable[tuple[Measured, Bound]], row: Callable[[Check, Bound], Row | None]) -> Most:
+def tightest(
+    rows: Iterable[tuple[Measured, ScopedLimit]],
+    row: Callable[[Candidate, ScopedLimit], Row | None],
+) -> TightestLimit:
     """The lowest limit among those that bound this figure."""
     bounds = [bound for rule, bound in rows if rule.row is row]
     if not bounds:
-        return Most()
-    return Most(min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds))
+        return TightestLimit()
+    return TightestLimit(
+        min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds)
+    )
 
 
 class Seen(Struct, frozen=True, gc=False):
@@ -121,7 +126,7 @@ def _is_known(plan: Plan) -> bool:
     return (
         all(gate.judge in GATES for gate in plan.gates)
         and all(rule.row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order)
-        and all(rule.row in STANDING for rule, _ in plan.standing.rules)
+        and all(rule.row in STANDING for rule, _ in plan.book_only.rules)
         and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
 
@@ -141,9 +146,9 @@ class Glance:
         self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
         self._counting = [(bound.window, bound.setting) for bound in rates]
         self._identical = [(bound.window, bound.setting) for bound in identical]
-        self._collar = most(rows, market.beyond_touch).level
-        self._size = most(rows, validity.order_size)
-        self._notional = most(rows, exposure.order_notional)
+        self._collar = tightest(rows, market.beyond_touch).level
+        self._size = tightest(rows, validity.order_size)
+        self._notional = tightest(rows, exposure.order_notional)
         self._slippage = desk.limits.market_order_slippage
 
     def look(self, order: Order, now: datetime) -> Seen | None:

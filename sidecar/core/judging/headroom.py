@@ -13,11 +13,11 @@ from typing import cast
 
 from msgspec import Struct
 
-from sidecar.core.account.exposure import Line
+from sidecar.core.account.exposure import Exposure
 from sidecar.core.account.marks import Mark
 from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import Check, NoOrder
+from sidecar.core.judging.candidate import Candidate, NoOrder
 from sidecar.core.judging.judge import Plan, near_limits
 from sidecar.core.judging.table import NO_LIMIT, Table, Turn
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
@@ -58,7 +58,7 @@ class Headrooms:
         self._risks = sorted(
             {one.rule.limit for one in plan.per_order if one.rule.limit in MEASURES}
         )
-        self._no_line = Line(self.key, is_future=False, mark=None)
+        self._no_line = Exposure(self.key, is_future=False, mark=None)
         self._known: dict[Side, tuple[tuple[int, Turn], Headroom | None]] = {}
 
     def of(self, side: Side) -> Headroom | None:
@@ -102,11 +102,11 @@ class Headrooms:
         if known is not None:
             return known
         nothing = NoOrder(tracker, self.key, self.strategy_id, side, is_new=True)
-        return tables.on_side(side, cast("Check", nothing))
+        return tables.on_side(side, cast("Candidate", nothing))
 
     def _worked_out(self, side: Side) -> Headroom | None:
         mid = self._mid()
-        if mid is None or near_limits(cast("Check", self), self._plan.standing):
+        if mid is None or near_limits(cast("Candidate", self), self._plan.book_only):
             return None
         tracker, product = self.tracker, self._product
         table = self._table(side)
@@ -155,6 +155,6 @@ class Headrooms:
         tracker, risk, leg = self.tracker, self._desk.portfolio_risk, Leg(self.key, side, ZERO)
         room = NO_LIMIT
         for measure in self._risks:
-            calm = self._desk.calm[measure] * equity
-            room = min(room, ZERO if risk is None else risk.room(measure, tracker, leg, calm))
+            warn_usd = self._desk.warn_usd[measure] * equity
+            room = min(room, ZERO if risk is None else risk.room(measure, tracker, leg, warn_usd))
         return room

@@ -16,10 +16,10 @@ from typing import Final, cast
 from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import UNLIMITED, Check, CoinLeg
+from sidecar.core.judging.candidate import UNLIMITED, Candidate, CoinLeg
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
-from sidecar.core.judging.rules.rule import Bound, Gate, Measured, ScopeKind, SizeUnit
+from sidecar.core.judging.rules.rule import Gate, Measured, ScopedLimit, ScopeKind, SizeUnit
 from sidecar.core.judging.table import BoundRule, Finding, Tables
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Rate
@@ -31,14 +31,14 @@ EXACT: Final = 128  # halvings that take any size down to any increment
 TOO_SMALL: Final = frozenset({"MIN_ORDER_SIZE", "SIZE_OUT_OF_RANGE"})
 
 
-class Standing(Struct):
+class BookOnlyRules(Struct):
     """Rules that measure the books alone, and which of their limits were near or broken at a
     version of the books.
     """
 
-    rules: tuple[tuple[Measured, Bound], ...]
+    rules: tuple[tuple[Measured, ScopedLimit], ...]
     version: int = -1
-    near: list[tuple[Measured, Bound, Decimal]] = []
+    near: list[tuple[Measured, ScopedLimit, Decimal]] = []
 
 
 class Plan(Struct, frozen=True):
@@ -57,12 +57,12 @@ class Plan(Struct, frozen=True):
     gates: tuple[Gate, ...]
     tables: Tables
     per_order: tuple[BoundRule, ...]
-    standing: Standing
-    coin: tuple[tuple[Measured, Bound], ...]
-    minima: tuple[tuple[Measured, Bound], ...]
+    book_only: BookOnlyRules
+    coin: tuple[tuple[Measured, ScopedLimit], ...]
+    minima: tuple[tuple[Measured, ScopedLimit], ...]
     least: Decimal
-    counting: tuple[tuple[Measured, Bound], ...]
-    shadow: tuple[tuple[Measured, Bound], ...]
+    counting: tuple[tuple[Measured, ScopedLimit], ...]
+    shadow: tuple[tuple[Measured, ScopedLimit], ...]
 
     @property
     def measured(self) -> tuple[BoundRule, ...]:
@@ -92,7 +92,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     ruled = [
         BoundRule(place, rule, bound)
         for place, (rule, bound) in enumerate(measured)
-        if not (rule.standing or rule.lowest)
+        if not (rule.book_only or rule.lowest)
     ]
     return Plan(
         product=product,
@@ -102,7 +102,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         gates=tuple(gate for gate in gates if not gate.reads_state),
         tables=Tables(desk.tracker, tuple(one for one in ruled if one.rule.of_books)),
         per_order=tuple(one for one in ruled if not one.rule.of_books),
-        standing=Standing(tuple((rule, bound) for rule, bound in measured if rule.standing)),
+        book_only=BookOnlyRules(tuple((rule, bound) for rule, bound in measured if rule.book_only)),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
         minima=tuple(minima),
         least=max([product.base_min_size, *(b.level / product.contract_size for _, b in minima)]),
@@ -111,9 +111,9 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     )
 
 
-def _binds_coin(rule: Measured, bound: Bound) -> bool:
+def _binds_coin(rule: Measured, bound: ScopedLimit) -> bool:
     """Rules on one key's position or losses; what the whole account lost is asked already."""
-    return rule.per_key and (bound.kind == "product" or not rule.standing)
+    return rule.per_key and (bound.kind == "product" or not rule.book_only)
 
 
 def _scopes(
@@ -131,7 +131,7 @@ def _scopes(
 
 def _bind(
     scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
-) -> list[tuple[Measured, Bound]]:
+) -> list[tuple[Measured, ScopedLimit]]:
     return [
         (rule, _bound(rule.code, scope, kind, setting))
         for rule in RULES
@@ -143,7 +143,7 @@ def _bind(
 
 def _bound(
     code: str, scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate
-) -> Bound:
+) -> ScopedLimit:
     match setting:
         case LossLimit():
             level = setting.ratio if setting.ratio is not None else setting.usd
@@ -154,7 +154,7 @@ def _bound(
             level = ZERO
         case _:
             level = Decimal(setting)
-    return Bound(
+    return ScopedLimit(
         scope,
         kind,
         level,
@@ -165,21 +165,21 @@ def _bound(
     )
 
 
-def judge(check: Check, plan: Plan, *, sized: bool = True) -> Findings:
+def judge(candidate: Candidate, plan: Plan, *, sized: bool = True) -> Findings:
     """Run every rule of the plan; find the largest size too, unless only a yes or no is asked."""
     tally = _Tally()
-    if check.causes or not check.desk.state.ready:
-        _run_gates(check, plan.state_gates, tally)
-    _run_gates(check, plan.gates, tally)
-    _run_limits(check, plan, tally)
-    _run_minima(check, plan.minima, tally)
-    for rule, bound, observed in near_limits(check, plan.standing):
-        _weigh(check, Finding(0, rule, bound, observed), tally)
-    if check.coin is not None:
-        _run_coin(check, check.coin, plan.coin, tally)
+    if candidate.causes or not candidate.desk.state.ready:
+        _run_gates(candidate, plan.state_gates, tally)
+    _run_gates(candidate, plan.gates, tally)
+    _run_limits(candidate, plan, tally)
+    _run_minima(candidate, plan.minima, tally)
+    for rule, bound, observed in near_limits(candidate, plan.book_only):
+        _weigh(candidate, Finding(0, rule, bound, observed), tally)
+    if candidate.coin is not None:
+        _run_coin(candidate, candidate.coin, plan.coin, tally)
     if plan.shadow:
-        tally.warnings += _shadow(check, plan)
-    largest = _largest(check, plan, tally) if sized else ZERO
+        tally.warnings += _shadow(candidate, plan)
+    largest = _largest(candidate, plan, tally) if sized else ZERO
     return Findings(tuple(tally.violations), tuple(tally.warnings), largest)
 
 
@@ -196,169 +196,178 @@ class _Tally:
         self.violations: list[Violation] = []
         self.warnings: list[Violation] = []
         self.hard, self.soft = [UNLIMITED], [UNLIMITED]
-        self.searched: list[tuple[Measured, Bound]] = []
+        self.searched: list[tuple[Measured, ScopedLimit]] = []
 
-    def limit(self, room: Decimal, *, exempt: bool) -> None:
+    def limit(self, room: Decimal, *, exempt_if_reducing: bool) -> None:
         """No more than this many order units."""
-        (self.soft if exempt else self.hard).append(room)
+        (self.soft if exempt_if_reducing else self.hard).append(room)
 
 
-def _room(check: Check, of: SizeUnit, size: Decimal) -> Decimal:
+def _room(candidate: Candidate, of: SizeUnit, size: Decimal) -> Decimal:
     """The order, in order units, of this size."""
     if of == "open":
-        return check.order_units(size)
+        return candidate.order_units(size)
     if of == "whole":
-        return size / check.product.contract_size
-    unit = check.worth.unit_notional
+        return size / candidate.product.contract_size
+    unit = candidate.worth.unit_notional
     return size / unit if unit else UNLIMITED
 
 
-def _run_gates(check: Check, gates: Iterable[Gate], tally: _Tally) -> None:
+def _run_gates(candidate: Candidate, gates: Iterable[Gate], tally: _Tally) -> None:
     for gate in gates:
-        found, room_of = gate.judge(check), gate.room
+        found, room_of = gate.judge(candidate), gate.room
         if found is None and room_of is None:
             continue
-        if room_of is not None and (room := room_of(check)) is not None:
-            (tally.soft if gate.exempt else tally.hard).append(room)
+        if room_of is not None and (room := room_of(candidate)) is not None:
+            (tally.soft if gate.exempt_if_reducing else tally.hard).append(room)
         elif found is not None:
-            tally.limit(ZERO, exempt=gate.exempt)
+            tally.limit(ZERO, exempt_if_reducing=gate.exempt_if_reducing)
         if found is None:
             continue
-        if not (gate.exempt and check.reducing):
+        if not (gate.exempt_if_reducing and candidate.reducing):
             tally.violations.append(found)
         elif gate.warns:
             tally.warnings.append(found)
 
 
-def _run_limits(check: Check, plan: Plan, tally: _Tally) -> None:
+def _run_limits(candidate: Candidate, plan: Plan, tally: _Tally) -> None:
     """The room that the rows leave, and a closer look at limits that are nearly used.
 
     Every rule whose figure grows with the order's size is one that reducing orders are exempt from.
     """
-    table, equity = plan.tables.of(check), check.equity
+    table, equity = plan.tables.of(candidate), candidate.equity
     for group in table.groups:
         if group.of != "orders":
-            tally.soft.append(_room(check, group.of, group.room - group.absorbed))
-    found = table.findings(check)
+            tally.soft.append(_room(candidate, group.of, group.room - group.absorbed))
+    found = table.findings(candidate)
     for place, rule, bound in plan.per_order:
-        observed = rule.observed(check, bound)
+        observed = rule.observed(candidate, bound)
         near = bound.warn_level * equity if rule.of_equity else bound.warn_level
         if observed is not None and observed >= near:
             found.append(Finding(place, rule, bound, observed))
     if len(found) > 1:
         found.sort(key=lambda one: one.place)
     for one in found:
-        _weigh(check, one, tally)
+        _weigh(candidate, one, tally)
 
 
-def near_limits(check: Check, standing: Standing) -> list[tuple[Measured, Bound, Decimal]]:
+def near_limits(
+    candidate: Candidate, book_only: BookOnlyRules
+) -> list[tuple[Measured, ScopedLimit, Decimal]]:
     """The standing rules whose limits are near or broken, asked once for each version of the
     books.
     """
-    version = check.tracker.version
-    if standing.version != version:
-        standing.near = [
+    version = candidate.tracker.version
+    if book_only.version != version:
+        book_only.near = [
             (rule, bound, observed)
-            for rule, bound in standing.rules
-            if (observed := rule.observed(check, bound)) is not None
+            for rule, bound in book_only.rules
+            if (observed := rule.observed(candidate, bound)) is not None
             and observed >= bound.warn_level
         ]
-        standing.version = version
-    return standing.near
+        book_only.version = version
+    return book_only.near
 
 
 def _run_coin(
-    check: Check, coin: CoinLeg, bound_rules: Iterable[tuple[Measured, Bound]], tally: _Tally
+    candidate: Candidate,
+    coin: CoinLeg,
+    bound_rules: Iterable[tuple[Measured, ScopedLimit]],
+    tally: _Tally,
 ) -> None:
     """The limits on the position in the coin that a swap buys."""
-    leg = cast("Check", coin)  # a leg has all that the rules on one key read
+    leg = cast("Candidate", coin)  # a leg has all that the rules on one key read
     for rule, bound in bound_rules:
         observed = rule.observed(leg, bound)
         assert observed is not None  # a position and a loss can always be told
-        near = bound.warn_level * check.equity if rule.of_equity else bound.warn_level
+        near = bound.warn_level * candidate.equity if rule.of_equity else bound.warn_level
         if observed >= near:
-            _weigh(check, Finding(0, rule, bound, observed), tally)
+            _weigh(candidate, Finding(0, rule, bound, observed), tally)
 
 
-def _run_minima(check: Check, minima: Iterable[tuple[Measured, Bound]], tally: _Tally) -> None:
+def _run_minima(
+    candidate: Candidate, minima: Iterable[tuple[Measured, ScopedLimit]], tally: _Tally
+) -> None:
     for rule, bound in minima:
-        observed = rule.observed(check, bound)
+        observed = rule.observed(candidate, bound)
         if (
             observed is not None
             and rule.is_broken(observed, bound.level)
-            and not (rule.exempt and check.reducing)
+            and not (rule.exempt_if_reducing and candidate.reducing)
         ):
-            tally.violations.append(rule.violation(check, bound, observed))
+            tally.violations.append(rule.violation(candidate, bound, observed))
 
 
-def _broken(check: Check, rule: Measured, bound: Bound, observed: Decimal) -> bool:
+def _broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
     if not rule.of_equity:
         return rule.is_broken(observed, bound.level)
-    if check.equity <= ZERO:
+    if candidate.equity <= ZERO:
         return observed > ZERO  # nothing is a share of nothing
-    return rule.is_broken(observed, bound.level * check.equity)
+    return rule.is_broken(observed, bound.level * candidate.equity)
 
 
-def _weigh(check: Check, found: Finding, tally: _Tally) -> None:
+def _weigh(candidate: Candidate, found: Finding, tally: _Tally) -> None:
     """A limit that is nearly or wholly used: a warning, or a violation."""
     rule, bound, observed = found.rule, found.bound, found.observed
-    if not _broken(check, rule, bound, observed):
+    if not _broken(candidate, rule, bound, observed):
         if rule.warns and observed:
-            tally.warnings.append(rule.warning(check, bound, observed))
+            tally.warnings.append(rule.warning(candidate, bound, observed))
         return
     if rule.searches:
         tally.searched.append((rule, bound))
     elif not found.has_room:
-        tally.limit(ZERO, exempt=rule.exempt)
-    if not (rule.exempt and check.reducing):
-        tally.violations.append(rule.violation(check, bound, observed))
+        tally.limit(ZERO, exempt_if_reducing=rule.exempt_if_reducing)
+    if not (rule.exempt_if_reducing and candidate.reducing):
+        tally.violations.append(rule.violation(candidate, bound, observed))
 
 
-def _shadow(check: Check, plan: Plan) -> list[Violation]:
+def _shadow(candidate: Candidate, plan: Plan) -> list[Violation]:
     """What the shadow limits would refuse, as warnings under the scope "shadow"."""
     return [
-        rule.violation(check, bound, observed)
+        rule.violation(candidate, bound, observed)
         for rule, bound in plan.shadow
-        if (observed := rule.observed(check, bound)) is not None
-        and _broken(check, rule, bound, observed)
-        and not (rule.exempt and check.reducing)
+        if (observed := rule.observed(candidate, bound)) is not None
+        and _broken(candidate, rule, bound, observed)
+        and not (rule.exempt_if_reducing and candidate.reducing)
     ]
 
 
-def _largest(check: Check, plan: Plan, tally: _Tally) -> Decimal:
+def _largest(candidate: Candidate, plan: Plan, tally: _Tally) -> Decimal:
     """The largest size that would pass: under all rules, or else as a reducing order."""
-    step = check.product.base_increment
+    step = candidate.product.base_increment
     hard = min(tally.hard)
     best = floor_to(min(hard, *tally.soft), step)
-    if check.coin is not None:  # two keys move at once: no closed form
-        best = _search(check, plan, floor_to(hard, step), EXACT)
-    if best > check.reducible:
-        if tally.searched and check.coin is None:
-            asked = check.order_units(check.quantity)  # of an edit with what is filled of it
-            best = _search(check, plan, min(best, asked), BISECTIONS)
-        if best > check.reducible and best >= plan.least and _is_worth_enough(check, best):
+    if candidate.coin is not None:  # two keys move at once: no closed form
+        best = _search(candidate, plan, floor_to(hard, step), EXACT)
+    if best > candidate.reducible:
+        if tally.searched and candidate.coin is None:
+            asked = candidate.order_units(
+                candidate.quantity
+            )  # of an edit with what is filled of it
+            best = _search(candidate, plan, min(best, asked), BISECTIONS)
+        if best > candidate.reducible and best >= plan.least and _is_worth_enough(candidate, best):
             return best
-    best = floor_to(min(hard, check.reducible), step)
-    enough = best >= check.product.base_min_size and _is_worth_enough(check, best)
+    best = floor_to(min(hard, candidate.reducible), step)
+    enough = best >= candidate.product.base_min_size and _is_worth_enough(candidate, best)
     return best if enough and best > ZERO else ZERO
 
 
-def _is_worth_enough(check: Check, size: Decimal) -> bool:
+def _is_worth_enough(candidate: Candidate, size: Decimal) -> bool:
     """Whether so many order units reach Coinbase's least worth of an order."""
-    unit = check.unit_worth
-    return unit is None or size * unit >= check.product.quote_min_size
+    unit = candidate.unit_worth
+    return unit is None or size * unit >= candidate.product.quote_min_size
 
 
-def _search(check: Check, plan: Plan, high: Decimal, steps: int) -> Decimal:
+def _search(candidate: Candidate, plan: Plan, high: Decimal, steps: int) -> Decimal:
     """Bisect for the largest size that passes, up to `high`; what is too small is not what is
     sought.
     """
 
     def passes(size: Decimal) -> bool:
-        violations = judge(check.resized(size), plan, sized=False).violations
+        violations = judge(candidate.resized(size), plan, sized=False).violations
         return all(violation.code in TOO_SMALL for violation in violations)
 
-    low, increment = ZERO, check.product.base_increment
+    low, increment = ZERO, candidate.product.base_increment
     if passes(high):
         return high
     for _ in range(steps):

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import NO_EQUITY, Bound, Measured, Row, SizeUnit, size_of
+from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, Row, ScopedLimit, SizeUnit, size_of
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
@@ -27,7 +27,7 @@ class BoundRule(NamedTuple):
 
     place: int
     rule: Measured
-    bound: Bound
+    bound: ScopedLimit
 
 
 class Finding(Struct, frozen=True):
@@ -35,7 +35,7 @@ class Finding(Struct, frozen=True):
 
     place: int
     rule: Measured
-    bound: Bound
+    bound: ScopedLimit
     observed: Decimal
     has_room: bool = False
 
@@ -93,14 +93,14 @@ class Table:
 
     __slots__ = ("by_unit", "flat", "groups")
 
-    def __init__(self, rules: Iterable[BoundRule], check: Check) -> None:
+    def __init__(self, rules: Iterable[BoundRule], candidate: Candidate) -> None:
         """`check`: of any size, on that side."""
         by_unit: dict[SizeUnit, list[Entry]] = {}
         self.flat: list[Finding] = []  # of limits that size does not matter to
-        equity = check.equity
+        equity = candidate.equity
         for ruled in rules:
             rule, bound = ruled.rule, ruled.bound
-            row = rule.row(check, bound)
+            row = rule.row(candidate, bound)
             assert row is not None  # the books can always be read
             share = equity if rule.of_equity else ONE
             entry = Entry(ruled, row, bound.level * share, bound.warn_level * share)
@@ -121,11 +121,11 @@ class Table:
         group = self.by_unit.get(of)
         return NO_LIMIT if group is None else group.room - group.absorbed
 
-    def findings(self, check: Check) -> list[Finding]:
+    def findings(self, candidate: Candidate) -> list[Finding]:
         """The limits that an order nearly or wholly uses."""
         found = [*self.flat]
         for group in self.groups:
-            size = size_of(check, group.of)
+            size = size_of(candidate, group.of)
             if size is not None:
                 found += group.findings(size)
         return found
@@ -151,24 +151,24 @@ class Tables:
     def turn(self) -> Turn:
         """Moves with whatever rows are worked out from: facts, lines of positions, reservations."""
         tracker = self.tracker
-        return tracker.version, tracker.account.serial, tracker.orders.rebound
+        return tracker.version, tracker.account.serial, tracker.orders.reservations_version
 
-    def of(self, check: Check) -> Table:
+    def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""
-        if check.replaced is not None or check.again or check.coin is not None:
-            return Table(self.rules, check)
-        return self.on_side(check.order.side, check)
+        if candidate.replaced is not None or candidate.again or candidate.coin is not None:
+            return Table(self.rules, candidate)
+        return self.on_side(candidate.order.side, candidate)
 
     def known(self, side: Side) -> Table | None:
         """The table of any new order on this side, where it was worked out since the books moved."""
         known = self._known.get(side)
         return None if known is None or known[0] != self.turn else known[1]
 
-    def on_side(self, side: Side, check: Check) -> Table:
+    def on_side(self, side: Side, candidate: Candidate) -> Table:
         """The same, worked out where it was not; `check`: one of these orders."""
         table = self.known(side)
         if table is None:
-            table = Table(self.rules, check)
+            table = Table(self.rules, candidate)
             self._known[side] = (self.turn, table)
         return table
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, cast
 
-from sidecar.core.account.exposure import Book
+from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.check import Check, NoOrder
+from sidecar.core.judging.candidate import Candidate, NoOrder
 from sidecar.core.judging.rules import RULES
-from sidecar.core.judging.rules.rule import NO_EQUITY, Bound, Measured, ScopeKind
+from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Rate
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
@@ -53,7 +53,7 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 rows.append(_row(rule, bound, asked, observed))
             elif rule.window:
                 rows.append(_row(rule, bound, asked, _approvals(desk, bound, now)))
-            elif rule.standing:
+            elif rule.book_only:
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
             else:
                 each = rule.per_key and kind != "product"
@@ -62,8 +62,8 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
     return rows
 
 
-def _own_book(tracker: PositionTracker, strategy_id: str | None) -> Book:
-    return tracker.strategies.get(strategy_id or "") or Book()
+def _own_book(tracker: PositionTracker, strategy_id: str | None) -> Portfolio:
+    return tracker.strategies.get(strategy_id or "") or Portfolio()
 
 
 def _scopes(desk: RiskContext) -> Iterator[tuple[str, ScopeKind, OrderLimits, NoOrder]]:
@@ -86,7 +86,9 @@ def _each_key(tracker: PositionTracker, strategy_id: str | None) -> list[NoOrder
     return [NoOrder(tracker, key, strategy_id) for key in sorted(book.lines)]
 
 
-def _bounds(scope: str, kind: ScopeKind, limits: OrderLimits) -> Iterator[tuple[Measured, Bound]]:
+def _bounds(
+    scope: str, kind: ScopeKind, limits: OrderLimits
+) -> Iterator[tuple[Measured, ScopedLimit]]:
     for rule in RULES:
         if not isinstance(rule, Measured) or rule.code in NEEDS_AN_ORDER:
             continue
@@ -95,7 +97,7 @@ def _bounds(scope: str, kind: ScopeKind, limits: OrderLimits) -> Iterator[tuple[
             level = _level(setting)
             window = f"{rule.code}|{scope}"
             own = kind == "strategy"
-            yield rule, Bound(scope, kind, level, level, setting, own=own, window=window)
+            yield rule, ScopedLimit(scope, kind, level, level, setting, own=own, window=window)
 
 
 def _level(setting: Any) -> Decimal:
@@ -109,11 +111,11 @@ def _level(setting: Any) -> Decimal:
     return Decimal(setting)
 
 
-def _measure(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
-    return rule.observed(cast("Check", asked), bound)
+def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
+    return rule.observed(cast("Candidate", asked), bound)
 
 
-def _loss(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
+def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
     """None before the books are open, and for a ratio of no equity."""
     windows = asked.tracker.windows
     if windows is None or (bound.setting.ratio is not None and windows.span.lacks_equity):
@@ -121,16 +123,16 @@ def _loss(rule: Measured, bound: Bound, asked: NoOrder) -> Decimal | None:
     return _measure(rule, bound, asked)
 
 
-def _approvals(desk: RiskContext, bound: Bound, now: datetime) -> Decimal:
+def _approvals(desk: RiskContext, bound: ScopedLimit, now: datetime) -> Decimal:
     """Approvals within the window that ends now, without tidying it up as judging does."""
     times = desk.activity.windows.get(bound.window, ())
     return Decimal(sum(at > now - bound.setting.window for at in times))
 
 
-def _row(rule: Measured, bound: Bound, asked: NoOrder, observed: Decimal | None) -> Row:
+def _row(rule: Measured, bound: ScopedLimit, asked: NoOrder, observed: Decimal | None) -> Row:
     shown = used = None
     if observed is not None:
-        shown = rule.shown(cast("Check", asked), observed) if observed else ZERO
+        shown = rule.shown(cast("Candidate", asked), observed) if observed else ZERO
         used = _share(shown, bound.level)
     return {
         "code": rule.code,

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from sidecar.core.liquidation.sales import Way
+from sidecar.core.liquidation.sales import OrderStyle
 from sidecar.core.vocabulary.actions import FindAttempt, PlaceOrder
 from sidecar.core.vocabulary.events import OrderReported
 from sidecar.core.vocabulary.money import plain, readable
@@ -72,7 +72,7 @@ class Attempt(Struct, kw_only=True):
     product_id: str
     key: str
     side: Side
-    way: Way
+    way: OrderStyle
     size: Decimal | None
     price: Decimal | None = None
     first_sent: datetime

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.core.account.marks import Marks
-from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.working import WorkingOrder
 from sidecar.core.liquidation.episode import Episode, Row, order_line
 from sidecar.core.liquidation.sales import Holding
@@ -40,7 +40,7 @@ def note_rows(episode: Episode, found: Iterable[Holding], marks: Marks) -> None:
 def note_progress(
     episode: Episode,
     found: tuple[list[WorkingOrder], tuple[str, ...], list[Holding], str],
-    ledger: OrderLedger,
+    ledger: OrderIndex,
     now: datetime,
 ) -> Iterator[Alert]:
     """Count the rounds in a row that found the same; when the findings stay for long, shout. A

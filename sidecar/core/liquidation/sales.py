@@ -19,7 +19,7 @@ from sidecar.core.vocabulary.products import Product
 
 # How a product sells: at once at any price; at once by a limit; into the book, as its maker or
 # into its auction; or Coinbase closes the position.
-Way = Literal["market", "limit", "post_only", "auction", "close"]
+OrderStyle = Literal["market", "limit", "post_only", "auction", "close"]
 
 # Flags under which no order is taken: no sale is possible until they are gone.
 SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
@@ -55,7 +55,7 @@ class Holding(Struct, frozen=True, kw_only=True):
     quantity: Decimal
     size: Decimal = ZERO
     product: Product | None = None
-    way: Way = "market"
+    way: OrderStyle = "market"
     notional: Decimal | None = None
     obstacle: str = ""
     is_final: bool = False
@@ -214,7 +214,7 @@ def shut(product: Product) -> str:
     return ""
 
 
-def _way(product: Product) -> Way:
+def _way(product: Product) -> OrderStyle:
     if product.is_future:
         return "close"
     if product.post_only:

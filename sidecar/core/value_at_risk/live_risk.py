@@ -91,7 +91,7 @@ class LiveRisk:
         measure: Measure,
         tracker: PositionTracker,
         added: tuple[Added, ...] = (),
-        calm: Decimal = ZERO,
+        warn_usd: Decimal = ZERO,
     ) -> RiskFigure | NoFigure:
         """One measure of the worst of the three books, with and without the order."""
         assert tracker is self.tracker
@@ -106,25 +106,27 @@ class LiveRisk:
             if not added or not view.keys:
                 return RiskFigure(known, known)
             moves = self._moves(view, added)
-            if calm and (most := view.most_added(measure, moves)) < inf:
+            if warn_usd and (most := view.most_added(measure, moves)) < inf:
                 bound = _usd(before + most)
-                if bound < calm:
+                if bound < warn_usd:
                     return RiskFigure(known, bound)
             after = view.after(measure, moves)
             return RiskFigure(known, known if after == before else _usd(after))
         except Unavailable as why:
             return NoFigure(str(why))
 
-    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+    def room(
+        self, measure: Measure, tracker: PositionTracker, leg: Leg, warn_usd: Decimal
+    ) -> Decimal:
         """USD at the mark that an order on the leg's key and side may move while the measure surely
-        stays below `calm`; zero where that cannot be told.
+        stays below `warn_usd`; zero where that cannot be told.
 
         The figure that an order adds grows no faster than its size, and the addition of its worst
         dollar is known.
         """
         assert tracker is self.tracker
         try:
-            view, most = self._view_of((Added(leg),)), float(calm)
+            view, most = self._view_of((Added(leg),)), float(warn_usd)
             if view is None or leg.key not in view.index:  # a key that counts as dollars
                 return ZERO
             if leg.key not in tracker.marks.by_key:
@@ -175,7 +177,7 @@ class LiveRisk:
             self._keep_up(view)
         return view
 
-    def _bound(self, view: RiskView, measure: Measure, calm: float) -> float:
+    def _bound(self, view: RiskView, measure: Measure, warn_usd: float) -> float:
         """A bound on the figure. A view that a few lines have left behind is not kept up for it
         while their possible addition is small beside the room left.
         """
@@ -184,7 +186,7 @@ class LiveRisk:
             known = view.before(measure)
             keys = account.changed_since(view.serial)
             drift = sum(view.drift(measure, key, self._row(key)) for key in keys)
-            if drift <= DRIFT_SHARE * (calm - known):
+            if drift <= DRIFT_SHARE * (warn_usd - known):
                 return known + drift
         self._keep_up(view)
         return view.before(measure)

@@ -47,11 +47,15 @@ class PortfolioRisk(Protocol):
     """Computes the measures of the portfolio as it is, and with an order in it."""
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
+        self,
+        measure: Measure,
+        tracker: PositionTracker,
+        added: tuple[Added, ...],
+        warn_usd: Decimal,
     ) -> RiskFigure | NoFigure:
         """One measure with and without `added`.
 
-        Below `calm` (USD) the exact figure does not matter: where the figure with `added` is
+        Below `warn_usd` (USD) the exact figure does not matter: where the figure with `added` is
         certainly below, a bound on it will do.
         """
         ...
@@ -60,9 +64,11 @@ class PortfolioRisk(Protocol):
 class RoomyRisk(PortfolioRisk, Protocol):
     """One that also knows how much may be added for certain."""
 
-    def room(self, measure: Measure, tracker: PositionTracker, leg: Leg, calm: Decimal) -> Decimal:
+    def room(
+        self, measure: Measure, tracker: PositionTracker, leg: Leg, warn_usd: Decimal
+    ) -> Decimal:
         """USD at the mark that an order on the leg's key and side may move while the measure surely
-        stays below `calm` (USD); zero where that cannot be told.
+        stays below `warn_usd` (USD); zero where that cannot be told.
         """
         ...
 
@@ -77,12 +83,16 @@ class GuardedRisk:
         self._risk = risk
 
     def figure(
-        self, measure: Measure, tracker: PositionTracker, added: tuple[Added, ...], calm: Decimal
+        self,
+        measure: Measure,
+        tracker: PositionTracker,
+        added: tuple[Added, ...],
+        warn_usd: Decimal,
     ) -> RiskFigure | NoFigure:
         """The figure, or why there is none."""
         try:
             with localcontext(MONEY):
-                return self._risk.figure(measure, tracker, added, calm)
+                return self._risk.figure(measure, tracker, added, warn_usd)
         except (ArithmeticError, LookupError, ValueError) as fault:
             return NoFigure(f"it cannot be computed ({fault})")
 

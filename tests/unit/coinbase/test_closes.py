@@ -8,7 +8,7 @@ import pytest
 import respx
 
 from sidecar.coinbase import rows
-from sidecar.coinbase.picture import GRANULARITIES, Picture
+from sidecar.coinbase.account_reader import GRANULARITIES, AccountReader
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 from sidecar.core.vocabulary.errors import Untrusted
@@ -103,7 +103,9 @@ class Reading:
 async def answered():
     rest, complaints = Rest(URL, None, verify=False), list[str]()
     with respx.mock:
-        yield Reading(Picture(rest, lambda: NOW, complaints.append), respx.route(), complaints)
+        yield Reading(
+            AccountReader(rest, lambda: NOW, complaints.append), respx.route(), complaints
+        )
     await rest.close()
 
 

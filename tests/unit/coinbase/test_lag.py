@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.coinbase import rows
 from sidecar.coinbase.lag import AGAIN_AFTER_S, BEHIND_FOR_S, CoinbaseTime, Lag
-from sidecar.coinbase.session import Close, Session, Told
+from sidecar.coinbase.session import Close, Parsed, Session
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.events import Quotes
 
@@ -73,7 +73,7 @@ def test_a_slow_answer_tells_the_time_only_where_no_other_has():
 def test_a_late_quote_is_of_when_it_was_told_whatever_this_machines_clock_says(listener, skew_h):
     now = THEN + timedelta(hours=skew_h, seconds=30)
     (told,) = listener.received(ticker(0, stamp(8)), now, 130.0)
-    assert isinstance(told, Told)
+    assert isinstance(told, Parsed)
     assert isinstance(told.said, Quotes)
     assert told.said.at == now
     (quote,) = told.said.quotes

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from sidecar.coinbase import frames, rows
-from sidecar.coinbase.session import Fault, Session, Told
+from sidecar.coinbase.session import Fault, Parsed, Session
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.products import Product, product_from_coinbase
@@ -99,7 +99,7 @@ def frame(row: rec.Row) -> Any:
     if faults:
         raise Untrusted(faults[0])
     said = frames.said(frames.open_envelope(data), AT)
-    heard = [step.said for step in steps if isinstance(step, Told)]
+    heard = [step.said for step in steps if isinstance(step, Parsed)]
     assert heard == [one for one in said if not isinstance(one, frames.Subscribed | frames.Refused)]
     return said
 

@@ -13,9 +13,9 @@ from sidecar.coinbase.session import (
     Gap,
     Live,
     Lost,
+    Parsed,
     Session,
     Subscribe,
-    Told,
 )
 from tests.paper_world import START, made, token
 from tests.papers import BIP, ETP
@@ -80,7 +80,7 @@ def only(steps, kind):
 
 
 def told(steps):
-    return [step.said for step in only(steps, Told)]
+    return [step.said for step in only(steps, Parsed)]
 
 
 def frame(sequence, channel="heartbeats", events=()):
@@ -95,7 +95,7 @@ def test_heartbeats_first_then_the_rest_and_live_when_all_is_acknowledged():
     steps = line.open()
     assert [step.channel for step in only(steps, Subscribe)] == list(USER)
     assert len(only(steps, Live)) == 1
-    assert steps.index(only(steps, Told)[0]) < steps.index(only(steps, Live)[0])
+    assert steps.index(only(steps, Parsed)[0]) < steps.index(only(steps, Live)[0])
     assert line.session.state == "live"
 
 
@@ -419,7 +419,7 @@ def test_an_account_without_futures_has_a_feed_all_the_same():
         {"channel": "user", "sequence_num": 1, "events": [{"type": "snapshot", "orders": []}]},
     ]
     steps = [step for frame in frames for step in session.received(json.dumps(frame), AT, 0.1)]
-    assert [type(step) for step in steps] == [Complaint, Told, Live]
+    assert [type(step) for step in steps] == [Complaint, Parsed, Live]
 
 
 def test_a_frame_is_of_the_time_it_is_stamped_with_where_the_exchange_has_the_clock():

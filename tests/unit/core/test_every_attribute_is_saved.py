@@ -16,8 +16,8 @@ from sidecar.core.account.loss_windows import LossWindows, ScopedWindow, Window
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
-from sidecar.core.guards.suspicion import Suspicion
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.told import Venue
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
@@ -30,8 +30,8 @@ CACHE = "worked out again from what is saved, the first time that it is asked fo
 
 NOT_SAVED: dict[str, str] = {
     "Approvals._day": CACHE, "Approvals._day_name": CACHE, "Approvals._next": CACHE,
-    "Approvals._plans": CACHE, "Book.changed": COUNTER, "Book.members": COUNTER, "Book.serial": COUNTER,
-    "Line.serial": COUNTER, "Books.listings": COUNTER, "RiskContext.facts": COUNTER, "History.version": COUNTER,
+    "Approvals._plans": CACHE, "Portfolio.changed": COUNTER, "Portfolio.members": COUNTER, "Portfolio.serial": COUNTER,
+    "Exposure.serial": COUNTER, "Books.listings": COUNTER, "RiskContext.facts": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
     "BalanceFlow.read_pnl": "the first listing of a new process is its own",
@@ -43,8 +43,8 @@ NOT_SAVED: dict[str, str] = {
     "LiveRisk._made_of": CACHE, "LiveRisk._routes": CACHE, "LiveRisk._told": CACHE, "LiveRisk._views": CACHE,
     "RiskManager._unmarking": CACHE, "StaleMarks.looked_at": "a new process looks at once",
     "LossWatch._quiet_above": CACHE, "LossWatch._quiet_at": CACHE, "Marks.good_quotes": COUNTER,
-    "OrderFlow.rebound": COUNTER, "RiskManager.turn": COUNTER,
-    "OrderLedger._lapses": "a heap of what is reserved: built again, without what was released since",
+    "OrderFlow.reservations_version": COUNTER, "RiskManager.turn": COUNTER,
+    "OrderIndex._lapses": "a heap of what is reserved: built again, without what was released since",
     "PositionTracker._high": CACHE, "PositionTracker.version": COUNTER, "PositionTracker.windows_version": COUNTER,
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
     "RiskManager._prepared_at": CACHE,
@@ -64,11 +64,11 @@ NEVER_SET: dict[str, str] = {
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._takes": ALWAYS,
     "Books.waits_for_settled": CONFIGURED,
-    "Suspicion.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
+    "PendingBreach.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
-    "Suspicion.confirmed_by_rest": "then the episode has begun",
-    "Suspicion.rest_failed": "then it is confirmed within seconds: test_loss_watch.py",
+    "PendingBreach.confirmed_by_rest": "then the episode has begun",
+    "PendingBreach.rest_failed": "then it is confirmed within seconds: test_loss_watch.py",
 }  # fmt: skip
 
 LIMITS: dict[str, Any] = {
@@ -372,7 +372,7 @@ UNTOUCHED = defaults(
     LossWindows,
     Doubt,
     Reconciliation,
-    Suspicion,
+    PendingBreach,
     StaleMark,
     FuturesCash,
     Wallet,

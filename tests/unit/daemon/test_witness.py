@@ -8,9 +8,9 @@ from structlog.testing import CapturingLogger
 
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.witness import CLOSED_MAX, Witness
-from sidecar.storage import reserve as module
+from sidecar.storage import halt_file as module
+from sidecar.storage.halt_file import Halted, HaltFile, read_reserve
 from sidecar.storage.journal_codec import Chain
-from sidecar.storage.reserve import Halted, Reserve, read_reserve
 from tests.decisions import connected
 from tests.disk import files_no_larger_than
 
@@ -39,7 +39,7 @@ def codes(path):
 
 
 def witness(world, path, log=None):
-    return Witness(world.manager, lambda: Reserve(path), cast("Any", log or CapturingLogger()))
+    return Witness(world.manager, lambda: HaltFile(path), cast("Any", log or CapturingLogger()))
 
 
 def test_there_is_news_when_a_cause_moves_or_a_window_begins_anew(world, path):
@@ -138,7 +138,7 @@ def test_a_halt_by_a_fault_is_noted_beside_the_state(world, path):
 def test_a_note_of_the_last_process_stands_until_it_is_in_force(world, path):
     """The first fact of a start keeps a state that has nothing of it yet."""
     fault = Halted("HALTED", "KeyError: 'x'", fault=True)
-    Reserve(path).note(fault)
+    HaltFile(path).note(fault)
     made = witness(world, path)
     made.keep(PLACE, world.now)
     assert read_reserve(path).note == fault
@@ -173,7 +173,7 @@ def test_a_tighter_note_of_the_last_process_is_not_written_over(
     world, path, monkeypatch, noted, stands
 ):
     if noted is not None:
-        Reserve(path).note(noted)
+        HaltFile(path).note(noted)
     made = witness(world, path)
     monkeypatch.setattr(module, "SLOT_BYTES", 100)
     made.keep(PLACE, world.now)

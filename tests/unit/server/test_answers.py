@@ -14,7 +14,7 @@ from sidecar.core.vocabulary.actions import Decided
 from sidecar.server.answers import Answers
 from sidecar.server.control import Control
 from sidecar.server.error_codes import INVALID_PARAMS, REFUSED
-from sidecar.server.protocol import CONTROL_METHODS, METHODS, Early, Wrong
+from sidecar.server.protocol import CONTROL_METHODS, METHODS, Early, RequestError
 from sidecar.server.subscriptions import Publisher
 from sidecar.storage.journal_codec import Chain
 from tests.answering import Desk, Listening, asked, deciding
@@ -26,7 +26,7 @@ def facts(desk):
 
 
 def wrong(desk, method, peer=None, **given):
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(RequestError) as caught:
         desk.ask(method, peer, **given)
     return caught.value
 

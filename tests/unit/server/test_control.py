@@ -8,7 +8,7 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.server.control import Control
 from sidecar.server.error_codes import INVALID_PARAMS
-from sidecar.server.protocol import Wrong
+from sidecar.server.protocol import RequestError
 from tests.answering import Desk, Listening, asked, told
 from tests.scenario import World, limit_order
 
@@ -31,7 +31,7 @@ class Operator:
         return told(self.control(Listening(uid=7), asked(method, **given)))
 
     def wrong(self, method, **given):
-        with pytest.raises(Wrong) as caught:
+        with pytest.raises(RequestError) as caught:
             self.ask(method, **given)
         assert caught.value.code == INVALID_PARAMS
         return caught.value.message
@@ -109,7 +109,7 @@ def test_everything_of_the_order_socket_is_there_too():
     assert operator.desk.facts[-1] == ev.BotConnected(
         at=operator.desk.world.now, name="maker", uid=7
     )
-    with pytest.raises(Wrong, match="reset_loss"):
+    with pytest.raises(RequestError, match="reset_loss"):
         operator.ask("reset-loss", window="daily", reason="x")
 
 
@@ -128,7 +128,7 @@ async def test_cancel_all_is_answered_when_it_is_done():
     assert await answer == {"cancelled": ["storm", "uid 7"]}
 
 
-@pytest.mark.parametrize("refusal", [Misuse("no key"), Wrong(-32000, "not now")])
+@pytest.mark.parametrize("refusal", [Misuse("no key"), RequestError(-32000, "not now")])
 async def test_a_cancel_that_is_refused_is_an_answer_and_no_fault_of_its_task(refusal):
     async def refuse(reason, by):
         raise refusal

@@ -14,10 +14,10 @@ from sidecar.server.protocol import (
     CONTROL_METHODS,
     LINE_BYTES_MAX,
     OPERATOR_METHODS,
-    Broken,
     Lines,
     OrderCall,
-    Wrong,
+    ProtocolError,
+    RequestError,
     params,
     plainly,
     read,
@@ -44,7 +44,7 @@ def test_a_line_too_long_breaks_the_connection_before_it_ends(pieces):
     piece = b"x" * (LINE_BYTES_MAX // pieces)
     for _ in range(pieces):
         assert reader.feed(piece) == []
-    with pytest.raises(Broken, match="longer than 65536 bytes") as caught:
+    with pytest.raises(ProtocolError, match="longer than 65536 bytes") as caught:
         reader.feed(b"y" * 8)
     assert json.loads(caught.value.answer)["error"]["code"] == -32600
 
@@ -69,7 +69,7 @@ def test_a_line_too_long_breaks_the_connection_before_it_ends(pieces):
     ],
 )
 def test_what_is_no_request_breaks_the_connection_with_an_error(data, code):
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(ProtocolError) as caught:
         read(data)
     answer = json.loads(caught.value.answer)
     assert (answer["id"], answer["error"]["code"]) == (None, code)
@@ -99,18 +99,18 @@ def test_the_order_is_kept_as_the_bytes_that_came():
     ],
 )
 def test_wrong_parameters_are_named_and_the_connection_goes_on(method, given, words):
-    with pytest.raises(Wrong, match=words) as caught:
+    with pytest.raises(RequestError, match=words) as caught:
         params(read(line(method, **given)))
     assert caught.value.code == -32602
 
 
 def test_parameters_must_be_named_not_listed():
-    with pytest.raises(Wrong):
+    with pytest.raises(RequestError):
         params(read(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}'))
 
 
 def test_an_unknown_method_is_told_the_known_ones():
-    with pytest.raises(Wrong, match="validate_order") as caught:
+    with pytest.raises(RequestError, match="validate_order") as caught:
         params(read(line("validateOrder")))
     assert caught.value.code == -32601
 
@@ -129,7 +129,7 @@ def test_every_method_reads_its_least_request():
 
 @pytest.mark.parametrize("method", OPERATOR_METHODS)
 def test_an_operators_verb_is_sent_to_the_control_socket(method):
-    with pytest.raises(Wrong, match="on the control socket") as caught:
+    with pytest.raises(RequestError, match="on the control socket") as caught:
         params(read(line(method)))
     assert caught.value.code == -32601
 
@@ -153,7 +153,7 @@ def test_answers_are_lines_with_decimals_and_times_as_text():
 
 
 def test_invalid_utf8_is_found_in_the_order_as_well():
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(ProtocolError) as caught:
         read(b'{"jsonrpc":"2.0","id":1,"method":"validate_order","params":{"order":{"x":"\xff"}}}')
     assert json.loads(caught.value.answer)["error"]["code"] == -32700
 
@@ -186,7 +186,7 @@ def test_an_order_that_is_read_in_one_pass_reads_as_in_two(rest):
 def test_the_words_of_a_hurried_call_elsewhere_do_not_make_it_one():
     request = read(line("hello", name="validate_order"))
     assert params(request).name == "validate_order"
-    with pytest.raises(Broken):
+    with pytest.raises(ProtocolError):
         read(b'{"jsonrpc":"1.0","method":"validate_order","params":{"order":{}}}')
 
 
@@ -202,7 +202,7 @@ def test_the_words_of_a_hurried_call_elsewhere_do_not_make_it_one():
     ],
 )
 def test_a_name_that_is_there_twice_in_an_object_is_refused(text):
-    with pytest.raises(Broken, match="is there twice in one object") as caught:
+    with pytest.raises(ProtocolError, match="is there twice in one object") as caught:
         read(text.encode())
     assert json.loads(caught.value.answer)["error"]["code"] == -32600
 

@@ -4,19 +4,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.account.exposure import Book
+from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
-from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured, Row
+from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO
 
 
-def client_order_id(check: Check) -> Violation | None:
+def client_order_id(candidate: Candidate) -> Violation | None:
     """A live approval with another body, or an id the exchange knows already."""
-    if check.replaced is not None or check.again:
+    if candidate.replaced is not None or candidate.again:
         return None
-    ledger, name = check.tracker.ledger, check.order.client_order_id
+    ledger, name = candidate.tracker.ledger, candidate.order.client_order_id
     if name in ledger.reservations:
         why = "is reserved for another order; use a new id"
     elif name in ledger.working_by_client_id or ledger.closed.has_used(name):
@@ -28,43 +28,45 @@ def client_order_id(check: Check) -> Violation | None:
     )
 
 
-def orders_like_it(check: Check, bound: Bound) -> str:
-    return f"{bound.window}|{check.fingerprint}"
+def orders_like_it(candidate: Candidate, bound: ScopedLimit) -> str:
+    return f"{bound.window}|{candidate.fingerprint}"
 
 
-def all_orders(_check: Check, bound: Bound) -> str:
+def all_orders(_check: Candidate, bound: ScopedLimit) -> str:
     return bound.window
 
 
-def identical(check: Check, bound: Bound) -> Row | None:
-    return _approved(check, bound, orders_like_it(check, bound))
+def identical(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return _approved(candidate, bound, orders_like_it(candidate, bound))
 
 
-def rate(check: Check, bound: Bound) -> Row | None:
-    return _approved(check, bound, bound.window)
+def rate(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return _approved(candidate, bound, bound.window)
 
 
-def _approved(check: Check, bound: Bound, name: str) -> Row:
-    count = check.desk.activity.count(name, bound.setting, check.now)
-    return Row(base=Decimal(count) if check.again else count + ONE)
+def _approved(candidate: Candidate, bound: ScopedLimit, name: str) -> Row:
+    count = candidate.desk.activity.count(name, bound.setting, candidate.now)
+    return Row(base=Decimal(count) if candidate.again else count + ONE)
 
 
-def identical_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(orders_like_it(check, bound), bound.setting, check.now)
+def identical_clears(candidate: Candidate, bound: ScopedLimit) -> datetime | None:
+    return candidate.desk.activity.clears_at(
+        orders_like_it(candidate, bound), bound.setting, candidate.now
+    )
 
 
-def rate_clears(check: Check, bound: Bound) -> datetime | None:
-    return check.desk.activity.clears_at(bound.window, bound.setting, check.now)
+def rate_clears(candidate: Candidate, bound: ScopedLimit) -> datetime | None:
+    return candidate.desk.activity.clears_at(bound.window, bound.setting, candidate.now)
 
 
-def open_orders(check: Check, bound: Bound) -> Row | None:
-    after = bound.after(check)
+def open_orders(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    after = bound.after(candidate)
     orders = after.orders_on_key if bound.kind == "product" else after.orders
-    return Row(base=Decimal(orders - check.is_new), slope=ONE, of="orders")
+    return Row(base=Decimal(orders - candidate.is_new), slope=ONE, of="orders")
 
 
-def too_many_reservations(check: Check) -> Violation | None:
-    alive, asker = check.tracker.ledger.reservations, check.asker
+def too_many_reservations(candidate: Candidate) -> Violation | None:
+    alive, asker = candidate.tracker.ledger.reservations, candidate.asker
     if len(alive) < RESERVATIONS_OF_A_USER_MAX:
         return None
     own = 0
@@ -85,22 +87,22 @@ def too_many_reservations(check: Check) -> Violation | None:
     )
 
 
-def held_in_direction(check: Check, bound: Bound) -> Row | None:
+def held_in_direction(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     """The position that the order would add to, base units, in the scope that forbids adding."""
-    book: Book | None = check.tracker.account
+    book: Portfolio | None = candidate.tracker.account
     if bound.kind == "strategy":
-        book = check.tracker.strategies.get(check.strategy_id or "")
-    line = None if book is None else book.lines.get(check.key)
+        book = candidate.tracker.strategies.get(candidate.strategy_id or "")
+    line = None if book is None else book.lines.get(candidate.key)
     if line is None:
         return Row(base=ZERO)
-    return Row(base=line.position.quantity if check.is_buy else -line.position.quantity)
+    return Row(base=line.position.quantity if candidate.is_buy else -line.position.quantity)
 
 
 RULES: Final = (
     Gate(
         code="DUPLICATE_CLIENT_ORDER_ID",
         judge=client_order_id,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc("another order is reserved under this id, or the exchange has seen it"),
     ),
     Measured(
@@ -143,7 +145,7 @@ RULES: Final = (
     Gate(
         code="MAX_OPEN_ORDERS",
         judge=too_many_reservations,
-        exempt=True,
+        exempt_if_reducing=True,
         doc=Doc(
             f"{RESERVATIONS_MAX:,} approvals are alive at once, or {RESERVATIONS_OF_A_USER_MAX:,} of one user"
             " (not configurable)"

@@ -7,52 +7,52 @@ lines in the order's size, with the other side of the book as their floor.
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Measured, Row
+from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
 from sidecar.core.judging.rules.validity import order_size
 from sidecar.core.vocabulary.money import ONE, ZERO
 
 
-def order_notional(_check: Check, _bound: Bound) -> Row | None:
+def order_notional(_check: Candidate, _bound: ScopedLimit) -> Row | None:
     return Row(base=ZERO, slope=ONE, of="worth")
 
 
-def position_size(check: Check, bound: Bound) -> Row | None:
+def position_size(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     """The order takes its own side from `held`; the other side is what it is. Spot cannot be sold short, so selling
     it only lowers what could be held.
     """
-    after = bound.after(check)
-    if not (check.is_buy or check.is_future):
+    after = bound.after(candidate)
+    if not (candidate.is_buy or candidate.is_future):
         return Row(base=after.other)
     return Row(base=after.held, slope=ONE, floor=after.other)
 
 
-def position_notional(check: Check, bound: Bound) -> Row | None:
-    return _at_mark(check, bound, ZERO)
+def position_notional(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return _at_mark(candidate, bound, ZERO)
 
 
-def gross(check: Check, bound: Bound) -> Row | None:
+def gross(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     """What all other keys are worth, and this key's worst case."""
-    return _at_mark(check, bound, bound.after(check).others_gross)
+    return _at_mark(candidate, bound, bound.after(candidate).others_gross)
 
 
-def _at_mark(check: Check, bound: Bound, others: Decimal) -> Row:
-    after, mark = bound.after(check), check.mark or ZERO
+def _at_mark(candidate: Candidate, bound: ScopedLimit, others: Decimal) -> Row:
+    after, mark = bound.after(candidate), candidate.mark or ZERO
     floor = others + after.other * mark
-    if not (check.is_buy or check.is_future):
+    if not (candidate.is_buy or candidate.is_future):
         return Row(base=floor)
     return Row(base=others + after.held * mark, slope=mark, floor=floor)
 
 
-def net(check: Check, bound: Bound) -> Row | None:
+def net(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     """The order moves its own side of the account's net exposure by its worth at the mark; the other side is what it
     is. Selling spot stops at flat.
     """
-    after, mark = bound.after(check), check.mark or ZERO
-    moved = mark * check.quantity
-    if check.is_buy:
+    after, mark = bound.after(candidate), candidate.mark or ZERO
+    moved = mark * candidate.quantity
+    if candidate.is_buy:
         return Row(base=after.net_long - moved, slope=mark, floor=abs(after.net_short))
-    if check.is_future:
+    if candidate.is_future:
         return Row(base=-after.net_short - moved, slope=mark, floor=abs(after.net_long))
     flat = -after.net_short_of_others
     return Row(base=flat - after.sold_from * mark, slope=mark, floor=abs(after.net_long), cap=flat)

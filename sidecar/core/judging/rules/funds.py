@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from sidecar.core.account.working import Reservation
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.rules.rule import Doc, Gate
 from sidecar.core.judging.rules.waiting import in_the_way
 from sidecar.core.vocabulary.decision import Violation
@@ -24,53 +24,53 @@ from sidecar.core.vocabulary.money import ONE, ZERO, readable
 MARGIN: Final = "USD margin"  # the currency of a future's funds, in messages
 
 
-def spot_funds(check: Check) -> Violation | None:
+def spot_funds(candidate: Candidate) -> Violation | None:
     """The rest beside all orders and approvals, holds that none explains set aside."""
-    worth, replaced = check.worth, check.replaced
-    wallet = check.tracker.wallets.by_currency.get(worth.hold_currency)
+    worth, replaced = candidate.worth, candidate.replaced
+    wallet = candidate.tracker.wallets.by_currency.get(worth.hold_currency)
     needed, free, unexplained = worth.hold, None, ZERO
     if wallet is not None:
         free = wallet.free
         unexplained = ZERO if wallet.keep is None else wallet.foreign_hold + abs(wallet.doubted)
     if replaced is not None:
         free = None if free is None else free + replaced.hold
-        needed = (worth.unit_hold or ZERO) * check.open_size  # an edit always has a price
-    check.funds = (needed, worth.unit_hold, free, unexplained)
+        needed = (worth.unit_hold or ZERO) * candidate.open_size  # an edit always has a price
+    candidate.funds = (needed, worth.unit_hold, free, unexplained)
     if needed is None:
         return None  # no price: STALE_MARKET_DATA refuses, or the order is reducing
     if free is None:
         return _unknown(needed, worth.hold_currency)
     if needed <= free + unexplained:
         return None
-    return _lacking(check, needed, free if check.is_buy else free + unexplained)
+    return _lacking(candidate, needed, free if candidate.is_buy else free + unexplained)
 
 
-def unexplained_hold(check: Check) -> Violation | None:
+def unexplained_hold(candidate: Candidate) -> Violation | None:
     """The rest beside a hold that no known order explains: asked after `spot_funds`."""
-    needed, _, free, unexplained = check.funds
+    needed, _, free, unexplained = candidate.funds
     if not unexplained or needed is None or free is None or not free < needed <= free + unexplained:
         return None
-    currency, found = check.worth.hold_currency, _lacking(check, needed, free)
-    wallet = check.tracker.wallets.get(currency)
+    currency, found = candidate.worth.hold_currency, _lacking(candidate, needed, free)
+    wallet = candidate.tracker.wallets.get(currency)
     text = f"; Coinbase holds {readable(wallet.foreign_hold)} {currency} for no order that is known"
     if wallet.doubted:
         text = f"; of {readable(abs(wallet.doubted))} {currency} Coinbase and the books differ"
     return replace(found, message=found.message + text)
 
 
-def margin(check: Check) -> Violation | None:
+def margin(candidate: Candidate) -> Violation | None:
     """Coinbase's worst stated margin rate, or the whole notional where it states none."""
-    futures, notional = check.tracker.balances.futures, check.worth.unit_notional
-    unit = None if notional is None else notional * (check.product.margin_rate or ONE)
-    bound = check.tracker.orders.margin_reserved + check.tracker.orders.margin_seen
+    futures, notional = candidate.tracker.balances.futures, candidate.worth.unit_notional
+    unit = None if notional is None else notional * (candidate.product.margin_rate or ONE)
+    bound = candidate.tracker.orders.margin_reserved + candidate.tracker.orders.margin_seen
     free = None if futures is None else futures.buying_power - bound
-    needed = None if unit is None else unit * check.open_size
-    check.funds = (needed, unit, free, ZERO)
+    needed = None if unit is None else unit * candidate.open_size
+    candidate.funds = (needed, unit, free, ZERO)
     if needed is None:
         return None  # no price: as for spot
     if free is None:
         return _unknown(needed, MARGIN)
-    return None if needed <= free else _lacking(check, needed, free)
+    return None if needed <= free else _lacking(candidate, needed, free)
 
 
 def _unknown(needed: Decimal, currency: str) -> Violation:
@@ -79,14 +79,14 @@ def _unknown(needed: Decimal, currency: str) -> Violation:
     return Violation("INSUFFICIENT_FUNDS", observed=readable(needed), message=text)
 
 
-def _lacking(check: Check, needed: Decimal, free: Decimal) -> Violation:
+def _lacking(candidate: Candidate, needed: Decimal, free: Decimal) -> Violation:
     """Refused: the free funds, and the approvals that are in the way of more."""
-    hold_currency = check.worth.hold_currency
+    hold_currency = candidate.worth.hold_currency
 
     def bound(held: Reservation) -> Decimal:
         return held.hold if held.hold_currency == hold_currency else ZERO
 
-    waits = in_the_way(check, needed - free, bound)
+    waits = in_the_way(candidate, needed - free, bound)
     text = (
         f"{readable(needed)} {hold_currency or MARGIN} needed, {readable(free)} free after holds, reservations and "
         f"keep{'' if waits is None else waits.text}"
@@ -100,23 +100,23 @@ def _lacking(check: Check, needed: Decimal, free: Decimal) -> Violation:
     )
 
 
-def room(check: Check) -> Decimal | None:
-    _, unit, free, unexplained = check.funds  # as the judge has just worked out
-    return _size_of(check, unit, None if free is None else free + unexplained)
+def room(candidate: Candidate) -> Decimal | None:
+    _, unit, free, unexplained = candidate.funds  # as the judge has just worked out
+    return _size_of(candidate, unit, None if free is None else free + unexplained)
 
 
-def room_beside_holds(check: Check) -> Decimal | None:
-    _, unit, free, unexplained = check.funds
-    return _size_of(check, unit, free) if unexplained else None
+def room_beside_holds(candidate: Candidate) -> Decimal | None:
+    _, unit, free, unexplained = candidate.funds
+    return _size_of(candidate, unit, free) if unexplained else None
 
 
-def _size_of(check: Check, unit: Decimal | None, free: Decimal | None) -> Decimal | None:
+def _size_of(candidate: Candidate, unit: Decimal | None, free: Decimal | None) -> Decimal | None:
     if not unit:
         return None
     if free is None or free <= ZERO:
         return ZERO
     size = free if unit is ONE else free / unit
-    return size if check.replaced is None else size + check.replaced.filled
+    return size if candidate.replaced is None else size + candidate.replaced.filled
 
 
 RULES: Final = (
@@ -125,7 +125,7 @@ RULES: Final = (
         judge=spot_funds,
         room=room,
         applies=lambda _, product: not product.is_future,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc(
             "spot: size × price × (1 + fee) > what is free of the quote wallet (sell: size > what is "
             "free of the coin), after the holds of known orders, reservations and `keep`; sized in quote "
@@ -138,7 +138,7 @@ RULES: Final = (
         judge=unexplained_hold,
         room=room_beside_holds,
         applies=lambda _, product: not product.is_future,
-        exempt=True,  # with a warning
+        exempt_if_reducing=True,  # with a warning
         warns=True,
         doc=Doc(
             "spot: the same, after what Coinbase holds for no order that is known; a reducing order passes "
@@ -151,7 +151,7 @@ RULES: Final = (
         judge=margin,
         room=room,
         applies=lambda _, product: product.is_future,
-        exempt=True,  # closing a future frees margin
+        exempt_if_reducing=True,  # closing a future frees margin
         doc=Doc(
             "futures: margin > Coinbase's buying power, less the margin of what is reserved",
             "exactly what is free passes",

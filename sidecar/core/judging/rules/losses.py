@@ -4,39 +4,39 @@ from datetime import datetime
 from typing import Final
 
 from sidecar.core.account import losses
-from sidecar.core.judging.check import Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Measured, Row
+from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
 
 
-def daily(check: Check, bound: Bound) -> Row | None:
+def daily(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     match bound.kind:
         case "product":
-            loss = losses.daily(check.tracker, key=check.key)
+            loss = losses.daily(candidate.tracker, key=candidate.key)
         case "strategy":
-            loss = losses.daily(check.tracker, strategy_id=check.strategy_id)
+            loss = losses.daily(candidate.tracker, strategy_id=candidate.strategy_id)
         case _:
-            loss = losses.daily(check.tracker)
+            loss = losses.daily(candidate.tracker)
     return Row(base=loss.measured(bound.setting))
 
 
-def next_reset(check: Check, _bound: Bound) -> datetime | None:
-    windows = check.tracker.windows
+def next_reset(candidate: Candidate, _bound: ScopedLimit) -> datetime | None:
+    windows = candidate.tracker.windows
     return None if windows is None else windows.next_reset
 
 
-def drawdown(check: Check, bound: Bound) -> Row | None:
-    return Row(base=losses.drawdown(check.tracker).measured(bound.setting))
+def drawdown(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return Row(base=losses.drawdown(candidate.tracker).measured(bound.setting))
 
 
-def cumulative(check: Check, bound: Bound) -> Row | None:
-    return Row(base=losses.cumulative(check.tracker).measured(bound.setting))
+def cumulative(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return Row(base=losses.cumulative(candidate.tracker).measured(bound.setting))
 
 
 RULES: Final = (
     Measured(
         code="MAX_DAILY_LOSS",
         per_key=True,
-        standing=True,
+        book_only=True,
         limit="max_daily_loss",
         row=daily,
         breaks_at=True,
@@ -49,7 +49,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_DRAWDOWN",
-        standing=True,
+        book_only=True,
         limit="max_drawdown",
         row=drawdown,
         breaks_at=True,
@@ -61,7 +61,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_CUMULATIVE_LOSS",
-        standing=True,
+        book_only=True,
         limit="max_cumulative_loss",
         row=cumulative,
         breaks_at=True,

@@ -2,36 +2,36 @@
 
 from typing import Final
 
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import readable
 
 
-def unavailable(check: Check) -> Violation | None:
+def unavailable(candidate: Candidate) -> Violation | None:
     for name in MEASURES:
-        if getattr(check.limits, name) is None:
+        if getattr(candidate.limits, name) is None:
             continue
-        figure = check.figure(name)
+        figure = candidate.figure(name)
         if isinstance(figure, NoFigure):
             text = f"{name} is set and there is no figure: {figure.reason}"
             return Violation("VAR_UNAVAILABLE", observed="none", message=text)
     return None
 
 
-def _raised(check: Check, measure: Measure) -> Row | None:
+def _raised(candidate: Candidate, measure: Measure) -> Row | None:
     """The figure with the order in it, USD; nothing when the order does not raise it."""
-    figure = check.figure(measure)
+    figure = candidate.figure(measure)
     if isinstance(figure, NoFigure) or figure.after <= figure.before:
         return None
     return Row(base=figure.after)
 
 
-def liquidation_buffer(check: Check) -> Violation | None:
-    limit = check.limits.min_liquidation_buffer
+def liquidation_buffer(candidate: Candidate) -> Violation | None:
+    limit = candidate.limits.min_liquidation_buffer
     assert limit is not None
-    futures = check.tracker.balances.futures
+    futures = candidate.tracker.balances.futures
     if futures is None:
         return Violation(
             "MIN_LIQUIDATION_BUFFER",
@@ -54,7 +54,7 @@ def _figure(code: str, measure: Measure, words: str) -> Measured:
     return Measured(
         code=code,
         limit=measure,
-        row=lambda check, _: _raised(check, measure),
+        row=lambda candidate, _: _raised(candidate, measure),
         of_equity=True,
         breaks_at=True,
         searches=True,
@@ -74,7 +74,7 @@ RULES: Final = (
         code="VAR_UNAVAILABLE",
         judge=unavailable,
         applies=lambda limits, _: any(getattr(limits, name) is not None for name in MEASURES),
-        exempt=True,
+        exempt_if_reducing=True,
         doc=Doc("such a limit is set and the figure cannot be computed"),
     ),
     Gate(
@@ -83,7 +83,7 @@ RULES: Final = (
         applies=lambda limits, product: (
             product.is_future and limits.min_liquidation_buffer is not None
         ),
-        exempt=True,
+        exempt_if_reducing=True,
         doc=Doc(
             "futures: Coinbase's liquidation buffer, percent, < limit, or not known",
             "the limit passes",

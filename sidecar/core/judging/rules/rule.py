@@ -5,7 +5,7 @@
 size, at every scope where such a limit is set. Comparison, warning at 70 %, message and the largest size that
 keeps the limit follow from the row, the same for all.
 
-`exempt` marks the rules that reducing orders need not keep (column R of the contract).
+`exempt_if_reducing` marks the rules that reducing orders need not keep (column R of the contract).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from sidecar.core.judging.check import After, Check
+from sidecar.core.judging.candidate import Candidate, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import Limits, Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
@@ -51,7 +51,7 @@ class Row(Struct, frozen=True, gc=False):
         return None if self.cap <= level else (level - self.base) / self.slope
 
 
-class Bound(Struct, frozen=True):
+class ScopedLimit(Struct, frozen=True):
     """One configured limit in force. `level` is what is compared with; `setting` the limit as it
     was configured.
     """
@@ -74,9 +74,9 @@ class Bound(Struct, frozen=True):
                 return f"{self.setting.count} in {readable(self.setting.window_s)} s"
         return str(self.setting)
 
-    def after(self, check: Check) -> After:
+    def after(self, candidate: Candidate) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
-        return check.own if self.own else check.account
+        return candidate.own if self.own else candidate.account
 
 
 class Doc(Struct, frozen=True):
@@ -99,26 +99,26 @@ class Gate(Struct, frozen=True, kw_only=True):
     """
 
     code: str
-    judge: Callable[[Check], Violation | None]
-    exempt: bool
+    judge: Callable[[Candidate], Violation | None]
+    exempt_if_reducing: bool
     doc: Doc
-    room: Callable[[Check], Decimal | None] | None = None
+    room: Callable[[Candidate], Decimal | None] | None = None
     applies: Callable[[Limits, Product], bool] = always
     reads_state: bool = False
     warns: bool = False
 
 
-def size_of(check: Check, of: SizeUnit) -> Decimal | None:
+def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
     """The size of the order in this unit; None where no price tells its worth."""
     match of:
         case "open":
-            return check.quantity
+            return candidate.quantity
         case "orders":
-            return Decimal(check.is_new)
+            return Decimal(candidate.is_new)
         case "worth":
-            return check.worth.notional
-    size = check.worth.base_size
-    return None if size is None else size * check.product.contract_size
+            return candidate.worth.notional
+    size = candidate.worth.base_size
+    return None if size is None else size * candidate.product.contract_size
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -130,33 +130,33 @@ class Measured(Struct, frozen=True, kw_only=True):
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
     limit is a share of equity and the figure in USD. `of_books`: the row reads the books and the order's
     side alone, so it holds until the books move; without it the row is asked for of every order. A
-    `standing` rule reads the books alone, whatever the order. A rule with a `window` counts approvals
+    `book_only` rule reads the books alone, whatever the order. A rule with a `window` counts approvals
     under the name it gives.
     """
 
     code: str
     limit: str
-    row: Callable[[Check, Bound], Row | None]
+    row: Callable[[Candidate, ScopedLimit], Row | None]
     text: str
     doc: Doc
-    exempt: bool = True
+    exempt_if_reducing: bool = True
     breaks_at: bool = False
     lowest: bool = False
     warns: bool = True
     searches: bool = False
     of_equity: bool = False
     per_key: bool = False
-    window: Callable[[Check, Bound], str] | None = None
+    window: Callable[[Candidate, ScopedLimit], str] | None = None
     of_books: bool = False
-    standing: bool = False
-    clears_at: Callable[[Check, Bound], Any] | None = None
+    book_only: bool = False
+    clears_at: Callable[[Candidate, ScopedLimit], Any] | None = None
 
-    def observed(self, check: Check, bound: Bound) -> Decimal | None:
+    def observed(self, candidate: Candidate, bound: ScopedLimit) -> Decimal | None:
         """The figure with the order in it; None where it cannot be told."""
-        row = self.row(check, bound)
+        row = self.row(candidate, bound)
         if row is None:
             return None
-        size = size_of(check, row.of) if row.slope else ZERO
+        size = size_of(candidate, row.of) if row.slope else ZERO
         return None if size is None else row.figure(size)
 
     def is_broken(self, observed: Decimal, level: Decimal) -> bool:
@@ -165,24 +165,24 @@ class Measured(Struct, frozen=True, kw_only=True):
             return observed < level
         return observed >= level if self.breaks_at else observed > level
 
-    def shown(self, check: Check, observed: Decimal) -> Decimal:
+    def shown(self, candidate: Candidate, observed: Decimal) -> Decimal:
         """The measure in the limit's unit."""
         if not self.of_equity:
             return observed
-        return ratio(observed, check.equity) if check.equity > ZERO else NO_EQUITY
+        return ratio(observed, candidate.equity) if candidate.equity > ZERO else NO_EQUITY
 
-    def violation(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
+    def violation(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
-        shown, limit = readable(self.shown(check, observed)), bound.text
-        clears_at = None if self.clears_at is None else self.clears_at(check, bound)
+        shown, limit = readable(self.shown(candidate, observed)), bound.text
+        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
 
-    def warning(self, check: Check, bound: Bound, observed: Decimal) -> Violation:
+    def warning(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """A limit that is kept, but used to 70 % or more."""
-        value, limit = self.shown(check, observed), bound.text
+        value, limit = self.shown(candidate, observed), bound.text
         shown = readable(value)
-        clears_at = None if self.clears_at is None else self.clears_at(check, bound)
+        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         percent = (
             readable((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
         )

@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.check import UNLIMITED, Check
-from sidecar.core.judging.rules.rule import Bound, Doc, Gate, Measured, Row
+from sidecar.core.judging.candidate import UNLIMITED, Candidate
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
 
 
-def end_time(check: Check) -> Violation | None:
-    ends = check.order.end_time
-    if ends is None or ends > check.now:
+def end_time(candidate: Candidate) -> Violation | None:
+    ends = candidate.order.end_time
+    if ends is None or ends > candidate.now:
         return None
     return Violation(
         "INVALID_ORDER", observed=ends.isoformat(), message="end_time has passed; send a later one"
     )
 
 
-def product_allowed(check: Check) -> Violation | None:
-    product, limits = check.order.product_id, check.limits
-    asset, keep = check.product.base, check.tracker.wallets.keep
-    if keep and check.is_buy and not check.is_future and keep.get(asset, ZERO) is None:
+def product_allowed(candidate: Candidate) -> Violation | None:
+    product, limits = candidate.order.product_id, candidate.limits
+    asset, keep = candidate.product.base, candidate.tracker.wallets.keep
+    if keep and candidate.is_buy and not candidate.is_future and keep.get(asset, ZERO) is None:
         text = f"all {asset} is kept: what is bought would never be counted, or sold"
         return Violation("PRODUCT_NOT_ALLOWED", observed=product, message=text)
     if product in limits.block_products:
@@ -36,11 +36,11 @@ def product_allowed(check: Check) -> Violation | None:
     return None
 
 
-def product_tradable(check: Check) -> Violation | None:
-    product = check.product
+def product_tradable(candidate: Candidate) -> Violation | None:
+    product = candidate.product
     for flag in ("is_disabled", "trading_disabled", "view_only", "cancel_only"):
         if getattr(product, flag):
-            return _untradable(check, flag, "takes no orders now")
+            return _untradable(candidate, flag, "takes no orders now")
     if product.session_open is False:
         return Violation(
             "PRODUCT_UNTRADABLE",
@@ -48,22 +48,24 @@ def product_tradable(check: Check) -> Violation | None:
             message=f"{product.product_id}: the futures session is closed",
             clears_at=product.opens_at,
         )
-    if check.order.is_market and (product.limit_only or product.auction_mode):
+    if candidate.order.is_market and (product.limit_only or product.auction_mode):
         flag = "limit_only" if product.limit_only else "auction_mode"
-        return _untradable(check, flag, "takes no market orders now; send a limit order")
-    if product.post_only and not check.order.post_only:
-        return _untradable(check, "post_only", "takes post-only orders now; set post_only")
+        return _untradable(candidate, flag, "takes no market orders now; send a limit order")
+    if product.post_only and not candidate.order.post_only:
+        return _untradable(candidate, "post_only", "takes post-only orders now; set post_only")
     return None
 
 
-def _untradable(check: Check, flag: str, why: str) -> Violation:
+def _untradable(candidate: Candidate, flag: str, why: str) -> Violation:
     return Violation(
-        "PRODUCT_UNTRADABLE", observed=flag, message=f"{check.product.product_id} ({flag}) {why}"
+        "PRODUCT_UNTRADABLE",
+        observed=flag,
+        message=f"{candidate.product.product_id} ({flag}) {why}",
     )
 
 
-def size_increment(check: Check) -> Violation | None:
-    order, product = check.order, check.product
+def size_increment(candidate: Candidate) -> Violation | None:
+    order, product = candidate.order, candidate.product
     size = order.base_size
     if size is None:
         size, increment = order.quote_size or ZERO, product.quote_increment
@@ -76,12 +78,12 @@ def size_increment(check: Check) -> Violation | None:
     return None
 
 
-def any_size(_check: Check) -> Decimal:
+def any_size(_check: Candidate) -> Decimal:
     return UNLIMITED
 
 
-def price_increment(check: Check) -> Violation | None:
-    order, increment = check.order, check.product.price_increment
+def price_increment(candidate: Candidate) -> Violation | None:
+    order, increment = candidate.order, candidate.product.price_increment
     for price in order.prices or (order.limit_price, order.stop_price):
         if price is not None and price % increment:
             return _off_grid("PRICE_INCREMENT", "price", price, increment)
@@ -97,30 +99,30 @@ def _off_grid(code: str, what: str, value: Decimal, increment: Decimal) -> Viola
     )
 
 
-def size_range(check: Check) -> Violation | None:
-    order, product = check.order, check.product
+def size_range(candidate: Candidate) -> Violation | None:
+    order, product = candidate.order, candidate.product
     least, most = product.quote_min_size, product.quote_max_size
     if order.base_size is None:
         return _out_of_range("quote_size", order.quote_size or ZERO, least, most)
     for size in order.sizes or (order.base_size,):
         if found := _out_of_range("base_size", size, product.base_min_size, product.base_max_size):
             return found
-    for worth in _worths(check, order.base_size):
+    for worth in _worths(candidate, order.base_size):
         if found := _out_of_range("order value", worth, least, most):
             return found
     return None
 
 
-def _worths(check: Check, base_size: Decimal) -> Sequence[Decimal]:
+def _worths(candidate: Candidate, base_size: Decimal) -> Sequence[Decimal]:
     """Coinbase's value of the order in quote currency; each of its rungs, where it has any."""
-    order, unit = check.order, check.unit_worth
+    order, unit = candidate.order, candidate.unit_worth
     if unit is None:
         return ()
     if not order.sizes:
         return (base_size * unit,)
     if len(order.sizes) != len(order.prices):
         return [size * unit for size in order.sizes]
-    units = check.product.contract_size
+    units = candidate.product.contract_size
     return [size * price * units for size, price in zip(order.sizes, order.prices, strict=True)]
 
 
@@ -142,15 +144,15 @@ def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) 
     return None
 
 
-def size_range_room(check: Check) -> Decimal:
-    product, most = check.product, check.product.quote_max_size
-    if check.order.quote_size is not None and most is not None and check.worth.base_size:
-        return most * check.worth.base_size / check.order.quote_size
-    largest, unit = product.base_max_size or UNLIMITED, check.unit_worth
+def size_range_room(candidate: Candidate) -> Decimal:
+    product, most = candidate.product, candidate.product.quote_max_size
+    if candidate.order.quote_size is not None and most is not None and candidate.worth.base_size:
+        return most * candidate.worth.base_size / candidate.order.quote_size
+    largest, unit = product.base_max_size or UNLIMITED, candidate.unit_worth
     return largest if most is None or not unit else min(largest, most / unit)
 
 
-def order_size(_check: Check, _bound: Bound) -> Row | None:
+def order_size(_check: Candidate, _bound: ScopedLimit) -> Row | None:
     return Row(base=ZERO, slope=ONE, of="whole")
 
 
@@ -158,7 +160,7 @@ RULES: Final = (
     Gate(
         code="INVALID_ORDER",
         judge=end_time,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc(
             "a number is zero, negative or not finite; no size or two; an unknown key; a bad side; "
             "`end_time` has passed",
@@ -167,7 +169,7 @@ RULES: Final = (
     Gate(
         code="PRODUCT_NOT_ALLOWED",
         judge=product_allowed,
-        exempt=True,
+        exempt_if_reducing=True,
         doc=Doc(
             "the product is on `block_products`, or `allow_products` is set and does not hold it, or a buy is of an "
             "asset that is kept whole",
@@ -178,7 +180,7 @@ RULES: Final = (
         code="PRODUCT_UNTRADABLE",
         judge=product_tradable,
         applies=lambda _, product: product.is_restricted,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc(
             "Coinbase's flags forbid it: disabled, trading_disabled, view_only, cancel_only; "
             "limit_only or auction_mode "
@@ -189,7 +191,7 @@ RULES: Final = (
         code="SIZE_INCREMENT",
         judge=size_increment,
         room=any_size,  # a size off the grid is floored to it
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc(
             "base_size is not a multiple of base_increment, or quote_size of quote_increment",
             "a multiple passes",
@@ -198,14 +200,14 @@ RULES: Final = (
     Gate(
         code="PRICE_INCREMENT",
         judge=price_increment,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc("a price is not a multiple of price_increment", "a multiple passes"),
     ),
     Gate(
         code="SIZE_OUT_OF_RANGE",
         judge=size_range,
         room=size_range_room,
-        exempt=False,
+        exempt_if_reducing=False,
         doc=Doc(
             "the size is outside Coinbase's minimum and maximum, or the order's worth (base size × limit price; at the "
             "market, × the price on the other side) outside `quote_min_size` and `quote_max_size`",

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.account.working import Reservation
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.candidate import Candidate
 from sidecar.core.vocabulary.decision import rfc3339
 from sidecar.core.vocabulary.money import ZERO
 
@@ -38,13 +38,13 @@ class InTheWay(Struct, frozen=True):
 
 
 def in_the_way(
-    check: Check, lacking: Decimal, bound_by: Callable[[Reservation], Decimal]
+    candidate: Candidate, lacking: Decimal, bound_by: Callable[[Reservation], Decimal]
 ) -> InTheWay | None:
     """The approvals of other orders that bind the lacking amount; None where none binds a part of it."""
-    own = check.order.client_order_id
+    own = candidate.order.client_order_id
     binding = [
         (held.expires_at, name, bound)
-        for name, held in check.tracker.ledger.reservations.items()
+        for name, held in candidate.tracker.ledger.reservations.items()
         if name != own and (bound := bound_by(held)) > ZERO
     ]
     names = []
@@ -53,18 +53,25 @@ def in_the_way(
         lacking -= bound
         if lacking <= ZERO:
             # An approval past its life is being looked for: it is dropped at any moment.
-            return InTheWay(tuple(names), max(expires_at, check.now))
+            return InTheWay(tuple(names), max(expires_at, candidate.now))
     return InTheWay(tuple(names), None) if names else None
 
 
-def in_the_way_of_an_exit(check: Check) -> InTheWay | None:
+def in_the_way_of_an_exit(candidate: Candidate) -> InTheWay | None:
     """The approvals without which the order would be reducing; None where they are not the reason."""
-    if check.reducing or check.opposed is None or check.order.attached or not check.quantity:
+    if (
+        candidate.reducing
+        or candidate.opposed is None
+        or candidate.order.attached
+        or not candidate.quantity
+    ):
         return None
 
     def offered(held: Reservation) -> Decimal:
-        legs = (leg for leg in held.legs if (leg.key, leg.side) == (check.key, check.order.side))
+        legs = (
+            leg for leg in held.legs if (leg.key, leg.side) == (candidate.key, candidate.order.side)
+        )
         return sum((leg.quantity for leg in legs), ZERO)
 
-    found = in_the_way(check, check.quantity - check.opposed, offered)
+    found = in_the_way(candidate, candidate.quantity - candidate.opposed, offered)
     return None if found is None or found.clears_at is None else found

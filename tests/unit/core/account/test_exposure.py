@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core.account.exposure import Book, Pnl, Position
+from sidecar.core.account.exposure import Pnl, Portfolio, Position
 from tests.scenario import D
 
 
@@ -81,7 +81,7 @@ def line_of(book, key="BTC", mark=100, *, is_future=False):
 
 def test_the_worst_case_counts_every_open_and_reserved_order():
     """Long = position + buys; short = position − sells, for spot not below zero."""
-    book = Book()
+    book = Portfolio()
     line = line_of(book)
     book.settle(line, D(2), D(150))
     book.work(line, "BUY", D(3), 1)
@@ -91,7 +91,7 @@ def test_the_worst_case_counts_every_open_and_reserved_order():
 
 
 def test_a_future_can_be_worst_on_its_short_side():
-    book = Book()
+    book = Portfolio()
     line = line_of(book, "F", is_future=True)
     book.settle(line, D(-2), D(-220))
     book.work(line, "SELL", D(4), 1)
@@ -105,14 +105,14 @@ def test_a_future_can_be_worst_on_its_short_side():
 
 
 def test_gross_adds_every_key_and_net_sets_long_against_short():
-    book = Book()
+    book = Portfolio()
     book.settle(line_of(book, "A", is_future=True), D(3), D(300))
     book.settle(line_of(book, "B", is_future=True), D(-2), D(-200))
     assert (book.gross, book.net_exposure) == (500, 100)
 
 
 def test_a_new_mark_restates_what_it_values_and_nothing_else():
-    book = Book()
+    book = Portfolio()
     book.settle(line_of(book), D(2), D(150))
     book.mark("BTC", D(200))
     book.mark("ETH", D(9))
@@ -125,7 +125,7 @@ def test_a_new_mark_restates_what_it_values_and_nothing_else():
 
 
 def test_a_flat_and_unworked_line_is_dropped_and_its_pnl_kept():
-    book = Book()
+    book = Portfolio()
     line = line_of(book)
     book.settle(line, D(2), D(150))
     book.settle(line, D(-2), D(-180))
@@ -134,7 +134,7 @@ def test_a_flat_and_unworked_line_is_dropped_and_its_pnl_kept():
 
 
 def test_without_a_mark_nothing_is_worth_anything_yet():
-    book = Book()
+    book = Portfolio()
     line = line_of(book, mark=None)
     book.settle(line, D(2), None)
     book.work(line, "BUY", D(3), 1)
@@ -145,7 +145,7 @@ def test_without_a_mark_nothing_is_worth_anything_yet():
 
 def test_a_mark_alone_is_no_price_of_what_waits_for_one():
     """It values the line at once; what it cost is told by a later price, and the rest is PnL."""
-    book = Book()
+    book = Portfolio()
     line = line_of(book, mark=None)
     book.settle(line, D(2), None)
     book.mark("BTC", D(10))
@@ -155,7 +155,7 @@ def test_a_mark_alone_is_no_price_of_what_waits_for_one():
 
 
 def test_a_fill_is_the_first_price_too():
-    book = Book()
+    book = Portfolio()
     line = line_of(book, mark=None)
     book.settle(line, D(2), None)
     book.settle(line, D(1), D(12))
@@ -166,7 +166,7 @@ def test_a_line_waits_for_the_price_of_what_left_it():
     """Bought at a known price, gone at an unknown one: the first price settles it, and drops it. At a mark
     alone its PnL is unrealised.
     """
-    book = Book()
+    book = Portfolio()
     line = line_of(book, mark=None)
     book.settle(line, D(1), D(100))
     book.settle(line, D(-1), None)
@@ -181,7 +181,7 @@ def test_a_line_waits_for_the_price_of_what_left_it():
 def test_a_late_exact_figure_moves_cost_while_open_on_its_side_else_what_was_realised(
     side, cost, realised
 ):
-    book = Book()
+    book = Portfolio()
     line = line_of(book)
     book.settle(line, D(2), D(150))
     book.correct(line, D(2), D(5), side)
@@ -194,7 +194,7 @@ def test_a_late_exact_figure_moves_cost_while_open_on_its_side_else_what_was_rea
 
 
 def test_a_correction_of_a_closed_position_is_realised():
-    book = Book()
+    book = Portfolio()
     line = line_of(book)
     book.correct(line, D(1), D(5), "BUY")
     assert (book.pnl.realised, list(book.lines)) == (-5, [])
@@ -203,7 +203,7 @@ def test_a_correction_of_a_closed_position_is_realised():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_after_a_partial_close_a_late_exact_figure_is_split_by_quantity(sign):
     """2 bought, 0.5 sold again: a quarter of the correction was realised."""
-    book = Book()
+    book = Portfolio()
     line = line_of(book)
     book.settle(line, D(2 * sign), D(150 * sign))
     book.settle(line, D("-0.5") * sign, D(-40) * sign)

@@ -6,7 +6,7 @@ No fact from outside breaks one; each is broken here from inside.
 import pytest
 
 from sidecar.core.account.books import Books
-from sidecar.core.account.exposure import Book
+from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.order_flow import OrderFlow
 from sidecar.core.account.wallets import Wallet, Wallets
@@ -100,7 +100,7 @@ def test_no_units_less_than_none_wait_for_a_price():
 
 
 def test_a_closed_position_leaves_no_cost():
-    position = Book().begin("BTC", is_future=False, mark=None).position
+    position = Portfolio().begin("BTC", is_future=False, mark=None).position
     position.trade(D(1), D(100))
     position.cost = D("NaN")
     with pytest.raises(AssertionError, match="no units are left, but a cost"):

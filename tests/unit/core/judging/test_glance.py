@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.settings import Settings
 from sidecar.core.judging.glance import glance_of
-from sidecar.core.judging.judge import Standing, compile_plan
+from sidecar.core.judging.judge import BookOnlyRules, compile_plan
 from sidecar.core.judging.rules.rule import Row
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
@@ -378,11 +378,11 @@ def test_a_rule_that_reads_more_than_the_books_is_not_asked_at_a_glance():
     plan = compile_plan(desk, world.tracker.products["BTC-USD"], None)
     assert glance_of(desk, plan) is not None
     (minimum, bound), *_ = plan.minima
-    (standing, level), *_ = plan.standing.rules
+    (book_only, level), *_ = plan.book_only.rules
     other = replace(minimum, row=lambda check, _: Row(check.worth.notional))
     assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
-    other = replace(standing, row=lambda check, _: Row(check.worth.notional))
-    assert glance_of(desk, replace(plan, standing=Standing(((other, level),)))) is None
+    other = replace(book_only, row=lambda check, _: Row(check.worth.notional))
+    assert glance_of(desk, replace(plan, book_only=BookOnlyRules(((other, level),)))) is None
 
 
 @pytest.mark.parametrize("body", [market_order("0.1"), sell_order("0.1", 63000)])

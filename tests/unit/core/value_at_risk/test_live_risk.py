@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.core.account.working import Leg
 from sidecar.core.context.settings import Settings
-from sidecar.core.judging.check import Check
+from sidecar.core.judging.candidate import Candidate
 from sidecar.core.saved import restore_manager, save_manager
 from sidecar.core.value_at_risk.live_risk import LiveRisk
 from sidecar.core.value_at_risk.models import MODELS
@@ -237,7 +237,7 @@ def test_an_order_in_euro_moves_the_euro_too():
     world.send(ev.ProductsListed, products=(product,))
     world.quote("BTC-EUR", 51200)
     order = parse_order(limit_order("0.1", 51200, product_id="BTC-EUR"))
-    check = Check(world.manager.desk, order, product, world.now, None)
+    check = Candidate(world.manager.desk, order, product, world.now, None)
     legs = [(one.leg.key, one.leg.side, one.leg.quantity) for one in check._added()]
     assert legs == [("BTC", "BUY", D("0.1")), ("EUR", "SELL", D("5120.0"))]
 
@@ -641,16 +641,16 @@ def test_a_state_from_before_there_was_a_history_is_taken_up():
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("order", [buy("BTC", "0.3"), sell("ETH", 5), buy("ETH", 40)])
 def test_below_what_anybody_looks_at_a_bound_will_do_and_above_it_is_exact(measure, order):
-    """Law: never below the exact figure; exact from `calm` on."""
+    """Law: never below the exact figure; exact from `warn_usd` on."""
     world = risky(RiskSettings())
     world.fill("BUY", 1, 64000)
     world.fill("BUY", 10, 2000, product_id="ETH-USD")
     world.report("b", base_size="0.5", leaves="0.5", limit_price=60000)
     exact = figure(world, measure, order)
     risk = world.manager.risk
-    calm = risk.figure(measure, world.tracker, (order,), D(10**9))
-    assert calm.before == exact.before
-    assert calm.after >= exact.after - D("0.01")
+    warn_usd = risk.figure(measure, world.tracker, (order,), D(10**9))
+    assert warn_usd.before == exact.before
+    assert warn_usd.after >= exact.after - D("0.01")
     assert risk.figure(measure, world.tracker, (order,), exact.after) == exact
 
 
@@ -967,8 +967,8 @@ def test_a_listing_that_changes_no_route_fits_nothing_anew():
 # --- Room -------------------------------------------------------------------------------------------
 
 
-def room(world, key="BTC", side="BUY", measure="max_var", calm=50_000):
-    return world.manager.risk.room(measure, world.tracker, Leg(key, side, D(0)), D(calm))
+def room(world, key="BTC", side="BUY", measure="max_var", warn_usd=50_000):
+    return world.manager.risk.room(measure, world.tracker, Leg(key, side, D(0)), D(warn_usd))
 
 
 @pytest.mark.parametrize("measure", ["max_var", "max_expected_shortfall", "max_stress_loss"])
@@ -977,11 +977,11 @@ def test_what_there_is_room_for_stays_calm_whatever_it_is(measure, side):
     """And as much again as there is does not, where the worst day of the coin is the book's too."""
     world = risky(msgspec.structs.replace(HISTORICAL, stress_window=5))
     world.balance("BTC", 1)
-    calm = figure(world, measure).before + 1000
-    usd = room(world, side=side, measure=measure, calm=calm)
+    warn_usd = figure(world, measure).before + 1000
+    usd = room(world, side=side, measure=measure, warn_usd=warn_usd)
     assert usd > 1000
     leg = Leg("BTC", side, usd / 64000)
-    assert world.manager.risk.figure(measure, world.tracker, (Added(leg),)).after < calm
+    assert world.manager.risk.figure(measure, world.tracker, (Added(leg),)).after < warn_usd
 
 
 def test_room_follows_orders_and_prices():
@@ -1019,7 +1019,7 @@ def test_a_loss_that_is_certain_already_is_followed_too():
 
 
 NO_ROOM = {
-    "nothing is left": {"calm": 1},
+    "nothing is left": {"warn_usd": 1},
     "no history": {"key": "ETH"},
     "no price": {"key": "SOL"},
     "dollars are no risk": {"key": "USDC"},

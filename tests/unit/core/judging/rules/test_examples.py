@@ -26,7 +26,7 @@ class FixedRisk(NoRoom):
     def __init__(self, before: str, after: str) -> None:
         self.known = RiskFigure(D(before), D(after))
 
-    def figure(self, measure, tracker, added, calm):
+    def figure(self, measure, tracker, added, warn_usd):
         return self.known
 
 

@@ -144,7 +144,7 @@ class Fails:
     def __init__(self, fault):
         self.fault = fault
 
-    def figure(self, measure, tracker, added, calm):
+    def figure(self, measure, tracker, added, warn_usd):
         raise self.fault
 
 

@@ -50,7 +50,7 @@ class Kept(NamedTuple):
     note: Halted | None = None
 
 
-class Reserve:
+class HaltFile:
     """The file at `path`; made, filled and on disk when this returns. Raises OSError, and its
     content stays.
     """

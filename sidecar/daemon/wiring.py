@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 from sidecar import clock
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.lag import CoinbaseTime, Lag
-from sidecar.coinbase.picture import Picture
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
 from sidecar.config.tables import Config, Server
@@ -26,11 +26,11 @@ from sidecar.daemon import preflight
 from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Engine
-from sidecar.daemon.errands import Errands
 from sidecar.daemon.heartbeat import beat
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.liquidation import Liquidation
 from sidecar.daemon.reconciler import Reconciler
+from sidecar.daemon.rest_tasks import RestTasks
 from sidecar.daemon.streams import Streams
 from sidecar.daemon.waking import Waker
 from sidecar.server.answers import Answers
@@ -53,7 +53,7 @@ TIME_EVERY_S: Final = (
 )
 
 
-class Parts:
+class Wiring:
     """All that runs. `group` owns every task; `reread` gives the configuration anew, `log_state`
     how the log fares.
     """
@@ -88,7 +88,7 @@ class Parts:
         self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
         self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
         self._reconciler = Reconciler(engine, self._picture, float(config.coinbase.reconcile_s))
-        self._errands = Errands(engine, self._picture, rest, group)
+        self._errands = RestTasks(engine, self._picture, rest, group)
         self.histories = Histories(engine, self._picture, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
@@ -314,9 +314,9 @@ class Parts:
         self._findings = findings
 
 
-def _picture(config: Config, engine: Engine, rest: Rest) -> Picture:
+def _picture(config: Config, engine: Engine, rest: Rest) -> AccountReader:
     tracker = engine.manager.tracker
-    return Picture(
+    return AccountReader(
         rest,
         engine.now,
         lambda text: engine.log.warning("left out", fault=text),

@@ -1,6 +1,6 @@
 """Check: one order under judgement, with every figure that the rules share, computed once. No I/O.
 
-`After` holds a book's figures with the order in it. Rules read; they compute little and change
+`PostTradeExposure` holds a book's figures with the order in it. Rules read; they compute little and change
 nothing.
 """
 
@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from msgspec.structs import asdict
 
-from sidecar.core.account.exposure import Book
+from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.valuation import legs_of, listed_price, worth_of
 from sidecar.core.account.working import Leg, WorkingOrder
@@ -35,7 +35,7 @@ UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be writte
 Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 
 
-class After:
+class PostTradeExposure:
     """A book's figures with one leg of an order in it, at worst. USD but for sizes, which are in
     base units.
 
@@ -49,7 +49,7 @@ class After:
         "others_gross", "sold_from",
     )  # fmt: skip
 
-    def __init__(self, book: Book, leg: "Check | CoinLeg") -> None:
+    def __init__(self, book: Portfolio, leg: "Candidate | CoinLeg") -> None:
         line = book.lines.get(leg.key)
         if line is None:
             long = short = notional = long_usd = short_usd = ZERO
@@ -82,7 +82,7 @@ class After:
         self.net_short_of_others = book.short_usd - short_usd
         self.net_short = self.net_short_of_others + short * mark
 
-    def join(self, book: Book, coin: "After") -> None:
+    def join(self, book: Portfolio, coin: "PostTradeExposure") -> None:
         """Let the quote coin's worst case count beside the base's."""
         grown = coin.gross - book.gross
         self.gross += grown
@@ -112,20 +112,20 @@ class CoinLeg:
         "tracker",
     )
 
-    def __init__(self, check: "Check", leg: Leg) -> None:
-        tracker, replaced = check.tracker, check.replaced
-        self.tracker, self.strategy_id = tracker, check.strategy_id
+    def __init__(self, candidate: "Candidate", leg: Leg) -> None:
+        tracker, replaced = candidate.tracker, candidate.replaced
+        self.tracker, self.strategy_id = tracker, candidate.strategy_id
         self.key, self.quantity, self.mark = leg.key, leg.quantity, tracker.marks.usd(leg.key)
         self.is_buy, self.is_future, self.is_new = True, False, 0
         self.replaces = (
             ZERO if replaced is None or len(replaced.legs) < 2 else replaced.legs[1].quantity
         )
-        self.equity = check.equity
-        self.account = After(tracker.account, self)
-        self.own = After(check.strategy_book, self)
+        self.equity = candidate.equity
+        self.account = PostTradeExposure(tracker.account, self)
+        self.own = PostTradeExposure(candidate.strategy_book, self)
 
 
-class Check:
+class Candidate:
     """One order under judgement.
 
     `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
@@ -194,8 +194,8 @@ class Check:
         if len(self.legs) > 1 and not self.is_buy:
             self.coin = CoinLeg(self, self.legs[1])
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
-        self._account: After | None = None
-        self._own: After | None = None
+        self._account: PostTradeExposure | None = None
+        self._own: PostTradeExposure | None = None
         self._figures: dict[Measure, RiskFigure | NoFigure] = {}
         self.funds: Funds = (None, None, None, ZERO)
         self._fingerprint = ""
@@ -210,27 +210,27 @@ class Check:
         return tuple(found)
 
     @property
-    def strategy_book(self) -> Book:
+    def strategy_book(self) -> Portfolio:
         """The books of the order's strategy; empty ones for none."""
         book = self.tracker.strategies.get(self.strategy_id or "")
-        return book if book is not None else Book()
+        return book if book is not None else Portfolio()
 
     @property
-    def account(self) -> After:
+    def account(self) -> PostTradeExposure:
         """The figures of the whole account."""
         if self._account is None:
             book = self.tracker.account
-            self._account = After(book, self)
+            self._account = PostTradeExposure(book, self)
             if self.coin is not None:
                 self._account.join(book, self.coin.account)
         return self._account
 
     @property
-    def own(self) -> After:
+    def own(self) -> PostTradeExposure:
         """The figures of the order's strategy alone."""
         if self._own is None:
             book = self.strategy_book
-            self._own = After(book, self)
+            self._own = PostTradeExposure(book, self)
             if self.coin is not None:
                 self._own.join(book, self.coin.own)
         return self._own
@@ -250,14 +250,14 @@ class Check:
             figure = (
                 NoFigure("nobody computes it; give RiskManager a portfolio_risk")
                 if risk is None
-                else risk.figure(measure, self.tracker, self._added(), self._calm(measure))
+                else risk.figure(measure, self.tracker, self._added(), self._warn_usd(measure))
             )
             self._figures[measure] = figure
         return figure
 
-    def _calm(self, measure: Measure) -> Decimal:
+    def _warn_usd(self, measure: Measure) -> Decimal:
         """USD below which nobody looks at a figure."""
-        share = self.desk.calm.get(measure)
+        share = self.desk.warn_usd.get(measure)
         return ZERO if share is None or self.equity <= ZERO else share * self.equity
 
     def _added(self) -> tuple[Added, ...]:
@@ -284,10 +284,10 @@ class Check:
             quantity /= self.product.contract_size
         return quantity if self.replaced is None else quantity + self.replaced.filled
 
-    def resized(self, base_size: Decimal) -> "Check":
+    def resized(self, base_size: Decimal) -> "Candidate":
         """The same order at another size."""
         fields = asdict(self.order) | {"base_size": base_size, "quote_size": None, "sizes": ()}
-        resized = Check(
+        resized = Candidate(
             self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
         )
         resized.again = self.again
@@ -350,5 +350,5 @@ class NoOrder:
         self.is_future = tracker.books.is_future(key)
         self.equity = tracker.equity
         leg = cast("CoinLeg", self)  # it has all that is read of one
-        self.account = After(tracker.account, leg)
-        self.own = After(tracker.strategies.get(strategy_id or "") or Book(), leg)
+        self.account = PostTradeExposure(tracker.account, leg)
+        self.own = PostTradeExposure(tracker.strategies.get(strategy_id or "") or Portfolio(), leg)

@@ -1,4 +1,4 @@
-"""OrderLedger: which orders work, which ended, which are reserved, and the prices at which they
+"""OrderIndex: which orders work, which ended, which are reserved, and the prices at which they
 rest.
 
 No I/O.
@@ -15,7 +15,7 @@ from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import SELL
 
 
-class OrderLedger:
+class OrderIndex:
     """Finds orders by either id, and the best resting price of a book's side, however many there
     are.
     """

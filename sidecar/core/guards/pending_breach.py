@@ -1,4 +1,4 @@
-"""Suspicion: a loss beyond its limit that is not confirmed yet, and the quotes that have shown it so far. No I/O."""
+"""PendingBreach: a loss beyond its limit that is not confirmed yet, and the quotes that show it. No I/O."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from msgspec import Struct
 from sidecar.core.account.marks import Marks
 
 
-class Suspicion(Struct):
+class PendingBreach(Struct):
     """A breach that is not confirmed yet. `before`: by key, the better for the position of
     the confirmed mark and the mark before the quote that showed it.
     `best`: by key, the marks that were better for the position than all that came after them, and when those before

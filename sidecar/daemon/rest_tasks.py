@@ -1,4 +1,4 @@
-"""Errands: the core's requests to Coinbase between reconciliations, each a task of its own."""
+"""RestTasks: the core's requests to Coinbase between reconciliations, each a task of its own."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sidecar import clock
-from sidecar.coinbase.picture import Picture
+from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core.account.marks import Mark
@@ -29,11 +29,11 @@ FRESH_SHARE: Final = (
 LOOK_BACK: Final = timedelta(minutes=1)  # clocks differ, and an order may carry its bot's
 
 
-class Errands:
+class RestTasks:
     """Carries out the actions that take a call to Coinbase. `group` owns the tasks."""
 
     def __init__(
-        self, engine: Engine, picture: Picture, rest: Rest, group: asyncio.TaskGroup
+        self, engine: Engine, picture: AccountReader, rest: Rest, group: asyncio.TaskGroup
     ) -> None:
         self._engine = engine
         self._picture = picture

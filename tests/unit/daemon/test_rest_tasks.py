@@ -1,4 +1,4 @@
-"""Errands at Coinbase: what is asked for once, given up by itself, and freed in every case."""
+"""RestTasks at Coinbase: what is asked for once, given up by itself, and freed in every case."""
 
 import asyncio
 from types import SimpleNamespace
@@ -8,9 +8,9 @@ import pytest
 
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
-from sidecar.daemon import errands
-from sidecar.daemon.errands import Errands
-from tests.daemon_parts import Running, Said
+from sidecar.daemon import rest_tasks
+from sidecar.daemon.rest_tasks import RestTasks
+from tests.daemon_parts import FrameContent, Running
 from tests.decisions import connected, of_kind
 from tests.scenario import D, limit_order, product
 
@@ -28,11 +28,11 @@ class Clock:
 class Erring(Running):
     def __init__(self, group):
         super().__init__(connected(held=1))
-        self.said = Said()
+        self.said = FrameContent()
         self.posted: list[list[str]] = []
         self.on_post = lambda: None
         rest = SimpleNamespace(post=self._post)
-        self.errands = Errands(self.engine, cast("Any", self.said), cast("Any", rest), group)
+        self.errands = RestTasks(self.engine, cast("Any", self.said), cast("Any", rest), group)
         self.asked: list[ac.Reconcile] = []
         self.engine.carry = {ac.Reconcile: self.asked.append}
 
@@ -54,10 +54,10 @@ async def run(do):
 
 async def test_a_book_without_a_price_is_not_read_at_every_look(monkeypatch):
     """It has none however often it is read: once in the time after which a quiet book is re-read."""
-    monkeypatch.setattr(errands, "QUIET_LOOK_S", 0.0)
+    monkeypatch.setattr(rest_tasks, "QUIET_LOOK_S", 0.0)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         made = Erring(group)
-        bound = made.world.manager.desk.max_quote_age * errands.FRESH_SHARE
+        bound = made.world.manager.desk.max_quote_age * rest_tasks.FRESH_SHARE
         end = made.world.now + 4 * bound
 
         def a_look_later():
@@ -163,8 +163,8 @@ async def test_an_approval_given_again_meanwhile_is_left_alone():
 
 async def test_a_cancel_is_given_up_for_each_order_by_itself(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(errands, "clock", clock)
-    monkeypatch.setattr(errands, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(rest_tasks, "clock", clock)
+    monkeypatch.setattr(rest_tasks, "LOOK_AGAIN_S", 0.0)
 
     def cancel(made):
         for name in ("o1", "o2", "o3"):

@@ -6,8 +6,8 @@ from typing import Any, cast
 from sidecar.coinbase.auth import ApiKey
 from sidecar.config.tables import Config
 from sidecar.daemon.outlet import WHOLE
-from sidecar.daemon.parts import Parts
 from sidecar.daemon.waking import Waker
+from sidecar.daemon.wiring import Wiring
 from tests.daemon_parts import Running
 from tests.decisions import connected
 
@@ -37,7 +37,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
     server = {"order_socket": tmp_path / "o.sock", "control_socket": tmp_path / "c.sock"}
     config = Config.model_validate({"server": server})
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        parts = Parts(
+        parts = Wiring(
             config,
             running.engine,
             ApiKey("nobody", "nothing"),

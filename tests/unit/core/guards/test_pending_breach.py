@@ -1,10 +1,10 @@
-"""Suspicion: what has shown a loss so far that is not confirmed yet."""
+"""PendingBreach: what has shown a loss so far that is not confirmed yet."""
 
 from datetime import timedelta
 
 import pytest
 
-from sidecar.core.guards.suspicion import Suspicion
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.vocabulary.events import Quote
 from tests.scenario import START, D
 from tests.tracking import Desk
@@ -16,7 +16,7 @@ def quoted(desk, suspicion, *, stale=(), bid=64000, ask=None):
 
 
 def test_each_book_is_counted_by_quotes_of_different_times():
-    desk, suspicion = Desk(), Suspicion(START, 0)
+    desk, suspicion = Desk(), PendingBreach(START, 0)
     for _ in range(2):
         quoted(desk, suspicion)
         suspicion.see(["BTC-USD"], desk.tracker.marks, (), desk.now)
@@ -28,31 +28,31 @@ def test_each_book_is_counted_by_quotes_of_different_times():
 
 @pytest.mark.parametrize(("stale", "counted"), [(["BTC-USD"], 2), ([], 0)])
 def test_quotes_that_mark_nothing_count_for_stale_books_alone(stale, counted):
-    desk, suspicion = Desk(), Suspicion(START, 0, last={"BTC-USD": START})
+    desk, suspicion = Desk(), PendingBreach(START, 0, last={"BTC-USD": START})
     for _ in range(2):
         quoted(desk, suspicion, stale=stale, bid=40_000, ask=60_000)
     assert suspicion.counts.get("BTC-USD", 0) == suspicion.unmarking == counted
 
 
 def test_a_book_that_never_quoted_shows_nothing():
-    suspicion = Suspicion(START, 0)
+    suspicion = PendingBreach(START, 0)
     suspicion.see(["NEW-USD"], Desk().tracker.marks, ["NEW-USD"], START)
     assert (suspicion.counts, suspicion.seen_at) == ({}, {})
 
 
 def test_to_begin_again_is_to_believe_no_quote_so_far():
     later = START + timedelta(seconds=3)
-    suspicion = Suspicion(
+    suspicion = PendingBreach(
         START, 0, confirmed_by_rest=False, asked_at=START, last={"A": START}, counts={"A": 3},
         at_rest={"A": D(1)}, left_out=("B",),
     )  # fmt: skip
     suspicion.begin_again(later, 7)
-    assert suspicion == Suspicion(later, 7, asked_at=START, last={"A": START})
+    assert suspicion == PendingBreach(later, 7, asked_at=START, last={"A": START})
 
 
 def test_the_newest_of_a_stale_book_is_what_is_counted():
     """Not the last good one, which is old."""
-    desk, suspicion = Desk(), Suspicion(START, 0)
+    desk, suspicion = Desk(), PendingBreach(START, 0)
     desk.tracker.marks.newest["BTC-USD"] = Quote("BTC-USD", D(1), D(2), START + timedelta(1))
     suspicion.see(["BTC-USD"], desk.tracker.marks, {"BTC-USD"}, desk.now)
     assert suspicion.last == {"BTC-USD": START + timedelta(1)}

@@ -1,4 +1,4 @@
-"""Keeper: the journal's writer, the snapshot now and then, the reserve while the disk takes no more, old
+"""SnapshotWriter: the journal's writer, the snapshot now and then, the reserve while the disk takes no more, old
 files compressed and forgotten.
 """
 
@@ -45,7 +45,7 @@ def shout_of_hanging(engine: Engine) -> None:
     engine.wake("DISK_HANGS", text)
 
 
-class Keeper:
+class SnapshotWriter:
     """The files kept on disk, and for how long."""
 
     def __init__(self, engine: Engine, directory: StateDirectory, config: State) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.account.order_ledger import OrderLedger
+from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.working import Reservation, WorkingOrder
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.orders import Order
@@ -40,7 +40,7 @@ def reservation(kind="limit_limit_gtc", price=100):
 
 
 def test_an_order_is_found_by_either_id_while_it_works_and_after():
-    ledger, order = OrderLedger(), working()
+    ledger, order = OrderIndex(), working()
     for status in ("OPEN", "CANCELLED"):
         order.status = status
         ledger.file(order, "BTC-USD")
@@ -49,26 +49,26 @@ def test_an_order_is_found_by_either_id_while_it_works_and_after():
 
 
 def test_unknown_ids_find_nothing():
-    assert OrderLedger().find("o1") is None
-    assert OrderLedger().find_client_id("c1") is None
+    assert OrderIndex().find("o1") is None
+    assert OrderIndex().find_client_id("c1") is None
 
 
 def test_an_order_without_a_client_id_is_found_by_its_own():
-    ledger = OrderLedger()
+    ledger = OrderIndex()
     ledger.file(working(client_order_id=""), "BTC-USD")
     assert ledger.find("o1")
     assert ledger.find_client_id("") is None
 
 
 def test_an_ended_order_that_is_filed_again_is_remembered_once():
-    ledger, order = OrderLedger(), working(status="CANCELLED")
+    ledger, order = OrderIndex(), working(status="CANCELLED")
     ledger.file(order, "BTC-USD")
     ledger.file(order, "BTC-USD")
     assert len(ledger.closed.by_id) == 1
 
 
 def test_an_order_rests_at_its_newest_price_until_it_ends():
-    ledger, order = OrderLedger(), working()
+    ledger, order = OrderIndex(), working()
     ledger.file(order, "BTC-USD")
     order.limit_price = D(90)
     ledger.file(order, "BTC-USD")
@@ -81,13 +81,13 @@ def test_an_order_rests_at_its_newest_price_until_it_ends():
 
 @pytest.mark.parametrize("changes", [{"rests": False}, {"price": None}, {"size": D(0)}])
 def test_what_cannot_be_met_does_not_rest(changes):
-    ledger = OrderLedger()
+    ledger = OrderIndex()
     ledger.file(working(**changes), "BTC-USD")
     assert ledger.best_resting("BTC-USD", "BUY") is None
 
 
 def test_a_reserved_order_rests_until_it_is_unreserved():
-    ledger, reserved = OrderLedger(), reservation()
+    ledger, reserved = OrderIndex(), reservation()
     ledger.reserve(reserved, "BTC-USD")
     assert ledger.best_resting("BTC-USD", "BUY") == 100
     ledger.unreserve(reserved)
@@ -96,13 +96,13 @@ def test_a_reserved_order_rests_until_it_is_unreserved():
 
 @pytest.mark.parametrize(("kind", "price"), [("market_market_ioc", None), ("limit_limit_fok", 100)])
 def test_a_reserved_order_that_takes_at_once_does_not_rest(kind, price):
-    ledger = OrderLedger()
+    ledger = OrderIndex()
     ledger.reserve(reservation(kind, price), "BTC-USD")
     assert ledger.best_resting("BTC-USD", "BUY") is None
 
 
 def test_what_is_approved_twice_at_one_moment_is_looked_for_once():
-    ledger, reserved = OrderLedger(), reservation()
+    ledger, reserved = OrderIndex(), reservation()
     for _ in range(2):
         ledger.reserve(reserved, "BTC-USD")
         ledger.unreserve(reserved)

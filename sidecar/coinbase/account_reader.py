@@ -45,7 +45,7 @@ ENTRIES_AGAIN_S: Final = 60.0  # entry prices could not be had
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
 
-class Picture:
+class AccountReader:
     """Reads facts. A row that cannot be read is left out and told to `complain`, in words."""
 
     def __init__(

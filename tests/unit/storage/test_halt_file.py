@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from sidecar.core.saved import JournalPlace
 from sidecar.daemon.recovery import state_of
-from sidecar.storage import reserve as module
+from sidecar.storage import halt_file as module
 from sidecar.storage.codec import encode_state
+from sidecar.storage.halt_file import NOTE_BYTES, Halted, HaltFile, Kept, TooLarge, read_reserve
 from sidecar.storage.journal_codec import Chain
-from sidecar.storage.reserve import NOTE_BYTES, Halted, Kept, Reserve, TooLarge, read_reserve
 from tests.disk import files_no_larger_than
 from tests.scenario import START, World
 
@@ -36,26 +36,26 @@ def at(path):
 
 def test_the_newest_state_is_there_at_the_next_start(path, states):
     assert read_reserve(path) == Kept()
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     assert read_reserve(path) == Kept()
     for state in states:
         reserve.keep(encode_state(state))
         kept = read_reserve(path).state
         assert kept is not None
         assert encode_state(kept) == encode_state(state)
-    Reserve(path).keep(encode_state(states[0]))
+    HaltFile(path).keep(encode_state(states[0]))
     assert at(path) == 7
 
 
 def test_a_write_that_was_torn_leaves_the_state_before(path, states):
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     for state in states:
         reserve.keep(encode_state(state))
     content = bytearray(path.read_bytes())
     content[NOTE_BYTES + 200] ^= 1  # the third lies where the first did
     path.write_bytes(content)
     assert at(path) == 8
-    Reserve(path).keep(encode_state(states[0]))
+    HaltFile(path).keep(encode_state(states[0]))
     assert at(path) == 7
     content = bytearray(path.read_bytes())
     content[NOTE_BYTES + 200] ^= 1
@@ -64,11 +64,11 @@ def test_a_write_that_was_torn_leaves_the_state_before(path, states):
 
 
 def test_a_note_stays_until_the_next_state(path, states):
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     reserve.keep(encode_state(states[0]))
     reserve.note(FAULT)
     assert (at(path), read_reserve(path).note) == (7, FAULT)
-    Reserve(path).keep(encode_state(states[1]))
+    HaltFile(path).keep(encode_state(states[1]))
     assert (at(path), read_reserve(path).note) == (8, None)
     reserve.note(Halted("HALTED", "lunch " * 1000))
     assert read_reserve(path).note == Halted("HALTED", ("lunch " * 1000)[:500])
@@ -78,14 +78,14 @@ def test_what_an_older_version_kept_is_taken_over(path):
     old = b'{"state":"HALTED","reason":"lunch"}'.ljust(NOTE_BYTES, b"\0")
     path.write_bytes(old)
     with files_no_larger_than(NOTE_BYTES), pytest.raises(OSError, match="too large"):
-        Reserve(path)
+        HaltFile(path)
     assert path.read_bytes() == old
-    Reserve(path)
+    HaltFile(path)
     assert read_reserve(path) == Kept(note=Halted("HALTED", "lunch"))
 
 
 def test_it_takes_its_room_beforehand_and_is_its_owners_alone(path, states):
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     size = path.stat().st_size
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with files_no_larger_than(0), pytest.raises(OSError, match="too large"):
@@ -97,7 +97,7 @@ def test_it_takes_its_room_beforehand_and_is_its_owners_alone(path, states):
 
 
 def test_a_state_without_room_is_refused_and_the_last_one_stays(path, states, monkeypatch):
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     reserve.keep(encode_state(states[0]))
     monkeypatch.setattr(module, "SLOT_BYTES", 100)
     with pytest.raises(TooLarge):
@@ -107,7 +107,7 @@ def test_a_state_without_room_is_refused_and_the_last_one_stays(path, states, mo
 
 
 def test_a_link_in_its_place_is_not_followed(path, states, tmp_path):
-    reserve = Reserve(path)
+    reserve = HaltFile(path)
     other = tmp_path / "other"
     path.rename(other)
     path.symlink_to(other)
@@ -121,5 +121,5 @@ def test_a_link_in_its_place_is_not_followed(path, states, tmp_path):
 def test_what_cannot_be_read_keeps_nothing_and_is_no_fault(path, content):
     path.write_bytes(content)
     assert read_reserve(path) == Kept()
-    Reserve(path)
+    HaltFile(path)
     assert read_reserve(path) == Kept()
