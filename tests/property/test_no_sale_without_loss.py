@@ -119,8 +119,8 @@ def test_the_account_is_sold_only_where_the_fund_has_lost(
     is latched only where it was one: a bad tick raises no peak.
     """
     coinbase = Coinbase(habits, account, **LIMITS)
-    warn_usd: list[tuple[Step, float]] = [(("feed", True), 0), (("rest", True), 90)]
-    for step, gap in [*history, *warn_usd]:
+    calm: list[tuple[Step, float]] = [(("feed", True), 0), (("rest", True), 90)]
+    for step, gap in [*history, *calm]:
         act(coinbase, step)
         coinbase.run(gap)
         if coinbase.sold_at is not None:

@@ -278,8 +278,8 @@ def truths(draw: st.DrawFn) -> Truth:
         day += 1 + draw(st.sampled_from([0, 0, 0, 0, 1, 3, 7, 8, 15]))
     last = FIRST - 10
     for day in sorted(told):
-        warn_usd = all(told.get(day + step) == told[day] for step in (-1, 1))
-        if warn_usd and day - last > 3 and draw(st.booleans()):
+        calm = all(told.get(day + step) == told[day] for step in (-1, 1))
+        if calm and day - last > 3 and draw(st.booleans()):
             told[day] *= draw(st.sampled_from([0.01, 10]))
             last = day
     return told

@@ -828,9 +828,9 @@ def test_a_halt_alone_lets_it_go_on() -> None:
     flat, _ = selling()
     flat.world.send(ev.HaltRequested, reason="stop")
     assert not flat.is_done
-    warn_usd = connected()
-    warn_usd.send(ev.HaltRequested, reason="stop", abort_liquidation=True)
-    assert {code for code, _ in warn_usd.manager.state.causes} == {"OPERATOR_HALT"}
+    calm = connected()
+    calm.send(ev.HaltRequested, reason="stop", abort_liquidation=True)
+    assert {code for code, _ in calm.manager.state.causes} == {"OPERATOR_HALT"}
 
 
 def test_nothing_passes_after_it_but_by_resume() -> None:
