@@ -45,7 +45,7 @@ def trigger(fills: list[dict[str, Any]]) -> tuple[Row, Row]:
     """
     account, mids = Account(), dict[str, Fraction]()
     waiting = sorted(fills, key=lambda fill: str(fill["trade_time"]))
-    base, warn_usd, first = Fraction(CASH), dict[str, Fraction](), None
+    base, calm, first = Fraction(CASH), dict[str, Fraction](), None
     counts = dict.fromkeys(BUYS, 0)
     begin = datetime.fromisoformat(BEGIN).replace(tzinfo=UTC)
     for row in (row for row in rows() if row.at >= begin):
@@ -54,14 +54,14 @@ def trigger(fills: list[dict[str, Any]]) -> tuple[Row, Row]:
         mids[row.product_id] = row.mid
         loss = base - account.worth(mids) if account.coins else Fraction(0)
         if loss < LIMIT * base:
-            warn_usd, first, counts = dict(mids), None, dict.fromkeys(BUYS, 0)
+            calm, first, counts = dict(mids), None, dict.fromkeys(BUYS, 0)
             continue
         if first is None:  # the quotes that stand are the first that show it
             first, counts = row, dict.fromkeys(BUYS, 1)
         else:
             counts[row.product_id] += 1
         unshown = sum(
-            max(Fraction(0), account.coins[name] * (warn_usd[name] - mids[name]))
+            max(Fraction(0), account.coins[name] * (calm[name] - mids[name]))
             for name, count in counts.items()
             if count < QUOTES
         )

@@ -229,10 +229,10 @@ def test_a_stand_in_that_ended_before_all_that_is_wanted_gives_nothing(behind):
 
 
 def test_a_stand_in_calmer_than_the_floor_is_made_as_loud_as_it():
-    warn_usd = KEYS[:, 0] * 0.01
-    (column,) = aligned({"NEW": None}, {"NEW": logs(warn_usd)}, FLOOR).T
+    calm = KEYS[:, 0] * 0.01
+    (column,) = aligned({"NEW": None}, {"NEW": logs(calm)}, FLOOR).T
     assert column.std() == pytest.approx(FLOOR.floor)
-    assert column / column[0] == pytest.approx(warn_usd / warn_usd[0])
+    assert column / column[0] == pytest.approx(calm / calm[0])
 
 
 def test_a_stand_in_louder_than_the_floor_stays_as_it_is():

@@ -254,11 +254,11 @@ def test_a_filtered_return_is_in_deviations_of_its_own_day_times_that_of_tomorro
 def test_after_a_storm_filtered_scenarios_are_louder_and_after_a_calm_quieter_than_the_past():
     returns = sample(250, 1)
     exposures = np.array([100.0])
-    warn_usd, storm = returns.copy(), returns.copy()
-    warn_usd[-30:] *= 0.2
+    calm, storm = returns.copy(), returns.copy()
+    calm[-30:] *= 0.2
     storm[-30:] *= 5
-    past = historical(warn_usd, settings()).book(exposures).tail().var
-    assert filtered(warn_usd, settings()).book(exposures).tail().var < 0.5 * past
+    past = historical(calm, settings()).book(exposures).tail().var
+    assert filtered(calm, settings()).book(exposures).tail().var < 0.5 * past
     past = historical(storm, settings()).book(exposures).tail().var
     assert filtered(storm, settings()).book(exposures).tail().var > past
 
