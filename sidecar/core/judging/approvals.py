@@ -1,6 +1,6 @@
 """Approvals: from a proposed order to a verdict, its booking, and the life of the reservation. No I/O.
 
-A proposal is judged first and booked afterwards: `decide` changes nothing that is remembered, so that the
+A proposal is judged first and booked afterwards: `decide` leaves all memory as it was, so that the
 answer may leave in between; `commit` books it.
 """
 
@@ -42,14 +42,14 @@ from sidecar.core.vocabulary.products import Product
 
 
 class Approvals:
-    """Decides on proposals, reserves what it approves, and lets reservations lapse."""
+    """Decides on proposals, reserves for the approved ones, and lets reservations lapse."""
 
     def __init__(self, desk: RiskContext, settings: Settings) -> None:
         self.desk = desk
         self.settings = settings
         self.decisions = 0
         self.names = StrategyNames(desk, settings)
-        self._next: tuple[Glance, Side] | None = None  # what was looked at last
+        self._next: tuple[Glance, Side] | None = None  # the last order that a glance approved
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
         self._judges: Final[dict[type[Proposal], Callable[[Any], Verdict]]] = {
@@ -66,11 +66,11 @@ class Approvals:
     # --- Proposals --------------------------------------------------------------------------------
 
     def decide(self, event: Proposal) -> Verdict:
-        """Judge a proposal; nothing that is remembered changes."""
+        """Judge a proposal; all memory stays as it was."""
         return self._judges[type(event)](event)
 
     def commit(self, verdict: Verdict) -> None:
-        """Book what was decided, before anything else is judged or taken in."""
+        """Book a verdict, before another proposal is judged or a fact is taken in."""
         self.decisions += verdict.is_new
         booking = verdict.booking
         if booking is None:
@@ -86,8 +86,8 @@ class Approvals:
             self.desk.activity.note(name, rate, new.approved_at)
 
     def prepare(self) -> None:
-        """The next order is likely to be like the last one: if that was seen at a glance, what the books
-        leave for it is worked out now, while nobody waits.
+        """The next order is likely to be like the last one: if a glance approved that, the room for the
+        next is worked out now, when no bot waits.
         """
         if self._next is not None:
             glance, side = self._next
@@ -165,9 +165,9 @@ class Approvals:
     def _judge_again(self, event: Proposal, candidate: Candidate, live: Reservation) -> Verdict:
         """Judge beside a live reservation of the same id.
 
-        The same order is given its approval again while nothing has tightened; else it is judged
-        afresh, without itself in the way. What a reservation bound stays bound unless a new one
-        takes its place: the order may have been sent already.
+        The same order is given its approval again while no cause has tightened since; else it is judged
+        afresh, without itself in the way. The funds and sizes of the live reservation stay bound unless a
+        new one takes its place: the order may have been sent already.
         """
         same = live.order == candidate.order
         if (
@@ -278,7 +278,7 @@ class Approvals:
         return Verdict(event, decision, Booking(self._reservation(candidate, decision), counted))
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
-        """The rules for this product and strategy, and what they come to at a glance; compiled anew
+        """The rules for this product and strategy, and their glance; compiled anew
         when a listing has changed.
         """
         own = strategy_id if strategy_id in self.desk.limits.strategy else None
@@ -294,7 +294,7 @@ class Approvals:
         return self.desk.state.level_for(candidate.causes)
 
     def _reservation(self, candidate: Candidate, decision: Decision) -> Reservation:
-        """The worst case that an approval binds: for an edit only what it adds."""
+        """The worst case that an approval binds: for an edit only the size and funds that it adds."""
         worth, replaced = candidate.worth, candidate.replaced
         legs, hold = candidate.legs, worth.hold or ZERO
         if replaced is not None:

@@ -65,7 +65,7 @@ class PostTradeExposure:
         self.orders, self.orders_on_key = book.orders + leg.is_new, on_key + leg.is_new
         if leg.replaces:
             long, short = (long - leg.replaces, short) if is_buy else (long, short + leg.replaces)
-        self.sold_from = short  # what a sale of spot is taken from
+        self.sold_from = short  # the size that a sale of spot reduces
         if is_buy:
             self.held = long
             long += quantity
@@ -128,7 +128,7 @@ class CoinLeg:
 class Candidate:
     """One order under judgement.
 
-    `open_size` (order units) and `quantity` (base units) are what would be open if it were sent, in
+    `open_size` (order units) and `quantity` (base units) would be open if it were sent, in
     place of the `replaced` order for an edit, of which `replaces` base units are open now.
     `opposed` is the rest of a position on the other side beside all orders that offer it already (base
     units, below zero when more is offered than held; None without one), `reducible` the largest size
@@ -144,7 +144,7 @@ class Candidate:
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what an order is judged by is just these
+    def __init__(  # noqa: PLR0913, PLR0917 - the facts that an order is judged by, one each
         self,
         desk: RiskContext,
         order: Order,
@@ -188,7 +188,7 @@ class Candidate:
         self.replaces = ZERO if replaced is None else replaced.remaining * product.contract_size
         self.opposed = self._opposed()
         self.reducible = self._reducible()
-        # What an attached order would open again is no exit.
+        # An exit whose attached order would open a position again is none.
         self.reducing = ZERO < size <= self.reducible and not order.attached
         self.coin: CoinLeg | None = None
         if len(self.legs) > 1 and not self.is_buy:
@@ -237,7 +237,7 @@ class Candidate:
 
     @property
     def fingerprint(self) -> str:
-        """What makes two orders identical: everything but their id."""
+        """The terms by which two orders are identical: all but their id."""
         if not self._fingerprint:
             self._fingerprint = fingerprint(self.order)
         return self._fingerprint
@@ -256,12 +256,12 @@ class Candidate:
         return figure
 
     def _warn_usd(self, measure: Measure) -> Decimal:
-        """USD below which nobody looks at a figure."""
+        """USD below which a figure neither breaks a limit nor warns."""
         share = self.desk.warn_usd.get(measure)
         return ZERO if share is None or self.equity <= ZERO else share * self.equity
 
     def _added(self) -> tuple[Added, ...]:
-        """What the order does to each key, and to the currency that it is paid in."""
+        """The change that the order makes to each key, and to the currency that it is paid in."""
         if self.replaced is None and self.product.quote in DOLLARS:
             return tuple([Added(leg) for leg in self.legs])
         replaced = () if self.replaced is None else self.replaced.legs
@@ -275,7 +275,7 @@ class Candidate:
         return tuple(added)
 
     def order_units(self, quantity: Decimal) -> Decimal:
-        """Base units still open as the size an order would state, what is filled of an edited one
+        """Base units still open as the size an order would state, the filled part of an edited one
         included.
         """
         if quantity <= ZERO:
@@ -329,7 +329,7 @@ class Candidate:
 
 
 class NoOrder:
-    """The part of a check that rows read, for an order of nothing on one key. `is_new`: it would work beside the
+    """The part of a check that rows read, for an order of no size on one key. `is_new`: it would work beside the
     orders that do.
     """
 

@@ -42,7 +42,7 @@ def edited(ledger: OrderIndex, event: EditProposed) -> tuple[WorkingOrder, Order
 
 
 def text_of(value: object) -> str:
-    """An id as a bot gave it; what is no text names nothing."""
+    """An id as a bot gave it; a value that is no text names no order."""
     return value if isinstance(value, str) else ""
 
 

@@ -1,12 +1,12 @@
-"""Glance: orders of which everything is far from every limit, judged at one glance. No I/O.
+"""Glance: orders that are far from every limit in all figures, judged at one glance. No I/O.
 
-Theory of operation. Nearly every order that a bot sends is a plain one in a quiet moment: nothing
+Theory of operation. Nearly every order that a bot sends is a plain one in a quiet moment: no cause
 tightens, the picture is whole, and each figure stays below the share of its limit from which
-somebody would be told. The verdict on such an order is known, and one comparison a figure shows
-that it is one: with the lowest level set for it, whatever the scopes. Whatever is not plain or not
-quiet is left to `judge`, which runs the rules one by one and explains.
+a decision warns. The verdict on such an order is known, and one comparison a figure shows
+that it is one: with the lowest level set for it, of all scopes. Any other order, and any other moment,
+is left to `judge`, which runs the rules one by one and explains.
 
-Law: where a glance says anything, `judge` says the same to the last digit. A rule that is not named
+Law: where a glance gives a verdict, `judge` gives the same to the last digit. A rule that is not named
 here has no glance: while it binds, every order is judged. So a new rule is safe without a line here,
 and quick with one.
 """
@@ -41,7 +41,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
 from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
 from sidecar.core.vocabulary.products import DOLLARS
 
-# What is seen at a glance, by the functions that judge and measure it one by one.
+# The rules that a glance knows, by their functions.
 GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
     {
         validity.end_time,
@@ -71,7 +71,7 @@ PLAIN: Final = WHOLE | {"limit_limit_gtd"}
 
 
 class TightestLimit(NamedTuple):
-    """Of all limits on one figure the lowest: from where on somebody is told, and what is allowed."""
+    """Of all limits on one figure the lowest: the level from which decisions warn, and the limit itself."""
 
     near: Decimal = NO_LIMIT
     level: Decimal = NO_LIMIT
@@ -91,7 +91,7 @@ def tightest(
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """An order that is approved without a warning: what its decision and its reservation say.
+    """An order that is approved without a warning: the figures of its decision and its reservation.
 
     `windows`: the names under which its approval counts, each with its limit.
     """
@@ -107,7 +107,7 @@ class Seen(Struct, frozen=True, gc=False):
 
 
 def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
-    """What the plan comes to where all is quiet; None where it holds what no glance can see."""
+    """The glance of a plan, for quiet moments; None where it has a rule that no glance knows."""
     product, limits, name = plan.product, desk.limits, plan.product.product_id
     allowed = limits.allow_products is None or name in limits.allow_products
     if product.is_future or product.is_restricted or name in limits.block_products or not allowed:
@@ -166,8 +166,8 @@ class Glance:
         return self._seen(order, price, room, windows)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
-        """New, of one size and at most one price, on the grid, within Coinbase's range and far from what
-        one order may be, whatever the books hold. A sale may be worth more than at its limit.
+        """New, of one size and at most one price, on the grid, within Coinbase's range and far from the
+        limits on one order by itself. A sale may be worth more than at its limit.
         """
         size, price, product = order.base_size, order.limit_price, self._product
         if size is None or order.attached or order.kind not in PLAIN or order.sizes or order.prices:
@@ -194,7 +194,7 @@ class Glance:
         )
 
     def _price(self, order: Order, room: Headroom) -> Decimal | None:
-        """What it may trade at, at worst; None where that is too far, or an own order is met."""
+        """The worst price it may trade at; None where that is too far, or an own order is met."""
         is_buy, price, touch, theirs = order.side == BUY, order.limit_price, room.touch, room.theirs
         if price is None:
             price = touch * (ONE + self._slippage if is_buy else ONE - self._slippage)
@@ -228,7 +228,7 @@ class Glance:
         room: Headroom,
         windows: list[tuple[str, Rate]],
     ) -> Seen | None:
-        """What it comes to, if that is far from every limit."""
+        """Its figures, if they are far from every limit."""
         size, side, product = order.base_size, order.side, self._product
         assert size is not None
         if side == BUY:

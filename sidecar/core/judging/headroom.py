@@ -1,9 +1,9 @@
-"""Headroom: what the books leave for one more order on a key and side, whichever order it is. No I/O.
+"""Headroom: the room that the books leave for one more order on a key and side, of any size. No I/O.
 
 Limits on what could be held are many: of size, of worth, of the account's exposure, as shares of
 equity, of risk; at several scopes. While the books stand still they all come to a few numbers that
-an order's own size is compared with. These are worked out when somebody asks, or ahead of the next
-order while nobody waits, and hold until anything moves; an order that was approved by them takes its
+an order's own size is compared with. These are worked out for an order, or ahead of the next
+one when no bot waits, and hold until the books move; an order that was approved by them takes its
 own share out of them, without working them out anew.
 """
 
@@ -27,12 +27,12 @@ from sidecar.core.vocabulary.orders import BUY, OPPOSITE
 
 
 class Headroom(Struct, frozen=True, gc=False):
-    """What one more order may be.
+    """The room for one more order.
 
-    `near_size` (base units) and `near_usd` (USD at the mark) are what it must stay below for nobody
-    to be told of the key's worst case, the account's exposure, and its risk; `most` is the largest size
+    `near_size` (base units) and `near_usd` (USD at the mark) are the sizes from which a decision warns
+    of the key's worst case, the account's exposure, and its risk; `most` is the largest size
     that the first two allow. `free` is what is free of the wallet that it is paid from, `reducible`
-    what it may sell as an exit. `touch` is the far side of the book, `theirs` the own resting price
+    the size that it may sell as an exit. `touch` is the far side of the book, `theirs` the own resting price
     that it would meet first.
     """
 
@@ -62,7 +62,7 @@ class Headrooms:
         self._known: dict[Side, tuple[tuple[int, Turn], Headroom | None]] = {}
 
     def of(self, side: Side) -> Headroom | None:
-        """What is left on this side; None while anything is near a limit, tightened or in doubt."""
+        """The room on this side; None while a figure is near a limit, or a cause or a doubt is in force."""
         turn = self.turn
         known = self._known.get(side)
         if known is None or known[0] != turn:
@@ -70,7 +70,7 @@ class Headrooms:
         return known[1]
 
     def take(self, leg: Leg, hold: Decimal) -> None:
-        """An order that was approved by them has just been reserved, and nothing else has happened."""
+        """An order that was approved by them has just been reserved, and the books have not moved since."""
         room, size = self._known[leg.side][1], leg.quantity
         assert room is not None
         self._plan.tables.absorb(leg.side, size)
@@ -91,8 +91,8 @@ class Headrooms:
 
     @property
     def turn(self) -> tuple[int, Turn]:
-        """Moves with whatever an order is judged by, time apart: facts that the manager takes in and
-        moments at which time alone changes something; and the books.
+        """Moves with all that an order is judged by, time apart: the facts that the manager takes in, the
+        moments at which time alone changes a state, and the books.
         """
         return self._desk.facts, self._plan.tables.turn
 
@@ -137,7 +137,7 @@ class Headrooms:
         )
 
     def _mid(self) -> Mark | None:
-        """The mark of key and book; None unless nothing tightens and the picture can be believed."""
+        """The mark of key and book; None where a cause tightens or the picture cannot be believed."""
         desk, tracker = self._desk, self.tracker
         state, feeds, marks = desk.state, desk.feeds, tracker.marks
         if state.causes or not state.ready or feeds.user != "live" or feeds.market == "down":

@@ -44,7 +44,7 @@ class BookOnlyRules(Struct):
 class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
-    `state_gates` speak only while something tightens. `tables` have the rows that read the books alone,
+    `state_gates` are asked only while a cause tightens. `tables` have the rows that read the books alone,
     `per_order` are the rules whose row is asked for of every order. `coin` are the rules on the position in the
     quote coin of a coin-quoted product, `minima` the least sizes in force and `least` the largest
     of them in order units, `counting` the rules that count approvals.
@@ -71,7 +71,7 @@ class Plan(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """What the rules say of a check. `max_base_size` in order units, floored to the product's
+    """The findings of all rules on a candidate. `max_base_size` in order units, floored to the product's
     increment.
     """
 
@@ -112,7 +112,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
 
 
 def _binds_coin(rule: Measured, bound: ScopedLimit) -> bool:
-    """Rules on one key's position or losses; what the whole account lost is asked already."""
+    """Rules on one key's position or losses; the losses of the whole account are judged already."""
     return rule.per_key and (bound.kind == "product" or not rule.book_only)
 
 
@@ -184,7 +184,7 @@ def judge(candidate: Candidate, plan: Plan, *, sized: bool = True) -> Findings:
 
 
 class _Tally:
-    """What has been found so far.
+    """The findings so far.
 
     `hard` and `soft` are the rooms of the rules without and with exemption, in order units: the
     least of each counts.
@@ -302,7 +302,7 @@ def _broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: 
     if not rule.of_equity:
         return rule.is_broken(observed, bound.level)
     if candidate.equity <= ZERO:
-        return observed > ZERO  # nothing is a share of nothing
+        return observed > ZERO  # no loss is a share of no equity
     return rule.is_broken(observed, bound.level * candidate.equity)
 
 
@@ -322,7 +322,7 @@ def _weigh(candidate: Candidate, found: Finding, tally: _Tally) -> None:
 
 
 def _shadow(candidate: Candidate, plan: Plan) -> list[Violation]:
-    """What the shadow limits would refuse, as warnings under the scope "shadow"."""
+    """The refusals of the shadow limits, as warnings under the scope "shadow"."""
     return [
         rule.violation(candidate, bound, observed)
         for rule, bound in plan.shadow
@@ -341,9 +341,7 @@ def _largest(candidate: Candidate, plan: Plan, tally: _Tally) -> Decimal:
         best = _search(candidate, plan, floor_to(hard, step), EXACT)
     if best > candidate.reducible:
         if tally.searched and candidate.coin is None:
-            asked = candidate.order_units(
-                candidate.quantity
-            )  # of an edit with what is filled of it
+            asked = candidate.order_units(candidate.quantity)  # of an edit with its filled part
             best = _search(candidate, plan, min(best, asked), BISECTIONS)
         if best > candidate.reducible and best >= plan.least and _is_worth_enough(candidate, best):
             return best
@@ -359,8 +357,8 @@ def _is_worth_enough(candidate: Candidate, size: Decimal) -> bool:
 
 
 def _search(candidate: Candidate, plan: Plan, high: Decimal, steps: int) -> Decimal:
-    """Bisect for the largest size that passes, up to `high`; what is too small is not what is
-    sought.
+    """Bisect for the largest size that passes, up to `high`; a size that is only too small counts as
+    passing.
     """
 
     def passes(size: Decimal) -> bool:

@@ -1,4 +1,4 @@
-"""Table: what the limits make of one more order on one side of one key, at one state of the books. No I/O.
+"""Table: the limits on one more order on one side of one key, as rows, at one state of the books. No I/O.
 
 Theory of operation. Each limit is a row: a line in the order's size (rules/rule.py). While the books stand still, the
 rows stand still too, so they are worked out once, and with them the size at which the first of them speaks: below it
@@ -19,7 +19,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
 NO_LIMIT: Final = NO_EQUITY
-Turn = tuple[int, int, int]  # until one of them has grown, the books are what they were
+Turn = tuple[int, int, int]  # until one of them has grown, the books have not moved
 
 
 class BoundRule(NamedTuple):
@@ -59,7 +59,7 @@ class Entry(Struct, frozen=True):
         return (near - row.base) / row.slope
 
     def finding(self, size: Decimal) -> Finding | None:
-        """What an order of this size makes of the limit, where that is worth a word."""
+        """How far an order of this size uses the limit, where that is near it or beyond."""
         observed = self.row.figure(size)
         if observed < self.near:
             return None
@@ -69,7 +69,7 @@ class Entry(Struct, frozen=True):
 
 class Group:
     """The rows that are lines in the same size. `near`: the least size at which one of them speaks, `room` the
-    largest that keeps all their limits, both in that unit; `absorbed`: the size of what was approved since.
+    largest that keeps all their limits, both in that unit; `absorbed`: the size approved since.
     """
 
     __slots__ = ("absorbed", "entries", "near", "of", "room")
@@ -149,7 +149,7 @@ class Tables:
 
     @property
     def turn(self) -> Turn:
-        """Moves with whatever rows are worked out from: facts, lines of positions, reservations."""
+        """Moves with all that rows are worked out from: facts, lines of positions, reservations."""
         tracker = self.tracker
         return tracker.version, tracker.account.serial, tracker.orders.reservations_version
 
@@ -173,7 +173,7 @@ class Tables:
         return table
 
     def absorb(self, side: Side, quantity: Decimal) -> None:
-        """An order that was judged by the table of its side has just been reserved, and nothing else has happened."""
+        """An order that was judged by the table of its side has just been reserved; the books have not moved since."""
         table = self._known[side][1]
         table.absorb(quantity)
         self._known[side] = (self.turn, table)

@@ -1,7 +1,7 @@
 """How far each configured limit is used as things stand, without an order. No I/O.
 
-The measures are the rules' own. They are asked about `NoOrder`, an order of nothing: what would be
-open with it is what is open already. Looking changes nothing.
+The measures are the rules' own. They are asked about `NoOrder`, an order of no size: the open sizes
+with it are those without it. Looking leaves all as it is.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,13 +67,13 @@ def _own_book(tracker: PositionTracker, strategy_id: str | None) -> Portfolio:
 
 
 def _scopes(desk: RiskContext) -> Iterator[tuple[str, ScopeKind, OrderLimits, NoOrder]]:
-    """Every table of limits, and an order of nothing that lies in its scope."""
+    """Every table of limits, and an order of no size that lies in its scope."""
     limits, tracker = desk.limits, desk.tracker
     anywhere = NoOrder(tracker, "", None)
     yield "all", "all", limits, anywhere
     for name, own in limits.product.items():
         product = tracker.products.get(name)
-        if product is not None:  # what is not listed binds nothing
+        if product is not None:  # a limit on an unlisted product binds no order
             yield f"product:{name}", "product", own, NoOrder(tracker, product.key, None)
     for name, strategy in limits.strategy.items():
         yield f"strategy:{name}", "strategy", strategy, NoOrder(tracker, "", name)
@@ -145,6 +145,6 @@ def _row(rule: Measured, bound: ScopedLimit, asked: NoOrder, observed: Decimal |
 
 
 def _share(shown: Decimal, level: Decimal) -> Decimal:
-    if shown <= ZERO:  # a profit uses nothing of a limit on losses
+    if shown <= ZERO:  # a profit uses no part of a limit on losses
         return ZERO
     return ratio(shown, level) if level and shown.is_finite() else NO_EQUITY

@@ -15,8 +15,8 @@ PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
 
 class Booking(Struct, frozen=True):
     """An approval as it is booked. `counted`: the names of the windows it counts in, each with its limit;
-    `in_place_of`: the live approval of the same id that it replaces; `by_glance`: it was judged by what the books
-    leave, and takes its share of that.
+    `in_place_of`: the live approval of the same id that it replaces; `by_glance`: it was judged by the room that the
+    books leave, and takes its share of that.
     """
 
     reservation: Reservation

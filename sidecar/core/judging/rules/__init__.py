@@ -1,7 +1,7 @@
 """The rules: gates and measured limits, each in the order in which broken ones are listed. No I/O.
 
-A rule is a plain function and a row: a `Gate` says what is wrong, or nothing; a `Measured`
-measures something that a configured limit bounds. A new rule takes three places: its row in one of
+A rule is a plain function and a row: a `Gate` names a fault, or passes; a `Measured`
+gives the figure that a configured limit bounds. A new rule takes three places: its row in one of
 these modules, its limit in `limits.py`, its test.
 """
 

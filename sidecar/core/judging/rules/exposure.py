@@ -18,8 +18,8 @@ def order_notional(_check: Candidate, _bound: ScopedLimit) -> Row | None:
 
 
 def position_size(candidate: Candidate, bound: ScopedLimit) -> Row | None:
-    """The order takes its own side from `held`; the other side is what it is. Spot cannot be sold short, so selling
-    it only lowers what could be held.
+    """The order takes its own side from `held`; the other side stays as it is. Spot cannot be sold short, so selling
+    it only lowers the worst case.
     """
     after = bound.after(candidate)
     if not (candidate.is_buy or candidate.is_future):
@@ -32,7 +32,7 @@ def position_notional(candidate: Candidate, bound: ScopedLimit) -> Row | None:
 
 
 def gross(candidate: Candidate, bound: ScopedLimit) -> Row | None:
-    """What all other keys are worth, and this key's worst case."""
+    """The worth of all other keys, and this key's worst case."""
     return _at_mark(candidate, bound, bound.after(candidate).others_gross)
 
 
@@ -45,8 +45,8 @@ def _at_mark(candidate: Candidate, bound: ScopedLimit, others: Decimal) -> Row:
 
 
 def net(candidate: Candidate, bound: ScopedLimit) -> Row | None:
-    """The order moves its own side of the account's net exposure by its worth at the mark; the other side is what it
-    is. Selling spot stops at flat.
+    """The order moves its own side of the account's net exposure by its worth at the mark; the other side stays as
+    it is. Selling spot stops at flat.
     """
     after, mark = bound.after(candidate), candidate.mark or ZERO
     moved = mark * candidate.quantity

@@ -1,7 +1,7 @@
 """Are the funds there? No I/O.
 
 Spot buys bind quote currency with the fee on top, spot sells bind the coin; `keep` is never
-available. Futures bind margin: Coinbase's buying power less the margin of what is reserved.
+available. Futures bind margin: Coinbase's buying power less the margin of reservations.
 
 A hold that no known order explains is counted against adding orders, and so is the difference between
 Coinbase and the books. A reducing order passes: the hold is most likely that of an order that has just ended,

@@ -1,4 +1,4 @@
-"""Have losses crossed a limit? No I/O. What crossing one sets in motion is in loss_watch.py."""
+"""Have losses crossed a limit? No I/O. The consequences of crossing one are in loss_watch.py."""
 
 from datetime import datetime
 from typing import Final

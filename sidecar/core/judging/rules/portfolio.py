@@ -21,7 +21,7 @@ def unavailable(candidate: Candidate) -> Violation | None:
 
 
 def _raised(candidate: Candidate, measure: Measure) -> Row | None:
-    """The figure with the order in it, USD; nothing when the order does not raise it."""
+    """The figure with the order in it, USD; None when the order does not raise it."""
     figure = candidate.figure(measure)
     if isinstance(figure, NoFigure) or figure.after <= figure.before:
         return None

@@ -1,4 +1,4 @@
-"""What a rule is, and how limits bind it. No I/O.
+"""Rules, and how limits bind them. No I/O.
 
 `Gate`: a function from a check to a violation or None. It may bound the order's size too (`room`).
 `Measured`: a function that gives a `Row`, the figure that limits of one name bound as a line in the order's
@@ -20,7 +20,7 @@ from sidecar.core.vocabulary.limits import Limits, Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 
-NO_EQUITY: Final = Decimal("Infinity")  # any share of nothing
+NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
 # The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, or
 # the orders that it adds to those that work.
@@ -40,7 +40,7 @@ class Row(Struct, frozen=True, gc=False):
     of: SizeUnit = "open"
 
     def figure(self, size: Decimal) -> Decimal:
-        """What is observed with so much of an order in the books."""
+        """The figure with an order of this size in the books."""
         figure = self.base + self.slope * size if self.slope else self.base
         return max(self.floor, min(self.cap, figure))
 
@@ -52,7 +52,7 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class ScopedLimit(Struct, frozen=True):
-    """One configured limit in force. `level` is what is compared with; `setting` the limit as it
+    """One configured limit in force. `level` is the figure to compare with; `setting` the limit as it
     was configured.
     """
 
@@ -93,7 +93,7 @@ def always(_limits: Limits, _product: Product) -> bool:
 
 
 class Gate(Struct, frozen=True, kw_only=True):
-    """A rule that says what is wrong with a check, or None. `room`: the largest size (order units)
+    """A rule that names the fault of a candidate, or None. `room`: the largest size (order units)
     it lets through, None where size does not matter. `warns`: a reducing order that is exempt is warned
     of the fault.
     """
@@ -126,11 +126,11 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     `row` gives the figure by the order's size, or None when it cannot be told (another rule refuses then).
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
-    found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only what is
+    found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
     limit is a share of equity and the figure in USD. `of_books`: the row reads the books and the order's
     side alone, so it holds until the books move; without it the row is asked for of every order. A
-    `book_only` rule reads the books alone, whatever the order. A rule with a `window` counts approvals
+    `book_only` rule reads the books alone, the same for every order. A rule with a `window` counts approvals
     under the name it gives.
     """
 
