@@ -76,6 +76,14 @@ def test_what_is_in_doubt_is_named_in_the_request():
     assert asked(world.wait(2)) == ["in doubt: BTC, USD"]
 
 
+def test_another_doubt_is_read_again_as_soon_as_the_first_was():
+    """The pauses of the first have grown meanwhile."""
+    world = doubting()
+    woken(world, 15)
+    world.balance("BTC", 2)
+    assert woken(world, 7) == [2, 6]
+
+
 def test_an_explained_doubt_asks_for_nothing_and_the_next_begins_with_a_short_pause():
     world = doubting()
     woken(world, 20)
