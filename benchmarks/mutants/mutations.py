@@ -6,7 +6,6 @@ runs when a module is imported.
 
 import ast
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,23 +21,15 @@ SAID: Final = (ast.Assert, ast.Raise, ast.JoinedStr, ast.arguments)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file: what stands at these bytes, and what is to stand there."""
+    """One change of one file: what stands at these bytes, and what is to. `name`: it outlives lines that move."""
 
-    path: Path
-    function: str
+    name: tuple[str, str, str, str]  # file, function, what stands there, what would
     lines: range
     start: int
     end: int
-    before: str
-    after: str
-
-    @property
-    def name(self) -> tuple[str, ...]:
-        """What it is known by: it outlives lines that move."""
-        return (self.path.as_posix(), self.function, self.before, self.after)
 
     def applied(self, source: bytes) -> bytes:
-        return source[: self.start] + self.after.encode() + source[self.end :]
+        return source[: self.start] + self.name[3].encode() + source[self.end :]
 
 
 def mutants_of(root: Path, path: Path) -> list[Mutant]:
@@ -51,10 +42,10 @@ def mutants_of(root: Path, path: Path) -> list[Mutant]:
         for changed in _changed(node):
             text = ast.unparse(changed)
             after = f"({text})" if isinstance(changed, ast.expr) else text
-            lines = range(node.lineno, node.end_lineno + 1)
-            start = starts[node.lineno - 1] + node.col_offset
-            end = starts[node.end_lineno - 1] + node.end_col_offset
-            found.append(Mutant(path, function, lines, start, end, ast.unparse(node), after))
+            first, last = node.lineno, node.end_lineno
+            start, end = starts[first - 1] + node.col_offset, starts[last - 1] + node.end_col_offset
+            name = (path.as_posix(), function, ast.unparse(node), after)
+            found.append(Mutant(name, range(first, last + 1), start, end))
     return found
 
 
@@ -64,9 +55,8 @@ def _places(node: ast.AST, function: str, *, runs: bool) -> Iterator[tuple[str, 
         if field in {"decorator_list", "returns", "annotation"}:
             continue
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or isinstance(child, SAID):
-                continue
-            if getattr(child, "arg", None) in WORDS:  # a keyword
+            is_said = isinstance(child, SAID) or getattr(child, "arg", None) in WORDS
+            if is_said or not isinstance(child, ast.AST):
                 continue
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
                 inside = f"{function}.{child.name}".lstrip(".")
@@ -99,6 +89,4 @@ def _changed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _replaced(node: ast.AST, **fields: Any) -> ast.AST:
-    other = copy(node)
-    vars(other).update(fields)
-    return other
+    return type(node)(**(vars(node) | fields))

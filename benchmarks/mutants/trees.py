@@ -53,7 +53,7 @@ class Tree:
 
     def notices(self, mutant: Mutant, tests: list[str]) -> bool:
         """Whether one of these tests fails, or does not end, with the mutant in place."""
-        path, chosen = self.place / mutant.path, self.place / "chosen-tests"
+        path, chosen = self.place / mutant.name[0], self.place / "chosen-tests"
         source, files = path.read_bytes(), sorted({name.partition("::")[0] for name in tests})
         chosen.write_text("\n".join(tests))
         for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
