@@ -2,8 +2,6 @@
 
 import argparse
 import hashlib
-import itertools
-import operator
 import tempfile
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -56,9 +54,10 @@ def main() -> None:
     options = parser.parse_args()
     mutants = chosen(options.count, options.seed)
     noticed = judged(mutants)
-    for mutant in itertools.compress(mutants, map(operator.not_, noticed)):
-        file, function, before, after = mutant.name
-        print(f"{file}:{mutant.lines.start} {function}\n    {before}  →  {after}")
+    for mutant, is_noticed in zip(mutants, noticed, strict=True):
+        if not is_noticed:
+            file, function, before, after = mutant.name
+            print(f"{file}:{mutant.lines.start} {function}\n    {before}  →  {after}")
     share = sum(noticed) / len(mutants)
     print(
         f"{sum(noticed)} of {len(mutants)} are noticed: {share:.1%}; {NOTICED_LEAST:.0%} are asked for"

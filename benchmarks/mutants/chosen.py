@@ -18,6 +18,5 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = Path(os.environ[CHOSEN]).read_text().splitlines()
     known = {item.nodeid: item for item in items}
-    items[:] = [known[name] for name in names]
+    items[:] = [known[name] for name in Path(os.environ[CHOSEN]).read_text().splitlines()]

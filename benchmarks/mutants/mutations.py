@@ -7,6 +7,7 @@ runs when a module is imported.
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,18 +35,17 @@ class Mutant:
 
 def mutants_of(root: Path, path: Path) -> list[Mutant]:
     """Every mutant of the module at this path below `root`."""
-    source, starts = (root / path).read_bytes(), [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    found = []
+    source, found = (root / path).read_bytes(), list[Mutant]()
+    starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
     for function, node in _places(ast.parse(source), "", runs=False):
         for changed in _changed(node):
-            text = ast.unparse(changed)
-            after = f"({text})" if isinstance(changed, ast.expr) else text
+            form = "({})" if isinstance(changed, ast.expr) else "{}"
             first, last = node.lineno, node.end_lineno
             start, end = starts[first - 1] + node.col_offset, starts[last - 1] + node.end_col_offset
-            name = (path.as_posix(), function, ast.unparse(node), after)
-            found.append(Mutant(name, range(first, last + 1), start, end))
+            texts = ast.unparse(node), form.format(ast.unparse(changed))
+            found.append(
+                Mutant((path.as_posix(), function, *texts), range(first, last + 1), start, end)
+            )
     return found
 
 

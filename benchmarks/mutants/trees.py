@@ -14,7 +14,8 @@ from benchmarks.mutants.chosen import CHOSEN, PLUGIN
 from benchmarks.mutants.mutations import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-TESTS: Final = "tests/unit/core"
+TRAPS: Final = ("tests/unit/test_traps_decisions.py", "tests/unit/test_traps_tracker.py")
+TESTS: Final = ("tests/unit/core", *TRAPS)
 PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
 COVERED: Final = ("--cov=sidecar/core", "--cov-context=test", "--cov-report=", "--cov-fail-under=0")
 MUTANT_WITHIN_S: Final = 120
@@ -39,8 +40,8 @@ class Tree:
 
     def reached(self) -> Reached:
         """By line, the tests that run it, those first that run the least. Raises SystemExit where one fails."""
-        if self.run(TESTS, *COVERED, within_s=1_800, PYTHONDONTWRITEBYTECODE=""):
-            raise SystemExit(f"{TESTS} fails without any mutant")
+        if self.run(*TESTS, *COVERED, within_s=1_800, PYTHONDONTWRITEBYTECODE=""):
+            raise SystemExit("a test fails without any mutant")
         data, found, size = CoverageData(str(self.place / ".coverage")), Reached(), Counter[str]()
         data.read()
         for file in data.measured_files():
