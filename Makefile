@@ -20,7 +20,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-
 help:
 	@echo 'make run     set up .venv and run everything, with play money: exchange, sidecar, demo bot'
 	@echo 'make test    lint, types, architecture, tests; core coverage must be 100 %'
-	@echo 'make soak    the long forms: many more examples a property'
+	@echo 'make soak    the long forms: many more examples a property, and mutants of the core'
 	@echo 'make bench   measure, printed as ratios'
 	@echo 'make docs    write the generated pages of docs/ anew'
 	@echo 'make lock    resolve the lock files again (UPGRADE=1: to the newest versions)'
@@ -50,6 +50,7 @@ compiled: $(STAMP)
 
 soak: $(STAMP)
 	SIDECAR_KILLS=200 SIDECAR_SWITCHES=200 SIDECAR_STEPS=all HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m benchmarks.mutants
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import localcontext
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -47,6 +48,18 @@ def test_without_a_connection_the_account_is_active_from_the_first():
 
 
 # --- Restarts -------------------------------------------------------------------------------------
+
+
+def test_what_was_worked_out_before_any_fact_is_old_after_it():
+    """And after figures of risk were due, or time had passed: the count never comes back to what it was."""
+    world = World()
+    told = [world.manager.desk.facts]
+    world.ask(limit_order())
+    for seconds in (1, 10):  # a fact, and risk is due; then time is up for the approval as well
+        world.wait(seconds)
+        told.append(world.manager.desk.facts)
+    assert [after - before for before, after in pairwise(told)] == [2, 3]
+    assert restarted(world).manager.desk.facts == 1
 
 
 def test_a_restart_under_other_limits_judges_by_them_at_once():
@@ -257,6 +270,19 @@ def test_an_approval_asks_to_be_woken_when_it_lapses():
     world = World()
     event = ev.OrderProposed(at=world.now, body=limit_order())
     assert of_kind(world.handle(event), WakeAt) == [WakeAt(at=START + timedelta(seconds=10))]
+
+
+def test_a_question_after_time_has_passed_asks_to_be_woken_for_what_is_due_next():
+    """No other fact may come by then."""
+    world = World()
+    world.ask(limit_order(name="one"))
+    world.wait(5)
+    world.ask(limit_order(name="two"))
+    world.now += timedelta(seconds=6)
+    proposal = ev.OrderProposed(at=world.now, body=limit_order(), dry_run=True)
+    actions = of_kind(world.handle(proposal), Alert, WakeAt)
+    assert names(actions) == ["Alert", "WakeAt"]
+    assert actions[1].at == START + timedelta(seconds=15)
 
 
 def test_a_lockout_asks_to_be_woken_when_it_ends():

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from sidecar.core.account.losses import cumulative, daily, drawdown
+from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ratio
 from tests.decisions import only, reloaded
@@ -60,6 +62,14 @@ def test_each_ratio_is_the_one_that_was_told(name, line, transfers):
     before = ratio_told(since, line, moved=transfers)
     assert before is not None
     assert told(data, name) == ratio(before, D(1))
+
+
+@pytest.mark.parametrize(("more", "lacks"), [("0.01", True), (0, False)])
+def test_an_account_of_the_least_that_ratios_are_taken_of_has_ratios(more, lacks):
+    tracker = upgraded_tracker(state())
+    tracker.min_equity = tracker.booked_equity + D(more)
+    old = msgspec.json.decode(msgspec.json.encode(WINDOWS), type=OldWindows)
+    assert taken_over(old, tracker, D(0)).span.lacks_equity == lacks
 
 
 def test_a_loss_in_dollars_is_the_one_that_was_told():

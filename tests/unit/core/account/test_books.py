@@ -57,6 +57,20 @@ def test_a_price_is_for_the_strategies_that_hold_the_coin_alone():
     assert (trend.unrealised, other.unrealised) == (1_000, 0)
 
 
+def test_units_that_came_without_a_price_have_earned_nothing_before_their_first():
+    """Two units held, one came; the mark is 20 USD above the first price that has stood."""
+    made = books()
+    made.is_open = True
+    wallet = made.wallets.get("ETH")
+    wallet.total = D(3)
+    made.wallets.set_unpriced("ETH", wallet, D(1))
+    made._price("ETH", wallet, D(2_010), D(2_030))
+    (moved,) = made.moves
+    assert (moved.held, moved.quantity, made.transfers, wallet.unpriced) == (2, 1, 2_010, 0)
+    assert (moved.booked.price, moved.booked.pnl) == (2_010, -60)
+    assert (moved.now.price, moved.now.pnl) == (2_030, -20)
+
+
 def test_no_price_is_for_a_strategy_that_is_forgotten():
     made = books()
     trend = made.strategy("trend")

@@ -66,6 +66,17 @@ def test_a_futures_position_that_is_not_in_the_read_is_flat_after_two_reads():
     assert (desk.held(FUTURE), desk.tracker.net_pnl, desk.tracker.wallets.in_doubt) == (0, 0, set())
 
 
+def test_contracts_that_come_beside_others_bring_none_of_their_earnings_in():
+    desk = Desk()
+    summary(desk, 0)
+    desk.fill("BUY", 1, 64000, product_id=FUTURE)
+    desk.stand(FUTURE, 65000)
+    for _ in range(2):
+        desk.wait(60)
+        futures_read(desk, (3, None))
+    assert (desk.held(FUTURE), desk.tracker.net_pnl, desk.tracker.transfers) == (D("0.03"), 10, 0)
+
+
 def test_a_future_that_nobody_holds_leaves_no_line():
     desk = Desk()
     futures_read(desk, (0, None))

@@ -159,3 +159,11 @@ def test_what_was_known_before_a_restart_is_known_after():
     assert again.usd("ETH") == 2100
     assert again.by_key == marks.by_key
     assert again.quotes == marks.quotes
+
+
+def test_what_came_without_a_price_is_not_priced_at_a_mark_confirmed_before():
+    marks = Marks(D("0.05"))
+    marks.follow("BTC", D(64_000), is_settled=True)
+    assert marks.settled("BTC") == 64_000
+    marks.unsettle("BTC")
+    assert (marks.settled("BTC"), marks.confirmed("BTC")) == (None, 64_000)

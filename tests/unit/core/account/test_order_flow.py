@@ -531,3 +531,9 @@ def test_a_fill_of_what_has_vanished_counts():
     assert desk.line().position.quantity == held + 1
     assert desk.line().open_buy == 0
     check_books(desk.tracker)
+
+
+def test_a_fill_is_a_price_where_the_last_quote_is_older():
+    desk = Desk()
+    desk.wait(60).fill("BUY", 1, 60_000)
+    assert desk.tracker.marks.usd("BTC") == 60_000

@@ -464,3 +464,10 @@ def test_where_too_little_was_there_in_between_all_end_one_span():
     told = cumulative(world.tracker).ratio
     assert told is not None
     assert told > D("0.13")
+
+
+def test_what_was_worked_out_before_a_window_begins_anew_is_old():
+    desk = Desk()
+    before = desk.tracker.version
+    desk.tracker.reset_window("daily", desk.now)
+    assert desk.tracker.version > before

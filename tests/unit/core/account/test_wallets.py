@@ -50,6 +50,7 @@ def test_a_balance_may_hold_an_own_sale_for_a_minute_after_it():
     assert wallet.may_hold_own_sale(D(1), over - timedelta(seconds=1))
     assert not wallet.may_hold_own_sale(D(1), over)
     assert not wallet.may_hold_own_sale(D(-1), START)
+    assert not wallet.may_hold_own_sale(D(0), START)
     assert not Wallet(total=D(1)).may_hold_own_sale(D(1), START)
 
 

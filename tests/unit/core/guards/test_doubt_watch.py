@@ -76,6 +76,25 @@ def test_what_is_in_doubt_is_named_in_the_request():
     assert asked(world.wait(2)) == ["in doubt: BTC, USD"]
 
 
+def test_another_doubt_is_read_again_as_soon_as_the_first_was():
+    """The pauses of the first have grown meanwhile."""
+    world = doubting()
+    woken(world, 15)
+    world.balance("BTC", 2)
+    assert woken(world, 7) == [2, 6]
+
+
+def test_a_difference_that_readings_repeat_may_wait_for_a_lag_and_another_may_not():
+    world = doubting()
+    doubt = world.tracker.wallets.get("USD").agreement.doubt
+    patience = world.manager.doubts._patience
+    assert patience(doubt) == timedelta(seconds=15)
+    doubt.repeated = True
+    assert patience(doubt) == timedelta(seconds=45)
+    doubt.first_at += timedelta(seconds=1)  # of what differed at first, nothing is known
+    assert patience(doubt) == timedelta(seconds=15)
+
+
 def test_an_explained_doubt_asks_for_nothing_and_the_next_begins_with_a_short_pause():
     world = doubting()
     woken(world, 20)

@@ -663,6 +663,30 @@ def test_a_breach_of_new_limits_is_confirmed_anew():
     assert of_kind(fall(world, 38997, 38996), Liquidate)
 
 
+def test_a_breach_that_a_new_process_sees_again_has_not_stood_before_it():
+    world = connected(held=1, max_daily_loss="0.1")
+    fall(world, 39_000)
+    (before,) = world.manager.watch.pending.values()
+    world.wait(1)
+    assert before not in restarted(world).manager.watch.pending.values()
+
+
+def test_no_breach_is_pending_once_the_account_is_being_sold():
+    world = holding()
+    fall(world, 39_000, 38_999, 38_998)
+    assert state(world) == "LIQUIDATING"
+    assert world.manager.watch.pending == {}
+
+
+def test_no_breach_is_pending_once_an_operator_has_all_of_it_sold():
+    """What is left after it is to be seen anew for as long."""
+    world = holding()
+    fall(world, 39_000, 38_999)
+    assert world.manager.watch.pending
+    world.send(ev.FlattenRequested, reason="enough")
+    assert world.manager.watch.pending == {}
+
+
 # --- What must happen now -------------------------------------------------------------------------
 
 

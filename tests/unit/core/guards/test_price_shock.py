@@ -320,3 +320,15 @@ def test_a_flattening_cancels_all_of_its_key_by_itself():
     """Each order is asked to be cancelled once."""
     actions = shock(held(action="flatten"), 63_000)
     assert sorted(cancelled(actions)) == ["buy", "exit"]
+
+
+# --- What a library is told -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["reduce_only", "flatten"])
+def test_a_library_is_told_to_sell_what_a_shock_asks_to_be_sold_and_nothing_else(action):
+    world = watched(action=action)
+    world.hold(1)
+    move(world, 63000)
+    told = of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
+    assert [one.key for one in told] == (["BTC"] if action == "flatten" else [])

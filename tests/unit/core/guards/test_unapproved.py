@@ -276,6 +276,15 @@ def test_what_became_of_approvals_is_remembered_of_the_latest():
     assert seen(world, name="n0") == ["never asked about"]
 
 
+def test_an_approval_that_ends_anew_is_one_of_the_latest():
+    world = connected()
+    remember = world.manager.unapproved._remember
+    for name in ("n0", *(f"n{number}" for number in range(1, RELEASED_MAX)), "n0", "another"):
+        remember(name, "was released")
+    released = world.manager.unapproved.memory.released
+    assert ("n0" in released, "n1" in released) == (True, False)
+
+
 def test_in_library_use_nothing_is_unapproved():
     """The caller's verbs are its own word."""
     world = World(settings=Settings(unapproved="cancel"))
@@ -1013,6 +1022,17 @@ def test_approvals_that_coinbase_rejects_between_orders_that_appear_are_not_in_a
     for name in rejected:
         said += world.send(ev.ReservationReleased, client_order_id=name, reason="never_arrived")
     assert len(alerts(said, "APPROVAL_LAPSED")) == 3
+    assert alerts(said, "KEY_OF_ANOTHER_PORTFOLIO") == []
+
+
+def test_an_order_that_appears_as_another_is_approved_speaks_for_that_one_too():
+    world = connected()
+    for name in ("one", "m0", "m1", "m2"):
+        assert world.ask(limit_order("0.001", 64000, name=name))
+    seen(world, leaves="0.001")
+    said: list[Action] = []
+    for name in ("m0", "m1", "m2"):
+        said += world.send(ev.ReservationReleased, client_order_id=name, reason="never_arrived")
     assert alerts(said, "KEY_OF_ANOTHER_PORTFOLIO") == []
 
 

@@ -391,3 +391,13 @@ def test_what_an_order_is_worth_at_the_market_may_be_near_a_limit_where_its_pric
     world = quiet(max_order_notional=9100)
     assert foreseen(world, limit_order("0.1", 63000))
     assert foreseen(world, body) is None
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_an_own_order_at_the_very_price_is_met(side):
+    """What would trade with it is for the rules to judge."""
+    world, price = quiet(), {"BUY": 64_100, "SELL": 63_900}[side]
+    other = {"BUY": "SELL", "SELL": "BUY"}[side]
+    assert foreseen(world, limit_order("0.1", price, side=side))
+    world.report("own", side=other, leaves="0.1", limit_price=price)
+    assert foreseen(world, limit_order("0.1", price, side=side)) is None

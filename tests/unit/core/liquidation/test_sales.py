@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.liquidation.sales import Held, Holding, Prices, Routes, holdings, pieces
+from sidecar.core.liquidation.sales import Held, Holding, Prices, Routes, holdings, is_dust, pieces
 from sidecar.core.vocabulary.products import CASH, Product
 from tests.scenario import D, future, product
 
@@ -226,3 +226,8 @@ def test_pieces_are_no_larger_than_coinbase_takes(
 ) -> None:
     parts = pieces(D(size), None if largest is None else D(largest), most)
     assert parts == [Decimal(part) for part in expected]
+
+
+@pytest.mark.parametrize(("price", "dust"), [("999.99", True), (1000, False)])
+def test_what_is_worth_coinbases_minimum_to_the_cent_can_be_sold(price, dust):
+    assert is_dust(product("BTC-USD", quote_min_size=D(1)), D("0.001"), D(price)) == dust

@@ -105,3 +105,8 @@ def test_the_likelihood_is_the_joint_ts_over_its_margins(degrees):
     expected = joint - scipy.stats.t.logpdf(scores, degrees).sum()
     expected += 40 / 2 * np.log(np.linalg.det(correlation))
     assert dependence._likelihood(ranks, correlation, degrees) == pytest.approx(expected)
+
+
+def test_scores_that_are_all_zero_are_tied_to_none():
+    found = dependence._correlation(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    assert found.tolist() == [[1, 0], [0, 1]]

@@ -358,3 +358,18 @@ def test_gains_are_as_likely_as_losses(builder):
     book = builder(RETURNS, settings()).book(EXPOSURES)
     low, middle, high = book.quantile(np.array([0.01, 0.5, 0.99]))
     assert (low, middle) == (pytest.approx(-high), pytest.approx(0, abs=1e-12))
+
+
+def test_legs_that_cancel_out_are_no_risk_though_they_were_rounded():
+    """0.1 + 0.2 − 0.3 is not quite zero in binary."""
+    book = cornish_fisher(np.hstack([RETURNS[:, :1]] * 2), settings()).book(np.array([0.1, 0.2]))
+    assert book.var_with(((0, -0.3),)) == 0
+    assert book.var_with(((0, -0.29),)) > 0
+
+
+@pytest.mark.parametrize("builder", [student_t, student_t_shrunk])
+def test_moves_too_small_to_be_squared_tell_no_tail(builder):
+    tiny = 1e-170 * RETURNS[:, 1:2]
+    with_tiny = builder(np.hstack([RETURNS[:, :1], tiny]), settings()).book(np.array([1000.0, 0.0]))
+    alone = builder(np.hstack([RETURNS[:, :1], 0 * tiny]), settings()).book(np.array([1000.0, 0.0]))
+    assert with_tiny.tail().var == pytest.approx(alone.tail().var, rel=0.1)

@@ -250,3 +250,16 @@ def test_the_floor_makes_own_returns_no_larger():
 def test_a_stand_in_of_one_return_has_no_deviation_to_be_made_larger():
     policy = replace(FLOOR, minimum=1)
     assert same(aligned({"NEW": None}, {"NEW": logs([0.01])}, policy), [0.01])
+
+
+def test_a_proxy_that_is_told_of_later_than_any_key_stands_in_up_to_the_keys_end():
+    """Each return stays with its own period."""
+    own = {"NEW": logs(KEYS[20:-1, 1], NOW - 1)}
+    stand_in = np.concatenate([KEYS[:20, 0], KEYS[20:-1, 1]])
+    assert same(aligned(own, {"NEW": logs(KEYS[:, 0])}), stand_in)
+
+
+def test_where_the_keys_share_too_little_the_shortest_is_named():
+    own = {"BTC": logs(KEYS[:, 0]), "NEW": logs(KEYS[-10:, 1])}
+    with pytest.raises(Unavailable, match="NEW has 10 returns that move, 20 are needed"):
+        aligned(own, policy=PROXY)
