@@ -101,7 +101,7 @@ class Engine:
             self._take_in(ev.ClockAdvanced(at=event.at))
             verdict = self.manager.decide(event)
         if verdict is None:
-            return _decided(self._take_in(event)), lambda: None
+            return _decided(self._take_in(event)), lambda: self._look_ahead(event)
         return verdict.decision, lambda: self._commit(verdict)
 
     def _commit(self, verdict: Verdict) -> None:

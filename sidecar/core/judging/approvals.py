@@ -66,7 +66,7 @@ class Approvals:
     # --- Proposals --------------------------------------------------------------------------------
 
     def decide(self, event: Proposal) -> Verdict:
-        """Judge a proposal; all memory stays as it was."""
+        """Judge a proposal; all memory stays as it was, but that a clock that was set back is noted (activity.py)."""
         return self._judges[type(event)](event)
 
     def commit(self, verdict: Verdict) -> None:
@@ -80,8 +80,8 @@ class Approvals:
         if booking.in_place_of is not None:
             orders.lift(booking.in_place_of)
         orders.reserve(new)
-        if booking.by_glance and self._next is not None:
-            self._next[0].headrooms.take(new.legs[0], new.hold)
+        if booking.headrooms is not None:
+            booking.headrooms.take(new.legs[0], new.hold)
         for name, rate in booking.counted:
             self.desk.activity.note(name, rate, new.approved_at)
 
@@ -251,7 +251,9 @@ class Approvals:
             tightenings=self.desk.state.tightenings,
             maker=event.asker,
         )
-        return Verdict(event, decision, Booking(reservation, tuple(seen.windows), by_glance=True))
+        return Verdict(
+            event, decision, Booking(reservation, tuple(seen.windows), headrooms=glance.headrooms)
+        )
 
     def _judge(self, event: Proposal, candidate: Candidate) -> Verdict:
         """By every rule."""

@@ -59,11 +59,11 @@ class Headrooms:
             {one.rule.limit for one in plan.per_order if one.rule.limit in MEASURES}
         )
         self._no_line = Exposure(self.key, is_future=False, mark=None)
-        self._known: dict[Side, tuple[tuple[int, Turn], Headroom | None]] = {}
+        self._known: dict[Side, tuple[Turn, Headroom | None]] = {}
 
     def of(self, side: Side) -> Headroom | None:
         """The room on this side; None while a figure is near a limit, or a cause or a doubt is in force."""
-        turn = self.turn
+        turn = self._plan.tables.turn
         known = self._known.get(side)
         if known is None or known[0] != turn:
             known = self._known[side] = (turn, self._worked_out(side))
@@ -87,14 +87,7 @@ class Headrooms:
                 room.free - hold,
                 room.reducible if leg.side == BUY else room.reducible - size,
             )
-        self._known[leg.side] = (self.turn, left)
-
-    @property
-    def turn(self) -> tuple[int, Turn]:
-        """Moves with all that an order is judged by, time apart: the facts that the manager takes in, the
-        moments at which time alone changes a state, and the books.
-        """
-        return self._desk.facts, self._plan.tables.turn
+        self._known[leg.side] = (self._plan.tables.turn, left)
 
     def _table(self, side: Side) -> Table:
         tables, tracker = self._plan.tables, self.tracker

@@ -100,7 +100,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         listed=len(desk.tracker.products),
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
-        tables=Tables(desk.tracker, tuple(one for one in ruled if one.rule.of_books)),
+        tables=Tables(desk, tuple(one for one in ruled if one.rule.of_books)),
         per_order=tuple(one for one in ruled if not one.rule.of_books),
         book_only=BookOnlyRules(tuple((rule, bound) for rule, bound in measured if rule.book_only)),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),

@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, Row, ScopedLimit, SizeUnit, size_of
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
 NO_LIMIT: Final = NO_EQUITY
-Turn = tuple[int, int, int]  # until one of them has grown, the books have not moved
+Turn = tuple[int, int, int, int]  # until one of them has grown, the books have not moved
 
 
 class BoundRule(NamedTuple):
@@ -52,7 +52,7 @@ class Entry(Struct, frozen=True):
     def speaks_from(self) -> Decimal:
         """The least size at which the figure is near the limit."""
         row, near = self.row, self.near
-        if row.floor >= near or (not row.slope and row.base >= near):
+        if max(row.floor, row.fold - row.base) >= near or (not row.slope and row.base >= near):
             return ZERO
         if not row.slope or row.cap < near:
             return NO_LIMIT
@@ -142,16 +142,17 @@ class Table:
 class Tables:
     """The tables of one plan, one for each side, each of the books as they are now."""
 
-    def __init__(self, tracker: PositionTracker, rules: tuple[BoundRule, ...]) -> None:
-        self.tracker = tracker
+    def __init__(self, context: RiskContext, rules: tuple[BoundRule, ...]) -> None:
+        self.context = context
         self.rules = rules
         self._known: dict[Side, tuple[Turn, Table]] = {}
 
     @property
     def turn(self) -> Turn:
         """Moves with all that rows are worked out from: facts, lines of positions, reservations."""
-        tracker = self.tracker
-        return tracker.version, tracker.account.serial, tracker.orders.reservations_version
+        context, tracker = self.context, self.context.tracker
+        version, serial = tracker.version, tracker.account.serial
+        return context.facts, version, serial, tracker.orders.reservations_version
 
     def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.account.working import Reservation
+from sidecar.core.judging.headroom import Headrooms
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
 from sidecar.core.vocabulary.limits import Rate
@@ -15,14 +16,14 @@ PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
 
 class Booking(Struct, frozen=True):
     """An approval as it is booked. `counted`: the names of the windows it counts in, each with its limit;
-    `in_place_of`: the live approval of the same id that it replaces; `by_glance`: it was judged by the room that the
-    books leave, and takes its share of that.
+    `in_place_of`: the live approval of the same id that it replaces; `headrooms`: the room that a glance judged it
+    by, of which it takes its share.
     """
 
     reservation: Reservation
     counted: tuple[tuple[str, Rate], ...] = ()
     in_place_of: Reservation | None = None
-    by_glance: bool = False
+    headrooms: Headrooms | None = None
 
 
 class Verdict(Struct, frozen=True):

@@ -24,7 +24,7 @@ def position_size(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     after = bound.after(candidate)
     if not (candidate.is_buy or candidate.is_future):
         return Row(base=after.other)
-    return Row(base=after.held, slope=ONE, floor=after.other)
+    return Row(base=after.held, slope=ONE, floor=after.other, fold=ZERO)
 
 
 def position_notional(candidate: Candidate, bound: ScopedLimit) -> Row | None:
@@ -41,7 +41,7 @@ def _at_mark(candidate: Candidate, bound: ScopedLimit, others: Decimal) -> Row:
     floor = others + after.other * mark
     if not (candidate.is_buy or candidate.is_future):
         return Row(base=floor)
-    return Row(base=others + after.held * mark, slope=mark, floor=floor)
+    return Row(base=others + after.held * mark, slope=mark, floor=floor, fold=2 * others)
 
 
 def net(candidate: Candidate, bound: ScopedLimit) -> Row | None:
@@ -51,7 +51,7 @@ def net(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     after, mark = bound.after(candidate), candidate.mark or ZERO
     moved = mark * candidate.quantity
     if candidate.is_buy:
-        return Row(base=after.net_long - moved, slope=mark, floor=abs(after.net_short))
+        return Row(base=after.net_long - moved, slope=mark, floor=abs(after.net_short), fold=ZERO)
     if candidate.is_future:
         return Row(base=-after.net_short - moved, slope=mark, floor=abs(after.net_long))
     flat = -after.net_short_of_others

@@ -29,8 +29,9 @@ ScopeKind = Literal["all", "product", "strategy"]
 
 
 class Row(Struct, frozen=True, gc=False):
-    """A figure by the size of an order, all else as the books stand: max(floor, min(cap, base + slope × size)). With
-    a slope of zero size does not matter.
+    """A figure by the size of an order, all else as the books stand: max(floor, min(cap, line), fold - line), where
+    line = base + slope × size. With a slope of zero size does not matter. `fold`: a side that lies beyond flat (spot
+    that was sold before its purchase is told) counts by its size too, so the line counts from below as well.
     """
 
     base: Decimal
@@ -38,11 +39,12 @@ class Row(Struct, frozen=True, gc=False):
     floor: Decimal = -NO_EQUITY
     cap: Decimal = NO_EQUITY
     of: SizeUnit = "open"
+    fold: Decimal = -NO_EQUITY
 
     def figure(self, size: Decimal) -> Decimal:
         """The figure with an order of this size in the books."""
-        figure = self.base + self.slope * size if self.slope else self.base
-        return max(self.floor, min(self.cap, figure))
+        line = self.base + self.slope * size if self.slope else self.base
+        return max(self.floor, min(self.cap, line), self.fold - line)
 
     def largest(self, level: Decimal) -> Decimal | None:
         """The largest size whose figure is no more than the level; None for any size. Of a row with a slope."""

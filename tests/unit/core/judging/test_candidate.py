@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.core import views
 from tests.decisions import connected, sell_order
 from tests.scenario import D, World, limit_order
 
@@ -40,3 +41,23 @@ def test_an_edit_is_judged_by_the_limits_of_its_strategy_without_the_order_it_re
     world.report("o-1", client_order_id="one", base_size="0.8", limit_price=60_000)
     edited = world.manager.validate_edit(client_order_id="one", price="60000", size="1.1")
     assert (edited.codes, edited.max_base_size) == (("MAX_POSITION_SIZE",), 1)
+
+
+def test_coins_sold_before_their_purchase_is_told_count_by_their_size():
+    """By key, in all, and for the limits of the strategy that sold coins of others."""
+    world = World(max_gross_exposure=30_000, max_net_exposure=30_000, max_position_size="0.4")
+    world.fill("SELL", 1, 64_000)
+    codes = world.ask(limit_order("0.001", 64_000)).codes
+    assert codes == ("MAX_POSITION_SIZE", "MAX_GROSS_EXPOSURE", "MAX_NET_EXPOSURE")
+    eth = limit_order("0.001", 2_000, product_id="ETH-USD")
+    assert world.ask(eth).codes == ("MAX_GROSS_EXPOSURE", "MAX_NET_EXPOSURE")
+    used = {row["code"]: row["used"] for row in views.status(world.manager, world.now)["usage"]}
+    assert (used["MAX_POSITION_SIZE"], used["MAX_NET_EXPOSURE"]) == (D("2.5"), D("2.133333333333"))
+
+
+def test_what_a_strategy_sold_beyond_its_own_counts_for_its_limits():
+    world = World(strategy={"momo": {"max_position_size": "0.4"}})
+    world.hold(2)
+    world.fill("SELL", 1, 64_000, strategy_id="momo")
+    refused = world.ask(limit_order("0.001", 64_000), strategy_id="momo")
+    assert [(one.code, one.observed) for one in refused.violations] == [("MAX_POSITION_SIZE", "0.999")]  # fmt: skip

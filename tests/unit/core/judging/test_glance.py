@@ -401,3 +401,30 @@ def test_an_own_order_at_the_very_price_is_met(side):
     assert foreseen(world, limit_order("0.1", price, side=side))
     world.report("own", side=other, leaves="0.1", limit_price=price)
     assert foreseen(world, limit_order("0.1", price, side=side)) is None
+
+
+def test_a_verdict_takes_its_share_of_the_room_it_was_judged_by():
+    """Whatever was looked at since: another product's room stays as it is."""
+    world = World(cash=1_000_000, max_gross_exposure=100_000)
+    bought, eth = (
+        limit_order(1, 64_000, name="one"),
+        limit_order("0.1", 2_000, product_id="ETH-USD"),
+    )
+    verdicts = [
+        world.manager.decide(ev.OrderProposed(at=world.now, body=body)) for body in (bought, eth)
+    ]
+    assert verdicts[0] is not None
+    world.manager.commit(verdicts[0])
+    refused = world.ask(limit_order(30, 2_000, product_id="ETH-USD"))
+    assert (refused.codes, refused.max_base_size) == (("MAX_GROSS_EXPOSURE",), 18)
+
+
+def test_what_a_new_process_reads_anew_is_judged_by_the_equity_of_then():
+    """Doubts end with the process; no line of the books moves with them."""
+    world = connected(max_leverage=1)
+    world.balance("USD", 50_000)
+    world.ask(limit_order("0.1", 60_000))
+    (plan, _), *_ = world.manager.approvals._plans.values()
+    before = plan.tables.turn
+    world.send(ev.Started)
+    assert plan.tables.turn > before

@@ -178,7 +178,9 @@ def test_an_approval_takes_its_share_out_of_what_was_left(body):
         known = glance.headrooms._known[side]
         assert world.ask(body | {"client_order_id": f"next-{number}"})
         assert glance.headrooms._known[side] is not known
-        assert glance.headrooms._known[side][0] == glance.headrooms.turn  # by its share alone
+        assert (
+            glance.headrooms._known[side][0] == glance.headrooms._plan.tables.turn
+        )  # by its share alone
         assert glance.headrooms.of(side) == rooms_of(world).of(side)
 
 
@@ -198,7 +200,7 @@ def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
     glance, side = looked_at(world)
 
     def is_ready():
-        return glance.headrooms._known[side][0] == glance.headrooms.turn
+        return glance.headrooms._known[side][0] == glance.headrooms._plan.tables.turn
 
     world.now += timedelta(seconds=1)
     world.quote("BTC-USD", 64001)
