@@ -69,7 +69,7 @@ class Running:
         return [call.kwargs for call in self.log.calls if call.method_name == level]
 
 
-class FrameContent:
+class Said:
     """What `AccountReader` would have read. In `account`, what can be called happens between two facts."""
 
     def __init__(self) -> None:

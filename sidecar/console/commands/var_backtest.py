@@ -77,7 +77,7 @@ OfConfig = Annotated[Path | None, config_of_state(PANEL)]
 OfState = Annotated[Path | None, state_directory(PANEL)]
 
 
-class Portfolio(NamedTuple):
+class ConstantExposures(NamedTuple):
     """Constant exposures, USD, and the dates on which every product has a close."""
 
     exposures: dict[str, Decimal]
@@ -159,7 +159,7 @@ def _confidences(given: list[str], configured: Decimal) -> tuple[Decimal, ...]:
     return tuple(sorted(levels))
 
 
-def _portfolio(closes: Mapping[str, Closes], positions: list[str]) -> Portfolio:
+def _portfolio(closes: Mapping[str, Closes], positions: list[str]) -> ConstantExposures:
     """The portfolio, on the dates that all of its assets have. Raises Misuse."""
     exposures = dict[str, Decimal]()
     for text in positions:
@@ -177,7 +177,7 @@ def _portfolio(closes: Mapping[str, Closes], positions: list[str]) -> Portfolio:
         exposures[name] = usd
     held = {name: closes[name] for name in exposures or closes}
     shared = set[date].intersection(*(set(one) for one in held.values()))
-    return Portfolio(exposures or dict.fromkeys(closes, EACH_USD), sorted(shared), held)
+    return ConstantExposures(exposures or dict.fromkeys(closes, EACH_USD), sorted(shared), held)
 
 
 def _check_length(returns: int, window: int) -> None:
@@ -204,7 +204,9 @@ def _check_report(path: Path) -> None:
 # ------------------------------------------------------------------------------------------ testing
 
 
-def _tests(portfolio: Portfolio, chosen: list[ModelSettings], window: int) -> "list[Backtest]":
+def _tests(
+    portfolio: ConstantExposures, chosen: list[ModelSettings], window: int
+) -> "list[Backtest]":
     """A backtest of each, one day ahead."""
     import numpy as np  # noqa: PLC0415 - a tenth of a second, and scipy four more
 
@@ -230,7 +232,7 @@ def _tests(portfolio: Portfolio, chosen: list[ModelSettings], window: int) -> "l
         ]
 
 
-def _view(portfolio: Portfolio, tests: "list[Backtest]", window: int) -> dict[str, Any]:
+def _view(portfolio: ConstantExposures, tests: "list[Backtest]", window: int) -> dict[str, Any]:
     """All of it as JSON's kinds."""
     return {
         "positions": portfolio.exposures,
@@ -268,7 +270,7 @@ def _row(test: "Backtest") -> dict[str, Any]:
     return row | dict(zip(names, (*parts, both["z1"], both["z2"]), strict=True))
 
 
-def _notes(portfolio: Portfolio, tests: "list[Backtest]", window: int) -> list[str]:
+def _notes(portfolio: ConstantExposures, tests: "list[Backtest]", window: int) -> list[str]:
     """Notes that a reader of the figures needs."""
     dates, tested = portfolio.dates, len(portfolio.dates) - 1 - window
     holes = (dates[-1] - dates[0]).days + 1 - len(dates)

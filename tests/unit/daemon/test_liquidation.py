@@ -9,7 +9,7 @@ from sidecar.coinbase.rest import Unknown, Withdrawn
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon.liquidation import HUNG_AFTER_S, Liquidation
-from tests.daemon_parts import FrameContent, Running
+from tests.daemon_parts import Running, Said
 from tests.decisions import CONNECTED, connected
 from tests.flattening import Flattening
 
@@ -26,7 +26,7 @@ class Liquidating(Running):
         self.posted: list[dict[str, Any]] = []
         self.liquidation = Liquidation(
             self.engine,
-            cast("Any", FrameContent()),
+            cast("Any", Said()),
             cast("Any", SimpleNamespace(post=self._post)),
             cast("Any", SimpleNamespace(read_for_liquidation=self._read)),
             group,

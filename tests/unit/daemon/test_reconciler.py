@@ -11,7 +11,7 @@ from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.daemon.reconciler import Reconciler
-from tests.daemon_parts import FrameContent, Running
+from tests.daemon_parts import Running, Said
 from tests.decisions import connected
 from tests.scenario import D, limit_order
 
@@ -23,7 +23,7 @@ class Reconciling(Running):
 
     def __init__(self, period_s=60.0):
         super().__init__(connected(held=1))
-        self.said = FrameContent()
+        self.said = Said()
         self.reconciler = Reconciler(self.engine, cast("Any", self.said), period_s)
         now = self.world.now
         self.said.listed = ev.ProductsListed(at=now, products=())

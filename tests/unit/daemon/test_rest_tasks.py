@@ -10,7 +10,7 @@ from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import rest_tasks
 from sidecar.daemon.rest_tasks import RestTasks
-from tests.daemon_parts import FrameContent, Running
+from tests.daemon_parts import Running, Said
 from tests.decisions import connected, of_kind
 from tests.scenario import D, limit_order, product
 
@@ -28,7 +28,7 @@ class Clock:
 class Erring(Running):
     def __init__(self, group):
         super().__init__(connected(held=1))
-        self.said = FrameContent()
+        self.said = Said()
         self.posted: list[list[str]] = []
         self.on_post = lambda: None
         rest = SimpleNamespace(post=self._post)

@@ -722,7 +722,7 @@ def test_asking_again_and_again_leaves_one_reservation_to_look_for():
     assert len(of_kind(world.actions, FindOrder)) == 1
 
 
-class ProtocolError(NoRoom):
+class Broken(NoRoom):
     def figure(self, measure, tracker, added, warn_usd):
         raise SystemError("a bug")
 
@@ -734,7 +734,7 @@ def test_a_judge_that_fails_keeps_what_is_reserved():
     body = limit_order(name="kept")
     assert world.ask(body)
     world.send(ev.HaltRequested, reason="pause")
-    world.manager.desk.portfolio_risk = ProtocolError()
+    world.manager.desk.portfolio_risk = Broken()
     with pytest.raises(SystemError):
         world.ask(body)
     assert world.tracker.account.lines["BTC"].open_buy == D("0.01")
