@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
-from msgspec.structs import replace
-
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.feeds import Feeds
@@ -250,7 +248,9 @@ class RiskManager:
         is_due = event.at >= self.due or self.risk.is_due(event.at) or self._undelivered
         if is_due or self.tracker.version != self.judged:
             return None
-        return replace(self.approvals.decide(event), turn=self.turn)
+        verdict = self.approvals.decide(event)
+        verdict.turn = self.turn
+        return verdict
 
     @with_money
     def commit(self, verdict: Verdict) -> list[Action]:

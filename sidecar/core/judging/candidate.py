@@ -349,6 +349,11 @@ class NoOrder:
         self.mark = tracker.marks.usd(key)
         self.is_future = tracker.books.is_future(key)
         self.equity = tracker.equity
-        leg = cast("CoinLeg", self)  # it has all that is read of one
-        self.account = PostTradeExposure(tracker.account, leg)
-        self.own = PostTradeExposure(tracker.strategies.get(strategy_id or "") or Portfolio(), leg)
+        self._strategies = tracker.strategies
+        self.account = PostTradeExposure(tracker.account, cast("CoinLeg", self))
+
+    @property
+    def own(self) -> PostTradeExposure:
+        """The figures of the strategy alone."""
+        book = self._strategies.get(self.strategy_id or "") or Portfolio()
+        return PostTradeExposure(book, cast("CoinLeg", self))

@@ -71,23 +71,23 @@ class Headrooms:
 
     def take(self, leg: Leg, hold: Decimal) -> None:
         """An order that was approved by them has just been reserved, and the books have not moved since."""
-        room, size = self._known[leg.side][1], leg.quantity
+        side, size = leg.side, leg.quantity
+        room, left = self._known[side][1], None
         assert room is not None
-        self._plan.tables.absorb(leg.side, size)
-        table, left = self._table(leg.side), None
-        if table.near("orders") > ONE:
+        turn, table = self._plan.tables.absorb(side, size)
+        if table.near_orders > ONE:
             left = Headroom(
                 room.mark,
                 room.marked_at,
                 room.touch,
                 room.theirs,
-                table.near("open"),
+                table.near_open,
                 room.near_usd - size * room.mark,
-                table.room("open"),
+                table.room_open,
                 room.free - hold,
-                room.reducible if leg.side == BUY else room.reducible - size,
+                room.reducible if side == BUY else room.reducible - size,
             )
-        self._known[leg.side] = (self._plan.tables.turn, left)
+        self._known[side] = (turn, left)
 
     def _table(self, side: Side) -> Table:
         tables, tracker = self._plan.tables, self.tracker
@@ -106,7 +106,7 @@ class Headrooms:
         line = tracker.account.lines.get(self.key) or self._no_line
         free = tracker.wallets.free(product.quote if side == BUY else product.base)
         equity = tracker.equity
-        if table.flat or table.near("orders") <= ONE or table.near("open") <= ZERO:
+        if table.flat or table.near_orders <= ONE or table.near_open <= ZERO:
             return None
         if free is None or equity <= ZERO or line.position.quantity < ZERO:
             return None
@@ -122,9 +122,9 @@ class Headrooms:
             quote.at,
             touch,
             tracker.ledger.met_first(product.book, OPPOSITE[side], touch),
-            table.near("open"),
+            table.near_open,
             self._risk_room(side, equity),
-            table.room("open"),
+            table.room_open,
             free,
             reducible,
         )

@@ -40,23 +40,12 @@ class Finding(Struct, frozen=True):
     has_room: bool = False
 
 
-class Entry(Struct, frozen=True):
-    """A row with its limit: `near` is the figure from which it speaks, `level` the limit itself."""
+class Entry(NamedTuple):
+    """A row with its limit: `near` is the figure from which it speaks."""
 
     ruled: BoundRule
     row: Row
-    level: Decimal
     near: Decimal
-
-    @property
-    def speaks_from(self) -> Decimal:
-        """The least size at which the figure is near the limit."""
-        row, near = self.row, self.near
-        if max(row.floor, row.fold - row.base) >= near or (not row.slope and row.base >= near):
-            return ZERO
-        if not row.slope or row.cap < near:
-            return NO_LIMIT
-        return (near - row.base) / row.slope
 
     def finding(self, size: Decimal) -> Finding | None:
         """How far an order of this size uses the limit, where that is near it or beyond."""
@@ -72,13 +61,41 @@ class Group:
     largest that keeps all their limits, both in that unit; `absorbed`: the size approved since.
     """
 
-    __slots__ = ("absorbed", "entries", "near", "of", "room")
+    __slots__ = ("_near_gaps", "_room_gaps", "absorbed", "entries", "near", "of", "room")
 
-    def __init__(self, of: SizeUnit, entries: list[Entry]) -> None:
-        self.of, self.entries, self.absorbed = of, entries, ZERO
-        self.near = min(entry.speaks_from for entry in entries)
-        rooms = (entry.row.largest(entry.level) for entry in entries)
-        self.room = min((room for room in rooms if room is not None), default=NO_LIMIT)
+    def __init__(self, of: SizeUnit) -> None:
+        self.of, self.absorbed = of, ZERO
+        self.entries: list[Entry] = []
+        self.near = self.room = NO_LIMIT
+        # By slope, the least distance to a level: lines of one slope take one division.
+        self._near_gaps: dict[Decimal, Decimal] = {}
+        self._room_gaps: dict[Decimal, Decimal] = {}
+
+    def add(self, ruled: BoundRule, row: Row, level: Decimal, near: Decimal) -> None:
+        """One more row, its limit, and the figure from which it speaks."""
+        self.entries.append(Entry(ruled, row, near))
+        slope, base = row.slope, row.base
+        if row.floor >= near or row.fold - base >= near:
+            self.near = ZERO
+        elif row.cap >= near:
+            gap = near - base
+            if gap < self._near_gaps.get(slope, NO_LIMIT):
+                self._near_gaps[slope] = gap
+        if row.floor > level:
+            self.room = ZERO
+        elif row.cap > level:
+            gap = level - base
+            if gap < self._room_gaps.get(slope, NO_LIMIT):
+                self._room_gaps[slope] = gap
+
+    def close(self) -> None:
+        """All rows are added."""
+        for slope, gap in self._near_gaps.items():
+            size = gap if slope is ONE else gap / slope
+            self.near = min(self.near, size)
+        for slope, gap in self._room_gaps.items():
+            size = gap if slope is ONE else gap / slope
+            self.room = min(self.room, size)
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
         size += self.absorbed
@@ -91,34 +108,50 @@ class Group:
 class Table:
     """All rows of one plan on one side."""
 
-    __slots__ = ("by_unit", "flat", "groups")
+    __slots__ = ("by_unit", "flat", "groups", "open", "orders")
 
-    def __init__(self, rules: Iterable[BoundRule], candidate: Candidate) -> None:
-        """`check`: of any size, on that side."""
-        by_unit: dict[SizeUnit, list[Entry]] = {}
+    def __init__(
+        self, rules: Iterable[BoundRule], candidate: Candidate, fixed: Iterable[Group] = ()
+    ) -> None:
+        """`candidate`: of any size, on that side; `fixed`: groups of rows that are the same for all books."""
+        self.by_unit: dict[SizeUnit, Group] = {}
         self.flat: list[Finding] = []  # of limits that size does not matter to
         equity = candidate.equity
         for ruled in rules:
             rule, bound = ruled.rule, ruled.bound
-            row = rule.row(candidate, bound)
+            row, level, near = rule.row(candidate, bound), bound.level, bound.warn_level
             assert row is not None  # the books can always be read
-            share = equity if rule.of_equity else ONE
-            entry = Entry(ruled, row, bound.level * share, bound.warn_level * share)
+            if rule.of_equity:
+                level, near = level * equity, near * equity
             if row.slope:
-                by_unit.setdefault(row.of, []).append(entry)
-            elif (finding := entry.finding(ZERO)) is not None:
+                group = self.by_unit.get(row.of)
+                if group is None:
+                    group = self.by_unit[row.of] = Group(row.of)
+                group.add(ruled, row, level, near)
+            elif (finding := Entry(ruled, row, near).finding(ZERO)) is not None:
                 self.flat.append(finding)
-        self.by_unit = {of: Group(of, entries) for of, entries in by_unit.items()}
+        for group in self.by_unit.values():
+            group.close()
+        self.by_unit |= {group.of: group for group in fixed}
         self.groups = tuple(self.by_unit.values())
+        self.open, self.orders = self.by_unit.get("open"), self.by_unit.get("orders")
 
-    def near(self, of: SizeUnit) -> Decimal:
-        """The size, in this unit, below which no row of it speaks."""
-        group = self.by_unit.get(of)
+    @property
+    def near_orders(self) -> Decimal:
+        """The orders, beside those that work, from which a row speaks."""
+        group = self.orders
         return NO_LIMIT if group is None else group.near - group.absorbed
 
-    def room(self, of: SizeUnit) -> Decimal:
-        """The largest size, in this unit, that keeps every limit."""
-        group = self.by_unit.get(of)
+    @property
+    def near_open(self) -> Decimal:
+        """The open size, base units, from which a row speaks."""
+        group = self.open
+        return NO_LIMIT if group is None else group.near - group.absorbed
+
+    @property
+    def room_open(self) -> Decimal:
+        """The largest open size, base units, that keeps every limit."""
+        group = self.open
         return NO_LIMIT if group is None else group.room - group.absorbed
 
     def findings(self, candidate: Candidate) -> list[Finding]:
@@ -132,11 +165,10 @@ class Table:
 
     def absorb(self, quantity: Decimal) -> None:
         """An order of so many base units was approved on this side: one more order works."""
-        for group in self.groups:
-            if group.of == "open":
-                group.absorbed += quantity
-            elif group.of == "orders":
-                group.absorbed += ONE
+        if self.open is not None:
+            self.open.absorbed += quantity
+        if self.orders is not None:
+            self.orders.absorbed += ONE
 
 
 class Tables:
@@ -145,6 +177,8 @@ class Tables:
     def __init__(self, context: RiskContext, rules: tuple[BoundRule, ...]) -> None:
         self.context = context
         self.rules = rules
+        self._of_books = tuple(one for one in rules if not one.rule.of_order_alone)
+        self._fixed: tuple[Group, ...] | None = None
         self._known: dict[Side, tuple[Turn, Table]] = {}
 
     @property
@@ -157,7 +191,7 @@ class Tables:
     def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""
         if candidate.replaced is not None or candidate.again or candidate.coin is not None:
-            return Table(self.rules, candidate)
+            return self._made(candidate)
         return self.on_side(candidate.order.side, candidate)
 
     def known(self, side: Side) -> Table | None:
@@ -169,12 +203,19 @@ class Tables:
         """The same, worked out where it was not; `check`: one of these orders."""
         table = self.known(side)
         if table is None:
-            table = Table(self.rules, candidate)
+            table = self._made(candidate)
             self._known[side] = (self.turn, table)
         return table
 
-    def absorb(self, side: Side, quantity: Decimal) -> None:
+    def _made(self, candidate: Candidate) -> Table:
+        if self._fixed is None:
+            alone = (one for one in self.rules if one.rule.of_order_alone)
+            self._fixed = Table(alone, candidate).groups
+        return Table(self._of_books, candidate, self._fixed)
+
+    def absorb(self, side: Side, quantity: Decimal) -> tuple[Turn, Table]:
         """An order that was judged by the table of its side has just been reserved; the books have not moved since."""
         table = self._known[side][1]
         table.absorb(quantity)
-        self._known[side] = (self.turn, table)
+        known = self._known[side] = (self.turn, table)
+        return known

@@ -26,7 +26,7 @@ class Booking(Struct, frozen=True):
     headrooms: Headrooms | None = None
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct):
     """The decision on a proposal. `booking`: none for a refusal, a dry run and an approval given again, which
     `is_new` is false for. `turn`: how many facts and verdicts had been taken in before it.
     """

@@ -46,12 +46,6 @@ class Row(Struct, frozen=True, gc=False):
         line = self.base + self.slope * size if self.slope else self.base
         return max(self.floor, min(self.cap, line), self.fold - line)
 
-    def largest(self, level: Decimal) -> Decimal | None:
-        """The largest size whose figure is no more than the level; None for any size. Of a row with a slope."""
-        if self.floor > level:
-            return ZERO
-        return None if self.cap <= level else (level - self.base) / self.slope
-
 
 class ScopedLimit(Struct, frozen=True):
     """One configured limit in force. `level` is the figure to compare with; `setting` the limit as it
@@ -131,9 +125,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
     limit is a share of equity and the figure in USD. `of_books`: the row reads the books and the order's
-    side alone, so it holds until the books move; without it the row is asked for of every order. A
-    `book_only` rule reads the books alone, the same for every order. A rule with a `window` counts approvals
-    under the name it gives.
+    side alone, so it holds until the books move; without it the row is asked for of every order.
+    `of_order_alone`: of those, the row is the same for all books. A `book_only` rule reads the books alone,
+    the same for every order. A rule with a `window` counts approvals under the name it gives.
     """
 
     code: str
@@ -150,6 +144,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     per_key: bool = False
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     of_books: bool = False
+    of_order_alone: bool = False
     book_only: bool = False
     clears_at: Callable[[Candidate, ScopedLimit], Any] | None = None
 
