@@ -390,3 +390,13 @@ def test_an_own_order_at_the_very_price_is_met(side):
     assert foreseen(world, limit_order("0.1", price, side=side))
     world.report("own", side=other, leaves="0.1", limit_price=price)
     assert foreseen(world, limit_order("0.1", price, side=side)) is None
+
+
+def test_at_the_very_moment_that_something_is_due_no_decision_is_foreseen():
+    """What time ends comes first, and may change the answer."""
+    world = quiet()
+    world.now = world.manager.due - timedelta(microseconds=1)
+    world.quote("BTC-USD", 64_000)
+    assert foreseen(world, limit_order("0.1", 63_000))
+    world.now = world.manager.due
+    assert foreseen(world, limit_order("0.1", 63_000)) is None
