@@ -291,8 +291,8 @@ def tables_are_true(world: World) -> None:
             product = plan.product
             nothing = NoOrder(world.tracker, product.key, plan.strategy_id, side, is_new=True)
             fresh = Table(plan.tables.rules, cast("Candidate", nothing))
-            assert [group.of for group in kept.groups] == [group.of for group in fresh.groups]
-            for old, new in zip(kept.groups, fresh.groups, strict=True):
+            assert kept.by_unit.keys() == fresh.by_unit.keys()
+            for old, new in ((group, fresh.by_unit[of]) for of, group in kept.by_unit.items()):
                 near, room = old.near - old.absorbed, old.room - old.absorbed
                 for kept_at, true_at in ((near, new.near), (room, new.room)):
                     lower, higher = max(kept_at, ZERO), max(true_at, ZERO)

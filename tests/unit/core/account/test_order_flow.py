@@ -537,3 +537,17 @@ def test_a_fill_is_a_price_where_the_last_quote_is_older():
     desk = Desk()
     desk.wait(60).fill("BUY", 1, 60_000)
     assert desk.tracker.marks.usd("BTC") == 60_000
+
+
+@pytest.mark.parametrize(
+    ("side", "limit", "coins"),
+    [("SELL", "0.02", "0.31"), ("SELL", "0.04", "0.4"), ("BUY", "0.02", "0.2")],
+)
+def test_a_sale_for_a_coin_brings_the_market_s_price_or_more_and_a_purchase_costs_its_limit(
+    side, limit, coins
+):
+    desk = Desk()
+    desk.quote("ETH-BTC", "0.031")
+    desk.report(product_id="ETH-BTC", side=side, leaves=10, limit_price=limit)
+    line = desk.line("BTC")
+    assert (line.open_buy if side == "SELL" else line.open_sell) == D(coins)

@@ -329,3 +329,11 @@ def test_quotes_of_before_a_restart_may_have_been_overtaken():
     assert state(world) == "STARTING"
     rest(world, ("BTC-USD", 50_000, 50_000))
     assert (state(world), world.tracker.marks.usd("BTC")) == ("ACTIVE", 50_000)
+
+
+def test_the_last_wait_for_rests_prices_ends_when_they_are_waited_for_no_longer():
+    world = World(settings=CONNECTED)
+    readiness = world.manager.readiness
+    readiness.asked_at = world.now
+    readiness.asked_first_at = world.now + ASK_AGAIN / 2 - AGREE_WITHIN
+    assert readiness.next_look(world.now) == world.now + ASK_AGAIN / 2

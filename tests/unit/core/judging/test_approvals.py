@@ -775,3 +775,11 @@ def test_a_clock_set_back_does_not_lock_the_rate():
     world.now += timedelta(seconds=10)
     world.quote("BTC-USD", 64000)
     assert world.ask(limit_order())
+
+
+def test_a_decision_is_named_by_its_day_and_its_number():
+    world = World()
+    names = [world.ask(limit_order()).decision_id for _ in range(2)]
+    world.wait(24 * 60 * 60)
+    names.append(world.ask(limit_order()).decision_id)
+    assert names == ["20261122-1", "20261122-2", "20261123-3"]

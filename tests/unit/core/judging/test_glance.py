@@ -428,3 +428,14 @@ def test_what_a_new_process_reads_anew_is_judged_by_the_equity_of_then():
     before = plan.tables.turn
     world.send(ev.Started)
     assert plan.tables.turn > before
+
+
+def test_at_the_very_moment_that_something_is_due_no_verdict_is_given():
+    """What time ends comes first, and may change the answer."""
+    world = quiet()
+    world.now = world.manager.due - timedelta(microseconds=1)
+    world.quote("BTC-USD", 64_000)
+    assert foreseen(world, limit_order("0.1", 63_000))
+    world.now = world.manager.due
+    event = ev.OrderProposed(at=world.now, body=limit_order("0.1", 63_000))
+    assert world.manager.decide(event) is None

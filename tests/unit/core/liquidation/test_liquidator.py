@@ -1009,3 +1009,13 @@ def test_a_reading_that_was_asked_for_earlier_says_nothing_of_now() -> None:
     assert (flat.placed, flat.episode.phase) == ([], "reading")
     flat.read({"BTC": 1})
     assert len(flat.placed) == 1
+
+
+def test_a_flattening_counts_the_readings_that_it_has_acted_upon() -> None:
+    flat = Flattening()
+    flat.begin()
+    counted = []
+    for _ in range(4):
+        idle(flat, 1, {"BTC": 1})
+        counted.append(flat.episode.rounds)
+    assert counted == [1, 2, 3, 4]

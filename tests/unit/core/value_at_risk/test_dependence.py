@@ -110,3 +110,7 @@ def test_the_likelihood_is_the_joint_ts_over_its_margins(degrees):
 def test_scores_that_are_all_zero_are_tied_to_none():
     found = dependence._correlation(np.array([[1.0, 0.0], [-1.0, 0.0]]))
     assert found.tolist() == [[1, 0], [0, 1]]
+
+
+def test_two_returns_have_a_correlation():
+    assert np.isfinite(simulated(RETURNS[:2], ModelSettings(simulations=10))).all()

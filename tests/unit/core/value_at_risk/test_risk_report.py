@@ -135,3 +135,9 @@ def test_where_all_of_it_is_lost_whole_the_cause_is_shown():
     (row,) = report["components"]
     assert (row["key"], row["exposure"], row["var"]) == ("ETH", D(10_000), D(10_000))
     assert {figures["var"] for figures in report["books"].values()} == {D(10_000)}
+
+
+def test_contributions_come_with_the_largest_first():
+    world = held()
+    world.fill("SELL", "0.9", 64000)
+    assert [row["key"] for row in risk_report(world.manager.risk)["components"]] == ["ETH", "BTC"]
