@@ -279,9 +279,12 @@ class RiskManager:
 
     def _prepare(self, event: ev.Event) -> None:
         """Work out what the books leave for the next order, while nobody waits."""
-        since = event.at - self._prepared_at
-        if type(event) is not ev.Quotes or not timedelta() <= since < PREPARE_EVERY:
-            self._prepared_at = event.at
+        now = event.at
+        if (
+            type(event) is not ev.Quotes
+            or not timedelta() <= now - self._prepared_at < PREPARE_EVERY
+        ):
+            self._prepared_at = now
             self.approvals.prepare()
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
