@@ -112,31 +112,27 @@ class Confirmation:
         shown = {
             book
             for book, count in suspicion.counts.items()
-            if count >= self.settings.confirm_quotes and self._has_stood((book,), suspicion, now)
+            if count >= self.settings.confirm_quotes and self._has_stood(book, suspicion, now)
         }
         return (
-            self._has_stood(shown, suspicion, now)
+            (bool(shown) or self._has_stood(None, suspicion, now))
             and self._quotes(suspicion) >= self.settings.confirm_quotes
             and self._least(self._but(bound, suspicion, shown, stood), suspicion, now).crosses(
                 bound.limit
             )
         )
 
-    def _has_stood(self, books: Iterable[str], suspicion: PendingBreach, now: datetime) -> bool:
-        """Whether these books have shown the breach for so long."""
-        shown_until = self._shown_until(suspicion, books, now)
-        return shown_until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
+    def _has_stood(self, book: str | None, suspicion: PendingBreach, now: datetime) -> bool:
+        """Whether this book has shown the breach for so long; None: whether the breach, which no book shows, has
+        stood for so long.
 
-    def _shown_until(
-        self, suspicion: PendingBreach, books: Iterable[str], now: datetime
-    ) -> datetime:
-        """Until when these books have shown a breach. A passing tick may have been the last word of
-        a book: its silence is no confirmation while its feed is lost; nor, where REST cannot be had
-        either, for a while.
+        A passing tick may have been the last word of a book: its silence is no confirmation while its feed is lost;
+        nor, where REST cannot be had either, for a while.
         """
-        last = max((suspicion.seen_at[book] for book in books), default=suspicion.since)
+        last = suspicion.since if book is None else suspicion.seen_at[book]
         waits = suspicion.rest_failed and now - last < SILENCE_CONFIRMS_AFTER * self.settings.pace
-        return last if waits or self.desk.feeds.market != "live" else now
+        until = last if waits or self.desk.feeds.market != "live" else now
+        return until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
 
     def _but(
         self,

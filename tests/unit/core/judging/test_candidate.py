@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from sidecar.core import views
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import connected, sell_order
 from tests.scenario import D, World, limit_order
 
@@ -61,3 +63,12 @@ def test_what_a_strategy_sold_beyond_its_own_counts_for_its_limits():
     world.fill("SELL", 1, 64_000, strategy_id="momo")
     refused = world.ask(limit_order("0.001", 64_000), strategy_id="momo")
     assert [(one.code, one.observed) for one in refused.violations] == [("MAX_POSITION_SIZE", "0.999")]  # fmt: skip
+
+
+def test_an_edit_adds_no_order_and_takes_none_away():
+    world = World(max_open_orders=4)
+    for name in ("one", "two"):
+        world.report(name, base_size="0.1", limit_price=60_000)
+    world.send(ev.LimitsReplaced, limits=Limits(max_open_orders=1))
+    refused = world.manager.validate_edit(order_id="one", price="60001", size="0.1")
+    assert [(one.code, one.observed) for one in refused.violations] == [("MAX_OPEN_ORDERS", "2")]
