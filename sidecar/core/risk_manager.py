@@ -28,6 +28,7 @@ from sidecar.core.guards.sessions import BotSession, Sessions
 from sidecar.core.guards.unapproved import Unapproved
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
 from sidecar.core.judging.approvals import Approvals
+from sidecar.core.judging.table import Turn
 from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
 from sidecar.core.liquidation.liquidator import Liquidator
 from sidecar.core.value_at_risk.live_risk import LiveRisk
@@ -249,7 +250,7 @@ class RiskManager:
         if is_due or self.tracker.version != self.judged:
             return None
         verdict = self.approvals.decide(event)
-        verdict.turn = self.turn
+        verdict.turn = self._turn_of_books()
         return verdict
 
     @with_money
@@ -257,12 +258,18 @@ class RiskManager:
         """Book a verdict, as `handle` does with its proposal. Raises Misuse where a fact was taken in, or another
         verdict was booked, since it was given: it may be wrong by now.
         """
-        if verdict.turn != self.turn:
+        if verdict.turn != self._turn_of_books():
             raise Misuse("something was taken in between a decision and its booking")
         actions: list[Action] = []
         self._book(verdict, actions)
         self._prepare(verdict.event)
         return actions
+
+    def _turn_of_books(self) -> Turn:
+        """Moves with every fact and verdict, those that the tracker is told directly too."""
+        tracker = self.tracker
+        version, serial = tracker.version, tracker.account.serial
+        return self.turn, version, serial, tracker.orders.reservations_version
 
     def _book(self, verdict: Verdict, actions: list[Action]) -> None:
         decision = verdict.decision

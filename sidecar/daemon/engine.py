@@ -67,9 +67,7 @@ class Engine:
         self._clock_ahead = timedelta()  # of Coinbase's, as last told
         self.wake: Callable[[str, str], None] = lambda _code, _text: None  # a person, now
         self.is_half_way = False  # a fact is being taken in
-        self._unbooked: Decision | None = (
-            None  # has left, and is in the books only when this is done
-        )
+        self._unbooked: Decision | None = None  # an approval that has left, until it is booked
         self.left_out = 0  # facts that could not be
 
     @property
@@ -94,24 +92,29 @@ class Engine:
         """
         self._check_whole()
         self._compare_clocks()
-        if self.prices_wait():
+        looked = self.prices_wait()
+        if looked:
             self._look_ahead(event)
         verdict = self.manager.decide(event)
         if verdict is None:  # what is due by now comes first
             self._take_in(ev.ClockAdvanced(at=event.at))
             verdict = self.manager.decide(event)
-        if verdict is None:
-            return _decided(self._take_in(event)), lambda: self._look_ahead(event)
-        return verdict.decision, lambda: self._commit(verdict)
+
+        def finish() -> None:
+            if verdict is not None:
+                self._commit(verdict)
+            if not looked:
+                self._look_ahead(event)  # its product is followed from now on
+
+        return (_decided(self._take_in(event)) if verdict is None else verdict.decision), finish
 
     def _commit(self, verdict: Verdict) -> None:
         """Book an answer that has left. A fault here leaves a bot with an approval that is in no books: `give_up`
         says so.
         """
-        self._unbooked = verdict.decision
+        self._unbooked = None if verdict.booking is None else verdict.decision
         self._take_in(verdict.event, lambda: self.manager.commit(verdict))
         self._unbooked = None
-        self._look_ahead(verdict.event)  # its product is followed from now on
 
     def _check_whole(self) -> None:
         if self.is_half_way:
@@ -190,7 +193,7 @@ class Engine:
         """
         self.end()
         unbooked = self._unbooked
-        if unbooked is not None and unbooked.approved:
+        if unbooked is not None:
             reason += (
                 f"; the approval of {unbooked.client_order_id} ({unbooked.decision_id}) had left and is in no"
                 " books: whether its order was sent is not known"

@@ -291,8 +291,9 @@ def tables_are_true(world: World) -> None:
             product = plan.product
             nothing = NoOrder(world.tracker, product.key, plan.strategy_id, side, is_new=True)
             fresh = Table(plan.tables.rules, cast("Candidate", nothing))
-            assert kept.by_unit.keys() == fresh.by_unit.keys()
-            for old, new in ((group, fresh.by_unit[of]) for of, group in kept.by_unit.items()):
+            groups = {group.of: group for group in fresh.groups}
+            assert {group.of for group in kept.groups} == groups.keys()
+            for old, new in ((group, groups[group.of]) for group in kept.groups):
                 near, room = old.near - old.absorbed, old.room - old.absorbed
                 for kept_at, true_at in ((near, new.near), (room, new.room)):
                     lower, higher = max(kept_at, ZERO), max(true_at, ZERO)

@@ -329,7 +329,7 @@ class Candidate:
 
 
 class NoOrder:
-    """The part of a check that rows read, for an order of no size on one key. `is_new`: it would work beside the
+    """The part of a candidate that rows read, for an order of no size on one key. `is_new`: it would work beside the
     orders that do.
     """
 

@@ -62,8 +62,11 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
     {activity.identical, activity.rate, market.beyond_touch}
 )
+OF_LIMIT: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
+    {validity.order_size, exposure.order_notional}
+)
 # Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
-STANDING: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
+OF_BOOKS: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
     {losses.daily, losses.drawdown, losses.cumulative}
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
@@ -126,7 +129,8 @@ def _is_known(plan: Plan) -> bool:
     return (
         all(gate.judge in GATES for gate in plan.gates)
         and all(rule.row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order)
-        and all(rule.row in STANDING for rule, _ in plan.book_only.rules)
+        and all(rule.row in OF_LIMIT for _, rule, _ in plan.tables.rules if rule.reads == "limit")
+        and all(rule.row in OF_BOOKS for rule, _ in plan.book_only.rules)
         and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
 

@@ -49,7 +49,7 @@ class Headroom(Struct, frozen=True, gc=False):
 
 class Headrooms:
     """Both sides of one spot product that is paid in dollars, under one plan. `tracker`, `key` and
-    `strategy_id` are what standing rules read of a check.
+    `strategy_id` are the fields of a candidate that rules of the books alone read.
     """
 
     def __init__(self, desk: RiskContext, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Judging one check: all rules run, all broken ones are listed, and the largest size that would
+"""Judging one candidate: all rules run, all broken ones are listed, and the largest size that would
 pass is found. No I/O.
 
 A `Plan` is the rules that apply to one product and strategy with the limits bound to them; it is
@@ -44,10 +44,10 @@ class BookOnlyRules(Struct):
 class Plan(Struct, frozen=True):
     """The rules for one product and strategy, limits bound to the measured ones.
 
-    `state_gates` are asked only while a cause tightens. `tables` have the rows that read the books alone,
-    `per_order` are the rules whose row is asked for of every order. `coin` are the rules on the position in the
-    quote coin of a coin-quoted product, `minima` the least sizes in force and `least` the largest
-    of them in order units, `counting` the rules that count approvals.
+    `state_gates` are asked only while a cause tightens. `tables` have the rows that hold while the books
+    stand still, `per_order` are the rules whose row is asked for of every order. `coin` are the rules on
+    the position in the quote coin of a coin-quoted product, `minima` the least sizes in force and `least`
+    the largest of them in order units, `counting` the rules that count approvals.
     """
 
     product: Product
@@ -66,7 +66,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def measured(self) -> tuple[BoundRule, ...]:
-        """Those that an order's figures are compared with, minima and standing rules left out."""
+        """The rules that an order's figures are compared with, minima and those of the books alone left out."""
         return self.tables.rules + self.per_order
 
 
@@ -92,7 +92,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     ruled = [
         BoundRule(place, rule, bound)
         for place, (rule, bound) in enumerate(measured)
-        if not (rule.book_only or rule.lowest)
+        if rule.reads != "books" and not rule.lowest
     ]
     return Plan(
         product=product,
@@ -100,9 +100,11 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         listed=len(desk.tracker.products),
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
-        tables=Tables(desk, tuple(one for one in ruled if one.rule.of_books)),
-        per_order=tuple(one for one in ruled if not one.rule.of_books),
-        book_only=BookOnlyRules(tuple((rule, bound) for rule, bound in measured if rule.book_only)),
+        tables=Tables(desk, tuple(one for one in ruled if one.rule.reads != "order")),
+        per_order=tuple(one for one in ruled if one.rule.reads == "order"),
+        book_only=BookOnlyRules(
+            tuple((rule, bound) for rule, bound in measured if rule.reads == "books")
+        ),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
         minima=tuple(minima),
         least=max([product.base_min_size, *(b.level / product.contract_size for _, b in minima)]),
@@ -113,7 +115,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
 
 def _binds_coin(rule: Measured, bound: ScopedLimit) -> bool:
     """Rules on one key's position or losses; the losses of the whole account are judged already."""
-    return rule.per_key and (bound.kind == "product" or not rule.book_only)
+    return rule.per_key and (bound.kind == "product" or rule.reads != "books")
 
 
 def _scopes(

@@ -19,6 +19,8 @@ from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
 NO_LIMIT: Final = NO_EQUITY
+OF_SIDE: Final[tuple[SizeUnit, ...]] = ("open", "orders")  # of rows that read the books and a side
+OF_LIMIT: Final[tuple[SizeUnit, ...]] = ("whole", "worth")  # of rows that read the limit alone
 Turn = tuple[int, int, int, int]  # until one of them has grown, the books have not moved
 
 
@@ -106,15 +108,15 @@ class Group:
 
 
 class Table:
-    """All rows of one plan on one side."""
+    """All rows of one plan on one side. `fixed`: groups of rows that are the same for all books."""
 
-    __slots__ = ("by_unit", "flat", "groups", "open", "orders")
+    __slots__ = ("flat", "groups", "open", "orders")
 
     def __init__(
         self, rules: Iterable[BoundRule], candidate: Candidate, fixed: Iterable[Group] = ()
     ) -> None:
-        """`candidate`: of any size, on that side; `fixed`: groups of rows that are the same for all books."""
-        self.by_unit: dict[SizeUnit, Group] = {}
+        """`candidate`: of any size, on that side."""
+        by_unit: dict[SizeUnit, Group] = {}
         self.flat: list[Finding] = []  # of limits that size does not matter to
         equity = candidate.equity
         for ruled in rules:
@@ -124,17 +126,18 @@ class Table:
             if rule.of_equity:
                 level, near = level * equity, near * equity
             if row.slope:
-                group = self.by_unit.get(row.of)
+                # What is absorbed is an order's open size; a glance knows the limits on its own size by themselves.
+                assert row.of in OF_SIDE if rule.reads == "side" else row.of in OF_LIMIT, rule.code
+                group = by_unit.get(row.of)
                 if group is None:
-                    group = self.by_unit[row.of] = Group(row.of)
+                    group = by_unit[row.of] = Group(row.of)
                 group.add(ruled, row, level, near)
             elif (finding := Entry(ruled, row, near).finding(ZERO)) is not None:
                 self.flat.append(finding)
-        for group in self.by_unit.values():
+        for group in by_unit.values():
             group.close()
-        self.by_unit |= {group.of: group for group in fixed}
-        self.groups = tuple(self.by_unit.values())
-        self.open, self.orders = self.by_unit.get("open"), self.by_unit.get("orders")
+        self.groups = (*by_unit.values(), *fixed)
+        self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
 
     @property
     def near_orders(self) -> Decimal:
@@ -177,7 +180,7 @@ class Tables:
     def __init__(self, context: RiskContext, rules: tuple[BoundRule, ...]) -> None:
         self.context = context
         self.rules = rules
-        self._of_books = tuple(one for one in rules if not one.rule.of_order_alone)
+        self._of_side = tuple(one for one in rules if one.rule.reads == "side")
         self._fixed: tuple[Group, ...] | None = None
         self._known: dict[Side, tuple[Turn, Table]] = {}
 
@@ -200,7 +203,7 @@ class Tables:
         return None if known is None or known[0] != self.turn else known[1]
 
     def on_side(self, side: Side, candidate: Candidate) -> Table:
-        """The same, worked out where it was not; `check`: one of these orders."""
+        """The same, worked out where it was not; `candidate`: one of these orders."""
         table = self.known(side)
         if table is None:
             table = self._made(candidate)
@@ -209,9 +212,9 @@ class Tables:
 
     def _made(self, candidate: Candidate) -> Table:
         if self._fixed is None:
-            alone = (one for one in self.rules if one.rule.of_order_alone)
+            alone = (one for one in self.rules if one.rule.reads == "limit")
             self._fixed = Table(alone, candidate).groups
-        return Table(self._of_books, candidate, self._fixed)
+        return Table(self._of_side, candidate, self._fixed)
 
     def absorb(self, side: Side, quantity: Decimal) -> tuple[Turn, Table]:
         """An order that was judged by the table of its side has just been reserved; the books have not moved since."""

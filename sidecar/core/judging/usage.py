@@ -53,7 +53,7 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 rows.append(_row(rule, bound, asked, observed))
             elif rule.window:
                 rows.append(_row(rule, bound, asked, _approvals(desk, bound, now)))
-            elif rule.book_only:
+            elif rule.reads == "books":
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
             else:
                 each = rule.per_key and kind != "product"

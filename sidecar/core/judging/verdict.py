@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from sidecar.core.account.working import Reservation
 from sidecar.core.judging.headroom import Headrooms
+from sidecar.core.judging.table import Turn
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
 from sidecar.core.vocabulary.limits import Rate
@@ -28,11 +29,11 @@ class Booking(Struct, frozen=True):
 
 class Verdict(Struct):
     """The decision on a proposal. `booking`: none for a refusal, a dry run and an approval given again, which
-    `is_new` is false for. `turn`: how many facts and verdicts had been taken in before it.
+    `is_new` is false for. `turn`: of the manager and its books; once they have moved, it is void.
     """
 
     event: Proposal
     decision: Decision
     booking: Booking | None = None
     is_new: bool = True
-    turn: int = 0
+    turn: Turn = (0, 0, 0, 0)

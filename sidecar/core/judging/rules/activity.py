@@ -133,7 +133,7 @@ RULES: Final = (
     Measured(
         code="MAX_OPEN_ORDERS",
         limit="max_open_orders",
-        of_books=True,
+        reads="side",
         row=open_orders,
         text="this would be open order number {observed}; {limit} are allowed",
         doc=Doc(
@@ -155,7 +155,7 @@ RULES: Final = (
         code="NO_ADDING",
         per_key=True,
         limit="no_adding",
-        of_books=True,
+        reads="side",
         row=held_in_direction,
         warns=False,
         text="a position of {observed} is open in this direction already; close it first",

@@ -36,7 +36,7 @@ RULES: Final = (
     Measured(
         code="MAX_DAILY_LOSS",
         per_key=True,
-        book_only=True,
+        reads="books",
         limit="max_daily_loss",
         row=daily,
         breaks_at=True,
@@ -49,7 +49,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_DRAWDOWN",
-        book_only=True,
+        reads="books",
         limit="max_drawdown",
         row=drawdown,
         breaks_at=True,
@@ -61,7 +61,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_CUMULATIVE_LOSS",
-        book_only=True,
+        reads="books",
         limit="max_cumulative_loss",
         row=cumulative,
         breaks_at=True,

@@ -1,6 +1,6 @@
 """Rules, and how limits bind them. No I/O.
 
-`Gate`: a function from a check to a violation or None. It may bound the order's size too (`room`).
+`Gate`: a function from a candidate to a violation or None. It may bound the order's size too (`room`).
 `Measured`: a function that gives a `Row`, the figure that limits of one name bound as a line in the order's
 size, at every scope where such a limit is set. Comparison, warning at 70 %, message and the largest size that
 keeps the limit follow from the row, the same for all.
@@ -25,6 +25,9 @@ NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 # The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, or
 # the orders that it adds to those that work.
 SizeUnit = Literal["open", "whole", "worth", "orders"]
+# The source of a row; a rule that reads less is asked less often. The order; the books and the order's side, as a line
+# in open size or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
+Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
 
 
@@ -124,10 +127,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the figure in USD. `of_books`: the row reads the books and the order's
-    side alone, so it holds until the books move; without it the row is asked for of every order.
-    `of_order_alone`: of those, the row is the same for all books. A `book_only` rule reads the books alone,
-    the same for every order. A rule with a `window` counts approvals under the name it gives.
+    limit is a share of equity and the figure in USD. `reads` says what the row is worked out from. A rule with a
+    `window` counts approvals under the name it gives.
     """
 
     code: str
@@ -143,9 +144,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_equity: bool = False
     per_key: bool = False
     window: Callable[[Candidate, ScopedLimit], str] | None = None
-    of_books: bool = False
-    of_order_alone: bool = False
-    book_only: bool = False
+    reads: Reads = "order"
     clears_at: Callable[[Candidate, ScopedLimit], Any] | None = None
 
     def observed(self, candidate: Candidate, bound: ScopedLimit) -> Decimal | None:

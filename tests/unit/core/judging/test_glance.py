@@ -4,16 +4,18 @@ That a glance says what the rules say is a law of its own: tests/property/test_g
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.settings import Settings
+from sidecar.core.judging.candidate import Candidate, NoOrder
 from sidecar.core.judging.glance import glance_of
 from sidecar.core.judging.judge import BookOnlyRules, compile_plan
 from sidecar.core.judging.rules.rule import Row
+from sidecar.core.judging.table import Tables
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.errors import Misuse
@@ -317,6 +319,10 @@ def test_a_price_that_nobody_has_judged_losses_at_is_judged_first():
 
 OVERTAKES = {
     "a price": lambda world: world.quote("BTC-USD", 30000),
+    "a price that the tracker is told": lambda world: world.tracker.apply(
+        ev.Quotes(at=world.now, quotes=(ev.Quote("BTC-USD", D(30000), D(30000), world.now),))
+    ),
+    "an approval that the tracker drops": lambda world: world.tracker.orders.release("live"),
     "a halt": halted,
     "another approval": lambda world: world.ask(limit_order("0.1", 60000)),
 }
@@ -326,6 +332,7 @@ OVERTAKES = {
 def test_a_verdict_that_something_overtook_is_not_booked(happens):
     """A caller may do as it likes: an approval is never of books that have moved."""
     world = quiet()
+    assert world.ask(limit_order("0.1", 60000, name="live"))
     event = ev.OrderProposed(at=world.now, body=limit_order("0.1", 63999, name="one"))
     verdict = world.manager.decide(event)
     happens(world)
@@ -383,6 +390,29 @@ def test_a_rule_that_reads_more_than_the_books_is_not_asked_at_a_glance():
     assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
     other = replace(book_only, row=lambda check, _: Row(check.worth.notional))
     assert glance_of(desk, replace(plan, book_only=BookOnlyRules(((other, level),)))) is None
+
+
+@pytest.mark.parametrize(("unit", "reads"), [("worth", "side"), ("open", "limit")])
+def test_a_row_that_is_kept_for_too_long_is_told_at_its_first_order(unit, reads):
+    """What was approved is taken out of open sizes and orders alone: a count of notional reads the order."""
+    world = World(max_order_size=5)
+    desk = world.manager.desk
+    plan = compile_plan(desk, world.tracker.products["BTC-USD"], None)
+    (ruled,) = plan.tables.rules
+    rule = replace(ruled.rule, row=lambda *_: Row(D(0), D(1), of=unit), reads=reads)
+    tables = Tables(desk, (ruled._replace(rule=rule),))
+    with pytest.raises(AssertionError, match="MAX_ORDER_SIZE"):
+        tables.on_side("BUY", cast("Candidate", NoOrder(world.tracker, "BTC", None, is_new=True)))
+
+
+def test_a_new_limit_on_one_order_has_every_order_judged():
+    world = World(max_order_size=5)
+    desk = world.manager.desk
+    plan = compile_plan(desk, world.tracker.products["BTC-USD"], None)
+    (ruled,) = plan.tables.rules
+    rule = replace(ruled.rule, row=lambda *_: Row(D(0), D(1), of="worth"))
+    other = replace(plan, tables=Tables(desk, (ruled._replace(rule=rule),)))
+    assert (glance_of(desk, plan) is None, glance_of(desk, other) is None) == (False, True)
 
 
 @pytest.mark.parametrize("body", [market_order("0.1"), sell_order("0.1", 63000)])
