@@ -42,7 +42,10 @@ def main() -> None:
     plan = compile_plan(manager.desk, manager.tracker.products["BTC-USD"], None)
     rules = {gate.code for gate in (*plan.gates, *plan.state_gates)}
     rules |= {rule.code for *_, rule, _ in plan.measured}
-    rules |= {rule.code for rule, _ in (*plan.minima, *plan.book_only.rules)}
+    rules |= {
+        rule.code
+        for rule, _ in (*plan.minima, *((one.rule, one.bound) for one in plan.tables.books_alone))
+    }
     print(
         f"\nvalidate_order, JSON bytes → Decision, reserved: {len(rules)} rules, 20 positions, 50 open orders"
     )

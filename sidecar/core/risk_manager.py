@@ -28,7 +28,6 @@ from sidecar.core.guards.sessions import BotSession, Sessions
 from sidecar.core.guards.unapproved import Unapproved
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
 from sidecar.core.judging.approvals import Approvals
-from sidecar.core.judging.table import Turn
 from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
 from sidecar.core.liquidation.liquidator import Liquidator
 from sidecar.core.value_at_risk.live_risk import LiveRisk
@@ -79,6 +78,7 @@ class RiskManager:
         custom: tuple[CustomRule, ...] = (),
     ) -> None:
         self.tracker, self.settings, self.clock = tracker, settings, clock
+        self._books = tracker.books
         self.state = TradingState(ready=not settings.connected)
         self.feeds = Feeds(connected=settings.connected)
         self.risk = LiveRisk(tracker, settings.risk)
@@ -112,8 +112,7 @@ class RiskManager:
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
-        self.turn = 0  # facts and verdicts that were taken in
-        self.judged = -1  # the tracker's version that losses were last judged at
+        self.judged = -1  # the tracker's version as whose losses were last judged
         self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
 
@@ -211,22 +210,18 @@ class RiskManager:
         """
         now, kind, actions = event.at, type(event), self._undelivered
         self._note_time(event, actions)
-        if self.tracker.version != self.judged:
+        if self._books.version != self.judged:
             self._judge_losses(now, actions)
             if actions:
                 self._ask_to_be_woken(now, actions)
         if kind in PROPOSALS:
             self._book(self.approvals.decide(cast("Proposal", event)), actions)
         else:
-            self.desk.facts += 1
-            self.turn += 1
+            self._books.version += 1
             actions += self._take_in(event)
-            if (
-                kind is not ev.ReservationReleased  # it moves no loss by itself
-                or self.watch.pending
-                or self.tracker.version != self.judged
-            ):
+            if kind is not ev.ReservationReleased or self.watch.pending:
                 self._judge_losses(now, actions)
+            self.judged = self._books.version  # a release moves no loss by itself
             if self.readiness.complete(now, actions):
                 self._judge_losses(now, actions)
             if self.liquidator.is_busy:
@@ -235,10 +230,10 @@ class RiskManager:
             fell_apart = len(self.tracker.marks.newest) != self._unmarking
             if actions or self.watch.pending or kind is not ev.Quotes or fell_apart:
                 self._ask_to_be_woken(now, actions)  # a price by itself moves no time
+            self._prepare(event)
         if self.state.account != self.announced:
             self._announce(actions)
         self._undelivered = []
-        self._prepare(event)
         return actions
 
     @with_money
@@ -247,10 +242,10 @@ class RiskManager:
         remembered changes. None: time is to be told first (ClockAdvanced), for something is due.
         """
         is_due = event.at >= self.due or self.risk.is_due(event.at) or self._undelivered
-        if is_due or self.tracker.version != self.judged:
+        if is_due or self._books.version != self.judged:
             return None
         verdict = self.approvals.decide(event)
-        verdict.turn = self._turn_of_books()
+        verdict.turn = (self._books.version, self.approvals.decisions)
         return verdict
 
     @with_money
@@ -258,24 +253,17 @@ class RiskManager:
         """Book a verdict, as `handle` does with its proposal. Raises Misuse where a fact was taken in, or another
         verdict was booked, since it was given: it may be wrong by now.
         """
-        if verdict.turn != self._turn_of_books():
+        if verdict.turn != (self._books.version, self.approvals.decisions):
             raise Misuse("something was taken in between a decision and its booking")
         actions: list[Action] = []
         self._book(verdict, actions)
-        self._prepare(verdict.event)
         return actions
-
-    def _turn_of_books(self) -> Turn:
-        """Moves with every fact and verdict, those that the tracker is told directly too."""
-        tracker = self.tracker
-        version, serial = tracker.version, tracker.account.serial
-        return self.turn, version, serial, tracker.orders.reservations_version
 
     def _book(self, verdict: Verdict, actions: list[Action]) -> None:
         decision = verdict.decision
-        self.turn += 1
         self.sessions.heard(verdict.event)
         self.approvals.commit(verdict)
+        self.judged = self._books.version  # an approval moves no loss
         actions.append(Decided(decision=decision))
         if decision.warnings:
             actions += self.approvals.readings(decision)
@@ -283,6 +271,8 @@ class RiskManager:
         if lapses is not None and lapses < self.due:
             self.due = lapses
             actions.append(WakeAt(at=lapses))
+        if verdict.headrooms is None:  # else the room has followed the books
+            self._prepare(verdict.event)
 
     def _prepare(self, event: ev.Event) -> None:
         """Work out what the books leave for the next order, while nobody waits."""
@@ -295,14 +285,15 @@ class RiskManager:
             self.approvals.prepare()
 
     def _decision(self, event: ev.OrderProposed | ev.EditProposed) -> Decision:
-        return next(a.decision for a in self.handle(event) if type(a) is Decided)
+        [decided] = [action for action in self.handle(event) if type(action) is Decided]
+        return decided.decision
 
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """Do the work that is due by now, or at a start."""
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
-            self.desk.facts += 1
+            self._books.version += 1
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
         if event.at >= self.due or type(event) is ev.Started:
@@ -313,7 +304,7 @@ class RiskManager:
         approvals.
         """
         now = event.at
-        self.desk.facts += 1
+        self._books.version += 1
         if type(event) is ev.Started:
             self.sessions.restarted(now)  # while no bot could come back, no grace ran out
         if not self.settings.connected:
@@ -342,7 +333,7 @@ class RiskManager:
             self.watch.stale_marks.look(now, actions)
         actions += self.watch.watch(now)
         self.deposits.look(actions)
-        self.judged = self.tracker.version
+        self.judged = self._books.version
 
     def _take_in(self, event: ev.Event) -> list[Action]:
         """A fact about the account or the market, or an operator's word."""

@@ -189,7 +189,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
 
     The limits stay the new manager's own. Without a connection there is no picture to complete.
     """
-    manager.desk.facts += 1
+    manager.tracker.moved()
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings

@@ -140,7 +140,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     """
     if tracker.wallets.by_currency or tracker.account.pnl_by_key or tracker.ledger.working:
         raise Misuse("this tracker has books already; load the state into a new one")
-    tracker.version += 1  # figures of the empty books hold no more
+    tracker.moved()  # figures of the empty books hold no more
     tracker.books.list_products(saved.products)
     tracker.marks.rate_usdc(saved.usdc_rate)
     tracker.marks.restore(saved.quotes, saved.priced_by_fills)

@@ -112,7 +112,7 @@ class Engine:
         """Book an answer that has left. A fault here leaves a bot with an approval that is in no books: `give_up`
         says so.
         """
-        self._unbooked = None if verdict.booking is None else verdict.decision
+        self._unbooked = None if verdict.reservation is None else verdict.decision
         self._take_in(verdict.event, lambda: self.manager.commit(verdict))
         self._unbooked = None
 

@@ -285,15 +285,15 @@ def tables_are_true(world: World) -> None:
     for plan, _ in world.manager.approvals._plans.values():
         for side in ("BUY", "SELL"):
             kept = plan.tables.known(side)
-            if kept is None or not any(group.absorbed for group in kept.groups):
+            if kept is None or not any(group.absorbed for group in kept.groups.values()):
                 continue
             event("a table has absorbed an approval")
             product = plan.product
             nothing = NoOrder(world.tracker, product.key, plan.strategy_id, side, is_new=True)
             fresh = Table(plan.tables.rules, cast("Candidate", nothing))
-            groups = {group.of: group for group in fresh.groups}
-            assert {group.of for group in kept.groups} == groups.keys()
-            for old, new in ((group, groups[group.of]) for group in kept.groups):
+            groups = fresh.groups
+            assert kept.groups.keys() == groups.keys()
+            for old, new in ((group, groups[of]) for of, group in kept.groups.items()):
                 near, room = old.near - old.absorbed, old.room - old.absorbed
                 for kept_at, true_at in ((near, new.near), (room, new.room)):
                     lower, higher = max(kept_at, ZERO), max(true_at, ZERO)

@@ -63,6 +63,7 @@ class Books:
         self.units: dict[str, Decimal] = {}  # the smallest unit of each coin that is listed
         self.doubts: dict[str, str] = {}  # open questions about the account, by their subject
         self.remarked: set[str] = set()  # keys with new marks, until a guard has looked at them
+        self.version = 0  # see PositionTracker.version
         self.quotes_valuing_account = 0  # distinct good quotes that re-valued a holding
 
     def product(self, product_id: str) -> Product:

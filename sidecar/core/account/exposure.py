@@ -237,7 +237,7 @@ class Portfolio:
             line.open_sell += quantity
         line.orders += orders
         self.orders += orders
-        self.restate(line)
+        self._restate_exposure(line)
 
     def mark(self, key: str, mark: Decimal, price: Decimal | None = None) -> None:
         """A new mark, USD per base unit. `price`: for units that wait for a price; None: they wait on."""
@@ -261,10 +261,25 @@ class Portfolio:
 
         An idle line is dropped.
         """
-        position = line.position
+        position, mark = line.position, line.mark
+        priced = position.quantity - position.unpriced
+        unrealised = ZERO if mark is None else priced * mark - position.cost
+        change = unrealised - line.unrealised
+        self.unrealised += change
+        self.net_pnl += change
+        line.unrealised = unrealised
+        if line.is_future:
+            profit = ZERO if mark is None else position.quantity * mark - position.entry_cost
+            self.futures_profit += profit - line.futures_profit
+            line.futures_profit = profit
+            self.futures_pnl += change
+        self._restate_exposure(line)
+
+    def _restate_exposure(self, line: Exposure) -> None:
+        """The same for the figures that open and reserved orders change: all but the profit."""
         line.serial = self.serial = self.serial + 1
         self.changed.append(line.key)
-        quantity = position.quantity
+        quantity = line.position.quantity
         long = quantity + line.open_buy
         short = quantity - line.open_sell
         if line.doubted:  # while it is unknown, the larger counts
@@ -272,11 +287,7 @@ class Portfolio:
         if short < ZERO and not line.is_future:
             short = ZERO  # spot cannot be sold short
         mark = line.mark
-        if mark is None:
-            long_usd = short_usd = unrealised = ZERO
-        else:
-            long_usd, short_usd = long * mark, short * mark
-            unrealised = (quantity - position.unpriced) * mark - position.cost
+        long_usd, short_usd = (ZERO, ZERO) if mark is None else (long * mark, short * mark)
         if long >= short >= ZERO:  # never short: the long side is the larger
             line.size, notional = long, long_usd
         else:
@@ -285,16 +296,8 @@ class Portfolio:
         self.gross += notional - line.notional
         self.long_usd += long_usd - line.long_usd
         self.short_usd += short_usd - line.short_usd
-        change = unrealised - line.unrealised
-        self.unrealised += change
-        self.net_pnl += change
-        line.long, line.short, line.unrealised = long, short, unrealised
+        line.long, line.short = long, short
         line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
-        if line.is_future:
-            profit = ZERO if mark is None else quantity * mark - position.entry_cost
-            self.futures_profit += profit - line.futures_profit
-            line.futures_profit = profit
-            self.futures_pnl += change
         if not quantity and line.is_idle:
             del self.lines[line.key]
             self.members += 1

@@ -62,7 +62,6 @@ class OrderFlow:
         self.books = books
         self.ledger = OrderIndex()
         self.taker_rate = DEFAULT_TAKER_RATE
-        self.reservations_version = 0  # grows whenever a reservation binds or frees funds
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
@@ -483,7 +482,7 @@ class OrderFlow:
         return reservation
 
     def _reserve_funds(self, currency: str, hold: Decimal) -> None:
-        self.reservations_version += 1
+        self.books.version += 1
         if currency:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD

@@ -76,8 +76,6 @@ class PositionTracker:
             -1,
             ZERO,
         )  # version; the net PnL above which a high may rise
-        # Grows with every fact but releases: losses worked out at one version hold until the next.
-        self.version = 0
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
             self.books.marks,
@@ -185,6 +183,15 @@ class PositionTracker:
         held += [key for key, line in self.account.lines.items() if line.position.quantity]
         return sorted({k for k in held if k in self.marks.routes and not self.marks.is_current(k)})
 
+    @property
+    def version(self) -> int:
+        """Moves with every fact, approval and release: a figure worked out at one version holds until the next."""
+        return self.books.version
+
+    def moved(self) -> None:
+        """A fact that figures are worked out from has changed outside the tracker."""
+        self.books.version += 1
+
     # --- Facts ------------------------------------------------------------------------------------
 
     @with_money
@@ -193,7 +200,7 @@ class PositionTracker:
         true.
         """
         if type(event) is not ev.ReservationReleased:
-            self.version += 1
+            self.books.version += 1
         self.roll_day(event.at)
         take = self._takes.get(type(event))
         actions = None if take is None else take(event)
@@ -268,7 +275,7 @@ class PositionTracker:
     @with_money
     def rate_usdc(self, rate: Decimal, at: datetime) -> None:
         """Let a USDC count so many USD. The rate of cash moves equity and no loss ratio."""
-        self.version += 1
+        self.books.version += 1
         self.books.rate_usdc(rate)
         if self.windows is not None:
             self._end_span(self.booked_equity, at)
@@ -281,7 +288,7 @@ class PositionTracker:
         when they are open.
         """
         if self.windows is None:
-            self.version += 1
+            self.books.version += 1
             net, equity = self.account.net_pnl, self.booked_equity
             lacks = equity < self.min_equity
             self.windows = LossWindows(
@@ -335,7 +342,7 @@ class PositionTracker:
         """Begin a loss window anew, from the present figures at confirmed marks."""
         windows = self.windows
         assert windows is not None
-        self.version += 1
+        self.books.version += 1
         self._end_span(self.booked_equity, at)
         self._begin_window(window, at)
         if window == "daily":

@@ -53,6 +53,8 @@ class Activity:
         while times and times[0] <= since:
             times.popleft()
         times.append(now)
+        if not name.startswith(ONE_OF_MANY):
+            return
         self.windows.move_to_end(name)
-        if name.startswith(ONE_OF_MANY) and len(self.windows) > NAMES_MAX:
+        if len(self.windows) > NAMES_MAX:
             del self.windows[next(old for old in self.windows if old.startswith(ONE_OF_MANY))]

@@ -22,8 +22,6 @@ class RiskContext(Struct, kw_only=True):
 
     `max_quote_age`, `max_mark_age`, `watches_shocks` and `warn_usd` are taken from the limits once; the
     last are the shares of equity below which a risk figure neither breaks a limit nor warns.
-    `facts` counts the facts that the manager takes in, proposals aside, and the moments at which
-    time alone changes a figure.
     """
 
     tracker: PositionTracker
@@ -39,7 +37,6 @@ class RiskContext(Struct, kw_only=True):
     max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False
     warn_usd: dict[Measure, Decimal] = field(default_factory=dict)
-    facts: int = 0
 
     def __post_init__(self) -> None:
         self.use(self.limits)

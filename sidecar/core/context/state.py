@@ -140,7 +140,7 @@ class TradingState:
     def account(self) -> Level:
         """The account's state: narrower causes do not change it."""
         if not self.causes:
-            return self.level_for(())
+            return "ACTIVE" if self.ready else "STARTING"
         return self.level_for([one for one in self.causes.values() if one.scope == "all"])
 
     def level_for(self, causes: Iterable[Cause]) -> Level:

@@ -43,9 +43,11 @@ class StrategyNames:
 
     def is_unlisted(self, name: str | None) -> bool:
         """Whether orders under this name may only reduce."""
+        if name is None:
+            return False
         wanted = self.settings.strategies
         listed = wanted == "listed" or (wanted == "auto" and bool(self.desk.limits.strategy))
-        return name is not None and listed and not self._is_configured(name)
+        return listed and not self._is_configured(name)
 
     def note(self, name: str | None, asker: Asker | None) -> None:
         """An order under this name is approved: it has books from now on."""

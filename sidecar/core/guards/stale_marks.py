@@ -68,7 +68,7 @@ class StaleMarks:
         quoteless = {key for key in held if self._near_side(key) is None}
         if quoteless != self.desk.tracker.quoteless:
             self.desk.tracker.quoteless = quoteless
-            self.desk.tracker.version += 1
+            self.desk.tracker.moved()
 
     def _is_watched(self, key: str) -> bool:
         """Whether an old mark of the key is a sign of trouble: on a live feed, or beside a newer

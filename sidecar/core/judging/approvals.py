@@ -21,7 +21,7 @@ from sidecar.core.judging.closes import closing_order
 from sidecar.core.judging.edits import edited, text_of
 from sidecar.core.judging.glance import Glance, glance_of
 from sidecar.core.judging.judge import Plan, compile_plan, judge
-from sidecar.core.judging.verdict import Booking, Proposal, Verdict
+from sidecar.core.judging.verdict import Proposal, Verdict
 from sidecar.core.vocabulary.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.vocabulary.decision import Decision, Violation
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
@@ -72,17 +72,18 @@ class Approvals:
     def commit(self, verdict: Verdict) -> None:
         """Book a verdict, before another proposal is judged or a fact is taken in."""
         self.decisions += verdict.is_new
-        booking = verdict.booking
-        if booking is None:
+        new = verdict.reservation
+        if new is None:
             return
-        orders, new = self.desk.tracker.orders, booking.reservation
-        self.names.note(new.strategy_id, new.maker)
-        if booking.in_place_of is not None:
-            orders.lift(booking.in_place_of)
+        orders = self.desk.tracker.orders
+        if new.strategy_id is not None:
+            self.names.note(new.strategy_id, new.maker)
+        if verdict.in_place_of is not None:
+            orders.lift(verdict.in_place_of)
         orders.reserve(new)
-        if booking.headrooms is not None:
-            booking.headrooms.take(new.legs[0], new.hold)
-        for name, rate in booking.counted:
+        if verdict.headrooms is not None:
+            verdict.headrooms.take(new.legs[0], new.hold)
+        for name, rate in verdict.counted:
             self.desk.activity.note(name, rate, new.approved_at)
 
     def prepare(self) -> None:
@@ -193,9 +194,7 @@ class Approvals:
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
-        if verdict.booking is None:
-            return verdict
-        return replace(verdict, booking=replace(verdict.booking, in_place_of=live))
+        return verdict if verdict.reservation is None else replace(verdict, in_place_of=live)
 
     def _read(self, event: OrderProposed) -> Order:
         """Raises InvalidOrder."""
@@ -236,6 +235,7 @@ class Approvals:
             reducing=seen.reducing,
             max_base_size=seen.largest,
             reserved_until=None if event.dry_run else now + self.settings.reservation_life,
+            warnings=seen.warnings,
         )
         if decision.reserved_until is None:
             return Verdict(event, decision)
@@ -251,9 +251,7 @@ class Approvals:
             tightenings=self.desk.state.tightenings,
             maker=event.asker,
         )
-        return Verdict(
-            event, decision, Booking(reservation, tuple(seen.windows), headrooms=glance.headrooms)
-        )
+        return Verdict(event, decision, reservation, seen.windows, headrooms=glance.headrooms)
 
     def _judge(self, event: Proposal, candidate: Candidate) -> Verdict:
         """By every rule."""
@@ -277,7 +275,7 @@ class Approvals:
         if not reserves:
             return Verdict(event, decision)
         counted = () if candidate.again else self._counted(candidate, plan)
-        return Verdict(event, decision, Booking(self._reservation(candidate, decision), counted))
+        return Verdict(event, decision, self._reservation(candidate, decision), counted)
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and their glance; compiled anew

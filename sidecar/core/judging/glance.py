@@ -1,21 +1,20 @@
-"""Glance: orders that are far from every limit in all figures, judged at one glance. No I/O.
+"""Glance: plain orders in a quiet moment, approved at one glance. No I/O.
 
 Theory of operation. Nearly every order that a bot sends is a plain one in a quiet moment: no cause
-tightens, the picture is whole, and each figure stays below the share of its limit from which
-a decision warns. The verdict on such an order is known, and one comparison a figure shows
-that it is one: with the lowest level set for it, of all scopes. Any other order, and any other moment,
-is left to `judge`, which runs the rules one by one and explains.
+tightens and the picture is whole. What the gates would say of such an order is known, by one comparison
+each; the limits are the rows of its table, and where none of them speaks there is no more to be said. An order that
+breaks a limit, any other order, and any other moment is left to `judge`, which runs the rules one by one and explains.
 
-Law: where a glance gives a verdict, `judge` gives the same to the last digit. A rule that is not named
-here has no glance: while it binds, every order is judged. So a new rule is safe without a line here,
-and quick with one.
+Law: where a glance gives a verdict, `judge` gives the same to the last digit. Rules that are rows of a table need no
+line here; a gate or a rule on the order alone that is not named here has no glance: while it binds, every order is
+judged. So a new rule is safe without a line here, and quick with one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, cast
 
 from msgspec import Struct
 
@@ -23,19 +22,18 @@ from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate
 from sidecar.core.judging.headroom import Headroom, Headrooms
-from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
     activity,
-    exposure,
     funds,
-    losses,
     market,
     portfolio,
     validity,
 )
-from sidecar.core.judging.rules.rule import Measured, Row, ScopedLimit
+from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
+from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
 from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
@@ -62,39 +60,12 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
     {activity.identical, activity.rate, market.beyond_touch}
 )
-OF_LIMIT: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
-    {validity.order_size, exposure.order_notional}
-)
-# Read of the books alone, once for each of their versions: `near_limits` hands them a `Headrooms`.
-OF_BOOKS: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
-    {losses.daily, losses.drawdown, losses.cumulative}
-)
 # Kinds that trade once, at one price or at the market: their size and price say all.
 PLAIN: Final = WHOLE | {"limit_limit_gtd"}
 
 
-class TightestLimit(NamedTuple):
-    """Of all limits on one figure the lowest: the level from which decisions warn, and the limit itself."""
-
-    near: Decimal = NO_LIMIT
-    level: Decimal = NO_LIMIT
-
-
-def tightest(
-    rows: Iterable[tuple[Measured, ScopedLimit]],
-    row: Callable[[Candidate, ScopedLimit], Row | None],
-) -> TightestLimit:
-    """The lowest limit among those that bound this figure."""
-    bounds = [bound for rule, bound in rows if rule.row is row]
-    if not bounds:
-        return TightestLimit()
-    return TightestLimit(
-        min(bound.warn_level for bound in bounds), min(bound.level for bound in bounds)
-    )
-
-
-class Seen(Struct, frozen=True, gc=False):
-    """An order that is approved without a warning: the figures of its decision and its reservation.
+class Seen(Struct, frozen=True):
+    """An order that is approved: the figures of its decision and its reservation.
 
     `windows`: the names under which its approval counts, each with its limit.
     """
@@ -106,7 +77,8 @@ class Seen(Struct, frozen=True, gc=False):
     leg: Leg
     hold_currency: str
     hold: Decimal
-    windows: list[tuple[str, Rate]]
+    windows: tuple[tuple[str, Rate], ...]
+    warnings: tuple[Violation, ...]
 
 
 def glance_of(desk: RiskContext, plan: Plan) -> "Glance | None":
@@ -129,8 +101,6 @@ def _is_known(plan: Plan) -> bool:
     return (
         all(gate.judge in GATES for gate in plan.gates)
         and all(rule.row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order)
-        and all(rule.row in OF_LIMIT for _, rule, _ in plan.tables.rules if rule.reads == "limit")
-        and all(rule.row in OF_BOOKS for rule, _ in plan.book_only.rules)
         and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
 
@@ -148,11 +118,10 @@ class Glance:
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
         self._most_value = plan.product.quote_max_size or NO_LIMIT
         self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
-        self._counting = [(bound.window, bound.setting) for bound in rates]
+        self._counting = tuple((bound.window, bound.setting) for bound in rates)
         self._identical = [(bound.window, bound.setting) for bound in identical]
-        self._collar = tightest(rows, market.beyond_touch).level
-        self._size = tightest(rows, validity.order_size)
-        self._notional = tightest(rows, exposure.order_notional)
+        collars = (bound.level for rule, bound in rows if rule.row is market.beyond_touch)
+        self._collar = min(collars, default=NO_LIMIT)
         self._slippage = desk.limits.market_order_slippage
 
     def look(self, order: Order, now: datetime) -> Seen | None:
@@ -160,9 +129,7 @@ class Glance:
         if not self._is_plain(order, now):
             return None
         room = self.headrooms.of(order.side)
-        if room is None:
-            return None
-        if not -market.CLOCK_TOLERANCE <= now - room.marked_at <= self._desk.max_quote_age:
+        if room is None or not room.fresh_from <= now <= room.fresh_until:
             return None
         price = self._price(order, room)
         if price is None or (windows := self._windows(order, now)) is None:
@@ -170,19 +137,13 @@ class Glance:
         return self._seen(order, price, room, windows)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
-        """New, of one size and at most one price, on the grid, within Coinbase's range and far from the
-        limits on one order by itself. A sale may be worth more than at its limit.
-        """
+        """New, of one size and at most one price, on the grid and within Coinbase's range."""
         size, price, product = order.base_size, order.limit_price, self._product
         if size is None or order.attached or order.kind not in PLAIN or order.sizes or order.prices:
             return False
         if size % product.base_increment or not self._least <= size <= self._largest:
             return False
-        if size >= self._size.near:
-            return False
-        if price is not None and (
-            price % product.price_increment or size * price >= self._notional.near
-        ):
+        if price is not None and price % product.price_increment:
             return False
         if order.end_time is not None and order.end_time <= now:
             return False
@@ -209,7 +170,7 @@ class Glance:
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
 
-    def _windows(self, order: Order, now: datetime) -> list[tuple[str, Rate]] | None:
+    def _windows(self, order: Order, now: datetime) -> tuple[tuple[str, Rate], ...] | None:
         """Where its approval counts; None where a window is nearly full."""
         reaches = self._desk.activity.reaches
         for name, rate, near in self._rates:
@@ -223,16 +184,16 @@ class Glance:
             if reaches(rate.count, name, rate, now):
                 return None
             windows.append((name, rate))
-        return windows + self._counting
+        return (*windows, *self._counting)
 
     def _seen(
         self,
         order: Order,
         price: Decimal,
         room: Headroom,
-        windows: list[tuple[str, Rate]],
+        windows: tuple[tuple[str, Rate], ...],
     ) -> Seen | None:
-        """Its figures, if they are far from every limit."""
+        """Its figures, if they keep every limit."""
         size, side, product = order.base_size, order.side, self._product
         assert size is not None
         if side == BUY:
@@ -248,16 +209,35 @@ class Glance:
         value = notional if limit is worth else size * listed
         if not product.quote_min_size <= value <= self._most_value:
             return None
-        if hold > room.free or size >= room.near_size or size * room.mark >= room.near_usd:
+        if hold > room.free or size * room.mark >= room.near_usd:
             return None
-        if notional >= self._notional.near:
+        table, step, reducible = room.table, product.base_increment, room.reducible
+        warnings = self._warnings(room, size, notional) if table.speaks(size, notional) else ()
+        if warnings is None:
             return None
-        step, reducible, by_value = product.base_increment, room.reducible, self._notional.level
-        rooms = (room.most, self._size.level, by_value / worth, funds, self._largest)
+        by_worth = table.room_worth / worth
+        rooms = (table.room_open, table.room_whole, by_worth, funds, self._largest)
         largest = floor_to(min(rooms), step)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
         if largest * listed > self._most_value:
             largest = floor_to(self._most_value / listed, step)
         leg, reducing = Leg(self._key, side, size), size <= reducible
-        return Seen(notional, price, reducing, largest, leg, currency, hold, windows)
+        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, warnings)
+
+    def _warnings(
+        self, room: Headroom, size: Decimal, notional: Decimal
+    ) -> tuple[Violation, ...] | None:
+        """The limits that are nearly used with the order; None where one is broken."""
+        table, asked = room.table, cast("Candidate", room.asked)
+        sizes: dict[SizeUnit, Decimal] = {"orders": ONE, "worth": notional}
+        found = [*table.flat]
+        for of, group in table.groups.items():
+            found += group.findings(sizes.get(of, size))
+        found.sort(key=lambda one: one.place)
+        found += table.near_books
+        if any(is_broken(asked, one.rule, one.bound, one.observed) for one in found):
+            return None
+        return tuple(
+            one.rule.warning(asked, one.bound, one.observed) for one in found if one.is_told
+        )

@@ -20,7 +20,7 @@ from sidecar.core.judging.candidate import UNLIMITED, Candidate, CoinLeg
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
 from sidecar.core.judging.rules.rule import Gate, Measured, ScopedLimit, ScopeKind, SizeUnit
-from sidecar.core.judging.table import BoundRule, Finding, Tables
+from sidecar.core.judging.table import BoundRule, Finding, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Rate
 from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
@@ -29,16 +29,6 @@ from sidecar.core.vocabulary.products import Product
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment
 TOO_SMALL: Final = frozenset({"MIN_ORDER_SIZE", "SIZE_OUT_OF_RANGE"})
-
-
-class BookOnlyRules(Struct):
-    """Rules that measure the books alone, and which of their limits were near or broken at a
-    version of the books.
-    """
-
-    rules: tuple[tuple[Measured, ScopedLimit], ...]
-    version: int = -1
-    near: list[tuple[Measured, ScopedLimit, Decimal]] = []
 
 
 class Plan(Struct, frozen=True):
@@ -57,7 +47,6 @@ class Plan(Struct, frozen=True):
     gates: tuple[Gate, ...]
     tables: Tables
     per_order: tuple[BoundRule, ...]
-    book_only: BookOnlyRules
     coin: tuple[tuple[Measured, ScopedLimit], ...]
     minima: tuple[tuple[Measured, ScopedLimit], ...]
     least: Decimal
@@ -92,7 +81,7 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     ruled = [
         BoundRule(place, rule, bound)
         for place, (rule, bound) in enumerate(measured)
-        if rule.reads != "books" and not rule.lowest
+        if not rule.lowest
     ]
     return Plan(
         product=product,
@@ -100,11 +89,12 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         listed=len(desk.tracker.products),
         state_gates=tuple(gate for gate in gates if gate.reads_state),
         gates=tuple(gate for gate in gates if not gate.reads_state),
-        tables=Tables(desk, tuple(one for one in ruled if one.rule.reads != "order")),
-        per_order=tuple(one for one in ruled if one.rule.reads == "order"),
-        book_only=BookOnlyRules(
-            tuple((rule, bound) for rule, bound in measured if rule.reads == "books")
+        tables=Tables(
+            desk,
+            tuple(one for one in ruled if one.rule.reads not in {"order", "books"}),
+            tuple(one for one in ruled if one.rule.reads == "books"),
         ),
+        per_order=tuple(one for one in ruled if one.rule.reads == "order"),
         coin=tuple((rule, bound) for rule, bound in coin if _binds_coin(rule, bound)),
         minima=tuple(minima),
         least=max([product.base_min_size, *(b.level / product.contract_size for _, b in minima)]),
@@ -173,10 +163,11 @@ def judge(candidate: Candidate, plan: Plan, *, sized: bool = True) -> Findings:
     if candidate.causes or not candidate.desk.state.ready:
         _run_gates(candidate, plan.state_gates, tally)
     _run_gates(candidate, plan.gates, tally)
-    _run_limits(candidate, plan, tally)
+    table = plan.tables.of(candidate)
+    _run_limits(candidate, plan, table, tally)
     _run_minima(candidate, plan.minima, tally)
-    for rule, bound, observed in near_limits(candidate, plan.book_only):
-        _weigh(candidate, Finding(0, rule, bound, observed), tally)
+    for found in table.near_books:
+        _weigh(candidate, found, tally)
     if candidate.coin is not None:
         _run_coin(candidate, candidate.coin, plan.coin, tally)
     if plan.shadow:
@@ -232,13 +223,13 @@ def _run_gates(candidate: Candidate, gates: Iterable[Gate], tally: _Tally) -> No
             tally.warnings.append(found)
 
 
-def _run_limits(candidate: Candidate, plan: Plan, tally: _Tally) -> None:
+def _run_limits(candidate: Candidate, plan: Plan, table: Table, tally: _Tally) -> None:
     """The room that the rows leave, and a closer look at limits that are nearly used.
 
     Every rule whose figure grows with the order's size is one that reducing orders are exempt from.
     """
-    table, equity = plan.tables.of(candidate), candidate.equity
-    for group in table.groups:
+    equity = candidate.equity
+    for group in table.groups.values():
         if group.of != "orders":
             tally.soft.append(_room(candidate, group.of, group.room - group.absorbed))
     found = table.findings(candidate)
@@ -251,24 +242,6 @@ def _run_limits(candidate: Candidate, plan: Plan, tally: _Tally) -> None:
         found.sort(key=lambda one: one.place)
     for one in found:
         _weigh(candidate, one, tally)
-
-
-def near_limits(
-    candidate: Candidate, book_only: BookOnlyRules
-) -> list[tuple[Measured, ScopedLimit, Decimal]]:
-    """The standing rules whose limits are near or broken, asked once for each version of the
-    books.
-    """
-    version = candidate.tracker.version
-    if book_only.version != version:
-        book_only.near = [
-            (rule, bound, observed)
-            for rule, bound in book_only.rules
-            if (observed := rule.observed(candidate, bound)) is not None
-            and observed >= bound.warn_level
-        ]
-        book_only.version = version
-    return book_only.near
 
 
 def _run_coin(
@@ -300,7 +273,8 @@ def _run_minima(
             tally.violations.append(rule.violation(candidate, bound, observed))
 
 
-def _broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
+def is_broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
+    """Whether a figure breaks a limit."""
     if not rule.of_equity:
         return rule.is_broken(observed, bound.level)
     if candidate.equity <= ZERO:
@@ -311,8 +285,8 @@ def _broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: 
 def _weigh(candidate: Candidate, found: Finding, tally: _Tally) -> None:
     """A limit that is nearly or wholly used: a warning, or a violation."""
     rule, bound, observed = found.rule, found.bound, found.observed
-    if not _broken(candidate, rule, bound, observed):
-        if rule.warns and observed:
+    if not is_broken(candidate, rule, bound, observed):
+        if found.is_told:
             tally.warnings.append(rule.warning(candidate, bound, observed))
         return
     if rule.searches:
@@ -329,7 +303,7 @@ def _shadow(candidate: Candidate, plan: Plan) -> list[Violation]:
         rule.violation(candidate, bound, observed)
         for rule, bound in plan.shadow
         if (observed := rule.observed(candidate, bound)) is not None
-        and _broken(candidate, rule, bound, observed)
+        and is_broken(candidate, rule, bound, observed)
         and not (rule.exempt_if_reducing and candidate.reducing)
     ]
 

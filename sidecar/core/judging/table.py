@@ -6,7 +6,7 @@ no limit is nearly used. An approved order is absorbed: every line goes on from 
 An edit, an order that is judged again and a coin pair have tables of their own, of the books without the order in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -21,7 +21,6 @@ from sidecar.core.vocabulary.order_body import Side
 NO_LIMIT: Final = NO_EQUITY
 OF_SIDE: Final[tuple[SizeUnit, ...]] = ("open", "orders")  # of rows that read the books and a side
 OF_LIMIT: Final[tuple[SizeUnit, ...]] = ("whole", "worth")  # of rows that read the limit alone
-Turn = tuple[int, int, int, int]  # until one of them has grown, the books have not moved
 
 
 class BoundRule(NamedTuple):
@@ -40,6 +39,11 @@ class Finding(Struct, frozen=True):
     bound: ScopedLimit
     observed: Decimal
     has_room: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a decision warns of it."""
+        return self.rule.warns and bool(self.observed)
 
 
 class Entry(NamedTuple):
@@ -107,17 +111,34 @@ class Group:
         return [finding for finding in found if finding is not None]
 
 
-class Table:
-    """All rows of one plan on one side. `fixed`: groups of rows that are the same for all books."""
+NO_GROUPS: Final[Mapping[SizeUnit, Group]] = {}
 
-    __slots__ = ("flat", "groups", "open", "orders")
+
+class Table:
+    """All rows of one plan on one side, at one version of the books. `fixed`: groups of rows that are the same for all
+    books.
+
+    `near_open` is the open size, base units, from which a row speaks, `room_open` the largest that keeps every limit;
+    the like for the orders beside those that work, the whole size, base units, and the order's worth, USD. `flat` are
+    the findings on limits that size does not matter to, `near_books` those of rules that read the books alone.
+    """
+
+    __slots__ = (
+        "flat", "groups", "near_books", "near_open", "near_orders", "near_whole", "near_worth", "open", "orders",
+        "room_open", "room_whole", "room_worth", "version",
+    )  # fmt: skip
 
     def __init__(
-        self, rules: Iterable[BoundRule], candidate: Candidate, fixed: Iterable[Group] = ()
+        self,
+        rules: Iterable[BoundRule],
+        candidate: Candidate,
+        fixed: Mapping[SizeUnit, Group] = NO_GROUPS,
+        books_alone: Iterable[BoundRule] = (),
     ) -> None:
         """`candidate`: of any size, on that side."""
         by_unit: dict[SizeUnit, Group] = {}
-        self.flat: list[Finding] = []  # of limits that size does not matter to
+        self.flat: list[Finding] = []
+        self.version = candidate.tracker.version
         equity = candidate.equity
         for ruled in rules:
             rule, bound = ruled.rule, ruled.bound
@@ -136,60 +157,71 @@ class Table:
                 self.flat.append(finding)
         for group in by_unit.values():
             group.close()
-        self.groups = (*by_unit.values(), *fixed)
+        self.near_books = [
+            Finding(0, rule, bound, observed)
+            for _, rule, bound in books_alone
+            if (observed := rule.observed(candidate, bound)) is not None
+            and observed >= bound.warn_level
+        ]
+        self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
+        self.near_open, self.room_open = self._ends("open")
+        self.near_orders, _ = self._ends("orders")
+        self.near_whole, self.room_whole = self._ends("whole")
+        self.near_worth, self.room_worth = self._ends("worth")
 
-    @property
-    def near_orders(self) -> Decimal:
-        """The orders, beside those that work, from which a row speaks."""
-        group = self.orders
-        return NO_LIMIT if group is None else group.near - group.absorbed
+    def _ends(self, of: SizeUnit) -> tuple[Decimal, Decimal]:
+        group = self.groups.get(of)
+        return (NO_LIMIT, NO_LIMIT) if group is None else (group.near, group.room)
 
-    @property
-    def near_open(self) -> Decimal:
-        """The open size, base units, from which a row speaks."""
-        group = self.open
-        return NO_LIMIT if group is None else group.near - group.absorbed
-
-    @property
-    def room_open(self) -> Decimal:
-        """The largest open size, base units, that keeps every limit."""
-        group = self.open
-        return NO_LIMIT if group is None else group.room - group.absorbed
+    def speaks(self, size: Decimal, worth: Decimal) -> bool:
+        """Whether a new order of so many base units, worth so many USD, comes near a limit."""
+        return (
+            size >= self.near_open
+            or size >= self.near_whole
+            or worth >= self.near_worth
+            or self.near_orders <= ONE
+            or bool(self.flat or self.near_books)
+        )
 
     def findings(self, candidate: Candidate) -> list[Finding]:
-        """The limits that an order nearly or wholly uses."""
+        """The limits that an order nearly or wholly uses, but those that the books use by themselves."""
         found = [*self.flat]
-        for group in self.groups:
-            size = size_of(candidate, group.of)
+        for of, group in self.groups.items():
+            size = size_of(candidate, of)
             if size is not None:
                 found += group.findings(size)
         return found
 
-    def absorb(self, quantity: Decimal) -> None:
-        """An order of so many base units was approved on this side: one more order works."""
+    def absorb(self, quantity: Decimal, version: int) -> None:
+        """An order of so many base units was approved on this side, and the books have moved by that alone: one more
+        order works.
+        """
+        self.version = version
         if self.open is not None:
             self.open.absorbed += quantity
+            self.near_open -= quantity
+            self.room_open -= quantity
         if self.orders is not None:
             self.orders.absorbed += ONE
+            self.near_orders -= ONE
 
 
 class Tables:
     """The tables of one plan, one for each side, each of the books as they are now."""
 
-    def __init__(self, context: RiskContext, rules: tuple[BoundRule, ...]) -> None:
-        self.context = context
+    def __init__(
+        self,
+        context: RiskContext,
+        rules: tuple[BoundRule, ...],
+        books_alone: tuple[BoundRule, ...] = (),
+    ) -> None:
+        self._books = context.tracker.books
         self.rules = rules
+        self.books_alone = books_alone
         self._of_side = tuple(one for one in rules if one.rule.reads == "side")
-        self._fixed: tuple[Group, ...] | None = None
-        self._known: dict[Side, tuple[Turn, Table]] = {}
-
-    @property
-    def turn(self) -> Turn:
-        """Moves with all that rows are worked out from: facts, lines of positions, reservations."""
-        context, tracker = self.context, self.context.tracker
-        version, serial = tracker.version, tracker.account.serial
-        return context.facts, version, serial, tracker.orders.reservations_version
+        self._fixed: dict[SizeUnit, Group] | None = None
+        self._known: dict[Side, Table] = {}
 
     def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""
@@ -200,25 +232,17 @@ class Tables:
     def known(self, side: Side) -> Table | None:
         """The table of any new order on this side, where it was worked out since the books moved."""
         known = self._known.get(side)
-        return None if known is None or known[0] != self.turn else known[1]
+        return None if known is None or known.version != self._books.version else known
 
     def on_side(self, side: Side, candidate: Candidate) -> Table:
         """The same, worked out where it was not; `candidate`: one of these orders."""
         table = self.known(side)
         if table is None:
-            table = self._made(candidate)
-            self._known[side] = (self.turn, table)
+            table = self._known[side] = self._made(candidate)
         return table
 
     def _made(self, candidate: Candidate) -> Table:
         if self._fixed is None:
             alone = (one for one in self.rules if one.rule.reads == "limit")
             self._fixed = Table(alone, candidate).groups
-        return Table(self._of_side, candidate, self._fixed)
-
-    def absorb(self, side: Side, quantity: Decimal) -> tuple[Turn, Table]:
-        """An order that was judged by the table of its side has just been reserved; the books have not moved since."""
-        table = self._known[side][1]
-        table.absorb(quantity)
-        known = self._known[side] = (self.turn, table)
-        return known
+        return Table(self._of_side, candidate, self._fixed, self.books_alone)

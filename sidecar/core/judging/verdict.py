@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from sidecar.core.account.working import Reservation
 from sidecar.core.judging.headroom import Headrooms
-from sidecar.core.judging.table import Turn
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
 from sidecar.core.vocabulary.limits import Rate
@@ -15,25 +14,20 @@ Proposal = OrderProposed | EditProposed | CloseProposed
 PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
 
 
-class Booking(Struct, frozen=True):
-    """An approval as it is booked. `counted`: the names of the windows it counts in, each with its limit;
-    `in_place_of`: the live approval of the same id that it replaces; `headrooms`: the room that a glance judged it
-    by, of which it takes its share.
-    """
-
-    reservation: Reservation
-    counted: tuple[tuple[str, Rate], ...] = ()
-    in_place_of: Reservation | None = None
-    headrooms: Headrooms | None = None
-
-
 class Verdict(Struct):
-    """The decision on a proposal. `booking`: none for a refusal, a dry run and an approval given again, which
-    `is_new` is false for. `turn`: of the manager and its books; once they have moved, it is void.
+    """The decision on a proposal, and the approval to be booked: none for a refusal, a dry run and an approval given
+    again, which `is_new` is false for.
+
+    `counted`: the names of the windows it counts in, each with its limit; `in_place_of`: the live approval of the same
+    id that it replaces; `headrooms`: the room that a glance judged it by, of which it takes its share. `turn`: the
+    versions of the books and of the decisions; once they have moved, the verdict is void.
     """
 
     event: Proposal
     decision: Decision
-    booking: Booking | None = None
+    reservation: Reservation | None = None
+    counted: tuple[tuple[str, Rate], ...] = ()
+    in_place_of: Reservation | None = None
+    headrooms: Headrooms | None = None
     is_new: bool = True
-    turn: Turn = (0, 0, 0, 0)
+    turn: tuple[int, int] = (-1, -1)

@@ -197,7 +197,8 @@ def fingerprint(order: Order) -> str:
     text = f"{order.product_id}|{order.side}|{order.kind}"
     for number in (size, *(order.prices or (order.limit_price, order.stop_price)), *order.sizes):
         if number is not None:
-            text += "|" + str(number.normalize())
+            digits = str(number)
+            text += "|" + (digits if digits[-1] != "0" else str(number.normalize()))
     return text
 
 

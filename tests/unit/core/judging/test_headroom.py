@@ -1,17 +1,33 @@
 """What the books leave for one more order, and that it follows whatever happens."""
 
 from datetime import timedelta
+from typing import Final
 
 import pytest
 
 from sidecar.core.judging.glance import Glance, glance_of
-from sidecar.core.judging.headroom import Headrooms
+from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import compile_plan
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.order_body import Side
 from tests.decisions import sell_order
 from tests.scenario import FUTURE, D, World, limit_order
+
+SIDES: Final[tuple[Side, ...]] = ("BUY", "SELL")
+
+
+def figures(room: Headroom | None) -> object:
+    """All of a room that an order is compared with."""
+    if room is None:
+        return None
+    table = room.table
+    of_table = (
+        table.near_open, table.room_open, table.near_orders, table.near_whole, table.room_whole,
+        table.near_worth, table.room_worth, table.flat, table.near_books,
+    )  # fmt: skip
+    of_books = (room.mark, room.fresh_from, room.fresh_until, room.touch, room.theirs)
+    return of_table, of_books, room.near_usd, room.free, room.reducible
 
 
 def rooms_of(world: World) -> Headrooms:
@@ -33,7 +49,7 @@ def test_without_limits_only_the_funds_are_bounded():
     world = World()
     room = rooms_of(world).of("BUY")
     assert room is not None
-    assert (room.near_size, room.near_usd, room.most) == (NO_LIMIT,) * 3
+    assert (room.table.near_open, room.near_usd, room.table.room_open) == (NO_LIMIT,) * 3
     assert (room.free, room.mark, room.touch, room.theirs) == (100_000, 64000, 64000, None)
 
 
@@ -44,14 +60,15 @@ def test_a_buy_is_bounded_by_what_the_key_and_the_account_may_become():
     world.balance("ETH", 96)  # 192,000 USD
     world.report("b", base_size=1, limit_price=60000)
     room = rooms_of(world).of("BUY")
-    assert room is None  # 384,000 of 400,000 are used
+    assert room is not None
+    assert room.table.near_open <= 0  # 384,000 of 400,000 are used
     world.balance("ETH", 0)
     world.wait(5)
     world.balance("ETH", 0)
     room = rooms_of(world).of("BUY")
     assert room is not None
-    assert room.most == 2
-    assert room.near_size == D(
+    assert room.table.room_open == 2
+    assert room.table.near_open == D(
         "0.5"
     )  # 70 % of 5, less 3; of 400,000 USD 280,000 − 192,000 are left, 1.375 BTC
     assert room.near_usd == NO_LIMIT  # no limit on risk
@@ -63,26 +80,30 @@ def test_a_sale_only_lowers_what_could_be_held():
     world.report("s", side="SELL", base_size="0.5", limit_price=70000)
     room = rooms_of(world).of("SELL")
     assert room is not None
-    assert (room.near_size, room.most, room.free, room.reducible) == (NO_LIMIT, NO_LIMIT, D("1.5"), D("1.5"))  # fmt: skip
+    assert (room.table.near_open, room.table.room_open, room.free, room.reducible) == (NO_LIMIT, NO_LIMIT, D("1.5"), D("1.5"))  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "limit", [{"max_position_size": "2.5"}, {"max_position_notional": 180_000}]
 )
-def test_what_is_near_a_limit_as_it_is_leaves_nothing_on_either_side(limit):
+def test_a_limit_that_is_near_as_it_is_speaks_of_every_order_on_either_side(limit):
     world = World(**limit)
     world.balance("BTC", 2)
-    assert rooms_of(world).of("BUY") is None
-    assert rooms_of(world).of("SELL") is None
+    for side in SIDES:
+        room = rooms_of(world).of(side)
+        assert room is not None
+        assert room.table.near_open <= 0 or room.table.flat
 
 
 @pytest.mark.parametrize("contracts", [-300, 300])
-def test_net_exposure_that_futures_use_up_leaves_nothing(contracts):
+def test_net_exposure_that_futures_use_up_speaks_of_every_order(contracts):
     """3 BTC short, or long, at 64,000 USD: 192,000 of 200,000."""
     world = World(max_net_exposure=200_000)
     side = "BUY" if contracts > 0 else "SELL"
     world.fill(side, abs(contracts), 64000, product_id=FUTURE)
-    assert rooms_of(world).of("BUY") is None
+    room = rooms_of(world).of("BUY")
+    assert room is not None
+    assert room.table.near_open <= 0
 
 
 def test_shorts_that_coins_hide_are_seen_before_the_coins_are_sold():
@@ -92,7 +113,7 @@ def test_shorts_that_coins_hide_are_seen_before_the_coins_are_sold():
     world.fill("SELL", 310, 64000, product_id=FUTURE)
     room = rooms_of(world).of("SELL")
     assert room is not None
-    assert room.near_size == D("2.0875")  # then 140,000 USD are short: 70 %
+    assert room.table.near_open == D("2.0875")  # then 140,000 USD are short: 70 %
 
 
 def test_no_equity_leaves_nothing():
@@ -116,7 +137,7 @@ def test_what_another_book_marks_is_judged():
     world.balance("BTC", 1)
     assert own.headrooms.of("SELL") is not None
     world.tracker.marks.by_key["BTC"] = world.tracker.marks.by_key["ETH"]
-    world.tracker.version += 1
+    world.tracker.moved()
     assert own.headrooms.of("SELL") is None
 
 
@@ -158,13 +179,12 @@ def test_whatever_happens_it_is_worked_out_anew(happens):
     world.report("old", base_size="0.1", limit_price=58000)
     world.ask(limit_order("0.1", 57000, name="reserved"))
     rooms = rooms_of(world)
-    sides: tuple[Side, ...] = ("BUY", "SELL")
-    before = {side: rooms.of(side) for side in sides}
+    before = {side: rooms.of(side) for side in SIDES}
     happens(world)
     for side, room in before.items():
         assert rooms.of(side) is not room, side
         fresh = rooms_of(world).of(side)
-        assert rooms.of(side) == fresh
+        assert figures(rooms.of(side)) == figures(fresh)
 
 
 @pytest.mark.parametrize("body", [limit_order("0.1", 60000), sell_order("0.3", 65000)])
@@ -175,22 +195,20 @@ def test_an_approval_takes_its_share_out_of_what_was_left(body):
     world.ask(body | {"client_order_id": "first"})
     glance, side = looked_at(world)
     for number in range(2):
-        known = glance.headrooms._known[side]
+        before = figures(glance.headrooms.of(side))
+        room = glance.headrooms.of(side)
         assert world.ask(body | {"client_order_id": f"next-{number}"})
-        assert glance.headrooms._known[side] is not known
-        assert (
-            glance.headrooms._known[side][0] == glance.headrooms._plan.tables.turn
-        )  # by its share alone
-        assert glance.headrooms.of(side) == rooms_of(world).of(side)
+        assert glance.headrooms.of(side) is room  # by its share alone
+        assert before != figures(room) == figures(rooms_of(world).of(side))
 
 
-def test_the_last_order_that_is_not_near_the_number_of_orders_leaves_nothing():
-    """At 3 of 4 orders somebody is told."""
+def test_from_the_first_order_near_the_number_of_orders_on_it_is_told():
+    """At 3 of 4 orders a warning, and the fourth is the last."""
     world = World(max_open_orders=4)
-    for number in range(2):
-        world.ask(limit_order("0.1", 60000 + number))
-    glance, side = looked_at(world)
-    assert glance.headrooms.of(side) is None
+    told = [world.ask(limit_order("0.1", 60000 + number)) for number in range(5)]
+    assert [(bool(each), len(each.warnings)) for each in told] == [
+        (True, 0), (True, 0), (True, 1), (True, 1), (False, 0)
+    ]  # fmt: skip
 
 
 def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
@@ -200,7 +218,7 @@ def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
     glance, side = looked_at(world)
 
     def is_ready():
-        return glance.headrooms._known[side][0] == glance.headrooms._plan.tables.turn
+        return glance.headrooms._known[side][0] == world.tracker.version
 
     world.now += timedelta(seconds=1)
     world.quote("BTC-USD", 64001)
