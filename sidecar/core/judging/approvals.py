@@ -179,7 +179,8 @@ class Approvals:
             return Verdict(event, replace(live.decision, replayed=True), is_new=False)
         if not same and candidate.replaced is None:
             return self._judge(event, candidate)  # another body under a live id: refused
-        orders = self.desk.tracker.orders
+        orders, books = self.desk.tracker.orders, self.desk.tracker.books
+        version = books.version
         orders.lift(live)
         try:
             fresh = Candidate(
@@ -194,6 +195,7 @@ class Approvals:
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
+            books.version = version  # they are as they were; no table was kept in between
         return verdict if verdict.reservation is None else replace(verdict, in_place_of=live)
 
     def _read(self, event: OrderProposed) -> Order:

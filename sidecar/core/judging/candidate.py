@@ -6,7 +6,7 @@ nothing.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, Protocol
 
 from msgspec.structs import asdict
 
@@ -35,6 +35,39 @@ UNLIMITED: Final = Decimal(10) ** 19  # larger than any order that can be writte
 Funds = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal]
 
 
+class OnKey(Protocol):
+    """An order on one key as the rows of limits read it: a candidate, the coin leg of one, or an order of no size.
+
+    `quantity` (base units) would be open, in place of `replaces`; `is_new`: one more order would work, or none;
+    `account` and `own` are the figures of the account and of the strategy with it.
+    """
+
+    @property
+    def tracker(self) -> PositionTracker: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def strategy_id(self) -> str | None: ...
+    @property
+    def is_buy(self) -> bool: ...
+    @property
+    def is_future(self) -> bool: ...
+    @property
+    def is_new(self) -> int: ...
+    @property
+    def mark(self) -> Decimal | None: ...
+    @property
+    def quantity(self) -> Decimal: ...
+    @property
+    def replaces(self) -> Decimal: ...
+    @property
+    def equity(self) -> Decimal: ...
+    @property
+    def account(self) -> "PostTradeExposure": ...
+    @property
+    def own(self) -> "PostTradeExposure": ...
+
+
 class PostTradeExposure:
     """A book's figures with one leg of an order in it, at worst. USD but for sizes, which are in
     base units.
@@ -49,7 +82,7 @@ class PostTradeExposure:
         "others_gross", "sold_from",
     )  # fmt: skip
 
-    def __init__(self, book: Portfolio, leg: "Candidate | CoinLeg") -> None:
+    def __init__(self, book: Portfolio, leg: OnKey) -> None:
         line = book.lines.get(leg.key)
         if line is None:
             long = short = notional = long_usd = short_usd = ZERO
@@ -350,10 +383,10 @@ class NoOrder:
         self.is_future = tracker.books.is_future(key)
         self.equity = tracker.equity
         self._strategies = tracker.strategies
-        self.account = PostTradeExposure(tracker.account, cast("CoinLeg", self))
+        self.account = PostTradeExposure(tracker.account, self)
 
     @property
     def own(self) -> PostTradeExposure:
         """The figures of the strategy alone."""
         book = self._strategies.get(self.strategy_id or "") or Portfolio()
-        return PostTradeExposure(book, cast("CoinLeg", self))
+        return PostTradeExposure(book, self)

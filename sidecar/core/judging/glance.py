@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -100,7 +100,9 @@ def _is_known(plan: Plan) -> bool:
     """Whether each of its rules is one that a glance sees."""
     return (
         all(gate.judge in GATES for gate in plan.gates)
-        and all(rule.row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order)
+        and all(
+            rule.order_row in FIGURES or rule.limit in MEASURES for _, rule, _ in plan.per_order
+        )
         and all(rule.row is validity.order_size for rule, _ in plan.minima)
     )
 
@@ -111,8 +113,8 @@ class Glance:
     def __init__(self, desk: RiskContext, plan: Plan) -> None:
         self.headrooms = Headrooms(desk, plan)
         rows = [(rule, bound) for _, rule, bound in plan.measured]
-        rates = [bound for rule, bound in rows if rule.row is activity.rate]
-        identical = [bound for rule, bound in rows if rule.row is activity.identical]
+        rates = [bound for rule, bound in rows if rule.order_row is activity.rate]
+        identical = [bound for rule, bound in rows if rule.order_row is activity.identical]
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
@@ -120,7 +122,7 @@ class Glance:
         self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
         self._counting = tuple((bound.window, bound.setting) for bound in rates)
         self._identical = [(bound.window, bound.setting) for bound in identical]
-        collars = (bound.level for rule, bound in rows if rule.row is market.beyond_touch)
+        collars = (bound.level for rule, bound in rows if rule.order_row is market.beyond_touch)
         self._collar = min(collars, default=NO_LIMIT)
         self._slippage = desk.limits.market_order_slippage
 
@@ -229,7 +231,7 @@ class Glance:
         self, room: Headroom, size: Decimal, notional: Decimal
     ) -> tuple[Violation, ...] | None:
         """The limits that are nearly used with the order; None where one is broken."""
-        table, asked = room.table, cast("Candidate", room.asked)
+        table, asked = room.table, room.asked
         sizes: dict[SizeUnit, Decimal] = {"orders": ONE, "worth": notional}
         found = [*table.flat]
         for of, group in table.groups.items():

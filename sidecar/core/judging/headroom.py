@@ -9,7 +9,6 @@ own share out of them, without working them out anew.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import cast
 
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from sidecar.core.account.exposure import Exposure
 from sidecar.core.account.marks import Mark
 from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.candidate import Candidate, NoOrder
+from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.judging.table import NO_LIMIT, Table
@@ -99,7 +98,7 @@ class Headrooms:
         touch = quote.ask if side == BUY else quote.bid
         asked = NoOrder(tracker, self._key, self._plan.strategy_id, side, is_new=True)
         return Headroom(
-            self._plan.tables.on_side(side, cast("Candidate", asked)),
+            self._plan.tables.on_side(side, asked),
             asked,
             mid.value,
             quote.at - CLOCK_TOLERANCE,

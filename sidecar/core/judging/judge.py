@@ -11,12 +11,12 @@ room in closed form; rules that cannot (VaR) are searched by bisection, and only
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.candidate import UNLIMITED, Candidate, CoinLeg
+from sidecar.core.judging.candidate import UNLIMITED, Candidate, CoinLeg, OnKey
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
 from sidecar.core.judging.rules.rule import Gate, Measured, ScopedLimit, ScopeKind, SizeUnit
@@ -251,10 +251,8 @@ def _run_coin(
     tally: _Tally,
 ) -> None:
     """The limits on the position in the coin that a swap buys."""
-    leg = cast("Candidate", coin)  # a leg has all that the rules on one key read
     for rule, bound in bound_rules:
-        observed = rule.observed(leg, bound)
-        assert observed is not None  # a position and a loss can always be told
+        observed = rule.on_key(coin, bound)
         near = bound.warn_level * candidate.equity if rule.of_equity else bound.warn_level
         if observed >= near:
             _weigh(candidate, Finding(0, rule, bound, observed), tally)
@@ -273,7 +271,7 @@ def _run_minima(
             tally.violations.append(rule.violation(candidate, bound, observed))
 
 
-def is_broken(candidate: Candidate, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
+def is_broken(candidate: OnKey, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
     """Whether a figure breaks a limit."""
     if not rule.of_equity:
         return rule.is_broken(observed, bound.level)

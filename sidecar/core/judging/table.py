@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, Row, ScopedLimit, SizeUnit, size_of
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
@@ -67,40 +67,26 @@ class Group:
     largest that keeps all their limits, both in that unit; `absorbed`: the size approved since.
     """
 
-    __slots__ = ("_near_gaps", "_room_gaps", "absorbed", "entries", "near", "of", "room")
+    __slots__ = ("absorbed", "entries", "near", "of", "room")
 
     def __init__(self, of: SizeUnit) -> None:
         self.of, self.absorbed = of, ZERO
         self.entries: list[Entry] = []
         self.near = self.room = NO_LIMIT
-        # By slope, the least distance to a level: lines of one slope take one division.
-        self._near_gaps: dict[Decimal, Decimal] = {}
-        self._room_gaps: dict[Decimal, Decimal] = {}
 
     def add(self, ruled: BoundRule, row: Row, level: Decimal, near: Decimal) -> None:
         """One more row, its limit, and the figure from which it speaks."""
         self.entries.append(Entry(ruled, row, near))
-        slope, base = row.slope, row.base
-        if row.floor >= near or row.fold - base >= near:
+        base, floor = row.base, row.floor
+        if floor >= near or row.fold - base >= near:
             self.near = ZERO
         elif row.cap >= near:
-            gap = near - base
-            if gap < self._near_gaps.get(slope, NO_LIMIT):
-                self._near_gaps[slope] = gap
-        if row.floor > level:
+            size = (near - base) / row.slope
+            self.near = min(self.near, size)
+        if floor > level:
             self.room = ZERO
         elif row.cap > level:
-            gap = level - base
-            if gap < self._room_gaps.get(slope, NO_LIMIT):
-                self._room_gaps[slope] = gap
-
-    def close(self) -> None:
-        """All rows are added."""
-        for slope, gap in self._near_gaps.items():
-            size = gap if slope is ONE else gap / slope
-            self.near = min(self.near, size)
-        for slope, gap in self._room_gaps.items():
-            size = gap if slope is ONE else gap / slope
+            size = (level - base) / row.slope
             self.room = min(self.room, size)
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
@@ -131,7 +117,7 @@ class Table:
     def __init__(
         self,
         rules: Iterable[BoundRule],
-        candidate: Candidate,
+        candidate: OnKey,
         fixed: Mapping[SizeUnit, Group] = NO_GROUPS,
         books_alone: Iterable[BoundRule] = (),
     ) -> None:
@@ -142,8 +128,7 @@ class Table:
         equity = candidate.equity
         for ruled in rules:
             rule, bound = ruled.rule, ruled.bound
-            row, level, near = rule.row(candidate, bound), bound.level, bound.warn_level
-            assert row is not None  # the books can always be read
+            row, level, near = rule.line(candidate, bound), bound.level, bound.warn_level
             if rule.of_equity:
                 level, near = level * equity, near * equity
             if row.slope:
@@ -155,13 +140,10 @@ class Table:
                 group.add(ruled, row, level, near)
             elif (finding := Entry(ruled, row, near).finding(ZERO)) is not None:
                 self.flat.append(finding)
-        for group in by_unit.values():
-            group.close()
         self.near_books = [
             Finding(0, rule, bound, observed)
             for _, rule, bound in books_alone
-            if (observed := rule.observed(candidate, bound)) is not None
-            and observed >= bound.warn_level
+            if (observed := rule.on_key(candidate, bound)) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
@@ -234,14 +216,14 @@ class Tables:
         known = self._known.get(side)
         return None if known is None or known.version != self._books.version else known
 
-    def on_side(self, side: Side, candidate: Candidate) -> Table:
+    def on_side(self, side: Side, candidate: OnKey) -> Table:
         """The same, worked out where it was not; `candidate`: one of these orders."""
         table = self.known(side)
         if table is None:
             table = self._known[side] = self._made(candidate)
         return table
 
-    def _made(self, candidate: Candidate) -> Table:
+    def _made(self, candidate: OnKey) -> Table:
         if self._fixed is None:
             alone = (one for one in self.rules if one.rule.reads == "limit")
             self._fixed = Table(alone, candidate).groups

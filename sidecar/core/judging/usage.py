@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
-from sidecar.core.judging.candidate import Candidate, NoOrder
+from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
@@ -112,7 +112,7 @@ def _level(setting: Any) -> Decimal:
 
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
-    return rule.observed(cast("Candidate", asked), bound)
+    return rule.on_key(asked, bound)
 
 
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
@@ -132,7 +132,7 @@ def _approvals(desk: RiskContext, bound: ScopedLimit, now: datetime) -> Decimal:
 def _row(rule: Measured, bound: ScopedLimit, asked: NoOrder, observed: Decimal | None) -> Row:
     shown = used = None
     if observed is not None:
-        shown = rule.shown(cast("Candidate", asked), observed) if observed else ZERO
+        shown = rule.shown(asked, observed) if observed else ZERO
         used = _share(shown, bound.level)
     return {
         "code": rule.code,

@@ -1,12 +1,11 @@
 """How much is going on: identical orders, rates, open orders, adding to a position. No I/O."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
-from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO
@@ -49,17 +48,7 @@ def _approved(candidate: Candidate, bound: ScopedLimit, name: str) -> Row:
     return Row(base=Decimal(count) if candidate.again else count + ONE)
 
 
-def identical_clears(candidate: Candidate, bound: ScopedLimit) -> datetime | None:
-    return candidate.desk.activity.clears_at(
-        orders_like_it(candidate, bound), bound.setting, candidate.now
-    )
-
-
-def rate_clears(candidate: Candidate, bound: ScopedLimit) -> datetime | None:
-    return candidate.desk.activity.clears_at(bound.window, bound.setting, candidate.now)
-
-
-def open_orders(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def open_orders(candidate: OnKey, bound: ScopedLimit) -> Row:
     after = bound.after(candidate)
     orders = after.orders_on_key if bound.kind == "product" else after.orders
     return Row(base=Decimal(orders - candidate.is_new), slope=ONE, of="orders")
@@ -87,7 +76,7 @@ def too_many_reservations(candidate: Candidate) -> Violation | None:
     )
 
 
-def held_in_direction(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def held_in_direction(candidate: OnKey, bound: ScopedLimit) -> Row:
     """The position that the order would add to, base units, in the scope that forbids adding."""
     book: Portfolio | None = candidate.tracker.account
     if bound.kind == "strategy":
@@ -109,9 +98,8 @@ RULES: Final = (
         code="DUPLICATE_ORDER",
         window=orders_like_it,
         limit="duplicate_order",
-        row=identical,
+        order_row=identical,
         warns=False,
-        clears_at=identical_clears,
         text="this would be identical order number {observed} within the window; {limit} are allowed",
         doc=Doc(
             "identical approved orders within the window, this one included, > count",
@@ -122,8 +110,7 @@ RULES: Final = (
         code="MAX_ORDER_RATE",
         window=all_orders,
         limit="max_order_rate",
-        row=rate,
-        clears_at=rate_clears,
+        order_row=rate,
         text="this would be approved order number {observed} within the window; {limit} are allowed",
         doc=Doc(
             "approved orders within the window, this one included, > count; refused attempts do not count",

@@ -7,17 +7,17 @@ lines in the order's size, with the other side of the book as their floor.
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.candidate import OnKey
 from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
 from sidecar.core.judging.rules.validity import order_size
 from sidecar.core.vocabulary.money import ONE, ZERO
 
 
-def order_notional(_check: Candidate, _bound: ScopedLimit) -> Row | None:
+def order_notional(_check: OnKey, _bound: ScopedLimit) -> Row:
     return Row(base=ZERO, slope=ONE, of="worth")
 
 
-def position_size(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def position_size(candidate: OnKey, bound: ScopedLimit) -> Row:
     """The order takes its own side from `held`; the other side stays as it is. Spot cannot be sold short, so selling
     it only lowers the worst case.
     """
@@ -27,16 +27,16 @@ def position_size(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     return Row(base=after.held, slope=ONE, floor=after.other, fold=ZERO)
 
 
-def position_notional(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def position_notional(candidate: OnKey, bound: ScopedLimit) -> Row:
     return _at_mark(candidate, bound, ZERO)
 
 
-def gross(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def gross(candidate: OnKey, bound: ScopedLimit) -> Row:
     """The worth of all other keys, and this key's worst case."""
     return _at_mark(candidate, bound, bound.after(candidate).others_gross)
 
 
-def _at_mark(candidate: Candidate, bound: ScopedLimit, others: Decimal) -> Row:
+def _at_mark(candidate: OnKey, bound: ScopedLimit, others: Decimal) -> Row:
     after, mark = bound.after(candidate), candidate.mark or ZERO
     floor = others + after.other * mark
     if not (candidate.is_buy or candidate.is_future):
@@ -44,7 +44,7 @@ def _at_mark(candidate: Candidate, bound: ScopedLimit, others: Decimal) -> Row:
     return Row(base=others + after.held * mark, slope=mark, floor=floor, fold=2 * others)
 
 
-def net(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def net(candidate: OnKey, bound: ScopedLimit) -> Row:
     """The order moves its own side of the account's net exposure by its worth at the mark; the other side stays as
     it is. Selling spot stops at flat.
     """

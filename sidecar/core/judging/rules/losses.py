@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Final
 
 from sidecar.core.account import losses
-from sidecar.core.judging.candidate import Candidate
+from sidecar.core.judging.candidate import OnKey
 from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
 
 
-def daily(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def daily(candidate: OnKey, bound: ScopedLimit) -> Row:
     match bound.kind:
         case "product":
             loss = losses.daily(candidate.tracker, key=candidate.key)
@@ -19,16 +19,16 @@ def daily(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     return Row(base=loss.measured(bound.setting))
 
 
-def next_reset(candidate: Candidate, _bound: ScopedLimit) -> datetime | None:
+def next_reset(candidate: OnKey) -> datetime | None:
     windows = candidate.tracker.windows
     return None if windows is None else windows.next_reset
 
 
-def drawdown(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def drawdown(candidate: OnKey, bound: ScopedLimit) -> Row:
     return Row(base=losses.drawdown(candidate.tracker).measured(bound.setting))
 
 
-def cumulative(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+def cumulative(candidate: OnKey, bound: ScopedLimit) -> Row:
     return Row(base=losses.cumulative(candidate.tracker).measured(bound.setting))
 
 

@@ -321,7 +321,7 @@ RULES: Final = (
     Measured(
         code="PRICE_COLLAR",
         limit="price_collar",
-        row=beyond_touch,
+        order_row=beyond_touch,
         exempt_if_reducing=False,
         warns=False,
         text="the limit price goes {observed} through the market; {limit} is allowed",

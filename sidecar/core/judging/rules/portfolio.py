@@ -54,7 +54,7 @@ def _figure(code: str, measure: Measure, words: str) -> Measured:
     return Measured(
         code=code,
         limit=measure,
-        row=lambda candidate, _: _raised(candidate, measure),
+        order_row=lambda candidate, _: _raised(candidate, measure),
         of_equity=True,
         breaks_at=True,
         searches=True,

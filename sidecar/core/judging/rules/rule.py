@@ -9,12 +9,13 @@ keeps the limit follow from the row, the same for all.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from sidecar.core.judging.candidate import Candidate, PostTradeExposure
+from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import Limits, Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
@@ -73,7 +74,7 @@ class ScopedLimit(Struct, frozen=True):
                 return f"{self.setting.count} in {readable(self.setting.window_s)} s"
         return str(self.setting)
 
-    def after(self, candidate: Candidate) -> PostTradeExposure:
+    def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
         return candidate.own if self.own else candidate.account
 
@@ -123,7 +124,8 @@ def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
 class Measured(Struct, frozen=True, kw_only=True):
     """A rule that compares a figure with the limits of one name.
 
-    `row` gives the figure by the order's size, or None when it cannot be told (another rule refuses then).
+    `row` gives the figure by the order's size, of rules that read no more of an order than its key and side; the
+    others have `order_row`, which may give None when the figure cannot be told (another rule refuses then).
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
@@ -133,7 +135,6 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     code: str
     limit: str
-    row: Callable[[Candidate, ScopedLimit], Row | None]
     text: str
     doc: Doc
     exempt_if_reducing: bool = True
@@ -143,13 +144,34 @@ class Measured(Struct, frozen=True, kw_only=True):
     searches: bool = False
     of_equity: bool = False
     per_key: bool = False
-    window: Callable[[Candidate, ScopedLimit], str] | None = None
     reads: Reads = "order"
-    clears_at: Callable[[Candidate, ScopedLimit], Any] | None = None
+    row: Callable[[OnKey, ScopedLimit], Row] | None = None
+    order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
+    window: Callable[[Candidate, ScopedLimit], str] | None = None
+    clears_at: Callable[[OnKey], datetime | None] | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.row is None) == (self.order_row is not None) == (self.reads == "order"), (
+            self.code
+        )
+
+    def line(self, asked: OnKey, bound: ScopedLimit) -> Row:
+        """The row of any order on this key and side."""
+        assert self.row is not None, f"{self.code} reads the order itself"
+        return self.row(asked, bound)
+
+    def on_key(self, asked: OnKey, bound: ScopedLimit) -> Decimal:
+        """The figure with this order on one key in it."""
+        row = self.line(asked, bound)
+        return row.figure(Decimal(asked.is_new) if row.of == "orders" else asked.quantity)
 
     def observed(self, candidate: Candidate, bound: ScopedLimit) -> Decimal | None:
         """The figure with the order in it; None where it cannot be told."""
-        row = self.row(candidate, bound)
+        row = (
+            self.line(candidate, bound)
+            if self.order_row is None
+            else self.order_row(candidate, bound)
+        )
         if row is None:
             return None
         size = size_of(candidate, row.of) if row.slope else ZERO
@@ -161,7 +183,7 @@ class Measured(Struct, frozen=True, kw_only=True):
             return observed < level
         return observed >= level if self.breaks_at else observed > level
 
-    def shown(self, candidate: Candidate, observed: Decimal) -> Decimal:
+    def shown(self, candidate: OnKey, observed: Decimal) -> Decimal:
         """The measure in the limit's unit."""
         if not self.of_equity:
             return observed
@@ -170,15 +192,18 @@ class Measured(Struct, frozen=True, kw_only=True):
     def violation(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
         shown, limit = readable(self.shown(candidate, observed)), bound.text
-        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
+        clears_at = None if self.clears_at is None else self.clears_at(candidate)
+        if self.window is not None:
+            window = self.window(candidate, bound)
+            clears_at = candidate.desk.activity.clears_at(window, bound.setting, candidate.now)
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
 
-    def warning(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
+    def warning(self, candidate: OnKey, bound: ScopedLimit, observed: Decimal) -> Violation:
         """A limit that is kept, but used to 70 % or more."""
         value, limit = self.shown(candidate, observed), bound.text
         shown = readable(value)
-        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
+        clears_at = None if self.clears_at is None else self.clears_at(candidate)
         percent = (
             readable((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
         )

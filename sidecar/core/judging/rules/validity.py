@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.candidate import UNLIMITED, Candidate
+from sidecar.core.judging.candidate import UNLIMITED, Candidate, OnKey
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
@@ -152,7 +152,7 @@ def size_range_room(candidate: Candidate) -> Decimal:
     return largest if most is None or not unit else min(largest, most / unit)
 
 
-def order_size(_check: Candidate, _bound: ScopedLimit) -> Row | None:
+def order_size(_check: OnKey, _bound: ScopedLimit) -> Row:
     return Row(base=ZERO, slope=ONE, of="whole")
 
 
@@ -217,6 +217,7 @@ RULES: Final = (
     Measured(
         code="MIN_ORDER_SIZE",
         limit="min_order_size",
+        reads="limit",
         row=order_size,
         lowest=True,
         warns=False,

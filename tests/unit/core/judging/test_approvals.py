@@ -85,6 +85,18 @@ def test_one_limit_broken_in_two_scopes_is_listed_twice():
     assert decision.max_base_size == D("0.05")
 
 
+def test_to_judge_an_approved_order_afresh_leaves_the_books_as_they_were():
+    """It is lifted out of them meanwhile, and put back."""
+    world = World()
+    assert world.ask(limit_order("0.001", 60000, name="one"))
+    world.manager.handle(ev.FeedChanged(at=world.now, feed="market", signal="lost"))
+    version = world.tracker.version
+    proposed = ev.OrderProposed(at=world.now, body=limit_order("0.001", 60000, name="one"))
+    verdicts = [world.manager.decide(proposed) for _ in range(2)]
+    assert [verdict is None or verdict.decision.replayed for verdict in verdicts] == [False, False]
+    assert world.tracker.version == version
+
+
 def test_a_refusal_reserves_nothing():
     world = World(max_order_size="0.01")
     before = memory(world)

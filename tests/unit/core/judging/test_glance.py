@@ -409,7 +409,7 @@ def test_a_new_minimum_has_every_order_judged():
     plan = compile_plan(desk, world.tracker.products["BTC-USD"], None)
     assert glance_of(desk, plan) is not None
     (minimum, bound), *_ = plan.minima
-    other = replace(minimum, row=lambda check, _: Row(check.worth.notional))
+    other = replace(minimum, row=lambda *_: Row(D(1)))
     assert glance_of(desk, replace(plan, minima=((other, bound),))) is None
 
 
