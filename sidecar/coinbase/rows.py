@@ -38,8 +38,8 @@ from sidecar.coinbase.reading import (
 )
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.events import Venue, WalletApart
 from sidecar.core.vocabulary.money import ZERO, is_bounded, is_sane, readable
-from sidecar.core.vocabulary.told import Venue, WalletApart
 
 WORDS_MAX: Final = 200  # of Coinbase's reasons
 CURRENCY_MAX: Final = 40  # characters; the longest name of an asset at Coinbase has some ten

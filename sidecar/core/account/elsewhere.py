@@ -11,9 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
-from sidecar.core.vocabulary.events import ElsewhereRead, FillPassedOver, ProductElsewhere
+from sidecar.core.vocabulary.events import ElsewhereRead, FillPassedOver, ProductElsewhere, Venue
 from sidecar.core.vocabulary.money import readable
-from sidecar.core.vocabulary.told import Venue
 
 # Coinbase's venues that a key may reach and that are not counted here.
 VENUES: Final = {

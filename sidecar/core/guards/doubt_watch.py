@@ -18,8 +18,8 @@ from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.futures_watch import FuturesWatch
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
+from sidecar.core.vocabulary.events import WalletApart
 from sidecar.core.vocabulary.money import readable
-from sidecar.core.vocabulary.told import WalletApart
 
 UNEXPLAINED_AFTER: Final = timedelta(
     seconds=15

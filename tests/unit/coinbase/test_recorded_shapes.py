@@ -18,8 +18,8 @@ from sidecar.coinbase import frames, rows
 from sidecar.coinbase.session import Fault, Parsed, Session
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.events import Venue
 from sidecar.core.vocabulary.products import Product, product_from_coinbase
-from sidecar.core.vocabulary.told import Venue
 from tests import recorded_shapes as rec
 from tests.scenario import D
 

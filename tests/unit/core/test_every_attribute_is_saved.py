@@ -19,7 +19,7 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.told import Venue
+from sidecar.core.vocabulary.events import Venue
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
 from tests.histories import tell

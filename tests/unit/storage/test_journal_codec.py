@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.events import Venue
 from sidecar.core.vocabulary.limits import Limits
-from sidecar.core.vocabulary.told import Venue
 from sidecar.storage.journal_codec import EVENTS, FIRST_SUM, Chain, LineFault, _chained
 from tests.scenario import PRODUCTS
 

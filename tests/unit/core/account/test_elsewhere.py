@@ -4,7 +4,7 @@ from sidecar.core import views
 from sidecar.core.account.elsewhere import PRODUCTS_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, ReadProduct, Reconcile
-from sidecar.core.vocabulary.told import Venue
+from sidecar.core.vocabulary.events import Venue
 from tests.decisions import connected, of_kind, reloaded
 from tests.scenario import D, World, limit_order, product
 

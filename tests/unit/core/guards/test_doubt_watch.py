@@ -9,7 +9,7 @@ from sidecar.core.guards.doubt_watch import PAUSE_MAX
 from sidecar.core.views import status
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert, Reconcile, WakeAt
-from sidecar.core.vocabulary.told import WalletApart
+from sidecar.core.vocabulary.events import WalletApart
 from tests.decisions import CONNECTED, connected, of_kind, restarted
 from tests.scenario import FUTURE, D, World, limit_order
 

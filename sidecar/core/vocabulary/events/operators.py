@@ -1,0 +1,61 @@
+"""What operators say: their verbs, and other limits. No I/O."""
+
+from typing import Literal
+
+from sidecar.core.vocabulary.events.event import Event
+from sidecar.core.vocabulary.limits import Limits
+
+LossWindow = Literal["daily", "cumulative", "drawdown"]
+
+
+class HaltRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator halts all trading; `fault` says the sidecar does so itself. `abort_liquidation`
+    ends a flattening that is under way, too; `cancel_adding` has open orders that add risk
+    cancelled.
+    """
+
+    reason: str
+    by: str = "operator"
+    fault: bool = False
+    abort_liquidation: bool = False
+    cancel_adding: bool = False
+
+
+class ReduceOnlyRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator allows reducing orders only: everywhere, of one product or one strategy; as with `HaltRequested`."""
+
+    reason: str
+    by: str = "operator"
+    product_id: str | None = None
+    strategy_id: str | None = None
+    cancel_adding: bool = False
+
+
+class ResumeRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator lifts the causes that may be lifted."""
+
+    reason: str
+    by: str = "operator"
+
+
+class FlattenRequested(Event, frozen=True, kw_only=True, tag=True):
+    """An operator, or a dead bot's session, wants the account flat."""
+
+    reason: str
+    by: str = "operator"
+
+
+class LossReset(Event, frozen=True, kw_only=True, tag=True):
+    """An operator starts a loss window anew from the present figures."""
+
+    window: LossWindow
+    reason: str
+    by: str = "operator"
+
+
+class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
+    """New limits take the place of the old ones, whole; `custom` must stay as it is."""
+
+    limits: Limits
+    reason: str = ""
+    by: str = "operator"
