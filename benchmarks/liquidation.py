@@ -28,6 +28,7 @@ from benchmarks.measure import machine, quantile
 from benchmarks.paper import Server
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey, load_key
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import Rest, Unavailable
 from sidecar.config.tables import Config
 from sidecar.core.account.position_tracker import PositionTracker
@@ -153,7 +154,8 @@ async def first_cancels(rounds: int) -> list[tuple[int, int]]:
             with patch.object(rest._http, "send", send):  # noqa: SLF001 - nobody answers here
                 async with asyncio.TaskGroup() as group:
                     picture = AccountReader(rest, doomed.engine.now, lambda _text: None)
-                    errands = RestTasks(doomed.engine, picture, rest, group)
+                    lookups = Lookups(rest, doomed.engine.now, lambda _text: None)
+                    errands = RestTasks(doomed.engine, picture, lookups, rest, group)
                     group.create_task(errands.keep_ready())
                     await asyncio.sleep(0)  # a cancel is signed ahead, as in a running sidecar
                     doomed.engine.carry = {ac.CancelOrders: errands.cancel}

@@ -70,7 +70,7 @@ class Running:
 
 
 class Said:
-    """What `AccountReader` would have read. In `account`, what can be called happens between two facts."""
+    """What `AccountReader` and `Lookups` would have read. In `account`, what can be called happens between two facts."""
 
     def __init__(self) -> None:
         self.account_events: list[ev.Event | Callable[[], object]] = []

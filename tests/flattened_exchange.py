@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from sidecar.coinbase import frames, rows
+from sidecar.coinbase import frames, order_rows, wallet_rows
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import RiskManager
@@ -366,7 +366,9 @@ class FlattenedExchange:
             if not self.manager.liquidator.wants(action.client_order_id):
                 return "not_sent", "", "it is not wanted any more"
             try:
-                order_id, reason = rows.order_answer((yield from self._call(ask, orders=True)))
+                order_id, reason = order_rows.order_answer(
+                    (yield from self._call(ask, orders=True))
+                )
             except TurnedAway:
                 yield from self._pause(AGAIN)
             except CallFailed:
@@ -512,7 +514,7 @@ class FlattenedExchange:
         self.handle(ev.FuturesRead(at=at, positions=positions, fills_until=until))
         at = self.now
         accounts = yield from self._call(self._accounts)
-        self.handle(rows.balances(accounts, at, until, {}, []))
+        self.handle(wallet_rows.balances(accounts, at, until, {}, []))
         gone = sorted(ledger.working.keys() - listed)
         for report in (yield from self._call(lambda: self._named(gone))):
             self.handle(report)
@@ -526,7 +528,7 @@ class FlattenedExchange:
 
     def _report(self, order: Order, at: datetime | None = None) -> ev.OrderReported:
         row = order_row(order, self.exchange.run, self.now)
-        return rows.order_report(row, at or self.now)
+        return order_rows.order_report(row, at or self.now)
 
     def _open(self, status: str, at: datetime) -> list[ev.OrderReported]:
         orders = [*self.exchange.register.open.values()]
@@ -542,7 +544,7 @@ class FlattenedExchange:
 
     def _fills(self, since: datetime) -> list[ev.FillReported | ev.FundingPaid]:
         return [
-            rows.fill_report(fill_row(fill, self.exchange.run, self.now), self.now)
+            order_rows.fill_report(fill_row(fill, self.exchange.run, self.now), self.now)
             for fill in self.exchange.register.fills
             if fill.at >= since
         ]

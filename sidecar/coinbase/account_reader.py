@@ -7,40 +7,30 @@ when its read began: later facts may be missing without meaning.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import structs
 
 from sidecar import clock
-from sidecar.coinbase import refusals, rows
+from sidecar.coinbase import key_rows, market_rows, order_rows, position_rows, wallet_rows
 from sidecar.coinbase.frames import is_ours
 from sidecar.coinbase.futures_reader import FuturesReader
+from sidecar.coinbase.lookups import ORDERS_A_PAGE, SOURCES
 from sidecar.coinbase.patience import Patience
-from sidecar.coinbase.reading import TEXT_MAX, table, tables
+from sidecar.coinbase.reading import NAME_MAX, TEXT_MAX, read_each, rfc3339, table
 from sidecar.coinbase.rest import CallFailed, Query, Refused, Rest, TokenRefused
-from sidecar.coinbase.rows import NAME_MAX, WORDS_MAX
-from sidecar.core.liquidation.attempts import LACKS_FUNDS
-from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import plain
-from sidecar.core.vocabulary.products import Product, product_from_coinbase
 
 ACCOUNTS_A_PAGE: Final = 250
-ORDERS_A_PAGE: Final = 250
 FILLS_A_PAGE: Final = 1_000
-NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
 # The OPEN filter hides the others, and the default placement source the simple app's orders.
 # In the order of an order's life, and OPEN again, for an edit returns to it: one that moves on between
 # two reads is then in the later one.
 WORKING: Final = ("PENDING", "QUEUED", "OPEN", "EDIT_QUEUED", "CANCEL_QUEUED", "OPEN")
 NAMED_MAX: Final = 1_000  # products that are not ours, in a process
 MISSING_MAX: Final = 10  # wallets asked for singly in a reading: more are no slip of a listing
-SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
-KINDS: Final = ("SPOT", "FUTURE")
-GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
 ENTRIES_AGAIN_S: Final = 60.0  # entry prices could not be had
 OVERLAP: Final = timedelta(minutes=1)  # fills are listed a moment after they happen; twice is once
 
@@ -70,167 +60,6 @@ class AccountReader:
         self._named: set[str] = set()  # products that are not ours
         self._entries: dict[str, Any] | None = None  # read once: own fills say better afterwards
         self._entries_at = float("-inf")  # wall seconds from which on they may be asked for
-
-    async def products(self) -> ev.ProductsListed:
-        """Every product, spot and futures, with this key's right to trade it. Raises CallFailed."""
-        at = self._now()
-        listed: list[Product] = []
-        for kind in KINDS:
-            query: dict[str, Any] = {"product_type": kind, "get_tradability_status": "true"}
-            answer = await self._rest.get("/products", query)
-            listed += self._read(product_from_coinbase, tables(answer.get("products"), "products"))
-        return ev.ProductsListed(at=at, products=tuple(listed))
-
-    async def product(self, product_id: str) -> ev.ProductsListed | ev.ProductElsewhere:
-        """One product that a fact named and no listing held; or why it is not counted here. Raises CallFailed."""
-        at = self._now()
-        path = f"/products/{quote(product_id, safe='')}"
-        try:
-            row = await self._rest.get(path, {"get_tradability_status": "true"})
-        except Refused as error:
-            if refusals.is_of_no_product(error):
-                return ev.ProductElsewhere(at=at, product_id=product_id, why="Coinbase lists none")
-            raise
-        if not is_ours(row):
-            return _elsewhere(at, product_id, row)
-        listed = tuple(self._read(product_from_coinbase, [row]))
-        if not listed:
-            why = "Coinbase's row of it cannot be read"
-            return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
-        return ev.ProductsListed(at=at, products=listed)
-
-    async def elsewhere(self) -> ev.ElsewhereRead:
-        """The holdings of the key's portfolio in venues that are not counted here. Raises
-        CallFailed, and Untrusted.
-        """
-        at, key = self._now(), await self.permissions()
-        answer = await self._rest.get(f"/portfolios/{quote(key.portfolio, safe='')}")
-        return rows.elsewhere(table(answer.get("breakdown"), "breakdown"), at)
-
-    async def quotes(
-        self, product_ids: tuple[str, ...], *, urgent: bool = False
-    ) -> tuple[ev.Quote, ...]:
-        """Best bid and ask of these books, as of when the read began. Raises CallFailed."""
-        at = self._now()
-        query = {"product_ids": list(product_ids)}
-        answer = await self._rest.get("/best_bid_ask", query, urgent=urgent)
-        left_out: list[str] = []
-        found = rows.quotes(tables(answer.get("pricebooks"), "pricebooks"), at, left_out)
-        for fault in left_out:
-            self._complain(fault)
-        return found
-
-    async def closes(self, span: Span, period_s: int) -> ev.ClosesRead:
-        """A book's closes of `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one
-        of `GRANULARITIES`), as of when the read began.
-
-        Candles that cannot be read are left out. Raises CallFailed, and Untrusted where none can be:
-        that is not known, and no time without trades.
-        """
-        at = self._now()
-        query: dict[str, str | int] = {
-            "start": str(span.since),
-            # Coinbase does not say whether a candle that opens at `end` is told: at the second
-            # before, none does.
-            "end": str(span.until - 1),
-            "granularity": GRANULARITIES[period_s],
-            "limit": CANDLES_A_CALL,
-        }
-        answer = await self._rest.get(f"/products/{quote(span.book, safe='')}/candles", query)
-        if "candles" not in answer:
-            raise Untrusted(f"{span.book}: the answer has no candles")
-        told, left_out = tables(answer["candles"], "candles"), list[str]()
-        found = rows.closes(told, left_out)
-        if left_out:
-            fault = f"{span.book}: {len(left_out)} of {len(told)} candles cannot be read"
-            fault += f", the first because {left_out[0]}"
-            if not found:
-                raise Untrusted(fault)
-            self._complain(fault)
-        return ev.ClosesRead(
-            at=at,
-            book=span.book,
-            period_s=period_s,
-            since=span.since,
-            until=span.until,
-            closes=tuple(one for one in found if span.since <= one[0] < span.until),
-        )
-
-    async def fees(self) -> ev.FeesRead:
-        """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""
-        at = self._now()
-        return rows.fees(await self._rest.get("/transaction_summary", once=True), at)
-
-    async def sale_refusal(self, product_id: str, size: Decimal) -> str:
-        """Why Coinbase would not take this sale at the market; empty where it would, or cannot tell: funds that
-        open orders bind are no reason. Sends no order. Raises CallFailed.
-        """
-        body = {
-            "product_id": product_id,
-            "side": "SELL",
-            "order_configuration": {"market_market_ioc": {"base_size": plain(size)}},
-        }
-        try:
-            answer = await self._rest.post("/orders/preview", body)
-        except Refused as error:
-            return error.words
-        said = answer.get("errs")
-        reasons = [str(one)[:WORDS_MAX] for one in said] if isinstance(said, list) else []
-        return ", ".join(one for one in reasons if LACKS_FUNDS not in one)[:WORDS_MAX]
-
-    async def permissions(self) -> rows.KeyPermissions:
-        """The key's permissions. Raises CallFailed."""
-        return rows.key_permissions(await self._rest.get("/key_permissions"))
-
-    async def server_time(self, *, once: bool = False) -> datetime:
-        """Coinbase's clock. `once`: a failure is not tried again. Raises CallFailed, and Untrusted."""
-        answer = await self._rest.get("/time", once=once)
-        return rows.server_time(answer)
-
-    async def order(self, order_id: str) -> ev.OrderReported | None:
-        """An order by its id; None where there is none, by Coinbase's word or a proxy's, or
-        Coinbase calls the id wrong: an order that no listing has needs no other witness. Tried
-        once: who asks asks again. Raises CallFailed, and Untrusted.
-        """
-        at = self._now()
-        try:
-            answer = await self._rest.get(
-                f"/orders/historical/{quote(order_id, safe='')}", once=True
-            )
-        except Refused as error:
-            if refusals.is_of_no_order(error):
-                return None
-            raise
-        return rows.order_report(table(answer.get("order"), "order"), at)
-
-    async def named_orders(self, order_ids: Iterable[str]) -> list[ev.OrderReported]:
-        """These orders as they are now, ended ones too. Raises CallFailed."""
-        wanted, found = tuple(order_ids), dict[str, ev.OrderReported]()
-        for first in range(0, len(wanted), NAMED_A_CALL):
-            some = list(wanted[first : first + NAMED_A_CALL])
-            for report in await self._orders({"order_ids": some}):
-                found[report.order_id] = report
-        return list(found.values())
-
-    async def recent_orders(
-        self, since: datetime, product_id: str | None = None
-    ) -> list[ev.OrderReported]:
-        """Every order created since a moment, in every status; of one product if named. Raises
-        CallFailed.
-        """
-        products = {} if product_id is None else {"product_ids": [product_id]}
-        return await self._orders({"start_date": _text(since), **products})
-
-    async def _orders(self, wanted: Mapping[str, str | list[str]]) -> list[ev.OrderReported]:
-        """A listing of every status, of both placement sources."""
-        at, found = self._now(), dict[str, ev.OrderReported]()
-        for source in SOURCES:
-            query = {**wanted, "order_placement_source": source, "limit": ORDERS_A_PAGE}
-            async for row in self._pages("/orders/historical/batch", "orders", query):
-                known = [row] if is_ours(row) else []
-                for report in self._read(lambda one: rows.order_report(one, at), known):
-                    found[report.order_id] = report
-        return list(found.values())
 
     async def account(
         self, since: datetime | None, *, essentials_suffice: bool = False
@@ -288,7 +117,9 @@ class AccountReader:
                     order_id = row.get("order_id")
                     if isinstance(order_id, str) and 0 < len(order_id) <= TEXT_MAX:
                         seen[order_id] = None
-                    read = self._read(lambda one: rows.order_report(one, began_at), [row], left_out)
+                    read = self._read(
+                        lambda one: order_rows.order_report(one, began_at), [row], left_out
+                    )
                     for report in read:
                         yield report
         waits = _waits_for_more(self._cut_orders, cut)
@@ -310,7 +141,7 @@ class AccountReader:
             return
         at = self._now()
         query: dict[str, Any] = {
-            "start_sequence_timestamp": _text(since - OVERLAP),
+            "start_sequence_timestamp": rfc3339(since - OVERLAP),
             "limit": FILLS_A_PAGE,
         }
         cut: list[str] = []
@@ -323,8 +154,8 @@ class AccountReader:
                     yield event
                 continue
             unread: list[str] = []
-            for fill in self._read(lambda one: rows.fill_report(one, at), [row], unread):
-                if not rows.is_empty(fill):
+            for fill in self._read(lambda one: order_rows.fill_report(one, at), [row], unread):
+                if not order_rows.is_empty(fill):
                     yield fill
             for over in _waited_for(self._unread_fills, unread, left_out, at):
                 yield over
@@ -339,7 +170,7 @@ class AccountReader:
         if product_id in self._named or len(self._named) >= NAMED_MAX:
             return []
         self._named.add(product_id)
-        return [_elsewhere(at, product_id, row)]
+        return [market_rows.product_elsewhere(row, product_id, at)]
 
     async def _futures(self, fills_until: datetime | None) -> AsyncIterator[ev.Event]:
         """Raises CallFailed, and Untrusted, where no reading of the account is whole without them."""
@@ -357,9 +188,9 @@ class AccountReader:
         listed = {str(row.get("uuid")) for row in accounts}
         accounts += await self._missing_wallets(listed)
         # Those that a listing lacks since it was cut short are asked for by their ids the next time too.
-        self._wallets = rows.wallet_ids(accounts) | (self._wallets if cut else frozenset())
+        self._wallets = wallet_rows.wallet_ids(accounts) | (self._wallets if cut else frozenset())
         left_out: list[str] = []
-        read = rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
+        read = wallet_rows.balances(accounts, at, fills_until, self._entries or {}, left_out)
         for fault in dict.fromkeys(left_out):
             self._complain(fault)
         return (structs.replace(read, is_complete=False) if cut else read), cut
@@ -397,11 +228,13 @@ class AccountReader:
 
     async def _entry_prices(self) -> dict[str, Any]:
         """Coinbase's entry prices, in the key's own portfolio. Raises CallFailed, and Untrusted."""
-        own = rows.key_permissions(await self._rest.get("/key_permissions", once=True)).portfolio
+        own = key_rows.key_permissions(
+            await self._rest.get("/key_permissions", once=True)
+        ).portfolio
         if not own:
             return {}
         breakdown = await self._rest.get(f"/portfolios/{quote(own, safe='')}", once=True)
-        return rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
+        return position_rows.entry_prices(table(breakdown.get("breakdown"), "breakdown"))
 
     def _pages(
         self, path: str, name: str, query: Query, cut: list[str] | None = None
@@ -419,14 +252,12 @@ class AccountReader:
         self, reader: Callable[[Any], Any], given: Any, left_out: list[str] | None = None
     ) -> list[Any]:
         """Each row that can be read; the others are complained of, by name."""
-        found = []
-        for row in given:
-            try:
-                found.append(reader(row))
-            except Untrusted as fault:
-                self._complain(str(fault))
-                if left_out is not None:
-                    left_out.append(str(fault))
+        faults: list[str] = []
+        found = read_each(reader, given, faults)
+        for fault in faults:
+            self._complain(fault)
+        if left_out is not None:
+            left_out += faults
         return found
 
 
@@ -455,12 +286,6 @@ def _waits_for_more(patience: Patience, cut: Iterable[str]) -> list[str]:
     return [fault for fault in faults if patience.look(fault, clock.wall()) == "wait"]
 
 
-def _elsewhere(at: datetime, product_id: str, row: Mapping[str, Any]) -> ev.ProductElsewhere:
-    kind = str(row.get("product_type"))[:NAME_MAX]
-    why = f"it is of the kind {kind}, and no coin or future"
-    return ev.ProductElsewhere(at=at, product_id=product_id, why=why)
-
-
 async def _until_they_fail(
     facts: AsyncIterator[ev.Event], failed: list[str] | None
 ) -> AsyncIterator[ev.Event]:
@@ -472,8 +297,3 @@ async def _until_they_fail(
         if failed is None:
             raise
         failed.append(str(fault))
-
-
-def _text(at: datetime) -> str:
-    """RFC 3339 UTC, as Coinbase writes it."""
-    return at.isoformat().replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from sidecar import clock
-from sidecar.coinbase import refusals, rows
+from sidecar.coinbase import position_rows, refusals
 from sidecar.coinbase.frames import futures_summary
 from sidecar.coinbase.reading import table, tables
 from sidecar.coinbase.rest import CallFailed, Rest
@@ -78,5 +78,5 @@ class FuturesReader:
             raise Untrusted("GET /cfm/balance_summary: the futures wallet is empty of figures")
         return [
             futures_summary(stated, at, fills_until),
-            rows.futures_positions(held, at, fills_until),
+            position_rows.futures_positions(held, at, fills_until),
         ]

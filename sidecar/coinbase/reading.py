@@ -6,7 +6,7 @@ answer.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -20,7 +20,12 @@ TIME: Final = re.compile(
 # Ids, names and statuses: Coinbase's have 36 characters, a bot's own up to 128. A longer text would
 # be kept, written down and sent back.
 TEXT_MAX: Final = 256
+# Of Coinbase's own words, as far as they are repeated: a name, a reason.
+NAME_MAX: Final = 60
+WORDS_MAX: Final = 200
 NO_YEAR: Final = "0001-"  # Go's zero time
+
+Row = Mapping[str, Any]  # one object of an answer
 
 
 def number(value: object, name: str) -> Decimal | None:
@@ -37,6 +42,12 @@ def number(value: object, name: str) -> Decimal | None:
         return amount(value)
     except ValueError:
         raise Untrusted(f"{name} is not a number") from None
+
+
+def number_of(row: Row, name: str) -> Decimal | None:
+    """The same of a field that may be told with its currency, as an object of both."""
+    value = row.get(name)
+    return number(value.get("value") if isinstance(value, Mapping) else value, name)
 
 
 def quantity(value: object, name: str) -> Decimal:
@@ -87,7 +98,7 @@ def text(value: object, name: str) -> str:
     return value
 
 
-def required(row: Mapping[str, Any], name: str) -> str:
+def required(row: Row, name: str) -> str:
     """Text that a row cannot be without. Raises Untrusted."""
     found = text(row.get(name), name)
     if not found:
@@ -110,7 +121,7 @@ def flag(value: object, name: str) -> bool:
     raise Untrusted(f"{name} is neither true nor false")
 
 
-def table(value: object, name: str) -> Mapping[str, Any]:
+def table(value: object, name: str) -> Row:
     """An object, an empty one for none. Raises Untrusted for every other value."""
     if value is None:
         return {}
@@ -119,10 +130,26 @@ def table(value: object, name: str) -> Mapping[str, Any]:
     return value
 
 
-def tables(value: object, name: str) -> Sequence[Mapping[str, Any]]:
+def tables(value: object, name: str) -> Sequence[Row]:
     """A list of objects, an empty one for none. Raises Untrusted for every other value."""
     if value is None:
         return ()
     if not isinstance(value, list):
         raise Untrusted(f"{name} is not a list")
     return [table(row, name) for row in value]
+
+
+def read_each(reader: Callable[[Any], Any], rows: Iterable[Any], left_out: list[str]) -> list[Any]:
+    """Each row that can be read; `left_out` is told of the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(reader(row))
+        except Untrusted as fault:
+            left_out.append(str(fault))
+    return found
+
+
+def rfc3339(at: datetime) -> str:
+    """A time in UTC, as Coinbase writes it."""
+    return at.isoformat().replace("+00:00", "Z")

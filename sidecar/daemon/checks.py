@@ -9,6 +9,7 @@ from msgspec import Struct
 from sidecar import clock
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey, KeyFault, load_key
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
@@ -55,10 +56,10 @@ async def look(config: Config) -> Report:
     return report
 
 
-async def _elsewhere(picture: AccountReader) -> list[Finding]:
+async def _elsewhere(lookups: Lookups) -> list[Finding]:
     """Holdings in other venues of Coinbase's, as far as told."""
     try:
-        told = await picture.elsewhere()
+        told = await lookups.elsewhere()
     except (CallFailed, Untrusted) as error:
         text = f"what other venues hold cannot be read: {error}"
         return [Finding("info", "ELSEWHERE", text)]
@@ -148,15 +149,16 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
     asks_for_futures = config.positions.futures == "auto"
     picture = AccountReader(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
+    lookups = Lookups(rest, clock.now, complaints.append)
     try:
-        await picture.server_time()
+        await lookups.server_time()
     except (CallFailed, Untrusted) as error:
         if not isinstance(error, Refused):
             mend = "see coinbase.rest_url, the network and its firewall"
             raise Misuse(f"{report.host} cannot be reached ({error}); {mend}") from None
-    report.findings += await preflight.look(picture, clock.unix)
+    report.findings += await preflight.look(lookups, clock.unix)
     try:
-        await _account(config, picture, report)
+        await _account(config, picture, lookups, report)
     except Refused as error:
         text = f"the account cannot be read: {error}; see the key's permissions and portfolio"
         report.findings.append(Finding("critical", "ACCOUNT_UNREADABLE", text))
@@ -167,8 +169,10 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
         report.findings.append(Finding("warning", "LEFT_OUT", text))
 
 
-async def _account(config: Config, picture: AccountReader, report: Report) -> None:
-    listed = await picture.products()
+async def _account(
+    config: Config, picture: AccountReader, lookups: Lookups, report: Report
+) -> None:
+    listed = await lookups.products()
     products = {product.product_id: product for product in listed.products}
     report.products = len(products)
     report.findings += unlisted(config, products)
@@ -181,5 +185,5 @@ async def _account(config: Config, picture: AccountReader, report: Report) -> No
         )
         report.findings.append(Finding("critical", "FUTURES_UNKNOWN", text))
     through = routes(products, config)
-    report.findings += await _elsewhere(picture)
-    report.holdings = await sold_today(picture, account, through, config)
+    report.findings += await _elsewhere(lookups)
+    report.holdings = await sold_today(lookups, account, through, config)

@@ -13,8 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar import clock
-from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.budget import Budget
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.value_at_risk.history import Span
 from sidecar.core.vocabulary import events as ev
@@ -40,10 +40,10 @@ class Histories:
     """Reads the closes of the followed books that value at risk lacks."""
 
     def __init__(
-        self, engine: Engine, picture: AccountReader, followed: Callable[[], tuple[str, ...]]
+        self, engine: Engine, lookups: Lookups, followed: Callable[[], tuple[str, ...]]
     ) -> None:
         self._engine = engine
-        self._picture = picture
+        self._lookups = lookups
         self._followed = followed
         self._budget = Budget(per_hour=PER_HOUR)
         self._failing: dict[str, _Failing] = {}  # by book; of the spans missing at the last look
@@ -103,7 +103,7 @@ class Histories:
     async def _hand_over(self, span: Span) -> None:
         """Read a span and tell the core. Raises CallFailed, and Untrusted."""
         engine = self._engine
-        engine.handle(await self._picture.closes(span, engine.manager.risk.settings.period_s))
+        engine.handle(await self._lookups.closes(span, engine.manager.risk.settings.period_s))
         # Else it would be read again at every look.
         if span in self._lacked((span.book,)):
             raise Untrusted(f"{span.book}: what was read is not taken in")

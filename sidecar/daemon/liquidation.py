@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sidecar import clock
-from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.lookups import Lookups
+from sidecar.coinbase.order_rows import order_answer
 from sidecar.coinbase.rest import CallFailed, Refused, Rest, Unavailable, Withdrawn
-from sidecar.coinbase.rows import order_answer
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
@@ -49,13 +49,13 @@ class Liquidation:
     def __init__(
         self,
         engine: Engine,
-        picture: AccountReader,
+        lookups: Lookups,
         rest: Rest,
         reconciler: Reconciler,
         group: asyncio.TaskGroup,
     ) -> None:
         self._engine = engine
-        self._picture = picture
+        self._lookups = lookups
         self._rest = rest
         self._reconciler = reconciler
         self._group = group
@@ -136,7 +136,7 @@ class Liquidation:
         looks, failures, name = 0, 0, action.client_order_id
         while self._engine.manager.liquidator.wants(name):
             try:
-                found = await self._picture.recent_orders(
+                found = await self._lookups.recent_orders(
                     action.since - LOOK_BACK, action.product_id
                 )
             except (CallFailed, Untrusted) as error:
@@ -178,7 +178,7 @@ class Liquidation:
                 [one for one in wanted if one not in own],
             ):
                 try:
-                    for report in await self._picture.named_orders(some):
+                    for report in await self._lookups.named_orders(some):
                         self._engine.handle(report)
                 except (CallFailed, Untrusted) as error:
                     self._engine.log.warning("orders could not be read back", fault=str(error))
@@ -206,7 +206,7 @@ class Liquidation:
                 whole = await self._reconciler.read_for_liquidation(
                     with_products=action.with_products
                 )
-                named = await self._picture.named_orders(action.order_ids)
+                named = await self._lookups.named_orders(action.order_ids)
             except (CallFailed, Untrusted) as error:
                 whole, fault = False, str(error)
             else:

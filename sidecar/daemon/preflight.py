@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from sidecar.coinbase.account_reader import AccountReader
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.vocabulary.errors import Untrusted
@@ -20,11 +20,11 @@ class Finding(NamedTuple):
     text: str
 
 
-async def look(picture: AccountReader, unix: Callable[[], float]) -> list[Finding]:
+async def look(lookups: Lookups, unix: Callable[[], float]) -> list[Finding]:
     """The key's permissions and the clock. A failed reading is a finding too."""
     findings = []
     try:
-        key = await picture.permissions()
+        key = await lookups.permissions()
     except (CallFailed, Untrusted) as error:
         findings.append(_unread("KEY_UNREADABLE", error))
     else:
@@ -62,7 +62,7 @@ async def look(picture: AccountReader, unix: Callable[[], float]) -> list[Findin
     text = f"neither counted nor sold here, though the key may reach them: {', '.join(VENUES.values())}"
     findings.append(Finding("info", "OTHER_VENUES", text))
     try:
-        skew_s = unix() - (await picture.server_time()).timestamp()
+        skew_s = unix() - (await lookups.server_time()).timestamp()
     except (CallFailed, Untrusted) as error:
         findings.append(
             Finding("warning", "CLOCK_UNKNOWN", f"Coinbase's clock could not be read: {error}")

@@ -5,7 +5,7 @@ A product that would refuse the account's sale is left for the next route, as a 
 
 from typing import Final
 
-from sidecar.coinbase.account_reader import AccountReader
+from sidecar.coinbase.lookups import Lookups
 from sidecar.config.tables import Config
 from sidecar.core.liquidation.sales import Routes
 from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
@@ -14,13 +14,13 @@ PREVIEWS_MAX: Final = 200  # a call each; other sales are shown as the listing h
 
 
 async def sold_today(
-    picture: AccountReader, account: Account, through: Routes, config: Config
+    lookups: Lookups, account: Account, through: Routes, config: Config
 ) -> list[Holding]:
     """Every position, and through which product it could be sold, or why not. Raises CallFailed, and
     Untrusted.
     """
     refusals, asked = dict[str, str](), set[str]()
-    bids = await read_bids(picture, books(account, through), through.products)
+    bids = await read_bids(lookups, books(account, through), through.products)
     while True:
         found = holdings(account, through, bids, config, refusals)
         new = {
@@ -32,7 +32,7 @@ async def sold_today(
             return found
         for product_id, size in new.items():
             asked.add(product_id)
-            if why := await picture.sale_refusal(product_id, size):
+            if why := await lookups.sale_refusal(product_id, size):
                 refusals[product_id] = why
         others = [name for name in books(account, through, refusals) if name not in bids]
-        bids |= await read_bids(picture, others, through.products)
+        bids |= await read_bids(lookups, others, through.products)

@@ -15,6 +15,7 @@ from typing import Final
 from sidecar import clock
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.backoff import wait_s
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.patience import Patience
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.vocabulary import actions as ac
@@ -33,11 +34,14 @@ LOOK_UPS_A_PASS: Final = 20
 class Reconciler:
     """Keeps the core's picture of the account Coinbase's own. `period_s`: wall seconds."""
 
-    def __init__(self, engine: Engine, picture: AccountReader, period_s: float) -> None:
+    def __init__(
+        self, engine: Engine, picture: AccountReader, lookups: Lookups, period_s: float
+    ) -> None:
         self.passes = 0  # that succeeded
         self.fault = ""  # why the last one did not; empty when it did
         self._engine = engine
         self._picture = picture
+        self._lookups = lookups
         self._period_s = period_s
         self._wanted = asyncio.Event()
         self._products_at = self._fees_at = float("-inf")  # of fees: when to read them
@@ -107,7 +111,7 @@ class Reconciler:
         await self._was_read.wait()
         while True:
             try:
-                self._engine.handle(await self._picture.elsewhere())
+                self._engine.handle(await self._lookups.elsewhere())
             except (CallFailed, Untrusted) as error:
                 self._engine.log.info("other venues could not be read", fault=str(error))
             await asyncio.sleep(PRODUCTS_EVERY_S)
@@ -140,7 +144,7 @@ class Reconciler:
         """The fee tier as of now; without it the last one known counts, at first the dearest."""
         self._fees_at = float("inf")
         try:
-            self._engine.handle(await self._picture.fees())
+            self._engine.handle(await self._lookups.fees())
         except (CallFailed, Untrusted) as fault:
             self._fees_at = clock.wall() + FEES_AGAIN_S
             self._engine.log.warning("the fee tier could not be read", fault=str(fault))
@@ -241,7 +245,7 @@ class Reconciler:
     async def _named(self, order_ids: list[str]) -> list[ev.OrderReported]:
         """These orders as they are now; none where one id spoils the call for all: each is looked up then."""
         try:
-            return await self._picture.named_orders(order_ids)
+            return await self._lookups.named_orders(order_ids)
         except (CallFailed, Untrusted) as fault:
             self._engine.log.warning("orders could not be asked for by name", fault=str(fault))
             return []
@@ -269,7 +273,7 @@ class Reconciler:
         ended: a listing of open orders would have it, even with a bad row. Raises CallFailed.
         """
         try:
-            report = await self._picture.order(order_id)
+            report = await self._lookups.order(order_id)
         except Untrusted as fault:
             self._engine.log.warning("an order cannot be read by its id", fault=str(fault))
             report = None
@@ -289,7 +293,7 @@ class Reconciler:
 
     async def read_products(self) -> None:
         """Hand over the products that are new or have changed; the first time all of them."""
-        listed = await self._picture.products()
+        listed = await self._lookups.products()
         known = self._engine.manager.tracker.products
         new = tuple(one for one in listed.products if known.get(one.product_id) != one)
         if new or not self.passes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sidecar import clock
 from sidecar.coinbase.account_reader import AccountReader
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.core.account.marks import Mark
@@ -33,10 +34,16 @@ class RestTasks:
     """Carries out the actions that take a call to Coinbase. `group` owns the tasks."""
 
     def __init__(
-        self, engine: Engine, picture: AccountReader, rest: Rest, group: asyncio.TaskGroup
+        self,
+        engine: Engine,
+        picture: AccountReader,
+        lookups: Lookups,
+        rest: Rest,
+        group: asyncio.TaskGroup,
     ) -> None:
         self._engine = engine
         self._picture = picture
+        self._lookups = lookups
         self._rest = rest
         self._group = group
         self._read_at: dict[str, datetime] = {}  # when each book's price was last read over REST
@@ -96,7 +103,7 @@ class RestTasks:
 
         async def ask(call: tuple[str, ...]) -> None:
             try:
-                told[call] = await self._picture.quotes(call, urgent=urgent)
+                told[call] = await self._lookups.quotes(call, urgent=urgent)
             except (CallFailed, Untrusted) as error:
                 faults.append(str(error))
 
@@ -144,7 +151,7 @@ class RestTasks:
 
     async def _read_product(self, product_id: str) -> None:
         try:
-            listed = await self._picture.product(product_id)
+            listed = await self._lookups.product(product_id)
         except (CallFailed, Untrusted) as error:
             self._engine.log.warning("product not read", product=product_id, fault=str(error))
             return
@@ -165,7 +172,7 @@ class RestTasks:
             sought, self._sought = self._sought, {}
             since = self._engine.now() - self._life - LOOK_BACK
             try:
-                found = await self._picture.recent_orders(since)
+                found = await self._lookups.recent_orders(since)
             except (CallFailed, Untrusted) as error:
                 self._engine.log.warning("orders could not be listed", fault=str(error))
                 self._sought = {**sought, **self._sought}

@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sidecar.coinbase.account_reader import AccountReader
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.config.tables import Config
 from sidecar.core.liquidation import sales
@@ -76,12 +77,12 @@ async def read_account(picture: AccountReader) -> Account:
 
 
 async def read_bids(
-    picture: AccountReader, books: Iterable[str], products: Mapping[str, Product]
+    lookups: Lookups, books: Iterable[str], products: Mapping[str, Product]
 ) -> dict[str, Decimal]:
     """Each book's best bid now, in its quote currency. Raises CallFailed."""
     bids = dict[str, Decimal]()
     for call in quote_calls(tuple(dict.fromkeys(books)), products):
-        for quote in await picture.quotes(call):
+        for quote in await lookups.quotes(call):
             bids[quote.product_id] = quote.bid
     return bids
 

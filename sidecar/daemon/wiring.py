@@ -14,6 +14,7 @@ from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.lag import CoinbaseTime, Lag
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session
 from sidecar.config.tables import Config, Server
@@ -77,7 +78,8 @@ class Wiring:
         self._log_state = log_state
         self._waker = waker
         self._findings: list[preflight.Finding] = []
-        self._picture = _picture(config, engine, rest)
+        self._lookups = Lookups(rest, engine.now, self._left_out)
+        self._picture = self._made_picture(rest)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
         self._streams = Streams(engine, engine.now, conflation, config.coinbase.follow)
         self._exchange_clock = exchange_clock
@@ -87,10 +89,12 @@ class Wiring:
         urls = config.coinbase
         self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
         self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
-        self._reconciler = Reconciler(engine, self._picture, float(config.coinbase.reconcile_s))
-        self._errands = RestTasks(engine, self._picture, rest, group)
-        self.histories = Histories(engine, self._picture, self._streams.wanted)
-        self._liquidation = Liquidation(engine, self._picture, rest, self._reconciler, group)
+        self._reconciler = Reconciler(
+            engine, self._picture, self._lookups, float(config.coinbase.reconcile_s)
+        )
+        self._errands = RestTasks(engine, self._picture, self._lookups, rest, group)
+        self.histories = Histories(engine, self._lookups, self._streams.wanted)
+        self._liquidation = Liquidation(engine, self._lookups, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
         self._publisher = Publisher(engine.manager)
         self._answers = Answers(
@@ -106,6 +110,22 @@ class Wiring:
         self._listeners = self._sockets(config.server)
         engine.carry = self._carry()
         engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
+
+    def _left_out(self, fault: str) -> None:
+        """A row of Coinbase's that cannot be read."""
+        self._engine.log.warning("left out", fault=fault)
+
+    def _made_picture(self, rest: Rest) -> AccountReader:
+        engine, tracker = self._engine, self._engine.manager.tracker
+        return AccountReader(
+            rest,
+            engine.now,
+            self._left_out,
+            asks_for_futures=self._config.positions.futures == "auto",
+            shows_futures=lambda: (
+                tracker.shows_futures or bool(engine.manager.desk.unread.unlisted)
+            ),
+        )
 
     def _made_control(self, group: asyncio.TaskGroup) -> Control:
         return Control(
@@ -300,29 +320,18 @@ class Wiring:
             return  # the market's time is not now
         asked = clock.wall()
         with suppress(CallFailed, Untrusted):  # pre-flight says that it cannot be read
-            told = await self._picture.server_time(once=True)
+            told = await self._lookups.server_time(once=True)
             self._coinbase_time.heard(told, asked, clock.wall())
 
     async def _look(self) -> None:
         findings = preflight.look_at_alerts(self._config.alerts.command)
-        findings += await preflight.look(self._picture, clock.unix)
+        findings += await preflight.look(self._lookups, clock.unix)
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
                 if finding.severity != "info":
                     self._waker.tell(finding.severity, finding.code, finding.text)
         self._findings = findings
-
-
-def _picture(config: Config, engine: Engine, rest: Rest) -> AccountReader:
-    tracker = engine.manager.tracker
-    return AccountReader(
-        rest,
-        engine.now,
-        lambda text: engine.log.warning("left out", fault=text),
-        asks_for_futures=config.positions.futures == "auto",
-        shows_futures=lambda: tracker.shows_futures or bool(engine.manager.desk.unread.unlisted),
-    )
 
 
 def _summary(report: LiquidationReport) -> dict[str, Any]:

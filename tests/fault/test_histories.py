@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from sidecar.coinbase import rest as rest_module
-from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import load_key
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import Rest
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.value_at_risk.live_risk import LiveRisk
@@ -45,8 +45,8 @@ class Reading:
         self.history = risk.past.history
         manager = SimpleNamespace(risk=risk, liquidator=SimpleNamespace(is_busy=False))
         engine = SimpleNamespace(manager=manager, now=self.now, log=self.log, handle=risk.take)
-        picture = AccountReader(rest, self.now, self.complaints.append)
-        self.histories = Histories(cast("Any", engine), picture, lambda: self.followed)
+        lookups = Lookups(rest, self.now, self.complaints.append)
+        self.histories = Histories(cast("Any", engine), lookups, lambda: self.followed)
 
     def wall(self):
         return self.seconds

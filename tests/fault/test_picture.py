@@ -7,12 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from sidecar.coinbase import rows
+from sidecar.coinbase import order_rows, position_rows
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import Orders
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import TRIES, CallFailed, Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
 from sidecar.core.account.position_tracker import PositionTracker
@@ -42,6 +43,7 @@ class Spine:
         self.now = trader.paper.world.now
         self.complaints: list[str] = []
         self.picture = AccountReader(rest, self.now, self.complaints.append)
+        self.lookups = Lookups(rest, self.now, self.complaints.append)
         self.manager = RiskManager(
             Limits(max_order_notional=5000),
             PositionTracker(),
@@ -76,7 +78,7 @@ class Spine:
 
     async def reconcile(self):
         """Whenever the core asks."""
-        self.handle(await self.picture.products())
+        self.handle(await self.lookups.products())
         since = None
         while True:
             await self.wanted.wait()
@@ -89,7 +91,7 @@ class Spine:
     async def confirm(self):
         """REST's prices, whenever the core asks for them."""
         while True:
-            quotes = await self.picture.quotes(await self.unconfirmed.get(), urgent=True)
+            quotes = await self.lookups.quotes(await self.unconfirmed.get(), urgent=True)
             self.handle(ev.QuotesConfirmed(at=self.now(), quotes=quotes))
 
     def held(self, key):
@@ -368,6 +370,7 @@ class Reading:
             self.complaints.append,
             shows_futures=lambda: self.shows_futures,
         )
+        self.lookups = Lookups(self.rest, self.now, self.complaints.append)
         self.facts: list[ev.Event] = []
 
     async def account(self, **options):
@@ -393,8 +396,8 @@ async def reading(trader):
 
 def spoil(monkeypatch, name, field):
     """The reader of these rows finds that this field is no number."""
-    real = getattr(rows, name)
-    monkeypatch.setattr(rows, name, lambda row, at: real({**row, field: "many"}, at))
+    real = getattr(order_rows, name)
+    monkeypatch.setattr(order_rows, name, lambda row, at: real({**row, field: "many"}, at))
 
 
 async def test_an_open_order_that_cannot_be_read_reconciles_nothing_and_is_no_order_that_ended(
@@ -444,15 +447,15 @@ async def test_a_product_that_is_not_ours_or_gone_or_unreadable_is_elsewhere(
     trader, reading, monkeypatch
 ):
     trader.paper.world.set_faults(foreign_rows=True)
-    told = [await reading.picture.product(name) for name in ("AAPL-USD", "GONE-USD", "BTC-USD")]
+    told = [await reading.lookups.product(name) for name in ("AAPL-USD", "GONE-USD", "BTC-USD")]
     assert [type(one) for one in told] == [ev.ProductElsewhere, ev.ProductElsewhere, ev.ProductsListed]  # fmt: skip
     assert "EQUITY" in told[0].why
 
     def unreadable(_row):
         raise Untrusted("product BTC-USD: base_increment is not a number")
 
-    monkeypatch.setattr("sidecar.coinbase.account_reader.product_from_coinbase", unreadable)
-    assert type(await reading.picture.product("BTC-USD")) is ev.ProductElsewhere
+    monkeypatch.setattr("sidecar.coinbase.lookups.product_from_coinbase", unreadable)
+    assert type(await reading.lookups.product("BTC-USD")) is ev.ProductElsewhere
     page = Refused("GET /products/BTC-USD", 404, "HTTP 404: <html>")
 
     async def get(*_given, **_options):
@@ -460,7 +463,7 @@ async def test_a_product_that_is_not_ours_or_gone_or_unreadable_is_elsewhere(
 
     monkeypatch.setattr(reading.rest, "get", get)
     with pytest.raises(Refused):
-        await reading.picture.product("BTC-USD")
+        await reading.lookups.product("BTC-USD")
 
 
 async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeypatch):
@@ -471,8 +474,8 @@ async def test_a_product_that_cannot_be_read_is_in_nobody_s_way(reading, monkeyp
             raise Untrusted("product ETH-USD: base_increment is not a number")
         return real(row)
 
-    monkeypatch.setattr("sidecar.coinbase.account_reader.product_from_coinbase", read)
-    products = await reading.picture.products()
+    monkeypatch.setattr("sidecar.coinbase.lookups.product_from_coinbase", read)
+    products = await reading.lookups.products()
     assert "ETH-USD" not in {product.product_id for product in products.products}
     assert reading.complaints == ["product ETH-USD: base_increment is not a number"]
     await reading.account()
@@ -484,7 +487,7 @@ async def test_what_another_reads_meanwhile_is_not_the_account_s(trader, reading
     spoil(monkeypatch, "order_report", "filled_size")
     facts = reading.picture.account(None)
     await anext(facts)
-    assert await reading.picture.recent_orders(reading.now() - timedelta(minutes=5)) == []
+    assert await reading.lookups.recent_orders(reading.now() - timedelta(minutes=5)) == []
     assert len(reading.complaints) == 1
     assert [type(fact) for fact in [fact async for fact in facts]][-1] is ev.AccountReconciled
 
@@ -541,7 +544,7 @@ async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(read
     def read(*_):
         raise Untrusted("number_of_contracts is not a number")
 
-    monkeypatch.setattr(rows, "futures_positions", read)
+    monkeypatch.setattr(position_rows, "futures_positions", read)
     reading.shows_futures = True
     with pytest.raises(Untrusted):
         await reading.account()
@@ -553,7 +556,7 @@ async def test_a_futures_row_that_cannot_be_read_is_not_in_the_balances_way(read
 
 async def test_a_sale_is_previewed_and_why_it_would_be_refused_is_told(trader, reading):
     """What open orders hold is no reason: a liquidation cancels them first."""
-    preview = reading.picture.sale_refusal
+    preview = reading.lookups.sale_refusal
     assert await preview("BTC-USD", Decimal("0.5")) == ""
     assert await preview("BTC-USD", Decimal(50)) == ""
     assert await preview("BTC-USD", Decimal("0.000000001")) != ""
@@ -577,7 +580,7 @@ async def test_an_order_that_its_id_does_not_find_is_none(reading, monkeypatch, 
         raise answer
 
     monkeypatch.setattr(reading.rest, "get", get)
-    assert await reading.picture.order("o1") is None
+    assert await reading.lookups.order("o1") is None
 
 
 @pytest.mark.parametrize("status", [400, 403])
@@ -587,7 +590,7 @@ async def test_another_s_refusal_says_nothing_of_an_order(reading, monkeypatch, 
 
     monkeypatch.setattr(reading.rest, "get", get)
     with pytest.raises(Refused):
-        await reading.picture.order("o1")
+        await reading.lookups.order("o1")
 
 
 GONE = {
@@ -683,8 +686,8 @@ async def test_fills_whose_listing_is_cut_short_are_waited_for_and_then_passed_o
     passed = [0.0]
     monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     await trader.place(trader.market("BUY", "0.1"))
-    monkeypatch.setattr(rows, "is_empty", lambda _fill: True)
-    monkeypatch.setattr(rows, "fill_report", lambda row, _at: row)
+    monkeypatch.setattr(order_rows, "is_empty", lambda _fill: True)
+    monkeypatch.setattr(order_rows, "fill_report", lambda row, _at: row)
     cut = Cut(monkeypatch, reading, "fills", end, 0)
     for passed[0] in (0.0, 10.0, 29.0):
         with pytest.raises(Untrusted, match="does not go on"):
@@ -711,7 +714,7 @@ async def test_open_orders_whose_listing_is_cut_short_are_waited_for(
     passed = [0.0]
     monkeypatch.setattr("sidecar.coinbase.account_reader.clock.wall", lambda: passed[0])
     order_id = await trader.place(trader.limit("BUY", "0.01", "60000"))
-    monkeypatch.setattr(rows, "order_report", lambda row, _at: row)
+    monkeypatch.setattr(order_rows, "order_report", lambda row, _at: row)
     monkeypatch.setattr("sidecar.coinbase.account_reader.is_ours", lambda row: "side" in row)
     cut = Cut(monkeypatch, reading, "orders", end, 1)
     for passed[0] in (0.0, 10.0, 29.0):

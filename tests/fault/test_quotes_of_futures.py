@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.coinbase.account_reader import AccountReader
+from sidecar.coinbase.lookups import Lookups
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import checks
@@ -52,7 +52,7 @@ async def test_a_loss_of_futures_beside_coins_is_confirmed_by_both_books(tmp_pat
 
 
 async def test_a_future_that_is_not_answered_in_time_cannot_be_had(tmp_path, monkeypatch):
-    real = AccountReader.quotes
+    real = Lookups.quotes
 
     async def quotes(self, product_ids, **options):
         if product_ids == (BIP,):
@@ -61,7 +61,7 @@ async def test_a_future_that_is_not_answered_in_time_cannot_be_had(tmp_path, mon
 
     async with bench(tmp_path) as made:
         await sweep_and_buy(made)
-        monkeypatch.setattr(AccountReader, "quotes", quotes)
+        monkeypatch.setattr(Lookups, "quotes", quotes)
         monkeypatch.setattr("sidecar.daemon.rest_tasks.CONFIRM_WITHIN_S", 0.2)
         before = len(asked(made))
         await crash(made)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from sidecar import clock
-from sidecar.coinbase import rows
+from sidecar.coinbase import key_rows, market_rows, order_rows, position_rows, wallet_rows
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.rest import (
@@ -48,17 +48,17 @@ async def test_what_it_reads_becomes_the_same_facts_as_the_exchange_holds(trader
     now = clock.now()
     async with client(trader) as rest:
         orders = {
-            row["order_id"]: rows.order_report(row, now)
+            row["order_id"]: order_rows.order_report(row, now)
             async for row in rest.pages("/orders/historical/batch", "orders", {"limit": 1})
         }
         fills = [
-            rows.fill_report(row, now)
+            order_rows.fill_report(row, now)
             async for row in rest.pages("/orders/historical/fills", "fills", {"limit": 1})
         ]
         accounts = [row async for row in rest.pages("/accounts", "accounts", {"limit": 1})]
-        permissions = rows.key_permissions(await rest.get("/key_permissions"))
-        quotes = rows.quotes((await rest.get("/best_bid_ask"))["pricebooks"], now, [])
-        fees = rows.fees(await rest.get("/transaction_summary"), now)
+        permissions = key_rows.key_permissions(await rest.get("/key_permissions"))
+        quotes = market_rows.quotes((await rest.get("/best_bid_ask"))["pricebooks"], now, [])
+        fees = key_rows.fees(await rest.get("/transaction_summary"), now)
     assert orders.keys() == {order.order_id for order in exchange.register.newest_first()}
     for order in exchange.register.newest_first():
         report = orders[order.order_id]
@@ -72,7 +72,7 @@ async def test_what_it_reads_becomes_the_same_facts_as_the_exchange_holds(trader
     assert {(f.entry_id, f.price, f.size, f.commission) for f in traded} == {
         (f.entry_id, f.price, f.size, f.commission) for f in exchange.register.fills
     }
-    read = rows.balances(accounts, now, None, {}, [])
+    read = wallet_rows.balances(accounts, now, None, {}, [])
     assert {(b.currency, b.available, b.hold) for b in read.balances} == {
         (b.currency, b.available, b.held) for b in exchange.accounts.balances()
     }
@@ -85,7 +85,7 @@ async def test_futures_are_signed_contracts(trader):
     await trader.place(trader.market("SELL", "3", "BIP-20DEC30-CDE"))
     async with client(trader) as rest:
         answer = await rest.get("/cfm/positions")
-    (position,) = rows.futures_positions(answer["positions"], clock.now(), None).positions
+    (position,) = position_rows.futures_positions(answer["positions"], clock.now(), None).positions
     assert (position.product_id, position.contracts) == ("BIP-20DEC30-CDE", -3)
 
 

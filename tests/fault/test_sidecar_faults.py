@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sidecar import clock
-from sidecar.coinbase import frames, lag, patience, rows
+from sidecar.coinbase import frames, lag, order_rows, patience
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.account.order_flow import DEFAULT_TAKER_RATE
@@ -664,7 +664,7 @@ async def test_orders_that_cannot_be_read_are_no_picture_and_it_heals_once_they_
         raise Untrusted(f"order {row['order_id']}: side is neither BUY nor SELL")
 
     with monkeypatch.context() as broken:
-        broken.setattr(rows, "order_report", unreadable)
+        broken.setattr(order_rows, "order_report", unreadable)
         broken.setattr(frames, "order_report", unreadable)
         order_id = await desk.trader.place(desk.body("BUY", "0.1", price="31000"))
         await desk.until_in_doubt()

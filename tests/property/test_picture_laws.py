@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.budget import Budget
+from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.events import Event
@@ -33,16 +34,16 @@ json_values = st.recursive(
     max_leaves=25,
 )
 READS = {
-    "products": lambda picture: picture.products(),
-    "product": lambda picture: picture.product("BTC-USD"),
-    "quotes": lambda picture: picture.quotes(("BTC-USD",)),
-    "fees": lambda picture: picture.fees(),
-    "permissions": lambda picture: picture.permissions(),
-    "server_time": lambda picture: picture.server_time(),
-    "recent_orders": lambda picture: picture.recent_orders(NOW),
-    "named_orders": lambda picture: picture.named_orders(["one"]),
-    "account": lambda picture: everything(picture.account(NOW)),
-    "preflight": lambda picture: preflight.look(picture, lambda: 0.0),
+    "products": lambda _, lookups: lookups.products(),
+    "product": lambda _, lookups: lookups.product("BTC-USD"),
+    "quotes": lambda _, lookups: lookups.quotes(("BTC-USD",)),
+    "fees": lambda _, lookups: lookups.fees(),
+    "permissions": lambda _, lookups: lookups.permissions(),
+    "server_time": lambda _, lookups: lookups.server_time(),
+    "recent_orders": lambda _, lookups: lookups.recent_orders(NOW),
+    "named_orders": lambda _, lookups: lookups.named_orders(["one"]),
+    "account": lambda picture, _: everything(picture.account(NOW)),
+    "preflight": lambda _, lookups: preflight.look(lookups, lambda: 0.0),
 }
 
 
@@ -54,10 +55,11 @@ async def read(name, answer):
     # No connection is made, and reading certificates is what a client costs.
     rest = Rest(URL, None, budget=Budget(1e9, 1e9), verify=False)
     picture = AccountReader(rest, lambda: NOW, lambda text: None)
+    lookups = Lookups(rest, lambda: NOW, lambda text: None)
     try:
         with respx.mock:
             respx.route().mock(return_value=httpx.Response(200, json=answer))
-            return await READS[name](picture)
+            return await READS[name](picture, lookups)
     except (CallFailed, Untrusted):
         return None
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
-from sidecar.coinbase import account_reader, budget
+from sidecar.coinbase import account_reader, budget, lookups
 from sidecar.config.tables import Coinbase
 from sidecar.core.liquidation import liquidator, progress, selling
 from sidecar.core.liquidation.attempts import MOVES, Attempt, Signal, Stage
@@ -148,12 +148,12 @@ def _sizes() -> Iterator[tuple[str, str]]:
 
 
 def _requests() -> Iterator[tuple[str, str]]:
-    listings = len(account_reader.SOURCES) * len(account_reader.WORKING)
+    listings = len(lookups.SOURCES) * len(account_reader.WORKING)
     yield (
         "requests of a reading",
         (
             f"{listings + 4}: {listings} for open orders, one each for fills and balances, 2 for futures; "
-            f"2 more for every {account_reader.NAMED_A_CALL} orders looked up by id, 2 for products where one is "
+            f"2 more for every {lookups.NAMED_A_CALL} orders looked up by id, 2 for products where one is "
             "waited for, and one for every further page"
         ),
     )

@@ -5,10 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.coinbase import rows
 from sidecar.coinbase.lag import AGAIN_AFTER_S, BEHIND_FOR_S, CoinbaseTime, Lag
 from sidecar.coinbase.session import Close, Parsed, Session
-from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.events import Quotes
 
 THEN = datetime(2026, 11, 22, 13, 20, tzinfo=UTC)  # when the monotonic clock showed 100 s
@@ -105,25 +103,6 @@ def test_a_feed_that_stays_behind_is_begun_anew_and_then_left_for_a_while(listen
     assert not hear(125.0, 6)
     assert not hear(125.0 + BEHIND_FOR_S, 6)
     assert hear(120.0 + BEHIND_FOR_S + AGAIN_AFTER_S, 6)
-
-
-@pytest.mark.parametrize(
-    ("row", "at"),
-    [
-        ({"iso": "2026-11-22T13:20:00Z", "epochMillis": "1795353600250"}, 0.25),
-        ({"iso": "2026-11-22T13:20:00Z", "epochMillis": 1795353600250}, 0.25),
-        ({"iso": "2026-11-22T13:20:00Z"}, 0.0),
-        ({"iso": "2026-11-22T13:20:00Z", "epochMillis": "99999999999999"}, 0.0),
-    ],
-)
-def test_coinbases_time_is_read_to_the_millisecond_where_it_is_told(row, at):
-    assert rows.server_time(row) == THEN + timedelta(seconds=at)
-
-
-@pytest.mark.parametrize("row", [{}, {"iso": ""}, {"iso": "noon"}, {"epochMillis": "soon"}])
-def test_an_answer_without_a_time_is_none(row):
-    with pytest.raises(Untrusted):
-        rows.server_time(row)
 
 
 def test_coinbases_clock_goes_on_by_monotonic_time(time):

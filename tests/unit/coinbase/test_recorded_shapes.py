@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from sidecar.coinbase import frames, rows
+from sidecar.coinbase import frames, key_rows, market_rows, order_rows, position_rows, wallet_rows
 from sidecar.coinbase.session import Fault, Parsed, Session
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
@@ -39,19 +39,19 @@ Read = Callable[[rec.Row], Any]
 
 
 def order(row: rec.Row) -> Any:
-    return rows.order_report(row, AT)
+    return order_rows.order_report(row, AT)
 
 
 def fill(row: rec.Row) -> Any:
-    return rows.fill_report(row, AT)
+    return order_rows.fill_report(row, AT)
 
 
 def wallet(row: rec.Row) -> Any:
     """A wallet, beside another that must not be touched by it."""
     left_out: list[str] = []
     dollars = rec.ACCOUNT | {"uuid": "u2", "currency": "USD"}
-    told = rows.balances([row, dollars], AT, AT, {}, left_out)
-    assert rows.wallet_ids([row, dollars]) >= {"u2"}
+    told = wallet_rows.balances([row, dollars], AT, AT, {}, left_out)
+    assert wallet_rows.wallet_ids([row, dollars]) >= {"u2"}
     others = [one for one in told.balances if one.currency != "USD"]
     assert len(told.balances) == len(others) + 1
     if left_out:
@@ -62,14 +62,14 @@ def wallet(row: rec.Row) -> Any:
 
 
 def position(row: rec.Row) -> Any:
-    return rows.futures_positions([row], AT, AT).positions
+    return position_rows.futures_positions([row], AT, AT).positions
 
 
 def pricebook(row: rec.Row) -> Any:
     """A book, beside another that must not be touched by it."""
     left_out: list[str] = []
     other = rec.PRICEBOOK | {"product_id": "ETH-USD"}
-    *told, last = rows.quotes([row, other], AT, left_out)
+    *told, last = market_rows.quotes([row, other], AT, left_out)
     assert last.product_id == "ETH-USD"
     if left_out:
         assert not told
@@ -82,11 +82,11 @@ def summary(row: rec.Row) -> Any:
 
 
 def breakdown(row: rec.Row) -> Any:
-    return (rows.elsewhere(row, AT), rows.entry_prices(row))
+    return (position_rows.elsewhere(row, AT), position_rows.entry_prices(row))
 
 
 def fees(row: rec.Row) -> Any:
-    return rows.fees(row, AT)
+    return key_rows.fees(row, AT)
 
 
 def frame(row: rec.Row) -> Any:

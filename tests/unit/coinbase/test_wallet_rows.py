@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.coinbase import rows
+from sidecar.coinbase import wallet_rows
 from sidecar.core.vocabulary.events import BalancesRead
 from tests.scenario import D
 
@@ -23,7 +23,7 @@ def wallet(total: str, **fields: Any) -> dict[str, Any]:
 
 def read(*accounts: dict[str, Any]) -> BalancesRead:
     left_out: list[str] = []
-    told = rows.balances(accounts, AT, AT, {"BTC": D(9)}, left_out)
+    told = wallet_rows.balances(accounts, AT, AT, {"BTC": D(9)}, left_out)
     assert left_out == []
     return told
 

@@ -50,8 +50,8 @@ class Made(Running):
         self.on_read = lambda: None
         self.risk = self.world.manager.risk
         self.series = self.risk.past.history.series
-        picture = SimpleNamespace(closes=self._closes)
-        self.histories = Histories(self.engine, cast("Any", picture), lambda: tuple(self.books))
+        lookups = SimpleNamespace(closes=self._closes)
+        self.histories = Histories(self.engine, cast("Any", lookups), lambda: tuple(self.books))
         self.histories._budget = Budget(1e9, 1e9)
 
     def handle(self, kind, **fields):

@@ -24,7 +24,9 @@ class Reconciling(Running):
     def __init__(self, period_s=60.0):
         super().__init__(connected(held=1))
         self.said = Said()
-        self.reconciler = Reconciler(self.engine, cast("Any", self.said), period_s)
+        self.reconciler = Reconciler(
+            self.engine, cast("Any", self.said), cast("Any", self.said), period_s
+        )
         now = self.world.now
         self.said.listed = ev.ProductsListed(at=now, products=())
         self.said.fee_tier = ev.FeesRead(at=now, taker_rate=D("0.01"), maker_rate=D("0.01"))

@@ -32,7 +32,9 @@ class Erring(Running):
         self.posted: list[list[str]] = []
         self.on_post = lambda: None
         rest = SimpleNamespace(post=self._post)
-        self.errands = RestTasks(self.engine, cast("Any", self.said), cast("Any", rest), group)
+        self.errands = RestTasks(
+            self.engine, cast("Any", self.said), cast("Any", self.said), cast("Any", rest), group
+        )
         self.asked: list[ac.Reconcile] = []
         self.engine.carry = {ac.Reconcile: self.asked.append}
 

@@ -1,4 +1,4 @@
-"""What books closed at: exactly the candles of a span are asked for, and what cannot be read is told."""
+"""Single questions. The closes of a book: exactly the candles of a span are asked for, and those that cannot be read are told."""
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -7,8 +7,7 @@ import httpx
 import pytest
 import respx
 
-from sidecar.coinbase import rows
-from sidecar.coinbase.account_reader import GRANULARITIES, AccountReader
+from sidecar.coinbase.lookups import GRANULARITIES, Lookups
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
 from sidecar.core.vocabulary.errors import Untrusted
@@ -27,70 +26,17 @@ def candle(day, close="100", **fields):
     return told | {"close": close} | fields
 
 
-# ---------------------------------------------------------------------------------------------- rows
-
-
-def test_candles_come_newest_first_and_are_handed_over_oldest_first():
-    left_out: list[str] = []
-    told = [candle(2, "103.5"), candle(1, "102"), candle(0, "101.000000000001")]
-    assert rows.closes(told, left_out) == (
-        (SINCE, D("101.000000000001")),
-        (SINCE + DAY_S, D(102)),
-        (SINCE + 2 * DAY_S, D("103.5")),
-    )
-    assert left_out == []
-
-
-def test_of_a_start_told_twice_the_last_word_counts():
-    told = [candle(1, "102"), candle(0, "1"), candle(0, "2")]
-    assert rows.closes(told, []) == ((SINCE, D(2)), (SINCE + DAY_S, D(102)))
-
-
-def test_numbers_may_be_json_numbers():
-    assert rows.closes([{"start": SINCE, "close": 99.5}], []) == ((SINCE, D("99.5")),)
-
-
-BAD = {
-    "start is not a number": {"start": "soon"},
-    "start is not a number of seconds": {"start": "17.5"},
-    "close is not a number": {"close": "NaN"},
-    "close is not a price": {"close": "0"},
-}
-WORSE = [
-    {"start": None}, {"start": ""}, {"start": "-86400"}, {"start": True}, {"start": []}, {"start": "9" * 30},
-    {"close": None}, {"close": ""}, {"close": "-1"}, {"close": "Infinity"}, {"close": {}}, {"close": "1e40"},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("why", "fields"), BAD.items())
-def test_a_row_that_cannot_be_read_is_left_out_by_its_field(why, fields):
-    left_out: list[str] = []
-    told = [candle(2, "103"), candle(1) | fields, candle(0, "101")]
-    assert [close for _, close in rows.closes(told, left_out)] == [D(101), D(103)]
-    assert left_out == [why]
-
-
-@pytest.mark.parametrize("fields", WORSE, ids=str)
-def test_nothing_odd_is_taken_for_a_close(fields):
-    left_out: list[str] = []
-    assert rows.closes([candle(0) | fields], left_out) == ()
-    assert len(left_out) == 1
-
-
-# ------------------------------------------------------------------------------------------- picture
-
-
 class Reading:
-    """A picture of a Coinbase that answers every call with these candles."""
+    """Questions to a Coinbase that answers each with these candles."""
 
-    def __init__(self, picture, route, complaints):
-        self.picture = picture
+    def __init__(self, lookups, route, complaints):
+        self.lookups = lookups
         self.complaints = complaints
         self._route = route
 
     async def reads(self, answer, span=SPAN, period_s=DAY_S, status=200):
         self._route.mock(return_value=httpx.Response(status, json=answer))
-        return await self.picture.closes(span, period_s)
+        return await self.lookups.closes(span, period_s)
 
     @property
     def asked(self):
@@ -103,9 +49,7 @@ class Reading:
 async def answered():
     rest, complaints = Rest(URL, None, verify=False), list[str]()
     with respx.mock:
-        yield Reading(
-            AccountReader(rest, lambda: NOW, complaints.append), respx.route(), complaints
-        )
+        yield Reading(Lookups(rest, lambda: NOW, complaints.append), respx.route(), complaints)
     await rest.close()
 
 
@@ -138,7 +82,7 @@ async def test_each_period_has_coinbases_name(reading, period_s, name):
 
 async def test_the_moment_is_the_one_before_the_read(reading):
     moments = iter([NOW])
-    reading.picture._now = lambda: next(moments)
+    reading.lookups._now = lambda: next(moments)
     assert (await reading.reads({"candles": []})).at == NOW
 
 

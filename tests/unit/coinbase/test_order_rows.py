@@ -5,10 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from sidecar.coinbase import frames, rows
-from sidecar.core.vocabulary import events as ev
+from sidecar.coinbase import frames, order_rows
 from sidecar.core.vocabulary.errors import Untrusted
-from tests.scenario import D
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 FRAME = {
@@ -30,7 +28,7 @@ ROW = {
 
 def both(**fields):
     """The fact told by each, with these fields in the row."""
-    return frames.order_report(FRAME | fields, AT), rows.order_report(ROW | fields, AT)
+    return frames.order_report(FRAME | fields, AT), order_rows.order_report(ROW | fields, AT)
 
 
 def test_both_tell_the_same_order():
@@ -88,16 +86,6 @@ def test_a_stop_tells_whether_it_was_triggered(written, triggered):
     assert [report.triggered for report in both(trigger_status=written)] == [triggered, triggered]
 
 
-def test_a_book_tells_what_is_offered_at_its_best_prices():
-    def book(**sides):
-        (quote,) = rows.quotes([{"product_id": "A-USD"} | sides], AT, [])
-        return quote
-
-    bids, asks = [{"price": "1", "size": "3"}, {"price": "0.9", "size": "9"}], [{"price": "2"}]
-    assert book(bids=bids, asks=asks) == ev.Quote("A-USD", D(1), D(2), AT, bid_size=D(3))
-    assert rows.quotes([{"product_id": "A-USD", "bids": bids, "asks": []}], AT, []) == ()
-
-
 def test_a_child_names_its_parent_and_a_parent_its_child():
     for report in both(originating_order_id="o0", attached_order_id="o2"):
         assert (report.parent_id, report.child_id) == ("o0", "o2")
@@ -105,11 +93,11 @@ def test_a_child_names_its_parent_and_a_parent_its_child():
 
 def test_a_row_says_that_an_exit_will_follow():
     exits = {"trigger_bracket_gtc": {"limit_price": "70000", "stop_trigger_price": "60000"}}
-    assert rows.order_report(ROW | {"attached_order_configuration": exits}, AT).attached
+    assert order_rows.order_report(ROW | {"attached_order_configuration": exits}, AT).attached
 
 
 @pytest.mark.parametrize("name", ["originating_order_id", "attached_order_id", "order_type"])
-@pytest.mark.parametrize("read", [frames.order_report, rows.order_report])
+@pytest.mark.parametrize("read", [frames.order_report, order_rows.order_report])
 def test_an_odd_field_is_refused_by_name(name, read):
     known = FRAME if read is frames.order_report else ROW
     with pytest.raises(Untrusted, match=f"{name} is not text"):
