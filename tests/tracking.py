@@ -233,7 +233,7 @@ def _check_lines(tracker: PositionTracker, book: Portfolio) -> None:
 
 def _doubted(tracker: PositionTracker, key: str) -> Decimal:
     """What the last reading of a coin or contract has more than the books."""
-    agreement = tracker.orders.futures_agreement.get(key)
+    agreement = tracker.futures.agreement.get(key)
     wallet = tracker.wallets.by_currency.get(key)
     if wallet is not None:
         agreement = None if wallet.keep is None else wallet.agreement
@@ -267,3 +267,11 @@ def _check_wallets(tracker: PositionTracker) -> None:
             assert wallet.position == (ZERO if line is None else line.position.quantity), currency
     assert tracker.wallets.value == value
     assert tracker.orders.margin_reserved == reserved.get("", ZERO)
+
+
+def stocked(**settings):
+    """A desk with coins, dollars and euros, so that nothing is short of anything."""
+    desk = Desk(**settings)
+    for currency in ("BTC", "ETH", "USD", "EUR"):
+        desk.balance(currency, 1_000_000)
+    return desk.wait(10)

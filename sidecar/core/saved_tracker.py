@@ -182,7 +182,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
 def _restore_doubt(tracker: PositionTracker, name: str) -> None:
     """Doubted units count as exposure again."""
     wallet = tracker.wallets.by_currency.get(name)
-    agreement = tracker.orders.futures_agreement.get(name)
+    agreement = tracker.futures.agreement.get(name)
     if wallet is not None:
         counts = name not in tracker.books.cash and wallet.keep is not None
         tracker.books.note_doubt(name, wallet.agreement, counts=counts)

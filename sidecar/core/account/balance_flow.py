@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from sidecar.core.account.books import Books
 from sidecar.core.account.cash_pot import CashPot
 from sidecar.core.account.moved import Moved
+from sidecar.core.account.other_marks import confirmed_point, point, unconfirmed
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.transfer_moments import TransferMoments
 from sidecar.core.account.visits import Visits
@@ -77,7 +78,7 @@ class BalanceFlow:
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
         if event.is_complete:
-            self.read_pnl = books.account.net_pnl - books.unconfirmed(books.account)
+            self.read_pnl = books.account.net_pnl - unconfirmed(books, books.account)
         self.pot.resolve(event.at, actions, before)
         self._name_unread(event.unread, actions)
         return actions
@@ -140,7 +141,7 @@ class BalanceFlow:
         """A reading had `left` more than this one, and no booking since explains it. One that had less, and has
         it again, was more likely not whole.
         """
-        now, units = self.books.point(currency), wallet.moved_by(left)
+        now, units = point(self.books, currency), wallet.moved_by(left)
         if now is None or doubt.by_frame or units * now.price < CENT or self.equity <= ZERO:
             return
         units = min(units, self.equity / now.price)
@@ -187,7 +188,7 @@ class BalanceFlow:
         wallet.agreement.doubt = None
         self.note_doubt(currency, wallet)
         price = self.moments.price(currency, doubt, at)
-        now, first, earned = self.books.point(currency), doubt.first, ZERO
+        now, first, earned = point(self.books, currency), doubt.first, ZERO
         if price is not None and now is not None:
             first = first or now
             pnl = first.pnl + wallet.position * (price - first.price)
@@ -216,7 +217,7 @@ class BalanceFlow:
         while.
         """
         if not wallet.unpriced:
-            wallet.read_point, wallet.waits_since = self.books.confirmed_point(currency), None
+            wallet.read_point, wallet.waits_since = confirmed_point(self.books, currency), None
             return
         wallet.waits_since = wallet.waits_since or at
         if at - wallet.waits_since >= MAY_BE_WORTH_FOR:
@@ -258,7 +259,7 @@ class BalanceFlow:
         books = self.books
         dollars: Moved | None = None
         for currency in sorted(books.wallets.in_doubt):
-            wallet, now = books.wallets.by_currency.get(currency), books.point(currency)
+            wallet, now = books.wallets.by_currency.get(currency), point(books, currency)
             doubt = None if wallet is None else wallet.agreement.doubt
             if wallet is None or doubt is None or now is None:
                 continue
@@ -272,7 +273,7 @@ class BalanceFlow:
         if dollars is not None:
             yield dollars
         for currency in sorted(books.wallets.waiting - books.wallets.in_doubt):
-            wallet, now = books.wallets.get(currency), books.point(currency)
+            wallet, now = books.wallets.get(currency), point(books, currency)
             if now is not None and wallet.read_point is not None:
                 before = (wallet.read_point,)
                 yield Moved(currency, wallet.counted, wallet.unpriced, now, now, before)

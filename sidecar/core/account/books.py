@@ -322,76 +322,6 @@ class Books:
         """The smallest unit of a currency: a difference below it is none. Zero where no list says."""
         return CENT if currency in self.cash else self.units.get(currency, ZERO)
 
-    def point(self, key: str, *, confirmed: bool = False) -> Point | None:
-        """The present as a moment at which units of this key may be moved; None without a mark.
-        `confirmed`: at the confirmed marks of all other keys.
-        """
-        mark, account = self.marks.usd(key), self.account
-        if mark is None:
-            return None
-        gap = self.unconfirmed(account) - self.unconfirmed_of(account, key) if confirmed else ZERO
-        return Point(account.net_pnl - gap, mark, self.transfers)
-
-    def confirmed_point(self, key: str) -> Point | None:
-        """The same at confirmed marks alone, that of this key among them."""
-        price = self.marks.confirmed(key) or self.marks.usd(key)
-        if price is None:
-            return None
-        settled = self.account.net_pnl - self.unconfirmed(self.account)
-        return Point(settled, price, self.transfers)
-
-    def near_point(self, key: str) -> Point | None:
-        """The present at the near sides of all quotes beyond the spread cap; None where there are none."""
-        marks, gap, own = self.marks, ZERO, self.marks.usd(key)
-        if not marks.newest or own is None:
-            return None
-        for name, line in self.account.lines.items():
-            quantity = line.position.quantity
-            near = marks.near_usd(name, sells=quantity > ZERO)
-            if near is not None and line.mark is not None:
-                gap += quantity * (near - line.mark)
-                own = near if name == key else own
-        return Point(self.account.net_pnl + gap, own, self.transfers)
-
-    def unconfirmed(self, book: Portfolio, keys: Iterable[str] | None = None) -> Decimal:
-        """The part of a book's net PnL that only marks which are not confirmed yet show, USD; of
-        these keys alone where they are given. Units added of late at a better price count with the
-        account's.
-        """
-        confirmations, gap = self.marks.confirmations, ZERO
-        if book is self.account:
-            gap += self._unconfirmed_gains(self.marks.bargains if keys is None else keys)
-        # While prices move, nearly all that is held.
-        for key in self.marks.unconfirmed if keys is None else keys:
-            line, known = book.lines.get(key), confirmations.get(key)
-            if line is None or line.mark is None or known is None:
-                continue
-            position = line.position
-            gap += (position.quantity - position.unpriced) * (line.mark - known.value)
-        return gap
-
-    def _unconfirmed_gains(self, keys: Iterable[str]) -> Decimal:
-        lines, confirmations, gain = self.account.lines, self.marks.confirmations, ZERO
-        for key in keys:
-            known = confirmations.get(key)
-            if known is not None and known.bargains and key in lines:
-                gain += known.unconfirmed_gain(lines[key].position.quantity)
-        return gain
-
-    def unconfirmed_of(self, book: Portfolio, key: str) -> Decimal:
-        """The same of a single key."""
-        return self.unconfirmed(book, (key,))
-
-    def settled_mark(self, key: str, first: Decimal | None, now: datetime) -> Decimal | None:
-        """USD per unit of a transfer that was first read when the mark was `first`, of a key whose mark was
-        not followed then: that, unless both the confirmed mark of now and the present mark say that it was a
-        passing tick. None without a fresh mark: then the first good mark says.
-        """
-        present = self.marks.fresh_usd(key, now)
-        if present is None or first is None:
-            return present
-        return sorted((first, present, self.marks.confirmed(key) or present))[1]
-
     def note_doubt(self, name: str, agreement: Reconciliation, *, counts: bool = True) -> None:
         """Whether Coinbase and the books disagree on a quantity. The excess of Coinbase's last reading of a
         coin or contract may be exposure, where it `counts`.
@@ -417,27 +347,6 @@ class Books:
         if price > ZERO:
             for key in self.marks.traded(product.book, price, at):
                 self._remark(key, prices=True)
-
-    def fund(self, amount: Decimal) -> None:
-        """Funding that Coinbase tells for the account as a whole: each contract's share is its part of
-        the notional held. Of contracts that are closed already, the last traded has it.
-        """
-        lines = [one for one in self.account.lines.values() if one.is_future]
-        held = [(line.key, abs(line.position.quantity * (line.mark or ZERO))) for line in lines]
-        held = [(key, notional) for key, notional in held if notional]
-        if not held:
-            traded = [key for key in self.account.pnl_by_key if self.is_future(key)]
-            held = [(key, CENT) for key in traded[-1:]]
-        if not held:
-            self.transfers += amount
-            return
-        left, whole = amount, sum((notional for _, notional in held), ZERO)
-        assert whole > ZERO
-        for key, notional in held[:-1]:
-            part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-            left -= part
-            self.charge(self.account, key, ZERO, part)
-        self.charge(self.account, held[-1][0], ZERO, left)
 
     def match_wallet(
         self, currency: str, entry: Decimal | None = None, mark: Decimal | None = None

@@ -1,6 +1,6 @@
 """FuturesFlow: futures positions and the futures wallet as Coinbase states them. No I/O."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from sidecar.core.account.balance_flow import BalanceFlow
@@ -11,7 +11,7 @@ from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, ZERO, is_bounded, is_sane, readable
 
 # REST lags its frames by as much as it may lack a sweep; should frames stop coming, a reading is believed again
 # after this.
@@ -91,6 +91,25 @@ class FuturesFlow:
         text = f"{readable(change)} of {product_id} came or went outside trading"
         actions.append(Alert(severity="info", code="TRANSFER", text=text))
 
+    # --- Funding ---------------------------------------------------------------------------
+
+    def funding(self, event: ev.FundingPaid) -> None:
+        """Funding of one contract, told as a fill."""
+        if not is_bounded(event.amount):
+            raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
+        product, futures = self.books.product(event.product_id), self.books.futures_cash
+        opening_at, paid_at = self.books.opening_at, event.paid_at
+        if opening_at is not None and paid_at is not None and paid_at < opening_at:
+            return  # the balances that the books opened with hold it
+        if futures.is_told_twice(event.entry_id, event.amount):
+            return
+        self.books.charge(self.books.account, product.key, ZERO, event.amount)
+        futures.total += event.amount
+        usd = self.books.wallets.by_currency.get(SPOT_CASH)
+        if usd is not None:
+            usd.agreement.book(event.at, event.amount, self.balances.pot.lag)
+            self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
+
     # --- The wallet ----------------------------------------------------------------------
 
     def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
@@ -108,7 +127,7 @@ class FuturesFlow:
         is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
         difference = ZERO if is_old else self._beyond_books(event, usd)
         if event.funding_pnl is not None:
-            self.books.fund(futures.accrued(event.funding_pnl, difference))
+            share_funding(self.books, futures.accrued(event.funding_pnl, difference))
         if is_old:
             return actions
         futures.settle(difference, event.wallet - futures.total)
@@ -171,3 +190,25 @@ class FuturesFlow:
             self.books.transfers += event.wallet - futures.total
         futures.is_known, futures.total = True, event.wallet
         futures.funding_pnl = event.funding_pnl
+
+
+def share_funding(books: Books, amount: Decimal) -> None:
+    """Funding that Coinbase tells for the account as a whole: each contract's share is its part of
+    the notional held. Of contracts that are closed already, the last traded has it.
+    """
+    lines = [one for one in books.account.lines.values() if one.is_future]
+    held = [(line.key, abs(line.position.quantity * (line.mark or ZERO))) for line in lines]
+    held = [(key, notional) for key, notional in held if notional]
+    if not held:
+        traded = [key for key in books.account.pnl_by_key if books.is_future(key)]
+        held = [(key, CENT) for key in traded[-1:]]
+    if not held:
+        books.transfers += amount
+        return
+    left, whole = amount, sum((notional for _, notional in held), ZERO)
+    assert whole > ZERO
+    for key, notional in held[:-1]:
+        part = (amount * notional / whole).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
+        left -= part
+        books.charge(books.account, key, ZERO, part)
+    books.charge(books.account, held[-1][0], ZERO, left)

@@ -10,6 +10,7 @@ from typing import Final
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.order_flow import OrderFlow
+from sidecar.core.account.pairing import approval_of
 from sidecar.core.account.terms import ROUNDING as VALUE_ROUNDING
 from sidecar.core.account.working import Reservation, WorkingOrder
 from sidecar.core.vocabulary.events import OrderReported, Quote
@@ -66,7 +67,7 @@ def _approval(
 ) -> Reservation | None:
     """The approval that the order answers, of itself or of an edit of it."""
     if order is not None:
-        return orders.reservation_of(order)
+        return approval_of(order, orders.ledger, orders.books)
     found = orders.ledger.reservations.get(report.client_order_id)
     return None if found is None or found.order.side != report.side else found
 

@@ -148,6 +148,26 @@ def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_M
     return _loss(tracker, windows.drawdown, windows.peak, way, shift)
 
 
+def settled_loss(
+    tracker: PositionTracker, code: str, key: str | None, strategy_id: str | None
+) -> Decimal:
+    """The cost of fills, fees and funding since the window of this cause began, USD; without
+    the part that transfers of unknown time may account for.
+    """
+    windows, account = tracker.windows, tracker.account
+    assert windows is not None
+    if key is not None:
+        scoped = windows.by_key.get(key) or ScopedWindow()
+        return scoped.settled - account.settled_of(key) + scoped.least_usd
+    if strategy_id is not None:
+        scoped = windows.by_strategy.get(strategy_id) or ScopedWindow()
+        book = tracker.strategies.get(strategy_id)
+        return scoped.settled - (book.pnl.settled if book else ZERO) + scoped.least_usd
+    window = {"DAILY_LOSS": windows.day, "DRAWDOWN": windows.drawdown}.get(code)
+    window = window or windows.cumulative
+    return window.settled - account.pnl.settled + window.least_usd
+
+
 def _loss(
     tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:

@@ -1,7 +1,7 @@
 """OrderFlow: reports and fills of orders become positions, funds and exposure. No I/O.
 
-Every fact of an order takes the same path: merge it (working.py), let its reservation give way,
-count the fills that the books have not counted, and bind the size that is still open.
+Every fact of an order takes the same path: merge it (working.py), let its reservation give way (pairing.py),
+count the fills that the books have not counted (fill_booking.py), and bind the size that is still open.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,17 @@ from typing import Final
 
 from sidecar.core.account.aliases import approved_as, rename
 from sidecar.core.account.books import Books
-from sidecar.core.account.cash_pot import SPOT_CASH
-from sidecar.core.account.exposure import Portfolio
+from sidecar.core.account.fill_booking import FillBooking
 from sidecar.core.account.order_index import OrderIndex
-from sidecar.core.account.reconciliation import DEFAULT_LAG, Reconciliation
-from sidecar.core.account.terms import Shown, Terms, approved_terms, with_terms
+from sidecar.core.account.pairing import approval_of, shows_edit, terms_of, use_edit
+from sidecar.core.account.terms import with_terms
 from sidecar.core.account.valuation import legs_of
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Leg, Reservation, Tally, WorkingOrder
+from sidecar.core.account.working import Leg, Reservation, WorkingOrder
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.money import (
-    DRIFT,
     ONE,
     ROUNDED_ZERO,
     ZERO,
@@ -56,19 +54,18 @@ def check_report(report: ev.OrderReported) -> None:
 
 
 class OrderFlow:
-    """Working orders, reservations, and the fills they bring into the books."""
+    """Working orders, reservations, and the size and funds that they bind."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
+        self.booking = FillBooking(books)
         self.ledger = OrderIndex()
         self.taker_rate = DEFAULT_TAKER_RATE
         self.margin_reserved = ZERO  # margin of approved futures orders not yet seen, USD
         # Margin of orders seen since Coinbase last stated the buying power, USD.
         self.margin_seen = ZERO
-        self.futures_agreement: dict[str, Reconciliation] = {}
         # Whether a flattening sent this very order; such an id alone is no proof.
         self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
-        self.lag = DEFAULT_LAG  # how long a reading of a balance may lack a fill
 
     def report(self, report: ev.OrderReported) -> None:
         """One order as Coinbase reports it."""
@@ -179,7 +176,7 @@ class OrderFlow:
         paid = rename(order, old, new, self.books)
         for currency, moved in ((old.quote, paid), (new.quote, -paid)):
             agreement = self.books.wallets.get(currency).agreement
-            self._book(currency, agreement, moved, fact.at, counts=False)
+            self.booking.note_move(currency, agreement, moved, fact.at, counts=False)
 
     def _settle_order(self, order: WorkingOrder, product: Product, at: datetime) -> None:
         """After any fact of an order: match its reservation, count its fills, restate the size and
@@ -189,7 +186,7 @@ class OrderFlow:
         order.is_own = order.client_order_id.startswith(OWN_PREFIX) and self.was_sent(order)
         owed = order.owed()
         if owed.quantity or owed.value or any(owed.fees.values()):
-            self._let_in(order, product, owed, at)
+            self.booking.let_in(order, product, owed, at)
         if owed.quantity and order.is_own:
             self.books.wallets.get(product.base).own_sale_at = at
         legs: tuple[Leg, ...] = ()
@@ -202,67 +199,29 @@ class OrderFlow:
         self._bind(order, legs, hold_currency, hold)
         self.ledger.file(order, product.book)
 
-    def reservation_of(self, order: WorkingOrder) -> Reservation | None:
-        """The live approval that this order answers: an edit's is for this very order, another for
-        one of its id, product and side.
-        """
-        reservations = self.ledger.reservations
-        for name in (order.client_order_id, order.order_id):
-            found = reservations.get(name)
-            if found is not None and self._is_for(found, order):
-                return found
-        return None
-
-    def _is_for(self, reservation: Reservation, order: WorkingOrder) -> bool:
-        if reservation.order_id:
-            return reservation.order_id == order.order_id
-        asked, books = reservation.order, self.books
-        return (
-            asked.client_order_id == order.client_order_id
-            and asked.side == order.side
-            and books.product(asked.product_id).book == books.product(order.product_id).book
-        )
-
-    def terms_of(self, reservation: Reservation) -> Terms:
-        """The terms that an approval covers."""
-        asked, most = reservation.order, reservation.order.base_size
-        if most is None:  # sized in quote currency: the most it was judged to bring
-            product = self.books.product(asked.product_id)
-            most = reservation.legs[0].quantity / product.contract_size
-        return approved_terms(asked, most)
-
     def _drop_lapsed_edit(self, order: WorkingOrder, at: datetime) -> None:
         """An approved edit that a report does not show after the reservation's life never
         happened.
         """
-        reservation = self.reservation_of(order)
+        reservation = approval_of(order, self.ledger, self.books)
         if reservation is None or not reservation.order_id or at <= reservation.expires_at:
             return
-        if not _edit_seen(reservation, order):
-            self._use_edit(reservation, order)
+        if not shows_edit(reservation, order):
+            use_edit(reservation, order, self.books)
             self.release(reservation.order.client_order_id)
-
-    def _use_edit(self, reservation: Reservation, order: WorkingOrder) -> None:
-        """An order that shows more than was approved of it, and no more than its approved edit, was
-        edited as was asked, but to less.
-        """
-        shown = Shown(side=order.side, size=order.size, price=order.limit_price)
-        terms = self.terms_of(reservation)
-        if not terms.excess(shown) and all(known.excess(shown) for known in order.terms):
-            order.terms = with_terms(order.terms, terms)
 
     def _meet_reservation(self, order: WorkingOrder) -> None:
         """An approved order has arrived: its reservation gives way to it, and it inherits the
         details that only the bot gave.
         """
-        reservation = self.reservation_of(order)
+        reservation = approval_of(order, self.ledger, self.books)
         if reservation is None:
             return
-        if reservation.order_id and order.is_open and not _edit_seen(reservation, order):
-            self._use_edit(reservation, order)
+        if reservation.order_id and order.is_open and not shows_edit(reservation, order):
+            use_edit(reservation, order, self.books)
             return
         self.release(reservation.order.client_order_id)
-        terms = self.terms_of(reservation)
+        terms = terms_of(reservation, self.books)
         order.terms = with_terms(order.terms, terms)
         order.attached = order.attached or reservation.order.attached
         if not reservation.hold_currency:
@@ -275,89 +234,6 @@ class OrderFlow:
         order.rests = reservation.order.rests and order.rests is not False
         if order.is_open and not order.remaining:  # its fills do not tell its size
             order.size = max(order.size, terms.size or ZERO)
-
-    def _let_in(self, order: WorkingOrder, product: Product, owed: Tally, at: datetime) -> None:
-        """Count fills, and note each wallet's movement: a reading may lack that for a while."""
-        wallets, futures = self.books.wallets, self.books.futures_cash
-        if not self.books.is_open:  # fills are in the opening balances already
-            known = (wallets.by_currency.get(one) for one in (product.base, product.quote))
-            for agreement in [wallet.agreement for wallet in known if wallet is not None]:
-                agreement.active_at = at
-            if product.is_future:
-                self._agreement(product.key).active_at = at
-            return
-        touched = () if product.is_future else {product.base, product.quote, *owed.fees}
-        moving = [(name, one := wallets.get(name), one.total) for name in sorted(touched)]
-        paid_before = futures.total
-        self._count(order, product, owed)
-        for currency, wallet, total in moving:
-            due = owed.moves(currency, order.side, product)
-            is_right = abs(wallet.total - total - due) <= DRIFT or self.books.is_future(currency)
-            assert is_right, f"a fill moved another sum of {currency}"
-            counts = currency not in self.books.cash and wallet.keep is not None
-            self._book(currency, wallet.agreement, wallet.total - total, at, counts=counts)
-        if product.is_future:
-            moved = owed.quantity * (ONE if order.side == BUY else -ONE) * product.contract_size
-            self._book(product.key, self._agreement(product.key), moved, at)
-            usd = wallets.by_currency.get(SPOT_CASH)
-            if usd is not None:  # a reading of the pot may know of it first, or later
-                paid = futures.total - paid_before
-                self._book(SPOT_CASH, usd.agreement, paid, at, counts=False)
-        if owed.quantity and owed.value:
-            self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
-
-    def _agreement(self, contract: str) -> Reconciliation:
-        return self.futures_agreement.setdefault(contract, Reconciliation())
-
-    def _book(
-        self,
-        name: str,
-        agreement: Reconciliation,
-        moved: Decimal,
-        at: datetime,
-        *,
-        counts: bool = True,
-    ) -> None:
-        agreement.active_at = at
-        if moved:
-            agreement.book(at, moved, self.lag)
-            if name in self.books.wallets.in_doubt:
-                self.books.note_doubt(name, agreement, counts=counts)
-
-    def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:
-        """Let the uncounted fills of an order into the books."""
-        books, strategy = self.books, None
-        if order.strategy_id is not None:
-            strategy = books.strategy(order.strategy_id)
-        sign = ONE if order.side == BUY else -ONE
-        quantity = sign * owed.quantity * product.contract_size
-        paid = sign * owed.value * product.contract_size  # quote currency
-        value = books.usd_value(product, quantity, paid)
-        if quantity:
-            books.trade(product.key, quantity, value, strategy)
-        elif value:
-            filled = order.counted.quantity * product.contract_size
-            books.correct(product.key, filled, value, order.side, strategy)
-        if paid and not product.is_future:
-            books.pay(product.quote, paid, value, strategy)
-        for currency, fee in owed.fees.items():
-            if fee:
-                self._pay_fee(product, currency, fee, strategy)
-
-    def _pay_fee(
-        self, product: Product, currency: str, fee: Decimal, strategy: Portfolio | None
-    ) -> None:
-        """A fee in the currency it was charged in; a future's comes out of the futures wallet."""
-        books = self.books
-        mark = books.marks.usd(currency)
-        value = None if mark is None else fee * mark
-        for book in [books.account] if strategy is None else [books.account, strategy]:
-            books.charge(book, product.key, value or ZERO)
-        if product.is_future:
-            books.futures_cash.total -= value or ZERO
-        else:
-            traded = currency in (product.base, product.quote)
-            books.pay(currency, fee, value, strategy if traded else None)
 
     def _hold(
         self, side: Side, remaining: Decimal, product: Product, price: Decimal | None
@@ -449,7 +325,7 @@ class OrderFlow:
         before = self.ledger.reservations.get(reservation.order.client_order_id)
         if before is not None and (edited := self.ledger.find(before.order_id)) is not None:
             # The edit approved before may have been sent: its frame may come yet.
-            edited.terms = with_terms(edited.terms, self.terms_of(before))
+            edited.terms = with_terms(edited.terms, terms_of(before, self.books))
         self.ledger.reserve(reservation, self.books.products[reservation.order.product_id].book)
         self.put_back(reservation)
 
@@ -487,9 +363,3 @@ class OrderFlow:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD
             self.margin_reserved += hold
-
-
-def _edit_seen(reservation: Reservation, order: WorkingOrder) -> bool:
-    """Whether an approved edit shows in the order: its new price or its new size."""
-    wanted = reservation.order
-    return order.size == wanted.base_size and order.limit_price == wanted.limit_price

@@ -14,12 +14,10 @@ from typing import Any, Final
 
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
-from sidecar.core.account.cash_pot import SPOT_CASH
 from sidecar.core.account.futures_flow import FuturesFlow
 from sidecar.core.account.loss_windows import (
     Figure,
     LossWindows,
-    ScopedWindow,
     Span,
     Window,
     scoped_windows,
@@ -27,10 +25,11 @@ from sidecar.core.account.loss_windows import (
 from sidecar.core.account.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.account.moved import Moved, by_moment
 from sidecar.core.account.order_flow import OrderFlow
+from sidecar.core.account.other_marks import point, unconfirmed, unconfirmed_of
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import ONE, ZERO, is_bounded, is_sane, with_money
+from sidecar.core.vocabulary.money import ONE, ZERO, is_sane, with_money
 from sidecar.core.vocabulary.products import CASH
 from sidecar.core.vocabulary.trading_day import next_reset
 
@@ -62,7 +61,7 @@ class PositionTracker:
         self.books = Books(dict(keep or {}), cash, max_spread)
         self.orders = OrderFlow(self.books)
         self.balances = BalanceFlow(self.books)
-        self.futures = FuturesFlow(self.books, self.balances, self.orders.futures_agreement)
+        self.futures = FuturesFlow(self.books, self.balances, self.orders.booking.contracts)
         self.windows: LossWindows | None = None
         self.clock_ahead = (
             timedelta()
@@ -97,7 +96,7 @@ class PositionTracker:
             ev.BalancesRead: self.balances.balances,
             ev.FuturesRead: self.futures.positions,
             ev.FuturesSummaryRead: self._futures_summary,
-            ev.FundingPaid: self._funding,
+            ev.FundingPaid: self.futures.funding,
             ev.FeesRead: self._fees,
             ev.ProductsListed: self._products,
             ev.AccountReconciled: self._reconciled,
@@ -108,7 +107,7 @@ class PositionTracker:
     ) -> None:
         """How marks are confirmed, how long readings may lag, and whether Coinbase stands behind the facts."""
         self.books.confirm_for, self.books.confirm_quotes = confirm_for, confirm_quotes
-        self.orders.lag = self.balances.pot.lag = lag
+        self.orders.booking.lag = self.balances.pot.lag = lag
         self.balances.believes_first = not connected
         self.books.waits_for_settled = connected
         self.marks.fresh_for = FRESH_FOR if connected else CALLERS_WORD
@@ -225,22 +224,6 @@ class PositionTracker:
     def _released(self, event: ev.ReservationReleased) -> None:
         self.orders.release(event.client_order_id, event.decision_id)
 
-    def _funding(self, event: ev.FundingPaid) -> None:
-        if not is_bounded(event.amount):
-            raise Untrusted(f"funding of {event.product_id} is beyond all bounds; it was left out")
-        product, futures = self.books.product(event.product_id), self.books.futures_cash
-        opening_at, paid_at = self.books.opening_at, event.paid_at
-        if opening_at is not None and paid_at is not None and paid_at < opening_at:
-            return  # the balances that the books opened with hold it
-        if futures.is_told_twice(event.entry_id, event.amount):
-            return
-        self.books.charge(self.account, product.key, ZERO, event.amount)
-        futures.total += event.amount
-        usd = self.wallets.by_currency.get(SPOT_CASH)
-        if usd is not None:
-            usd.agreement.book(event.at, event.amount, self.balances.pot.lag)
-            self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
-
     def _fees(self, event: ev.FeesRead) -> None:
         if not (is_sane(event.taker_rate) and event.taker_rate < ONE):
             raise Untrusted(f"a taker fee of {event.taker_rate} cannot be; it was left out")
@@ -264,7 +247,7 @@ class PositionTracker:
             self._high = (self.windows_version, high)
         if net <= high or windows.span.lacks_equity:
             return
-        confirmed = net - self.books.unconfirmed(self.account)
+        confirmed = net - unconfirmed(self.books, self.account)
         if confirmed > high:
             self.windows_version += 1
             windows.peak = max(windows.peak, confirmed)
@@ -303,7 +286,7 @@ class PositionTracker:
             self._begin_scopes()
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
-                wallet.read_point = self.books.point(currency, confirmed=True)
+                wallet.read_point = point(self.books, currency, confirmed=True)
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
         """Go on with the loss windows of before a restart, once the rest is restored. `moved`:
@@ -358,7 +341,7 @@ class PositionTracker:
         windows = self.windows
         assert windows is not None
         self.windows_version += 1
-        gap = self.books.unconfirmed(self.account)
+        gap = unconfirmed(self.books, self.account)
         equity = self.booked_equity - gap
         begun = self._window(at, gap, equity)
         match window:
@@ -435,11 +418,11 @@ class PositionTracker:
         assert self.windows is not None
         account = self.account
         self.windows.by_key = scoped_windows(
-            (key, figure.less(self.books.unconfirmed_of(account, key)))
+            (key, figure.less(unconfirmed_of(self.books, account, key)))
             for key, figure in self._key_figures().items()
         )
         self.windows.by_strategy = scoped_windows(
-            (name, figure.less(self.books.unconfirmed(self.strategies[name])))
+            (name, figure.less(unconfirmed(self.books, self.strategies[name])))
             for name, figure in self._strategy_figures().items()
         )
 
@@ -460,23 +443,6 @@ class PositionTracker:
         return {
             name: Figure(book.net_pnl, book.pnl.settled) for name, book in self.strategies.items()
         }
-
-    def settled_loss(self, code: str, key: str | None, strategy_id: str | None) -> Decimal:
-        """The cost of fills, fees and funding since the window of this cause began, USD; without
-        the part that transfers of unknown time may account for.
-        """
-        windows, account = self.windows, self.account
-        assert windows is not None
-        if key is not None:
-            scoped = windows.by_key.get(key) or ScopedWindow()
-            return scoped.settled - account.settled_of(key) + scoped.least_usd
-        if strategy_id is not None:
-            scoped = windows.by_strategy.get(strategy_id) or ScopedWindow()
-            book = self.strategies.get(strategy_id)
-            return scoped.settled - (book.pnl.settled if book else ZERO) + scoped.least_usd
-        window = {"DAILY_LOSS": windows.day, "DRAWDOWN": windows.drawdown}.get(code)
-        window = window or windows.cumulative
-        return window.settled - account.pnl.settled + window.least_usd
 
     @property
     def is_ambiguous(self) -> bool:

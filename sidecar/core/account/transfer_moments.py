@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.moved import Point
+from sidecar.core.account.other_marks import near_point, point, settled_mark, unconfirmed
 from sidecar.core.account.reconciliation import Doubt
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.money import ZERO
@@ -43,8 +44,8 @@ class TransferMoments:
         books, marks = self.books, self.books.marks
         if doubt.first_at != at:
             return
-        doubt.first, doubt.seen = books.point(currency, confirmed=True), books.point(currency)
-        doubt.near, doubt.is_fresh = books.near_point(currency), marks.is_fresh(currency, at)
+        doubt.first, doubt.seen = point(books, currency, confirmed=True), point(books, currency)
+        doubt.near, doubt.is_fresh = near_point(books, currency), marks.is_fresh(currency, at)
         if doubt.is_fresh and currency in books.account.lines:
             doubt.confirmed_mark = marks.settled(currency)
 
@@ -88,7 +89,7 @@ class TransferMoments:
         if doubt.confirmed_mark is not None:
             return doubt.confirmed_mark
         first = doubt.first.price if doubt.first is not None and doubt.is_fresh else None
-        price = self.books.settled_mark(currency, first, at)
+        price = settled_mark(self.books, currency, first, at)
         if price is None and doubt.difference < ZERO:  # departed units wait for no price
             price = marks.confirmed(currency) or marks.usd(currency)
         return price
@@ -117,7 +118,7 @@ class TransferMoments:
     def _others_of_cash(self, wallet: Wallet, doubt: Doubt, booked: Point) -> tuple[Point, ...]:
         """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
         account, found = self.books.account, list[Point]()
-        settled = account.net_pnl - self.books.unconfirmed(account)
+        settled = account.net_pnl - unconfirmed(self.books, account)
         found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
         low, high = sorted((booked.pnl, settled))
         if doubt.seen is not None and low <= doubt.seen.pnl <= high:

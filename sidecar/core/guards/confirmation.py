@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account.exposure import Exposure
-from sidecar.core.account.losses import Loss
+from sidecar.core.account.losses import Loss, settled_loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
@@ -62,7 +62,7 @@ class Confirmation:
         takes that back.
         """
         tracker = self.desk.tracker
-        settled = tracker.settled_loss(bound.code, bound.key, bound.strategy_id)
+        settled = settled_loss(tracker, bound.code, bound.key, bound.strategy_id)
         if bound.least.crosses(bound.limit) and not self._valuing_books():
             return True  # no holding has a price
         unsettled = max(ZERO, bound.least.usd - settled)

@@ -109,7 +109,7 @@ class DoubtWatch:
         tracker, found = self.desk.tracker, dict[str, Doubt]()
         for name in sorted(tracker.wallets.in_doubt):
             wallet = tracker.wallets.by_currency.get(name)
-            agreement = tracker.orders.futures_agreement.get(name)
+            agreement = tracker.futures.agreement.get(name)
             if wallet is not None and wallet.agreement.doubt is not None:
                 agreement = wallet.agreement
             assert agreement is not None

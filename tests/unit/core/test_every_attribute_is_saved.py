@@ -59,7 +59,7 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_mark_age": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
-    "OrderFlow.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "FillBooking.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._takes": ALWAYS,
     "Books.waits_for_settled": CONFIGURED,

@@ -695,15 +695,6 @@ def test_of_two_transfers_that_overlap_each_was_there_when_it_was_read_first(
     assert told == least
 
 
-def test_a_moment_at_confirmed_marks_has_no_gain_of_a_purchase_below_them():
-    world = connected(held=1)
-    world.stand("BTC-USD", 64_000)
-    world.fill("BUY", 1, 60_000)
-    point = world.tracker.books.confirmed_point("BTC")
-    assert point is not None
-    assert (point.pnl, world.tracker.net_pnl) == (0, 4_000)
-
-
 @pytest.mark.parametrize("tick_first", [True, False])
 def test_a_coin_that_was_never_held_enters_at_a_price_that_stands(tick_first):
     """2,400 is a passing tick, at the first reading or at the second."""

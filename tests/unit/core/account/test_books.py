@@ -292,45 +292,6 @@ def test_what_fills_up_keep_is_a_transfer():
     assert abs(ratio - D("0.5")) < D("1E-9")
 
 
-# --- Funding ----------------------------------------------------------------------------------------
-
-
-def with_contracts(**held):
-    """Contracts of the future and of another one, marked at 64,000 and 2,000."""
-    other = future("ETH-FUT", base="ETH", contract_size=D("0.1"))
-    made = books()
-    made.list_products((*PRODUCTS, other))
-    made.quote(Quote("ETH-FUT", D(2000), D(2000), START), START)
-    for key, quantity in held.items():
-        name = FUTURE if key == "btc" else "ETH-FUT"
-        made.trade(name, D(quantity), D(quantity) * (made.marks.usd(name) or 0), None)
-    return made
-
-
-def test_funding_is_shared_by_the_notional_held():
-    """128,000 long and 64,000 short: two thirds and one third, and all of it in sum."""
-    made = with_contracts(btc=2, eth=-32)
-    made.fund(D("-1"))
-    pnl = made.account.pnl_by_key
-    assert pnl[FUTURE].funding == D("-0.666666666666666667")
-    assert pnl["ETH-FUT"].funding == D("-0.333333333333333333")
-    assert (made.account.pnl.funding, made.transfers) == (-1, 0)
-
-
-def test_funding_of_what_is_closed_already_is_the_last_ones():
-    made = with_contracts(btc=2, eth=-32)
-    made.trade(FUTURE, D(-2), D(-128_000), None)
-    made.trade("ETH-FUT", D(32), D(64_000), None)
-    made.fund(D(-5))
-    assert made.account.pnl_by_key["ETH-FUT"].funding == -5
-
-
-def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
-    made = books()
-    made.fund(D(-5))
-    assert (made.transfers, made.account.pnl.funding) == (-5, 0)
-
-
 # --- What has no price in dollars -----------------------------------------------------------------
 
 

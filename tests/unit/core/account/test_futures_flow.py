@@ -1,12 +1,17 @@
 """FuturesFlow: futures positions and the futures wallet as Coinbase states them."""
 
+from datetime import timedelta
+
 import pytest
 
+from sidecar.core.account.books import Books
+from sidecar.core.account.futures_flow import share_funding
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Reconcile
 from sidecar.core.vocabulary.errors import UnknownProduct, Untrusted
-from tests.scenario import FUTURE, D
-from tests.tracking import Desk, check_books, state_bytes
+from sidecar.core.vocabulary.products import CASH
+from tests.scenario import FUTURE, PRODUCTS, START, D, future
+from tests.tracking import QUOTES, Desk, check_books, state_bytes
 
 
 def futures_read(desk, *positions, **fields):
@@ -164,3 +169,70 @@ def test_a_futures_wallet_that_cannot_be_true_changes_nothing(field):
     with pytest.raises(Untrusted, match="futures wallet"):
         desk.send(ev.FuturesSummaryRead, **numbers | {field: D("NaN")})
     assert state_bytes(desk.tracker) == before
+
+
+# --- Funding ----------------------------------------------------------------------------------------
+
+
+def books():
+    made = Books({}, CASH, D("0.05"))
+    made.list_products(PRODUCTS)
+    for product_id, price in QUOTES.items():
+        made.quote(ev.Quote(product_id, D(price), D(price), START), START)
+    return made
+
+
+def test_funding_that_cannot_be_true_is_left_out():
+    desk = Desk()
+    with pytest.raises(Untrusted, match="funding"):
+        desk.send(ev.FundingPaid, product_id=FUTURE, amount=D("NaN"))
+    with pytest.raises(UnknownProduct):
+        desk.send(ev.FundingPaid, product_id="ODD", amount=D(1))
+    assert desk.tracker.account.pnl_by_key == {}
+
+
+@pytest.mark.parametrize(("earlier", "funding"), [(1, 0), (0, -3)])
+def test_funding_from_before_the_opening_is_in_its_balances_already(earlier, funding):
+    """Fills are listed again for a while after a start."""
+    desk = Desk(is_open=False)
+    desk.balance("USD", 1_000)
+    paid_at = desk.now - timedelta(seconds=earlier)
+    desk.tracker.start(desk.now)
+    desk.wait(1).send(ev.FundingPaid, product_id=FUTURE, amount=D(-3), paid_at=paid_at)
+    assert desk.tracker.account.pnl.funding == funding
+
+
+def with_contracts(**held):
+    """Contracts of the future and of another one, marked at 64,000 and 2,000."""
+    other = future("ETH-FUT", base="ETH", contract_size=D("0.1"))
+    made = books()
+    made.list_products((*PRODUCTS, other))
+    made.quote(ev.Quote("ETH-FUT", D(2000), D(2000), START), START)
+    for key, quantity in held.items():
+        name = FUTURE if key == "btc" else "ETH-FUT"
+        made.trade(name, D(quantity), D(quantity) * (made.marks.usd(name) or 0), None)
+    return made
+
+
+def test_funding_is_shared_by_the_notional_held():
+    """128,000 long and 64,000 short: two thirds and one third, and all of it in sum."""
+    made = with_contracts(btc=2, eth=-32)
+    share_funding(made, D("-1"))
+    pnl = made.account.pnl_by_key
+    assert pnl[FUTURE].funding == D("-0.666666666666666667")
+    assert pnl["ETH-FUT"].funding == D("-0.333333333333333333")
+    assert (made.account.pnl.funding, made.transfers) == (-1, 0)
+
+
+def test_funding_of_what_is_closed_already_is_the_last_ones():
+    made = with_contracts(btc=2, eth=-32)
+    made.trade(FUTURE, D(-2), D(-128_000), None)
+    made.trade("ETH-FUT", D(32), D(64_000), None)
+    share_funding(made, D(-5))
+    assert made.account.pnl_by_key["ETH-FUT"].funding == -5
+
+
+def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
+    made = books()
+    share_funding(made, D(-5))
+    assert (made.transfers, made.account.pnl.funding) == (-5, 0)

@@ -9,6 +9,7 @@ from sidecar.core.account.losses import Loss
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import Limits, LossLimit
 from tests.scenario import D, World
+from tests.tracking import Desk
 
 TENTH, HUNDRED = LossLimit(ratio=D("0.1")), LossLimit(usd=D(100))
 
@@ -214,3 +215,49 @@ def test_in_doubt_a_ratio_is_of_what_was_there():
 def test_a_limit_is_a_ratio_or_money():
     assert Limits(max_daily_loss="0.1").max_daily_loss == TENTH
     assert Limits(max_daily_loss="100 USD").max_daily_loss == HUNDRED
+
+
+# --- What fills, fees and funding settled ---
+
+
+def holding(**settings):
+    """One bitcoin bought at 64,000 with borrowed money, and 10,000 dollars."""
+    desk = Desk(**settings)
+    desk.balance("USD", 74_000)
+    desk.fill("BUY", 1, 64000, strategy_id="trend")
+    return desk
+
+
+def settled(desk, code="CUMULATIVE_LOSS", key=None, strategy_id=None):
+    return losses.settled_loss(desk.tracker, code, key, strategy_id)
+
+
+@pytest.mark.parametrize(
+    ("window", "code"),
+    [("daily", "DAILY_LOSS"), ("cumulative", "CUMULATIVE_LOSS"), ("drawdown", "DRAWDOWN")],
+)
+def test_what_was_settled_counts_from_its_windows_start_too(window, code):
+    desk = holding()
+    desk.fill("SELL", 1, 63000)
+    assert settled(desk, code) == 1000
+    desk.tracker.reset_window(window, desk.now)
+    assert settled(desk, code) == 0
+    codes = {"DAILY_LOSS", "CUMULATIVE_LOSS", "DRAWDOWN"} - {code}
+    assert [settled(desk, other) for other in codes] == [1000, 1000]
+
+
+@pytest.mark.parametrize("scope", [{"key": "BTC"}, {"strategy_id": "trend"}])
+def test_what_a_scope_settled_counts_from_the_days_start(scope):
+    desk = holding()
+    desk.fill("SELL", 1, 63000, strategy_id="trend")
+    assert settled(desk, "DAILY_LOSS", **scope) == 1000
+    desk.tracker.reset_window("daily", desk.now)
+    assert settled(desk, "DAILY_LOSS", **scope) == 0
+    desk.fill("BUY", 1, 63000, fee=5, strategy_id="trend")
+    assert settled(desk, "DAILY_LOSS", **scope) == 5
+
+
+def test_a_scope_that_never_traded_has_settled_nothing():
+    desk = holding()
+    assert settled(desk, "DAILY_LOSS", key="ETH") == 0
+    assert settled(desk, "DAILY_LOSS", strategy_id="grid") == 0

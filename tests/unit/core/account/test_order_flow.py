@@ -11,16 +11,7 @@ from sidecar.core.vocabulary.actions import Reconcile
 from sidecar.core.vocabulary.errors import Misuse, UnknownProduct, Untrusted
 from sidecar.core.vocabulary.orders import Order
 from tests.scenario import FUTURE, START, D, World, limit_order, market_order
-from tests.tracking import Desk, check_books, state_bytes
-
-
-def stocked(**settings):
-    """A desk with coins, dollars and euros, so that nothing is short of anything."""
-    desk = Desk(**settings)
-    for currency in ("BTC", "ETH", "USD", "EUR"):
-        desk.balance(currency, 1_000_000)
-    return desk.wait(10)
-
+from tests.tracking import Desk, check_books, state_bytes, stocked
 
 # --- What an open order binds ---------------------------------------------------------------------
 
@@ -79,97 +70,6 @@ def test_a_strategy_that_becomes_known_late_takes_over_what_its_order_binds():
     desk.report(leaves=2, limit_price=60000)
     desk.report(leaves=2, limit_price=60000, strategy_id="trend")
     assert desk.line("BTC", "trend").open_buy == desk.line().open_buy == 2
-
-
-# --- What a fill moves ----------------------------------------------------------------------------
-
-
-def test_a_fill_moves_both_wallets_and_the_position():
-    desk = stocked()
-    desk.fill("BUY", 2, 60000, fee=5)
-    assert (desk.wallet("BTC"), desk.wallet("USD")) == (1_000_002, 1_000_000 - 120_005)
-    assert (desk.held(), desk.tracker.account.pnl.fees) == (1_000_002, 5)
-
-
-def test_a_usdc_fill_moves_the_usdc_wallet_and_the_same_position():
-    desk = stocked()
-    desk.fill("BUY", 1, 60000, product_id="BTC-USDC")
-    assert (desk.wallet("USDC"), desk.wallet("USD"), desk.held()) == (-60000, 1_000_000, 1_000_001)
-
-
-def test_a_euro_fill_is_worth_its_dollars():
-    desk = Desk()
-    desk.fill("BUY", 1, 50000, product_id="BTC-EUR")
-    assert (desk.wallet("EUR"), desk.line().position.cost) == (-50000, 62500)
-
-
-def test_a_future_moves_no_spot_wallet():
-    desk = Desk()
-    desk.fill("SELL", 2, 64000, fee=3, product_id=FUTURE, strategy_id="trend")
-    assert desk.tracker.wallets.by_currency == {}
-    assert desk.held(FUTURE) == desk.held(FUTURE, "trend") == D("-0.02")
-    assert desk.tracker.account.futures_pnl == -3
-
-
-def test_a_coin_fill_is_two_legs_at_the_marks_of_the_fill_for_the_strategy_too():
-    desk = stocked()
-    desk.fill("BUY", 10, "0.03", product_id="ETH-BTC", strategy_id="trend")
-    assert desk.held("BTC") == D("999999.7")
-    for key, quantity, cost in (("ETH", 10, 19200), ("BTC", D("-0.3"), -19200)):
-        position = desk.line(key, "trend").position
-        assert (position.quantity, position.cost) == (quantity, cost)
-
-
-def test_a_fee_in_the_base_coin_leaves_the_position_of_all_and_of_the_strategy():
-    desk = Desk()
-    desk.fill("BUY", 1, 64000, fee="0.001", commission_currency="BTC", strategy_id="trend")
-    assert desk.held() == desk.held("BTC", "trend") == D("0.999")
-    assert desk.tracker.account.pnl.fees == desk.tracker.strategies["trend"].pnl.fees == 64
-    assert desk.wallet("USD") == -64000
-
-
-def test_a_fee_in_a_third_coin_is_nobodys_short_position():
-    desk = stocked()
-    desk.fill("BUY", 1, 64000, fee=2, commission_currency="ETH", strategy_id="trend")
-    assert desk.wallet("ETH") == 999_998
-    assert list(desk.tracker.strategies["trend"].lines) == ["BTC"]
-    assert desk.tracker.strategies["trend"].pnl.fees == 4000
-
-
-def test_a_fill_that_no_quote_can_value_costs_the_first_mark():
-    """No profit out of nothing: it is worth its mark, and cost the same."""
-    desk = Desk(quotes={})
-    desk.fill("BUY", 1, 50000, fee=10, product_id="BTC-EUR")
-    assert (desk.held(), desk.tracker.net_pnl) == (1, 0)
-    desk.quote("BTC-USD", 64000)
-    assert (desk.line().position.cost, desk.tracker.net_pnl) == (64000, 0)
-
-
-def test_a_row_seen_again_changes_nothing():
-    desk = stocked()
-    desk.fill("BUY", 1, 64000, fee=1, order_id="o1", entry_id="e1")
-    before = state_bytes(desk.tracker)
-    desk.fill("BUY", 1, 64000, fee=1, order_id="o1", entry_id="e1")
-    assert state_bytes(desk.tracker) == before
-
-
-def test_late_exact_rows_correct_value_and_fees_without_moving_quantity():
-    desk = Desk()
-    desk.report(
-        filled=3, average_price="64000.33", fees=1, leaves=0, status="FILLED", strategy_id="trend"
-    )
-    desk.fill("BUY", 3, "64000.3333", fee="1.5", order_id="o1", strategy_id="trend")
-    assert desk.line().position.cost == desk.line("BTC", "trend").position.cost == D("192000.9999")
-    assert desk.wallet("USD") == D("-192002.4999")
-
-
-def test_before_the_books_open_fills_are_in_the_balances_already():
-    desk = Desk(is_open=False)
-    desk.report(filled=1, average_price=64000, leaves=1, limit_price=64000)
-    assert (desk.held(), desk.line().open_buy) == (0, 1)
-    desk.tracker.start(desk.now)
-    desk.report(filled=2, average_price=64000, leaves=0)
-    assert desk.held() == 1
 
 
 # --- What cannot be true --------------------------------------------------------------------------
@@ -331,46 +231,11 @@ def test_an_order_that_the_bot_sent_to_take_does_not_rest_whatever_the_frame_lea
     assert not world.tracker.ledger.working["o1"].rests
 
 
-@pytest.mark.parametrize(("filled", "left"), [(0, "0.0015625"), ("0.001", "0.0005625")])
-def test_a_quote_sized_order_that_states_no_size_inherits_the_most_it_was_approved_for(
-    filled, left
-):
-    world = World()
-    body = market_order()
-    body["order_configuration"] = {"market_market_ioc": {"quote_size": "100"}}
-    assert world.ask(body)
-    name = body["client_order_id"]
-    world.report("o1", client_order_id=name, filled=filled, average_price=64000)
-    assert world.tracker.account.lines["BTC"].open_buy == D(left)
-    check_books(world.tracker)
-
-
 def test_a_fill_of_an_approved_order_does_not_say_its_size():
     world = approved()
     world.fill("BUY", "0.1", 60000, order_id="o1", client_order_id="bot-1")
     assert world.tracker.account.lines["BTC"].open_buy == D("0.4")
     assert world.tracker.ledger.best_resting("BTC-USD", "BUY") == 60000
-
-
-@pytest.mark.parametrize("other", [{"side": "SELL"}, {"product_id": "ETH-USD"}])
-def test_a_reservation_does_not_give_way_to_an_order_of_another_side_or_product(other):
-    world = approved()
-    world.report("o1", client_order_id="bot-1", leaves=1, limit_price=2000, **other)
-    assert list(world.tracker.ledger.reservations) == ["bot-1"]
-
-
-def test_a_reservation_does_not_give_way_to_an_order_that_coinbase_named_like_it():
-    world = approved()
-    world.report("bot-1", leaves="0.1", limit_price=60000)
-    assert list(world.tracker.ledger.reservations) == ["bot-1"]
-
-
-def test_an_edits_reservation_is_for_its_own_order_only():
-    world = World()
-    world.report("o1", client_order_id="bot-1", leaves="0.1", limit_price=60000)
-    assert world.manager.validate_edit(order_id="o1", price="60000", size="0.2")
-    world.report("o2", client_order_id="bot-1", leaves="0.2", limit_price=60000)
-    assert list(world.tracker.ledger.reservations) == ["bot-1"]
 
 
 def test_a_release_may_name_the_decision_it_is_for():
@@ -406,18 +271,6 @@ def test_a_futures_reservation_binds_margin_until_released():
     assert world.tracker.orders.margin_reserved == 0
 
 
-def test_an_edits_reservation_waits_until_the_edit_shows():
-    world = World()
-    world.report("o1", client_order_id="bot-1", leaves="0.1", limit_price=60000)
-    assert world.manager.validate_edit(order_id="o1", price="60000", size="0.2")
-    world.report("o1", status="EDIT_QUEUED", leaves="0.1", limit_price=60000)
-    assert list(world.tracker.ledger.reservations) == ["bot-1"]
-    assert world.tracker.account.lines["BTC"].orders == 1
-    world.report("o1", leaves="0.2", limit_price=60000)
-    assert world.tracker.ledger.reservations == {}
-    check_books(world.tracker)
-
-
 def edited():
     world = World()
     world.report("o1", client_order_id="bot-1", leaves="0.1", limit_price=60000)
@@ -444,56 +297,12 @@ def test_an_edit_that_a_report_does_not_show_after_its_life_never_happened(secon
     check_books(world.tracker)
 
 
-def test_an_edit_that_shows_late_is_met_all_the_same():
-    world = edited()
-    world.now += timedelta(seconds=11)
-    report = ev.OrderReported(at=world.now, order_id="o1", product_id="BTC-USD", side="BUY",
-                              status="OPEN", leaves=D("0.2"), limit_price=D(60000))  # fmt: skip
-    world.tracker.apply(report)
-    assert (world.tracker.ledger.reservations, world.position) == ({}, 0)
-    assert world.tracker.account.lines["BTC"].open_buy == D("0.2")
-
-
-def test_an_edit_of_an_order_without_client_id_is_found_by_its_order_id():
-    world = World()
-    world.report("o1", leaves="0.1", limit_price=60000)
-    assert world.manager.validate_edit(order_id="o1", size="0.2")
-    world.report("o1", leaves="0.2", limit_price=60000)
-    assert world.tracker.ledger.reservations == {}
-
-
 def test_a_reserved_order_is_the_bots_own_object_too():
     order = Order(client_order_id="x", product_id="BTC-USD", side="BUY", kind="limit_limit_gtc",
                   base_size=D("0.1"), limit_price=D(60000), ceiling_price=D(60000))  # fmt: skip
     world = World()
     assert world.ask(order)
     assert world.tracker.account.lines["BTC"].open_buy == D("0.1")
-
-
-# --- Fees told late -------------------------------------------------------------------------------
-
-
-def fees_of(desk):
-    return desk.tracker.account.pnl.fees
-
-
-def test_a_fee_that_a_fill_tells_later_is_counted_once():
-    desk = stocked()
-    desk.fill("BUY", 1, 100, fee=0, entry_id="one", order_id="o1")
-    for fee in ("1.5", "1.5", "0", "1.5"):  # told, repeated, told by a row that lags behind
-        desk.fill("BUY", 1, 100, fee=fee, entry_id="one", order_id="o1")
-        assert fees_of(desk) == D("1.5")
-    check_books(desk.tracker)
-    assert desk.tracker.account.lines["BTC"].position.quantity == 1_000_001
-
-
-def test_a_fee_that_only_the_orders_report_tells_is_counted():
-    desk = stocked()
-    desk.fill("BUY", 1, 100, fee=0, entry_id="one", order_id="o1")
-    desk.report("o1", "FILLED", filled=1, average_price=100, fees="1.5")
-    assert fees_of(desk) == D("1.5")
-    desk.fill("BUY", 1, 100, fee="1.5", entry_id="one", order_id="o1")
-    assert fees_of(desk) == D("1.5")
 
 
 # --- Orders that nobody knows ---------------------------------------------------------------------
@@ -531,12 +340,6 @@ def test_a_fill_of_what_has_vanished_counts():
     assert desk.line().position.quantity == held + 1
     assert desk.line().open_buy == 0
     check_books(desk.tracker)
-
-
-def test_a_fill_is_a_price_where_the_last_quote_is_older():
-    desk = Desk()
-    desk.wait(60).fill("BUY", 1, 60_000)
-    assert desk.tracker.marks.usd("BTC") == 60_000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from sidecar.core.account.losses import cumulative, daily, drawdown
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.errors import UnknownProduct, Untrusted
+from sidecar.core.vocabulary.errors import Untrusted
 from tests.decisions import connected
 from tests.scenario import FUTURE, START, D
 from tests.tracking import Desk, state_bytes
@@ -91,15 +91,6 @@ def test_a_fee_rate_that_cannot_be_true_is_left_out(rate):
         desk.send(ev.FeesRead, taker_rate=D(rate), maker_rate=D(0))
     desk.send(ev.FeesRead, taker_rate=D("0.004"), maker_rate=D(0))
     assert desk.tracker.orders.taker_rate == D("0.004")
-
-
-def test_funding_that_cannot_be_true_is_left_out():
-    desk = Desk()
-    with pytest.raises(Untrusted, match="funding"):
-        desk.send(ev.FundingPaid, product_id=FUTURE, amount=D("NaN"))
-    with pytest.raises(UnknownProduct):
-        desk.send(ev.FundingPaid, product_id="ODD", amount=D(1))
-    assert desk.tracker.account.pnl_by_key == {}
 
 
 def test_funding_and_released_reservations_are_facts_like_any_other():
@@ -215,41 +206,6 @@ def test_a_window_begins_at_confirmed_marks(window):
     desk.quote("BTC-USD", 64_000)
     assert losses(desk) == (0, 0, 0)
     assert daily(desk.tracker, key="BTC").usd == daily(desk.tracker, strategy_id="trend").usd == 0
-
-
-def settled(desk, code="CUMULATIVE_LOSS", key=None, strategy_id=None):
-    return desk.tracker.settled_loss(code, key, strategy_id)
-
-
-@pytest.mark.parametrize(
-    ("window", "code"),
-    [("daily", "DAILY_LOSS"), ("cumulative", "CUMULATIVE_LOSS"), ("drawdown", "DRAWDOWN")],
-)
-def test_what_was_settled_counts_from_its_windows_start_too(window, code):
-    desk = holding()
-    desk.fill("SELL", 1, 63000)
-    assert settled(desk, code) == 1000
-    desk.tracker.reset_window(window, desk.now)
-    assert settled(desk, code) == 0
-    codes = {"DAILY_LOSS", "CUMULATIVE_LOSS", "DRAWDOWN"} - {code}
-    assert [settled(desk, other) for other in codes] == [1000, 1000]
-
-
-@pytest.mark.parametrize("scope", [{"key": "BTC"}, {"strategy_id": "trend"}])
-def test_what_a_scope_settled_counts_from_the_days_start(scope):
-    desk = holding()
-    desk.fill("SELL", 1, 63000, strategy_id="trend")
-    assert settled(desk, "DAILY_LOSS", **scope) == 1000
-    desk.tracker.reset_window("daily", desk.now)
-    assert settled(desk, "DAILY_LOSS", **scope) == 0
-    desk.fill("BUY", 1, 63000, fee=5, strategy_id="trend")
-    assert settled(desk, "DAILY_LOSS", **scope) == 5
-
-
-def test_a_scope_that_never_traded_has_settled_nothing():
-    desk = holding()
-    assert settled(desk, "DAILY_LOSS", key="ETH") == 0
-    assert settled(desk, "DAILY_LOSS", strategy_id="grid") == 0
 
 
 def test_a_new_day_begins_at_the_boundary_with_the_figures_from_before_it():
@@ -373,17 +329,6 @@ def test_a_clock_that_jumps_back_over_a_restart_does_not_unroll_it_either():
     again.now = NEXT - timedelta(hours=2)
     again.quote("BTC-USD", 62000)
     assert losses(again)[0] == 2000
-
-
-@pytest.mark.parametrize(("earlier", "funding"), [(1, 0), (0, -3)])
-def test_funding_from_before_the_opening_is_in_its_balances_already(earlier, funding):
-    """Fills are listed again for a while after a start."""
-    desk = Desk(is_open=False)
-    desk.balance("USD", 1_000)
-    paid_at = desk.now - timedelta(seconds=earlier)
-    desk.tracker.start(desk.now)
-    desk.wait(1).send(ev.FundingPaid, product_id=FUTURE, amount=D(-3), paid_at=paid_at)
-    assert desk.tracker.account.pnl.funding == funding
 
 
 def test_transfers_of_one_reading_that_are_dated_before_and_after_a_fall_end_a_span_each():
