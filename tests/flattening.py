@@ -5,8 +5,8 @@ from typing import Any
 
 from sidecar.core.liquidation.episode import Episode
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import Action, PlaceOrder, ReadAccount
-from tests.decisions import CONNECTED, connected, of_kind
+from sidecar.core.vocabulary.actions import Action, Alert, PlaceOrder, ReadAccount
+from tests.decisions import CONNECTED, connected, names, of_kind
 from tests.scenario import D, World
 
 USD = 100_000
@@ -89,3 +89,46 @@ class Flattening:
             "created_at": self.world.now,
         } | fields  # fmt: skip
         return self.report(f"id-{name}", **known)
+
+
+OPEN: dict[str, Any] = {"side": "BUY", "leaves": "0.1", "base_size": "0.1", "limit_price": 60000}
+
+
+def begun(BTC: object = 1, **others: object) -> Flattening:  # noqa: N803 - an asset
+    """A flattening whose first reading is asked for."""
+    flat = Flattening(None, BTC=BTC, **others)
+    flat.begin()
+    assert names(flat.actions).count("ReadAccount") == 1
+    return flat
+
+
+def selling(btc: object = 1, **changes: Any) -> tuple[Flattening, PlaceOrder]:
+    """A flattening that has just sent its one sale."""
+    flat = begun(BTC=btc)
+    flat.read({"BTC": btc}, **changes)
+    (sale,) = flat.placed
+    return flat, sale
+
+
+def size_of(placed: PlaceOrder) -> str:
+    (configuration,) = placed.body["order_configuration"].values()
+    return str(configuration["base_size"])
+
+
+def codes(flat: Flattening) -> list[str]:
+    return [alert.code for alert in of_kind(flat.actions, Alert)]
+
+
+def idle(flat: Flattening, rounds: int, balances: dict[str, object], **fields: Any) -> list[float]:
+    """So many readings that find the same; the seconds waited before each."""
+    waits = []
+    for _ in range(rounds):
+        flat.read(balances, **fields)
+        if of_kind(flat.actions, ReadAccount):
+            waits.append(0.0)
+            continue
+        due = flat.episode.due
+        assert due is not None
+        waits.append((due - flat.world.now).total_seconds())
+        flat.wait(waits[-1])
+    return waits

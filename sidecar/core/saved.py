@@ -25,7 +25,7 @@ from sidecar.core.guards.sessions import BotSession
 from sidecar.core.guards.stale_marks import StaleMark
 from sidecar.core.guards.unapproved import UnapprovedMemory
 from sidecar.core.guards.usdc_peg import PegMemory
-from sidecar.core.liquidation.episode import LiquidatorMemory
+from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
 from sidecar.core.value_at_risk.risk_history import SavedRisk

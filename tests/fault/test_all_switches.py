@@ -119,7 +119,7 @@ HINDER = {
 
 @pytest.fixture
 async def trader(tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.core.liquidation.liquidator.STUCK_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("sidecar.core.liquidation.rounds.STUCK_AFTER", timedelta(seconds=2))
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 1.0)
     monkeypatch.setattr("sidecar.coinbase.patience.FOR_S", PATIENCE_S)
     for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody

@@ -16,7 +16,7 @@ STUCK = ["CANCEL_QUEUED", "UNKNOWN_CANCEL_ORDER"]
 
 @pytest.fixture
 async def trader(tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.core.liquidation.liquidator.STUCK_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("sidecar.core.liquidation.rounds.STUCK_AFTER", timedelta(seconds=2))
     for limit in ("URGENT_AT_ONCE", "URGENT_PER_SECOND"):  # this exchange limits nobody
         monkeypatch.setattr(budget, limit, 1000)
     async with trading(tmp_path, balances={"USD": "100000", "BTC": "0.5"}) as made:

@@ -65,7 +65,7 @@ async def test_a_flattening_does_not_wait_for_it_for_ever(trader):
 @pytest.mark.parametrize("status", [404, 400, 502])
 async def test_no_answer_to_a_look_up_by_its_id_stops_a_flattening(trader, monkeypatch, status):
     """A page of a proxy's: what is held is sold. Where a 404 says that there is no such order, it is flat too."""
-    monkeypatch.setattr("sidecar.core.liquidation.liquidator.STUCK_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr("sidecar.core.liquidation.rounds.STUCK_AFTER", timedelta(seconds=1))
     async with (
         meddling(trader) as meddler,
         beside(trader, coinbase={"rest_url": meddler.url}) as made,

@@ -9,7 +9,7 @@ from typing import Final
 
 from sidecar.coinbase import account_reader, budget, lookups
 from sidecar.config.tables import Coinbase
-from sidecar.core.liquidation import liquidator, progress, selling
+from sidecar.core.liquidation import liquidator, progress, rounds, selling
 from sidecar.core.liquidation.attempts import MOVES, Attempt, Signal, Stage
 from sidecar.core.liquidation.episode import STEPS, Episode, Step
 from sidecar.core.vocabulary.limits import Limits
@@ -120,8 +120,8 @@ def _waits() -> Iterator[tuple[str, str]]:
     shout = (
         f"after {progress.SHOUT_AFTER} such rounds, then at most once in {_s(progress.SHOUT_EVERY)}"
     )
-    yield "a cancel is waited for", _s(liquidator.CANCELS_TAKE)
-    yield "a sale is waited for; what rests is then priced anew", _s(liquidator.SALES_TAKE)
+    yield "a cancel is waited for", _s(rounds.CANCELS_TAKE)
+    yield "a sale is waited for; what rests is then priced anew", _s(rounds.SALES_TAKE)
     yield (
         "a round that finds what the one before found waits",
         f"{first}, and twice as long each time, at most {most}; a sale is waited for in any case",

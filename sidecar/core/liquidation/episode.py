@@ -1,6 +1,6 @@
 """Episode: the record of one flattening, of the account or of one key. No I/O.
 
-The steps are made in liquidator.py. The whole record is kept on disk: a process that dies in the
+The steps are made in liquidator.py and rounds.py. The whole record is kept on disk: a process that dies in the
 middle is followed by one that knows every order that was sent.
 """
 
@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from sidecar.core.liquidation.attempts import Attempt
 from sidecar.core.vocabulary.actions import Liquidate
-from sidecar.core.vocabulary.events import Balance
-from sidecar.core.vocabulary.reports import LiquidationReport, Phase
+from sidecar.core.vocabulary.reports import Phase
 
 Step = Literal["none is open", "nothing is to come", "time is up", "read: wait", "read: sell"]
 
@@ -86,23 +85,3 @@ class Episode(Struct, kw_only=True):
 def order_line(order_id: str, filled: Decimal) -> str:
     """An open order as a round found it."""
     return f"{order_id} {filled}"
-
-
-class LiquidatorMemory(Struct, kw_only=True):
-    """The memory of the liquidator that survives a restart. Episodes by their key, "" for the
-    account's.
-
-    `balances` and `contracts` are as Coinbase last stated them, and when; `contracts` None: not
-    stated yet. `readings` counts those asked for.
-    """
-
-    readings: int = 0
-    unread: tuple[str, ...] = ()  # orders that Coinbase lists as open and that could not be read
-    lists_all: bool = True  # whether its last listing of them was complete
-    dropped: dict[str, Attempt] = {}  # orders of an aborted flattening that may still trade
-    ended: dict[str, Attempt] = {}  # the last orders of flattenings that are over
-    episodes: dict[str, Episode] = {}
-    balances: dict[str, Balance] = {}
-    balances_at: datetime | None = None
-    contracts: dict[str, Decimal] | None = None
-    last: LiquidationReport | None = None

@@ -12,7 +12,7 @@ from decimal import Decimal
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reconciliation import SETTLE
 from sidecar.core.account.wallets import OWN_SALE_SHOWS_WITHIN, Wallet
-from sidecar.core.liquidation.episode import LiquidatorMemory
+from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
 from sidecar.core.liquidation.sales import Held
 from sidecar.core.vocabulary.money import ZERO
 

@@ -4,9 +4,8 @@
         ↑                                              │
         └──── every sale is over ──── selling ←────────┘ it is not
 
-Every round begins with a reading of the account that began after the last round's orders were over:
-a request is no proof of its effect. A key is sold once none of its orders is open and none of its
-sales is in doubt, and no more of it than the books and Coinbase's balance both say is held.
+Every round (rounds.py) begins with a reading of the account that began after the last round's orders were
+over: a request is no proof of its effect.
 
 In library use the caller's facts are the reading.
 """
@@ -14,43 +13,31 @@ In library use the caller's facts are the reading.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import Final
 
 from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.liquidation.attempts import KNOWN_ALREADY, LACKS_FUNDS, Attempt
-from sidecar.core.liquidation.episode import Episode, LiquidatorMemory, Row, Step
+from sidecar.core.liquidation.episode import Episode, Row, Step
 from sidecar.core.liquidation.liquidation_report import report_of
-from sidecar.core.liquidation.progress import RETRY_AT_MOST, note_progress, note_rows, retry_after
-from sidecar.core.liquidation.sales import Holding
+from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
+from sidecar.core.liquidation.progress import RETRY_AT_MOST
+from sidecar.core.liquidation.rounds import CANCELS_TAKE, Rounds, cancel_action, publish
 from sidecar.core.liquidation.scope import Scope
-from sidecar.core.liquidation.selling import PRICED, attempts_for
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
     Action,
     Alert,
-    CancelOrders,
     Liquidate,
-    LiquidationReported,
-    ReadAccount,
     ReadOrders,
-    RefreshQuotes,
 )
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.reports import LiquidationReport, Outcome
 
-# Waits are of the wall's clock. A cancel that was accepted is done within tenths of a second; where
-# the user channel does not say so, a reading must.
-CANCELS_TAKE: Final = timedelta(seconds=0.5)
+# Waits are of the wall's clock.
 READINGS_TAKE: Final = timedelta(seconds=60)  # beyond which it is asked for again, and said
-SALES_TAKE: Final = timedelta(seconds=5)  # after which a resting order is priced anew
-# An order that is open still by then binds the quantity that it holds, and no more.
-STUCK_AFTER: Final = timedelta(seconds=30)
-ENDED_MAX: Final = 200  # orders of past flattenings: more than one takes
-WAITING_TAKES: Final = timedelta(seconds=1)  # for holdings that cannot be sold now
 # A longer one is of a clock that was set back; a fact's time is that of the start of its reading.
 LONGEST_WAIT: Final = RETRY_AT_MOST + READINGS_TAKE
 ABSENT_AFTER: Final = timedelta(seconds=10)  # an accepted order may not be found for a moment
@@ -68,8 +55,8 @@ class Liquidator:
         self.desk = desk
         self.settings = settings
         self.memory = LiquidatorMemory()
-        self._ended = ended
         self._scope = Scope(desk, settings)
+        self._rounds = Rounds(desk, settings, self._scope, ended)
 
     # --- From outside -----------------------------------------------------------------------------
 
@@ -77,7 +64,7 @@ class Liquidator:
         self, trigger: Liquidate, key: str | None, now: datetime, actions: list[Action]
     ) -> None:
         """Flatten the account, or one key. A flattening under way for a part of it is taken over."""
-        if self._covering(key) is not None:
+        if self.memory.covering(key) is not None:
             return
         # All of it is read anew.
         self.memory.balances, self.memory.contracts, self.memory.unread = {}, None, ()
@@ -92,7 +79,8 @@ class Liquidator:
         lines = self.desk.tracker.account.lines
         episode.marks = {name: line.mark for name, line in lines.items() if line.mark is not None}
         self._take_up(episode, actions)
-        self._cancel(episode, actions, now)  # first of all: holdings are looked at in the rounds
+        # First of all: holdings are looked at in the rounds.
+        self._rounds.cancel(self.memory, episode, now, actions)
         episode.due = now + CANCELS_TAKE * self.settings.pace
         self.advance(now, actions)
 
@@ -117,9 +105,9 @@ class Liquidator:
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
         """End every flattening. Orders already sent stay as they are."""
         for episode in self.memory.episodes.values():
-            self._publish(report_of(episode, self.desk.tracker, outcome, now), actions)
+            publish(report_of(episode, self.desk.tracker, outcome, now), self.memory, actions)
             self.memory.dropped |= {one.client_order_id: one for one in episode.live()}
-            self._keep_in_mind(episode)
+            self.memory.keep_in_mind(episode)
         self.memory.episodes.clear()
 
     def note(self, event: ev.Event, actions: list[Action]) -> None:
@@ -161,14 +149,14 @@ class Liquidator:
             is_overdue = episode.phase == "reading"
             episode.step(step, now + READINGS_TAKE * self.settings.pace)
             if not self.settings.connected:
-                self._round(episode, now, actions)
+                self._rounds.run(self.memory, episode, now, actions)
                 continue
             if is_overdue:
                 text = "the flattening cannot read the account, and goes on trying"
                 actions.append(Alert(severity="critical", code="LIQUIDATION_STUCK", text=text))
             self.memory.readings += 1
             episode.reading = self.memory.readings
-            actions.append(self._reading(episode))
+            actions.append(self._rounds.reading(episode))
 
     def _look_up(self, episode: Episode) -> None:
         """Take up the tracker's reports of orders that were not passed on here."""
@@ -204,20 +192,14 @@ class Liquidator:
 
     def wants(self, client_order_id: str) -> bool:
         """Whether this order is still to be sent, or looked for."""
-        attempt = self._attempt(client_order_id)
+        attempt = self.memory.attempt(client_order_id)
         return attempt is not None and attempt.stage in {"sent", "doubtful"}
-
-    def sent(self, client_order_id: str) -> Attempt | None:
-        """The order that was sent under this id, by this flattening or one before it."""
-        memory = self.memory
-        attempt = self._attempt(client_order_id)
-        return attempt or memory.dropped.get(client_order_id) or memory.ended.get(client_order_id)
 
     def is_own(
         self, order: WorkingOrder, side: Side, size: Decimal | None, *, is_stated: bool
     ) -> bool:
         """Whether an order that is told with this side and size is the very one that was sent under its id."""
-        attempt = self.sent(order.client_order_id)
+        attempt = self.memory.sent(order.client_order_id)
         if attempt is None:
             return False
         products = self.desk.tracker.products
@@ -232,7 +214,7 @@ class Liquidator:
 
     def compares(self, client_order_id: str) -> bool:
         """Whether an order under this id is compared with the order sent, and told if it differs."""
-        return self._attempt(client_order_id) is not None
+        return self.memory.attempt(client_order_id) is not None
 
     def placed(self) -> set[str]:
         """Orders of ours that Coinbase took and that may still trade."""
@@ -244,7 +226,7 @@ class Liquidator:
         actions: list[Action] = []
         for episode in self.memory.episodes.values():
             if working := self._scope.working(episode):
-                actions.append(_cancel_action(episode, working))
+                actions.append(cancel_action(episode, working))
             sent = (one for one in episode.attempts.values() if one.stage == "sent")
             actions += [one.place() for one in sent]
         return actions
@@ -265,7 +247,7 @@ class Liquidator:
     # --- Answers ----------------------------------------------------------------------------------
 
     def _reported(self, report: ev.OrderReported, actions: list[Action]) -> None:
-        attempt = self._attempt(report.client_order_id)
+        attempt = self.memory.attempt(report.client_order_id)
         if attempt is None:
             return
         if fault := attempt.report(report):
@@ -283,7 +265,7 @@ class Liquidator:
                 episode.idle_rounds, episode.due = 0, event.at
 
     def _answered(self, event: ev.AttemptAnswered, actions: list[Action]) -> None:
-        attempt = self._attempt(event.client_order_id)
+        attempt = self.memory.attempt(event.client_order_id)
         if attempt is None:
             return
         outcome = event.outcome
@@ -328,7 +310,7 @@ class Liquidator:
                 if attempt.order_id in event.missing and long_ago:
                     attempt.take("ended", "Coinbase knows of no such order")
             if episode.phase == "reading" and event.reading >= episode.reading:
-                self._round(episode, event.at, actions)
+                self._rounds.run(self.memory, episode, event.at, actions)
 
     def _restart(self, actions: list[Action]) -> None:
         """A new process: whether the orders sent left the old one is not known."""
@@ -338,119 +320,8 @@ class Liquidator:
                 if attempt.stage == "doubtful":
                     actions.append(attempt.find())
             if episode.phase == "reading":
-                actions.append(self._reading(episode))
+                actions.append(self._rounds.reading(episode))
             elif working := self._scope.working(episode):
-                actions.append(_cancel_action(episode, working))
-
-    # --- A round ----------------------------------------------------------------------------------
-
-    def _reading(self, episode: Episode) -> ReadAccount:
-        ids = (one.order_id for one in episode.live() if one.order_id)
-        is_bound = any(one.way in PRICED for one in episode.attempts.values())  # flags may be gone
-        is_waiting = is_bound or bool(episode.idle_rounds) or not self.desk.tracker.products
-        return ReadAccount(reading=episode.reading, order_ids=tuple(ids), with_products=is_waiting)
-
-    def _round(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
-        """Cancel the open orders, sell the holdings that can be sold, or end."""
-        tracker, working = self.desk.tracker, self._scope.working(episode)
-        found = self._scope.holdings(self.memory, episode)
-        left = [one for one in found if not one.is_final]
-        live = episode.live() if self.settings.connected else []
-        note_rows(episode, found, tracker.marks)
-        unread = self._scope.unread(self.memory, episode)
-        is_open = working or unread
-        is_known = tracker.products or not self.settings.connected
-        fault = self._scope.unknown(self.memory, episode)
-        if not (is_open or left or live or fault) and is_known:
-            self._end(episode, now, actions)
-            return
-        episode.rounds += 1
-        actions += note_progress(episode, (working, unread, left, fault), tracker.ledger, now)
-        self._cancel(episode, actions, now)
-        stuck = {one.order_id for one in working if self._stuck_at(episode, one) <= now}
-        still = [order for order in working if order.order_id not in stuck]
-        busy = {key for order in still for key in self._scope.keys(order)}
-        busy |= {attempt.key for attempt in episode.live() if attempt.order_id not in stuck}
-        for holding in left:
-            if holding.size and holding.key not in busy:
-                self._sell(episode, holding, now, actions)
-        is_selling = bool(episode.live())
-        wait = SALES_TAKE if is_selling else CANCELS_TAKE if is_open else WAITING_TAKES
-        wait = max(wait, retry_after(episode.idle_rounds))
-        times = [now + wait * self.settings.pace]
-        times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
-        times += [self._stuck_at(episode, order) for order in still]
-        episode.step("read: sell" if is_selling else "read: wait", min(times))
-
-    def _stuck_at(self, episode: Episode, order: WorkingOrder) -> datetime:
-        """When it has been open for so long after its cancel was asked for that no more is waited for it."""
-        return episode.asked[order.order_id] + STUCK_AFTER * self.settings.pace
-
-    def _cancel(self, episode: Episode, actions: list[Action], now: datetime) -> None:
-        working, unread = self._scope.working(episode), self._scope.unread(self.memory, episode)
-        for order in working:
-            episode.asked.setdefault(order.order_id, now)
-            if self.sent(order.client_order_id) is None:
-                key = order.legs[0].key if order.legs else order.product_id
-                episode.cancelled.setdefault(order.order_id, key)
-        if working or unread:
-            actions.append(_cancel_action(episode, working, unread))
-
-    def _sell(
-        self, episode: Episode, holding: Holding, now: datetime, actions: list[Action]
-    ) -> None:
-        product = holding.product
-        assert product is not None
-        quote = self.desk.tracker.marks.quotes.get(product.book)
-        slippage = self.desk.limits.market_order_slippage
-        attempts = list(attempts_for(episode, holding, quote, slippage, now))
-        for attempt in attempts:
-            episode.attempts[attempt.client_order_id] = attempt
-            actions.append(attempt.place())
-        if attempts and holding.notional is None:  # a holding without a price may be dust
-            actions.append(RefreshQuotes(product_ids=(product.book,)))
-        if not attempts:
-            episode.rows[holding.key].note = f"no price of {product.book} is known"
-            actions.append(RefreshQuotes(product_ids=(product.book,)))
-
-    def _end(self, episode: Episode, now: datetime, actions: list[Action]) -> None:
-        del self.memory.episodes[episode.key or ""]
-        self._keep_in_mind(episode)
-        self._publish(report_of(episode, self.desk.tracker, "flat", now), actions)
-        left = [f"{row.key} ({row.note})" for row in episode.rows.values() if row.left]
-        what = episode.key or "the account"
-        reason = f"{what} was flattened: {episode.trigger.reason}"
-        if left:
-            reason += f"; left: {', '.join(left)}"
-        self._ended(episode.key, reason, now, actions)
-
-    def _keep_in_mind(self, episode: Episode) -> None:
-        """Keep its orders, for reports that come late: they are ours."""
-        memory = self.memory
-        over = {name: one for name, one in episode.attempts.items() if name not in memory.dropped}
-        ended = memory.ended | over
-        memory.ended = dict(islice(ended.items(), max(0, len(ended) - ENDED_MAX), None))
-
-    def _publish(self, report: LiquidationReport, actions: list[Action]) -> None:
-        self.memory.last = report
-        actions.append(LiquidationReported(report=report))
+                actions.append(cancel_action(episode, working))
 
     # --- Look-ups ---------------------------------------------------------------------------------
-
-    def _covering(self, key: str | None) -> Episode | None:
-        """The flattening under way that this one would be a part of."""
-        episodes = self.memory.episodes
-        return episodes.get("") or (episodes.get(key) if key is not None else None)
-
-    def _attempt(self, client_order_id: str) -> Attempt | None:
-        for episode in self.memory.episodes.values():
-            if (attempt := episode.attempts.get(client_order_id)) is not None:
-                return attempt
-        return None
-
-
-def _cancel_action(
-    episode: Episode, working: list[WorkingOrder], unread: tuple[str, ...] = ()
-) -> CancelOrders:
-    ids = tuple(order.order_id for order in working)
-    return CancelOrders(order_ids=ids + unread, reason=episode.trigger.reason)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from sidecar.core.context.settings import Settings
-from sidecar.core.liquidation.episode import LiquidatorMemory
+from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
     Alert,
