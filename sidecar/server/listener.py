@@ -1,10 +1,7 @@
-"""A Unix socket on which clients ask: one listener, many connections, none of which holds up another.
+"""A Unix socket on which clients ask: who may, and how many; that no other process listens there; its end.
 
-Answers come in the order of the requests. Most are computed at once; where one is to come later (a
-future), only its own connection waits for it. A connection that asks much is answered a few requests
-at a time, so that others come in between; one whose answers are not read is not read from either,
-and is dropped when that lasts; one whose user has sent too much is read from later. The peer's user
-id decides who may ask, and no user's connections leave no room for others'.
+The peer's user id decides who may ask, and no user's connections leave no room for others'. One client's requests
+and answers are its connection's (connection.py).
 """
 
 import asyncio
@@ -12,21 +9,17 @@ import os
 import resource
 import socket
 import stat
-import struct
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final, cast
-
-from msgspec import UNSET
+from typing import Any, Final
 
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.own_places import see_own, take_lock
-from sidecar.server import error_codes, protocol
 from sidecar.server.byte_rate import ByteRate
-from sidecar.server.protocol import Early, Lines, OrderCall, ProtocolError, Request, RequestError
+from sidecar.server.connection import Connection
+from sidecar.server.protocol import OrderCall, Request
 
 CONNECTIONS_MAX: Final = 1_024  # a desk has tens; each costs some ten kilobytes
 CONNECTIONS_LEAST: Final = 64  # however few files there may be
@@ -37,238 +30,19 @@ KEPT_FILES: Final = (
 )
 ROOT: Final = 0
 BACKLOG: Final = 128
-TURN: Final = 8  # requests of one connection before the others get theirs: about a millisecond
-UNREAD_BYTES_MAX: Final = 256 * 1024  # of answers that wait before the next request is read
 FINISH_WITHIN_S: Final = 1.0  # the time for clients at the end to read their last answers
-DROP_AFTER_S: Final = 10.0  # a client that does not read for so long is dead
 TURNS: Final = 4  # of the loop: until a connection is up, or gone
-CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux's SO_PEERCRED
 
-STOPPED: Final = RequestError(
-    error_codes.INTERNAL_ERROR, "the sidecar stops; look what was done, and ask again"
-)
-
-Answer = Callable[["Connection", Request | OrderCall], Any]
+Answer = Callable[[Connection, Request | OrderCall], Any]
 
 
 class SocketInUse(Misuse):
     """The socket's path cannot be used; the message names the mend."""
 
 
-class Connection(asyncio.Protocol):
-    """One client. `context` is for the code that answers: the client's name and topics."""
-
-    def __init__(self, listener: "Listener") -> None:
-        self.uid = -1
-        self.context: Any = None
-        self._listener = listener
-        self._lines = Lines()
-        self._asked: deque[bytes] = deque()
-        self._transport: asyncio.Transport | None = None
-        self._is_full = False
-        self._drop: asyncio.TimerHandle | None = None
-        self._is_taking_turns = False
-        self._slowed: asyncio.TimerHandle | None = None  # its user has sent too much
-        self._later: asyncio.Future[Any] | None = None  # the answer that is waited for
-        self._ending: bytes | None = None
-        self._fileno = -1
-
-    # --------------------------------------------------------------------------- asyncio's callbacks
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
-        self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
-        self._fileno = self._transport.get_extra_info("socket").fileno()
-        self.uid = _peer_uid(self._transport)
-        self._listener.open.add(self)
-        refusal = self._listener.refusal(self)
-        if refusal:
-            self._end(protocol.failed(None, error_codes.INVALID_REQUEST, refusal))
-            return
-        self._listener.connections[self] = None
-        self._slow_down(self._listener.wait_s(self.uid, 0))  # a new connection clears no debt
-
-    def data_received(self, data: bytes) -> None:
-        is_early = self._slowed is not None  # uvloop reads once of who is paused as it connects
-        self._slow_down(self._listener.wait_s(self.uid, len(data)))
-        try:
-            lines = self._lines.feed(data)
-            if len(lines) == 1 and self._is_idle and not is_early:
-                self._answer(lines[0])  # at once: no other request waits
-            else:
-                self._asked += lines
-        except ProtocolError as broken:
-            self._ending = broken.answer
-        if not self._is_taking_turns and not is_early:
-            self._take_turn()
-
-    def _slow_down(self, wait_s: float) -> None:
-        """Stop reading for so long; requests that are here are answered."""
-        if wait_s <= 0 or self._transport is None:
-            return
-        self._transport.pause_reading()
-        if self._slowed is not None:
-            self._slowed.cancel()
-        self._slowed = asyncio.get_running_loop().call_later(wait_s, self._read_on)
-
-    def _read_on(self) -> None:
-        self._slowed = None
-        if not self._is_taking_turns:
-            self._take_turn()
-
-    def pause_writing(self) -> None:
-        self._is_full = True
-        self._drop = asyncio.get_running_loop().call_later(DROP_AFTER_S, self.drop)
-
-    def resume_writing(self) -> None:
-        self._is_full = False
-        if self._drop is not None:
-            self._drop.cancel()
-        if not self._is_taking_turns:
-            self._take_turn()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        for timer in (self._drop, self._slowed):
-            if timer is not None:
-                timer.cancel()
-        self._transport = None
-        self._asked.clear()
-        self._listener.open.discard(self)
-        if self in self._listener.connections:
-            del self._listener.connections[self]
-            self._listener.on_lost(self)
-        self._listener.ended.set()
-
-    # ----------------------------------------------------------------------------------- answering
-
-    def _take_turn(self) -> None:
-        """Answer a few requests; if there are more, let others have theirs first."""
-        self._is_taking_turns = False
-        for _ in range(TURN):
-            if not self._asked or self._is_held_up or self._live is None:
-                break
-            self._answer(self._asked.popleft())
-        transport = self._live
-        if transport is None:
-            return
-        if self._asked:
-            transport.pause_reading()
-            if not self._is_held_up:
-                self._is_taking_turns = True
-                asyncio.get_running_loop().call_soon(self._take_turn)
-        elif self._ending is None:
-            if self._slowed is None:
-                transport.resume_reading()  # while an answer is to come, too: to see it leave
-        elif self._later is None:
-            self._end(self._ending)
-        else:
-            transport.pause_reading()  # bytes behind a broken request are not read
-
-    @property
-    def _live(self) -> asyncio.Transport | None:
-        """The transport while it can be used: not closed, and not about to be."""
-        transport = self._transport
-        return None if transport is None or transport.is_closing() else transport
-
-    @property
-    def _is_held_up(self) -> bool:
-        """Whether no request may be answered now: answers wait to be read, or one is to come."""
-        return self._is_full or self._later is not None
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether all that was asked is answered, and more may be."""
-        waits = self._asked or self._is_taking_turns or self._is_held_up
-        return not waits and self._ending is None and self._live is not None
-
-    def _answer(self, line: bytes) -> None:
-        try:
-            request = protocol.read(line)
-        except ProtocolError as broken:
-            self._asked.clear()
-            self._ending = broken.answer
-            return
-        try:
-            result = self._listener.answer(self, request)
-        except (RequestError, Misuse) as failure:
-            self._reply(request.id, None, failure)
-            return
-        if type(result) is Early:
-            self._reply_now(request.id, result.result)
-            result.finish()
-        elif isinstance(result, asyncio.Future):
-            self._later = result
-            result.add_done_callback(lambda done: self._answer_later(request.id, done))
-        else:
-            self._reply(request.id, result)
-
-    def _answer_later(self, request_id: protocol.Id, done: asyncio.Future[Any]) -> None:
-        """The answer that was waited for is there; go on with the requests after it."""
-        self._later = None
-        failure = STOPPED if done.cancelled() else done.exception()
-        if failure is not None and not isinstance(failure, RequestError | Misuse):
-            self.drop()  # a fault of the sidecar's: the loop hears of it
-            raise failure
-        self._reply(request_id, None if failure else done.result(), failure)
-        if not self._is_taking_turns:
-            self._take_turn()
-
-    def _reply(
-        self, request_id: protocol.Id, result: Any, failure: RequestError | Misuse | None = None
-    ) -> None:
-        transport = self._live
-        if request_id is UNSET or transport is None:
-            return  # a notification, or the client is gone
-        if failure is None:
-            transport.write(protocol.answered(request_id, result))
-        else:
-            code = failure.code if isinstance(failure, RequestError) else error_codes.REFUSED
-            transport.write(protocol.failed(request_id, code, str(failure)))
-
-    def _reply_now(self, request_id: protocol.Id, result: Any) -> None:
-        """Reply before any other work: bytes handed to uvloop leave when the turn is over."""
-        transport = self._live
-        if request_id is UNSET or transport is None:
-            return
-        line = protocol.answered(request_id, result)
-        if not transport.get_write_buffer_size():  # no bytes wait that must leave first
-            with suppress(OSError):  # full or gone: the transport will find out by itself
-                line = line[os.write(self._fileno, line) :]
-        if line:
-            transport.write(line)
-
-    def tell(self, line: bytes) -> None:
-        """Send an event; a client that does not read is not worth waiting for."""
-        transport = self._live
-        if transport is None:
-            return
-        if self._is_full:
-            self.drop()
-        else:
-            transport.write(line)
-
-    def finish(self) -> None:
-        """Answer the requests made, and close once the answers are read."""
-        while self._asked and not self._is_held_up and self._live is not None:
-            self._answer(self._asked.popleft())
-        if self._transport is not None:
-            self._transport.close()
-
-    def drop(self) -> None:
-        """End the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _end(self, last: bytes) -> None:
-        """Say why, and close."""
-        if self._transport is not None:
-            self._transport.write(last)
-            self._transport.close()
-
-
 class Listener:
     """One Unix socket. `answer` is asked for each request: it returns the result, or a future of
-    it, and either may raise Wrong, or Misuse where the request cannot be met.
+    it, and either may raise RequestError, or Misuse where the request cannot be met.
     """
 
     def __init__(  # noqa: PLR0913 - path, callbacks and permissions, by name
@@ -292,9 +66,25 @@ class Listener:
         self._mode = mode
         self._uids = uids
         self._rate = rate
-        self.ended = asyncio.Event()  # a connection has
+        self._ended = asyncio.Event()  # a connection has
         self._server: asyncio.Server | None = None
         self._lock: FileIO | None = None
+
+    def came(self, connection: Connection) -> str:
+        """A client is there; why it may not ask, empty when it may."""
+        self.open.add(connection)
+        refusal = self.refusal(connection)
+        if not refusal:
+            self.connections[connection] = None
+        return refusal
+
+    def left(self, connection: Connection) -> None:
+        """It is gone."""
+        self.open.discard(connection)
+        if connection in self.connections:
+            del self.connections[connection]
+            self.on_lost(connection)
+        self._ended.set()
 
     def refusal(self, connection: Connection) -> str:
         """Why this client may not ask; empty when it may."""
@@ -359,8 +149,8 @@ class Listener:
     async def _emptied(self) -> None:
         """Until every connection has ended."""
         while self.open:
-            self.ended.clear()
-            await self.ended.wait()
+            self._ended.clear()
+            await self._ended.wait()
 
     def _take_lock(self) -> None:
         """Only one process may listen here: a file left by one that was killed is not a live one."""
@@ -396,12 +186,6 @@ class Listener:
 async def _turns() -> None:
     for _ in range(TURNS):
         await asyncio.sleep(0)
-
-
-def _peer_uid(transport: asyncio.Transport) -> int:
-    peer = transport.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    return int(CREDENTIALS.unpack(raw)[1])
 
 
 def connections_max() -> int:

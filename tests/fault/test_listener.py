@@ -134,7 +134,7 @@ async def test_one_that_asks_much_does_not_hold_up_one_that_asks_little(tmp_path
 
 
 async def test_one_that_never_reads_is_dropped_and_nothing_swells(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "DROP_AFTER_S", 0.2)
+    monkeypatch.setattr("sidecar.server.connection.DROP_AFTER_S", 0.2)
     lost = asyncio.Event()
     async with listening(tmp_path, on_lost=lambda connection: lost.set()) as made:
         deaf = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -167,7 +167,7 @@ async def test_events_go_to_who_reads_and_who_does_not_is_dropped(tmp_path):
 def users(monkeypatch):
     """Whom the next connection is of: a test may not have several users."""
     of = [1]
-    monkeypatch.setattr(module, "_peer_uid", lambda _transport: of[0])
+    monkeypatch.setattr("sidecar.server.connection._peer_uid", lambda _transport: of[0])
     return of
 
 
