@@ -33,6 +33,7 @@ limits.max_order_size = 0.5
 limits.max_position_size = 2
 limits.max_order_rate = { count = 10, window_s = 1 }
 limits.duplicate_order = { count = 1, window_s = 5 }
+limits.max_notional_in = { usd = 20000, window_s = 3600 }
 limits.price_collar = 0.05
 limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000

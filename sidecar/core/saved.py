@@ -85,6 +85,7 @@ class SavedManager(Struct, kw_only=True):
     episodes: int
     trigger: Liquidate | None
     activity: dict[str, list[datetime]]
+    activity_usd: dict[str, list[tuple[datetime, Decimal]]] = {}
     samplers: list[SavedSampler]
     pending: dict[str, PendingBreach] = {}
     stale_marks: dict[str, StaleMark] = {}
@@ -133,6 +134,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         decisions=manager.approvals.decisions,
         episodes=manager.watch.episodes,
         trigger=manager.watch.trigger,
+        activity_usd={name: list(parts) for name, parts in manager.desk.activity.sums.items()},
         activity={name: list(times) for name, times in manager.desk.activity.windows.items()},
         samplers=[
             SavedSampler(
@@ -195,6 +197,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.state.tightenings = saved.tightenings
     manager.approvals.decisions = saved.decisions
     manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
+    manager.desk.activity.sums = {name: deque(parts) for name, parts in saved.activity_usd.items()}
     for name, times in saved.activity.items():
         manager.desk.activity.windows[name] = deque(times, maxlen=max(1, len(times)))
     for seen in saved.samplers:

@@ -50,6 +50,9 @@ LIMITS = {
     "max_concentration": steps("0.013", 200),
     "max_leverage": steps("0.017", 200),
     "max_open_orders": st.integers(0, 4),
+    "max_notional_in": st.builds(
+        lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
+    ),
     "no_adding": st.booleans(),
 }
 SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders")  # fmt: skip

@@ -44,6 +44,7 @@ LIMITS: dict[str, list[Any]] = {
     "max_open_orders": [3, 20],
     "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
     "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
+    "max_notional_in": [{"usd": 40_000, "window_s": 10}, {"usd": 300_000, "window_s": 60}],
     "price_collar": ["0.001", "0.05"],
     "max_daily_loss": ["0.05", "2000 USD"],
     "max_drawdown": ["0.10"],

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from sidecar.core.account.valuation import legs_of
 from sidecar.core.account.working import Leg, Reservation, WorkingOrder
+from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.strategy_names import StrategyNames
@@ -25,7 +26,6 @@ from sidecar.core.judging.verdict import Proposal, Verdict
 from sidecar.core.vocabulary.actions import Action, Alert, FindOrder, Reconcile
 from sidecar.core.vocabulary.decision import Decision, Violation
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
-from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX, Side
 from sidecar.core.vocabulary.orders import (
@@ -83,8 +83,8 @@ class Approvals:
         orders.reserve(new)
         if verdict.headrooms is not None:
             verdict.headrooms.take(new.legs[0], new.hold)
-        for name, rate in verdict.counted:
-            self.desk.activity.note(name, rate, new.approved_at)
+        for name, setting, usd in verdict.counted:
+            self.desk.activity.add(name, setting, usd, new.approved_at)
 
     def prepare(self) -> None:
         """The next order is likely to be like the last one: if a glance approved that, the room for the
@@ -338,10 +338,10 @@ class Approvals:
         )
 
     @staticmethod
-    def _counted(candidate: Candidate, plan: Plan) -> tuple[tuple[str, Rate], ...]:
+    def _counted(candidate: Candidate, plan: Plan) -> tuple[Counted, ...]:
         """The windows that the approval counts in."""
         return tuple(
-            (rule.window(candidate, bound), bound.setting)
+            (rule.window(candidate, bound), bound.counted, rule.notional(candidate))
             for rule, bound in plan.counting
             if rule.window is not None
         )

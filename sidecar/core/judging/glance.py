@@ -19,6 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
+from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate
 from sidecar.core.judging.headroom import Headroom, Headrooms
@@ -34,7 +35,6 @@ from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
 from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
 from sidecar.core.vocabulary.products import DOLLARS
@@ -67,7 +67,7 @@ PLAIN: Final = WHOLE | {"limit_limit_gtd"}
 class Seen(Struct, frozen=True):
     """An order that is approved: the figures of its decision and its reservation.
 
-    `windows`: the names under which its approval counts, each with its limit.
+    `windows`: those that its approval counts in.
     """
 
     notional: Decimal
@@ -77,7 +77,7 @@ class Seen(Struct, frozen=True):
     leg: Leg
     hold_currency: str
     hold: Decimal
-    windows: tuple[tuple[str, Rate], ...]
+    windows: tuple[Counted, ...]
     warnings: tuple[Violation, ...]
 
 
@@ -119,9 +119,9 @@ class Glance:
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
         self._most_value = plan.product.quote_max_size or NO_LIMIT
-        self._rates = [(bound.window, bound.setting, ceil(bound.warn_level)) for bound in rates]
-        self._counting = tuple((bound.window, bound.setting) for bound in rates)
-        self._identical = [(bound.window, bound.setting) for bound in identical]
+        self._rates = [(bound.window, bound.rate, ceil(bound.warn_level)) for bound in rates]
+        self._counting = tuple((bound.window, bound.rate, ZERO) for bound in rates)
+        self._identical = [(bound.window, bound.rate) for bound in identical]
         collars = (bound.level for rule, bound in rows if rule.order_row is market.beyond_touch)
         self._collar = min(collars, default=NO_LIMIT)
         self._slippage = desk.limits.market_order_slippage
@@ -172,7 +172,7 @@ class Glance:
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
 
-    def _windows(self, order: Order, now: datetime) -> tuple[tuple[str, Rate], ...] | None:
+    def _windows(self, order: Order, now: datetime) -> tuple[Counted, ...] | None:
         """Where its approval counts; None where a window is nearly full."""
         reaches = self._desk.activity.reaches
         for name, rate, near in self._rates:
@@ -180,12 +180,13 @@ class Glance:
                 return None
         if not self._identical:
             return self._counting
-        windows, likeness = [], fingerprint(order)
+        windows: list[Counted] = []
+        likeness = fingerprint(order)
         for window, rate in self._identical:
             name = f"{window}|{likeness}"
             if reaches(rate.count, name, rate, now):
                 return None
-            windows.append((name, rate))
+            windows.append((name, rate, ZERO))
         return (*windows, *self._counting)
 
     def _seen(
@@ -193,7 +194,7 @@ class Glance:
         order: Order,
         price: Decimal,
         room: Headroom,
-        windows: tuple[tuple[str, Rate], ...],
+        windows: tuple[Counted, ...],
     ) -> Seen | None:
         """Its figures, if they keep every limit."""
         size, side, product = order.base_size, order.side, self._product

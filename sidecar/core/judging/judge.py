@@ -19,10 +19,17 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate, CoinLeg, OnKey
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.custom import custom_gate
-from sidecar.core.judging.rules.rule import Gate, Measured, ScopedLimit, ScopeKind, SizeUnit
-from sidecar.core.judging.table import BoundRule, Finding, Table, Tables
+from sidecar.core.judging.rules.rule import (
+    Gate,
+    Measured,
+    ScopedLimit,
+    ScopeKind,
+    SizeUnit,
+    size_of,
+)
+from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Rate
+from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Quota, Rate
 from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
 
@@ -134,7 +141,7 @@ def _bind(
 
 
 def _bound(
-    code: str, scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate
+    code: str, scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate | Quota
 ) -> ScopedLimit:
     match setting:
         case LossLimit():
@@ -142,6 +149,8 @@ def _bound(
             assert level is not None
         case Rate():
             level = Decimal(setting.count)
+        case Quota():
+            level = setting.usd
         case True:
             level = ZERO
         case _:
@@ -228,20 +237,35 @@ def _run_limits(candidate: Candidate, plan: Plan, table: Table, tally: _Tally) -
 
     Every rule whose figure grows with the order's size is one that reducing orders are exempt from.
     """
-    equity = candidate.equity
     for group in table.groups.values():
         if group.of != "orders":
             tally.soft.append(_room(candidate, group.of, group.room - group.absorbed))
     found = table.findings(candidate)
-    for place, rule, bound in plan.per_order:
-        observed = rule.observed(candidate, bound)
-        near = bound.warn_level * equity if rule.of_equity else bound.warn_level
-        if observed is not None and observed >= near:
-            found.append(Finding(place, rule, bound, observed))
+    for ruled in plan.per_order:
+        found += _of_order(candidate, ruled, tally)
     if len(found) > 1:
         found.sort(key=lambda one: one.place)
     for one in found:
         _weigh(candidate, one, tally)
+
+
+def _of_order(candidate: Candidate, ruled: BoundRule, tally: _Tally) -> Iterable[Finding]:
+    """A row that is worked out for this order alone: the room that it leaves, and whether it speaks."""
+    _, rule, bound = ruled
+    row = rule.order_row and rule.order_row(candidate, bound)
+    if row is None:
+        return ()
+    level, near = bound.level, bound.warn_level
+    if rule.of_equity:
+        level, near = level * candidate.equity, near * candidate.equity
+    if not row.slope:
+        found = Entry(ruled, row, near).finding(ZERO)
+        return () if found is None else (found,)
+    group = Group(row.of)
+    group.add(ruled, row, level, near)
+    tally.soft.append(_room(candidate, group.of, group.room))
+    size = size_of(candidate, row.of)
+    return () if size is None else group.findings(size)
 
 
 def _run_coin(

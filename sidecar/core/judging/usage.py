@@ -16,7 +16,7 @@ from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
-from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Rate
+from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Quota, Rate
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
 
 # Rules that measure the order itself, or its like.
@@ -52,7 +52,9 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 observed = figure.before if isinstance(figure, RiskFigure) else None
                 rows.append(_row(rule, bound, asked, observed))
             elif rule.window:
-                rows.append(_row(rule, bound, asked, _approvals(desk, bound, now)))
+                rows.append(
+                    _row(rule, bound, asked, desk.activity.used(bound.window, bound.counted, now))
+                )
             elif rule.reads == "books":
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
             else:
@@ -106,6 +108,8 @@ def _level(setting: Any) -> Decimal:
             level = setting.usd if setting.ratio is None else setting.ratio
             assert level is not None
             return level
+        case Quota():
+            return setting.usd
         case Rate():
             return Decimal(setting.count)
     return Decimal(setting)
@@ -118,15 +122,9 @@ def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | No
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
     """None before the books are open, and for a ratio of no equity."""
     windows = asked.tracker.windows
-    if windows is None or (bound.setting.ratio is not None and windows.span.lacks_equity):
+    if windows is None or (bound.loss.ratio is not None and windows.span.lacks_equity):
         return None
     return _measure(rule, bound, asked)
-
-
-def _approvals(desk: RiskContext, bound: ScopedLimit, now: datetime) -> Decimal:
-    """Approvals within the window that ends now, without tidying it up as judging does."""
-    times = desk.activity.windows.get(bound.window, ())
-    return Decimal(sum(at > now - bound.setting.window for at in times))
 
 
 def _row(rule: Measured, bound: ScopedLimit, asked: NoOrder, observed: Decimal | None) -> Row:

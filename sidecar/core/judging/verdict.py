@@ -5,10 +5,10 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.account.working import Reservation
+from sidecar.core.context.activity import Counted
 from sidecar.core.judging.headroom import Headrooms
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
-from sidecar.core.vocabulary.limits import Rate
 
 Proposal = OrderProposed | EditProposed | CloseProposed
 PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
@@ -18,7 +18,7 @@ class Verdict(Struct):
     """The decision on a proposal, and the approval to be booked: none for a refusal, a dry run and an approval given
     again, which `is_new` is false for.
 
-    `counted`: the names of the windows it counts in, each with its limit; `in_place_of`: the live approval of the same
+    `counted`: the windows it counts in; `in_place_of`: the live approval of the same
     id that it replaces; `headrooms`: the room that a glance judged it by, of which it takes its share. `turn`: the
     versions of the books and of the decisions; once they have moved, the verdict is void.
     """
@@ -26,7 +26,7 @@ class Verdict(Struct):
     event: Proposal
     decision: Decision
     reservation: Reservation | None = None
-    counted: tuple[tuple[str, Rate], ...] = ()
+    counted: tuple[Counted, ...] = ()
     in_place_of: Reservation | None = None
     headrooms: Headrooms | None = None
     is_new: bool = True

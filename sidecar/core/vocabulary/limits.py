@@ -120,6 +120,18 @@ class Rate(Frozen):
         return timedelta(seconds=float(self.window_s))
 
 
+class Quota(Frozen):
+    """At most so much notional approved within any `window_s` seconds."""
+
+    usd: Amount = Field(description="how much, USD")
+    window_s: Seconds = Field(description="length of the sliding window, seconds")
+
+    @cached_property
+    def window(self) -> timedelta:
+        """The window's length."""
+        return timedelta(seconds=float(self.window_s))
+
+
 class PriceShock(Frozen):
     """When a product moves too fast, or a position loses too much from its entry.
 
@@ -168,6 +180,9 @@ class OrderLimits(Frozen):
     )
     duplicate_order: Rate | None = Field(
         None, description="identical approved orders allowed per window"
+    )
+    max_notional_in: Quota | None = Field(
+        None, description="notional approved per window, within the scope"
     )
     price_collar: Ratio | None = Field(
         None,

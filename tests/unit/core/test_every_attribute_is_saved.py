@@ -6,7 +6,7 @@ saved, or it is on the list below with its reason.
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +18,8 @@ from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
+from sidecar.core.judging.rules import RULES
+from sidecar.core.judging.rules.rule import Measured
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.events import Venue
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
@@ -73,6 +75,7 @@ NEVER_SET: dict[str, str] = {
 LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
     "max_order_rate": {"count": 30, "window_s": 60}, "max_position_notional": "500000",
+    "max_notional_in": {"usd": 10_000_000, "window_s": 60},
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900},
     "product": {"BTC-USD": {"max_daily_loss": "0.5"}, "GONE-USD": {"max_order_size": "1"}},
 }  # fmt: skip
@@ -463,6 +466,9 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "DUPLICATE_ORDER": (
         {"duplicate_order": {"count": 1, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.2")), later(0.9, ask("0.1")),
     ),
+    "MAX_NOTIONAL_IN": (
+        {"max_notional_in": {"usd": 10_000, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.05")), later(0.5, ask("0.1")),
+    ),
     "PRICE_COLLAR": ({"price_collar": "0.01"}, nothing, ask("0.1", 64_640), ask("0.1", "64640.01")),
     "NO_ADDING": ({"no_adding": True}, held, ask("0.1", side="SELL"), ask("0.1")),
     "PRODUCT_NOT_ALLOWED": ({"allow_products": ["BTC-USD"]}, held, ask("0.1"), ask(1, 2_000, product_id="ETH-USD")),
@@ -476,6 +482,14 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
 }  # fmt: skip
+
+
+# Rules on losses have their edges below (LOSSES).
+LOST: Final = {"MAX_DAILY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"}
+
+
+def test_every_limit_that_is_compared_has_its_edge_here():
+    assert {rule.code for rule in RULES if isinstance(rule, Measured)} - LOST <= EDGES.keys()
 
 
 @pytest.mark.parametrize("code", EDGES)

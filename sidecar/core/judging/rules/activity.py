@@ -44,8 +44,26 @@ def rate(candidate: Candidate, bound: ScopedLimit) -> Row | None:
 
 
 def _approved(candidate: Candidate, bound: ScopedLimit, name: str) -> Row:
-    count = candidate.desk.activity.count(name, bound.setting, candidate.now)
+    count = candidate.desk.activity.count(name, bound.rate, candidate.now)
     return Row(base=Decimal(count) if candidate.again else count + ONE)
+
+
+def _counted_before(candidate: Candidate) -> Decimal:
+    """The part of an edited order's worth that counted when it was approved: an edit counts what it adds."""
+    if candidate.replaced is None:
+        return ZERO
+    return candidate.replaced.size * (candidate.worth.unit_notional or ZERO)
+
+
+def notional_added(candidate: Candidate) -> Decimal:
+    return max(ZERO, (candidate.worth.notional or ZERO) - _counted_before(candidate))
+
+
+def notional_in(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    used = candidate.desk.activity.used(bound.window, bound.quota, candidate.now)
+    if candidate.again:  # it has counted
+        return Row(base=used)
+    return Row(base=used - _counted_before(candidate), slope=ONE, floor=used, of="worth")
 
 
 def open_orders(candidate: OnKey, bound: ScopedLimit) -> Row:
@@ -115,6 +133,18 @@ RULES: Final = (
         doc=Doc(
             "approved orders within the window, this one included, > count; refused attempts do not count",
             "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_NOTIONAL_IN",
+        limit="max_notional_in",
+        order_row=notional_in,
+        window=all_orders,
+        notional=notional_added,
+        text="orders of {observed} USD would be approved within the window; the limit is {limit}",
+        doc=Doc(
+            "notional of approved orders within the window, this one included, > usd; an edit counts what it adds",
+            "the limit passes",
         ),
     ),
     Measured(

@@ -16,7 +16,7 @@ def daily(candidate: OnKey, bound: ScopedLimit) -> Row:
             loss = losses.daily(candidate.tracker, strategy_id=candidate.strategy_id)
         case _:
             loss = losses.daily(candidate.tracker)
-    return Row(base=loss.measured(bound.setting))
+    return Row(base=loss.measured(bound.loss))
 
 
 def next_reset(candidate: OnKey) -> datetime | None:
@@ -25,11 +25,11 @@ def next_reset(candidate: OnKey) -> datetime | None:
 
 
 def drawdown(candidate: OnKey, bound: ScopedLimit) -> Row:
-    return Row(base=losses.drawdown(candidate.tracker).measured(bound.setting))
+    return Row(base=losses.drawdown(candidate.tracker).measured(bound.loss))
 
 
 def cumulative(candidate: OnKey, bound: ScopedLimit) -> Row:
-    return Row(base=losses.cumulative(candidate.tracker).measured(bound.setting))
+    return Row(base=losses.cumulative(candidate.tracker).measured(bound.loss))
 
 
 RULES: Final = (

@@ -11,13 +11,13 @@ keeps the limit follow from the row, the same for all.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import Limits, Rate
+from sidecar.core.vocabulary.limits import Limits, LossLimit, Quota, Rate
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 
@@ -60,9 +60,32 @@ class ScopedLimit(Struct, frozen=True):
     kind: ScopeKind
     level: Decimal
     warn_level: Decimal
-    setting: Any
+    setting: Decimal | int | LossLimit | Rate | Quota
     own: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
+
+    @property
+    def rate(self) -> Rate:
+        """The setting of a limit on approvals within a window."""
+        assert isinstance(self.setting, Rate), f"{self.window} is no rate"
+        return self.setting
+
+    @property
+    def quota(self) -> Quota:
+        """The setting of a limit on notional within a window."""
+        assert isinstance(self.setting, Quota), f"{self.window} is no quota"
+        return self.setting
+
+    @property
+    def counted(self) -> Rate | Quota:
+        """The setting of a limit on approvals, by their number or their notional."""
+        return self.quota if isinstance(self.setting, Quota) else self.rate
+
+    @property
+    def loss(self) -> LossLimit:
+        """The setting of a limit on a loss."""
+        assert isinstance(self.setting, LossLimit), f"{self.window} is no loss"
+        return self.setting
 
     @property
     def text(self) -> str:
@@ -72,6 +95,8 @@ class ScopedLimit(Struct, frozen=True):
                 return readable(self.setting)
             case Rate():
                 return f"{self.setting.count} in {readable(self.setting.window_s)} s"
+            case Quota():
+                return f"{readable(self.setting.usd)} USD in {readable(self.setting.window_s)} s"
         return str(self.setting)
 
     def after(self, candidate: OnKey) -> PostTradeExposure:
@@ -130,7 +155,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
     limit is a share of equity and the figure in USD. `reads` says what the row is worked out from. A rule with a
-    `window` counts approvals under the name it gives.
+    `window` counts approvals under the name it gives, or their `notional` (USD) where the limit is a quota.
     """
 
     code: str
@@ -148,6 +173,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     row: Callable[[OnKey, ScopedLimit], Row] | None = None
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
+    notional: Callable[[Candidate], Decimal] = lambda _: ZERO
     clears_at: Callable[[OnKey], datetime | None] | None = None
 
     def __post_init__(self) -> None:
@@ -194,8 +220,12 @@ class Measured(Struct, frozen=True, kw_only=True):
         shown, limit = readable(self.shown(candidate, observed)), bound.text
         clears_at = None if self.clears_at is None else self.clears_at(candidate)
         if self.window is not None:
-            window = self.window(candidate, bound)
-            clears_at = candidate.desk.activity.clears_at(window, bound.setting, candidate.now)
+            clears_at = candidate.desk.activity.clears_at(
+                self.window(candidate, bound),
+                bound.counted,
+                candidate.now,
+                self.notional(candidate),
+            )
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.context.activity import NAMES_MAX, Activity
-from sidecar.core.vocabulary.limits import Rate
-from tests.scenario import START, World, limit_order
+from sidecar.core.context.activity import NAMES_MAX, PARTS, Activity
+from sidecar.core.vocabulary.limits import Quota, Rate
+from tests.scenario import START, D, World, limit_order
 
 RATE = Rate(count=3, window_s=10)
 
@@ -101,3 +101,48 @@ def test_a_rate_is_not_forgotten_for_orders_that_never_repeat(monkeypatch):
         assert world.ask(limit_order(f"0.0{number}"), strategy_id="quick")
     assert world.ask(limit_order("0.6"), strategy_id="slow").codes == ("MAX_ORDER_RATE",)
     assert len(world.manager.desk.activity.windows) == 3
+
+
+# --- Notional -------------------------------------------------------------------------------------
+
+QUOTA = Quota(usd=100, window_s=1000)
+
+
+def spent(*approvals):
+    activity = Activity()
+    for time, usd in approvals:
+        activity.add("usd", QUOTA, D(usd), at(time))
+    return activity
+
+
+@pytest.mark.parametrize(
+    ("now_s", "usd"), [(10, 60), (999.999, 60), (1000, 50), (1009.9, 50), (1010, 0)]
+)
+def test_notional_leaves_the_window_as_its_approval_does(now_s, usd):
+    assert spent((0, 10), (10, 50)).used("usd", QUOTA, at(now_s)) == usd
+
+
+def test_approvals_of_a_thousandth_of_the_window_count_as_one_until_the_latest_leaves():
+    activity = spent((0, 10), (0.9, 20), (2, 30))
+    assert list(activity.sums["usd"]) == [(at(0.9), 30), (at(2), 30)]
+    assert activity.used("usd", QUOTA, at(1000.5)) == 60
+
+
+def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
+    activity = spent(*((number / 10, 1) for number in range(30_000)))
+    assert PARTS - 1 <= len(activity.sums["usd"]) <= PARTS + 1
+    assert activity.used("usd", QUOTA, at(3000)) == pytest.approx(10_000, abs=10)
+
+
+def test_a_clock_that_jumps_back_frees_no_notional():
+    assert spent((0, 10), (10, 50)).used("usd", QUOTA, at(-3600)) == 60
+    assert list(spent((10, 50), (9, 5)).sums["usd"]) == [(at(10), 50), (at(9), 5)]
+    assert list(spent((10.5, 50), (10.2, 5)).sums["usd"]) == [(at(10.5), 55)]
+
+
+def test_a_quota_clears_when_enough_has_left_for_the_next_order():
+    activity = spent((0, 30), (10, 40), (20, 30))
+    told = [activity.clears_at("usd", QUOTA, at(30), D(usd)) for usd in (30, 31, 100, 101)]
+    assert told == [at(1000), at(1010), at(1020), None]
+    assert activity.clears_at("usd", QUOTA, at(1005), D(40)) == at(1010)
+    assert Activity().clears_at("usd", QUOTA, at(0), D(101)) is None

@@ -11,6 +11,7 @@ from tests.decisions import FOREVER, breaks, funded, future_order, sell_order, t
 from tests.scenario import START, D, World, limit_order, market_order
 
 RATE = {"count": 2, "window_s": 60}
+QUOTA = {"usd": 10_000, "window_s": 60}
 
 # --- DUPLICATE_CLIENT_ORDER_ID --------------------------------------------------------------------
 
@@ -105,6 +106,70 @@ def test_asking_again_for_the_same_live_order_is_no_duplicate_of_itself():
     assert world.ask(limit_order(name="one"))
     world.send(ev.ReduceOnlyRequested, reason="elsewhere", product_id="ETH-USD")
     assert world.ask(limit_order(name="one")).codes == ()
+
+
+# --- MAX_NOTIONAL_IN ------------------------------------------------------------------------------
+
+
+def test_so_much_notional_passes_within_the_window_and_no_more():
+    world = World(max_notional_in=QUOTA, max_quote_age_s=120)
+    assert world.ask(limit_order("0.1"))
+    world.wait(10)
+    decision = world.ask(limit_order("0.1"))
+    found = the(decision, "MAX_NOTIONAL_IN")
+    assert (found.limit, found.observed) == ("10000 USD in 60 s", "12800")
+    assert found.message == (
+        "orders of 12800 USD would be approved within the window; the limit is 10000 USD in 60 s"
+    )
+    assert found.clears_at == START + timedelta(seconds=60)
+    assert decision.max_base_size == D("0.05625")
+    assert world.ask(limit_order(str(decision.max_base_size)))
+    world.wait(50)
+    assert world.ask(limit_order("0.1"))
+
+
+def test_notional_that_was_refused_asked_in_a_dry_run_or_given_again_does_not_count():
+    world = World(max_notional_in=QUOTA, max_order_size="0.12")
+    assert not world.ask(limit_order("0.13"))
+    assert world.ask(limit_order("0.1"), dry_run=True)
+    assert world.ask(limit_order("0.1", name="one"))
+    assert world.ask(limit_order("0.1", name="one")).replayed
+    assert world.ask(limit_order("0.05"))
+    assert breaks(world.ask(limit_order("0.01")), "MAX_NOTIONAL_IN")
+
+
+def test_an_order_judged_afresh_has_counted_already():
+    world = World(max_notional_in=QUOTA)
+    body = limit_order("0.1", name="one")
+    assert world.ask(body)
+    world.manager.state.tightenings += 1
+    again = world.ask(body)
+    assert (bool(again), again.replayed) == (True, False)
+    assert breaks(world.ask(limit_order("0.06")), "MAX_NOTIONAL_IN")
+
+
+def test_an_edit_counts_the_notional_that_it_adds():
+    world = World(max_notional_in=QUOTA)
+    world.ask(limit_order("0.1", 60_000, name="one"))
+    world.report("o", client_order_id="one", base_size="0.1", limit_price=60_000)
+    assert breaks(world.manager.validate_edit(order_id="o", size="0.17"), "MAX_NOTIONAL_IN")
+    assert world.manager.validate_edit(order_id="o", size="0.16")
+    assert breaks(world.ask(limit_order("0.01", 60_000)), "MAX_NOTIONAL_IN")
+    assert world.ask(limit_order("0.006", 60_000))
+
+
+def test_exits_pass_beyond_the_notional_but_count():
+    world = World(max_notional_in=QUOTA)
+    world.hold(1)
+    assert world.ask(sell_order("0.5"))
+    assert breaks(world.ask(limit_order("0.01")), "MAX_NOTIONAL_IN")
+
+
+def test_a_strategys_notional_counts_its_own_orders_only():
+    world = World(strategy={"momo": {"max_notional_in": QUOTA}})
+    assert world.ask(limit_order("0.1"), strategy_id="carry")
+    assert world.ask(limit_order("0.1"), strategy_id="momo")
+    assert breaks(world.ask(limit_order("0.1"), strategy_id="momo"), "MAX_NOTIONAL_IN")
 
 
 # --- MAX_ORDER_RATE -------------------------------------------------------------------------------
