@@ -342,7 +342,7 @@ def _largest(candidate: Candidate, plan: Plan, tally: _Tally) -> Decimal:
             asked = candidate.order_units(candidate.quantity)  # of an edit with its filled part
             best = _search(candidate, plan, min(best, asked), BISECTIONS)
         if best > candidate.reducible and best >= plan.least and _is_worth_enough(candidate, best):
-            return best
+            return best if not _is_below_flat(candidate) or _passes(candidate, plan, best) else ZERO
     best = floor_to(min(hard, candidate.reducible), step)
     enough = best >= candidate.product.base_min_size and _is_worth_enough(candidate, best)
     return best if enough and best > ZERO else ZERO
@@ -354,21 +354,30 @@ def _is_worth_enough(candidate: Candidate, size: Decimal) -> bool:
     return unit is None or size * unit >= candidate.product.quote_min_size
 
 
+def _is_below_flat(candidate: Candidate) -> bool:
+    """Spot that was sold before its purchase is told: a smaller purchase may leave more exposure than a larger one, so
+    that the size on the grid below the largest need not pass.
+    """
+    line = candidate.tracker.account.lines.get(candidate.key)
+    return not candidate.is_future and line is not None and line.position.quantity < ZERO
+
+
+def _passes(candidate: Candidate, plan: Plan, size: Decimal) -> bool:
+    """Whether the order would pass at this size, but for being too small."""
+    violations = judge(candidate.resized(size), plan, sized=False).violations
+    return all(violation.code in TOO_SMALL for violation in violations)
+
+
 def _search(candidate: Candidate, plan: Plan, high: Decimal, steps: int) -> Decimal:
     """Bisect for the largest size that passes, up to `high`; a size that is only too small counts as
     passing.
     """
-
-    def passes(size: Decimal) -> bool:
-        violations = judge(candidate.resized(size), plan, sized=False).violations
-        return all(violation.code in TOO_SMALL for violation in violations)
-
     low, increment = ZERO, candidate.product.base_increment
-    if passes(high):
+    if _passes(candidate, plan, high):
         return high
     for _ in range(steps):
         middle = floor_to((low + high) / TWO, increment)
         if middle <= low:
             break
-        low, high = (middle, high) if passes(middle) else (low, middle)
+        low, high = (middle, high) if _passes(candidate, plan, middle) else (low, middle)
     return low

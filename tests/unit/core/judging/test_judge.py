@@ -193,3 +193,15 @@ def test_buying_back_a_sale_told_too_early_is_no_exit():
     world = World(max_order_size="0.5")
     world.fill("SELL", 1, 64000)
     assert "MAX_ORDER_SIZE" in world.ask(limit_order("0.6")).codes
+
+
+def test_where_no_size_on_the_grid_covers_what_was_sold_too_much_none_is_told():
+    """0.00015 BTC were sold before their purchase is told: 0.000144 to 0.000156 would leave 0.37 USD."""
+    whole = product("BTC-USD", base_increment=D("0.0001"))
+    world = World(products=(whole,), max_gross_exposure="0.37")
+    world.fill("SELL", "0.00015", 64000)
+    assert world.ask(limit_order("0.0003")).max_base_size == 0
+    fine = World(max_gross_exposure="0.37")
+    fine.fill("SELL", "0.00015", 64000)
+    told = fine.ask(limit_order("0.0003", 64000)).max_base_size
+    assert (told, bool(fine.ask(limit_order(str(told), 64000)))) == (D("0.00015578"), True)
