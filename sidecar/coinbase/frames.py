@@ -114,7 +114,8 @@ class Refused(Struct, frozen=True):
     message: str
 
 
-FrameContent = ev.Quotes | ev.FuturesSummaryRead | Orders | Subscribed | Refused
+News = ev.Quotes | ev.FuturesSummaryRead | Orders  # the content that is for the core
+FrameContent = News | Subscribed | Refused
 
 
 def open_envelope(data: bytes | str) -> Envelope:
@@ -322,3 +323,9 @@ READERS: Final = {
     "futures_balance_summary": _read_futures,
     "subscriptions": _read_acks,
 }
+
+# The channels of each feed, in the order that they are asked for. Coinbase may refuse the optional ones: not every
+# account has futures.
+USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
+OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)
+MARKET_CHANNELS: Final = ("heartbeats", "ticker")

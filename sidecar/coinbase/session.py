@@ -21,7 +21,15 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.coinbase.frames import FrameContent, Orders, Refused, Subscribed, open_envelope, said
+from sidecar.coinbase.frames import (
+    FrameContent,
+    News,
+    Orders,
+    Refused,
+    Subscribed,
+    open_envelope,
+    said,
+)
 from sidecar.coinbase.lag import Lag
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
@@ -84,7 +92,7 @@ class Gap(Struct, frozen=True):
 class Parsed(Struct, frozen=True):
     """The content of a frame, for the core."""
 
-    said: FrameContent
+    said: News
 
 
 class Fault(Struct, frozen=True):
@@ -318,8 +326,6 @@ class Session:
 
     def _on_frame(self, heard: FrameContent, wall: float) -> list[Step]:
         match heard:
-            case ev.Quotes() | ev.FuturesSummaryRead():
-                return [Parsed(heard)]
             case Refused(message):
                 return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
@@ -335,6 +341,8 @@ class Session:
                     self._snapshot_due = None if ended else wall + SNAPSHOT_WITHIN_S
                 steps: list[Step] = [Fault(fault) for fault in faults]
                 return [*steps, Parsed(heard), *self._live_if_complete(wall)]
+            case _:
+                return [Parsed(heard)]
 
     def _refused(self, words: str, wall: float) -> list[Step]:
         """An error: its subject shows in the channels not acknowledged."""

@@ -6,13 +6,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
-from sidecar.coinbase.frames import Orders
+from sidecar.coinbase.frames import News, Orders
 from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Parsed, Step
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core.vocabulary import events as ev
@@ -57,17 +57,8 @@ class Streams:
 
     def _step(self, feed: ev.Feed, step: Step) -> None:
         match step:
-            case Parsed(ev.Quotes() as quotes):
-                self._hand_on(self._conflation.offer(quotes.quotes, clock.wall()), quotes.at)
-                self._wake.set()
-            case Parsed(Orders() as orders):
-                before = self.engine.left_out
-                for report in orders.reports:
-                    self.engine.handle(report)
-                if self.engine.left_out > before:
-                    self._signal(feed, "gap")  # its news of the account is lost
-            case Parsed(ev.FuturesSummaryRead() as summary):
-                self.engine.handle(summary)
+            case Parsed(news):
+                self._told(feed, news)
             case Fault(text):
                 if feed == "user":
                     self._signal(feed, "gap")  # its news of the account is lost
@@ -78,6 +69,22 @@ class Streams:
                 self.engine.log.info("feed", feed=feed, **_words(step))
                 why = step.reason[:REASON_MAX] if isinstance(step, Lost) else ""
                 self._signal(feed, SIGNALS[type(step)], why)
+
+    def _told(self, feed: ev.Feed, news: News) -> None:
+        match news:
+            case ev.Quotes():
+                self._hand_on(self._conflation.offer(news.quotes, clock.wall()), news.at)
+                self._wake.set()
+            case Orders():
+                before = self.engine.left_out
+                for report in news.reports:
+                    self.engine.handle(report)
+                if self.engine.left_out > before:
+                    self._signal(feed, "gap")  # its news of the account is lost
+            case ev.FuturesSummaryRead():
+                self.engine.handle(news)
+            case _:
+                assert_never(news)
 
     def _signal(self, feed: ev.Feed, signal: ev.FeedSignal, why: str = "") -> None:
         self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal, reason=why))

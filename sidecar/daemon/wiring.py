@@ -13,6 +13,7 @@ from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
+from sidecar.coinbase.frames import MARKET_CHANNELS, OPTIONAL_CHANNELS, USER_CHANNELS
 from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Rest
@@ -40,9 +41,6 @@ from sidecar.server.control import Control
 from sidecar.server.listener import Listener, own_uids
 from sidecar.server.subscriptions import Publisher
 
-USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
-OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)  # not every account has futures
-MARKET_CHANNELS: Final = ("heartbeats", "ticker")
 CONTROL_MODE: Final = 0o600
 FLUSH_S: Final = 0.25  # how late subscribers hear of positions that moved last
 PREFLIGHT_EVERY_S: Final = 3600.0  # permissions and clocks change without a word

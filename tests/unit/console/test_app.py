@@ -4,44 +4,42 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from sidecar.config import parse_config
+from sidecar.console import commands
 from sidecar.console.app import app
 
-VERBS = [
-    "run",
-    "demo",
-    "paper",
-    "validate",
-    "status",
-    "positions",
-    "limits",
-    "check",
-    "halt",
-    "reduce-only",
-    "resume",
-    "cancel-all",
-    "reset-loss",
-    "reload",
-    "journal",
-    "var",
-    "config",
-]
 WHY = ("--reason", "a test")
-WORDS = [
-    [],
-    *([verb] for verb in VERBS),
-    ["config", "schema"],
-    ["config", "example"],
-    ["journal", "show"],
-    ["var", "report"],
-    ["var", "backtest"],
-    ["journal", "verify"],
-    ["journal", "replay"],
-]
+
+
+def words_of(command, *before):
+    """Each command and group of commands, by its words."""
+    yield [*before]
+    for name, one in getattr(command, "commands", {}).items():
+        yield from words_of(one, *before, name)
+
+
+def functions(group):
+    """The function of each command of a group, and of the groups in it."""
+    for command in group.registered_commands:
+        yield command.callback
+    for inner in group.registered_groups:
+        yield from functions(inner.typer_instance)
+
+
+WORDS = [*words_of(get_command(app))]
+
+
+def test_every_module_of_commands_has_one_on_the_command_line():
+    """A command without its row among the verbs is there for nobody."""
+    folder = Path(commands.__file__).parent
+    shown = {function.__module__.rpartition(".")[2] for function in functions(app)}
+    helpers = {"__init__", "closes"}
+    assert {path.stem for path in folder.glob("*.py")} - helpers == shown - {"app"}
 
 
 def test_a_command_that_computes_nothing_starts_without_the_libraries_that_do():
@@ -64,17 +62,17 @@ def test_help_is_everywhere(run, words, flag):
     assert f"Usage: {' '.join(['risk-sidecar', *words])}" in output
 
 
-def commands(command):
+def commands_of(command):
     yield command
     for one in getattr(command, "commands", {}).values():
-        yield from commands(one)
+        yield from commands_of(one)
 
 
 def test_no_help_loses_a_word_in_brackets():
     """Rich takes [var] for a style, unless it is escaped."""
     texts = [
         text
-        for command in commands(get_command(app))
+        for command in commands_of(get_command(app))
         for one in (command, *command.params)
         for text in (getattr(one, "help", None), getattr(one, "rich_help_panel", None))
         if isinstance(text, str)

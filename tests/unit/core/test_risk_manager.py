@@ -1,5 +1,7 @@
 """RiskManager: facts in, actions out."""
 
+import inspect
+import re
 from datetime import timedelta
 from decimal import localcontext
 from itertools import pairwise
@@ -9,6 +11,8 @@ import msgspec
 import pytest
 
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.guards import operator_verbs, sessions
+from sidecar.core.judging.verdict import PROPOSALS
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
@@ -456,3 +460,24 @@ def test_a_restart_under_a_cause_announces_no_change_of_state():
     world = World()
     world.send(ev.HaltRequested, reason="lunch")
     assert not [a for a in restarted(world).wait(1) if isinstance(a, StateChanged)]
+
+
+# --- Facts ----------------------------------------------------------------------------------------
+
+# Facts that no table of functions has, and the part that reads them.
+READ_ELSEWHERE = {
+    "AccountRead": "the liquidator", "AttemptAnswered": "the liquidator", "AttemptMissing": "the liquidator",
+    "ClockAdvanced": "every fact carries the time", "ClocksCompared": "the manager, before it lets time pass",
+    "ElsewhereRead": "the doubts", "FillPassedOver": "the doubts", "ProductElsewhere": "the doubts",
+    "FuturesAbsent": "the doubts", "FuturesUnread": "the doubts", "Stopped": "the journal's readers",
+}  # fmt: skip
+
+
+def test_every_fact_is_read_by_somebody():
+    """A fact without a row in a table of functions would be taken in, and dropped in silence."""
+    manager = World().manager
+    tables: set[type] = {*manager._takes, *manager.tracker._takes, *PROPOSALS}
+    verbs = "".join(inspect.getsource(module) for module in (operator_verbs, sessions))
+    matched = set(re.findall(r"case ev\.(\w+)\(", verbs))
+    read = {kind.__name__ for kind in tables} | matched | READ_ELSEWHERE.keys()
+    assert {kind.__name__ for kind in ev.Event.__subclasses__()} == read
