@@ -342,7 +342,7 @@ def _largest(candidate: Candidate, plan: Plan, tally: _Tally) -> Decimal:
             asked = candidate.order_units(candidate.quantity)  # of an edit with its filled part
             best = _search(candidate, plan, min(best, asked), BISECTIONS)
         if best > candidate.reducible and best >= plan.least and _is_worth_enough(candidate, best):
-            return best if not _is_below_flat(candidate) or _passes(candidate, plan, best) else ZERO
+            return ZERO if _leaves_more_open(candidate, plan, best) else best
     best = floor_to(min(hard, candidate.reducible), step)
     enough = best >= candidate.product.base_min_size and _is_worth_enough(candidate, best)
     return best if enough and best > ZERO else ZERO
@@ -354,12 +354,19 @@ def _is_worth_enough(candidate: Candidate, size: Decimal) -> bool:
     return unit is None or size * unit >= candidate.product.quote_min_size
 
 
-def _is_below_flat(candidate: Candidate) -> bool:
-    """Spot that was sold before its purchase is told: a smaller purchase may leave more exposure than a larger one, so
-    that the size on the grid below the largest need not pass.
+def _leaves_more_open(candidate: Candidate, plan: Plan, size: Decimal) -> bool:
+    """Whether this many order units of spot, sold before its purchase is told, break a limit that a few more would
+    keep: a smaller purchase leaves more exposure there than a larger one, and the grid lies between.
     """
     line = candidate.tracker.account.lines.get(candidate.key)
-    return not candidate.is_future and line is not None and line.position.quantity < ZERO
+    if candidate.is_future or line is None or line.position.quantity >= ZERO:
+        return False
+    rows = plan.tables.of(candidate).open
+    if rows is None:
+        return False
+    filled = ZERO if candidate.replaced is None else candidate.replaced.filled
+    found = rows.findings(size - filled)
+    return any(is_broken(candidate, one.rule, one.bound, one.observed) for one in found)
 
 
 def _passes(candidate: Candidate, plan: Plan, size: Decimal) -> bool:
