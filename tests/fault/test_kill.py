@@ -22,7 +22,7 @@ from sidecar.paper.venue.order import Fill
 from tests.fault.paper_client import Trader, trading
 from tests.running_sidecar import configured
 
-KILLS = int(os.environ.get("SIDECAR_KILLS", "20"))
+KILLS = int(os.environ.get("SIDECAR_KILLS", "12"))
 BALANCES = {"USD": "1000000", "BTC": "5", "ETH": "50"}
 KEYS = ("BTC", "ETH")
 UP_WITHIN_S = 30.0

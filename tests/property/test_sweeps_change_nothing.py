@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import event, example, given
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from tests.account_steps import Step, close, conversions, habits, latches, ratios, sweep, sweeps
@@ -93,6 +93,7 @@ def is_sold(both: tuple[Coinbase, Coinbase]) -> bool:
     return True
 
 
+@settings(max_examples=settings().max_examples // 2)  # dear; soak runs the long form
 # A conversion was booked as a deposit, and taken back after a fall: its ratio was left behind.
 @example(
     Habits(lags={FUT: 1, FUTURE: 1, "BTC": 1}, cadence_s=0.5, prints=True, confirms=False, funding_fills=False),

@@ -6,7 +6,7 @@ ratio must be.
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.account_steps import (
@@ -37,6 +37,7 @@ SPAN_EXACT = Fraction(1, 10**12)
 SETTLED_S = 2 * RECONCILE_S + 40  # wallets that lag have been read, and read again
 
 
+@settings(max_examples=settings().max_examples // 2)  # dear; soak runs the long form
 # A sweep was a transfer for a while: what BTC lost later is a share of the account as at the last real one.
 @example(
     Habits(lags={"ETH": 20, FUTURE: 4, "USD": 1, "USDC": 1, "BTC": 1}, wallet_frame_s=None),

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core.vocabulary import events as ev
 from tests.decisions import StandInRisk, funded, future_order, sell_order, warned
-from tests.scenario import FUTURE, D, World, limit_order, product
+from tests.scenario import FUTURE, D, World, limit_order, market_order, product
 
 # --- The largest size: two regimes ------------------------------------------------------------------
 
@@ -205,3 +205,11 @@ def test_where_no_size_on_the_grid_covers_what_was_sold_too_much_none_is_told():
     fine.fill("SELL", "0.00015", 64000)
     told = fine.ask(limit_order("0.0003", 64000)).max_base_size
     assert (told, bool(fine.ask(limit_order(str(told), 64000)))) == (D("0.00015578"), True)
+
+
+def test_a_shadow_limit_whose_figure_cannot_be_told_says_nothing():
+    """An order at the market has no limit price to lie beyond the touch."""
+    world = World(shadow={"price_collar": "0.01"})
+    assert world.ask(market_order("0.1")).warnings == ()
+    (warning,) = world.ask(limit_order("0.1", 70_000)).warnings
+    assert (warning.code, warning.scope) == ("PRICE_COLLAR", "shadow")
