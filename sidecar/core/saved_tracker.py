@@ -16,6 +16,7 @@ from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
 from sidecar.core.account.moved import Point
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
@@ -78,6 +79,7 @@ class SavedTracker(Struct, kw_only=True):
     unread: list[str] = []
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
+    readings: list[Reading] = []
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
@@ -128,6 +130,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
+        readings=tracker.books.readings.known,
         clock_ahead=tracker.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
@@ -153,6 +156,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
+    tracker.books.readings.known = saved.readings
     tracker.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from sidecar.core.account import losses
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.money import ratio
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
 
@@ -413,6 +414,37 @@ def test_an_odd_quote_of_a_little_coin_hides_no_loss():
     coinbase.price("BTC", D(20_000))
     coinbase.run(90)
     assert coinbase.sold_at is not None
+
+
+def test_coins_whose_first_reading_falls_into_a_fall_that_stands_are_dated_on_one_side_of_it():
+    """124,000 USD; BTC falls to 45,000 and ETH to 1,200: 35,000 lost, 28.2 %. The reading that the breach asks for
+    shows a BTC more. Before the fall it would have lost 54,000 of 188,000, 28.7 %; told was 24.35 % at least, as
+    if it had come after its own fall and before that of ETH, and nothing was sold.
+    """
+    coinbase = Coinbase(Habits(), {"USD": D(20_000), "BTC": D(1), "ETH": D(20)}, **LIMIT)
+    coinbase.run(10)
+    coinbase.price("BTC", D(45_000))
+    coinbase.price("ETH", D(1_200))
+    coinbase.run(1)
+    coinbase.flow("BTC", D(1))
+    coinbase.run(60)
+    assert coinbase.losses().least(20, 80) == Fraction(35, 124)
+    assert coinbase.sold_at is not None
+
+
+def test_coins_that_came_after_a_rise_that_stands_are_dated_after_it():
+    """184,000 USD; ETH rises to 2,600, and a second later half a BTC comes and is read: 6.5 % were won before. Told was
+    5.6 % at most, the part of the account with the coins.
+    """
+    wallets = {"USD": D(80_000), "BTC": D(1), "ETH": D(20)}
+    coinbase = Coinbase(Habits(), wallets, **LIMIT)
+    coinbase.run(56.5)
+    coinbase.price("ETH", D(2_600))
+    coinbase.run(1)
+    coinbase.flow("BTC", D("0.5"))
+    coinbase.run(60)
+    least = losses.cumulative(coinbase.world.tracker, way="least")
+    assert least.ratio == ratio(D(-12_000), D(184_000))
 
 
 def test_a_conversion_and_a_deposit_in_one_reading_are_no_two_transfers():

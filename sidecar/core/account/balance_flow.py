@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.cash_pot import CashPot
-from sidecar.core.account.moved import Moved
-from sidecar.core.account.other_marks import confirmed_point, point, unconfirmed
+from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.other_marks import confirmed_point, note_reading, point, unconfirmed
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.transfer_moments import TransferMoments
 from sidecar.core.account.visits import Visits
@@ -25,7 +25,7 @@ from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import CENT, ZERO, is_bounded, is_sane, readable
+from sidecar.core.vocabulary.money import CENT, ONE, ZERO, is_bounded, is_sane, readable
 
 # For so long a holding without a good price may still be worth its last one, and a loss be smaller
 # for it: as long as a loss that only stale books show waits before it is believed. A coin without
@@ -45,7 +45,7 @@ class BalanceFlow:
         self.visits = Visits()
         self.moments = TransferMoments(books)
         self.pot = CashPot(books, self.moments, self._transfer, self._is_open)
-        self.read_pnl: Decimal | None = None  # the account's net PnL at the last complete one, USD
+        self.complete: Point | None = None  # the last complete reading, its price that of a dollar
 
     def begin_again(self) -> None:
         """A new process: quantities in doubt are read anew before any order is allowed."""
@@ -61,6 +61,7 @@ class BalanceFlow:
             _check(balance)
         actions: list[Action] = []
         books, self.read_at = self.books, event.at
+        note_reading(books, event.at)
         before = self.pot.first_shown()
         if not books.is_open:
             books.opening_at = event.at
@@ -72,13 +73,14 @@ class BalanceFlow:
                 continue
             if wallet.read_point is None and not wallet.total:
                 wallet.read_point = self.moments.before_first(
-                    balance.currency, self.read_pnl, event.at
+                    balance.currency, self.complete, event.at
                 )
             self._judge(balance, wallet, event, actions)
         if event.is_complete and event.balances and books.is_open:
             self._look_for_missing(event, actions)
         if event.is_complete:
-            self.read_pnl = books.account.net_pnl - unconfirmed(books, books.account)
+            pnl = books.account.net_pnl - unconfirmed(books, books.account)
+            self.complete = Point(pnl, ONE, at=event.at)
         self.pot.resolve(event.at, actions, before)
         self._name_unread(event.unread, actions)
         return actions
@@ -217,7 +219,8 @@ class BalanceFlow:
         while.
         """
         if not wallet.unpriced:
-            wallet.read_point, wallet.waits_since = confirmed_point(self.books, currency), None
+            wallet.read_point = confirmed_point(self.books, currency, at)
+            wallet.waits_since = None
             return
         wallet.waits_since = wallet.waits_since or at
         if at - wallet.waits_since >= MAY_BE_WORTH_FOR:
@@ -275,8 +278,8 @@ class BalanceFlow:
         for currency in sorted(books.wallets.waiting - books.wallets.in_doubt):
             wallet, now = books.wallets.get(currency), point(books, currency)
             if now is not None and wallet.read_point is not None:
-                before = (wallet.read_point,)
-                yield Moved(currency, wallet.counted, wallet.unpriced, now, now, before)
+                before = books.readings.found(wallet.read_point, currency)
+                yield Moved(currency, wallet.counted, wallet.unpriced, now, now, (before,))
 
     @property
     def equity(self) -> Decimal:

@@ -16,6 +16,7 @@ from sidecar.core.account.exposure import Exposure, Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.marks import Marks
 from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.readings import Readings
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.wallets import Wallet, Wallets
 from sidecar.core.account.working import Leg
@@ -53,6 +54,7 @@ class Books:
         self.lined: dict[str, dict[int, Portfolio]] = {}
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
+        self.readings = Readings()
         self.transfers = ZERO  # net value that came in from outside, USD
         # Transfers that may have come before or after their price moved, until the windows know of them.
         self.moves: list[Moved] = []
@@ -171,7 +173,8 @@ class Books:
             now = Point(self.account.net_pnl - quantity * (mark - price), mark, self.transfers)
             booked = replace(now, pnl=now.pnl - held * (mark - price), price=price)
             self.transfers += quantity * price
-            others = () if wallet.read_point is None else (wallet.read_point,)
+            before = wallet.read_point
+            others = () if before is None else (self.readings.found(before, key),)
             self.moves.append(Moved(key, held, quantity, booked, now, others))
         self.wallets.set_unpriced(key, wallet, ZERO)
 
@@ -188,6 +191,8 @@ class Books:
             self.marks.follow(key, mark)
         elif at is not None:
             known.see(mark, at, self.confirm_for, self.confirm_quotes)
+            if self.readings.known:
+                self.readings.see(key, known, at)
             if not known.bargains:
                 self.marks.bargains.discard(key)
             if known.run is None:

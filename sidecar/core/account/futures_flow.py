@@ -6,6 +6,7 @@ from typing import Final
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
 from sidecar.core.account.cash_pot import SPOT_CASH, SWEEP_LAG
+from sidecar.core.account.other_marks import note_reading
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary import events as ev
@@ -172,6 +173,7 @@ class FuturesFlow:
         if agreement.judge(left, event.at, None, CENT) != "differs":
             return
         assert agreement.doubt is not None
+        note_reading(self.books, event.at)
         self.balances.moments.date(SPOT_CASH, agreement.doubt, event.at)
         agreement.doubt.by_frame = agreement.doubt.is_whole = True
         agreement.doubt.told_at = agreement.doubt.told_at or event.told_at

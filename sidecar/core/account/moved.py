@@ -22,12 +22,13 @@ EARLY_MAX: Final = 10
 class Point(Struct, frozen=True):
     """A moment at which a quantity may have moved: the account's net PnL then, USD, and the
     quantity's price, USD a unit. `transfers`: all that had come in by then, as booked, USD; None
-    where that is not known.
+    where that is not known. `at`: the reading of the balances that it is of.
     """
 
     pnl: Decimal
     price: Decimal
     transfers: Decimal | None = None
+    at: datetime | None = None
 
 
 class Early(Struct, frozen=True):

@@ -10,27 +10,43 @@ from decimal import Decimal
 from sidecar.core.account.books import Books
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.moved import Point
+from sidecar.core.account.readings import OpenMove
 from sidecar.core.vocabulary.money import ZERO
 
 
-def point(books: Books, key: str, *, confirmed: bool = False) -> Point | None:
+def point(books: Books, key: str, *, read_at: datetime | None = None) -> Point | None:
     """The present as a moment at which units of this key may be moved; None without a mark.
-    `confirmed`: at the confirmed marks of all other keys.
+    `read_at`: as the moment of that reading, at the confirmed marks of all other keys.
     """
     mark, account = books.marks.usd(key), books.account
     if mark is None:
         return None
-    gap = unconfirmed(books, account) - unconfirmed_of(books, account, key) if confirmed else ZERO
-    return Point(account.net_pnl - gap, mark, books.transfers)
+    gap = ZERO
+    if read_at is not None:
+        gap = unconfirmed(books, account) - unconfirmed_of(books, account, key)
+    return Point(account.net_pnl - gap, mark, books.transfers, read_at)
 
 
-def confirmed_point(books: Books, key: str) -> Point | None:
-    """The same at confirmed marks alone, that of this key among them."""
+def note_reading(books: Books, at: datetime) -> None:
+    """Balances are read: the marks that are not confirmed now may be later."""
+    marks = books.marks
+    moves = {
+        key: OpenMove(line.position.quantity - line.position.unpriced, line.mark, was, was)
+        for key, line in sorted(books.account.lines.items())
+        if key in marks.unconfirmed
+        and line.mark is not None
+        and (was := marks.confirmed(key)) is not None
+    }
+    books.readings.note(at, moves)
+
+
+def confirmed_point(books: Books, key: str, read_at: datetime) -> Point | None:
+    """The moment of a reading at confirmed marks alone, that of this key among them."""
     price = books.marks.confirmed(key) or books.marks.usd(key)
     if price is None:
         return None
     settled = books.account.net_pnl - unconfirmed(books, books.account)
-    return Point(settled, price, books.transfers)
+    return Point(settled, price, books.transfers, read_at)
 
 
 def near_point(books: Books, key: str) -> Point | None:

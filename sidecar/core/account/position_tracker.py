@@ -286,7 +286,7 @@ class PositionTracker:
             self._begin_scopes()
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
-                wallet.read_point = point(self.books, currency, confirmed=True)
+                wallet.read_point = point(self.books, currency, read_at=at)
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
         """Go on with the loss windows of before a restart, once the rest is restored. `moved`:

@@ -14,15 +14,13 @@ from msgspec.structs import replace
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.moved import Point
-from sidecar.core.account.other_marks import near_point, point, settled_mark, unconfirmed
+from sidecar.core.account.other_marks import near_point, point, settled_mark
+from sidecar.core.account.readings import OPEN_FOR
 from sidecar.core.account.reconciliation import Doubt
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.money import ZERO
 
 MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
-# A move of prices that is not confirmed yet is waited for until the last reading before a doubt is told
-# (doubt_watch.py: readings 2, 6 and 14 s after the first, and an alert after 15 s).
-OPEN_FOR: Final = timedelta(seconds=12)
 WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of a holding stands by itself
 
 
@@ -32,19 +30,19 @@ class TransferMoments:
     def __init__(self, books: Books) -> None:
         self.books = books
 
-    def before_first(self, currency: str, read_pnl: Decimal | None, at: datetime) -> Point | None:
-        """The moment of the last complete listing, at which a wallet was in none yet; `read_pnl`:
-        the net PnL then, USD. An old price of a coin that was not held proves nothing.
+    def before_first(self, currency: str, complete: Point | None, at: datetime) -> Point | None:
+        """The moment of the last complete listing, at which a wallet was in none yet. An old price of a coin that
+        was not held proves nothing.
         """
         price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
-        return None if read_pnl is None or price is None else Point(read_pnl, price)
+        return None if complete is None or price is None else replace(complete, price=price)
 
     def date(self, currency: str, doubt: Doubt, at: datetime) -> None:
         """Remember the prices at the reading that first showed this difference."""
         books, marks = self.books, self.books.marks
         if doubt.first_at != at:
             return
-        doubt.first, doubt.seen = point(books, currency, confirmed=True), point(books, currency)
+        doubt.first, doubt.seen = point(books, currency, read_at=at), point(books, currency)
         doubt.near, doubt.is_fresh = near_point(books, currency), marks.is_fresh(currency, at)
         if doubt.is_fresh and currency in books.account.lines:
             doubt.confirmed_mark = marks.settled(currency)
@@ -98,32 +96,33 @@ class TransferMoments:
         self, currency: str, wallet: Wallet, doubt: Doubt, booked: Point
     ) -> tuple[Point, ...]:
         """The moments at which a transfer may have come, beside the one it is booked at: the last reading
-        that agreed, and the one that first showed it, unless that was a passing tick.
+        that agreed, and the one that first showed it, at the prices that were found since.
         """
-        if currency in self.books.cash:
-            return self._others_of_cash(wallet, doubt, booked)
-        marks, found = self.books.marks, list[Point]()
-        settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
-        if wallet.read_point is not None:
-            found.append(wallet.read_point)
+        books, first = self.books, doubt.first
+        moments = [wallet.read_point] if wallet.read_point is not None else []
+        moments += (
+            [first] if first is not None and self._had(first, currency, doubt, booked) else []
+        )
+        found = [books.readings.found(one, currency) for one in moments]
         found += [doubt.near] if doubt.near is not None else []
-        first = doubt.first
-        if first is not None and doubt.is_fresh:
-            low, high = sorted((booked.price, settled))
-            found += [first] if low <= first.price <= high else []
-        elif first is not None and doubt.difference < ZERO:
-            found.append(first)  # it left at the last price known, however old
+        if (
+            currency in books.cash
+        ):  # its own price is no PnL: all else may have moved before it, or after
+            return tuple(replace(one, price=booked.price) for one in found)
         return tuple(found)
 
-    def _others_of_cash(self, wallet: Wallet, doubt: Doubt, booked: Point) -> tuple[Point, ...]:
-        """The same of cash, whose own price is no PnL: all else may have moved before it, or after."""
-        account, found = self.books.account, list[Point]()
-        settled = account.net_pnl - unconfirmed(self.books, account)
-        found += [one for one in (wallet.read_point, doubt.first, doubt.near) if one is not None]
-        low, high = sorted((booked.pnl, settled))
-        if doubt.seen is not None and low <= doubt.seen.pnl <= high:
-            found.append(doubt.seen)
-        return tuple(replace(one, price=booked.price) for one in found)
+    def _had(self, first: Point, currency: str, doubt: Doubt, booked: Point) -> bool:
+        """Whether a transfer may have had the price of its first reading: one that no confirmed mark was followed
+        of may be a passing tick; units left at the last price known, however old.
+        """
+        if currency in self.books.cash or doubt.confirmed_mark is not None:
+            return True
+        if not doubt.is_fresh:
+            return doubt.difference < ZERO
+        marks = self.books.marks
+        settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
+        low, high = sorted((booked.price, settled))
+        return low <= first.price <= high
 
 
 def _with_more(point: Point | None, came: Decimal, earned: Decimal) -> Point | None:

@@ -36,7 +36,7 @@ NOT_SAVED: dict[str, str] = {
     "Exposure.serial": COUNTER, "Books.listings": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
-    "BalanceFlow.read_pnl": "the first listing of a new process is its own",
+    "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
     "Books.lined": "noted as each line begins; of lines that have ended until their key's next price",
@@ -260,8 +260,9 @@ def overtaken() -> World:
 
 
 def visited() -> World:
-    """A reading showed 50,000 USD more, and the next one does not."""
+    """A reading showed 50,000 USD more, and the next one does not; prices moved just before the last."""
     world = connected(held=1, also={"USD": 100_000})
+    world.quote("BTC-USD", 63_000)
     for seconds, usd in ((1, 100_000), (5, 150_000), (1, 100_000)):
         world.wait(seconds)
         read(world, ("USD", usd, 0), ("BTC", 1, 0))

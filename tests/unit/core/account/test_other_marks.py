@@ -9,7 +9,7 @@ from sidecar.core.account.other_marks import (
     unconfirmed_of,
 )
 from tests.decisions import connected
-from tests.scenario import D
+from tests.scenario import START, D
 from tests.tracking import Desk
 
 
@@ -17,7 +17,7 @@ def test_a_moment_at_confirmed_marks_has_no_gain_of_a_purchase_below_them():
     world = connected(held=1)
     world.stand("BTC-USD", 64_000)
     world.fill("BUY", 1, 60_000)
-    point = confirmed_point(world.tracker.books, "BTC")
+    point = confirmed_point(world.tracker.books, "BTC", world.now)
     assert point is not None
     assert (point.pnl, world.tracker.net_pnl) == (0, 4_000)
 
@@ -37,7 +37,7 @@ def test_a_moment_of_a_coin_has_the_other_coins_at_confirmed_marks_where_asked()
     world.stand("BTC-USD", 64_000)
     world.quote("BTC-USD", 65_000)
     books = world.tracker.books
-    now, confirmed = point(books, "ETH"), point(books, "ETH", confirmed=True)
+    now, confirmed = point(books, "ETH"), point(books, "ETH", read_at=world.now)
     assert now is not None
     assert confirmed is not None
     assert now.pnl - confirmed.pnl == 1_000
@@ -45,11 +45,9 @@ def test_a_moment_of_a_coin_has_the_other_coins_at_confirmed_marks_where_asked()
 
 def test_there_is_no_moment_of_a_coin_without_a_mark() -> None:
     books = Desk(quotes={}).tracker.books
-    assert (point(books, "BTC"), confirmed_point(books, "BTC"), near_point(books, "BTC")) == (
-        None,
-        None,
-        None,
-    )
+    assert point(books, "BTC") is None
+    assert confirmed_point(books, "BTC", START) is None
+    assert near_point(books, "BTC") is None
 
 
 def test_a_passing_tick_is_no_settled_mark() -> None:
