@@ -25,7 +25,7 @@ from tests.account_steps import (
     trades,
     uniform_datings,
 )
-from tests.scenario import D
+from tests.scenario import FUTURE, D
 from tests.telling import FUT, Coinbase, Habits
 
 LIMIT, FALL = Fraction("0.25"), Fraction("0.12")
@@ -109,6 +109,18 @@ LEFT_BEFORE_A_FALL: list[tuple[Step, float]] = [
 ]
 
 
+# 2,000,000 USD of ETH take their first price in the answer that tells of a fall of the contracts.
+CAME_WITH_ONE_ANSWER: list[tuple[Step, float]] = [
+    (("flow", "ETH", "3"), 12),
+    (("trade", FUTURE, "0.1", "grid"), 0.5),
+    (("price", FUTURE, "0.72"), 4),
+    (("trade", FUTURE, "0.4", None), 0),
+    (("feed", False), 12),
+    (("price", FUTURE, "0.5"), 2),
+]
+
+
+@example(Habits(fill_frame_s=2, wallet_frame_s=None), ACCOUNTS[0], CAME_WITH_ONE_ANSWER)
 @example(Habits(lags={"BTC": 1}, fill_frame_s=2), ACCOUNTS[1], LEFT_BEFORE_A_FALL)
 @example(Habits(lags={"ETH": 1, "BTC": 4}, confirms=False), ACCOUNTS[1], LEFT_UNPRICED)
 @given(habits, st.sampled_from(ACCOUNTS), histories)

@@ -215,6 +215,8 @@ class PositionTracker:
             self.marks.check(quote)
         for quote in event.quotes:
             self.books.quote(quote, event.at)
+            if self.books.moves:  # coins took their first price: before the prices that follow it
+                self._note_transfers(event.at)
 
     def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
         actions = self.futures.summary(event)

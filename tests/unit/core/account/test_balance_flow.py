@@ -77,6 +77,24 @@ def test_what_goes_out_goes_at_the_mark_and_is_no_loss():
     assert (desk.held(), desk.tracker.net_pnl, desk.tracker.transfers) == (1, 8000, -64000)
 
 
+@pytest.mark.parametrize("falls_first", [True, False])
+def test_coins_that_take_their_price_beside_the_fall_of_another_came_in_the_order_of_the_quotes(
+    falls_first,
+):
+    """Beside 1 BTC and 6,000 USD came 1,000 ETH without a price; BTC falls to 44,000. Of 2,070,000 USD that is less
+    than 1 %, and it was told as 28.6 % at least where one answer quotes ETH and then BTC.
+    """
+    desk = Desk(quotes={"BTC-USD": "64000"})
+    desk.balance("BTC", 1)
+    desk.balance("USD", 6_000)
+    desk.balance("ETH", 1_000)
+    prices = {"ETH-USD": D(2_000), "BTC-USD": D(44_000)}
+    quotes = [ev.Quote(book, price, price, desk.now) for book, price in prices.items()]
+    desk.send(ev.Quotes, quotes=tuple(reversed(quotes) if falls_first else quotes))
+    told = cumulative(desk.tracker).ratio
+    assert told == ratio(D(20_000), D(70_000) if falls_first else D(2_070_000))
+
+
 def test_a_transfer_that_no_quote_can_value_counts_when_one_can():
     desk = Desk(quotes={})
     desk.balance("BTC", 2)
