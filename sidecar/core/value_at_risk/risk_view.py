@@ -62,7 +62,7 @@ class RiskView:
         self.rows: list[Row] = []
         self._books: list[RiskBook] = []
         self._stressed: list[StressBook] = []  # made when they are first asked about
-        self._apart = [0, 0, 0]  # keys with another exposure in the book than held
+        self._apart: list[int] = []  # keys with another exposure in the book than held
         self._distinct: tuple[int, ...] = (HELD,)  # books that are not the one held once more
         self._known: dict[Measure, list[float | None]] = {}  # of each book as it is now
         self._worst: dict[Measure, Worst] = {}

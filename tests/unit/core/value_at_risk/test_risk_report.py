@@ -141,3 +141,11 @@ def test_contributions_come_with_the_largest_first():
     world = held()
     world.fill("SELL", "0.9", 64000)
     assert [row["key"] for row in risk_report(world.manager.risk)["components"]] == ["ETH", "BTC"]
+
+
+def test_scenarios_that_cost_the_same_come_by_name():
+    """In whatever order they are configured."""
+    falls = tuple(Scenario(name, {}, -0.5) for name in ("b", "c", "a"))
+    world = World(settings=Settings(risk=RiskSettings(scenarios=falls, stress_window=0)))
+    world.fill("BUY", 1, 64000)
+    assert [row["scenario"] for row in risk_report(world.manager.risk)["stress"]] == ["a", "b", "c"]
