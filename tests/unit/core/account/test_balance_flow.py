@@ -95,6 +95,16 @@ def test_coins_that_take_their_price_beside_the_fall_of_another_came_in_the_orde
     assert told == ratio(D(20_000), D(70_000) if falls_first else D(2_070_000))
 
 
+def test_less_than_a_unit_that_went_out_is_not_said_to_have_come_in():
+    desk = Desk()
+    desk.balance("BTC", 1)
+    desk.wait(3).balance("BTC", 1)
+    desk.wait(3).balance("BTC", "0.5")
+    assert desk.wait(3).balance("BTC", "0.5") == [
+        Alert(severity="info", code="TRANSFER", text="0.5 BTC went out outside trading")
+    ]
+
+
 def test_a_transfer_that_no_quote_can_value_counts_when_one_can():
     desk = Desk(quotes={})
     desk.balance("BTC", 2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core.account.exposure import Pnl, Portfolio, Position
+from sidecar.core.account.exposure import CHANGED_MAX, Pnl, Portfolio, Position
 from tests.scenario import D
 
 
@@ -210,3 +210,18 @@ def test_after_a_partial_close_a_late_exact_figure_is_split_by_quantity(sign):
     before = line.position.cost, book.pnl.realised
     book.correct(line, D(2), D(8), "BUY" if sign == 1 else "SELL")
     assert (line.position.cost, book.pnl.realised) == (before[0] + 6, before[1] - 2)
+
+
+@pytest.mark.parametrize("changes", [1, 3, CHANGED_MAX, CHANGED_MAX + 1, 3 * CHANGED_MAX])
+def test_the_lines_that_have_changed_since_a_moment_are_known_however_long_ago(changes):
+    book = Portfolio()
+    lines = [line_of(book, key) for key in ("A", "B", "C")]
+    for line in lines:
+        book.settle(line, D(1), D(100))
+    serial = book.serial
+    assert list(book.changed_since(serial)) == []
+    for number in range(changes):
+        book.work(lines[number % 2], "BUY", D(1), 1)
+    assert sorted(book.changed_since(serial)) == ["A", "B"][:changes]
+    book.mark("C", D(90))
+    assert sorted(book.changed_since(serial)) == sorted([*["A", "B"][:changes], "C"])

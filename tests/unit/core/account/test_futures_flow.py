@@ -82,6 +82,16 @@ def test_contracts_that_come_beside_others_bring_none_of_their_earnings_in():
     assert (desk.held(FUTURE), desk.tracker.net_pnl, desk.tracker.transfers) == (D("0.03"), 10, 0)
 
 
+def test_what_contracts_earned_before_they_came_is_no_pnl_and_came_with_them():
+    """3 contracts on 0.01, entered at 60,000, at a mark of 64,000: 120 came."""
+    desk = Desk()
+    summary(desk, 0)
+    for _ in range(2):
+        desk.wait(60)
+        futures_read(desk, (3, D(60000)))
+    assert (desk.tracker.net_pnl, desk.tracker.transfers) == (0, 120)
+
+
 def test_a_future_that_nobody_holds_leaves_no_line():
     desk = Desk()
     futures_read(desk, (0, None))

@@ -1,5 +1,6 @@
 """Loss windows: time-weighted, so that no transfer moves a ratio."""
 
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -332,3 +333,12 @@ def test_where_nothing_is_there_it_is_told_in_dollars_alone():
     some = windows(10_000)
     some.doubt_loss(D(1_000), D(-10_000))
     assert [(one.most_usd, one.most) for one in some.windows] == [(1_000, None)] * 3
+
+
+def test_the_whole_that_pnl_was_a_share_of_is_known_for_the_last_transfer_alone():
+    some = windows(10_000)
+    assert some.whole_before(START) is None
+    some.next_whole(D(15_000), START)
+    assert some.whole_before(START) == 10_000
+    assert some.whole_before(START + timedelta(seconds=1)) is None
+    assert some.whole_before(None) is None
