@@ -294,6 +294,15 @@ def test_an_answer_without_a_question_changes_nothing():
     assert world.tracker.marks.usd("BTC") == 64000
 
 
+def test_an_answer_that_comes_after_the_start_marks_nothing():
+    """It was waited for during half a minute; from then on the feed's word stands."""
+    world = asking()
+    world.wait(30)
+    assert state(world) == "ACTIVE"
+    rest(world, ("BTC-USD", 1, 1))
+    assert world.tracker.marks.quotes == {}
+
+
 # --- A new process --------------------------------------------------------------------------------
 
 

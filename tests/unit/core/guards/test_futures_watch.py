@@ -1,8 +1,11 @@
 """Futures of which Coinbase does not say whether there are any: not none, and nothing else waits for them."""
 
+from datetime import timedelta
+
 import pytest
 
 from sidecar.core import views
+from sidecar.core.guards.futures_watch import PRODUCT_WITHIN
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, ReadProduct, Reconcile
 from tests.decisions import breaks, connected, funded, future_order, of_kind
@@ -269,3 +272,16 @@ def test_after_a_restart_they_are_told_anew() -> None:
     assert codes(world.send(ev.ProductElsewhere, product_id=LOST, why="gone")) == [
         "CONTRACT_UNKNOWN"
     ]
+
+
+def test_a_contract_whose_product_is_not_listed_is_asked_for_during_a_while_and_no_longer() -> None:
+    held = (ev.FuturesPosition("NEW-26FEB27-CDE", D(2), None),)
+    world = funded(connected())
+    asked = ReadProduct(product_id="NEW-26FEB27-CDE")
+    assert asked in world.send(ev.FuturesRead, positions=held)
+    world.wait((PRODUCT_WITHIN - timedelta(seconds=0.001)).total_seconds())
+    assert asked in world.send(ev.FuturesRead, positions=held)
+    world.wait(0.001)
+    actions = world.send(ev.FuturesRead, positions=held)
+    assert asked not in actions
+    assert codes(actions) == ["CONTRACT_UNKNOWN"]

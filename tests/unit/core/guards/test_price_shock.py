@@ -61,6 +61,13 @@ def test_moves_leave_the_window():
     assert not move(world, 64000, every_s=20)
 
 
+def test_a_move_has_left_the_window_when_it_is_as_old_as_that():
+    world = watched()
+    assert not move(world, 64320)
+    assert not move(world, 64650, every_s=20)
+    assert move(world, 64320, every_s=19)
+
+
 def test_a_move_within_the_window_counts_to_its_last_second():
     world = watched()
     assert not move(world, 64320)

@@ -60,6 +60,20 @@ def quotes(world: World, seconds: int, price: object = 64_000) -> list[Any]:
     return actions
 
 
+def test_new_units_at_todays_price_are_plausible_whatever_those_before_them_cost():
+    """An order filled in part long ago, at half the price: its average is far from the market."""
+    world = holding()
+    world.quote("BTC-USD", 32_000)
+    sold(world, filled="0.1", average_price=32_000, status="OPEN")
+    assert not stands(world)
+    for price in (40_000, 50_000, 64_000):
+        world.wait(60)
+        world.quote("BTC-USD", price)
+    before = of_kind(sold(world, filled="0.2", average_price=48_000), ReadOrders, FindOrder, Alert)
+    assert not stands(world)
+    assert before == []
+
+
 def alerts(actions: list[Any]) -> list[str]:
     return [one.severity for one in of_kind(actions, Alert) if one.code == CODE]
 

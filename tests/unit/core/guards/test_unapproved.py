@@ -1074,3 +1074,11 @@ def test_an_edit_that_never_happened_lapses_but_does_not_count():
         assert alert.text.startswith("the approved edit of one")
         assert alerts(actions, "KEY_OF_ANOTHER_PORTFOLIO") == []
     assert world.manager.unapproved.memory.released == {}
+
+
+def test_where_every_alert_was_told_no_count_of_more_is_waited_for():
+    world = connected(settings=CANCELLING)
+    flood(world, ALERTS_A_MINUTE)
+    assert world.manager.unapproved.next_due() is None
+    flood(world, 1, first=ALERTS_A_MINUTE)
+    assert world.manager.unapproved.next_due() == world.now + timedelta(minutes=1)

@@ -74,6 +74,14 @@ def test_a_rate_is_the_quotient_of_two_fresh_mids_within_the_cap():
     assert rates(pairs_of(USDT), marks, START) == {}
 
 
+def test_quotes_of_the_moment_that_the_feed_came_back_are_fresh():
+    marks = Marks(D("0.05"))
+    for book in ("USDT-USD", "USDT-USDC"):
+        marks.quote(ev.Quote(book, D(1), D(1), START), START)
+    marks.fresh_since = START
+    assert rates(pairs_of(USDT), marks, START) == {"USDT": 1}
+
+
 # --- The watch --------------------------------------------------------------------------------------
 
 
@@ -160,6 +168,16 @@ def test_beyond_three_percent_for_a_minute_usdc_counts_at_that_and_nothing_is_ad
     ]
     assert made.tracker.equity == 98_000
     assert "STATE_REDUCE_ONLY" in made.ask(limit_order()).codes
+
+
+@pytest.mark.parametrize(
+    ("rate", "counts"), [("0.9591", "0.96"), ("0.959", "0.959"), ("0.961", "0.961")]
+)
+def test_the_rate_that_usdc_counts_at_follows_steps_of_a_thousandth(rate, counts):
+    made = world()
+    worth(made, "0.96", 60)
+    worth(made, rate)
+    assert made.tracker.marks.usdc_rate == D(counts)
 
 
 def test_it_is_told_with_the_alert_of_one_percent_before_it():

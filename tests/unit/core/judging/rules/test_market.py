@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.vocabulary import events as ev
 from tests.decisions import CONNECTED, breaks, connected, funded, future_order, sell_order, the
 from tests.scenario import FUTURE, START, D, World, limit_order, market_order, order
@@ -53,6 +54,13 @@ def test_the_quote_that_values_an_order_must_not_be_older_than_the_limit(age_s, 
         found = the(decision, "STALE_MARKET_DATA")
         assert (found.limit, found.observed, found.scope) == ("10", "10.001", "product:BTC-USD")
         assert found.message == "the last good quote of BTC-USD is 10.001 s old"
+
+
+@pytest.mark.parametrize(("ahead_s", "ok"), [(0, True), (0.001, False)])
+def test_a_quote_may_lie_in_the_future_by_as_much_as_clocks_differ(ahead_s, ok):
+    world = World(max_position_size="0.001")  # so that no glance suffices
+    world.now -= CLOCK_TOLERANCE + timedelta(seconds=ahead_s)
+    assert breaks(world.ask(limit_order()), "STALE_MARKET_DATA") != ok
 
 
 def test_a_quote_that_converts_to_dollars_must_be_fresh_too():
