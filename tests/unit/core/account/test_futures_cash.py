@@ -156,6 +156,29 @@ def test_funding_that_was_paid_already_is_not_booked_again_when_its_fill_is_list
     assert world.tracker.account.pnl.funding == D("-4.52")
 
 
+def test_funding_is_paid_by_the_wallet_alone_while_dollars_are_in_doubt():
+    """4.52 were paid, and 100 came in."""
+    world = connected()
+
+    def summary(total, spot_cash):
+        world.wait(2)
+        world.send(
+            ev.FuturesSummaryRead, wallet=D(total), buying_power=D(0), fills_until=world.now,
+            liquidation_buffer_percentage=D(1000), funding_pnl=funding, spot_cash=D(spot_cash),
+        )  # fmt: skip
+
+    funding = D(0)
+    summary(40_000, 100_000)
+    world.fill("BUY", 100, 64000, product_id=FUTURE)
+    funding = D("-4.52")
+    summary(40_000, 100_000)
+    cash = world.tracker.books.futures_cash
+    assert (cash.total, cash.unpaid) == (40_000, (D("-4.52"),))
+    summary("39995.48", 100_100)
+    assert (cash.total, cash.unpaid) == (D("39995.48"), ())
+    assert world.tracker.account.pnl.funding == D("-4.52")
+
+
 # --- What the wallet loses by itself --------------------------------------------------------------
 
 

@@ -7,8 +7,8 @@ import pytest
 from sidecar.core import views
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.limits import Limits
-from tests.decisions import connected, sell_order
-from tests.scenario import D, World, limit_order
+from tests.decisions import connected, funded, sell_order
+from tests.scenario import FUTURE, D, World, limit_order
 
 
 def in_doubt(total: object, **limits: Any) -> World:
@@ -72,3 +72,16 @@ def test_an_edit_adds_no_order_and_takes_none_away():
     world.send(ev.LimitsReplaced, limits=Limits(max_open_orders=1))
     refused = world.manager.validate_edit(order_id="one", price="60001", size="0.1")
     assert [(one.code, one.observed) for one in refused.violations] == [("MAX_OPEN_ORDERS", "2")]
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_an_edited_order_for_contracts_counts_once_on_either_side(side):
+    """At most 15 contracts on 0.01 BTC, 10 of them open."""
+    world = funded(World(max_position_size="0.15"))
+    assert world.ask(limit_order(10, 64_000, side=side, product_id=FUTURE, name="one"))
+    world.report(
+        "o-1", client_order_id="one", side=side, product_id=FUTURE, base_size=10, limit_price=64_000
+    )
+    assert world.manager.validate_edit(order_id="o-1", price="64005", size="15", dry_run=True)
+    larger = world.manager.validate_edit(order_id="o-1", price="64005", size="16", dry_run=True)
+    assert larger.codes == ("MAX_POSITION_SIZE",)

@@ -400,3 +400,25 @@ def test_a_swap_counts_against_its_strategy_s_gross_exposure():
     world = swapping(strategy={"momo": {"max_gross_exposure": "9000"}})
     body = order(side="SELL", product_id="ETH-BTC", base_size="5", limit_price="0.03125")
     assert "MAX_GROSS_EXPOSURE" in world.ask(body, strategy_id="momo").codes
+
+
+def test_sales_beyond_the_coin_held_do_not_count_against_a_swap_into_it():
+    """Spot cannot be sold short: at worst 1 BTC is held, 10 ETH, and what the swap brings."""
+    world = World(max_gross_exposure=104_000)
+    world.hold(1)
+    world.hold(10, 2000, product_id="ETH-USD")
+    world.quote("ETH-BTC", "0.03125")
+    world.report("o1", side="SELL", base_size="5", limit_price=65_000)
+    assert world.ask(swap("SELL", 10, "0.03125"))
+
+
+def test_a_limit_on_the_account_is_told_once_of_a_swap():
+    world = World(max_daily_loss="0.1")
+    world.hold(1)
+    world.hold(10, 2000, product_id="ETH-USD")
+    world.quote("ETH-BTC", "0.03125")
+    world.stand("BTC-USD", 56_000)
+    world.quote("ETH-BTC", "0.03571")
+    warnings = warned(world.ask(swap("SELL", 10, "0.03571")))
+    assert warnings
+    assert len(set(warnings)) == len(warnings)
