@@ -17,6 +17,7 @@ SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
 }  # fmt: skip
 CALLED: Final = {"min": "max", "max": "min"}
 WORDS: Final = {"text", "reason", "message", "words"}  # keywords whose values are for people
+ASSERTED: Final = {"strict"}  # of zip: that both are as long is an assertion
 SAID: Final = (ast.Assert, ast.Raise, ast.JoinedStr, ast.arguments)
 
 
@@ -55,7 +56,7 @@ def _places(node: ast.AST, function: str, *, runs: bool) -> Iterator[tuple[str, 
         if field in {"decorator_list", "returns", "annotation"}:
             continue
         for child in value if isinstance(value, list) else [value]:
-            is_said = isinstance(child, SAID) or getattr(child, "arg", None) in WORDS
+            is_said = isinstance(child, SAID) or getattr(child, "arg", None) in WORDS | ASSERTED
             if is_said or not isinstance(child, ast.AST):
                 continue
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
