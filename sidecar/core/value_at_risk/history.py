@@ -177,7 +177,7 @@ def _without_holes(
         if gap > gap_max:
             if dense:
                 break
-            following, gap = period + 1, 0  # it ceased to trade: no close is made up after the end
+            gap = 0  # it ceased to trade: no close is made up after the end
         dense += [by_period[period]] * (gap + 1)
         following = period
     del dense[count:]
