@@ -92,6 +92,15 @@ def test_what_contracts_earned_before_they_came_is_no_pnl_and_came_with_them():
     assert (desk.tracker.net_pnl, desk.tracker.transfers) == (0, 120)
 
 
+def test_a_wallet_that_is_first_read_after_a_trade_came_with_what_the_trade_took():
+    """1,000 are read, of which a fee of 2 is gone already: 1,002 came."""
+    desk = Desk()
+    desk.fill("BUY", 1, 64000, fee=2, product_id=FUTURE)
+    assert desk.tracker.books.futures_cash.total == -2
+    summary(desk, 1000)
+    assert (desk.tracker.transfers, desk.tracker.books.futures_cash.total) == (1002, 1000)
+
+
 def test_a_future_that_nobody_holds_leaves_no_line():
     desk = Desk()
     futures_read(desk, (0, None))

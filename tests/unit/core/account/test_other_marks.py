@@ -60,3 +60,14 @@ def test_a_passing_tick_is_no_settled_mark() -> None:
         settled_mark(books, "BTC", D(first), world.now) for first in (60_000, 63_500, 70_000)
     ]
     assert settled == [63_000, 63_500, 64_000]
+
+
+def test_a_transfer_that_a_passing_tick_showed_first_is_priced_by_the_mark_that_stood() -> None:
+    """The middle of the first mark, the present one and the one confirmed."""
+    world = connected(held=1)
+    world.stand("BTC-USD", 64_000)
+    world.quote("BTC-USD", 65_000)
+    books = world.tracker.books
+    for first, price in ((None, 65_000), (1, 64_000), (64_500, 64_500), (90_000, 65_000)):
+        known = None if first is None else D(first)
+        assert settled_mark(books, "BTC", known, world.now) == price

@@ -416,3 +416,13 @@ def test_what_was_worked_out_before_a_window_begins_anew_is_old():
     before = desk.tracker.version
     desk.tracker.reset_window("daily", desk.now)
     assert desk.tracker.version > before
+
+
+@pytest.mark.parametrize(("equity", "lacks"), [(50, False), ("49.99", True)])
+def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
+    desk = Desk(is_open=False)
+    desk.tracker.min_equity = D(50)
+    desk.balance("USD", equity)
+    desk.tracker.start(desk.now)
+    assert desk.tracker.windows is not None
+    assert desk.tracker.windows.span.lacks_equity == lacks

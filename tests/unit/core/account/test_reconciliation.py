@@ -229,6 +229,18 @@ def test_readings_that_leave_several_are_repeated_and_confirm_none():
     assert confirmed(agreement) == -80
 
 
+def test_a_difference_that_stays_for_longer_than_any_lag_is_confirmed_however_much_is_booked():
+    """Each reading allows for several transfers, but none of them lacks a booking for so long."""
+    agreement = booked(-10, at_s=-1)
+    verdicts = []
+    for second in range(0, int(LAG) + 10, 5):
+        agreement.book(at(second), D(-10))
+        verdicts.append(judged(agreement, -100, second + 1))
+    assert verdicts[-1] == "confirmed"
+    assert agreement.doubt is not None
+    assert agreement.doubt.difference == -100
+
+
 def test_a_fee_that_readings_may_lack_holds_up_no_withdrawal():
     agreement = booked("0.01")
     assert [judged(agreement, -80, 2), judged(agreement, -80, 4)] == ["differs", "confirmed"]

@@ -140,6 +140,15 @@ def test_time_alone_completes_the_minute():
     assert told(made.wait(0.1))
 
 
+def test_of_two_minutes_that_run_the_one_that_ends_first_is_waited_for():
+    made = world()
+    worth(made, "0.985")
+    ends = made.now + timedelta(seconds=60)
+    made.now += timedelta(seconds=30)
+    worth(made, "0.96")
+    assert made.manager.peg.next_look(made.now) == ends
+
+
 @pytest.mark.parametrize("rate", ["0.9901", "1.0099", "1"])
 def test_within_one_percent_nothing_is_said(rate):
     assert not told(worth(world(), rate, 180))

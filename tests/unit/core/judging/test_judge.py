@@ -213,3 +213,14 @@ def test_a_shadow_limit_whose_figure_cannot_be_told_says_nothing():
     assert world.ask(market_order("0.1")).warnings == ()
     (warning,) = world.ask(limit_order("0.1", 70_000)).warnings
     assert (warning.code, warning.scope) == ("PRICE_COLLAR", "shadow")
+
+
+def test_the_largest_size_told_may_be_the_least_that_coinbase_takes():
+    """By size: 0.00001 BTC. By worth: 64 USD."""
+    cheap = (product("BTC-USD", quote_min_size=D("0.5")),)
+    by_size = World(products=cheap, max_order_size="0.00001").ask(limit_order(1))
+    assert by_size.max_base_size == D("0.00001")
+    listed = (product("BTC-USD", quote_min_size=D(64)),)
+    for most, told in (("0.001", "0.001"), ("0.00099", 0)):
+        decision = World(products=listed, max_order_size=most).ask(limit_order(1, 64_000))
+        assert decision.max_base_size == D(told)

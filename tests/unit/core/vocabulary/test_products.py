@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.products import product_from_coinbase
+from sidecar.core.vocabulary.products import NAME_MAX, product_from_coinbase
 from tests.scenario import D, future, product
 
 SPOT = {
@@ -146,6 +146,12 @@ def test_a_name_longer_than_any_is_refused_and_not_repeated(name):
         spot(**{name: "x" * 100_000})
     assert "100000 characters" in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def test_names_as_long_as_they_may_be_are_read():
+    name = "B" * NAME_MAX
+    assert spot(base_currency_id=name).base == name
+    assert spot(product_id=name).product_id == name
 
 
 def test_a_future_without_contract_size_is_refused():
