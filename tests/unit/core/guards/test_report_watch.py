@@ -60,6 +60,13 @@ def quotes(world: World, seconds: int, price: object = 64_000) -> list[Any]:
     return actions
 
 
+def alerts(actions: list[Any]) -> list[str]:
+    return [one.severity for one in of_kind(actions, Alert) if one.code == CODE]
+
+
+# --- What is held back ----------------------------------------------------------------------------
+
+
 def test_new_units_at_todays_price_are_plausible_whatever_those_before_them_cost():
     """An order filled in part long ago, at half the price: its average is far from the market."""
     world = holding()
@@ -74,11 +81,27 @@ def test_new_units_at_todays_price_are_plausible_whatever_those_before_them_cost
     assert before == []
 
 
-def alerts(actions: list[Any]) -> list[str]:
-    return [one.severity for one in of_kind(actions, Alert) if one.code == CODE]
-
-
-# --- What is held back ----------------------------------------------------------------------------
+@pytest.mark.parametrize("limits", [(64_000, 60_000), (60_000, 64_000)])
+@pytest.mark.parametrize(
+    ("side", "price", "is_plausible"),
+    [
+        ("SELL", 62_000, True),
+        ("SELL", 60_000, True),
+        ("SELL", 59_900, False),
+        ("BUY", 62_000, True),
+        ("BUY", 64_000, True),
+        ("BUY", 64_100, False),
+    ],
+)
+def test_a_fill_at_any_limit_that_an_order_has_had_is_plausible(side, price, is_plausible, limits):
+    """Edited from one limit to the other: a fill may be told after either."""
+    world = holding()
+    fields: dict[str, Any] = {"side": side, "is_market": False, "base_size": "0.1"}
+    for limit in limits:
+        world.report("o1", leaves="0.1", limit_price=limit, **fields)
+        world.wait(1)
+    sold(world, average_price=price, limit_price=limits[1], **fields)
+    assert stands(world) != is_plausible
 
 
 def test_fees_of_ten_trillions_are_read_over_rest_and_sell_nothing():

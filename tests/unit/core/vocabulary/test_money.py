@@ -36,7 +36,7 @@ def test_an_amount_is_what_its_text_says(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " 1", "1 ", "NaN", "Infinity", "-inf", "1_000", "0x10", "1,5", ".", "١", "1e999", "1e-40", "1E90", "1E20", "1E-31", "1.2.3",
+    ["", " 1", "1 ", "NaN", "Infinity", "-inf", "1_000", "0x10", "1,5", ".", ".5", "١", "1e999", "1e-40", "1E90", "1E20", "1E-31", "1.2.3",
      "1" * 21, "1e20", "0." + "1" * 31, "9" * 10_000, "sNaN", "--1"],
 )  # fmt: skip
 def test_what_is_no_plain_number_of_sane_length_is_refused(text):
