@@ -547,6 +547,21 @@ def test_the_other_side_of_a_sweep_takes_back_what_was_booked_as_a_transfer():
     assert desk.tracker.transfers == 15_000
 
 
+def test_a_transfer_is_taken_back_once():
+    """A sweep, as before; then 4,000 come in from outside."""
+    desk = pot()
+    for seconds in (0, 15):
+        desk.wait(seconds).balance("USD", 6_000)
+    told(desk.wait(15), 9_000, 6_000)
+    for seconds in (1, 15):
+        desk.wait(seconds).balance("USD", 6_000)
+    desk.wait(15).balance("USD", 10_000)
+    assert Alert(severity="info", code="TRANSFER", text="4000 USD came in outside trading") in [
+        one for _ in range(3) for one in desk.wait(15).balance("USD", 10_000)
+    ]
+    assert desk.tracker.transfers == 19_000
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     """4,000 were booked as come, BTC fell from 64,000 to 48,000, then the futures wallet shows them gone. A state

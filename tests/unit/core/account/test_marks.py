@@ -167,3 +167,12 @@ def test_what_came_without_a_price_is_not_priced_at_a_mark_confirmed_before():
     assert marks.settled("BTC") == 64_000
     marks.unsettle("BTC")
     assert (marks.settled("BTC"), marks.confirmed("BTC")) == (None, 64_000)
+
+
+def test_a_mark_is_late_until_it_is_so_old_and_a_dollar_never_is():
+    marks, age = listed(), timedelta(seconds=60)
+    assert marks.late_usd("BTC", START, age) is None
+    quoted(marks, "BTC-USD", 64_000)
+    assert marks.late_usd("BTC", START + age, age) == 64_000
+    assert marks.late_usd("BTC", START + age + timedelta(seconds=0.001), age) is None
+    assert marks.late_usd("USD", START + 2 * age, age) == 1

@@ -102,6 +102,20 @@ def test_a_figure_that_is_missing_for_a_minute_is_told_once():
     assert codes(world.wait(timedelta(minutes=2).total_seconds())) == [MISSING]
 
 
+def test_a_minute_without_a_figure_begins_anew_with_each_figure_and_each_limit():
+    world = figured(0)
+    for _ in range(3):
+        assert stands_at(world, 0, known=False) == []
+        assert codes(world.wait(40)) == []
+        assert stands_at(world, 0) == []
+    assert stands_at(world, 0, known=False) == []
+    world.manager.desk.use(Limits())
+    assert codes(world.wait(40)) == []
+    world.manager.desk.use(Limits(max_var="0.15"))
+    assert codes(world.wait(40)) == []
+    assert codes(world.wait(60)) == [MISSING]
+
+
 def test_nothing_is_told_before_the_account_is_known():
     world = connected(max_var="0.15")
     world.manager.state.ready = False

@@ -85,3 +85,17 @@ def test_an_edited_order_for_contracts_counts_once_on_either_side(side):
     assert world.manager.validate_edit(order_id="o-1", price="64005", size="15", dry_run=True)
     larger = world.manager.validate_edit(order_id="o-1", price="64005", size="16", dry_run=True)
     assert larger.codes == ("MAX_POSITION_SIZE",)
+
+
+def test_an_edited_swap_counts_the_coin_that_it_buys_once():
+    """1 BTC is held, at most 1.5; the swap that works buys 0.3125 of them with 10 ETH."""
+    world = World(product={"BTC-USD": {"max_position_size": "1.5"}})
+    world.quote("ETH-BTC", "0.03125")
+    world.hold(1)
+    world.hold(20, 2_000, product_id="ETH-USD")
+    swap: dict[str, Any] = {"side": "SELL", "product_id": "ETH-BTC"}
+    assert world.ask(limit_order(10, "0.03125", name="one", **swap))
+    world.report("o-1", client_order_id="one", base_size=10, limit_price="0.03125", **swap)
+    assert world.manager.validate_edit(order_id="o-1", price="0.03125", size="16", dry_run=True)
+    larger = world.manager.validate_edit(order_id="o-1", price="0.03125", size="17", dry_run=True)
+    assert larger.codes == ("MAX_POSITION_SIZE",)

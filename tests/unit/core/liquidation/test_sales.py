@@ -231,3 +231,12 @@ def test_pieces_are_no_larger_than_coinbase_takes(
 @pytest.mark.parametrize(("price", "dust"), [("999.99", True), (1000, False)])
 def test_what_is_worth_coinbases_minimum_to_the_cent_can_be_sold(price, dust):
     assert is_dust(product("BTC-USD", quote_min_size=D(1)), D("0.001"), D(price)) == dust
+
+
+@pytest.mark.parametrize(
+    ("quantity", "least", "dust"),
+    [("0.001", "0.001", False), ("0.0009", "0.001", True), (0, 0, True), ("0.000000001", 0, True)],
+)
+def test_what_is_smaller_than_coinbases_least_size_or_increment_is_dust(quantity, least, dust):
+    """Also where no price is known."""
+    assert is_dust(product("BTC-USD", base_min_size=D(least)), D(quantity), None) == dust
