@@ -217,7 +217,7 @@ class RiskManager:
         if kind in PROPOSALS:
             self._book(self.approvals.decide(cast("Proposal", event)), actions)
         else:
-            self._books.version += 1
+            self.tracker.moved()
             actions += self._take_in(event)
             if kind is not ev.ReservationReleased or self.watch.pending:
                 self._judge_losses(now, actions)
@@ -293,7 +293,7 @@ class RiskManager:
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
-            self._books.version += 1
+            self.tracker.moved()
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
         if event.at >= self.due or type(event) is ev.Started:
@@ -304,7 +304,7 @@ class RiskManager:
         approvals.
         """
         now = event.at
-        self._books.version += 1
+        self.tracker.moved()
         if type(event) is ev.Started:
             self.sessions.restarted(now)  # while no bot could come back, no grace ran out
         if not self.settings.connected:

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from sidecar.core.account.elsewhere import Elsewhere
 from sidecar.core.account.reconciliation import SETTLE
+from sidecar.core.context.activity import Notional
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
@@ -134,7 +135,9 @@ def save_manager(manager: RiskManager) -> SavedManager:
         decisions=manager.approvals.decisions,
         episodes=manager.watch.episodes,
         trigger=manager.watch.trigger,
-        activity_usd={name: list(parts) for name, parts in manager.desk.activity.sums.items()},
+        activity_usd={
+            name: list(each.parts) for name, each in manager.desk.activity.notional.items()
+        },
         activity={name: list(times) for name, times in manager.desk.activity.windows.items()},
         samplers=[
             SavedSampler(
@@ -197,7 +200,9 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.state.tightenings = saved.tightenings
     manager.approvals.decisions = saved.decisions
     manager.watch.episodes, manager.watch.trigger = saved.episodes, saved.trigger
-    manager.desk.activity.sums = {name: deque(parts) for name, parts in saved.activity_usd.items()}
+    manager.desk.activity.notional = {
+        name: Notional(parts) for name, parts in saved.activity_usd.items()
+    }
     for name, times in saved.activity.items():
         manager.desk.activity.windows[name] = deque(times, maxlen=max(1, len(times)))
     for seen in saved.samplers:

@@ -195,3 +195,22 @@ def _add(count: int) -> int:
     for number in range(count):
         total += number
     return total
+
+
+def under_a_quota(parts: int) -> int:
+    """What an order costs where a window of notional has so many parts."""
+    limit = {"usd": 10_000_000, "window_s": 3600}
+    world = World(max_notional_in=limit, max_quote_age_s=3600)
+    quota = world.manager.limits.max_notional_in
+    assert quota is not None
+    for _ in range(parts):
+        world.now += timedelta(seconds=3.6)
+        world.manager.desk.activity.add("MAX_NOTIONAL_IN|all", quota, D(1), world.now)
+    glance(world, 0)
+    with Work() as counted:
+        glance(world, 1)
+    return counted.done
+
+
+def test_a_window_of_notional_is_summed_once_and_not_at_every_order():
+    assert under_a_quota(10 * FEW) <= RATIO_MAX * under_a_quota(FEW)

@@ -99,16 +99,15 @@ class TransferMoments:
         that agreed, and the one that first showed it, at the prices that were found since.
         """
         books, first = self.books, doubt.first
-        moments = [wallet.read_point] if wallet.read_point is not None else []
-        moments += (
-            [first] if first is not None and self._had(first, currency, doubt, booked) else []
-        )
+        moments = [] if wallet.read_point is None else [wallet.read_point]
+        if first is not None and self._had(first, currency, doubt, booked):
+            moments.append(first)
         found = [books.readings.found(one, currency) for one in moments]
-        found += [doubt.near] if doubt.near is not None else []
-        if (
-            currency in books.cash
-        ):  # its own price is no PnL: all else may have moved before it, or after
-            return tuple(replace(one, price=booked.price) for one in found)
+        if doubt.near is not None:
+            found.append(doubt.near)
+        if currency in books.cash:
+            # Its own price is no PnL: all else may have moved before it, or after.
+            found = [replace(one, price=booked.price) for one in found]
         return tuple(found)
 
     def _had(self, first: Point, currency: str, doubt: Doubt, booked: Point) -> bool:

@@ -7,7 +7,8 @@ forgotten.
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -15,9 +16,8 @@ from sidecar.core.vocabulary.limits import Quota, Rate
 from sidecar.core.vocabulary.money import ZERO
 
 NAMES_MAX: Final = 10_000  # windows remembered; the one unused for longest is forgotten first
-PARTS: Final = (
-    1_000  # of a window of notional: a sum is kept for each, so a day's orders take no more memory
-)
+# A window of notional keeps a sum for each of so many parts, so that a day's orders take no more memory.
+PARTS: Final = 1_000
 BEGAN: Final = datetime(2020, 1, 1, tzinfo=UTC)  # the parts of all windows are counted from here
 ONE_OF_MANY: Final = "DUPLICATE_ORDER|"  # how the names of windows of identical orders begin
 
@@ -25,47 +25,67 @@ ONE_OF_MANY: Final = "DUPLICATE_ORDER|"  # how the names of windows of identical
 Counted = tuple[str, Rate | Quota, Decimal]
 
 
+class Notional:
+    """The notional approved within one sliding window: a sum for each part of it, by its latest approval, and the
+    `total` of all parts, USD.
+    """
+
+    __slots__ = ("parts", "total")
+
+    def __init__(self, parts: Iterable[tuple[datetime, Decimal]] = ()) -> None:
+        self.parts = deque(parts)
+        self.total = sum((usd for _, usd in self.parts), ZERO)
+
+    def within(self, window: timedelta, now: datetime) -> Decimal:
+        """USD approved within the window that ends now. It tidies up nothing."""
+        since, left = now - window, self.total
+        for at, usd in self.parts:
+            if at > since:
+                break
+            left -= usd
+        return left
+
+    def add(self, usd: Decimal, window: timedelta, now: datetime) -> None:
+        parts, since = self.parts, now - window
+        while parts and parts[0][0] <= since:
+            self.total -= parts.popleft()[1]
+        self.total += usd
+        length = max(window / PARTS, timedelta.resolution)
+        if parts and (now - BEGAN) // length == (parts[-1][0] - BEGAN) // length:
+            now, usd = max(now, parts[-1][0]), usd + parts.pop()[1]
+        parts.append((now, usd))
+
+    def clears_at(self, excess: Decimal, window: timedelta, now: datetime) -> datetime | None:
+        """When so many USD have left the window; None where it never holds as many."""
+        for at, usd in self.parts:
+            if at > now - window:
+                excess -= usd
+                if excess <= ZERO:
+                    return at + window
+        return None
+
+
 class Activity:
-    """Times of the last approvals under a name: just as many as its limit allows."""
+    """Times of the last approvals under a name: just as many as its limit allows; and their notional."""
 
     def __init__(self) -> None:
         self.windows: OrderedDict[str, deque[datetime]] = OrderedDict()
-        # Notional, USD: a sum for each part of the window in which it was approved, by its latest approval.
-        self.sums: dict[str, deque[tuple[datetime, Decimal]]] = {}
+        self.notional: dict[str, Notional] = {}
 
     def used(self, name: str, setting: Rate | Quota, now: datetime) -> Decimal:
         """Approvals, or USD approved, within the window that ends now. It tidies up nothing."""
-        since = now - setting.window
         if isinstance(setting, Quota):
-            return sum((usd for at, usd in self.sums.get(name, ()) if at > since), ZERO)
+            notional = self.notional.get(name)
+            return ZERO if notional is None else notional.within(setting.window, now)
+        since = now - setting.window
         return Decimal(sum(at > since for at in self.windows.get(name, ())))
 
     def add(self, name: str, setting: Rate | Quota, usd: Decimal, now: datetime) -> None:
         """Remember an approval of this notional."""
         if isinstance(setting, Quota):
-            self._spend(name, setting, usd, now)
+            self.notional.setdefault(name, Notional()).add(usd, setting.window, now)
         else:
             self.note(name, setting, now)
-
-    def _spend(self, name: str, quota: Quota, usd: Decimal, now: datetime) -> None:
-        parts = self.sums.setdefault(name, deque())
-        while parts and parts[0][0] <= now - quota.window:
-            parts.popleft()
-        length = quota.window / PARTS
-        if parts and (now - BEGAN) // length == (parts[-1][0] - BEGAN) // length:
-            now, usd = max(now, parts[-1][0]), usd + parts.pop()[1]
-        parts.append((now, usd))
-
-    def _quota_clears_at(
-        self, name: str, quota: Quota, usd: Decimal, now: datetime
-    ) -> datetime | None:
-        excess = self.used(name, quota, now) + usd - quota.usd
-        for at, part in self.sums.get(name, ()):
-            if at > now - quota.window:
-                excess -= part
-                if excess <= ZERO:
-                    return at + quota.window
-        return None
 
     def count(self, name: str, rate: Rate, now: datetime) -> int:
         """Approvals within the window that ends now; never more than `rate.count`."""
@@ -90,11 +110,12 @@ class Activity:
         does.
         """
         if isinstance(setting, Quota):
-            return self._quota_clears_at(name, setting, usd, now)
-        rate = setting
-        if self.count(name, rate, now) < rate.count:
+            excess = self.used(name, setting, now) + usd - setting.usd
+            notional = self.notional.get(name, Notional())
+            return notional.clears_at(excess, setting.window, now)
+        if self.count(name, setting, now) < setting.count:
             return None
-        return self.windows[name][-rate.count] + rate.window
+        return self.windows[name][-setting.count] + setting.window
 
     def note(self, name: str, rate: Rate, now: datetime) -> None:
         """Remember an approval."""

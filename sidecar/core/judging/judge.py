@@ -252,7 +252,8 @@ def _run_limits(candidate: Candidate, plan: Plan, table: Table, tally: _Tally) -
 def _of_order(candidate: Candidate, ruled: BoundRule, tally: _Tally) -> Iterable[Finding]:
     """A row that is worked out for this order alone: the room that it leaves, and whether it speaks."""
     _, rule, bound = ruled
-    row = rule.order_row and rule.order_row(candidate, bound)
+    assert rule.order_row is not None
+    row = rule.order_row(candidate, bound)
     if row is None:
         return ()
     level, near = bound.level, bound.warn_level

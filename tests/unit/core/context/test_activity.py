@@ -124,20 +124,20 @@ def test_notional_leaves_the_window_as_its_approval_does(now_s, usd):
 
 def test_approvals_of_a_thousandth_of_the_window_count_as_one_until_the_latest_leaves():
     activity = spent((0, 10), (0.9, 20), (2, 30))
-    assert list(activity.sums["usd"]) == [(at(0.9), 30), (at(2), 30)]
+    assert list(activity.notional["usd"].parts) == [(at(0.9), 30), (at(2), 30)]
     assert activity.used("usd", QUOTA, at(1000.5)) == 60
 
 
 def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
     activity = spent(*((number / 10, 1) for number in range(30_000)))
-    assert PARTS - 1 <= len(activity.sums["usd"]) <= PARTS + 1
+    assert PARTS - 1 <= len(activity.notional["usd"].parts) <= PARTS + 1
     assert activity.used("usd", QUOTA, at(3000)) == pytest.approx(10_000, abs=10)
 
 
 def test_a_clock_that_jumps_back_frees_no_notional():
     assert spent((0, 10), (10, 50)).used("usd", QUOTA, at(-3600)) == 60
-    assert list(spent((10, 50), (9, 5)).sums["usd"]) == [(at(10), 50), (at(9), 5)]
-    assert list(spent((10.5, 50), (10.2, 5)).sums["usd"]) == [(at(10.5), 55)]
+    assert list(spent((10, 50), (9, 5)).notional["usd"].parts) == [(at(10), 50), (at(9), 5)]
+    assert list(spent((10.5, 50), (10.2, 5)).notional["usd"].parts) == [(at(10.5), 55)]
 
 
 def test_a_quota_clears_when_enough_has_left_for_the_next_order():
@@ -146,3 +146,22 @@ def test_a_quota_clears_when_enough_has_left_for_the_next_order():
     assert told == [at(1000), at(1010), at(1020), None]
     assert activity.clears_at("usd", QUOTA, at(1005), D(40)) == at(1010)
     assert Activity().clears_at("usd", QUOTA, at(0), D(101)) is None
+
+
+@pytest.mark.parametrize("window_s", ["0.0000001", "0.0001", "0.001", 1])
+def test_a_window_shorter_than_its_parts_can_be_is_none_the_less_a_window(window_s):
+    """A part takes a microsecond at least, the finest that a time can tell."""
+    quota, activity = Quota(usd=100, window_s=window_s), Activity()
+    for _ in range(2):
+        activity.add("usd", quota, D(60), at(0))
+    later = at(0) + quota.window
+    expected = 120 if quota.window else 0
+    assert activity.used("usd", quota, at(0)) == expected
+    assert activity.used("usd", quota, later) == 0
+
+
+def test_the_notional_of_a_window_is_the_sum_of_its_parts():
+    activity = spent(*((number, number) for number in range(2_000)))
+    notional = activity.notional["usd"]
+    assert notional.total == sum(usd for _, usd in notional.parts) == sum(range(1_000, 2_000))
+    assert activity.used("usd", QUOTA, at(2_499)) == sum(range(1_500, 2_000))

@@ -795,3 +795,16 @@ def test_a_decision_is_named_by_its_day_and_its_number():
     world.wait(24 * 60 * 60)
     names.append(world.ask(limit_order()).decision_id)
     assert names == ["20261122-1", "20261122-2", "20261123-3"]
+
+
+def test_under_other_limits_an_approval_is_not_given_again_unjudged():
+    """It was given under the old ones: asked again, the order is judged by those in force now."""
+    world = World(max_order_size=5)
+    body = limit_order("0.1", 60000, name="one")
+    assert world.ask(body)
+    assert world.ask(body).replayed
+    world.send(ev.ReduceOnlyRequested, reason="a test")
+    world.send(ev.ResumeRequested, reason="a test")
+    world.send(ev.LimitsReplaced, limits=Limits(max_order_size="0.05"))
+    again = world.ask(body)
+    assert (bool(again), again.replayed, again.codes) == (False, False, ("MAX_ORDER_SIZE",))
