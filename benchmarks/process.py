@@ -272,7 +272,7 @@ def tell_round_trips(rounds: int) -> None:
                 print(f"    p99 against idle {quantile(ours, 0.99) / idle_p99:.2f} (target ≤ 3)")
     with server(ticks=False) as directory:
         echo, ours = round_trips(directory, rounds // 4, bench_desk.NEAR_A_LIMIT)
-        print("  idle, an order near a limit: each rule is run, a warning comes with the approval")
+        print("  idle, an order near a limit: a warning comes with the approval")
         print(
             f"    sidecar  {summary(ours)}   median {median(ours) / median(echo):.2f} of the echo's"
         )
