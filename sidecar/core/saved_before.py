@@ -10,8 +10,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from sidecar.core.account.datings import LEFT_OF_A_UNIT
 from sidecar.core.account.loss_windows import (
-    LEFT_OF_A_UNIT,
     LossWindows,
     ScopedWindow,
     Span,

@@ -57,6 +57,7 @@ class SavedTracker(Struct, kw_only=True):
     reservations: list[Reservation]
     loss_windows: LossWindows | None = None
     transfers: Decimal
+    booked: int = 0
     taker_rate: Decimal
     futures: FuturesSummaryRead | None
     futures_cash: FuturesCash | None = None
@@ -108,6 +109,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         reservations=list(tracker.ledger.reservations.values()),
         loss_windows=tracker.windows,
         transfers=tracker.books.transfers,
+        booked=tracker.books.booked,
         taker_rate=tracker.orders.taker_rate,
         futures=tracker.balances.futures,
         futures_cash=tracker.books.futures_cash,
@@ -152,6 +154,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.marks.fresh_since = saved.fresh_since
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
+    tracker.books.booked = saved.booked
     tracker.balances.read_at = saved.balances_read_at
     tracker.balances.unread = set(saved.unread)
     tracker.balances.pot.dollars_moved = saved.dollars_moved
@@ -254,6 +257,9 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
             own_sale_at=facts.own_sale_at,
         )
         tracker.wallets.by_currency[currency] = wallet
+        known = facts.read_point
+        if known is not None and known.at is not None and currency not in tracker.books.cash:
+            tracker.books.readings.price(known.at, currency, known.price)
         tracker.wallets.set_unpriced(currency, wallet, facts.unpriced)
         tracker.wallets.revalue(wallet, tracker.marks.usd(currency))
         tracker.wallets.note_doubt(currency, wallet.agreement)

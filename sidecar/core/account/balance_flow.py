@@ -62,6 +62,7 @@ class BalanceFlow:
         actions: list[Action] = []
         books, self.read_at = self.books, event.at
         note_reading(books, event.at)
+        books.path.stand(books.account.net_pnl, self.equity)
         before = self.pot.first_shown()
         if not books.is_open:
             books.opening_at = event.at
@@ -80,7 +81,7 @@ class BalanceFlow:
             self._look_for_missing(event, actions)
         if event.is_complete:
             pnl = books.account.net_pnl - unconfirmed(books, books.account)
-            self.complete = Point(pnl, ONE, at=event.at)
+            self.complete = Point(pnl, ONE, books.transfers, event.at, booked=books.booked)
         self.pot.resolve(event.at, actions, before)
         self._name_unread(event.unread, actions)
         return actions
@@ -190,21 +191,18 @@ class BalanceFlow:
         wallet.agreement.doubt = None
         self.note_doubt(currency, wallet)
         price = self.moments.price(currency, doubt, at)
-        now, first, earned = point(self.books, currency), doubt.first, ZERO
+        now, first = point(self.books, currency), doubt.first
         if price is not None and now is not None:
             first = first or now
             pnl = first.pnl + wallet.position * (price - first.price)
-            booked = replace(first, pnl=pnl, price=price)
+            booked = replace(self.books.readings.confirmed(first), pnl=pnl, price=price)
             if currency in self.books.cash:  # the rate of cash is no PnL
-                booked = replace(first, price=now.price)
+                booked = replace(booked, pnl=first.pnl, price=now.price)
             others = self.moments.others(currency, wallet, doubt, booked)
             units = wallet.moved_by(change)
-            moved = Moved(currency, wallet.position, units, booked, now, others)
-            self.books.moves += [moved] if units else []
-            earned = units * (now.price - booked.price)
-        so_far = self.books.transfers
+            if units:
+                self.books.move(Moved(currency, wallet.position, units, booked, now, others))
         self._follow(currency, wallet, change, price)
-        self.moments.were_after(doubt.first_at, self.books.transfers - so_far, at, earned)
         self.books.match_wallet(currency, mark=price)
         if wallet.unpriced and wallet.read_point is None:
             wallet.read_point = first  # it was there then

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from sidecar.core.account.exposure import Exposure, Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.marks import Marks
-from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.moved import BOOKED, Moved, Point
+from sidecar.core.account.price_path import PricePath
 from sidecar.core.account.readings import Readings
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.wallets import Wallet, Wallets
@@ -55,9 +56,11 @@ class Books:
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.readings = Readings()
+        self.path = PricePath()
         self.transfers = ZERO  # net value that came in from outside, USD
         # Transfers that may have come before or after their price moved, until the windows know of them.
         self.moves: list[Moved] = []
+        self.booked = 0  # the number of these transfers so far
         self.losses_unexplained: list[Decimal] = []  # transfers that may have been losses, USD
         # How long, and over how many quotes, a price stands before it is confirmed.
         self.confirm_for, self.confirm_quotes = CONFIRM_FOR, CONFIRM_QUOTES
@@ -170,13 +173,19 @@ class Books:
         """
         quantity, held = wallet.unpriced, wallet.counted
         if self.is_open:
-            now = Point(self.account.net_pnl - quantity * (mark - price), mark, self.transfers)
+            pnl = self.account.net_pnl - quantity * (mark - price)
+            now = Point(pnl, mark, self.transfers, view=BOOKED, booked=self.booked)
             booked = replace(now, pnl=now.pnl - held * (mark - price), price=price)
             self.transfers += quantity * price
             before = wallet.read_point
             others = () if before is None else (self.readings.found(before, key),)
-            self.moves.append(Moved(key, held, quantity, booked, now, others))
+            self.move(Moved(key, held, quantity, booked, now, others))
         self.wallets.set_unpriced(key, wallet, ZERO)
+
+    def move(self, moved: Moved) -> None:
+        """A transfer that may have come before its price moved, or after; the windows are told of it."""
+        self.booked += 1
+        self.moves.append(replace(moved, number=self.booked))
 
     def _first_price(self, key: str, mark: Decimal) -> Decimal | None:
         """USD a unit as the first price of units that wait for it: a settled mark, where quotes are a feed's."""

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.account.books import Books
-from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.moved import CONFIRMED, Moved, Point
 from sidecar.core.account.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
 from sidecar.core.account.transfer_moments import TransferMoments
 from sidecar.core.account.wallets import Wallet
@@ -39,12 +39,13 @@ SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
 class DollarsMoved(Struct, frozen=True):
     """A difference of dollars that was booked as a transfer, and the account's net PnL at the moment it was booked
-    as of, USD (None: not known).
+    as of, USD (None: not known). `first_at`: the reading of that moment.
     """
 
     at: datetime
     quantity: Decimal
     pnl: Decimal | None = None
+    first_at: datetime | None = None
 
 
 class FirstShown(Struct, frozen=True):
@@ -170,9 +171,9 @@ class CashPot:
         two wallets show at once may together be one side.
         """
         pnl = self.books.account.net_pnl if doubt.first is None else doubt.first.pnl
-        moved, known = DollarsMoved(at, doubt.difference, pnl), self.dollars_moved
+        moved, known = DollarsMoved(at, doubt.difference, pnl, doubt.first_at), self.dollars_moved
         if known and known[-1].at == at:
-            moved = DollarsMoved(at, known.pop().quantity + doubt.difference, pnl)
+            moved = DollarsMoved(at, known.pop().quantity + doubt.difference, pnl, doubt.first_at)
         self.dollars_moved = [*known, moved][-DOLLARS_MOVED_MAX:]
 
     def _may_be_converted(self, wallet: Wallet, at: datetime) -> bool:
@@ -208,11 +209,10 @@ class CashPot:
             if transfer.quantity == -change and at <= transfer.at + SWEEP_LAG:
                 self.dollars_moved.remove(transfer)
                 self.books.transfers += change
-                self.moments.were_after(transfer.at, change)
-                booked = now if transfer.pnl is None else Point(transfer.pnl, ONE)
-                self.books.moves.append(
-                    Moved(SPOT_CASH, ZERO, change, booked, now, undoes=transfer.at)
-                )
+                booked = now
+                if transfer.pnl is not None:
+                    booked = Point(transfer.pnl, ONE, at=transfer.first_at, view=CONFIRMED)
+                self.books.move(Moved(SPOT_CASH, ZERO, change, booked, now, undoes=transfer.at))
                 return True
         return False
 

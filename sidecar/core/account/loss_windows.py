@@ -16,35 +16,24 @@ Source: Global Investment Performance Standards, time-weighted return.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.account.moved import Early, Moved, Point, share_of_unit
-from sidecar.core.vocabulary.money import ONE, ZERO
-
-# The least that stays of a unit, as a share of the window's base: an account that lost all its equity, and
-# more, still has a ratio after the next deposit.
-LEFT_OF_A_UNIT: Final = Decimal("1E-9")
+from sidecar.core.account.datings import LEFT_OF_A_UNIT
+from sidecar.core.account.moved import Moved
+from sidecar.core.vocabulary.money import ZERO
 
 
 class Span(Struct, frozen=True):
     """The time since the last transfer: equity and net PnL at its start, USD.
 
     `lacks_equity`: the account was left with less than `min_equity`, so no ratio is taken; `equity` is
-    then that of before, at which the ratios stood still. `transfers`: all that had come in by its start, as booked,
-    USD; None where that is not known.
+    then that of before, at which the ratios stood still.
     """
 
     equity: Decimal
     net_pnl: Decimal
     lacks_equity: bool = False
-    transfers: Decimal | None = None
-
-    @property
-    def began(self) -> Point:
-        """The last transfer's moment."""
-        return Point(self.net_pnl, ONE, self.transfers)
 
     def moved(self, net_pnl: Decimal) -> Decimal:
         """`E`: the equity at the start, moved by PnL alone, USD."""
@@ -56,8 +45,7 @@ class Window(Struct):
 
     `base`: see above. `settled`: the settled part of the net PnL at the start. `least`, `most`: the
     base if every transfer of unknown order had come the way that lost least, or most; `least_usd` (≤ 0)
-    and `most_usd` (≥ 0) are its additions to the loss; `least_early` and `most_early` the moments that they are
-    taken to have come at.
+    and `most_usd` (≥ 0) are its additions to the loss.
     """
 
     started_at: datetime
@@ -68,8 +56,6 @@ class Window(Struct):
     most: Decimal | None = None
     least_usd: Decimal = ZERO
     most_usd: Decimal = ZERO
-    least_early: tuple[Early, ...] = ()
-    most_early: tuple[Early, ...] = ()
 
     @property
     def least_equity(self) -> Decimal:
@@ -89,29 +75,20 @@ class Window(Struct):
         if equity > self.base:
             self.base, self.least, self.most = equity, None, None
             self.settled, self.least_usd, self.most_usd = settled, ZERO, ZERO
-            self.least_early = self.most_early = ()
 
-    def doubt(self, moves: Sequence[Moved], span: "Span") -> None:
-        """Transfers came of which it is not known when. One that is taken to have come early was there, or was
-        not, when the next one came.
+    def doubt(self, moves: Sequence[Moved], best: Decimal, worst: Decimal) -> None:
+        """Transfers came of which it is not known when: they change a unit's worth by these shares at the best of
+        all moments, and at the worst.
         """
-        left = self.least_equity
         for moved in moves:
             less, more = moved.range
             self.least_usd -= less
             self.most_usd -= more
         assert self.least_usd <= ZERO <= self.most_usd, "the least loss is above the most"
-        best, self.least_early = share_of_unit(
-            moves, span.moved, left, span.began, self.least_early, max
-        )
-        worst, self.most_early = share_of_unit(
-            moves, span.moved, left, span.began, self.most_early, min
-        )
-        assert ZERO <= worst <= ONE <= best, "a unit is worth more at its worst than at its best"
-        if best > ONE:
-            self.least = (self.least or self.base) / best
-        if worst < ONE:
-            self.most = (self.most or self.base) / max(worst, LEFT_OF_A_UNIT)
+        least = (self.least or self.base) / best
+        most = (self.most or self.base) / worst
+        self.least = least if least < self.base else None
+        self.most = most if most > self.base else None
 
 
 class ScopedWindow(Struct):
@@ -184,14 +161,8 @@ class LossWindows(Struct):
         scoped = any(window.least_usd or window.most_usd for window in self.scoped)
         self.is_ambiguous = account or scoped
 
-    def begin_span(
-        self,
-        equity: Decimal,
-        net_pnl: Decimal,
-        min_equity: Decimal,
-        transfers: Decimal | None = None,
-    ) -> None:
-        """The account has `equity` now, after any transfer: ratios stay as they are, USD. `transfers`: all so far."""
+    def begin_span(self, equity: Decimal, net_pnl: Decimal, min_equity: Decimal) -> None:
+        """The account has `equity` now, after any transfer: ratios stay as they are, USD."""
         before = self.span.moved(net_pnl)
         assert equity.is_finite(), "equity is no number"
         assert before.is_finite(), "what losses count from is no number"
@@ -201,7 +172,7 @@ class LossWindows(Struct):
         if equity != before:
             for window in self.windows:
                 window.scale(before, equity)
-        self.span = Span(equity, net_pnl, transfers=transfers)
+        self.span = Span(equity, net_pnl)
 
     def doubt_loss(self, usd: Decimal, net_pnl: Decimal) -> None:
         """A booked transfer may have been a loss of so much, USD."""
@@ -213,10 +184,10 @@ class LossWindows(Struct):
                 window.most = (window.most or window.base) * equity / left
         self.look_for_ambiguity()
 
-    def doubt(self, moves: Sequence[Moved]) -> None:
-        """Transfers came of which it is not known when."""
+    def doubt(self, moves: Sequence[Moved], best: Decimal, worst: Decimal) -> None:
+        """Transfers came of which it is not known when: see Window.doubt."""
         for window in self.windows:
-            window.doubt(moves, self.span)
+            window.doubt(moves, best, worst)
         for moved in moves:
             if moved.key in self.by_key:
                 self.by_key[moved.key].doubt(moved)

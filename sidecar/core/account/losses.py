@@ -13,8 +13,8 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.loss_windows import ScopedWindow, Span, Window
-from sidecar.core.account.moved import Moved, share_of_unit
+from sidecar.core.account.loss_windows import ScopedWindow, Window
+from sidecar.core.account.moved import Moved
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
@@ -180,13 +180,15 @@ def _loss(
     if way != "told":
         if way == "least":
             usd, base = usd + window.least_usd, window.least or base
-            equity *= tracker.balances.visits.share(windows.span)
+            equity *= tracker.visited_share()
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
-            moves = list(_open_moves(tracker, shift))
-            less, equity = _if_moved_before(moves, window, windows.span, way, equity)
-            usd -= less
+            moves, better = list(_open_moves(tracker, shift)), max if way == "least" else min
+            for moved in moves:
+                usd -= better(moved.range)
+            share = tracker.doubtful_share(moves, better, shift.of(tracker))
+            equity = equity if share == ONE else max(equity, window.least_equity) * share
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, base - equity)
@@ -197,21 +199,6 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
     more = shift.of(tracker)
     for moved in tracker.doubtful_moves():
         yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
-
-
-def _if_moved_before(
-    moves: list[Moved], window: Window, span: Span, way: Way, equity: Decimal
-) -> tuple[Decimal, Decimal]:
-    """How much less is lost, USD, and what `equity` is in units of now, had the doubtful transfers
-    come at the moment that lost least, or most.
-    """
-    better, early = (max, window.least_early) if way == "least" else (min, window.most_early)
-    less = ZERO
-    for moved in moves:
-        less += better([ZERO, *(moved.more_at(moment) for moment in moved.others)])
-    least = window.least_equity
-    share, _ = share_of_unit(moves, lambda _: equity, least, span.began, early, better)
-    return less, equity if share == ONE else max(equity, least) * share
 
 
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:

@@ -4,14 +4,17 @@ Of the books of one account, which nothing here changes.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.exposure import Portfolio
-from sidecar.core.account.moved import Point
+from sidecar.core.account.moved import NEAR, Point
 from sidecar.core.account.readings import OpenMove
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
+
+WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of a holding stands by itself
 
 
 def point(books: Books, key: str, *, read_at: datetime | None = None) -> Point | None:
@@ -24,11 +27,13 @@ def point(books: Books, key: str, *, read_at: datetime | None = None) -> Point |
     gap = ZERO
     if read_at is not None:
         gap = unconfirmed(books, account) - unconfirmed_of(books, account, key)
-    return Point(account.net_pnl - gap, mark, books.transfers, read_at)
+    return Point(account.net_pnl - gap, mark, books.transfers, read_at, booked=books.booked)
 
 
-def note_reading(books: Books, at: datetime) -> None:
-    """Balances are read: the marks that are not confirmed now may be later."""
+def note_reading(books: Books, at: datetime) -> dict[str, Decimal]:
+    """Balances are read: the marks that are not confirmed now may be later. Returns the confirmed ones, USD a unit,
+    and of what is not held the present ones.
+    """
     marks = books.marks
     moves = {
         key: OpenMove(line.position.quantity - line.position.unpriced, line.mark, was, was)
@@ -37,7 +42,23 @@ def note_reading(books: Books, at: datetime) -> None:
         and line.mark is not None
         and (was := marks.confirmed(key)) is not None
     }
-    books.readings.note(at, moves)
+    known = {
+        key: marks.confirmed(key) or marks.late_usd(key, at, WAS_WORTH_FOR)
+        for key in marks.by_key
+        if key not in books.cash
+    }
+    prices = {key: price for key, price in known.items() if price is not None}
+    books.readings.note(at, moves, prices)
+    return prices
+
+
+def note_moment(books: Books, at: datetime) -> None:
+    """Prices have moved between two readings."""
+    while at in books.readings.prices:  # a reading of the same time, or a moment, is another one
+        at += timedelta.resolution
+    prices = note_reading(books, at)
+    pnl = books.account.net_pnl - unconfirmed(books, books.account)
+    books.path.note(Point(pnl, ONE, books.transfers, at, booked=books.booked, prices=prices))
 
 
 def confirmed_point(books: Books, key: str, read_at: datetime) -> Point | None:
@@ -46,10 +67,10 @@ def confirmed_point(books: Books, key: str, read_at: datetime) -> Point | None:
     if price is None:
         return None
     settled = books.account.net_pnl - unconfirmed(books, books.account)
-    return Point(settled, price, books.transfers, read_at)
+    return Point(settled, price, books.transfers, read_at, booked=books.booked)
 
 
-def near_point(books: Books, key: str) -> Point | None:
+def near_point(books: Books, key: str, at: datetime) -> Point | None:
     """The present at the near sides of all quotes beyond the spread cap; None where there are none."""
     marks, gap, own = books.marks, ZERO, books.marks.usd(key)
     if not marks.newest or own is None:
@@ -60,7 +81,7 @@ def near_point(books: Books, key: str) -> Point | None:
         if near is not None and line.mark is not None:
             gap += quantity * (near - line.mark)
             own = near if name == key else own
-    return Point(books.account.net_pnl + gap, own, books.transfers)
+    return Point(books.account.net_pnl + gap, own, books.transfers, at, NEAR, booked=books.booked)
 
 
 def unconfirmed(books: Books, portfolio: Portfolio, keys: Iterable[str] | None = None) -> Decimal:

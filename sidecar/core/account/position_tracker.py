@@ -12,8 +12,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
+from sidecar.core.account.datings import Better, Overlapping, Present
 from sidecar.core.account.futures_flow import FuturesFlow
 from sidecar.core.account.loss_windows import (
     Figure,
@@ -25,7 +28,7 @@ from sidecar.core.account.loss_windows import (
 from sidecar.core.account.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.account.moved import Moved, by_moment
 from sidecar.core.account.order_flow import OrderFlow
-from sidecar.core.account.other_marks import point, unconfirmed, unconfirmed_of
+from sidecar.core.account.other_marks import note_moment, point, unconfirmed, unconfirmed_of
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.errors import Untrusted
@@ -63,6 +66,11 @@ class PositionTracker:
         self.balances = BalanceFlow(self.books)
         self.futures = FuturesFlow(self.books, self.balances, self.orders.booking.contracts)
         self.windows: LossWindows | None = None
+        self.overlapping = Overlapping()
+        # Worked out once a version, while balances are in doubt.
+        self._doubtful_of = self._shares_of = -1
+        self._doubtful: list[Moved] = []
+        self._shares: dict[tuple[bool, Decimal, tuple[Decimal, ...]], Decimal] = {}
         self.clock_ahead = (
             timedelta()
         )  # of Coinbase's; a clock that is behind passes last by itself
@@ -217,6 +225,9 @@ class PositionTracker:
             self.books.quote(quote, event.at)
             if self.books.moves:  # coins took their first price: before the prices that follow it
                 self._note_transfers(event.at)
+        if self.books.path.has_left(self.account.net_pnl) and self.windows is not None:
+            note_moment(self.books, event.at)
+            self.books.path.stand(self.account.net_pnl, self.booked_equity)
 
     def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
         actions = self.futures.summary(event)
@@ -277,7 +288,7 @@ class PositionTracker:
             net, equity = self.account.net_pnl, self.booked_equity
             lacks = equity < self.min_equity
             self.windows = LossWindows(
-                span=Span(equity, net, lacks_equity=lacks, transfers=self.books.transfers),
+                span=Span(equity, net, lacks_equity=lacks),
                 day=self._window(at, ZERO, equity),
                 next_reset=self._next_reset(at),
                 cumulative=self._window(at, ZERO, equity),
@@ -286,6 +297,7 @@ class PositionTracker:
                 scoped_base=max(equity, self.min_equity),
             )
             self._begin_scopes()
+            self.books.path.stand(net, equity)
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
                 wallet.read_point = point(self.books, currency, read_at=at)
@@ -368,7 +380,9 @@ class PositionTracker:
         assert windows is not None  # before, there are no transfers
         self.windows_version += 1
         if books.moves:
-            windows.doubt(books.moves)
+            moves = [_told(moved, at) for moved in books.moves]
+            best, worst = self.overlapping.add(moves, self._present(), self._least_with_ratio)
+            windows.doubt(moves, best, worst)
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.account.net_pnl)
         books.losses_unexplained.clear()
@@ -408,8 +422,7 @@ class PositionTracker:
         if whole is not None:
             windows.scoped_base = whole
         windows.carry(keys, self._strategy_figures())
-        net, came = self.account.net_pnl, self.books.transfers
-        windows.begin_span(equity - since, net - since, self.min_equity, came)
+        windows.begin_span(equity - since, self.account.net_pnl - since, self.min_equity)
         windows.next_whole(max(equity - since, self.min_equity) if whole is None else whole, at)
         if lacked and not (undoes or windows.span.lacks_equity):
             for name in {"daily", "cumulative", "drawdown"}.difference(windows.latched):
@@ -453,6 +466,46 @@ class PositionTracker:
             return True
         return self.windows is not None and self.windows.is_ambiguous
 
+    def _present(self, gain: Decimal = ZERO) -> Present:
+        """The account now, were it worth so much more than at its marks, USD."""
+        net = self.account.net_pnl + gain
+        return Present(self.booked_equity + gain, net, self.books.transfers)
+
+    @property
+    def _least_with_ratio(self) -> Decimal:
+        """The value above which the account has ratios, USD."""
+        windows = self.windows
+        return self.min_equity if windows is not None and windows.span.lacks_equity else ZERO
+
+    def visited_share(self) -> Decimal:
+        """A unit's worth had money that came and went shared the losses, as a share of its actual worth."""
+        if not self.balances.visits.known:
+            return ONE
+        return self.balances.visits.share(self._present(), self._least_with_ratio)
+
+    def doubtful_share(self, moves: list[Moved], better: Better, gain: Decimal) -> Decimal:
+        """A unit's worth had the transfers in doubt come at the better moments, as a share of its actual worth.
+        `gain`: by how much the account is worth more than at its marks, USD.
+        """
+        if not moves:
+            return ONE
+        asked = (better is max, gain, tuple(moved.now.price for moved in moves))
+        if self._shares_of != self.version:
+            self._shares_of, self._shares = self.version, {}
+        if asked not in self._shares:  # each window asks for the same
+            present, least = self._present(gain), self._least_with_ratio
+            self._shares[asked] = self.overlapping.share(moves, present, least, better)
+        return self._shares[asked]
+
     def doubtful_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""
-        return list(self.balances.open_moves()) if self.wallets.is_unsure else []
+        if self._doubtful_of != self.version:
+            moves = self.balances.open_moves() if self.wallets.is_unsure else ()
+            self._doubtful_of, self._doubtful = self.version, list(moves)
+        return self._doubtful
+
+
+def _told(moved: Moved, at: datetime) -> Moved:
+    """A transfer with the time at which it was booked; one that is booked as of no reading came then."""
+    booked = moved.booked if moved.booked.at is not None else replace(moved.booked, at=at)
+    return replace(moved, booked=booked, told_at=at)

@@ -5,6 +5,7 @@ not confirmed yet, only later ones say which of them was the price: it is the ma
 the confirmed mark follows it.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -13,14 +14,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account.confirmed_mark import ConfirmedMark
-from sidecar.core.account.moved import Point
+from sidecar.core.account.moved import CONFIRMED, Point
 
 # A move of prices that is not confirmed yet is waited for until the last reading before a doubt is told
 # (doubt_watch.py: readings 2, 6 and 14 s after the first, and an alert after 15 s).
 OPEN_FOR: Final = timedelta(seconds=12)
 READINGS_MAX: Final = (
-    10  # the moments of a doubt are those of its first reading, and of the one before
+    30  # a doubt has the moments of two readings, and those of prices between them
 )
+
+PRICES_MAX: Final = 30  # readings: there is one a minute, and in doubt up to one in two seconds
+NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
 class OpenMove(Struct):
@@ -50,15 +54,33 @@ class Reading(Struct, frozen=True):
 
 
 class Readings:
-    """The last ones that fell into a move of prices, the newest last."""
+    """The last ones that fell into a move of prices, the newest last; and the confirmed prices at each of the last
+    readings, USD a unit, by key.
+    """
 
     def __init__(self) -> None:
         self.known: list[Reading] = []
+        self.prices: dict[datetime, dict[str, Decimal]] = {}
 
-    def note(self, at: datetime, moves: dict[str, OpenMove]) -> None:
+    def note(
+        self, at: datetime, moves: dict[str, OpenMove], prices: Mapping[str, Decimal] = NO_PRICES
+    ) -> None:
         """Balances are read; `moves`: the prices that are not confirmed now."""
         if moves:
             self.known = [*self.known, Reading(at, moves)][-READINGS_MAX:]
+        for key, price in prices.items():
+            self.price(at, key, price)
+
+    def price(self, at: datetime, key: str, price: Decimal) -> None:
+        """The price that a key had at a reading."""
+        self.prices.setdefault(at, {})[key] = price
+        if len(self.prices) > PRICES_MAX:
+            del self.prices[next(iter(self.prices))]
+
+    def first_price(self, key: str, since: datetime) -> Decimal | None:
+        """The first price of a key that was noted since then."""
+        noted = (prices[key] for at, prices in self.prices.items() if at >= since and key in prices)
+        return next(noted, None)
 
     def see(self, key: str, known: ConfirmedMark, at: datetime) -> None:
         """A mark of a key, of then, has been taken in."""
@@ -67,10 +89,36 @@ class Readings:
             if move is not None and move.is_open and at <= reading.at + OPEN_FOR:
                 move.see(known)
 
+    def confirmed(self, point: Point) -> Point:
+        """The moment of a reading at the prices that were confirmed then: that is before the moves began that it
+        fell into.
+        """
+        if point.at is None:
+            return replace(point, view=CONFIRMED)
+        began, moves = point.at, self._moves(point.at)
+        for reading in reversed(self.known):
+            if reading.at < began and any(
+                key in moves and moves[key].was == move.was for key, move in reading.moves.items()
+            ):
+                began = reading.at
+        prices = self.prices.get(point.at, {})
+        return replace(point, at=began, view=CONFIRMED, prices=prices)
+
+    def _moves(self, at: datetime) -> dict[str, OpenMove]:
+        return next((one.moves for one in self.known if one.at == at), {})
+
+    def near(self, point: Point) -> Point:
+        """The moment of a reading at the near sides of wide quotes, all other prices as they were."""
+        prices = {} if point.at is None else self.prices.get(point.at, {})
+        return replace(point, prices=prices)
+
     def found(self, point: Point, key: str) -> Point:
         """The moment of a reading at the prices that were found since, a unit's of this key among them."""
-        moves = next((one.moves for one in self.known if one.at == point.at), {})
+        moves = {} if point.at is None else self._moves(point.at)
+        prices = {} if point.at is None else dict(self.prices.get(point.at, {}))
         pnl, own = point.pnl, moves.get(key)
-        for move in moves.values():
+        for name, move in moves.items():
             pnl += move.quantity * (move.found - (point.price if move is own else move.was))
-        return replace(point, pnl=pnl, price=point.price if own is None else own.found)
+            prices[name] = move.found
+        price = point.price if own is None else own.found
+        return replace(point, pnl=pnl, price=price, prices=prices)

@@ -6,7 +6,7 @@ reading of a difference are remembered with its doubt; the moments that are poss
 at which the transfer is booked, say how much more or less may have been lost (moved.py).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.moved import Point
-from sidecar.core.account.other_marks import near_point, point, settled_mark
+from sidecar.core.account.other_marks import WAS_WORTH_FOR, near_point, point, settled_mark
 from sidecar.core.account.readings import OPEN_FOR
 from sidecar.core.account.reconciliation import Doubt
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.money import ZERO
 
 MOVE_MIN: Final = Decimal("0.01")  # smaller moves of prices and of equity delay no transfer
-WAS_WORTH_FOR: Final = timedelta(seconds=60)  # as long as a mark of a holding stands by itself
 
 
 class TransferMoments:
@@ -34,8 +33,11 @@ class TransferMoments:
         """The moment of the last complete listing, at which a wallet was in none yet. An old price of a coin that
         was not held proves nothing.
         """
-        price = self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
-        return None if complete is None or price is None else replace(complete, price=price)
+        if complete is None or complete.at is None:
+            return None
+        price = self.books.readings.first_price(currency, complete.at)
+        price = price or self.books.marks.late_usd(currency, at, WAS_WORTH_FOR)
+        return None if price is None else replace(complete, price=price)
 
     def date(self, currency: str, doubt: Doubt, at: datetime) -> None:
         """Remember the prices at the reading that first showed this difference."""
@@ -43,27 +45,9 @@ class TransferMoments:
         if doubt.first_at != at:
             return
         doubt.first, doubt.seen = point(books, currency, read_at=at), point(books, currency)
-        doubt.near, doubt.is_fresh = near_point(books, currency), marks.is_fresh(currency, at)
+        doubt.near, doubt.is_fresh = near_point(books, currency, at), marks.is_fresh(currency, at)
         if doubt.is_fresh and currency in books.account.lines:
             doubt.confirmed_mark = marks.settled(currency)
-
-    def were_after(
-        self, moment: datetime, came: Decimal, at: datetime | None = None, earned: Decimal = ZERO
-    ) -> None:
-        """So much more had come in by every moment after this one, at which it was not booked yet; by `at` it had
-        earned so much, USD.
-        """
-        for wallet in self.books.wallets.by_currency.values() if came else ():
-            agreement, doubt = wallet.agreement, wallet.agreement.doubt
-            if agreement.read_at is not None and agreement.read_at > moment:
-                wallet.read_point = _with_more(
-                    wallet.read_point, came, earned if agreement.read_at == at else ZERO
-                )
-            if doubt is not None and doubt.first_at > moment:
-                by_then = earned if doubt.first_at == at else ZERO
-                doubt.first = _with_more(doubt.first, came, by_then)
-                doubt.seen = _with_more(doubt.seen, came, by_then)
-                doubt.near = _with_more(doubt.near, came, by_then)
 
     def are_open(self, doubt: Doubt, equity: Decimal, at: datetime) -> bool:
         """Whether the first reading of a transfer fell into a move of prices that is not confirmed yet: while it
@@ -102,9 +86,13 @@ class TransferMoments:
         moments = [] if wallet.read_point is None else [wallet.read_point]
         if first is not None and self._had(first, currency, doubt, booked):
             moments.append(first)
+        cash = booked.price if currency in books.cash else None
+        if wallet.read_point is not None and first is not None:
+            since, until = wallet.read_point.order, first.order
+            moments += books.path.between(since, until, currency, cash)
         found = [books.readings.found(one, currency) for one in moments]
         if doubt.near is not None:
-            found.append(doubt.near)
+            found.append(books.readings.near(doubt.near))
         if currency in books.cash:
             # Its own price is no PnL: all else may have moved before it, or after.
             found = [replace(one, price=booked.price) for one in found]
@@ -122,9 +110,3 @@ class TransferMoments:
         settled = marks.confirmed(currency) or marks.usd(currency) or booked.price
         low, high = sorted((booked.price, settled))
         return low <= first.price <= high
-
-
-def _with_more(point: Point | None, came: Decimal, earned: Decimal) -> Point | None:
-    if point is None or point.transfers is None:
-        return point
-    return replace(point, pnl=point.pnl + earned, transfers=point.transfers + came)

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.account.loss_windows import LEFT_OF_A_UNIT, Span
+from sidecar.core.account.datings import Datings, Present
 from sidecar.core.account.moved import Moved
 from sidecar.core.vocabulary.money import ONE
 
@@ -41,15 +41,10 @@ class Visits:
         """Those of long ago count no more."""
         self.known = [one for one in self.known if at < one.until]
 
-    def share(self, span: Span) -> Decimal:
+    def share(self, present: Present, least: Decimal) -> Decimal:
         """A unit's worth had all visits come at the moments that lose least, as a share of its
         actual worth (≥ 1).
         """
-        share = ONE
-        for moved in (one.moved for one in self.known):
-            equity = span.moved(moved.booked.pnl)
-            least = max(equity, ONE) * LEFT_OF_A_UNIT
-            units = (moved.unit_at(one, equity, least, span.began) for one in moved.others)
-            share *= max(ONE, *units)
+        share = Datings([one.moved for one in self.known], present, least).share(max)
         assert share >= ONE, "a visit adds to a loss"
         return share

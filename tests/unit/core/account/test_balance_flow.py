@@ -7,8 +7,6 @@ import pytest
 
 from sidecar.core.account.cash_pot import DollarsMoved
 from sidecar.core.account.losses import Way, cumulative
-from sidecar.core.account.moved import Point
-from sidecar.core.account.reconciliation import Doubt
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert, Liquidate, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
@@ -990,14 +988,3 @@ def test_money_that_one_reading_showed_shares_no_loss_of_an_account_without_equi
     desk.balance("BTC", 1)
     desk.wait(5).balance("BTC", 0)
     assert (desk.tracker.equity, desk.tracker.balances.visits.known) == (0, [])
-
-
-def test_a_transfer_of_the_same_moment_does_not_come_before_it():
-    desk = Desk()
-    wallet, moments = desk.tracker.wallets.get("BTC"), desk.tracker.balances.moments
-    first = Point(D(0), D(64_000), D(5))
-    wallet.agreement.doubt = Doubt(D(1), START, START, first=first)
-    moments.were_after(START, D(7))
-    assert wallet.agreement.doubt.first == first
-    moments.were_after(START - timedelta(seconds=1), D(7))
-    assert wallet.agreement.doubt.first == Point(D(0), D(64_000), D(12))

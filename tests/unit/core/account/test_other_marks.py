@@ -47,7 +47,7 @@ def test_there_is_no_moment_of_a_coin_without_a_mark() -> None:
     books = Desk(quotes={}).tracker.books
     assert point(books, "BTC") is None
     assert confirmed_point(books, "BTC", START) is None
-    assert near_point(books, "BTC") is None
+    assert near_point(books, "BTC", START) is None
 
 
 def test_a_passing_tick_is_no_settled_mark() -> None:

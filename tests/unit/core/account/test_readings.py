@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core.account.confirmed_mark import ConfirmedMark
-from sidecar.core.account.moved import Point
+from sidecar.core.account.moved import CONFIRMED, NEAR, Point
 from sidecar.core.account.other_marks import note_reading
-from sidecar.core.account.readings import READINGS_MAX, OpenMove, Readings
+from sidecar.core.account.readings import PRICES_MAX, READINGS_MAX, OpenMove, Readings
 from tests.decisions import connected
 from tests.scenario import START, D
 
@@ -68,12 +69,58 @@ def test_a_moment_is_dated_at_the_prices_that_were_found():
             "ETH": OpenMove(D(10), D(8), D(10), D(9)),
         },
     )
+    prices = {"BTC": D(70), "ETH": D(9)}
     before = Point(D(0), D(100), D(5), START)
-    assert readings.found(before, "BTC") == Point(D(-70), D(70), D(5), START)
+    assert readings.found(before, "BTC") == Point(D(-70), D(70), D(5), START, prices=prices)
     at_mark = Point(D(-80), D(60), None, START)
-    assert readings.found(at_mark, "BTC") == Point(D(-70), D(70), None, START)
+    assert readings.found(at_mark, "BTC") == Point(D(-70), D(70), None, START, prices=prices)
     dollars = Point(D(0), D(1), None, START)
-    assert readings.found(dollars, "USD") == Point(D(-70), D(1), None, START)
+    assert readings.found(dollars, "USD") == Point(D(-70), D(1), None, START, prices=prices)
+
+
+def open_move(was=100):
+    return OpenMove(D(2), D(60), D(was), D(was))
+
+
+def test_a_reading_has_the_prices_that_were_confirmed_before_the_moves_began_that_it_fell_into():
+    """BTC fell at the second, ETH before it and again by the third."""
+    readings = Readings()
+    times = [START + timedelta(seconds=second) for second in range(4)]
+    readings.note(times[0], {"ETH": open_move(90)}, {"BTC": D(100), "ETH": D(90)})
+    readings.note(times[1], {"BTC": open_move(100), "ETH": open_move(80)}, {"BTC": D(100)})
+    readings.note(times[2], {"BTC": open_move(100)}, {"BTC": D(100), "ETH": D(80)})
+    readings.note(times[3], {}, {"BTC": D(60)})
+    point = Point(D(0), D(100), D(5), times[2])
+    confirmed = replace(point, at=times[1], view=CONFIRMED, prices={"BTC": D(100), "ETH": D(80)})
+    assert readings.confirmed(point) == confirmed
+    calm = replace(point, at=times[3])
+    assert readings.confirmed(calm) == replace(calm, view=CONFIRMED, prices={"BTC": D(60)})
+    now = replace(point, at=None)
+    assert readings.confirmed(now) == replace(now, view=CONFIRMED)
+
+
+def test_near_sides_are_beside_the_other_prices_of_the_reading():
+    readings = Readings()
+    readings.note(START, {}, {"BTC": D(100)})
+    point = Point(D(0), D(95), D(5), START, NEAR)
+    assert readings.near(point) == replace(point, prices={"BTC": D(100)})
+
+
+def test_the_prices_of_the_last_readings_are_kept():
+    readings = Readings()
+    times = [START + timedelta(seconds=second) for second in range(PRICES_MAX + 3)]
+    for time in times:
+        readings.note(time, {}, {"BTC": D(1), "ETH": D(2)})
+    assert list(readings.prices) == times[3:]
+
+
+def test_a_price_of_before_is_the_first_that_was_noted_since():
+    readings = Readings()
+    for second, prices in enumerate(({"BTC": D(1)}, {"ETH": D(2)}, {"BTC": D(3)})):
+        readings.note(START + timedelta(seconds=second), {}, prices)
+    assert readings.first_price("BTC", START) == 1
+    assert readings.first_price("BTC", START + timedelta(seconds=1)) == 3
+    assert readings.first_price("ETH", START + timedelta(seconds=2)) is None
 
 
 @pytest.mark.parametrize("at", [None, START + timedelta(seconds=1)])
@@ -102,7 +149,7 @@ def test_the_prices_of_what_is_held_are_noted_where_they_are_not_confirmed():
     assert books.readings.known == []
     world.quote("BTC-USD", 60_000)
     note_reading(books, world.now)
-    (reading,) = books.readings.known
+    reading = books.readings.known[-1]
     move = OpenMove(D(2), D(60_000), D(64_000), D(64_000))
     assert (reading.at, reading.moves) == (world.now, {"BTC": move})
     for _ in range(3):

@@ -1,0 +1,183 @@
+"""Datings: a unit's worth, had transfers come at other moments than those that they are booked at. No I/O.
+
+Theory of operation. Between two readings of the balances prices move, and neither reading shows when money
+came. The account is reckoned through one list of moments, the earliest first: at each stands its value and its
+PnL without the transfers in question, and the worth of each of them. From one moment to the next the account
+grows by its PnL as a share of its value, and a transfer takes part from the moment on that it is dated at. The
+product of these growths is the worth of a unit.
+
+The best dating is found by taking one transfer at a time to its best moment, until no other moment is better.
+Between two moments that is the optimum: a transfer belongs there just if it grows by more than the whole
+(W. Dinkelbach, On nonlinear fractional programming, 1967).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from math import prod
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sidecar.core.account.moved import Moved
+from sidecar.core.vocabulary.money import ONE, ZERO
+
+# The least that stays of a unit, as a share of it: an account that lost all its equity, and more, still has a
+# ratio after the next deposit.
+LEFT_OF_A_UNIT: Final = Decimal("1E-9")
+OVERLAPPING_MAX: Final = 10  # transfers: what is done for each grows with their number
+
+Better = Callable[[Iterable[Decimal]], Decimal]  # `max` or `min`
+
+
+class Present(Struct, frozen=True):
+    """The account now, as the books have it: its equity, net PnL and the transfers so far, USD."""
+
+    equity: Decimal
+    pnl: Decimal
+    transfers: Decimal
+
+
+class Datings:
+    """The moments at which some transfers may have come, and the account's growth between them.
+
+    `least`: with less value than that, USD, the account has no ratio to grow by.
+    """
+
+    def __init__(self, moves: Sequence[Moved], present: Present, least: Decimal = ZERO) -> None:
+        self.moves, self.least = moves, least
+        moments = sorted(
+            {moment.order: moment for moved in moves for moment in moved.moments}.items()
+        )
+        self.moments = [moment for _, moment in moments]
+        self._place = {order: place for place, (order, _) in enumerate(moments)}
+        worths = [self._worths_of(moved) for moved in moves]
+        values, earned = [], []
+        before = present.equity - present.pnl - present.transfers
+        for place, moment in enumerate(self.moments):
+            came = present.transfers if moment.transfers is None else moment.transfers
+            value, pnl = before + moment.pnl + came, moment.pnl
+            for moved, of_it in zip(moves, worths, strict=True):
+                if moved.is_in(moment):
+                    value -= of_it[place]
+                    pnl -= of_it[place] - moved.worth
+            values.append(value)
+            earned.append(pnl)
+        # From each moment to the next: the value at its start and the PnL, without these transfers, and of each.
+        self._spans = [
+            (
+                values[place],
+                earned[place + 1] - earned[place],
+                [(of_it[place], of_it[place + 1] - of_it[place]) for of_it in worths],
+            )
+            for place in range(len(self.moments) - 1)
+        ]
+
+    def share(self, better: Better) -> Decimal:
+        """A unit's worth had each transfer come at the moment that is the better, as a share of its actual worth:
+        that of the moments they are booked at.
+        """
+        booked = [self._place[moved.booked.order] for moved in self.moves]
+        first = [self._place[moved.first] for moved in self.moves]
+        last = [self._place[moved.last] for moved in self.moves]
+        told = prod(self._growths(booked), start=ONE)
+        # From several sides, for a best moment may be no better than its neighbours while another transfer stands.
+        starts = (booked, first, last) if len(self.moves) > 1 else (booked,)
+        best = better(self._climb(dates, better) for dates in starts)
+        return max(best, LEFT_OF_A_UNIT) / max(told, LEFT_OF_A_UNIT)
+
+    def _climb(self, dates: list[int], better: Better) -> Decimal:
+        """A unit's worth with each transfer at the moment that is the better, beginning at these."""
+        best = prod(self._growths(dates), start=ONE)
+        while True:  # each pass but the last finds a better dating, of finitely many
+            before = best
+            for number, moved in enumerate(self.moves):
+                grown, place = self._best_place(number, moved, dates, better)
+                if better((best, grown)) != best:
+                    best, dates[number] = grown, place
+            if best == before:
+                return best
+
+    def _best_place(
+        self, number: int, moved: Moved, dates: list[int], better: Better
+    ) -> tuple[Decimal, int]:
+        """The worth of a unit with one transfer at the moment that is the better, all others standing; and that
+        moment's place.
+        """
+        last = len(self.moments)
+        out = self._growths([*dates[:number], last, *dates[number + 1 :]])
+        inside = self._growths([*dates[:number], 0, *dates[number + 1 :]])
+        worths = {
+            place: prod(out[:place], start=ONE) * prod(inside[place:], start=ONE)
+            for place in (self._place[moment.order] for moment in moved.moments)
+        }
+        best = better(worths.values())
+        return best, next(place for place, worth in worths.items() if worth == best)
+
+    def _growths(self, dates: list[int]) -> list[Decimal]:
+        """The growth of a unit from each moment to the next, with the transfers in from these moments on."""
+        growths = []
+        for place, (bare, bare_earned, parts) in enumerate(self._spans):
+            value, earned = bare, bare_earned
+            for date, (worth, change) in zip(dates, parts, strict=True):
+                if date <= place:
+                    value += worth
+                    earned += change
+            growths.append((value + earned) / value if value > self.least else ONE)
+        return growths
+
+    def _worths_of(self, moved: Moved) -> list[Decimal]:
+        """The worth of a transfer's quantity at each moment, USD; by its last known price where a moment knows none."""
+        own = {moment.order: moment.price for moment in (*moved.others, moved.booked)}
+        price, worths = next(own[one.order] for one in self.moments if one.order in own), []
+        for moment in self.moments:
+            price = own.get(moment.order) or moment.prices.get(moved.key) or price
+            worths.append(moved.quantity * price)
+        return worths
+
+
+class Overlapping:
+    """The last transfers whose possible moments overlap: each changes the account that the others met."""
+
+    def __init__(self) -> None:
+        self.known: list[Moved] = []
+
+    def add(
+        self, moves: Sequence[Moved], present: Present, least: Decimal
+    ) -> tuple[Decimal, Decimal]:
+        """Transfers have been booked. By how much they change a unit's worth at the best of all moments, and at
+        the worst, as shares of what it was at those before.
+        """
+        known = self._with(moves)
+        before = self._shares(known[: len(known) - len(moves)], present, least)
+        undone = {moved.undoes for moved in moves if moved.undoes is not None}
+        self.known = [replace(one, others=()) if one.told_at in undone else one for one in known]
+        after = self._shares(self.known, present, least)
+        return after[0] / before[0], after[1] / before[1]
+
+    def share(
+        self, moves: Sequence[Moved], present: Present, least: Decimal, better: Better
+    ) -> Decimal:
+        """By how much transfers that are in doubt still may change a unit's worth at the better moments."""
+        known = self._with(moves)
+        before = Datings(known[: len(known) - len(moves)], present, least).share(better)
+        return Datings(known, present, least).share(better) / before
+
+    def _with(self, moves: Sequence[Moved]) -> list[Moved]:
+        """These, after those of before that they overlap with."""
+        found, later = list(moves), list(reversed(self.known))
+        since, booked = min(one.first for one in moves), min(one.known_by for one in moves)
+        for one in later:
+            is_known = one.number is None or one.number <= booked
+            if is_known and one.last <= since:
+                continue
+            since, booked = min(since, one.first), min(booked, one.known_by)
+            found.insert(0, one)
+        return found[-OVERLAPPING_MAX:]
+
+    @staticmethod
+    def _shares(
+        moves: Sequence[Moved], present: Present, least: Decimal
+    ) -> tuple[Decimal, Decimal]:
+        datings = Datings(moves, present, least)
+        return datings.share(max), datings.share(min)

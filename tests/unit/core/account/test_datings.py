@@ -1,0 +1,259 @@
+"""Datings: what a unit had been worth, had transfers come at other moments."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sidecar.core.account.datings import (
+    OVERLAPPING_MAX,
+    Datings,
+    Overlapping,
+    Present,
+)
+from sidecar.core.account.moved import CONFIRMED, Moved, Point
+from sidecar.core.vocabulary.money import ONE, ZERO, with_money
+from tests.scenario import START, D
+
+NEAR = D("1E-26")
+KEYS = ("A", "B", "USD")
+
+
+def at(second, pnl, price=1, transfers=0, booked=0, **prices):
+    """A moment, by the second of its reading, net PnL and the price of the key that moved."""
+    known = {key: D(value) for key, value in prices.items()}
+    time = START + timedelta(seconds=second)
+    return Point(D(pnl), D(price), D(transfers), time, booked=booked, prices=known)
+
+
+def transfer(key, quantity, booked, *others, **fields):
+    return Moved(key, ZERO, D(quantity), booked, booked, others, **fields)
+
+
+def present(equity, pnl, transfers):
+    return Present(D(equity), D(pnl), D(transfers))
+
+
+FELL = (at(0, 0, 100), at(1, -20, 90))
+
+
+def withdrawal():
+    """One of two coins beside 100 dollars went while their price fell from 100 to 90, booked after the fall."""
+    return transfer("BTC", -1, FELL[1], FELL[0], number=1), present(190, -20, -90)
+
+
+def test_the_unit_is_worth_what_it_would_be_had_it_gone_at_the_other_moment():
+    """300 → 280 is a loss of 1 in 15; withdrawn first, 200 → 190, of 1 in 20."""
+    moved, now = withdrawal()
+    share = Datings([moved], now).share(max)
+    assert abs(share - (D(190) / 200) / (D(280) / 300)) < NEAR
+    assert Datings([moved], now).share(min) == 1
+
+
+def test_a_deposit_that_had_come_first_had_lost_too():
+    """One coin at 90 beside 100 dollars, and one more was found: 10 of 200 were lost, or 20 of 300."""
+    before, after = at(0, 0, 100), at(1, -10, 90)
+    datings = Datings([transfer("BTC", 1, after, before, number=1)], present(280, -10, 90))
+    assert datings.share(max) == 1
+    assert abs(datings.share(min) - (D(280) / 300) / (D(190) / 200)) < NEAR
+
+
+def test_without_transfers_a_unit_is_worth_what_it_is():
+    assert Datings([], present(100, 0, 0)).share(max) == 1
+
+
+def test_a_moment_that_makes_no_difference_is_none():
+    moved = transfer("BTC", -1, FELL[1], at(0, -20, 90), number=1)
+    assert Datings([moved], present(190, -20, -90)).share(max) == 1
+
+
+@pytest.mark.parametrize(("pnl", "quantity"), [(-300, -1), (-20, -3)])
+def test_an_account_that_had_nothing_then_has_no_ratio(pnl, quantity):
+    """It earned 280 out of nothing, or more was withdrawn than there was: its growth counts for nothing."""
+    before = at(0, pnl, 100)
+    moved = transfer("BTC", quantity, FELL[1], before, number=1)
+    now = present(280 + 90 * quantity, -20, 90 * quantity)
+    with_it = 280 + (pnl + 20) + quantity * 100
+    assert with_it <= 0
+    told = D(280) / (280 + pnl + 20) if pnl != -300 else ONE
+    assert abs(Datings([moved], now).share(max) - max(ONE, 1 / told)) < NEAR
+
+
+def test_a_unit_that_had_lost_more_than_all_has_next_to_nothing_left():
+    """One coin fell from 300 to 50 beside a debt of 100; had another come before, it had lost more than both."""
+    before, after = at(0, 0, 300), at(1, -250, 50)
+    moved = transfer("BTC", 1, after, before, number=1)
+    share = Datings([moved], present(0, -250, 50)).share(max)
+    assert share == 1
+
+
+def test_below_the_least_equity_ratios_stand_still():
+    moved, now = withdrawal()
+    assert Datings([moved], now, D(1_000)).share(max) == 1
+
+
+def test_the_coins_of_another_transfer_have_the_price_of_each_moment():
+    """A fell by half from the first moment to the second, and B from there to the third. 1 A was found at the
+    second and 1 B at the third, and nothing but 100 dollars was there before.
+    """
+    first, second = at(0, 0, 100, A=100, B=100), at(1, 0, 50, A=50, B=100)
+    third = at(2, 0, 50, transfers=50, booked=1, A=50, B=50)
+    one = transfer("A", 1, second, first, number=1)
+    other = transfer("B", 1, third, replace(second, price=D(100)), number=2)
+    datings = Datings([one, other], present(200, 0, 100))
+    assert abs(datings.share(min) - D(150) / 200 * D(200) / 250) < NEAR
+
+
+def test_a_price_that_a_moment_does_not_know_is_the_last_known():
+    first, second = at(0, 0, 100), at(1, 0, 50)
+    third = at(2, 0, 1, transfers=50, booked=1)
+    one = transfer("A", 1, second, first, number=1)
+    cash = transfer("USD", 100, third, replace(first, price=ONE), number=2)
+    shares = Datings([one, cash], present(250, 0, 150))
+    assert abs(shares.share(min) - D(150) / 200) < NEAR
+
+
+@st.composite
+def histories(draw):
+    """An account of coins whose prices move from moment to moment, and transfers that came within them."""
+    factors = st.sampled_from(["0.7", "0.9", "1", "1.1", "1.3"])
+    count = draw(st.integers(2, 5))
+    prices = [{"A": D(100), "B": D(100), "USD": ONE}]
+    for _ in range(count - 1):
+        by = {"A": draw(factors), "B": draw(factors), "USD": "1"}
+        prices.append({key: price * D(by[key]) for key, price in prices[-1].items()})
+    held = {key: D(draw(st.integers(0, 5))) for key in ("A", "B")}
+    pnl = [sum(held[key] * (p[key] - 100) for key in held) for p in prices]
+
+    def point(place, key):
+        return at(place, pnl[place], prices[place][key], **prices[place])
+
+    moves = []
+    for number in range(1, draw(st.integers(1, 4)) + 1):
+        key = draw(st.sampled_from(KEYS))
+        quantity = D(draw(st.sampled_from([-2, 1, 4]))) * (100 if key == "USD" else 1)
+        since = draw(st.integers(0, count - 1))
+        until = draw(st.integers(since, count - 1))
+        others = [point(place, key) for place in range(since, until)]
+        moves.append(transfer(key, quantity, point(until, key), *others, number=number))
+    cash = D(draw(st.sampled_from([500, 2_000])))
+    return moves, prices, held, cash, pnl
+
+
+def plain_worth(history, dates):
+    """A unit's worth at the end with the transfers at these places: the account is counted as it is."""
+    moves, prices, held, cash, _ = history
+    worth = ONE
+    for place in range(len(prices) - 1):
+        came = [m for m, date in zip(moves, dates, strict=True) if date <= place]
+        value, end = cash, cash
+        for key, quantity in (*held.items(), *((m.key, m.quantity) for m in came)):
+            value += quantity * prices[place][key]
+            end += quantity * prices[place + 1][key]
+        assume(value > 0 and end > 0)
+        worth *= end / value
+    return worth
+
+
+@given(history=histories(), better=st.sampled_from([min, max]))
+@with_money
+def test_the_share_is_that_of_the_best_of_all_datings(history, better):
+    """Every dating of every transfer, by an account that is counted anew for each."""
+    moves, prices, held, cash, pnl = history
+    places = [[(p.at - START).seconds for p in moved.moments] for moved in moves]
+    worths = [plain_worth(history, dates) for dates in product(*places)]
+    told = plain_worth(history, [choices[0] for choices in places])
+    equity = cash + sum(held[key] * prices[-1][key] for key in held)
+    equity += sum(m.quantity * prices[-1][m.key] for m in moves)
+    earned = sum(m.quantity * (prices[-1][m.key] - m.booked.price) for m in moves)
+    came = sum((m.worth for m in moves), ZERO)
+    share = Datings(moves, Present(equity, pnl[-1] + earned, came)).share(better)
+    assert abs(share - better(worths) / told) < NEAR
+
+
+# --- One booked after the other -------------------------------------------------------------------
+
+
+def test_of_two_that_overlap_the_second_changes_what_the_first_may_have_lost():
+    """15 of 20 ETH leave and 100,000 USD come, both read after ETH fell from 2,000 to 1,124. Had both moved before:
+    5 ETH lost 4,380 of the 219,000 that were left.
+    """
+    before, after = at(0, 0, 2_000, ETH=2_000), at(1, -17_520, 1_124, ETH=1_124)
+    left = transfer("ETH", -15, after, before, number=1)
+    transfers = -15 * D(1_124)
+    cash = transfer("USD", 100_000, replace(after, price=ONE), replace(before, price=ONE), number=2)
+    overlapping = Overlapping()
+    best, worst = overlapping.add([left], present(131_480 + transfers, -17_520, transfers), ZERO)
+    told = D(131_480) / 149_000
+    assert abs(best * told - D(114_620) / 119_000) < NEAR
+    assert worst == 1
+    more, _ = overlapping.add(
+        [cash], present(231_480 + transfers, -17_520, transfers + 100_000), ZERO
+    )
+    assert abs(best * more * told - D(214_620) / 219_000) < NEAR
+
+
+def test_a_moment_of_no_known_transfers_has_those_of_now():
+    """As older versions noted it."""
+    moved, now = withdrawal()
+    old = replace(FELL[0], transfers=None)
+    assert Datings([replace(moved, others=(old,))], now).share(max) > 1
+
+
+def test_transfers_of_other_times_are_reckoned_by_themselves():
+    moved, now = withdrawal()
+    overlapping = Overlapping()
+    first = overlapping.add([moved], now, ZERO)
+    later = transfer(
+        "BTC", -1, at(3, -30, 80, -90, 1), at(2, -20, 90, -90, 1), number=2
+    )  # booked after that one was known
+    overlapping.add([later], present(100, -30, -170), ZERO)
+    assert overlapping.known == [later]
+    assert first[0] > 1
+
+
+def test_one_that_was_booked_while_another_came_is_known_to_it():
+    """Its own moments lie before the other's, but not all of those knew of it."""
+    moved, now = withdrawal()
+    overlapping = Overlapping()
+    overlapping.add([moved], now, ZERO)
+    later = transfer("USD", 10, at(3, -20, 1, -90, 1), at(2, -20, 1, 0, 0), number=2)
+    assert overlapping.add([later], present(200, -20, -80), ZERO) == (1, 1)
+    assert overlapping.known == [moved, later]
+
+
+def test_only_so_many_are_reckoned_together():
+    overlapping = Overlapping()
+    for number in range(1, OVERLAPPING_MAX + 5):
+        came = transfer("USD", 1, at(1, 0), at(0, 0), number=number)
+        overlapping.add([came], present(100 + number, 0, number), ZERO)
+    assert [one.number for one in overlapping.known] == list(range(5, OVERLAPPING_MAX + 5))
+
+
+def test_one_that_was_none_may_have_come_at_no_other_moment():
+    """A sweep was booked as a deposit, and its other side takes it back: no doubt stays."""
+    told = START + timedelta(seconds=5)
+    booked, before = at(1, -20), at(0, 0)
+    came = transfer("USD", 100, booked, before, number=1, told_at=told)
+    overlapping = Overlapping()
+    best, _ = overlapping.add([came], present(280, -20, 100), ZERO)
+    assert best > 1
+    back = transfer("USD", -100, replace(booked, view=CONFIRMED), number=2, undoes=told)
+    undone, _ = overlapping.add([back], present(180, -20, 0), ZERO)
+    assert abs(best * undone - 1) < NEAR
+    assert [one.others for one in overlapping.known] == [(), ()]
+
+
+def test_one_in_doubt_is_reckoned_with_those_that_are_booked():
+    moved, now = withdrawal()
+    overlapping = Overlapping()
+    best, _ = overlapping.add([moved], now, ZERO)
+    open_now = replace(FELL[1], at=None, booked=1, transfers=D(-90), price=ONE)
+    doubtful = transfer("USD", 200, open_now, replace(FELL[0], price=ONE))
+    share = overlapping.share([doubtful], now, ZERO, max)
+    both = Datings([moved, doubtful], now).share(max)
+    assert abs(share * best - both) < NEAR
+    assert share > 1
