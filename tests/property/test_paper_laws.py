@@ -39,7 +39,7 @@ PRODUCTS = (*SPOT, BIP, ETP)
 MARKETS = {BTC: 64000.0, ETH: 3200.0, CROSS: 0.05}
 TENTH = timedelta(microseconds=500)  # nothing of ours falls on a full hour: funding does
 KINDS = (
-    "market", "spend", "ioc", "fok", "gtc", "gtc", "gtc", "post_only", "gtd", "quote_sized",
+    "market", "market_fok", "spend", "ioc", "fok", "gtc", "gtc", "gtc", "post_only", "gtd", "quote_sized",
     "stop", "stop_gtd", "bracket", "bracket_gtd", "attached",
 )  # fmt: skip
 SIZES = {
@@ -172,6 +172,7 @@ class Play:
         )
         return {
             "market": kind("market_market_ioc", base_size=size),
+            "market_fok": kind("market_market_fok", base_size=size),
             "spend": kind("market_market_ioc", quote_size=worth),
             "ioc": kind("sor_limit_ioc", **fields),
             "fok": kind("limit_limit_fok", **fields),

@@ -21,6 +21,9 @@ from sidecar.paper.venue.terms import Refused
 # whose width it does not publish.
 PROTECTION: Final = Decimal("0.05")
 
+# Source: Coinbase, "Advanced API Order Management": "market_market_fok (Perpetuals only)".
+CONTRACTS_ONLY: Final = frozenset({"market_market_fok"})
+
 
 def check_product(listing: Listing, terms: Terms) -> None:
     """Raises Refused when the market's state does not take such an order."""
@@ -44,6 +47,7 @@ def check_numbers(listing: Listing, side: Side, terms: Terms) -> None:
     prices = (terms.limit_price, terms.stop_price)
     _first(
         [
+            (terms.kind in CONTRACTS_ONLY and listing.contract is None, refusal.UNSUPPORTED),
             (quote_sized and not _may_be_quote_sized(listing, side, terms), refusal.UNSUPPORTED),
             (terms.size % listing.base_increment != 0, refusal.SIZE_PRECISION),
             (terms.quote_size % listing.quote_increment != 0, refusal.QUOTE_SIZE_PRECISION),

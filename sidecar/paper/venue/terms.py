@@ -39,6 +39,7 @@ STOP_DIRECTIONS: Final = {"STOP_DIRECTION_STOP_UP": True, "STOP_DIRECTION_STOP_D
 
 KINDS: Final[dict[str, Kind]] = {
     "market_market_ioc": Kind("MARKET", IOC, limited=False),
+    "market_market_fok": Kind("MARKET", FOK, limited=False),
     "sor_limit_ioc": Kind("LIMIT", IOC),
     "limit_limit_gtc": Kind("LIMIT", GTC),
     "limit_limit_gtd": Kind("LIMIT", GTD),

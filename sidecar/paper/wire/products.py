@@ -90,22 +90,26 @@ def session_end(now: datetime) -> datetime:
 
 
 def _session(listing: Listing, now: datetime) -> Row | None:
-    """A session is open because a flag says so; its times are made to agree with that."""
+    """A session is open because a flag says so; its times are made to agree with that.
+
+    Production gives a reason for being closed while it is open, too: that of the maintenance ahead.
+    """
     if listing.contract is None:
         return None
     is_open, day, hour = listing.flags.session_open, timedelta(days=1), timedelta(hours=1)
     opens = session_end(now - hour) + hour  # the next 22:00 UTC
     if is_open:
         opens -= day
+    state, reason = (
+        ("OPEN", "EXCHANGE_MAINTENANCE") if is_open else ("CLOSE", "REGULAR_MARKET_CLOSE")
+    )
     return {
         "is_session_open": is_open,
         "open_time": time_text(opens),
         "close_time": time_text(session_end(max(now, opens))),
-        "session_state": "FCM_TRADING_SESSION_STATE_OPEN"
-        if is_open
-        else "FCM_TRADING_SESSION_STATE_CLOSED",
+        "session_state": f"FCM_TRADING_SESSION_STATE_{state}",
         "after_hours_order_entry_disabled": not is_open,
-        "closed_reason": "FCM_TRADING_SESSION_CLOSED_REASON_EXCHANGE_MAINTENANCE",
+        "closed_reason": f"FCM_TRADING_SESSION_CLOSED_REASON_{reason}",
         "maintenance": _maintenance(now),
     }
 

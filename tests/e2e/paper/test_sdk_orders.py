@@ -186,6 +186,16 @@ def test_an_order_larger_than_the_touch_is_filled_in_part_and_the_rest_is_cancel
     assert reaches(client, fok, "CANCELLED").filled_size == "0"
 
 
+def test_contracts_are_bought_at_the_market_all_or_none(client):
+    """The one kind that the SDK has no helper for; spot markets refuse it."""
+    order_id = placed(
+        client.create_order("", BIP, "BUY", {"market_market_fok": {"base_size": "1"}})
+    )
+    order = reaches(client, order_id, "FILLED")
+    assert (order.order_type, order.time_in_force) == ("MARKET", FOK)
+    reaches(client, placed(client.close_position("", BIP)), "FILLED")
+
+
 # --------------------------------------------------------------------------- editing, cancelling
 
 

@@ -319,12 +319,15 @@ def test_an_open_session_ends_at_the_next_nine_in_the_evening(hour):
     now = stage.now.isoformat()
     assert session["open_time"] <= now < session["close_time"] == window["end_time"]
     assert session["close_time"].endswith("T21:00:00.000000Z")
+    assert session["session_state"] == "FCM_TRADING_SESSION_STATE_OPEN"
     stage.world.exchange.set_flags(BIP, Flags(session_open=False), stage.now)
     session = ask(stage, "GET /products/{product_id}", path={"product_id": BIP})[
         "fcm_trading_session_details"
     ]  # fmt: skip
     assert now < session["open_time"] < session["close_time"]
     assert session["open_time"].endswith("T22:00:00.000000Z")
+    assert session["session_state"] == "FCM_TRADING_SESSION_STATE_CLOSE"  # so spelt
+    assert session["closed_reason"] == "FCM_TRADING_SESSION_CLOSED_REASON_REGULAR_MARKET_CLOSE"
 
 
 def test_a_preview_of_a_future_tells_the_margin_it_would_need(stage):

@@ -39,6 +39,19 @@ def test_a_contract_counts_for_its_size_in_coins(paper):
     paper.audit()
 
 
+@pytest.mark.parametrize(
+    ("contracts", "end"), [("10", ("10", "FILLED")), ("11", ("0", "CANCELLED"))]
+)
+def test_a_market_order_may_ask_for_all_or_nothing(paper, contracts, end):
+    """Ten contracts are offered below an order of our own, which it may not trade with."""
+    paper.quote(BTC, 64000, 64001, 1, "0.1")
+    paper.limit("SELL", 1, ASK + 5, BIP)
+    order = paper.order("BUY", kind("market_market_fok", base_size=contracts), BIP)
+    assert (f"{order.filled:f}", order.status) == end
+    assert (order.terms.order_type, order.terms.time_in_force) == ("MARKET", "FILL_OR_KILL")
+    paper.audit()
+
+
 def test_fees_come_from_the_futures_cash_and_usd_moves_over_for_the_margin(paper):
     order = paper.market("BUY", 10, BIP)
     margin = paper.exchange.engine.margin()

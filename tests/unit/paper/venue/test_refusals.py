@@ -76,6 +76,8 @@ CASES = [
     Case(refusal.INVALID_CONFIGURATION, market()),
     Case(refusal.INVALID_CONFIGURATION, market(base_size="1", quote_size="1")),
     Case(refusal.UNSUPPORTED, kind("market_market_fok", base_size="1")),
+    Case(refusal.UNSUPPORTED, kind("market_market_fok", quote_size="10")),
+    Case(refusal.UNSUPPORTED, kind("market_market_fok", quote_size="10"), product=BIP),
     Case(refusal.UNSUPPORTED, kind("twap_limit_gtd", base_size="1")),
     Case(refusal.UNSUPPORTED, market(quote_size="10"), side="SELL"),
     Case(refusal.UNSUPPORTED, market(quote_size="10"), product=BIP),
@@ -272,7 +274,7 @@ fields = st.fixed_dictionaries(
     | {"stop_direction": st.one_of(st.sampled_from((UP, DOWN)), junk), "end_time": st.one_of(times, junk)},
 )  # fmt: skip
 configurations = st.dictionaries(
-    st.one_of(st.sampled_from((*KINDS, "market_market_fok")), st.text(max_size=3)), st.one_of(fields, fields, junk), max_size=2
+    st.one_of(st.sampled_from((*KINDS, "twap_limit_gtd")), st.text(max_size=3)), st.one_of(fields, fields, junk), max_size=2
 )  # fmt: skip
 
 
