@@ -13,7 +13,16 @@ from sidecar.core.vocabulary.actions import (
     WakeAt,
 )
 from sidecar.core.vocabulary.limits import Limits
-from tests.decisions import CONNECTED, connected, of_kind, rest_agrees, restarted
+from tests.decisions import (
+    CONNECTED,
+    breaks,
+    connected,
+    of_kind,
+    rest_agrees,
+    restarted,
+    sell_order,
+    the,
+)
 from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order
 
 
@@ -346,3 +355,10 @@ def test_the_last_wait_for_rests_prices_ends_when_they_are_waited_for_no_longer(
     readiness.asked_at = world.now
     readiness.asked_first_at = world.now + ASK_AGAIN / 2 - AGREE_WITHIN
     assert readiness.next_look(world.now) == world.now + ASK_AGAIN / 2
+
+
+def test_a_new_process_lets_no_exit_pass_before_it_has_read_what_is_held():
+    world = restarted(connected(held=1))
+    decision = world.ask(sell_order("0.1"))
+    assert breaks(decision, "NOT_READY")
+    assert "have not been read yet" in the(decision, "NOT_READY").message

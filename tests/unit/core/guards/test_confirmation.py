@@ -323,3 +323,13 @@ def test_it_is_looked_at_again_when_time_alone_may_confirm_it(seconds, due):
 
 def test_without_a_breach_there_is_nothing_to_look_at():
     assert confirmation(library()).next_look(library().now) is None
+
+
+def test_where_rest_agrees_at_once_the_balances_alone_are_waited_for():
+    world = live()
+    quoted(world, "BTC-USD", 50_000)
+    since = world.now
+    rest(world, BTC=50_000, ETH=2_000)
+    for _ in range(2):
+        quoted(world, "BTC-USD", 50_000)
+    assert confirmation(world).next_look(world.now) == since + timedelta(seconds=5)

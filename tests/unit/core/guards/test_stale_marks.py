@@ -439,3 +439,13 @@ def test_a_bad_tick_beside_it_is_confirmed_by_nothing_that_came_before():
     world.wait(1)
     assert not of_kind(world.quote("BTC-USD", 64_000), Liquidate)
     assert "CUMULATIVE_LOSS" in codes(world)
+
+
+def test_before_a_new_process_knows_the_account_no_mark_of_it_is_stale():
+    """Its prices are read as well: an old one is no trouble of the market's."""
+    world = holding()
+    world.wait(30)
+    new = restarted(world)
+    new.wait(61)
+    assert not new.manager.state.ready
+    assert "STALE_MARK" not in codes(new)
