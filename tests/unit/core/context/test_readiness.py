@@ -362,3 +362,14 @@ def test_a_new_process_lets_no_exit_pass_before_it_has_read_what_is_held():
     decision = world.ask(sell_order("0.1"))
     assert breaks(decision, "NOT_READY")
     assert "have not been read yet" in the(decision, "NOT_READY").message
+
+
+def test_it_looks_again_when_rest_is_to_be_asked_again_and_when_it_is_waited_for_no_longer():
+    world = restarted(connected(held=1))
+    asked_at = world.now
+    readiness = world.manager.readiness
+    readiness.asked_at = readiness.asked_first_at = asked_at
+    again, over = asked_at + ASK_AGAIN, asked_at + AGREE_WITHIN
+    assert readiness.next_look(asked_at) == min(again, over)
+    assert readiness.next_look(min(again, over)) == max(again, over)
+    assert readiness.next_look(max(again, over)) is None

@@ -339,3 +339,14 @@ def test_a_library_is_told_to_sell_what_a_shock_asks_to_be_sold_and_nothing_else
     move(world, 63000)
     told = of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
     assert [one.key for one in told] == (["BTC"] if action == "flatten" else [])
+
+
+def test_another_cause_of_the_same_product_wants_nothing_sold():
+    """Its day's loss locks it; only a shock sells."""
+    own = {"max_daily_loss": "500 USD", "price_shock": SHOCK | {"action": "flatten"}}
+    world = World(product={"BTC-USD": own}, max_quote_age_s=3600)
+    world.hold(1)
+    world.fill("BUY", "0.001", 64_000, fee=600)
+    (cause,) = world.manager.state.causes.values()
+    assert (cause.code, cause.scope, cause.key) == ("DAILY_LOSS", "product:BTC-USD", "BTC")
+    assert not of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)

@@ -450,3 +450,10 @@ def test_without_a_list_of_products_nothing_is_called_flat() -> None:
     assert reading.with_products
     flat.read({"BTC": 1})
     assert not flat.is_done
+
+
+def test_an_order_that_was_cancelled_counts_for_what_it_trades_not_for_what_it_pays_with() -> None:
+    flat = Flattening()
+    flat.report("a", **OPEN | {"product_id": "ETH-BTC", "limit_price": "0.03"})
+    flat.begin()
+    assert flat.episode.cancelled == {"a": "ETH"}

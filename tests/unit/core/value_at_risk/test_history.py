@@ -393,3 +393,12 @@ def test_two_readings_that_touch_are_one():
         series = read(one, *second)
         assert closes(series) == (0, [1, 2, 3])
         assert (series.since - FIRST, series.until - FIRST) == (0, 3)
+
+
+def test_our_own_marks_behind_a_reading_stay_where_they_are():
+    one = history()
+    read(one, [1, 2])
+    one.close("BTC-USD", FIRST + 2, 3)
+    one.close("BTC-USD", FIRST + 3, 4)
+    assert closes(read(one, [2, 5], first=1)) == (0, [1, 2, 5, 4])
+    assert closes(read(one, [2], first=1)) == (0, [1, 2, 5, 4])
