@@ -36,3 +36,9 @@ def test_a_market_order_is_not_what_was_approved_with_a_limit():
     market = Shown("BUY", size=D(1), is_market=True)
     assert Terms(price=D(100)).excess(market)
     assert Terms().excess(market) == ""
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_price_that_is_not_told_or_was_left_open_is_not_judged(side):
+    assert Terms(price=D(100), stop=D(90), size=D(1)).excess(Shown(side)) == ""
+    assert Terms().excess(Shown(side, size=D(1), price=D(100), stop=D(90))) == ""

@@ -35,6 +35,11 @@ def test_approvals_leave_the_window_one_by_one(now_s, count):
     assert noted(0, 2, 5).count("orders", RATE, at(now_s)) == count
 
 
+@pytest.mark.parametrize(("now_s", "used"), [(9.999, 3), (10, 2), (15, 0)])
+def test_how_far_a_rate_is_used_is_what_it_counts(now_s, used):
+    assert noted(0, 2, 5).used("orders", RATE, at(now_s)) == used
+
+
 def test_the_count_never_exceeds_what_the_limit_allows():
     """More need not be remembered: the next is refused already."""
     assert noted(*range(9)).count("orders", RATE, at(9)) == 3

@@ -333,3 +333,21 @@ def test_where_rest_agrees_at_once_the_balances_alone_are_waited_for():
     for _ in range(2):
         quoted(world, "BTC-USD", 50_000)
     assert confirmation(world).next_look(world.now) == since + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss", "max_drawdown"])
+def test_of_a_loss_that_is_confirmed_no_pending_breach_is_kept(limit):
+    world = holding(World(**OLD | {limit: "0.1"}))
+    quoted(world, "BTC-USD", 50_000)
+    assert confirmation(world).pending
+    quoted(world, "BTC-USD", 50_000, 50_000, 50_000)
+    assert confirmation(world).pending == {}
+    quoted(world, "BTC-USD", 64_000)
+    assert world.manager.state.causes
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss", "max_drawdown"])
+def test_a_loss_that_passes_is_forgotten_so_that_the_next_one_waits_anew(limit):
+    world = holding(World(**OLD | {limit: "0.1"}))
+    quoted(world, "BTC-USD", 50_000, 64_000)
+    assert (confirmation(world).pending, world.manager.state.causes) == ({}, {})

@@ -350,3 +350,14 @@ def test_another_cause_of_the_same_product_wants_nothing_sold():
     (cause,) = world.manager.state.causes.values()
     assert (cause.code, cause.scope, cause.key) == ("DAILY_LOSS", "product:BTC-USD", "BTC")
     assert not of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
+
+
+def test_what_is_sold_already_is_wanted_no_more_though_an_order_of_it_is_open():
+    world = watched(action="flatten")
+    world.hold(1)
+    move(world, 63_000)
+    assert of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
+    world.report("o1", base_size="0.1", leaves="0.1", limit_price=60_000)
+    world.fill("SELL", 1, 63_000)
+    assert world.manager.state.has("PRICE_SHOCK", "product:BTC")
+    assert not of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)

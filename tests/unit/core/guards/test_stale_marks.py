@@ -449,3 +449,16 @@ def test_before_a_new_process_knows_the_account_no_mark_of_it_is_stale():
     new.wait(61)
     assert not new.manager.state.ready
     assert "STALE_MARK" not in codes(new)
+
+
+def test_of_an_old_mark_and_one_that_becomes_old_the_first_is_looked_at_first():
+    world = holding()
+    world.hold(1)
+    world.quote("BTC-USD", 64000)
+    for _ in range(30):
+        world.wait(1)
+    world.quote("BTC-USD", 64000)
+    world.wait(29)
+    marks = world.manager.watch.stale_marks
+    later = world.now + timedelta(seconds=2)  # nobody has looked since
+    assert marks.next_look(later) == later

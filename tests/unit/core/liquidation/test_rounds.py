@@ -19,7 +19,7 @@ from sidecar.core.vocabulary.actions import (
 )
 from tests.decisions import connected, of_kind
 from tests.flattening import OPEN, Flattening, begun, idle, selling, size_of
-from tests.scenario import FUTURE, D, World, product
+from tests.scenario import FUTURE, D, World, future, product
 
 # --- Never more than is held ----------------------------------------------------------------------
 
@@ -457,3 +457,15 @@ def test_an_order_that_was_cancelled_counts_for_what_it_trades_not_for_what_it_p
     flat.report("a", **OPEN | {"product_id": "ETH-BTC", "limit_price": "0.03"})
     flat.begin()
     assert flat.episode.cancelled == {"a": "ETH"}
+
+
+@pytest.mark.parametrize(("held", "sizes"), [(3, [None]), (4, ["3", "1"])])
+def test_a_position_of_the_largest_size_is_closed_whole(held: int, sizes: list[str | None]) -> None:
+    flat = begun(BTC=0)
+    flat.world.send(ev.ProductsListed, products=(future(FUTURE, base_max_size=D(3)),))
+    flat.world.fill("BUY", held, 64000, product_id=FUTURE)
+    position = ev.FuturesPosition(FUTURE, D(held))
+    flat.world.send(ev.FuturesRead, positions=(position,), fills_until=flat.world.now)
+    flat.read()
+    assert [one.body.get("size") for one in flat.placed] == sizes
+    assert all(one.closes for one in flat.placed)
