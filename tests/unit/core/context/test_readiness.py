@@ -373,3 +373,20 @@ def test_it_looks_again_when_rest_is_to_be_asked_again_and_when_it_is_waited_for
     assert readiness.next_look(asked_at) == min(again, over)
     assert readiness.next_look(min(again, over)) == max(again, over)
     assert readiness.next_look(max(again, over)) is None
+
+
+def test_a_journal_that_tells_of_a_start_in_its_middle_believes_no_feed_of_before():
+    world = connected()
+    world.send(ev.Started, unclean_since=world.now)
+    feeds = world.manager.desk.feeds
+    assert "live" not in (feeds.market, feeds.user)
+    assert state(world) == "STARTING"
+
+
+def test_an_approval_of_before_lost_frames_is_judged_afresh():
+    world = connected()
+    body = limit_order()
+    assert world.ask(body)
+    assert world.ask(body).replayed
+    world.send(ev.FeedChanged, feed="user", signal="gap")
+    assert not world.ask(body).replayed

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.core.guards.confirmation import CUMULATIVE
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import ConfirmQuotes, Liquidate, Reconcile
+from sidecar.core.vocabulary.actions import Alert, ConfirmQuotes, Liquidate, Reconcile
 from tests.decisions import connected, of_kind
 from tests.scenario import FUTURE, D, World
 
@@ -351,3 +351,11 @@ def test_a_loss_that_passes_is_forgotten_so_that_the_next_one_waits_anew(limit):
     world = holding(World(**OLD | {limit: "0.1"}))
     quoted(world, "BTC-USD", 50_000, 64_000)
     assert (confirmation(world).pending, world.manager.state.causes) == ({}, {})
+
+
+def test_a_cumulative_loss_that_is_confirmed_is_said_and_its_cause_stays():
+    world = library()
+    actions = quoted(world, "BTC-USD", 50_000, 50_000, 50_000, 50_000)
+    told = [one.text for one in of_kind(actions, Alert) if one.code == "CUMULATIVE_LOSS"]
+    assert told[-1].endswith("it is confirmed")
+    assert world.manager.state.causes["CUMULATIVE_LOSS", "all"].is_confirmed

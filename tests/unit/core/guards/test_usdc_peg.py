@@ -342,3 +342,11 @@ def test_products_listed_while_it_lasts_are_marked_at_the_rate():
     made.send(ev.ProductsListed, products=(product("NEW-USDC"),))
     made.quote("NEW-USDC", 100)
     assert made.tracker.marks.usd("NEW") == 96
+
+
+def test_what_is_quoted_in_usdc_alone_has_shocks_of_its_own():
+    made = world(products=(*PRODUCTS, *USDT, product("NEW-USDC")), price_shock={"max_move": "0.01"})
+    made.quote("NEW-USDC", 100)
+    made.now += timedelta(seconds=1)
+    (cause,) = of_kind(made.quote("NEW-USDC", 98), CauseRaised)
+    assert cause.scope == "product:NEW"

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core.account.reconciliation import SETTLE
+from sidecar.core.account.wallets import OWN_SALE_SHOWS_WITHIN
 from sidecar.core.liquidation.held import held
 from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
 from sidecar.core.vocabulary import events as ev
@@ -47,4 +48,15 @@ def test_before_the_books_are_open_a_reading_is_believed_that_settled_after_the_
     desk.fill("BUY", 1, 64_000)
     memory.balances = {"BTC": ev.Balance("BTC", D(1), D(0))}
     memory.balances_at = desk.now + SETTLE - timedelta(seconds=early_s)
+    assert of("BTC", desk, memory) == (1, free)
+
+
+@pytest.mark.parametrize(("early_s", "free"), [(0, 1), (0.001, 0)])
+def test_an_own_sale_is_waited_for_longer(early_s, free):
+    desk, memory = Desk(is_open=False), LiquidatorMemory()
+    desk.balance("BTC", 1)
+    desk.fill("SELL", 1, 64_000)
+    desk.tracker.wallets.get("BTC").own_sale_at = desk.now
+    memory.balances = {"BTC": ev.Balance("BTC", D(1), D(0))}
+    memory.balances_at = desk.now + OWN_SALE_SHOWS_WITHIN - timedelta(seconds=early_s)
     assert of("BTC", desk, memory) == (1, free)

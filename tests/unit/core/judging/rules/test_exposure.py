@@ -422,3 +422,10 @@ def test_a_limit_on_the_account_is_told_once_of_a_swap():
     warnings = warned(world.ask(swap("SELL", 10, "0.03571")))
     assert warnings
     assert len(set(warnings)) == len(warnings)
+
+
+def test_a_contract_sold_counts_in_the_net_exposure_once():
+    world = funded(World(max_net_exposure=1280))
+    assert world.ask(future_order(2, "SELL"), dry_run=True)
+    found = the(world.ask(future_order(3, "SELL"), dry_run=True), "MAX_NET_EXPOSURE")
+    assert found.observed == "1920"
