@@ -663,3 +663,12 @@ def test_a_flattening_hears_of_it_when_it_counts():
     assert stands(world)
     rest_says(world)
     assert world.tracker.net_pnl == -50
+
+
+def test_the_orders_that_rest_is_asked_about_are_told_until_it_has_told_of_them() -> None:
+    world = holding()
+    assert world.manager.reports.asked == set()
+    sold(world, average_price=64_000_000)
+    assert world.manager.reports.asked == {"o1"}
+    rest_says(world)
+    assert world.manager.reports.asked == set()

@@ -224,3 +224,12 @@ def test_the_largest_size_told_may_be_the_least_that_coinbase_takes():
     for most, told in (("0.001", "0.001"), ("0.00099", 0)):
         decision = World(products=listed, max_order_size=most).ask(limit_order(1, 64_000))
         assert decision.max_base_size == D(told)
+
+
+def test_the_least_size_that_coinbase_takes_may_be_closed():
+    """And what is smaller than that cannot, however it is asked."""
+    for held, most in (("0.1", "0.1"), ("0.09", 0)):
+        world = World(products=(product("BTC-USD", base_min_size=D("0.1")),))
+        world.balance("BTC", held)
+        world.send(ev.ReduceOnlyRequested, reason="careful")
+        assert largest(world, sell_order("0.2")) == D(most)
