@@ -255,3 +255,17 @@ def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
     made = books()
     share_funding(made, D(-5))
     assert (made.transfers, made.account.pnl.funding) == (-5, 0)
+
+
+def test_dollars_that_came_are_booked_with_the_reading_that_tells_the_futures_wallet_beside_them():
+    """Until then they might have come from there."""
+    desk = Desk()
+    whole = {"buying_power": D(0), "liquidation_buffer_percentage": D(50), "wallet": D(500)}
+    desk.balance("USD", 1000)
+    desk.send(ev.FuturesSummaryRead, spot_cash=D(1000), fills_until=desk.now, **whole)
+    before = desk.tracker.transfers
+    for _ in range(2):
+        desk.wait(2).balance("USD", 1300)
+    assert desk.tracker.transfers == before
+    desk.send(ev.FuturesSummaryRead, spot_cash=D(1300), fills_until=desk.now, **whole)
+    assert (desk.tracker.transfers, desk.wallet("USD")) == (before + 300, 1300)
