@@ -672,3 +672,23 @@ def test_the_orders_that_rest_is_asked_about_are_told_until_it_has_told_of_them(
     assert world.manager.reports.asked == {"o1"}
     rest_says(world)
     assert world.manager.reports.asked == set()
+
+
+def test_a_stop_that_was_told_once_lets_it_fill_below_its_limit() -> None:
+    """A bracket sells at its target, or beyond its stop."""
+    world = holding()
+    open_bracket = {
+        "status": "OPEN",
+        "filled": 0,
+        "average_price": 0,
+        "fees": 0,
+        "is_market": False,
+        "rests": True,
+    }
+    sold(
+        world, **open_bracket, limit_price=70_000, stop_price=60_000, leaves="0.1", base_size="0.1"
+    )
+    world.quote("BTC-USD", 60_000)
+    sold(world, is_market=False, limit_price=70_000, average_price=59_990)
+    assert world.manager.reports.asked == set()
+    assert world.position == D("0.9")

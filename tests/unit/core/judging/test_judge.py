@@ -233,3 +233,9 @@ def test_the_least_size_that_coinbase_takes_may_be_closed():
         world.balance("BTC", held)
         world.send(ev.ReduceOnlyRequested, reason="careful")
         assert largest(world, sell_order("0.2")) == D(most)
+
+
+def test_where_no_limit_counts_what_is_open_spot_below_zero_bounds_no_purchase():
+    world = World(max_order_notional=6_400)
+    world.fill("SELL", 1, 64_000)
+    assert largest(world, limit_order("0.2")) == D("0.1")

@@ -551,3 +551,4 @@ def test_a_flattening_that_begins_with_a_bots_question_sells_at_once() -> None:
     limited = reloaded(world, max_cumulative_loss="0.1")
     actions = limited.send(ev.OrderProposed, body=limit_order())
     assert of_kind(actions, PlaceOrder)
+    assert of_kind(actions, WakeAt)
