@@ -390,3 +390,14 @@ def test_an_approval_of_before_lost_frames_is_judged_afresh():
     assert world.ask(body).replayed
     world.send(ev.FeedChanged, feed="user", signal="gap")
     assert not world.ask(body).replayed
+
+
+def test_rest_is_asked_once_at_one_moment_however_many_facts_are_told_in_it():
+    world = restarted(connected(held=1))
+    for feed in ("market", "user"):
+        world.send(ev.FeedChanged, feed=feed, signal="connected")
+    world.send(ev.ProductsListed, products=PRODUCTS)
+    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    asked = [of_kind(world.send(ev.AccountReconciled), ConfirmQuotes) for _ in range(2)]
+    assert [len(one) for one in asked] == [1, 0]

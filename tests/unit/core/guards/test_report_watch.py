@@ -692,3 +692,14 @@ def test_a_stop_that_was_told_once_lets_it_fill_below_its_limit() -> None:
     sold(world, is_market=False, limit_price=70_000, average_price=59_990)
     assert world.manager.reports.asked == set()
     assert world.position == D("0.9")
+
+
+def test_it_is_looked_at_again_later_than_now() -> None:
+    """Else the process would wake and wake."""
+    world = holding()
+    sold(world, average_price=64_000_000)
+    for _ in range(20):
+        due = world.manager.reports.next_look(world.now)
+        assert due is not None
+        assert due > world.now
+        world.wait(to=due)

@@ -1088,12 +1088,14 @@ def test_an_edit_of_a_purchase_counts_beside_the_other_purchases():
     assert float(new.after) == pytest.approx(float(fresh.after))
 
 
-def test_an_edit_of_a_sale_takes_as_much_from_what_purchases_would_leave():
-    """5 BTC are held, 5 are to be bought and 2 to be sold; with 3 sold, 7 is the most that there may be."""
+@pytest.mark.parametrize(("bought", "left"), [(5, 7), (0, 2)])
+def test_an_edit_of_a_sale_takes_as_much_from_what_purchases_would_leave(bought, left):
+    """5 BTC are held, so many are to be bought and 2 to be sold; with 3 sold, what is left is the most there may be."""
     edited, held = risky(), risky()
     edited.hold(5)
-    held.hold(7)
-    edited.report("a", base_size=5, leaves=5, limit_price=64_000)
+    held.hold(left)
+    if bought:
+        edited.report("a", base_size=bought, leaves=bought, limit_price=64_000)
     edited.report("b", side="SELL", base_size=2, leaves=2, limit_price=64_000)
     new = figure(edited, "max_var", sell("BTC", 3, 2))
     assert float(new.after) == pytest.approx(float(figure(held).before))
