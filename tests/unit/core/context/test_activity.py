@@ -133,6 +133,11 @@ def test_approvals_of_a_thousandth_of_the_window_count_as_one_until_the_latest_l
     assert activity.used("usd", QUOTA, at(1000.5)) == 60
 
 
+def test_what_has_left_the_window_frees_nothing_a_second_time():
+    activity = spent((0, 60), (500, 60))
+    assert activity.clears_at("usd", QUOTA, at(1000), D(50)) == at(1500)
+
+
 def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
     activity = spent(*((number / 10, 1) for number in range(30_000)))
     assert PARTS - 1 <= len(activity.notional["usd"].parts) <= PARTS + 1
@@ -142,7 +147,8 @@ def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
 def test_a_clock_that_jumps_back_frees_no_notional():
     assert spent((0, 10), (10, 50)).used("usd", QUOTA, at(-3600)) == 60
     assert list(spent((10, 50), (9, 5)).notional["usd"].parts) == [(at(10), 50), (at(9), 5)]
-    assert list(spent((10.5, 50), (10.2, 5)).notional["usd"].parts) == [(at(10.5), 55)]
+    parts = spent((0, 10), (10.5, 50), (10.2, 5)).notional["usd"].parts
+    assert list(parts) == [(at(0), 10), (at(10.5), 55)]
 
 
 def test_a_quota_clears_when_enough_has_left_for_the_next_order():

@@ -233,6 +233,15 @@ def test_a_quote_that_marks_nothing_or_is_of_before_the_question_is_no_answer(bi
     assert not of_kind(actions, Liquidate)
 
 
+def test_a_quote_as_wide_as_the_cap_is_an_answer():
+    world = fallen()
+    quotes = (
+        ev.Quote("BTC-USD", D(48_750), D(51_250), world.now),
+        ev.Quote("ETH-USD", D(1_950), D(2_050), world.now),
+    )
+    assert of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate)
+
+
 def test_a_book_that_is_left_out_twice_cannot_be_had():
     world = fallen()
     rest(world, ETH=2_000)

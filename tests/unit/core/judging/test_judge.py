@@ -113,11 +113,12 @@ def test_a_limit_used_to_seventy_percent_warns_and_passes(size, warns):
     assert warned(decision) == (("MAX_ORDER_SIZE",) if warns else ())
 
 
-def test_a_warning_says_how_much_is_used():
-    decision = World(max_order_size="0.1").ask(limit_order("0.085"))
+@pytest.mark.parametrize(("size", "percent"), [("0.085", 85), ("0.1", 100)])
+def test_a_warning_says_how_much_is_used(size, percent):
+    decision = World(max_order_size="0.1").ask(limit_order(size))
     (warning,) = decision.warnings
-    assert (warning.limit, warning.observed, warning.scope) == ("0.1", "0.085", "all")
-    assert warning.message == "0.085 of 0.1 (85 % used)"
+    assert (warning.limit, warning.observed, warning.scope) == ("0.1", size, "all")
+    assert warning.message == f"{size} of 0.1 ({percent} % used)"
 
 
 def test_a_broken_limit_is_no_warning():

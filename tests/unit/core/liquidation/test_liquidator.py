@@ -552,3 +552,11 @@ def test_a_flattening_that_begins_with_a_bots_question_sells_at_once() -> None:
     actions = limited.send(ev.OrderProposed, body=limit_order())
     assert of_kind(actions, PlaceOrder)
     assert of_kind(actions, WakeAt)
+
+
+def test_the_orders_of_a_flattening_that_is_over_are_known_when_they_are_told_late() -> None:
+    flat, sale = selling()
+    flat.fills(sale)
+    flat.read({"BTC": 0})
+    assert flat.is_done
+    assert flat.world.manager.liquidator.memory.sent(sale.client_order_id) is not None

@@ -267,6 +267,7 @@ def test_what_it_fills_is_sold_at_once(told_by: str) -> None:
             )
         )  # fmt: skip
     assert of_kind(flat.actions, ReadAccount)
+    assert flat.episode.idle_rounds == 0  # nor is the round after it
     again = flat.world.tracker.account.lines["BTC"].position.quantity
     flat.read({"BTC": again}, orders=[] if told_by == "report" else ["b"])
     (sale,) = flat.placed

@@ -367,3 +367,10 @@ def test_no_adding_set_to_false_is_not_set():
     world = World(no_adding=False)
     world.hold("0.1")
     assert world.ask(limit_order())
+
+
+def test_the_order_that_reaches_seven_tenths_of_a_count_is_warned_of():
+    world = World(max_open_orders=10)
+    assert [bool(world.ask(limit_order("0.01")).warnings) for _ in range(8)] == [False] * 6 + [
+        True
+    ] * 2
