@@ -140,3 +140,18 @@ def test_a_sale_meets_the_highest_buy_first_a_triggered_stop_among_them(limit, s
     assert stopped.waits
     ledger.file(stopped, "BTC-USD")
     assert ledger.met_first("BTC-USD", "BUY", D(100)) == first
+
+
+def test_an_approval_that_takes_the_place_of_another_rests_at_its_own_price():
+    ledger = OrderIndex()
+    for price in (100, 90):
+        ledger.reserve(reservation(price=price), "BTC-USD")
+    assert ledger.best_resting("BTC-USD", "BUY") == 90
+
+
+def test_of_an_order_that_has_ended_nothing_is_left_among_those_that_work():
+    ledger, order = OrderIndex(), working()
+    ledger.file(order, "BTC-USD")
+    order.status = "CANCELLED"
+    ledger.file(order, "BTC-USD")
+    assert (ledger.working, ledger.working_by_client_id) == ({}, {})

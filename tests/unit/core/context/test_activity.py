@@ -50,6 +50,23 @@ def test_a_clock_that_jumps_back_loosens_nothing(back_s):
     assert noted(0, 2, 5).count("orders", RATE, at(-back_s)) == 3
 
 
+def test_after_a_clock_was_set_back_approvals_of_then_leave_a_window_later():
+    activity = noted(0, 2, 5)
+    assert activity.count("orders", RATE, at(-3600)) == 3
+    assert [activity.count("orders", RATE, at(s - 3600)) for s in (9.999, 10)] == [3, 0]
+
+
+@pytest.mark.parametrize("now_s", [-3600, 5, 9.999, 10, 12, 15])
+def test_a_number_is_reached_where_as_many_are_counted(now_s):
+    count = noted(0, 2, 5).count("orders", RATE, at(now_s))
+    reached = [noted(0, 2, 5).reaches(n, "orders", RATE, at(now_s)) for n in (1, 2, 3, 4)]
+    assert reached == [count >= n for n in (1, 2, 3, 4)]
+
+
+def test_what_has_left_the_window_is_not_remembered():
+    assert list(noted(0, 2, 10).windows["orders"]) == [at(2), at(10)]
+
+
 def test_a_full_window_clears_when_its_oldest_leaves():
     assert noted(0, 2, 5).clears_at("orders", RATE, at(5)) == at(10)
     assert noted(0, 2).clears_at("orders", RATE, at(5)) is None

@@ -165,6 +165,17 @@ def test_a_restart_is_no_drop_every_bot_gets_a_whole_grace_to_come_back():
     assert desk.sessions.next_due() == at(1061)
 
 
+def test_after_a_restart_a_bot_with_two_connections_may_lose_one():
+    desk = Desk()
+    desk.hello()
+    desk.sessions.restarted(at(1))
+    for _ in range(2):
+        desk.hello(second=2)
+    desk.drop(second=3)
+    assert desk.gone(40) == []
+    assert desk.sessions.next_due() is None
+
+
 def test_a_full_table_refuses_newcomers_and_cuts_no_grace_short(monkeypatch):
     monkeypatch.setattr(module, "SESSIONS_MAX", 3)
     desk = Desk()
