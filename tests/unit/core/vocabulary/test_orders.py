@@ -538,7 +538,7 @@ def test_twenty_faults_are_named_and_the_rest_is_counted(faults, named):
 
 
 def test_a_bracket_that_a_program_makes_needs_both_of_its_prices():
-    fields = {
+    fields: dict[str, Any] = {
         "client_order_id": "a",
         "product_id": "BTC-USD",
         "side": "SELL",
