@@ -104,6 +104,27 @@ def test_a_fill_at_any_limit_that_an_order_has_had_is_plausible(side, price, is_
     assert stands(world) != is_plausible
 
 
+@pytest.mark.parametrize(
+    ("side", "limit", "price", "is_plausible"),
+    [
+        ("SELL", 64_000, "63999.936", True),
+        ("SELL", 64_000, "63999.935", False),
+        ("BUY", 64_000, "64000.064", True),
+        ("BUY", 64_000, "64000.065", False),
+        ("SELL", 100_000, "100000.1", True),
+        ("SELL", 100_000, "100000.11", False),
+        ("SELL", 100_000, "99999.9", True),
+    ],
+)
+def test_an_average_is_rounded_by_a_millionth_at_most(side, limit, price, is_plausible):
+    """Beyond it, it is worse than its limit, or far from any price that is known: 64,000 is quoted."""
+    world = holding()
+    fields: dict[str, Any] = {"side": side, "is_market": False, "base_size": "0.1"}
+    world.report("o1", leaves="0.1", limit_price=limit, **fields)
+    sold(world, average_price=price, limit_price=limit, **fields)
+    assert stands(world) != is_plausible
+
+
 def test_fees_of_ten_trillions_are_read_over_rest_and_sell_nothing():
     world = holding()
     actions = sold(world, fees=HUGE)
