@@ -269,3 +269,17 @@ def test_dollars_that_came_are_booked_with_the_reading_that_tells_the_futures_wa
     assert desk.tracker.transfers == before
     desk.send(ev.FuturesSummaryRead, spot_cash=D(1300), fills_until=desk.now, **whole)
     assert (desk.tracker.transfers, desk.wallet("USD")) == (before + 300, 1300)
+
+
+def test_contracts_that_are_gone_have_paid_what_they_earned():
+    """Two of 0.01, bought at 64,000 and gone at 65,000: 20 of equity before and after."""
+    desk = Desk()
+    summary(desk, 0)
+    futures_read(desk)
+    desk.fill("BUY", 2, 64000, product_id=FUTURE)
+    desk.stand(FUTURE, 65000)
+    for _ in range(2):
+        desk.wait(60)
+        futures_read(desk)
+        assert (desk.tracker.equity, desk.tracker.net_pnl) == (20, 20)
+    assert (desk.held(FUTURE), desk.tracker.transfers) == (0, 0)
