@@ -60,3 +60,10 @@ def test_an_own_sale_is_waited_for_longer(early_s, free):
     memory.balances = {"BTC": ev.Balance("BTC", D(1), D(0))}
     memory.balances_at = desk.now + OWN_SALE_SHOWS_WITHIN - timedelta(seconds=early_s)
     assert of("BTC", desk, memory) == (1, free)
+
+
+def test_before_a_balance_is_read_only_what_no_hold_binds_is_free():
+    desk = Desk()
+    desk.balance("BTC", 1, hold="0.4")
+    desk.balance("BTC", 1, hold="0.4")
+    assert of("BTC", desk, LiquidatorMemory()) == (1, D("0.6"))

@@ -546,5 +546,6 @@ def test_a_bracket_that_a_program_makes_needs_both_of_its_prices():
     }
     whole = Order(**fields, base_size=D(1), limit_price=D(90), prices=(D(110), D(90)))
     assert checked_order(whole).prices == (D(110), D(90))
+    assert checked_order(whole).ceiling_price == 110
     with pytest.raises(InvalidOrder, match="a bracket needs its limit price and its trigger"):
         checked_order(Order(**fields, base_size=D(1), limit_price=D(90), prices=(D(110),)))
