@@ -19,4 +19,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     known = {item.nodeid: item for item in items}
-    items[:] = [known[name] for name in Path(os.environ[CHOSEN]).read_text().splitlines()]
+    chosen = Path(os.environ[CHOSEN]).read_text().splitlines()
+    if not known.keys() >= {*chosen}:
+        pytest.exit("a test cannot be collected any more: the mutant is noticed", returncode=1)
+    items[:] = [known[name] for name in chosen]

@@ -317,11 +317,13 @@ class LiveRisk:
 
         An edit takes the place of the order that it edits, where that is filled already.
         """
-        leg = added[0].leg
-        if len(added) == 1 and leg.side == BUY and leg.key in view.index and not added[0].replaces:
-            # nearly every order that adds risk
-            moves = ((view.index[leg.key], float(leg.quantity * self._mark(leg.key))),)
-            return moves, moves, moves
+        if len(added) == 1:
+            (only,) = added
+            leg = only.leg
+            if leg.side == BUY and leg.key in view.index and not only.replaces:
+                # nearly every order that adds risk
+                moves = ((view.index[leg.key], float(leg.quantity * self._mark(leg.key))),)
+                return moves, moves, moves
         held, buys, sells = [], [], []
         for one in added:
             leg = one.leg

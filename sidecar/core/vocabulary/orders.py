@@ -127,8 +127,9 @@ def parse_order(body: Any) -> Order:
         text = "order_configuration: exactly one kind of order is needed in it"
         raise InvalidOrder([("INVALID_ORDER", text)])
     faults: list[tuple[str, str]] = []
-    kind, reader = READERS[type(given[0])]
-    order = reader(_Reader(read, kind, given[0], faults), given[0])
+    (terms,) = given
+    kind, reader = READERS[type(terms)]
+    order = reader(_Reader(read, kind, terms, faults), terms)
     if read.leverage:
         _positive("leverage", read.leverage, faults)
     if faults:

@@ -11,8 +11,9 @@ from typer.main import get_command
 
 from sidecar.config import parse_config
 from sidecar.console import commands
-from sidecar.console.app import app
+from sidecar.console.app import VERBS, app
 
+END_TO_END = Path(__file__).parents[2] / "e2e"
 WHY = ("--reason", "a test")
 
 
@@ -40,6 +41,13 @@ def test_every_module_of_commands_has_one_on_the_command_line():
     shown = {function.__module__.rpartition(".")[2] for function in functions(app)}
     helpers = {"__init__", "closes"}
     assert {path.stem for path in folder.glob("*.py")} - helpers == shown - {"app"}
+
+
+def test_every_verb_is_called_end_to_end():
+    """By its word, in some file of tests/e2e/."""
+    called = "".join(path.read_text(encoding="utf-8") for path in END_TO_END.rglob("test_*.py"))
+    names = [verb.__name__.replace("_", "-") for verbs in VERBS.values() for verb in verbs]
+    assert [name for name in names if f'"{name}"' not in called] == []
 
 
 def test_a_command_that_computes_nothing_starts_without_the_libraries_that_do():

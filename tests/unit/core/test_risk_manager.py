@@ -481,3 +481,18 @@ def test_every_fact_is_read_by_somebody():
     matched = set(re.findall(r"case ev\.(\w+)\(", verbs))
     read = {kind.__name__ for kind in tables} | matched | READ_ELSEWHERE.keys()
     assert {kind.__name__ for kind in ev.Event.__subclasses__()} == read
+
+
+def test_a_bot_that_asks_for_its_strategy_begins_its_grace_anew():
+    """Though on a connection that gave no name."""
+    world = World()
+    world.send(
+        ev.BotConnected, name="grid", uid=7, strategy_id="grid", on_disconnect="cancel_orders"
+    )
+    world.send(ev.BotDropped, name="grid", uid=7)
+    world.wait(29)
+    world.send(ev.OrderProposed, body=limit_order(), strategy_id="grid", asker=ev.Asker(uid=7))
+    world.wait(29)
+    assert world.manager.sessions.known
+    world.wait(2)
+    assert not world.manager.sessions.known

@@ -242,3 +242,8 @@ def test_the_rolling_rate_is_the_mean_of_the_days_before(days, count):
     hits = np.array(days, dtype=np.bool_)
     expected = [hits[end - count : end].mean() for end in range(count, len(days) + 1)]
     assert rolling_rate(hits, count) == pytest.approx(expected)
+
+
+def test_the_rolling_rate_of_a_few_days():
+    hits = np.array([True, True, False, True])
+    assert rolling_rate(hits, 2).tolist() == [1.0, 0.5, 0.5]

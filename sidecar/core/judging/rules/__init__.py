@@ -1,8 +1,8 @@
 """The rules: gates and measured limits, each in the order in which broken ones are listed. No I/O.
 
 A rule is a plain function and a row: a `Gate` names a fault, or passes; a `Measured`
-gives the figure that a configured limit bounds. A new rule takes three places: its entry in one of
-these modules, its limit in `limits.py`, its test; docs/architecture.md has the words and examples beside them.
+gives the figure that a configured limit bounds. A new rule takes its entry in one of these modules,
+its limit in `limits.py`, and an example of each; docs/architecture.md says where.
 """
 
 from typing import Final

@@ -225,3 +225,14 @@ def test_the_lines_that_have_changed_since_a_moment_are_known_however_long_ago(c
     assert sorted(book.changed_since(serial)) == ["A", "B"][:changes]
     book.mark("C", D(90))
     assert sorted(book.changed_since(serial)) == sorted([*["A", "B"][:changes], "C"])
+
+
+def test_the_keys_that_changed_since_a_moment_are_told_and_no_others():
+    book = Portfolio()
+    for key in "abc":
+        book.settle(book.begin(key, is_future=False, mark=D(1)), D(1), D(1))
+    since = book.serial
+    book.restate(book.lines["b"])
+    book.restate(book.lines["b"])
+    assert list(book.changed_since(since)) == ["b"]
+    assert list(book.changed_since(book.serial)) == []

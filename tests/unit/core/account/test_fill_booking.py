@@ -1,7 +1,9 @@
 """Fills enter the books: the position, the wallets of both currencies and the fees, each once."""
 
+import pytest
+
 from tests.scenario import FUTURE, D
-from tests.tracking import Desk, check_books, state_bytes, stocked
+from tests.tracking import Desk, check_books, figures, state_bytes, stocked
 
 
 def test_a_fill_moves_both_wallets_and_the_position():
@@ -119,3 +121,15 @@ def test_a_fee_that_only_the_orders_report_tells_is_counted():
     assert fees_of(desk) == D("1.5")
     desk.fill("BUY", 1, 100, fee="1.5", entry_id="one", order_id="o1")
     assert fees_of(desk) == D("1.5")
+
+
+@pytest.mark.parametrize(("side", "other"), [("BUY", "SELL"), ("SELL", "BUY")])
+def test_an_exact_price_that_comes_late_pays_a_contract_as_if_it_had_come_at_once(side, other):
+    """First a frame tells an average price, then the fill's own row."""
+    late, at_once = Desk(), Desk()
+    for desk in (late, at_once):
+        desk.fill(side, 3, 64_000, product_id=FUTURE)
+    late.report("o1", "FILLED", side=other, product_id=FUTURE, filled=2, average_price=65_000)
+    for desk in (late, at_once):
+        desk.fill(other, 2, 64_990, product_id=FUTURE, order_id="o1")
+    assert figures(late.tracker) == figures(at_once.tracker)

@@ -196,3 +196,11 @@ def test_what_dollars_explain_was_not_lost(change, left):
     cash = wallet(lost=D(-7))
     cash.note_loss(D(change), D(left))
     assert cash.lost == 0
+
+
+def test_the_oldest_accruals_of_very_many_are_taken_as_paid():
+    cash = wallet(funding_pnl=D(0))
+    figures = [number * (number + 1) // 2 for number in range(1, TOLD_MAX + 3)]
+    accrue(cash, *figures)
+    assert cash.unpaid == tuple(D(number) for number in range(3, TOLD_MAX + 3))
+    assert cash.total == 1000 + 1 + 2

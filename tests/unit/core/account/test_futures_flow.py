@@ -255,3 +255,31 @@ def test_funding_of_nothing_that_was_ever_traded_is_a_transfer():
     made = books()
     share_funding(made, D(-5))
     assert (made.transfers, made.account.pnl.funding) == (-5, 0)
+
+
+def test_dollars_that_came_are_booked_with_the_reading_that_tells_the_futures_wallet_beside_them():
+    """Until then they might have come from there."""
+    desk = Desk()
+    whole = {"buying_power": D(0), "liquidation_buffer_percentage": D(50), "wallet": D(500)}
+    desk.balance("USD", 1000)
+    desk.send(ev.FuturesSummaryRead, spot_cash=D(1000), fills_until=desk.now, **whole)
+    before = desk.tracker.transfers
+    for _ in range(2):
+        desk.wait(2).balance("USD", 1300)
+    assert desk.tracker.transfers == before
+    desk.send(ev.FuturesSummaryRead, spot_cash=D(1300), fills_until=desk.now, **whole)
+    assert (desk.tracker.transfers, desk.wallet("USD")) == (before + 300, 1300)
+
+
+def test_contracts_that_are_gone_have_paid_what_they_earned():
+    """Two of 0.01, bought at 64,000 and gone at 65,000: 20 of equity before and after."""
+    desk = Desk()
+    summary(desk, 0)
+    futures_read(desk)
+    desk.fill("BUY", 2, 64000, product_id=FUTURE)
+    desk.stand(FUTURE, 65000)
+    for _ in range(2):
+        desk.wait(60)
+        futures_read(desk)
+        assert (desk.tracker.equity, desk.tracker.net_pnl) == (20, 20)
+    assert (desk.held(FUTURE), desk.tracker.transfers) == (0, 0)

@@ -176,3 +176,11 @@ def test_a_mark_is_late_until_it_is_so_old_and_a_dollar_never_is():
     assert marks.late_usd("BTC", START + age, age) == 64_000
     assert marks.late_usd("BTC", START + age + timedelta(seconds=0.001), age) is None
     assert marks.late_usd("USD", START + 2 * age, age) == 1
+
+
+def test_what_begins_to_be_held_at_its_mark_has_nothing_unconfirmed():
+    marks = listed()
+    marks.follow("BTC", D(100), D(110))
+    assert marks.unconfirmed == {"BTC"}
+    marks.follow("BTC", D(110), D(110))
+    assert marks.unconfirmed == set()

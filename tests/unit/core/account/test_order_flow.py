@@ -354,3 +354,13 @@ def test_a_sale_for_a_coin_brings_the_market_s_price_or_more_and_a_purchase_cost
     desk.report(product_id="ETH-BTC", side=side, leaves=10, limit_price=limit)
     line = desk.line("BTC")
     assert (line.open_buy if side == "SELL" else line.open_sell) == D(coins)
+
+
+def test_a_fill_of_one_strategy_too_many_changes_nothing():
+    desk = Desk()
+    for number in range(STRATEGIES_MAX):
+        desk.tracker.books.strategy(f"s{number}")
+    before = state_bytes(desk.tracker)
+    with pytest.raises(Misuse, match="strategy names"):
+        desk.fill("BUY", 1, 64_000, strategy_id="one more")
+    assert state_bytes(desk.tracker) == before

@@ -292,3 +292,16 @@ def test_of_several_fills_listed_by_value_the_reported_size_counts_until_all_are
     assert order.owed().quantity == 2
     listed(order, "f2", "1.00000000000000009", 101, by_value=True)
     assert (order.owed().quantity, order.counted.quantity) == (0, 2)
+
+
+def test_of_several_prices_beyond_the_touch_the_nearest_is_met():
+    resting = Resting()
+    for price in (90, 95, 97, 103, 105):
+        resting.add(D(price))
+    assert [resting.beyond("BUY", D(touch)) for touch in (100, 97, 96, 89)] == [97, 97, 95, None]
+    assert [resting.beyond("SELL", D(touch)) for touch in (100, 103, 104, 106)] == [
+        103,
+        103,
+        105,
+        None,
+    ]

@@ -35,6 +35,11 @@ def test_approvals_leave_the_window_one_by_one(now_s, count):
     assert noted(0, 2, 5).count("orders", RATE, at(now_s)) == count
 
 
+@pytest.mark.parametrize(("now_s", "used"), [(9.999, 3), (10, 2), (15, 0)])
+def test_how_far_a_rate_is_used_is_what_it_counts(now_s, used):
+    assert noted(0, 2, 5).used("orders", RATE, at(now_s)) == used
+
+
 def test_the_count_never_exceeds_what_the_limit_allows():
     """More need not be remembered: the next is refused already."""
     assert noted(*range(9)).count("orders", RATE, at(9)) == 3
@@ -43,6 +48,23 @@ def test_the_count_never_exceeds_what_the_limit_allows():
 @pytest.mark.parametrize("back_s", [1, 3600])
 def test_a_clock_that_jumps_back_loosens_nothing(back_s):
     assert noted(0, 2, 5).count("orders", RATE, at(-back_s)) == 3
+
+
+def test_after_a_clock_was_set_back_approvals_of_then_leave_a_window_later():
+    activity = noted(0, 2, 5)
+    assert activity.count("orders", RATE, at(-3600)) == 3
+    assert [activity.count("orders", RATE, at(s - 3600)) for s in (9.999, 10)] == [3, 0]
+
+
+@pytest.mark.parametrize("now_s", [-3600, 5, 9.999, 10, 12, 15])
+def test_a_number_is_reached_where_as_many_are_counted(now_s):
+    count = noted(0, 2, 5).count("orders", RATE, at(now_s))
+    reached = [noted(0, 2, 5).reaches(n, "orders", RATE, at(now_s)) for n in (1, 2, 3, 4)]
+    assert reached == [count >= n for n in (1, 2, 3, 4)]
+
+
+def test_what_has_left_the_window_is_not_remembered():
+    assert list(noted(0, 2, 10).windows["orders"]) == [at(2), at(10)]
 
 
 def test_a_full_window_clears_when_its_oldest_leaves():
@@ -128,6 +150,11 @@ def test_approvals_of_a_thousandth_of_the_window_count_as_one_until_the_latest_l
     assert activity.used("usd", QUOTA, at(1000.5)) == 60
 
 
+def test_what_has_left_the_window_frees_nothing_a_second_time():
+    activity = spent((0, 60), (500, 60))
+    assert activity.clears_at("usd", QUOTA, at(1000), D(50)) == at(1500)
+
+
 def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
     activity = spent(*((number / 10, 1) for number in range(30_000)))
     assert PARTS - 1 <= len(activity.notional["usd"].parts) <= PARTS + 1
@@ -137,7 +164,8 @@ def test_a_window_of_notional_takes_no_more_memory_than_its_parts():
 def test_a_clock_that_jumps_back_frees_no_notional():
     assert spent((0, 10), (10, 50)).used("usd", QUOTA, at(-3600)) == 60
     assert list(spent((10, 50), (9, 5)).notional["usd"].parts) == [(at(10), 50), (at(9), 5)]
-    assert list(spent((10.5, 50), (10.2, 5)).notional["usd"].parts) == [(at(10.5), 55)]
+    parts = spent((0, 10), (10.5, 50), (10.2, 5)).notional["usd"].parts
+    assert list(parts) == [(at(0), 10), (at(10.5), 55)]
 
 
 def test_a_quota_clears_when_enough_has_left_for_the_next_order():

@@ -13,7 +13,16 @@ from sidecar.core.vocabulary.actions import (
     WakeAt,
 )
 from sidecar.core.vocabulary.limits import Limits
-from tests.decisions import CONNECTED, connected, of_kind, rest_agrees, restarted
+from tests.decisions import (
+    CONNECTED,
+    breaks,
+    connected,
+    of_kind,
+    rest_agrees,
+    restarted,
+    sell_order,
+    the,
+)
 from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order
 
 
@@ -346,3 +355,49 @@ def test_the_last_wait_for_rests_prices_ends_when_they_are_waited_for_no_longer(
     readiness.asked_at = world.now
     readiness.asked_first_at = world.now + ASK_AGAIN / 2 - AGREE_WITHIN
     assert readiness.next_look(world.now) == world.now + ASK_AGAIN / 2
+
+
+def test_a_new_process_lets_no_exit_pass_before_it_has_read_what_is_held():
+    world = restarted(connected(held=1))
+    decision = world.ask(sell_order("0.1"))
+    assert breaks(decision, "NOT_READY")
+    assert "have not been read yet" in the(decision, "NOT_READY").message
+
+
+def test_it_looks_again_when_rest_is_to_be_asked_again_and_when_it_is_waited_for_no_longer():
+    world = restarted(connected(held=1))
+    asked_at = world.now
+    readiness = world.manager.readiness
+    readiness.asked_at = readiness.asked_first_at = asked_at
+    again, over = asked_at + ASK_AGAIN, asked_at + AGREE_WITHIN
+    assert readiness.next_look(asked_at) == min(again, over)
+    assert readiness.next_look(min(again, over)) == max(again, over)
+    assert readiness.next_look(max(again, over)) is None
+
+
+def test_a_journal_that_tells_of_a_start_in_its_middle_believes_no_feed_of_before():
+    world = connected()
+    world.send(ev.Started, unclean_since=world.now)
+    feeds = world.manager.desk.feeds
+    assert "live" not in (feeds.market, feeds.user)
+    assert state(world) == "STARTING"
+
+
+def test_an_approval_of_before_lost_frames_is_judged_afresh():
+    world = connected()
+    body = limit_order()
+    assert world.ask(body)
+    assert world.ask(body).replayed
+    world.send(ev.FeedChanged, feed="user", signal="gap")
+    assert not world.ask(body).replayed
+
+
+def test_rest_is_asked_once_at_one_moment_however_many_facts_are_told_in_it():
+    world = restarted(connected(held=1))
+    for feed in ("market", "user"):
+        world.send(ev.FeedChanged, feed=feed, signal="connected")
+    world.send(ev.ProductsListed, products=PRODUCTS)
+    world.send(ev.BalancesRead, balances=(ev.Balance("BTC", D(1)),))
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    asked = [of_kind(world.send(ev.AccountReconciled), ConfirmQuotes) for _ in range(2)]
+    assert [len(one) for one in asked] == [1, 0]

@@ -273,3 +273,10 @@ def test_a_flattening_cancels_all_at_once_and_what_adds_first():
     resting(short, "sell", product_id=FUTURE, side="SELL", size=1, limit_price=90_000)
     (cancel,) = of_kind(short.send(ev.FlattenRequested, reason="enough"), CancelOrders)
     assert cancel.order_ids == ("sell", "cover")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [("a", "1 open order adds risk"), ("ab", "2 open orders add risk")]
+)
+def test_an_operator_who_halts_is_told_how_many_may_still_fill(names, words):
+    assert words in text(halt(resting(long(), *names)))

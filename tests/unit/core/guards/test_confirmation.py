@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.core.guards.confirmation import CUMULATIVE
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import ConfirmQuotes, Liquidate, Reconcile
+from sidecar.core.vocabulary.actions import Alert, ConfirmQuotes, Liquidate, Reconcile
 from tests.decisions import connected, of_kind
 from tests.scenario import FUTURE, D, World
 
@@ -233,6 +233,15 @@ def test_a_quote_that_marks_nothing_or_is_of_before_the_question_is_no_answer(bi
     assert not of_kind(actions, Liquidate)
 
 
+def test_a_quote_as_wide_as_the_cap_is_an_answer():
+    world = fallen()
+    quotes = (
+        ev.Quote("BTC-USD", D(48_750), D(51_250), world.now),
+        ev.Quote("ETH-USD", D(1_950), D(2_050), world.now),
+    )
+    assert of_kind(world.send(ev.QuotesConfirmed, quotes=quotes), Liquidate)
+
+
 def test_a_book_that_is_left_out_twice_cannot_be_had():
     world = fallen()
     rest(world, ETH=2_000)
@@ -323,3 +332,39 @@ def test_it_is_looked_at_again_when_time_alone_may_confirm_it(seconds, due):
 
 def test_without_a_breach_there_is_nothing_to_look_at():
     assert confirmation(library()).next_look(library().now) is None
+
+
+def test_where_rest_agrees_at_once_the_balances_alone_are_waited_for():
+    world = live()
+    quoted(world, "BTC-USD", 50_000)
+    since = world.now
+    rest(world, BTC=50_000, ETH=2_000)
+    for _ in range(2):
+        quoted(world, "BTC-USD", 50_000)
+    assert confirmation(world).next_look(world.now) == since + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss", "max_drawdown"])
+def test_of_a_loss_that_is_confirmed_no_pending_breach_is_kept(limit):
+    world = holding(World(**OLD | {limit: "0.1"}))
+    quoted(world, "BTC-USD", 50_000)
+    assert confirmation(world).pending
+    quoted(world, "BTC-USD", 50_000, 50_000, 50_000)
+    assert confirmation(world).pending == {}
+    quoted(world, "BTC-USD", 64_000)
+    assert world.manager.state.causes
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss", "max_drawdown"])
+def test_a_loss_that_passes_is_forgotten_so_that_the_next_one_waits_anew(limit):
+    world = holding(World(**OLD | {limit: "0.1"}))
+    quoted(world, "BTC-USD", 50_000, 64_000)
+    assert (confirmation(world).pending, world.manager.state.causes) == ({}, {})
+
+
+def test_a_cumulative_loss_that_is_confirmed_is_said_and_its_cause_stays():
+    world = library()
+    actions = quoted(world, "BTC-USD", 50_000, 50_000, 50_000, 50_000)
+    told = [one.text for one in of_kind(actions, Alert) if one.code == "CUMULATIVE_LOSS"]
+    assert told[-1].endswith("it is confirmed")
+    assert world.manager.state.causes["CUMULATIVE_LOSS", "all"].is_confirmed

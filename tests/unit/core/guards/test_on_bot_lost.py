@@ -85,3 +85,15 @@ def test_a_bot_that_may_no_more_is_not_obeyed() -> None:
     settings = Settings(connected=True)
     world.manager.settings = world.manager.watch.settings = settings
     assert not after_grace(world, Liquidate)
+
+
+@pytest.mark.parametrize(
+    ("on_disconnect", "strategy_id"),
+    [("nothing", "grid"), ("flatten", "grid"), ("cancel_orders", None)],
+)
+def test_only_who_wanted_it_and_named_a_strategy_has_orders_cancelled(
+    on_disconnect: str, strategy_id: str | None
+) -> None:
+    world = dropped(on_disconnect, strategy_id)
+    world.send(ev.HaltRequested, reason="nothing is to be sold")
+    assert not after_grace(world, CancelOrders)

@@ -384,3 +384,10 @@ def test_a_halt_survives_a_restart():
     world = World()
     world.send(ev.HaltRequested, reason="x")
     assert state(restarted(world)) == "HALTED"
+
+
+def test_a_flatten_is_done_whether_it_begins_one_or_finds_one_under_way():
+    world = World(settings=CONNECTED)
+    for text in ("flattening", "the account is being flattened already"):
+        said = answer(world.send(ev.FlattenRequested, reason="enough"))
+        assert (said.done, said.text) == (True, text)

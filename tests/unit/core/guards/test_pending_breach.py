@@ -56,3 +56,15 @@ def test_the_newest_of_a_stale_book_is_what_is_counted():
     desk.tracker.marks.newest["BTC-USD"] = Quote("BTC-USD", D(1), D(2), START + timedelta(1))
     suspicion.see(["BTC-USD"], desk.tracker.marks, {"BTC-USD"}, desk.now)
     assert suspicion.last == {"BTC-USD": START + timedelta(1)}
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_the_best_mark_within_the_window_is_that_of_all_that_were_in_force_in_it(is_long):
+    """One that was followed by another just as the window began was over by then."""
+    prices = (100, 90, 80, 85, 85, 95, 70, 60, 65, 50, 99, 40)
+    suspicion, window, best = PendingBreach(START, 0), 2, max if is_long else min
+    for second, price in enumerate(prices):
+        now = START + timedelta(seconds=second)
+        told = suspicion.note_mark("BTC", D(price), now, timedelta(seconds=window), is_long=is_long)
+        in_force = prices[max(0, second - window) : second + 1]
+        assert told == best(in_force), second

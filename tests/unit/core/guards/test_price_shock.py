@@ -339,3 +339,25 @@ def test_a_library_is_told_to_sell_what_a_shock_asks_to_be_sold_and_nothing_else
     move(world, 63000)
     told = of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
     assert [one.key for one in told] == (["BTC"] if action == "flatten" else [])
+
+
+def test_another_cause_of_the_same_product_wants_nothing_sold():
+    """Its day's loss locks it; only a shock sells."""
+    own = {"max_daily_loss": "500 USD", "price_shock": SHOCK | {"action": "flatten"}}
+    world = World(product={"BTC-USD": own}, max_quote_age_s=3600)
+    world.hold(1)
+    world.fill("BUY", "0.001", 64_000, fee=600)
+    (cause,) = world.manager.state.causes.values()
+    assert (cause.code, cause.scope, cause.key) == ("DAILY_LOSS", "product:BTC-USD", "BTC")
+    assert not of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
+
+
+def test_what_is_sold_already_is_wanted_no_more_though_an_order_of_it_is_open():
+    world = watched(action="flatten")
+    world.hold(1)
+    move(world, 63_000)
+    assert of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)
+    world.report("o1", base_size="0.1", leaves="0.1", limit_price=60_000)
+    world.fill("SELL", 1, 63_000)
+    assert world.manager.state.has("PRICE_SHOCK", "product:BTC")
+    assert not of_kind(world.manager.check_and_liquidate_on_loss(), FlattenProduct)

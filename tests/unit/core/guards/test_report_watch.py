@@ -104,6 +104,27 @@ def test_a_fill_at_any_limit_that_an_order_has_had_is_plausible(side, price, is_
     assert stands(world) != is_plausible
 
 
+@pytest.mark.parametrize(
+    ("side", "limit", "price", "is_plausible"),
+    [
+        ("SELL", 64_000, "63999.936", True),
+        ("SELL", 64_000, "63999.935", False),
+        ("BUY", 64_000, "64000.064", True),
+        ("BUY", 64_000, "64000.065", False),
+        ("SELL", 100_000, "100000.1", True),
+        ("SELL", 100_000, "100000.11", False),
+        ("SELL", 100_000, "99999.9", True),
+    ],
+)
+def test_an_average_is_rounded_by_a_millionth_at_most(side, limit, price, is_plausible):
+    """Beyond it, it is worse than its limit, or far from any price that is known: 64,000 is quoted."""
+    world = holding()
+    fields: dict[str, Any] = {"side": side, "is_market": False, "base_size": "0.1"}
+    world.report("o1", leaves="0.1", limit_price=limit, **fields)
+    sold(world, average_price=price, limit_price=limit, **fields)
+    assert stands(world) != is_plausible
+
+
 def test_fees_of_ten_trillions_are_read_over_rest_and_sell_nothing():
     world = holding()
     actions = sold(world, fees=HUGE)
@@ -663,3 +684,43 @@ def test_a_flattening_hears_of_it_when_it_counts():
     assert stands(world)
     rest_says(world)
     assert world.tracker.net_pnl == -50
+
+
+def test_the_orders_that_rest_is_asked_about_are_told_until_it_has_told_of_them() -> None:
+    world = holding()
+    assert world.manager.reports.asked == set()
+    sold(world, average_price=64_000_000)
+    assert world.manager.reports.asked == {"o1"}
+    rest_says(world)
+    assert world.manager.reports.asked == set()
+
+
+def test_a_stop_that_was_told_once_lets_it_fill_below_its_limit() -> None:
+    """A bracket sells at its target, or beyond its stop."""
+    world = holding()
+    open_bracket = {
+        "status": "OPEN",
+        "filled": 0,
+        "average_price": 0,
+        "fees": 0,
+        "is_market": False,
+        "rests": True,
+    }
+    sold(
+        world, **open_bracket, limit_price=70_000, stop_price=60_000, leaves="0.1", base_size="0.1"
+    )
+    world.quote("BTC-USD", 60_000)
+    sold(world, is_market=False, limit_price=70_000, average_price=59_990)
+    assert world.manager.reports.asked == set()
+    assert world.position == D("0.9")
+
+
+def test_it_is_looked_at_again_later_than_now() -> None:
+    """Else the process would wake and wake."""
+    world = holding()
+    sold(world, average_price=64_000_000)
+    for _ in range(20):
+        due = world.manager.reports.next_look(world.now)
+        assert due is not None
+        assert due > world.now
+        world.wait(to=due)

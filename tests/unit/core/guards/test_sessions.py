@@ -126,6 +126,15 @@ def test_a_clock_that_is_set_or_a_process_that_slept_cuts_no_grace_short(second)
     assert len(desk.gone(second + 30)) == 1
 
 
+@pytest.mark.parametrize(("grace_s", "late_s"), [(6, 4), (300, 49)])
+def test_a_wake_up_may_be_late_by_five_seconds_or_by_a_sixth_of_a_long_grace(grace_s, late_s):
+    for further_s, gone in ((0, 1), (2, 0)):
+        desk = Desk(grace=timedelta(seconds=grace_s))
+        desk.hello()
+        desk.drop()
+        assert len(desk.gone(grace_s + late_s + further_s)) == gone
+
+
 def test_another_fact_is_not_its_business():
     assert Sessions().handle(ev.ClockAdvanced(at=START)) is None
 
@@ -154,6 +163,17 @@ def test_a_restart_is_no_drop_every_bot_gets_a_whole_grace_to_come_back():
     assert len(desk.gone(1030)) == 1
     desk.drop("connected", second=1031)  # of two before the restart, one is back
     assert desk.sessions.next_due() == at(1061)
+
+
+def test_after_a_restart_a_bot_with_two_connections_may_lose_one():
+    desk = Desk()
+    desk.hello()
+    desk.sessions.restarted(at(1))
+    for _ in range(2):
+        desk.hello(second=2)
+    desk.drop(second=3)
+    assert desk.gone(40) == []
+    assert desk.sessions.next_due() is None
 
 
 def test_a_full_table_refuses_newcomers_and_cuts_no_grace_short(monkeypatch):

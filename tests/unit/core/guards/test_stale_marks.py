@@ -439,3 +439,26 @@ def test_a_bad_tick_beside_it_is_confirmed_by_nothing_that_came_before():
     world.wait(1)
     assert not of_kind(world.quote("BTC-USD", 64_000), Liquidate)
     assert "CUMULATIVE_LOSS" in codes(world)
+
+
+def test_before_a_new_process_knows_the_account_no_mark_of_it_is_stale():
+    """Its prices are read as well: an old one is no trouble of the market's."""
+    world = holding()
+    world.wait(30)
+    new = restarted(world)
+    new.wait(61)
+    assert not new.manager.state.ready
+    assert "STALE_MARK" not in codes(new)
+
+
+def test_of_an_old_mark_and_one_that_becomes_old_the_first_is_looked_at_first():
+    world = holding()
+    world.hold(1)
+    world.quote("BTC-USD", 64000)
+    for _ in range(30):
+        world.wait(1)
+    world.quote("BTC-USD", 64000)
+    world.wait(29)
+    marks = world.manager.watch.stale_marks
+    later = world.now + timedelta(seconds=2)  # nobody has looked since
+    assert marks.next_look(later) == later

@@ -290,7 +290,7 @@ def test_what_is_quoted_in_usdc_alone_is_worth_what_a_usdc_is():
     made.quote("NEW2-NEW", 2)
     assert (made.tracker.marks.usd("NEW"), made.tracker.marks.usd("EUR")) == (100, D("1.25"))
     worth(made, "0.96", 60)
-    assert made.manager.state.has("USDC_DEPEG")
+    assert {cause.code for cause in made.manager.state.causes.values()} == {"USDC_DEPEG"}
     marks = made.tracker.marks
     assert (marks.usd("NEW"), marks.usd("NEW2"), marks.usd("EUR")) == (96, 192, D("1.2"))
     assert marks.usd("BTC") == 64_000
@@ -342,3 +342,11 @@ def test_products_listed_while_it_lasts_are_marked_at_the_rate():
     made.send(ev.ProductsListed, products=(product("NEW-USDC"),))
     made.quote("NEW-USDC", 100)
     assert made.tracker.marks.usd("NEW") == 96
+
+
+def test_what_is_quoted_in_usdc_alone_has_shocks_of_its_own():
+    made = world(products=(*PRODUCTS, *USDT, product("NEW-USDC")), price_shock={"max_move": "0.01"})
+    made.quote("NEW-USDC", 100)
+    made.now += timedelta(seconds=1)
+    (cause,) = of_kind(made.quote("NEW-USDC", 98), CauseRaised)
+    assert cause.scope == "product:NEW"

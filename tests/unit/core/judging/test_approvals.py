@@ -797,6 +797,14 @@ def test_a_decision_is_named_by_its_day_and_its_number():
     assert names == ["20261122-1", "20261122-2", "20261123-3"]
 
 
+def test_an_approval_that_is_given_again_takes_no_number_of_its_own():
+    world = World()
+    body = limit_order()
+    first, again = world.ask(body), world.ask(body)
+    assert (again.replayed, again.decision_id) == (True, first.decision_id)
+    assert world.ask(limit_order()).decision_id == "20261122-2"
+
+
 def test_under_other_limits_an_approval_is_not_given_again_unjudged():
     """It was given under the old ones: asked again, the order is judged by those in force now."""
     world = World(max_order_size=5)

@@ -1,6 +1,7 @@
 """What the books leave for one more order, and that it follows whatever happens."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 import pytest
@@ -11,7 +12,7 @@ from sidecar.core.judging.judge import compile_plan
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.order_body import Side
-from tests.decisions import sell_order
+from tests.decisions import StandInRisk, sell_order
 from tests.scenario import FUTURE, D, World, limit_order
 
 SIDES: Final[tuple[Side, ...]] = ("BUY", "SELL")
@@ -235,3 +236,20 @@ def test_other_limits_are_not_prepared_for():
     world.ask(limit_order("0.1", 60000))
     world.send(ev.LimitsReplaced, limits=world.manager.limits)
     assert world.manager.approvals._next is None
+
+
+class CalmRisk(StandInRisk):
+    """Of which 10,000 USD may be added before a figure comes near its limit."""
+
+    def room(self, *_: object) -> Decimal:
+        return D(10_000)
+
+
+def test_an_order_takes_its_worth_out_of_the_room_that_risk_leaves():
+    world = World(max_var="0.5")
+    world.manager.desk.portfolio_risk = CalmRisk()
+    assert world.ask(limit_order("0.1"))
+    glance, side = looked_at(world)
+    room = glance.headrooms.of(side)
+    assert room is not None
+    assert room.near_usd == 10_000 - 6_400

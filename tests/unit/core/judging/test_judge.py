@@ -113,11 +113,12 @@ def test_a_limit_used_to_seventy_percent_warns_and_passes(size, warns):
     assert warned(decision) == (("MAX_ORDER_SIZE",) if warns else ())
 
 
-def test_a_warning_says_how_much_is_used():
-    decision = World(max_order_size="0.1").ask(limit_order("0.085"))
+@pytest.mark.parametrize(("size", "percent"), [("0.085", 85), ("0.1", 100)])
+def test_a_warning_says_how_much_is_used(size, percent):
+    decision = World(max_order_size="0.1").ask(limit_order(size))
     (warning,) = decision.warnings
-    assert (warning.limit, warning.observed, warning.scope) == ("0.1", "0.085", "all")
-    assert warning.message == "0.085 of 0.1 (85 % used)"
+    assert (warning.limit, warning.observed, warning.scope) == ("0.1", size, "all")
+    assert warning.message == f"{size} of 0.1 ({percent} % used)"
 
 
 def test_a_broken_limit_is_no_warning():
@@ -224,3 +225,18 @@ def test_the_largest_size_told_may_be_the_least_that_coinbase_takes():
     for most, told in (("0.001", "0.001"), ("0.00099", 0)):
         decision = World(products=listed, max_order_size=most).ask(limit_order(1, 64_000))
         assert decision.max_base_size == D(told)
+
+
+def test_the_least_size_that_coinbase_takes_may_be_closed():
+    """And what is smaller than that cannot, however it is asked."""
+    for held, most in (("0.1", "0.1"), ("0.09", 0)):
+        world = World(products=(product("BTC-USD", base_min_size=D("0.1")),))
+        world.balance("BTC", held)
+        world.send(ev.ReduceOnlyRequested, reason="careful")
+        assert largest(world, sell_order("0.2")) == D(most)
+
+
+def test_where_no_limit_counts_what_is_open_spot_below_zero_bounds_no_purchase():
+    world = World(max_order_notional=6_400)
+    world.fill("SELL", 1, 64_000)
+    assert largest(world, limit_order("0.2")) == D("0.1")

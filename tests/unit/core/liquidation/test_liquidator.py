@@ -541,3 +541,22 @@ def test_a_flattening_counts_the_readings_that_it_has_acted_upon() -> None:
         idle(flat, 1, {"BTC": 1})
         counted.append(flat.episode.rounds)
     assert counted == [1, 2, 3, 4]
+
+
+def test_a_flattening_that_begins_with_a_bots_question_sells_at_once() -> None:
+    """After a restart with a limit that is crossed already, the question is the first fact."""
+    world = World()
+    world.hold(1)
+    world.fill("BUY", "0.001", 64_000, fee=20_000)
+    limited = reloaded(world, max_cumulative_loss="0.1")
+    actions = limited.send(ev.OrderProposed, body=limit_order())
+    assert of_kind(actions, PlaceOrder)
+    assert of_kind(actions, WakeAt)
+
+
+def test_the_orders_of_a_flattening_that_is_over_are_known_when_they_are_told_late() -> None:
+    flat, sale = selling()
+    flat.fills(sale)
+    flat.read({"BTC": 0})
+    assert flat.is_done
+    assert flat.world.manager.liquidator.memory.sent(sale.client_order_id) is not None

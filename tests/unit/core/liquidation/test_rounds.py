@@ -19,7 +19,7 @@ from sidecar.core.vocabulary.actions import (
 )
 from tests.decisions import connected, of_kind
 from tests.flattening import OPEN, Flattening, begun, idle, selling, size_of
-from tests.scenario import FUTURE, D, World, product
+from tests.scenario import FUTURE, D, World, future, product
 
 # --- Never more than is held ----------------------------------------------------------------------
 
@@ -267,6 +267,7 @@ def test_what_it_fills_is_sold_at_once(told_by: str) -> None:
             )
         )  # fmt: skip
     assert of_kind(flat.actions, ReadAccount)
+    assert flat.episode.idle_rounds == 0  # nor is the round after it
     again = flat.world.tracker.account.lines["BTC"].position.quantity
     flat.read({"BTC": again}, orders=[] if told_by == "report" else ["b"])
     (sale,) = flat.placed
@@ -450,3 +451,22 @@ def test_without_a_list_of_products_nothing_is_called_flat() -> None:
     assert reading.with_products
     flat.read({"BTC": 1})
     assert not flat.is_done
+
+
+def test_an_order_that_was_cancelled_counts_for_what_it_trades_not_for_what_it_pays_with() -> None:
+    flat = Flattening()
+    flat.report("a", **OPEN | {"product_id": "ETH-BTC", "limit_price": "0.03"})
+    flat.begin()
+    assert flat.episode.cancelled == {"a": "ETH"}
+
+
+@pytest.mark.parametrize(("held", "sizes"), [(3, [None]), (4, ["3", "1"])])
+def test_a_position_of_the_largest_size_is_closed_whole(held: int, sizes: list[str | None]) -> None:
+    flat = begun(BTC=0)
+    flat.world.send(ev.ProductsListed, products=(future(FUTURE, base_max_size=D(3)),))
+    flat.world.fill("BUY", held, 64000, product_id=FUTURE)
+    position = ev.FuturesPosition(FUTURE, D(held))
+    flat.world.send(ev.FuturesRead, positions=(position,), fills_until=flat.world.now)
+    flat.read()
+    assert [one.body.get("size") for one in flat.placed] == sizes
+    assert all(one.closes for one in flat.placed)

@@ -384,3 +384,21 @@ def test_a_saved_series_needs_no_word_of_what_was_made_up():
     one = history()
     one.series["BTC-USD"] = Series(FIRST, [100.0, 101.0], FIRST, FIRST + 2)
     assert closes(read(one, [102], first=2)) == (0, [100, 101, 102])
+
+
+def test_two_readings_that_touch_are_one():
+    for first, second in ((([1, 2], 0), ([3], 2)), (([3], 2), ([1, 2], 0))):
+        one = history()
+        read(one, *first)
+        series = read(one, *second)
+        assert closes(series) == (0, [1, 2, 3])
+        assert (series.since - FIRST, series.until - FIRST) == (0, 3)
+
+
+def test_our_own_marks_behind_a_reading_stay_where_they_are():
+    one = history()
+    read(one, [1, 2])
+    one.close("BTC-USD", FIRST + 2, 3)
+    one.close("BTC-USD", FIRST + 3, 4)
+    assert closes(read(one, [2, 5], first=1)) == (0, [1, 2, 5, 4])
+    assert closes(read(one, [2], first=1)) == (0, [1, 2, 5, 4])

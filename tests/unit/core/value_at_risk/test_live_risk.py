@@ -1073,3 +1073,29 @@ def test_of_a_book_that_nobody_lists_its_own_closes_are_asked_for_alone():
     world = World()
     spans = world.manager.risk.past.spans(["NO-SUCH"], world.now)
     assert {span.book for span in spans} == {"NO-SUCH", "BTC-USD"}  # and of what stands in
+
+
+def test_an_edit_of_a_purchase_counts_beside_the_other_purchases():
+    """Two of 1 BTC are open, and one of them is to be 2; as if there were 1 open, and 2 were asked for."""
+    edited, asked = risky(), risky()
+    for world, names in ((edited, ("a", "b")), (asked, ("a",))):
+        for name in names:
+            world.report(name, base_size=1, leaves=1, limit_price=64_000)
+    new, fresh = (
+        figure(edited, "max_var", buy("BTC", 2, 1)),
+        figure(asked, "max_var", buy("BTC", 2)),
+    )
+    assert float(new.after) == pytest.approx(float(fresh.after))
+
+
+@pytest.mark.parametrize(("bought", "left"), [(5, 7), (0, 2)])
+def test_an_edit_of_a_sale_takes_as_much_from_what_purchases_would_leave(bought, left):
+    """5 BTC are held, so many are to be bought and 2 to be sold; with 3 sold, what is left is the most there may be."""
+    edited, held = risky(), risky()
+    edited.hold(5)
+    held.hold(left)
+    if bought:
+        edited.report("a", base_size=bought, leaves=bought, limit_price=64_000)
+    edited.report("b", side="SELL", base_size=2, leaves=2, limit_price=64_000)
+    new = figure(edited, "max_var", sell("BTC", 3, 2))
+    assert float(new.after) == pytest.approx(float(figure(held).before))

@@ -128,3 +128,8 @@ def test_runs_of_one_period_are_the_returns_themselves():
     returns = sample(50)
     own = book([1, 0, 0], returns=returns, window=1)
     assert [loss for _, loss in own.losses()] == pytest.approx((1 - np.exp(returns[:, 0])).tolist())
+
+
+def test_a_loss_of_cents_has_its_scenario_too():
+    small = book([1, 0, 0], HALF)
+    assert (small.loss(), small.worst()) == (0.5, "half")

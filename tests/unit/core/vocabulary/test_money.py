@@ -165,3 +165,12 @@ def test_what_is_shown_is_the_figure_to_18_digits_and_no_more(value):
     text = readable(value)
     assert len(text.replace(".", "").strip("-").strip("0")) <= 18
     assert abs(D(text) - value) <= abs(value) / 10**17
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(40, f"'{'x' * 40}'"), (41, f"'{'x' * 40}… (41 characters)'")]
+)
+def test_what_is_no_number_is_shown_up_to_forty_characters(length, shown):
+    with pytest.raises(ValueError, match="is not a number") as caught:
+        amount("x" * length)
+    assert str(caught.value).startswith(f"{shown} is not a number")

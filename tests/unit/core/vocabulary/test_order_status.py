@@ -45,3 +45,10 @@ def test_a_status_that_is_not_in_the_table_is_never_terminal():
     assert not is_terminal("SOMETHING_NEW")
     assert later_status("SOMETHING_NEW", "PENDING") == "PENDING"
     assert later_status("PENDING", "SOMETHING_NEW") == "PENDING"
+
+
+@pytest.mark.parametrize(
+    ("known", "reported"), [("NEW_WORD", "OTHER_WORD"), ("NEW_WORD", "UNKNOWN_ORDER_STATUS"), ("UNKNOWN_ORDER_STATUS", "NEW_WORD")]
+)  # fmt: skip
+def test_a_status_that_is_not_in_the_table_is_no_later_than_one_that_is_unknown(known, reported):
+    assert later_status(known, reported) == known

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.order_body import KINDS, SCALED_ORDERS_MAX, OrderBody
-from sidecar.core.vocabulary.orders import READERS, InvalidOrder, Order, parse_order
+from sidecar.core.vocabulary.orders import READERS, InvalidOrder, Order, checked_order, parse_order
 from tests.scenario import D, World, limit_order, order
 
 END = "2026-12-01T00:00:00Z"
@@ -527,3 +527,25 @@ def test_a_bracket_that_a_program_built_has_its_two_prices():
     decision = World(price_collar="0.01").ask(bare)
     assert decision.codes == ("INVALID_ORDER",)
     assert "its limit price and its trigger" in decision.violations[0].message
+
+
+@pytest.mark.parametrize(("faults", "named"), [(19, 19), (20, 20), (21, 21), (1000, 21)])
+def test_twenty_faults_are_named_and_the_rest_is_counted(faults, named):
+    error = InvalidOrder([("INVALID_ORDER", f"fault {number}") for number in range(faults)])
+    assert len(error.faults) == named
+    rest = f"and {faults - 20} faults more" if faults > 20 else f"fault {faults - 1}"
+    assert error.faults[-1] == ("INVALID_ORDER", rest)
+
+
+def test_a_bracket_that_a_program_makes_needs_both_of_its_prices():
+    fields: dict[str, Any] = {
+        "client_order_id": "a",
+        "product_id": "BTC-USD",
+        "side": "SELL",
+        "kind": "trigger_bracket_gtc",
+    }
+    whole = Order(**fields, base_size=D(1), limit_price=D(90), prices=(D(110), D(90)))
+    assert checked_order(whole).prices == (D(110), D(90))
+    assert checked_order(whole).ceiling_price == 110
+    with pytest.raises(InvalidOrder, match="a bracket needs its limit price and its trigger"):
+        checked_order(Order(**fields, base_size=D(1), limit_price=D(90), prices=(D(110),)))

@@ -168,3 +168,9 @@ def test_a_nested_value_of_the_wrong_type_is_refused_by_name(name):
 def test_a_margin_table_of_the_wrong_type_is_refused_by_name():
     with pytest.raises(Untrusted, match="intraday_margin_rate is not an object"):
         contract(intraday_margin_rate="0.1")
+
+
+@pytest.mark.parametrize("value", ["0", "-0.5", "-1", ""])
+def test_an_increment_is_more_than_nothing(value):
+    with pytest.raises(Untrusted, match=r"BTC-USDC: quote_increment is .* not a positive number"):
+        product_from_coinbase(SPOT | {"quote_increment": value})

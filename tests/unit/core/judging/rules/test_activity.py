@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from sidecar.core.account.working import RESERVATIONS_MAX
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import FOREVER, breaks, funded, future_order, sell_order, the
 from tests.scenario import START, D, World, limit_order, market_order
 
@@ -146,6 +147,16 @@ def test_an_order_judged_afresh_has_counted_already():
     again = world.ask(body)
     assert (bool(again), again.replayed) == (True, False)
     assert breaks(world.ask(limit_order("0.06")), "MAX_NOTIONAL_IN")
+
+
+def test_what_has_counted_is_held_against_its_order_when_it_is_judged_afresh():
+    """Where the limit was lowered since."""
+    world = World(max_notional_in=QUOTA)
+    body = limit_order("0.1", name="one")
+    assert world.ask(body)
+    lowered = {"max_notional_in": QUOTA | {"usd": 6_000}}
+    world.send(ev.LimitsReplaced, limits=Limits(**lowered), reason="careful")
+    assert the(world.ask(body), "MAX_NOTIONAL_IN").observed == "6400"
 
 
 def test_an_edit_counts_the_notional_that_it_adds():
@@ -356,3 +367,10 @@ def test_no_adding_set_to_false_is_not_set():
     world = World(no_adding=False)
     world.hold("0.1")
     assert world.ask(limit_order())
+
+
+def test_the_order_that_reaches_seven_tenths_of_a_count_is_warned_of():
+    world = World(max_open_orders=10)
+    assert [bool(world.ask(limit_order("0.01")).warnings) for _ in range(8)] == [False] * 6 + [
+        True
+    ] * 2

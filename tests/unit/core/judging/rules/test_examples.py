@@ -14,7 +14,7 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.judging.rules import RULES
 from sidecar.core.value_at_risk.portfolio_risk import RiskFigure
 from sidecar.core.vocabulary import events as ev
-from tests.decisions import NoRoom
+from tests.decisions import NoRoom, reloaded
 from tests.scenario import D, World, order
 
 EXAMPLES = tomllib.loads((Path(__file__).parents[5] / "docs" / "rule-examples.toml").read_text())[
@@ -118,6 +118,25 @@ def test_what_an_example_says_passes_passes(example):
     decision = world_of(example).ask(body(example["passes"]))
     assert example["code"] not in decision.codes
     assert decision, decision.violations
+
+
+@pytest.mark.parametrize(
+    "example", [e for e in EXAMPLES if "limits" in e], ids=lambda example: example["code"]
+)
+def test_an_example_of_a_limit_is_judged_the_same_after_a_restart(example):
+    """With the reason, when it clears, and the largest size that keeps the limit."""
+    world = world_of(example)
+    again = reloaded(world)
+    again.manager.desk.custom = world.manager.desk.custom
+    if isinstance(world.manager.desk.portfolio_risk, FixedRisk):
+        again.manager.desk.portfolio_risk = world.manager.desk.portfolio_risk
+    for text in (example["order"], example.get("passes", example["order"])):
+        one, other = world.ask(body(text)), again.ask(body(text))
+        assert (one.violations, one.warnings, one.max_base_size) == (
+            other.violations,
+            other.warnings,
+            other.max_base_size,
+        )
 
 
 def test_every_rule_has_an_example():

@@ -422,3 +422,18 @@ def test_a_limit_on_the_account_is_told_once_of_a_swap():
     warnings = warned(world.ask(swap("SELL", 10, "0.03571")))
     assert warnings
     assert len(set(warnings)) == len(warnings)
+
+
+def test_a_contract_sold_counts_in_the_net_exposure_once():
+    world = funded(World(max_net_exposure=1280))
+    assert world.ask(future_order(2, "SELL"), dry_run=True)
+    found = the(world.ask(future_order(3, "SELL"), dry_run=True), "MAX_NET_EXPOSURE")
+    assert found.observed == "1920"
+
+
+@pytest.mark.parametrize(("side", "stated"), [("BUY", 2), ("SELL", -2)])
+def test_contracts_that_a_first_reading_shows_count_with_an_order_on_their_side(side, stated):
+    world = funded(World(max_position_size="0.02"))
+    position = ev.FuturesPosition(FUTURE, D(stated))
+    world.send(ev.FuturesRead, positions=(position,), fills_until=world.now)
+    assert the(world.ask(future_order(1, side)), "MAX_POSITION_SIZE").observed == "0.03"

@@ -256,6 +256,14 @@ def test_where_all_approvals_together_bind_too_little_waiting_clears_nothing():
     assert "in the way: a, b, c and 2 more (" in found.message
 
 
+def test_three_approvals_are_named_without_a_rest():
+    world = World(cash=64768)
+    for name in "abc":
+        assert world.ask(limit_order("0.1", name=name))
+    found = the(world.ask(limit_order("1.1")), "INSUFFICIENT_FUNDS")
+    assert "in the way: a, b, c (" in found.message
+
+
 def test_approvals_in_other_currencies_are_in_nobodys_way():
     world = World()
     world.hold(1)

@@ -638,3 +638,12 @@ def test_a_bracket_is_not_blamed_for_what_coinbase_adds_to_its_trigger():
 def test_an_order_without_a_price_goes_through_no_collar():
     decision = World(price_collar="0.01").ask(order("market_market_ioc", quote_size="100"))
     assert decision, decision.violations
+
+
+@pytest.mark.parametrize(("age_s", "is_stale"), [(10, False), (10.001, True)])
+def test_a_quote_of_the_greatest_age_values_an_order_of_any_kind(age_s, is_stale):
+    world = World()
+    world.wait(age_s)
+    stop = {"base_size": "0.01", "limit_price": "65000", "stop_price": "64500"}
+    body = order("stop_limit_stop_limit_gtc", stop_direction="STOP_DIRECTION_STOP_UP", **stop)
+    assert breaks(world.ask(body), "STALE_MARKET_DATA") == is_stale

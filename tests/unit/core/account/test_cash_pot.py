@@ -1,0 +1,44 @@
+"""CashPot: dollars that move between the wallets of dollars are no transfer."""
+
+import pytest
+
+from sidecar.core.vocabulary import events as ev
+from tests.scenario import D
+from tests.tracking import Desk
+
+
+def read(desk: Desk, usd: object, usdc: object) -> None:
+    """Both wallets in one reading."""
+    balances = (ev.Balance("USD", D(usd), D(0)), ev.Balance("USDC", D(usdc), D(0)))
+    desk.send(ev.BalancesRead, balances=balances, fills_until=desk.now)
+    desk.wait(3)
+
+
+def opened() -> Desk:
+    """1,000 in each."""
+    desk = Desk()
+    for _ in range(2):
+        read(desk, 1000, 1000)
+    return desk
+
+
+def moved(desk: Desk) -> tuple[object, ...]:
+    return desk.tracker.transfers - 2000, desk.wallet("USD"), desk.wallet("USDC")
+
+
+@pytest.mark.parametrize("came", ["1099.995", "1100", "1100.005"])
+def test_what_left_one_wallet_and_came_into_the_other_was_converted_at_once(came):
+    desk = opened()
+    read(desk, 900, came)
+    assert moved(desk) == (0, 900, D(came))
+
+
+@pytest.mark.parametrize(
+    ("came", "lost"), [("1099.99", "-0.01"), ("1100.01", "0.01"), ("1050", -50)]
+)
+def test_the_rest_of_a_conversion_is_a_transfer_once_it_is_read_again(came, lost):
+    desk = opened()
+    read(desk, 900, came)
+    assert moved(desk) == (0, 1000, 1000)
+    read(desk, 900, came)
+    assert moved(desk) == (D(lost), 900, D(came))
