@@ -291,7 +291,7 @@ class RiskManager:
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """Do the work that is due by now, or at a start."""
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
-            self.tracker.compare_clocks(event.ahead)
+            self.tracker.loss_accounting.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
             self.tracker.moved()
             self.risk.tick(event.at)
@@ -310,7 +310,7 @@ class RiskManager:
         if not self.settings.connected:
             self.tracker.start(now)
         self.tracker.roll_day(now)
-        passed = now - self.tracker.clock_ahead  # by both clocks
+        passed = now - self.tracker.loss_accounting.clock_ahead  # by both clocks
         over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= passed]
         sold = self.liquidator.memory.episodes  # whose locks last until they are
         self.watch.end((c for c in over if c.key is None or c.key not in sold), actions)
@@ -467,7 +467,7 @@ class RiskManager:
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.windows is not None:
             ends.append(self.tracker.windows.next_reset)
-        times = [end + self.tracker.clock_ahead for end in ends]
+        times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:

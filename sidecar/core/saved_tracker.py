@@ -133,7 +133,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
         readings=tracker.books.readings.known,
-        clock_ahead=tracker.clock_ahead,
+        clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
 
@@ -160,7 +160,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
     tracker.books.readings.known = saved.readings
-    tracker.clock_ahead = saved.clock_ahead
+    tracker.loss_accounting.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures

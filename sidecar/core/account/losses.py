@@ -172,7 +172,8 @@ def _loss(
     tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:
     """The loss of a window since it stood at `net_pnl`, in one of the possible ways."""
-    windows, now = tracker.windows, tracker.account.net_pnl
+    accounting, now = tracker.loss_accounting, tracker.account.net_pnl
+    windows = accounting.windows
     if shift is not AT_MARKS:
         now += shift.of(tracker)
     assert windows is not None
@@ -180,14 +181,15 @@ def _loss(
     if way != "told":
         if way == "least":
             usd, base = usd + window.least_usd, window.least or base
-            equity *= tracker.visited_share()
+            equity *= accounting.doubts.visited_share(accounting.least_with_ratio)
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
             moves, better = list(_open_moves(tracker, shift)), max if way == "least" else min
             for moved in moves:
                 usd -= better(moved.range)
-            share = tracker.doubtful_share(moves, better, shift.of(tracker))
+            gain, least = shift.of(tracker), accounting.least_with_ratio
+            share = accounting.doubts.open_share(moves, better, gain, least)
             equity = equity if share == ONE else max(equity, window.least_equity) * share
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
@@ -197,7 +199,7 @@ def _loss(
 def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
     """Open discrepancies as transfers, valued as the account is reckoned."""
     more = shift.of(tracker)
-    for moved in tracker.doubtful_moves():
+    for moved in tracker.loss_accounting.doubts.open_moves():
         yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
 
 
