@@ -465,8 +465,8 @@ class RiskManager:
         """Ask for the next moment at which time alone changes a state."""
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
-        if self.tracker.windows is not None:
-            ends.append(self.tracker.windows.next_reset)
+        if self.tracker.loss_accounting.windows is not None:
+            ends.append(self.tracker.loss_accounting.windows.next_reset)
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
         if (lapse := self.approvals.next_lapse()) is not None:
             times.append(lapse)

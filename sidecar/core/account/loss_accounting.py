@@ -51,7 +51,9 @@ class LossAccounting:
     @property
     def is_ambiguous(self) -> bool:
         """Whether a loss may be more, or less, than the books tell."""
-        return self.doubts.are_open or (self.windows is not None and self.windows.is_ambiguous)
+        if self.books.wallets.is_unsure or self.balances.visits.known:
+            return True
+        return self.windows is not None and self.windows.is_ambiguous
 
     @property
     def least_with_ratio(self) -> Decimal:

@@ -113,7 +113,7 @@ def daily(
     shift: Shift = AT_MARKS,
 ) -> Loss:
     """Loss since the day's start: of the account, of one exposure key, or of one strategy (at its marks)."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     if key is not None:
@@ -134,7 +134,7 @@ def daily(
 
 def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Loss since the last `reset-loss cumulative`, or the first start."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way, shift)
@@ -142,7 +142,7 @@ def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT
 
 def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Fall from the highest since the drawdown window began."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     return _loss(tracker, windows.drawdown, windows.peak, way, shift)
@@ -154,7 +154,7 @@ def settled_loss(
     """The cost of fills, fees and funding since the window of this cause began, USD; without
     the part that transfers of unknown time may account for.
     """
-    windows, account = tracker.windows, tracker.account
+    windows, account = tracker.loss_accounting.windows, tracker.account
     assert windows is not None
     if key is not None:
         scoped = windows.by_key.get(key) or ScopedWindow()
@@ -204,7 +204,7 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
 
 
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     assert windows is not None
     shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
     usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base

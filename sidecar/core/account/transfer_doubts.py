@@ -26,11 +26,6 @@ class TransferDoubts:
         self._moves: list[Moved] = []
         self._shares: dict[tuple[bool, Decimal, tuple[Decimal, ...]], Decimal] = {}
 
-    @property
-    def are_open(self) -> bool:
-        """Whether a discrepancy or a visit may make a loss another."""
-        return self.books.wallets.is_unsure or bool(self.balances.visits.known)
-
     def open_moves(self) -> list[Moved]:
         """Open doubts of coins: they may have moved before their price did."""
         if self._moves_of != self.books.version:

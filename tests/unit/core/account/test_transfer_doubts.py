@@ -24,14 +24,12 @@ def read(world, btc, usd=0):
 
 def test_without_a_doubt_no_unit_has_another_worth():
     doubts = connected(held=1).tracker.loss_accounting.doubts
-    assert not doubts.are_open
     assert doubts.open_moves() == []
     assert doubts.open_share([], max, ZERO, ZERO) == doubts.visited_share(ZERO) == ONE
 
 
 def test_coins_that_may_have_come_before_the_fall_had_part_in_it_or_none():
     _world, doubts = doubtful()
-    assert doubts.are_open
     [moved] = doubts.open_moves()
     now = [moved.as_of_now(ZERO, ZERO)]
     assert doubts.open_share(now, max, ZERO, ZERO) >= ONE >= doubts.open_share(now, min, ZERO, ZERO)
@@ -60,7 +58,6 @@ def test_dollars_that_came_and_went_may_have_shared_the_loss():
     world.stand("BTC-USD", 32_000)
     read(world, 1)
     assert doubts.open_moves() == []
-    assert doubts.are_open
     assert doubts.visited_share(ZERO).quantize(D("0.0001")) == D(
         "1.3333"
     )  # two thirds, over a half
