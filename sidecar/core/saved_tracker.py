@@ -18,9 +18,10 @@ from sidecar.core.account.moved import Point
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.events import FuturesSummaryRead, Quote

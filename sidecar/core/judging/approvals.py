@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.valuation import legs_of
-from sidecar.core.account.working import Leg, Reservation, WorkingOrder
+from sidecar.core.account.working import Leg, WorkingOrder
 from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account.exposure import Portfolio
-from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
+from sidecar.core.account.reservation import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
 from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.account import working
+from sidecar.core.account import closed_orders
 from sidecar.core.account.books import STRATEGIES_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Reconcile
@@ -174,7 +174,7 @@ def test_facts_of_a_younger_order_are_new(born):
 
 
 def test_memory_of_ended_orders_is_bounded():
-    assert working.CLOSED_ORDERS_MAX == 20_000
+    assert closed_orders.CLOSED_ORDERS_MAX == 20_000
 
 
 def test_an_order_that_a_complete_listing_does_not_hold_raises_a_doubt():
