@@ -29,15 +29,8 @@ from sidecar.core.vocabulary.decision import Decision, Violation
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX, Side
-from sidecar.core.vocabulary.orders import (
-    OWN_PREFIX,
-    Faults,
-    InvalidOrder,
-    Order,
-    checked_order,
-    parse_order,
-    stated_id,
-)
+from sidecar.core.vocabulary.order_reading import checked_order, parse_order, stated_id
+from sidecar.core.vocabulary.orders import OWN_PREFIX, Faults, InvalidOrder, Order
 from sidecar.core.vocabulary.plain_order import plain_order
 from sidecar.core.vocabulary.products import Product
 

@@ -14,7 +14,7 @@ from sidecar.core.account.resting import Resting
 from sidecar.core.account.wallets import Wallet, Wallets
 from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.products import CASH
 from tests.scenario import PRODUCTS, START, D, limit_order
 from tests.tracking import Desk

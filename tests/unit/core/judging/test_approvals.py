@@ -9,7 +9,7 @@ import pytest
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert, FindOrder
 from sidecar.core.vocabulary.limits import Limits
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from tests.decisions import (
     NoRoom,
     StandInRisk,
