@@ -314,7 +314,7 @@ class RiskManager:
         over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= passed]
         sold = self.liquidator.memory.episodes  # whose locks last until they are
         self.watch.end((c for c in over if c.key is None or c.key not in sold), actions)
-        actions += self.approvals.lapse(now)
+        actions += self.approvals.reservations.lapse(now)
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
         self.watch.stale_marks.look(now, actions)
@@ -468,7 +468,7 @@ class RiskManager:
         if self.tracker.loss_accounting.windows is not None:
             ends.append(self.tracker.loss_accounting.windows.next_reset)
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
-        if (lapse := self.approvals.next_lapse()) is not None:
+        if (lapse := self.approvals.reservations.next_lapse()) is not None:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
