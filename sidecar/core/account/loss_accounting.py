@@ -13,7 +13,13 @@ from msgspec.structs import replace
 
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
-from sidecar.core.account.loss_windows import Figure, LossWindows, Span, Window, scoped_windows
+from sidecar.core.account.loss_windows import (
+    AccountWindow,
+    Figure,
+    LossWindows,
+    Span,
+    scoped_windows,
+)
 from sidecar.core.account.moved import Moved, by_moment
 from sidecar.core.account.other_marks import unconfirmed, unconfirmed_of
 from sidecar.core.account.transfer_doubts import TransferDoubts
@@ -146,9 +152,9 @@ class LossAccounting:
                 windows.drawdown, windows.peak = begun, begun.net_pnl
         windows.look_for_ambiguity()
 
-    def _window(self, at: datetime, gap: Decimal, equity: Decimal) -> Window:
+    def _window(self, at: datetime, gap: Decimal, equity: Decimal) -> AccountWindow:
         account = self.books.account
-        return Window(at, account.net_pnl - gap, equity, account.pnl.settled)
+        return AccountWindow(at, account.net_pnl - gap, equity, account.pnl.settled)
 
     def _begin_scopes(self) -> None:
         """Daily windows of keys and strategies, at confirmed marks."""

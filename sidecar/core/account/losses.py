@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.loss_windows import ScopedWindow, Window
+from sidecar.core.account.loss_windows import AccountWindow, ScopedWindow
 from sidecar.core.account.moved import Moved
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import LossLimit
@@ -169,7 +169,7 @@ def settled_loss(
 
 
 def _loss(
-    tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
+    tracker: PositionTracker, window: AccountWindow, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:
     """The loss of a window since it stood at `net_pnl`, in one of the possible ways."""
     accounting, now = tracker.loss_accounting, tracker.account.net_pnl

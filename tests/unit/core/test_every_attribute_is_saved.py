@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.core.account.futures_cash import FuturesCash
-from sidecar.core.account.loss_windows import LossWindows, ScopedWindow, Window
+from sidecar.core.account.loss_windows import AccountWindow, LossWindows, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
@@ -372,7 +372,7 @@ def test_every_attribute_goes_through_a_restart_or_has_its_reason(lived):
 
 FRESH = attributes(World(settings=CONNECTED, products=()).manager)
 UNTOUCHED = defaults(
-    Window,
+    AccountWindow,
     ScopedWindow,
     LossWindows,
     Doubt,
