@@ -90,7 +90,7 @@ class RiskManager:
             portfolio_risk=self.risk if portfolio_risk is None else GuardedRisk(portfolio_risk),
             custom=custom,
         )
-        lag, connected = settings.balance_lag * settings.pace, settings.connected
+        lag, connected = settings.balance_lag * settings.time_scale, settings.connected
         tracker.use(settings.confirm_for, settings.confirm_quotes, lag, connected=connected)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)

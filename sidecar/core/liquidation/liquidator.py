@@ -81,7 +81,7 @@ class Liquidator:
         self._take_up(episode, actions)
         # First of all: holdings are looked at in the rounds.
         self._rounds.cancel(self.memory, episode, now, actions)
-        episode.due = now + CANCELS_TAKE * self.settings.pace
+        episode.due = now + CANCELS_TAKE * self.settings.time_scale
         self.advance(now, actions)
 
     def _take_up(self, episode: Episode, actions: list[Action]) -> None:
@@ -147,7 +147,7 @@ class Liquidator:
             if step is None:
                 continue
             is_overdue = episode.phase == "reading"
-            episode.step(step, now + READINGS_TAKE * self.settings.pace)
+            episode.step(step, now + READINGS_TAKE * self.settings.time_scale)
             if not self.settings.connected:
                 self._rounds.run(self.memory, episode, now, actions)
                 continue
@@ -170,7 +170,7 @@ class Liquidator:
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
         """The step that ends this phase now; None while it goes on."""
         due = episode.due
-        if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.pace:
+        if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.time_scale:
             return "time is up"  # or the clock was set back
         if episode.phase == "reading":
             return None
@@ -306,7 +306,9 @@ class Liquidator:
     def _read(self, event: ev.AccountRead, actions: list[Action]) -> None:
         for episode in list(self.memory.episodes.values()):
             for attempt in episode.live():
-                long_ago = attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.pace
+                long_ago = (
+                    attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.time_scale
+                )
                 if attempt.order_id in event.missing and long_ago:
                     attempt.take("ended", "Coinbase knows of no such order")
             if episode.phase == "reading" and event.reading >= episode.reading:
