@@ -185,7 +185,7 @@ class Approvals:
                 candidate.strategy_id,
                 candidate.replaced,
             )
-            fresh.again, fresh.asker = same, candidate.asker
+            fresh.is_rejudged, fresh.asker = same, candidate.asker
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
@@ -270,7 +270,7 @@ class Approvals:
         )
         if not reserves:
             return Verdict(event, decision)
-        counted = () if candidate.again else self._counted(candidate, plan)
+        counted = () if candidate.is_rejudged else self._counted(candidate, plan)
         return Verdict(event, decision, self.reservations.of(candidate, decision), counted)
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:

@@ -166,13 +166,13 @@ class Candidate:
     `opposed` is the rest of a position on the other side beside all orders that offer it already (base
     units, below zero when more is offered than held; None without one), `reducible` the largest size
     (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
-    in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
+    in quote currency, for its bounds on that; None where no quote tells. `is_rejudged` marks an order that was
     approved before and is judged afresh; `asker` who asks, where that is known.
     """
 
     __slots__ = (
-        "_account", "_figures", "_fingerprint", "_own", "again", "asker", "causes", "coin", "desk", "equity",
-        "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
+        "_account", "_figures", "_fingerprint", "_own", "asker", "causes", "coin", "desk", "equity",
+        "funds", "is_buy", "is_future", "is_new", "is_rejudged", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
     )  # fmt: skip
@@ -198,7 +198,7 @@ class Candidate:
         self.is_buy = order.side == BUY
         self.is_future = product.is_future
         self.is_new = 1 if replaced is None else 0
-        self.again = False
+        self.is_rejudged = False
         self.asker: Asker | None = None
         marks = tracker.marks
         self.quote: Quote | None = marks.quotes.get(product.book)
@@ -323,7 +323,7 @@ class Candidate:
         resized = Candidate(
             self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
         )
-        resized.again = self.again
+        resized.is_rejudged = self.is_rejudged
         return resized
 
     def _opposed(self) -> Decimal | None:
