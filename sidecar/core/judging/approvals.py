@@ -277,12 +277,12 @@ class Approvals:
         """The rules for this product and strategy, and their glance; compiled anew
         when a listing has changed.
         """
-        own = strategy_id if strategy_id in self.desk.limits.strategy else None
-        found = self._plans.get((product.product_id, own))
+        limited = strategy_id if strategy_id in self.desk.limits.strategy else None
+        found = self._plans.get((product.product_id, limited))
         listed = len(self.desk.tracker.products)
         if found is None or found[0].product is not product or found[0].listed != listed:
-            plan = compile_plan(self.desk, product, own)
-            found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
+            plan = compile_plan(self.desk, product, limited)
+            found = self._plans[product.product_id, limited] = (plan, glance_of(self.desk, plan))
         return found
 
     def _state_of(self, candidate: Candidate) -> str:

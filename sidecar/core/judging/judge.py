@@ -161,7 +161,7 @@ def _bound(
         level,
         level * WARN_AT,
         setting,
-        own=kind == "strategy",
+        is_strategy=kind == "strategy",
         window=f"{code}|{scope}",
     )
 

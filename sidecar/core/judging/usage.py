@@ -98,8 +98,11 @@ def _bounds(
         if setting is not None:
             level = _level(setting)
             window = f"{rule.code}|{scope}"
-            own = kind == "strategy"
-            yield rule, ScopedLimit(scope, kind, level, level, setting, own=own, window=window)
+            is_strategy = kind == "strategy"
+            bound = ScopedLimit(
+                scope, kind, level, level, setting, is_strategy=is_strategy, window=window
+            )
+            yield rule, bound
 
 
 def _level(setting: Any) -> Decimal:
