@@ -107,7 +107,7 @@ class RiskManager:
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         self.reports = ReportWatch(self.desk, settings)
         self.unapproved.is_told = self.reports.has_arrived
-        self._takes: Final = self._by_event()
+        self._handlers: Final = self._by_event()
         self._prepared_at = AT_ONCE
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
@@ -129,7 +129,7 @@ class RiskManager:
             ev.QuotesConfirmed: self._confirmed,
             ev.ConfirmationUnavailable: self._unconfirmed,
             ev.LimitsReplaced: self._replace_limits,
-            ev.ClosesRead: self.risk.take,
+            ev.ClosesRead: self.risk.learn,
         }
 
     @property
@@ -337,9 +337,9 @@ class RiskManager:
 
     def _take_in(self, event: ev.Event) -> list[Action]:
         """A fact about the account or the market, or an operator's word."""
-        take = self._takes.get(type(event))
-        if take is not None:
-            return take(event)
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            return handler(event)
         if (answer := self.operator.handle(event)) is not None:
             return answer
         if (answer := self.sessions.handle(event)) is not None:

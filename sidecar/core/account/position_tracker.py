@@ -61,7 +61,7 @@ class PositionTracker:
             self.books.products,
             self.orders.ledger,
         )
-        self._takes: Final[dict[type[ev.Event], Callable[[Any], list[Action] | None]]] = {
+        self._handlers: Final[dict[type[ev.Event], Callable[[Any], list[Action] | None]]] = {
             ev.Quotes: self._quotes,
             ev.OrderReported: self.orders.report,
             ev.FillReported: self.orders.fill,
@@ -176,8 +176,8 @@ class PositionTracker:
         if type(event) is not ev.ReservationReleased:
             self.books.version += 1
         self.loss_accounting.roll_day(event.at)
-        take = self._takes.get(type(event))
-        actions = None if take is None else take(event)
+        handler = self._handlers.get(type(event))
+        actions = None if handler is None else handler(event)
         self.loss_accounting.follow(event.at)
         return actions or []
 

@@ -76,7 +76,7 @@ class Approvals:
             orders.lift(verdict.in_place_of)
         orders.reserve(new)
         if verdict.headrooms is not None:
-            verdict.headrooms.take(new.legs[0], new.hold)
+            verdict.headrooms.absorb(new.legs[0], new.hold)
         for name, setting, usd in verdict.counted:
             self.desk.activity.add(name, setting, usd, new.approved_at)
 

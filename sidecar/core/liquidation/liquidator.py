@@ -99,7 +99,7 @@ class Liquidator:
             row = Row(key=attempt.key, held=held, left=held, mark=episode.marks.get(attempt.key))
             episode.rows.setdefault(attempt.key, row)
         for attempt in dropped.values():
-            attempt.take("restarted", "its flattening was aborted before an answer came")
+            attempt.move("restarted", "its flattening was aborted before an answer came")
         actions += [one.find() for one in dropped.values() if one.stage == "doubtful"]
 
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
@@ -165,7 +165,7 @@ class Liquidator:
             order = ledger.find_client_id(attempt.client_order_id)
             if order is not None:
                 attempt.order_id = order.order_id
-                attempt.take("seen" if order.is_open else "ended")
+                attempt.move("seen" if order.is_open else "ended")
 
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
         """The step that ends this phase now; None while it goes on."""
@@ -271,7 +271,7 @@ class Liquidator:
         outcome = event.outcome
         if outcome == "refused" and KNOWN_ALREADY in event.reason:
             outcome = "unknown"
-        if not attempt.take(outcome, event.reason):
+        if not attempt.move(outcome, event.reason):
             return
         attempt.lacked_funds = outcome == "refused" and LACKS_FUNDS in event.reason
         attempt.is_turned_down |= outcome == "refused" and not attempt.lacked_funds
@@ -287,8 +287,8 @@ class Liquidator:
             if attempt is None:
                 continue
             if not self._still_fits(episode, attempt):
-                attempt.take("given_up", "it is not there, and was not for what is held now")
-            elif attempt.take("absent"):
+                attempt.move("given_up", "it is not there, and was not for what is held now")
+            elif attempt.move("absent"):
                 actions.append(attempt.place())
 
     def _still_fits(self, episode: Episode, attempt: Attempt) -> bool:
@@ -310,7 +310,7 @@ class Liquidator:
                     attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.time_scale
                 )
                 if attempt.order_id in event.missing and long_ago:
-                    attempt.take("ended", "Coinbase knows of no such order")
+                    attempt.move("ended", "Coinbase knows of no such order")
             if episode.phase == "reading" and event.reading >= episode.reading:
                 self._rounds.run(self.memory, episode, event.at, actions)
 
@@ -318,7 +318,7 @@ class Liquidator:
         """A new process: whether the orders sent left the old one is not known."""
         for episode in self.memory.episodes.values():
             for attempt in episode.live():
-                attempt.take("restarted", "the process ended before an answer came")
+                attempt.move("restarted", "the process ended before an answer came")
                 if attempt.stage == "doubtful":
                     actions.append(attempt.find())
             if episode.phase == "reading":

@@ -476,7 +476,7 @@ READ_ELSEWHERE = {
 def test_every_fact_is_read_by_somebody():
     """A fact without a row in a table of functions would be taken in, and dropped in silence."""
     manager = World().manager
-    tables: set[type] = {*manager._takes, *manager.tracker._takes, *PROPOSALS}
+    tables: set[type] = {*manager._handlers, *manager.tracker._handlers, *PROPOSALS}
     verbs = "".join(inspect.getsource(module) for module in (operator_verbs, sessions))
     matched = set(re.findall(r"case ev\.(\w+)\(", verbs))
     read = {kind.__name__ for kind in tables} | matched | READ_ELSEWHERE.keys()
