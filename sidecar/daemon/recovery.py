@@ -87,9 +87,7 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)
     replayed = _Replayed(manager)
-    chain, tail = files.recover(
-        replayed.take, place.seq, place.sum, may_end_before=_was_full(saved)
-    )
+    chain, tail = files.recover(replayed.add, place.seq, place.sum, may_end_before=_was_full(saved))
     replayed.feed()
     recovered = Recovered(
         manager=manager,
@@ -180,7 +178,7 @@ class _Replayed:
         self.last_at: datetime | None = None
         self.was_stopped = False  # the last fact was an end in order; its wishes may follow it
 
-    def take(self, line: Line) -> None:
+    def add(self, line: Line) -> None:
         self._waiting.append(line)
         if len(self._waiting) == LINES_A_TURN:
             self.feed()

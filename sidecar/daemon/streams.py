@@ -46,7 +46,7 @@ class Streams:
 
     # ------------------------------------------------------------------------------- facts come in
 
-    def take(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
+    def receiver(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
         """The function that a feed hands its steps to."""
 
         def hand_over(steps: list[Step]) -> None:
@@ -116,7 +116,9 @@ class Streams:
         if not self._conflation.waits():
             return ()
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
-        return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
+        return self._conflation.release(
+            {product.book, *(s.book for steps in routes for s in steps)}
+        )
 
     # -------------------------------------------------------------------------- products followed
 
