@@ -26,6 +26,7 @@ from sidecar.core.guards.report_watch import ReportWatch
 from sidecar.core.guards.risk_watch import RiskWatch
 from sidecar.core.guards.sessions import BotSession, Sessions
 from sidecar.core.guards.unapproved import Unapproved
+from sidecar.core.guards.unlisted_limits import UnlistedLimits
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
 from sidecar.core.judging.approvals import Approvals
 from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
@@ -100,6 +101,7 @@ class RiskManager:
         self.peg = UsdcPegWatch(self.desk)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
+        self.unlisted = UnlistedLimits(self.desk)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
         self.sessions = Sessions(gone=self._bot_is_gone)
@@ -113,7 +115,6 @@ class RiskManager:
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version as whose losses were last judged
-        self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
 
     def _by_event(self) -> dict[type[ev.Event], Callable[[Any], list[Action]]]:
@@ -407,7 +408,7 @@ class RiskManager:
                 actions += self.unapproved.look(event)
                 self.watch.adding.look(event.at, actions)
             case ev.ProductsListed():
-                actions += self._limits_without_product()
+                self.unlisted.look(actions)
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # reducing orders can be told now
                 self.watch.adding.look(event.at, actions)
@@ -425,21 +426,9 @@ class RiskManager:
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightenings += 1
-        answer = Answered(done=True, text="the new limits bind from now on")
-        return [answer, *self._limits_without_product()]
-
-    def _limits_without_product(self) -> list[Action]:
-        """A product's limits that no listed product has do not bind: said once for each listing."""
-        unlisted = tuple(sorted(self.limits.product.keys() - self.tracker.products.keys()))
-        if unlisted == self.unlisted:
-            return []
-        self.unlisted = unlisted
-        if not unlisted:
-            return []
-        text = (
-            f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
-        )
-        return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
+        actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
+        self.unlisted.look(actions)
+        return actions
 
     def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:
         carry_out_will(session, self.watch, self.unapproved, now, actions)
