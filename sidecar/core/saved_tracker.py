@@ -174,7 +174,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         tracker.wallets.note_doubt(key, agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
-        _restore_book(tracker, tracker.books.strategy(name), book)
+        _restore_book(tracker, tracker.books.strategy_books.of(name), book)
     _restore_wallets(tracker, saved.wallets)
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):

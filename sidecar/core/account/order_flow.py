@@ -124,7 +124,7 @@ class OrderFlow:
 
     def _begin_strategy(self, strategy_id: str | None) -> None:
         if strategy_id is not None:
-            self.books.strategy(strategy_id)
+            self.books.strategy_books.of(strategy_id)
 
     def _known_order(
         self, fact: ev.OrderReported | ev.FillReported, born: datetime | None

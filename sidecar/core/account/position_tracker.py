@@ -220,7 +220,7 @@ class PositionTracker:
 
     def forget_strategy(self, strategy_id: str) -> None:
         """The strategy has no position or order left: its PnL stays in the account's books alone."""
-        self.books.forget_strategy(strategy_id)
+        self.books.strategy_books.forget(strategy_id)
         self.loss_accounting.forget_strategy(strategy_id)
 
     # --- Loss windows -----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ NOT_SAVED: dict[str, str] = {
     "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
-    "Books.lined": "noted as each line begins; of lines that have ended until their key's next price",
+    "StrategyBooks.lined": "noted as each line begins; of lines that have ended until their key's next price",
     "LiveRisk.since": CACHE, "LiveRisk.due": CACHE, "LiveRisk._bare": CACHE, "LiveRisk._bare_of": CACHE,
     "LiveRisk._cash": CACHE, "LiveRisk._cash_of": CACHE, "LiveRisk._foreign": CACHE, "LiveRisk._found": CACHE,
     "LiveRisk._made_of": CACHE, "LiveRisk._routes": CACHE, "LiveRisk._told": CACHE, "LiveRisk._views": CACHE,
