@@ -153,9 +153,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     others have `order_row`, which may give None when the figure cannot be told (another rule refuses then).
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
-    beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the figure in USD. `reads` says what the row is worked out from. A rule with a
-    `window` counts approvals under the name it gives, or their `notional` (USD) where the limit is a quota.
+    beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
+    of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
+    row is worked out from. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    (USD) where the limit is a quota.
     """
 
     code: str
@@ -167,6 +168,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     lowest: bool = False
     warns: bool = True
     searches: bool = False
+    of_order: bool = False
     of_equity: bool = False
     per_key: bool = False
     reads: Reads = "order"
