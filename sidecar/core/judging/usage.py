@@ -14,7 +14,7 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.rules import RULES
-from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind
+from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind, text_of
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Quota, Rate
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
@@ -87,7 +87,8 @@ def _bounds(
             level = _level(setting)
             window = f"{rule.code}|{scope}"
             own = kind == "strategy"
-            yield rule, ScopedLimit(scope, kind, level, level, setting, own=own, window=window)
+            text = text_of(setting)
+            yield rule, ScopedLimit(scope, kind, level, level, setting, own, window, text)
 
 
 def _level(setting: Any) -> Decimal:

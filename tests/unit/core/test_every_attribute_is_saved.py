@@ -65,7 +65,7 @@ NEVER_SET: dict[str, str] = {
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "FillBooking.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "Approvals._judges": ALWAYS,
-    "RiskManager._takes": ALWAYS,
+    "RiskManager._takes": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
     "PendingBreach.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
