@@ -226,8 +226,7 @@ class PositionTracker:
             if self.books.moves:  # coins took their first price: before the prices that follow it
                 self._note_transfers(event.at)
         if self.books.path.has_left(self.account.net_pnl) and self.windows is not None:
-            note_moment(self.books, event.at)
-            self.books.path.stand(self.account.net_pnl, self.booked_equity)
+            note_moment(self.books, event.at, self.booked_equity)
 
     def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
         actions = self.futures.summary(event)
@@ -297,7 +296,7 @@ class PositionTracker:
                 scoped_base=max(equity, self.min_equity),
             )
             self._begin_scopes()
-            self.books.path.stand(net, equity)
+            self.books.path.stand(at, net, equity)
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
                 wallet.read_point = point(self.books, currency, read_at=at)
