@@ -363,4 +363,7 @@ READERS: Final = {
 # account has futures.
 USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
 OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)
-MARKET_CHANNELS: Final = ("heartbeats", "ticker")
+TICKER: Final = "ticker"
+MARKET_CHANNELS: Final = ("heartbeats", TICKER)
+# Those that are asked for by product. `user` is taken whole: no order may be missed.
+PRODUCT_CHANNELS: Final = frozenset({TICKER})

@@ -21,6 +21,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.coinbase.frames import (
+    PRODUCT_CHANNELS,
+    TICKER,
     FrameContent,
     News,
     Orders,
@@ -379,7 +381,3 @@ def _as_of(heard: FrameContent, at: datetime, late_s: float) -> FrameContent:
         return heard
     then = at - timedelta(seconds=late_s)
     return Tickers(heard.at, tuple(Ticker(then, ticker.row) for ticker in heard.rows))
-
-
-TICKER: Final = "ticker"
-PRODUCT_CHANNELS: Final = frozenset({TICKER})  # `user` is taken whole: no order may be missed
