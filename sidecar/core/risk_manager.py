@@ -111,6 +111,7 @@ class RiskManager:
         self.unapproved.is_told = self.reports.has_arrived
         self._handlers: Final = self._by_event()
         self._prepared_at = AT_ONCE
+        self.looks_ahead = True  # False while the past is judged again: no bot asks next
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
@@ -278,6 +279,8 @@ class RiskManager:
     def _prepare(self, event: ev.Event) -> None:
         """Work out what the books leave for the next order, while nobody waits."""
         now = event.at
+        if not self.looks_ahead:
+            return
         if (
             type(event) is not ev.Quotes
             or not timedelta() <= now - self._prepared_at < PREPARE_EVERY

@@ -16,6 +16,7 @@ from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
 from sidecar.core.account.moved import Point
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.reservation import Reservation
@@ -82,6 +83,7 @@ class SavedTracker(Struct, kw_only=True):
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
     readings: list[Reading] = []
+    prices_noted: Noted = Noted()
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
@@ -134,6 +136,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
         readings=tracker.books.readings.known,
+        prices_noted=tracker.books.path.last,
         clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
@@ -161,6 +164,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
     tracker.books.readings.known = saved.readings
+    tracker.books.path.last = saved.prices_noted
     tracker.loss_accounting.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at

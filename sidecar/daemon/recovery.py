@@ -86,9 +86,11 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)
+    manager.looks_ahead = False
     replayed = _Replayed(manager)
     chain, tail = files.recover(replayed.add, place.seq, place.sum, may_end_before=_was_full(saved))
     replayed.feed()
+    manager.looks_ahead = True
     recovered = Recovered(
         manager=manager,
         chain=chain,

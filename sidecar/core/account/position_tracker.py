@@ -189,8 +189,7 @@ class PositionTracker:
             if self.books.moves:  # coins took their first price: before the prices that follow it
                 self.loss_accounting.note_transfers(event.at)
         if self.books.path.has_left(self.account.net_pnl) and self.books.is_open:
-            note_moment(self.books, event.at)
-            self.books.path.stand(self.account.net_pnl, self.booked_equity)
+            note_moment(self.books, event.at, self.booked_equity)
 
     def _futures_summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
         actions = self.futures.summary(event)
@@ -233,7 +232,7 @@ class PositionTracker:
         if self.windows is None:
             self.books.version += 1
             self.loss_accounting.begin(at)
-            self.books.path.stand(self.account.net_pnl, self.booked_equity)
+            self.books.path.stand(at, self.account.net_pnl, self.booked_equity)
             self.books.is_open = True
             for currency, wallet in self.wallets.by_currency.items():
                 wallet.read_point = point(self.books, currency, read_at=at)

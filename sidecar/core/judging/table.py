@@ -46,7 +46,7 @@ class Finding(Struct, frozen=True):
         return self.rule.warns and bool(self.observed)
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True):
     """A row with its limit: `near` is the figure from which it speaks."""
 
     ruled: BoundRule
@@ -143,7 +143,7 @@ class Table:
         self.near_books = [
             Finding(0, rule, bound, observed)
             for _, rule, bound in books_alone
-            if (observed := rule.on_key(candidate, bound)) >= bound.warn_level
+            if (observed := rule.line(candidate, bound).base) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")

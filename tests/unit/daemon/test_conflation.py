@@ -5,17 +5,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.vocabulary.events import Quote
+from sidecar.coinbase.frames import Ticker, TickerRow
 from sidecar.daemon.conflation import Conflation
-from tests.scenario import START, D
+from tests.scenario import START
 
 
 def quote(product_id, bid):
-    return Quote(product_id, D(bid), D(bid) + 1, START)
+    return Ticker(START, TickerRow(product_id, str(bid), str(bid + 1)))
 
 
 def names(quotes):
-    return [(quote.product_id, int(quote.bid)) for quote in quotes]
+    return [(quote.product_id, int(quote.row.best_bid)) for quote in quotes]
 
 
 def test_the_first_after_a_while_goes_at_once_and_the_others_wait_for_the_rest_of_it():

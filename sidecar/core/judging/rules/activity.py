@@ -114,6 +114,7 @@ RULES: Final = (
     ),
     Measured(
         code="DUPLICATE_ORDER",
+        of_order=True,
         window=orders_like_it,
         limit="duplicate_order",
         order_row=identical,
@@ -170,6 +171,7 @@ RULES: Final = (
     ),
     Measured(
         code="NO_ADDING",
+        of_order=True,
         per_key=True,
         limit="no_adding",
         reads="side",

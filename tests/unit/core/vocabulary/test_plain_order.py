@@ -21,8 +21,8 @@ from tests.scenario import limit_order, market_order, order
     ],
 )
 def test_a_plain_order_reads_as_it_does_in_full(body):
-    text = json.dumps(body).encode()
-    assert plain_order(text) == parse_order(text)
+    text = json.dumps(body)
+    assert plain_order(text.encode()) == plain_order(text) == parse_order(text)
     assert plain_order(text) is not None
 
 
