@@ -846,6 +846,19 @@ def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
     assert shares(world) == [D("0.0512"), D("0.0768"), D("0.0768")]
 
 
+def test_money_that_had_left_before_a_fall_shares_nothing_of_it():
+    """50,000 USD come and go before BTC falls by a tenth, and once more after it."""
+    world = connected_holding()
+    for _ in range(2):
+        read(world, "1.2")
+        read(world, "1.2", usd=73_200)
+        world.wait(1)
+        read(world, "1.2")
+        world.stand("BTC-USD", 57_600)
+    assert len(world.tracker.balances.visits.known) == 2
+    assert shares(world) == [D("0.0768")] * 3
+
+
 def test_for_five_minutes():
     world = fallen_holding()
     read(world, "1.2", usd=73_200)
