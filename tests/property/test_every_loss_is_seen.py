@@ -164,6 +164,23 @@ def rest_s(coinbase: Coinbase) -> float:
      (("sweep", "USDC", "-7000", (None, None)), 30), (("sweep", "USDC", "150.5", (None, None)), 0)],
     ("BTC", "0.26"),
 )  # fmt: skip
+# Money that a frame after the fall showed beside a sweep had left before it.
+@example(
+    Habits(lags={"ETH": 4, FUT: 1}, fill_frame_s=2, wallet_frame_s=2, cadence_s=0.5, prints=True, funding_fills=False),
+    ACCOUNTS[1],
+    [(("sweep", FUT, "3000", (28, 0)), 0.5), (("trade", FUTURE, "0.4", "grid"), 5), (("flow", "USD", "-0.95"), 30),
+     (("sweep", FUT, "150.5", (28, None)), 0)],
+    ("BTC", "0.11"),
+)  # fmt: skip
+# The reading before the fall lacked a sweep beside it, and the next one a conversion less.
+@example(
+    Habits(lags={"BTC": 1, "ETH": 1, "USD": 20, "USDC": 20}, fill_frame_s=0.5, wallet_frame_s=None, cadence_s=0.5,
+           confirms=False, funding_fills=False),
+    ACCOUNTS[1],
+    [(("sweep", "USDC", "150.5", (None, None)), 30), (("flow", "USD", "-0.95"), 5), (("trade", "BTC", "-0.1", None), 12),
+     (("sweep", FUT, "3000", (None, None)), 5), (("sweep", "USDC", "2500", (None, None)), 6)],
+    ("BTC", "0.26"),
+)  # fmt: skip
 @given(habits, accounts, histories, blows)
 def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
     habits: Habits,

@@ -125,6 +125,7 @@ class FuturesFlow:
             self._first_summary(event)
             return actions
         is_frame, usd = event.fills_until is None, self.books.wallets.get(SPOT_CASH)
+        before = self.balances.pot.first_shown()
         is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
         difference = ZERO if is_old else self._beyond_books(event, usd)
         if event.funding_pnl is not None:
@@ -138,7 +139,7 @@ class FuturesFlow:
         if change and change == difference and self.balances.pot.has_shown(change, event.at):
             return actions  # its other side is read, or was booked as a transfer of dollars
         self._set_right(event, usd, change, actions)
-        self.balances.pot.resolve(event.at, actions)
+        self.balances.pot.resolve(event.at, actions, before)
         return actions
 
     def _set_right(

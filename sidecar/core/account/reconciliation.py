@@ -146,7 +146,7 @@ class Reconciliation(Struct):
             self.doubt = None
             return "lagging"
         doubt, allowed = self.doubt, [difference, *(difference + one for one in lacking)]
-        again = [] if doubt is None else _both(doubt.candidates, allowed, unit)
+        again = [] if doubt is None else both(doubt.candidates, allowed, unit)
         if doubt is None or at < doubt.first_at or not again:
             since = at if doubt is None else min(doubt.since, at)
             self.doubt = Doubt(difference, since, at, tuple(allowed))
@@ -207,7 +207,7 @@ class Reconciliation(Struct):
         return list(dict.fromkeys([*every, *sweeps, *both, *singles]))
 
 
-def _both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
+def both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
     """The figures of `other` that are among `one`, to less than a unit."""
     known, found = sorted(one), list[Decimal]()
     for figure in dict.fromkeys(other):

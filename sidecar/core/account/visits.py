@@ -46,7 +46,9 @@ class Visits:
         actual worth (≥ 1). Each shares in nothing after the reading that it was gone at.
         """
         share = ONE
-        for until in dict.fromkeys(one.until for one in self.known):  # those that were gone at one time
+        for until in dict.fromkeys(
+            one.until for one in self.known
+        ):  # those that were gone at one time
             moves = [one.moved for one in self.known if one.until == until]
             share *= Datings(moves, present, least).share(max)
         assert share >= ONE, "a visit adds to a loss"
