@@ -108,6 +108,19 @@ class CashPot:
         oldest = min(doubts, key=lambda one: one.first_at, default=None)
         return None if oldest is None else FirstShown(self._candidates(), oldest)
 
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """The least and the largest that the difference may be, USD."""
+        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
+        ranges = [doubt.range for doubt in doubts]
+        return sum((low for low, _ in ranges), ZERO), sum((high for _, high in ranges), ZERO)
+
+    @property
+    def has_come(self) -> bool:
+        """Whether only the amount of the pot's difference is open."""
+        doubted = [one.agreement for _, one in self._wallets() if one.agreement.doubt]
+        return not self.books.futures_cash.lost and all(map(self.moments.has_come, doubted))
+
     def _candidates(self) -> list[Decimal]:
         """Every difference that the last readings of the pot allow, USD; the one they show, of too many."""
         doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]

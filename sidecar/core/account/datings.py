@@ -79,13 +79,20 @@ class Datings:
         that of the moments they are booked at.
         """
         booked = [self._place[moved.booked.order] for moved in self.moves]
-        first = [self._place[moved.first] for moved in self.moves]
-        last = [self._place[moved.last] for moved in self.moves]
         told = prod(self._growths(booked), start=ONE)
+        allowed = [self._places(moved, better) for moved in self.moves]
         # From several sides, for a best moment may be no better than its neighbours while another transfer stands.
-        starts = (booked, first, last) if len(self.moves) > 1 else (booked,)
+        starts = [[places[0] for places in allowed]]
+        if len(self.moves) > 1:
+            starts += [[min(places) for places in allowed], [max(places) for places in allowed]]
         best = better(self._climb(dates, better) for dates in starts)
         return max(best, LEFT_OF_A_UNIT) / max(told, LEFT_OF_A_UNIT)
+
+    def _places(self, moved: Moved, better: Better) -> list[int]:
+        """The places of the moments at which a transfer may have come. The worst may be that there was none."""
+        is_past = moved.has_come and moved.others and better is max
+        moments = moved.others if is_past else moved.moments
+        return [self._place[moment.order] for moment in moments]
 
     def _climb(self, dates: list[int], better: Better) -> Decimal:
         """A unit's worth with each transfer at the moment that is the better, beginning at these."""
@@ -110,7 +117,7 @@ class Datings:
         inside = self._growths([*dates[:number], 0, *dates[number + 1 :]])
         worths = {
             place: prod(out[:place], start=ONE) * prod(inside[place:], start=ONE)
-            for place in (self._place[moment.order] for moment in moved.moments)
+            for place in self._places(moved, better)
         }
         best = better(worths.values())
         return best, next(place for place, worth in worths.items() if worth == best)

@@ -85,6 +85,12 @@ class Doubt(Struct):
     booked: Decimal = ZERO
     steady_since: datetime | None = None
 
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """The least and the largest that it may be."""
+        known = self.candidates or (self.difference,)
+        return min(known), max(known)
+
 
 class Reconciliation(Struct):
     """The outcome of one quantity's readings. `active_at`: the last order event that may move the

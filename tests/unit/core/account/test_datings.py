@@ -175,6 +175,21 @@ def test_the_share_is_that_of_the_best_of_all_datings(history, better):
     assert abs(share - better(worths) / told) < NEAR
 
 
+def test_one_that_has_come_is_not_of_now():
+    """10 of 100 USD beside a coin were lost, and 50 had left by then, or have not left at all."""
+    before, now = at(0, 0, 1), at(2, -10, 1)
+    left = transfer("USD", -50, now, before)
+    has_come = replace(left, has_come=True)
+    told = D(90) / 100
+    share = Datings([has_come], present(90, -10, 0)).share(max)
+    assert abs(share * told - D(40) / 50) < NEAR
+    assert Datings([left], present(90, -10, 0)).share(max) == 1
+    nowhere_else = replace(has_come, others=())
+    assert Datings([nowhere_else], present(90, -10, 0)).share(max) == 1
+    worst = [Datings([one], present(90, -10, 0)).share(min) for one in (left, has_come)]
+    assert worst[0] == worst[1] < 1
+
+
 # --- One booked after the other -------------------------------------------------------------------
 
 
