@@ -295,12 +295,14 @@ class BalanceFlow:
 
 
 def _in_parts(moved: Moved, least: Decimal, most: Decimal, *, has_come: bool) -> Iterator[Moved]:
-    """A doubt, of between so much and so much: the part that it has at least has come, and the rest may have."""
-    if not has_come or least <= ZERO <= most:
+    """A doubt, of between so much and so much: the part that it has at least, which has come or may have, and the
+    rest, which may have.
+    """
+    if least <= ZERO <= most:
         yield moved
         return
     part, whole = sorted((least, most), key=abs)
-    yield replace(moved, quantity=part, has_come=True)
+    yield replace(moved, quantity=part, has_come=has_come)
     if whole != part:
         yield replace(moved, quantity=whole - part)
 

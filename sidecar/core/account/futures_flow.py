@@ -148,7 +148,11 @@ class FuturesFlow:
         """The futures wallet's excess comes from dollars, and the part that these do not show is their doubt."""
         agreement, was_in_doubt = usd.agreement, usd.agreement.doubt is not None
         usd.total -= change
-        agreement.moved(-change)
+        # Whether the dollars told beside it are those of the last reading of their wallet.
+        is_read = (
+            event.spot_cash is not None and event.spot_cash - usd.total == usd.doubted + change
+        )
+        agreement.moved(-change, is_read=is_read)
         self.books.wallets.revalue(usd, self.books.marks.usd(SPOT_CASH))
         if event.spot_cash is not None:
             left = event.spot_cash - usd.total

@@ -87,8 +87,8 @@ class Doubt(Struct):
 
     @property
     def range(self) -> tuple[Decimal, Decimal]:
-        """The least and the largest that it may be."""
-        known = self.candidates or (self.difference,)
+        """The least and the largest that it may be, by two readings; by one, what that shows."""
+        known = self.candidates if self.repeated else (self.difference,)
         return min(known), max(known)
 
 
@@ -171,13 +171,18 @@ class Reconciliation(Struct):
         doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"
 
-    def moved(self, quantity: Decimal) -> None:
-        """The books followed a difference by so much; one that is zero then ends the doubt."""
+    def moved(self, quantity: Decimal, *, is_read: bool = True) -> None:
+        """The books followed a difference by so much; one that is zero then ends the doubt. `is_read`: the readings
+        of the doubt had that movement already; else they may have, or lacked it.
+        """
         doubt = self.doubt
-        if doubt is None:
+        if doubt is None or not quantity:
             return
         doubt.difference -= quantity
-        doubt.candidates = tuple(one - quantity for one in doubt.candidates)
+        shifted = tuple(one - quantity for one in doubt.candidates)
+        kept = () if is_read else doubt.candidates
+        doubt.candidates = tuple(dict.fromkeys((*shifted, *kept)))[:BOOKINGS_MAX]
+        doubt.confirmed = doubt.confirmed and is_read
         if doubt.difference == ZERO:
             self.doubt = None
 
