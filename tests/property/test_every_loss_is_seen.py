@@ -232,6 +232,15 @@ def test_with_a_live_feed_a_loss_is_answered_within_three_seconds_of_quotes(
     ("ETH", "0.11"),
     0,
 )  # fmt: skip
+# A reading lacked two purchases, and the fee that a contract had cost between them was never in its wallet.
+@example(
+    Habits(lags={"USD": 20, "USDC": 20, "ETH": 1, "BTC": 1, FUT: 1, FUTURE: 4}, wallet_frame_s=0, confirms=False),
+    ACCOUNTS[0],
+    [(("sweep", "USDC", "150.5", (None, None)), 7), (("trade", "BTC", "0.1", None), 0.5),
+     (("trade", FUTURE, "0.4", "grid"), 3), (("trade", "BTC", "0.4", "grid"), 1)],
+    ("ETH", "0.26"),
+    2,
+)  # fmt: skip
 # It is open how many coins came, while readings may lack a sale.
 @example(
     Habits(lags={"USD": 1, "USDC": 1, "BTC": 1, "ETH": 20, FUTURE: 4}, wallet_frame_s=0.5, prints=True, confirms=False),

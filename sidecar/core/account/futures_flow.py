@@ -108,7 +108,7 @@ class FuturesFlow:
         futures.total += event.amount
         usd = self.books.wallets.by_currency.get(SPOT_CASH)
         if usd is not None:
-            usd.agreement.book(event.at, event.amount, self.balances.pot.lag)
+            usd.agreement.book(event.at, event.amount, self.balances.pot.lag, swept=True)
             self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
 
     # --- The wallet ----------------------------------------------------------------------

@@ -41,7 +41,7 @@ Verdict = Literal["agrees", "lagging", "differs", "confirmed"]
 
 class Booking(Struct, frozen=True):
     """A change of the total that the books know of; `lag`: how long a reading may lack it. `swept`: it moved within
-    the pot of cash.
+    the pot of cash, or another wallet of it.
     """
 
     at: datetime
@@ -104,7 +104,14 @@ class Reconciliation(Struct):
     doubt: Doubt | None = None
     bookings: list[Booking] = []
 
-    def book(self, at: datetime, quantity: Decimal, lag: timedelta = DEFAULT_LAG) -> None:
+    def book(
+        self,
+        at: datetime,
+        quantity: Decimal,
+        lag: timedelta = DEFAULT_LAG,
+        *,
+        swept: bool = False,
+    ) -> None:
         """The books moved the total: readings may lack it for a while, and one may have known it first."""
         doubt = self.doubt
         if doubt is not None:
@@ -113,7 +120,7 @@ class Reconciliation(Struct):
             doubt.candidates = shifted[-BOOKINGS_MAX:]
             if doubt.booked == doubt.difference:
                 self.doubt = None
-        self.note(at, quantity, lag)
+        self.note(at, quantity, lag, swept=swept)
 
     def note(self, at: datetime, quantity: Decimal, lag: timedelta, *, swept: bool = False) -> None:
         """The books set the total right by so much: readings may show it later."""

@@ -283,6 +283,16 @@ def test_what_the_readings_may_have_lacked_may_be_in_the_difference_still():
     assert judged(agreement, -2_500, 6) == "confirmed"
 
 
+def test_what_another_wallet_of_the_pot_paid_may_be_in_what_a_reading_lacks_or_not():
+    """Two purchases, and between them the fee of a contract, which the futures wallet paid."""
+    agreement = Reconciliation()
+    agreement.book(at(0), D(-448))
+    agreement.book(at(1), D("-0.01"), swept=True)
+    agreement.book(at(2), D(-1_792))
+    assert judged(agreement, 2_240, 3) == "lagging"
+    assert judged(agreement, "2240.01", 4) == "lagging"
+
+
 def test_one_reading_tells_what_it_shows():
     agreement = booked(3)
     judged(agreement, -80, 2)
