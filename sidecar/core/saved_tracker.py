@@ -19,9 +19,10 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.events import FuturesSummaryRead, Quote
@@ -136,7 +137,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         visits=tracker.balances.visits.known,
         readings=tracker.books.readings.known,
         prices_noted=tracker.books.path.last,
-        clock_ahead=tracker.clock_ahead,
+        clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
 
@@ -164,7 +165,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.visits.known = saved.visits
     tracker.books.readings.known = saved.readings
     tracker.books.path.last = saved.prices_noted
-    tracker.clock_ahead = saved.clock_ahead
+    tracker.loss_accounting.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
@@ -177,7 +178,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         tracker.wallets.note_doubt(key, agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
-        _restore_book(tracker, tracker.books.strategy(name), book)
+        _restore_book(tracker, tracker.books.strategy_books.of(name), book)
     _restore_wallets(tracker, saved.wallets)
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):

@@ -43,6 +43,6 @@ class Conflation:
         """When the waiting quotes are to be handed on; None while none waits."""
         return self._handed_at + self._every_s if self._waiting else None
 
-    def take(self, books: Iterable[str]) -> tuple[Ticker, ...]:
+    def release(self, books: Iterable[str]) -> tuple[Ticker, ...]:
         """The waiting quotes of these books: a decision hangs on them."""
         return tuple(self._waiting.pop(book) for book in books if book in self._waiting)

@@ -46,7 +46,7 @@ class Streams:
 
     # ------------------------------------------------------------------------------- facts come in
 
-    def take(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
+    def receiver(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
         """The function that a feed hands its steps to."""
 
         def hand_over(steps: list[Step]) -> None:
@@ -117,7 +117,7 @@ class Streams:
             return ()
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
         books = {product.book, *(step.book for steps in routes for step in steps)}
-        return quotes_of(self._conflation.take(books))
+        return quotes_of(self._conflation.release(books))
 
     # -------------------------------------------------------------------------- products followed
 

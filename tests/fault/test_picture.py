@@ -71,7 +71,7 @@ class Spine:
                 self.unconfirmed.put_nowait(action.product_ids)
         self.changed.set()
 
-    def take(self, feed):
+    def receiver(self, feed):
         def hand_over(steps):
             for step in steps:
                 if isinstance(step, Parsed):
@@ -124,7 +124,7 @@ async def spine(trader):
                 Session(channels, products),
                 [trader.paper.urls["ws_url"]],
                 load_key(trader.paper.key_file),
-                made.take(name),
+                made.receiver(name),
                 now=made.now,
             )
             for name, channels in {

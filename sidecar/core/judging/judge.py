@@ -161,7 +161,7 @@ def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLi
         level,
         level * WARN_AT,
         setting,
-        own=kind == "strategy",
+        is_strategy=kind == "strategy",
         window=f"{code}|{scope}",
         text=text_of(setting),
     )

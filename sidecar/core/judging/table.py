@@ -207,7 +207,7 @@ class Tables:
 
     def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""
-        if candidate.replaced is not None or candidate.again or candidate.coin is not None:
+        if candidate.replaced is not None or candidate.is_rejudged or candidate.coin is not None:
             return self._made(candidate)
         return self.on_side(candidate.order.side, candidate)
 

@@ -86,9 +86,9 @@ def _bounds(
         if setting is not None:
             level = _level(setting)
             window = f"{rule.code}|{scope}"
-            own = kind == "strategy"
+            is_strategy = kind == "strategy"
             text = text_of(setting)
-            yield rule, ScopedLimit(scope, kind, level, level, setting, own, window, text)
+            yield rule, ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text)
 
 
 def _level(setting: Any) -> Decimal:

@@ -33,8 +33,8 @@ def test_a_decision_takes_what_waits_for_its_books_and_no_more():
     conflation = Conflation(0.5)
     conflation.offer([quote("A", 1)], 10.0)
     conflation.offer([quote("A", 2), quote("B", 1)], 10.1)
-    assert names(conflation.take(["A", "C"])) == [("A", 2)]
-    assert conflation.take(["A"]) == ()
+    assert names(conflation.release(["A", "C"])) == [("A", 2)]
+    assert conflation.release(["A"]) == ()
     assert names(conflation.due(10.6)) == [("B", 1)]
 
 
@@ -59,7 +59,7 @@ def test_the_newest_of_every_book_is_handed_on_within_the_while_and_at_most_so_o
             handed |= dict(names(given_on))
         newest[name] = number
         if asks:
-            handed |= dict(names(conflation.take([name])))
+            handed |= dict(names(conflation.release([name])))
             assert handed[name] == newest[name]
     handed |= dict(names(conflation.due(wall + 0.6)))
     assert handed == newest

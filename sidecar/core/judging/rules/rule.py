@@ -62,7 +62,7 @@ class ScopedLimit(Struct, frozen=True):
     level: Decimal
     warn_level: Decimal
     setting: Setting
-    own: bool  # bounds the strategy's own books, not the account's
+    is_strategy: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
     text: str  # the limit as configured
 
@@ -91,7 +91,7 @@ class ScopedLimit(Struct, frozen=True):
 
     def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
-        return candidate.own if self.own else candidate.account
+        return candidate.strategy if self.is_strategy else candidate.account
 
 
 def text_of(setting: Setting) -> str:

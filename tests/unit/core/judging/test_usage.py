@@ -140,7 +140,7 @@ def test_losses_are_in_the_measure_of_their_limit_and_a_profit_uses_nothing():
 
 def test_before_the_books_are_open_no_loss_can_be_told():
     world = connected(max_daily_loss="0.1", max_drawdown="500 USD")
-    world.tracker.windows = None
+    world.tracker.loss_accounting.windows = None
     assert figures_of(world, "MAX_DAILY_LOSS") == ("0.1", None, None)
     assert figures_of(world, "MAX_DRAWDOWN") == ("500 USD", None, None)
 

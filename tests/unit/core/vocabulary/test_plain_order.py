@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.plain_order import plain_order
 from tests.scenario import limit_order, market_order, order
 
