@@ -268,11 +268,15 @@ class BalanceFlow:
             if self.pot.holds(currency):
                 others = others if dollars is None else (*dollars.others, *others)
                 dollars = Moved(currency, ZERO, self.pot.difference, now, now, others)
-            else:
-                units = wallet.moved_by(doubt.difference)
-                yield Moved(currency, wallet.position, units, now, now, others)
+                continue
+            units = wallet.moved_by(doubt.difference)
+            moved = Moved(currency, wallet.position, units, now, now, others)
+            least, most = map(wallet.moved_by, doubt.range)
+            yield from _in_parts(
+                moved, least, most, has_come=self.moments.has_come(wallet.agreement)
+            )
         if dollars is not None:
-            yield dollars
+            yield from _in_parts(dollars, *self.pot.range, has_come=self.pot.has_come)
         for currency in sorted(books.wallets.waiting - books.wallets.in_doubt):
             wallet, now = books.wallets.get(currency), point(books, currency)
             if now is not None and wallet.read_point is not None:
@@ -288,6 +292,19 @@ class BalanceFlow:
     def futures_equity(self) -> Decimal:
         """The futures wallet, and what open contracts have earned or lost, USD."""
         return self.books.futures_cash.worth + self.books.account.futures_profit
+
+
+def _in_parts(moved: Moved, least: Decimal, most: Decimal, *, has_come: bool) -> Iterator[Moved]:
+    """A doubt, of between so much and so much: the part that it has at least, which has come or may have, and the
+    rest, which may have.
+    """
+    if least <= ZERO <= most:
+        yield moved
+        return
+    part, whole = sorted((least, most), key=abs)
+    yield replace(moved, quantity=part, has_come=has_come)
+    if whole != part:
+        yield replace(moved, quantity=whole - part)
 
 
 def _check(balance: ev.Balance) -> None:

@@ -11,13 +11,15 @@ told, and reckoned both ways.
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import product
+from math import prod
 from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.moved import CONFIRMED, Moved, Point
-from sidecar.core.account.reconciliation import DEFAULT_LAG, Doubt, Reconciliation
+from sidecar.core.account.reconciliation import DEFAULT_LAG, Doubt, Reconciliation, both
 from sidecar.core.account.transfer_moments import TransferMoments
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.actions import Action, Alert
@@ -34,6 +36,9 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # again up to a minute or two later.
 MAY_BE_CONVERTED_FOR: Final = 3 * SWEEP_LAG
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
+CANDIDATES_MAX: Final = (
+    1_000  # of two wallets together; an account that trades all the time has more
+)
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
 
@@ -49,11 +54,12 @@ class DollarsMoved(Struct, frozen=True):
 
 
 class FirstShown(Struct, frozen=True):
-    """The pot's difference, USD, and the first doubt of it. As long as the pot differs by that
-    amount, the doubt is no later one, though a conversion makes the wallets differ otherwise.
+    """What the pot's open difference may be, USD, and the first doubt of it. As long as it may be the same, the
+    doubt is no later one, though a conversion makes the wallets differ otherwise, and a sweep that a reading
+    lacked is in the next one.
     """
 
-    difference: Decimal
+    candidates: list[Decimal]
     doubt: Doubt
 
     def date(self, doubt: Doubt | None, at: datetime) -> None:
@@ -100,7 +106,28 @@ class CashPot:
         """The pot's open difference before a reading, and the doubt that showed it first."""
         doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
         oldest = min(doubts, key=lambda one: one.first_at, default=None)
-        return None if oldest is None else FirstShown(self.difference, oldest)
+        return None if oldest is None else FirstShown(self._candidates(), oldest)
+
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """The least and the largest that the difference may be, USD."""
+        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
+        ranges = [doubt.range for doubt in doubts]
+        return sum((low for low, _ in ranges), ZERO), sum((high for _, high in ranges), ZERO)
+
+    @property
+    def has_come(self) -> bool:
+        """Whether only the amount of the pot's difference is open."""
+        doubted = [one.agreement for _, one in self._wallets() if one.agreement.doubt]
+        return not self.books.futures_cash.lost and all(map(self.moments.has_come, doubted))
+
+    def _candidates(self) -> list[Decimal]:
+        """Every difference that the last readings of the pot allow, USD; the one they show, of too many."""
+        doubts = [one.agreement.doubt for _, one in self._wallets() if one.agreement.doubt]
+        allowed = [doubt.candidates or (doubt.difference,) for doubt in doubts]
+        if prod(len(some) for some in allowed) > CANDIDATES_MAX:
+            return [self.difference]
+        return [sum(some, ZERO) for some in product(*allowed)]
 
     def resolve(
         self, at: datetime, actions: list[Action], before: FirstShown | None = None
@@ -110,7 +137,7 @@ class CashPot:
         before this reading.
         """
         doubted = [row for row in self._wallets() if row[1].agreement.doubt is not None]
-        if before is not None and abs(before.difference - self.difference) < CENT:
+        if before is not None and both(before.candidates, self._candidates(), CENT):
             for _, wallet in doubted:
                 before.date(wallet.agreement.doubt, at)
         if len(doubted) > 1 and abs(self.difference) < CENT:

@@ -11,7 +11,7 @@ Between two moments that is the optimum: a transfer belongs there just if it gro
 (W. Dinkelbach, On nonlinear fractional programming, 1967).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from math import prod
 from typing import Final
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from sidecar.core.account.moved import Moved
 from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.products import DOLLARS
 
 # The least that stays of a unit, as a share of it: an account that lost all its equity, and more, still has a
 # ratio after the next deposit.
@@ -78,13 +79,20 @@ class Datings:
         that of the moments they are booked at.
         """
         booked = [self._place[moved.booked.order] for moved in self.moves]
-        first = [self._place[moved.first] for moved in self.moves]
-        last = [self._place[moved.last] for moved in self.moves]
         told = prod(self._growths(booked), start=ONE)
+        allowed = [self._places(moved, better) for moved in self.moves]
         # From several sides, for a best moment may be no better than its neighbours while another transfer stands.
-        starts = (booked, first, last) if len(self.moves) > 1 else (booked,)
+        starts = [[places[0] for places in allowed]]
+        if len(self.moves) > 1:
+            starts += [[min(places) for places in allowed], [max(places) for places in allowed]]
         best = better(self._climb(dates, better) for dates in starts)
         return max(best, LEFT_OF_A_UNIT) / max(told, LEFT_OF_A_UNIT)
+
+    def _places(self, moved: Moved, better: Better) -> list[int]:
+        """The places of the moments at which a transfer may have come. The worst may be that there was none."""
+        is_past = moved.has_come and moved.others and better is max
+        moments = moved.others if is_past else moved.moments
+        return [self._place[moment.order] for moment in moments]
 
     def _climb(self, dates: list[int], better: Better) -> Decimal:
         """A unit's worth with each transfer at the moment that is the better, beginning at these."""
@@ -109,7 +117,7 @@ class Datings:
         inside = self._growths([*dates[:number], 0, *dates[number + 1 :]])
         worths = {
             place: prod(out[:place], start=ONE) * prod(inside[place:], start=ONE)
-            for place in (self._place[moment.order] for moment in moved.moments)
+            for place in self._places(moved, better)
         }
         best = better(worths.values())
         return best, next(place for place, worth in worths.items() if worth == best)
@@ -123,7 +131,8 @@ class Datings:
                 if date <= place:
                     value += worth
                     earned += change
-            growths.append((value + earned) / value if value > self.least else ONE)
+            grown = max((value + earned) / value, LEFT_OF_A_UNIT) if value > self.least else ONE
+            growths.append(grown)
         return growths
 
     def _worths_of(self, moved: Moved) -> list[Decimal]:
@@ -137,7 +146,7 @@ class Datings:
 
 
 class Overlapping:
-    """The last transfers whose possible moments overlap: each changes the account that the others met."""
+    """The last transfers: each changes the account that others met whose possible moments overlap with its own."""
 
     def __init__(self) -> None:
         self.known: list[Moved] = []
@@ -148,24 +157,54 @@ class Overlapping:
         """Transfers have been booked. By how much they change a unit's worth at the best of all moments, and at
         the worst, as shares of what it was at those before.
         """
-        known = self._with(moves)
-        before = self._shares(known[: len(known) - len(moves)], present, least)
-        undone = {moved.undoes for moved in moves if moved.undoes is not None}
-        self.known = [replace(one, others=()) if one.told_at in undone else one for one in known]
-        after = self._shares(self.known, present, least)
+        best = worst = ONE
+        for some in _few(moves):
+            shares = self._add(some, present, least)
+            best, worst = best * shares[0], worst * shares[1]
+        return best, worst
+
+    def _add(
+        self, moves: Sequence[Moved], present: Present, least: Decimal
+    ) -> tuple[Decimal, Decimal]:
+        undone = {id(one) for moved in moves for one in self._undone(moved)}
+        moves = [placed for moved in moves if (placed := self._placed(moved)) is not None]
+        if not moves:
+            return ONE, ONE
+        met = self._met(moves)
+        before = self._shares(met, present, least)
+        after = self._shares([*(_once(one, undone) for one in met), *moves], present, least)
+        self.known = [*(_once(one, undone) for one in self.known), *moves][-OVERLAPPING_MAX:]
         return after[0] / before[0], after[1] / before[1]
 
     def share(
         self, moves: Sequence[Moved], present: Present, least: Decimal, better: Better
     ) -> Decimal:
         """By how much transfers that are in doubt still may change a unit's worth at the better moments."""
-        known = self._with(moves)
-        before = Datings(known[: len(known) - len(moves)], present, least).share(better)
-        return Datings(known, present, least).share(better) / before
+        share = ONE
+        for some in _few(moves):
+            met = self._met(some)
+            before = Datings(met, present, least).share(better)
+            share *= Datings([*met, *some], present, least).share(better) / before
+        return share
 
-    def _with(self, moves: Sequence[Moved]) -> list[Moved]:
-        """These, after those of before that they overlap with."""
-        found, later = list(moves), list(reversed(self.known))
+    def _undone(self, moved: Moved) -> list[Moved]:
+        """The known transfers of dollars that this one takes back."""
+        if moved.undoes is None:
+            return []
+        return [one for one in self.known if one.told_at == moved.undoes and one.key in DOLLARS]
+
+    def _placed(self, moved: Moved) -> Moved | None:
+        """One that takes another back is of its very moment, with all that the books had then: together they are
+        nothing at any time. None: the other is not known any more, and neither counts.
+        """
+        if moved.undoes is None:
+            return moved
+        undone = self._undone(moved)
+        return replace(moved, booked=undone[-1].booked) if undone else None
+
+    def _met(self, moves: Sequence[Moved]) -> list[Moved]:
+        """Those of before that these overlap with."""
+        found, later = list[Moved](), list(reversed(self.known))
         since, booked = min(one.first for one in moves), min(one.known_by for one in moves)
         for one in later:
             is_known = one.number is None or one.number <= booked
@@ -173,7 +212,8 @@ class Overlapping:
                 continue
             since, booked = min(since, one.first), min(booked, one.known_by)
             found.insert(0, one)
-        return found[-OVERLAPPING_MAX:]
+        room = OVERLAPPING_MAX - len(moves)
+        return found[-room:] if room else []
 
     @staticmethod
     def _shares(
@@ -181,3 +221,14 @@ class Overlapping:
     ) -> tuple[Decimal, Decimal]:
         datings = Datings(moves, present, least)
         return datings.share(max), datings.share(min)
+
+
+def _few(moves: Sequence[Moved]) -> Iterator[Sequence[Moved]]:
+    """No more at a time than are dated together."""
+    for first in range(0, len(moves), OVERLAPPING_MAX):
+        yield moves[first : first + OVERLAPPING_MAX]
+
+
+def _once(moved: Moved, undone: set[int]) -> Moved:
+    """A transfer; one that was undone came at the moment it was booked at, and at no other."""
+    return replace(moved, others=()) if id(moved) in undone else moved

@@ -11,6 +11,7 @@ from sidecar.core.account.books import Books
 from sidecar.core.account.cash_pot import SPOT_CASH
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.reconciliation import DEFAULT_LAG, Reconciliation
+from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import Tally, WorkingOrder
 from sidecar.core.vocabulary.money import DRIFT, ONE, ZERO
 from sidecar.core.vocabulary.orders import BUY
@@ -49,9 +50,8 @@ class FillBooking:
             moved = owed.quantity * (ONE if order.side == BUY else -ONE) * product.contract_size
             self.note_move(product.key, self._agreement(product.key), moved, at)
             usd = wallets.by_currency.get(SPOT_CASH)
-            if usd is not None:  # a reading of the pot may know of it first, or later
-                paid = futures.total - paid_before
-                self.note_move(SPOT_CASH, usd.agreement, paid, at, counts=False)
+            if usd is not None:
+                self._note_paid(usd, futures.total - paid_before, at)
         if owed.quantity and owed.value:
             self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
 
@@ -105,6 +105,13 @@ class FillBooking:
             agreement.book(at, moved, self.lag)
             if name in self.books.wallets.in_doubt:
                 self.books.note_doubt(name, agreement, counts=counts)
+
+    def _note_paid(self, usd: Wallet, paid: Decimal, at: datetime) -> None:
+        """The futures wallet was paid so much: a reading of the pot may know of it first, or later."""
+        usd.agreement.active_at = at
+        if paid:
+            usd.agreement.book(at, paid, self.lag, swept=True)
+            self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
 
     def _agreement(self, contract: str) -> Reconciliation:
         return self.contracts.setdefault(contract, Reconciliation())

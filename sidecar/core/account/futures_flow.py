@@ -108,7 +108,7 @@ class FuturesFlow:
         futures.total += event.amount
         usd = self.books.wallets.by_currency.get(SPOT_CASH)
         if usd is not None:
-            usd.agreement.book(event.at, event.amount, self.balances.pot.lag)
+            usd.agreement.book(event.at, event.amount, self.balances.pot.lag, swept=True)
             self.books.note_doubt(SPOT_CASH, usd.agreement, counts=False)
 
     # --- The wallet ----------------------------------------------------------------------
@@ -125,6 +125,7 @@ class FuturesFlow:
             self._first_summary(event)
             return actions
         is_frame, usd = event.fills_until is None, self.books.wallets.get(SPOT_CASH)
+        before = self.balances.pot.first_shown()
         is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
         difference = ZERO if is_old else self._beyond_books(event, usd)
         if event.funding_pnl is not None:
@@ -138,7 +139,7 @@ class FuturesFlow:
         if change and change == difference and self.balances.pot.has_shown(change, event.at):
             return actions  # its other side is read, or was booked as a transfer of dollars
         self._set_right(event, usd, change, actions)
-        self.balances.pot.resolve(event.at, actions)
+        self.balances.pot.resolve(event.at, actions, before)
         return actions
 
     def _set_right(
@@ -147,7 +148,11 @@ class FuturesFlow:
         """The futures wallet's excess comes from dollars, and the part that these do not show is their doubt."""
         agreement, was_in_doubt = usd.agreement, usd.agreement.doubt is not None
         usd.total -= change
-        agreement.moved(-change)
+        # Whether the dollars told beside it are those of the last reading of their wallet.
+        is_read = (
+            event.spot_cash is not None and event.spot_cash - usd.total == usd.doubted + change
+        )
+        agreement.moved(-change, is_read=is_read)
         self.books.wallets.revalue(usd, self.books.marks.usd(SPOT_CASH))
         if event.spot_cash is not None:
             left = event.spot_cash - usd.total

@@ -52,7 +52,8 @@ class Moved(Struct, frozen=True):
     `now`: the present, the transfer not counted. `others`: moments at which it may have come
     instead, for prices moved between two readings and neither shows when the transfer came.
     `undoes`: the time at which the transfer that this one takes back was booked. `number`: how many transfers were
-    booked with it; None: it is in doubt still. `told_at`: the time at which it was booked.
+    booked with it; None: it is in doubt still. `told_at`: the time at which it was booked. `has_come`: it is in doubt
+    how much it is, and no more whether it came at one of the `others`.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Moved(Struct, frozen=True):
     undoes: datetime | None = None
     number: int | None = None
     told_at: datetime | None = None
+    has_come: bool = False
 
     @property
     def moments(self) -> tuple[Point, ...]:

@@ -41,7 +41,7 @@ Verdict = Literal["agrees", "lagging", "differs", "confirmed"]
 
 class Booking(Struct, frozen=True):
     """A change of the total that the books know of; `lag`: how long a reading may lack it. `swept`: it moved within
-    the pot of cash.
+    the pot of cash, or another wallet of it.
     """
 
     at: datetime
@@ -85,6 +85,12 @@ class Doubt(Struct):
     booked: Decimal = ZERO
     steady_since: datetime | None = None
 
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """The least and the largest that it may be, by two readings; by one, what that shows."""
+        known = self.candidates if self.repeated else (self.difference,)
+        return min(known), max(known)
+
 
 class Reconciliation(Struct):
     """The outcome of one quantity's readings. `active_at`: the last order event that may move the
@@ -98,7 +104,14 @@ class Reconciliation(Struct):
     doubt: Doubt | None = None
     bookings: list[Booking] = []
 
-    def book(self, at: datetime, quantity: Decimal, lag: timedelta = DEFAULT_LAG) -> None:
+    def book(
+        self,
+        at: datetime,
+        quantity: Decimal,
+        lag: timedelta = DEFAULT_LAG,
+        *,
+        swept: bool = False,
+    ) -> None:
         """The books moved the total: readings may lack it for a while, and one may have known it first."""
         doubt = self.doubt
         if doubt is not None:
@@ -107,7 +120,7 @@ class Reconciliation(Struct):
             doubt.candidates = shifted[-BOOKINGS_MAX:]
             if doubt.booked == doubt.difference:
                 self.doubt = None
-        self.note(at, quantity, lag)
+        self.note(at, quantity, lag, swept=swept)
 
     def note(self, at: datetime, quantity: Decimal, lag: timedelta, *, swept: bool = False) -> None:
         """The books set the total right by so much: readings may show it later."""
@@ -146,7 +159,7 @@ class Reconciliation(Struct):
             self.doubt = None
             return "lagging"
         doubt, allowed = self.doubt, [difference, *(difference + one for one in lacking)]
-        again = [] if doubt is None else _both(doubt.candidates, allowed, unit)
+        again = [] if doubt is None else both(doubt.candidates, allowed, unit)
         if doubt is None or at < doubt.first_at or not again:
             since = at if doubt is None else min(doubt.since, at)
             self.doubt = Doubt(difference, since, at, tuple(allowed))
@@ -165,13 +178,18 @@ class Reconciliation(Struct):
         doubt.difference, doubt.confirmed = again[0], True
         return "confirmed"
 
-    def moved(self, quantity: Decimal) -> None:
-        """The books followed a difference by so much; one that is zero then ends the doubt."""
+    def moved(self, quantity: Decimal, *, is_read: bool = True) -> None:
+        """The books followed a difference by so much; one that is zero then ends the doubt. `is_read`: the readings
+        of the doubt had that movement already; else they may have, or lacked it.
+        """
         doubt = self.doubt
-        if doubt is None:
+        if doubt is None or not quantity:
             return
         doubt.difference -= quantity
-        doubt.candidates = tuple(one - quantity for one in doubt.candidates)
+        shifted = tuple(one - quantity for one in doubt.candidates)
+        kept = () if is_read else doubt.candidates
+        doubt.candidates = tuple(dict.fromkeys((*shifted, *kept)))[:BOOKINGS_MAX]
+        doubt.confirmed = doubt.confirmed and is_read
         if doubt.difference == ZERO:
             self.doubt = None
 
@@ -207,7 +225,7 @@ class Reconciliation(Struct):
         return list(dict.fromkeys([*every, *sweeps, *both, *singles]))
 
 
-def _both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
+def both(one: Iterable[Decimal], other: Iterable[Decimal], unit: Decimal) -> list[Decimal]:
     """The figures of `other` that are among `one`, to less than a unit."""
     known, found = sorted(one), list[Decimal]()
     for figure in dict.fromkeys(other):

@@ -16,7 +16,7 @@ from sidecar.core.account.books import Books
 from sidecar.core.account.moved import Point
 from sidecar.core.account.other_marks import WAS_WORTH_FOR, near_point, point, settled_mark
 from sidecar.core.account.readings import OPEN_FOR
-from sidecar.core.account.reconciliation import Doubt
+from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.money import ZERO
 
@@ -62,6 +62,15 @@ class TransferMoments:
             abs(seen.pnl - first.pnl) > equity * MOVE_MIN
             or abs(seen.price - settled) > settled * MOVE_MIN
         )
+
+    def has_come(self, agreement: Reconciliation) -> bool:
+        """Whether a difference, however much of it is one, has been read again after all that might explain it
+        otherwise: only its amount is open.
+        """
+        doubt, seen_at = agreement.doubt, agreement.seen_at
+        if doubt is None or not doubt.repeated or seen_at is None:
+            return False
+        return seen_at >= doubt.first_at + OPEN_FOR
 
     def price(self, currency: str, doubt: Doubt, at: datetime) -> Decimal | None:
         """USD a unit of a confirmed transfer; None: it waits for its first good price."""

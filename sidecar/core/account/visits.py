@@ -43,8 +43,13 @@ class Visits:
 
     def share(self, present: Present, least: Decimal) -> Decimal:
         """A unit's worth had all visits come at the moments that lose least, as a share of its
-        actual worth (≥ 1).
+        actual worth (≥ 1). Each shares in nothing after the reading that it was gone at.
         """
-        share = Datings([one.moved for one in self.known], present, least).share(max)
+        share = ONE
+        for until in dict.fromkeys(
+            one.until for one in self.known
+        ):  # those that were gone at one time
+            moves = [one.moved for one in self.known if one.until == until]
+            share *= Datings(moves, present, least).share(max)
         assert share >= ONE, "a visit adds to a loss"
         return share

@@ -837,6 +837,36 @@ def shares(world):
     return [cumulative(world.tracker, way=way).ratio for way in ways]
 
 
+def withdrawn_beside_a_sale(waits):
+    """20,000 USD leave seconds after 0.01 BTC were sold, so that readings may lack the 640 USD of that; BTC falls by
+    a tenth after the last of these readings.
+    """
+    world = connected_holding()
+    read(world, "1.2")
+    world.fill("SELL", "0.01", 64_000)
+    for seconds in waits:
+        world.wait(seconds)
+        world.quote("BTC-USD", 64_000)
+        read(world, "1.19", usd=3_840)
+    assert world.tracker.transfers == 0
+    world.quote("BTC-USD", 57_600)
+    return world
+
+
+def test_what_has_come_before_a_fall_by_several_readings_is_dated_before_it_though_its_sum_is_open():
+    """7,616 USD were lost, of 80,000 or of 80,640 and no more of 100,000."""
+    world = withdrawn_beside_a_sale([3, 3, 12])
+    least, told, most = shares(world)
+    assert abs(least - D(7_616) / 80_640) < D("1E-9")
+    assert told == D("0.07616")
+    assert abs(most - D(7_616) / 80_000) < D("1E-9")
+
+
+def test_until_then_there_may_have_been_none():
+    least, told, _ = shares(withdrawn_beside_a_sale([3, 3, 5]))
+    assert least == told == D("0.07616")
+
+
 def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
     """50,000 USD beside 100,000 while BTC falls by a tenth: 7.68 % of 100,000, or 5.12 % of 150,000."""
     world = fallen_holding()
@@ -846,6 +876,19 @@ def test_money_that_came_and_left_between_readings_may_have_shared_a_loss():
     world.stand("BTC-USD", 57_600)
     assert (world.tracker.transfers, world.tracker.wallets.in_doubt) == (0, set())
     assert shares(world) == [D("0.0512"), D("0.0768"), D("0.0768")]
+
+
+def test_money_that_had_left_before_a_fall_shares_nothing_of_it():
+    """50,000 USD come and go before BTC falls by a tenth, and once more after it."""
+    world = connected_holding()
+    for _ in range(2):
+        read(world, "1.2")
+        read(world, "1.2", usd=73_200)
+        world.wait(1)
+        read(world, "1.2")
+        world.stand("BTC-USD", 57_600)
+    assert len(world.tracker.balances.visits.known) == 2
+    assert shares(world) == [D("0.0768")] * 3
 
 
 def test_for_five_minutes():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sidecar.core.account.datings import (
+    LEFT_OF_A_UNIT,
     OVERLAPPING_MAX,
     Datings,
     Overlapping,
@@ -174,6 +175,21 @@ def test_the_share_is_that_of_the_best_of_all_datings(history, better):
     assert abs(share - better(worths) / told) < NEAR
 
 
+def test_one_that_has_come_is_not_of_now():
+    """10 of 100 USD beside a coin were lost, and 50 had left by then, or have not left at all."""
+    before, now = at(0, 0, 1), at(2, -10, 1)
+    left = transfer("USD", -50, now, before)
+    has_come = replace(left, has_come=True)
+    told = D(90) / 100
+    share = Datings([has_come], present(90, -10, 0)).share(max)
+    assert abs(share * told - D(40) / 50) < NEAR
+    assert Datings([left], present(90, -10, 0)).share(max) == 1
+    nowhere_else = replace(has_come, others=())
+    assert Datings([nowhere_else], present(90, -10, 0)).share(max) == 1
+    worst = [Datings([one], present(90, -10, 0)).share(min) for one in (left, has_come)]
+    assert worst[0] == worst[1] < 1
+
+
 # --- One booked after the other -------------------------------------------------------------------
 
 
@@ -210,9 +226,10 @@ def test_transfers_of_other_times_are_reckoned_by_themselves():
     later = transfer(
         "BTC", -1, at(3, -30, 80, -90, 1), at(2, -20, 90, -90, 1), number=2
     )  # booked after that one was known
-    overlapping.add([later], present(100, -30, -170), ZERO)
-    assert overlapping.known == [later]
+    alone = Overlapping().add([later], present(100, -30, -170), ZERO)
+    assert overlapping.add([later], present(100, -30, -170), ZERO) == alone
     assert first[0] > 1
+    assert alone[0] > 1
 
 
 def test_one_that_was_booked_while_another_came_is_known_to_it():
@@ -233,6 +250,34 @@ def test_only_so_many_are_reckoned_together():
     assert [one.number for one in overlapping.known] == list(range(5, OVERLAPPING_MAX + 5))
 
 
+def test_more_that_are_booked_at_once_all_count():
+    """12 wallets show 100 USD each, after an account of 2,400 USD lost half; had all come before, it lost a third.
+    Those beyond the first ten meet the last of these alone.
+    """
+    fell, before = at(1, -1_200), at(0, 0)
+    moves = [transfer(f"C{n}", 100, fell, before, number=n) for n in range(1, 13)]
+    best, worst = Overlapping().add(moves, present(2_400, -1_200, 1_200), ZERO)
+    assert worst == 1
+    assert abs(best / 2 - D(2) / 3) < D("0.01")
+    asked = Overlapping().share(moves, present(2_400, -1_200, 1_200), ZERO, max)
+    assert abs(asked / 2 - D(2) / 3) < D("0.04")
+
+
+def test_what_was_lost_twice_is_lost():
+    """An account that owed money twice is worth nothing, not the product of two debts."""
+    moments = [
+        at(0, 0),
+        at(1, -150),
+        at(2, -150, transfers=150, booked=1),
+        at(3, -300, transfers=150, booked=1),
+    ]
+    came = transfer("USD", 150, moments[1], moments[0], number=1)
+    more = transfer("USD", 100, moments[3], moments[2], number=2)
+    datings = Datings([came, more], present(50, -300, 250))
+    assert datings.share(min) == 1
+    assert datings.share(max) == D(100) / 250 * D(50) / 200 / LEFT_OF_A_UNIT
+
+
 def test_one_that_was_none_may_have_come_at_no_other_moment():
     """A sweep was booked as a deposit, and its other side takes it back: no doubt stays."""
     told = START + timedelta(seconds=5)
@@ -245,6 +290,60 @@ def test_one_that_was_none_may_have_come_at_no_other_moment():
     undone, _ = overlapping.add([back], present(180, -20, 0), ZERO)
     assert abs(best * undone - 1) < NEAR
     assert [one.others for one in overlapping.known] == [(), ()]
+
+
+TOLD = START + timedelta(seconds=5)
+
+
+def a_sweep_and_coins():
+    """100 USD of a sweep were booked as a deposit, and half of 20 coins left, when a reading was in the middle of a
+    fall from 100 to 80: beside 1,000 USD. The transfers, the account with both, and without the sweep.
+    """
+    before, fell = at(0, 0, 100, A=100), at(1, -400, 80, A=80)
+    began = replace(at(1, 0, 100, A=100), view=CONFIRMED)
+    coins = transfer("A", -10, began, before, fell, number=1, told_at=TOLD)
+    points = (replace(one, price=ONE) for one in (began, before, fell))
+    swept = transfer("USD", 100, *points, number=2, told_at=TOLD)
+    return coins, swept, present(1_900, -200, -900), present(1_800, -200, -1_000)
+
+
+def test_what_takes_a_sweep_back_leaves_the_doubt_of_coins_as_it_was():
+    """They were booked at the same time. It is told without the state of the books at the moment that it is of."""
+    coins, swept, both, now = a_sweep_and_coins()
+    overlapping, alone = Overlapping(), Overlapping().add([coins], now, ZERO)
+    first = overlapping.add([coins, swept], both, ZERO)
+    booked = Point(swept.booked.pnl, ONE, at=START + timedelta(seconds=1.5), view=CONFIRMED)
+    back = transfer("USD", -100, booked, number=3, undoes=TOLD)
+    undone = overlapping.add([back], now, ZERO)
+    for one, then, only in zip(first, undone, alone, strict=True):
+        assert abs(one * then - only) < NEAR
+    assert alone[1] < 1
+    assert overlapping.known[0] == coins
+
+
+def test_a_sweep_is_taken_back_after_another_transfer_too():
+    """One that came later, when the first was known: its moments overlap with none of before."""
+    _, swept, both, _ = a_sweep_and_coins()
+    overlapping = Overlapping()
+    first = overlapping.add([swept], both, ZERO)
+    fields = {"transfers": 100, "booked": 2}
+    later = transfer("USD", 10, at(60, -400, **fields), at(40, -400, **fields), number=3)
+    assert overlapping.add([later], both, ZERO) == (1, 1)
+    back = transfer("USD", -100, swept.booked, number=4, undoes=TOLD)
+    undone = overlapping.add([back], both, ZERO)
+    assert abs(first[0] * undone[0] - 1) < NEAR
+    assert abs(first[1] * undone[1] - 1) < NEAR
+    assert first[1] < 1
+
+
+def test_what_takes_back_a_transfer_that_is_not_known_is_no_transfer():
+    """As after a restart."""
+    coins, swept, both, now = a_sweep_and_coins()
+    overlapping = Overlapping()
+    overlapping.add([coins], both, ZERO)
+    back = transfer("USD", -100, swept.booked, number=3, undoes=TOLD - timedelta(seconds=1))
+    assert overlapping.add([back], now, ZERO) == (1, 1)
+    assert overlapping.known == [coins]
 
 
 def test_one_in_doubt_is_reckoned_with_those_that_are_booked():

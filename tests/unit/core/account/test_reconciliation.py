@@ -269,6 +269,37 @@ def test_what_the_books_follow_is_gone_from_every_candidate():
     assert agreement.doubt.candidates == (-50, -47)
 
 
+def test_what_the_readings_may_have_lacked_may_be_in_the_difference_still():
+    """The futures wallet got 1,234.56 USD; 2,500 were missing before, of which that may be a part, or not."""
+    agreement, swept = Reconciliation(), D("-1234.56")
+    judged(agreement, -2_500, 0)
+    agreement.moved(swept, is_read=False)
+    agreement.note(at(1), swept, timedelta(seconds=120), swept=True)
+    doubt = agreement.doubt
+    assert doubt is not None
+    assert doubt.candidates == (D("-1265.44"), -2_500)
+    assert judged(agreement, "-1265.44", 4) == "differs"
+    assert (doubt.range, doubt.repeated) == ((-2_500, D("-1265.44")), True)
+    assert judged(agreement, -2_500, 6) == "confirmed"
+
+
+def test_what_another_wallet_of_the_pot_paid_may_be_in_what_a_reading_lacks_or_not():
+    """Two purchases, and between them the fee of a contract, which the futures wallet paid."""
+    agreement = Reconciliation()
+    agreement.book(at(0), D(-448))
+    agreement.book(at(1), D("-0.01"), swept=True)
+    agreement.book(at(2), D(-1_792))
+    assert judged(agreement, 2_240, 3) == "lagging"
+    assert judged(agreement, "2240.01", 4) == "lagging"
+
+
+def test_one_reading_tells_what_it_shows():
+    agreement = booked(3)
+    judged(agreement, -80, 2)
+    assert agreement.doubt is not None
+    assert agreement.doubt.range == (-80, -80)
+
+
 def test_what_sets_the_total_right_may_be_lacked_and_explains_no_doubt():
     """A sweep that was noted is no booking that a reading knew first."""
     agreement = Reconciliation()
