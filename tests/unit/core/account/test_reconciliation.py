@@ -277,7 +277,7 @@ def test_what_the_readings_may_have_lacked_may_be_in_the_difference_still():
     agreement.note(at(1), swept, timedelta(seconds=120), swept=True)
     doubt = agreement.doubt
     assert doubt is not None
-    assert doubt.candidates == (D("-1265.44"), -2_500)
+    assert doubt.candidates == (D("-1265.44"), D(-2_500))
     assert judged(agreement, "-1265.44", 4) == "differs"
     assert (doubt.range, doubt.repeated) == ((-2_500, D("-1265.44")), True)
     assert judged(agreement, -2_500, 6) == "confirmed"
