@@ -14,7 +14,7 @@ from sidecar.core.account.exposure import Pnl, Portfolio, Position
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
-from sidecar.core.account.moved import Point
+from sidecar.core.account.moved import Moved, Point
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
@@ -80,6 +80,7 @@ class SavedTracker(Struct, kw_only=True):
     unread: list[str] = []
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
+    overlapping: list[Moved] = []
     readings: list[Reading] = []
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
@@ -132,6 +133,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
+        overlapping=tracker.overlapping.known,
         readings=tracker.books.readings.known,
         clock_ahead=tracker.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
@@ -159,6 +161,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
+    tracker.overlapping.known = saved.overlapping
     tracker.books.readings.known = saved.readings
     tracker.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts

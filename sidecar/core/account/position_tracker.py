@@ -379,14 +379,15 @@ class PositionTracker:
         self._transfers_seen = books.transfers
         assert windows is not None  # before, there are no transfers
         self.windows_version += 1
-        if books.moves:
-            moves = [_told(moved, at) for moved in books.moves]
+        moves = [_told(moved, at) for moved in books.moves]
+        dated = self.overlapping.at_their_moments(moves, self.account.net_pnl)
+        if moves:
             best, worst = self.overlapping.add(moves, self._present(), self._least_with_ratio)
             windows.doubt(moves, best, worst)
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.account.net_pnl)
         books.losses_unexplained.clear()
-        groups = by_moment(books.moves, self.booked_equity, self.min_equity)
+        groups = by_moment(dated, self.booked_equity, self.min_equity)
         books.moves.clear()
         for group in groups:
             undone = {moved.undoes for moved in group.moves}

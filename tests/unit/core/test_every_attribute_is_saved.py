@@ -46,7 +46,6 @@ NOT_SAVED: dict[str, str] = {
     "OrderIndex._lapses": "a heap of what is reserved: built again, without what was released since",
     "PositionTracker._doubtful": CACHE, "PositionTracker._doubtful_of": CACHE,
     "PositionTracker._shares": CACHE, "PositionTracker._shares_of": CACHE, "PositionTracker._high": CACHE, "Books.version": COUNTER, "PositionTracker.windows_version": COUNTER,
-    "Overlapping.known": "transfers that overlap are a minute apart at most; what they may have lost is saved",
     "PricePath.known": "moments within a minute", "PricePath._high": CACHE, "PricePath._low": CACHE,
     "Readings.prices": "those of the last readings are the wallets' own",
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
