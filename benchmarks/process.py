@@ -159,7 +159,7 @@ async def stream(served: Served) -> None:
     """Ticker frames of 20 products, evenly spread, through session and conflation."""
     names = [f"{base}-USD" for base in bench_desk.names()]
     session = acknowledged(Session(("heartbeats", "ticker"), names))
-    hand_over, number, began = served.streams.take("market"), 0, clock.wall()
+    hand_over, number, began = served.streams.receiver("market"), 0, clock.wall()
     while True:
         due = int((clock.wall() - began) * TICKS_A_S)
         while number < due:
@@ -296,7 +296,7 @@ async def _ticks(directory: Path, rounds: int) -> None:
     for every_s, what in ((0.5, "decoded and conflated"), (0.0, "each judged")):
         served = Served(directory / what, Conflation(every_s))
         session = acknowledged(Session(("heartbeats", "ticker"), names))
-        hand_over, now = served.streams.take("market"), served.engine.now
+        hand_over, now = served.streams.receiver("market"), served.engine.now
         frames = [frame(number, names[number % len(names)]) for number in range(1, rounds + 1)]
         began = perf_counter()
         for data in frames:

@@ -60,7 +60,7 @@ class Client:
         """The same, as bytes."""
         frames = []
         while self.session.due_in(self.stage.now_wall) is not None:
-            frames.append(self.session.take(self.stage.now_wall))
+            frames.append(self.session.next_frame(self.stage.now_wall))
         return frames
 
     def subscribes(self, channel: str, *products: str) -> list[dict[str, Any]]:

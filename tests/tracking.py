@@ -198,7 +198,11 @@ def _check_orders(tracker: PositionTracker, book: Portfolio, strategy: str | Non
 def _check_who_hears(tracker: PositionTracker) -> None:
     """Every line hears of its key's prices, and every gain that is not confirmed is known of."""
     books, marks = tracker.books, tracker.marks
-    heard = {(key, id(book)) for key, some in books.lined.items() for book in some.values()}
+    heard = {
+        (key, id(book))
+        for key, some in books.strategy_books.lined.items()
+        for book in some.values()
+    }
     assert {(key, id(book)) for book in tracker.strategies.values() for key in book.lines} <= heard
     assert {number for _, number in heard} <= set(map(id, tracker.strategies.values()))
     gains = {key for key, known in marks.confirmations.items() if known.bargains}

@@ -31,7 +31,7 @@ class Body:
         self._inflater = zlib.decompressobj(GZIP) if encoding.lower() == ENCODINGS else None
         self._taken = bytearray()
 
-    def take(self, piece: bytes) -> None:
+    def add(self, piece: bytes) -> None:
         """Decode a piece, and of that no more than may be kept."""
         room = BYTES_MAX - len(self._taken) + 1
         self._taken += piece[:room] if self._inflater is None else self._inflated(piece, room)

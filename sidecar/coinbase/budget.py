@@ -28,13 +28,13 @@ class Budget:
         self._urgent_second = _Bucket(URGENT_AT_ONCE, URGENT_PER_SECOND)
         self._hour = _Bucket(per_hour, per_hour / HOUR_S)
 
-    def take(self, wall: float, *, urgent: bool = False) -> float:
+    def spend(self, wall: float, *, urgent: bool = False) -> float:
         """Count a call, and say how many seconds it must wait before it is made.
 
         Calls that wait are made in the order they were counted; an urgent one goes before them.
         """
         second = self._urgent_second if urgent else self._second
-        return max(second.take(wall, urgent=urgent), self._hour.take(wall, urgent=urgent))
+        return max(second.spend(wall, urgent=urgent), self._hour.spend(wall, urgent=urgent))
 
 
 class _Bucket:
@@ -47,7 +47,7 @@ class _Bucket:
         self._made_until = 0.0  # calls made, or about to be: all that an urgent one must see
         self._asked_until = 0.0  # calls counted, those that still wait among them
 
-    def take(self, wall: float, *, urgent: bool) -> float:
+    def spend(self, wall: float, *, urgent: bool) -> float:
         self._asked_until = max(self._asked_until, wall) + self._interval_s
         if not urgent:
             wait_s = max(0.0, self._asked_until - self._free_s - wall)

@@ -4,7 +4,7 @@ Source: Coinbase Advanced Trade API, "WebSocket Channels", and frames as observe
 that the core needs are read, and no field is relied on that a sparse frame may lack.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -25,7 +25,7 @@ from sidecar.coinbase.reading import (
 )
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.money import ZERO, amount
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import is_terminal
 
@@ -34,6 +34,7 @@ TRIGGERED: Final = "STOP_TRIGGERED"  # trigger_status of a stop that lies in the
 # Orders of another product_type (a stock, an option, a prediction) are not counted here.
 OURS: Final = frozenset({"", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"})
 STOP_LIMIT: Final = "STOPLIMIT"  # as `order_type_of` writes it
+NO_PRICE: Final = frozenset({None, "", "0"})
 INSTANT: Final = frozenset({"IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"})  # never rest in a book
 
 
@@ -93,6 +94,48 @@ _futures: Final = msgspec.json.Decoder(list[FuturesEvent]).decode
 _acks: Final = msgspec.json.Decoder(list[AckEvent]).decode
 
 
+class Ticker(Struct, frozen=True):
+    """A row of the ticker channel with both sides of a book, at the time it is of. Its numbers are text
+    until they are asked for: in a busy market most rows give way to a newer one before that.
+    """
+
+    at: datetime
+    row: TickerRow
+
+    @property
+    def product_id(self) -> str:
+        return self.row.product_id
+
+    def quote(self) -> ev.Quote | None:
+        """The prices and sizes of the row; None where a price makes no sense: the book grows stale, as an
+        unknown price should.
+        """
+        row = self.row
+        try:
+            bid, ask = amount(row.best_bid or ""), amount(row.best_ask or "")
+            last = amount(row.price) if row.price else ZERO
+        except ValueError:
+            return None
+        if bid <= ZERO or ask <= ZERO:
+            return None
+        return ev.Quote(
+            product_id=row.product_id,
+            bid=bid,
+            ask=ask,
+            at=self.at,
+            last=last if last > ZERO else None,
+            bid_size=offered(row.best_bid_quantity),
+            ask_size=offered(row.best_ask_quantity),
+        )
+
+
+class Tickers(Struct, frozen=True):
+    """The rows of a ticker frame, which came in at this time."""
+
+    at: datetime
+    rows: tuple[Ticker, ...]
+
+
 class Orders(Struct, frozen=True):
     """One event of the user channel. A snapshot is state, an update a change."""
 
@@ -114,7 +157,7 @@ class Refused(Struct, frozen=True):
     message: str
 
 
-News = ev.Quotes | ev.FuturesSummaryRead | Orders  # the content that is for the core
+News = Tickers | ev.FuturesSummaryRead | Orders  # the content that is for the core
 FrameContent = News | Subscribed | Refused
 
 
@@ -143,37 +186,29 @@ def said(envelope: Envelope, at: datetime) -> list[FrameContent]:
 
 
 def _read_tickers(envelope: Envelope, at: datetime) -> list[FrameContent]:
-    quotes = [
-        quote
-        for event in _tickers(envelope.events)
-        for row in event.tickers
-        if (quote := _quote(row, at)) is not None
-    ]
-    return [ev.Quotes(at=at, quotes=tuple(quotes))] if quotes else []
-
-
-def _quote(row: TickerRow, at: datetime) -> ev.Quote | None:
-    """Both sides, or no quote: a mark needs both. The last trade's price goes with them."""
-    try:
-        bid, ask = price(row.best_bid, "best_bid"), price(row.best_ask, "best_ask")
-        last = price(row.price, "price")
-    except Untrusted:
-        return None  # the book grows stale, as an unknown price should
-    if last is not None and last < ZERO:
-        last = None
-    if bid is None or ask is None or bid < 0 or ask < 0:
-        return None
-    if not 0 < len(row.product_id) <= TEXT_MAX:
-        return None
-    return ev.Quote(
-        product_id=row.product_id,
-        bid=bid,
-        ask=ask,
-        at=at,
-        last=last,
-        bid_size=offered(row.best_bid_quantity),
-        ask_size=offered(row.best_ask_quantity),
+    rows = tuple(
+        [
+            Ticker(at, row)
+            for event in _tickers(envelope.events)
+            for row in event.tickers
+            if _has_both_sides(row)
+        ]
     )
+    return [Tickers(at, rows)] if rows else []
+
+
+def _has_both_sides(row: TickerRow) -> bool:
+    """A mark needs both; a book without one says "" or "0"."""
+    return (
+        row.best_bid not in NO_PRICE
+        and row.best_ask not in NO_PRICE
+        and 0 < len(row.product_id) <= TEXT_MAX
+    )
+
+
+def quotes_of(rows: Iterable[Ticker]) -> tuple[ev.Quote, ...]:
+    """The quotes of those that can be read."""
+    return tuple([quote for row in rows if (quote := row.quote()) is not None])
 
 
 def offered(size: object) -> Decimal | None:
@@ -328,4 +363,7 @@ READERS: Final = {
 # account has futures.
 USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
 OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)
-MARKET_CHANNELS: Final = ("heartbeats", "ticker")
+TICKER: Final = "ticker"
+MARKET_CHANNELS: Final = ("heartbeats", TICKER)
+# Those that are asked for by product. `user` is taken whole: no order may be missed.
+PRODUCT_CHANNELS: Final = frozenset({TICKER})

@@ -203,7 +203,7 @@ class Rest:
 
     async def _turn(self, *, urgent: bool) -> None:
         """Wait until the budget has room for a call."""
-        await asyncio.sleep(self._budget.take(self._wall(), urgent=urgent or self.hurries))
+        await asyncio.sleep(self._budget.spend(self._wall(), urgent=urgent or self.hurries))
 
     async def _call(
         self,
@@ -222,7 +222,7 @@ class Rest:
         except NOT_AN_ADDRESS as error:
             raise Unavailable(what, 0, type(error).__name__) from None
         if self._tokens is not None:
-            token = self._tokens.take(method, str(request.url))
+            token = self._tokens.token(method, str(request.url))
             request.headers["Authorization"] = f"Bearer {token}"
         try:
             async with whole:
@@ -243,7 +243,7 @@ class Rest:
         try:
             body = Body(answer.headers.get("Content-Encoding", ""))
             async for piece in answer.aiter_raw():
-                body.take(piece)
+                body.add(piece)
             return answer.status_code, body.whole()
         finally:
             await answer.aclose()

@@ -19,19 +19,21 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sidecar.coinbase.frames import (
+    PRODUCT_CHANNELS,
+    TICKER,
     FrameContent,
     News,
     Orders,
     Refused,
     Subscribed,
+    Ticker,
+    Tickers,
     open_envelope,
     said,
 )
 from sidecar.coinbase.lag import Lag
-from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 
 SILENCE_S: Final = 5.0  # without any frame; Coinbase's heartbeats come every second
@@ -375,11 +377,7 @@ class Session:
 
 def _as_of(heard: FrameContent, at: datetime, late_s: float) -> FrameContent:
     """Quotes of a late frame are of the time when Coinbase told them."""
-    if not late_s or not isinstance(heard, ev.Quotes):
+    if not late_s or not isinstance(heard, Tickers):
         return heard
     then = at - timedelta(seconds=late_s)
-    return replace(heard, quotes=tuple(replace(quote, at=then) for quote in heard.quotes))
-
-
-TICKER: Final = "ticker"
-PRODUCT_CHANNELS: Final = frozenset({TICKER})  # `user` is taken whole: no order may be missed
+    return Tickers(heard.at, tuple(Ticker(then, ticker.row) for ticker in heard.rows))

@@ -33,7 +33,7 @@ class Tokens:
         spare = Spare(self._key.rest_token(method, url), self._unix())
         self._spares[method, url] = spare
 
-    def take(self, method: str, url: str) -> str:
+    def token(self, method: str, url: str) -> str:
         """The token of one call: the one that was signed ahead, if it is there and young."""
         spare = self._spares.pop((method, url), None)
         if spare is not None and 0 <= self._unix() - spare.signed_at <= SPARE_LIVES_S:

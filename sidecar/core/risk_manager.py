@@ -26,6 +26,7 @@ from sidecar.core.guards.report_watch import ReportWatch
 from sidecar.core.guards.risk_watch import RiskWatch
 from sidecar.core.guards.sessions import BotSession, Sessions
 from sidecar.core.guards.unapproved import Unapproved
+from sidecar.core.guards.unlisted_limits import UnlistedLimits
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
 from sidecar.core.judging.approvals import Approvals
 from sidecar.core.judging.verdict import PROPOSALS, Proposal, Verdict
@@ -90,7 +91,7 @@ class RiskManager:
             portfolio_risk=self.risk if portfolio_risk is None else GuardedRisk(portfolio_risk),
             custom=custom,
         )
-        lag, connected = settings.balance_lag * settings.pace, settings.connected
+        lag, connected = settings.balance_lag * settings.time_scale, settings.connected
         tracker.use(settings.confirm_for, settings.confirm_quotes, lag, connected=connected)
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
@@ -100,6 +101,7 @@ class RiskManager:
         self.peg = UsdcPegWatch(self.desk)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
+        self.unlisted = UnlistedLimits(self.desk)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
         self.sessions = Sessions(gone=self._bot_is_gone)
@@ -107,13 +109,13 @@ class RiskManager:
         self.unapproved = Unapproved(self.desk, self.watch, settings)
         self.reports = ReportWatch(self.desk, settings)
         self.unapproved.is_told = self.reports.has_arrived
-        self._takes: Final = self._by_event()
+        self._handlers: Final = self._by_event()
         self._prepared_at = AT_ONCE
+        self.looks_ahead = True  # False while the past is judged again: no bot asks next
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
         self.judged = -1  # the tracker's version as whose losses were last judged
-        self.unlisted: tuple[str, ...] = ()  # products with limits, as last told to be unlisted
         self.announced: Level = self.state.account
 
     def _by_event(self) -> dict[type[ev.Event], Callable[[Any], list[Action]]]:
@@ -129,7 +131,7 @@ class RiskManager:
             ev.QuotesConfirmed: self._confirmed,
             ev.ConfirmationUnavailable: self._unconfirmed,
             ev.LimitsReplaced: self._replace_limits,
-            ev.ClosesRead: self.risk.take,
+            ev.ClosesRead: self.risk.learn,
         }
 
     @property
@@ -277,6 +279,8 @@ class RiskManager:
     def _prepare(self, event: ev.Event) -> None:
         """Work out what the books leave for the next order, while nobody waits."""
         now = event.at
+        if not self.looks_ahead:
+            return
         if (
             type(event) is not ev.Quotes
             or not timedelta() <= now - self._prepared_at < PREPARE_EVERY
@@ -291,7 +295,7 @@ class RiskManager:
     def _note_time(self, event: ev.Event, actions: list[Action]) -> None:
         """Do the work that is due by now, or at a start."""
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
-            self.tracker.compare_clocks(event.ahead)
+            self.tracker.loss_accounting.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
             self.tracker.moved()
             self.risk.tick(event.at)
@@ -310,11 +314,11 @@ class RiskManager:
         if not self.settings.connected:
             self.tracker.start(now)
         self.tracker.roll_day(now)
-        passed = now - self.tracker.clock_ahead  # by both clocks
+        passed = now - self.tracker.loss_accounting.clock_ahead  # by both clocks
         over = [c for c in self.state.causes.values() if c.clears_at and c.clears_at <= passed]
         sold = self.liquidator.memory.episodes  # whose locks last until they are
         self.watch.end((c for c in over if c.key is None or c.key not in sold), actions)
-        actions += self.approvals.lapse(now)
+        actions += self.approvals.reservations.lapse(now)
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
         self.watch.stale_marks.look(now, actions)
@@ -337,9 +341,9 @@ class RiskManager:
 
     def _take_in(self, event: ev.Event) -> list[Action]:
         """A fact about the account or the market, or an operator's word."""
-        take = self._takes.get(type(event))
-        if take is not None:
-            return take(event)
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            return handler(event)
         if (answer := self.operator.handle(event)) is not None:
             return answer
         if (answer := self.sessions.handle(event)) is not None:
@@ -407,7 +411,7 @@ class RiskManager:
                 actions += self.unapproved.look(event)
                 self.watch.adding.look(event.at, actions)
             case ev.ProductsListed():
-                actions += self._limits_without_product()
+                self.unlisted.look(actions)
             case ev.BalancesRead() | ev.OpenOrdersListed():
                 actions += self.unapproved.cancel()  # reducing orders can be told now
                 self.watch.adding.look(event.at, actions)
@@ -425,21 +429,9 @@ class RiskManager:
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightenings += 1
-        answer = Answered(done=True, text="the new limits bind from now on")
-        return [answer, *self._limits_without_product()]
-
-    def _limits_without_product(self) -> list[Action]:
-        """A product's limits that no listed product has do not bind: said once for each listing."""
-        unlisted = tuple(sorted(self.limits.product.keys() - self.tracker.products.keys()))
-        if unlisted == self.unlisted:
-            return []
-        self.unlisted = unlisted
-        if not unlisted:
-            return []
-        text = (
-            f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
-        )
-        return [Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text)]
+        actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
+        self.unlisted.look(actions)
+        return actions
 
     def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:
         carry_out_will(session, self.watch, self.unapproved, now, actions)
@@ -465,10 +457,10 @@ class RiskManager:
         """Ask for the next moment at which time alone changes a state."""
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
-        if self.tracker.windows is not None:
-            ends.append(self.tracker.windows.next_reset)
-        times = [end + self.tracker.clock_ahead for end in ends]
-        if (lapse := self.approvals.next_lapse()) is not None:
+        if self.tracker.loss_accounting.windows is not None:
+            ends.append(self.tracker.loss_accounting.windows.next_reset)
+        times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
+        if (lapse := self.approvals.reservations.next_lapse()) is not None:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)

@@ -175,7 +175,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
             due=manager.due,
             has_judged=manager.judged == manager.tracker.version,
             announced=manager.announced,
-            unlisted=manager.unlisted,
+            unlisted=manager.unlisted.told,
         ),
         unapproved=manager.unapproved.memory,
         limits=_written(manager.limits),
@@ -234,7 +234,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     if saved.limits == _written(manager.limits):  # else all is to be judged anew
         manager.judged = manager.tracker.version if readiness.has_judged else -1
         manager.due = readiness.due
-    manager.announced, manager.unlisted = readiness.announced, readiness.unlisted
+    manager.announced, manager.unlisted.told = readiness.announced, readiness.unlisted
     if manager.settings.connected:
         _restore_picture(readiness, manager)
         manager.watch.confirmation.pending = saved.pending

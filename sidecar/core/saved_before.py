@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from sidecar.core.account.datings import LEFT_OF_A_UNIT
 from sidecar.core.account.loss_windows import (
+    AccountWindow,
     LossWindows,
     ScopedWindow,
     Span,
-    Window,
 )
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.money import ONE, ZERO
@@ -49,10 +49,10 @@ def taken_over(old: OldWindows, tracker: PositionTracker, transfers: Decimal) ->
     lacks_equity = equity < tracker.min_equity
     equity = max(equity, tracker.min_equity) if lacks_equity else equity
 
-    def window(was: OldWindow, since: Decimal, settled: Decimal) -> Window:
+    def window(was: OldWindow, since: Decimal, settled: Decimal) -> AccountWindow:
         base, lost = was.equity + transfers - was.transfers, since - net
         left = ONE if base <= ZERO else max(ONE - lost / base, LEFT_OF_A_UNIT)
-        return Window(was.started_at, was.net_pnl, equity / left, settled)
+        return AccountWindow(was.started_at, was.net_pnl, equity / left, settled)
 
     base = old.day.equity + transfers - old.day.transfers
 

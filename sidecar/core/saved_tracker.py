@@ -16,11 +16,13 @@ from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
 from sidecar.core.account.moved import Moved, Point
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.events import FuturesSummaryRead, Quote
@@ -82,6 +84,7 @@ class SavedTracker(Struct, kw_only=True):
     visits: list[Visit] = []
     overlapping: list[Moved] = []
     readings: list[Reading] = []
+    prices_noted: Noted = Noted()
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
@@ -133,9 +136,10 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
-        overlapping=tracker.overlapping.known,
+        overlapping=tracker.loss_accounting.doubts.overlapping.known,
         readings=tracker.books.readings.known,
-        clock_ahead=tracker.clock_ahead,
+        prices_noted=tracker.books.path.last,
+        clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
 
@@ -161,9 +165,10 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
-    tracker.overlapping.known = saved.overlapping
+    tracker.loss_accounting.doubts.overlapping.known = saved.overlapping
     tracker.books.readings.known = saved.readings
-    tracker.clock_ahead = saved.clock_ahead
+    tracker.books.path.last = saved.prices_noted
+    tracker.loss_accounting.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at
     tracker.balances.futures = saved.futures
@@ -176,7 +181,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
         tracker.wallets.note_doubt(key, agreement)
     _restore_book(tracker, tracker.account, saved.account)
     for name, book in saved.strategies.items():
-        _restore_book(tracker, tracker.books.strategy(name), book)
+        _restore_book(tracker, tracker.books.strategy_books.of(name), book)
     _restore_wallets(tracker, saved.wallets)
     _restore_orders(tracker, saved)
     for name in sorted(tracker.wallets.in_doubt):

@@ -15,8 +15,9 @@ from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.account.exposure import Exposure, Pnl
 from sidecar.core.account.losses import Loss
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.state import CAUSES, Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage

@@ -2,12 +2,13 @@
 
 The first quote after a while of silence goes on at once. Those that follow wait for the rest of
 that while, the newest of each book; then they go together. A decision takes the quotes that wait
-for its books before. So the core's work, and the journal, are bounded in every market.
+for its books before. So the core's work, and the journal, are bounded in every market. A quote that
+waits is still the row of a frame: one that gives way to a newer one is never read.
 """
 
 from collections.abc import Iterable
 
-from sidecar.core.vocabulary.events import Quote
+from sidecar.coinbase.frames import Ticker
 
 
 class Conflation:
@@ -15,14 +16,14 @@ class Conflation:
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._waiting: dict[str, Quote] = {}
+        self._waiting: dict[str, Ticker] = {}
         self._handed_at = float("-inf")
 
     def waits(self) -> bool:
         """Whether any quote does."""
         return bool(self._waiting)
 
-    def offer(self, quotes: Iterable[Quote], wall: float) -> tuple[Quote, ...]:
+    def offer(self, quotes: Iterable[Ticker], wall: float) -> tuple[Ticker, ...]:
         """Quotes have come in; returns those to be handed on now."""
         if not self._every_s:
             return tuple(quotes)
@@ -30,7 +31,7 @@ class Conflation:
             self._waiting[quote.product_id] = quote
         return self.due(wall)
 
-    def due(self, wall: float) -> tuple[Quote, ...]:
+    def due(self, wall: float) -> tuple[Ticker, ...]:
         """The quotes that have waited long enough: all, or none."""
         if not self._waiting or wall - self._handed_at < self._every_s:
             return ()
@@ -42,6 +43,6 @@ class Conflation:
         """When the waiting quotes are to be handed on; None while none waits."""
         return self._handed_at + self._every_s if self._waiting else None
 
-    def take(self, books: Iterable[str]) -> tuple[Quote, ...]:
+    def release(self, books: Iterable[str]) -> tuple[Ticker, ...]:
         """The waiting quotes of these books: a decision hangs on them."""
         return tuple(self._waiting.pop(book) for book in books if book in self._waiting)

@@ -81,7 +81,7 @@ class Histories:
             failing = self._failing.get(span.book)
             if failing is not None and clock.wall() < failing.again_at:
                 continue
-            await asyncio.sleep(self._budget.take(clock.wall()))
+            await asyncio.sleep(self._budget.spend(clock.wall()))
             if self._is_flattening:
                 return
             await self._read(span)

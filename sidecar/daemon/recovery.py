@@ -86,11 +86,11 @@ def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovere
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)
+    manager.looks_ahead = False
     replayed = _Replayed(manager)
-    chain, tail = files.recover(
-        replayed.take, place.seq, place.sum, may_end_before=_was_full(saved)
-    )
+    chain, tail = files.recover(replayed.add, place.seq, place.sum, may_end_before=_was_full(saved))
     replayed.feed()
+    manager.looks_ahead = True
     recovered = Recovered(
         manager=manager,
         chain=chain,
@@ -180,7 +180,7 @@ class _Replayed:
         self.last_at: datetime | None = None
         self.was_stopped = False  # the last fact was an end in order; its wishes may follow it
 
-    def take(self, line: Line) -> None:
+    def add(self, line: Line) -> None:
         self._waiting.append(line)
         if len(self._waiting) == LINES_A_TURN:
             self.feed()
@@ -237,7 +237,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
     risk: RiskSettings | None = None,
 ) -> RiskManager:
     """A manager of no account yet, as the daemon has one. `life`: of an approval, market time; its
-    ratio to the configured one is the market's pace. `risk`: how value at risk is computed, where that
+    ratio to the configured one is the time scale of the market. `risk`: how value at risk is computed, where that
     is not the configuration's word.
     """
     positions, liquidation, bots = config.positions, config.liquidation, config.server.bots
@@ -256,7 +256,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
         strategy_uids=_users_of_strategies(bots),
         strategies=config.server.strategies or "auto",
         named_strategies=frozenset(name for bot in bots.values() for name in bot.strategies),
-        pace=life.total_seconds() / float(config.server.reservation_s),
+        time_scale=life.total_seconds() / float(config.server.reservation_s),
         risk=risk or config.var.settings(),
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )

@@ -122,6 +122,7 @@ class Replay:
             is_new_process = self._limits is None and _begins_a_process(path)
             if retelling is None or is_hole or is_new_process:
                 manager, chain = self._begin(path, chain)
+                manager.looks_ahead = False
                 retelling = Retelling(manager)
             self.totals.holes += is_hole
             self.totals.files += 1

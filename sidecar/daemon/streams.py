@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
-from sidecar.coinbase.frames import News, Orders
+from sidecar.coinbase.frames import News, Orders, Ticker, Tickers, quotes_of
 from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Parsed, Step
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core.vocabulary import events as ev
@@ -46,7 +46,7 @@ class Streams:
 
     # ------------------------------------------------------------------------------- facts come in
 
-    def take(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
+    def receiver(self, feed: ev.Feed) -> Callable[[list[Step]], None]:
         """The function that a feed hands its steps to."""
 
         def hand_over(steps: list[Step]) -> None:
@@ -72,8 +72,8 @@ class Streams:
 
     def _told(self, feed: ev.Feed, news: News) -> None:
         match news:
-            case ev.Quotes():
-                self._hand_on(self._conflation.offer(news.quotes, clock.wall()), news.at)
+            case Tickers():
+                self._hand_on(self._conflation.offer(news.rows, clock.wall()), news.at)
                 self._wake.set()
             case Orders():
                 before = self.engine.left_out
@@ -89,8 +89,8 @@ class Streams:
     def _signal(self, feed: ev.Feed, signal: ev.FeedSignal, why: str = "") -> None:
         self.engine.handle(ev.FeedChanged(at=self._now(), feed=feed, signal=signal, reason=why))
 
-    def _hand_on(self, quotes: tuple[ev.Quote, ...], at: datetime) -> None:
-        if quotes:
+    def _hand_on(self, rows: tuple[Ticker, ...], at: datetime) -> None:
+        if quotes := quotes_of(rows):
             self.engine.handle(ev.Quotes(at=at, quotes=quotes))
 
     async def conflate(self) -> None:
@@ -116,7 +116,8 @@ class Streams:
         if not self._conflation.waits():
             return ()
         routes = (tracker.marks.routes.get(name, ()) for name in (product.key, product.quote))
-        return self._conflation.take({product.book, *(s.book for steps in routes for s in steps)})
+        books = {product.book, *(step.book for steps in routes for step in steps)}
+        return quotes_of(self._conflation.release(books))
 
     # -------------------------------------------------------------------------- products followed
 

@@ -142,7 +142,7 @@ class Wiring:
         else:
             stamped = told.see
         session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, lag=lag)
-        return Feed(session, hosts, key, self._streams.take(name), now=self._engine.now)
+        return Feed(session, hosts, key, self._streams.receiver(name), now=self._engine.now)
 
     def _sockets(self, server: Server) -> tuple[Listener, ...]:
         """The bots' and the operator's."""

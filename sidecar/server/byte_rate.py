@@ -17,7 +17,7 @@ class ByteRate:
     def __init__(self) -> None:
         self._left: dict[int, tuple[float, float]] = {}  # bytes by uid, and since when
 
-    def take(self, uid: int, count: int, now: float) -> float:
+    def spend(self, uid: int, count: int, now: float) -> float:
         """Count so many bytes that came; the seconds to wait before more is read. `now`: monotonic."""
         left, since = self._left.get(uid, (float(BURST_BYTES), now))
         left = min(BURST_BYTES, left + (now - since) * BYTES_PER_S) - count

@@ -11,7 +11,6 @@ import os
 import socket
 import struct
 from collections import deque
-from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 from msgspec import UNSET
@@ -79,7 +78,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         is_early = self._slowed is not None  # uvloop reads once of who is paused as it connects
-        self._slow_down(self._listener.wait_s(self.uid, len(data)))
         try:
             lines = self._lines.feed(data)
             if len(lines) == 1 and self._is_idle and not is_early:
@@ -88,6 +86,9 @@ class Connection(asyncio.Protocol):
                 self._asked += lines
         except ProtocolError as broken:
             self._ending = broken.answer
+        self._slow_down(
+            self._listener.wait_s(self.uid, len(data))
+        )  # counted once the answer has left
         if not self._is_taking_turns and not is_early:
             self._take_turn()
 
@@ -217,8 +218,11 @@ class Connection(asyncio.Protocol):
             return
         line = protocol.answered(request_id, result)
         if not transport.get_write_buffer_size():  # no bytes wait that must leave first
-            with suppress(OSError):  # full or gone: the transport will find out by itself
-                line = line[os.write(self._fileno, line) :]
+            try:
+                sent = os.write(self._fileno, line)
+            except OSError:
+                sent = 0  # full or gone: the transport will find out by itself
+            line = line[sent:]
         if line:
             transport.write(line)
 

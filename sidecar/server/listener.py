@@ -104,7 +104,7 @@ class Listener:
         """How long to wait before more is read of a user that has sent so many bytes more."""
         if self._rate is None:
             return 0.0
-        return self._rate.take(uid, count, asyncio.get_running_loop().time())
+        return self._rate.spend(uid, count, asyncio.get_running_loop().time())
 
     async def start(self) -> None:
         """Listen. Raises SocketInUse: another process listens there, or the path is taken

@@ -9,6 +9,7 @@ import pytest
 from sidecar.coinbase import session as session_module
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import FAILURES_A_HOST, Feed
+from sidecar.coinbase.frames import quotes_of
 from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
 from tests.fault.meddling import tunnel
 from tests.fault.paper_client import trading
@@ -95,7 +96,7 @@ async def test_both_feeds_come_up_and_tell(trader):
         told, _ = await user.until(Parsed)
         assert told.said.reports[0].status == "PENDING"
         told, _ = await market.until(Parsed)
-        assert told.said.quotes
+        assert quotes_of(told.said.rows)
 
 
 @OVER_TLS
@@ -186,6 +187,6 @@ async def test_products_are_followed_while_it_runs(trader):
         await heard.until(Live)
         feed.follow(["SOL-USD"])
         told, _ = await heard.until(Parsed)
-        assert told.said.quotes[0].product_id == "SOL-USD"
+        assert told.said.rows[0].product_id == "SOL-USD"
         feed.follow(["LTC-USD"])
-        await heard.until(Parsed, lambda step: step.said.quotes[0].product_id == "LTC-USD")
+        await heard.until(Parsed, lambda step: step.said.rows[0].product_id == "LTC-USD")

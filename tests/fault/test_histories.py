@@ -44,7 +44,7 @@ class Reading:
         risk = LiveRisk(PositionTracker(), settings)
         self.history = risk.past.history
         manager = SimpleNamespace(risk=risk, liquidator=SimpleNamespace(is_busy=False))
-        engine = SimpleNamespace(manager=manager, now=self.now, log=self.log, handle=risk.take)
+        engine = SimpleNamespace(manager=manager, now=self.now, log=self.log, handle=risk.learn)
         lookups = Lookups(rest, self.now, self.complaints.append)
         self.histories = Histories(cast("Any", engine), lookups, lambda: self.followed)
 

@@ -12,7 +12,7 @@ from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.feed import Feed
-from sidecar.coinbase.frames import Orders
+from sidecar.coinbase.frames import Orders, Tickers, quotes_of
 from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import TRIES, CallFailed, Refused, Rest, Unknown
 from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
@@ -34,6 +34,15 @@ def rest_of(trader):
     """Calls as this exchange takes them: it limits nobody."""
     key = load_key(trader.paper.key_file)
     return Rest(trader.paper.urls["rest_url"], key, budget=Budget(per_second=1000))
+
+
+def facts(said):
+    match said:
+        case Tickers(at, rows):
+            return [ev.Quotes(at=at, quotes=quotes_of(rows))]
+        case Orders():
+            return said.reports
+    return [said]
 
 
 class Spine:
@@ -62,12 +71,11 @@ class Spine:
                 self.unconfirmed.put_nowait(action.product_ids)
         self.changed.set()
 
-    def take(self, feed):
+    def receiver(self, feed):
         def hand_over(steps):
             for step in steps:
                 if isinstance(step, Parsed):
-                    said = step.said
-                    for event in said.reports if isinstance(said, Orders) else (said,):
+                    for event in facts(step.said):
                         self.handle(event)
                 elif type(step) in SIGNALS:
                     self.handle(
@@ -116,7 +124,7 @@ async def spine(trader):
                 Session(channels, products),
                 [trader.paper.urls["ws_url"]],
                 load_key(trader.paper.key_file),
-                made.take(name),
+                made.receiver(name),
                 now=made.now,
             )
             for name, channels in {

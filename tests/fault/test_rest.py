@@ -279,7 +279,7 @@ async def test_a_change_is_not_made_that_nobody_wants_any_more_when_its_turn_com
     wanted = [True]
 
     class Turns(Budget):
-        def take(self, wall, *, urgent=False):
+        def spend(self, wall, *, urgent=False):
             asyncio.get_running_loop().call_soon(wanted.clear)  # while it waits
             return 0.0
 

@@ -42,7 +42,7 @@ def rename(order: WorkingOrder, old: Product, new: Product, books: Books) -> Dec
     order.counted = _charged_in(order.counted, old.quote, new.quote)
     if not paid or not _has_paid(order, books):
         return ZERO
-    strategy = None if order.strategy_id is None else books.strategy(order.strategy_id)
+    strategy = None if order.strategy_id is None else books.strategy_books.of(order.strategy_id)
     rates = [books.marks.usd(quote) for quote in (old.quote, new.quote)]
     before, after = (None if rate is None else paid * rate for rate in rates)
     books.pay(old.quote, -paid, None if before is None else -before, strategy)

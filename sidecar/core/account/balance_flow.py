@@ -62,7 +62,7 @@ class BalanceFlow:
         actions: list[Action] = []
         books, self.read_at = self.books, event.at
         note_reading(books, event.at)
-        books.path.stand(books.account.net_pnl, self.equity)
+        books.path.stand(event.at, books.account.net_pnl, self.equity)
         before = self.pot.first_shown()
         if not books.is_open:
             books.opening_at = event.at

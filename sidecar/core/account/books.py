@@ -19,17 +19,16 @@ from sidecar.core.account.moved import BOOKED, Moved, Point
 from sidecar.core.account.price_path import PricePath
 from sidecar.core.account.readings import Readings
 from sidecar.core.account.reconciliation import Reconciliation
+from sidecar.core.account.strategy_books import StrategyBooks
 from sidecar.core.account.wallets import Wallet, Wallets
 from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
+from sidecar.core.vocabulary.errors import UnknownProduct
 from sidecar.core.vocabulary.money import CENT, COST_QUANTUM, DRIFT, ROUNDED_ZERO, ZERO, share
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
 
-# Each has books of its own; a bot that invents names must not swell the process.
-STRATEGIES_MAX: Final = 1_000
 CONFIRM_FOR: Final = timedelta(seconds=2)
 CONFIRM_QUOTES: Final = 3
 # A fill is a newer price than a quote that was last known to hold so long before it. A younger quote
@@ -50,9 +49,8 @@ class Books:
         self.listings = 0  # grows with every listing
         self.marks = Marks(max_spread)
         self.account = Portfolio()
-        self.strategies: dict[str, Portfolio] = {}
-        # The strategies' books that have a line of a key, or had one: a price is for them alone.
-        self.lined: dict[str, dict[int, Portfolio]] = {}
+        self.strategy_books = StrategyBooks()
+        self.strategies: Final = self.strategy_books.by_name
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.readings = Readings()
@@ -78,25 +76,6 @@ class Books:
             raise UnknownProduct(product_id)
         return product
 
-    def strategy(self, strategy_id: str) -> Portfolio:
-        """The strategy's own books, begun if there are none. Raises Misuse past `STRATEGIES_MAX`
-        names.
-        """
-        book = self.strategies.get(strategy_id)
-        if book is None:
-            if len(self.strategies) >= STRATEGIES_MAX:
-                raise Misuse(
-                    f"more than {STRATEGIES_MAX} strategy names; use few and lasting names"
-                )
-            book = self.strategies[strategy_id] = Portfolio()
-        return book
-
-    def forget_strategy(self, strategy_id: str) -> None:
-        """No price is for its books any more."""
-        book = self.strategies.pop(strategy_id)
-        for books in self.lined.values():
-            books.pop(id(book), None)
-
     def line(self, book: Portfolio, key: str) -> Exposure:
         """The key's line in `book`, begun at the present mark."""
         line = book.lines.get(key)
@@ -104,7 +83,7 @@ class Books:
             mark = self.marks.usd(key)
             line = book.begin(key, is_future=self.is_future(key), mark=mark)
             if book is not self.account:
-                self.lined.setdefault(key, {})[id(book)] = book
+                self.strategy_books.note_line(key, book)
             elif mark is not None:
                 self.marks.follow(key, mark)
         return line
@@ -114,7 +93,9 @@ class Books:
     ) -> None:
         """Add (1) or take away (−1) an order's legs, for the account and for its strategy."""
         books = (
-            (self.account,) if strategy_id is None else (self.account, self.strategy(strategy_id))
+            (self.account,)
+            if strategy_id is None
+            else (self.account, self.strategy_books.of(strategy_id))
         )
         for book in books:
             count = sign * orders  # it is one order, however many legs it has
@@ -151,21 +132,13 @@ class Books:
             self._confirm(key, mark)
         price = self._first_price(key, mark) if prices else None
         self.account.mark(key, mark, price)
-        if key in self.lined:
-            self._remark_strategies(key, mark, price)
+        if key in self.strategy_books.lined:
+            self.strategy_books.mark(key, mark, price)
         wallet = self.wallets.by_currency.get(key)
         if wallet is not None:
             if wallet.unpriced and price is not None:
                 self._price(key, wallet, price, mark)
             self.wallets.revalue(wallet, mark)
-
-    def _remark_strategies(self, key: str, mark: Decimal, price: Decimal | None) -> None:
-        books = self.lined[key]
-        for number, book in list(books.items()):
-            if key in book.lines:
-                book.mark(key, mark, price)
-            else:
-                del books[number]
 
     def _price(self, key: str, wallet: Wallet, price: Decimal, mark: Decimal) -> None:
         """Units that came without a price have their first. They may have come when the wallet was last read

@@ -59,7 +59,7 @@ class FillBooking:
         """Let the uncounted fills of an order into the books."""
         books, strategy = self.books, None
         if order.strategy_id is not None:
-            strategy = books.strategy(order.strategy_id)
+            strategy = books.strategy_books.of(order.strategy_id)
         sign = ONE if order.side == BUY else -ONE
         quantity = sign * owed.quantity * product.contract_size
         paid = sign * owed.value * product.contract_size  # quote currency

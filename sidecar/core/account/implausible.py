@@ -11,8 +11,9 @@ from typing import Final
 from sidecar.core.account.books import Books
 from sidecar.core.account.order_flow import OrderFlow
 from sidecar.core.account.pairing import approval_of
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.terms import ROUNDING as VALUE_ROUNDING
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.vocabulary.events import OrderReported, Quote
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
 from sidecar.core.vocabulary.orders import BUY

@@ -40,8 +40,8 @@ class Span(Struct, frozen=True):
         return self.equity if self.lacks_equity else self.equity + net_pnl - self.net_pnl
 
 
-class Window(Struct):
-    """A starting line. Money in USD.
+class AccountWindow(Struct):
+    """Where a loss of the whole account counts from. Money in USD.
 
     `base`: see above. `settled`: the settled part of the net PnL at the start. `least`, `most`: the
     base if every transfer of unknown order had come the way that lost least, or most; `least_usd` (≤ 0)
@@ -131,10 +131,10 @@ class LossWindows(Struct):
     """
 
     span: Span
-    day: Window
+    day: AccountWindow
     next_reset: datetime
-    cumulative: Window
-    drawdown: Window
+    cumulative: AccountWindow
+    drawdown: AccountWindow
     peak: Decimal
     scoped_base: Decimal
     last_whole: Decimal | None = None
@@ -145,7 +145,7 @@ class LossWindows(Struct):
     is_ambiguous: bool = False
 
     @property
-    def windows(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[AccountWindow]:
         """The account's own."""
         return iter((self.day, self.cumulative, self.drawdown))
 
@@ -185,7 +185,7 @@ class LossWindows(Struct):
         self.look_for_ambiguity()
 
     def doubt(self, moves: Sequence[Moved], best: Decimal, worst: Decimal) -> None:
-        """Transfers came of which it is not known when: see Window.doubt."""
+        """Transfers came of which it is not known when: see AccountWindow.doubt."""
         for window in self.windows:
             window.doubt(moves, best, worst)
         for moved in moves:

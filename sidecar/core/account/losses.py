@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.loss_windows import ScopedWindow, Window
+from sidecar.core.account.loss_windows import AccountWindow, ScopedWindow
 from sidecar.core.account.moved import Moved
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import LossLimit
@@ -113,7 +113,7 @@ def daily(
     shift: Shift = AT_MARKS,
 ) -> Loss:
     """Loss since the day's start: of the account, of one exposure key, or of one strategy (at its marks)."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     if key is not None:
@@ -134,7 +134,7 @@ def daily(
 
 def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Loss since the last `reset-loss cumulative`, or the first start."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     return _loss(tracker, windows.cumulative, windows.cumulative.net_pnl, way, shift)
@@ -142,7 +142,7 @@ def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT
 
 def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
     """Fall from the highest since the drawdown window began."""
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
     return _loss(tracker, windows.drawdown, windows.peak, way, shift)
@@ -154,7 +154,7 @@ def settled_loss(
     """The cost of fills, fees and funding since the window of this cause began, USD; without
     the part that transfers of unknown time may account for.
     """
-    windows, account = tracker.windows, tracker.account
+    windows, account = tracker.loss_accounting.windows, tracker.account
     assert windows is not None
     if key is not None:
         scoped = windows.by_key.get(key) or ScopedWindow()
@@ -169,10 +169,11 @@ def settled_loss(
 
 
 def _loss(
-    tracker: PositionTracker, window: Window, net_pnl: Decimal, way: Way, shift: Shift
+    tracker: PositionTracker, window: AccountWindow, net_pnl: Decimal, way: Way, shift: Shift
 ) -> Loss:
     """The loss of a window since it stood at `net_pnl`, in one of the possible ways."""
-    windows, now = tracker.windows, tracker.account.net_pnl
+    accounting, now = tracker.loss_accounting, tracker.account.net_pnl
+    windows = accounting.windows
     if shift is not AT_MARKS:
         now += shift.of(tracker)
     assert windows is not None
@@ -180,14 +181,15 @@ def _loss(
     if way != "told":
         if way == "least":
             usd, base = usd + window.least_usd, window.least or base
-            equity *= tracker.visited_share()
+            equity *= accounting.doubts.visited_share(accounting.least_with_ratio)
         else:
             usd, base = usd + window.most_usd, window.most or base
         if tracker.wallets.is_unsure:
             moves, better = list(_open_moves(tracker, shift)), max if way == "least" else min
             for moved in moves:
                 usd -= better(moved.range)
-            share = tracker.doubtful_share(moves, better, shift.of(tracker))
+            gain, least = shift.of(tracker), accounting.least_with_ratio
+            share = accounting.doubts.open_share(moves, better, gain, least)
             equity = equity if share == ONE else max(equity, window.least_equity) * share
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
@@ -197,12 +199,12 @@ def _loss(
 def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
     """Open discrepancies as transfers, valued as the account is reckoned."""
     more = shift.of(tracker)
-    for moved in tracker.doubtful_moves():
+    for moved in tracker.loss_accounting.doubts.open_moves():
         yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
 
 
 def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
-    windows = tracker.windows
+    windows = tracker.loss_accounting.windows
     assert windows is not None
     shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
     usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base

@@ -14,10 +14,11 @@ from sidecar.core.account.books import Books
 from sidecar.core.account.fill_booking import FillBooking
 from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.pairing import approval_of, shows_edit, terms_of, use_edit
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.terms import with_terms
 from sidecar.core.account.valuation import legs_of
 from sidecar.core.account.wallets import Wallet
-from sidecar.core.account.working import Leg, Reservation, WorkingOrder
+from sidecar.core.account.working import Leg, WorkingOrder
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.errors import Untrusted
@@ -123,7 +124,7 @@ class OrderFlow:
 
     def _begin_strategy(self, strategy_id: str | None) -> None:
         if strategy_id is not None:
-            self.books.strategy(strategy_id)
+            self.books.strategy_books.of(strategy_id)
 
     def _known_order(
         self, fact: ev.OrderReported | ev.FillReported, born: datetime | None

@@ -10,7 +10,10 @@ from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
 
-from sidecar.core.account.working import ClosedOrders, Reservation, Resting, WorkingOrder
+from sidecar.core.account.closed_orders import ClosedOrders
+from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.resting import Resting
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import SELL
 

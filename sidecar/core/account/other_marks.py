@@ -52,13 +52,13 @@ def note_reading(books: Books, at: datetime) -> dict[str, Decimal]:
     return prices
 
 
-def note_moment(books: Books, at: datetime) -> None:
+def note_moment(books: Books, at: datetime, equity: Decimal) -> None:
     """Prices have moved between two readings."""
-    while at in books.readings.prices:  # a reading of the same time, or a moment, is another one
-        at += timedelta.resolution
+    at = books.path.time_of(at)
     prices = note_reading(books, at)
     pnl = books.account.net_pnl - unconfirmed(books, books.account)
     books.path.note(Point(pnl, ONE, books.transfers, at, booked=books.booked, prices=prices))
+    books.path.stand(at, books.account.net_pnl, equity)
 
 
 def confirmed_point(books: Books, key: str, read_at: datetime) -> Point | None:

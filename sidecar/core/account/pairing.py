@@ -5,8 +5,9 @@ An approval is known by its client_order_id, and an edit's by the order that it 
 
 from sidecar.core.account.books import Books
 from sidecar.core.account.order_index import OrderIndex
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.terms import Shown, Terms, approved_terms, with_terms
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 
 
 def approval_of(order: WorkingOrder, ledger: OrderIndex, books: Books) -> Reservation | None:

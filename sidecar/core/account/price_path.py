@@ -5,11 +5,14 @@ whenever its PnL has moved, at the marks of then: like those of a reading, they 
 (readings.py).
 """
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from sidecar.core.account.marks import NEVER
 from sidecar.core.account.moved import Order, Point
 from sidecar.core.vocabulary.money import ZERO
 
@@ -19,21 +22,33 @@ MOVE_MIN: Final = Decimal(
 MOMENTS_MAX: Final = 20  # so many moves of a hundredth lie between two readings of a wild minute
 
 
+class Noted(Struct, frozen=True):
+    """The last moment or reading: its time, and the net PnL, USD, within which prices have not moved since."""
+
+    low: Decimal = ZERO
+    high: Decimal = ZERO
+    at: datetime = NEVER
+
+
 class PricePath:
-    """The last of these moments, the newest last."""
+    """The last of these moments, the newest last; `last`: the last of them or of the readings."""
 
     def __init__(self) -> None:
         self.known: list[Point] = []
-        self._low = self._high = ZERO
+        self.last = Noted()
 
     def has_left(self, net_pnl: Decimal) -> bool:
         """Whether the net PnL has moved since the last moment or reading."""
-        return not self._low <= net_pnl <= self._high
+        return not self.last.low <= net_pnl <= self.last.high
 
-    def stand(self, net_pnl: Decimal, equity: Decimal) -> None:
+    def time_of(self, at: datetime) -> datetime:
+        """The time of a new moment: it is later than the last one, if only by the least that a clock tells."""
+        return max(at, self.last.at + timedelta.resolution)
+
+    def stand(self, at: datetime, net_pnl: Decimal, equity: Decimal) -> None:
         """A moment or a reading is noted, at this net PnL and equity, USD."""
         band = abs(equity) * MOVE_MIN
-        self._low, self._high = net_pnl - band, net_pnl + band
+        self.last = Noted(net_pnl - band, net_pnl + band, max(at, self.last.at))
 
     def note(self, moment: Point) -> None:
         """Prices have moved: the account at the confirmed marks of now."""

@@ -1,4 +1,4 @@
-"""Working orders and reservations: merged from every source, each fill counted once. No I/O.
+"""Working orders: merged from every source, each fill counted once. No I/O.
 
 Theory of operation. Three sources speak of one order's fills: the user channel (cumulative, no
 trade ids, a rounded average), REST listings (the same figures later) and REST fills (exact, one id
@@ -8,8 +8,6 @@ the first two (the listed fills when equal: they are exact), plus corrections, l
 So a source may repeat, lag or overlap another and no fill is counted twice.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict, deque
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
@@ -17,27 +15,18 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.core.account.terms import Terms
-from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.events import Asker, FillReported, OrderReported
+from sidecar.core.vocabulary.events import FillReported, OrderReported
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.order_status import VANISHED, is_terminal, later_status
-from sidecar.core.vocabulary.orders import BUY, SELL, Order
+from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
 
-# Ended orders are remembered so that repeated frames and late fills find them. At ten orders a
-# second this is over half an hour; Coinbase's late frames come within seconds, REST fills within
-# minutes.
-CLOSED_ORDERS_MAX: Final = 20_000
-PRIME: Final = (1 << 63) - 25  # the largest below 2⁶³
-RECENT_MAX: Final = 1_000  # of those without a fill; each takes some kilobytes
 # A listing may tell an order as it was before an edit that a frame told since. It is no older than a
 # reading of the account takes; beyond that, the clock was set back.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=1)
 # A size worked out from a value that was rounded is off by less, and no fill of an order is as small a part.
 NEAR: Final = Decimal("1e-9")
-RESERVATIONS_MAX: Final = 10_000  # approvals alive at once; lifetimes are seconds
-RESERVATIONS_OF_A_USER_MAX: Final = 5_000  # so that none binds all of them
 
 
 class Tally(Struct):
@@ -263,130 +252,3 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
         self.counted = total
         assert total.quantity == self.filled, "another quantity was counted than has filled"
         return owed
-
-
-class Reservation(Struct, frozen=True, kw_only=True):
-    """An approved order that has not been seen on the exchange: its worst case and funds are bound
-    until then.
-
-    For an edit, `order_id` names the order and the legs hold only the quantity that the edit adds.
-    `tightenings` is the manager's count of tightenings at approval: a later one ends the right to
-    replay it. `maker` asked for it, and no other asker may have or release it; None: any asker may,
-    as in library use.
-    """
-
-    order: Order
-    strategy_id: str | None
-    approved_at: datetime
-    expires_at: datetime
-    legs: tuple[Leg, ...]
-    hold_currency: str
-    hold: Decimal
-    decision: Decision
-    tightenings: int
-    order_id: str = ""
-    maker: Asker | None = None
-
-    def is_anothers(self, asker: Asker | None) -> bool:
-        """Whether it belongs to another than who asks."""
-        return None not in (self.maker, asker) and self.maker != asker
-
-
-class Resting:
-    """Prices of own orders on one side of one book, best first found in O(log n)."""
-
-    __slots__ = ("prices",)
-
-    def __init__(self) -> None:
-        self.prices: list[Decimal] = []
-
-    def add(self, price: Decimal) -> None:
-        insort(self.prices, price)
-
-    def remove(self, price: Decimal) -> None:
-        place = bisect_left(self.prices, price)
-        assert self.prices[place] == price, "no order rests at this price"
-        del self.prices[place]
-
-    def beyond(self, side: Side, touch: Decimal) -> Decimal | None:
-        """The lowest sell at this price or above, or the highest buy at it or below."""
-        if side == SELL:
-            index = bisect_left(self.prices, touch)
-            return self.prices[index] if index < len(self.prices) else None
-        index = bisect_right(self.prices, touch)
-        return self.prices[index - 1] if index else None
-
-    def best(self, side: Side) -> Decimal | None:
-        """The lowest sell, or the highest buy."""
-        if not self.prices:
-            return None
-        return self.prices[0] if side == SELL else self.prices[-1]
-
-
-class ClosedOrders:
-    """The last `CLOSED_ORDERS_MAX` ended orders, by order_id and by client_order_id. Of those that
-    ended without a fill only the last `RECENT_MAX` are kept whole; of the others only digests of
-    their ids.
-    """
-
-    def __init__(self) -> None:
-        self.by_id: OrderedDict[str, WorkingOrder] = OrderedDict()
-        self.client_ids: dict[str, str] = {}
-        # Forgotten orders ended, and filled, no later than this. A reading tells of an order as it
-        # was when the reading began, which may be before a fill that it tells of.
-        self.horizon: datetime | None = None
-        self.unfilled: dict[int, int] = {}  # digests of order_id and client_order_id, oldest first
-        self._used: set[int] = set()  # of the latter
-        self._recent: deque[str] = deque()
-
-    def add(self, order: WorkingOrder) -> None:
-        self.by_id[order.order_id] = order
-        if order.client_order_id:
-            self.client_ids[order.client_order_id] = order.order_id
-        self._recent.append(order.order_id)
-        if len(self._recent) > RECENT_MAX:
-            self._shorten(self._recent.popleft())
-        if len(self.by_id) > CLOSED_ORDERS_MAX:
-            _, forgotten = self.by_id.popitem(last=False)
-            self.client_ids.pop(forgotten.client_order_id, None)
-            times = (self.horizon, forgotten.traded_at or forgotten.updated_at)
-            self.horizon = max((time for time in times if time is not None), default=None)
-        assert len(self._recent) <= RECENT_MAX
-
-    def ended_unfilled(self, order_id: str) -> bool:
-        """Whether it is one of which only the ids are left."""
-        return bool(self.unfilled) and digest(order_id) in self.unfilled
-
-    def has_used(self, client_order_id: str) -> bool:
-        """Whether an ended order had this id."""
-        if client_order_id in self.client_ids:
-            return True
-        return bool(self._used) and digest(client_order_id) in self._used
-
-    def saved_unfilled(self) -> bytes:
-        """The digests of order_id and client_order_id, sixteen bytes a pair."""
-        return b"".join(name.to_bytes(8) + used.to_bytes(8) for name, used in self.unfilled.items())
-
-    def restore_unfilled(self, saved: bytes) -> None:
-        """As it was saved."""
-        numbers = [int.from_bytes(saved[at : at + 8]) for at in range(0, len(saved), 8)]
-        self.unfilled = dict(zip(numbers[::2], numbers[1::2], strict=True))
-        self._used = set(self.unfilled.values())
-
-    def _shorten(self, order_id: str) -> None:
-        order = self.by_id.get(order_id)
-        if order is None or order.has_left_traces:
-            return
-        del self.by_id[order_id]
-        self.client_ids.pop(order.client_order_id, None)
-        used = digest(order.client_order_id)
-        self.unfilled[digest(order_id)] = used
-        self._used.add(used)
-        if len(self.unfilled) > CLOSED_ORDERS_MAX:
-            oldest = next(iter(self.unfilled))
-            self._used.discard(self.unfilled.pop(oldest))
-
-
-def digest(name: str) -> int:
-    """A number of eight bytes that tells an id from others, the same in every process."""
-    return int.from_bytes(name.encode()) % PRIME

@@ -140,10 +140,10 @@ class Readiness:
         open_books = set(self._held_books()) - self.agreed
         first = self.asked_first_at
         if not open_books or (
-            first is not None and now - first >= AGREE_WITHIN * self.settings.pace
+            first is not None and now - first >= AGREE_WITHIN * self.settings.time_scale
         ):
             return True
-        wait = ASK_AGAIN * self.settings.pace
+        wait = ASK_AGAIN * self.settings.time_scale
         if self.asked_at is None or not timedelta() <= now - self.asked_at < wait:
             self.asked_at, self.asked_first_at = now, first or now
             actions.append(ConfirmQuotes(product_ids=tuple(sorted(open_books))))
@@ -185,8 +185,8 @@ class Readiness:
         """When REST is asked for prices again, or is waited for no longer."""
         if self.desk.state.ready or self.asked_at is None or self.asked_first_at is None:
             return None
-        again = self.asked_at + ASK_AGAIN * self.settings.pace
-        times = (again, self.asked_first_at + AGREE_WITHIN * self.settings.pace)
+        again = self.asked_at + ASK_AGAIN * self.settings.time_scale
+        times = (again, self.asked_first_at + AGREE_WITHIN * self.settings.time_scale)
         return min((time for time in times if time > now), default=None)
 
     def _name_unmarked(self, actions: list[Action]) -> None:

@@ -20,7 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     `balance_lag`: how long a reading of a balance may lack a fill, a fee or funding that was booked.
 
-    `pace` is how many seconds of the market clock go to one of the wall's: waits for Coinbase are
+    `time_scale` is how many seconds of the market clock go to one of the wall's: waits for Coinbase are
     in wall time. `may_flatten` names the bots that may have the account sold when they are gone,
     `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for; a
     name that is not there is for all. `strategies`: whether orders that add may have a name that is
@@ -40,5 +40,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     strategy_uids: dict[str, frozenset[int]] = {}
     strategies: Literal["any", "listed", "auto"] = "any"
     named_strategies: frozenset[str] = frozenset()
-    pace: float = 1.0
+    time_scale: float = 1.0
     risk: RiskSettings = field(default_factory=RiskSettings)

@@ -8,7 +8,7 @@ it has no position, order, approval or cause: its profit and loss stay in the ac
 from collections.abc import Iterator
 from typing import Final
 
-from sidecar.core.account.books import STRATEGIES_MAX
+from sidecar.core.account.strategy_books import STRATEGIES_MAX
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary.events import Asker

@@ -73,7 +73,7 @@ class Confirmation:
         held, suspicion = self.has_held(CUMULATIVE, bound, now), self.suspicion
         if suspicion is None:
             return False
-        wait = ASK_AGAIN * self.settings.pace
+        wait = ASK_AGAIN * self.settings.time_scale
         if not suspicion.confirmed_by_rest and (
             suspicion.asked_at is None or now - suspicion.asked_at >= wait
         ):
@@ -88,7 +88,7 @@ class Confirmation:
         asked_at, read_at = suspicion.balances_asked_at, self.desk.tracker.balances.read_at
         if asked_at is None or (read_at is not None and read_at >= asked_at):
             return True
-        return now - asked_at >= BALANCES_WITHIN * self.settings.pace
+        return now - asked_at >= BALANCES_WITHIN * self.settings.time_scale
 
     def has_held(self, name: str, bound: BoundLoss, now: datetime) -> bool:
         """Whether a breach has stood for so long, over so many quotes, of books that show it."""
@@ -130,7 +130,9 @@ class Confirmation:
         nor, where REST cannot be had either, for a while.
         """
         last = suspicion.since if book is None else suspicion.seen_at[book]
-        waits = suspicion.rest_failed and now - last < SILENCE_CONFIRMS_AFTER * self.settings.pace
+        waits = (
+            suspicion.rest_failed and now - last < SILENCE_CONFIRMS_AFTER * self.settings.time_scale
+        )
         until = last if waits or self.desk.feeds.market != "live" else now
         return until - (suspicion.sure_since or suspicion.since) >= self.settings.confirm_for
 
@@ -242,11 +244,13 @@ class Confirmation:
         suspicion = self.suspicion
         if suspicion is not None:
             if suspicion.asked_at is not None and not suspicion.confirmed_by_rest:
-                times.append(suspicion.asked_at + ASK_AGAIN * self.settings.pace)
+                times.append(suspicion.asked_at + ASK_AGAIN * self.settings.time_scale)
             if suspicion.balances_asked_at is not None:
-                times.append(suspicion.balances_asked_at + BALANCES_WITHIN * self.settings.pace)
+                times.append(
+                    suspicion.balances_asked_at + BALANCES_WITHIN * self.settings.time_scale
+                )
             if suspicion.rest_failed:
-                silence = SILENCE_CONFIRMS_AFTER * self.settings.pace
+                silence = SILENCE_CONFIRMS_AFTER * self.settings.time_scale
                 times += [seen_at + silence for seen_at in suspicion.seen_at.values()]
         return min((time for time in times if time > now), default=None)
 

@@ -35,7 +35,7 @@ class DepositWatch:
             return
         came, self.seen = tracker.transfers - self.seen, tracker.transfers
         equity = tracker.booked_equity
-        if tracker.windows is None or came <= max(ZERO, equity - came):
+        if tracker.loss_accounting.windows is None or came <= max(ZERO, equity - came):
             return
         if near := list(self._near(equity)):
             text = (

@@ -129,7 +129,7 @@ class DoubtWatch:
         """How long a doubt may last: readings that agree with each other may wait for a lag to be over."""
         waits = (doubt.repeated and doubt.first_at == doubt.since) or doubt.confirmed
         lag = self.settings.balance_lag if waits else timedelta()
-        return (UNEXPLAINED_AFTER + lag) * self.settings.pace
+        return (UNEXPLAINED_AFTER + lag) * self.settings.time_scale
 
     def _ask(self, doubts: dict[str, Doubt], now: datetime, actions: list[Action]) -> None:
         news = set(doubts) - self.known
@@ -138,10 +138,10 @@ class DoubtWatch:
             self.ask_at, self.pause = None, SETTLE
         elif self.ask_at is None or news:
             self.pause = SETTLE
-            self.ask_at = now + self.pause * self.settings.pace
+            self.ask_at = now + self.pause * self.settings.time_scale
         elif now >= self.ask_at:
             self.pause = min(2 * self.pause, PAUSE_MAX)
-            self.ask_at = now + self.pause * self.settings.pace
+            self.ask_at = now + self.pause * self.settings.time_scale
             actions.append(Reconcile(reason=f"in doubt: {', '.join(doubts)}"))
 
     def _tighten(self, name: str, doubt: Doubt, now: datetime, actions: list[Action]) -> None:

@@ -44,7 +44,7 @@ class FuturesWatch:
             return []
         if not self._doubt(event.reason):
             return []
-        unread.ask_at = event.at + unread.pause * self.settings.pace
+        unread.ask_at = event.at + unread.pause * self.settings.time_scale
         text = (
             f"what futures the account has cannot be read: {event.reason}; orders for futures that add risk are"
             ' refused, and nothing is said to be flat, until it can (without futures: positions.futures = "none")'
@@ -80,7 +80,7 @@ class FuturesWatch:
         for name, since in unread.unlisted.items():
             if name in unread.unknown:
                 continue
-            if event.at - since < PRODUCT_WITHIN * self.settings.pace:
+            if event.at - since < PRODUCT_WITHIN * self.settings.time_scale:
                 actions.append(ReadProduct(product_id=name))
             else:
                 actions += self.cannot_be_had(name, UNLISTED, event.at)
@@ -100,7 +100,7 @@ class FuturesWatch:
         if product_id in unread.unknown:
             return []
         unread.unknown[product_id] = why
-        unread.ask_at = now + unread.pause * self.settings.pace
+        unread.ask_at = now + unread.pause * self.settings.time_scale
         self._name_unlisted()
         text = (
             f"the account holds contracts of {product_id}, and their product cannot be had: {why}; they are neither"
@@ -122,7 +122,7 @@ class FuturesWatch:
         if unread.ask_at is None or now < unread.ask_at:
             return
         unread.pause = min(2 * unread.pause, PAUSE_MAX)
-        unread.ask_at = now + unread.pause * self.settings.pace
+        unread.ask_at = now + unread.pause * self.settings.time_scale
         if unread.unknown:
             actions += [ReadProduct(product_id=n, is_waited_for=False) for n in unread.unknown]
         else:

@@ -137,7 +137,7 @@ class LossBounds:
         """The most and the least that may have been lost where the books tell `told`, and the least that time may
         confirm; `usd`: had so much more been earned.
         """
-        is_ambiguous = self.desk.tracker.is_ambiguous
+        is_ambiguous = self.desk.tracker.loss_accounting.is_ambiguous
         if strategy_id is not None or not self.desk.tracker.marks.newest:
             if not is_ambiguous:
                 return told, told, told

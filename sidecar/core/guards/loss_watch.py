@@ -75,7 +75,7 @@ class LossWatch:
 
     def watch(self, now: datetime) -> list[Action]:
         """Judge all losses as they stand now."""
-        if self.desk.tracker.windows is None or self._is_quiet():
+        if self.desk.tracker.loss_accounting.windows is None or self._is_quiet():
             return []
         actions: list[Action] = []
         bounded = list(self.bounds.bounded(now))
@@ -96,17 +96,17 @@ class LossWatch:
         """Whether no cause is in force or pending, and the net PnL is above all that limits on the
         account allow: then no loss has to be judged.
         """
-        desk = self.desk
-        if desk.state.causes or self.pending or self.stale_marks.stale or desk.tracker.is_ambiguous:
+        desk, accounting = self.desk, self.desk.tracker.loss_accounting
+        if desk.state.causes or self.pending or self.stale_marks.stale or accounting.is_ambiguous:
             return False
-        known = (desk.tracker.windows_version, desk.limits)
+        known = (accounting.version, desk.limits)
         if self._quiet_at != known:
             self._quiet_at, self._quiet_above = known, self.bounds.quiet_above()
         return self._quiet_above is not None and desk.tracker.account.net_pnl > self._quiet_above
 
     def _tell_latches(self) -> None:
         """The windows begin anew by themselves once a transfer lifts the account, unless a latch is set."""
-        causes, windows = self.desk.state.causes, self.desk.tracker.windows
+        causes, windows = self.desk.state.causes, self.desk.tracker.loss_accounting.windows
         assert windows is not None
         if causes or windows.latched:
             windows.latched = [

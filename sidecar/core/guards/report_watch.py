@@ -106,7 +106,7 @@ class ReportWatch:
         held = self.memory.held.get(report.order_id)
         if held is None:
             return
-        is_later = report.at >= held.since + ANSWERS_WITHIN * self.settings.pace
+        is_later = report.at >= held.since + ANSWERS_WITHIN * self.settings.time_scale
         is_final = report.by_rest and (is_terminal(report.status) or is_later)
         if is_final or report.filled >= held.report.filled:
             who = "REST" if report.by_rest else "the user channel"
@@ -159,7 +159,7 @@ class ReportWatch:
         if due is not None and now >= due:
             self._ask(now, actions, min(2 * self.memory.pause, PAUSE_MAX))
         for order_id, held in self.memory.held.items():
-            if held.is_overdue or now < held.since + ANSWERS_WITHIN * self.settings.pace:
+            if held.is_overdue or now < held.since + ANSWERS_WITHIN * self.settings.time_scale:
                 continue
             held.is_overdue = True
             text = (
@@ -170,13 +170,13 @@ class ReportWatch:
 
     def _ask(self, now: datetime, actions: list[Action], pause: timedelta) -> None:
         asked, self.memory.pause = tuple(self.memory.held), pause
-        self.memory.ask_at = now + pause * self.settings.pace if asked else None
+        self.memory.ask_at = now + pause * self.settings.time_scale if asked else None
         if asked:
             actions.append(ReadOrders(order_ids=asked))
 
     def next_look(self, now: datetime) -> datetime | None:
         """When time alone takes one further."""
-        overdue = ANSWERS_WITHIN * self.settings.pace
+        overdue = ANSWERS_WITHIN * self.settings.time_scale
         times = [one.since + overdue for one in self.memory.held.values()]
         times += [] if self.memory.ask_at is None else [self.memory.ask_at]
         return min((time for time in times if time > now), default=None)

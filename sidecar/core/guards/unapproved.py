@@ -18,8 +18,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.terms import Shown, shown_by, told_terms, with_terms
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import CAUSES, Cause

@@ -1,4 +1,4 @@
-"""Approvals: from a proposed order to a verdict, its booking, and the life of the reservation. No I/O.
+"""Approvals: from a proposed order to a verdict, and its booking. No I/O.
 
 A proposal is judged first and booked afterwards: `decide` leaves all memory as it was, so that the
 answer may leave in between; `commit` books it.
@@ -6,13 +6,12 @@ answer may leave in between; `commit` books it.
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from sidecar.core.account.valuation import legs_of
-from sidecar.core.account.working import Leg, Reservation, WorkingOrder
+from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
@@ -22,33 +21,28 @@ from sidecar.core.judging.closes import closing_order
 from sidecar.core.judging.edits import edited, text_of
 from sidecar.core.judging.glance import Glance, glance_of
 from sidecar.core.judging.judge import Plan, compile_plan, judge
+from sidecar.core.judging.reservations import Reservations
 from sidecar.core.judging.verdict import Proposal, Verdict
-from sidecar.core.vocabulary.actions import Action, Alert, FindOrder, Reconcile
+from sidecar.core.vocabulary.actions import Action, Reconcile
 from sidecar.core.vocabulary.decision import Decision, Violation
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
-from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.order_body import ID_CHARACTERS_MAX, Side
-from sidecar.core.vocabulary.orders import (
-    OWN_PREFIX,
-    Faults,
-    InvalidOrder,
-    Order,
-    checked_order,
-    parse_order,
-    stated_id,
-)
+from sidecar.core.vocabulary.order_reading import checked_order, parse_order, stated_id
+from sidecar.core.vocabulary.orders import OWN_PREFIX, Faults, InvalidOrder, Order
 from sidecar.core.vocabulary.plain_order import plain_order
 from sidecar.core.vocabulary.products import Product
 
 
 class Approvals:
-    """Decides on proposals, reserves for the approved ones, and lets reservations lapse."""
+    """Decides on proposals, and reserves for the approved ones."""
 
     def __init__(self, desk: RiskContext, settings: Settings) -> None:
         self.desk = desk
         self.settings = settings
         self.decisions = 0
         self.names = StrategyNames(desk, settings)
+        self.reservations = Reservations(desk, settings)
         self._next: tuple[Glance, Side] | None = None  # the last order that a glance approved
         self._day, self._day_name = 0, ""
         self._plans: dict[tuple[str, str | None], tuple[Plan, Glance | None]] = {}
@@ -82,7 +76,7 @@ class Approvals:
             orders.lift(verdict.in_place_of)
         orders.reserve(new)
         if verdict.headrooms is not None:
-            verdict.headrooms.take(new.legs[0], new.hold)
+            verdict.headrooms.absorb(new.legs[0], new.hold)
         for name, setting, usd in verdict.counted:
             self.desk.activity.add(name, setting, usd, new.approved_at)
 
@@ -191,7 +185,7 @@ class Approvals:
                 candidate.strategy_id,
                 candidate.replaced,
             )
-            fresh.again, fresh.asker = same, candidate.asker
+            fresh.is_rejudged, fresh.asker = same, candidate.asker
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
@@ -276,66 +270,24 @@ class Approvals:
         )
         if not reserves:
             return Verdict(event, decision)
-        counted = () if candidate.again else self._counted(candidate, plan)
-        return Verdict(event, decision, self._reservation(candidate, decision), counted)
+        counted = () if candidate.is_rejudged else self._counted(candidate, plan)
+        return Verdict(event, decision, self.reservations.of(candidate, decision), counted)
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and their glance; compiled anew
         when a listing has changed.
         """
-        own = strategy_id if strategy_id in self.desk.limits.strategy else None
-        found = self._plans.get((product.product_id, own))
+        limited = strategy_id if strategy_id in self.desk.limits.strategy else None
+        found = self._plans.get((product.product_id, limited))
         listed = len(self.desk.tracker.products)
         if found is None or found[0].product is not product or found[0].listed != listed:
-            plan = compile_plan(self.desk, product, own)
-            found = self._plans[product.product_id, own] = (plan, glance_of(self.desk, plan))
+            plan = compile_plan(self.desk, product, limited)
+            found = self._plans[product.product_id, limited] = (plan, glance_of(self.desk, plan))
         return found
 
     def _state_of(self, candidate: Candidate) -> str:
         """The tightest cause that applies to an order is its state."""
         return self.desk.state.level_for(candidate.causes)
-
-    def _reservation(self, candidate: Candidate, decision: Decision) -> Reservation:
-        """The worst case that an approval binds: for an edit only the size and funds that it adds."""
-        worth, replaced = candidate.worth, candidate.replaced
-        legs, hold = candidate.legs, worth.hold or ZERO
-        if replaced is not None:
-            added = max(ZERO, candidate.open_size - replaced.remaining)
-            legs = (
-                legs_of(
-                    candidate.product,
-                    candidate.order.side,
-                    added,
-                    worth.valued_at,
-                    candidate.tracker.books.cash,
-                )
-                if added
-                else ()
-            )
-            hold = max(ZERO, (worth.unit_hold or ZERO) * candidate.open_size - replaced.hold)
-        if candidate.product.is_future:
-            hold = ZERO if candidate.reducing else self._margin(candidate, legs)
-        return Reservation(
-            order=candidate.order,
-            strategy_id=candidate.strategy_id,
-            approved_at=candidate.now,
-            expires_at=candidate.now + self.settings.reservation_life,
-            legs=legs,
-            hold_currency=worth.hold_currency,
-            hold=hold,
-            decision=decision,
-            tightenings=self.desk.state.tightenings,
-            order_id="" if replaced is None else replaced.order_id,
-            maker=candidate.asker,
-        )
-
-    def _margin(self, candidate: Candidate, legs: tuple[Leg, ...]) -> Decimal:
-        quantity = sum((leg.quantity for leg in legs), ZERO) / candidate.product.contract_size
-        return (
-            (candidate.worth.unit_notional or ZERO)
-            * quantity
-            * (candidate.product.margin_rate or ONE)
-        )
 
     @staticmethod
     def _counted(candidate: Candidate, plan: Plan) -> tuple[Counted, ...]:
@@ -384,37 +336,6 @@ class Approvals:
             return []
         warnings = decision.warnings
         return [Reconcile(reason=w.message) for w in warnings if w.code == "INSUFFICIENT_FUNDS"]
-
-    # --- Lapsing ----------------------------------------------------------------------------------
-
-    def next_lapse(self) -> datetime | None:
-        """When the next reservation lapses."""
-        reservation = self.desk.tracker.ledger.next_lapse()
-        return None if reservation is None else reservation.expires_at
-
-    def lapse(self, now: datetime) -> list[Action]:
-        """Drop reservations past their life.
-
-        Connected, their orders are looked for first: one listing pass each.
-        """
-        tracker = self.desk.tracker
-        actions: list[Action] = []
-        while (reservation := tracker.ledger.pop_lapse(now)) is not None:
-            name = reservation.order.client_order_id
-            if self.settings.connected:
-                actions.append(
-                    FindOrder(
-                        client_order_id=name,
-                        product_id=reservation.order.product_id,
-                        decision_id=reservation.decision.decision_id,
-                    )
-                )
-                continue
-            tracker.orders.release(name)
-            life_s = self.settings.reservation_life.total_seconds()
-            text = f"the approved order {name} was not seen within {life_s:g} s"
-            actions.append(Alert(severity="info", code="APPROVAL_LAPSED", text=text))
-        return actions
 
 
 def _stated_id(event: OrderProposed) -> str:

@@ -39,7 +39,7 @@ class OnKey(Protocol):
     """An order on one key as the rows of limits read it: a candidate, the coin leg of one, or an order of no size.
 
     `quantity` (base units) would be open, in place of `replaces`; `is_new`: one more order would work, or none;
-    `account` and `own` are the figures of the account and of the strategy with it.
+    `account` and `strategy` are the figures of the account and of the strategy with it.
     """
 
     @property
@@ -65,7 +65,7 @@ class OnKey(Protocol):
     @property
     def account(self) -> "PostTradeExposure": ...
     @property
-    def own(self) -> "PostTradeExposure": ...
+    def strategy(self) -> "PostTradeExposure": ...
 
 
 class PostTradeExposure:
@@ -138,9 +138,9 @@ class CoinLeg:
         "is_new",
         "key",
         "mark",
-        "own",
         "quantity",
         "replaces",
+        "strategy",
         "strategy_id",
         "tracker",
     )
@@ -155,7 +155,7 @@ class CoinLeg:
         )
         self.equity = candidate.equity
         self.account = PostTradeExposure(tracker.account, self)
-        self.own = PostTradeExposure(candidate.strategy_book, self)
+        self.strategy = PostTradeExposure(candidate.strategy_book, self)
 
 
 class Candidate:
@@ -166,13 +166,13 @@ class Candidate:
     `opposed` is the rest of a position on the other side beside all orders that offer it already (base
     units, below zero when more is offered than held; None without one), `reducible` the largest size
     (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
-    in quote currency, for its bounds on that; None where no quote tells. `again` marks an order that was
+    in quote currency, for its bounds on that; None where no quote tells. `is_rejudged` marks an order that was
     approved before and is judged afresh; `asker` who asks, where that is known.
     """
 
     __slots__ = (
-        "_account", "_figures", "_fingerprint", "_own", "again", "asker", "causes", "coin", "desk", "equity",
-        "funds", "is_buy", "is_future", "is_new", "key", "legs", "limits", "mark", "now",
+        "_account", "_figures", "_fingerprint", "_strategy", "asker", "causes", "coin", "desk", "equity",
+        "funds", "is_buy", "is_future", "is_new", "is_rejudged", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
     )  # fmt: skip
@@ -198,7 +198,7 @@ class Candidate:
         self.is_buy = order.side == BUY
         self.is_future = product.is_future
         self.is_new = 1 if replaced is None else 0
-        self.again = False
+        self.is_rejudged = False
         self.asker: Asker | None = None
         marks = tracker.marks
         self.quote: Quote | None = marks.quotes.get(product.book)
@@ -228,7 +228,7 @@ class Candidate:
             self.coin = CoinLeg(self, self.legs[1])
         self.causes: tuple[Cause, ...] = self._binding() if desk.state.causes else ()
         self._account: PostTradeExposure | None = None
-        self._own: PostTradeExposure | None = None
+        self._strategy: PostTradeExposure | None = None
         self._figures: dict[Measure, RiskFigure | NoFigure] = {}
         self.funds: Funds = (None, None, None, ZERO)
         self._fingerprint = ""
@@ -259,14 +259,14 @@ class Candidate:
         return self._account
 
     @property
-    def own(self) -> PostTradeExposure:
+    def strategy(self) -> PostTradeExposure:
         """The figures of the order's strategy alone."""
-        if self._own is None:
+        if self._strategy is None:
             book = self.strategy_book
-            self._own = PostTradeExposure(book, self)
+            self._strategy = PostTradeExposure(book, self)
             if self.coin is not None:
-                self._own.join(book, self.coin.own)
-        return self._own
+                self._strategy.join(book, self.coin.strategy)
+        return self._strategy
 
     @property
     def fingerprint(self) -> str:
@@ -323,7 +323,7 @@ class Candidate:
         resized = Candidate(
             self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
         )
-        resized.again = self.again
+        resized.is_rejudged = self.is_rejudged
         return resized
 
     def _opposed(self) -> Decimal | None:
@@ -386,7 +386,7 @@ class NoOrder:
         self.account = PostTradeExposure(tracker.account, self)
 
     @property
-    def own(self) -> PostTradeExposure:
+    def strategy(self) -> PostTradeExposure:
         """The figures of the strategy alone."""
         book = self._strategies.get(self.strategy_id or "") or Portfolio()
         return PostTradeExposure(book, self)

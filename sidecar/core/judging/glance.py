@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sidecar.core.account.working import RESERVATIONS_OF_A_USER_MAX, Leg
+from sidecar.core.account.reservation import RESERVATIONS_OF_A_USER_MAX
+from sidecar.core.account.working import Leg
 from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate

@@ -67,7 +67,7 @@ class Headrooms:
             known = self._known[side] = (version, self._worked_out(side))
         return known[1]
 
-    def take(self, leg: Leg, hold: Decimal) -> None:
+    def absorb(self, leg: Leg, hold: Decimal) -> None:
         """An order that was approved by them has just been reserved, and the books have moved by that alone."""
         side, size, version = leg.side, leg.quantity, self._tracker.books.version
         room = self._known[side][1]

@@ -24,8 +24,10 @@ from sidecar.core.judging.rules.rule import (
     Measured,
     ScopedLimit,
     ScopeKind,
+    Setting,
     SizeUnit,
     size_of,
+    text_of,
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
@@ -140,9 +142,7 @@ def _bind(
     ]
 
 
-def _bound(
-    code: str, scope: str, kind: ScopeKind, setting: Decimal | int | LossLimit | Rate | Quota
-) -> ScopedLimit:
+def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:
     match setting:
         case LossLimit():
             level = setting.ratio if setting.ratio is not None else setting.usd
@@ -161,8 +161,9 @@ def _bound(
         level,
         level * WARN_AT,
         setting,
-        own=kind == "strategy",
+        is_strategy=kind == "strategy",
         window=f"{code}|{scope}",
+        text=text_of(setting),
     )
 
 

@@ -46,7 +46,7 @@ class Finding(Struct, frozen=True):
         return self.rule.warns and bool(self.observed)
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True):
     """A row with its limit: `near` is the figure from which it speaks."""
 
     ruled: BoundRule
@@ -143,7 +143,7 @@ class Table:
         self.near_books = [
             Finding(0, rule, bound, observed)
             for _, rule, bound in books_alone
-            if (observed := rule.on_key(candidate, bound)) >= bound.warn_level
+            if (observed := rule.line(candidate, bound).base) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
@@ -207,7 +207,7 @@ class Tables:
 
     def of(self, candidate: Candidate) -> Table:
         """The table that an order is judged by."""
-        if candidate.replaced is not None or candidate.again or candidate.coin is not None:
+        if candidate.replaced is not None or candidate.is_rejudged or candidate.coin is not None:
             return self._made(candidate)
         return self.on_side(candidate.order.side, candidate)
 

@@ -7,29 +7,17 @@ with it are those without it. Looking leaves all as it is.
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.rules import RULES
-from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind
+from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind, text_of
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Quota, Rate
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
-
-# Rules that measure the order itself, or its like.
-NEEDS_AN_ORDER: Final = frozenset(
-    {
-        "DUPLICATE_ORDER",
-        "MAX_ORDER_NOTIONAL",
-        "MAX_ORDER_SIZE",
-        "MIN_ORDER_SIZE",
-        "NO_ADDING",
-        "PRICE_COLLAR",
-    }
-)
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
 Row = dict[str, Any]
@@ -92,14 +80,15 @@ def _bounds(
     scope: str, kind: ScopeKind, limits: OrderLimits
 ) -> Iterator[tuple[Measured, ScopedLimit]]:
     for rule in RULES:
-        if not isinstance(rule, Measured) or rule.code in NEEDS_AN_ORDER:
+        if not isinstance(rule, Measured) or rule.of_order:
             continue
         setting = getattr(limits, rule.limit, None)
         if setting is not None:
             level = _level(setting)
             window = f"{rule.code}|{scope}"
-            own = kind == "strategy"
-            yield rule, ScopedLimit(scope, kind, level, level, setting, own=own, window=window)
+            is_strategy = kind == "strategy"
+            text = text_of(setting)
+            yield rule, ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text)
 
 
 def _level(setting: Any) -> Decimal:

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.account.working import Reservation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.context.activity import Counted
 from sidecar.core.judging.headroom import Headrooms
 from sidecar.core.vocabulary.decision import Decision

@@ -88,7 +88,7 @@ class Attempt(Struct, kw_only=True):
         """Whether it may still trade."""
         return self.stage not in {"refused", "over"}
 
-    def take(self, signal: Signal, reason: str = "") -> bool:
+    def move(self, signal: Signal, reason: str = "") -> bool:
         """Move by the table; False where the table has no move for the signal now."""
         after = MOVES.get((self.stage, signal))
         if after is None:
@@ -110,7 +110,7 @@ class Attempt(Struct, kw_only=True):
         self.order_id = "" if fault else report.order_id
         self.is_turned_down |= report.status == "FAILED" and not report.filled
         ended = is_terminal(report.status) or bool(fault)
-        self.take("ended" if ended else "seen", fault)
+        self.move("ended" if ended else "seen", fault)
         return fault
 
     def is_this(self, side: Side, size: Decimal | None, *, is_stated: bool) -> bool:

@@ -81,7 +81,7 @@ class Liquidator:
         self._take_up(episode, actions)
         # First of all: holdings are looked at in the rounds.
         self._rounds.cancel(self.memory, episode, now, actions)
-        episode.due = now + CANCELS_TAKE * self.settings.pace
+        episode.due = now + CANCELS_TAKE * self.settings.time_scale
         self.advance(now, actions)
 
     def _take_up(self, episode: Episode, actions: list[Action]) -> None:
@@ -99,7 +99,7 @@ class Liquidator:
             row = Row(key=attempt.key, held=held, left=held, mark=episode.marks.get(attempt.key))
             episode.rows.setdefault(attempt.key, row)
         for attempt in dropped.values():
-            attempt.take("restarted", "its flattening was aborted before an answer came")
+            attempt.move("restarted", "its flattening was aborted before an answer came")
         actions += [one.find() for one in dropped.values() if one.stage == "doubtful"]
 
     def drop(self, outcome: Outcome, now: datetime, actions: list[Action]) -> None:
@@ -147,7 +147,7 @@ class Liquidator:
             if step is None:
                 continue
             is_overdue = episode.phase == "reading"
-            episode.step(step, now + READINGS_TAKE * self.settings.pace)
+            episode.step(step, now + READINGS_TAKE * self.settings.time_scale)
             if not self.settings.connected:
                 self._rounds.run(self.memory, episode, now, actions)
                 continue
@@ -165,12 +165,12 @@ class Liquidator:
             order = ledger.find_client_id(attempt.client_order_id)
             if order is not None:
                 attempt.order_id = order.order_id
-                attempt.take("seen" if order.is_open else "ended")
+                attempt.move("seen" if order.is_open else "ended")
 
     def _next_step(self, episode: Episode, now: datetime) -> Step | None:
         """The step that ends this phase now; None while it goes on."""
         due = episode.due
-        if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.pace:
+        if due is not None and not now < due <= now + LONGEST_WAIT * self.settings.time_scale:
             return "time is up"  # or the clock was set back
         if episode.phase == "reading":
             return None
@@ -271,7 +271,7 @@ class Liquidator:
         outcome = event.outcome
         if outcome == "refused" and KNOWN_ALREADY in event.reason:
             outcome = "unknown"
-        if not attempt.take(outcome, event.reason):
+        if not attempt.move(outcome, event.reason):
             return
         attempt.lacked_funds = outcome == "refused" and LACKS_FUNDS in event.reason
         attempt.is_turned_down |= outcome == "refused" and not attempt.lacked_funds
@@ -287,8 +287,8 @@ class Liquidator:
             if attempt is None:
                 continue
             if not self._still_fits(episode, attempt):
-                attempt.take("given_up", "it is not there, and was not for what is held now")
-            elif attempt.take("absent"):
+                attempt.move("given_up", "it is not there, and was not for what is held now")
+            elif attempt.move("absent"):
                 actions.append(attempt.place())
 
     def _still_fits(self, episode: Episode, attempt: Attempt) -> bool:
@@ -306,9 +306,11 @@ class Liquidator:
     def _read(self, event: ev.AccountRead, actions: list[Action]) -> None:
         for episode in list(self.memory.episodes.values()):
             for attempt in episode.live():
-                long_ago = attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.pace
+                long_ago = (
+                    attempt.first_sent < event.began_at - ABSENT_AFTER * self.settings.time_scale
+                )
                 if attempt.order_id in event.missing and long_ago:
-                    attempt.take("ended", "Coinbase knows of no such order")
+                    attempt.move("ended", "Coinbase knows of no such order")
             if episode.phase == "reading" and event.reading >= episode.reading:
                 self._rounds.run(self.memory, episode, event.at, actions)
 
@@ -316,7 +318,7 @@ class Liquidator:
         """A new process: whether the orders sent left the old one is not known."""
         for episode in self.memory.episodes.values():
             for attempt in episode.live():
-                attempt.take("restarted", "the process ended before an answer came")
+                attempt.move("restarted", "the process ended before an answer came")
                 if attempt.stage == "doubtful":
                     actions.append(attempt.find())
             if episode.phase == "reading":

@@ -87,14 +87,14 @@ class Rounds:
         is_selling = bool(episode.live())
         wait = SALES_TAKE if is_selling else CANCELS_TAKE if is_open else WAITING_TAKES
         wait = max(wait, retry_after(episode.idle_rounds))
-        times = [now + wait * self.settings.pace]
+        times = [now + wait * self.settings.time_scale]
         times += [one.opens_at for one in left if one.opens_at is not None and one.opens_at > now]
         times += [self._stuck_at(episode, order) for order in still]
         episode.step("read: sell" if is_selling else "read: wait", min(times))
 
     def _stuck_at(self, episode: Episode, order: WorkingOrder) -> datetime:
         """When it has been open for so long after its cancel was asked for that no more is waited for it."""
-        return episode.asked[order.order_id] + STUCK_AFTER * self.settings.pace
+        return episode.asked[order.order_id] + STUCK_AFTER * self.settings.time_scale
 
     def cancel(
         self, memory: LiquidatorMemory, episode: Episode, now: datetime, actions: list[Action]

@@ -79,9 +79,9 @@ class LiveRisk:
         """Whether time alone changes a figure; it does when the clock was set back, too."""
         return not self.since <= now < self.due
 
-    def take(self, event: ClosesRead) -> list[Action]:
+    def learn(self, event: ClosesRead) -> list[Action]:
         """Closes as Coinbase tells them; no action follows."""
-        self.past.take(event)
+        self.past.learn(event)
         return []
 
     # --- Figures ----------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class RiskHistory:
             self.history.close(book, period - 1, float(mid.value))
             self.changed.add(book)
 
-    def take(self, event: ClosesRead) -> None:
+    def learn(self, event: ClosesRead) -> None:
         """Closes as Coinbase tells them. Those of another length of period are not ours."""
         if event.period_s == self.settings.period_s:
             self.history.read(event.book, event.closes, event.since, event.until)

@@ -3,7 +3,7 @@ and no others. No I/O.
 
 Source: Coinbase Advanced Trade API, "Create Order". The body judged is the body sent, so a key that
 is not known here could change the order's meaning and is refused by name. Numbers stay text until
-`orders.py` has bounded them.
+`order_reading.py` has bounded them.
 """
 
 from typing import Annotated, Final, Literal
@@ -116,7 +116,7 @@ class Scaled(_Configuration, frozen=True, kw_only=True):
 class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Exactly one of these is given, each kind with a type of its own.
 
-    A new kind takes a line here, a reader in `orders.py`, and its test.
+    A new kind takes a line here, a reader in `order_reading.py`, and its test.
     """
 
     limit_limit_gtc: RestingLimit | None = None

@@ -9,7 +9,7 @@ from sidecar.core.vocabulary.orders import Order
 
 def plain_order(body: Any) -> Order | None:
     """A resting limit order as most bots write it; None for any other body, right or wrong."""
-    if type(body) is not bytes:
+    if type(body) is not bytes and type(body) is not str:
         return None
     try:
         read = PLAIN_DECODER.decode(body)

@@ -96,7 +96,7 @@ def _authenticate(world: World, message: Message) -> None:
         if message.channel in ACCOUNT_CHANNELS and message.type == "subscribe":
             raise Rejected(NOT_AUTHENTICATED)
         return
-    if world.faults.take("expire_tokens"):
+    if world.faults.count_off("expire_tokens"):
         raise Rejected(NOT_AUTHENTICATED)
     try:
         key = verify_websocket(message.jwt, world.keys, world.unix())

@@ -62,7 +62,7 @@ class FaultSwitches:
         """End all faults."""
         self._keep(Faults())
 
-    def take(self, name: str) -> bool:
+    def count_off(self, name: str) -> bool:
         """Whether this fault happens once more; if so it is counted off."""
         left = getattr(self._now, name)
         if left:

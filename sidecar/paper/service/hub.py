@@ -156,12 +156,12 @@ class Hub:
             return
         faults = self._faults.now
         row = told_row(order, self._exchange.run, faults)
-        if self._faults.take("long_ids"):
+        if self._faults.count_off("long_ids"):
             row |= {"order_id": order.order_id * LONG}
-        if order.filled and self._faults.take("huge_fees"):
+        if order.filled and self._faults.count_off("huge_fees"):
             row |= {"total_fees": HUGE_FEES}
         price = row.get("avg_price")  # a sparse row has none
-        if order.filled and price and self._faults.take("huge_prices"):
+        if order.filled and price and self._faults.count_off("huge_prices"):
             row |= {"avg_price": plain(HUGE_PRICE * Decimal(price))}
         shown = told_positions(self._exchange, faults)
         frame = frames.user_update(row, shown, at)

@@ -52,7 +52,7 @@ def create(world: World, call: Call) -> Row:
     _check_id(request.client_order_id)
     _check_wallet(world, request.product_id)
     row["order_configuration"] = _configuration(request)
-    if world.faults.take("answer_without_accept"):
+    if world.faults.count_off("answer_without_accept"):
         ghost = uuid5(world.exchange.run, f"ghost/{request.client_order_id}")
         return shapes.created(str(ghost), row)
     try:

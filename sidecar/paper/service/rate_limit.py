@@ -55,7 +55,7 @@ class TokenBuckets:
         """Whether a request of `source` would be let through; it is not counted."""
         return not self._limit or self._left(source, now)[0] >= 1
 
-    def take(self, source: str, now: float) -> Allowance:
+    def admit(self, source: str, now: float) -> Allowance:
         """Count a request of `source`; one that is refused is free."""
         if not self._limit:
             return UNLIMITED
@@ -98,21 +98,21 @@ class RateLimits:
     def private(self, key_name: str, now: float) -> Allowance:
         """A request with a token, counted by the second and the hour; the tighter is told."""
         if not self._hourly.has_room(key_name, now):
-            return self._hourly.take(key_name, now)
-        second = self._private.take(key_name, now)
+            return self._hourly.admit(key_name, now)
+        second = self._private.admit(key_name, now)
         if not second.allowed:
             return second
-        told = [taken for taken in (second, self._hourly.take(key_name, now)) if taken.limit]
+        told = [taken for taken in (second, self._hourly.admit(key_name, now)) if taken.limit]
         return min(told, key=lambda taken: taken.remaining, default=UNLIMITED)
 
     def public(self, address: str, now: float) -> Allowance:
         """A request without a token, counted by the address it comes from."""
-        return self._public.take(address, now)
+        return self._public.admit(address, now)
 
     def connection(self, address: str, now: float) -> bool:
         """Whether a further websocket may be opened from an address."""
-        return self._connections.take(address, now).allowed
+        return self._connections.admit(address, now).allowed
 
     def message(self, address: str, now: float) -> bool:
         """Whether a further websocket message without a token may come from an address."""
-        return self._messages.take(address, now).allowed
+        return self._messages.admit(address, now).allowed

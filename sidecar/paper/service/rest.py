@@ -86,16 +86,16 @@ def _commit_faults(world: World, request: web.Request) -> None:
     """Commit the faults that come before the request is read."""
     if world.faults.now.refuse_connections:
         raise _cut(request)
-    if world.faults.take("server_errors"):
+    if world.faults.count_off("server_errors"):
         body = web.Response(status=503, text=errors.HTML_ERROR, content_type="text/html")
         raise _Faulty(body)
-    if "/cfm/" in request.path and world.faults.take("forbidden_futures"):
+    if "/cfm/" in request.path and world.faults.count_off("forbidden_futures"):
         body = web.Response(status=403, text=errors.HTML_FORBIDDEN, content_type="text/html")
         raise _Faulty(body)
     prefix = world.faults.now.bad_gateway
     if prefix and request.path.startswith(f"{PREFIX}{prefix}"):
         raise _Faulty(web.Response(status=502, text=errors.HTML_ERROR, content_type="text/html"))
-    if world.faults.take("too_many_requests"):
+    if world.faults.count_off("too_many_requests"):
         raise _Faulty(_json(429, errors.TOO_MANY_REQUESTS, Allowance(allowed=False)))
 
 
@@ -105,7 +105,7 @@ def _admit(world: World, route: Route, request: web.Request) -> tuple[Key | None
     if route.scope is None:
         return None, world.limits.public(request.remote or "", wall)
     header = request.headers.get("Authorization")
-    if world.faults.take("expire_tokens"):
+    if world.faults.count_off("expire_tokens"):
         raise Unauthorized("a switched-on fault says that it has expired")
     key = verify_rest(header, request.method, request.path, world.keys, world.unix())
     if world.faults.draw("unauthorized_share"):
@@ -139,16 +139,16 @@ async def _answer(
     row = _handle(world, route, call)
     faults = world.faults.now
     taken = route.path.endswith("/orders") and row["success"]
-    if taken and world.faults.take("accept_without_answer"):
+    if taken and world.faults.count_off("accept_without_answer"):
         await asyncio.sleep(NEVER_S)
         raise _cut(request)
     if route.path.startswith("/paper/"):
         return _json(200, row, admitted.allowance)
     if faults.null_optionals:
         row = with_nulls(row)
-    if "cursor" in row and world.faults.take("long_cursors"):
+    if "cursor" in row and world.faults.count_off("long_cursors"):
         row = {**row, "cursor": "c" * LONG_CURSOR, "has_next": True}
-    if world.faults.take("dribbled_bodies"):
+    if world.faults.count_off("dribbled_bodies"):
         return await _dribble(request, encode(row), 1, BYTE_EVERY_S)
     if faults.slow_bodies_s:
         body = encode(row)

@@ -1,5 +1,5 @@
 """One websocket's conversation: its subscriptions, its sequence, the frames still to go out.
-No I/O: frames come in by `send`, bytes go out by `take`.
+No I/O: frames come in by `send`, bytes go out by `next_frame`.
 """
 
 from collections import deque
@@ -46,7 +46,7 @@ class Session:
         """Seconds until the first frame may go; None while there is none."""
         return max(0.0, self._waiting[0][0] - wall) if self._waiting else None
 
-    def take(self, wall: float) -> bytes:
+    def next_frame(self, wall: float) -> bytes:
         """The first frame, taken off."""
         _, data = self._waiting.popleft()
         self.bytes_waiting -= len(data)
@@ -74,21 +74,21 @@ class Session:
         if faults.frames_channel not in ("", channel) or channel == "subscriptions":
             self._queue(frame.numbered(self._next()), wall)
             return
-        if self._faults.take("restart_sequence"):
+        if self._faults.count_off("restart_sequence"):
             self._sequence = 0
-        if self._faults.take("sequence_gaps"):
+        if self._faults.count_off("sequence_gaps"):
             self._next()
-        if self._faults.take("future_frames"):
+        if self._faults.count_off("future_frames"):
             frame = frame.a_year_ahead()
         data = frame.numbered(self._next())
-        if self._faults.take("drop_frames"):
+        if self._faults.count_off("drop_frames"):
             return
-        if self._held is None and self._faults.take("reorder_frames"):
+        if self._held is None and self._faults.count_off("reorder_frames"):
             self._held = data
             return
         not_before = wall + float(faults.delay_frames_s) + self._behind_by(wall)
         self._queue(data, not_before)
-        if self._faults.take("duplicate_frames"):
+        if self._faults.count_off("duplicate_frames"):
             self._queue(data, not_before)
         if self._held is not None:
             held, self._held = self._held, None

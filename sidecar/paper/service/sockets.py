@@ -86,7 +86,7 @@ async def _write(world: World, socket: web.WebSocketResponse, session: Session) 
             await asyncio.sleep(wait)
         else:
             try:
-                await socket.send_frame(session.take(world.wall()), WSMsgType.TEXT)
+                await socket.send_frame(session.next_frame(world.wall()), WSMsgType.TEXT)
             except ConnectionError:
                 return  # the reader learns of it as well, and ends the conversation
             sent += 1

@@ -42,8 +42,8 @@ class WalletFaults:
 
     def begin(self) -> None:
         """A listing begins: its faults are counted off."""
-        self._missing = self._switches.take("missing_wallets")
-        self._split = self._switches.take("split_wallets")
+        self._missing = self._switches.count_off("missing_wallets")
+        self._split = self._switches.count_off("split_wallets")
         self._absurd = self._take_absurd()
 
     def listed(self, balances: Iterable[Balance]) -> list[Told]:
@@ -77,7 +77,7 @@ class WalletFaults:
         return row | {"active": False} if is_inactive else row
 
     def _take_absurd(self) -> str:
-        return next((name for name in ABSURD if self._switches.take(name)), "")
+        return next((name for name in ABSURD if self._switches.count_off(name)), "")
 
     def _is_about(self, currency: str) -> bool:
         return self._switches.now.wallets_currency in ("", currency)

@@ -102,7 +102,7 @@ class Book:
             return ZERO
         return max(ZERO, best.size * (place + 1) - self._taken[side].get(price, ZERO))
 
-    def take(self, side: Side, level: Level) -> None:
+    def consume(self, side: Side, level: Level) -> None:
         """Remember that this much was taken from this side at this price."""
         taken = self._taken[side]
         taken[level.price] = taken.get(level.price, ZERO) + level.size

@@ -134,7 +134,7 @@ class Engine:
             size = min(level.size, self._wanted(order, level.price))
             if size <= 0:
                 return False
-            book.take(other, Level(level.price, size))
+            book.consume(other, Level(level.price, size))
             self._fill(order, Level(level.price, size), now, is_maker=False)
         if barrier is None or self._is_done(order):
             return False
@@ -223,7 +223,7 @@ class Engine:
                 size = min(level.size, order.remaining)
                 if size <= 0:
                     break
-                book.take(other, Level(level.price, size))
+                book.consume(other, Level(level.price, size))
                 self._fill(order, Level(limit, size), now, is_maker=True)
             if order.fills == fills:
                 return  # no size is left at its price, so none at a worse one

@@ -218,7 +218,7 @@ class Exchange:
     def _accept(self, order: Order) -> None:
         """Hold the funds it needs, tell that it is PENDING, and send it on its way."""
         self._remember()
-        self.intake.take(order)
+        self.intake.accept(order)
         self.register.add(order)
         self.engine.settlement.fit(order)
         self.engine.report(order, "PENDING", self.now)

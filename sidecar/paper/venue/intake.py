@@ -32,7 +32,7 @@ class Intake:
         self._number += 1
         return self._number
 
-    def take(self, order: Order) -> None:
+    def accept(self, order: Order) -> None:
         """The order is accepted: the next one has another number, and so another id."""
         self._number = order.number
 

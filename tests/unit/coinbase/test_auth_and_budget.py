@@ -64,8 +64,8 @@ def signer(tmp_path):
 def test_a_token_that_was_signed_ahead_is_for_its_call_and_is_sent_once(signer):
     signer.tokens.sign_ahead("POST", CANCELS)
     signer.unix += SPARE_LIVES_S
-    other = signer.tokens.take("POST", CANCELS.replace("batch_cancel", "edit"))
-    first, second = signer.tokens.take("POST", CANCELS), signer.tokens.take("POST", CANCELS)
+    other = signer.tokens.token("POST", CANCELS.replace("batch_cancel", "edit"))
+    first, second = signer.tokens.token("POST", CANCELS), signer.tokens.token("POST", CANCELS)
     assert (
         signer.claims(first)["uri"] == "POST api.coinbase.com/api/v3/brokerage/orders/batch_cancel"
     )
@@ -83,7 +83,7 @@ def test_a_token_that_waited_too_long_is_signed_anew(signer, later, is_sent):
     signer.tokens.sign_ahead("POST", CANCELS)
     (spare,) = signer.tokens._spares.values()
     signer.unix += later
-    assert (signer.tokens.take("POST", CANCELS) == spare.token) is is_sent
+    assert (signer.tokens.token("POST", CANCELS) == spare.token) is is_sent
 
 
 def test_a_bare_ed25519_seed_and_escaped_newlines_are_keys_too(tmp_path):
@@ -136,36 +136,36 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_budget_keeps_a_reserve_for_what_must_not_wait():
     budget = Budget(per_second=10, per_hour=1_000)
     free = 0
-    while budget.take(0.0) == 0:
+    while budget.spend(0.0) == 0:
         free += 1
     assert free == 10 * (1 - RESERVE)
-    assert budget.take(0.0, urgent=True) == 0
+    assert budget.spend(0.0, urgent=True) == 0
 
 
 def test_calls_that_wait_are_made_in_the_order_they_were_counted():
     budget = Budget(per_second=10, per_hour=1_000)
-    waits = [budget.take(0.0) for _ in range(20)]
+    waits = [budget.spend(0.0) for _ in range(20)]
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(1.3)  # thirteen beyond the free seven, ten a second
 
 
 def test_an_urgent_call_goes_before_those_that_wait():
     budget = Budget(per_second=10, per_hour=1_000)
-    assert [budget.take(0.0) for _ in range(100)][-1] > 9
-    assert budget.take(0.0, urgent=True) == 0
+    assert [budget.spend(0.0) for _ in range(100)][-1] > 9
+    assert budget.spend(0.0, urgent=True) == 0
 
 
 def test_an_overdrawn_budget_recovers_with_time():
     budget = Budget(per_second=10, per_hour=1_000)
     for _ in range(90):  # Coinbase itself allows 30 a second
-        budget.take(0.0, urgent=True)
-    assert budget.take(0.0, urgent=True) > 2
-    assert budget.take(10.0) == 0
+        budget.spend(0.0, urgent=True)
+    assert budget.spend(0.0, urgent=True) > 2
+    assert budget.spend(10.0) == 0
 
 
 def test_the_hour_binds_after_the_second():
     budget = Budget(per_second=10, per_hour=100)
     free, wall = 0, 0.0
-    while budget.take(wall) == 0:
+    while budget.spend(wall) == 0:
         free, wall = free + 1, wall + 0.2
     assert 70 <= free <= 73  # what is not reserved, and what came back meanwhile

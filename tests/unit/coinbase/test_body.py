@@ -16,7 +16,7 @@ MEMBER = gzip.compress(b'{"a": 1}')
 def whole(data, encoding="", piece=PIECE):
     body = Body(encoding)
     for start in range(0, len(data), piece):
-        body.take(data[start : start + piece])
+        body.add(data[start : start + piece])
     return body.whole()
 
 
@@ -68,9 +68,9 @@ def test_what_is_no_whole_gzip_is_refused(data, why):
 
 def test_what_follows_the_end_is_not_kept():
     body = Body("gzip")
-    body.take(MEMBER)
+    body.add(MEMBER)
     with pytest.raises(Untrusted, match="goes on after its end"):
-        body.take(bytes(PIECE))
+        body.add(bytes(PIECE))
 
 
 def test_an_encoding_that_was_not_asked_for_is_refused():

@@ -1,7 +1,6 @@
 """Which channels are asked for, and which are read. What is read of each: test_recorded_shapes.py."""
 
 from sidecar.coinbase import frames
-from sidecar.coinbase.session import PRODUCT_CHANNELS
 from sidecar.paper.service import channels
 
 
@@ -22,4 +21,4 @@ def test_a_channel_of_products_is_asked_for_by_their_names_and_no_other_is():
     """As the paper exchange serves them. A channel that is not served holds up its whole feed."""
     asked = {*frames.USER_CHANNELS, *frames.MARKET_CHANNELS}
     assert asked <= channels.CHANNELS
-    assert asked & channels.MARKET_CHANNELS == PRODUCT_CHANNELS
+    assert asked & channels.MARKET_CHANNELS == frames.PRODUCT_CHANNELS

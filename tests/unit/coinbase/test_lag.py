@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sidecar.coinbase.frames import Tickers, quotes_of
 from sidecar.coinbase.lag import AGAIN_AFTER_S, BEHIND_FOR_S, CoinbaseTime, Lag
 from sidecar.coinbase.session import Close, Parsed, Session
-from sidecar.core.vocabulary.events import Quotes
 
 THEN = datetime(2026, 11, 22, 13, 20, tzinfo=UTC)  # when the monotonic clock showed 100 s
 OLDEST_S = 10.0
@@ -72,16 +72,16 @@ def test_a_late_quote_is_of_when_it_was_told_whatever_this_machines_clock_says(l
     now = THEN + timedelta(hours=skew_h, seconds=30)
     (told,) = listener.received(ticker(0, stamp(8)), now, 130.0)
     assert isinstance(told, Parsed)
-    assert isinstance(told.said, Quotes)
+    assert isinstance(told.said, Tickers)
     assert told.said.at == now
-    (quote,) = told.said.quotes
+    (quote,) = quotes_of(told.said.rows)
     assert quote.at == now - timedelta(seconds=22)
 
 
 def test_what_is_late_by_its_way_only_is_of_the_moment(listener):
     now = THEN + timedelta(seconds=30)
     (told,) = listener.received(ticker(0, stamp(29.5)), now, 130.0)
-    assert told.said.quotes[0].at == now
+    assert told.said.rows[0].at == now
 
 
 def test_a_feed_that_stays_behind_is_begun_anew_and_then_left_for_a_while(listener):

@@ -101,7 +101,14 @@ def frame(row: rec.Row) -> Any:
     said = frames.said(frames.open_envelope(data), AT)
     heard = [step.said for step in steps if isinstance(step, Parsed)]
     assert heard == [one for one in said if not isinstance(one, frames.Subscribed | frames.Refused)]
-    return said
+    return [as_fact(one) for one in said]
+
+
+def as_fact(said: frames.FrameContent) -> Any:
+    """The rows of a ticker frame are read when they go on to the core."""
+    if not isinstance(said, frames.Tickers):
+        return said
+    return ev.Quotes(at=said.at, quotes=frames.quotes_of(said.rows))
 
 
 class Shape(NamedTuple):

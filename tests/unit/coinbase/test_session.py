@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.coinbase.frames import quotes_of
 from sidecar.coinbase.session import (
     SILENCE_S,
     Close,
@@ -296,7 +297,7 @@ def test_quotes_and_orders_come_through_as_facts():
     user.open()
     stage.quote("BTC-USD", "102", "103")
     (quotes,) = told(market.hear())
-    assert [(q.product_id, q.bid, q.ask) for q in quotes.quotes] == [("BTC-USD", 102, 103)]
+    assert [(q.product_id, q.bid, q.ask) for q in quotes_of(quotes.rows)] == [("BTC-USD", 102, 103)]
     order = stage.order("BUY", market_market_ioc={"base_size": "0.5"})
     reports = [report for said in told(user.hear()) for report in said.reports]
     assert [report.status for report in reports] == ["PENDING", "OPEN", "FILLED"]
@@ -316,7 +317,7 @@ def test_a_jump_is_a_gap_and_what_came_with_it_still_counts():
     steps = line.hear()
     (gap,) = only(steps, Gap)
     assert gap.got - gap.expected == 2
-    assert [said.quotes[0].bid for said in told(steps)] == [106]
+    assert [quotes_of(said.rows)[0].bid for said in told(steps)] == [106]
 
 
 def test_late_and_repeated_frames_are_passed_over():
@@ -331,7 +332,7 @@ def test_late_and_repeated_frames_are_passed_over():
     line.stage.quote("BTC-USD", "106", "107")
     steps = line.hear()
     assert len(only(steps, Gap)) == 1
-    assert [said.quotes[0].bid for said in told(steps)] == [106]
+    assert [quotes_of(said.rows)[0].bid for said in told(steps)] == [106]
 
 
 def test_a_count_that_begins_again_is_a_gap_and_is_followed():
@@ -343,7 +344,7 @@ def test_a_count_that_begins_again_is_a_gap_and_is_followed():
         line.stage.quote("BTC-USD", bid, "109")
     steps = line.hear()
     assert (only(steps, Gap), steps[0]) == ([steps[0]], steps[0])
-    assert [said.quotes[0].bid for said in told(steps)] == [102, 104, 106]
+    assert [quotes_of(said.rows)[0].bid for said in told(steps)] == [102, 104, 106]
 
 
 def test_a_count_that_begins_again_where_its_first_frames_are_lost_is_followed_too():
@@ -394,7 +395,7 @@ def test_products_can_be_followed_and_left_while_it_runs():
     ]  # fmt: skip
     for product in ("BTC-USD", "ETH-USD"):
         stage.quote(product, "102", "103")
-    assert [said.quotes[0].product_id for said in told(line.hear())] == ["ETH-USD"]
+    assert [said.rows[0].product_id for said in told(line.hear())] == ["ETH-USD"]
     assert line.session.follow(["ETH-USD"], line.wall) == []
 
 
@@ -525,7 +526,16 @@ def test_one_quote_that_makes_no_sense_does_not_hide_the_others():
     rows = [{"product_id": "A-USD", "best_bid": "-5", "best_ask": "1"}, {"product_id": "B-USD", "best_bid": "x", "best_ask": "1"},
             {"product_id": "C-USD", "best_bid": "1", "best_ask": "2"}]  # fmt: skip
     steps = line.session.received(frame(99, "ticker", [{"tickers": rows}]), START, line.wall)
-    assert [quote.product_id for said in told(steps) for quote in said.quotes] == ["C-USD"]
+    assert [quote.product_id for said in told(steps) for quote in quotes_of(said.rows)] == ["C-USD"]
+
+
+@pytest.mark.parametrize("none", [None, "", "0"])
+def test_a_book_without_one_side_has_no_row_that_takes_the_place_of_another(none):
+    line = Line(MARKET, ("BTC-USD",))
+    line.open()
+    rows = [{"product_id": "A-USD", "best_bid": none, "best_ask": "1"}, {"product_id": "A-USD", "best_bid": "1", "best_ask": none}]  # fmt: skip
+    steps = line.session.received(frame(99, "ticker", [{"tickers": rows}]), START, line.wall)
+    assert not told(steps)
 
 
 @pytest.mark.parametrize(
@@ -545,7 +555,7 @@ def test_what_is_offered_at_a_price_is_read_and_never_hides_the_price(told_size,
     line.open()
     row = {"product_id": "A-USD", "best_bid": "1", "best_ask": "2", "best_bid_quantity": told_size}
     steps = line.session.received(frame(99, "ticker", [{"tickers": [row]}]), START, line.wall)
-    (quote,) = [quote for said in told(steps) for quote in said.quotes]
+    (quote,) = [quote for said in told(steps) for quote in quotes_of(said.rows)]
     assert (quote.bid, quote.bid_size, quote.ask_size) == (1, size, None)
 
 

@@ -114,7 +114,7 @@ def test_after_a_restart_coinbases_clock_is_heard_anew(again):
     jumps(world, WRONG)
     after = again(world)
     told = again is reloaded
-    assert after.tracker.clock_ahead == (WRONG if told else timedelta())
+    assert after.tracker.loss_accounting.clock_ahead == (WRONG if told else timedelta())
 
 
 def test_an_order_is_judged_as_ever_under_a_wrong_clock():

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.account import working
-from sidecar.core.account.working import RECENT_MAX
+from sidecar.core.account import closed_orders
+from sidecar.core.account.closed_orders import RECENT_MAX
 from sidecar.core.liquidation.attempts import Attempt
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert
@@ -66,7 +66,7 @@ def test_memory_is_flat_after_the_first_thousand():
 @pytest.fixture
 def few(monkeypatch):
     """A world in which ten orders were opened and cancelled, and all but the last three forgotten."""
-    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    monkeypatch.setattr(closed_orders, "RECENT_MAX", 3)
     world = connected()
     opened_and_cancelled(world, range(10))
     assert len(world.tracker.ledger.closed.by_id) == 3
@@ -108,7 +108,7 @@ def test_a_late_fill_of_it_counts_once_and_is_nobodys_unapproved_order(few, told
 
 @pytest.mark.parametrize("kept", ["filled", "attached", "own"])
 def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
-    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    monkeypatch.setattr(closed_orders, "RECENT_MAX", 3)
     world = connected()
     of_each: dict[str, dict[str, Any]] = {
         "filled": {"filled": D("0.001"), "average_price": D(60000)},
@@ -136,7 +136,7 @@ def test_what_news_may_still_come_of_is_kept_whole(monkeypatch, kept):
 @pytest.mark.parametrize("again", [lambda world: world, reloaded], ids=["at once", "restarted"])
 def test_one_that_vanished_is_open_again_however_many_have_ended_since(monkeypatch, again):
     """A listing may have it after all: it was never told to have ended."""
-    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    monkeypatch.setattr(closed_orders, "RECENT_MAX", 3)
     world = connected()
     order_id = "0f3a2b000000-4c5d-6e7f-8a9b"
     reported(world, 0, "OPEN", leaves=D("0.01"))
@@ -150,7 +150,7 @@ def test_one_that_vanished_is_open_again_however_many_have_ended_since(monkeypat
 
 
 def test_an_id_that_only_looks_like_one_of_the_sidecar_s_own_is_nothing_to_keep(monkeypatch):
-    monkeypatch.setattr(working, "RECENT_MAX", 3)
+    monkeypatch.setattr(closed_orders, "RECENT_MAX", 3)
     world = connected()
     reported(world, 0, "CANCELLED", client_order_id="risk-sidecar-1")
     opened_and_cancelled(world, range(1, 10))
@@ -158,8 +158,8 @@ def test_an_id_that_only_looks_like_one_of_the_sidecar_s_own_is_nothing_to_keep(
 
 
 def test_what_is_left_of_ids_is_bounded_too(monkeypatch):
-    monkeypatch.setattr(working, "RECENT_MAX", 3)
-    monkeypatch.setattr(working, "CLOSED_ORDERS_MAX", 5)
+    monkeypatch.setattr(closed_orders, "RECENT_MAX", 3)
+    monkeypatch.setattr(closed_orders, "CLOSED_ORDERS_MAX", 5)
     world = connected()
     opened_and_cancelled(world, range(10))
     closed = world.tracker.ledger.closed

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.core.account.futures_cash import FuturesCash
-from sidecar.core.account.loss_windows import LossWindows, ScopedWindow, Window
+from sidecar.core.account.loss_windows import AccountWindow, LossWindows, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
@@ -37,16 +37,16 @@ NOT_SAVED: dict[str, str] = {
     "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
-    "Books.lined": "noted as each line begins; of lines that have ended until their key's next price",
+    "StrategyBooks.lined": "noted as each line begins; of lines that have ended until their key's next price",
     "LiveRisk.since": CACHE, "LiveRisk.due": CACHE, "LiveRisk._bare": CACHE, "LiveRisk._bare_of": CACHE,
     "LiveRisk._cash": CACHE, "LiveRisk._cash_of": CACHE, "LiveRisk._foreign": CACHE, "LiveRisk._found": CACHE,
     "LiveRisk._made_of": CACHE, "LiveRisk._routes": CACHE, "LiveRisk._told": CACHE, "LiveRisk._views": CACHE,
     "RiskManager._unmarking": CACHE, "StaleMarks.looked_at": "a new process looks at once",
     "LossWatch._quiet_above": CACHE, "LossWatch._quiet_at": CACHE, "Marks.good_quotes": COUNTER,
     "OrderIndex._lapses": "a heap of what is reserved: built again, without what was released since",
-    "PositionTracker._doubtful": CACHE, "PositionTracker._doubtful_of": CACHE,
-    "PositionTracker._shares": CACHE, "PositionTracker._shares_of": CACHE, "PositionTracker._high": CACHE, "Books.version": COUNTER, "PositionTracker.windows_version": COUNTER,
-    "PricePath.known": "moments within a minute", "PricePath._high": CACHE, "PricePath._low": CACHE,
+    "TransferDoubts._moves": CACHE, "TransferDoubts._moves_of": CACHE, "TransferDoubts._shares": CACHE,
+    "TransferDoubts._shares_of": CACHE, "LossAccounting._high": CACHE, "LossAccounting.version": COUNTER, "Books.version": COUNTER,
+    "PricePath.known": "moments within a minute",
     "Readings.prices": "those of the last readings are the wallets' own",
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
     "RiskManager._prepared_at": CACHE,
@@ -62,9 +62,9 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_mark_age": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
-    "FillBooking.lag": CONFIGURED, "PositionTracker.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
-    "Sessions.grace": CONFIGURED, "PositionTracker._takes": ALWAYS, "Approvals._judges": ALWAYS,
-    "RiskManager._takes": ALWAYS,
+    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
+    "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
     "PendingBreach.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
@@ -371,7 +371,7 @@ def test_every_attribute_goes_through_a_restart_or_has_its_reason(lived):
 
 FRESH = attributes(World(settings=CONNECTED, products=()).manager)
 UNTOUCHED = defaults(
-    Window,
+    AccountWindow,
     ScopedWindow,
     LossWindows,
     Doubt,

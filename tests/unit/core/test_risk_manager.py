@@ -5,7 +5,6 @@ import re
 from datetime import timedelta
 from decimal import localcontext
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 import pytest
@@ -362,29 +361,6 @@ def test_new_limits_that_are_broken_already_bind_at_once():
     assert cause.code == "DAILY_LOSS"
 
 
-TYPO: dict[str, Any] = {
-    "product": {"BTC_USD": {"max_position_size": 1}, "BTC-USD": {"max_position_size": 2}}
-}
-
-
-def test_limits_of_a_product_that_is_not_listed_are_told_with_the_listing():
-    """They bind nothing: a typing mistake must not look like a limit."""
-    world = World(products=(), **TYPO)
-    (alert,) = of_kind(world.send(ev.ProductsListed, products=(product("BTC-USD"),)), Alert)
-    assert (alert.severity, alert.code) == ("warning", "LIMIT_WITHOUT_PRODUCT")
-    assert alert.text == "no listed product is named BTC_USD: the limits in its table do not bind"
-    again = world.send(ev.ProductsListed, products=(product("BTC-USD"),))
-    assert not of_kind(again, Alert)
-
-
-def test_new_limits_of_a_product_that_is_not_listed_are_told_at_once():
-    world = World()
-    actions = world.send(ev.LimitsReplaced, limits=Limits(**TYPO))
-    assert of_kind(actions, Alert)[0].code == "LIMIT_WITHOUT_PRODUCT"
-    assert not of_kind(world.send(ev.LimitsReplaced, limits=Limits()), Alert)
-    assert of_kind(world.send(ev.LimitsReplaced, limits=Limits(**TYPO)), Alert)
-
-
 def test_new_limits_are_answered():
     (answer,) = of_kind(World().send(ev.LimitsReplaced, limits=Limits(max_order_size=1)), Answered)
     assert (answer.done, answer.text) == (True, "the new limits bind from now on")
@@ -476,7 +452,7 @@ READ_ELSEWHERE = {
 def test_every_fact_is_read_by_somebody():
     """A fact without a row in a table of functions would be taken in, and dropped in silence."""
     manager = World().manager
-    tables: set[type] = {*manager._takes, *manager.tracker._takes, *PROPOSALS}
+    tables: set[type] = {*manager._handlers, *manager.tracker._handlers, *PROPOSALS}
     verbs = "".join(inspect.getsource(module) for module in (operator_verbs, sessions))
     matched = set(re.findall(r"case ev\.(\w+)\(", verbs))
     read = {kind.__name__ for kind in tables} | matched | READ_ELSEWHERE.keys()

@@ -5,17 +5,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.vocabulary.events import Quote
+from sidecar.coinbase.frames import Ticker, TickerRow
 from sidecar.daemon.conflation import Conflation
-from tests.scenario import START, D
+from tests.scenario import START
 
 
 def quote(product_id, bid):
-    return Quote(product_id, D(bid), D(bid) + 1, START)
+    return Ticker(START, TickerRow(product_id, str(bid), str(bid + 1)))
 
 
 def names(quotes):
-    return [(quote.product_id, int(quote.bid)) for quote in quotes]
+    return [(quote.product_id, int(quote.row.best_bid)) for quote in quotes]
 
 
 def test_the_first_after_a_while_goes_at_once_and_the_others_wait_for_the_rest_of_it():
@@ -33,8 +33,8 @@ def test_a_decision_takes_what_waits_for_its_books_and_no_more():
     conflation = Conflation(0.5)
     conflation.offer([quote("A", 1)], 10.0)
     conflation.offer([quote("A", 2), quote("B", 1)], 10.1)
-    assert names(conflation.take(["A", "C"])) == [("A", 2)]
-    assert conflation.take(["A"]) == ()
+    assert names(conflation.release(["A", "C"])) == [("A", 2)]
+    assert conflation.release(["A"]) == ()
     assert names(conflation.due(10.6)) == [("B", 1)]
 
 
@@ -59,7 +59,7 @@ def test_the_newest_of_every_book_is_handed_on_within_the_while_and_at_most_so_o
             handed |= dict(names(given_on))
         newest[name] = number
         if asks:
-            handed |= dict(names(conflation.take([name])))
+            handed |= dict(names(conflation.release([name])))
             assert handed[name] == newest[name]
     handed |= dict(names(conflation.due(wall + 0.6)))
     assert handed == newest

@@ -275,7 +275,7 @@ async def test_a_book_that_nobody_follows_any_more_is_forgotten_with_its_fault(m
 
 
 async def test_what_the_core_does_not_take_in_is_not_read_at_every_look(made, monkeypatch):
-    monkeypatch.setitem(made.world.manager._takes, ev.ClosesRead, lambda event: [])
+    monkeypatch.setitem(made.world.manager._handlers, ev.ClosesRead, lambda event: [])
     assert await made.looks() == ["BTC-USD", "ETH-USD"]
     assert made.histories.faults["BTC-USD"] == "BTC-USD: what was read is not taken in"
     assert await made.looks_after(RETRY_S[0] - 1) == []

@@ -5,13 +5,14 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from sidecar.coinbase.frames import Ticker, TickerRow
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import streams
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Faulted
 from sidecar.daemon.streams import Streams
 from tests.daemon_parts import Running
-from tests.scenario import PRODUCTS, D, World, limit_order, product
+from tests.scenario import PRODUCTS, World, limit_order, product
 
 ASKED = ("AAA-USD", "BBB-USD", "CCC-USD", "DDD-USD")
 
@@ -76,8 +77,8 @@ class Waiting(Running):
         self.conflation._handed_at = 0
 
     def offer(self, product_id, price):
-        quote = ev.Quote(product_id, D(price), D(price), self.world.now)
-        assert self.conflation.offer((quote,), 1) == ()
+        row = TickerRow(product_id, str(price), str(price))
+        assert self.conflation.offer((Ticker(self.world.now, row),), 1) == ()
 
     def decide(self, price=63000):
         body = msgspec.json.encode(limit_order("0.01", price))
@@ -91,6 +92,13 @@ def test_an_order_is_decided_at_the_prices_that_wait():
     assert made.decide()[0]
     assert made.world.tracker.marks.usd("BTC") == 63500
     assert made.world.tracker.marks.usd("ETH") == 2000  # no decision hangs on it
+
+
+def test_a_price_that_waits_and_makes_no_sense_is_no_price():
+    made = Waiting()
+    made.offer("BTC-USD", "63,500")
+    assert made.decide()[0]
+    assert made.world.tracker.marks.usd("BTC") == 64000
 
 
 def test_where_no_price_waits_nothing_is_taken_in():

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account.exposure import Portfolio
-from sidecar.core.account.working import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
+from sidecar.core.account.reservation import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
 from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
@@ -13,7 +13,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO
 
 def client_order_id(candidate: Candidate) -> Violation | None:
     """A live approval with another body, or an id the exchange knows already."""
-    if candidate.replaced is not None or candidate.again:
+    if candidate.replaced is not None or candidate.is_rejudged:
         return None
     ledger, name = candidate.tracker.ledger, candidate.order.client_order_id
     if name in ledger.reservations:
@@ -45,7 +45,7 @@ def rate(candidate: Candidate, bound: ScopedLimit) -> Row | None:
 
 def _approved(candidate: Candidate, bound: ScopedLimit, name: str) -> Row:
     count = candidate.desk.activity.count(name, bound.rate, candidate.now)
-    return Row(base=Decimal(count) if candidate.again else count + ONE)
+    return Row(base=Decimal(count) if candidate.is_rejudged else count + ONE)
 
 
 def _counted_before(candidate: Candidate) -> Decimal:
@@ -61,7 +61,7 @@ def notional_added(candidate: Candidate) -> Decimal:
 
 def notional_in(candidate: Candidate, bound: ScopedLimit) -> Row | None:
     used = candidate.desk.activity.used(bound.window, bound.quota, candidate.now)
-    if candidate.again:  # it has counted
+    if candidate.is_rejudged:  # it has counted
         return Row(base=used)
     return Row(base=used - _counted_before(candidate), slope=ONE, floor=used, of="worth")
 
@@ -114,6 +114,7 @@ RULES: Final = (
     ),
     Measured(
         code="DUPLICATE_ORDER",
+        of_order=True,
         window=orders_like_it,
         limit="duplicate_order",
         order_row=identical,
@@ -170,6 +171,7 @@ RULES: Final = (
     ),
     Measured(
         code="NO_ADDING",
+        of_order=True,
         per_key=True,
         limit="no_adding",
         reads="side",

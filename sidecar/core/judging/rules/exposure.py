@@ -61,6 +61,7 @@ def net(candidate: OnKey, bound: ScopedLimit) -> Row:
 RULES: Final = (
     Measured(
         code="MAX_ORDER_SIZE",
+        of_order=True,
         limit="max_order_size",
         reads="limit",
         row=order_size,
@@ -69,6 +70,7 @@ RULES: Final = (
     ),
     Measured(
         code="MAX_ORDER_NOTIONAL",
+        of_order=True,
         limit="max_order_notional",
         reads="limit",
         row=order_notional,

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sidecar.core.account.working import Reservation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.rules.rule import Doc, Gate
 from sidecar.core.judging.rules.waiting import in_the_way

@@ -20,7 +20,7 @@ def daily(candidate: OnKey, bound: ScopedLimit) -> Row:
 
 
 def next_reset(candidate: OnKey) -> datetime | None:
-    windows = candidate.tracker.windows
+    windows = candidate.tracker.loss_accounting.windows
     return None if windows is None else windows.next_reset
 
 

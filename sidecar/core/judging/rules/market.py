@@ -320,6 +320,7 @@ RULES: Final = (
     ),
     Measured(
         code="PRICE_COLLAR",
+        of_order=True,
         limit="price_collar",
         order_row=beyond_touch,
         exempt_if_reducing=False,

@@ -30,6 +30,7 @@ SizeUnit = Literal["open", "whole", "worth", "orders"]
 # in open size or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
+Setting = Decimal | int | LossLimit | Rate | Quota  # a limit as it was configured
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -60,9 +61,10 @@ class ScopedLimit(Struct, frozen=True):
     kind: ScopeKind
     level: Decimal
     warn_level: Decimal
-    setting: Decimal | int | LossLimit | Rate | Quota
-    own: bool  # bounds the strategy's own books, not the account's
+    setting: Setting
+    is_strategy: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
+    text: str  # the limit as configured
 
     @property
     def rate(self) -> Rate:
@@ -87,21 +89,21 @@ class ScopedLimit(Struct, frozen=True):
         assert isinstance(self.setting, LossLimit), f"{self.window} is no loss"
         return self.setting
 
-    @property
-    def text(self) -> str:
-        """The limit as configured."""
-        match self.setting:
-            case Decimal():
-                return readable(self.setting)
-            case Rate():
-                return f"{self.setting.count} in {readable(self.setting.window_s)} s"
-            case Quota():
-                return f"{readable(self.setting.usd)} USD in {readable(self.setting.window_s)} s"
-        return str(self.setting)
-
     def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
-        return candidate.own if self.own else candidate.account
+        return candidate.strategy if self.is_strategy else candidate.account
+
+
+def text_of(setting: Setting) -> str:
+    """A limit as configured."""
+    match setting:
+        case Decimal():
+            return readable(setting)
+        case Rate():
+            return f"{setting.count} in {readable(setting.window_s)} s"
+        case Quota():
+            return f"{readable(setting.usd)} USD in {readable(setting.window_s)} s"
+    return str(setting)
 
 
 class Doc(Struct, frozen=True):
@@ -153,9 +155,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     others have `order_row`, which may give None when the figure cannot be told (another rule refuses then).
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
-    beyond it; `lowest` turns a limit into a minimum. With `of_equity` the
-    limit is a share of equity and the figure in USD. `reads` says what the row is worked out from. A rule with a
-    `window` counts approvals under the name it gives, or their `notional` (USD) where the limit is a quota.
+    beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
+    of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
+    row is worked out from. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    (USD) where the limit is a quota.
     """
 
     code: str
@@ -167,6 +170,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     lowest: bool = False
     warns: bool = True
     searches: bool = False
+    of_order: bool = False
     of_equity: bool = False
     per_key: bool = False
     reads: Reads = "order"
@@ -234,8 +238,6 @@ class Measured(Struct, frozen=True, kw_only=True):
         value, limit = self.shown(candidate, observed), bound.text
         shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate)
-        percent = (
-            readable((value / bound.level * 100).quantize(ONE, ROUND_FLOOR)) if bound.level else "0"
-        )
+        percent = (value / bound.level * 100).quantize(ONE, ROUND_FLOOR) if bound.level else ZERO
         text = f"{shown} of {limit} ({percent} % used)"
         return Violation(self.code, bound.scope, limit, shown, text, clears_at)

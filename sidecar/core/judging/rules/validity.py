@@ -216,6 +216,7 @@ RULES: Final = (
     ),
     Measured(
         code="MIN_ORDER_SIZE",
+        of_order=True,
         limit="min_order_size",
         reads="limit",
         row=order_size,

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidecar.core.account.working import Reservation
+from sidecar.core.account.reservation import Reservation
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.vocabulary.decision import rfc3339
 from sidecar.core.vocabulary.money import ZERO

@@ -598,7 +598,7 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     assert [moved.quantity for moved in transfers] == [4_000]
     if not is_known:
         transfers[0] = DollarsMoved(transfers[0].at, transfers[0].quantity)
-        desk.tracker.overlapping.known.clear()
+        desk.tracker.loss_accounting.doubts.overlapping.known.clear()
     desk.quote("BTC-USD", 48_000)
     told(desk.wait(15), 1_000, 7_600)
     loss = cumulative(desk.tracker)
@@ -790,7 +790,7 @@ def test_a_passing_tick_at_the_first_reading_is_no_moment_at_which_it_came():
     world.wait(5)
     world.quote("BTC-USD", 90_000)
     read(world, "0.2")
-    (moved,) = world.tracker.doubtful_moves()
+    (moved,) = world.tracker.loss_accounting.doubts.open_moves()
     assert {point.price for point in moved.others} == {64_000}
     world.quote("BTC-USD", 64_000)
     world.wait(2)
@@ -839,7 +839,9 @@ def test_a_transfer_may_have_come_while_a_wide_book_showed_another_price():
     wide = ev.Quote("BTC-USD", D(50_000), D(66_000), world.now)
     world.send(ev.Quotes, quotes=(wide,))
     read(world, "1.1", usd=13_180)
-    coins, dollars = sorted(world.tracker.doubtful_moves(), key=lambda one: one.key)
+    coins, dollars = sorted(
+        world.tracker.loss_accounting.doubts.open_moves(), key=lambda one: one.key
+    )
     assert {(one.pnl, one.price) for one in coins.others} == {(0, 64_000), (-16_800, 50_000)}
     assert {one.pnl for one in dollars.others} == {0, -16_800}
 
@@ -975,7 +977,7 @@ def test_coins_that_are_kept_visit_nobody_and_move_nothing(keep):
     world.wait(5)
     world.quote("BTC-USD", 57_600)
     read(world, 18, usd=100_000)
-    assert all(not moved.quantity for moved in world.tracker.doubtful_moves())
+    assert all(not moved.quantity for moved in world.tracker.loss_accounting.doubts.open_moves())
     world.wait(1)
     read(world, 10, usd=100_000)
     world.wait(1)
@@ -1006,10 +1008,10 @@ def test_dollars_that_were_first_missed_at_a_passing_tick_did_not_leave_at_it():
     read(world, "1.2", usd=10_000)
     world.wait(1)
     world.quote("BTC-USD", 64_000)
-    (moved,) = world.tracker.doubtful_moves()
+    (moved,) = world.tracker.loss_accounting.doubts.open_moves()
     assert {moment.pnl for moment in moved.others} == {moved.now.pnl} == {0}
     world.quote("BTC-USD", 60_000)
-    (moved,) = world.tracker.doubtful_moves()
+    (moved,) = world.tracker.loss_accounting.doubts.open_moves()
     assert {moment.pnl for moment in moved.others} == {0}
 
 
@@ -1019,7 +1021,7 @@ def test_a_contract_in_doubt_is_no_transfer_of_an_earlier_moment():
     position = ev.FuturesPosition(FUTURE, D(1), None)
     desk.send(ev.FuturesRead, positions=(position,), fills_until=desk.now)
     assert desk.tracker.wallets.in_doubt == {FUTURE}
-    assert desk.tracker.doubtful_moves() == []
+    assert desk.tracker.loss_accounting.doubts.open_moves() == []
 
 
 def test_dollars_in_doubt_are_one_transfer_of_the_pot():
@@ -1030,7 +1032,7 @@ def test_dollars_in_doubt_are_one_transfer_of_the_pot():
     desk.wait(60).balance("USDC", 500)
     desk.quote("BTC-USD", 50_000)
     desk.wait(1).balance("USD", 1000)
-    (moved,) = desk.tracker.doubtful_moves()
+    (moved,) = desk.tracker.loss_accounting.doubts.open_moves()
     assert (moved.key, moved.quantity) == ("USDC", 940)
     assert {point.pnl for point in moved.others} == {0}
     assert moved.booked == moved.now  # or now

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.account.books import FILL_IS_NEWER_BY, STRATEGIES_MAX, Books
+from sidecar.core.account.books import FILL_IS_NEWER_BY, Books
 from sidecar.core.account.losses import cumulative
 from sidecar.core.account.working import Leg
-from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
+from sidecar.core.vocabulary.errors import UnknownProduct
 from sidecar.core.vocabulary.events import Quote
 from sidecar.core.vocabulary.products import CASH
 from tests.scenario import FUTURE, PRODUCTS, START, D, future, product
@@ -33,30 +33,6 @@ def test_a_product_that_was_never_listed_is_unknown_by_name():
     assert caught.value.product_id == "ABC-USD"
 
 
-def test_strategies_begin_with_their_first_fact_and_are_bounded():
-    made = books()
-    assert made.strategy("s0") is made.strategy("s0")
-    for number in range(1, STRATEGIES_MAX):
-        made.strategy(f"s{number}")
-    with pytest.raises(Misuse, match="more than 1000 strategy names"):
-        made.strategy("one more")
-    assert made.strategy("s999")
-
-
-def test_a_price_is_for_the_strategies_that_hold_the_coin_alone():
-    made = books()
-    trend, other = made.strategy("trend"), made.strategy("other")
-    made.trade("BTC", D(1), D(64_000), trend)
-    made.trade("ETH", D(1), D(2_000), other)
-    made.trade("BTC", D(-1), D(-64_000), trend)
-    assert list(made.lined["BTC"].values()) == [trend]
-    made.quote(Quote("BTC-USD", D(65_000), D(65_000), START), START)
-    assert (made.lined["BTC"], trend.lines) == ({}, {})
-    made.trade("BTC", D(1), D(65_000), trend)
-    made.quote(Quote("BTC-USD", D(66_000), D(66_000), START), START)
-    assert (trend.unrealised, other.unrealised) == (1_000, 0)
-
-
 def test_units_that_came_without_a_price_have_earned_nothing_before_their_first():
     """Two units held, one came; the mark is 20 USD above the first price that has stood."""
     made = books()
@@ -69,15 +45,6 @@ def test_units_that_came_without_a_price_have_earned_nothing_before_their_first(
     assert (moved.held, moved.quantity, made.transfers, wallet.unpriced) == (2, 1, 2_010, 0)
     assert (moved.booked.price, moved.booked.pnl) == (2_010, -60)
     assert (moved.now.price, moved.now.pnl) == (2_030, -20)
-
-
-def test_no_price_is_for_a_strategy_that_is_forgotten():
-    made = books()
-    trend = made.strategy("trend")
-    made.trade("BTC", D(1), D(64_000), trend)
-    made.forget_strategy("trend")
-    made.quote(Quote("BTC-USD", D(65_000), D(65_000), START), START)
-    assert (made.strategies, made.lined["BTC"], trend.unrealised) == ({}, {}, 0)
 
 
 def test_what_orders_may_do_is_counted_for_the_account_and_their_strategy():
@@ -99,7 +66,7 @@ def test_an_edit_binds_quantity_without_counting_an_order():
 
 def test_a_quote_revalues_positions_wallets_and_every_strategy():
     made = books()
-    made.trade("BTC", D(1), D(64000), made.strategy("trend"))
+    made.trade("BTC", D(1), D(64000), made.strategy_books.of("trend"))
     made.quote(Quote("BTC-USD", D(65000), D(65000), START), START)
     assert (made.account.unrealised, made.strategies["trend"].unrealised) == (1000, 1000)
     assert made.wallets.get("BTC").value == 65000
@@ -139,7 +106,7 @@ def test_what_only_fills_up_keep_is_not_counted():
 
 
 def test_a_coin_as_quote_is_a_second_leg_for_the_account_and_the_strategy():
-    made, strategy = books(), books().strategy("s")
+    made, strategy = books(), books().strategy_books.of("s")
     made.pay("BTC", D("0.03"), D(1920), strategy)
     assert position(made, book=strategy).quantity == D("-0.03")
     assert (made.wallets.get("BTC").total, position(made).quantity) == (D("-0.03"), D("-0.03"))
@@ -185,7 +152,7 @@ def test_a_quote_on_an_unfinished_route_revalues_nothing():
 
 def test_a_future_is_traded_without_a_wallet():
     made = books()
-    made.trade(FUTURE, D("0.01"), D(640), made.strategy("trend"))
+    made.trade(FUTURE, D("0.01"), D(640), made.strategy_books.of("trend"))
     assert position(made, FUTURE) == position(made, FUTURE, made.strategies["trend"])
     assert made.wallets.by_currency == {}
 
@@ -198,7 +165,7 @@ def test_a_fee_or_funding_on_a_flat_key_leaves_no_line_behind():
 
 def test_a_correction_reaches_the_account_and_the_strategy_but_not_what_is_kept_whole():
     made = books(keep={"BTC": None})
-    strategy = made.strategy("s")
+    strategy = made.strategy_books.of("s")
     for key in ("BTC", "ETH"):
         made.trade(key, D(1), D(2000), strategy)
         made.correct(key, D(1), D(1), "BUY", strategy)

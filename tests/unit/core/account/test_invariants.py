@@ -9,10 +9,12 @@ from sidecar.core.account.books import Books
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.order_flow import OrderFlow
+from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.resting import Resting
 from sidecar.core.account.wallets import Wallet, Wallets
-from sidecar.core.account.working import Leg, Reservation, Resting
+from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.products import CASH
 from tests.scenario import PRODUCTS, START, D, limit_order
 from tests.tracking import Desk

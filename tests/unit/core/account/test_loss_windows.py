@@ -7,11 +7,11 @@ import pytest
 
 from sidecar.core.account.datings import LEFT_OF_A_UNIT
 from sidecar.core.account.loss_windows import (
+    AccountWindow,
     Figure,
     LossWindows,
     ScopedWindow,
     Span,
-    Window,
     scoped_windows,
 )
 from sidecar.core.account.moved import Moved, Point
@@ -22,7 +22,7 @@ NEAR = D("1E-26")
 
 
 def window(base=10_000, **fields):
-    return Window(started_at=START, net_pnl=D(0), base=D(base), **fields)
+    return AccountWindow(started_at=START, net_pnl=D(0), base=D(base), **fields)
 
 
 def windows(equity=10_000, **fields):

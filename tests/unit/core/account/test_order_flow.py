@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.account import working
-from sidecar.core.account.books import STRATEGIES_MAX
+from sidecar.core.account import closed_orders
+from sidecar.core.account.strategy_books import STRATEGIES_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Reconcile
 from sidecar.core.vocabulary.errors import Misuse, UnknownProduct, Untrusted
@@ -127,7 +127,7 @@ def test_an_order_named_by_its_alias_is_the_same_order():
 def test_one_strategy_too_many_leaves_the_books_as_they_were():
     desk = stocked()
     for number in range(STRATEGIES_MAX):
-        desk.tracker.books.strategy(f"s{number}")
+        desk.tracker.books.strategy_books.of(f"s{number}")
     for tell in (desk.report, lambda **known: desk.fill("BUY", 1, 1, **known)):
         before = state_bytes(desk.tracker)
         with pytest.raises(Misuse):
@@ -174,7 +174,7 @@ def test_facts_of_a_younger_order_are_new(born):
 
 
 def test_memory_of_ended_orders_is_bounded():
-    assert working.CLOSED_ORDERS_MAX == 20_000
+    assert closed_orders.CLOSED_ORDERS_MAX == 20_000
 
 
 def test_an_order_that_a_complete_listing_does_not_hold_raises_a_doubt():
@@ -359,7 +359,7 @@ def test_a_sale_for_a_coin_brings_the_market_s_price_or_more_and_a_purchase_cost
 def test_a_fill_of_one_strategy_too_many_changes_nothing():
     desk = Desk()
     for number in range(STRATEGIES_MAX):
-        desk.tracker.books.strategy(f"s{number}")
+        desk.tracker.books.strategy_books.of(f"s{number}")
     before = state_bytes(desk.tracker)
     with pytest.raises(Misuse, match="strategy names"):
         desk.fill("BUY", 1, 64_000, strategy_id="one more")

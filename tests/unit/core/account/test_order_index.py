@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core.account.order_index import OrderIndex
-from sidecar.core.account.working import Reservation, WorkingOrder
+from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.working import WorkingOrder
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.orders import Order
 from tests.scenario import START, D

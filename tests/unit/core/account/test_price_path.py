@@ -17,7 +17,7 @@ def moment(second, **prices):
 
 def test_prices_have_moved_by_more_than_a_hundredth_of_equity():
     path = PricePath()
-    path.stand(D(50), D(1_000))
+    path.stand(START, D(50), D(1_000))
     assert [path.has_left(D(pnl)) for pnl in (39, 40, 60, 61)] == [True, False, False, True]
 
 
@@ -74,3 +74,13 @@ def test_moments_of_one_time_are_several():
     first, second = books.path.known
     assert first.at is not None
     assert second.at == first.at + timedelta.resolution
+
+
+def test_a_moment_is_later_than_the_last_one():
+    path = PricePath()
+    assert path.time_of(START) == START
+    path.stand(START, D(0), D(0))
+    later = START + timedelta(seconds=1)
+    assert (path.time_of(START), path.time_of(later)) == (START + timedelta.resolution, later)
+    path.stand(START - timedelta(seconds=9), D(0), D(0))  # a reading that was asked for long ago
+    assert path.time_of(START) == START + timedelta.resolution

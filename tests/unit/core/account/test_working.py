@@ -3,10 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from sidecar.core.account import working
-from sidecar.core.account.working import ClosedOrders, Resting, Tally, WorkingOrder
+from sidecar.core.account.working import Tally, WorkingOrder
 from sidecar.core.vocabulary.events import FillReported, OrderReported
 from tests.scenario import START, D
 from tests.tracking import NUMBERS
@@ -211,54 +208,6 @@ def test_nothing_remains_of_an_order_that_ended():
     assert order.remaining == 0
 
 
-def test_the_best_resting_price_is_the_one_met_first():
-    resting = Resting()
-    assert resting.best("BUY") is None
-    for price in (101, 99, 100, 99):
-        resting.add(D(price))
-    assert (resting.best("SELL"), resting.best("BUY")) == (99, 101)
-    resting.remove(D(99))
-    resting.remove(D(101))
-    assert resting.prices == [99, 100]
-
-
-def filled(name):
-    order = WorkingOrder.begin(name, "BTC-USD", "BUY")
-    order.reported = Tally(D(1), D(64000))
-    return order
-
-
-@pytest.mark.parametrize("client_order_id", ["c1", ""])
-def test_ended_orders_are_remembered_up_to_a_bound(client_order_id):
-    """What is forgotten leaves a horizon behind: facts from before it are not new."""
-    closed, many = ClosedOrders(), working.CLOSED_ORDERS_MAX
-    first = filled("o1")
-    first.client_order_id, first.updated_at = client_order_id, START
-    closed.add(first)
-    for number in range(many):
-        order = filled(f"n{number}")
-        order.updated_at = START + timedelta(seconds=1)
-        assert closed.horizon is None
-        closed.add(order)
-    assert (len(closed.by_id), closed.horizon, closed.client_ids) == (many, START, {})
-
-
-def test_a_fill_later_than_the_reading_that_told_of_its_order_is_not_forgotten():
-    """A reading tells an order as of its own beginning; what it filled meanwhile is not new later."""
-    closed, late = ClosedOrders(), START + timedelta(seconds=2)
-    first = begun()
-    first.updated_at = START
-    for number, traded_at in enumerate((late, START, None)):
-        name = f"e{number}"
-        listed(first, name, 1, 64000, traded_at=traded_at)
-    closed.add(first)
-    for number in range(working.CLOSED_ORDERS_MAX + 1):  # the second to be forgotten ended earlier
-        order = filled(f"n{number}")
-        order.updated_at = START
-        closed.add(order)
-    assert closed.horizon == late
-
-
 FINE = "0.0156247558632521"  # as it was filled: cut at the 16th decimal
 BY_VALUE = "0.01562475586325219"  # as 1,000 USD at 64,001 are worked out
 
@@ -294,14 +243,8 @@ def test_of_several_fills_listed_by_value_the_reported_size_counts_until_all_are
     assert (order.owed().quantity, order.counted.quantity) == (0, 2)
 
 
-def test_of_several_prices_beyond_the_touch_the_nearest_is_met():
-    resting = Resting()
-    for price in (90, 95, 97, 103, 105):
-        resting.add(D(price))
-    assert [resting.beyond("BUY", D(touch)) for touch in (100, 97, 96, 89)] == [97, 97, 95, None]
-    assert [resting.beyond("SELL", D(touch)) for touch in (100, 103, 104, 106)] == [
-        103,
-        103,
-        105,
-        None,
-    ]
+def test_an_order_traded_last_at_the_latest_of_its_fills_whichever_is_listed_first():
+    order, late = begun(), START + timedelta(seconds=2)
+    for number, traded_at in enumerate((late, START, None)):
+        listed(order, f"e{number}", 1, 64000, traded_at=traded_at)
+    assert order.traded_at == late

@@ -281,7 +281,7 @@ def test_where_rest_cannot_be_had_the_feeds_word_stands():
 
 def test_rest_is_waited_for_in_wall_time():
     """A replay at ten times the speed waits ten times as long by its own clock."""
-    world = asking(settings=replace(CONNECTED, pace=10.0))
+    world = asking(settings=replace(CONNECTED, time_scale=10.0))
     world.quote("BTC-USD", 1)
     rest(world, ("BTC-USD", 64000, 64000))
     assert not of_kind(world.wait(49), ConfirmQuotes)

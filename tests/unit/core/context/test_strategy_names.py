@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core.account import books as books_module
+from sidecar.core.account import strategy_books
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context import strategy_names as module
 from sidecar.core.context.settings import Settings
@@ -95,7 +95,7 @@ def test_names_are_listed_from_the_limits_that_are_in_force():
 def few(monkeypatch):
     """Room for five names."""
     monkeypatch.setattr(module, "STRATEGIES_MAX", 5)
-    monkeypatch.setattr(books_module, "STRATEGIES_MAX", 5)
+    monkeypatch.setattr(strategy_books, "STRATEGIES_MAX", 5)
 
 
 def test_names_in_use_stay_and_those_of_which_none_is_open_make_room(few):
@@ -164,7 +164,7 @@ def test_a_programs_own_names_make_room_too(few):
 
 def test_a_name_is_forgotten_before_any_window_has_begun():
     tracker = PositionTracker()
-    tracker.books.strategy("s")
+    tracker.books.strategy_books.of("s")
     tracker.forget_strategy("s")
     assert (tracker.windows, tracker.strategies) == (None, {})
 

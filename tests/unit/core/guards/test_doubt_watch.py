@@ -63,7 +63,7 @@ def test_a_doubt_is_read_again_with_growing_pauses():
 
 
 def test_waits_for_coinbase_go_by_the_walls_clock():
-    world = doubting(settings=replace(CONNECTED, pace=10.0))
+    world = doubting(settings=replace(CONNECTED, time_scale=10.0))
     assert woken(world, 65) == [20, 60]
     assert unexplained(world) == []
     world.wait(90)

@@ -275,7 +275,7 @@ def test_the_rate_of_cash_moves_no_loss_ratio():
 
 def test_before_the_windows_begin_only_equity_moves():
     made = World(products=(*PRODUCTS, *USDT))
-    made.tracker.windows = None
+    made.tracker.loss_accounting.windows = None
     made.tracker.rate_usdc(D("0.9"), made.now)
     assert made.tracker.marks.usd("USDC") == D("0.9")
 

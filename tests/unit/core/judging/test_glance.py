@@ -19,7 +19,8 @@ from sidecar.core.judging.table import Tables
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.core.vocabulary.orders import Order, parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
+from sidecar.core.vocabulary.orders import Order
 from tests.decisions import connected, future_order, sell_order
 from tests.histories import tell
 from tests.scenario import PRODUCTS, START, D, World, limit_order, market_order, order, product

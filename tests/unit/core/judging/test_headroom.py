@@ -231,6 +231,15 @@ def test_after_each_batch_of_prices_the_next_order_finds_it_worked_out():
     assert is_ready()
 
 
+def test_while_the_past_is_judged_again_no_room_is_worked_out_ahead():
+    world = World()
+    world.ask(limit_order("0.1", 60000))
+    glance, side = looked_at(world)
+    world.manager.looks_ahead = False
+    world.quote("BTC-USD", 64001)
+    assert glance.headrooms._known[side][0] < world.tracker.version
+
+
 def test_other_limits_are_not_prepared_for():
     world = World()
     world.ask(limit_order("0.1", 60000))

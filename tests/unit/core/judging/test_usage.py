@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.core.judging.rules import RULES
 from sidecar.core.judging.rules.rule import Measured
-from sidecar.core.judging.usage import NEEDS_AN_ORDER, usage
+from sidecar.core.judging.usage import usage
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure, RiskFigure
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.limits import AccountLimits, Limits
@@ -40,8 +40,8 @@ def test_every_measured_rule_is_shown_or_needs_an_order():
     world = World(**limits)
     world.hold("0.1")
     shown = {row["code"] for row in rows(world)}
-    known = {rule.code for rule in RULES if isinstance(rule, Measured)}
-    assert (shown | NEEDS_AN_ORDER, shown & NEEDS_AN_ORDER) == (known, set())
+    measured = [rule for rule in RULES if isinstance(rule, Measured)]
+    assert shown == {rule.code for rule in measured if not rule.of_order}
 
 
 def test_without_limits_there_is_nothing_to_use():
@@ -140,7 +140,7 @@ def test_losses_are_in_the_measure_of_their_limit_and_a_profit_uses_nothing():
 
 def test_before_the_books_are_open_no_loss_can_be_told():
     world = connected(max_daily_loss="0.1", max_drawdown="500 USD")
-    world.tracker.windows = None
+    world.tracker.loss_accounting.windows = None
     assert figures_of(world, "MAX_DAILY_LOSS") == ("0.1", None, None)
     assert figures_of(world, "MAX_DRAWDOWN") == ("500 USD", None, None)
 

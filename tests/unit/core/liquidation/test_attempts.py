@@ -38,7 +38,7 @@ def test_the_table_names_every_stage_and_signal() -> None:
 @pytest.mark.parametrize(("stage", "signal"), [*every(get_args(Stage), get_args(Signal))])
 def test_what_is_not_in_the_table_changes_nothing(stage: Stage, signal: Signal) -> None:
     one = attempt(stage=stage)
-    moved = one.take(signal)
+    moved = one.move(signal)
     assert moved == ((stage, signal) in MOVES)
     assert one.stage == MOVES.get((stage, signal), stage)
 

@@ -24,7 +24,7 @@ from sidecar.core.value_at_risk.portfolio_risk import (
 from sidecar.core.value_at_risk.risk_report import risk_report
 from sidecar.core.value_at_risk.settings import ModelSettings, ReturnsPolicy, RiskSettings, Scenario
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.products import CASH
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, tell_nothing, wave

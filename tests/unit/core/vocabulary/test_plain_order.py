@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sidecar.core.vocabulary.orders import parse_order
+from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.plain_order import plain_order
 from tests.scenario import limit_order, market_order, order
 
@@ -21,8 +21,8 @@ from tests.scenario import limit_order, market_order, order
     ],
 )
 def test_a_plain_order_reads_as_it_does_in_full(body):
-    text = json.dumps(body).encode()
-    assert plain_order(text) == parse_order(text)
+    text = json.dumps(body)
+    assert plain_order(text.encode()) == plain_order(text) == parse_order(text)
     assert plain_order(text) is not None
 
 

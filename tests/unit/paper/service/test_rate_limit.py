@@ -8,9 +8,9 @@ from sidecar.paper.service import rate_limit
 from sidecar.paper.service.rate_limit import Allowance, RateLimits, TokenBuckets
 
 
-def passed(take, count, now):
+def passed(admit, count, now):
     """How many of `count` requests at one moment are let through."""
-    return sum(take("source", now).allowed for _ in range(count))
+    return sum(admit("source", now).allowed for _ in range(count))
 
 
 def test_a_key_has_its_requests_each_second():
@@ -82,17 +82,17 @@ def test_zero_switches_a_limit_off(count):
 def test_the_memory_is_bounded_and_forgets_who_was_longest_silent(monkeypatch):
     monkeypatch.setattr(rate_limit, "SOURCES_MAX", 2)
     buckets = TokenBuckets(1, 0.001)
-    assert [buckets.take(source, 0).allowed for source in "abc"] == [True, True, True]
+    assert [buckets.admit(source, 0).allowed for source in "abc"] == [True, True, True]
     assert len(buckets) == 2
-    assert not buckets.take("b", 0).allowed
-    assert buckets.take("a", 0).allowed
+    assert not buckets.admit("b", 0).allowed
+    assert buckets.admit("a", 0).allowed
 
 
 def test_a_clock_that_goes_back_gives_nothing_away():
     buckets = TokenBuckets(2, 1)
-    assert passed(buckets.take, 5, 100) == 2
-    assert passed(buckets.take, 5, 99) == 0
-    assert passed(buckets.take, 5, 101) == 1
+    assert passed(buckets.admit, 5, 100) == 2
+    assert passed(buckets.admit, 5, 99) == 0
+    assert passed(buckets.admit, 5, 101) == 1
 
 
 @given(
@@ -108,7 +108,7 @@ def test_no_stretch_of_time_lets_more_through_than_the_limit_and_what_came_back(
     now, through = start, []
     for wait in waits:
         now += wait
-        taken = buckets.take("source", now)
+        taken = buckets.admit("source", now)
         assert 0 <= taken.remaining < limit
         assert 0 <= taken.reset_s <= limit / per_s + 1
         if taken.allowed:

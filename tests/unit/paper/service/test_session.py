@@ -33,7 +33,7 @@ def numbers(it):
 def taken(it, wall=0.0):
     rows = []
     while it.due_in(wall) is not None:
-        rows.append(json.loads(it.take(wall)))
+        rows.append(json.loads(it.next_frame(wall)))
     return rows
 
 
@@ -85,7 +85,7 @@ def test_late_frames_wait_their_time_in_order():
     it = session(delay_frames_s=3)
     send(it, 2, wall=10.0)
     assert it.due_in(10.0) == 3.0
-    it.take(13.0)
+    it.next_frame(13.0)
     assert it.due_in(13.0) == 0.0
 
 
@@ -116,11 +116,11 @@ def test_a_market_in_no_hurry_waits_for_a_reader_but_not_for_one_that_takes_noth
     send(it, ROOM + 1, wall=100.0)
     assert it.is_congested
     assert [it.is_stuck(wall) for wall in (104.0, 106.0)] == [False, True]
-    it.take(105.0)
+    it.next_frame(105.0)
     send(it, 1, wall=105.0)
     assert [it.is_stuck(wall) for wall in (109.0, 111.0)] == [False, True]
     for _ in range(2):
-        it.take(111.0)
+        it.next_frame(111.0)
     assert not it.is_stuck(1_000.0)
 
 

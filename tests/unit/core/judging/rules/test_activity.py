@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from sidecar.core.account.working import RESERVATIONS_MAX
+from sidecar.core.account.reservation import RESERVATIONS_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import FOREVER, breaks, funded, future_order, sell_order, the
