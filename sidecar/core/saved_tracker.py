@@ -14,7 +14,7 @@ from sidecar.core.account.exposure import Pnl, Portfolio, Position
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import NEVER, Mark
-from sidecar.core.account.moved import Point
+from sidecar.core.account.moved import Moved, Point
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
@@ -82,6 +82,7 @@ class SavedTracker(Struct, kw_only=True):
     unread: list[str] = []
     dollars_moved: list[DollarsMoved] = []
     visits: list[Visit] = []
+    overlapping: list[Moved] = []
     readings: list[Reading] = []
     prices_noted: Noted = Noted()
     clock_ahead: timedelta = timedelta()
@@ -135,6 +136,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         unread=sorted(tracker.balances.unread),
         dollars_moved=tracker.balances.pot.dollars_moved,
         visits=tracker.balances.visits.known,
+        overlapping=tracker.loss_accounting.doubts.overlapping.known,
         readings=tracker.books.readings.known,
         prices_noted=tracker.books.path.last,
         clock_ahead=tracker.loss_accounting.clock_ahead,
@@ -163,6 +165,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.balances.unread = set(saved.unread)
     tracker.balances.pot.dollars_moved = saved.dollars_moved
     tracker.balances.visits.known = saved.visits
+    tracker.loss_accounting.doubts.overlapping.known = saved.overlapping
     tracker.books.readings.known = saved.readings
     tracker.books.path.last = saved.prices_noted
     tracker.loss_accounting.clock_ahead = saved.clock_ahead

@@ -187,6 +187,22 @@ class Overlapping:
             share *= Datings([*met, *some], present, least).share(better) / before
         return share
 
+    def at_their_moments(self, moves: Sequence[Moved], net_pnl: Decimal) -> list[Moved]:
+        """Transfers that have been booked, not added yet; each with the PnL that its moment had, by all that is known
+        now to have come before it. What was booked since then as of an earlier moment had earned by then as well.
+        `net_pnl`: the account's present one, USD.
+        """
+        placed = [self._placed(moved) or moved for moved in moves]
+        found = []
+        for moved in placed:
+            booked = moved.booked
+            earned = sum((one.earned_by(booked) for one in (*self.known, *placed)), ZERO)
+            booked = replace(booked, pnl=booked.pnl + earned)
+            own = moved.quantity * (moved.now.price - booked.price)
+            now = replace(moved.now, pnl=net_pnl - own)
+            found.append(replace(moved, booked=booked, now=now))
+        return found
+
     def _undone(self, moved: Moved) -> list[Moved]:
         """The known transfers of dollars that this one takes back."""
         if moved.undoes is None:

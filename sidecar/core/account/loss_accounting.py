@@ -206,14 +206,15 @@ class LossAccounting:
         self._transfers_seen = books.transfers
         assert windows is not None  # before, there are no transfers
         self.version += 1
-        if books.moves:
-            moves = [_told(moved, at) for moved in books.moves]
+        moves = [_told(moved, at) for moved in books.moves]
+        dated = self.doubts.overlapping.at_their_moments(moves, books.account.net_pnl)
+        if moves:
             best, worst = self.doubts.booked_shares(moves, self.least_with_ratio)
             windows.doubt(moves, best, worst)
         for lost in books.losses_unexplained:
             windows.doubt_loss(lost, self.books.account.net_pnl)
         books.losses_unexplained.clear()
-        groups = by_moment(books.moves, self.balances.equity, self.min_equity)
+        groups = by_moment(dated, self.balances.equity, self.min_equity)
         books.moves.clear()
         for group in groups:
             undone = {moved.undoes for moved in group.moves}

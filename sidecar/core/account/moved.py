@@ -91,6 +91,13 @@ class Moved(Struct, frozen=True):
         """Whether the books of that moment had it already."""
         return self.number is not None and self.number <= moment.booked
 
+    def earned_by(self, moment: Point) -> Decimal:
+        """What its units had earned by a moment at which the books had it not yet, though it had come, USD."""
+        price = moment.prices.get(self.key)
+        if price is None or self.is_in(moment) or self.booked.order >= moment.order:
+            return ZERO
+        return self.quantity * (price - self.booked.price)
+
     @property
     def worth(self) -> Decimal:
         """The value it was booked at, USD."""

@@ -46,7 +46,6 @@ NOT_SAVED: dict[str, str] = {
     "OrderIndex._lapses": "a heap of what is reserved: built again, without what was released since",
     "TransferDoubts._moves": CACHE, "TransferDoubts._moves_of": CACHE, "TransferDoubts._shares": CACHE,
     "TransferDoubts._shares_of": CACHE, "LossAccounting._high": CACHE, "LossAccounting.version": COUNTER, "Books.version": COUNTER,
-    "Overlapping.known": "transfers that overlap are a minute apart at most; what they may have lost is saved",
     "PricePath.known": "moments within a minute",
     "Readings.prices": "those of the last readings are the wallets' own",
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,

@@ -243,6 +243,31 @@ def test_coins_that_were_gone_before_the_fall_have_lost_nothing():
     assert world.manager.state.account == "ACTIVE"
 
 
+def test_coins_that_left_before_a_fall_lost_nothing_that_a_later_deposit_counts():
+    """1 of 1.2 BTC left before a fall by 30 %, and is booked after it, when a deposit has been read already."""
+    world = connected_holding()
+    read(world, "1.2")
+    world.wait(5)
+    world.quote("BTC-USD", 64_000)
+    read(world, "0.2")
+    for _ in range(4):
+        world.wait(1)
+        world.quote("BTC-USD", 44_800)
+    world.wait(1)
+    world.quote("BTC-USD", 44_800)
+    balances = (ev.Balance("USD", D(123_200)), ev.Balance("BTC", D("0.2")))
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+    world.wait(3)
+    world.quote("BTC-USD", 44_800)
+    balances = (ev.Balance("USD", D(123_200)), ev.Balance("BTC", D("0.2")))
+    world.send(ev.BalancesRead, balances=balances, fills_until=world.now)
+    assert world.tracker.transfers == 100_000 - 64_000
+    least, told, most = shares(world)
+    assert abs(told - D(3_840) / 36_000) < D("1E-9")
+    assert least <= told <= most
+    assert abs(least - D(3_840) / 136_000) < D("1E-9")
+
+
 def test_what_has_left_counts_for_nothing():
     """However old its mark is."""
     desk = Desk()
@@ -573,6 +598,7 @@ def test_a_sweep_taken_back_leaves_no_trace_in_a_ratio(is_known):
     assert [moved.quantity for moved in transfers] == [4_000]
     if not is_known:
         transfers[0] = DollarsMoved(transfers[0].at, transfers[0].quantity)
+        desk.tracker.loss_accounting.doubts.overlapping.known.clear()
     desk.quote("BTC-USD", 48_000)
     told(desk.wait(15), 1_000, 7_600)
     loss = cumulative(desk.tracker)
