@@ -58,8 +58,10 @@ def test_it_says_where_it_is_and_ends_cleanly(how):
         assert not directory.exists()
 
 
+# A shell that runs the tests in the background has its jobs ignore SIGINT, and they hand that on.
 SIGNALLED = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from sidecar.console.app import main
 
 _, module, number, directory = sys.argv
