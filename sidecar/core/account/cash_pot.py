@@ -36,9 +36,8 @@ SWEEP_LAG: Final = timedelta(seconds=120)
 # again up to a minute or two later.
 MAY_BE_CONVERTED_FOR: Final = 3 * SWEEP_LAG
 DOLLARS_MOVED_MAX: Final = 10  # sweeps are nightly, and one at a time
-CANDIDATES_MAX: Final = (
-    1_000  # of two wallets together; an account that trades all the time has more
-)
+# Of two wallets together; an account that trades all the time has more.
+CANDIDATES_MAX: Final = 1_000
 SPOT_CASH: Final = "USD"  # the wallet that Coinbase sweeps from and to
 
 

@@ -16,9 +16,7 @@ from sidecar.core.account.marks import NEVER
 from sidecar.core.account.moved import Order, Point
 from sidecar.core.vocabulary.money import ZERO
 
-MOVE_MIN: Final = Decimal(
-    "0.01"
-)  # smaller moves, as a share of equity, make no moment of their own
+MOVE_MIN: Final = Decimal("0.01")  # smaller moves, as a share of equity, make no moment
 MOMENTS_MAX: Final = 20  # so many moves of a hundredth lie between two readings of a wild minute
 
 
