@@ -50,7 +50,7 @@ class StaleMarks:
         """Note the marks that have become stale by now, or are good again."""
         tracker, oldest, self.looked_at = self.desk.tracker, self.desk.max_mark_age, now
         held = {key for key, line in tracker.account.lines.items() if _counts(line)}
-        for key in held:
+        for key in sorted(held):  # in the same order in every process
             mark = tracker.marks.by_key.get(key)
             if mark is None or mark.at is None:
                 continue

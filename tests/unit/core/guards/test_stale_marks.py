@@ -8,7 +8,7 @@ import pytest
 from sidecar.core.guards.confirmation import CUMULATIVE
 from sidecar.core.guards.stale_marks import LOOK_AGAIN, StaleMark
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import Alert, CauseCleared, Liquidate
+from sidecar.core.vocabulary.actions import Alert, CauseCleared, CauseRaised, Liquidate
 from tests.decisions import connected, of_kind, restarted
 from tests.scenario import FUTURE, PRODUCTS, D, World, future, limit_order, product
 
@@ -66,6 +66,18 @@ def test_what_is_held_is_stale_after_a_minute_without_a_good_quote():
     assert (alert.code, alert.severity) == ("STALE_MARK", "critical")
     assert alert.text == "ETH has had no good quote for 60 s: its mark is old"
     assert not of_kind(world.wait(30), Alert)
+
+
+def test_several_become_stale_in_the_order_of_their_names():
+    """In every process the same, as the same facts give the same actions."""
+    names = [f"C{number}" for number in range(8)]
+    world = connected(products=(*PRODUCTS, *(product(f"{name}-USD") for name in names)))
+    for name in reversed(names):
+        world.quote(f"{name}-USD", 100)
+        world.hold(1, 100, f"{name}-USD")
+    actions = world.wait(61)
+    causes = [one.scope for one in of_kind(actions, CauseRaised)]
+    assert causes == [f"key:{name}" for name in names]
 
 
 def test_only_its_key_is_restricted():

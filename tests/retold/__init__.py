@@ -1,0 +1,1 @@
+"""Histories told to a manager, and its recorded answers: see retelling.py."""
