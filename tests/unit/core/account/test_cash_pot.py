@@ -42,3 +42,17 @@ def test_the_rest_of_a_conversion_is_a_transfer_once_it_is_read_again(came, lost
     assert moved(desk) == (0, 1000, 1000)
     read(desk, 900, came)
     assert moved(desk) == (D(lost), 900, D(came))
+
+
+@pytest.mark.parametrize(("count", "known"), [(31, 31 * 32), (32, 1)])
+def test_of_too_many_explanations_the_one_that_is_shown_counts(count, known):
+    """Both wallets trade all the time, so that each reading allows for many differences."""
+    desk = opened()
+    read(desk, 900, 950)
+    for currency, number in (("USD", count), ("USDC", 32)):
+        doubt = desk.tracker.wallets.get(currency).agreement.doubt
+        assert doubt is not None
+        doubt.candidates = tuple(doubt.difference - one for one in range(number))
+    shown = desk.tracker.balances.pot.first_shown()
+    assert shown is not None
+    assert (len(shown.candidates), shown.candidates[0]) == (known, -150)
