@@ -124,7 +124,8 @@ async def test_a_failure_of_what_was_given_up_is_met_by_the_next_write_only(held
 
 @pytest.mark.parametrize("is_wanted", [True, False])
 async def test_a_fault_of_our_own_is_told_and_ends_no_later_work(held, monkeypatch, is_wanted):
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    ended = threading.Event()  # the thread may end after its fault is told
+    monkeypatch.setattr(threading, "excepthook", lambda _: ended.set())
     told = asyncio.Event()
     asyncio.get_running_loop().set_exception_handler(lambda *_: told.set())
     waits = asyncio.create_task(held.thread.do(held.work("one", KeyError("odd"))))
@@ -137,6 +138,7 @@ async def test_a_fault_of_our_own_is_told_and_ends_no_later_work(held, monkeypat
     if not is_wanted:
         await asyncio.wait_for(told.wait(), 10)
     assert await held.thread.do(held.work("two")) == "two"
+    assert ended.wait(10)
 
 
 def test_a_thread_without_work_ends_and_another_begins(monkeypatch):
