@@ -219,7 +219,10 @@ class Books:
         are taken from it, are not counted.
         """
         if strategy is not None:
-            strategy.settle(self.line(strategy, key), quantity, value)
+            line = self.line(strategy, key)
+            strategy.settle(line, quantity, value)
+            if key in self.cash:
+                self._turn_into_cash(strategy, line, quantity, value)
         if self.is_future(key):
             line = self.line(self.account, key)
             cost = line.position.entry_cost
@@ -239,12 +242,26 @@ class Books:
             assert abs(moved) <= abs(quantity) + DRIFT, "a position moved by more than was traded"
             worth = None if value is None else share(value, moved, quantity)
             line = self.line(self.account, key)
-            self._enter(line, moved, worth)
-            self.account.settle(line, moved, worth)
+            if key in self.cash:
+                self.account.settle(line, moved, worth)
+                self._turn_into_cash(self.account, line, moved, worth)
+            else:
+                self._enter(line, moved, worth)
+                self.account.settle(line, moved, worth)
         if value is not None and worth is not None and value != worth and self.is_open:
             self.transfers -= (
                 value - worth
             )  # units that fill up `keep` leave the account, at their cost
+
+    def _turn_into_cash(
+        self, book: Portfolio, line: Exposure, quantity: Decimal, value: Decimal | None
+    ) -> None:
+        """Cash that was traded is no position: it is worth its mark at once, and the difference to what was paid is
+        PnL. Without a mark nothing is known of that.
+        """
+        mark = self.marks.usd(line.key)
+        worth = value if mark is None else quantity * mark
+        book.settle(line, -quantity, None if worth is None else -worth)
 
     def _enter(self, line: Exposure, quantity: Decimal, value: Decimal | None) -> None:
         """A fill that opens a position is a price that was dealt at: the confirmed mark begins

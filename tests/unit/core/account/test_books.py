@@ -10,7 +10,8 @@ from sidecar.core.account.working import Leg
 from sidecar.core.vocabulary.errors import UnknownProduct
 from sidecar.core.vocabulary.events import Quote
 from sidecar.core.vocabulary.products import CASH
-from tests.scenario import FUTURE, PRODUCTS, START, D, future, product
+from tests.decisions import reloaded
+from tests.scenario import FUTURE, PRODUCTS, START, D, World, future, product
 from tests.tracking import QUOTES, Desk
 
 
@@ -276,3 +277,44 @@ def test_a_dollar_that_is_held_like_a_coin_has_a_mark_that_needs_no_quotes():
     made.list_products(PRODUCTS)
     assert made.marks.confirmed("USDC") == 1
     assert made.marks.unconfirmed == set()
+
+
+# --- Cash that is bought and sold -----------------------------------------------------------------
+
+
+def with_euros():
+    """100,000 USD and 1,000 EUR at 1.10; a USDC is a dollar."""
+    world = World()
+    world.tracker.books.list_products(
+        (*world.tracker.products.values(), product("USDC-EUR"), product("EUR-USD"))
+    )
+    world.quote("EUR-USD", "1.10")
+    world.balance("EUR", 1_000)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "pnl"), [("BUY", "0.91", "-0.1"), ("SELL", "0.91", "0.1"), ("BUY", "0.90", 1)]
+)
+def test_cash_that_is_traded_is_no_position_and_its_price_is_pnl_at_once(side, price, pnl):
+    """100 USDC for euros."""
+    world = with_euros()
+    if side == "SELL":
+        world.balance("USDC", 100)
+    equity, net = world.tracker.equity, world.tracker.net_pnl
+    world.fill(side, 100, price, product_id="USDC-EUR", strategy_id="grid")
+    tracker = world.tracker
+    assert tracker.net_pnl - net == D(pnl)
+    assert tracker.equity - equity == D(pnl)
+    assert not any(line.position.quantity for line in tracker.account.lines.values())
+    assert tracker.strategies["grid"].net_pnl == D(pnl)
+    assert not any(line.position.quantity for line in tracker.strategies["grid"].lines.values())
+    assert reloaded(world).tracker.net_pnl == tracker.net_pnl
+
+
+def test_cash_without_a_mark_is_traded_at_what_it_cost():
+    world = World()
+    world.tracker.books.list_products((*world.tracker.products.values(), product("GBP-USD")))
+    world.fill("BUY", 100, "1.25", product_id="GBP-USD")
+    assert world.tracker.net_pnl == 0
+    assert not any(line.position.quantity for line in world.tracker.account.lines.values())
