@@ -12,7 +12,6 @@ Between two moments that is the optimum: a transfer belongs there just if it gro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from math import prod
 from typing import Final
@@ -27,8 +26,6 @@ from sidecar.core.vocabulary.products import DOLLARS
 # The least that stays of a unit, as a share of it: an account that lost all its equity, and more, still has a
 # ratio after the next deposit.
 LEFT_OF_A_UNIT: Final = Decimal("1E-9")
-# A difference is booked, or taken back, within some six minutes of when it fell into doubt.
-KEPT_FOR: Final = timedelta(minutes=15)
 OVERLAPPING_MAX: Final = 10  # transfers: what is done for each grows with their number
 
 Better = Callable[[Iterable[Decimal]], Decimal]  # `max` or `min`
@@ -178,11 +175,6 @@ class Overlapping:
         after = self._shares([*(_once(one, undone) for one in met), *moves], present, least)
         self.known = [*(_once(one, undone) for one in self.known), *moves][-OVERLAPPING_MAX:]
         return after[0] / before[0], after[1] / before[1]
-
-    def forget(self, at: datetime) -> None:
-        """What was booked long ago overlaps with no transfer that comes now."""
-        while self.known and (self.known[0].told_at or at) + KEPT_FOR <= at:
-            self.known = self.known[1:]
 
     def share(
         self, moves: Sequence[Moved], present: Present, least: Decimal, better: Better

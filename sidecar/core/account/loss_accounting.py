@@ -175,8 +175,6 @@ class LossAccounting:
         """The books have taken in a fact."""
         if self.balances.visits.known:
             self.balances.visits.forget(at)
-        if self.doubts.overlapping.known:
-            self.doubts.overlapping.forget(at)
         if self.books.transfers != self._transfers_seen:
             self.note_transfers(at)
         self._note_peak()

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sidecar.core.account.datings import (
-    KEPT_FOR,
     LEFT_OF_A_UNIT,
     OVERLAPPING_MAX,
     Datings,
@@ -18,7 +17,7 @@ from sidecar.core.account.datings import (
 )
 from sidecar.core.account.moved import CONFIRMED, Moved, Point
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
-from tests.scenario import START, D, World
+from tests.scenario import START, D
 
 NEAR = D("1E-26")
 KEYS = ("A", "B", "USD")
@@ -357,26 +356,3 @@ def test_one_in_doubt_is_reckoned_with_those_that_are_booked():
     both = Datings([moved, doubtful], now).share(max)
     assert abs(share * best - both) < NEAR
     assert share > 1
-
-
-def test_what_was_booked_long_ago_is_forgotten():
-    """So that neither memory nor the state file keeps its moments."""
-    overlapping, told = Overlapping(), START
-    came = transfer("USD", 1, at(1, 0), at(0, 0), number=1, told_at=told)
-    overlapping.add([came], present(101, 0, 1), ZERO)
-    overlapping.forget(told + KEPT_FOR - timedelta.resolution)
-    assert len(overlapping.known) == 1
-    overlapping.forget(told + KEPT_FOR)
-    assert overlapping.known == []
-
-
-def test_the_books_forget_what_was_booked_long_ago():
-    world = World()
-    overlapping = world.tracker.loss_accounting.doubts.overlapping
-    came = transfer("USD", 1, at(1, 0), number=1, told_at=world.now)
-    overlapping.known = [came]
-    world.quote("BTC-USD", 64_000)
-    assert overlapping.known == [came]
-    world.now += KEPT_FOR
-    world.quote("BTC-USD", 64_000)
-    assert overlapping.known == []
