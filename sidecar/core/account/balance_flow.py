@@ -180,7 +180,7 @@ class BalanceFlow:
         """A wallet with a balance that is absent from a complete listing reads as zero."""
         listed = {balance.currency for balance in event.balances} | set(event.unread)
         for currency, wallet in list(self.books.wallets.by_currency.items()):
-            if currency not in listed and wallet.total:
+            if currency not in listed:
                 self._judge(ev.Balance(currency, ZERO), wallet, event, actions)
 
     def _transfer(self, currency: str, wallet: Wallet, at: datetime, actions: list[Action]) -> None:
@@ -282,6 +282,16 @@ class BalanceFlow:
             if now is not None and wallet.read_point is not None:
                 before = books.readings.found(wallet.read_point, currency)
                 yield Moved(currency, wallet.counted, wallet.unpriced, now, now, (before,))
+
+    def open_moments(self) -> Iterator[Point]:
+        """The earliest moments that a transfer which is booked from now on may be dated at."""
+        points, readings = [self.complete], self.books.readings
+        for wallet in self.books.wallets.by_currency.values():
+            points.append(wallet.read_point)
+            doubt = wallet.agreement.doubt
+            if doubt is not None:
+                points += [doubt.first, doubt.near]
+        return (readings.confirmed(point) for point in points if point is not None)
 
     @property
     def equity(self) -> Decimal:

@@ -12,6 +12,7 @@ Between two moments that is the optimum: a transfer belongs there just if it gro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import prod
 from typing import Final
@@ -19,7 +20,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.moved import Moved
+from sidecar.core.account.moved import Moved, Order, Point
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.products import DOLLARS
 
@@ -176,6 +177,20 @@ class Overlapping:
         self.known = [*(_once(one, undone) for one in self.known), *moves][-OVERLAPPING_MAX:]
         return after[0] / before[0], after[1] / before[1]
 
+    def forget(self, open_moments: Iterable[Point], sweep_lag: timedelta) -> None:
+        """Those that overlap with no transfer to come are done with. `open_moments`: those that one may still be dated
+        at; `sweep_lag`: for so long after it was booked, dollars that moved may be taken back.
+        """
+        moments = list(open_moments)
+        if not moments:
+            return
+        since = min(one.order for one in moments)
+        overlap = self._overlap(since, min(one.booked for one in moments))
+        kept = {id(one) for one in overlap}
+        self.known = [
+            one for one in self.known if id(one) in kept or _may_be_undone(one, since[0], sweep_lag)
+        ]
+
     def share(
         self, moves: Sequence[Moved], present: Present, least: Decimal, better: Better
     ) -> Decimal:
@@ -220,16 +235,20 @@ class Overlapping:
 
     def _met(self, moves: Sequence[Moved]) -> list[Moved]:
         """Those of before that these overlap with."""
-        found, later = list[Moved](), list(reversed(self.known))
         since, booked = min(one.first for one in moves), min(one.known_by for one in moves)
-        for one in later:
+        room = OVERLAPPING_MAX - len(moves)
+        return self._overlap(since, booked)[-room:] if room else []
+
+    def _overlap(self, since: Order, booked: int) -> list[Moved]:
+        """Those that overlap with moments from this one on, at which so many transfers were booked; and with these."""
+        found = list[Moved]()
+        for one in reversed(self.known):
             is_known = one.number is None or one.number <= booked
             if is_known and one.last <= since:
                 continue
             since, booked = min(since, one.first), min(booked, one.known_by)
             found.insert(0, one)
-        room = OVERLAPPING_MAX - len(moves)
-        return found[-room:] if room else []
+        return found
 
     @staticmethod
     def _shares(
@@ -243,6 +262,12 @@ def _few(moves: Sequence[Moved]) -> Iterator[Sequence[Moved]]:
     """No more at a time than are dated together."""
     for first in range(0, len(moves), OVERLAPPING_MAX):
         yield moves[first : first + OVERLAPPING_MAX]
+
+
+def _may_be_undone(moved: Moved, since: datetime, sweep_lag: timedelta) -> bool:
+    """Whether a difference of dollars that was first read at `since`, or later, may take this transfer back."""
+    told_at = moved.told_at
+    return moved.key in DOLLARS and told_at is not None and since <= told_at + sweep_lag
 
 
 def _once(moved: Moved, undone: set[int]) -> Moved:

@@ -96,11 +96,13 @@ class Readings:
         if point.at is None:
             return replace(point, view=CONFIRMED)
         began, moves = point.at, self._moves(point.at)
-        for reading in reversed(self.known):
-            if reading.at < began and any(
-                key in moves and moves[key].was == move.was for key, move in reading.moves.items()
-            ):
-                began = reading.at
+        for at in reversed(self.prices):
+            if at >= point.at:
+                continue
+            before = self._moves(at)
+            if not any(key in moves and moves[key].was == one.was for key, one in before.items()):
+                break  # it fell into none of these moves, or into earlier ones from the same price
+            began = at
         prices = self.prices.get(point.at, {})
         return replace(point, at=began, view=CONFIRMED, prices=prices)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
+from sidecar.core.account.cash_pot import SWEEP_LAG
 from sidecar.core.account.datings import Better, Overlapping, Present
 from sidecar.core.account.moved import Moved
 from sidecar.core.vocabulary.money import ONE, ZERO
@@ -59,6 +60,10 @@ class TransferDoubts:
         the best of all moments, and at the worst.
         """
         return self.overlapping.add(moves, self._present(), least)
+
+    def forget_booked(self) -> None:
+        """The balances have been read: transfers that overlap with none to come need not be known any more."""
+        self.overlapping.forget(self.balances.open_moments(), SWEEP_LAG)
 
     def _present(self, gain: Decimal = ZERO) -> Present:
         """The account now, were it worth so much more than at its marks, USD."""

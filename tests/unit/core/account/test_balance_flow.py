@@ -304,6 +304,28 @@ def test_a_wallet_that_two_complete_listings_lack_is_empty():
     assert listing(desk.wait(3), USD=100) == []
 
 
+def test_an_empty_wallet_that_no_listing_names_is_empty_still():
+    """Coins that come were in no listing until then: they have not come since the wallet was last named."""
+    desk = Desk()
+    desk.balance("USD", 100)
+    desk.balance("BTC", 2)
+    for _ in range(2):
+        listing(desk.wait(60), USD=100, BTC=0)
+    desk.tracker.apply(ev.ClockAdvanced(at=desk.wait(86_400).now))
+    listing(desk, USD=100)
+    assert desk.tracker.wallets.get("BTC").read_point.at == desk.now
+
+
+def test_a_difference_of_an_empty_wallet_that_the_next_listing_lacks_was_none():
+    desk = Desk()
+    desk.balance("USD", 100)
+    desk.balance("BTC", 0)
+    listing(desk.wait(60), USD=100, BTC=1)
+    assert desk.tracker.wallets.in_doubt == {"BTC"}
+    listing(desk.wait(3), USD=100)
+    assert desk.tracker.wallets.in_doubt == set()
+
+
 def test_an_empty_listing_is_no_reading():
     desk = Desk()
     desk.balance("BTC", 2)

@@ -242,6 +242,77 @@ def test_one_that_was_booked_while_another_came_is_known_to_it():
     assert overlapping.known == [moved, later]
 
 
+# --- Those that are done with ---------------------------------------------------------------------
+
+LAG = timedelta(seconds=120)
+
+
+@st.composite
+def booked_one_by_one(draw):
+    """Transfers as they are booked: each knows at each of its moments how many were booked by then."""
+    moves, second = [], 0
+    for number in range(1, draw(st.integers(1, 8)) + 1):
+        second += draw(st.integers(1, 200))
+        times = draw(st.lists(st.integers(max(0, second - 300), second), min_size=1, max_size=3))
+        points = [
+            at(time, 0, booked=sum(one.told_at < START + timedelta(seconds=time) for one in moves))
+            for time in times
+        ]
+        told_at = START + timedelta(seconds=second)
+        key = draw(st.sampled_from(KEYS))
+        moves.append(transfer(key, 1, points[0], *points[1:], number=number, told_at=told_at))
+    return moves
+
+
+@given(moves=booked_one_by_one(), data=st.data())
+def test_nothing_is_forgotten_that_a_transfer_to_come_overlaps_with(moves, data):
+    """Whatever the moments of one that is booked later, none before those that are open."""
+    kept, all_of_them = Overlapping(), Overlapping()
+    kept.known = all_of_them.known = moves
+    seconds, counts = st.integers(0, 1_700), st.integers(0, len(moves))
+    moments = st.lists(st.builds(lambda time, booked: at(time, 0, booked=booked), seconds, counts))
+    standing = data.draw(moments.filter(bool), label="open moments")
+    kept.forget(standing, LAG)
+    first, booked = min(one.order for one in standing), min(one.booked for one in standing)
+    later = [
+        one for one in data.draw(moments) if one.order >= first and one.booked >= booked
+    ] or standing
+    new = [transfer("BTC", 1, later[0], *later[1:], number=len(moves) + 1)]
+    assert kept._met(new) == all_of_them._met(new)
+    assert [one for one in moves if any(one is other for other in kept.known)] == kept.known
+
+
+def test_what_all_readings_since_know_of_is_forgotten():
+    moved, now = withdrawal()
+    overlapping = Overlapping()
+    overlapping.add([moved], now, ZERO)
+    overlapping.forget([], LAG)
+    overlapping.forget([at(1, 0, booked=1), at(5, 0, booked=1)], LAG)  # of its own last moment
+    assert overlapping.known == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "why"),
+    [(at(0, 0, booked=1), "a wallet was last read before it"), (at(9, 0), "a doubt is older")],
+)
+def test_what_may_overlap_with_one_to_come_is_kept(moment, why):
+    moved, now = withdrawal()
+    overlapping = Overlapping()
+    overlapping.add([moved], now, ZERO)
+    overlapping.forget([at(9, 0, booked=1), moment], LAG)
+    assert overlapping.known == [moved], why
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(120, 1), (121, 0)])
+def test_dollars_are_kept_as_long_as_a_sweep_may_take_them_back(seconds, known):
+    booked = at(0, 0)
+    overlapping = Overlapping()
+    dollars = transfer("USD", 10, booked, number=1, told_at=booked.at)
+    overlapping.add([dollars, transfer("BTC", 10, booked, number=2)], present(90, 0, 20), ZERO)
+    overlapping.forget([at(seconds, 0, booked=2)], LAG)
+    assert overlapping.known == [dollars][:known]
+
+
 def test_only_so_many_are_reckoned_together():
     overlapping = Overlapping()
     for number in range(1, OVERLAPPING_MAX + 5):

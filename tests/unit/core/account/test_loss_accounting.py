@@ -329,3 +329,22 @@ def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
     desk.tracker.start(desk.now)
     assert desk.tracker.windows is not None
     assert desk.tracker.windows.span.lacks_equity == lacks
+
+
+def test_a_booked_transfer_is_remembered_until_every_wallet_has_been_read_again():
+    """A wallet that was not read since may hold money that came before it."""
+    desk = holding()
+    for currency, total in {"USD": 10_000, "BTC": 1, "ETH": 2}.items():
+        desk.balance(currency, total)
+        desk.balance(currency, total)
+
+    def known():
+        return [one.key for one in desk.tracker.loss_accounting.doubts.overlapping.known]
+
+    for _ in range(3):  # at the second of them it is a transfer
+        desk.wait(60).balance("ETH", 3)
+    assert known() == ["ETH"]
+    desk.balance("USD", 10_000)
+    assert known() == ["ETH"]  # the bitcoin was not read since
+    desk.wait(60).balance("BTC", 1)
+    assert known() == []

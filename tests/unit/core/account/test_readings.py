@@ -99,6 +99,17 @@ def test_a_reading_has_the_prices_that_were_confirmed_before_the_moves_began_tha
     assert readings.confirmed(now) == replace(now, view=CONFIRMED)
 
 
+def test_a_move_of_before_from_the_same_price_is_another_move():
+    """BTC stood at 100 in between: what a reading shows now has not moved by the time of the first."""
+    readings = Readings()
+    times = [START + timedelta(seconds=60 * minute) for minute in range(3)]
+    readings.note(times[0], {"BTC": open_move(100)}, {"BTC": D(100)})
+    readings.note(times[1], {}, {"BTC": D(100)})
+    readings.note(times[2], {"BTC": open_move(100)}, {"BTC": D(100)})
+    point = Point(D(0), D(100), D(5), times[2])
+    assert readings.confirmed(point) == replace(point, view=CONFIRMED, prices={"BTC": D(100)})
+
+
 def test_near_sides_are_beside_the_other_prices_of_the_reading():
     readings = Readings()
     readings.note(START, {}, {"BTC": D(100)})
