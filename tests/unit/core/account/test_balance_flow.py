@@ -313,7 +313,9 @@ def test_an_empty_wallet_that_no_listing_names_is_empty_still():
         listing(desk.wait(60), USD=100, BTC=0)
     desk.tracker.apply(ev.ClockAdvanced(at=desk.wait(86_400).now))
     listing(desk, USD=100)
-    assert desk.tracker.wallets.get("BTC").read_point.at == desk.now
+    read = desk.tracker.wallets.get("BTC").read_point
+    assert read is not None
+    assert read.at == desk.now
 
 
 def test_a_difference_of_an_empty_wallet_that_the_next_listing_lacks_was_none():

@@ -250,15 +250,15 @@ LAG = timedelta(seconds=120)
 @st.composite
 def booked_one_by_one(draw):
     """Transfers as they are booked: each knows at each of its moments how many were booked by then."""
-    moves, second = [], 0
+    moves: list[Moved] = []
+    told: list[int] = []
+    second = 0
     for number in range(1, draw(st.integers(1, 8)) + 1):
         second += draw(st.integers(1, 200))
         times = draw(st.lists(st.integers(max(0, second - 300), second), min_size=1, max_size=3))
-        points = [
-            at(time, 0, booked=sum(one.told_at < START + timedelta(seconds=time) for one in moves))
-            for time in times
-        ]
         told_at = START + timedelta(seconds=second)
+        points = [at(time, 0, booked=sum(one < time for one in told)) for time in times]
+        told.append(second)
         key = draw(st.sampled_from(KEYS))
         moves.append(transfer(key, 1, points[0], *points[1:], number=number, told_at=told_at))
     return moves
