@@ -219,7 +219,8 @@ class RiskManager:
         if kind in PROPOSALS:
             self._book(self.approvals.decide(cast("Proposal", event)), actions)
         else:
-            self.tracker.moved()
+            if kind is not ev.ReservationReleased:
+                self.tracker.moved()
             actions += self._take_in(event)
             if kind is not ev.ReservationReleased or self.watch.pending:
                 self._judge_losses(now, actions)
@@ -376,10 +377,16 @@ class RiskManager:
         """An approval ends; not for want of an order that is reported, though implausibly."""
         name, never_arrived = event.client_order_id, event.reason == "never_arrived"
         approval = self.tracker.ledger.reservations.get(name)
-        if never_arrived and approval is not None and self.reports.has_arrived(name):
-            self.tracker.ledger.put_off(approval, event.at + self.settings.reservation_life)
-            return []
-        return self.unapproved.released(event)
+        if never_arrived:
+            self.tracker.moved()  # one in a row may be a cause
+            if approval is not None and self.reports.has_arrived(name):
+                self.tracker.ledger.put_off(approval, event.at + self.settings.reservation_life)
+                return []
+        before = self._books.version
+        actions = self.unapproved.released(event)
+        if approval is not None:
+            self.approvals.give_back(approval, before)
+        return actions
 
     def _tell_liquidator(self, event: ev.Event, actions: list[Action]) -> None:
         if not self.reports.is_held(event):

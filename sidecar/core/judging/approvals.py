@@ -80,6 +80,15 @@ class Approvals:
         for name, setting, usd in verdict.counted:
             self.desk.activity.add(name, setting, usd, new.approved_at)
 
+    def give_back(self, freed: Reservation, before: int) -> None:
+        """An approval has been released: the room of its plan has its share back. `before`: the version of the books
+        until then.
+        """
+        found = self._plans.get((freed.order.product_id, self._limited(freed.strategy_id)))
+        glance = None if found is None else found[1]
+        if glance is not None and not freed.order_id:
+            glance.headrooms.give_back(freed.legs[0], freed.hold, before)
+
     def prepare(self) -> None:
         """The next order is likely to be like the last one: if a glance approved that, the room for the
         next is worked out now, when no bot waits.
@@ -277,13 +286,17 @@ class Approvals:
         """The rules for this product and strategy, and their glance; compiled anew
         when a listing has changed.
         """
-        limited = strategy_id if strategy_id in self.desk.limits.strategy else None
+        limited = self._limited(strategy_id)
         found = self._plans.get((product.product_id, limited))
         listed = len(self.desk.tracker.products)
         if found is None or found[0].product is not product or found[0].listed != listed:
             plan = compile_plan(self.desk, product, limited)
             found = self._plans[product.product_id, limited] = (plan, glance_of(self.desk, plan))
         return found
+
+    def _limited(self, strategy_id: str | None) -> str | None:
+        """The strategy whose limits an order must keep; None where it has none of its own."""
+        return strategy_id if strategy_id in self.desk.limits.strategy else None
 
     def _state_of(self, candidate: Candidate) -> str:
         """The tightest cause that applies to an order is its state."""

@@ -32,7 +32,7 @@ class Headroom(Struct):
     `table` has its limits. `near_usd` (USD at the mark) is the worth from which a risk figure may come near its limit,
     `free` what is free of the wallet that it is paid from, `reducible` the size that it may sell as an exit. `touch` is
     the far side of the book, whose quote is good for an order between `fresh_from` and `fresh_until`, `theirs` the own
-    resting price that it would meet first. `asked`: an order of no size.
+    resting price that it would meet first. `asked`: an order of no size. `absorbed`: the size that was approved since.
     """
 
     table: Table
@@ -45,6 +45,17 @@ class Headroom(Struct):
     near_usd: Decimal
     free: Decimal
     reducible: Decimal = ZERO
+    absorbed: Decimal = ZERO
+
+    def shift(self, leg: Leg, hold: Decimal, sign: int, version: int) -> None:
+        """An order came into the books (1) or left them (-1), and they have moved by that alone."""
+        size = leg.quantity * sign
+        self.table.absorb(size, sign, version)
+        self.absorbed += size
+        self.near_usd -= size * self.mark
+        self.free -= hold * sign
+        if leg.side != BUY:
+            self.reducible -= size
 
 
 class Headrooms:
@@ -69,15 +80,22 @@ class Headrooms:
 
     def absorb(self, leg: Leg, hold: Decimal) -> None:
         """An order that was approved by them has just been reserved, and the books have moved by that alone."""
-        side, size, version = leg.side, leg.quantity, self._tracker.books.version
-        room = self._known[side][1]
+        room, version = self._known[leg.side][1], self._tracker.books.version
         assert room is not None
-        room.table.absorb(size, version)
-        room.near_usd -= size * room.mark
-        room.free -= hold
-        if side != BUY:
-            room.reducible -= size
-        self._known[side] = (version, room)
+        room.shift(leg, hold, 1, version)
+        self._known[leg.side] = (version, room)
+
+    def give_back(self, leg: Leg, hold: Decimal, before: int) -> None:
+        """An approval has been released; its order is in the books no more. `before`: their version until then. A room
+        that has absorbed less was worked out with this order in the books, and is worked out anew without it: a line
+        tells nothing of sizes below zero.
+        """
+        version = self._tracker.books.version
+        known, room = self._known.get(leg.side, (before, None))
+        if room is None or (known, version) != (before, before + 1) or room.absorbed < leg.quantity:
+            return
+        room.shift(leg, hold, -1, version)
+        self._known[leg.side] = (version, room)
 
     def _worked_out(self, side: Side) -> Headroom | None:
         mid = self._mid()

@@ -175,18 +175,16 @@ class Table:
                 found += group.findings(size)
         return found
 
-    def absorb(self, quantity: Decimal, version: int) -> None:
-        """An order of so many base units was approved on this side, and the books have moved by that alone: one more
-        order works.
-        """
+    def absorb(self, quantity: Decimal, orders: int, version: int) -> None:
+        """So many base units more are open on this side, and so many orders work; the books moved by that alone."""
         self.version = version
         if self.open is not None:
             self.open.absorbed += quantity
             self.near_open -= quantity
             self.room_open -= quantity
         if self.orders is not None:
-            self.orders.absorbed += ONE
-            self.near_orders -= ONE
+            self.orders.absorbed += orders
+            self.near_orders -= orders
 
 
 class Tables:

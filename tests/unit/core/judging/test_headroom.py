@@ -203,6 +203,60 @@ def test_an_approval_takes_its_share_out_of_what_was_left(body):
         assert before != figures(room) == figures(rooms_of(world).of(side))
 
 
+@pytest.mark.parametrize("body", [limit_order("0.1", 60000), sell_order("0.3", 65000)])
+def test_a_release_gives_back_what_its_approval_took(body):
+    """Nothing is worked out anew, and all is as if the order had never been asked for."""
+    world = World(max_position_size=9, max_gross_exposure=900_000, max_open_orders=9)
+    world.balance("BTC", 1)
+    world.ask(body | {"client_order_id": "first"})
+    glance, side = looked_at(world)
+    room = glance.headrooms.of(side)
+    before = figures(room)
+    for name in ("second", "third"):
+        assert world.ask(body | {"client_order_id": name})
+    for name in ("second", "third"):
+        world.manager.release_order(name)
+        assert glance.headrooms.of(side) is room
+        assert figures(room) == figures(rooms_of(world).of(side))
+    assert figures(room) == before
+
+
+def released_later(world):
+    """Its approval is older than the prices that the room was worked out at."""
+    world.quote("BTC-USD", 64001)
+
+
+def released_on_the_other_side(world):
+    world.ask(sell_order("0.1", 65000) | {"client_order_id": "other"})
+
+
+@pytest.mark.parametrize("happens", [released_later, released_on_the_other_side])
+def test_a_room_of_other_books_is_worked_out_anew_after_a_release(happens):
+    world = World(max_position_size=9)
+    world.balance("BTC", 1)
+    for name in ("first", "second"):
+        world.ask(limit_order("0.1", 60000, name=name))
+    glance, side = looked_at(world)
+    happens(world)
+    room = glance.headrooms.of(side)
+    world.manager.release_order("second")
+    assert glance.headrooms.of(side) is not room
+    assert figures(glance.headrooms.of(side)) == figures(rooms_of(world).of(side))
+
+
+def test_a_release_that_is_refused_frees_nothing():
+    world = World()
+    one, two = ev.Asker(7), ev.Asker(8)
+    body = limit_order("0.1", 60000, name="first")
+    world.send(ev.OrderProposed, body=body, asker=one)
+    glance, side = looked_at(world)
+    room = glance.headrooms.of(side)
+    before = figures(room)
+    world.send(ev.ReservationReleased, client_order_id="first", asker=two)
+    assert glance.headrooms.of(side) is room
+    assert figures(room) == before == figures(rooms_of(world).of(side))
+
+
 def test_from_the_first_order_near_the_number_of_orders_on_it_is_told():
     """At 3 of 4 orders a warning, and the fourth is the last."""
     world = World(max_open_orders=4)
