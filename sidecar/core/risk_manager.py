@@ -57,6 +57,8 @@ NO_CAUSE: Final = {
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,
 # not after each price where every one is handed over.
 PREPARE_EVERY: Final = timedelta(milliseconds=100)
+# Facts that by themselves bring no moment nearer at which time alone changes a state.
+TIMELESS: Final = frozenset({ev.Quotes, ev.ReservationReleased})
 ROWS: Final = (ev.OrderReported, ev.FillReported, ev.FundingPaid)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -231,8 +233,8 @@ class RiskManager:
                 self._tell_liquidator(event, actions)
                 self.liquidator.advance(now, actions)
             fell_apart = len(self.tracker.marks.newest) != self._unmarking
-            if actions or self.watch.pending or kind is not ev.Quotes or fell_apart:
-                self._ask_to_be_woken(now, actions)  # a price by itself moves no time
+            if actions or self.watch.pending or kind not in TIMELESS or fell_apart:
+                self._ask_to_be_woken(now, actions)
             self._prepare(event)
         if self.state.account != self.announced:
             self._announce(actions)

@@ -32,7 +32,7 @@ class Retelling:
             actions = self.manager.handle(event)
         except Untrusted:
             actions = []
-        self._asks = any(isinstance(action, ac.ConfirmQuotes) for action in actions)
+        self._asks = any(type(action) is ac.ConfirmQuotes for action in actions)
         return actions
 
     def finish(self, at: datetime, *, asked: bool) -> list[ac.Action]:

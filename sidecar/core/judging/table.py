@@ -14,13 +14,25 @@ from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import Candidate, OnKey
-from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, Row, ScopedLimit, SizeUnit, size_of
+from sidecar.core.judging.rules.rule import (
+    NO_EQUITY,
+    Measured,
+    Reads,
+    Row,
+    ScopedLimit,
+    SizeUnit,
+    size_of,
+)
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
 NO_LIMIT: Final = NO_EQUITY
-OF_SIDE: Final[tuple[SizeUnit, ...]] = ("open", "orders")  # of rows that read the books and a side
-OF_LIMIT: Final[tuple[SizeUnit, ...]] = ("whole", "worth")  # of rows that read the limit alone
+# The sizes that the rows of a table are linear in, by what they are worked out from. What is absorbed is an
+# order's open size; a glance knows the limits on its own size by themselves.
+LINEAR_IN: Final[Mapping[Reads, tuple[SizeUnit, ...]]] = {
+    "side": ("open", "orders"),
+    "limit": ("whole", "worth"),
+}
 
 
 class BoundRule(NamedTuple):
@@ -77,16 +89,16 @@ class Group:
     def add(self, ruled: BoundRule, row: Row, level: Decimal, near: Decimal) -> None:
         """One more row, its limit, and the figure from which it speaks."""
         self.entries.append(Entry(ruled, row, near))
-        base, floor = row.base, row.floor
+        base, slope, floor, cap = row.base, row.slope, row.floor, row.cap
         if floor >= near or row.fold - base >= near:
             self.near = ZERO
-        elif row.cap >= near:
-            size = (near - base) / row.slope
+        elif cap >= near:
+            size = near - base if slope is ONE else (near - base) / slope
             self.near = min(self.near, size)
         if floor > level:
             self.room = ZERO
-        elif row.cap > level:
-            size = (level - base) / row.slope
+        elif cap > level:
+            size = level - base if slope is ONE else (level - base) / slope
             self.room = min(self.room, size)
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
@@ -127,16 +139,16 @@ class Table:
         self.version = candidate.tracker.version
         equity = candidate.equity
         for ruled in rules:
-            rule, bound = ruled.rule, ruled.bound
+            _, rule, bound = ruled
             row, level, near = rule.line(candidate, bound), bound.level, bound.warn_level
             if rule.of_equity:
                 level, near = level * equity, near * equity
             if row.slope:
-                # What is absorbed is an order's open size; a glance knows the limits on its own size by themselves.
-                assert row.of in OF_SIDE if rule.reads == "side" else row.of in OF_LIMIT, rule.code
-                group = by_unit.get(row.of)
+                of = row.of
+                assert of in LINEAR_IN[rule.reads], rule.code
+                group = by_unit.get(of)
                 if group is None:
-                    group = by_unit[row.of] = Group(row.of)
+                    group = by_unit[of] = Group(of)
                 group.add(ruled, row, level, near)
             elif (finding := Entry(ruled, row, near).finding(ZERO)) is not None:
                 self.flat.append(finding)
