@@ -32,7 +32,7 @@ from sidecar.core.judging.rules import (
     portfolio,
     validity,
 )
-from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
+from sidecar.core.judging.rules.rule import Row, ScopedLimit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
@@ -234,14 +234,17 @@ class Glance:
     ) -> tuple[Violation, ...] | None:
         """The limits that are nearly used with the order; None where one is broken."""
         table, asked = room.table, room.asked
-        sizes: dict[SizeUnit, Decimal] = {"orders": ONE, "worth": notional}
         found = [*table.flat]
         for of, group in table.groups.items():
-            found += group.findings(sizes.get(of, size))
-        found.sort(key=lambda one: one.place)
-        found += table.near_books
-        if any(is_broken(asked, one.rule, one.bound, one.observed) for one in found):
-            return None
-        return tuple(
-            one.rule.warning(asked, one.bound, one.observed) for one in found if one.is_told
-        )
+            asks = notional if of == "worth" else ONE if of == "orders" else size
+            if asks + group.absorbed >= group.near:
+                found += group.findings(asks)
+        if len(found) > 1:
+            found.sort(key=lambda one: one.place)
+        warnings: list[Violation] = []
+        for one in (*found, *table.near_books):
+            if is_broken(asked, one.rule, one.bound, one.observed):
+                return None
+            if one.is_told:
+                warnings.append(one.rule.warning(asked, one.bound, one.observed))
+        return tuple(warnings)

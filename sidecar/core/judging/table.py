@@ -105,8 +105,7 @@ class Group:
         size += self.absorbed
         if size < self.near:
             return ()
-        found = (entry.finding(size) for entry in self.entries)
-        return [finding for finding in found if finding is not None]
+        return [one for entry in self.entries if (one := entry.finding(size)) is not None]
 
 
 NO_GROUPS: Final[Mapping[SizeUnit, Group]] = {}
