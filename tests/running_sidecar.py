@@ -29,7 +29,11 @@ from sidecar.daemon.sidecar import Sidecar
 from tests.fault.paper_client import Trader
 
 WITHIN_S = 20.0
-QUICK = {"coinbase": {"conflate_ms": 0, "requests_per_s": 30}, "state": {"snapshot_s": 1}}
+QUICK = {
+    "coinbase": {"conflate_ms": 0, "requests_per_s": 30},
+    "state": {"snapshot_s": 1},
+    "var": {"history": 100},  # reading a year's prices costs a start more than all else
+}
 
 
 class Beside:
