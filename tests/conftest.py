@@ -23,7 +23,7 @@ settings.register_profile("soak", UNTIMED, max_examples=5_000, stateful_step_cou
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 TRACED = Path(__file__).parent / "unit" / "core"
-TRACER = pytest.StashKey[Coverage | None]()
+STOPPED = pytest.StashKey[list[Coverage]]()
 # They tell long histories, and tracing them takes as long as all others together.
 LONG = {
     "test_every_attribute_is_saved.py",
@@ -38,11 +38,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     happens to run has no test that states it, and tracing takes as long as running. Where each line's
     tests are asked for (`--cov-context`), all are traced.
     """
-    tracer = item.config.stash.setdefault(TRACER, Coverage.current())
-    if tracer is not None and not item.config.getoption("cov_context"):
-        is_traced = TRACED in item.path.parents and item.path.name not in LONG
-        if is_traced != (Coverage.current() is tracer):
-            (tracer.start if is_traced else tracer.stop)()
+    is_traced = TRACED in item.path.parents and item.path.name not in LONG
+    stopped = item.config.stash.setdefault(STOPPED, [])
+    if is_traced or item.config.getoption("cov_context", None):
+        while stopped:
+            stopped.pop().start()
+    else:
+        # A worker of pytest-xdist has two, and the first goes on where the second alone is stopped.
+        while (tracer := Coverage.current()) is not None:
+            tracer.stop()
+            stopped.append(tracer)
     return (yield)
 
 
