@@ -7,11 +7,12 @@ machine than the law.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator
 from decimal import DefaultContext, setcontext
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -21,16 +22,33 @@ settings.register_profile("ci", UNTIMED, max_examples=25, derandomize=True, data
 settings.register_profile("soak", UNTIMED, max_examples=5_000, stateful_step_count=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-UNTRACED = ("property", "fault", "e2e")  # directories whose tests run more than they are about
+TRACED = Path(__file__).parent / "unit" / "core"
+STOPPED = pytest.StashKey[list[Coverage]]()
+# They tell long histories, and tracing them takes as long as all others together.
+LONG = {
+    "test_every_attribute_is_saved.py",
+    "test_memory_of_ended_orders.py",
+    "test_recorded_histories.py",
+}
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """The core's coverage is that of its unit tests: what only a law or a whole sidecar happens to run
-    has no test that states it, and tracing them takes as long as running them.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The core's coverage is that of its own unit tests: what only a law, a command or a whole sidecar
+    happens to run has no test that states it, and tracing takes as long as running. Where each line's
+    tests are asked for (`--cov-context`), all are traced.
     """
-    for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in UNTRACED:
-            item.add_marker(pytest.mark.no_cover)
+    is_traced = TRACED in item.path.parents and item.path.name not in LONG
+    stopped = item.config.stash.setdefault(STOPPED, [])
+    if is_traced or item.config.getoption("cov_context", None):
+        while stopped:
+            stopped.pop().start()
+    else:
+        # A worker of pytest-xdist has two, and the first goes on where the second alone is stopped.
+        while (tracer := Coverage.current()) is not None:
+            tracer.stop()
+            stopped.append(tracer)
+    return (yield)
 
 
 def pytest_runtest_setup() -> None:

@@ -57,7 +57,7 @@ class Running:
 
     async def until(self, look: Callable[[], object]) -> None:
         """Wait for it, looking after every fact."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not look():
                 self.changed.clear()
                 await self.changed.wait()

@@ -64,7 +64,7 @@ def served(path, manager=None, answer=None, made=None):
     finally:
         asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

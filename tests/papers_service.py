@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 BALANCES = {"USD": "1000000", "USDC": "200000", "BTC": "10", "ETH": "100"}
 UNLIMITED = {"private_requests_per_s": 0, "public_requests_per_s": 0, "requests_per_hour": 0}
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 LOOK_EVERY_S = 0.01
 
 
@@ -106,7 +106,7 @@ def running(directory: Path, **settings: Any) -> Iterator[Running]:
     try:
         yield paper
     finally:
-        stops.get(timeout=1)()
+        stops.get(timeout=WITHIN_S)()
         thread.join(timeout=WITHIN_S)
         assert not thread.is_alive(), "the exchange does not end"
         if not began.empty():

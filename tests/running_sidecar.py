@@ -28,8 +28,12 @@ from sidecar.daemon.engine import Engine
 from sidecar.daemon.sidecar import Sidecar
 from tests.fault.paper_client import Trader
 
-WITHIN_S = 20.0
-QUICK = {"coinbase": {"conflate_ms": 0, "requests_per_s": 30}, "state": {"snapshot_s": 1}}
+WITHIN_S = 60.0
+QUICK = {
+    "coinbase": {"conflate_ms": 0, "requests_per_s": 30},
+    "state": {"snapshot_s": 1},
+    "var": {"history": 100},  # reading a year's prices costs a start more than all else
+}
 
 
 class Beside:
@@ -38,7 +42,7 @@ class Beside:
     def __init__(self, sidecar: Sidecar, config: Config) -> None:
         self.sidecar = sidecar
         self.config = config
-        self.bot = AsyncClient(config.server.order_socket)
+        self.bot = AsyncClient(config.server.order_socket, timeout_s=WITHIN_S)
         self.operator = AsyncClient(config.server.control_socket, timeout_s=WITHIN_S)
         self.changed = asyncio.Event()
         self.actions: list[tuple[ev.Event, ac.Action]] = []

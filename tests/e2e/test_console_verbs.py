@@ -34,7 +34,7 @@ def demo(tmp_path_factory):
         yield json.loads(line)
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture

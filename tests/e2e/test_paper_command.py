@@ -35,7 +35,7 @@ def urls(process):
 
 
 def fetch(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -53,7 +53,7 @@ def test_it_says_where_it_is_and_ends_cleanly(how):
         for path in directory.glob("key*.json"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
         process.send_signal(how)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stderr.read() == ""
         assert not directory.exists()
 
@@ -205,7 +205,7 @@ def test_a_file_that_turns_out_damaged_ends_it_with_the_line_and_the_mend(tmp_pa
     path.write_text(header + good + "2026-01-02T05:00:00Z,BTC-USD,oops,1,101,1\n")
     with started("--json", "--market", f"replay:{path}", "--speed", "10000") as process:
         urls(process)
-        assert process.wait(timeout=30) == 2
+        assert process.wait(timeout=60) == 2
         said = process.stderr.read()
     assert f"{path}, line 10502: bid" in said
     assert "Traceback" not in said

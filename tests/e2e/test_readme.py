@@ -64,7 +64,7 @@ def test_the_bot_sends_what_is_approved_and_says_why_not(tmp_path):
         larger = code.replace('"bot-1"', '"bot-2"').replace('"0.01"', '"1"')
         assert python(code, tmp_path, REQUESTS_CA_BUNDLE=where["ca_file"]).stdout == ""
         refused = python(larger, tmp_path, REQUESTS_CA_BUNDLE=where["ca_file"]).stdout
-        client = Client(where["order_socket"])
+        client = Client(where["order_socket"], timeout_s=60)
         orders = json.loads(bytes(client.ask("positions")))["open_orders"]
         client.close()
     assert [order["client_order_id"] for order in orders] == ["bot-1"]

@@ -15,7 +15,7 @@ from risk_sidecar_client import AskFailed, Client
 from sidecar.paper.service.keys import write_key_files
 from tests.papers_service import running, until
 
-WITHIN_S = 30
+WITHIN_S = 60
 COMMAND = [sys.executable, "-m", "sidecar"]
 
 

@@ -19,7 +19,7 @@ from sidecar.config.paper import Paper
 from sidecar.paper.service.paper import PaperExchange
 
 BROKERAGE = "/api/v3/brokerage"
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 SETTINGS = {
     "market": "random:7",
     "private_requests_per_s": 0,

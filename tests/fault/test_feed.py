@@ -14,7 +14,7 @@ from sidecar.coinbase.session import Gap, Live, Lost, Parsed, Session
 from tests.fault.meddling import tunnel
 from tests.fault.paper_client import trading
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 OVER_TLS = pytest.mark.parametrize("wire", ["tls_ws_url"], indirect=True)
 
 

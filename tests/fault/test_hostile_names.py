@@ -13,7 +13,7 @@ from tests.fault.test_kill import Sidecar, freeze
 FORGED = "FORGED-LINE"
 HOSTILE = f"id\x1b[2J\u202e[/bold]\n{FORGED}"
 SHOWN = r"id\x1b[2J\u202e[/bold]\n"  # on a page a long one goes on in the next line
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 async def shown(*words: str) -> str:

@@ -25,8 +25,8 @@ from tests.running_sidecar import configured
 KILLS = int(os.environ.get("SIDECAR_KILLS", "12"))
 BALANCES = {"USD": "1000000", "BTC": "5", "ETH": "50"}
 KEYS = ("BTC", "ETH")
-UP_WITHIN_S = 30.0
-SETTLED_WITHIN_S = 30.0
+UP_WITHIN_S = 60.0
+SETTLED_WITHIN_S = 60.0
 LOOK_S = 0.05  # nothing tells from outside that a process has settled
 PAUSE_S = 0.01  # a quicker bot kills at no other moments, and is read for longer after each
 SEED = 20261122
@@ -76,8 +76,8 @@ class Sidecar:
             },
         )
         self.errors = directory / "stderr.txt"
-        self.bot = AsyncClient(directory / "o.sock", timeout_s=2)
-        self.operator = AsyncClient(directory / "c.sock", timeout_s=5)
+        self.bot = AsyncClient(directory / "o.sock", timeout_s=20)
+        self.operator = AsyncClient(directory / "c.sock", timeout_s=60)
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:

@@ -76,7 +76,7 @@ def value_of(fills: list[dict[str, Any]]) -> Decimal:
     return sum((Decimal(row["price"]) * Decimal(row["size"]) for row in fills), Decimal(0))
 
 
-async def until_flat(made: Beside, within_s: float = 45) -> None:
+async def until_flat(made: Beside, within_s: float = 120) -> None:
     async with asyncio.timeout(within_s):
         while made.manager.liquidator.is_busy or made.state != "HALTED":
             made.changed.clear()
@@ -146,7 +146,7 @@ async def test_coinbase_away_is_waited_for_and_said(trader, monkeypatch):
         monkeypatch.setattr(made.engine.log, "critical", lambda *_, **__: told.set())
         trader.paper.world.set_faults({"refuse_connections": True, "close_code": 1006})
         assert (await made.ask("flatten", reason="enough"))["done"]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await told.wait()
         assert made.state == "LIQUIDATING"
         trader.paper.world.set_faults({"refuse_connections": False})

@@ -23,7 +23,7 @@ from sidecar.server.protocol import RequestError, params
 from tests.answering import Desk
 from tests.scenario import limit_order
 
-WITHIN_S = 10.0
+WITHIN_S = 60.0
 
 
 def echo(connection, request):

@@ -42,7 +42,7 @@ class Process:
 
     async def answers(self) -> bool:
         """Whether another client is served, promptly."""
-        async with httpx.AsyncClient(base_url=self.urls["rest_url"], timeout=5) as http:
+        async with httpx.AsyncClient(base_url=self.urls["rest_url"], timeout=30) as http:
             return (await http.get(BROKERAGE + "/time")).status_code == 200
 
 
@@ -59,7 +59,7 @@ async def service():
         yield Process(process, json.loads(await process.stdout.readline()))
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 def allow_files(wanted):
@@ -166,7 +166,7 @@ async def test_garbage_in_place_of_frames_ends_only_its_own_connection(trader):
         )
         assert b"101" in await reader.readline()
         writer.write(os.urandom(4_096))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.read(1 << 20)
             while await reader.read(1 << 16):
                 pass
@@ -178,7 +178,7 @@ async def raw(trader, request: bytes) -> bytes:
     """What a request is answered, up to the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", trader.paper.port)
     writer.write(request)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):
             answer = await reader.read(1 << 16)
     writer.close()

@@ -26,7 +26,7 @@ from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.products import product_from_coinbase
 from tests.fault.paper_client import trading
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 SIGNALS: dict[object, ev.FeedSignal] = {Live: "connected", Gap: "gap", Lost: "lost"}
 
 

@@ -210,7 +210,7 @@ async def test_an_answer_that_dribbles_ends_with_its_call(trader, monkeypatch):
     """Each byte ends the silence that httpx counts, and there are more than 30 of them."""
     monkeypatch.setattr("sidecar.coinbase.rest.CALL_WITHIN_S", 0.2)
     trader.paper.world.set_faults(dribbled_bodies=2)
-    async with client(trader) as rest, asyncio.timeout(10):
+    async with client(trader) as rest, asyncio.timeout(60):
         with pytest.raises(Unknown, match=r"no whole answer within 0\.2 s"):
             await rest.post("/orders", trader.limit("BUY", "0.1", "100"))
         assert (await rest.get("/key_permissions"))["can_view"], "a read is tried again"
@@ -259,7 +259,7 @@ async def test_a_call_that_was_signed_ahead_is_taken_by_the_exchange(trader):
 async def test_without_a_key_there_is_nothing_to_keep_ready_and_calls_are_not_signed():
     rest = Rest("http://127.0.0.1:9", None)
     sent = heard(rest)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await rest.keep_ready("POST", CANCELS)  # it ends
     with pytest.raises(Unavailable):
         await rest.post(CANCELS, {})

@@ -79,7 +79,7 @@ class Desk:
         while not (decision := await self.buys()):  # a quote of after the break is on its way
             assert set(decision.codes) <= IN_DOUBT, decision
             self.made.changed.clear()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await self.made.changed.wait()
 
     async def until_true(self):
@@ -114,7 +114,7 @@ async def desk(trader, wire, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(trader.paper.ca_file))
     url = trader.paper.urls[wire]
     coinbase = {"reconcile_s": 5, "ws_url": url, "ws_user_url": url}
-    async with beside(trader, server={"reservation_s": 1}, coinbase=coinbase) as made:
+    async with beside(trader, server={"reservation_s": 3}, coinbase=coinbase) as made:
         yield Desk(trader, made)
 
 

@@ -147,7 +147,7 @@ async def test_a_bot_that_said_hello_is_back_after_a_restart_though_it_asks_noth
     name = "grid-bot"
     server = {"may_flatten": [name]}
     async with beside(trader, directory=tmp_path, server=server) as made:
-        bot = AsyncClient(made.config.server.order_socket)
+        bot = AsyncClient(made.config.server.order_socket, timeout_s=60)
         await bot.hello(name, on_disconnect="flatten")
     async with beside(trader, directory=tmp_path, server=server) as made:
         sessions = made.manager.sessions
@@ -348,7 +348,7 @@ async def test_a_strategy_of_another_user_is_neither_asked_for_nor_said_hello_wi
         for words in ({"name": "grid-bot"}, {"name": "me", "strategy_id": "grid"}):
             with pytest.raises(AskFailed, match=r"server\.bots"):
                 await made.bot.hello(**words)
-        stranger = AsyncClient(made.config.server.order_socket)
+        stranger = AsyncClient(made.config.server.order_socket, timeout_s=60)
         await stranger.hello("stranger")
         with pytest.raises(AskFailed, match="another bot's"):
             await stranger.release_order(body["client_order_id"])
@@ -566,8 +566,8 @@ async def test_only_what_a_change_of_mode_causes_waits_for_the_disk(trader, monk
             with disk.slow():
                 halt = {"reason": "lunch", "cancel_adding": number == 4}
                 asked_for = asyncio.create_task(made.ask("halt", **halt))
-                assert await asyncio.to_thread(disk.waits.wait, 10)
-                async with asyncio.timeout(10):
+                assert await asyncio.to_thread(disk.waits.wait, 60)
+                async with asyncio.timeout(60):
                     await halted.wait()  # what waits may be older than the halt
                 halted.clear()
                 assert made.state == "HALTED"
@@ -623,11 +623,11 @@ async def test_an_end_in_order_waits_no_longer_for_a_disk_that_does_not_answer(
             disk.opened.clear()
             monkeypatch.setattr(disk_thread, "WITHIN_S", 0.2)
             asked_for = asyncio.create_task(made.ask("halt", reason="lunch"))
-            assert await asyncio.to_thread(disk.waits.wait, 10)
+            assert await asyncio.to_thread(disk.waits.wait, 60)
             assert (await asked_for)["done"]
             journal = made.engine.journal
         assert not disk.opened.is_set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while journal.disk.hangs:  # noqa: ASYNC110 - a thread ends, and tells nobody
             await asyncio.sleep(0.01)
     journal.close()  # a process that ended has no open files

@@ -66,7 +66,7 @@ async def test_a_restart_has_its_history_on_disk_and_asks_for_nothing_old(trader
     assert saved is not None
     assert saved.manager is not None
     assert saved.manager.risk is not None
-    assert len(saved.manager.risk.series["BTC-USD"].closes) == 251
+    assert len(saved.manager.risk.series["BTC-USD"].closes) == made.config.var.history + 1
     asked: list[str] = []
     async with beside(trader, directory=directory, limits={"max_var": "0.5"}) as made:
         made.on_fact = lambda fact: asked.append(type(fact).__name__)
@@ -78,7 +78,9 @@ async def test_a_restart_has_its_history_on_disk_and_asks_for_nothing_old(trader
 
 
 async def test_without_a_history_nothing_that_adds_risk_passes_and_status_says_why(trader):
-    async with beside(trader, limits={"max_var": "0.5"}, var={"min_history": 240}) as made:
+    async with beside(
+        trader, limits={"max_var": "0.5"}, var={"history": 250, "min_history": 240}
+    ) as made:
         await known(made)
         body = trader.market("BUY", "0.01") | {"product_id": "SOL-USD"}
         first = await made.bot.validate_order(body)

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,19 @@ BROAD_CATCHES = {
 }
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """A module's whole tree: parsed once, for all the laws that read it."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def name_of(path: Path) -> str:
     """A module of the sidecar by its place in it, one of the client with its package before."""
     return str(path.relative_to(CLIENT.parent if path.is_relative_to(CLIENT) else ROOT))
 
 
 def _names(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -58,7 +65,7 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _calls(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             function = node.func
             yield (
@@ -94,7 +101,7 @@ def test_the_edges_of_the_paper_exchange_are_still_there():
 @pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_nothing_is_raised_within_except_star(path):
     """Python before 3.11.4 raises a group of it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         for handler in node.handlers if isinstance(node, ast.TryStar) else ():
             assert not [one for one in ast.walk(handler) if isinstance(one, ast.Raise)]
 
@@ -103,18 +110,14 @@ def test_nothing_is_raised_within_except_star(path):
 def test_modules_and_functions_stay_small(path):
     text = path.read_text()
     assert text.count("\n") <= MODULE_LINES_MAX
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or node.lineno) - node.lineno < FUNCTION_LINES_MAX, node.name
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_nobody_catches_everything_but_where_foreign_code_runs(path):
-    handlers = [
-        node
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ExceptHandler)
-    ]
+    handlers = [node for node in nodes(path) if isinstance(node, ast.ExceptHandler)]
     broad = [
         h
         for h in handlers
@@ -128,7 +131,7 @@ def test_every_rounding_of_money_names_its_direction(path):
     """An ambient decimal context belongs to the caller's program, and other libraries change it."""
     unnamed = [
         node.lineno
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"quantize", "to_integral_value"}
@@ -143,7 +146,7 @@ def test_what_the_collector_does_not_look_at_can_hold_no_cycle():
     """
     plain = r"(Decimal|str|int|bool|datetime|Leg|SizeUnit|None|list\[tuple\[str, Rate\]\])"
     for path in ALL:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if not isinstance(node, ast.ClassDef) or "gc=False" not in ast.unparse(node).partition(":")[0]:  # fmt: skip
                 continue
             fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]

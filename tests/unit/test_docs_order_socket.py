@@ -167,7 +167,7 @@ class Talk:
         for method in ("halt", "resume", "reload"):
             await self.made.ask(method, reason="lunch")
         found = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _, text in wanted:
                 like = json.loads(text)["params"]
                 while not (same := [event for event in heard if like_it(event, like)]):

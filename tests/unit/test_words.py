@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,20 +30,22 @@ GENERATED = {"configuration.md", "rules.md"}  # their words stand in the code
 BOUND = 10  # in 1,000 words
 
 
-def prose(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def prose(path: Path) -> list[tuple[int, str]]:
     """Each docstring and comment of a module, or the text of a page, with the line it begins at."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         blank = FENCE.sub(lambda code: "\n" * code[0].count("\n"), text)
-        yield 1, INLINE.sub("code", INDENTED.sub("", blank))
-        return
+        return [(1, INLINE.sub("code", INDENTED.sub("", blank)))]
+    found = []
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Expr(value=ast.Constant(value=str(words))):
-                yield node.lineno, INLINE.sub("code", words)
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], INLINE.sub("code", token.string)
+                found.append((node.lineno, INLINE.sub("code", words)))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    comments = (token for token in tokens if token.type == tokenize.COMMENT)
+    found += [(token.start[0], INLINE.sub("code", token.string)) for token in comments]
+    return found
 
 
 def folders() -> dict[str, list[Path]]:

@@ -26,7 +26,7 @@ BIP = "BIP-20DEC30-CDE"
 @contextmanager
 def rest_client(paper, **options):
     """The SDK's client; it has no `close` of its own."""
-    made = RESTClient(base_url=paper.tls_host, timeout=10, **options)
+    made = RESTClient(base_url=paper.tls_host, timeout=60, **options)
     try:
         yield made
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 from coinbase.websocket import WebsocketResponse, WSClient
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 class Feed:

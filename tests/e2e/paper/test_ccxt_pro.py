@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.paper.clients import ed25519, es256, urls
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture(autouse=True)

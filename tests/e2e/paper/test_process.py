@@ -24,7 +24,7 @@ def process(*options):
             yield json.loads(run.stdout.readline())
         finally:
             run.terminate()
-            out, err = run.communicate(timeout=10)
+            out, err = run.communicate(timeout=60)
         assert (run.returncode, out, err) == (0, "", "")
 
 

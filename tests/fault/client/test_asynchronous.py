@@ -9,7 +9,7 @@ from tests.order_desk import GRID, Known, desk, is_gone, is_there, listener, ord
 async def test_the_async_one_asks_about_edits_and_closes_too(path):
     made = listener(path, desk())
     await made.start()
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     assert (await client.validate_edit(order_id="o", price="1")).codes == ("INVALID_ORDER",)
     assert (await client.validate_close("BTC-USD", "c")).codes == ("INVALID_ORDER",)
     await client.close()
@@ -21,7 +21,7 @@ async def test_the_async_one_asks_about_edits_and_closes_too(path):
 async def test_many_tasks_share_one_connection_and_each_gets_its_own_answer(path):
     made = listener(path, desk())
     await made.start()
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     decisions = await asyncio.gather(
         *(client.validate_order(order(f"t{n}", "0.001")) for n in range(100))
     )
@@ -33,7 +33,7 @@ async def test_many_tasks_share_one_connection_and_each_gets_its_own_answer(path
 
 
 async def test_the_async_one_refuses_and_reconnects_as_well(path):
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     assert (await client.validate_order(order())).codes == (NO_ANSWER,)
     for name in ("b", "c"):
         made = listener(path, desk())
@@ -47,7 +47,7 @@ async def test_the_async_one_refuses_and_reconnects_as_well(path):
 async def test_a_sidecar_that_goes_while_it_is_asked_is_a_refusal(path):
     made = listener(path, desk(), answer=lambda connection, request: connection.drop())
     await made.start()
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     decisions = await asyncio.gather(*(client.validate_order(order(f"t{n}")) for n in range(5)))
     assert {decision.codes for decision in decisions} == {(NO_ANSWER,)}
     await client.close()
@@ -55,7 +55,7 @@ async def test_a_sidecar_that_goes_while_it_is_asked_is_a_refusal(path):
 
 
 async def test_the_async_one_is_known_again_after_a_restart_and_a_drop(path, quick):
-    client, known = AsyncClient(path), Known(path)
+    client, known = AsyncClient(path, timeout_s=60), Known(path)
     await known.listener.start()
     assert (await client.hello(**GRID))["name"] == "grid"
     await known.listener.stop()
@@ -73,7 +73,7 @@ async def test_the_async_one_is_known_again_after_a_restart_and_a_drop(path, qui
 
 
 async def test_the_async_one_does_not_come_back_once_it_is_closed(path, quick):
-    client, known = AsyncClient(path), Known(path)
+    client, known = AsyncClient(path, timeout_s=60), Known(path)
     await known.listener.start()
     await client.hello(**GRID)
     await client.close()

@@ -13,7 +13,7 @@ from tests.order_desk import GRID, Foreign, Known, desk, is_gone, is_there, orde
 
 def test_a_decision_comes_back_typed(path):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         small, large = client.validate_order(order()), client.validate_order(order("b", "1"))
         client.close()
     assert (bool(small), small.client_order_id, small.state) == (True, "a", "ACTIVE")
@@ -26,7 +26,7 @@ def test_a_decision_comes_back_typed(path):
 def test_the_very_bytes_may_be_given(path):
     body = b'{"client_order_id":"a","product_id":"BTC-USD","side":"BUY","order_configuration":{"market_market_ioc":{"quote_size":"10"}}}'
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         assert client.validate_order(body)
         assert client.validate_order(body.decode()).replayed
         client.close()
@@ -35,7 +35,7 @@ def test_the_very_bytes_may_be_given(path):
 def test_a_reservation_can_be_released(path):
     manager = desk()
     with served(path, manager):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         client.validate_order(order())
         client.release_order("a")
         assert not client.validate_order(order()).replayed
@@ -44,7 +44,7 @@ def test_a_reservation_can_be_released(path):
 
 def test_a_reservation_of_before_hello_can_be_released_after_it(path):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         client.validate_order(order())
         client.hello("maker")
         client.release_order("a")
@@ -55,7 +55,7 @@ def test_a_reservation_of_before_hello_can_be_released_after_it(path):
 
 def test_edits_and_closes_are_asked_about_too(path):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         edit = client.validate_edit(client_order_id="a", size="2")
         assert "no open order" in edit.violations[0].message
         close = client.validate_close("BTC-USD", "c", size="1", dry_run=True)
@@ -67,7 +67,7 @@ def test_edits_and_closes_are_asked_about_too(path):
 
 
 def test_nobody_there_is_a_refusal_that_says_what_to_do(path):
-    decision = Client(path).validate_order(order("mine"))
+    decision = Client(path, timeout_s=60).validate_order(order("mine"))
     assert (bool(decision), decision.codes, decision.client_order_id) == (
         False,
         (NO_ANSWER,),
@@ -95,7 +95,7 @@ def test_another_users_socket_is_not_believed(path, monkeypatch, server_uid):
 
 
 def test_it_reconnects_when_the_sidecar_was_restarted(path):
-    client = Client(path)
+    client = Client(path, timeout_s=60)
     with served(path):
         assert client.validate_order(order())
     assert not client.validate_order(order("b"))
@@ -106,7 +106,7 @@ def test_it_reconnects_when_the_sidecar_was_restarted(path):
 
 def test_what_is_written_over_several_lines_is_a_single_question(path):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         body = json.dumps(order(), indent=2)
         assert client.validate_order(body)
         assert client.validate_order(body.encode().replace(b"\n", b"\r\n")).replayed
@@ -123,7 +123,7 @@ def test_what_is_written_over_several_lines_is_a_single_question(path):
 @pytest.mark.parametrize("what", [{}, {"x": object()}, b"{", "nonsense", {"client_order_id": 5}])
 def test_what_is_no_order_is_refused_and_the_client_goes_on(path, what):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         assert not client.validate_order(what)
         assert client.validate_order(order())
         client.close()
@@ -131,7 +131,7 @@ def test_what_is_no_order_is_refused_and_the_client_goes_on(path, what):
 
 def test_a_wrong_question_says_so(path):
     with served(path):
-        client = Client(path)
+        client = Client(path, timeout_s=60)
         with pytest.raises(AskFailed, match="no method"):
             client.ask("no_such")
         with pytest.raises(AskFailed, match="add 'bot' there"):
@@ -142,7 +142,7 @@ def test_a_wrong_question_says_so(path):
 
 def test_threads_may_share_one(path):
     with served(path):
-        client, decisions = Client(path), []
+        client, decisions = Client(path, timeout_s=60), []
         threads = [
             threading.Thread(
                 target=lambda n=n: decisions.append(client.validate_order(order(f"t{n}", "0.001")))
@@ -152,14 +152,14 @@ def test_threads_may_share_one(path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         client.close()
     assert all(decisions)
     assert {decision.client_order_id for decision in decisions} == {f"t{n}" for n in range(20)}
 
 
 def test_a_bot_with_nothing_to_ask_is_known_again_after_a_restart(path, quick):
-    client, known = Client(path), Known(path)
+    client, known = Client(path, timeout_s=60), Known(path)
     with served(path, made=known.listener):
         assert client.hello(**GRID)["grace_s"] == 30
         known.until(is_there)
@@ -174,7 +174,7 @@ def test_a_bot_with_nothing_to_ask_is_known_again_after_a_restart(path, quick):
 
 
 def test_a_connection_that_drops_once_is_made_again_with_the_same_hello(path, quick):
-    client, known = Client(path), Known(path)
+    client, known = Client(path, timeout_s=60), Known(path)
     with served(path, made=known.listener) as made:
         client.hello(**GRID)
         known.until(is_there)
@@ -191,7 +191,7 @@ def test_a_connection_that_drops_once_is_made_again_with_the_same_hello(path, qu
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody closes it
 def test_a_bot_whose_client_is_nobodys_any_more_is_gone(path, quick):
-    client, known = Client(path), Known(path)
+    client, known = Client(path, timeout_s=60), Known(path)
     with served(path, made=known.listener):
         client.hello(**GRID)
         known.until(is_there)
@@ -201,7 +201,7 @@ def test_a_bot_whose_client_is_nobodys_any_more_is_gone(path, quick):
 
 def test_a_hello_that_is_not_taken_on_the_way_back_is_told_at_every_question(path):
     """Who wants to be watched over, and is not, sends nothing."""
-    client, known = Client(path), Known(path)
+    client, known = Client(path, timeout_s=60), Known(path)
     with served(path, made=known.listener):
         client.hello("grid")
     client._hello = GRID | {"on_disconnect": "flatten"}  # which the next one does not allow
@@ -215,7 +215,7 @@ def test_a_hello_that_is_not_taken_on_the_way_back_is_told_at_every_question(pat
 
 def test_a_hello_whose_answer_is_lost_is_said_again_and_its_bot_can_leave(path):
     """As documented: it was taken, and without that the bot would be gone after its grace."""
-    client, known = Client(path), Known(path)
+    client, known = Client(path, timeout_s=60), Known(path)
     inner = known.listener.answer
 
     def lost(connection, request):

@@ -10,14 +10,14 @@ from tests.order_desk import NOW, Foreign, desk, listener, order
 
 
 async def next_of(events):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await anext(events)
 
 
 async def test_events_come_as_they_happen_until_they_are_no_longer_wanted(path):
     made = listener(path, desk())
     await made.start()
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     events = client.events(["decisions"])
     first = asyncio.get_running_loop().create_task(next_of(events))
     await asked_for(made)
@@ -41,12 +41,12 @@ async def asked_for(made):
         return result
 
     made.answer = answered
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asked.wait()
 
 
 async def test_events_say_why_there_are_none(path):
-    client = AsyncClient(path, timeout_s=5)
+    client = AsyncClient(path, timeout_s=60)
     with pytest.raises(AskFailed, match="start it"):
         await next_of(client.events(["state"]))
     made = listener(path, desk())
@@ -59,7 +59,7 @@ async def test_events_say_why_there_are_none(path):
 async def test_events_survive_a_restart_and_begin_with_how_it_stands(path, quick):
     made = listener(path, desk())
     await made.start()
-    events = AsyncClient(path).events(["limits", "state", "decisions"])
+    events = AsyncClient(path, timeout_s=60).events(["limits", "state", "decisions"])
     first = [await next_of(events), await next_of(events)]
     assert [(one["topic"], one["snapshot"]) for one in first] == [("state", True), ("limits", True)]
     assert first[0]["status"]["state"] == "ACTIVE"
@@ -75,7 +75,7 @@ async def test_events_survive_a_restart_and_begin_with_how_it_stands(path, quick
     again = await waiting
     assert (again["snapshot"], again["status"]["state"]) == (True, "HALTED")
     assert (await next_of(events))["topic"] == "limits"
-    client = AsyncClient(path)
+    client = AsyncClient(path, timeout_s=60)
     await client.validate_order(order())
     assert (await next_of(events))["decision"]["state"] == "HALTED"
     await client.close()
@@ -87,7 +87,7 @@ async def test_events_go_on_when_the_sidecar_had_no_room_for_a_moment(path, quic
     """After a restart all come back at once, and with them what its user has left open."""
     made = listener(path, desk())
     await made.start()
-    events = AsyncClient(path).events(["state"])
+    events = AsyncClient(path, timeout_s=60).events(["state"])
     assert (await next_of(events))["snapshot"]
     refused = asyncio.Event()
 
@@ -100,7 +100,7 @@ async def test_events_go_on_when_the_sidecar_had_no_room_for_a_moment(path, quic
     connection.drop()
     assert (await next_of(events))["type"] == "Lost"
     waiting = asyncio.get_running_loop().create_task(next_of(events))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await refused.wait()
     monkeypatch.setattr(made, "refusal", lambda _connection: "")
     assert (await waiting)["snapshot"]
@@ -113,7 +113,7 @@ async def test_events_that_are_refused_at_first_say_so(path, monkeypatch):
     await made.start()
     monkeypatch.setattr(made, "refusal", lambda _connection: "there are 1008 connections already")
     with pytest.raises(AskFailed, match="1008 connections already"):
-        await next_of(AsyncClient(path).events(["state"]))
+        await next_of(AsyncClient(path, timeout_s=60).events(["state"]))
     await made.stop()
 
 
@@ -126,7 +126,7 @@ async def test_what_is_no_event_ends_them(path, line):
     made = listener(path, desk(), answer=answer)
     await made.start()
     with pytest.raises(AskFailed, match=r"order\.sock"):
-        await next_of(AsyncClient(path).events(["state"]))
+        await next_of(AsyncClient(path, timeout_s=60).events(["state"]))
     await made.stop()
 
 

@@ -27,16 +27,16 @@ def quick(monkeypatch):
 def ended(before):
     """Waits for every thread that was not there before."""
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
 def test_it_pings_until_it_is_stopped():
     before, bot = set(threading.enumerate()), Bot()
     alive = KeepAlive(bot.ping)
-    assert bot.pinged.wait(10)
+    assert bot.pinged.wait(60)
     bot.pinged.clear()
-    assert bot.pinged.wait(10)
+    assert bot.pinged.wait(60)
     alive.stop()
     ended(before)
 
@@ -44,7 +44,7 @@ def test_it_pings_until_it_is_stopped():
 def test_it_ends_with_the_object_that_it_pings():
     before, bot = set(threading.enumerate()), Bot()
     alive, pinged = KeepAlive(bot.ping), bot.pinged
-    assert pinged.wait(10)
+    assert pinged.wait(60)
     del bot
     gc.collect()
     ended(before)

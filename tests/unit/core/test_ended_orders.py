@@ -1,14 +1,11 @@
-"""What is kept of orders that ended: of those without a fill a few bytes, once a thousand others have ended."""
+"""What is kept of orders that ended, once a thousand others have ended."""
 
-import gc
-import tracemalloc
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sidecar.core.account import closed_orders
-from sidecar.core.account.closed_orders import RECENT_MAX
 from sidecar.core.liquidation.attempts import Attempt
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert
@@ -43,24 +40,6 @@ def opened_and_cancelled(world, numbers):
         reported(world, number, "CANCELLED")
         if number % 200 == 0:
             world.quote("BTC-USD", 64000)
-
-
-def test_memory_is_flat_after_the_first_thousand():
-    """Opened and cancelled, as a maker does all day: some kilobytes each, and a few bytes from then on."""
-    world, many = connected(), 2_000
-    tracemalloc.start()
-    try:
-        opened_and_cancelled(world, range(RECENT_MAX + 100))
-        gc.collect()
-        first, _ = tracemalloc.get_traced_memory()
-        opened_and_cancelled(world, range(RECENT_MAX + 100, RECENT_MAX + 100 + many))
-        gc.collect()
-        then, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert then - first < many * 300
-    assert not world.tracker.ledger.working
-    assert world.tracker.books.doubts == {}
 
 
 @pytest.fixture

@@ -392,17 +392,23 @@ def is_set(name: str, values: dict[str, Any], parts: set[str]) -> bool:
     return any(FRESH.get(name, {}).get(path, NEVER_SET) != one for path, one in values.items())
 
 
-def test_in_these_managers_every_attribute_is_set():
+@pytest.fixture(scope="module")
+def managers():
+    """Of all these worlds, to be read only."""
+    return [lived().manager for lived in WORLDS]
+
+
+def test_in_these_managers_every_attribute_is_set(managers):
     """Else that nothing is lost says nothing."""
-    found = [attributes(lived().manager, NOT_SAVED.keys()) for lived in WORLDS]
+    found = [attributes(manager, NOT_SAVED.keys()) for manager in managers]
     names = {name for one in found for name in one}
     parts = {name.split(".")[0] for name in names}
     done = {name for one in found for name, values in one.items() if is_set(name, values, parts)}
     assert names - done - NOT_SAVED.keys() - NEVER_SET.keys() == set()
 
 
-def test_no_reason_is_given_for_what_is_not_there():
-    found = {name for lived in WORLDS for name in attributes(lived().manager)}
+def test_no_reason_is_given_for_what_is_not_there(managers):
+    found = {name for manager in managers for name in attributes(manager)}
     assert (NOT_SAVED.keys() | NEVER_SET.keys()) - found == set()
 
 
@@ -543,15 +549,16 @@ def edge(world: World, code: str, step: object) -> Any:
 def test_a_loss_near_its_limit_is_judged_the_same_after_a_restart(name):
     """Down to the next five dollars; and what is in force then is the same too."""
     code, limits = LOSSES[name]
-    world = World(**limits)
-    traded(world)
+    roughly = World(**limits)
+    traded(roughly)
+    before = edge(roughly, code, 500) + 500
+    world, near = World(**limits), World(**limits)
+    for one in (world, near):
+        traded(one)
+        one.stand("BTC-USD", before)
+        assert not one.manager.state.causes
     limit = edge(world, code, 5)
-    near = World(**limits)
-    traded(near)
-    price = near.tracker.marks.usd("BTC")
-    assert price is not None
-    while price > limit + 5:
-        price -= 5
+    for price in range(int(before) - 5, int(limit), -5):
         near.stand("BTC-USD", price)
     again = reloaded(near)
     for one in (near, again):

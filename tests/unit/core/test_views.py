@@ -11,6 +11,7 @@ from sidecar.core.views import MISSING
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, StandInRisk, connected, funded, memory, sell_order
+from tests.histories import tell
 from tests.scenario import FUTURE, START, D, World, limit_order
 
 
@@ -28,6 +29,13 @@ def positions(world, key=None):
 
 def part(row, *names):
     return tuple(row[name] for name in names)
+
+
+def test_value_at_risk_alone_is_what_the_status_says_of_it():
+    world = World()
+    tell(world)
+    world.hold(1)
+    assert views.risk_view(world.manager) == status(world)["risk"]
 
 
 # --- Status ---------------------------------------------------------------------------------------

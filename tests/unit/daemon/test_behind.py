@@ -78,7 +78,7 @@ async def test_a_change_of_mode_and_all_behind_it_leave_in_order_once_it_is_on_d
         await asyncio.sleep(0)
         assert order == []
         journal.opened.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await settled
             await again
         assert order == [
@@ -132,7 +132,7 @@ async def test_on_a_busy_account_a_word_is_settled_once_it_is_on_disk():
         tell(engine, ev.HaltRequested, reason="x")
         settled = engine.behind.settled()
         journal.opened.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await settled
             await engine.behind.settled()
         assert is_settled

@@ -154,7 +154,7 @@ async def test_it_looks_again_and_again_until_it_is_cancelled(made, monkeypatch)
         reads.release()
 
     made.on_read = read
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         task = asyncio.get_running_loop().create_task(made.histories.run())
         for _ in range(10):
             await reads.acquire()

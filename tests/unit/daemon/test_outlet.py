@@ -37,7 +37,7 @@ def outlet(descriptor: int) -> Iterator[Outlet]:
 
 def until_written(made: Outlet) -> None:
     with made._changed:
-        assert made._changed.wait_for(lambda: not made._waiting, timeout=10)
+        assert made._changed.wait_for(lambda: not made._waiting, timeout=60)
 
 
 def fill(writer: int) -> None:
@@ -172,6 +172,6 @@ def test_an_end_does_not_wait_for_who_never_reads(ends, monkeypatch):
     made.end()
     assert made._thread.is_alive()
     empty(reader)
-    made._thread.join(10)
+    made._thread.join(60)
     assert not made._thread.is_alive()
     assert Path(f"/proc/self/fd/{writer}").exists()  # it is not the outlet's to close

@@ -379,7 +379,7 @@ async def test_an_ordinary_pass_gives_way_and_is_made_afterwards(made):
 
     made.said.account = forever
     task = asyncio.get_running_loop().create_task(made.reconciler.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await inside.wait()
         made.said.account = hang
         assert await made.reconciler.read_for_liquidation(with_products=False)

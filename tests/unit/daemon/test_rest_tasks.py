@@ -45,7 +45,7 @@ class Erring(Running):
 
 async def run(do):
     """What `do` makes of errands, once all of them are done."""
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         made = Erring(group)
         do(made)
     return made
@@ -57,7 +57,7 @@ async def run(do):
 async def test_a_book_without_a_price_is_not_read_at_every_look(monkeypatch):
     """It has none however often it is read: once in the time after which a quiet book is re-read."""
     monkeypatch.setattr(rest_tasks, "QUIET_LOOK_S", 0.0)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         made = Erring(group)
         bound = made.world.manager.desk.max_quote_age * rest_tasks.FRESH_SHARE
         end = made.world.now + 4 * bound

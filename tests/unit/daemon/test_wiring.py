@@ -36,7 +36,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
     running, coinbase = Running(connected()), Viewing()
     server = {"order_socket": tmp_path / "o.sock", "control_socket": tmp_path / "c.sock"}
     config = Config.model_validate({"server": server})
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         parts = Wiring(
             config,
             running.engine,

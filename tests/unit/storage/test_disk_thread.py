@@ -19,7 +19,7 @@ class Held:
 
     def work(self, name, fails=None):
         def work():
-            assert self.opened.wait(20)
+            assert self.opened.wait(60)
             self.done.append(name)
             if fails is not None:
                 raise fails
@@ -43,7 +43,7 @@ async def asked(held, *names):
 
 
 async def answers_again(held):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while held.thread.hangs:  # noqa: ASYNC110 - a thread ends, and tells nobody
             await asyncio.sleep(0.01)
 
@@ -117,7 +117,7 @@ async def test_a_failure_of_what_was_given_up_is_met_by_the_next_write_only(held
     with pytest.raises(asyncio.CancelledError):
         await waits
     held.opened.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await last == "two"
     assert told == []
 
@@ -136,16 +136,16 @@ async def test_a_fault_of_our_own_is_told_and_ends_no_later_work(held, monkeypat
     with pytest.raises(KeyError if is_wanted else asyncio.CancelledError):
         await waits
     if not is_wanted:
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), 60)
     assert await held.thread.do(held.work("two")) == "two"
-    assert ended.wait(10)
+    assert ended.wait(60)
 
 
 def test_a_thread_without_work_ends_and_another_begins(monkeypatch):
     monkeypatch.setattr(module, "IDLE_S", 0)
     made = DiskThread()
     first = made.wait(threading.current_thread)
-    first.join(10)
+    first.join(60)
     assert not first.is_alive()
     assert made.wait(threading.current_thread) is not first
 

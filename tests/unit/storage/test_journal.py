@@ -70,7 +70,7 @@ def running(kept):
 
 
 async def until(look):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not look():  # noqa: ASYNC110 - a thread writes, and tells nobody
             await asyncio.sleep(0.01)
 
@@ -294,7 +294,7 @@ def disk(monkeypatch):
     opened.set()
     for name in ("fsync", "fdatasync"):
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda file, real=real: opened.wait(20) and real(file))
+        monkeypatch.setattr(os, name, lambda file, real=real: opened.wait(60) and real(file))
     yield opened
     opened.set()
 
@@ -353,7 +353,7 @@ async def test_a_disk_that_hangs_for_too_long_leaves_a_hole(
     if hangs_in == "a write":
         append = JournalFiles.append
         monkeypatch.setattr(
-            JournalFiles, "append", lambda self, lines: disk.wait(20) and append(self, lines)
+            JournalFiles, "append", lambda self, lines: disk.wait(60) and append(self, lines)
         )
     with running(kept):
         kept.note(1)

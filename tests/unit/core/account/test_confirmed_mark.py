@@ -144,7 +144,15 @@ def lasting(price):
 
 
 @pytest.mark.parametrize(
-    "ticks", [[], [(0, 90)], [(0, 100), (1, 90), (2, 90)], lasting(100)[:-1], [(0, 100), (9, 100)]]
+    "ticks",
+    [
+        [],
+        [(0, 90)],
+        [(0, 100), (1, 90), (2, 90)],
+        lasting(100)[:-1],
+        [(0, 100), (9, 100)],
+        [(0, 100), (1, 100), (2, 100), (3, 100), (4, 100), (4, 100)],  # two of one time are one
+    ],
 )
 def test_a_purchase_below_the_mark_is_a_gain_that_is_not_confirmed(ticks):
     """The price may have fallen, and its quote is told later."""

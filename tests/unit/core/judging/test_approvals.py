@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import FindOrder
+from sidecar.core.vocabulary.actions import Decided, FindOrder
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.order_reading import parse_order
 from tests.decisions import (
@@ -119,6 +119,13 @@ def test_an_unreadable_order_is_refused_under_its_own_id():
     for body in (limit_order("NaN", name="one"), json.dumps(limit_order("NaN", name="one"))):
         assert World().ask(body).client_order_id == "one"
     assert World().ask({"client_order_id": 5}).client_order_id == ""
+
+
+def test_a_long_body_that_is_no_order_is_refused_by_what_is_kept_of_it():
+    """The server keeps its faults and the id that it states, and not the body."""
+    kept = ev.Unreadable((("UNKNOWN_FIELD", "no such field"),), "one", '{"x": "', 70_000)
+    (told,) = of_kind(World().send(ev.OrderProposed, body=b"", unreadable=kept), Decided)
+    assert (told.decision.client_order_id, told.decision.codes) == ("one", ("UNKNOWN_FIELD",))
 
 
 @pytest.mark.parametrize("as_text", [True, False])
