@@ -69,6 +69,10 @@ class Books:
         self.version = 0  # see PositionTracker.version
         self.quotes_valuing_account = 0  # distinct good quotes that re-valued a holding
 
+    def changed(self) -> None:
+        """A figure may have changed."""
+        self.version += 1
+
     def product(self, product_id: str) -> Product:
         """The listed product. Raises UnknownProduct."""
         product = self.products.get(product_id)

@@ -93,6 +93,17 @@ def test_a_new_keep_moves_no_ratio():
     for loss in (daily, cumulative, drawdown):
         assert loss(desk.tracker).ratio == loss(again).ratio == D("0.1")
         assert loss(again).usd == 20_000
+    Desk(tracker=again, start=desk.now).quote(
+        "BTC-USD", 43_800
+    )  # 15,300 of the 153,000 that are left
+    assert {loss(again).ratio for loss in (daily, cumulative, drawdown)} == {D("0.19")}
+
+
+def test_a_figure_of_the_empty_books_is_none_of_the_restored():
+    tracker = PositionTracker()
+    before = tracker.version
+    restore_tracker(save_tracker(Desk().tracker), tracker)
+    assert tracker.version > before
 
 
 def test_a_currency_that_is_cash_from_now_on_is_no_position_any_more_and_back():

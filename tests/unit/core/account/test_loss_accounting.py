@@ -321,6 +321,23 @@ def test_what_was_worked_out_before_a_window_begins_anew_is_old():
     assert desk.tracker.version > before
 
 
+def test_every_change_of_the_windows_makes_what_was_worked_out_of_them_old():
+    desk = holding()
+    accounting = desk.tracker.loss_accounting
+    changes = (
+        lambda: accounting.reset_window("cumulative", desk.now),
+        lambda: accounting.restate(desk.now),
+        lambda: accounting.note_transfers(desk.now),
+        lambda: accounting.take_over(accounting.windows, moved=False),
+        lambda: desk.stand("BTC-USD", 65_000),  # a new high
+    )
+    versions = [accounting.version]
+    for change in changes:
+        change()
+        versions.append(accounting.version)
+    assert versions == sorted({*versions})
+
+
 @pytest.mark.parametrize(("equity", "lacks"), [(50, False), ("49.99", True)])
 def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
     desk = Desk(is_open=False)

@@ -87,6 +87,17 @@ def test_an_edited_order_for_contracts_counts_once_on_either_side(side):
     assert larger.codes == ("MAX_POSITION_SIZE",)
 
 
+def test_a_smaller_edit_of_a_swap_is_no_exit():
+    """It may raise the position in the coin by as much as it lowers the other."""
+    world = World()
+    world.quote("ETH-BTC", "0.03125")
+    swap: dict[str, Any] = {"side": "BUY", "product_id": "ETH-BTC"}
+    world.hold(1)
+    world.report("o-1", base_size=10, limit_price="0.03125", **swap)
+    smaller = world.manager.validate_edit(order_id="o-1", size="5", dry_run=True)
+    assert (smaller.approved, smaller.reducing) == (True, False)
+
+
 def test_an_edited_swap_counts_the_coin_that_it_buys_once():
     """1 BTC is held, at most 1.5; the swap that works buys 0.3125 of them with 10 ETH."""
     world = World(product={"BTC-USD": {"max_position_size": "1.5"}})
