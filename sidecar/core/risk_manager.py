@@ -115,7 +115,7 @@ class RiskManager:
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
-        self.judged = -1  # the tracker's version as whose losses were last judged
+        self.judged: int | None = None  # the tracker's version as whose losses were last judged
         self.announced: Level = self.state.account
 
     def _by_event(self) -> dict[type[ev.Event], Callable[[Any], list[Action]]]:

@@ -231,7 +231,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until
     if saved.limits == _written(manager.limits):  # else all is to be judged anew
-        manager.judged = manager.tracker.version if readiness.has_judged else -1
+        if readiness.has_judged:
+            manager.judged = manager.tracker.version
         manager.due = readiness.due
     manager.announced, manager.unlisted.told = readiness.announced, readiness.unlisted
     if manager.settings.connected:

@@ -272,10 +272,10 @@ class Books:
         there; for units added to a position it begins there as well.
         """
         held, known = line.position.quantity, self.marks.confirmations.get(line.key)
-        if not (quantity and value):
+        if value is None:
             return
         price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-        if price < ZERO:  # a later report took back more value than the new units cost
+        if price <= ZERO:  # a later report took back as much value as the new units cost, or more
             return
         if not held:
             self.marks.follow(line.key, price, line.mark, is_settled=True)

@@ -527,6 +527,11 @@ def test_what_the_futures_wallet_loses_by_itself_is_told_and_reckoned_both_ways(
     told_loss, most = cumulative(desk.tracker), cumulative(desk.tracker, way="most")
     assert (told_loss.usd, most.usd) == (0, 2_000)
     assert most.ratio == ratio(D(2_000), D(15_000))
+    for _ in range(2):  # another transfer: the loss is the same
+        told(desk.wait(60), 3_000, 11_000)
+        desk.balance("USD", 11_000)
+    assert cash(desk) == (11_000, 3_000, 14_000, set())
+    assert cumulative(desk.tracker, way="most").usd == 2_000
 
 
 @pytest.mark.parametrize(("seconds", "is_told"), [(29, False), (30, True)])

@@ -192,6 +192,18 @@ def test_a_fee_charged_in_the_coin_replaces_the_one_reported_in_dollars():
     )
 
 
+def test_a_fee_that_has_grown_since_its_fill_was_listed_is_charged_once():
+    order = listed(begun(1), "e1", 1, 100, 1)
+    assert listed(order, "e1", 1, 100, 3).owed() == tally(1, 100, USD=3)
+
+
+def test_an_order_is_as_new_as_its_newest_fill():
+    """A row from before it undoes no edit."""
+    order = reported(begun(5), base_size=5, rests=True)
+    listed(order, "e1", 1, 100, at=START + timedelta(seconds=2))
+    assert order.updated_at == START + timedelta(seconds=2)
+
+
 def test_a_reversal_undoes_and_a_correction_replaces_whatever_frames_say():
     order = reported(listed(begun(2), "e1", 2, 100, 4), filled=2, average_price=100, fees=4)
     order.owed()

@@ -280,6 +280,20 @@ def test_a_near_side_above_the_mark_makes_the_least_loss_less_at_once():
     assert world.manager.watch.stale_marks.better() == {"ETH": 300}
 
 
+def test_a_quote_that_is_older_than_a_mark_may_be_shows_no_gain():
+    """Nor does one that another process heard."""
+    world = fallen(2_100)
+    stale = world.manager.watch.stale_marks
+    world.wait(60)
+    assert stale.better() == {"ETH": 100}
+    world.tracker.marks.fresh_since = world.now
+    assert stale.better() == {}
+    wide(world, 2_100)
+    assert stale.better() == {"ETH": 100}
+    world.wait(61)
+    assert stale.better() == {}
+
+
 def test_a_near_side_that_is_worse_is_no_gain():
     world = holding()
     wide(world, 1_900)

@@ -12,7 +12,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.settings import Settings
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.saved import restore_manager, save_manager
-from sidecar.core.value_at_risk.live_risk import LiveRisk
+from sidecar.core.value_at_risk.live_risk import ROOM_MAX, LiveRisk
 from sidecar.core.value_at_risk.models import MODELS
 from sidecar.core.value_at_risk.portfolio_risk import (
     MEASURES,
@@ -28,7 +28,7 @@ from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.products import CASH
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, tell_nothing, wave
-from tests.scenario import FUTURE, D, World, limit_order
+from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, product
 from tests.unit.core.value_at_risk.samples import sample
 
 HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
@@ -964,6 +964,19 @@ def test_a_listing_that_changes_no_route_fits_nothing_anew():
     assert world.manager.risk.view() is not view
 
 
+def test_a_currency_that_is_bought_counts_with_what_is_held_of_it():
+    world = risky()
+    world.send(ev.ProductsListed, products=(*PRODUCTS, product("EUR-USD")))
+    world.quote("EUR-USD", "1.25")
+    tell(world, "EUR-USD", wave(250))
+    world.balance("EUR", 1000)
+    world.report("o", product_id="EUR-USD", base_size=400, limit_price=1)
+    world.report("p", product_id="EUR-USD", side="SELL", base_size=300, limit_price=2)
+    view = world.manager.risk.view()
+    assert view is not None
+    assert view.rows[view.index["EUR"]] == (1250, 1750, 1250)
+
+
 # --- Room -------------------------------------------------------------------------------------------
 
 
@@ -1031,6 +1044,12 @@ def test_where_nothing_is_certain_there_is_no_room(asked):
     world = risky(told=("BTC-USD",))
     world.balance("BTC", 1)
     assert room(world, **asked) == 0
+
+
+def test_a_coin_that_never_moved_has_all_room_until_a_dollar_is_left():
+    world = World(settings=Settings(risk=HISTORICAL))
+    tell(world, "BTC-USD", [0.0] * 250)
+    assert [room(world, warn_usd=usd) for usd in (1, "1.01")] == [0, ROOM_MAX]
 
 
 def test_a_model_without_a_bound_leaves_no_room():

@@ -393,8 +393,9 @@ def test_what_an_edited_order_has_filled_needs_no_funds_again():
 def test_an_edit_has_no_size_where_nothing_is_free():
     """Of 5 contracts 2 are filled; the buying power is used up to the last cent."""
     world = funded(World(), buying_power=0)
-    seen = {"product_id": FUTURE, "filled": 2, "average_price": 64000}
-    world.report("o1", base_size=5, limit_price=64000, **seen)
+    world.report(
+        "o1", product_id=FUTURE, base_size=5, limit_price=64000, filled=2, average_price=64000
+    )
     funded(world, buying_power=0)  # Coinbase knows of the order
     refused = world.manager.validate_edit(order_id="o1", price="64005", size="6")
     assert (refused.codes, refused.max_base_size) == (("INSUFFICIENT_FUNDS",), 0)
