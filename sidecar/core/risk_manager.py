@@ -428,7 +428,7 @@ class RiskManager:
         self.desk.use(limits)
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
-        self.state.tightenings += 1
+        self.state.tightened()
         actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
         self.unlisted.look(actions)
         return actions

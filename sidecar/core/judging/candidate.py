@@ -117,9 +117,7 @@ class PostTradeExposure:
 
     def join(self, book: Portfolio, coin: "PostTradeExposure") -> None:
         """Let the quote coin's worst case count beside the base's."""
-        grown = coin.gross - book.gross
-        self.gross += grown
-        self.others_gross += grown
+        self.others_gross += coin.gross - book.gross
         self.net_long += coin.net_long - book.long_usd
 
 

@@ -349,6 +349,14 @@ def test_what_a_key_loses_after_a_deposit_is_a_share_of_the_account_as_the_depos
     assert after == before + D("0.1")
 
 
+def test_a_strategy_that_takes_a_forgotten_name_has_neither_won_nor_lost():
+    desk = holding()
+    desk.fill("SELL", 1, 63_000, strategy_id="trend")
+    desk.tracker.reset_window("daily", desk.now)
+    desk.tracker.forget_strategy("trend")
+    assert daily(desk.tracker, strategy_id="trend").usd == 0
+
+
 def test_every_change_of_the_windows_makes_what_was_worked_out_of_them_old():
     desk = holding()
     accounting = desk.tracker.loss_accounting

@@ -87,6 +87,20 @@ def test_an_edited_order_for_contracts_counts_once_on_either_side(side):
     assert larger.codes == ("MAX_POSITION_SIZE",)
 
 
+@pytest.mark.parametrize("limit", ["max_gross_exposure", "max_net_exposure"])
+@pytest.mark.parametrize(("usd", "passes"), [(39_999, False), (40_000, True)])
+def test_a_swap_counts_the_coin_that_it_buys_beside_the_one_it_may_not_have_sold(
+    limit, usd, passes
+):
+    """10 ETH are worth 20,000, and so is what they are to buy: for the account and for a strategy."""
+    for limits in ({limit: usd}, {"strategy": {"s": {limit: usd}}}):
+        world = World(**limits)
+        world.quote("ETH-BTC", "0.03125")
+        world.fill("BUY", 10, 2_000, product_id="ETH-USD", strategy_id="s")
+        swap = limit_order(10, "0.03125", side="SELL", product_id="ETH-BTC")
+        assert world.ask(swap, strategy_id="s").approved == passes
+
+
 def test_a_smaller_edit_of_a_swap_is_no_exit():
     """It may raise the position in the coin by as much as it lowers the other."""
     world = World()

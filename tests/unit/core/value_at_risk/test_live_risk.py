@@ -89,6 +89,21 @@ def test_an_order_is_in_all_three_books_and_the_worst_counts():
     assert float(seen.after) == pytest.approx(third_worst((54_400, 0)), abs=0.01)
 
 
+@pytest.mark.parametrize("measure", ["max_var", "max_stress_loss"])
+def test_a_book_that_is_not_the_worst_may_become_it(measure):
+    """1 BTC is held and 1.7 are offered as contracts: with 0.2 more, 0.9 may be short in the end."""
+    half, more = Scenario("half", {"BTC": -0.5}), Scenario("half as much again", {"BTC": 0.5})
+    settings = msgspec.structs.replace(HISTORICAL, scenarios=(half, more), stress_window=0)
+    worlds = [risky(settings, told=("BTC-USD", FUTURE)) for _ in range(2)]
+    for world in worlds:
+        tell(world, FUTURE, wave(250), last=64000)
+        world.fill("BUY", 1, 64000)
+    worlds[0].report("s", product_id=FUTURE, side="SELL", leaves=170, limit_price=64000)
+    worlds[1].fill("SELL", 190, 64000, product_id=FUTURE)
+    seen = figure(worlds[0], measure, sell(FUTURE, "0.2"))
+    assert seen.after == figure(worlds[1], measure).before < seen.before
+
+
 def test_a_hedge_that_sells_the_other_leg_lowers_the_figure_and_passes():
     """Long spot, short future: to sell more of the future lowers the risk of what is held."""
     world = funded(risky(max_var="0.0001", told=("BTC-USD", FUTURE)))
