@@ -101,6 +101,18 @@ def test_a_swap_counts_the_coin_that_it_buys_beside_the_one_it_may_not_have_sold
         assert world.ask(swap, strategy_id="s").approved == passes
 
 
+@pytest.mark.parametrize(("offered", "largest"), [(10, 0), (8, 4)])
+def test_an_edit_may_reduce_by_what_no_other_order_offers_beside_what_is_filled(offered, largest):
+    """2 of its 5 contracts are filled, and 10 are left; it has no size where nothing is left to reduce."""
+    world = funded(World(max_order_notional=1))
+    world.fill("BUY", 12, 64_000, product_id=FUTURE)
+    sale: dict[str, Any] = {"product_id": FUTURE, "side": "SELL", "limit_price": 64_000}
+    world.report("o1", base_size=5, filled=2, average_price=64_000, **sale)
+    world.report("o2", base_size=offered, **sale)
+    refused = world.manager.validate_edit(order_id="o1", price="63000", dry_run=True)
+    assert (refused.reducing, refused.max_base_size) == (False, largest)
+
+
 def test_a_smaller_edit_of_a_swap_is_no_exit():
     """It may raise the position in the coin by as much as it lowers the other."""
     world = World()
