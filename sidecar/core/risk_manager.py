@@ -117,7 +117,7 @@ class RiskManager:
         self.due = AT_ONCE  # when time alone changes a state next
         self._unmarking = 0  # books with newest quotes that gave no mark, at the last count
         self._undelivered: list[Action] = []
-        self.judged = -1  # the tracker's version as whose losses were last judged
+        self.judged: int | None = None  # the tracker's version as whose losses were last judged
         self.announced: Level = self.state.account
 
     def _by_event(self) -> dict[type[ev.Event], Callable[[Any], list[Action]]]:
@@ -437,7 +437,7 @@ class RiskManager:
         self.desk.use(limits)
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
-        self.state.tightenings += 1
+        self.state.tightened()
         actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
         self.unlisted.look(actions)
         return actions

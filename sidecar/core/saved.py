@@ -194,7 +194,6 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
 
     The limits stay the new manager's own. Without a connection there is no picture to complete.
     """
-    manager.tracker.moved()
     for cause in saved.causes:
         manager.state.causes[cause.code, cause.scope] = cause
     manager.state.tightenings = saved.tightenings
@@ -204,7 +203,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         name: Notional(parts) for name, parts in saved.activity_usd.items()
     }
     for name, times in saved.activity.items():
-        manager.desk.activity.windows[name] = deque(times, maxlen=max(1, len(times)))
+        manager.desk.activity.windows[name] = deque(times)
     for seen in saved.samplers:
         sampler = manager.shocks.samplers[seen.key, seen.window_s] = Sampler()
         sampler.second, sampler.last, sampler.moves = seen.second, seen.last, deque(seen.moves)
@@ -232,7 +231,8 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until
     if saved.limits == _written(manager.limits):  # else all is to be judged anew
-        manager.judged = manager.tracker.version if readiness.has_judged else -1
+        if readiness.has_judged:
+            manager.judged = manager.tracker.version
         manager.due = readiness.due
     manager.announced, manager.unlisted.told = readiness.announced, readiness.unlisted
     if manager.settings.connected:

@@ -69,6 +69,10 @@ class Books:
         self.version = 0  # see PositionTracker.version
         self.quotes_valuing_account = 0  # distinct good quotes that re-valued a holding
 
+    def changed(self) -> None:
+        """A figure may have changed."""
+        self.version += 1
+
     def product(self, product_id: str) -> Product:
         """The listed product. Raises UnknownProduct."""
         product = self.products.get(product_id)
@@ -268,10 +272,10 @@ class Books:
         there; for units added to a position it begins there as well.
         """
         held, known = line.position.quantity, self.marks.confirmations.get(line.key)
-        if not (quantity and value):
+        if value is None:
             return
         price = (value / quantity).quantize(COST_QUANTUM, ROUND_HALF_EVEN)
-        if price < ZERO:  # a later report took back more value than the new units cost
+        if price <= ZERO:  # a later report took back as much value as the new units cost, or more
             return
         if not held:
             self.marks.follow(line.key, price, line.mark, is_settled=True)

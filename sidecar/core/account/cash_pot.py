@@ -181,7 +181,7 @@ class CashPot:
         """A confirmed difference of dollars is a transfer, once no other explanation is open."""
         futures, doubt = self.books.futures_cash, wallet.agreement.doubt
         assert doubt is not None
-        if futures.lost and doubt.difference == futures.lost:
+        if doubt.difference == futures.lost:
             # A contract that has expired may be read later than it was paid for.
             if at >= doubt.first_at + self.lag:
                 self._tell_lost(futures.lost, actions)

@@ -82,10 +82,8 @@ class Datings:
         booked = [self._place[moved.booked.order] for moved in self.moves]
         told = prod(self._growths(booked), start=ONE)
         allowed = [self._places(moved, better) for moved in self.moves]
-        # From several sides, for a best moment may be no better than its neighbours while another transfer stands.
-        starts = [[places[0] for places in allowed]]
-        if len(self.moves) > 1:
-            starts += [[min(places) for places in allowed], [max(places) for places in allowed]]
+        # From both sides, for a best moment may be no better than its neighbours while another transfer stands.
+        starts = [[end(places) for places in allowed] for end in (min, max)]
         best = better(self._climb(dates, better) for dates in starts)
         return max(best, LEFT_OF_A_UNIT) / max(told, LEFT_OF_A_UNIT)
 

@@ -42,8 +42,9 @@ class FillBooking:
         self._count(order, product, owed)
         for currency, wallet, total in moving:
             due = owed.moves(currency, order.side, product)
-            is_right = abs(wallet.total - total - due) <= DRIFT or self.books.is_future(currency)
-            assert is_right, f"a fill moved another sum of {currency}"
+            assert abs(wallet.total - total - due) <= DRIFT or self.books.is_future(currency), (
+                f"a fill moved another sum of {currency}"
+            )
             counts = currency not in self.books.cash and wallet.keep is not None
             self.note_move(currency, wallet.agreement, wallet.total - total, at, counts=counts)
         if product.is_future:
@@ -52,7 +53,7 @@ class FillBooking:
             usd = wallets.by_currency.get(SPOT_CASH)
             if usd is not None:
                 self._note_paid(usd, futures.total - paid_before, at)
-        if owed.quantity and owed.value:
+        if owed.quantity:
             self.books.fill_price(product, owed.quantity, owed.value, order.traded_at or at)
 
     def _count(self, order: WorkingOrder, product: Product, owed: Tally) -> None:

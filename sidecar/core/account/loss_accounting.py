@@ -52,7 +52,7 @@ class LossAccounting:
         self.version = 0
         self._transfers_seen = ZERO  # the transfers that the windows know of
         # The version, and the net PnL above which a high may rise.
-        self._high: tuple[int, Decimal] = (-1, ZERO)
+        self._high: tuple[int | None, Decimal] = (None, ZERO)
 
     @property
     def is_ambiguous(self) -> bool:
@@ -66,6 +66,9 @@ class LossAccounting:
         """The value above which the account has ratios, USD."""
         windows = self.windows
         return self.min_equity if windows is not None and windows.span.lacks_equity else ZERO
+
+    def _changed(self) -> None:
+        self.version += 1
 
     # --- Beginnings -------------------------------------------------------------------------------
 
@@ -90,9 +93,9 @@ class LossAccounting:
         another configuration of `keep` or `cash` has let units in or out.
         """
         self.windows = windows
-        self.version += 1
+        self._changed()
         self._transfers_seen = self.books.transfers
-        self.books.moves.clear()
+        assert not self.books.moves, "a restart booked a transfer"
         if windows is not None and moved:
             self._end_span(self.balances.equity, windows.day.started_at)
 
@@ -122,7 +125,7 @@ class LossAccounting:
         """Begin a loss window anew, from the present figures at confirmed marks."""
         windows = self.windows
         assert windows is not None
-        self.books.version += 1
+        self.books.changed()
         self._end_span(self.balances.equity, at)
         self._begin_window(window, at)
         if window == "daily":
@@ -137,7 +140,6 @@ class LossAccounting:
     def _begin_window(self, window: str, at: datetime) -> None:
         windows = self.windows
         assert windows is not None
-        self.version += 1
         gap = unconfirmed(self.books, self.books.account)
         equity = self.balances.equity - gap
         begun = self._window(at, gap, equity)
@@ -196,7 +198,7 @@ class LossAccounting:
             return
         confirmed = net - unconfirmed(self.books, account)
         if confirmed > high:
-            self.version += 1
+            self._changed()
             windows.peak = max(windows.peak, confirmed)
             highest = windows.span.moved(confirmed)
             windows.drawdown.raise_to(highest, account.pnl.settled)
@@ -207,7 +209,6 @@ class LossAccounting:
         windows, books = self.windows, self.books
         self._transfers_seen = books.transfers
         assert windows is not None  # before, there are no transfers
-        self.version += 1
         moves = [_told(moved, at) for moved in books.moves]
         dated = self.doubts.overlapping.at_their_moments(moves, books.account.net_pnl)
         if moves:
@@ -249,7 +250,7 @@ class LossAccounting:
         """
         windows = self.windows
         assert windows is not None
-        self.version += 1
+        self._changed()
         lacked = windows.span.lacks_equity
         keys = self._key_figures()
         keys |= {key: keys[key].less(usd) for key, usd in by_key.items() if key in keys}

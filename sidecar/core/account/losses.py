@@ -118,7 +118,7 @@ def daily(
         return NO_LOSS
     if key is not None:
         window = windows.by_key.get(key) or ScopedWindow()
-        if way != "told" and tracker.wallets.is_unsure:
+        if tracker.wallets.is_unsure:
             window = replace(window)
             for moved in _open_moves(tracker, shift):
                 if moved.key == key:

@@ -359,7 +359,7 @@ class OrderFlow:
         return reservation
 
     def _reserve_funds(self, currency: str, hold: Decimal) -> None:
-        self.books.version += 1
+        self.books.changed()
         if currency:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD

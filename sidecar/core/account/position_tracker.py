@@ -164,7 +164,7 @@ class PositionTracker:
 
     def moved(self) -> None:
         """A fact that figures are worked out from has changed outside the tracker."""
-        self.books.version += 1
+        self.books.changed()
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class PositionTracker:
         true.
         """
         if type(event) is not ev.ReservationReleased:
-            self.books.version += 1
+            self.books.changed()
         self.loss_accounting.roll_day(event.at)
         handler = self._handlers.get(type(event))
         actions = None if handler is None else handler(event)
@@ -213,7 +213,7 @@ class PositionTracker:
     @with_money
     def rate_usdc(self, rate: Decimal, at: datetime) -> None:
         """Let a USDC count so many USD. The rate of cash moves equity and no loss ratio."""
-        self.books.version += 1
+        self.books.changed()
         self.books.rate_usdc(rate)
         self.loss_accounting.restate(at)
 
@@ -230,7 +230,7 @@ class PositionTracker:
         when they are open.
         """
         if self.windows is None:
-            self.books.version += 1
+            self.books.changed()
             self.loss_accounting.begin(at)
             self.books.path.stand(at, self.account.net_pnl, self.booked_equity)
             self.books.is_open = True

@@ -209,7 +209,7 @@ class Reconciliation(Struct):
         none of them, however many like them are booked.
         """
         recent = (one.lag for one in self.bookings if at - one.lag <= one.at)
-        return max(recent, default=timedelta(0))
+        return max(recent, default=timedelta())
 
     def _lacking(self, at: datetime) -> list[Decimal]:
         """The sums that a reading may lack: of the newest bookings, any number of them; the newest

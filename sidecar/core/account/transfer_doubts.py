@@ -23,7 +23,8 @@ class TransferDoubts:
         self.books, self.balances = books, balances
         self.overlapping = Overlapping()
         # Worked out once a version, while balances are in doubt.
-        self._moves_of = self._shares_of = -1
+        self._moves_of: int | None = None
+        self._shares_of: int | None = None
         self._moves: list[Moved] = []
         self._shares: dict[tuple[bool, Decimal, tuple[Decimal, ...]], Decimal] = {}
 

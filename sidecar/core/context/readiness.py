@@ -50,7 +50,7 @@ class Readiness:
         self.agreed.clear()
         self.desk.feeds.down()
         self.desk.state.ready = False
-        self.desk.state.tightenings += 1
+        self.desk.state.tightened()
         self.desk.orders_known = False
         self.desk.tracker.ledger.look_again()
 
@@ -90,7 +90,7 @@ class Readiness:
         self.desk.feeds.signal("user", "gap", event.at)
         if not was_live:
             return []
-        self.desk.state.tightenings += 1
+        self.desk.state.tightened()
         text = f"the account cannot be read over REST: {event.reason}"
         return [Alert(severity="critical", code="NOT_RECONCILED", text=text)]
 
@@ -100,12 +100,12 @@ class Readiness:
         """
         self.desk.feeds.signal(event.feed, event.signal, event.at)
         if event.signal == "lost":
-            self.desk.state.tightenings += 1
+            self.desk.state.tightened()
             why = f"lost: {event.reason}" if event.reason else "silent"
             text = f"the {event.feed} feed is {why}"
             return [Alert(severity="warning", code="FEED_LOST", text=text)]
         if event.feed == "user":
-            self.desk.state.tightenings += 1
+            self.desk.state.tightened()
             what = "lost frames" if event.signal == "gap" else "connected"
             return [Reconcile(reason=f"the user feed {what}")]
         books = self.valuing_books()

@@ -163,8 +163,12 @@ class TradingState:
         if (cause.code, cause.scope) in self.causes:
             return False
         self.causes[cause.code, cause.scope] = cause
-        self.tightenings += 1
+        self.tightened()
         return True
+
+    def tightened(self) -> None:
+        """Approvals of before are judged afresh."""
+        self.tightenings += 1
 
     def remove(self, code: str, scope: str = "all") -> Cause | None:
         """Loosen; None when the cause was not in force.

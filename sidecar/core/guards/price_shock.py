@@ -83,7 +83,6 @@ class PriceShockWatch:
 
     def begin_again(self, keys: Collection[str]) -> None:
         """The rate of USDC has jumped, and these keys' marks with it: that is no move of theirs."""
-        self.desk.tracker.books.remarked.difference_update(keys)
         kept = {name: one for name, one in self.samplers.items() if name[0] not in keys}
         self.samplers = kept
 

@@ -76,7 +76,8 @@ class Approvals:
             orders.lift(verdict.in_place_of)
         orders.reserve(new)
         if verdict.headrooms is not None:
-            verdict.headrooms.absorb(new.legs[0], new.hold)
+            (leg,) = new.legs
+            verdict.headrooms.absorb(leg, new.hold)
         for name, setting, usd in verdict.counted:
             self.desk.activity.add(name, setting, usd, new.approved_at)
 

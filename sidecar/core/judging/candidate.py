@@ -117,9 +117,7 @@ class PostTradeExposure:
 
     def join(self, book: Portfolio, coin: "PostTradeExposure") -> None:
         """Let the quote coin's worst case count beside the base's."""
-        grown = coin.gross - book.gross
-        self.gross += grown
-        self.others_gross += grown
+        self.others_gross += coin.gross - book.gross
         self.net_long += coin.net_long - book.long_usd
 
 
@@ -289,9 +287,8 @@ class Candidate:
         return figure
 
     def _warn_usd(self, measure: Measure) -> Decimal:
-        """USD below which a figure neither breaks a limit nor warns."""
-        share = self.desk.warn_usd.get(measure)
-        return ZERO if share is None or self.equity <= ZERO else share * self.equity
+        """USD below which a figure neither breaks a limit nor warns; none is below zero."""
+        return self.desk.warn_usd.get(measure, ZERO) * self.equity
 
     def _added(self) -> tuple[Added, ...]:
         """The change that the order makes to each key, and to the currency that it is paid in."""

@@ -32,7 +32,7 @@ from sidecar.core.judging.rules.rule import (
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Quota, Rate
-from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
+from sidecar.core.vocabulary.money import ONE, TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
 
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
@@ -299,11 +299,8 @@ def _run_minima(
 
 def is_broken(candidate: OnKey, rule: Measured, bound: ScopedLimit, observed: Decimal) -> bool:
     """Whether a figure breaks a limit."""
-    if not rule.of_equity:
-        return rule.is_broken(observed, bound.level)
-    if candidate.equity <= ZERO:
-        return observed > ZERO  # no loss is a share of no equity
-    return rule.is_broken(observed, bound.level * candidate.equity)
+    whole = max(ZERO, candidate.equity) if rule.of_equity else ONE
+    return rule.is_broken(observed, bound.level * whole)
 
 
 def _weigh(candidate: Candidate, found: Finding, tally: _Tally) -> None:

@@ -152,8 +152,8 @@ class Table:
             elif (finding := Entry(ruled, row, near).finding(ZERO)) is not None:
                 self.flat.append(finding)
         self.near_books = [
-            Finding(0, rule, bound, observed)
-            for _, rule, bound in books_alone
+            Finding(place, rule, bound, observed)
+            for place, rule, bound in books_alone
             if (observed := rule.line(candidate, bound).base) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}

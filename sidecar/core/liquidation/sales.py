@@ -226,7 +226,7 @@ def _way(product: Product) -> OrderStyle:
 
 def pieces(size: Decimal, largest: Decimal | None, most: int) -> list[Decimal]:
     """`size` in orders of at most `largest`; at most so many of them, the rest waits."""
-    if not largest or size <= largest:
+    if not largest:
         return [size]
     whole, rest = divmod(size, largest)
     parts = [largest] * min(int(whole), most)

@@ -14,6 +14,7 @@ from sidecar.core.value_at_risk.settings import ModelSettings
 from sidecar.core.value_at_risk.volatility import degrees_of_freedom, floored_deviations
 
 COPULA_DEGREES: Final = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)
+CHANCES: Final = (1e-12, 1 - 1e-12)  # a chance of 0 or 1 has no quantile
 LEAST_EIGENVALUE: Final = 1e-10  # keys that move as one leave zeros
 
 
@@ -77,7 +78,7 @@ def _draw(correlation: Array, degrees: float, settings: ModelSettings) -> Array:
     shared = np.sqrt(degrees / chance.chisquare(degrees, half))[:, None]
     drawn = stdtr(degrees, normal * shared)
     both = np.concatenate([drawn, 1 - drawn])[: settings.simulations]
-    clipped: Array = np.clip(both, 1e-12, 1 - 1e-12)
+    clipped: Array = np.clip(both, *CHANCES)
     return clipped
 
 

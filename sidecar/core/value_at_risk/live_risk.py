@@ -42,6 +42,7 @@ LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 CENTS: Final = 100
 DRIFTED_MAX: Final = 8  # changes of lines: beyond, following them costs no more than bounding them
 DRIFT_SHARE: Final = 0.1  # of the room left below the calm level
+A_DOLLAR: Final = 1.0  # more than any rounding of a figure
 ROOM_MAX: Final = 1e15  # USD; more than any order needs
 
 
@@ -131,14 +132,14 @@ class LiveRisk:
                 return ZERO
             if leg.key not in tracker.marks.by_key:
                 return ZERO
-            left = most - self._bound(view, measure, most)
+            left = most - self._bound(view, measure, most) - A_DOLLAR
             moves = ((view.index[leg.key], 1.0 if leg.side == BUY else -1.0),)
             rate = view.most_added(measure, (moves,) * 3)
         except Unavailable:
             return ZERO
-        if not (left > 1 and 0 <= rate < inf):  # also where a model gives no number
+        if not (left > 0.0 and 0.0 <= rate < inf):  # also where a model gives no number
             return ZERO
-        usd = (left - 1) / rate if rate else ROOM_MAX  # a dollar is more than any rounding
+        usd = left / rate if rate else ROOM_MAX
         return Decimal(int(min(usd, ROOM_MAX)))
 
     def view(self) -> RiskView | None:
@@ -292,13 +293,13 @@ class LiveRisk:
         line = self.tracker.account.lines.get(key)
         if line is None or line.mark is None:
             return (cash, cash, cash)
-        held = float(line.position.quantity * line.mark) + cash
-        if held < cash and not line.is_future:
-            held = cash  # a sale told before its purchase
-        if not (line.open_buy or line.open_sell):
-            return (held, held, held)
-        long, short = float(line.long_usd) + cash, float(line.short_usd) + cash
-        return (held, long, short) if line.is_future else (held, max(cash, long), max(cash, short))
+        held = float(line.position.quantity * line.mark)
+        long, short = held, held
+        if line.open_buy or line.open_sell:
+            long, short = float(line.long_usd), float(line.short_usd)
+        if not line.is_future:  # a sale told before its purchase
+            held, long, short = max(0.0, held), max(0.0, long), max(0.0, short)
+        return (held + cash, long + cash, short + cash)
 
     def _worth_of_cash(self, currency: str) -> float:
         wallet = self.tracker.wallets.by_currency[currency]

@@ -65,6 +65,23 @@ def test_what_was_worked_out_before_any_fact_is_old_after_it():
     assert restarted(world).tracker.version > 0
 
 
+def test_a_loss_that_the_tracker_alone_was_told_of_is_looked_at_again_in_time():
+    """As a program does that tells its tracker of prices, and asks the manager about orders."""
+    world = World(max_cumulative_loss="0.1")
+    world.hold("1.5")
+    price = ev.Quote("BTC-USD", D(50_000), D(50_000), world.now)
+    world.tracker.apply(ev.Quotes(at=world.now, quotes=(price,)))
+    actions = world.send(ev.OrderProposed, body=limit_order())
+    assert [one.code for one in of_kind(actions, CauseRaised)] == ["CUMULATIVE_LOSS"]
+    assert of_kind(actions, WakeAt) == [WakeAt(at=world.now + timedelta(seconds=2))]
+
+
+def test_a_book_that_falls_apart_is_looked_at_again_when_its_mark_is_old():
+    world = World()
+    world.hold(20, 2000, product_id="ETH-USD")
+    assert world.quote("ETH-USD", 1900, 2100) == [WakeAt(at=world.now + timedelta(seconds=60))]
+
+
 def test_a_restart_under_other_limits_judges_by_them_at_once():
     world = World()
     world.hold()

@@ -15,6 +15,7 @@ from sidecar.core.saved import (
     save_tracker,
 )  # fmt: skip
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Alert
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.events import ReduceOnlyRequested
 from sidecar.core.vocabulary.limits import Limits
@@ -93,6 +94,34 @@ def test_a_new_keep_moves_no_ratio():
     for loss in (daily, cumulative, drawdown):
         assert loss(desk.tracker).ratio == loss(again).ratio == D("0.1")
         assert loss(again).usd == 20_000
+    Desk(tracker=again, start=desk.now).quote(
+        "BTC-USD", 43_800
+    )  # 15,300 of the 153,000 that are left
+    assert {loss(again).ratio for loss in (daily, cumulative, drawdown)} == {D("0.19")}
+
+
+def test_a_contract_that_is_in_doubt_is_in_doubt_after_a_restart_too():
+    desk = Desk()
+    shown = (ev.FuturesPosition(FUTURE, D(1), None),)
+    desk.send(ev.FuturesRead, positions=shown, fills_until=desk.now)
+    again = desk.restarted().wait(3)
+    (alert,) = again.send(ev.FuturesRead, positions=shown, fills_until=again.now)
+    assert isinstance(alert, Alert)
+    assert again.held(FUTURE) == D("0.01")
+
+
+def test_a_usdc_that_is_no_dollar_is_none_after_a_restart():
+    desk = Desk()
+    desk.balance("USDC", 1000)
+    desk.tracker.rate_usdc(D("0.9"), desk.now)
+    assert restored(desk.tracker).equity == desk.tracker.equity == 900
+
+
+def test_a_figure_of_the_empty_books_is_none_of_the_restored():
+    tracker = PositionTracker()
+    before = tracker.version
+    restore_tracker(save_tracker(Desk().tracker), tracker)
+    assert tracker.version > before
 
 
 def test_a_currency_that_is_cash_from_now_on_is_no_position_any_more_and_back():

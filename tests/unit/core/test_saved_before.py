@@ -14,6 +14,7 @@ from tests.decisions import only, reloaded
 from tests.old_state import (
     EQUITY,
     NET,
+    TRACKER,
     WINDOWS,
     cause,
     old_state,
@@ -241,6 +242,13 @@ def test_the_futures_wallet_is_what_the_base_and_its_pnl_say():
     assert tracker.books.futures_cash.total == 5_000
     tracker = upgraded_tracker(old_state(futures_base="4000"))
     assert (tracker.equity, tracker.books.futures_cash.total) == (EQUITY - 1_000, 4_000)
+
+
+def test_what_futures_have_realised_is_in_their_wallet_beside_its_base():
+    """3 USD of fees were paid from it."""
+    account = {**TRACKER["account"], "pnl": {"BTC": pnl(10), FUTURE: pnl(3)}}
+    tracker = upgraded_tracker(old_state(account=account))
+    assert tracker.books.futures_cash.total == 4_997
 
 
 def test_an_account_without_futures_has_no_futures_wallet():

@@ -188,6 +188,12 @@ def test_how_much_of_a_loss_counts_as_beyond_the_var():
     assert worst_of_all.tolist() == [0, 0, 0, 0.25, 0.25, 0.25, 1, 1, 1, 1]
 
 
+def test_of_a_var_of_nothing_too_its_own_scenario_and_the_next_worse_are_told_apart():
+    pnl = np.array([1.0, 0, -1, -2, -3])
+    parts = beyond(pnl, 0.0, Edge(worse=-2.0, own=0.25, between=0.5))
+    assert parts.tolist() == [0, 0.25, 0.5, 1, 1]
+
+
 @pytest.mark.parametrize("freedom", [5, 100])
 def test_the_critical_values_of_the_second_test_are_as_published(freedom):
     """Acerbi and Székely (2014), table 1: 250 days, ES at 97.5 %: 5 % lie below some −0.70 and 0.01 %

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenario import D, World
+from tests.scenario import PRODUCTS, D, World, product
 from tests.tracking import Desk
 
 FILLED: dict[str, Any] = {"status": "FILLED", "filled": "0.5", "average_price": 60_000, "fees": 30}
@@ -90,6 +90,19 @@ def test_a_usdc_that_is_no_dollar_is_what_was_paid(desk):
     desk.report("o1", product_id="BTC-USDC", by_rest=True, **FILLED)
     books = (desk.tracker.account, desk.tracker.strategies["s"])
     assert [book.lines["BTC"].position.entry_cost for book in books] == [27_000, 27_000]
+
+
+def test_money_that_has_no_price_pays_too():
+    """Only the number of it is known, so the cost of the position stays what it was."""
+    products = (*PRODUCTS, product("BTC-EURC", alias="BTC-EUR"))
+    desk = Desk(products=products)
+    desk.tracker.books.cash |= {"EURC"}
+    desk.report("o1", product_id="BTC-EUR", **FILLED)
+    before = desk.line().position.entry_cost
+    del desk.tracker.marks.by_key["EURC"]
+    desk.report("o1", product_id="BTC-EURC", by_rest=True, **FILLED)
+    assert (desk.wallet("EUR"), desk.wallet("EURC")) == (0, -PAID)
+    assert desk.line().position.entry_cost == before
 
 
 def test_what_the_opening_balances_hold_already_is_moved_by_nobody():

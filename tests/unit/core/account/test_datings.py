@@ -175,6 +175,15 @@ def test_the_share_is_that_of_the_best_of_all_datings(history, better):
     assert abs(share - better(worths) / told) < NEAR
 
 
+def test_two_may_have_come_earlier_together_where_neither_would_have_alone():
+    """Two coins left 2,000 dollars in coins that stood still, and 400 dollars came; the coins rose and fell."""
+    first, second, third = at(0, 0, 100), at(1, 0, 110), at(2, 0, 99)
+    coins = transfer("A", -2, third, second, first, number=1)
+    cash = transfer("USD", 400, replace(third, price=ONE), replace(second, price=ONE), number=2)
+    share = Datings([coins, cash], present(2202, 0, 202)).share(min)
+    assert abs(share - D(1780) / 1800 * (D(2202) / 2180)) < NEAR
+
+
 def test_one_that_has_come_is_not_of_now():
     """10 of 100 USD beside a coin were lost, and 50 had left by then, or have not left at all."""
     before, now = at(0, 0, 1), at(2, -10, 1)

@@ -321,6 +321,59 @@ def test_what_was_worked_out_before_a_window_begins_anew_is_old():
     assert desk.tracker.version > before
 
 
+@pytest.mark.parametrize("scope", [{"key": "BTC"}, {"strategy_id": "trend"}])
+def test_what_a_scope_lost_before_a_deposit_and_after_is_a_share_of_the_account_of_each_time(scope):
+    """7,400 of 74,000, then 13,320 of 133,200; the next day counts of what is there when it begins."""
+    desk = holding()
+    desk.stand("BTC-USD", 56_600)
+    for _ in range(2):
+        desk.wait(60).balance("USD", 76_600)
+    assert desk.tracker.equity == 133_200
+    desk.stand("BTC-USD", 43_280)
+    assert daily(desk.tracker, **scope).ratio == D("0.2")
+    desk.tracker.reset_window("daily", desk.now)
+    desk.stand("BTC-USD", D(43_280) - D(11_988))
+    assert daily(desk.tracker, **scope).ratio == D("0.1")
+
+
+def test_what_a_key_loses_after_a_deposit_is_a_share_of_the_account_as_the_deposit_met_it():
+    """66,600 are read first before a fall by 7,400, and booked after it; then 14,060 of 140,600 are lost."""
+    desk = holding()
+    desk.wait(60).balance("USD", 76_600)
+    desk.stand("BTC-USD", 56_600)
+    desk.wait(60).balance("USD", 76_600)
+    before = daily(desk.tracker, key="BTC").ratio
+    desk.stand("BTC-USD", 56_600 - 14_060)
+    after = daily(desk.tracker, key="BTC").ratio
+    assert before is not None
+    assert after == before + D("0.1")
+
+
+def test_a_strategy_that_takes_a_forgotten_name_has_neither_won_nor_lost():
+    desk = holding()
+    desk.fill("SELL", 1, 63_000, strategy_id="trend")
+    desk.tracker.reset_window("daily", desk.now)
+    desk.tracker.forget_strategy("trend")
+    assert daily(desk.tracker, strategy_id="trend").usd == 0
+
+
+def test_every_change_of_the_windows_makes_what_was_worked_out_of_them_old():
+    desk = holding()
+    accounting = desk.tracker.loss_accounting
+    changes = (
+        lambda: accounting.reset_window("cumulative", desk.now),
+        lambda: accounting.restate(desk.now),
+        lambda: accounting.note_transfers(desk.now),
+        lambda: accounting.take_over(accounting.windows, moved=False),
+        lambda: desk.stand("BTC-USD", 65_000),  # a new high
+    )
+    versions = [accounting.version]
+    for change in changes:
+        change()
+        versions.append(accounting.version)
+    assert versions == sorted({*versions})
+
+
 @pytest.mark.parametrize(("equity", "lacks"), [(50, False), ("49.99", True)])
 def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
     desk = Desk(is_open=False)

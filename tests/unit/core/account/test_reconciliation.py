@@ -241,6 +241,17 @@ def test_a_difference_that_stays_for_longer_than_any_lag_is_confirmed_however_mu
     assert agreement.doubt.difference == -100
 
 
+@pytest.mark.parametrize(("seconds", "verdict"), [(121, "differs"), (122, "confirmed")])
+def test_where_a_sweep_may_be_lacking_it_must_stay_for_as_long_as_that(seconds, verdict):
+    agreement = Reconciliation()
+    for second in range(-5, seconds + 5, 5):  # none but the newest explains it
+        agreement.note(at(second), D(-30), timedelta(seconds=120), swept=True)
+        agreement.book(at(second), D(-10))
+    agreement.bookings = [one for one in agreement.bookings if one.at <= at(seconds)]
+    found = [judged(agreement, -1_000, second) for second in (0, 2, seconds)]
+    assert found[-1] == verdict  # it stands still from the second reading on
+
+
 def test_a_fee_that_readings_may_lack_holds_up_no_withdrawal():
     agreement = booked("0.01")
     assert [judged(agreement, -80, 2), judged(agreement, -80, 4)] == ["differs", "confirmed"]
@@ -259,6 +270,14 @@ def test_candidates_agree_to_less_than_the_smallest_unit():
     judged(agreement, -77, 1, unit="0.01")
     assert judged(agreement, "-80.009", 3, unit="0.01") == "confirmed"
     assert confirmed(agreement) == D("-77.009")
+
+
+def test_what_the_books_follow_confirms_no_rest():
+    agreement = Reconciliation()
+    judged(agreement, 100, 0)
+    agreement.moved(D(30))
+    assert agreement.doubt is not None
+    assert (agreement.doubt.difference, agreement.doubt.confirmed) == (70, False)
 
 
 def test_what_the_books_follow_is_gone_from_every_candidate():
@@ -313,7 +332,7 @@ def test_what_left_by_trades_is_no_sweep_however_long_it_may_be_lacking():
     agreement = Reconciliation()
     agreement.book(at(0), D(-50_000), timedelta(seconds=45))
     agreement.note(at(0), D(-300), timedelta(seconds=120), swept=True)
-    assert agreement.swept(at(10)) == 300
+    assert [agreement.swept(at(second)) for second in (10, 120, 121)] == [300, 300, 0]
 
 
 def test_a_reading_may_lack_sweeps_and_not_the_trade_between_them():
@@ -333,6 +352,15 @@ def test_a_reading_may_lack_all_sweeps_and_the_newest_trade():
         agreement.book(at(second), D(quantity))
     assert judged(agreement, 1_030, 40) == "lagging"
     assert judged(agreement, 1_100, 40) == "lagging"
+
+
+def test_of_several_sweeps_it_may_lack_all_with_the_newest_trade_alone():
+    agreement = Reconciliation()
+    agreement.note(at(0), D(-1_000), timedelta(seconds=120), swept=True)
+    for second, quantity in ((1, -70), (2, -30)):
+        agreement.book(at(second), D(quantity))
+    agreement.note(at(3), D(-500), timedelta(seconds=120), swept=True)
+    assert judged(agreement, 1_530, 4) == "lagging"
 
 
 def test_a_reading_may_have_the_sweeps_and_lack_the_trades_before_them():

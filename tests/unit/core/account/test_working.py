@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from sidecar.core.account.working import Tally, WorkingOrder
 from sidecar.core.vocabulary.events import FillReported, OrderReported
 from tests.scenario import START, D
@@ -190,6 +192,37 @@ def test_a_fee_charged_in_the_coin_replaces_the_one_reported_in_dollars():
     assert listed(order, "e1", 1, 100, "0.01", commission_currency="BTC").owed() == tally(
         0, 0, USD=-1, BTC="0.01"
     )
+
+
+def test_a_fee_that_has_grown_since_its_fill_was_listed_is_charged_once():
+    order = listed(begun(1), "e1", 1, 100, 1)
+    assert listed(order, "e1", 1, 100, 3).owed() == tally(1, 100, USD=3)
+
+
+def test_a_fill_that_is_told_again_is_no_news():
+    order = begun(1)
+    known: dict[str, Any] = {"order_id": "o1", "product_id": "BTC-USD", "side": "BUY", "at": START}
+    known |= {"entry_id": "e1", "size": D(1), "price": D(100)}
+    fills = [FillReported(**known, commission=D(fee)) for fee in (2, 1, 3)]
+    assert order.is_news(fills[0])
+    order.list_fill(fills[0], "USD")
+    assert [order.is_news(fill) for fill in fills] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("is_stop", True), ("triggered", True), ("attached", True), ("child_id", "o2")],
+)
+def test_what_any_frame_has_said_of_an_order_is_so_whatever_the_others_leave_out(field, value):
+    assert getattr(reported(reported(begun(1), **{field: value})), field) == value
+    assert getattr(reported(reported(begun(1)), **{field: value}), field) == value
+
+
+def test_an_order_is_as_new_as_its_newest_fill():
+    """A row from before it undoes no edit."""
+    order = reported(begun(5), base_size=5, rests=True)
+    listed(order, "e1", 1, 100, at=START + timedelta(seconds=2))
+    assert order.updated_at == START + timedelta(seconds=2)
 
 
 def test_a_reversal_undoes_and_a_correction_replaces_whatever_frames_say():

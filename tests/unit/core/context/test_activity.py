@@ -63,6 +63,12 @@ def test_a_number_is_reached_where_as_many_are_counted(now_s):
     assert reached == [count >= n for n in (1, 2, 3, 4)]
 
 
+def test_a_clock_that_was_set_back_is_noted_where_a_window_is_too_empty_to_count():
+    activity = noted(0, 2, 5)
+    assert not activity.reaches(4, "orders", RATE, at(3))
+    assert activity.count("orders", RATE, at(13)) == 0  # the last one counts as of then
+
+
 def test_what_has_left_the_window_is_not_remembered():
     assert list(noted(0, 2, 10).windows["orders"]) == [at(2), at(10)]
 

@@ -117,3 +117,13 @@ def test_while_liquidating_other_causes_may_come_and_go():
 def test_no_order_of_causes_loosens(first, second):
     """The state is what follows from the set of causes, whichever came first."""
     assert state(first, second).account == state(second, first).account
+
+
+def test_how_often_it_was_tightened_never_comes_back_to_what_it_was():
+    """An approval is of the count that it was given at."""
+    state = TradingState(ready=True)
+    counts = [state.tightenings]
+    for _ in range(3):
+        state.tightened()
+        counts.append(state.tightenings)
+    assert counts == [0, 1, 2, 3]

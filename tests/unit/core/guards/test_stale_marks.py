@@ -9,7 +9,7 @@ from sidecar.core.guards.confirmation import CUMULATIVE
 from sidecar.core.guards.stale_marks import LOOK_AGAIN, StaleMark
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert, CauseCleared, CauseRaised, Liquidate
-from tests.decisions import connected, of_kind, restarted
+from tests.decisions import connected, of_kind, reloaded, restarted
 from tests.scenario import FUTURE, PRODUCTS, D, World, future, limit_order, product
 
 LIMIT: dict[str, Any] = {"max_cumulative_loss": "0.1"}
@@ -135,13 +135,14 @@ def test_while_the_feed_is_not_live_nothing_becomes_stale_or_good(signal):
 
 
 @pytest.mark.parametrize(
-    "closed", [{"session_open": False}, {"closes_at": "now"}], ids=["closed", "since its hour"]
+    "closed", [{"session_open": False}, {"closes_at": "then"}], ids=["closed", "since its hour"]
 )
 def test_the_mark_of_a_closed_session_is_not_stale(closed):
     world = connected()
     world.quote(FUTURE, 64000)
     world.fill("BUY", 1, 64000, product_id=FUTURE)
-    closed = {name: world.now if value == "now" else value for name, value in closed.items()}
+    later = world.now + timedelta(seconds=600)
+    closed = {name: later if value == "then" else value for name, value in closed.items()}
     world.send(ev.ProductsListed, products=(future(**closed),))
     world.wait(600)
     assert codes(world) == set()
@@ -255,6 +256,7 @@ def test_what_nobody_quotes_counts_for_nothing_where_equity_gives_room():
     equity = world.tracker.equity
     world.wait(60)
     assert (world.tracker.quoteless, world.tracker.equity) == ({"ETH"}, equity - 40_000)
+    assert reloaded(world).tracker.equity == equity - 40_000
     wide(world, 1900)
     world.wait(1)
     assert (world.tracker.quoteless, world.tracker.equity) == (set(), equity)
@@ -278,6 +280,20 @@ def test_a_near_side_above_the_mark_makes_the_least_loss_less_at_once():
     bound = bounds.of("CUMULATIVE_LOSS", limit, world.now)
     assert (bound.loss.usd, bound.most.usd, bound.least.usd) == (4_000, 4_000, -2_000)
     assert world.manager.watch.stale_marks.better() == {"ETH": 300}
+
+
+def test_a_quote_that_is_older_than_a_mark_may_be_shows_no_gain():
+    """Nor does one that another process heard."""
+    world = fallen(2_100)
+    stale = world.manager.watch.stale_marks
+    world.wait(60)
+    assert stale.better() == {"ETH": 100}
+    world.tracker.marks.fresh_since = world.now
+    assert stale.better() == {}
+    wide(world, 2_100)
+    assert stale.better() == {"ETH": 100}
+    world.wait(61)
+    assert stale.better() == {}
 
 
 def test_a_near_side_that_is_worse_is_no_gain():

@@ -87,6 +87,43 @@ def test_an_edited_order_for_contracts_counts_once_on_either_side(side):
     assert larger.codes == ("MAX_POSITION_SIZE",)
 
 
+@pytest.mark.parametrize("limit", ["max_gross_exposure", "max_net_exposure"])
+@pytest.mark.parametrize(("usd", "passes"), [(39_999, False), (40_000, True)])
+def test_a_swap_counts_the_coin_that_it_buys_beside_the_one_it_may_not_have_sold(
+    limit, usd, passes
+):
+    """10 ETH are worth 20,000, and so is what they are to buy: for the account and for a strategy."""
+    for limits in ({limit: usd}, {"strategy": {"s": {limit: usd}}}):
+        world = World(**limits)
+        world.quote("ETH-BTC", "0.03125")
+        world.fill("BUY", 10, 2_000, product_id="ETH-USD", strategy_id="s")
+        swap = limit_order(10, "0.03125", side="SELL", product_id="ETH-BTC")
+        assert world.ask(swap, strategy_id="s").approved == passes
+
+
+@pytest.mark.parametrize(("offered", "largest"), [(10, 0), (8, 4)])
+def test_an_edit_may_reduce_by_what_no_other_order_offers_beside_what_is_filled(offered, largest):
+    """2 of its 5 contracts are filled, and 10 are left; it has no size where nothing is left to reduce."""
+    world = funded(World(max_order_notional=1))
+    world.fill("BUY", 12, 64_000, product_id=FUTURE)
+    sale: dict[str, Any] = {"product_id": FUTURE, "side": "SELL", "limit_price": 64_000}
+    world.report("o1", base_size=5, filled=2, average_price=64_000, **sale)
+    world.report("o2", base_size=offered, **sale)
+    refused = world.manager.validate_edit(order_id="o1", price="63000", dry_run=True)
+    assert (refused.reducing, refused.max_base_size) == (False, largest)
+
+
+def test_a_smaller_edit_of_a_swap_is_no_exit():
+    """It may raise the position in the coin by as much as it lowers the other."""
+    world = World()
+    world.quote("ETH-BTC", "0.03125")
+    swap: dict[str, Any] = {"side": "BUY", "product_id": "ETH-BTC"}
+    world.hold(1)
+    world.report("o-1", base_size=10, limit_price="0.03125", **swap)
+    smaller = world.manager.validate_edit(order_id="o-1", size="5", dry_run=True)
+    assert (smaller.approved, smaller.reducing) == (True, False)
+
+
 def test_an_edited_swap_counts_the_coin_that_it_buys_once():
     """1 BTC is held, at most 1.5; the swap that works buys 0.3125 of them with 10 ETH."""
     world = World(product={"BTC-USD": {"max_position_size": "1.5"}})

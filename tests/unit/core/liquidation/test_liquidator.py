@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary import events as ev
@@ -312,6 +313,16 @@ def test_an_abort_ends_a_products_flattening_too() -> None:
     assert flat.is_done
     assert [a.report.outcome for a in of_kind(told, LiquidationReported)] == ["aborted"]
     assert of_kind(told, Answered)[0].text.startswith("HALTED: stop; 2 open orders add risk")
+
+
+def test_of_two_flattenings_the_one_that_is_due_first_is_gone_on_with() -> None:
+    liquidator = begun().world.manager.liquidator
+    ((key, first),) = liquidator.memory.episodes.items()
+    assert first.due is not None
+    later = replace(first, due=first.due + timedelta(seconds=1))
+    for episodes in ({"ETH": later, key: first}, {key: first, "ETH": later}):
+        liquidator.memory.episodes = episodes
+        assert liquidator.next_due() == first.due
 
 
 def test_a_second_flattening_leaves_nothing_of_the_first_behind() -> None:

@@ -145,6 +145,11 @@ def test_a_bad_tick_is_kept_out(tick):
     assert closes(read(history(), [100, 101, tick, 102, 103])) == (0, [100, 101, 101, 102, 103])
 
 
+def test_any_close_but_the_first_and_the_last_may_be_a_bad_tick():
+    assert closes(read(history(), [100, 900, 102])) == (0, [100, 100, 102])
+    assert closes(read(history(), [100, 900, 102, 10, 103])) == (0, [100, 100, 102, 102, 103])
+
+
 @pytest.mark.parametrize(
     "prices",
     [
@@ -152,7 +157,9 @@ def test_a_bad_tick_is_kept_out(tick):
         pytest.param([100, 101, 400, 410], id="a rise that stays"),
         pytest.param([100, 101, 60, 102], id="a fall by 40 % and back"),
         pytest.param([100, 101, 290, 102], id="not quite three times"),
+        pytest.param([100, 300, 100], id="just three times"),
         pytest.param([100, 101, 500, 160], id="its neighbours differ"),
+        pytest.param([100, 600, 150], id="its neighbours differ by just a half"),
         pytest.param([1000, 100, 101], id="the first one has no neighbour"),
         pytest.param([100, 101, 1000], id="nor has the last one yet"),
     ],

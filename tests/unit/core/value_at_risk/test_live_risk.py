@@ -12,7 +12,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.settings import Settings
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.saved import restore_manager, save_manager
-from sidecar.core.value_at_risk.live_risk import LiveRisk
+from sidecar.core.value_at_risk.live_risk import ROOM_MAX, LiveRisk
 from sidecar.core.value_at_risk.models import MODELS
 from sidecar.core.value_at_risk.portfolio_risk import (
     MEASURES,
@@ -28,7 +28,7 @@ from sidecar.core.vocabulary.order_reading import parse_order
 from sidecar.core.vocabulary.products import CASH
 from tests.decisions import breaks, funded, future_order, reloaded, sell_order, the
 from tests.histories import DAY_S, tell, tell_nothing, wave
-from tests.scenario import FUTURE, D, World, limit_order
+from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, product
 from tests.unit.core.value_at_risk.samples import sample
 
 HISTORICAL = RiskSettings(model=ModelSettings(model="historical"), scenarios=(), stress_window=0)
@@ -87,6 +87,21 @@ def test_an_order_is_in_all_three_books_and_the_worst_counts():
     seen = figure(world, "max_var", buy("BTC", "0.1"))
     assert float(seen.before) == pytest.approx(third_worst((48_000, 0)), abs=0.01)
     assert float(seen.after) == pytest.approx(third_worst((54_400, 0)), abs=0.01)
+
+
+@pytest.mark.parametrize("measure", ["max_var", "max_stress_loss"])
+def test_a_book_that_is_not_the_worst_may_become_it(measure):
+    """1 BTC is held and 1.7 are offered as contracts: with 0.2 more, 0.9 may be short in the end."""
+    half, more = Scenario("half", {"BTC": -0.5}), Scenario("half as much again", {"BTC": 0.5})
+    settings = msgspec.structs.replace(HISTORICAL, scenarios=(half, more), stress_window=0)
+    worlds = [risky(settings, told=("BTC-USD", FUTURE)) for _ in range(2)]
+    for world in worlds:
+        tell(world, FUTURE, wave(250), last=64000)
+        world.fill("BUY", 1, 64000)
+    worlds[0].report("s", product_id=FUTURE, side="SELL", leaves=170, limit_price=64000)
+    worlds[1].fill("SELL", 190, 64000, product_id=FUTURE)
+    seen = figure(worlds[0], measure, sell(FUTURE, "0.2"))
+    assert seen.after == figure(worlds[1], measure).before < seen.before
 
 
 def test_a_hedge_that_sells_the_other_leg_lowers_the_figure_and_passes():
@@ -964,6 +979,19 @@ def test_a_listing_that_changes_no_route_fits_nothing_anew():
     assert world.manager.risk.view() is not view
 
 
+def test_a_currency_that_is_bought_counts_with_what_is_held_of_it():
+    world = risky()
+    world.send(ev.ProductsListed, products=(*PRODUCTS, product("EUR-USD")))
+    world.quote("EUR-USD", "1.25")
+    tell(world, "EUR-USD", wave(250))
+    world.balance("EUR", 1000)
+    world.report("o", product_id="EUR-USD", base_size=400, limit_price=1)
+    world.report("p", product_id="EUR-USD", side="SELL", base_size=300, limit_price=2)
+    view = world.manager.risk.view()
+    assert view is not None
+    assert view.rows[view.index["EUR"]] == (1250, 1750, 1250)
+
+
 # --- Room -------------------------------------------------------------------------------------------
 
 
@@ -1031,6 +1059,12 @@ def test_where_nothing_is_certain_there_is_no_room(asked):
     world = risky(told=("BTC-USD",))
     world.balance("BTC", 1)
     assert room(world, **asked) == 0
+
+
+def test_a_coin_that_never_moved_has_all_room_until_a_dollar_is_left():
+    world = World(settings=Settings(risk=HISTORICAL))
+    tell(world, "BTC-USD", [0.0] * 250)
+    assert [room(world, warn_usd=usd) for usd in (1, "1.01")] == [0, ROOM_MAX]
 
 
 def test_a_model_without_a_bound_leaves_no_room():

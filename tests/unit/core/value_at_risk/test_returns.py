@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.core.value_at_risk.model import Unavailable
-from sidecar.core.value_at_risk.returns import align
+from sidecar.core.value_at_risk.returns import _on_grid, align
 from sidecar.core.value_at_risk.settings import ReturnsPolicy
 from tests.unit.core.value_at_risk.samples import sample
 
@@ -52,6 +52,11 @@ def test_no_keys_are_a_matrix_of_none():
 def test_no_more_returns_are_used_than_the_policy_says():
     longer = sample(200, 1)[:, 0]
     assert same(aligned({"BTC": logs(longer)}), longer[-50:])
+
+
+@pytest.mark.parametrize("end", [NOW - 60, NOW - 51, NOW - 50])
+def test_a_history_that_begins_later_tells_nothing(end):
+    assert np.isnan(_on_grid(logs(KEYS[:, 0]), 0, 50, end)).all()
 
 
 def test_as_many_periods_are_used_as_all_keys_share():

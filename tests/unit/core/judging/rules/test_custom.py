@@ -36,7 +36,7 @@ def test_a_rule_that_says_why_not_refuses_under_its_name():
 
 
 @pytest.mark.parametrize(
-    "fault", [ValueError("what?"), KeyError("x"), ZeroDivisionError(), RecursionError()]
+    "fault", [ValueError("what?", 2), KeyError("x"), ZeroDivisionError(), RecursionError()]
 )
 def test_a_rule_that_raises_refuses(fault):
     """What cannot be judged is not approved."""

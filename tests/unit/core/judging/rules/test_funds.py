@@ -200,6 +200,13 @@ def test_an_order_that_adds_still_counts_what_coinbase_holds():
     assert the(world.ask(limit_order("2", **body)), "INSUFFICIENT_FUNDS").limit == "60000"
 
 
+def test_where_all_is_held_for_no_known_order_there_is_room_for_none_that_adds():
+    world = World(cash=0)
+    world.balance("USD", 0, hold=1000)
+    refused = world.ask(limit_order("0.1"))
+    assert (refused.codes, refused.max_base_size) == (("INSUFFICIENT_FUNDS",), 0)
+
+
 def test_a_reducing_order_needs_what_is_there_all_the_same():
     """No R: what own orders and `keep` bind cannot be sold, whoever holds the rest."""
     world = lagging(World(keep={"BTC": D("0.3")}))
@@ -381,6 +388,17 @@ def test_what_an_edited_order_has_filled_needs_no_funds_again():
     largest = world.manager.validate_edit(order_id="o1", size="2", dry_run=True).max_base_size
     assert largest == 1
     assert world.manager.validate_edit(order_id="o1", size="1", dry_run=True)
+
+
+def test_an_edit_has_no_size_where_nothing_is_free():
+    """Of 5 contracts 2 are filled; the buying power is used up to the last cent."""
+    world = funded(World(), buying_power=0)
+    world.report(
+        "o1", product_id=FUTURE, base_size=5, limit_price=64000, filled=2, average_price=64000
+    )
+    funded(world, buying_power=0)  # Coinbase knows of the order
+    refused = world.manager.validate_edit(order_id="o1", price="64005", size="6")
+    assert (refused.codes, refused.max_base_size) == (("INSUFFICIENT_FUNDS",), 0)
 
 
 def test_margin_of_an_order_seen_binds_until_coinbase_states_the_buying_power_again():

@@ -261,6 +261,16 @@ def test_what_would_be_no_exit_without_the_approval_either_waits_for_nothing(bod
     assert (found.clears_at, "exit-1" in found.message) == (None, False)
 
 
+def test_a_swap_is_no_exit_whatever_was_approved_before_it():
+    world = World()
+    world.quote("ETH-BTC", "0.03125")
+    world.hold(10, 2_000, "ETH-USD")
+    assert world.ask(sell_order(6, 2_000, product_id="ETH-USD", name="exit-1"))
+    swap = sell_order(10, "0.03125", product_id="ETH-BTC")
+    found = the(reduced(world).ask(swap), "STATE_REDUCE_ONLY")
+    assert (found.clears_at, "exit-1" in found.message) == (None, False)
+
+
 def test_a_cause_that_ends_before_the_approval_lapses_is_what_is_waited_for():
     world = World(price_shock={"max_move": "0.01", "window_s": 20, "lockout_s": 5})
     world.hold(1)
