@@ -87,6 +87,7 @@ LIMITS: Final = Limits.model_validate(
         "max_order_rate": {"count": 10_000, "window_s": 1},
         "duplicate_order": {"count": 10_000, "window_s": 1},
         "price_collar": "0.05",
+        "trading_hours": {"zone": "America/New_York", "windows": ["Mon-Sun 00:00-24:00"]},
         "max_daily_loss": "0.1",
         "max_drawdown": "0.5",
         "max_cumulative_loss": "0.25",

@@ -54,8 +54,14 @@ LIMITS = {
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
     ),
     "no_adding": st.booleans(),
+    "trading_hours": st.sampled_from(
+        [
+            {"zone": "America/New_York", "windows": ["Sun 07:00-09:00", "Mon-Fri 09:30-16:00"]},
+            {"zone": "UTC", "windows": ["Sun 12:00-12:59"]},
+        ]
+    ),
 }
-SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders")  # fmt: skip
+SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders", "trading_hours")  # fmt: skip
 
 
 @st.composite

@@ -26,12 +26,13 @@ from sidecar.core.judging.rules.rule import (
     ScopeKind,
     Setting,
     SizeUnit,
+    level_of,
     size_of,
     text_of,
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Quota, Rate
+from sidecar.core.vocabulary.limits import WARN_AT, OrderLimits
 from sidecar.core.vocabulary.money import TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
 
@@ -143,18 +144,7 @@ def _bind(
 
 
 def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:
-    match setting:
-        case LossLimit():
-            level = setting.ratio if setting.ratio is not None else setting.usd
-            assert level is not None
-        case Rate():
-            level = Decimal(setting.count)
-        case Quota():
-            level = setting.usd
-        case True:
-            level = ZERO
-        case _:
-            level = Decimal(setting)
+    level = level_of(setting)
     return ScopedLimit(
         scope,
         kind,

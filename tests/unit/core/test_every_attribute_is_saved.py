@@ -473,6 +473,9 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
         {"max_notional_in": {"usd": 10_000, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.05")), later(0.5, ask("0.1")),
     ),
     "PRICE_COLLAR": ({"price_collar": "0.01"}, nothing, ask("0.1", 64_640), ask("0.1", "64640.01")),
+    "TRADING_HOURS": (
+        {"trading_hours": {"zone": "UTC", "windows": ["Sun 13:00-13:01"]}, "max_quote_age_s": 90}, nothing, later(59.999, ask("0.1")), later(0.001, ask("0.1")),
+    ),
     "NO_ADDING": ({"no_adding": True}, held, ask("0.1", side="SELL"), ask("0.1")),
     "PRODUCT_NOT_ALLOWED": ({"allow_products": ["BTC-USD"]}, held, ask("0.1"), ask(1, 2_000, product_id="ETH-USD")),
     "INSUFFICIENT_FUNDS": ({}, held, ask("0.27"), ask("0.05")),
