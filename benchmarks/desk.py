@@ -89,6 +89,8 @@ LIMITS: Final = Limits.model_validate(
         "price_collar": "0.05",
         "trading_hours": {"zone": "America/New_York", "windows": ["Mon-Sun 00:00-24:00"]},
         "max_daily_loss": "0.1",
+        "max_weekly_loss": "0.15",
+        "max_monthly_loss": "0.2",
         "max_drawdown": "0.5",
         "max_cumulative_loss": "0.25",
         "max_var": "0.15",

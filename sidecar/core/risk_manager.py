@@ -304,7 +304,7 @@ class RiskManager:
             self._let_time_pass(event, actions)
 
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
-        """Roll the day from the figures known before it, end the causes that time ends, drop lapsed
+        """Roll day, week and month from the figures known before it, end the causes that time ends, drop lapsed
         approvals.
         """
         now = event.at
@@ -458,7 +458,7 @@ class RiskManager:
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         if self.tracker.loss_accounting.windows is not None:
-            ends.append(self.tracker.loss_accounting.windows.next_reset)
+            ends += [one.next_reset for one in self.tracker.loss_accounting.windows.periods]
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
         if (lapse := self.approvals.reservations.next_lapse()) is not None:
             times.append(lapse)

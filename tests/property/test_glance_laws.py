@@ -51,6 +51,8 @@ LIMITS: dict[str, list[Any]] = {
     ],
     "price_collar": ["0.001", "0.05"],
     "max_daily_loss": ["0.05", "2000 USD"],
+    "max_weekly_loss": ["0.06"],
+    "max_monthly_loss": ["3000 USD"],
     "max_drawdown": ["0.10"],
     "max_cumulative_loss": ["0.25"],
     "max_var": ["0.05", "0.5"],

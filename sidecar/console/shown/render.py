@@ -126,9 +126,12 @@ def _losses(view: View, width: int) -> RenderableType:
         row = (name, words.money(loss["usd"]), limit, used)
         bar, since = words.bar(of), f"since {words.away(loss['since'], view['at'])}"
         made.add_row(*row, *(() if narrow else (bar, since)))
-    reset = view["next_daily_reset"]
-    note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
-    return Group(made, *_may_be(view["losses"]), Text(note, style="dim"))
+    ends = [(name, loss["until"]) for name, loss in view["losses"].items() if loss["until"]]
+    notes = [
+        f"the next {name} reset is {words.away(end, view['at'])}, {words.when(end)}"
+        for name, end in ends
+    ]
+    return Group(made, *_may_be(view["losses"]), *(Text(note, style="dim") for note in notes))
 
 
 def _may_be(losses: View) -> list[RenderableType]:

@@ -13,10 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
-from sidecar.core.account.losses import AT_MARKS, Loss, Shift, Way
+from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, Loss, Shift, Way
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
-from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.limits import LossLimit, OrderLimits
 from sidecar.core.vocabulary.money import ZERO
 
 
@@ -73,15 +73,16 @@ class LossBounds:
         time, as the books tell it alone.
         """
         limits, tracker = self.desk.limits, self.desk.tracker
-        if (limit := limits.max_daily_loss) is not None:
-            yield self.of("DAILY_LOSS", limit, now)
+        for code, loss in in_periods(limits):
+            yield self.of(code, loss, now)
         for name, own in limits.product.items():
             product = tracker.products.get(name)
-            if (limit := own.max_daily_loss) is not None and product is not None:
-                yield self.of("DAILY_LOSS", limit, now, f"product:{name}", key=product.key)
+            if product is not None:
+                for code, loss in in_periods(own):
+                    yield self.of(code, loss, now, f"product:{name}", key=product.key)
         for name, strategy in limits.strategy.items():
-            if (limit := strategy.max_daily_loss) is not None:
-                yield self.of("DAILY_LOSS", limit, now, f"strategy:{name}", strategy_id=name)
+            for code, loss in in_periods(strategy):
+                yield self.of(code, loss, now, f"strategy:{name}", strategy_id=name)
         if (limit := limits.max_drawdown) is not None:
             yield self.of("DRAWDOWN", limit, now)
         if (limit := limits.max_cumulative_loss) is not None:
@@ -93,7 +94,7 @@ class LossBounds:
         """
         limits, tracker = self.desk.limits, self.desk.tracker
         scoped = (*limits.product.values(), *limits.strategy.values())
-        if any(one.max_daily_loss is not None for one in scoped):
+        if any(True for one in scoped for _ in in_periods(one)):
             return None
         bounded = list(self.bounded(None))
         if any(bound.lacks_equity for bound in bounded):
@@ -163,7 +164,17 @@ class LossBounds:
         shift: Shift = AT_MARKS,
     ) -> Loss:
         tracker = self.desk.tracker
-        if code == "DAILY_LOSS":
-            return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, shift=shift)
+        if (name := PERIOD_OF.get(code)) is not None:
+            return losses.within(
+                tracker, name, key=key, strategy_id=strategy_id, way=way, shift=shift
+            )
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
         return figure(tracker, way=way, shift=shift)
+
+
+def in_periods(limits: OrderLimits) -> Iterator[tuple[str, LossLimit]]:
+    """The limits of one table on losses within periods of the calendar, by the codes of their causes."""
+    found = (limits.max_daily_loss, limits.max_weekly_loss, limits.max_monthly_loss)
+    for code, limit in zip(PERIOD_OF, found, strict=True):
+        if limit is not None:
+            yield code, limit

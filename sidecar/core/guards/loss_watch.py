@@ -8,7 +8,7 @@ account:
         │
         │ held for `confirm_for`, over `confirm_quotes` quotes of different times
         ▼
-    confirmed: DAILY_LOSS and DRAWDOWN stay, orders that add risk are cancelled
+    confirmed: the losses of a day, week or month and DRAWDOWN stay, orders that add risk are cancelled
         │
         │ CUMULATIVE_LOSS: REST agrees or cannot be had, and balances were read since
         ▼
@@ -20,7 +20,7 @@ The way of reckoning that lost most tightens (loss_bounds.py); only a loss that 
 confirmed (confirmation.py).
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
@@ -28,10 +28,10 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
-from sidecar.core.account.losses import Loss
+from sidecar.core.account.losses import PERIOD_OF, Loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
-from sidecar.core.context.state import CAUSES, Cause
+from sidecar.core.context.state import Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
@@ -48,10 +48,15 @@ from sidecar.core.vocabulary.actions import (
 from sidecar.core.vocabulary.events import LossWindow, Quote
 from sidecar.core.vocabulary.limits import Limits, LossLimit
 
-WINDOW_OF: Final[dict[str, LossWindow]] = {
-    "DAILY_LOSS": "daily",
+WINDOW_OF: Final[Mapping[str, LossWindow]] = {
+    **PERIOD_OF,
     "DRAWDOWN": "drawdown",
     "CUMULATIVE_LOSS": "cumulative",
+}
+BEGUN: Final[Mapping[str, str]] = {
+    "DAILY_LOSS": "a new day has begun",
+    "WEEKLY_LOSS": "a new week has begun",
+    "MONTHLY_LOSS": "a new month has begun",
 }
 
 
@@ -141,7 +146,7 @@ class LossWatch:
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """A daily loss or a drawdown: its cause stays once it is confirmed."""
+        """A loss within a period, or a drawdown: its cause stays once it is confirmed."""
         known = self.desk.state.causes.get((bound.code, bound.scope))
         if known is not None and known.is_confirmed:
             return
@@ -193,7 +198,8 @@ class LossWatch:
         """When the calendar ends the cause, at the latest."""
         windows = self.desk.tracker.windows
         assert windows is not None
-        return windows.next_reset if CAUSES[bound.code].ends == "reset" else None
+        name = PERIOD_OF.get(bound.code)
+        return None if name is None else windows.period(name).next_reset
 
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]
@@ -322,10 +328,9 @@ class LossWatch:
         loosen(self.desk.state, code, scope, reason, actions)
 
     def end(self, causes: Iterable[Cause], actions: list[Action]) -> None:
-        """Lift the causes that the calendar ends: the daily losses with their day, a lockout with
+        """Lift the causes that the calendar ends: the losses of a period with it, a lockout with
         its time.
         """
         for cause in list(causes):
-            daily = CAUSES[cause.code].ends == "reset"
-            why = "a new day has begun" if daily else "its time is over"
+            why = BEGUN.get(cause.code, "its time is over")
             self.loosen(cause.code, cause.scope, why, actions)

@@ -9,12 +9,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sidecar.core.account.losses import PERIOD_OF
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.state import CAUSES, Cause
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered
 from sidecar.core.vocabulary.errors import UnknownProduct
+from sidecar.core.vocabulary.trading_day import PERIODS
 
 # The cause behind a halt after an episode: while it is in force, resuming would begin the next one.
 BEHIND: Final = {"LIQUIDATED": "CUMULATIVE_LOSS", "ABORTED": "CUMULATIVE_LOSS"}
@@ -149,9 +151,9 @@ class OperatorVerbs:
             )
             return
         self.desk.tracker.reset_window(event.window, event.at)
-        if event.window == "daily":
+        if event.window in PERIODS:
             causes = self.desk.state.causes.values()
-            self.watch.end((c for c in causes if CAUSES[c.code].ends == "reset"), actions)
+            self.watch.end((c for c in causes if PERIOD_OF.get(c.code) == event.window), actions)
         if event.window == "cumulative":
             why = f"reset by {event.by}: {event.reason}"
             self.watch.loosen("CUMULATIVE_LOSS", "all", why, actions)

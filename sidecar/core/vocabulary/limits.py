@@ -251,6 +251,10 @@ class OrderLimits(Frozen):
     max_daily_loss: Loss | None = Field(
         None, description='loss since 08:00 New York: a time-weighted ratio, or "500 USD"'
     )
+    max_weekly_loss: Loss | None = Field(None, description="the same since Monday's 08:00 New York")
+    max_monthly_loss: Loss | None = Field(
+        None, description="the same since 08:00 New York of the month's first day"
+    )
 
 
 class ProductLimits(OrderLimits):

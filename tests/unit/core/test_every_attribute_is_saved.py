@@ -6,13 +6,15 @@ saved, or it is on the list below with its reason.
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
 
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.futures_cash import FuturesCash
-from sidecar.core.account.loss_windows import AccountWindow, LossWindows, ScopedWindow
+from sidecar.core.account.loss_windows import LossWindows
+from sidecar.core.account.periods import LongPeriod, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
@@ -74,7 +76,7 @@ NEVER_SET: dict[str, str] = {
 }  # fmt: skip
 
 LIMITS: dict[str, Any] = {
-    "max_daily_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
+    "max_daily_loss": "0.02", "max_weekly_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
     "max_order_rate": {"count": 30, "window_s": 60}, "max_position_notional": "500000",
     "max_notional_in": {"usd": 10_000_000, "window_s": 60},
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900},
@@ -134,7 +136,7 @@ def trading() -> World:
         summary(
             world, 5_000, world.tracker.wallets.get("USD").total, funding, fills_until=world.now
         )
-    for window in ("daily", "cumulative", "drawdown"):
+    for window in get_args(ev.LossWindow):
         world.send(ev.LossReset, window=window, reason="a new quarter")
     return world
 
@@ -374,6 +376,7 @@ UNTOUCHED = defaults(
     AccountWindow,
     ScopedWindow,
     LossWindows,
+    LongPeriod,
     Doubt,
     Reconciliation,
     PendingBreach,
@@ -521,12 +524,16 @@ def traded(world: World) -> None:
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "day": ("DAILY_LOSS", {"max_daily_loss": "0.1"}),
     "day, USD": ("DAILY_LOSS", {"max_daily_loss": "9000 USD"}),
+    "week": ("WEEKLY_LOSS", {"max_weekly_loss": "0.1"}),
+    "month, USD": ("MONTHLY_LOSS", {"max_monthly_loss": "9000 USD"}),
     "drawdown": ("DRAWDOWN", {"max_drawdown": "0.1"}),
     "drawdown, USD": ("DRAWDOWN", {"max_drawdown": "9000 USD"}),
     "cumulative": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "0.1"}),
     "cumulative, USD": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "9000 USD"}),
     "product": ("DAILY_LOSS", {"product": {"BTC-USD": {"max_daily_loss": "0.1"}}}),
     "strategy": ("DAILY_LOSS", {"strategy": {"grid": {"max_daily_loss": "0.1"}}}),
+    "product, week": ("WEEKLY_LOSS", {"product": {"BTC-USD": {"max_weekly_loss": "0.1"}}}),
+    "strategy, month": ("MONTHLY_LOSS", {"strategy": {"grid": {"max_monthly_loss": "0.1"}}}),
     "price shock, from entry": ("PRICE_SHOCK", {"price_shock": {"max_loss_from_entry": "0.1", "lockout_s": 60}}),
 }  # fmt: skip
 

@@ -61,8 +61,12 @@ def test_pnl_adds_up_and_losses_say_what_they_are_taken_of():
     assert seen["losses"]["daily"] == {
         "usd": 30, "base": 100_000, "ratio": D("0.0003"), "least_ratio": D("0.0003"),
         "most_ratio": D("0.0003"), "limit": "0.1", "since": START,
+        "until": START + timedelta(days=1),
     }  # fmt: skip
     assert seen["losses"]["cumulative"]["limit"] is None
+    assert [loss["until"] for loss in seen["losses"].values()] == [
+        *(START + timedelta(days=days) for days in (1, 1, 9)), None, None,
+    ]  # fmt: skip
     # At the mark of 64,000 the sale had earned 500, less the fee.
     assert part(seen["losses"]["drawdown"], "usd", "limit") == (500, "5000 USD")
 

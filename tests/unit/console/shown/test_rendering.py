@@ -32,10 +32,10 @@ def row(code, observed, limit, used, *, key=None, scope="all"):
     }  # fmt: skip
 
 
-def a_loss(usd, limit):
+def a_loss(usd, limit, until=None):
     return {
         "usd": usd, "base": "100000", "ratio": "0.05", "least_ratio": "0.05", "most_ratio": "0.05", "limit": limit,
-        "since": NOW,
+        "since": NOW, "until": until,
     }  # fmt: skip
 
 
@@ -58,7 +58,10 @@ STATUS: dict[str, Any] = {
     "equity": "98765.4321",
     "transfers": "0",
     "pnl": {"net": "-1234.5", "realised": "-1000", "unrealised": "-200", "fees": "34.5", "funding": "0"},
-    "losses": {"daily": a_loss("10000", "0.1"), "cumulative": a_loss("10", "500 USD"), "drawdown": a_loss("10", None)},
+    "losses": {
+        "daily": a_loss("10000", "0.1", "2026-11-23T13:00:00Z"), "weekly": a_loss("10000", None, "2026-11-30T13:00:00Z"),
+        "cumulative": a_loss("10", "500 USD"), "drawdown": a_loss("10", None),
+    },
     "next_daily_reset": "2026-11-23T13:00:00Z",
     "risk": {
         "var": "123.456", "expected_shortfall": "150", "stress_loss": None, "unavailable": "DOGE has 3 returns", "uncounted": ["AIR", "XYZ"],
