@@ -2,6 +2,7 @@
 moves, and what keeps Coinbase from telling it.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
@@ -29,6 +30,7 @@ UNSETTLED_S = 45  # from its first reading on; with lags
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
 HOLDINGS = {"USD": D(50_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(10), FUT: D(20_000)}
 WALLETS = ("USD", "USDC", "BTC", "ETH", FUT, FUTURE)
+ROLLING = timedelta(hours=4)  # longer than any history
 LATCHES = {*LOSSES, "NO_EQUITY", "LIQUIDATION"}
 
 KEYS = ("BTC", "ETH", FUTURE)
@@ -228,6 +230,7 @@ def figures(coinbase: Coinbase) -> dict[str, Loss]:
         "cumulative": losses.cumulative(tracker),
         "drawdown": losses.drawdown(tracker),
     }
+    told["in 4h"] = losses.rolling(tracker, ROLLING)
     for name in LONG_PERIODS:
         told[name] = losses.within(tracker, name)
     for name in PERIODS:
@@ -252,6 +255,8 @@ def of_the_fund(coinbase: Coinbase) -> dict[str, Fraction]:
     """The same by the independent bookkeeping."""
     fund = coinbase.fund()
     found = {"cumulative": fund.loss, "drawdown": fund.drawdown}
+    assert coinbase.t < ROLLING.total_seconds()
+    found["in 4h"] = fund.drawdown
     for name in PERIODS:
         found[name] = fund.loss
         found |= {f"{name} {key}": fund.loss_of(fund.keys[key]) for key in KEYS}

@@ -41,6 +41,7 @@ limits.max_net_exposure = 30000
 limits.max_concentration = 0.5
 limits.max_weekly_loss = 0.15
 limits.max_monthly_loss = "20000 USD"
+limits.max_loss_in = [{ window = "4h", limit = 0.03 }]
 limits.max_drawdown = "5000 USD"
 limits.max_expected_shortfall = 0.20
 limits.max_stress_loss = 0.30

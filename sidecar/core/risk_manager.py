@@ -230,7 +230,8 @@ class RiskManager:
                 self._tell_liquidator(event, actions)
                 self.liquidator.advance(now, actions)
             fell_apart = len(self.tracker.marks.newest) != self._unmarking
-            if actions or self.watch.pending or kind is not ev.Quotes or fell_apart:
+            ends_move = ("LOSS_IN", "all") in self.state.causes
+            if actions or self.watch.pending or kind is not ev.Quotes or fell_apart or ends_move:
                 self._ask_to_be_woken(now, actions)  # a price by itself moves no time
             self._prepare(event)
         if self.state.account != self.announced:
@@ -457,8 +458,7 @@ class RiskManager:
         """Ask for the next moment at which time alone changes a state."""
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
-        if self.tracker.loss_accounting.windows is not None:
-            ends += [one.next_reset for one in self.tracker.loss_accounting.windows.periods]
+        ends += self.tracker.loss_accounting.next_turns()
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
         if (lapse := self.approvals.reservations.next_lapse()) is not None:
             times.append(lapse)

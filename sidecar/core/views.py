@@ -6,7 +6,7 @@ prices in quote currency, order sizes in order units (contracts for futures). A 
 be told is None. A view changes no state.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.value_at_risk.risk_report import risk_report
+from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ZERO, readable, with_money
 
@@ -185,14 +186,22 @@ def _pnl(tracker: PositionTracker) -> View:
 
 
 def _losses(manager: RiskManager) -> View | None:
-    """Of the day, the week and the month, cumulative and drawdown; None before the first start is complete."""
+    """Of the day, the week and the month, cumulative and drawdown, and of each rolling window that a limit names, from
+    its highest; None before the first start is complete.
+    """
     tracker = manager.tracker
     windows = tracker.windows
     if windows is None:
         return None
 
-    def row(code: str, loss: Loss, window: AccountWindow, limit: LossLimit | None) -> View:
-        most, least, _ = manager.watch.bounds.ways(code, loss)
+    def row(
+        code: str,
+        loss: Loss,
+        window: AccountWindow,
+        limit: LossLimit | None,
+        length: timedelta | None = None,
+    ) -> View:
+        most, least, _ = manager.watch.bounds.ways(code, loss, window=length)
         name = PERIOD_OF.get(code)
         return {
             "usd": loss.usd,
@@ -207,7 +216,7 @@ def _losses(manager: RiskManager) -> View | None:
 
     limits = manager.limits
     whole, fall = losses.cumulative(tracker), losses.drawdown(tracker)
-    return {
+    found = {
         name: row(
             code,
             losses.within(tracker, name),
@@ -219,6 +228,12 @@ def _losses(manager: RiskManager) -> View | None:
         "cumulative": row("CUMULATIVE_LOSS", whole, windows.cumulative, limits.max_cumulative_loss),
         "drawdown": row("DRAWDOWN", fall, windows.drawdown, limits.max_drawdown),
     }
+    for one in limits.max_loss_in or ():
+        if (rolls := windows.rolling_of(one.window)) is not None:
+            loss = losses.rolling(tracker, one.window)
+            name = f"in {written(one.window)}"
+            found[name] = row("LOSS_IN", loss, rolls.highs[0], one.loss, one.window)
+    return found
 
 
 def _figures(manager: RiskManager) -> Figures:

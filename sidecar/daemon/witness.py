@@ -137,7 +137,7 @@ class Witness:
         windows = self._manager.tracker.windows
         if windows is None:
             return None
-        return [window.started_at for window in windows.windows]
+        return [window.started_at for window in windows.fixed]
 
 
 def _shortened(state: SavedState) -> SavedState:

@@ -53,6 +53,10 @@ LIMITS: dict[str, list[Any]] = {
     "max_daily_loss": ["0.05", "2000 USD"],
     "max_weekly_loss": ["0.06"],
     "max_monthly_loss": ["3000 USD"],
+    "max_loss_in": [
+        [{"window": "1m", "limit": "0.02"}],
+        [{"window": "4h", "limit": "0.05"}, {"window": "70s", "limit": "0.01"}],
+    ],
     "max_drawdown": ["0.10"],
     "max_cumulative_loss": ["0.25"],
     "max_var": ["0.05", "0.5"],

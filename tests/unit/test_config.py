@@ -171,6 +171,28 @@ def test_every_fault_of_trading_hours_is_told_at_once():
             "limits.trading_hours.windows[1]: 5 is not text; put it in quotes",
         ),
         (
+            '[limits]\nmax_loss_in = [{ window = "0h", limit = 0.03 }]',
+            (
+                'limits.max_loss_in[0].window: "0h" is no time at all; write one such as "90s",'
+                ' "30m", "4h" or "7d"'
+            ),
+        ),
+        (
+            '[limits]\nmax_loss_in = [{ window = "4h", limit = "5 USD" }]',
+            'limits.max_loss_in[0].limit: "5 USD" is not a number; write a number such as 0.5',
+        ),
+        (
+            "[limits]\nmax_loss_in = []",
+            (
+                "limits.max_loss_in: a list has no window; write one as"
+                ' { window = "4h", limit = 0.03 }'
+            ),
+        ),
+        (
+            '[limits]\nmax_loss_in = [{ window = "60m", limit = 0.1 }, { window = "1h", limit = 0.2 }]',
+            "limits.max_loss_in: a list has the window 1h twice; keep one of them",
+        ),
+        (
             "[limits]\nmax_leverage = -1",
             "limits.max_leverage: -1 is not greater than 0; set a positive number",
         ),

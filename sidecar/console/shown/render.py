@@ -118,9 +118,8 @@ def _losses(view: View, width: int) -> RenderableType:
     narrow = width < NARROW
     columns = ["window", "loss USD", "limit", "used", *([] if narrow else ["", ""])]
     made = table(*columns, numbers=("loss USD", "limit", "used"))
-    shares = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
     for name, loss in view["losses"].items():
-        of = shares.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
+        of = _used(view["usage"], name, loss["limit"])
         limit = "none" if loss["limit"] is None else _limit("LOSS", loss["limit"])
         used = Text(words.share(of), style=words.style_of(of))
         row = (name, words.money(loss["usd"]), limit, used)
@@ -132,6 +131,17 @@ def _losses(view: View, width: int) -> RenderableType:
         for name, end in ends
     ]
     return Group(made, *_may_be(view["losses"]), *(Text(note, style="dim") for note in notes))
+
+
+def _used(usage: Iterable[View], name: str, limit: str | None) -> Any:
+    """The share of the account's limit on this loss that is used; None without a limit."""
+    code = f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}"
+    if name.startswith("in "):
+        code, limit = "MAX_LOSS_IN", f"{limit} {name}"
+    rows = (
+        row for row in usage if (row["code"], row["scope"], row["limit"]) == (code, "all", limit)
+    )
+    return next((row["used"] for row in rows), None)
 
 
 def _may_be(losses: View) -> list[RenderableType]:
@@ -171,6 +181,9 @@ def usage(rows: Iterable[View], width: int) -> Table:
 
 
 def _limit(code: str, text: str) -> str:
+    if code == "MAX_LOSS_IN":
+        ratio, _, length = text.partition(" in ")
+        return f"{words.share(ratio)} in {length}"
     return words.exactly(text) if "USD" in text else _figure(code, text, text)
 
 

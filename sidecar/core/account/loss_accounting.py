@@ -5,7 +5,7 @@ of the books, and when a span ends; losses.py reads losses off them.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, get_args
 
@@ -18,6 +18,7 @@ from sidecar.core.account.loss_windows import LossWindows, Span
 from sidecar.core.account.moved import Moved, by_moment
 from sidecar.core.account.other_marks import unconfirmed, unconfirmed_of
 from sidecar.core.account.periods import Figure, Figures
+from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.transfer_doubts import TransferDoubts
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ZERO
@@ -33,6 +34,7 @@ RESET_AHEAD_MAX: Final[Mapping[PeriodName, timedelta]] = {
     "monthly": timedelta(days=33),
 }
 NOTHING: Final = timedelta()
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NO_KEYS: Final[Mapping[str, Decimal]] = {}
 
 
@@ -50,6 +52,7 @@ class LossAccounting:
         self.min_equity = DEFAULT_MIN_EQUITY
         # Of Coinbase's; a clock that is behind passes last by itself.
         self.clock_ahead = timedelta()
+        self.rolling: tuple[timedelta, ...] = ()  # the lengths of rolling windows
         self.version = 0
         self._transfers_seen = ZERO  # the transfers that the windows know of
         # The version, and the net PnL above which a high may rise.
@@ -86,6 +89,7 @@ class LossAccounting:
         )
         self.windows.begin(*self._scopes())
         self.windows.begin_longer()
+        self._turn(self.windows, at - self.clock_ahead)
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
         """Go on with the loss windows of before a restart, once the rest is restored. `moved`:
@@ -107,6 +111,28 @@ class LossAccounting:
         """
         self.clock_ahead = max(ahead, timedelta())
 
+    def next_turns(self) -> list[datetime]:
+        """When time alone changes a loss next: the ends of periods, and of highs from which there is one."""
+        windows = self.windows
+        if windows is None:
+            return []
+        ends = [period.next_reset for period in windows.periods]
+        if windows.rolling:
+            stands = windows.span.moved(self.books.account.net_pnl)
+            highest = [(one, one.highs[0]) for one in windows.rolling]
+            ends += [one.leaves_at(high) for one, high in highest if high.base > stands]
+        return ends
+
+    def clears_at(self, window: timedelta, ratio: Decimal) -> datetime | None:
+        """When the loss within a rolling window is below this share at the earliest, should nothing be earned; None
+        where it is.
+        """
+        windows = self.windows
+        rolling = None if windows is None else windows.rolling_of(window)
+        if windows is None or rolling is None:
+            return None
+        return rolling.clears_at(windows.span.moved(self.books.account.net_pnl), ratio)
+
     def roll_day(self, at: datetime) -> bool:
         """Begin a new day, week or month if both clocks have passed a boundary, from the figures known before it; True
         if so.
@@ -117,6 +143,8 @@ class LossAccounting:
         windows, passed = self.windows, at - self.clock_ahead
         if windows is None:
             return False
+        if self.rolling or windows.rolling:
+            self._turn(windows, passed)
         over = False
         for name in PERIODS:
             period = windows.period(name)
@@ -127,6 +155,25 @@ class LossAccounting:
             elif left > RESET_AHEAD_MAX[name]:
                 period.next_reset = self._next_start(name, at)
         return over
+
+    def _turn(self, windows: LossWindows, passed: datetime) -> None:
+        """Rolling windows move on, from the figures before the fact."""
+        if tuple(one.window for one in windows.rolling) != self.rolling:
+            self.version += 1
+            windows.rolling = [
+                windows.rolling_of(length) or Rolling(length, []) for length in self.rolling
+            ]
+        for one in windows.rolling:
+            if one.turn(passed, self._standing):
+                self.version += 1
+                self.books.version += 1
+
+    def _standing(self) -> AccountWindow:
+        """Where the account stands at confirmed marks."""
+        assert self.windows is not None
+        account = self.books.account
+        net = account.net_pnl - unconfirmed(self.books, account)
+        return AccountWindow(NEVER, net, self.windows.span.moved(net), account.pnl.settled)
 
     def reset_window(self, window: ev.LossWindow, at: datetime) -> None:
         """Begin a loss window anew, from the present figures at confirmed marks."""
@@ -154,6 +201,9 @@ class LossAccounting:
                 windows.cumulative = begun
             case "drawdown":
                 windows.drawdown, windows.peak = begun, begun.net_pnl
+            case "rolling":
+                windows.rolling.clear()
+                self._turn(windows, at - self.clock_ahead)
             case _:
                 period = windows.begin_period(window, begun)
                 period.begin(*self._scopes())
@@ -189,25 +239,38 @@ class LossAccounting:
         self._note_peak()
 
     def _note_peak(self) -> None:
-        """Raise the drawdown's highest where equity and net PnL stand above it at confirmed marks."""
+        """Raise the highest, of the drawdown and of rolling windows, where equity and net PnL stand above it at
+        confirmed marks.
+        """
         windows, account = self.windows, self.books.account
         if windows is None:
             return
         net = account.net_pnl
-        version, high = self._high
-        if version != self.version:
-            span = windows.span
-            high = min(windows.peak, windows.drawdown.base - span.equity + span.net_pnl)
-            self._high = (self.version, high)
+        if self._high[0] != self.version:
+            self._high = (self.version, self._least_high(windows))
+        high = self._high[1]
         if net <= high or windows.span.lacks_equity:
             return
         confirmed = net - unconfirmed(self.books, account)
         if confirmed > high:
+            self._raise(windows, confirmed)
+            self._high = (self.version, self._least_high(windows))
+
+    def _least_high(self, windows: LossWindows) -> Decimal:
+        """The net PnL above which a high rises, USD."""
+        span = windows.span
+        bases = [windows.drawdown.base, *(one.highs[-1].base for one in windows.rolling)]
+        return min(windows.peak, min(bases) - span.equity + span.net_pnl)
+
+    def _raise(self, windows: LossWindows, net: Decimal) -> None:
+        highest, settled = windows.span.moved(net), self.books.account.pnl.settled
+        for one in windows.rolling:
+            self.version += one.raise_to(highest, net, settled)
+        if net > windows.peak or highest > windows.drawdown.base:
             self.version += 1
-            windows.peak = max(windows.peak, confirmed)
-            highest = windows.span.moved(confirmed)
-            windows.drawdown.raise_to(highest, account.pnl.settled)
-            assert windows.drawdown.base >= highest
+            windows.peak = max(windows.peak, net)
+            windows.drawdown.raise_to(highest, settled)
+        assert windows.drawdown.base >= highest
 
     def note_transfers(self, at: datetime) -> None:
         """A transfer moves no ratio: the windows' units take it in."""

@@ -25,6 +25,7 @@ from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.datings import LEFT_OF_A_UNIT
 from sidecar.core.account.moved import Moved
 from sidecar.core.account.periods import LongPeriod, Period
+from sidecar.core.account.rolling import Rolling
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.trading_day import LONG_PERIODS, PeriodName, next_start
 
@@ -59,12 +60,20 @@ class LossWindows(Period, kw_only=True):
     cumulative: AccountWindow
     drawdown: AccountWindow
     peak: Decimal
+    rolling: list[Rolling] = field(default_factory=list)
     latched: list[str] = field(default_factory=list)
     is_ambiguous: bool = False
 
     @property
     def windows(self) -> Iterator[AccountWindow]:
-        """The account's own."""
+        """The account's own, every high of a rolling one among them."""
+        yield from self.fixed
+        for one in self.rolling:
+            yield from one.highs
+
+    @property
+    def fixed(self) -> Iterator[AccountWindow]:
+        """Those of the account that begin anew at a reset only."""
         yield from (self.day, self.cumulative, self.drawdown)
         yield from (period.account for period in self.longer.values())
 
@@ -88,6 +97,10 @@ class LossWindows(Period, kw_only=True):
         else:
             self.longer[name].account = account
         return self.period(name)
+
+    def rolling_of(self, window: timedelta) -> Rolling | None:
+        """The rolling window of this length; None before its first fact."""
+        return next((one for one in self.rolling if one.window == window), None)
 
     def begin_longer(self) -> None:
         """A week and a month that no version before has kept began, as far as is known, with the day."""

@@ -7,6 +7,7 @@ fall is not known, a loss may be asked for as it would be at `least` or at `most
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Literal
 
@@ -67,6 +68,10 @@ class Loss(Struct, frozen=True):
             assert limit.usd is not None
             return limit.usd - self.usd
         return limit.ratio * self.base - self._weighted
+
+    def share(self) -> Decimal:
+        """The loss as a share, to compare with others; nothing where no ratio can be taken."""
+        return self._weighted / self.base if self.base > ZERO else ZERO
 
     def measured(self, limit: LossLimit) -> Decimal:
         """The loss in the limit's own measure: a ratio, or USD."""
@@ -175,8 +180,27 @@ def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_M
     return _loss(tracker, windows.drawdown, windows.peak, way, shift)
 
 
+def rolling(
+    tracker: PositionTracker, window: timedelta, *, way: Way = "told", shift: Shift = AT_MARKS
+) -> Loss:
+    """Fall from the highest within a rolling window: never less than it was, and never more than it was within a
+    window longer by its hundredth (rolling.py).
+    """
+    windows = tracker.loss_accounting.windows
+    found = None if windows is None else windows.rolling_of(window)
+    if found is None:
+        return NO_LOSS
+    highs = found.highs[:1] if way == "told" else found.highs
+    fallen = [_loss(tracker, high, high.net_pnl, way, shift) for high in highs]
+    return max(fallen, key=Loss.share)
+
+
 def settled_loss(
-    tracker: PositionTracker, code: str, key: str | None, strategy_id: str | None
+    tracker: PositionTracker,
+    code: str,
+    key: str | None,
+    strategy_id: str | None,
+    window: timedelta | None = None,
 ) -> Decimal:
     """The cost of fills, fees and funding since the window of this cause began, USD; without
     the part that transfers of unknown time may account for.
@@ -192,10 +216,14 @@ def settled_loss(
         book = tracker.strategies.get(strategy_id)
         return scoped.settled - (book.pnl.settled if book else ZERO) + scoped.least_usd
     if name is not None:
-        window = windows.of_period(name)
+        since = windows.of_period(name)
+    elif window is not None:
+        rolls = windows.rolling_of(window)
+        assert rolls is not None, "it has no loss before it has begun"
+        since = rolls.highs[0]
     else:
-        window = windows.drawdown if code == "DRAWDOWN" else windows.cumulative
-    return window.settled - account.pnl.settled + window.least_usd
+        since = windows.drawdown if code == "DRAWDOWN" else windows.cumulative
+    return since.settled - account.pnl.settled + since.least_usd
 
 
 def _loss(

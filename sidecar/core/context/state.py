@@ -61,6 +61,11 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "reset",
         "wait for the reset of the next month's first day, or reset-loss monthly",
     ),
+    "LOSS_IN": CauseKind(
+        "REDUCE_ONLY",
+        "itself",
+        "wait until the window has moved on, or reset-loss rolling",
+    ),
     "DRAWDOWN": CauseKind("REDUCE_ONLY", "resume", "reset-loss drawdown"),
     "CUMULATIVE_LOSS": CauseKind("REDUCE_ONLY", "itself", "reset-loss cumulative"),
     "NO_EQUITY": CauseKind(
@@ -98,7 +103,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
 
 # Losses: while any of these stands confirmed, open orders that add risk in its scope are cancelled.
 LOSSES: Final = frozenset(
-    {"DAILY_LOSS", "WEEKLY_LOSS", "MONTHLY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"}
+    {"DAILY_LOSS", "WEEKLY_LOSS", "MONTHLY_LOSS", "LOSS_IN", "DRAWDOWN", "CUMULATIVE_LOSS"}
 )
 BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 

@@ -50,6 +50,7 @@ from sidecar.core.vocabulary.limits import Limits, LossLimit
 
 WINDOW_OF: Final[Mapping[str, LossWindow]] = {
     **PERIOD_OF,
+    "LOSS_IN": "rolling",
     "DRAWDOWN": "drawdown",
     "CUMULATIVE_LOSS": "cumulative",
 }
@@ -146,19 +147,28 @@ class LossWatch:
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """A loss within a period, or a drawdown: its cause stays once it is confirmed."""
+        """A loss within a period, or a drawdown: its cause stays once it is confirmed. One within a rolling window ends
+        when the window has moved on.
+        """
         known = self.desk.state.causes.get((bound.code, bound.scope))
-        if known is not None and known.is_confirmed:
+        is_confirmed, rolls = known is not None and known.is_confirmed, bound.window is not None
+        if is_confirmed and not rolls:
             return
         name = f"{bound.code}|{bound.scope}"
         if not bound.is_crossed:
             self.confirmation.forget(name)
             if known is not None:
-                text = f"it was not confirmed: the loss is {bound.loss.text()}, its limit {bound.limit}"
+                text = f"the loss is {bound.loss.text()}, its limit {bound.limit}"
+                text = text if is_confirmed else f"it was not confirmed: {text}"
                 self.loosen(bound.code, bound.scope, text, actions)
             return
         if known is None:
             self._first_sight(bound, now, actions)
+        elif rolls:  # what was lost since is there for longer
+            known = replace(known, clears_at=self._ends_at(bound))
+            self.desk.state.causes[bound.code, bound.scope] = known
+        if is_confirmed:
+            return
         if self.confirmation.is_settled(bound) or self.confirmation.has_held(name, bound, now):
             self.confirmation.forget(name)
             self.adding.stop(self._confirm(bound, actions), now, actions)
@@ -172,7 +182,7 @@ class LossWatch:
             reason=bound.reason,
             key=bound.key,
             strategy_id=bound.strategy_id,
-            clears_at=self._reset_at(bound),
+            clears_at=self._ends_at(bound),
             is_confirmed=False,
         )
         self.tighten(cause, actions)
@@ -185,7 +195,7 @@ class LossWatch:
         cause = replace(
             state.causes[bound.code, bound.scope],
             reason=bound.reason,
-            clears_at=self._reset_at(bound),
+            clears_at=self._ends_at(bound),
             is_confirmed=True,
         )
         state.causes[bound.code, bound.scope] = cause
@@ -194,20 +204,26 @@ class LossWatch:
         actions.append(Alert(severity=severity, code=bound.code, text=text))
         return cause
 
-    def _reset_at(self, bound: BoundLoss) -> datetime | None:
-        """When the calendar ends the cause, at the latest."""
-        windows = self.desk.tracker.windows
+    def _ends_at(self, bound: BoundLoss) -> datetime | None:
+        """When time alone ends the cause, as far as it does."""
+        accounting = self.desk.tracker.loss_accounting
+        windows = accounting.windows
         assert windows is not None
+        if bound.window is not None:
+            limits = self.desk.limits.max_loss_in or ()
+            ends = (accounting.clears_at(one.window, one.limit) for one in limits)
+            return max((end for end in ends if end is not None), default=None)
         name = PERIOD_OF.get(bound.code)
         return None if name is None else windows.period(name).next_reset
 
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]
     ) -> None:
-        """A cause that was never confirmed ends with its limit."""
+        """A cause that was never confirmed, or that nothing latches, ends with its limit."""
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
-            if cause.code in WINDOW_OF and not cause.is_confirmed and name not in bounded:
+            lasts = cause.is_confirmed and cause.code != "LOSS_IN"
+            if cause.code in WINDOW_OF and not lasts and name not in bounded:
                 self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)
 

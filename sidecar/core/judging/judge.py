@@ -27,6 +27,7 @@ from sidecar.core.judging.rules.rule import (
     Setting,
     SizeUnit,
     level_of,
+    settings_of,
     size_of,
     text_of,
 )
@@ -139,7 +140,7 @@ def _bind(
         for rule in RULES
         if isinstance(rule, Measured)
         for scope, kind, limits in scopes
-        if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
+        for setting in settings_of(limits, rule.limit)
     ]
 
 

@@ -20,6 +20,7 @@ from sidecar.core.judging.rules.rule import (
     ScopedLimit,
     ScopeKind,
     level_of,
+    settings_of,
     text_of,
 )
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
@@ -89,8 +90,7 @@ def _bounds(
     for rule in RULES:
         if not isinstance(rule, Measured) or rule.of_order:
             continue
-        setting = getattr(limits, rule.limit, None)
-        if setting is not None:
+        for setting in settings_of(limits, rule.limit):
             level = level_of(setting)
             window = f"{rule.code}|{scope}"
             is_strategy = kind == "strategy"

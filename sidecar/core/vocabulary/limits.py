@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.types import StringConstraints
 
+from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
 from sidecar.core.vocabulary.trading_hours import Hours, Span, overlap, spans_of, zone_of
 
@@ -31,6 +32,7 @@ MONEY_TEXT = re.compile(r"\s*([0-9.eE+-]+)\s*USD\s*")
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
+LOSSES_IN_MAX = 10  # rolling windows, each with up to a hundred highs in memory
 WINDOWS_MAX = 50  # of trading hours: several for each day of a week
 WARN_AT: Final = Decimal("0.7")  # of a limit: from there on decisions warn
 
@@ -121,6 +123,39 @@ class Rate(Frozen):
     def window(self) -> timedelta:
         """The window's length."""
         return timedelta(seconds=float(self.window_s))
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(duration), PlainSerializer(written, when_used="json")
+]
+
+
+class LossIn(Frozen):
+    """A loss from the highest within a rolling window."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kind": '{ window = "4h", limit = 0.03 }'})
+    window: Duration = Field(description="length of the rolling window")
+    limit: Ratio = Field(description="loss from the highest within it, as a time-weighted ratio")
+
+    @cached_property
+    def loss(self) -> LossLimit:
+        """The limit as one on a loss."""
+        return LossLimit(ratio=self.limit)
+
+    def __str__(self) -> str:
+        return f"{plain(self.limit)} in {written(self.window)}"
+
+
+def _losses_in(value: tuple[LossIn, ...] | None) -> tuple[LossIn, ...] | None:
+    if value is None:
+        return None
+    if not value:
+        raise ValueError('has no window; write one as { window = "4h", limit = 0.03 }')
+    lengths = [written(one.window) for one in value]
+    for length in lengths:
+        if lengths.count(length) > 1:
+            raise ValueError(f"has the window {length} twice; keep one of them")
+    return value
 
 
 class Quota(Frozen):
@@ -277,6 +312,9 @@ class AccountLimits(StrategyLimits):
     max_concentration: Multiple | None = Field(
         None, description="worst-case position of one key ÷ equity"
     )
+    max_loss_in: Annotated[
+        tuple[LossIn, ...] | None, Field(max_length=LOSSES_IN_MAX), AfterValidator(_losses_in)
+    ] = Field(None, description="losses from the highest within rolling windows")
     max_drawdown: Loss | None = Field(
         None, description='fall from the highest so far: a time-weighted ratio, or "500 USD"'
     )

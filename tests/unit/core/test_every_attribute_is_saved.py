@@ -16,6 +16,7 @@ from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.periods import LongPeriod, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
+from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.pending_breach import PendingBreach
@@ -64,7 +65,7 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_mark_age": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
-    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "LossAccounting.rolling": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
@@ -76,7 +77,7 @@ NEVER_SET: dict[str, str] = {
 }  # fmt: skip
 
 LIMITS: dict[str, Any] = {
-    "max_daily_loss": "0.02", "max_weekly_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
+    "max_daily_loss": "0.02", "max_weekly_loss": "0.02", "max_loss_in": [{"window": "2m", "limit": "0.05"}], "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
     "max_order_rate": {"count": 30, "window_s": 60}, "max_position_notional": "500000",
     "max_notional_in": {"usd": 10_000_000, "window_s": 60},
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900},
@@ -377,6 +378,7 @@ UNTOUCHED = defaults(
     ScopedWindow,
     LossWindows,
     LongPeriod,
+    Rolling,
     Doubt,
     Reconciliation,
     PendingBreach,
@@ -526,6 +528,7 @@ LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "day, USD": ("DAILY_LOSS", {"max_daily_loss": "9000 USD"}),
     "week": ("WEEKLY_LOSS", {"max_weekly_loss": "0.1"}),
     "month, USD": ("MONTHLY_LOSS", {"max_monthly_loss": "9000 USD"}),
+    "rolling": ("LOSS_IN", {"max_loss_in": [{"window": "7d", "limit": "0.2"}, {"window": "4h", "limit": "0.1"}]}),
     "drawdown": ("DRAWDOWN", {"max_drawdown": "0.1"}),
     "drawdown, USD": ("DRAWDOWN", {"max_drawdown": "9000 USD"}),
     "cumulative": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "0.1"}),

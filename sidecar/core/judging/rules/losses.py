@@ -27,10 +27,10 @@ def within(name: PeriodName) -> Callable[[OnKey, ScopedLimit], Row]:
     return row
 
 
-def next_start(name: PeriodName) -> Callable[[OnKey], datetime | None]:
+def next_start(name: PeriodName) -> Callable[[OnKey, ScopedLimit], datetime | None]:
     """When the period is over."""
 
-    def at(candidate: OnKey) -> datetime | None:
+    def at(candidate: OnKey, _bound: ScopedLimit) -> datetime | None:
         windows = candidate.tracker.loss_accounting.windows
         return None if windows is None else windows.period(name).next_reset
 
@@ -55,6 +55,16 @@ def in_period(name: PeriodName, since: str, until: str) -> Measured:
     )
 
 
+def rolling(candidate: OnKey, bound: ScopedLimit) -> Row:
+    loss = losses.rolling(candidate.tracker, bound.loss_in.window)
+    return Row(base=loss.measured(bound.loss))
+
+
+def window_moves_on(candidate: OnKey, bound: ScopedLimit) -> datetime | None:
+    setting = bound.loss_in
+    return candidate.tracker.loss_accounting.clears_at(setting.window, setting.limit)
+
+
 def drawdown(candidate: OnKey, bound: ScopedLimit) -> Row:
     return Row(base=losses.drawdown(candidate.tracker).measured(bound.loss))
 
@@ -67,6 +77,20 @@ RULES: Final = (
     in_period("daily", "08:00 New York", "the next reset"),
     in_period("weekly", "Monday's 08:00 New York", "the next Monday's"),
     in_period("monthly", "08:00 New York of the month's first day", "the next month's"),
+    Measured(
+        code="MAX_LOSS_IN",
+        reads="books",
+        limit="max_loss_in",
+        row=rolling,
+        breaks_at=True,
+        clears_at=window_moves_on,
+        text="the loss from the highest within the window, {observed}, has reached {limit}",
+        doc=Doc(
+            "fall from the highest within a rolling window ≥ limit; sets REDUCE_ONLY until the window has moved on, or"
+            " the loss is made good",
+            "the limit breaks",
+        ),
+    ),
     Measured(
         code="MAX_DRAWDOWN",
         reads="books",

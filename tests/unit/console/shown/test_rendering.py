@@ -141,6 +141,18 @@ def test_a_status_says_what_is_and_what_to_do():
         assert words_ in " ".join(said.split()) or words_ in said, words_
 
 
+def test_each_rolling_window_has_its_own_use_and_every_period_its_end():
+    rolls = {"in 4h": a_loss("3000", "0.1"), "in 1d": a_loss("3000", "0.05")}
+    used = [row("MAX_LOSS_IN", "0.03", "0.1 in 4h", "0.3"), row("MAX_LOSS_IN", "0.03", "0.05 in 1d", "0.6")]  # fmt: skip
+    view = STATUS | {"losses": {**STATUS["losses"], **rolls}, "usage": used}
+    said = [" ".join(line.split()) for line in text(status(view, 120), 120).splitlines()]
+    assert any(line.startswith("in 4h 3,000.00 10.0 % 30") for line in said)
+    assert any(line.startswith("in 1d 3,000.00 5.0 % 60") for line in said)
+    assert any(line.startswith("MAX_LOSS_IN all 3.0 % 5.0 % in 1d 60") for line in said)
+    assert any(line.startswith("weekly 10,000.00 none") for line in said)
+    assert any(line.startswith("the next weekly reset is in 8 d") for line in said)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_risk_report_shows_books_contributions_and_scenarios(width):
     view = {"at": NOW, "equity": "98765.43"} | cast("dict[str, Any]", STATUS["risk"])
