@@ -2,6 +2,7 @@
 moves, and what keeps Coinbase from telling it.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from sidecar.core.account import losses
 from sidecar.core.account.losses import Loss
+from sidecar.core.context.state import LOSSES
+from sidecar.core.vocabulary.trading_day import LONG_PERIODS, PERIODS
 from tests.fund import Flow
 from tests.scenario import FUTURE, D
 from tests.telling import FUT, POLL_S, STEP_S, Coinbase, Habits, Seen
@@ -27,9 +30,11 @@ UNSETTLED_S = 45  # from its first reading on; with lags
 LEFT = D(1_000)  # USD that stay in an account, far above what ratios need
 HOLDINGS = {"USD": D(50_000), "USDC": D(5_000), "BTC": D(1), "ETH": D(10), FUT: D(20_000)}
 WALLETS = ("USD", "USDC", "BTC", "ETH", FUT, FUTURE)
-LATCHES = {"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS", "NO_EQUITY", "LIQUIDATION"}
+ROLLING = timedelta(hours=4)  # longer than any history
+LATCHES = {*LOSSES, "NO_EQUITY", "LIQUIDATION"}
 
-keys = st.sampled_from(["BTC", "ETH", FUTURE])
+KEYS = ("BTC", "ETH", FUTURE)
+keys = st.sampled_from(KEYS)
 lags = st.fixed_dictionaries({name: st.sampled_from([0, 1, 4, 20]) for name in WALLETS}).map(
     lambda lags: lags | {"USDC": lags["USD"]}  # one system: neither row lags the other
 )
@@ -225,8 +230,12 @@ def figures(coinbase: Coinbase) -> dict[str, Loss]:
         "cumulative": losses.cumulative(tracker),
         "drawdown": losses.drawdown(tracker),
     }
-    told |= {key: losses.daily(tracker, key=key) for key in ("BTC", "ETH", FUTURE)}
-    told["grid"] = losses.daily(tracker, strategy_id="grid")
+    told["in 4h"] = losses.rolling(tracker, ROLLING)
+    for name in LONG_PERIODS:
+        told[name] = losses.within(tracker, name)
+    for name in PERIODS:
+        told |= {f"{name} {key}": losses.within(tracker, name, key=key) for key in KEYS}
+        told[f"{name} grid"] = losses.within(tracker, name, strategy_id="grid")
     return told
 
 
@@ -245,9 +254,13 @@ def ratios(coinbase: Coinbase) -> dict[str, Fraction | None]:
 def of_the_fund(coinbase: Coinbase) -> dict[str, Fraction]:
     """The same by the independent bookkeeping."""
     fund = coinbase.fund()
-    found = {"daily": fund.loss, "cumulative": fund.loss, "drawdown": fund.drawdown}
-    found |= {key: fund.loss_of(fund.keys[key]) for key in ("BTC", "ETH", FUTURE)}
-    found["grid"] = fund.loss_of(fund.strategies["grid"])
+    found = {"cumulative": fund.loss, "drawdown": fund.drawdown}
+    assert coinbase.t < ROLLING.total_seconds()
+    found["in 4h"] = fund.drawdown
+    for name in PERIODS:
+        found[name] = fund.loss
+        found |= {f"{name} {key}": fund.loss_of(fund.keys[key]) for key in KEYS}
+        found[f"{name} grid"] = fund.loss_of(fund.strategies["grid"])
     return found
 
 

@@ -233,7 +233,8 @@ class RiskManager:
                 self._tell_liquidator(event, actions)
                 self.liquidator.advance(now, actions)
             fell_apart = len(self.tracker.marks.newest) != self._unmarking
-            if actions or self.watch.pending or kind not in TIMELESS or fell_apart:
+            ends_move = ("LOSS_IN", "all") in self.state.causes
+            if actions or self.watch.pending or kind not in TIMELESS or fell_apart or ends_move:
                 self._ask_to_be_woken(now, actions)
             self._prepare(event)
         if self.state.account != self.announced:
@@ -307,7 +308,7 @@ class RiskManager:
             self._let_time_pass(event, actions)
 
     def _let_time_pass(self, event: ev.Event, actions: list[Action]) -> None:
-        """Roll the day from the figures known before it, end the causes that time ends, drop lapsed
+        """Roll day, week and month from the figures known before it, end the causes that time ends, drop lapsed
         approvals.
         """
         now = event.at
@@ -466,8 +467,7 @@ class RiskManager:
         """Ask for the next moment at which time alone changes a state."""
         self._unmarking = len(self.tracker.marks.newest)
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
-        if self.tracker.loss_accounting.windows is not None:
-            ends.append(self.tracker.loss_accounting.windows.next_reset)
+        ends += self.tracker.loss_accounting.next_turns()
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
         if (lapse := self.approvals.reservations.next_lapse()) is not None:
             times.append(lapse)

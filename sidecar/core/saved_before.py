@@ -10,13 +10,10 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.datings import LEFT_OF_A_UNIT
-from sidecar.core.account.loss_windows import (
-    AccountWindow,
-    LossWindows,
-    ScopedWindow,
-    Span,
-)
+from sidecar.core.account.loss_windows import LossWindows, Span
+from sidecar.core.account.periods import ScopedWindow
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.money import ONE, ZERO
 

@@ -6,14 +6,15 @@ prices in quote currency, order sizes in order units (contracts for futures). A 
 be told is None. A view changes no state.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from sidecar.core.account import losses
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.account.exposure import Exposure, Pnl
-from sidecar.core.account.losses import Loss
+from sidecar.core.account.losses import PERIOD_OF, Loss
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
@@ -25,6 +26,7 @@ from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.value_at_risk.risk_report import risk_report
+from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ZERO, readable, with_money
 
@@ -184,14 +186,23 @@ def _pnl(tracker: PositionTracker) -> View:
 
 
 def _losses(manager: RiskManager) -> View | None:
-    """Daily, cumulative and drawdown; None before the first start is complete."""
+    """Of the day, the week and the month, cumulative and drawdown, and of each rolling window that a limit names, from
+    its highest; None before the first start is complete.
+    """
     tracker = manager.tracker
     windows = tracker.windows
     if windows is None:
         return None
 
-    def row(code: str, loss: Loss, since: datetime, limit: LossLimit | None) -> View:
-        most, least, _ = manager.watch.bounds.ways(code, loss)
+    def row(
+        code: str,
+        loss: Loss,
+        window: AccountWindow,
+        limit: LossLimit | None,
+        length: timedelta | None = None,
+    ) -> View:
+        most, least, _ = manager.watch.bounds.ways(code, loss, window=length)
+        name = PERIOD_OF.get(code)
         return {
             "usd": loss.usd,
             "base": loss.base,
@@ -199,19 +210,30 @@ def _losses(manager: RiskManager) -> View | None:
             "least_ratio": least.ratio,
             "most_ratio": most.ratio,
             "limit": None if limit is None else str(limit),
-            "since": since,
+            "since": window.started_at,
+            "until": None if name is None else windows.period(name).next_reset,
         }
 
-    day, whole, fall = windows.day, windows.cumulative, windows.drawdown
-    limits, daily = manager.limits, losses.daily(tracker)
-    cumulative, drawdown = losses.cumulative(tracker), losses.drawdown(tracker)
-    return {
-        "daily": row("DAILY_LOSS", daily, day.started_at, limits.max_daily_loss),
-        "cumulative": row(
-            "CUMULATIVE_LOSS", cumulative, whole.started_at, limits.max_cumulative_loss
-        ),
-        "drawdown": row("DRAWDOWN", drawdown, fall.started_at, limits.max_drawdown),
+    limits = manager.limits
+    whole, fall = losses.cumulative(tracker), losses.drawdown(tracker)
+    found = {
+        name: row(
+            code,
+            losses.within(tracker, name),
+            windows.of_period(name),
+            getattr(limits, f"max_{name}_loss"),
+        )
+        for code, name in PERIOD_OF.items()
+    } | {
+        "cumulative": row("CUMULATIVE_LOSS", whole, windows.cumulative, limits.max_cumulative_loss),
+        "drawdown": row("DRAWDOWN", fall, windows.drawdown, limits.max_drawdown),
     }
+    for one in limits.max_loss_in or ():
+        if (rolls := windows.rolling_of(one.window)) is not None:
+            loss = losses.rolling(tracker, one.window)
+            name = f"in {written(one.window)}"
+            found[name] = row("LOSS_IN", loss, rolls.highs[0], one.loss, one.window)
+    return found
 
 
 def _figures(manager: RiskManager) -> Figures:

@@ -137,7 +137,7 @@ class Witness:
         windows = self._manager.tracker.windows
         if windows is None:
             return None
-        return windows.day.started_at, windows.cumulative.started_at, windows.drawdown.started_at
+        return [window.started_at for window in windows.fixed]
 
 
 def _shortened(state: SavedState) -> SavedState:

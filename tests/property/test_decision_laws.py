@@ -54,8 +54,14 @@ LIMITS = {
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
     ),
     "no_adding": st.booleans(),
+    "trading_hours": st.sampled_from(
+        [
+            {"zone": "America/New_York", "windows": ["Sun 07:00-09:00", "Mon-Fri 09:30-16:00"]},
+            {"zone": "UTC", "windows": ["Sun 12:00-12:59"]},
+        ]
+    ),
 }
-SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders")  # fmt: skip
+SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders", "trading_hours")  # fmt: skip
 
 
 @st.composite
@@ -356,7 +362,8 @@ happenings = st.one_of(
 )  # fmt: skip
 
 RULED: dict[str, Any] = {
-    "max_daily_loss": "0.05", "max_drawdown": "0.2", "max_cumulative_loss": "0.25", "max_order_size": "0.7",
+    "max_daily_loss": "0.05", "max_weekly_loss": "0.08", "max_monthly_loss": "9000 USD",
+    "max_loss_in": [{"window": "30m", "limit": "0.03"}, {"window": "4h", "limit": "0.1"}], "max_drawdown": "0.2", "max_cumulative_loss": "0.25", "max_order_size": "0.7",
     "max_order_rate": {"count": 5, "window_s": 60}, "duplicate_order": {"count": 2, "window_s": 60},
     "max_open_orders": 4, "max_leverage": 2, "price_shock": {"max_move": "0.2"},
 }  # fmt: skip

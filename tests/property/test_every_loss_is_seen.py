@@ -47,12 +47,16 @@ from tests.telling import (
 
 LIMIT_OF = {
     "DAILY_LOSS": Fraction("0.10"),
+    "WEEKLY_LOSS": Fraction("0.10"),
+    "MONTHLY_LOSS": Fraction("0.15"),
+    "LOSS_IN": Fraction("0.12"),
     "DRAWDOWN": Fraction("0.10"),
     "CUMULATIVE_LOSS": Fraction("0.25"),
 }
 STALE_CONFIRM_S = 40
 LIMITS: dict[str, Any] = {
-    "max_daily_loss": "0.10", "max_drawdown": "0.10", "max_cumulative_loss": "0.25",
+    "max_daily_loss": "0.10", "max_weekly_loss": "0.10", "max_monthly_loss": "0.15",
+    "max_loss_in": [{"window": "4h", "limit": "0.12"}, {"window": "31d", "limit": "0.30"}], "max_drawdown": "0.10", "max_cumulative_loss": "0.25",
     "stale_confirm_s": STALE_CONFIRM_S,
 }  # fmt: skip
 MARGIN = Fraction("0.005")  # prices are rounded
@@ -142,7 +146,7 @@ def must_be_answered(coinbase: Coinbase, since: float) -> None:
     if coinbase.sold_at is not None:
         return
     causes = coinbase.world.manager.state.causes
-    for code in ("DAILY_LOSS", "DRAWDOWN"):
+    for code in LIMIT_OF.keys() - {"CUMULATIVE_LOSS"}:
         if least >= LIMIT_OF[code]:
             event(f"{code} is latched")
             assert causes[code, "all"].is_confirmed

@@ -45,8 +45,18 @@ LIMITS: dict[str, list[Any]] = {
     "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
     "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
     "max_notional_in": [{"usd": 40_000, "window_s": 10}, {"usd": 300_000, "window_s": 60}],
+    "trading_hours": [
+        {"zone": "UTC", "windows": ["Sun 13:00-13:01", "Sun 13:02-14:00"]},
+        {"zone": "America/New_York", "windows": ["Sun-Mon 07:00-08:01", "Sun 18:00-02:00"]},
+    ],
     "price_collar": ["0.001", "0.05"],
     "max_daily_loss": ["0.05", "2000 USD"],
+    "max_weekly_loss": ["0.06"],
+    "max_monthly_loss": ["3000 USD"],
+    "max_loss_in": [
+        [{"window": "1m", "limit": "0.02"}],
+        [{"window": "4h", "limit": "0.05"}, {"window": "70s", "limit": "0.01"}],
+    ],
     "max_drawdown": ["0.10"],
     "max_cumulative_loss": ["0.25"],
     "max_var": ["0.05", "0.5"],
@@ -56,7 +66,13 @@ LIMITS: dict[str, list[Any]] = {
     "block_products": [["ETH-USD"]],
     "allow_products": [["BTC-USD", "BTC-USDC"]],
 }
-SCOPED = ("max_order_size", "max_position_notional", "max_open_orders", "max_order_rate")
+SCOPED = (
+    "max_order_size",
+    "max_position_notional",
+    "max_open_orders",
+    "max_order_rate",
+    "trading_hours",
+)
 
 
 @st.composite

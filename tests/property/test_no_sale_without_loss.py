@@ -31,6 +31,9 @@ from tests.telling import FUT, Coinbase, Habits
 LIMIT, FALL = Fraction("0.25"), Fraction("0.12")
 LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.10",
+    "max_weekly_loss": "0.11",
+    "max_monthly_loss": "0.12",
+    "max_loss_in": [{"window": "4h", "limit": "0.12"}],
     "max_drawdown": "0.12",
     "max_cumulative_loss": "0.25",
     "stale_confirm_s": 60,

@@ -29,8 +29,9 @@ from tests.scenario import FUTURE
 from tests.telling import FUT, RECONCILE_S, Coinbase, Habits
 
 LIMITS: dict[str, Any] = {
-    "max_daily_loss": "0.10", "max_drawdown": "0.12", "max_cumulative_loss": "0.25",
-    "product": {"BTC-USD": {"max_daily_loss": "0.05"}}, "strategy": {"grid": {"max_daily_loss": "0.04"}},
+    "max_daily_loss": "0.10", "max_weekly_loss": "0.10", "max_monthly_loss": "0.15", "max_loss_in": [{"window": "4h", "limit": "0.11"}],
+    "max_drawdown": "0.12", "max_cumulative_loss": "0.25",
+    "product": {"BTC-USD": {"max_daily_loss": "0.05"}}, "strategy": {"grid": {"max_daily_loss": "0.04", "max_weekly_loss": "0.05"}},
 }  # fmt: skip
 EXACT = Fraction(1, 10**25)  # of a ratio: bases are rounded at 64 digits
 SPAN_EXACT = Fraction(1, 10**12)

@@ -140,9 +140,58 @@ def test_every_fault_is_reported_at_once():
     ]
 
 
+def test_every_fault_of_trading_hours_is_told_at_once():
+    written = '["Mon-Fri 09:00-17:00", "Fri 16:00-18:00", "Mon 9-17", "Tue 12:00-12:00", "Sun 23:00-09:01"]'
+    found = faults(f'[limits]\ntrading_hours = {{ zone = "Mars/Olympus", windows = {written} }}')
+    place = "limits.trading_hours"
+    overlaps = 'has hours of "Mon-Fri 09:00-17:00" in it; let only one of them have these'
+    no_zone = "is no time zone that is known"
+    assert found == [
+        f'{place}.zone: "Mars/Olympus" {no_zone}; write one as "America/New_York" or "UTC"',
+        f'{place}.windows[1]: "Fri 16:00-18:00" {overlaps}',
+        f'{place}.windows[2]: "Mon 9-17" is no window; write days and times as "Mon-Fri 09:30-16:00"',
+        f'{place}.windows[3]: "Tue 12:00-12:00" is empty; for a whole day write 00:00-24:00',
+        f'{place}.windows[4]: "Sun 23:00-09:01" {overlaps}',
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        (
+            '[limits]\ntrading_hours = { zone = "UTC", windows = [] }',
+            'limits.trading_hours.windows: a list has no window; write one such as "Mon-Fri 09:30-16:00"',
+        ),
+        (
+            '[limits]\ntrading_hours = { zone = "UTC" }',
+            "limits.trading_hours.windows: is missing; set it",
+        ),
+        (
+            '[limits]\ntrading_hours = { zone = "UTC", windows = ["Mon 09:00-10:00", 5] }',
+            "limits.trading_hours.windows[1]: 5 is not text; put it in quotes",
+        ),
+        (
+            '[limits]\nmax_loss_in = [{ window = "0h", limit = 0.03 }]',
+            (
+                'limits.max_loss_in[0].window: "0h" is no time at all; write one such as "90s",'
+                ' "30m", "4h" or "7d"'
+            ),
+        ),
+        (
+            '[limits]\nmax_loss_in = [{ window = "4h", limit = "5 USD" }]',
+            'limits.max_loss_in[0].limit: "5 USD" is not a number; write a number such as 0.5',
+        ),
+        (
+            "[limits]\nmax_loss_in = []",
+            (
+                "limits.max_loss_in: a list has no window; write one as"
+                ' { window = "4h", limit = 0.03 }'
+            ),
+        ),
+        (
+            '[limits]\nmax_loss_in = [{ window = "60m", limit = 0.1 }, { window = "1h", limit = 0.2 }]',
+            "limits.max_loss_in: a list has the window 1h twice; keep one of them",
+        ),
         (
             "[limits]\nmax_leverage = -1",
             "limits.max_leverage: -1 is not greater than 0; set a positive number",

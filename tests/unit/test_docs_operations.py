@@ -25,7 +25,7 @@ COMMAND = Path(sys.executable).with_name("risk-sidecar")
 SEVERITIES = set(get_args(get_type_hints(Alert)["severity"]))
 ENDS = {
     "itself": "by itself",
-    "reset": "at the daily reset",
+    "reset": "at its reset",
     "resume": "`resume`",
     "flat": "when flat",
 }

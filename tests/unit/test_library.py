@@ -352,8 +352,8 @@ def test_a_flattening_is_asked_for_and_reported_done(tracker, watch):
 
 
 def test_a_loss_window_that_there_is_not_is_refused(tracker, watch):
-    wrong: Any = "weekly"
-    with pytest.raises(Misuse, match="window: 'weekly' is none of daily, cumulative, drawdown"):
+    wrong: Any = "yearly"
+    with pytest.raises(Misuse, match="window: 'yearly' is none of daily, weekly, monthly, "):
         RiskManager(tracker=tracker, clock=watch).reset_loss(wrong, "why not")
 
 

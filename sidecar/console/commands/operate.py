@@ -22,7 +22,7 @@ from sidecar.core.vocabulary.errors import Misuse
 
 CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
 EXIT_REFUSED: Final = 1
-WINDOWS: Final = ("daily", "cumulative", "drawdown")
+WINDOWS: Final = ("daily", "weekly", "monthly", "rolling", "cumulative", "drawdown")
 
 Reason = Annotated[
     str | None,

@@ -118,17 +118,30 @@ def _losses(view: View, width: int) -> RenderableType:
     narrow = width < NARROW
     columns = ["window", "loss USD", "limit", "used", *([] if narrow else ["", ""])]
     made = table(*columns, numbers=("loss USD", "limit", "used"))
-    shares = {row["code"]: row["used"] for row in view["usage"] if row["scope"] == "all"}
     for name, loss in view["losses"].items():
-        of = shares.get(f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}")
+        of = _used(view["usage"], name, loss["limit"])
         limit = "none" if loss["limit"] is None else _limit("LOSS", loss["limit"])
         used = Text(words.share(of), style=words.style_of(of))
         row = (name, words.money(loss["usd"]), limit, used)
         bar, since = words.bar(of), f"since {words.away(loss['since'], view['at'])}"
         made.add_row(*row, *(() if narrow else (bar, since)))
-    reset = view["next_daily_reset"]
-    note = f"the next daily reset is {words.away(reset, view['at'])}, {words.when(reset)}"
-    return Group(made, *_may_be(view["losses"]), Text(note, style="dim"))
+    ends = [(name, loss["until"]) for name, loss in view["losses"].items() if loss["until"]]
+    notes = [
+        f"the next {name} reset is {words.away(end, view['at'])}, {words.when(end)}"
+        for name, end in ends
+    ]
+    return Group(made, *_may_be(view["losses"]), *(Text(note, style="dim") for note in notes))
+
+
+def _used(usage: Iterable[View], name: str, limit: str | None) -> Any:
+    """The share of the account's limit on this loss that is used; None without a limit."""
+    code = f"MAX_{name.upper()}{'' if name == 'drawdown' else '_LOSS'}"
+    if name.startswith("in "):
+        code, limit = "MAX_LOSS_IN", f"{limit} {name}"
+    rows = (
+        row for row in usage if (row["code"], row["scope"], row["limit"]) == (code, "all", limit)
+    )
+    return next((row["used"] for row in rows), None)
 
 
 def _may_be(losses: View) -> list[RenderableType]:
@@ -168,6 +181,9 @@ def usage(rows: Iterable[View], width: int) -> Table:
 
 
 def _limit(code: str, text: str) -> str:
+    if code == "MAX_LOSS_IN":
+        ratio, _, length = text.partition(" in ")
+        return f"{words.share(ratio)} in {length}"
     return words.exactly(text) if "USD" in text else _figure(code, text, text)
 
 

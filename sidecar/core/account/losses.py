@@ -7,20 +7,30 @@ fall is not known, a loss may be asked for as it would be at `least` or at `most
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidecar.core.account.loss_windows import AccountWindow, ScopedWindow
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.moved import Moved
+from sidecar.core.account.periods import Period, ScopedWindow
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
+from sidecar.core.vocabulary.trading_day import PeriodName
 
 Way = Literal["told", "least", "most"]
 Changes = Mapping[str, Decimal]
+
+# The causes of losses within a period of the calendar.
+PERIOD_OF: Final[Mapping[str, PeriodName]] = {
+    "DAILY_LOSS": "daily",
+    "WEEKLY_LOSS": "weekly",
+    "MONTHLY_LOSS": "monthly",
+}
 
 # Bases that transfers have scaled are rounded at 64 digits: a loss this close to its limit, as a ratio,
 # has reached it.
@@ -58,6 +68,10 @@ class Loss(Struct, frozen=True):
             assert limit.usd is not None
             return limit.usd - self.usd
         return limit.ratio * self.base - self._weighted
+
+    def share(self) -> Decimal:
+        """The loss as a share, to compare with others; nothing where no ratio can be taken."""
+        return self._weighted / self.base if self.base > ZERO else ZERO
 
     def measured(self, limit: LossLimit) -> Decimal:
         """The loss in the limit's own measure: a ratio, or USD."""
@@ -112,24 +126,42 @@ def daily(
     way: Way = "told",
     shift: Shift = AT_MARKS,
 ) -> Loss:
-    """Loss since the day's start: of the account, of one exposure key, or of one strategy (at its marks)."""
+    """Loss since the day's start: see `within`."""
+    return within(tracker, "daily", key=key, strategy_id=strategy_id, way=way, shift=shift)
+
+
+def within(  # noqa: PLR0913 - a scope is named by key or strategy
+    tracker: PositionTracker,
+    name: PeriodName,
+    *,
+    key: str | None = None,
+    strategy_id: str | None = None,
+    way: Way = "told",
+    shift: Shift = AT_MARKS,
+) -> Loss:
+    """Loss since the start of the day, week or month: of the account, of one exposure key, or of one strategy (at
+    its marks).
+    """
     windows = tracker.loss_accounting.windows
     if windows is None:
         return NO_LOSS
+    period = windows.period(name)
     if key is not None:
-        window = windows.by_key.get(key) or ScopedWindow()
+        window = period.by_key.get(key) or ScopedWindow()
         if tracker.wallets.is_unsure:
             window = replace(window)
             for moved in _open_moves(tracker, shift):
                 if moved.key == key:
                     window.doubt(moved)
         net_pnl = tracker.account.net_pnl_of(key) + shift.narrowed(key).of(tracker)
-        return _scoped(tracker, window, net_pnl, way)
+        return _scoped(tracker, period, window, net_pnl, way)
     if strategy_id is not None:
         book = tracker.strategies.get(strategy_id)
-        window = windows.by_strategy.get(strategy_id) or ScopedWindow()
-        return _scoped(tracker, window, (book.net_pnl if book else ZERO) + shift.usd, way)
-    return _loss(tracker, windows.day, windows.day.net_pnl, way, shift)
+        window = period.by_strategy.get(strategy_id) or ScopedWindow()
+        net_pnl = (book.net_pnl if book else ZERO) + shift.usd
+        return _scoped(tracker, period, window, net_pnl, way)
+    account = windows.of_period(name)
+    return _loss(tracker, account, account.net_pnl, way, shift)
 
 
 def cumulative(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_MARKS) -> Loss:
@@ -148,24 +180,50 @@ def drawdown(tracker: PositionTracker, *, way: Way = "told", shift: Shift = AT_M
     return _loss(tracker, windows.drawdown, windows.peak, way, shift)
 
 
+def rolling(
+    tracker: PositionTracker, window: timedelta, *, way: Way = "told", shift: Shift = AT_MARKS
+) -> Loss:
+    """Fall from the highest within a rolling window: never less than it was, and never more than it was within a
+    window longer by its hundredth (rolling.py).
+    """
+    windows = tracker.loss_accounting.windows
+    found = None if windows is None else windows.rolling_of(window)
+    if found is None:
+        return NO_LOSS
+    highs = found.highs[:1] if way == "told" else found.highs
+    fallen = [_loss(tracker, high, high.net_pnl, way, shift) for high in highs]
+    return max(fallen, key=Loss.share)
+
+
 def settled_loss(
-    tracker: PositionTracker, code: str, key: str | None, strategy_id: str | None
+    tracker: PositionTracker,
+    code: str,
+    key: str | None,
+    strategy_id: str | None,
+    window: timedelta | None = None,
 ) -> Decimal:
     """The cost of fills, fees and funding since the window of this cause began, USD; without
     the part that transfers of unknown time may account for.
     """
     windows, account = tracker.loss_accounting.windows, tracker.account
     assert windows is not None
-    if key is not None:
-        scoped = windows.by_key.get(key) or ScopedWindow()
+    name = PERIOD_OF.get(code)
+    if name is not None and key is not None:
+        scoped = windows.period(name).by_key.get(key) or ScopedWindow()
         return scoped.settled - account.settled_of(key) + scoped.least_usd
-    if strategy_id is not None:
-        scoped = windows.by_strategy.get(strategy_id) or ScopedWindow()
+    if name is not None and strategy_id is not None:
+        scoped = windows.period(name).by_strategy.get(strategy_id) or ScopedWindow()
         book = tracker.strategies.get(strategy_id)
         return scoped.settled - (book.pnl.settled if book else ZERO) + scoped.least_usd
-    window = {"DAILY_LOSS": windows.day, "DRAWDOWN": windows.drawdown}.get(code)
-    window = window or windows.cumulative
-    return window.settled - account.pnl.settled + window.least_usd
+    if name is not None:
+        since = windows.of_period(name)
+    elif window is not None:
+        rolls = windows.rolling_of(window)
+        assert rolls is not None, "it has no loss before it has begun"
+        since = rolls.highs[0]
+    else:
+        since = windows.drawdown if code == "DRAWDOWN" else windows.cumulative
+    return since.settled - account.pnl.settled + since.least_usd
 
 
 def _loss(
@@ -203,11 +261,13 @@ def _open_moves(tracker: PositionTracker, shift: Shift) -> Iterator[Moved]:
         yield moved.as_of_now(more, shift.changes.get(moved.key, ZERO))
 
 
-def _scoped(tracker: PositionTracker, window: ScopedWindow, net_pnl: Decimal, way: Way) -> Loss:
+def _scoped(
+    tracker: PositionTracker, period: Period, window: ScopedWindow, net_pnl: Decimal, way: Way
+) -> Loss:
     windows = tracker.loss_accounting.windows
     assert windows is not None
     shift = {"told": ZERO, "least": window.least_usd, "most": window.most_usd}[way]
-    usd, base = window.net_pnl - net_pnl + shift, windows.scoped_base
+    usd, base = window.net_pnl - net_pnl + shift, period.scoped_base
     if windows.span.lacks_equity or base <= ZERO:
         return Loss(usd, ZERO)
     return Loss(usd, base, window.carried * base + window.span_pnl - net_pnl + shift)

@@ -48,9 +48,11 @@ class RiskContext(Struct, kw_only=True):
         self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
         self.tracker.marks.max_spread = limits.max_spread
         self.tracker.min_equity = limits.min_equity
+        tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
+        rolling = {one.window for table in tables for one in table.max_loss_in or ()}
+        self.tracker.loss_accounting.rolling = tuple(sorted(rolling))
         shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
         self.watches_shocks = any(shock is not None for shock in shocks)
-        tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
         self.warn_usd = {
             name: min(bounds) * WARN_AT
             for name in MEASURES

@@ -33,7 +33,7 @@ Ending = Literal["itself", "reset", "resume", "flat"]
 class CauseKind(Struct, frozen=True):
     """How a kind of cause tightens, and how it ends.
 
-    By itself, at the daily reset, by `resume`, or when the account is flat.
+    By itself, at the reset of its day, week or month, by `resume`, or when the account is flat.
     """
 
     level: Level
@@ -52,6 +52,19 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "FAULT": CauseKind("HALTED", "resume", "read the log, mend the fault, then resume"),
     "DAILY_LOSS": CauseKind(
         "REDUCE_ONLY", "reset", "wait for the daily reset, or reset-loss daily"
+    ),
+    "WEEKLY_LOSS": CauseKind(
+        "REDUCE_ONLY", "reset", "wait for Monday's reset, or reset-loss weekly"
+    ),
+    "MONTHLY_LOSS": CauseKind(
+        "REDUCE_ONLY",
+        "reset",
+        "wait for the reset of the next month's first day, or reset-loss monthly",
+    ),
+    "LOSS_IN": CauseKind(
+        "REDUCE_ONLY",
+        "itself",
+        "wait until the window has moved on, or reset-loss rolling",
     ),
     "DRAWDOWN": CauseKind("REDUCE_ONLY", "resume", "reset-loss drawdown"),
     "CUMULATIVE_LOSS": CauseKind("REDUCE_ONLY", "itself", "reset-loss cumulative"),
@@ -89,7 +102,9 @@ CAUSES: Final[dict[str, CauseKind]] = {
 }
 
 # Losses: while any of these stands confirmed, open orders that add risk in its scope are cancelled.
-LOSSES: Final = frozenset({"DAILY_LOSS", "DRAWDOWN", "CUMULATIVE_LOSS"})
+LOSSES: Final = frozenset(
+    {"DAILY_LOSS", "WEEKLY_LOSS", "MONTHLY_LOSS", "LOSS_IN", "DRAWDOWN", "CUMULATIVE_LOSS"}
+)
 BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 
 

@@ -62,7 +62,7 @@ class Confirmation:
         takes that back.
         """
         tracker = self.desk.tracker
-        settled = settled_loss(tracker, bound.code, bound.key, bound.strategy_id)
+        settled = settled_loss(tracker, bound.code, bound.key, bound.strategy_id, bound.window)
         if bound.least.crosses(bound.limit) and not self._valuing_books():
             return True  # no holding has a price
         unsettled = max(ZERO, bound.least.usd - settled)

@@ -6,18 +6,18 @@ lost least.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
-from sidecar.core.account.losses import AT_MARKS, Loss, Shift, Way
+from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, Loss, Shift, Way
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
-from sidecar.core.vocabulary.limits import LossLimit
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.limits import LossLimit, OrderLimits
+from sidecar.core.vocabulary.money import ONE, ZERO, ratio
 
 
 class BoundLoss(Struct, frozen=True):
@@ -25,7 +25,7 @@ class BoundLoss(Struct, frozen=True):
 
     `key` or `strategy_id` narrow it. `loss` is as the books tell it, `most` and `least` as it may be;
     `unprinted`: the least where quotes of stale books that no trade has borne out are true, and those that are
-    better than a mark are not: time may confirm it.
+    better than a mark are not: time may confirm it. `window`: the length of a rolling one.
     """
 
     code: str
@@ -37,6 +37,7 @@ class BoundLoss(Struct, frozen=True):
     most: Loss = losses.NO_LOSS
     least: Loss = losses.NO_LOSS
     unprinted: Loss = losses.NO_LOSS
+    window: timedelta | None = None
 
     @property
     def is_crossed(self) -> bool:
@@ -47,6 +48,11 @@ class BoundLoss(Struct, frozen=True):
     def may_be_confirmed(self) -> bool:
         """Whether every way of reckoning is beyond the limit, at the quotes of now."""
         return self.unprinted.crosses(self.limit)
+
+    @property
+    def used(self) -> Decimal:
+        """The share of its limit that is used."""
+        return ratio(self.loss.measured(self.limit), self.limit.ratio or self.limit.usd or ONE)
 
     @property
     def lacks_equity(self) -> bool:
@@ -73,19 +79,29 @@ class LossBounds:
         time, as the books tell it alone.
         """
         limits, tracker = self.desk.limits, self.desk.tracker
-        if (limit := limits.max_daily_loss) is not None:
-            yield self.of("DAILY_LOSS", limit, now)
+        for code, loss in in_periods(limits):
+            yield self.of(code, loss, now)
         for name, own in limits.product.items():
             product = tracker.products.get(name)
-            if (limit := own.max_daily_loss) is not None and product is not None:
-                yield self.of("DAILY_LOSS", limit, now, f"product:{name}", key=product.key)
+            if product is not None:
+                for code, loss in in_periods(own):
+                    yield self.of(code, loss, now, f"product:{name}", key=product.key)
         for name, strategy in limits.strategy.items():
-            if (limit := strategy.max_daily_loss) is not None:
-                yield self.of("DAILY_LOSS", limit, now, f"strategy:{name}", strategy_id=name)
+            for code, loss in in_periods(strategy):
+                yield self.of(code, loss, now, f"strategy:{name}", strategy_id=name)
+        if rolling := list(self._rolling(now)):
+            # One cause stands for all of them, of the window that is surest to be crossed.
+            yield max(rolling, key=lambda one: (one.may_be_confirmed, one.is_crossed, one.used))
         if (limit := limits.max_drawdown) is not None:
             yield self.of("DRAWDOWN", limit, now)
         if (limit := limits.max_cumulative_loss) is not None:
             yield self.of("CUMULATIVE_LOSS", limit, now)
+
+    def _rolling(self, now: datetime | None) -> Iterator[BoundLoss]:
+        windows = self.desk.tracker.windows
+        for one in self.desk.limits.max_loss_in or ():
+            if windows is not None and windows.rolling_of(one.window) is not None:
+                yield self.of("LOSS_IN", one.loss, now, window=one.window)
 
     def quiet_above(self) -> Decimal | None:
         """The net PnL above which no limit on the account's losses is crossed, USD; None where that does not
@@ -93,9 +109,9 @@ class LossBounds:
         """
         limits, tracker = self.desk.limits, self.desk.tracker
         scoped = (*limits.product.values(), *limits.strategy.values())
-        if any(one.max_daily_loss is not None for one in scoped):
+        if any(True for one in scoped for _ in in_periods(one)):
             return None
-        bounded = list(self.bounded(None))
+        bounded = [*self.bounded(None), *self._rolling(None)]
         if any(bound.lacks_equity for bound in bounded):
             return None
         net = tracker.account.net_pnl
@@ -112,27 +128,30 @@ class LossBounds:
         *,
         key: str | None = None,
         strategy_id: str | None = None,
+        window: timedelta | None = None,
     ) -> BoundLoss:
         """The loss behind one code and scope, under its limit."""
-        told = self._loss(code, "told", key, strategy_id)
-        if now is None:
-            return BoundLoss(code, told, limit, scope, key, strategy_id, told, told, told)
-        ways = self.ways(code, told, key, strategy_id)
-        return BoundLoss(code, told, limit, scope, key, strategy_id, *ways)
+        told = self._loss(code, "told", key, strategy_id, window=window)
+        ways = (told, told, told)
+        if now is not None:
+            ways = self.ways(code, told, key, strategy_id, window=window)
+        return BoundLoss(code, told, limit, scope, key, strategy_id, *ways, window=window)
 
     def but(self, bound: BoundLoss, usd: Decimal) -> BoundLoss:
         """The same loss if so much of it had not happened, USD."""
-        told = self._loss(bound.code, "told", bound.key, bound.strategy_id, Shift({}, usd))
-        most, least, unprinted = self.ways(bound.code, told, bound.key, bound.strategy_id, usd)
+        code, key, strategy_id, window = bound.code, bound.key, bound.strategy_id, bound.window
+        told = self._loss(code, "told", key, strategy_id, Shift({}, usd), window)
+        most, least, unprinted = self.ways(code, told, key, strategy_id, usd, window)
         return replace(bound, loss=told, most=most, least=least, unprinted=unprinted)
 
-    def ways(
+    def ways(  # noqa: PLR0913, PLR0917 - a loss is named by code, scope and window
         self,
         code: str,
         told: Loss,
         key: str | None = None,
         strategy_id: str | None = None,
         usd: Decimal = ZERO,
+        window: timedelta | None = None,
     ) -> tuple[Loss, Loss, Loss]:
         """The most and the least that may have been lost where the books tell `told`, and the least that time may
         confirm; `usd`: had so much more been earned.
@@ -142,28 +161,41 @@ class LossBounds:
             if not is_ambiguous:
                 return told, told, told
             shift = Shift({}, usd) if usd else AT_MARKS
-            least = self._loss(code, "least", key, strategy_id, shift)
-            return self._loss(code, "most", key, strategy_id, shift), least, least
+            least = self._loss(code, "least", key, strategy_id, shift, window)
+            return self._loss(code, "most", key, strategy_id, shift, window), least, least
         stale = self.stale_marks
         better, worse, sure = stale.better(), stale.worse(printed=False), stale.worse(printed=True)
         if not (is_ambiguous or better or worse):
             return told, told, told
-        most = self._loss(code, "most", key, strategy_id, Shift(worse, usd))
-        least = self._loss(code, "least", key, strategy_id, Shift(better | sure, usd))
+        most = self._loss(code, "most", key, strategy_id, Shift(worse, usd), window)
+        least = self._loss(code, "least", key, strategy_id, Shift(better | sure, usd), window)
         if sure == worse and not better:
             return most, least, least
-        return most, least, self._loss(code, "least", key, strategy_id, Shift(worse, usd))
+        return most, least, self._loss(code, "least", key, strategy_id, Shift(worse, usd), window)
 
-    def _loss(
+    def _loss(  # noqa: PLR0913, PLR0917 - a loss is named by code, scope and window
         self,
         code: str,
         way: Way,
         key: str | None,
         strategy_id: str | None,
         shift: Shift = AT_MARKS,
+        window: timedelta | None = None,
     ) -> Loss:
         tracker = self.desk.tracker
-        if code == "DAILY_LOSS":
-            return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, shift=shift)
+        if window is not None:
+            return losses.rolling(tracker, window, way=way, shift=shift)
+        if (name := PERIOD_OF.get(code)) is not None:
+            return losses.within(
+                tracker, name, key=key, strategy_id=strategy_id, way=way, shift=shift
+            )
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
         return figure(tracker, way=way, shift=shift)
+
+
+def in_periods(limits: OrderLimits) -> Iterator[tuple[str, LossLimit]]:
+    """The limits of one table on losses within periods of the calendar, by the codes of their causes."""
+    found = (limits.max_daily_loss, limits.max_weekly_loss, limits.max_monthly_loss)
+    for code, limit in zip(PERIOD_OF, found, strict=True):
+        if limit is not None:
+            yield code, limit

@@ -8,7 +8,7 @@ account:
         │
         │ held for `confirm_for`, over `confirm_quotes` quotes of different times
         ▼
-    confirmed: DAILY_LOSS and DRAWDOWN stay, orders that add risk are cancelled
+    confirmed: the losses of a day, week or month and DRAWDOWN stay, orders that add risk are cancelled
         │
         │ CUMULATIVE_LOSS: REST agrees or cannot be had, and balances were read since
         ▼
@@ -20,7 +20,7 @@ The way of reckoning that lost most tightens (loss_bounds.py); only a loss that 
 confirmed (confirmation.py).
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
@@ -28,10 +28,10 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
-from sidecar.core.account.losses import Loss
+from sidecar.core.account.losses import PERIOD_OF, Loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
-from sidecar.core.context.state import CAUSES, Cause
+from sidecar.core.context.state import Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
@@ -48,10 +48,16 @@ from sidecar.core.vocabulary.actions import (
 from sidecar.core.vocabulary.events import LossWindow, Quote
 from sidecar.core.vocabulary.limits import Limits, LossLimit
 
-WINDOW_OF: Final[dict[str, LossWindow]] = {
-    "DAILY_LOSS": "daily",
+WINDOW_OF: Final[Mapping[str, LossWindow]] = {
+    **PERIOD_OF,
+    "LOSS_IN": "rolling",
     "DRAWDOWN": "drawdown",
     "CUMULATIVE_LOSS": "cumulative",
+}
+BEGUN: Final[Mapping[str, str]] = {
+    "DAILY_LOSS": "a new day has begun",
+    "WEEKLY_LOSS": "a new week has begun",
+    "MONTHLY_LOSS": "a new month has begun",
 }
 
 
@@ -141,19 +147,28 @@ class LossWatch:
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """A daily loss or a drawdown: its cause stays once it is confirmed."""
+        """A loss within a period, or a drawdown: its cause stays once it is confirmed. One within a rolling window ends
+        when the window has moved on.
+        """
         known = self.desk.state.causes.get((bound.code, bound.scope))
-        if known is not None and known.is_confirmed:
+        is_confirmed, rolls = known is not None and known.is_confirmed, bound.window is not None
+        if is_confirmed and not rolls:
             return
         name = f"{bound.code}|{bound.scope}"
         if not bound.is_crossed:
             self.confirmation.forget(name)
             if known is not None:
-                text = f"it was not confirmed: the loss is {bound.loss.text()}, its limit {bound.limit}"
+                text = f"the loss is {bound.loss.text()}, its limit {bound.limit}"
+                text = text if is_confirmed else f"it was not confirmed: {text}"
                 self.loosen(bound.code, bound.scope, text, actions)
             return
         if known is None:
             self._first_sight(bound, now, actions)
+        elif rolls:  # what was lost since is there for longer
+            known = replace(known, clears_at=self._ends_at(bound))
+            self.desk.state.causes[bound.code, bound.scope] = known
+        if is_confirmed:
+            return
         if self.confirmation.is_settled(bound) or self.confirmation.has_held(name, bound, now):
             self.confirmation.forget(name)
             self.adding.stop(self._confirm(bound, actions), now, actions)
@@ -167,7 +182,7 @@ class LossWatch:
             reason=bound.reason,
             key=bound.key,
             strategy_id=bound.strategy_id,
-            clears_at=self._reset_at(bound),
+            clears_at=self._ends_at(bound),
             is_confirmed=False,
         )
         self.tighten(cause, actions)
@@ -180,7 +195,7 @@ class LossWatch:
         cause = replace(
             state.causes[bound.code, bound.scope],
             reason=bound.reason,
-            clears_at=self._reset_at(bound),
+            clears_at=self._ends_at(bound),
             is_confirmed=True,
         )
         state.causes[bound.code, bound.scope] = cause
@@ -189,19 +204,26 @@ class LossWatch:
         actions.append(Alert(severity=severity, code=bound.code, text=text))
         return cause
 
-    def _reset_at(self, bound: BoundLoss) -> datetime | None:
-        """When the calendar ends the cause, at the latest."""
-        windows = self.desk.tracker.windows
+    def _ends_at(self, bound: BoundLoss) -> datetime | None:
+        """When time alone ends the cause, as far as it does."""
+        accounting = self.desk.tracker.loss_accounting
+        windows = accounting.windows
         assert windows is not None
-        return windows.next_reset if CAUSES[bound.code].ends == "reset" else None
+        if bound.window is not None:
+            limits = self.desk.limits.max_loss_in or ()
+            ends = (accounting.clears_at(one.window, one.limit) for one in limits)
+            return max((end for end in ends if end is not None), default=None)
+        name = PERIOD_OF.get(bound.code)
+        return None if name is None else windows.period(name).next_reset
 
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]
     ) -> None:
-        """A cause that was never confirmed ends with its limit."""
+        """A cause that was never confirmed, or that nothing latches, ends with its limit."""
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
-            if cause.code in WINDOW_OF and not cause.is_confirmed and name not in bounded:
+            lasts = cause.is_confirmed and cause.code != "LOSS_IN"
+            if cause.code in WINDOW_OF and not lasts and name not in bounded:
                 self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)
 
@@ -322,10 +344,9 @@ class LossWatch:
         loosen(self.desk.state, code, scope, reason, actions)
 
     def end(self, causes: Iterable[Cause], actions: list[Action]) -> None:
-        """Lift the causes that the calendar ends: the daily losses with their day, a lockout with
+        """Lift the causes that the calendar ends: the losses of a period with it, a lockout with
         its time.
         """
         for cause in list(causes):
-            daily = CAUSES[cause.code].ends == "reset"
-            why = "a new day has begun" if daily else "its time is over"
+            why = BEGUN.get(cause.code, "its time is over")
             self.loosen(cause.code, cause.scope, why, actions)

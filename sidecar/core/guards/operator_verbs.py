@@ -4,20 +4,29 @@ Every verb answers in words and takes effect at once. `resume` lifts only causes
 hold, and names the mend of each that it leaves in force.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
 
+from sidecar.core.account.losses import PERIOD_OF
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.state import CAUSES, Cause
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered
 from sidecar.core.vocabulary.errors import UnknownProduct
+from sidecar.core.vocabulary.trading_day import PERIODS
 
 # The cause behind a halt after an episode: while it is in force, resuming would begin the next one.
 BEHIND: Final = {"LIQUIDATED": "CUMULATIVE_LOSS", "ABORTED": "CUMULATIVE_LOSS"}
+# The causes of the account alone that end with the reset of their window.
+BY_RESET: Final[Mapping[str, str]] = {
+    "cumulative": "CUMULATIVE_LOSS",
+    "drawdown": "DRAWDOWN",
+    "rolling": "LOSS_IN",
+}
 
 
 class OperatorVerbs:
@@ -149,14 +158,12 @@ class OperatorVerbs:
             )
             return
         self.desk.tracker.reset_window(event.window, event.at)
-        if event.window == "daily":
+        if event.window in PERIODS:
             causes = self.desk.state.causes.values()
-            self.watch.end((c for c in causes if CAUSES[c.code].ends == "reset"), actions)
-        if event.window == "cumulative":
+            self.watch.end((c for c in causes if PERIOD_OF.get(c.code) == event.window), actions)
+        if event.window in BY_RESET:
             why = f"reset by {event.by}: {event.reason}"
-            self.watch.loosen("CUMULATIVE_LOSS", "all", why, actions)
-        if event.window == "drawdown":
-            self.watch.loosen("DRAWDOWN", "all", f"reset by {event.by}: {event.reason}", actions)
+            self.watch.loosen(BY_RESET[event.window], "all", why, actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))
 
     def _ended(self, event: ev.LiquidationEnded, actions: list[Action]) -> None:

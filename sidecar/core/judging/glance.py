@@ -28,6 +28,7 @@ from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
     activity,
     funds,
+    hours,
     market,
     portfolio,
     validity,
@@ -59,7 +60,7 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
     }
 )
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
-    {activity.identical, activity.rate, market.beyond_touch}
+    {activity.identical, activity.rate, hours.outside, market.beyond_touch}
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
 PLAIN: Final = WHOLE | {"limit_limit_gtd"}

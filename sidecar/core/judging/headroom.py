@@ -7,8 +7,9 @@ one when no bot waits, and hold until the books move; an order that was approved
 own share out of them, without working them out anew.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,12 +19,15 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.rules import hours
 from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.judging.table import NO_LIMIT, Table
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import BUY, OPPOSITE
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Headroom(Struct):
@@ -67,6 +71,10 @@ class Headrooms:
         self._risks = sorted(
             {one.rule.limit for one in plan.per_order if one.rule.limit in MEASURES}
         )
+        self._hours = [
+            one.bound.hours for one in plan.per_order if one.rule.order_row is hours.outside
+        ]
+        self._open_since, self._open_until = NEVER, NEVER
         self._no_line = Exposure(self._key, is_future=False, mark=None)
         self._known: dict[Side, tuple[int, Headroom | None]] = {}
 
@@ -113,20 +121,31 @@ class Headrooms:
                 return None  # an exit may sell of it, with a warning
             reducible = line.position.quantity - line.open_sell
         quote = tracker.marks.quotes[product.book]
+        if not self._is_open(quote.at):
+            return None
         touch = quote.ask if side == BUY else quote.bid
         asked = NoOrder(tracker, self._key, self._plan.strategy_id, side, is_new=True)
         return Headroom(
             self._plan.tables.on_side(side, asked),
             asked,
             mid.value,
-            quote.at - CLOCK_TOLERANCE,
-            quote.at + self._desk.max_quote_age,
+            max(self._open_since, quote.at - CLOCK_TOLERANCE),
+            min(self._open_until - timedelta.resolution, quote.at + self._desk.max_quote_age),
             touch,
             tracker.ledger.met_first(product.book, OPPOSITE[side], touch),
             self._risk_room(side, equity),
             free,
             reducible,
         )
+
+    def _is_open(self, at: datetime) -> bool:
+        """Whether all trading hours are open then; until when is worked out anew once they have changed."""
+        if not self._open_since <= at < self._open_until:
+            if any(one.opens_at(at) is not None for one in self._hours):
+                return False
+            changes = [end for one in self._hours if (end := one.changes_at(at)) is not None]
+            self._open_since, self._open_until = at, min(changes, default=NEVER)
+        return True
 
     def _mid(self) -> Mark | None:
         """The mark of key and book; None where a cause tightens or the picture cannot be believed."""

@@ -26,12 +26,14 @@ from sidecar.core.judging.rules.rule import (
     ScopeKind,
     Setting,
     SizeUnit,
+    level_of,
+    settings_of,
     size_of,
     text_of,
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import WARN_AT, LossLimit, OrderLimits, Quota, Rate
+from sidecar.core.vocabulary.limits import WARN_AT, OrderLimits
 from sidecar.core.vocabulary.money import ONE, TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
 
@@ -138,23 +140,12 @@ def _bind(
         for rule in RULES
         if isinstance(rule, Measured)
         for scope, kind, limits in scopes
-        if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
+        for setting in settings_of(limits, rule.limit)
     ]
 
 
 def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:
-    match setting:
-        case LossLimit():
-            level = setting.ratio if setting.ratio is not None else setting.usd
-            assert level is not None
-        case Rate():
-            level = Decimal(setting.count)
-        case Quota():
-            level = setting.usd
-        case True:
-            level = ZERO
-        case _:
-            level = Decimal(setting)
+    level = level_of(setting)
     return ScopedLimit(
         scope,
         kind,

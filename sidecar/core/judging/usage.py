@@ -14,9 +14,17 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.rules import RULES
-from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, ScopedLimit, ScopeKind, text_of
+from sidecar.core.judging.rules.rule import (
+    NO_EQUITY,
+    Measured,
+    ScopedLimit,
+    ScopeKind,
+    level_of,
+    settings_of,
+    text_of,
+)
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
-from sidecar.core.vocabulary.limits import LossLimit, OrderLimits, Quota, Rate
+from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
@@ -82,26 +90,12 @@ def _bounds(
     for rule in RULES:
         if not isinstance(rule, Measured) or rule.of_order:
             continue
-        setting = getattr(limits, rule.limit, None)
-        if setting is not None:
-            level = _level(setting)
+        for setting in settings_of(limits, rule.limit):
+            level = level_of(setting)
             window = f"{rule.code}|{scope}"
             is_strategy = kind == "strategy"
             text = text_of(setting)
             yield rule, ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text)
-
-
-def _level(setting: Any) -> Decimal:
-    match setting:
-        case LossLimit():
-            level = setting.usd if setting.ratio is None else setting.ratio
-            assert level is not None
-            return level
-        case Quota():
-            return setting.usd
-        case Rate():
-            return Decimal(setting.count)
-    return Decimal(setting)
 
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:

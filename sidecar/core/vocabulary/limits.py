@@ -19,16 +19,21 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     model_validator,
 )
 from pydantic.types import StringConstraints
 
+from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
+from sidecar.core.vocabulary.trading_hours import Hours, Span, overlap, spans_of, zone_of
 
 MONEY_TEXT = re.compile(r"\s*([0-9.eE+-]+)\s*USD\s*")
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
+LOSSES_IN_MAX = 10  # rolling windows, each with up to a hundred highs in memory
+WINDOWS_MAX = 50  # of trading hours: several for each day of a week
 WARN_AT: Final = Decimal("0.7")  # of a limit: from there on decisions warn
 
 
@@ -120,6 +125,39 @@ class Rate(Frozen):
         return timedelta(seconds=float(self.window_s))
 
 
+Duration = Annotated[
+    timedelta, BeforeValidator(duration), PlainSerializer(written, when_used="json")
+]
+
+
+class LossIn(Frozen):
+    """A loss from the highest within a rolling window."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kind": '{ window = "4h", limit = 0.03 }'})
+    window: Duration = Field(description="length of the rolling window")
+    limit: Ratio = Field(description="loss from the highest within it, as a time-weighted ratio")
+
+    @cached_property
+    def loss(self) -> LossLimit:
+        """The limit as one on a loss."""
+        return LossLimit(ratio=self.limit)
+
+    def __str__(self) -> str:
+        return f"{plain(self.limit)} in {written(self.window)}"
+
+
+def _losses_in(value: tuple[LossIn, ...] | None) -> tuple[LossIn, ...] | None:
+    if value is None:
+        return None
+    if not value:
+        raise ValueError('has no window; write one as { window = "4h", limit = 0.03 }')
+    lengths = [written(one.window) for one in value]
+    for length in lengths:
+        if lengths.count(length) > 1:
+            raise ValueError(f"has the window {length} twice; keep one of them")
+    return value
+
+
 class Quota(Frozen):
     """At most so much notional approved within any `window_s` seconds."""
 
@@ -130,6 +168,59 @@ class Quota(Frozen):
     def window(self) -> timedelta:
         """The window's length."""
         return timedelta(seconds=float(self.window_s))
+
+
+def _windows(value: Any) -> Any:
+    """Every window that cannot be read, and every two that overlap, are told at once."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        return value  # as pydantic says it
+    if not value:
+        raise ValueError('has no window; write one such as "Mon-Fri 09:30-16:00"')
+    read: dict[str, tuple[Span, ...]] = {}
+    faults: list[Any] = []  # pydantic's details of errors
+    for place, text in enumerate(value):
+        try:
+            read[text] = _window(text, read)
+        except ValueError as fault:
+            why = {"type": "value_error", "ctx": {"error": fault}}
+            faults.append({**why, "loc": (place,), "input": text})
+    if faults:
+        raise ValidationError.from_exception_data("windows", faults)
+    return value
+
+
+def _window(text: str, others: dict[str, tuple[Span, ...]]) -> tuple[Span, ...]:
+    spans = spans_of(text)
+    for other, known in others.items():
+        if overlap(spans, known):
+            raise ValueError(f'has hours of "{other}" in it; let only one of them have these')
+    return spans
+
+
+def _zone(value: str) -> str:
+    zone_of(value)
+    return value
+
+
+class TradingHours(Frozen):
+    """When orders that add risk may be sent: within any of the windows, by the clock of the zone."""
+
+    zone: Annotated[str, StringConstraints(max_length=NAME_MAX), AfterValidator(_zone)] = Field(
+        description='time zone, such as "America/New_York"'
+    )
+    windows: Annotated[
+        tuple[str, ...], Field(max_length=WINDOWS_MAX), BeforeValidator(_windows)
+    ] = Field(
+        description='days and times, such as "Mon-Fri 09:30-16:00" or, over midnight, "Sun 18:00-02:00"'
+    )
+
+    @cached_property
+    def hours(self) -> Hours:
+        """The hours that these windows are."""
+        return Hours(zone_of(self.zone), [span for text in self.windows for span in spans_of(text)])
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.windows)} {self.zone}"
 
 
 class PriceShock(Frozen):
@@ -189,8 +280,15 @@ class OrderLimits(Frozen):
         description="how far a buy limit may lie above the ask, or a sell limit below the bid, as a ratio",
     )
     no_adding: bool = Field(False, description="refuse orders in the direction of an open position")
+    trading_hours: TradingHours | None = Field(
+        None, description="outside these windows no order that adds risk passes"
+    )
     max_daily_loss: Loss | None = Field(
         None, description='loss since 08:00 New York: a time-weighted ratio, or "500 USD"'
+    )
+    max_weekly_loss: Loss | None = Field(None, description="the same since Monday's 08:00 New York")
+    max_monthly_loss: Loss | None = Field(
+        None, description="the same since 08:00 New York of the month's first day"
     )
 
 
@@ -214,6 +312,9 @@ class AccountLimits(StrategyLimits):
     max_concentration: Multiple | None = Field(
         None, description="worst-case position of one key ÷ equity"
     )
+    max_loss_in: Annotated[
+        tuple[LossIn, ...] | None, Field(max_length=LOSSES_IN_MAX), AfterValidator(_losses_in)
+    ] = Field(None, description="losses from the highest within rolling windows")
     max_drawdown: Loss | None = Field(
         None, description='fall from the highest so far: a time-weighted ratio, or "500 USD"'
     )

@@ -6,14 +6,17 @@ saved, or it is on the list below with its reason.
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
 
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.futures_cash import FuturesCash
-from sidecar.core.account.loss_windows import AccountWindow, LossWindows, ScopedWindow
+from sidecar.core.account.loss_windows import LossWindows
+from sidecar.core.account.periods import LongPeriod, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
+from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.pending_breach import PendingBreach
@@ -62,7 +65,7 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_mark_age": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
-    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "LossAccounting.rolling": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
@@ -74,7 +77,7 @@ NEVER_SET: dict[str, str] = {
 }  # fmt: skip
 
 LIMITS: dict[str, Any] = {
-    "max_daily_loss": "0.02", "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
+    "max_daily_loss": "0.02", "max_weekly_loss": "0.02", "max_loss_in": [{"window": "2m", "limit": "0.05"}], "max_drawdown": "0.08", "max_cumulative_loss": "0.3", "max_var": "0.15",
     "max_order_rate": {"count": 30, "window_s": 60}, "max_position_notional": "500000",
     "max_notional_in": {"usd": 10_000_000, "window_s": 60},
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900},
@@ -134,7 +137,7 @@ def trading() -> World:
         summary(
             world, 5_000, world.tracker.wallets.get("USD").total, funding, fills_until=world.now
         )
-    for window in ("daily", "cumulative", "drawdown"):
+    for window in get_args(ev.LossWindow):
         world.send(ev.LossReset, window=window, reason="a new quarter")
     return world
 
@@ -374,6 +377,8 @@ UNTOUCHED = defaults(
     AccountWindow,
     ScopedWindow,
     LossWindows,
+    LongPeriod,
+    Rolling,
     Doubt,
     Reconciliation,
     PendingBreach,
@@ -479,6 +484,9 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
         {"max_notional_in": {"usd": 10_000, "window_s": 60}, "max_quote_age_s": 90}, ask("0.1"), later(59, ask("0.05")), later(0.5, ask("0.1")),
     ),
     "PRICE_COLLAR": ({"price_collar": "0.01"}, nothing, ask("0.1", 64_640), ask("0.1", "64640.01")),
+    "TRADING_HOURS": (
+        {"trading_hours": {"zone": "UTC", "windows": ["Sun 13:00-13:01"]}, "max_quote_age_s": 90}, nothing, later(59.999, ask("0.1")), later(0.001, ask("0.1")),
+    ),
     "NO_ADDING": ({"no_adding": True}, held, ask("0.1", side="SELL"), ask("0.1")),
     "PRODUCT_NOT_ALLOWED": ({"allow_products": ["BTC-USD"]}, held, ask("0.1"), ask(1, 2_000, product_id="ETH-USD")),
     "INSUFFICIENT_FUNDS": ({}, held, ask("0.27"), ask("0.05")),
@@ -524,12 +532,17 @@ def traded(world: World) -> None:
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "day": ("DAILY_LOSS", {"max_daily_loss": "0.1"}),
     "day, USD": ("DAILY_LOSS", {"max_daily_loss": "9000 USD"}),
+    "week": ("WEEKLY_LOSS", {"max_weekly_loss": "0.1"}),
+    "month, USD": ("MONTHLY_LOSS", {"max_monthly_loss": "9000 USD"}),
+    "rolling": ("LOSS_IN", {"max_loss_in": [{"window": "7d", "limit": "0.2"}, {"window": "4h", "limit": "0.1"}]}),
     "drawdown": ("DRAWDOWN", {"max_drawdown": "0.1"}),
     "drawdown, USD": ("DRAWDOWN", {"max_drawdown": "9000 USD"}),
     "cumulative": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "0.1"}),
     "cumulative, USD": ("CUMULATIVE_LOSS", {"max_cumulative_loss": "9000 USD"}),
     "product": ("DAILY_LOSS", {"product": {"BTC-USD": {"max_daily_loss": "0.1"}}}),
     "strategy": ("DAILY_LOSS", {"strategy": {"grid": {"max_daily_loss": "0.1"}}}),
+    "product, week": ("WEEKLY_LOSS", {"product": {"BTC-USD": {"max_weekly_loss": "0.1"}}}),
+    "strategy, month": ("MONTHLY_LOSS", {"strategy": {"grid": {"max_monthly_loss": "0.1"}}}),
     "price shock, from entry": ("PRICE_SHOCK", {"price_shock": {"max_loss_from_entry": "0.1", "lockout_s": 60}}),
 }  # fmt: skip
 

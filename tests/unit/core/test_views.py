@@ -69,10 +69,31 @@ def test_pnl_adds_up_and_losses_say_what_they_are_taken_of():
     assert seen["losses"]["daily"] == {
         "usd": 30, "base": 100_000, "ratio": D("0.0003"), "least_ratio": D("0.0003"),
         "most_ratio": D("0.0003"), "limit": "0.1", "since": START,
+        "until": START + timedelta(days=1),
     }  # fmt: skip
     assert seen["losses"]["cumulative"]["limit"] is None
+    assert "in 4h" not in seen["losses"]
+    assert [loss["until"] for loss in seen["losses"].values()] == [
+        *(START + timedelta(days=days) for days in (1, 1, 9)), None, None,
+    ]  # fmt: skip
     # At the mark of 64,000 the sale had earned 500, less the fee.
     assert part(seen["losses"]["drawdown"], "usd", "limit") == (500, "5000 USD")
+
+
+def test_the_fall_within_each_rolling_window_is_shown_from_its_highest():
+    windows = [{"window": "240m", "limit": "0.1"}, {"window": "7d", "limit": "0.2"}]
+    world = World(max_loss_in=windows)
+    world.hold(1)
+    world.wait(5)
+    world.stand("BTC-USD", 62000)
+    losses = status(world)["losses"]
+    assert list(losses)[-2:] == ["in 4h", "in 7d"]
+    told = part(losses["in 4h"], "usd", "ratio", "least_ratio", "most_ratio", "limit", "since", "until")  # fmt: skip
+    assert told == (2000, D("0.02"), D("0.02"), D("0.02"), "0.1", START, None)
+    rows = [part(row, "code", "limit", "observed", "used") for row in status(world)["usage"]]
+    assert rows == [
+        ("MAX_LOSS_IN", "0.1 in 4h", D("0.02"), D("0.2")), ("MAX_LOSS_IN", "0.2 in 7d", D("0.02"), D("0.1")),
+    ]  # fmt: skip
 
 
 def test_orders_are_counted_and_usage_is_there():

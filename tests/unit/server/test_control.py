@@ -90,7 +90,7 @@ def test_what_cannot_be_lifted_is_named_with_its_mend():
     assert (answer["done"], answer["state"]) == (False, "REDUCE_ONLY")
     assert "reset-loss daily" in answer["remaining"][0]
     assert operator.ask("reset_loss", window="daily", reason="known")["state"] == "ACTIVE"
-    assert "window" in operator.wrong("reset_loss", window="weekly", reason="x")
+    assert "window" in operator.wrong("reset_loss", window="yearly", reason="x")
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "two\nlines"])

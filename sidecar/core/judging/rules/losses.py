@@ -1,27 +1,68 @@
 """Have losses crossed a limit? No I/O. The consequences of crossing one are in loss_watch.py."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from sidecar.core.account import losses
 from sidecar.core.judging.candidate import OnKey
 from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
+from sidecar.core.vocabulary.trading_day import PeriodName
 
 
-def daily(candidate: OnKey, bound: ScopedLimit) -> Row:
-    match bound.kind:
-        case "product":
-            loss = losses.daily(candidate.tracker, key=candidate.key)
-        case "strategy":
-            loss = losses.daily(candidate.tracker, strategy_id=candidate.strategy_id)
-        case _:
-            loss = losses.daily(candidate.tracker)
+def within(name: PeriodName) -> Callable[[OnKey, ScopedLimit], Row]:
+    """The row of losses since the start of a period."""
+
+    def row(candidate: OnKey, bound: ScopedLimit) -> Row:
+        tracker, key, strategy_id = candidate.tracker, candidate.key, candidate.strategy_id
+        match bound.kind:
+            case "product":
+                loss = losses.within(tracker, name, key=key)
+            case "strategy":
+                loss = losses.within(tracker, name, strategy_id=strategy_id)
+            case _:
+                loss = losses.within(tracker, name)
+        return Row(base=loss.measured(bound.loss))
+
+    return row
+
+
+def next_start(name: PeriodName) -> Callable[[OnKey, ScopedLimit], datetime | None]:
+    """When the period is over."""
+
+    def at(candidate: OnKey, _bound: ScopedLimit) -> datetime | None:
+        windows = candidate.tracker.loss_accounting.windows
+        return None if windows is None else windows.period(name).next_reset
+
+    return at
+
+
+def in_period(name: PeriodName, since: str, until: str) -> Measured:
+    """The rule of losses within a period of the calendar."""
+    return Measured(
+        code=f"MAX_{name.upper()}_LOSS",
+        per_key=True,
+        reads="books",
+        limit=f"max_{name}_loss",
+        row=within(name),
+        breaks_at=True,
+        clears_at=next_start(name),
+        text=name + " loss {observed} has reached {limit}",
+        doc=Doc(
+            f"loss since {since} ≥ limit; sets REDUCE_ONLY in its scope, once confirmed until {until}",
+            "the limit breaks",
+        ),
+    )
+
+
+def rolling(candidate: OnKey, bound: ScopedLimit) -> Row:
+    loss = losses.rolling(candidate.tracker, bound.loss_in.window)
     return Row(base=loss.measured(bound.loss))
 
 
-def next_reset(candidate: OnKey) -> datetime | None:
-    windows = candidate.tracker.loss_accounting.windows
-    return None if windows is None else windows.next_reset
+def window_moves_on(candidate: OnKey, bound: ScopedLimit) -> datetime | None:
+    setting = bound.loss_in
+    return candidate.tracker.loss_accounting.clears_at(setting.window, setting.limit)
 
 
 def drawdown(candidate: OnKey, bound: ScopedLimit) -> Row:
@@ -33,17 +74,20 @@ def cumulative(candidate: OnKey, bound: ScopedLimit) -> Row:
 
 
 RULES: Final = (
+    in_period("daily", "08:00 New York", "the next reset"),
+    in_period("weekly", "Monday's 08:00 New York", "the next Monday's"),
+    in_period("monthly", "08:00 New York of the month's first day", "the next month's"),
     Measured(
-        code="MAX_DAILY_LOSS",
-        per_key=True,
+        code="MAX_LOSS_IN",
         reads="books",
-        limit="max_daily_loss",
-        row=daily,
+        limit="max_loss_in",
+        row=rolling,
         breaks_at=True,
-        clears_at=next_reset,
-        text="daily loss {observed} has reached {limit}",
+        clears_at=window_moves_on,
+        text="the loss from the highest within the window, {observed}, has reached {limit}",
         doc=Doc(
-            "loss since 08:00 New York ≥ limit; sets REDUCE_ONLY in its scope, once confirmed until the next reset",
+            "fall from the highest within a rolling window ≥ limit; sets REDUCE_ONLY until the window has moved on, or"
+            " the loss is made good",
             "the limit breaks",
         ),
     ),

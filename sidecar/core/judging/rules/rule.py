@@ -17,9 +17,18 @@ from msgspec import Struct
 
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import Limits, LossLimit, Quota, Rate
+from sidecar.core.vocabulary.limits import (
+    Limits,
+    LossIn,
+    LossLimit,
+    OrderLimits,
+    Quota,
+    Rate,
+    TradingHours,
+)
 from sidecar.core.vocabulary.money import ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
+from sidecar.core.vocabulary.trading_hours import Hours
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
@@ -30,7 +39,8 @@ SizeUnit = Literal["open", "whole", "worth", "orders"]
 # in open size or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
-Setting = Decimal | int | LossLimit | Rate | Quota  # a limit as it was configured
+# A limit as it was configured.
+Setting = Decimal | int | LossLimit | LossIn | Rate | Quota | TradingHours
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -86,8 +96,22 @@ class ScopedLimit(Struct, frozen=True):
     @property
     def loss(self) -> LossLimit:
         """The setting of a limit on a loss."""
+        if isinstance(self.setting, LossIn):
+            return self.setting.loss
         assert isinstance(self.setting, LossLimit), f"{self.window} is no loss"
         return self.setting
+
+    @property
+    def loss_in(self) -> LossIn:
+        """The setting of a limit on a loss within a rolling window."""
+        assert isinstance(self.setting, LossIn), f"{self.window} is no rolling window"
+        return self.setting
+
+    @property
+    def hours(self) -> Hours:
+        """The setting of a limit on the time of day."""
+        assert isinstance(self.setting, TradingHours), f"{self.window} is no time of day"
+        return self.setting.hours
 
     def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
@@ -104,6 +128,32 @@ def text_of(setting: Setting) -> str:
         case Quota():
             return f"{readable(setting.usd)} USD in {readable(setting.window_s)} s"
     return str(setting)
+
+
+def level_of(setting: Setting) -> Decimal:
+    """The figure that a limit compares with."""
+    match setting:
+        case LossLimit():
+            level = setting.usd if setting.ratio is None else setting.ratio
+            assert level is not None
+            return level
+        case LossIn():
+            return setting.limit
+        case Quota():
+            return setting.usd
+        case Rate():
+            return Decimal(setting.count)
+        case True | TradingHours():  # any figure at all is beyond it
+            return ZERO
+    return Decimal(setting)
+
+
+def settings_of(limits: OrderLimits, name: str) -> tuple[Setting, ...]:
+    """Every limit of one name in a table: none, one, or some."""
+    setting = getattr(limits, name, None)
+    if setting is None or setting is False:
+        return ()
+    return setting if isinstance(setting, tuple) else (setting,)
 
 
 class Doc(Struct, frozen=True):
@@ -178,7 +228,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
-    clears_at: Callable[[OnKey], datetime | None] | None = None
+    clears_at: Callable[[OnKey, ScopedLimit], datetime | None] | None = None
+    order_clears_at: Callable[[Candidate, ScopedLimit], datetime | None] | None = None
 
     def __post_init__(self) -> None:
         assert (self.row is None) == (self.order_row is not None) == (self.reads == "order"), (
@@ -222,7 +273,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     def violation(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
         shown, limit = readable(self.shown(candidate, observed)), bound.text
-        clears_at = None if self.clears_at is None else self.clears_at(candidate)
+        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
+        if self.order_clears_at is not None:
+            clears_at = self.order_clears_at(candidate, bound)
         if self.window is not None:
             clears_at = candidate.desk.activity.clears_at(
                 self.window(candidate, bound),
@@ -237,7 +290,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         """A limit that is kept, but used to 70 % or more."""
         value, limit = self.shown(candidate, observed), bound.text
         shown = readable(value)
-        clears_at = None if self.clears_at is None else self.clears_at(candidate)
+        clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         percent = value * 100 // bound.level if bound.level else ZERO
         text = f"{shown} of {limit} ({percent!s} % used)"  # `format` of a Decimal takes longer
         return Violation(self.code, bound.scope, limit, shown, text, clears_at)

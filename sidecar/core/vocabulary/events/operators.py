@@ -5,7 +5,7 @@ from typing import Literal
 from sidecar.core.vocabulary.events.event import Event
 from sidecar.core.vocabulary.limits import Limits
 
-LossWindow = Literal["daily", "cumulative", "drawdown"]
+LossWindow = Literal["daily", "weekly", "monthly", "rolling", "cumulative", "drawdown"]
 
 
 class HaltRequested(Event, frozen=True, kw_only=True, tag=True):

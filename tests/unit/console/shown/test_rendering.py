@@ -32,10 +32,10 @@ def row(code, observed, limit, used, *, key=None, scope="all"):
     }  # fmt: skip
 
 
-def a_loss(usd, limit):
+def a_loss(usd, limit, until=None):
     return {
         "usd": usd, "base": "100000", "ratio": "0.05", "least_ratio": "0.05", "most_ratio": "0.05", "limit": limit,
-        "since": NOW,
+        "since": NOW, "until": until,
     }  # fmt: skip
 
 
@@ -58,7 +58,10 @@ STATUS: dict[str, Any] = {
     "equity": "98765.4321",
     "transfers": "0",
     "pnl": {"net": "-1234.5", "realised": "-1000", "unrealised": "-200", "fees": "34.5", "funding": "0"},
-    "losses": {"daily": a_loss("10000", "0.1"), "cumulative": a_loss("10", "500 USD"), "drawdown": a_loss("10", None)},
+    "losses": {
+        "daily": a_loss("10000", "0.1", "2026-11-23T13:00:00Z"), "weekly": a_loss("10000", None, "2026-11-30T13:00:00Z"),
+        "cumulative": a_loss("10", "500 USD"), "drawdown": a_loss("10", None),
+    },
     "next_daily_reset": "2026-11-23T13:00:00Z",
     "risk": {
         "var": "123.456", "expected_shortfall": "150", "stress_loss": None, "unavailable": "DOGE has 3 returns", "uncounted": ["AIR", "XYZ"],
@@ -136,6 +139,18 @@ def test_a_status_says_what_is_and_what_to_do():
         "the disk is full", "the log cannot be written: Broken pipe", "lines of the log that were lost: 1,234", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
     ):  # fmt: skip
         assert words_ in " ".join(said.split()) or words_ in said, words_
+
+
+def test_each_rolling_window_has_its_own_use_and_every_period_its_end():
+    rolls = {"in 4h": a_loss("3000", "0.1"), "in 1d": a_loss("3000", "0.05")}
+    used = [row("MAX_LOSS_IN", "0.03", "0.1 in 4h", "0.3"), row("MAX_LOSS_IN", "0.03", "0.05 in 1d", "0.6")]  # fmt: skip
+    view = STATUS | {"losses": {**STATUS["losses"], **rolls}, "usage": used}
+    said = [" ".join(line.split()) for line in text(status(view, 120), 120).splitlines()]
+    assert any(line.startswith("in 4h 3,000.00 10.0 % 30") for line in said)
+    assert any(line.startswith("in 1d 3,000.00 5.0 % 60") for line in said)
+    assert any(line.startswith("MAX_LOSS_IN all 3.0 % 5.0 % in 1d 60") for line in said)
+    assert any(line.startswith("weekly 10,000.00 none") for line in said)
+    assert any(line.startswith("the next weekly reset is in 8 d") for line in said)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -5,16 +5,11 @@ from itertools import permutations
 
 import pytest
 
+from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.datings import LEFT_OF_A_UNIT
-from sidecar.core.account.loss_windows import (
-    AccountWindow,
-    Figure,
-    LossWindows,
-    ScopedWindow,
-    Span,
-    scoped_windows,
-)
+from sidecar.core.account.loss_windows import LossWindows, Span
 from sidecar.core.account.moved import Moved, Point
+from sidecar.core.account.periods import Figure, ScopedWindow, scoped_windows
 from tests.scenario import START, D
 
 LEAST = D(50)  # min_equity
@@ -209,16 +204,16 @@ def figures(**net_pnl):
 def test_what_a_key_lost_is_a_share_of_each_spans_own_equity():
     """500 of 10,000, then 100 of 1,000: 5 % and 10 %."""
     some = windows(by_key={"BTC": ScopedWindow()}, by_strategy={"momo": ScopedWindow()})
-    some.carry(figures(BTC=-500), figures(momo=-500))
+    some.carry(figures(BTC=-500), figures(momo=-500), lacks_equity=False)
     some.scoped_base = D(1000)
-    some.carry(figures(BTC=-600), figures(momo=-500))
+    some.carry(figures(BTC=-600), figures(momo=-500), lacks_equity=False)
     assert (some.by_key["BTC"].carried, some.by_key["BTC"].span_pnl) == (D("0.15"), -600)
     assert some.by_strategy["momo"].carried == D("0.05")
 
 
 def test_a_key_that_never_traded_before_begins_at_nothing():
     some = windows()
-    some.carry(figures(ETH=-100), {})
+    some.carry(figures(ETH=-100), {}, lacks_equity=False)
     assert some.by_key["ETH"] == ScopedWindow(carried=D("0.01"), span_pnl=D(-100))
 
 
@@ -227,12 +222,12 @@ def test_without_equity_nothing_is_carried(lacks):
     some = windows(by_key={"BTC": ScopedWindow()})
     some.span = Span(D(10_000), D(0), lacks_equity=lacks)
     some.scoped_base = D(10_000) if lacks else D(0)
-    some.carry(figures(BTC=-100), {})
+    some.carry(figures(BTC=-100), {}, lacks_equity=lacks)
     assert some.by_key["BTC"] == ScopedWindow(span_pnl=D(-100))
 
 
 def test_scoped_windows_begin_at_their_figures_of_now():
-    begun = scoped_windows([("BTC", Figure(D(-5), D(-3)).less(D(1)))])
+    begun = scoped_windows({"BTC": Figure(D(-5), D(-3)).less(D(1))})
     assert begun == {"BTC": ScopedWindow(net_pnl=D(-6), settled=D(-3), span_pnl=D(-6))}
 
 

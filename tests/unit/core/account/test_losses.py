@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, localcontext
 import pytest
 
 from sidecar.core.account import losses
-from sidecar.core.account.loss_windows import ScopedWindow
 from sidecar.core.account.losses import Loss
+from sidecar.core.account.periods import ScopedWindow
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.vocabulary.limits import Limits, LossLimit
 from tests.scenario import D, World
@@ -263,7 +263,8 @@ def test_a_loss_that_a_transfer_of_unknown_time_may_have_been_is_not_settled():
     desk.fill("SELL", 1, 63000, strategy_id="trend")
     windows = desk.tracker.windows
     assert windows is not None
-    scopes = windows.by_key.setdefault("BTC", ScopedWindow()), windows.by_strategy.setdefault("trend", ScopedWindow())  # fmt: skip
+    day = windows.period("daily")
+    scopes = day.by_key.setdefault("BTC", ScopedWindow()), day.by_strategy.setdefault("trend", ScopedWindow())  # fmt: skip
     for window in (windows.cumulative, *scopes):
         window.least_usd = D(-300)
     assert (settled(desk), settled(desk, key="BTC"), settled(desk, strategy_id="trend")) == (700, 700, 700)  # fmt: skip

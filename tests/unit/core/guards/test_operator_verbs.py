@@ -289,6 +289,7 @@ def test_resume_does_not_end_an_episode_a_shock_or_a_full_disk():
     ("window", "left"),
     [
         ("daily", ["DRAWDOWN"]),
+        ("weekly", ["DAILY_LOSS", "DRAWDOWN"]),
         ("drawdown", ["DAILY_LOSS"]),
         ("cumulative", ["DAILY_LOSS", "DRAWDOWN"]),
     ],

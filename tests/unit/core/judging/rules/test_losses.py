@@ -17,12 +17,13 @@ def lost(usd, **limits):
     return world
 
 
+CODES = ["MAX_DAILY_LOSS", "MAX_WEEKLY_LOSS", "MAX_MONTHLY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"]  # fmt: skip
 AT_TEN_PERCENT = [("9999.99", True), ("10000", False), ("10000.01", False)]
 
 
 @pytest.mark.parametrize(("usd", "ok"), AT_TEN_PERCENT)
 @pytest.mark.parametrize("limit", ["0.10", "10000 USD"])
-@pytest.mark.parametrize("code", ["MAX_DAILY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"])
+@pytest.mark.parametrize("code", CODES)
 def test_a_loss_breaks_exactly_at_its_limit(code, limit, usd, ok):
     """Losses break when observed >= limit, as a ratio of equity or in money."""
     world = lost(usd, **only(code.lower(), limit))
@@ -34,10 +35,10 @@ def test_a_loss_breaks_exactly_at_its_limit(code, limit, usd, ok):
 
 @pytest.mark.parametrize(
     ("code", "what", "mend"),
-    [("MAX_DAILY_LOSS", "daily loss", START + timedelta(days=1)), ("MAX_DRAWDOWN", "drawdown", None), ("MAX_CUMULATIVE_LOSS", "cumulative loss", None)],
+    [("MAX_DAILY_LOSS", "daily loss", START + timedelta(days=1)), ("MAX_WEEKLY_LOSS", "weekly loss", START + timedelta(days=1)), ("MAX_MONTHLY_LOSS", "monthly loss", START + timedelta(days=9)), ("MAX_DRAWDOWN", "drawdown", None), ("MAX_CUMULATIVE_LOSS", "cumulative loss", None)],
 )  # fmt: skip
 def test_a_broken_loss_limit_says_how_much_and_when_it_clears(code, what, mend):
-    """A daily loss clears at the next reset; the others not by waiting."""
+    """The loss of a day, week or month clears at its next reset; the others not by waiting."""
     found = the(lost(10000, **only(code.lower(), "0.1")).ask(limit_order("0.01", "50000")), code)
     assert (found.limit, found.observed, found.scope, found.clears_at) == (
         "0.1",
@@ -48,9 +49,9 @@ def test_a_broken_loss_limit_says_how_much_and_when_it_clears(code, what, mend):
     assert found.message == f"{what} 0.1 has reached 0.1"
 
 
-@pytest.mark.parametrize("code", ["MAX_DAILY_LOSS", "MAX_DRAWDOWN", "MAX_CUMULATIVE_LOSS"])
+@pytest.mark.parametrize("code", CODES)
 def test_exits_pass_beyond_a_loss_limit(code):
-    """The first two are marked R, the third only sets REDUCE_ONLY until it is confirmed."""
+    """All but the last are marked R, that only sets REDUCE_ONLY until it is confirmed."""
     assert lost(12000, **only(code.lower(), "0.1")).ask(sell_order(1, "52000"))
 
 
