@@ -137,8 +137,7 @@ class Exposure:
         self.position = Position()
         self.open_buy = self.open_sell = ZERO
         self.doubted = ZERO  # the excess of Coinbase's reading over the books, unexplained
-        self.orders = 0
-        self.serial = 0  # of the book's last change to it
+        self.orders = self.serial = 0  # `serial`: of the book's last change to it
         self.long = self.short = self.size = ZERO
         self.long_usd = self.short_usd = self.notional = self.unrealised = self.futures_profit = (
             ZERO

@@ -120,10 +120,16 @@ class FuturesFlow:
         if not all(is_bounded(number) for number in (*numbers, *others)):
             raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
         self.balances.futures = event
-        futures, actions = self.books.futures_cash, list[Action]()
-        if not self.books.is_open or not futures.is_known:
+        actions: list[Action] = []
+        if self.books.is_open and self.books.futures_cash.is_known:
+            self._next_summary(event, actions)
+        else:
             self._first_summary(event)
-            return actions
+        return actions
+
+    def _next_summary(self, event: ev.FuturesSummaryRead, actions: list[Action]) -> None:
+        """The wallet and the dollars beside it, against what the books have."""
+        futures = self.books.futures_cash
         is_frame, usd = event.fills_until is None, self.books.wallets.get(SPOT_CASH)
         before = self.balances.pot.first_shown()
         is_old = futures.is_overtaken(event.wallet, event.at, is_frame=is_frame, lag=FRAME_HOLDS)
@@ -131,16 +137,15 @@ class FuturesFlow:
         if event.funding_pnl is not None:
             share_funding(self.books, futures.accrued(event.funding_pnl, difference))
         if is_old:
-            return actions
+            return
         futures.settle(difference, event.wallet - futures.total)
         difference = self._beyond_books(event, usd)
         change = event.wallet - futures.total
         futures.total = event.wallet
         if change and change == difference and self.balances.pot.has_shown(change, event.at):
-            return actions  # its other side is read, or was booked as a transfer of dollars
+            return  # its other side is read, or was booked as a transfer of dollars
         self._set_right(event, usd, change, actions)
         self.balances.pot.resolve(event.at, actions, before)
-        return actions
 
     def _set_right(
         self, event: ev.FuturesSummaryRead, usd: Wallet, change: Decimal, actions: list[Action]

@@ -157,7 +157,7 @@ class LossBounds:
         confirm; `usd`: had so much more been earned.
         """
         is_ambiguous = self.desk.tracker.loss_accounting.is_ambiguous
-        if strategy_id is not None or not self.desk.tracker.marks.newest:
+        if not self.desk.tracker.marks.newest:
             if not is_ambiguous:
                 return told, told, told
             shift = Shift({}, usd) if usd else AT_MARKS

@@ -22,7 +22,7 @@ def closing_order(tracker: PositionTracker, event: CloseProposed) -> Order:
         raise InvalidOrder([("INVALID_ORDER", text)])
     line = None if product is None else tracker.account.lines.get(product.key)
     held = ZERO if line is None else line.position.quantity
-    contracts = abs(held) / (product.contract_size if product is not None else 1)
+    contracts = ZERO if product is None else abs(held) / product.contract_size
     if product is not None and not contracts:
         raise InvalidOrder([("INVALID_ORDER", f"no position of {product_id} is open")])
     return Order(

@@ -140,7 +140,8 @@ def log_closes(history: History, steps: Iterable[tuple[str, bool]]) -> tuple[int
     `steps` lead to dollars through books, each as it is or inverted (Marks.routes). None where a
     book on the way has no series, or they share no period.
     """
-    first, end, parts = 0, 0, list[tuple[Series, bool]]()
+    parts = list[tuple[Series, bool]]()
+    first = end = 0
     for book, inverse in steps:
         one = history.series.get(book)
         if one is None or not one.closes:

@@ -125,7 +125,8 @@ def _standardised(returns: Array, deviations: Array) -> Array:
     """Of the keys that move: a key that never did tells no tail."""
     moving = returns.any(axis=0)
     own = deviations[..., moving]
-    standardised: Array = returns[:, moving] / np.where(own > 0, own, 1)
+    # Moves that are too small to be squared have no deviation.
+    standardised: Array = returns[:, moving] / np.where(own > 0, own, np.inf)
     return standardised
 
 

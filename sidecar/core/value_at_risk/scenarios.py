@@ -43,11 +43,12 @@ class ScenarioModel:
                 f"{confidence} needs {int((1 / (1 - confidence)).to_integral_value(ROUND_CEILING))}"
                 f" returns, there are {count}; lower [var] confidence or give a longer history"
             )
-        self.rank = int(share.to_integral_value(ROUND_CEILING)) - 1
+        tail = int(share.to_integral_value(ROUND_CEILING))
+        self.rank = tail - 1
         self.share = float(share)
         self.by_key = np.ascontiguousarray(scenarios.T)
         # How many scenarios are near the tail, where there are so many that it pays to tell.
-        near = NEAR * (self.rank + 1)
+        near = NEAR * tail
         self.near = near if count > MANY and near < count // 2 else 0
         # The loss of one USD long, and short, at most.
         self.worst_long: list[float] = (-self.by_key.min(axis=1, initial=0.0)).tolist()

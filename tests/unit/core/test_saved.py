@@ -20,7 +20,7 @@ from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.events import ReduceOnlyRequested
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.storage.codec import decode_state, encode_state
-from tests.scenario import FUTURE, D, World, limit_order
+from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order
 from tests.tracking import Desk, check_books, figures, restored, state_bytes
 
 
@@ -115,6 +115,15 @@ def test_a_usdc_that_is_no_dollar_is_none_after_a_restart():
     desk.balance("USDC", 1000)
     desk.tracker.rate_usdc(D("0.9"), desk.now)
     assert restored(desk.tracker).equity == desk.tracker.equity == 900
+
+
+def test_a_new_list_of_products_leaves_a_usdc_what_it_counts():
+    desk = Desk()
+    desk.balance("EUR", 1000)
+    desk.tracker.rate_usdc(D("0.9"), desk.now)
+    before = desk.tracker.equity
+    desk.send(ev.ProductsListed, products=PRODUCTS)
+    assert desk.tracker.equity == before == 1125
 
 
 def test_a_figure_of_the_empty_books_is_none_of_the_restored():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from scipy.special import ndtr, ndtri
 
-from sidecar.core.value_at_risk.backtest import Plan, backtest, rolling_rate, verdict
+from sidecar.core.value_at_risk.backtest import LEVEL, Plan, backtest, rolling_rate, verdict
 from sidecar.core.value_at_risk.coverage import Statistic
 from sidecar.core.value_at_risk.model import Components, Tail, Unavailable
 from sidecar.core.value_at_risk.settings import ModelSettings
@@ -157,6 +157,21 @@ def test_number_and_order_of_exceptions_may_speak_against_a_model_together_only(
     assert verdict(replace(found, outcome=outcome)) == (
         "number and order of exceptions, taken together",
     )
+
+
+def test_at_the_very_level_no_test_speaks_against_a_model():
+    found = run(draws(600), Normal(), AT_95)
+    assert found.outcome is not None
+    at_level = Statistic(3.8, LEVEL)
+    shortfall = replace(found.outcome.shortfall, z2=at_level)
+    outcome = replace(
+        found.outcome,
+        unconditional=at_level,
+        independence=at_level,
+        conditional=at_level,
+        shortfall=shortfall,
+    )
+    assert verdict(replace(found, outcome=outcome)) == ()
 
 
 def test_days_without_a_figure_are_counted_by_reason_and_not_tested():

@@ -592,11 +592,12 @@ def test_a_loss_of_the_futures_wallet_is_told_once_no_reading_of_dollars_may_lag
 
 
 def test_a_withdrawal_of_dollars_waits_for_the_futures_wallet_to_be_told():
-    """A sweep may show in dollars first. After 15 s they have left."""
+    """A sweep may show in dollars first. After 12 s they have left."""
     desk = pot()
     desk.balance("USD", 6_000)
     assert not desk.wait(3).balance("USD", 6_000)
-    (alert,) = desk.wait(12).balance("USD", 6_000)
+    assert not desk.wait(8).balance("USD", 6_000)
+    (alert,) = desk.wait(1).balance("USD", 6_000)
     assert alert.text == "4000 USD went out outside trading"
 
 

@@ -34,6 +34,30 @@ def test_less_than_that_confirms_nothing(ticks):
     assert seen(*ticks).value == 100
 
 
+def test_units_that_were_added_at_the_confirmed_mark_are_no_bargain():
+    mark = seen()
+    mark.add(D(1), D(100))
+    assert mark.bargains == []
+
+
+def test_units_that_are_added_before_a_quote_comes_join_the_last_bargain():
+    mark = seen()
+    mark.add(D(1), D(90))
+    mark.see(D(100), START, timedelta(seconds=2), 3)
+    for price in (92, 94):
+        mark.add(D(1), D(price))
+    assert [(one.quantity, one.price) for one in mark.bargains] == [(1, 90), (2, 93)]
+
+
+def test_a_mark_that_stands_still_does_so_over_a_clock_that_was_set_back():
+    assert seen((0, 100), (1, 100), (0, 100), (2, 100)).is_settled
+
+
+def test_of_two_marks_of_one_time_the_nearer_counts():
+    assert seen((0, 85), (0, 90), (1, 90), (2, 85)).value == 90
+    assert seen((0, 90), (0, 85), (1, 85), (2, 85)).value == 90
+
+
 @pytest.mark.parametrize("tick", [48, 210])
 def test_a_tick_that_is_taken_back_leaves_nothing_behind(tick):
     mark = seen((0, tick), (0.7, 100), (1, 100))

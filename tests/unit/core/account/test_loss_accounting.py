@@ -374,6 +374,15 @@ def test_every_change_of_the_windows_makes_what_was_worked_out_of_them_old():
     assert versions == sorted({*versions})
 
 
+@pytest.mark.parametrize(("equity", "least"), [(50, 0), (49, 50)])
+def test_an_account_without_ratios_has_them_again_above_the_least_equity(equity, least):
+    desk = Desk(is_open=False)
+    assert desk.tracker.loss_accounting.least_with_ratio == 0
+    desk.balance("USD", equity)
+    desk.tracker.start(desk.now)
+    assert desk.tracker.loss_accounting.least_with_ratio == least
+
+
 @pytest.mark.parametrize(("equity", "lacks"), [(50, False), ("49.99", True)])
 def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
     desk = Desk(is_open=False)

@@ -252,8 +252,10 @@ def test_where_a_sweep_may_be_lacking_it_must_stay_for_as_long_as_that(seconds, 
     assert found[-1] == verdict  # it stands still from the second reading on
 
 
-def test_a_fee_that_readings_may_lack_holds_up_no_withdrawal():
-    agreement = booked("0.01")
+@pytest.mark.parametrize("fee", ["0.01", "0.08"])
+def test_a_fee_that_readings_may_lack_holds_up_no_withdrawal(fee):
+    """Up to a thousandth of it."""
+    agreement = booked(fee)
     assert [judged(agreement, -80, 2), judged(agreement, -80, 4)] == ["differs", "confirmed"]
     assert confirmed(agreement) == -80
 
