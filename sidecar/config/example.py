@@ -37,6 +37,7 @@ limits.max_notional_in = { usd = 20000, window_s = 3600 }
 limits.price_collar = 0.05
 limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000
+limits.max_strategy_share = 0.5
 limits.max_concentration = 0.5
 limits.max_drawdown = "5000 USD"
 limits.max_expected_shortfall = 0.20

@@ -49,6 +49,7 @@ LIMITS = {
     "max_net_exposure": amounts,
     "max_concentration": steps("0.013", 200),
     "max_leverage": steps("0.017", 200),
+    "max_strategy_share": steps("0.0625", 16),
     "max_open_orders": st.integers(0, 4),
     "max_notional_in": st.builds(
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
@@ -57,14 +58,16 @@ LIMITS = {
 }
 SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders")  # fmt: skip
 
+OF_STRATEGY = ("max_gross_exposure", "max_strategy_share")
+
 
 @st.composite
 def limits(draw: Any) -> dict[str, Any]:
     """A few limits of the account, of a product and of a strategy."""
     names = draw(st.sets(st.sampled_from(sorted(LIMITS)), max_size=3))
     found: dict[str, Any] = {name: draw(LIMITS[name]) for name in sorted(names)}
-    for table, key in (("product", draw(product_ids)), ("strategy", "momo")):
-        name = draw(st.sampled_from((None, None, *SCOPED)))
+    for table, key, own in (("product", draw(product_ids), ()), ("strategy", "momo", OF_STRATEGY)):
+        name = draw(st.sampled_from((None, None, *SCOPED, *own)))
         if name is not None:
             found[table] = {key: {name: draw(LIMITS[name])}}
     return found
@@ -104,6 +107,10 @@ def worlds(draw: Any) -> World:
     contracts = draw(st.integers(-30, 30))
     if contracts:
         world.fill("BUY" if contracts > 0 else "SELL", abs(contracts), 64000, product_id=FUTURE)
+    own = draw(st.integers(-20, 20))
+    if own:
+        side = "BUY" if own > 0 else "SELL"
+        world.fill(side, abs(own), 64000, product_id=FUTURE, strategy_id="momo")
     for fields in draw(open_orders()):
         world.report(**fields)
     if draw(st.integers(0, 7)) == 7:

@@ -41,6 +41,7 @@ LIMITS: dict[str, list[Any]] = {
     "max_net_exposure": [120_000, 400_000],
     "max_concentration": ["0.7", 2],
     "max_leverage": ["0.8", 3],
+    "max_strategy_share": ["0.25", "0.8", 1],
     "max_open_orders": [3, 20],
     "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
     "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
@@ -58,6 +59,8 @@ LIMITS: dict[str, list[Any]] = {
 }
 SCOPED = ("max_order_size", "max_position_notional", "max_open_orders", "max_order_rate")
 
+OF_STRATEGY = ("max_gross_exposure", "max_strategy_share")
+
 
 @st.composite
 def limits(draw: Any) -> dict[str, Any]:
@@ -66,8 +69,8 @@ def limits(draw: Any) -> dict[str, Any]:
         st.sets(st.sampled_from(sorted(LIMITS)), max_size=draw(st.sampled_from([1, 3, 8])))
     )
     found = {name: draw(st.sampled_from(LIMITS[name])) for name in sorted(names)}
-    for table, key in (("product", "BTC-USD"), ("strategy", "momo")):
-        name = draw(st.sampled_from((None, None, *SCOPED)))
+    for table, key, own in (("product", "BTC-USD", ()), ("strategy", "momo", OF_STRATEGY)):
+        name = draw(st.sampled_from((None, None, *SCOPED, *own)))
         if name is not None:
             found[table] = {key: {name: draw(st.sampled_from(LIMITS[name]))}}
     return found

@@ -74,12 +74,13 @@ class PostTradeExposure:
 
     `held` is the worst case on the leg's own side without it, `other` the size of the other side:
     while `other` keeps a limit, the leg may take its own side from `held` up to that limit. `sold_from`: the short side
-    without it, `net_short_of_others` that of all other keys, USD.
+    without it, `net_short_of_others` that of all other keys, USD; `joined`: by how much the gross grows by the coin
+    that a coin pair buys.
     """
 
     __slots__ = (
-        "gross", "held", "net_long", "net_short", "net_short_of_others", "orders", "orders_on_key", "other",
-        "others_gross", "sold_from",
+        "gross", "held", "joined", "net_long", "net_short", "net_short_of_others", "orders", "orders_on_key",
+        "other", "others_gross", "sold_from",
     )  # fmt: skip
 
     def __init__(self, book: Portfolio, leg: OnKey) -> None:
@@ -114,10 +115,11 @@ class PostTradeExposure:
         self.net_long = book.long_usd - long_usd + long * mark
         self.net_short_of_others = book.short_usd - short_usd
         self.net_short = self.net_short_of_others + short * mark
+        self.joined = ZERO
 
     def join(self, book: Portfolio, coin: "PostTradeExposure") -> None:
         """Let the quote coin's worst case count beside the base's."""
-        grown = coin.gross - book.gross
+        grown = self.joined = coin.gross - book.gross
         self.gross += grown
         self.others_gross += grown
         self.net_long += coin.net_long - book.long_usd

@@ -83,9 +83,9 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     limits = desk.limits
     gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
     gates += [custom_gate(rule) for rule in desk.custom]
-    measured = _bind(_scopes(desk, product.key, strategy_id))
+    measured = _bind(_scopes(desk, product.key, strategy_id), strategy_id)
     coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
-    shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
+    shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [], strategy_id)
     minima = [(rule, bound) for rule, bound in measured if rule.lowest]
     ruled = [
         BoundRule(place, rule, bound)
@@ -131,12 +131,12 @@ def _scopes(
 
 
 def _bind(
-    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
+    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]], strategy_id: str | None = None
 ) -> list[tuple[Measured, ScopedLimit]]:
     return [
         (rule, _bound(rule.code, scope, kind, setting))
         for rule in RULES
-        if isinstance(rule, Measured)
+        if isinstance(rule, Measured) and (strategy_id is not None or not rule.of_strategy)
         for scope, kind, limits in scopes
         if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
     ]

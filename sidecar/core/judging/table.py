@@ -14,7 +14,14 @@ from msgspec import Struct
 
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import Candidate, OnKey
-from sidecar.core.judging.rules.rule import NO_EQUITY, Measured, Row, ScopedLimit, SizeUnit, size_of
+from sidecar.core.judging.rules.rule import (
+    NO_EQUITY,
+    FigureBySize,
+    Measured,
+    ScopedLimit,
+    SizeUnit,
+    size_of,
+)
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
@@ -50,7 +57,7 @@ class Entry(Struct, frozen=True):
     """A row with its limit: `near` is the figure from which it speaks."""
 
     ruled: BoundRule
-    row: Row
+    row: FigureBySize
     near: Decimal
 
     def finding(self, size: Decimal) -> Finding | None:
@@ -74,20 +81,11 @@ class Group:
         self.entries: list[Entry] = []
         self.near = self.room = NO_LIMIT
 
-    def add(self, ruled: BoundRule, row: Row, level: Decimal, near: Decimal) -> None:
+    def add(self, ruled: BoundRule, row: FigureBySize, level: Decimal, near: Decimal) -> None:
         """One more row, its limit, and the figure from which it speaks."""
         self.entries.append(Entry(ruled, row, near))
-        base, floor = row.base, row.floor
-        if floor >= near or row.fold - base >= near:
-            self.near = ZERO
-        elif row.cap >= near:
-            size = (near - base) / row.slope
-            self.near = min(self.near, size)
-        if floor > level:
-            self.room = ZERO
-        elif row.cap > level:
-            size = (level - base) / row.slope
-            self.room = min(self.room, size)
+        self.near = min(self.near, row.reaches(near))
+        self.room = min(self.room, row.keeps(level))
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
         size += self.absorbed
@@ -143,7 +141,7 @@ class Table:
         self.near_books = [
             Finding(0, rule, bound, observed)
             for _, rule, bound in books_alone
-            if (observed := rule.line(candidate, bound).base) >= bound.warn_level
+            if (observed := rule.line(candidate, bound).figure(ZERO)) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")

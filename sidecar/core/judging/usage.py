@@ -45,6 +45,8 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 )
             elif rule.reads == "books":
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
+            elif rule.of_strategy and kind == "all":
+                rows.append(_row(rule, bound, asked, _most_used(desk.tracker, rule, bound)))
             else:
                 each = rule.per_key and kind != "product"
                 orders = _each_key(desk.tracker, asked.strategy_id) if each else [asked]
@@ -106,6 +108,12 @@ def _level(setting: Any) -> Decimal:
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
     return rule.on_key(asked, bound)
+
+
+def _most_used(tracker: PositionTracker, rule: Measured, bound: ScopedLimit) -> Decimal:
+    """The figure of the strategy that uses the limit most."""
+    asked = (NoOrder(tracker, "", name) for name in tracker.strategies)
+    return max((rule.on_key(one, bound) for one in asked), default=ZERO)
 
 
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:

@@ -205,6 +205,10 @@ class StrategyLimits(OrderLimits):
 
     max_gross_exposure: Amount | None = Field(None, description="sum of worst-case positions, USD")
     max_net_exposure: Amount | None = Field(None, description="net worst-case exposure, USD")
+    max_strategy_share: Ratio | None = Field(
+        None,
+        description="gross exposure of one strategy ÷ that of the account; in the account's table, of each strategy",
+    )
 
 
 class AccountLimits(StrategyLimits):

@@ -59,7 +59,7 @@ ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
     "BalanceFlow.believes_first": CONFIGURED, "CashPot.lag": CONFIGURED, "Books.cash": CONFIGURED,
     "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "RiskContext.custom": CONFIGURED,
-    "RiskContext.max_mark_age": CONFIGURED,
+    "RiskContext.max_mark_age": CONFIGURED, "RiskContext.binds_each_strategy": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
@@ -411,12 +411,12 @@ def test_no_reason_is_given_for_what_is_not_there():
 Act = Callable[[World], Any]
 
 
-def ask(size: object, price: object = 64_000, **fields: Any) -> Act:
+def ask(size: object, price: object = 64_000, *, strategy: str | None = None, **fields: Any) -> Act:
     """Under the next name: the same in a world and in its copy."""
 
     def act(world: World) -> Any:
         name = f"b{world.manager.approvals.decisions}"
-        return world.ask(limit_order(size, price, name=name, **fields))
+        return world.ask(limit_order(size, price, name=name, **fields), strategy_id=strategy)
 
     return act
 
@@ -425,6 +425,13 @@ def held(world: World) -> None:
     """1 BTC, and 0.3 more in the book."""
     world.hold(1)
     world.report("o1", leaves="0.3", limit_price=60_000)
+
+
+def of_grid(world: World) -> None:
+    """0.3 BTC of others; 0.2 of the strategy "grid", and 0.2 more in the book."""
+    world.hold("0.3")
+    world.fill("BUY", "0.2", 64_000, strategy_id="grid")
+    world.report("o1", leaves="0.2", limit_price=60_000, strategy_id="grid")
 
 
 def with_history(world: World) -> None:
@@ -484,6 +491,7 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_VAR": ({"max_var": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
+    "MAX_STRATEGY_SHARE": ({"max_strategy_share": "0.625"}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid")),
 }  # fmt: skip
 
 

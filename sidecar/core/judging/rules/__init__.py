@@ -14,6 +14,7 @@ from sidecar.core.judging.rules import (
     losses,
     market,
     portfolio,
+    strategies,
     validity,
 )
 from sidecar.core.judging.rules.custom import DOC as CUSTOM_DOC
@@ -25,6 +26,7 @@ RULES: Final[tuple[Gate | Measured, ...]] = (
     *activity.RULES,
     *funds.RULES,
     *exposure.RULES,
+    *strategies.RULES,
     *losses.RULES,
     *portfolio.RULES,
 )

@@ -11,7 +11,7 @@ keeps the limit follow from the row, the same for all.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -33,6 +33,27 @@ ScopeKind = Literal["all", "product", "strategy"]
 Setting = Decimal | int | LossLimit | Rate | Quota  # a limit as it was configured
 
 
+class FigureBySize(Protocol):
+    """A figure by the size of an order, all else as the books stand: a `Row`, or a `Share` of two of them."""
+
+    @property
+    def slope(self) -> Decimal:
+        """By how much it grows with a unit of size; zero where size does not matter."""
+
+    @property
+    def of(self) -> SizeUnit:
+        """The size that it is a figure of."""
+
+    def figure(self, size: Decimal) -> Decimal:
+        """The figure with an order of this size in the books."""
+
+    def reaches(self, level: Decimal) -> Decimal:
+        """The least size at which it may be at this level or beyond."""
+
+    def keeps(self, level: Decimal) -> Decimal:
+        """The largest size at which it is not beyond this level."""
+
+
 class Row(Struct, frozen=True, gc=False):
     """A figure by the size of an order, all else as the books stand: max(floor, min(cap, line), fold - line), where
     line = base + slope × size. With a slope of zero size does not matter. `fold`: a side that lies beyond flat (spot
@@ -50,6 +71,18 @@ class Row(Struct, frozen=True, gc=False):
         """The figure with an order of this size in the books."""
         line = self.base + self.slope * size if self.slope else self.base
         return max(self.floor, min(self.cap, line), self.fold - line)
+
+    def reaches(self, level: Decimal) -> Decimal:
+        """The least size at which it may be at this level or beyond; of a row with a slope."""
+        if self.floor >= level or self.fold - self.base >= level:
+            return ZERO
+        return (level - self.base) / self.slope if self.cap >= level else NO_EQUITY
+
+    def keeps(self, level: Decimal) -> Decimal:
+        """The largest size at which it is not beyond this level; of a row with a slope."""
+        if self.floor > level:
+            return ZERO
+        return (level - self.base) / self.slope if self.cap > level else NO_EQUITY
 
 
 class ScopedLimit(Struct, frozen=True):
@@ -157,7 +190,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
     of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
-    row is worked out from. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
+    without one there is none. A rule with a `window` counts approvals under the name it gives, or their `notional`
     (USD) where the limit is a quota.
     """
 
@@ -173,8 +207,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_order: bool = False
     of_equity: bool = False
     per_key: bool = False
+    of_strategy: bool = False
     reads: Reads = "order"
-    row: Callable[[OnKey, ScopedLimit], Row] | None = None
+    row: Callable[[OnKey, ScopedLimit], FigureBySize] | None = None
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
@@ -185,7 +220,7 @@ class Measured(Struct, frozen=True, kw_only=True):
             self.code
         )
 
-    def line(self, asked: OnKey, bound: ScopedLimit) -> Row:
+    def line(self, asked: OnKey, bound: ScopedLimit) -> FigureBySize:
         """The row of any order on this key and side."""
         assert self.row is not None, f"{self.code} reads the order itself"
         return self.row(asked, bound)
@@ -197,7 +232,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def observed(self, candidate: Candidate, bound: ScopedLimit) -> Decimal | None:
         """The figure with the order in it; None where it cannot be told."""
-        row = (
+        row: FigureBySize | None = (
             self.line(candidate, bound)
             if self.order_row is None
             else self.order_row(candidate, bound)

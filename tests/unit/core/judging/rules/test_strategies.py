@@ -1,0 +1,163 @@
+"""Does a strategy keep to its own part of the account? BTC at 64,000, ETH at 2,000."""
+
+import pytest
+
+from sidecar.core.judging.usage import usage
+from tests.decisions import breaks, funded, future_order, restarted, sell_order, the, warned
+from tests.scenario import FUTURE, D, World, limit_order, order
+
+RICH = 10_000_000
+
+
+def asked(world, size, strategy="grid", **fields):
+    """Ask for a buy of this many BTC at the mark, without keeping an approval."""
+    return world.ask(limit_order(size, **fields), strategy_id=strategy, dry_run=True)
+
+
+# --- The share of all gross exposure ---------------------------------------------------------------
+
+
+def shared(share="0.5", *, own=0, others=1, **limits):
+    """So many BTC of the strategy "grid", and of others."""
+    world = World(cash=RICH, max_strategy_share=share, **limits)
+    if others:
+        world.hold(others)
+    if own:
+        world.fill("BUY", own, 64_000, strategy_id="grid")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("size", "ok"), [("0.59999999", True), ("0.6", True), ("0.60000001", False)]
+)
+def test_a_strategy_may_be_as_large_as_its_share_of_all_gross(size, ok):
+    """0.4 of 1.4 BTC are its own; with 0.6 more, 1 of 2."""
+    decision = asked(shared(own="0.4"), size)
+    assert breaks(decision, "MAX_STRATEGY_SHARE") != ok
+    assert decision.max_base_size == D("0.6")
+    if not ok:
+        found = the(decision, "MAX_STRATEGY_SHARE")
+        assert (found.scope, found.limit, found.observed) == ("all", "0.5", "0.500000002499999988")
+        text = "the strategy could reach 0.500000002499999988 of all gross exposure; 0.5 is allowed"
+        assert found.message == text
+
+
+def test_open_orders_and_approvals_count_on_both_sides():
+    world = shared()
+    world.report("o1", leaves="0.2", limit_price=60_000, strategy_id="grid")
+    assert world.ask(limit_order("0.2"), strategy_id="grid")
+    assert asked(world, 1).max_base_size == D("0.6")
+    world.report("o2", leaves="0.1", limit_price=60_000, strategy_id="other")
+    assert asked(world, 1).max_base_size == D("0.7")
+
+
+def test_each_strategy_has_the_share_for_itself_and_an_order_without_one_has_none():
+    world = shared(own=1)
+    assert asked(world, "0.01", "grid").codes == ("MAX_STRATEGY_SHARE",)
+    assert asked(world, "0.01", "other")
+    assert asked(world, 5, None)
+    assert not warned(asked(world, 5, None))
+
+
+def test_a_strategys_own_share_adds_to_the_accounts():
+    own = {"grid": {"max_strategy_share": "0.2"}}
+    world = shared(strategy=own)
+    assert asked(world, 1).max_base_size == D("0.25")
+    assert {v.scope for v in asked(world, 2).violations} == {"all", "strategy:grid"}
+    assert asked(World(cash=RICH, strategy=own), 1, "other")
+    assert asked(shared("0.2", strategy={"grid": {"max_strategy_share": "0.5"}}), 1).max_base_size == D("0.25")  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "told"), [("0.53", False), ("0.54", True)])
+def test_a_share_that_is_nearly_used_is_a_warning(size, told):
+    """0.35 of all is 70 % of the limit: with 1 BTC of others, 0.538 BTC."""
+    assert warned(asked(shared(), size)) == (("MAX_STRATEGY_SHARE",) if told else ())
+
+
+def test_a_strategy_alone_is_all_of_the_account():
+    """A limit below 1 has no room for it; one of 1 is none."""
+    decision = asked(shared(others=0), "0.1")
+    assert (the(decision, "MAX_STRATEGY_SHARE").observed, decision.max_base_size) == ("1", 0)
+    assert asked(shared("1", others=0), "0.1")
+
+
+def test_exits_are_exempt_and_so_is_an_order_that_raises_no_exposure_of_the_strategys():
+    """Prices have carried it beyond its share; and what it sells closes its own, or the account's."""
+    world = shared("0.1", own=1)
+    assert world.ask(sell_order(1), strategy_id="grid")
+    world.report("o1", side="SELL", leaves=2, limit_price=90_000)
+    decision = world.ask(sell_order("0.1"), strategy_id="grid")  # all is offered already
+    assert not decision.reducing
+    assert not breaks(decision, "MAX_STRATEGY_SHARE")
+
+
+def short(world, contracts, strategy=None):
+    world.fill("SELL", contracts, 64_000, product_id=FUTURE, strategy_id=strategy)
+
+
+def contracts(world, size, side):
+    return world.ask(future_order(size, side), strategy_id="grid", dry_run=True)
+
+
+def test_contracts_close_a_strategys_position_whatever_its_share_and_open_the_other_side_within_it():
+    """It is short 10 contracts, others long 10 and 100 BTC: the account has none. A purchase of more than 20 makes
+    its position larger than it was.
+    """
+    world = funded(shared("0.001", others=100))
+    short(world, 10, "grid")
+    world.fill("BUY", 10, 64_000, product_id=FUTURE)
+    assert contracts(world, 20, "BUY")
+    assert (
+        the(contracts(world, 21, "BUY"), "MAX_STRATEGY_SHARE").observed == "0.00109769484083424808"
+    )
+    assert contracts(world, 21, "BUY").max_base_size == 20
+    assert not contracts(world, 1, "SELL")
+
+
+def test_positions_that_cancel_out_leave_a_strategy_more_than_all_there_is():
+    """Of no gross exposure its own is infinitely much."""
+    world = funded(shared(others=0))
+    short(world, 10, "grid")
+    world.fill("BUY", 10, 64_000, product_id=FUTURE, strategy_id="other")
+    (row,) = usage(world.manager.desk, {}, world.now)
+    assert row["observed"].is_infinite()
+
+
+def test_a_limit_of_one_binds_where_positions_cancel_out():
+    """5 long here and 10 short there: with 3 more short here, the account's 5 short are 8, and its own 2."""
+    world = funded(shared("1", others=0))
+    world.fill("BUY", 10, 64_000, product_id=FUTURE, strategy_id="grid")
+    short(world, 12)
+    decision = contracts(world, 3, "BUY")
+    assert the(decision, "MAX_STRATEGY_SHARE").observed == "6.5"
+
+
+def test_a_coin_pair_counts_the_coin_that_it_buys():
+    """50 ETH for 1.5625 BTC: beside 3 BTC of others, 1.5625 of 4.5625 and the ETH."""
+    world = shared("0.3", others=3)
+    world.quote("ETH-BTC", "0.03125")
+    world.hold(100, 2_000, "ETH-USD")
+
+    def swap(size):
+        body = order(side="SELL", product_id="ETH-BTC", base_size=str(size), limit_price="0.03125")
+        return world.ask(body, strategy_id="grid", dry_run=True)
+
+    largest = swap(1).max_base_size
+    assert swap(largest)
+    assert breaks(swap(largest + D("0.00000001")), "MAX_STRATEGY_SHARE")
+    pay = order(product_id="ETH-BTC", base_size="1", limit_price="0.03125")
+    assert world.ask(pay, strategy_id="grid", dry_run=True)
+
+
+def test_a_share_is_the_same_after_a_restart():
+    again = restarted(shared(own="0.4"))
+    assert asked(again, 1).max_base_size == D("0.6")
+
+
+def test_names_that_a_bot_makes_up_swell_no_memory(monkeypatch):
+    """Each has rules of its own where a limit binds each strategy."""
+    monkeypatch.setattr("sidecar.core.judging.approvals.PLANS_MAX", 3)
+    world = shared()
+    for number in range(10):
+        assert asked(world, "0.1", f"s{number}")
+        assert len(world.manager.approvals._plans) <= 3
