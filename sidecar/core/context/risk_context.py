@@ -22,7 +22,7 @@ class RiskContext(Struct, kw_only=True):
 
     `max_quote_age`, `max_mark_age` and all that follows them are taken from the limits once. `warn_usd` are the shares
     of equity below which a risk figure neither breaks a limit nor warns; `binds_each_strategy`: a limit of the account
-    binds every strategy by itself.
+    binds every strategy by itself; `owners`: the strategies whose coins are their own.
     """
 
     tracker: PositionTracker
@@ -38,6 +38,7 @@ class RiskContext(Struct, kw_only=True):
     max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False
     binds_each_strategy: bool = False
+    owners: tuple[str, ...] = ()
     warn_usd: dict[Measure, Decimal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +55,8 @@ class RiskContext(Struct, kw_only=True):
         self.watches_shocks = any(shock is not None for shock in shocks)
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
         self.binds_each_strategy = any(one.max_strategy_share is not None for one in tables)
+        own = limits.strategy.items()
+        self.owners = tuple(name for name, table in own if table.own_positions_only)
         self.warn_usd = {
             name: min(bounds) * WARN_AT
             for name in MEASURES

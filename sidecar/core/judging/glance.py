@@ -30,6 +30,7 @@ from sidecar.core.judging.rules import (
     funds,
     market,
     portfolio,
+    strategies,
     validity,
 )
 from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
@@ -56,6 +57,7 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
         funds.spot_funds,
         funds.unexplained_hold,
         portfolio.unavailable,
+        strategies.own_positions,
     }
 )
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(

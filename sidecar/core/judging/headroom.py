@@ -18,6 +18,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.ownership import holding
 from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.judging.table import NO_LIMIT, Table
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
@@ -30,9 +31,9 @@ class Headroom(Struct):
     """The room for one more order on one side, while all is quiet.
 
     `table` has its limits. `near_usd` (USD at the mark) is the worth from which a risk figure may come near its limit,
-    `free` what is free of the wallet that it is paid from, `reducible` the size that it may sell as an exit. `touch` is
-    the far side of the book, whose quote is good for an order between `fresh_from` and `fresh_until`, `theirs` the own
-    resting price that it would meet first. `asked`: an order of no size.
+    `free` what is free of the wallet that it is paid from, and the seller's to sell, `reducible` the size that it may
+    sell as an exit. `touch` is the far side of the book, whose quote is good for an order between `fresh_from` and
+    `fresh_until`, `theirs` the own resting price that it would meet first. `asked`: an order of no size.
     """
 
     table: Table
@@ -94,6 +95,9 @@ class Headrooms:
             if tracker.wallets.get(product.base).foreign_hold:
                 return None  # an exit may sell of it, with a warning
             reducible = line.position.quantity - line.open_sell
+            if self._desk.owners:
+                may = holding(self._desk, self._key, self._plan.strategy_id)
+                free = free if may is None else min(free, may.free)
         quote = tracker.marks.quotes[product.book]
         touch = quote.ask if side == BUY else quote.bid
         asked = NoOrder(tracker, self._key, self._plan.strategy_id, side, is_new=True)

@@ -200,8 +200,8 @@ class ProductLimits(OrderLimits):
     price_shock: PriceShock | None = Field(None, description="fast-move lockout of this product")
 
 
-class StrategyLimits(OrderLimits):
-    """Limits of one strategy's own orders and positions."""
+class PortfolioLimits(OrderLimits):
+    """Limits of several positions together: of the whole account, or of one strategy."""
 
     max_gross_exposure: Amount | None = Field(None, description="sum of worst-case positions, USD")
     max_net_exposure: Amount | None = Field(None, description="net worst-case exposure, USD")
@@ -211,7 +211,16 @@ class StrategyLimits(OrderLimits):
     )
 
 
-class AccountLimits(StrategyLimits):
+class StrategyLimits(PortfolioLimits):
+    """Limits of one strategy's own orders and positions."""
+
+    own_positions_only: bool = Field(
+        False,
+        description="the strategy may sell no more of a coin than it bought itself, and nobody else what it bought",
+    )
+
+
+class AccountLimits(PortfolioLimits):
     """Limits of the whole account."""
 
     max_leverage: Multiple | None = Field(None, description="gross exposure ÷ equity")

@@ -59,7 +59,7 @@ ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
     "BalanceFlow.believes_first": CONFIGURED, "CashPot.lag": CONFIGURED, "Books.cash": CONFIGURED,
     "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "RiskContext.custom": CONFIGURED,
-    "RiskContext.max_mark_age": CONFIGURED, "RiskContext.binds_each_strategy": CONFIGURED,
+    "RiskContext.max_mark_age": CONFIGURED, "RiskContext.binds_each_strategy": CONFIGURED, "RiskContext.owners": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "RiskHistory.settings": CONFIGURED,
@@ -492,6 +492,10 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRATEGY_SHARE": ({"max_strategy_share": "0.625"}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid")),
+    "OWN_POSITIONS_ONLY": (
+        {"strategy": {"grid": {"own_positions_only": True}}}, of_grid, ask("0.2", side="SELL", strategy="grid"),
+        ask("0.00001", side="SELL", strategy="grid"),
+    ),
 }  # fmt: skip
 
 

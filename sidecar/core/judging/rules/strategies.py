@@ -1,21 +1,28 @@
 """Does a strategy keep to its own part of the account? No I/O."""
 
+from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
 
-from sidecar.core.judging.candidate import OnKey
+from sidecar.core.account.working import Leg
+from sidecar.core.judging.candidate import Candidate, OnKey
+from sidecar.core.judging.ownership import Holding, holding
 from sidecar.core.judging.rules.exposure import gross_of
 from sidecar.core.judging.rules.rule import (
     NO_EQUITY,
     Doc,
     FigureBySize,
+    Gate,
     Measured,
     Row,
     ScopedLimit,
 )
 from sidecar.core.judging.rules.share import Share, share_of
-from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.judging.rules.waiting import in_the_way
+from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.money import ZERO, readable
+from sidecar.core.vocabulary.orders import SELL
 
 
 def strategy_share(candidate: OnKey, _bound: ScopedLimit) -> FigureBySize:
@@ -29,7 +36,60 @@ def strategy_share(candidate: OnKey, _bound: ScopedLimit) -> FigureBySize:
     return Row(base=share_of(own.gross, account.gross) if own.joined > ZERO else ZERO)
 
 
+def own_positions(candidate: Candidate) -> Violation | None:
+    leg, may = _sale(candidate)
+    if leg is None or may is None or leg.quantity <= may.free:
+        return None
+    waits = in_the_way(candidate, leg.quantity - may.free, may.binds)
+    return Violation(
+        "OWN_POSITIONS_ONLY",
+        scope=f"strategy:{may.owner or may.others[0]}",
+        limit=readable(max(ZERO, may.free)),
+        observed=readable(leg.quantity),
+        message=may.text if waits is None else may.text + waits.text,
+        clears_at=None if waits is None else waits.clears_at,
+    )
+
+
+def own_positions_room(candidate: Candidate) -> Decimal | None:
+    leg, may = _sale(candidate)
+    if leg is None or may is None:
+        return None
+    if leg is candidate.legs[0]:
+        return candidate.order_units(may.free)
+    price = candidate.worth.valued_at  # coins paid for a unit of the coin that is bought
+    return candidate.order_units(may.free / price) if price else None
+
+
+def _sale(candidate: Candidate) -> tuple[Leg | None, Holding | None]:
+    """The coin that an order sells, and how much of it may be sold."""
+    leg = next((one for one in candidate.legs if one.side == SELL), None)
+    if leg is None:
+        return None, None
+    replaced, replaces = candidate.replaced, ZERO
+    if replaced is not None:
+        gone = (one for one in replaced.legs if (one.key, one.side) == (leg.key, SELL))
+        replaces = sum((one.quantity for one in gone), ZERO)
+    return leg, holding(candidate.desk, leg.key, candidate.strategy_id, replaces)
+
+
 RULES: Final = (
+    Gate(
+        code="OWN_POSITIONS_ONLY",
+        judge=own_positions,
+        room=own_positions_room,
+        applies=lambda limits, product: (
+            not product.is_future
+            and any(own.own_positions_only for own in limits.strategy.values())
+        ),
+        exempt_if_reducing=False,
+        doc=Doc(
+            "spot: a strategy would sell more of a coin than it bought itself and does not offer already; or another "
+            "would sell of that. A flattening, the operator's or the sidecar's own, sells all",
+            "exactly what is its own passes",
+            key="own_positions_only",
+        ),
+    ),
     Measured(
         code="MAX_STRATEGY_SHARE",
         of_strategy=True,

@@ -66,10 +66,9 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
             world.fill("BUY", size, price, product_id=product_id)
         case ["hold", size, product_id, "at", price, "for", strategy]:
             world.fill("BUY", size, price, product_id=product_id, strategy_id=strategy)
-        case ["open", side, size, product_id, "limit", price]:
-            world.report(
-                f"open {price}", side=side, product_id=product_id, leaves=size, limit_price=price
-            )
+        case ["open", side, size, product_id, "limit", price, *whose]:
+            terms = {"side": side, "product_id": product_id, "leaves": size, "limit_price": price}
+            world.report(f"open {price}", strategy_id=whose[1] if whose else None, **terms)
         case ["approve", *rest]:
             assert asked(world, " ".join(rest))
         case ["wait", seconds, "s"]:

@@ -3,7 +3,18 @@
 import pytest
 
 from sidecar.core.judging.usage import usage
-from tests.decisions import breaks, funded, future_order, restarted, sell_order, the, warned
+from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import PlaceOrder
+from tests.decisions import (
+    breaks,
+    funded,
+    future_order,
+    of_kind,
+    restarted,
+    sell_order,
+    the,
+    warned,
+)
 from tests.scenario import FUTURE, D, World, limit_order, order
 
 RICH = 10_000_000
@@ -161,3 +172,169 @@ def test_names_that_a_bot_makes_up_swell_no_memory(monkeypatch):
     for number in range(10):
         assert asked(world, "0.1", f"s{number}")
         assert len(world.manager.approvals._plans) <= 3
+
+
+# --- Coins that are a strategy's own ----------------------------------------------------------------
+
+
+def owned(size="0.4", *, others=1, **limits):
+    """So many BTC that "grid" bought, and of others; coins are grid's own."""
+    world = World(cash=RICH, strategy={"grid": {"own_positions_only": True}}, **limits)
+    world.hold(others)
+    world.fill("BUY", size, 64_000, strategy_id="grid")
+    return world
+
+
+def sells(world, size, strategy="grid", **fields):
+    return world.ask(sell_order(size, **fields), strategy_id=strategy, dry_run=True)
+
+
+@pytest.mark.parametrize(("size", "ok"), [("0.39", True), ("0.4", True), ("0.40000001", False)])
+def test_a_strategy_sells_no_more_than_it_bought(size, ok):
+    decision = sells(owned(), size)
+    assert breaks(decision, "OWN_POSITIONS_ONLY") != ok
+    assert decision.max_base_size == D("0.4")
+
+
+def test_what_it_offers_already_it_may_not_offer_again_and_the_refusal_says_how_much_is_left():
+    world = owned()
+    world.report("o1", side="SELL", leaves="0.1", limit_price=70_000, strategy_id="grid")
+    approved = world.ask(sell_order("0.2", 65_000, name="r1"), strategy_id="grid")
+    assert approved
+    found = the(sells(world, "0.2"), "OWN_POSITIONS_ONLY")
+    assert (found.scope, found.limit, found.observed) == ("strategy:grid", "0.1", "0.2")
+    assert found.clears_at == approved.reserved_until
+    assert found.message == (
+        "grid owns 0.4 BTC, and 0.3 of it are offered already: 0.1 may be sold; approved and not seen yet, in the way "
+        "until 2026-11-22T13:00:10.000Z: r1 (release_order frees it)"
+    )
+    assert sells(world, "0.1")
+
+
+def test_what_it_owns_not_at_all_it_may_not_sell_though_the_account_has_it():
+    found = the(sells(owned(), "0.1", product_id="ETH-USD"), "OWN_POSITIONS_ONLY")
+    assert found.message == "grid owns 0 ETH, and 0 of it are offered already: 0 may be sold"
+    assert found.clears_at is None
+
+
+@pytest.mark.parametrize("strategy", [None, "other"])
+def test_its_coins_are_nobody_elses_to_sell(strategy):
+    world = owned()
+    world.report("o1", side="SELL", leaves="0.1", limit_price=70_000, strategy_id="grid")
+    world.report("o2", side="SELL", leaves="0.2", limit_price=70_000)
+    decision = sells(world, "0.81", strategy)
+    found = the(decision, "OWN_POSITIONS_ONLY")
+    assert (found.scope, found.limit, found.observed) == ("strategy:grid", "0.8", "0.81")
+    text = "of 1.4 BTC, 0.3 are offered already and 0.3 are for grid alone: 0.8 may be sold"
+    assert found.message == text
+    assert decision.max_base_size == D("0.8")
+    assert sells(world, "0.8", strategy)
+
+
+def test_an_approval_of_others_is_named_where_it_is_in_the_way():
+    world = owned()
+    approved = world.ask(sell_order("0.5", 65_000))
+    found = the(sells(world, "0.6", "other"), "OWN_POSITIONS_ONLY")
+    assert found.clears_at == approved.reserved_until
+
+
+def test_where_a_strategy_owns_nothing_others_are_free():
+    world = World(strategy={"grid": {"own_positions_only": True}})
+    world.hold(1)
+    assert sells(world, 1, None)
+    world.report("o1", side="SELL", leaves="0.4", limit_price=70_000, strategy_id="grid")
+    assert sells(world, "0.6", None)
+
+
+def test_a_strategy_without_the_limit_sells_what_the_account_has():
+    world = World(strategy={"grid": {"own_positions_only": False}})
+    world.hold(1)
+    assert sells(world, 1)
+
+
+def test_what_was_sold_before_its_purchase_is_no_coin_of_its_own():
+    world = owned()
+    world.fill("SELL", "0.5", 64_000, strategy_id="grid")
+    assert the(sells(world, "0.1"), "OWN_POSITIONS_ONLY").limit == "0"
+    assert sells(world, "0.9", None)
+
+
+def test_an_edit_counts_the_order_that_it_replaces_once():
+    world = owned()
+    world.report("o1", side="SELL", base_size="0.4", leaves="0.3", filled="0.1", average_price=70_000, limit_price=70_000, strategy_id="grid")  # fmt: skip
+    larger = world.manager.validate_edit(order_id="o1", size="0.41", dry_run=True)
+    assert breaks(larger, "OWN_POSITIONS_ONLY")
+    assert larger.max_base_size == D("0.4")
+    assert world.manager.validate_edit(order_id="o1", size="0.4", price="69000", dry_run=True)
+
+
+def test_coins_that_pay_for_a_coin_pair_are_sold():
+    world = owned()
+    world.quote("ETH-BTC", "0.03125")
+
+    def pay(size, price="0.03125"):
+        body = order(product_id="ETH-BTC", base_size=str(size), limit_price=price)
+        return world.ask(body, strategy_id="grid", dry_run=True)
+
+    assert pay("12.8")
+    decision = pay("12.80000001")
+    assert breaks(decision, "OWN_POSITIONS_ONLY")
+    assert decision.max_base_size == D("12.8")
+    world.report(
+        "o1", product_id="ETH-BTC", leaves="6.4", limit_price="0.03125", strategy_id="grid"
+    )
+    assert pay(1).max_base_size == D("6.4")
+    edited = world.manager.validate_edit(order_id="o1", size="12.8", dry_run=True)
+    assert not breaks(edited, "OWN_POSITIONS_ONLY")
+    market = order("market_market_ioc", product_id="ETH-BTC", base_size="1")
+    unquoted = World(strategy={"grid": {"own_positions_only": True}})
+    assert not breaks(unquoted.ask(market, strategy_id="grid"), "OWN_POSITIONS_ONLY")
+
+
+def test_contracts_are_no_coins():
+    """One that is sold is a position of its own."""
+    world = funded(owned())
+    assert world.ask(future_order(1, "SELL"), strategy_id="grid")
+
+
+def test_a_flattening_sells_what_is_a_strategys_own():
+    world = owned(others="0.1")
+    actions = world.send(ev.FlattenRequested, reason="enough")
+    sold = [one.body for one in of_kind(actions, PlaceOrder)]
+    (asked,) = [one["order_configuration"] for one in sold]
+    assert asked["market_market_ioc"]["base_size"] == "0.5"
+
+
+def test_a_reading_that_shows_more_coins_lets_others_sell_them():
+    """Until it is explained, an exit passes up to the larger; Coinbase itself refuses more than there is."""
+    world = owned()
+    world.wait(60)
+    world.quote("BTC-USD", 64_000)
+    world.balance("BTC", 2)
+    assert world.tracker.account.lines["BTC"].doubted
+    assert not breaks(sells(world, "1.6", None), "OWN_POSITIONS_ONLY")
+    assert breaks(sells(world, "1.61", None), "OWN_POSITIONS_ONLY")
+
+
+def test_a_purchase_sells_nobodys_coins():
+    world = owned(max_order_size=1)
+    assert asked(world, 2).codes == ("MAX_ORDER_SIZE",)
+    assert asked(world, 2).max_base_size == 1
+
+
+def test_of_coins_that_have_left_the_account_others_may_sell_none():
+    world = owned(others="0.1")
+    for _ in range(2):
+        world.wait(60)
+        world.quote("BTC-USD", 64_000)
+        world.balance("BTC", 0)
+    assert "BTC" not in world.tracker.account.lines
+    assert the(sells(world, "0.1", None), "OWN_POSITIONS_ONLY").message == (
+        "of 0 BTC, 0 are offered already and 0.4 are for grid alone: 0 may be sold"
+    )
+
+
+def test_ownership_is_the_same_after_a_restart():
+    again = restarted(owned())
+    assert sells(again, 1).max_base_size == D("0.4")
+    assert sells(again, 2, None).max_base_size == 1
