@@ -46,7 +46,7 @@ limits.min_liquidation_buffer = 50
 limits.price_shock = { max_move = 0.01, window_s = 20, lockout_s = 900, action = "reduce_only" }
 limits.allow_products = ["BTC-USD", "ETH-USD"]
 limits.product."BTC-USD".max_position_size = 0.5
-limits.strategy.momentum = { max_order_notional = 1000, own_positions_only = true }
+limits.strategy.momentum = { max_order_notional = 1000, budget = 10000, own_positions_only = true }
 limits.shadow.max_order_notional = 2500
 var.proxies.PEPE = "DOGE"
 var.stress.exchange_hacked = { BTC = -0.3, others = -0.5 }

@@ -62,6 +62,7 @@ OF_STRATEGY = {
     "max_gross_exposure": amounts,
     "max_strategy_share": steps("0.0625", 16),
     "own_positions_only": st.just(value=True),
+    "budget": amounts,
 }
 
 

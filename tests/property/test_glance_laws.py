@@ -63,6 +63,7 @@ OF_STRATEGY: dict[str, list[Any]] = {
     "max_gross_exposure": [100_000],
     "max_strategy_share": ["0.25", "0.8"],
     "own_positions_only": [True],
+    "budget": [10_000, 100_000],
 }
 
 

@@ -107,10 +107,11 @@ class Exposure:
 
     `long` and `short` are the worst cases if every open and reserved order of that side filled,
     `size` the larger of both in units; the `_usd` figures are the same at the mark, zero while
-    there is none.
+    there is none. `at_cost`: the money in the position, USD, contracts that would be added at the mark among it.
     """
 
     __slots__ = (
+        "at_cost",
         "doubted",
         "futures_profit",
         "is_future",
@@ -143,6 +144,7 @@ class Exposure:
         self.long_usd = self.short_usd = self.notional = self.unrealised = self.futures_profit = (
             ZERO
         )
+        self.at_cost = ZERO
 
     @property
     def is_idle(self) -> bool:
@@ -163,6 +165,10 @@ class Portfolio:
         self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
         # Against Coinbase's entry prices: the amount that the futures wallet will be paid.
         self.futures_profit = ZERO
+        self.at_cost = ZERO
+        # Money bound by a strategy's orders, by currency: the holds of purchases, fees among them, and coins that the
+        # sale of a coin pair is to bring.
+        self.bound: dict[str, Decimal] = {}
         self.orders = 0
         # Grows with every change of a line: who keeps figures of lines sees which are old.
         self.serial = self.members = 0  # `members`: with every line that comes or goes
@@ -239,6 +245,13 @@ class Portfolio:
         self.orders += orders
         self._restate_exposure(line)
 
+    def bind(self, currency: str, amount: Decimal) -> None:
+        """Orders bind so much more of a currency."""
+        bound = self.bound.get(currency, ZERO) + amount
+        self.bound[currency] = bound
+        if not bound:
+            del self.bound[currency]
+
     def mark(self, key: str, mark: Decimal, price: Decimal | None = None) -> None:
         """A new mark, USD per base unit. `price`: for units that wait for a price; None: they wait on."""
         line = self.lines.get(key)
@@ -296,6 +309,15 @@ class Portfolio:
         self.gross += notional - line.notional
         self.long_usd += long_usd - line.long_usd
         self.short_usd += short_usd - line.short_usd
+        cost = line.position.cost
+        if line.is_future:
+            added = line.size - abs(quantity)
+            at_cost = abs(cost) + (added * mark if mark is not None else ZERO)
+        else:
+            at_cost = max(ZERO, cost)  # units that were sold before their purchase hold no money
+        if at_cost != line.at_cost:
+            self.at_cost += at_cost - line.at_cost
+            line.at_cost = at_cost
         line.long, line.short = long, short
         line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
         if not quantity and line.is_idle:

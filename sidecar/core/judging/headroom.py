@@ -33,7 +33,8 @@ class Headroom(Struct):
     `table` has its limits. `near_usd` (USD at the mark) is the worth from which a risk figure may come near its limit,
     `free` what is free of the wallet that it is paid from, and the seller's to sell, `reducible` the size that it may
     sell as an exit. `touch` is the far side of the book, whose quote is good for an order between `fresh_from` and
-    `fresh_until`, `theirs` the own resting price that it would meet first. `asked`: an order of no size.
+    `fresh_until`, `theirs` the own resting price that it would meet first. `rate`: the worth of a unit of the
+    quote currency, USD. `asked`: an order of no size.
     """
 
     table: Table
@@ -45,6 +46,7 @@ class Headroom(Struct):
     theirs: Decimal | None
     near_usd: Decimal
     free: Decimal
+    rate: Decimal
     reducible: Decimal = ZERO
 
 
@@ -73,7 +75,7 @@ class Headrooms:
         side, size, version = leg.side, leg.quantity, self._tracker.books.version
         room = self._known[side][1]
         assert room is not None
-        room.table.absorb(size, version)
+        room.table.absorb(size, hold * room.rate, version)
         room.near_usd -= size * room.mark
         room.free -= hold
         if side != BUY:
@@ -111,6 +113,7 @@ class Headrooms:
             tracker.ledger.met_first(product.book, OPPOSITE[side], touch),
             self._risk_room(side, equity),
             free,
+            tracker.marks.usd(product.quote) or ZERO,
             reducible,
         )
 

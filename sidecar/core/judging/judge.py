@@ -212,6 +212,9 @@ def _room(candidate: Candidate, of: SizeUnit, size: Decimal) -> Decimal:
         return candidate.order_units(size)
     if of == "whole":
         return size / candidate.product.contract_size
+    if of == "money":
+        unit = candidate.unit_money
+        return candidate.order_units(size / unit) if unit else UNLIMITED
     unit = candidate.worth.unit_notional
     return size / unit if unit else UNLIMITED
 

@@ -26,7 +26,11 @@ from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.order_body import Side
 
 NO_LIMIT: Final = NO_EQUITY
-OF_SIDE: Final[tuple[SizeUnit, ...]] = ("open", "orders")  # of rows that read the books and a side
+OF_SIDE: Final[tuple[SizeUnit, ...]] = (
+    "open",
+    "money",
+    "orders",
+)  # of rows that read the books and a side
 OF_LIMIT: Final[tuple[SizeUnit, ...]] = ("whole", "worth")  # of rows that read the limit alone
 
 
@@ -103,13 +107,14 @@ class Table:
     books.
 
     `near_open` is the open size, base units, from which a row speaks, `room_open` the largest that keeps every limit;
-    the like for the orders beside those that work, the whole size, base units, and the order's worth, USD. `flat` are
-    the findings on limits that size does not matter to, `near_books` those of rules that read the books alone.
+    the like for the money that a purchase binds, USD, the orders beside those that work, the whole size, base units,
+    and the order's worth, USD. `flat` are the findings on limits that size does not matter to, `near_books` those of
+    rules that read the books alone.
     """
 
     __slots__ = (
-        "flat", "groups", "near_books", "near_open", "near_orders", "near_whole", "near_worth", "open", "orders",
-        "room_open", "room_whole", "room_worth", "version",
+        "flat", "groups", "money", "near_books", "near_money", "near_open", "near_orders", "near_whole", "near_worth",
+        "open", "orders", "room_money", "room_open", "room_whole", "room_worth", "version",
     )  # fmt: skip
 
     def __init__(
@@ -145,7 +150,9 @@ class Table:
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
+        self.money = by_unit.get("money")
         self.near_open, self.room_open = self._ends("open")
+        self.near_money, self.room_money = self._ends("money")
         self.near_orders, _ = self._ends("orders")
         self.near_whole, self.room_whole = self._ends("whole")
         self.near_worth, self.room_worth = self._ends("worth")
@@ -154,10 +161,13 @@ class Table:
         group = self.groups.get(of)
         return (NO_LIMIT, NO_LIMIT) if group is None else (group.near, group.room)
 
-    def speaks(self, size: Decimal, worth: Decimal) -> bool:
-        """Whether a new order of so many base units, worth so many USD, comes near a limit."""
+    def speaks(self, size: Decimal, worth: Decimal, money: Decimal) -> bool:
+        """Whether a new order of so many base units, worth so many USD, comes near a limit; `money`: the USD that it
+        binds, where a limit asks for it.
+        """
         return (
             size >= self.near_open
+            or money >= self.near_money
             or size >= self.near_whole
             or worth >= self.near_worth
             or self.near_orders <= ONE
@@ -173,15 +183,19 @@ class Table:
                 found += group.findings(size)
         return found
 
-    def absorb(self, quantity: Decimal, version: int) -> None:
-        """An order of so many base units was approved on this side, and the books have moved by that alone: one more
-        order works.
+    def absorb(self, quantity: Decimal, money: Decimal, version: int) -> None:
+        """An order of so many base units, which binds so much money, was approved on this side, and the books have
+        moved by that alone: one more order works.
         """
         self.version = version
         if self.open is not None:
             self.open.absorbed += quantity
             self.near_open -= quantity
             self.room_open -= quantity
+        if self.money is not None:
+            self.money.absorbed += money
+            self.near_money -= money
+            self.room_money -= money
         if self.orders is not None:
             self.orders.absorbed += ONE
             self.near_orders -= ONE

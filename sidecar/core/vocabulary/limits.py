@@ -214,6 +214,11 @@ class PortfolioLimits(OrderLimits):
 class StrategyLimits(PortfolioLimits):
     """Limits of one strategy's own orders and positions."""
 
+    budget: Amount | None = Field(
+        None,
+        description="its own money, USD: its positions at cost and its open orders may come to so much, plus its "
+        "realised PnL less fees",
+    )
     own_positions_only: bool = Field(
         False,
         description="the strategy may sell no more of a coin than it bought itself, and nobody else what it bought",

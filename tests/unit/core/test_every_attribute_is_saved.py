@@ -492,6 +492,9 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRATEGY_SHARE": ({"max_strategy_share": "0.625"}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid")),
+    "BUDGET": (
+        {"strategy": {"grid": {"budget": "31420.8"}}}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid"),
+    ),
     "OWN_POSITIONS_ONLY": (
         {"strategy": {"grid": {"own_positions_only": True}}}, of_grid, ask("0.2", side="SELL", strategy="grid"),
         ask("0.00001", side="SELL", strategy="grid"),

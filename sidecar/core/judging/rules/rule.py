@@ -23,11 +23,11 @@ from sidecar.core.vocabulary.products import Product
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
-# The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, or
-# the orders that it adds to those that work.
-SizeUnit = Literal["open", "whole", "worth", "orders"]
+# The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, the
+# money that a purchase binds, USD, or the orders that it adds to those that work.
+SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 # The source of a row; a rule that reads less is asked less often. The order; the books and the order's side, as a line
-# in open size or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
+# in open size, in money or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
 Setting = Decimal | int | LossLimit | Rate | Quota  # a limit as it was configured
@@ -177,6 +177,8 @@ def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
             return Decimal(candidate.is_new)
         case "worth":
             return candidate.worth.notional
+        case "money":
+            return candidate.money
     size = candidate.worth.base_size
     return None if size is None else size * candidate.product.contract_size
 

@@ -1,10 +1,12 @@
 """Does a strategy keep to its own part of the account? No I/O."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
 
+from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.working import Leg
 from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.ownership import Holding, holding
@@ -21,7 +23,7 @@ from sidecar.core.judging.rules.rule import (
 from sidecar.core.judging.rules.share import Share, share_of
 from sidecar.core.judging.rules.waiting import in_the_way
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.money import ZERO, readable
+from sidecar.core.vocabulary.money import ONE, ZERO, readable
 from sidecar.core.vocabulary.orders import SELL
 
 
@@ -73,6 +75,30 @@ def _sale(candidate: Candidate) -> tuple[Leg | None, Holding | None]:
     return leg, holding(candidate.desk, leg.key, candidate.strategy_id, replaces)
 
 
+def money_used(candidate: OnKey, _bound: ScopedLimit) -> Row:
+    """The strategy's positions at cost, its open orders and this one, less what it has earned. A sale of spot binds no
+    money, but the coin that a coin pair buys; contracts that would be added count at the mark.
+    """
+    own, book = candidate.strategy, candidate.tracker.strategies.get(candidate.strategy_id or "")
+    if book is None:
+        book = Portfolio()
+    used = book.at_cost + _usd(candidate, book.bound) - book.pnl.settled - candidate.frees
+    if candidate.is_future:
+        line, mark = book.lines.get(candidate.key), candidate.mark or ZERO
+        if line is not None:
+            used += abs(line.position.cost) - abs(line.position.quantity) * mark - line.at_cost
+        return Row(base=used + own.held * mark, slope=mark, floor=used + own.other * mark)
+    if candidate.is_buy:
+        return Row(base=used, slope=ONE, of="money")
+    return Row(base=used + candidate.brings if candidate.brings else ZERO)
+
+
+def _usd(candidate: OnKey, bound: Mapping[str, Decimal]) -> Decimal:
+    """The worth of these amounts by currency, USD."""
+    usd = candidate.tracker.marks.usd
+    return sum((amount * (usd(currency) or ZERO) for currency, amount in bound.items()), ZERO)
+
+
 RULES: Final = (
     Gate(
         code="OWN_POSITIONS_ONLY",
@@ -88,6 +114,21 @@ RULES: Final = (
             "would sell of that. A flattening, the operator's or the sidecar's own, sells all",
             "exactly what is its own passes",
             key="own_positions_only",
+        ),
+    ),
+    Measured(
+        code="BUDGET",
+        of_strategy=True,
+        limit="budget",
+        reads="side",
+        row=money_used,
+        text="the strategy's positions at cost and its open orders could come to {observed} USD beyond what it has "
+        "earned; its budget is {limit} USD",
+        doc=Doc(
+            "the strategy's positions at cost, its open and reserved purchases at their price with the fee on top, and "
+            "contracts that would be added at the mark, less its own net PnL (realised − fees + funding; unrealised "
+            "gains are no money yet) > limit",
+            "the limit passes",
         ),
     ),
     Measured(

@@ -338,3 +338,195 @@ def test_ownership_is_the_same_after_a_restart():
     again = restarted(owned())
     assert sells(again, 1).max_base_size == D("0.4")
     assert sells(again, 2, None).max_base_size == 1
+
+
+# --- Money of its own -------------------------------------------------------------------------------
+
+
+def budgeted(usd=12_800, **fields):
+    """A strategy with so much money; the fee is 1 %."""
+    world = World(cash=RICH, strategy={"grid": {"budget": usd}}, **fields)
+    world.send(ev.FeesRead, taker_rate=D("0.01"), maker_rate=D("0.01"))
+    return world
+
+
+@pytest.mark.parametrize(("size", "ok"), [("0.19", True), ("0.2", True), ("0.20000001", False)])
+def test_an_order_binds_its_price_and_fee_of_a_strategys_money(size, ok):
+    decision = asked(budgeted(12_928), size)
+    assert breaks(decision, "BUDGET") != ok
+    assert decision.max_base_size == D("0.2")
+    if not ok:
+        found = the(decision, "BUDGET")
+        assert (found.scope, found.limit, found.observed) == (
+            "strategy:grid",
+            "12928",
+            "12928.0006464",
+        )
+        assert found.message == (
+            "the strategy's positions at cost and its open orders could come to 12928.0006464 USD beyond what it has "
+            "earned; its budget is 12928 USD"
+        )
+
+
+def test_positions_at_cost_open_orders_and_approvals_use_it_up():
+    """Whatever the mark is now."""
+    world = budgeted(20_000)
+    world.fill("BUY", "0.1", 60_000, strategy_id="grid")
+    world.report("o1", leaves="0.1", limit_price=50_000, strategy_id="grid")
+    assert world.ask(limit_order("0.05", 40_000), strategy_id="grid")
+    world.quote("BTC-USD", 80_000)
+    found = the(asked(world, 1, price=80_000), "BUDGET")
+    assert found.observed == str(6_000 + 5_050 + 2_020 + 80_800)
+    assert asked(world, 1, price=69_300).max_base_size == D("0.09900990")
+
+
+def test_an_approval_at_a_glance_uses_it_up_too():
+    """One after the other, without a price in between."""
+    world = budgeted(13_000)
+    for price in (64_000, 63_000):
+        assert world.ask(limit_order("0.1", price), strategy_id="grid")
+    assert asked(world, "0.01").max_base_size == D("0.00267636")
+
+
+def test_what_it_has_earned_is_its_own_and_what_it_has_lost_too():
+    """Realised, less fees; a gain that is not realised is no money yet."""
+    world = budgeted(6_464)
+    world.fill("BUY", "0.05", 60_000, strategy_id="grid", fee=10)
+    world.quote("BTC-USD", 80_000)
+    assert asked(world, 1, price=80_000).max_base_size == D(
+        "0.04274752"
+    )  # (6,464 − 10 − 3,000) ÷ 80,800
+    world.fill("SELL", "0.05", 80_000, strategy_id="grid", fee=10)
+    assert asked(world, 1, price=80_000).max_base_size == D("0.09212871")  # 980 more than 6,464
+    world.fill("BUY", "0.05", 80_000, strategy_id="grid")
+    world.fill("SELL", "0.05", 40_000, strategy_id="grid")
+    assert asked(world, 1, price=80_000).max_base_size == D("0.06737623")
+
+
+def test_each_strategy_has_its_own_money_and_orders_without_one_none():
+    world = budgeted(100)
+    assert not asked(world, "0.1")
+    assert asked(world, "0.1", "other")
+    assert asked(world, "0.1", None)
+
+
+def test_money_that_is_nearly_used_is_a_warning():
+    world = budgeted(6_464)
+    assert warned(asked(world, "0.0699")) == ()
+    assert warned(asked(world, "0.07")) == ("BUDGET",)
+
+
+def test_a_sale_binds_no_money_however_far_beyond_the_budget_it_is():
+    world = budgeted(100)
+    world.fill("BUY", "0.1", 64_000, strategy_id="grid")
+    world.report("o1", side="SELL", leaves=1, limit_price=90_000)
+    decision = sells(world, "0.05")
+    assert not decision.reducing
+    assert not breaks(decision, "BUDGET")
+
+
+def test_coins_that_were_sold_before_their_purchase_hold_no_money():
+    world = budgeted(6_464)
+    world.hold(1)
+    world.fill("SELL", "0.1", 64_000, strategy_id="grid")
+    assert asked(world, 1).max_base_size == D("0.1")
+
+
+def test_an_order_that_ends_frees_its_money():
+    world = budgeted(6_464)
+    world.report("o1", leaves="0.1", limit_price=64_000, strategy_id="grid")
+    assert asked(world, "0.1").max_base_size == 0
+    world.report("o1", status="CANCELLED", filled="0.04", average_price=60_000, leaves=0)
+    assert asked(world, 1).max_base_size == D("0.06287128")  # 2,400 of it are in a position
+    world.ask(limit_order("0.06", name="r1"), strategy_id="grid")
+    world.manager.release_order("r1")
+    assert asked(world, 1).max_base_size == D("0.06287128")
+
+
+def test_an_edit_binds_money_in_place_of_its_order():
+    world = budgeted(6_464)
+    world.report("o1", leaves="0.1", limit_price=60_000, strategy_id="grid")
+
+    def edited(size, price=None):
+        return world.manager.validate_edit(order_id="o1", size=size, price=price, dry_run=True)
+
+    assert edited("0.1", "64000")
+    decision = edited("0.11")
+    assert breaks(decision, "BUDGET")
+    assert decision.max_base_size == D("0.10666666")
+    assert edited("0.1066", None)
+
+
+def test_a_quote_sized_order_binds_its_quote_size():
+    world = budgeted(6_400)
+
+    def buys(quote):
+        body = order("market_market_ioc", quote_size=quote)
+        return world.ask(body, strategy_id="grid", dry_run=True)
+
+    assert buys("6400")
+    assert breaks(buys("6400.01"), "BUDGET")
+
+
+def test_money_of_other_currencies_counts_at_their_marks():
+    """51,200 EUR a BTC, at 1.25 dollars a euro."""
+    world = budgeted(6_464)
+    world.balance("EUR", 1_000_000)
+    world.quote("BTC-EUR", 51_200)
+    assert asked(world, 1, product_id="BTC-EUR", price=51_200).max_base_size == D("0.1")
+    world.ask(limit_order("0.05", 51_200, product_id="BTC-EUR"), strategy_id="grid")
+    assert asked(world, 1).max_base_size == D("0.05")
+
+
+def contract_sizes(world, size, side="BUY"):
+    decision = world.ask(future_order(size, side), strategy_id="grid", dry_run=True)
+    return bool(decision), decision.max_base_size
+
+
+def test_contracts_count_at_their_whole_cost_and_those_to_come_at_the_mark():
+    """640 USD each; 5 were bought at 60,000, which cost 3,000."""
+    world = funded(budgeted(6_400))
+    assert contract_sizes(world, 10) == (True, 10)
+    assert contract_sizes(world, 11) == (False, 10)
+    world.fill("BUY", 5, 60_000, product_id=FUTURE, strategy_id="grid")
+    assert contract_sizes(world, 6) == (False, 5)
+    world.report("o1", product_id=FUTURE, leaves=2, limit_price=50_000, strategy_id="grid")
+    assert contract_sizes(world, 4) == (False, 3)
+    assert contract_sizes(world, 15, "SELL")[0]  # 5 of them close
+    assert contract_sizes(world, 16, "SELL") == (False, 15)
+
+
+def test_a_coin_pair_counts_the_coin_that_it_brings():
+    world = budgeted(6_400)
+    world.quote("ETH-BTC", "0.03125")
+    world.hold(100, 2_000, "ETH-USD")
+
+    def swap(size, side="SELL", price="0.03125"):
+        body = order(side=side, product_id="ETH-BTC", base_size=str(size), limit_price=price)
+        return world.ask(body, strategy_id="grid", dry_run=True)
+
+    assert swap("3.2")
+    decision = swap("3.20000001")
+    assert breaks(decision, "BUDGET")
+    assert decision.max_base_size == D("3.2")
+    world.report("o1", product_id="ETH-BTC", side="SELL", leaves=1, limit_price="0.03125", strategy_id="grid")  # fmt: skip
+    assert swap(5).max_base_size == D("2.2")
+    assert world.manager.validate_edit(order_id="o1", size="3.2", dry_run=True)
+    world.hold(10)
+    assert swap(5, "BUY", "0.03").max_base_size == D("2.26897689")  # with its fee
+
+
+def test_a_budget_is_the_same_after_a_restart():
+    world = budgeted(20_000)
+    world.fill("BUY", "0.1", 60_000, strategy_id="grid", fee=60)
+    world.report("o1", leaves="0.1", limit_price=50_000, strategy_id="grid")
+    assert world.ask(limit_order("0.05", 40_000), strategy_id="grid")
+    (before,) = usage(world.manager.desk, {}, world.now)
+    (after,) = usage(restarted(world).manager.desk, {}, world.now)
+    assert before == after
+    assert before["observed"] == 6_060 + 5_050 + 2_020
+
+
+def test_no_budget_is_used_before_a_strategys_first_order():
+    (row,) = usage(budgeted().manager.desk, {}, World().now)
+    assert (row["code"], row["scope"], row["observed"]) == ("BUDGET", "strategy:grid", 0)
