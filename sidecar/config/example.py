@@ -42,6 +42,7 @@ limits.max_concentration = 0.5
 limits.max_drawdown = "5000 USD"
 limits.max_expected_shortfall = 0.20
 limits.max_stress_loss = 0.30
+limits.max_margin_drawdown = 0.5
 limits.min_liquidation_buffer = 50
 limits.price_shock = { max_move = 0.01, window_s = 20, lockout_s = 900, action = "reduce_only" }
 limits.allow_products = ["BTC-USD", "ETH-USD"]

@@ -50,6 +50,7 @@ LIMITS = {
     "max_concentration": steps("0.013", 200),
     "max_leverage": steps("0.017", 200),
     "max_strategy_share": steps("0.0625", 16),
+    "max_margin_drawdown": steps("0.05", 20),
     "max_open_orders": st.integers(0, 4),
     "max_notional_in": st.builds(
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
@@ -108,7 +109,8 @@ def worlds(draw: Any) -> World:
         products=PRODUCTS, cash=draw(steps("500", 1000)), settings=FOREVER, **draw(limits())
     )
     world.quote("ETH-BTC", "0.03125")
-    funded(world, buying_power=draw(steps("400", 100)))
+    margin = draw(st.sampled_from([None, 0, 3_000, 30_000]))
+    funded(world, buying_power=draw(steps("400", 100)), margin=margin)
     world.balance(
         "BTC", draw(st.sampled_from([0, 0, 1])) * D("0.0005") * draw(st.integers(0, 4000))
     )
@@ -122,6 +124,7 @@ def worlds(draw: Any) -> World:
         world.fill(side, abs(own), 64000, product_id=FUTURE, strategy_id="momo")
     for fields in draw(open_orders()):
         world.report(**fields)
+    world.quote(FUTURE, 64_000 + 5 * draw(st.integers(-400, 400)))
     if draw(st.integers(0, 7)) == 7:
         world.send(ev.ReduceOnlyRequested, reason="law")
     return world

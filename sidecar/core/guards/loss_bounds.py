@@ -8,16 +8,27 @@ lost least.
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
 from sidecar.core.account.losses import AT_MARKS, Loss, Shift, Way
+from sidecar.core.account.margin import margin_drawdown
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ZERO
+
+# A loss that stands, of contracts alone: it has no window, and nothing of it is settled.
+MARGIN: Final = "MARGIN_DRAWDOWN"
+
+
+@cache
+def _of_margin(ratio: Decimal) -> LossLimit:
+    return LossLimit(ratio=ratio)
 
 
 class BoundLoss(Struct, frozen=True):
@@ -86,14 +97,19 @@ class LossBounds:
             yield self.of("DRAWDOWN", limit, now)
         if (limit := limits.max_cumulative_loss) is not None:
             yield self.of("CUMULATIVE_LOSS", limit, now)
+        share = limits.max_margin_drawdown
+        if share is not None and (loss := margin_drawdown(tracker)) is not None and loss.base:
+            yield self.of(MARGIN, _of_margin(share), now, "futures")
 
     def quiet_above(self) -> Decimal | None:
         """The net PnL above which no limit on the account's losses is crossed, USD; None where that does not
-        tell: limits of products and strategies, or no equity to take ratios of.
+        tell: limits of products, strategies and margin, or no equity to take ratios of.
         """
         limits, tracker = self.desk.limits, self.desk.tracker
         scoped = (*limits.product.values(), *limits.strategy.values())
         if any(one.max_daily_loss is not None for one in scoped):
+            return None
+        if limits.max_margin_drawdown is not None:
             return None
         bounded = list(self.bounded(None))
         if any(bound.lacks_equity for bound in bounded):
@@ -163,6 +179,8 @@ class LossBounds:
         shift: Shift = AT_MARKS,
     ) -> Loss:
         tracker = self.desk.tracker
+        if code == MARGIN:
+            return margin_drawdown(tracker, shift) or losses.NO_LOSS
         if code == "DAILY_LOSS":
             return losses.daily(tracker, key=key, strategy_id=strategy_id, way=way, shift=shift)
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative

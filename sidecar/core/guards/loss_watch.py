@@ -35,7 +35,7 @@ from sidecar.core.context.state import CAUSES, Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
-from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
+from sidecar.core.guards.loss_bounds import MARGIN, BoundLoss, LossBounds
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.liquidation.liquidator import Liquidator
@@ -141,9 +141,14 @@ class LossWatch:
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """A daily loss or a drawdown: its cause stays once it is confirmed."""
+        """A daily loss or a drawdown: its cause stays once it is confirmed; that of a loss of margin, as long as the
+        loss stands.
+        """
         known = self.desk.state.causes.get((bound.code, bound.scope))
         if known is not None and known.is_confirmed:
+            if bound.code == MARGIN and not bound.is_crossed:
+                text = f"the loss is {bound.loss.text()}, its limit {bound.limit}"
+                self.loosen(bound.code, bound.scope, text, actions)
             return
         name = f"{bound.code}|{bound.scope}"
         if not bound.is_crossed:
@@ -198,10 +203,11 @@ class LossWatch:
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]
     ) -> None:
-        """A cause that was never confirmed ends with its limit."""
+        """A cause that was never confirmed ends with its limit; that of a loss of margin, with the margin too."""
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
-            if cause.code in WINDOW_OF and not cause.is_confirmed and name not in bounded:
+            passes = cause.code in WINDOW_OF and not cause.is_confirmed
+            if (passes or cause.code == MARGIN) and name not in bounded:
                 self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)
 

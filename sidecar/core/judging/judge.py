@@ -83,9 +83,16 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     limits = desk.limits
     gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
     gates += [custom_gate(rule) for rule in desk.custom]
-    measured = _bind(_scopes(desk, product.key, strategy_id), strategy_id)
-    coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
-    shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [], strategy_id)
+    rules = [
+        rule
+        for rule in RULES
+        if isinstance(rule, Measured)
+        and (strategy_id is not None or not rule.of_strategy)
+        and (product.is_future or not rule.of_futures)
+    ]
+    measured = _bind(rules, _scopes(desk, product.key, strategy_id))
+    coin = [] if product.is_future else _bind(rules, _scopes(desk, product.quote, strategy_id))
+    shadow = _bind(rules, [("shadow", "all", limits.shadow)] if limits.shadow else [])
     minima = [(rule, bound) for rule, bound in measured if rule.lowest]
     ruled = [
         BoundRule(place, rule, bound)
@@ -131,12 +138,11 @@ def _scopes(
 
 
 def _bind(
-    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]], strategy_id: str | None = None
+    rules: Iterable[Measured], scopes: Iterable[tuple[str, ScopeKind, OrderLimits]]
 ) -> list[tuple[Measured, ScopedLimit]]:
     return [
         (rule, _bound(rule.code, scope, kind, setting))
-        for rule in RULES
-        if isinstance(rule, Measured) and (strategy_id is not None or not rule.of_strategy)
+        for rule in rules
         for scope, kind, limits in scopes
         if (setting := getattr(limits, rule.limit, None)) is not None and setting is not False
     ]

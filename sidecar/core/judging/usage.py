@@ -117,9 +117,11 @@ def _most_used(tracker: PositionTracker, rule: Measured, bound: ScopedLimit) -> 
 
 
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
-    """None before the books are open, and for a ratio of no equity."""
-    windows = asked.tracker.windows
-    if windows is None or (bound.loss.ratio is not None and windows.span.lacks_equity):
+    """None before the books are open, for a ratio of no equity, and where it is not known."""
+    windows, is_loss = asked.tracker.windows, isinstance(bound.setting, LossLimit)
+    if windows is None or not rule.is_known(asked.tracker):
+        return None
+    if is_loss and bound.loss.ratio is not None and windows.span.lacks_equity:
         return None
     return _measure(rule, bound, asked)
 

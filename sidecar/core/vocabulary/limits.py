@@ -242,6 +242,10 @@ class AccountLimits(PortfolioLimits):
     max_var: Ratio | None = Field(None, description="value at risk ÷ equity")
     max_expected_shortfall: Ratio | None = Field(None, description="expected shortfall ÷ equity")
     max_stress_loss: Ratio | None = Field(None, description="worst stress scenario's loss ÷ equity")
+    max_margin_drawdown: Ratio | None = Field(
+        None,
+        description="futures: unrealised loss ÷ margin posted, at which only orders that reduce contracts pass",
+    )
     min_liquidation_buffer: Amount | None = Field(
         None,
         description="futures: Coinbase's liquidation buffer, percent, below which nothing may be added",

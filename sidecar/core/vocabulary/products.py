@@ -86,6 +86,11 @@ CASH: Final = (
 )
 
 
+def is_contract(key: str) -> bool:
+    """Whether a key is a futures contract: a contract's is its product id, a coin's has no dash."""
+    return "-" in key
+
+
 def product_from_coinbase(row: Mapping[str, Any]) -> Product:
     """Read one product of Coinbase's product list.
 

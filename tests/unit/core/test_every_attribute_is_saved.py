@@ -452,6 +452,13 @@ def with_buffer(world: World) -> None:
     world.hold("0.1")
 
 
+def margined(world: World) -> None:
+    """100 contracts that have lost nearly half of the margin posted."""
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=16_000)
+    world.quote(FUTURE, 56_005)
+
+
 def nothing(_world: World) -> None:
     pass
 
@@ -494,6 +501,10 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_STRATEGY_SHARE": ({"max_strategy_share": "0.625"}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid")),
     "BUDGET": (
         {"strategy": {"grid": {"budget": "31420.8"}}}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid"),
+    ),
+    "MAX_MARGIN_DRAWDOWN": (
+        {"max_margin_drawdown": "0.5"}, margined, ask(1, 56_005, product_id=FUTURE),
+        lambda world: (world.quote(FUTURE, 56_000), ask(1, 56_000, product_id=FUTURE)(world))[1],
     ),
     "OWN_POSITIONS_ONLY": (
         {"strategy": {"grid": {"own_positions_only": True}}}, of_grid, ask("0.2", side="SELL", strategy="grid"),

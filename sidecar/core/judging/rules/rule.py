@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import Limits, LossLimit, Quota, Rate
@@ -193,7 +194,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
     of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
     row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
-    without one there is none. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    without one there is none; with `of_futures` only of orders for contracts. `is_known`: whether the books have the
+    figure. A rule with a `window` counts approvals under the name it gives, or their `notional`
     (USD) where the limit is a quota.
     """
 
@@ -210,12 +212,14 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_equity: bool = False
     per_key: bool = False
     of_strategy: bool = False
+    of_futures: bool = False
     reads: Reads = "order"
     row: Callable[[OnKey, ScopedLimit], FigureBySize] | None = None
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
     clears_at: Callable[[OnKey], datetime | None] | None = None
+    is_known: Callable[[PositionTracker], bool] = lambda _: True
 
     def __post_init__(self) -> None:
         assert (self.row is None) == (self.order_row is not None) == (self.reads == "order"), (

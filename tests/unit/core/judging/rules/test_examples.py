@@ -15,7 +15,7 @@ from sidecar.core.judging.rules import RULES
 from sidecar.core.value_at_risk.portfolio_risk import RiskFigure
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.decision import Decision
-from tests.decisions import NoRoom, reloaded
+from tests.decisions import NoRoom, funded, reloaded
 from tests.scenario import D, World, order
 
 EXAMPLES = tomllib.loads((Path(__file__).parents[5] / "docs" / "rule-examples.toml").read_text())[
@@ -85,6 +85,8 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
                 buying_power=D(50000),
                 liquidation_buffer_percentage=D(percent),
             )
+        case ["margin", margin, "USD"]:
+            funded(world, margin=margin)
         case ["risk", "from", before, "to", after, "USD"]:
             world.manager.desk.portfolio_risk = FixedRisk(before, after)
         case ["custom", "rule", name]:
