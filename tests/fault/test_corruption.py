@@ -124,6 +124,7 @@ def half_way(desk):
 
 LOSS = {"max_order_notional": 5000}
 SHOCK = {"price_shock": {"max_move": "0.01", "window_s": 20, "lockout_s": 900}}
+MARKET = {"market_shock": {"fall": "0.05", "products": ["BTC-USD"]}}
 # By a name: what raises it, and the limits it takes.
 WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "OPERATOR_REDUCE_ONLY": (reduce_only, LOSS),
@@ -139,6 +140,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "MARGIN_DRAWDOWN": (losing_margin, {"max_margin_drawdown": "0.5"}),
     "NO_EQUITY": (without_equity, {"max_daily_loss": "0.05"}),
     "PRICE_SHOCK": (lambda desk: second(desk, 64000, 65000), SHOCK),
+    "MARKET_SHOCK": (lambda desk: second(desk, 64000, 60000), MARKET),
     "UNAPPROVED_ORDER": (bought, LOSS),
     "STALE_MARK": (stale, LOSS),
     "BALANCE_UNEXPLAINED": (unexplained, LOSS),

@@ -51,7 +51,11 @@ class RiskContext(Struct, kw_only=True):
         self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
         self.tracker.marks.max_spread = limits.max_spread
         self.tracker.min_equity = limits.min_equity
-        shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
+        shocks = (
+            limits.market_shock,
+            limits.price_shock,
+            *(own.price_shock for own in limits.product.values()),
+        )
         self.watches_shocks = any(shock is not None for shock in shocks)
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
         self.binds_each_strategy = any(one.max_strategy_share is not None for one in tables)

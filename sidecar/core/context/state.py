@@ -66,6 +66,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "fund the account, lower min_equity, or set the loss limits in USD",
     ),
     "PRICE_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
+    "MARKET_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
     "UNAPPROVED_ORDER": CauseKind(
         "REDUCE_ONLY", "resume", "find out who sends orders past the sidecar, then resume"
     ),

@@ -240,7 +240,7 @@ class LossWatch:
             return
         if not state.has("CUMULATIVE_LOSS"):
             self._first_sight(bound, now, actions)
-        if not self._may_begin():
+        if not self.may_begin():
             self.confirmation.forget(CUMULATIVE)
         elif self.confirmation.is_settled(bound) or self.confirmation.is_confirmed(
             bound, now, actions
@@ -249,7 +249,7 @@ class LossWatch:
             self._confirm(bound, actions)
             self.liquidate(bound.reason, now, actions, loss=bound.loss, limit=bound.limit)
 
-    def _may_begin(self) -> bool:
+    def may_begin(self) -> bool:
         """One episode at a time; none for dust that one has left, nor after an operator's abort."""
         state = self.desk.state
         if state.has("LIQUIDATION") or state.has("ABORTED"):

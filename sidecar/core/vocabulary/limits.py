@@ -19,13 +19,18 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.types import StringConstraints
 
 from sidecar.core.vocabulary.money import ZERO, amount, plain
+from sidecar.core.vocabulary.products import PRODUCT_ID
 
 MONEY_TEXT = re.compile(r"\s*([0-9.eE+-]+)\s*USD\s*")
+DURATION_TEXT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)\s*", re.ASCII)
+SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+SHOCK_WINDOW_MAX: Final = timedelta(hours=1)  # a slower fall is for the limits on losses
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
@@ -85,6 +90,45 @@ def _positive(value: object) -> Decimal:
     return number
 
 
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    known = None if isinstance(value, bool) else DURATION_TEXT.fullmatch(str(value))
+    if known is None:
+        raise ValueError('is not a duration; write "90s", "5m", "2h" or "1d", or seconds')
+    length = timedelta(seconds=float(Decimal(known[1]) * SECONDS[known[2]]))
+    if not length:
+        raise ValueError('is no time at all; write a duration such as "5m"')
+    if length > timedelta(days=1):
+        raise ValueError('is longer than a day; write "1d" or less')
+    return length
+
+
+def duration_text(length: timedelta) -> str:
+    """A duration as a configuration has it, in the largest unit that goes into it."""
+    seconds = Decimal(str(length.total_seconds()))
+    unit = next((name for name in "dhm" if not seconds % SECONDS[name]), "s")
+    return f"{plain(seconds / SECONDS[unit])}{unit}"
+
+
+def _no_longer_than_an_hour(length: timedelta) -> timedelta:
+    if length > SHOCK_WINDOW_MAX:
+        raise ValueError('is longer than an hour; write "1h" or less')
+    return length
+
+
+def _some(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if names == ():
+        raise ValueError("is empty; name some products, or leave it out for all coins")
+    return names
+
+
+def _product_name(value: str) -> str:
+    if not PRODUCT_ID.fullmatch(value):
+        raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
+    return value
+
+
 def _whole_name(value: str) -> str:
     if not value.strip():
         raise ValueError("a name must not be blank")
@@ -97,9 +141,17 @@ Seconds = Annotated[
 ]
 Orders = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 Loss = Annotated[LossLimit, BeforeValidator(_loss), PlainSerializer(str, when_used="json")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(duration_text, when_used="json"),
+    WithJsonSchema({"type": "string", "x-kind": 'duration such as "5m", or seconds'}),
+]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=NAME_MAX), AfterValidator(_whole_name)
 ]
+
+ProductName = Annotated[Name, AfterValidator(_product_name)]
 
 
 class Frozen(BaseModel):
@@ -158,6 +210,32 @@ class PriceShock(Frozen):
         if self.max_move is None and self.max_loss_from_entry is None:
             raise ValueError("set max_move or max_loss_from_entry, or remove the table")
         return self
+
+
+class MarketShock(Frozen):
+    """When at least a share of the coins fall together: only reducing orders pass, or all is sold as well."""
+
+    fall: Ratio = Field(
+        description="fall of a coin from its highest price within the window, as a ratio"
+    )
+    window: Annotated[Duration, AfterValidator(_no_longer_than_an_hour)] = Field(
+        timedelta(minutes=5), description="length of the window, an hour at most"
+    )
+    share: Ratio = Field(
+        Decimal("0.5"), description="part of the coins that must have fallen so far, as a ratio"
+    )
+    products: Annotated[tuple[ProductName, ...] | None, AfterValidator(_some)] = Field(
+        None,
+        description="the coins that count, by a product of each; unset: all coins with a live quote",
+    )
+    # Falls that feed on forced sales go on for tens of minutes: a shorter lock would end in the middle of one.
+    lockout: Duration = Field(
+        timedelta(hours=1), description="how long only reducing orders pass, from the shock on"
+    )
+    action: Literal["reduce_only", "flatten"] = Field(
+        "reduce_only",
+        description="lock the account to reducing orders, or sell it off as well once the shock is confirmed",
+    )
 
 
 class OrderLimits(Frozen):
@@ -292,6 +370,9 @@ class Limits(AccountLimits):
     ] = Field(
         Decimal("0.01"),
         description="how far beyond the far touch a market order is valued, as a ratio",
+    )
+    market_shock: MarketShock | None = Field(
+        None, description="lockout of the account when many coins fall together"
     )
     custom: tuple[Name, ...] = Field(
         (), description="your own rules, as dotted paths: package.module:function"

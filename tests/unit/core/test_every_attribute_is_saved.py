@@ -354,9 +354,20 @@ def misled() -> World:
     return world
 
 
+def crashed() -> World:
+    """Every coin fell at once, which was to be sold while an operator had halted everything."""
+    shock = {"fall": "0.05", "action": "flatten"}
+    world = connected(held=1, market_shock=shock)
+    world.send(ev.HaltRequested, reason="enough")
+    for price in (60_000, 59_000, 58_000):
+        world.wait(1)
+        world.quote("BTC-USD", price)
+    return world
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken, visited, misled,
+    overtaken, visited, misled, crashed,
 )  # fmt: skip
 
 
