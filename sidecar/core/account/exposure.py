@@ -286,7 +286,15 @@ class Portfolio:
             self.futures_profit += profit - line.futures_profit
             line.futures_profit = profit
             self.futures_pnl += change
+        elif (
+            position.cost != line.at_cost
+        ):  # units that were sold before their purchase hold no money
+            self._restate_cost(line, max(ZERO, position.cost))
         self._restate_exposure(line)
+
+    def _restate_cost(self, line: Exposure, at_cost: Decimal) -> None:
+        self.at_cost += at_cost - line.at_cost
+        line.at_cost = at_cost
 
     def _restate_exposure(self, line: Exposure) -> None:
         """The same for the figures that open and reserved orders change: all but the profit."""
@@ -309,15 +317,9 @@ class Portfolio:
         self.gross += notional - line.notional
         self.long_usd += long_usd - line.long_usd
         self.short_usd += short_usd - line.short_usd
-        cost = line.position.cost
         if line.is_future:
-            added = line.size - abs(quantity)
-            at_cost = abs(cost) + (added * mark if mark is not None else ZERO)
-        else:
-            at_cost = max(ZERO, cost)  # units that were sold before their purchase hold no money
-        if at_cost != line.at_cost:
-            self.at_cost += at_cost - line.at_cost
-            line.at_cost = at_cost
+            added = ZERO if mark is None else (line.size - abs(quantity)) * mark
+            self._restate_cost(line, abs(line.position.cost) + added)
         line.long, line.short = long, short
         line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
         if not quantity and line.is_idle:

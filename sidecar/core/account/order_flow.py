@@ -339,7 +339,7 @@ class OrderFlow:
         """
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
-        self.books.bind(reservation.strategy_id, _money_of(reservation), -1)
+        self._bind_money(reservation, -1)
         currency = reservation.hold_currency
         self._reserve_funds(currency, -reservation.hold)
         left = self.books.wallets.get(currency).reserved if currency else self.margin_reserved
@@ -349,8 +349,15 @@ class OrderFlow:
         """Bind again the legs and funds that `lift` took out."""
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
-        self.books.bind(reservation.strategy_id, _money_of(reservation), 1)
+        self._bind_money(reservation, 1)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
+
+    def _bind_money(self, reservation: Reservation, sign: int) -> None:
+        if reservation.strategy_id is None:
+            return
+        side, currency = reservation.order.side, reservation.hold_currency
+        money = money_of(side, reservation.legs, currency, reservation.hold)
+        self.books.bind(reservation.strategy_id, money, sign)
 
     def release(self, client_order_id: str, decision_id: str | None = None) -> Reservation | None:
         """Free the legs and funds of an approval: that of this decision, where one is named. To
@@ -369,8 +376,3 @@ class OrderFlow:
             self.books.wallets.get(currency).reserved += hold
         else:  # futures: margin, in USD
             self.margin_reserved += hold
-
-
-def _money_of(reservation: Reservation) -> tuple[str, Decimal]:
-    side, currency = reservation.order.side, reservation.hold_currency
-    return money_of(side, reservation.legs, currency, reservation.hold)

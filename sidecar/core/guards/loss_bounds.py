@@ -103,21 +103,28 @@ class LossBounds:
 
     def quiet_above(self) -> Decimal | None:
         """The net PnL above which no limit on the account's losses is crossed, USD; None where that does not
-        tell: limits of products, strategies and margin, or no equity to take ratios of.
+        tell: limits of products and strategies, or no equity to take ratios of.
         """
         limits, tracker = self.desk.limits, self.desk.tracker
         scoped = (*limits.product.values(), *limits.strategy.values())
         if any(one.max_daily_loss is not None for one in scoped):
             return None
-        if limits.max_margin_drawdown is not None:
-            return None
-        bounded = list(self.bounded(None))
+        bounded = [bound for bound in self.bounded(None) if bound.code != MARGIN]
         if any(bound.lacks_equity for bound in bounded):
             return None
         net = tracker.account.net_pnl
         return max(
             (net - bound.loss.room(bound.limit) for bound in bounded), default=Decimal("-Inf")
         )
+
+    def loses_margin(self) -> bool:
+        """Whether the loss of contracts is beyond its limit, which is set, as the books tell it."""
+        share, tracker = self.desk.limits.max_margin_drawdown, self.desk.tracker
+        assert share is not None, "no limit is set"
+        if tracker.account.futures_profit >= ZERO:
+            return False
+        loss = margin_drawdown(tracker)
+        return loss is not None and loss.crosses(_of_margin(share))
 
     def of(  # noqa: PLR0913 - a scope is named by key or strategy
         self,

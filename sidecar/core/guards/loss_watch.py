@@ -93,11 +93,13 @@ class LossWatch:
         return actions
 
     def _is_quiet(self) -> bool:
-        """Whether no cause is in force or pending, and the net PnL is above all that limits on the
-        account allow: then no loss has to be judged.
+        """Whether no cause is in force or pending, the net PnL is above all that limits on the account allow, and
+        contracts have not lost their margin: then no loss has to be judged.
         """
         desk, accounting = self.desk, self.desk.tracker.loss_accounting
         if desk.state.causes or self.pending or self.stale_marks.stale or accounting.is_ambiguous:
+            return False
+        if desk.limits.max_margin_drawdown is not None and self.bounds.loses_margin():
             return False
         known = (accounting.version, desk.limits)
         if self._quiet_at != known:

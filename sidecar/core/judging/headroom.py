@@ -75,7 +75,8 @@ class Headrooms:
         side, size, version = leg.side, leg.quantity, self._tracker.books.version
         room = self._known[side][1]
         assert room is not None
-        room.table.absorb(size, hold * room.rate, version)
+        money = ZERO if room.table.money is None else hold * room.rate
+        room.table.absorb(size, money, version)
         room.near_usd -= size * room.mark
         room.free -= hold
         if side != BUY:
