@@ -31,13 +31,19 @@ def future_order(size: object = 1, side: str = "BUY", price: object = 64000) -> 
     return limit_order(size, price, side=side, product_id=FUTURE)
 
 
-def funded(world: World, buying_power: object = 1_000_000, buffer: object = 1000) -> World:
-    """Give the world a futures wallet."""
+def funded(
+    world: World,
+    buying_power: object = 1_000_000,
+    buffer: object = 1000,
+    margin: object | None = None,
+) -> World:
+    """Give the world a futures wallet. `margin`: what is posted for its contracts; None: not told."""
     world.send(
         ev.FuturesSummaryRead,
         wallet=D(0),
         buying_power=D(buying_power),
         liquidation_buffer_percentage=D(buffer),
+        initial_margin=None if margin is None else D(margin),
     )
     return world
 

@@ -345,6 +345,7 @@ def futures_summary(
         spot_cash=told("cbi_usd_balance"),
         fills_until=fills_until,
         told_at=told_at,
+        initial_margin=told("initial_margin"),
     )
 
 

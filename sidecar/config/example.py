@@ -38,6 +38,7 @@ limits.price_collar = 0.05
 limits.trading_hours = { zone = "America/New_York", windows = ["Mon-Fri 09:30-16:00"] }
 limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000
+limits.max_strategy_share = 0.5
 limits.max_concentration = 0.5
 limits.max_weekly_loss = 0.15
 limits.max_monthly_loss = "20000 USD"
@@ -45,11 +46,13 @@ limits.max_loss_in = [{ window = "4h", limit = 0.03 }]
 limits.max_drawdown = "5000 USD"
 limits.max_expected_shortfall = 0.20
 limits.max_stress_loss = 0.30
+limits.max_margin_drawdown = 0.5
 limits.min_liquidation_buffer = 50
 limits.price_shock = { max_move = 0.01, window_s = 20, lockout_s = 900, action = "reduce_only" }
+limits.market_shock = { fall = 0.05, window = "5m", share = 0.5, lockout = "1h", action = "reduce_only" }
 limits.allow_products = ["BTC-USD", "ETH-USD"]
 limits.product."BTC-USD".max_position_size = 0.5
-limits.strategy.momentum.max_order_notional = 1000
+limits.strategy.momentum = { max_order_notional = 1000, budget = 10000, own_positions_only = true }
 limits.shadow.max_order_notional = 2500
 var.proxies.PEPE = "DOGE"
 var.stress.exchange_hacked = { BTC = -0.3, others = -0.5 }

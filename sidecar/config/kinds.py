@@ -14,6 +14,7 @@ from sidecar.core.vocabulary.money import (
     DIGITS_BEFORE_POINT_MAX,
     is_bounded,
 )
+from sidecar.core.vocabulary.products import PRODUCT_ID
 
 
 def not_boolean(value: object) -> object:
@@ -40,7 +41,7 @@ def _asset(value: str) -> str:
 
 
 def _product_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Z0-9]{1,30}(-[A-Z0-9]{1,30}){1,3}", value):
+    if not PRODUCT_ID.fullmatch(value):
         raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
     return value
 

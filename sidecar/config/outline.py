@@ -89,12 +89,12 @@ def find(root: Table, path: Sequence[str]) -> Table | None:
 
 
 def homes(root: Table, key: str) -> Iterator[str]:
-    """The tables that do have `key`, those at the top first; none that the user names."""
+    """The tables that do have `key`, those at the top first; of those that the user names, as NAME."""
     yield from (table.name for table in root.tables if key in table.names())
     for table in root.tables:
         for nested in table.tables:
-            if not nested.keyed and key in nested.names():
-                yield f"{table.name}.{nested.name}"
+            if key in nested.names():
+                yield f"{table.name}.{nested.name}{'.NAME' if nested.keyed else ''}"
 
 
 # --------------------------------------------------------------------------------- reading a schema

@@ -359,6 +359,7 @@ class RiskManager:
         self.doubts.futures.begin()
         self.unapproved.begin(event)
         self.watch.pending.clear()  # the feeds must show it anew
+        self.shocks.market.begin()
         self.tracker.marks.begin_again(event.at)
         self.tracker.balances.begin_again()
         actions: list[Action] = []

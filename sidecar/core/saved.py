@@ -18,6 +18,7 @@ from sidecar.core.context.activity import Notional
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.market_shock import MarketShockMemory
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.price_shock import Sampler
 from sidecar.core.guards.report_watch import ReportMemory
@@ -88,6 +89,7 @@ class SavedManager(Struct, kw_only=True):
     activity: dict[str, list[datetime]]
     activity_usd: dict[str, list[tuple[datetime, Decimal]]] = {}
     samplers: list[SavedSampler]
+    market_shock: MarketShockMemory = field(default_factory=MarketShockMemory)
     pending: dict[str, PendingBreach] = {}
     stale_marks: dict[str, StaleMark] = {}
     adding_asked: dict[str, datetime] = {}
@@ -150,6 +152,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
             )
             for (key, window_s), sampler in manager.shocks.samplers.items()
         ],
+        market_shock=manager.shocks.market.memory,
         pending=manager.watch.pending,
         stale_marks=manager.watch.stale_marks.stale,
         adding_asked=manager.watch.adding.asked,
@@ -210,6 +213,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         sampler.total = sum((move for _, move in seen.moves), ZERO)
         latest = ZERO if seen.last is None else seen.last
         sampler.before = deque(seen.before or [latest] * len(seen.moves))
+    manager.shocks.market.memory = saved.market_shock
     manager.watch.stale_marks.stale = saved.stale_marks
     manager.watch.stale_marks.note_quoteless()
     manager.watch.adding.asked = saved.adding_asked

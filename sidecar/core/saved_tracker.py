@@ -20,6 +20,7 @@ from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.valuation import money_of
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
@@ -277,6 +278,8 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
 def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
     for order in saved.working:
         tracker.books.work(order.legs, order.bound_to, 1)
+        money = money_of(order.side, order.legs, order.hold_currency, order.hold)
+        tracker.books.bind(order.bound_to, money, 1)
         if order.hold_currency:
             tracker.wallets.get(order.hold_currency).held += order.hold
         tracker.ledger.file(order, tracker.books.product(order.product_id).book)

@@ -122,13 +122,15 @@ class Streams:
     # -------------------------------------------------------------------------- products followed
 
     def wanted(self) -> tuple[str, ...]:
-        """The books to follow: configured, allowed, valuing positions, orders and reservations, telling
-        the worth of USDC where that is held; and in the room left the books that bots have asked about
-        last.
+        """The books to follow: configured, allowed, named for a market shock, valuing positions, orders and
+        reservations, telling the worth of USDC where that is held; and in the room left the books that bots have asked
+        about last.
         """
         manager = self.engine.manager
         tracker, listed = manager.tracker, manager.tracker.products
+        shock = manager.limits.market_shock
         names = [*self._configured, *(manager.limits.allow_products or ())]
+        names += () if shock is None else shock.products or ()
         names += [order.product_id for order in tracker.ledger.working.values()]
         names += [held.order.product_id for held in tracker.ledger.reservations.values()]
         books = [listed[name].book for name in names if name in listed]

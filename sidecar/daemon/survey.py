@@ -196,6 +196,8 @@ def unlisted(config: Config, products: Mapping[str, Product]) -> list[Finding]:
         "limits.product": limits.product,
         "limits.allow_products": limits.allow_products or (),
         "limits.block_products": limits.block_products,
+        "limits.market_shock.products": (limits.market_shock and limits.market_shock.products)
+        or (),
         "coinbase.follow": config.coinbase.follow,
     }
     for key, names in named.items():

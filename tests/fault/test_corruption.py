@@ -16,7 +16,7 @@ from sidecar.core.context.state import CAUSES, TIGHTNESS
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse
 from tests.recorded import Recorded
-from tests.scenario import D, limit_order, product
+from tests.scenario import FUTURE, D, future, limit_order, product
 
 DRAWN = int(os.environ.get("SIDECAR_CORRUPTIONS", "10"))
 SEED = 20261129
@@ -84,6 +84,16 @@ def without_equity(desk):
         balance(desk, 10)
 
 
+def losing_margin(desk):
+    """100 contracts have lost half of the margin posted."""
+    wallet = {"wallet": D(20_000), "buying_power": D(0), "liquidation_buffer_percentage": D(90)}
+    desk.send(ev.ProductsListed, products=(future(),))
+    desk.quote(FUTURE, 64_000)
+    desk.send(ev.FillReported, order_id="bought", entry_id="e1", product_id=FUTURE, side="BUY", size=D(100), price=D(64_000), commission=D(0))  # fmt: skip
+    desk.send(ev.FuturesSummaryRead, **wallet, initial_margin=D(16_000))
+    desk.quote(FUTURE, 56_000)
+
+
 def halted(desk, **fields):
     desk.send(ev.HaltRequested, reason="lunch", **fields)
 
@@ -114,6 +124,7 @@ def half_way(desk):
 
 LOSS = {"max_order_notional": 5000}
 SHOCK = {"price_shock": {"max_move": "0.01", "window_s": 20, "lockout_s": 900}}
+MARKET = {"market_shock": {"fall": "0.05", "products": ["BTC-USD"]}}
 # By a name: what raises it, and the limits it takes.
 WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "OPERATOR_REDUCE_ONLY": (reduce_only, LOSS),
@@ -126,8 +137,10 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "DAILY_LOSS of a product": (crash, {"product": {"BTC-USD": {"max_daily_loss": "0.05"}}}),
     "DRAWDOWN": (crash, {"max_drawdown": "0.05"}),
     "CUMULATIVE_LOSS": (crash, {"max_cumulative_loss": "0.05"}),
+    "MARGIN_DRAWDOWN": (losing_margin, {"max_margin_drawdown": "0.5"}),
     "NO_EQUITY": (without_equity, {"max_daily_loss": "0.05"}),
     "PRICE_SHOCK": (lambda desk: second(desk, 64000, 65000), SHOCK),
+    "MARKET_SHOCK": (lambda desk: second(desk, 64000, 60000), MARKET),
     "UNAPPROVED_ORDER": (bought, LOSS),
     "STALE_MARK": (stale, LOSS),
     "BALANCE_UNEXPLAINED": (unexplained, LOSS),
@@ -167,8 +180,9 @@ def lived(directory, name, chance):
     if name == "FAULT half way":
         return {"FAULT": ("HALTED", None, None)}, desk.now
     assert name.partition(" ")[0] in {code for code, _ in causes}, causes
+    bound = {of: FUTURE if of[1] == "futures" else one.key for of, one in causes.items()}
     return {
-        of: (cause.level, cause.key, cause.strategy_id) for of, cause in causes.items()
+        of: (cause.level, bound[of], cause.strategy_id) for of, cause in causes.items()
     }, desk.now
 
 

@@ -49,6 +49,8 @@ LIMITS = {
     "max_net_exposure": amounts,
     "max_concentration": steps("0.013", 200),
     "max_leverage": steps("0.017", 200),
+    "max_strategy_share": steps("0.0625", 16),
+    "max_margin_drawdown": steps("0.05", 20),
     "max_open_orders": st.integers(0, 4),
     "max_notional_in": st.builds(
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
@@ -63,16 +65,27 @@ LIMITS = {
 }
 SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders", "trading_hours")  # fmt: skip
 
+OF_STRATEGY = {
+    "max_gross_exposure": amounts,
+    "max_strategy_share": steps("0.0625", 16),
+    "own_positions_only": st.just(value=True),
+    "budget": amounts,
+}
+
 
 @st.composite
 def limits(draw: Any) -> dict[str, Any]:
     """A few limits of the account, of a product and of a strategy."""
     names = draw(st.sets(st.sampled_from(sorted(LIMITS)), max_size=3))
     found: dict[str, Any] = {name: draw(LIMITS[name]) for name in sorted(names)}
-    for table, key in (("product", draw(product_ids)), ("strategy", "momo")):
-        name = draw(st.sampled_from((None, None, *SCOPED)))
+    scoped = {name: LIMITS[name] for name in SCOPED}
+    for table, key, own in (
+        ("product", draw(product_ids), scoped),
+        ("strategy", "momo", scoped | OF_STRATEGY),
+    ):
+        name = draw(st.sampled_from((None, None, *own)))
         if name is not None:
-            found[table] = {key: {name: draw(LIMITS[name])}}
+            found[table] = {key: {name: draw(own[name])}}
     return found
 
 
@@ -102,7 +115,8 @@ def worlds(draw: Any) -> World:
         products=PRODUCTS, cash=draw(steps("500", 1000)), settings=FOREVER, **draw(limits())
     )
     world.quote("ETH-BTC", "0.03125")
-    funded(world, buying_power=draw(steps("400", 100)))
+    margin = draw(st.sampled_from([None, 0, 3_000, 30_000]))
+    funded(world, buying_power=draw(steps("400", 100)), margin=margin)
     world.balance(
         "BTC", draw(st.sampled_from([0, 0, 1])) * D("0.0005") * draw(st.integers(0, 4000))
     )
@@ -110,8 +124,13 @@ def worlds(draw: Any) -> World:
     contracts = draw(st.integers(-30, 30))
     if contracts:
         world.fill("BUY" if contracts > 0 else "SELL", abs(contracts), 64000, product_id=FUTURE)
+    own = draw(st.integers(-20, 20))
+    if own:
+        side = "BUY" if own > 0 else "SELL"
+        world.fill(side, abs(own), 64000, product_id=FUTURE, strategy_id="momo")
     for fields in draw(open_orders()):
         world.report(**fields)
+    world.quote(FUTURE, 64_000 + 5 * draw(st.integers(-400, 400)))
     if draw(st.integers(0, 7)) == 7:
         world.send(ev.ReduceOnlyRequested, reason="law")
     return world
@@ -270,6 +289,9 @@ def test_a_reducing_order_always_passes_in_reduce_only(
         else order(side=side, product_id=product_id, base_size=str(size), limit_price=str(PRICE[product_id]))
     )  # fmt: skip
     decision = world.ask(body)
+    assume(
+        "OWN_POSITIONS_ONLY" not in decision.codes
+    )  # the coins of a strategy are no exit of others
     assert decision, decision.violations
     assert decision.reducing
 

@@ -41,6 +41,7 @@ LIMITS: dict[str, list[Any]] = {
     "max_net_exposure": [120_000, 400_000],
     "max_concentration": ["0.7", 2],
     "max_leverage": ["0.8", 3],
+    "max_strategy_share": ["0.25", "0.8", 1],
     "max_open_orders": [3, 20],
     "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
     "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
@@ -74,6 +75,13 @@ SCOPED = (
     "trading_hours",
 )
 
+OF_STRATEGY: dict[str, list[Any]] = {
+    "max_gross_exposure": [100_000],
+    "max_strategy_share": ["0.25", "0.8"],
+    "own_positions_only": [True],
+    "budget": [10_000, 100_000],
+}
+
 
 @st.composite
 def limits(draw: Any) -> dict[str, Any]:
@@ -82,10 +90,14 @@ def limits(draw: Any) -> dict[str, Any]:
         st.sets(st.sampled_from(sorted(LIMITS)), max_size=draw(st.sampled_from([1, 3, 8])))
     )
     found = {name: draw(st.sampled_from(LIMITS[name])) for name in sorted(names)}
-    for table, key in (("product", "BTC-USD"), ("strategy", "momo")):
-        name = draw(st.sampled_from((None, None, *SCOPED)))
+    scoped = {name: LIMITS[name] for name in SCOPED}
+    for table, key, own in (
+        ("product", "BTC-USD", scoped),
+        ("strategy", "momo", scoped | OF_STRATEGY),
+    ):
+        name = draw(st.sampled_from((None, None, *own)))
         if name is not None:
-            found[table] = {key: {name: draw(st.sampled_from(LIMITS[name]))}}
+            found[table] = {key: {name: draw(st.sampled_from(own[name]))}}
     return found
 
 
@@ -133,7 +145,11 @@ moves = st.one_of(
     st.tuples(st.just("quote"), st.sampled_from([-30, -2, 0, 0, 1, 25])),
     st.tuples(
         st.just("fill"),
-        st.tuples(st.sampled_from(["BTC-USD", "ETH-USD"]), st.sampled_from(["BUY", "SELL"])),
+        st.tuples(
+            st.sampled_from(["BTC-USD", "ETH-USD"]),
+            st.sampled_from(["BUY", "SELL"]),
+            st.sampled_from([None, "momo"]),
+        ),
     ),
     st.tuples(st.just("direct"), st.sampled_from([-10, 0, 10])),
     st.tuples(
@@ -232,13 +248,13 @@ class Twin:
         known: dict[str, Any] = {"base_size": "0.0001", "limit_price": price, "stop_price": price}
         return self.world.report(f"stop-{self.number}", side=side, **known)
 
-    def fill(self, of: tuple[str, str]) -> object:
-        product_id, side = of
+    def fill(self, of: tuple[str, str, str | None]) -> object:
+        product_id, side, strategy = of
         self.number += 1
         name = f"fill-{self.number}"
         return self.world.fill(
             side, "0.02", PRICE[product_id], fee="0.5",
-            product_id=product_id, order_id=name, entry_id=name,
+            product_id=product_id, order_id=name, entry_id=name, strategy_id=strategy,
         )  # fmt: skip
 
     def direct(self, moved: int) -> object:

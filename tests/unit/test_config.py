@@ -327,6 +327,8 @@ def test_a_fault_names_the_path_the_problem_and_the_mend(text, line):
         ("[server]\nmax_leverage = 1", "did you mean limits.max_leverage?"),
         ("max_leverage = 1", "did you mean limits.max_leverage?"),
         ("[limits.strategy.mm]\nmax_ordr_size = 1", "did you mean max_order_size?"),
+        ("[limits]\nbudget = 1", "did you mean limits.strategy.NAME.budget?"),
+        ("[server]\nuids = [1]", "did you mean server.bots.NAME.uids?"),
         (
             "[var]\nxyzzy = 1",
             "remove it, or use one of model, confidence, horizon_days, period, history, min_history, decay, short_history, proxy, proxies, floor_volatility, simulations, crash_days, worst_periods, stress",

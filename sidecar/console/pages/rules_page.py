@@ -63,7 +63,10 @@ def _limit(name: str) -> str:
     """The key, what applies when it is not set, and what the shipped configurations set."""
     if not name:
         return "–"
-    default, shipped = Limits.model_fields[name].default, SHIPPED.get(name)
+    field = Limits.model_fields.get(name)
+    if field is None:
+        return f"`{name}` (of a strategy)"
+    default, shipped = field.default, SHIPPED.get(name)
     notes = [] if default in (None, (), False) else [f"default {default}"]
     notes += [] if shipped is None else [f"shipped {shipped}"]
     return f"`{name}`" + (f" ({', '.join(notes)})" if notes else "")

@@ -112,6 +112,12 @@ class Books:
                     left = line.open_buy if leg.side == BUY else line.open_sell
                     assert left >= ROUNDED_ZERO, "more units were freed than orders had bound"
 
+    def bind(self, strategy_id: str | None, money: tuple[str, Decimal], sign: int) -> None:
+        """Add (1) or take away (−1) the money that an order binds, for its strategy."""
+        currency, amount = money
+        if strategy_id is not None and amount:
+            self.strategy_books.of(strategy_id).bind(currency, sign * amount)
+
     # --- Prices ------------------------------------------------------------
 
     def quote(self, quote: ev.Quote, now: datetime) -> None:

@@ -107,10 +107,11 @@ class Exposure:
 
     `long` and `short` are the worst cases if every open and reserved order of that side filled,
     `size` the larger of both in units; the `_usd` figures are the same at the mark, zero while
-    there is none.
+    there is none. `at_cost`: the money in the position, USD, contracts that would be added at the mark among it.
     """
 
     __slots__ = (
+        "at_cost",
         "doubted",
         "futures_profit",
         "is_future",
@@ -142,6 +143,7 @@ class Exposure:
         self.long_usd = self.short_usd = self.notional = self.unrealised = self.futures_profit = (
             ZERO
         )
+        self.at_cost = ZERO
 
     @property
     def is_idle(self) -> bool:
@@ -162,6 +164,10 @@ class Portfolio:
         self.futures_pnl = ZERO  # the part of the net PnL that is the futures'
         # Against Coinbase's entry prices: the amount that the futures wallet will be paid.
         self.futures_profit = ZERO
+        self.at_cost = ZERO
+        # Money bound by a strategy's orders, by currency: the holds of purchases, fees among them, and coins that the
+        # sale of a coin pair is to bring.
+        self.bound: dict[str, Decimal] = {}
         self.orders = 0
         # Grows with every change of a line: who keeps figures of lines sees which are old.
         self.serial = self.members = 0  # `members`: with every line that comes or goes
@@ -238,6 +244,13 @@ class Portfolio:
         self.orders += orders
         self._restate_exposure(line)
 
+    def bind(self, currency: str, amount: Decimal) -> None:
+        """Orders bind so much more of a currency."""
+        bound = self.bound.get(currency, ZERO) + amount
+        self.bound[currency] = bound
+        if not bound:
+            del self.bound[currency]
+
     def mark(self, key: str, mark: Decimal, price: Decimal | None = None) -> None:
         """A new mark, USD per base unit. `price`: for units that wait for a price; None: they wait on."""
         line = self.lines.get(key)
@@ -272,7 +285,15 @@ class Portfolio:
             self.futures_profit += profit - line.futures_profit
             line.futures_profit = profit
             self.futures_pnl += change
+        elif (
+            position.cost != line.at_cost
+        ):  # units that were sold before their purchase hold no money
+            self._restate_cost(line, max(ZERO, position.cost))
         self._restate_exposure(line)
+
+    def _restate_cost(self, line: Exposure, at_cost: Decimal) -> None:
+        self.at_cost += at_cost - line.at_cost
+        line.at_cost = at_cost
 
     def _restate_exposure(self, line: Exposure) -> None:
         """The same for the figures that open and reserved orders change: all but the profit."""
@@ -295,6 +316,9 @@ class Portfolio:
         self.gross += notional - line.notional
         self.long_usd += long_usd - line.long_usd
         self.short_usd += short_usd - line.short_usd
+        if line.is_future:
+            added = ZERO if mark is None else (line.size - abs(quantity)) * mark
+            self._restate_cost(line, abs(line.position.cost) + added)
         line.long, line.short = long, short
         line.long_usd, line.short_usd, line.notional = long_usd, short_usd, notional
         if not quantity and line.is_idle:

@@ -116,7 +116,7 @@ class FuturesFlow:
     def summary(self, event: ev.FuturesSummaryRead) -> list[Action]:
         """The futures wallet as Coinbase states it, and the dollars beside it."""
         numbers = (event.wallet, event.buying_power, event.liquidation_buffer_percentage)
-        others = (event.funding_pnl or ZERO, event.spot_cash or ZERO)
+        others = (event.funding_pnl or ZERO, event.spot_cash or ZERO, event.initial_margin or ZERO)
         if not all(is_bounded(number) for number in (*numbers, *others)):
             raise Untrusted("futures wallet: an amount is beyond all bounds; nothing was read")
         self.balances.futures = event

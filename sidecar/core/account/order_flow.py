@@ -16,7 +16,7 @@ from sidecar.core.account.order_index import OrderIndex
 from sidecar.core.account.pairing import approval_of, shows_edit, terms_of, use_edit
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.terms import with_terms
-from sidecar.core.account.valuation import legs_of
+from sidecar.core.account.valuation import legs_of, money_of
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import Leg, WorkingOrder
 from sidecar.core.vocabulary import events as ev
@@ -256,6 +256,9 @@ class OrderFlow:
             self._claim(order, self.books.wallets.get(hold_currency), hold)
         self.books.work(order.legs, order.bound_to, -1)
         self.books.work(legs, order.strategy_id, 1)
+        freed = money_of(order.side, order.legs, order.hold_currency, order.hold)
+        self.books.bind(order.bound_to, freed, -1)
+        self.books.bind(order.strategy_id, money_of(order.side, legs, hold_currency, hold), 1)
         if order.hold_currency:
             bound = self.books.wallets.get(order.hold_currency)
             bound.held -= order.hold
@@ -336,6 +339,7 @@ class OrderFlow:
         """
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
+        self._bind_money(reservation, -1)
         currency = reservation.hold_currency
         self._reserve_funds(currency, -reservation.hold)
         left = self.books.wallets.get(currency).reserved if currency else self.margin_reserved
@@ -345,7 +349,15 @@ class OrderFlow:
         """Bind again the legs and funds that `lift` took out."""
         orders = 0 if reservation.order_id else 1
         self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
+        self._bind_money(reservation, 1)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
+
+    def _bind_money(self, reservation: Reservation, sign: int) -> None:
+        if reservation.strategy_id is None:
+            return
+        side, currency = reservation.order.side, reservation.hold_currency
+        money = money_of(side, reservation.legs, currency, reservation.hold)
+        self.books.bind(reservation.strategy_id, money, sign)
 
     def release(self, client_order_id: str, decision_id: str | None = None) -> Reservation | None:
         """Free the legs and funds of an approval: that of this decision, where one is named. To

@@ -121,6 +121,17 @@ def _far_touch(side: Side, quote: Quote | None, slippage: Decimal) -> Decimal | 
     return touch if touch > ZERO else None
 
 
+def money_of(
+    side: Side, legs: tuple[Leg, ...], hold_currency: str, hold: Decimal
+) -> tuple[str, Decimal]:
+    """The money that an order is to turn into a position, by its currency: the hold of a purchase, and the coins that
+    the sale of a coin pair brings; none of a future.
+    """
+    if side == BUY:
+        return hold_currency, hold if hold_currency else ZERO
+    return (legs[1].key, legs[1].quantity) if len(legs) > 1 else ("", ZERO)
+
+
 def legs_of(
     product: Product, side: Side, size: Decimal, price: Decimal | None, cash: frozenset[str]
 ) -> tuple[Leg, ...]:

@@ -20,8 +20,9 @@ class RiskContext(Struct, kw_only=True):
     """The facts and limits that every check is made against. `orders_known`: balances and open
     orders have been read.
 
-    `max_quote_age`, `max_mark_age`, `watches_shocks` and `warn_usd` are taken from the limits once; the
-    last are the shares of equity below which a risk figure neither breaks a limit nor warns.
+    `max_quote_age`, `max_mark_age` and all that follows them are taken from the limits once. `warn_usd` are the shares
+    of equity below which a risk figure neither breaks a limit nor warns; `binds_each_strategy`: a limit of the account
+    binds every strategy by itself; `owners`: the strategies whose coins are their own.
     """
 
     tracker: PositionTracker
@@ -36,6 +37,8 @@ class RiskContext(Struct, kw_only=True):
     max_quote_age: timedelta = timedelta()
     max_mark_age: timedelta = timedelta()
     watches_shocks: bool = False
+    binds_each_strategy: bool = False
+    owners: tuple[str, ...] = ()
     warn_usd: dict[Measure, Decimal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -48,11 +51,18 @@ class RiskContext(Struct, kw_only=True):
         self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
         self.tracker.marks.max_spread = limits.max_spread
         self.tracker.min_equity = limits.min_equity
+        shocks = (
+            limits.market_shock,
+            limits.price_shock,
+            *(own.price_shock for own in limits.product.values()),
+        )
+        self.watches_shocks = any(shock is not None for shock in shocks)
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
         rolling = {one.window for table in tables for one in table.max_loss_in or ()}
         self.tracker.loss_accounting.rolling = tuple(sorted(rolling))
-        shocks = (limits.price_shock, *(own.price_shock for own in limits.product.values()))
-        self.watches_shocks = any(shock is not None for shock in shocks)
+        self.binds_each_strategy = any(one.max_strategy_share is not None for one in tables)
+        own = limits.strategy.items()
+        self.owners = tuple(name for name, table in own if table.own_positions_only)
         self.warn_usd = {
             name: min(bounds) * WARN_AT
             for name in MEASURES

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.core.vocabulary.errors import Misuse
+from sidecar.core.vocabulary.products import is_contract
 
 Level = Literal["ACTIVE", "STARTING", "REDUCE_ONLY", "HALTED", "LIQUIDATING"]
 
@@ -33,12 +34,14 @@ Ending = Literal["itself", "reset", "resume", "flat"]
 class CauseKind(Struct, frozen=True):
     """How a kind of cause tightens, and how it ends.
 
-    By itself, at the reset of its day, week or month, by `resume`, or when the account is flat.
+    By itself, at the reset of its day, week or month, by `resume`, or when the account is flat. `of_futures`: it binds
+    contracts alone.
     """
 
     level: Level
     ends: Ending
     mend: str
+    of_futures: bool = False
 
 
 AFTER_SELLING: Final = (
@@ -68,12 +71,16 @@ CAUSES: Final[dict[str, CauseKind]] = {
     ),
     "DRAWDOWN": CauseKind("REDUCE_ONLY", "resume", "reset-loss drawdown"),
     "CUMULATIVE_LOSS": CauseKind("REDUCE_ONLY", "itself", "reset-loss cumulative"),
+    "MARGIN_DRAWDOWN": CauseKind(
+        "REDUCE_ONLY", "itself", "close contracts, or wait until they lose less", of_futures=True
+    ),
     "NO_EQUITY": CauseKind(
         "REDUCE_ONLY",
         "itself",
         "fund the account, lower min_equity, or set the loss limits in USD",
     ),
     "PRICE_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
+    "MARKET_SHOCK": CauseKind("REDUCE_ONLY", "itself", "wait for the lockout to end"),
     "UNAPPROVED_ORDER": CauseKind(
         "REDUCE_ONLY", "resume", "find out who sends orders past the sidecar, then resume"
     ),
@@ -103,7 +110,15 @@ CAUSES: Final[dict[str, CauseKind]] = {
 
 # Losses: while any of these stands confirmed, open orders that add risk in its scope are cancelled.
 LOSSES: Final = frozenset(
-    {"DAILY_LOSS", "WEEKLY_LOSS", "MONTHLY_LOSS", "LOSS_IN", "DRAWDOWN", "CUMULATIVE_LOSS"}
+    {
+        "DAILY_LOSS",
+        "WEEKLY_LOSS",
+        "MONTHLY_LOSS",
+        "LOSS_IN",
+        "DRAWDOWN",
+        "CUMULATIVE_LOSS",
+        "MARGIN_DRAWDOWN",
+    }
 )
 BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 
@@ -137,6 +152,8 @@ class Cause(Struct, frozen=True, kw_only=True):
         """Whether it binds an order on this exposure key by this strategy."""
         if self.key is not None:
             return self.key == key
+        if CAUSES[self.code].of_futures:
+            return is_contract(key)
         return self.strategy_id is None or self.strategy_id == strategy_id
 
 

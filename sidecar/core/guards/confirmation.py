@@ -19,7 +19,7 @@ from sidecar.core.account.exposure import Exposure
 from sidecar.core.account.losses import Loss, settled_loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
-from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
+from sidecar.core.guards.loss_bounds import MARGIN, BoundLoss, LossBounds
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.vocabulary.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.vocabulary.events import Quote
@@ -61,6 +61,8 @@ class Confirmation:
         """Whether the loss settled by fills, fees and funding crosses the limit by itself: no price
         takes that back.
         """
+        if bound.code == MARGIN:
+            return False
         tracker = self.desk.tracker
         settled = settled_loss(tracker, bound.code, bound.key, bound.strategy_id, bound.window)
         if bound.least.crosses(bound.limit) and not self._valuing_books():
@@ -205,6 +207,8 @@ class Confirmation:
             book = tracker.strategies.get(bound.strategy_id)
             return {} if book is None else book.lines
         lines = tracker.account.lines
+        if bound.code == MARGIN:
+            return {key: line for key, line in lines.items() if line.is_future}
         if bound.key is None:
             return lines
         return {bound.key: lines[bound.key]} if bound.key in lines else {}

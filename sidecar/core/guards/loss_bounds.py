@@ -8,16 +8,27 @@ lost least.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
 from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, Loss, Shift, Way
+from sidecar.core.account.margin import margin_drawdown
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.vocabulary.limits import LossLimit, OrderLimits
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio
+
+# A loss that stands, of contracts alone: it has no window, and nothing of it is settled.
+MARGIN: Final = "MARGIN_DRAWDOWN"
+
+
+@cache
+def _as_loss(ratio: Decimal) -> LossLimit:
+    return LossLimit(ratio=ratio)
 
 
 class BoundLoss(Struct, frozen=True):
@@ -96,6 +107,12 @@ class LossBounds:
             yield self.of("DRAWDOWN", limit, now)
         if (limit := limits.max_cumulative_loss) is not None:
             yield self.of("CUMULATIVE_LOSS", limit, now)
+        yield from self._of_margin(now)
+
+    def _of_margin(self, now: datetime | None) -> Iterator[BoundLoss]:
+        share, loss = self.desk.limits.max_margin_drawdown, margin_drawdown(self.desk.tracker)
+        if share is not None and loss is not None and loss.base:
+            yield self.of(MARGIN, _as_loss(share), now, "futures")
 
     def _rolling(self, now: datetime | None) -> Iterator[BoundLoss]:
         windows = self.desk.tracker.windows
@@ -111,13 +128,25 @@ class LossBounds:
         scoped = (*limits.product.values(), *limits.strategy.values())
         if any(True for one in scoped for _ in in_periods(one)):
             return None
-        bounded = [*self.bounded(None), *self._rolling(None)]
+        bounded = [
+            *(bound for bound in self.bounded(None) if bound.code != MARGIN),
+            *self._rolling(None),
+        ]
         if any(bound.lacks_equity for bound in bounded):
             return None
         net = tracker.account.net_pnl
         return max(
             (net - bound.loss.room(bound.limit) for bound in bounded), default=Decimal("-Inf")
         )
+
+    def loses_margin(self) -> bool:
+        """Whether the loss of contracts is beyond its limit, which is set, as the books tell it."""
+        share, tracker = self.desk.limits.max_margin_drawdown, self.desk.tracker
+        assert share is not None, "no limit is set"
+        if tracker.account.futures_profit >= ZERO:
+            return False
+        loss = margin_drawdown(tracker)
+        return loss is not None and loss.crosses(_as_loss(share))
 
     def of(  # noqa: PLR0913 - a scope is named by key or strategy
         self,
@@ -183,6 +212,8 @@ class LossBounds:
         window: timedelta | None = None,
     ) -> Loss:
         tracker = self.desk.tracker
+        if code == MARGIN:
+            return margin_drawdown(tracker, shift) or losses.NO_LOSS
         if window is not None:
             return losses.rolling(tracker, window, way=way, shift=shift)
         if (name := PERIOD_OF.get(code)) is not None:

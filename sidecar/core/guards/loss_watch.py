@@ -35,7 +35,7 @@ from sidecar.core.context.state import Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
-from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
+from sidecar.core.guards.loss_bounds import MARGIN, BoundLoss, LossBounds
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.liquidation.liquidator import Liquidator
@@ -54,6 +54,7 @@ WINDOW_OF: Final[Mapping[str, LossWindow]] = {
     "DRAWDOWN": "drawdown",
     "CUMULATIVE_LOSS": "cumulative",
 }
+UNLATCHED: Final = frozenset({"LOSS_IN", MARGIN})  # causes that last as long as the loss itself
 BEGUN: Final[Mapping[str, str]] = {
     "DAILY_LOSS": "a new day has begun",
     "WEEKLY_LOSS": "a new week has begun",
@@ -99,11 +100,13 @@ class LossWatch:
         return actions
 
     def _is_quiet(self) -> bool:
-        """Whether no cause is in force or pending, and the net PnL is above all that limits on the
-        account allow: then no loss has to be judged.
+        """Whether no cause is in force or pending, the net PnL is above all that limits on the account allow, and
+        contracts have not lost their margin: then no loss has to be judged.
         """
         desk, accounting = self.desk, self.desk.tracker.loss_accounting
         if desk.state.causes or self.pending or self.stale_marks.stale or accounting.is_ambiguous:
+            return False
+        if desk.limits.max_margin_drawdown is not None and self.bounds.loses_margin():
             return False
         known = (accounting.version, desk.limits)
         if self._quiet_at != known:
@@ -147,12 +150,12 @@ class LossWatch:
     # --- First sight, confirmation, latch ---------------------------------------------------------
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
-        """A loss within a period, or a drawdown: its cause stays once it is confirmed. One within a rolling window ends
-        when the window has moved on.
+        """A loss within a period, or a drawdown: its cause stays once it is confirmed. That of a loss within a rolling
+        window, or of margin, lasts as long as the loss.
         """
         known = self.desk.state.causes.get((bound.code, bound.scope))
         is_confirmed, rolls = known is not None and known.is_confirmed, bound.window is not None
-        if is_confirmed and not rolls:
+        if is_confirmed and bound.code not in UNLATCHED:
             return
         name = f"{bound.code}|{bound.scope}"
         if not bound.is_crossed:
@@ -219,11 +222,11 @@ class LossWatch:
     def _forget_limits_gone(
         self, bounded: Container[tuple[str, str]], actions: list[Action]
     ) -> None:
-        """A cause that was never confirmed, or that nothing latches, ends with its limit."""
+        """A cause that was never confirmed, or that nothing latches, ends with its limit; that of margin, with it."""
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
-            lasts = cause.is_confirmed and cause.code != "LOSS_IN"
-            if cause.code in WINDOW_OF and not lasts and name not in bounded:
+            passes = cause.code in WINDOW_OF and not cause.is_confirmed
+            if (passes or cause.code in UNLATCHED) and name not in bounded:
                 self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)
 
@@ -256,7 +259,7 @@ class LossWatch:
             return
         if not state.has("CUMULATIVE_LOSS"):
             self._first_sight(bound, now, actions)
-        if not self._may_begin():
+        if not self.may_begin():
             self.confirmation.forget(CUMULATIVE)
         elif self.confirmation.is_settled(bound) or self.confirmation.is_confirmed(
             bound, now, actions
@@ -265,7 +268,7 @@ class LossWatch:
             self._confirm(bound, actions)
             self.liquidate(bound.reason, now, actions, loss=bound.loss, limit=bound.limit)
 
-    def _may_begin(self) -> bool:
+    def may_begin(self) -> bool:
         """One episode at a time; none for dust that one has left, nor after an operator's abort."""
         state = self.desk.state
         if state.has("LIQUIDATION") or state.has("ABORTED"):

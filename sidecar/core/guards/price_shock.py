@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.state import Cause
 from sidecar.core.guards.loss_watch import LossWatch
+from sidecar.core.guards.market_shock import MarketShockWatch
 from sidecar.core.vocabulary.actions import Action, FlattenProduct
 from sidecar.core.vocabulary.limits import PriceShock
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
@@ -64,6 +65,7 @@ class PriceShockWatch:
         self.desk = desk
         self.watch = watch
         self.samplers: dict[tuple[str, Decimal], Sampler] = {}
+        self.market = MarketShockWatch(desk, watch)
 
     @property
     def is_on(self) -> bool:
@@ -73,6 +75,7 @@ class PriceShockWatch:
         """Judge every key that was re-marked since the last look."""
         actions: list[Action] = []
         books = self.desk.tracker.books
+        self.market.look(books.remarked, now, actions)
         for key in sorted(books.remarked):
             mark = self.desk.tracker.marks.usd(key)
             for scope, shock in self._settings(key):
@@ -83,6 +86,7 @@ class PriceShockWatch:
 
     def begin_again(self, keys: Collection[str]) -> None:
         """The rate of USDC has jumped, and these keys' marks with it: that is no move of theirs."""
+        self.market.begin_again(keys)
         kept = {name: one for name, one in self.samplers.items() if name[0] not in keys}
         self.samplers = kept
 

@@ -15,9 +15,15 @@ class UnlistedLimits:
         """Name the products that are unlisted now, where they are others than those told."""
         limits, products = self.desk.limits, self.desk.tracker.products
         unlisted = tuple(sorted(limits.product.keys() - products.keys()))
-        if unlisted == self.told:
+        named = () if limits.market_shock is None else limits.market_shock.products or ()
+        followed = tuple(sorted({*named} - products.keys()))
+        if unlisted + followed == self.told:
             return
-        self.told = unlisted
-        if unlisted:
-            text = f"no listed product is named {', '.join(unlisted)}: the limits in its table do not bind"
-            actions.append(Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text))
+        self.told = unlisted + followed
+        for names, what in (
+            (unlisted, "the limits in its table do not bind"),
+            (followed, "market_shock does not follow it"),
+        ):
+            if names:
+                text = f"no listed product is named {', '.join(names)}: {what}"
+                actions.append(Alert(severity="warning", code="LIMIT_WITHOUT_PRODUCT", text=text))

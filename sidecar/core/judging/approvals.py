@@ -33,6 +33,9 @@ from sidecar.core.vocabulary.orders import OWN_PREFIX, Faults, InvalidOrder, Ord
 from sidecar.core.vocabulary.plain_order import plain_order
 from sidecar.core.vocabulary.products import Product
 
+# Compiled plans that are kept: a name of a strategy may have one for each product, and names may be made up.
+PLANS_MAX: Final = 5_000
+
 
 class Approvals:
     """Decides on proposals, and reserves for the approved ones."""
@@ -291,13 +294,17 @@ class Approvals:
         found = self._plans.get((product.product_id, limited))
         listed = len(self.desk.tracker.products)
         if found is None or found[0].product is not product or found[0].listed != listed:
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
             plan = compile_plan(self.desk, product, limited)
             found = self._plans[product.product_id, limited] = (plan, glance_of(self.desk, plan))
         return found
 
     def _limited(self, strategy_id: str | None) -> str | None:
         """The strategy whose limits an order must keep; None where it has none of its own."""
-        return strategy_id if strategy_id in self.desk.limits.strategy else None
+        desk = self.desk
+        is_limited = desk.binds_each_strategy or strategy_id in desk.limits.strategy
+        return strategy_id if is_limited else None
 
     def _state_of(self, candidate: Candidate) -> str:
         """The tightest cause that applies to an order is its state."""

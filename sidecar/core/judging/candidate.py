@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.account.valuation import legs_of, listed_price, worth_of
+from sidecar.core.account.valuation import legs_of, listed_price, money_of, worth_of
 from sidecar.core.account.working import Leg, WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.state import Cause
@@ -39,7 +39,8 @@ class OnKey(Protocol):
     """An order on one key as the rows of limits read it: a candidate, the coin leg of one, or an order of no size.
 
     `quantity` (base units) would be open, in place of `replaces`; `is_new`: one more order would work, or none;
-    `account` and `strategy` are the figures of the account and of the strategy with it.
+    `account` and `strategy` are the figures of the account and of the strategy with it. `frees`: the money bound by the
+    order that it replaces, `brings` the worth of coins that the sale of a coin pair brings, both USD.
     """
 
     @property
@@ -63,6 +64,10 @@ class OnKey(Protocol):
     @property
     def equity(self) -> Decimal: ...
     @property
+    def frees(self) -> Decimal: ...
+    @property
+    def brings(self) -> Decimal: ...
+    @property
     def account(self) -> "PostTradeExposure": ...
     @property
     def strategy(self) -> "PostTradeExposure": ...
@@ -74,12 +79,13 @@ class PostTradeExposure:
 
     `held` is the worst case on the leg's own side without it, `other` the size of the other side:
     while `other` keeps a limit, the leg may take its own side from `held` up to that limit. `sold_from`: the short side
-    without it, `net_short_of_others` that of all other keys, USD.
+    without it, `net_short_of_others` that of all other keys, USD; `joined`: by how much the gross grows by the coin
+    that a coin pair buys.
     """
 
     __slots__ = (
-        "gross", "held", "net_long", "net_short", "net_short_of_others", "orders", "orders_on_key", "other",
-        "others_gross", "sold_from",
+        "gross", "held", "joined", "net_long", "net_short", "net_short_of_others", "orders", "orders_on_key",
+        "other", "others_gross", "sold_from",
     )  # fmt: skip
 
     def __init__(self, book: Portfolio, leg: OnKey) -> None:
@@ -114,10 +120,13 @@ class PostTradeExposure:
         self.net_long = book.long_usd - long_usd + long * mark
         self.net_short_of_others = book.short_usd - short_usd
         self.net_short = self.net_short_of_others + short * mark
+        self.joined = ZERO
 
     def join(self, book: Portfolio, coin: "PostTradeExposure") -> None:
         """Let the quote coin's worst case count beside the base's."""
-        self.others_gross += coin.gross - book.gross
+        grown = self.joined = coin.gross - book.gross
+        self.gross += grown
+        self.others_gross += grown
         self.net_long += coin.net_long - book.long_usd
 
 
@@ -128,6 +137,7 @@ class CoinLeg:
     A buy sells the coin, which at worst does not happen, so it has no such leg.
     """
 
+    frees = brings = ZERO  # told of the order as a whole
     __slots__ = (
         "account",
         "equity",
@@ -267,6 +277,36 @@ class Candidate:
         return self._strategy
 
     @property
+    def frees(self) -> Decimal:
+        """The money bound by the order that is replaced, USD."""
+        old = self.replaced
+        if old is None:
+            return ZERO
+        currency, bound = money_of(old.side, old.legs, old.hold_currency, old.hold)
+        return bound * (self.tracker.marks.usd(currency) or ZERO)
+
+    @property
+    def brings(self) -> Decimal:
+        """The worth of the coins that the sale of a coin pair brings, USD."""
+        return ZERO if self.coin is None else self.coin.quantity * (self.coin.mark or ZERO)
+
+    @property
+    def money(self) -> Decimal | None:
+        """The money that a purchase binds, its fee among it, USD; None where no price tells."""
+        worth = self.worth
+        hold = worth.hold
+        if self.replaced is not None and worth.unit_hold is not None:
+            hold = worth.unit_hold * self.open_size
+        rate = self.tracker.marks.usd(worth.hold_currency)
+        return None if hold is None or rate is None else hold * rate
+
+    @property
+    def unit_money(self) -> Decimal | None:
+        """The same of one order unit."""
+        unit, rate = self.worth.unit_hold, self.tracker.marks.usd(self.worth.hold_currency)
+        return None if unit is None or rate is None else unit * rate
+
+    @property
     def fingerprint(self) -> str:
         """The terms by which two orders are identical: all but their id."""
         if not self._fingerprint:
@@ -363,7 +403,7 @@ class NoOrder:
     orders that do.
     """
 
-    quantity = replaces = ZERO
+    quantity = replaces = frees = brings = ZERO
 
     def __init__(
         self,

@@ -31,9 +31,10 @@ from sidecar.core.judging.rules import (
     hours,
     market,
     portfolio,
+    strategies,
     validity,
 )
-from sidecar.core.judging.rules.rule import Row, ScopedLimit
+from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
@@ -57,6 +58,7 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
         funds.spot_funds,
         funds.unexplained_hold,
         portfolio.unavailable,
+        strategies.own_positions,
     }
 )
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
@@ -217,12 +219,17 @@ class Glance:
         if hold > room.free or size * room.mark >= room.near_usd:
             return None
         table, step, reducible = room.table, product.base_increment, room.reducible
-        warnings = self._warnings(room, size, notional) if table.speaks(size, notional) else ()
+        money = hold * room.rate if table.money is not None else ZERO
+        speaks = table.speaks(size, notional, money)
+        warnings = self._warnings(room, size, notional, money) if speaks else ()
         if warnings is None:
             return None
         by_worth = table.room_worth / worth
         rooms = (table.room_open, table.room_whole, by_worth, funds, self._largest)
-        largest = floor_to(min(rooms), step)
+        most = min(rooms)
+        if table.money is not None:
+            most = min(most, table.room_money * size / money)
+        largest = floor_to(most, step)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
         if largest * listed > self._most_value:
@@ -231,13 +238,14 @@ class Glance:
         return Seen(notional, price, reducing, largest, leg, currency, hold, windows, warnings)
 
     def _warnings(
-        self, room: Headroom, size: Decimal, notional: Decimal
+        self, room: Headroom, size: Decimal, notional: Decimal, money: Decimal
     ) -> tuple[Violation, ...] | None:
         """The limits that are nearly used with the order; None where one is broken."""
         table, asked = room.table, room.asked
+        sizes: dict[SizeUnit, Decimal] = {"orders": ONE, "worth": notional, "money": money}
         found = [*table.flat]
         for of, group in table.groups.items():
-            asks = notional if of == "worth" else ONE if of == "orders" else size
+            asks = sizes.get(of, size)
             if asks + group.absorbed >= group.near:
                 found += group.findings(asks)
         if len(found) > 1:

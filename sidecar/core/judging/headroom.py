@@ -19,6 +19,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.ownership import holding
 from sidecar.core.judging.rules import hours
 from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.judging.table import NO_LIMIT, Table
@@ -34,9 +35,10 @@ class Headroom(Struct):
     """The room for one more order on one side, while all is quiet.
 
     `table` has its limits. `near_usd` (USD at the mark) is the worth from which a risk figure may come near its limit,
-    `free` what is free of the wallet that it is paid from, `reducible` the size that it may sell as an exit. `touch` is
-    the far side of the book, whose quote is good for an order between `fresh_from` and `fresh_until`, `theirs` the own
-    resting price that it would meet first. `asked`: an order of no size. `absorbed`: the size that was approved since.
+    `free` what is free of the wallet that it is paid from, and the seller's to sell, `reducible` the size that it may
+    sell as an exit. `touch` is the far side of the book, whose quote is good for an order between `fresh_from` and
+    `fresh_until`, `theirs` the own resting price that it would meet first. `rate`: the worth of a unit of the
+    quote currency, USD. `asked`: an order of no size. `absorbed`: the size that was approved since.
     """
 
     table: Table
@@ -48,13 +50,15 @@ class Headroom(Struct):
     theirs: Decimal | None
     near_usd: Decimal
     free: Decimal
+    rate: Decimal
     reducible: Decimal = ZERO
     absorbed: Decimal = ZERO
 
     def shift(self, leg: Leg, hold: Decimal, sign: int, version: int) -> None:
         """An order came into the books (1) or left them (-1), and they have moved by that alone."""
         size = leg.quantity * sign
-        self.table.absorb(size, sign, version)
+        money = ZERO if self.table.money is None else hold * sign * self.rate
+        self.table.absorb(size, money, sign, version)
         self.absorbed += size
         self.near_usd -= size * self.mark
         self.free -= hold * sign
@@ -120,6 +124,9 @@ class Headrooms:
             if tracker.wallets.get(product.base).foreign_hold:
                 return None  # an exit may sell of it, with a warning
             reducible = line.position.quantity - line.open_sell
+            if self._desk.owners:
+                may = holding(self._desk, self._key, self._plan.strategy_id)
+                free = free if may is None else min(free, may.free)
         quote = tracker.marks.quotes[product.book]
         if not self._is_open(quote.at):
             return None
@@ -135,6 +142,7 @@ class Headrooms:
             tracker.ledger.met_first(product.book, OPPOSITE[side], touch),
             self._risk_room(side, equity),
             free,
+            tracker.marks.usd(product.quote) or ZERO,
             reducible,
         )
 

@@ -85,9 +85,16 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
     limits = desk.limits
     gates = [rule for rule in RULES if isinstance(rule, Gate) and rule.applies(limits, product)]
     gates += [custom_gate(rule) for rule in desk.custom]
-    measured = _bind(_scopes(desk, product.key, strategy_id))
-    coin = [] if product.is_future else _bind(_scopes(desk, product.quote, strategy_id))
-    shadow = _bind([("shadow", "all", limits.shadow)] if limits.shadow else [])
+    rules = [
+        rule
+        for rule in RULES
+        if isinstance(rule, Measured)
+        and (strategy_id is not None or not rule.of_strategy)
+        and (product.is_future or not rule.of_futures)
+    ]
+    measured = _bind(rules, _scopes(desk, product.key, strategy_id))
+    coin = [] if product.is_future else _bind(rules, _scopes(desk, product.quote, strategy_id))
+    shadow = _bind(rules, [("shadow", "all", limits.shadow)] if limits.shadow else [])
     minima = [(rule, bound) for rule, bound in measured if rule.lowest]
     ruled = [
         BoundRule(place, rule, bound)
@@ -133,12 +140,11 @@ def _scopes(
 
 
 def _bind(
-    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
+    rules: Iterable[Measured], scopes: Iterable[tuple[str, ScopeKind, OrderLimits]]
 ) -> list[tuple[Measured, ScopedLimit]]:
     return [
         (rule, _bound(rule.code, scope, kind, setting))
-        for rule in RULES
-        if isinstance(rule, Measured)
+        for rule in rules
         for scope, kind, limits in scopes
         for setting in settings_of(limits, rule.limit)
     ]
@@ -203,6 +209,9 @@ def _room(candidate: Candidate, of: SizeUnit, size: Decimal) -> Decimal:
         return candidate.order_units(size)
     if of == "whole":
         return size / candidate.product.contract_size
+    if of == "money":
+        unit = candidate.unit_money
+        return candidate.order_units(size / unit) if unit else UNLIMITED
     unit = candidate.worth.unit_notional
     return size / unit if unit else UNLIMITED
 

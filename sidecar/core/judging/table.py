@@ -16,9 +16,9 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import (
     NO_EQUITY,
+    FigureBySize,
     Measured,
     Reads,
-    Row,
     ScopedLimit,
     SizeUnit,
     size_of,
@@ -30,7 +30,7 @@ NO_LIMIT: Final = NO_EQUITY
 # The sizes that the rows of a table are linear in, by what they are worked out from. What is absorbed is an
 # order's open size; a glance knows the limits on its own size by themselves.
 LINEAR_IN: Final[Mapping[Reads, tuple[SizeUnit, ...]]] = {
-    "side": ("open", "orders"),
+    "side": ("open", "money", "orders"),
     "limit": ("whole", "worth"),
 }
 
@@ -62,7 +62,7 @@ class Entry(Struct, frozen=True):
     """A row with its limit: `near` is the figure from which it speaks."""
 
     ruled: BoundRule
-    row: Row
+    row: FigureBySize
     near: Decimal
 
     def finding(self, size: Decimal) -> Finding | None:
@@ -86,20 +86,11 @@ class Group:
         self.entries: list[Entry] = []
         self.near = self.room = NO_LIMIT
 
-    def add(self, ruled: BoundRule, row: Row, level: Decimal, near: Decimal) -> None:
+    def add(self, ruled: BoundRule, row: FigureBySize, level: Decimal, near: Decimal) -> None:
         """One more row, its limit, and the figure from which it speaks."""
         self.entries.append(Entry(ruled, row, near))
-        base, slope, floor, cap = row.base, row.slope, row.floor, row.cap
-        if floor >= near or row.fold - base >= near:
-            self.near = ZERO
-        elif cap >= near:
-            size = near - base if slope is ONE else (near - base) / slope
-            self.near = min(self.near, size)
-        if floor > level:
-            self.room = ZERO
-        elif cap > level:
-            size = level - base if slope is ONE else (level - base) / slope
-            self.room = min(self.room, size)
+        self.near = min(self.near, row.reaches(near))
+        self.room = min(self.room, row.keeps(level))
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
         size += self.absorbed
@@ -116,13 +107,14 @@ class Table:
     books.
 
     `near_open` is the open size, base units, from which a row speaks, `room_open` the largest that keeps every limit;
-    the like for the orders beside those that work, the whole size, base units, and the order's worth, USD. `flat` are
-    the findings on limits that size does not matter to, `near_books` those of rules that read the books alone.
+    the like for the money that a purchase binds, USD, the orders beside those that work, the whole size, base units,
+    and the order's worth, USD. `flat` are the findings on limits that size does not matter to, `near_books` those of
+    rules that read the books alone.
     """
 
     __slots__ = (
-        "flat", "groups", "near_books", "near_open", "near_orders", "near_whole", "near_worth", "open", "orders",
-        "room_open", "room_whole", "room_worth", "version",
+        "flat", "groups", "money", "near_books", "near_money", "near_open", "near_orders", "near_whole", "near_worth",
+        "open", "orders", "room_money", "room_open", "room_whole", "room_worth", "version",
     )  # fmt: skip
 
     def __init__(
@@ -154,11 +146,13 @@ class Table:
         self.near_books = [
             Finding(place, rule, bound, observed)
             for place, rule, bound in books_alone
-            if (observed := rule.line(candidate, bound).base) >= bound.warn_level
+            if (observed := rule.line(candidate, bound).figure(ZERO)) >= bound.warn_level
         ]
         self.groups: dict[SizeUnit, Group] = {**by_unit, **fixed}
         self.open, self.orders = by_unit.get("open"), by_unit.get("orders")
+        self.money = by_unit.get("money")
         self.near_open, self.room_open = self._ends("open")
+        self.near_money, self.room_money = self._ends("money")
         self.near_orders, _ = self._ends("orders")
         self.near_whole, self.room_whole = self._ends("whole")
         self.near_worth, self.room_worth = self._ends("worth")
@@ -167,10 +161,13 @@ class Table:
         group = self.groups.get(of)
         return (NO_LIMIT, NO_LIMIT) if group is None else (group.near, group.room)
 
-    def speaks(self, size: Decimal, worth: Decimal) -> bool:
-        """Whether a new order of so many base units, worth so many USD, comes near a limit."""
+    def speaks(self, size: Decimal, worth: Decimal, money: Decimal) -> bool:
+        """Whether a new order of so many base units, worth so many USD, comes near a limit; `money`: the USD that it
+        binds, where a limit asks for it.
+        """
         return (
             size >= self.near_open
+            or money >= self.near_money
             or size >= self.near_whole
             or worth >= self.near_worth
             or self.near_orders <= ONE
@@ -186,13 +183,19 @@ class Table:
                 found += group.findings(size)
         return found
 
-    def absorb(self, quantity: Decimal, orders: int, version: int) -> None:
-        """So many base units more are open on this side, and so many orders work; the books moved by that alone."""
+    def absorb(self, quantity: Decimal, money: Decimal, orders: int, version: int) -> None:
+        """So many base units more are open on this side, so much more money is bound, USD, and so many orders more
+        work; the books moved by that alone.
+        """
         self.version = version
         if self.open is not None:
             self.open.absorbed += quantity
             self.near_open -= quantity
             self.room_open -= quantity
+        if self.money is not None:
+            self.money.absorbed += money
+            self.near_money -= money
+            self.room_money -= money
         if self.orders is not None:
             self.orders.absorbed += orders
             self.near_orders -= orders

@@ -24,7 +24,7 @@ from sidecar.core.judging.rules.rule import (
     text_of,
 )
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
-from sidecar.core.vocabulary.limits import OrderLimits
+from sidecar.core.vocabulary.limits import LossIn, LossLimit, OrderLimits
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
@@ -53,6 +53,8 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 )
             elif rule.reads == "books":
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
+            elif rule.of_strategy and kind == "all":
+                rows.append(_row(rule, bound, asked, _most_used(desk.tracker, rule, bound)))
             else:
                 each = rule.per_key and kind != "product"
                 orders = _each_key(desk.tracker, asked.strategy_id) if each else [asked]
@@ -102,10 +104,18 @@ def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | No
     return rule.on_key(asked, bound)
 
 
+def _most_used(tracker: PositionTracker, rule: Measured, bound: ScopedLimit) -> Decimal:
+    """The figure of the strategy that uses the limit most."""
+    asked = (NoOrder(tracker, "", name) for name in tracker.strategies)
+    return max((rule.on_key(one, bound) for one in asked), default=ZERO)
+
+
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
-    """None before the books are open, and for a ratio of no equity."""
-    windows = asked.tracker.windows
-    if windows is None or (bound.loss.ratio is not None and windows.span.lacks_equity):
+    """None before the books are open, for a ratio of no equity, and where it is not known."""
+    windows, is_loss = asked.tracker.windows, isinstance(bound.setting, LossLimit | LossIn)
+    if windows is None or not rule.is_known(asked.tracker):
+        return None
+    if is_loss and bound.loss.ratio is not None and windows.span.lacks_equity:
         return None
     return _measure(rule, bound, asked)
 

@@ -20,15 +20,18 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.types import StringConstraints
 
 from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
+from sidecar.core.vocabulary.products import PRODUCT_ID
 from sidecar.core.vocabulary.trading_hours import Hours, Span, overlap, spans_of, zone_of
 
 MONEY_TEXT = re.compile(r"\s*([0-9.eE+-]+)\s*USD\s*")
+SHOCK_WINDOW_MAX: Final = timedelta(hours=1)  # a slower fall is for the limits on losses
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
@@ -90,6 +93,24 @@ def _positive(value: object) -> Decimal:
     return number
 
 
+def _no_longer_than_an_hour(length: timedelta) -> timedelta:
+    if length > SHOCK_WINDOW_MAX:
+        raise ValueError('is longer than an hour; write "1h" or less')
+    return length
+
+
+def _some(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if names == ():
+        raise ValueError("is empty; name some products, or leave it out for all coins")
+    return names
+
+
+def _product_name(value: str) -> str:
+    if not PRODUCT_ID.fullmatch(value):
+        raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
+    return value
+
+
 def _whole_name(value: str) -> str:
     if not value.strip():
         raise ValueError("a name must not be blank")
@@ -102,9 +123,17 @@ Seconds = Annotated[
 ]
 Orders = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 Loss = Annotated[LossLimit, BeforeValidator(_loss), PlainSerializer(str, when_used="json")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(written, when_used="json"),
+    WithJsonSchema({"type": "string", "x-kind": 'duration such as "5m" or "4h"'}),
+]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=NAME_MAX), AfterValidator(_whole_name)
 ]
+
+ProductName = Annotated[Name, AfterValidator(_product_name)]
 
 
 class Frozen(BaseModel):
@@ -123,11 +152,6 @@ class Rate(Frozen):
     def window(self) -> timedelta:
         """The window's length."""
         return timedelta(seconds=float(self.window_s))
-
-
-Duration = Annotated[
-    timedelta, BeforeValidator(duration), PlainSerializer(written, when_used="json")
-]
 
 
 class LossIn(Frozen):
@@ -251,6 +275,32 @@ class PriceShock(Frozen):
         return self
 
 
+class MarketShock(Frozen):
+    """When at least a share of the coins fall together: only reducing orders pass, or all is sold as well."""
+
+    fall: Ratio = Field(
+        description="fall of a coin from its highest price within the window, as a ratio"
+    )
+    window: Annotated[Duration, AfterValidator(_no_longer_than_an_hour)] = Field(
+        timedelta(minutes=5), description="length of the window, an hour at most"
+    )
+    share: Ratio = Field(
+        Decimal("0.5"), description="part of the coins that must have fallen so far, as a ratio"
+    )
+    products: Annotated[tuple[ProductName, ...] | None, AfterValidator(_some)] = Field(
+        None,
+        description="the coins that count, by a product of each; unset: all coins with a live quote",
+    )
+    # Falls that feed on forced sales go on for tens of minutes: a shorter lock would end in the middle of one.
+    lockout: Duration = Field(
+        timedelta(hours=1), description="how long only reducing orders pass, from the shock on"
+    )
+    action: Literal["reduce_only", "flatten"] = Field(
+        "reduce_only",
+        description="lock the account to reducing orders, or sell it off as well once the shock is confirmed",
+    )
+
+
 class OrderLimits(Frozen):
     """The limits of every scope: the whole account, one product, one strategy."""
 
@@ -298,14 +348,32 @@ class ProductLimits(OrderLimits):
     price_shock: PriceShock | None = Field(None, description="fast-move lockout of this product")
 
 
-class StrategyLimits(OrderLimits):
-    """Limits of one strategy's own orders and positions."""
+class PortfolioLimits(OrderLimits):
+    """Limits of several positions together: of the whole account, or of one strategy."""
 
     max_gross_exposure: Amount | None = Field(None, description="sum of worst-case positions, USD")
     max_net_exposure: Amount | None = Field(None, description="net worst-case exposure, USD")
+    max_strategy_share: Ratio | None = Field(
+        None,
+        description="gross exposure of one strategy ÷ that of the account; in the account's table, of each strategy",
+    )
 
 
-class AccountLimits(StrategyLimits):
+class StrategyLimits(PortfolioLimits):
+    """Limits of one strategy's own orders and positions."""
+
+    budget: Amount | None = Field(
+        None,
+        description="its own money, USD: its positions at cost and its open orders may come to so much, plus its "
+        "realised PnL less fees",
+    )
+    own_positions_only: bool = Field(
+        False,
+        description="the strategy may sell no more of a coin than it bought itself, and nobody else what it bought",
+    )
+
+
+class AccountLimits(PortfolioLimits):
     """Limits of the whole account."""
 
     max_leverage: Multiple | None = Field(None, description="gross exposure ÷ equity")
@@ -325,6 +393,10 @@ class AccountLimits(StrategyLimits):
     max_var: Ratio | None = Field(None, description="value at risk ÷ equity")
     max_expected_shortfall: Ratio | None = Field(None, description="expected shortfall ÷ equity")
     max_stress_loss: Ratio | None = Field(None, description="worst stress scenario's loss ÷ equity")
+    max_margin_drawdown: Ratio | None = Field(
+        None,
+        description="futures: unrealised loss ÷ margin posted, at which only orders that reduce contracts pass",
+    )
     min_liquidation_buffer: Amount | None = Field(
         None,
         description="futures: Coinbase's liquidation buffer, percent, below which nothing may be added",
@@ -371,6 +443,9 @@ class Limits(AccountLimits):
     ] = Field(
         Decimal("0.01"),
         description="how far beyond the far touch a market order is valued, as a ratio",
+    )
+    market_shock: MarketShock | None = Field(
+        None, description="lockout of the account when many coins fall together"
     )
     custom: tuple[Name, ...] = Field(
         (), description="your own rules, as dotted paths: package.module:function"

@@ -4,6 +4,7 @@ aliases. No I/O.
 Source: Coinbase Advanced Trade API, `GET /products` ("Get Product").
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +18,10 @@ from sidecar.core.vocabulary.money import ONE, ZERO, amount
 
 DOLLARS: Final = frozenset({"USD", "USDC"})  # USDC counts as one dollar
 NAME_MAX: Final = 128  # characters; Coinbase's have some twenty
+
+
+# A product's name as Coinbase writes it: BTC-USD, or a contract's, BIT-26FEB27-CDE.
+PRODUCT_ID: Final = re.compile(r"[A-Z0-9]{1,30}(-[A-Z0-9]{1,30}){1,3}")
 
 
 class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +89,11 @@ CASH: Final = (
     *("USD", "EUR", "GBP", "AED", "AUD", "BRL", "CAD", "CHF", "INR", "JPY", "MXN", "SGD", "TRY"),
     "USDC",
 )
+
+
+def is_contract(key: str) -> bool:
+    """Whether a key is a futures contract: a contract's is its product id, a coin's has no dash."""
+    return "-" in key
 
 
 def product_from_coinbase(row: Mapping[str, Any]) -> Product:

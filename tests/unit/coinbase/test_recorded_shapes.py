@@ -186,6 +186,7 @@ FILL = ev.FillReported(
 SUMMARY = ev.FuturesSummaryRead(
     at=AT, wallet=D("8000.75"), buying_power=D("5000.5"), liquidation_buffer_percentage=D(2400),
     funding_pnl=D("-1.5"), spot_cash=D("2000.25"), fills_until=AT,
+    initial_margin=D(1000),
 )  # fmt: skip
 TOLD_ORDER = ev.OrderReported(
     at=AT, order_id="a1b2c3d4", client_order_id="bot-1", product_id="BTC-USD", side="BUY",

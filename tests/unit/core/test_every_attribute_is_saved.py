@@ -62,7 +62,7 @@ ALWAYS = "is the same in every manager"
 NEVER_SET: dict[str, str] = {
     "BalanceFlow.believes_first": CONFIGURED, "CashPot.lag": CONFIGURED, "Books.cash": CONFIGURED,
     "Books.confirm_for": CONFIGURED, "Books.confirm_quotes": CONFIGURED, "RiskContext.custom": CONFIGURED,
-    "RiskContext.max_mark_age": CONFIGURED,
+    "RiskContext.max_mark_age": CONFIGURED, "RiskContext.binds_each_strategy": CONFIGURED, "RiskContext.owners": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
     "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "LossAccounting.rolling": CONFIGURED, "RiskHistory.settings": CONFIGURED,
@@ -357,9 +357,20 @@ def misled() -> World:
     return world
 
 
+def crashed() -> World:
+    """Every coin fell at once, which was to be sold while an operator had halted everything."""
+    shock = {"fall": "0.05", "action": "flatten"}
+    world = connected(held=1, market_shock=shock)
+    world.send(ev.HaltRequested, reason="enough")
+    for price in (60_000, 59_000, 58_000):
+        world.wait(1)
+        world.quote("BTC-USD", price)
+    return world
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken, visited, misled,
+    overtaken, visited, misled, crashed,
 )  # fmt: skip
 
 
@@ -422,12 +433,12 @@ def test_no_reason_is_given_for_what_is_not_there(managers):
 Act = Callable[[World], Any]
 
 
-def ask(size: object, price: object = 64_000, **fields: Any) -> Act:
+def ask(size: object, price: object = 64_000, *, strategy: str | None = None, **fields: Any) -> Act:
     """Under the next name: the same in a world and in its copy."""
 
     def act(world: World) -> Any:
         name = f"b{world.manager.approvals.decisions}"
-        return world.ask(limit_order(size, price, name=name, **fields))
+        return world.ask(limit_order(size, price, name=name, **fields), strategy_id=strategy)
 
     return act
 
@@ -436,6 +447,13 @@ def held(world: World) -> None:
     """1 BTC, and 0.3 more in the book."""
     world.hold(1)
     world.report("o1", leaves="0.3", limit_price=60_000)
+
+
+def of_grid(world: World) -> None:
+    """0.3 BTC of others; 0.2 of the strategy "grid", and 0.2 more in the book."""
+    world.hold("0.3")
+    world.fill("BUY", "0.2", 64_000, strategy_id="grid")
+    world.report("o1", leaves="0.2", limit_price=60_000, strategy_id="grid")
 
 
 def with_history(world: World) -> None:
@@ -454,6 +472,13 @@ def later(seconds: float, then: Act) -> Act:
 def with_buffer(world: World) -> None:
     funded(world, buffer=100)
     world.hold("0.1")
+
+
+def margined(world: World) -> None:
+    """100 contracts that have lost nearly half of the margin posted."""
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=16_000)
+    world.quote(FUTURE, 56_005)
 
 
 def nothing(_world: World) -> None:
@@ -498,6 +523,18 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "MAX_VAR": ({"max_var": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_EXPECTED_SHORTFALL": ({"max_expected_shortfall": "0.01"}, with_history, ask("0.05"), ask("0.9")),
     "MAX_STRESS_LOSS": ({"max_stress_loss": "0.1"}, with_history, ask("0.05"), ask("0.9")),
+    "MAX_STRATEGY_SHARE": ({"max_strategy_share": "0.625"}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid")),
+    "BUDGET": (
+        {"strategy": {"grid": {"budget": "31420.8"}}}, of_grid, ask("0.1", strategy="grid"), ask("0.00001", strategy="grid"),
+    ),
+    "MAX_MARGIN_DRAWDOWN": (
+        {"max_margin_drawdown": "0.5"}, margined, ask(1, 56_005, product_id=FUTURE),
+        lambda world: (world.quote(FUTURE, 56_000), ask(1, 56_000, product_id=FUTURE)(world))[1],
+    ),
+    "OWN_POSITIONS_ONLY": (
+        {"strategy": {"grid": {"own_positions_only": True}}}, of_grid, ask("0.2", side="SELL", strategy="grid"),
+        ask("0.00001", side="SELL", strategy="grid"),
+    ),
 }  # fmt: skip
 
 

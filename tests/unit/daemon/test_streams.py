@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.coinbase.frames import Ticker, TickerRow
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.daemon import streams
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.engine import Faulted
@@ -61,6 +62,12 @@ def test_what_works_counts_like_what_is_held_however_much_there_is(made):
     for name in ("XXX-USD", "YYY-USD", "ETH-USD"):
         made.world.report(f"o-{name}", product_id=name, leaves=1, limit_price=1)
     assert made.streams.wanted() == ("BTC-USD", "ETH-USD", "XXX-USD", "YYY-USD", "ZZZ-USD")
+
+
+def test_what_a_market_shock_counts_is_followed(made):
+    limits = Limits(market_shock={"fall": "0.1", "products": ("AAA-USD", "GONE-USD")})
+    made.world.send(ev.LimitsReplaced, limits=limits)
+    assert made.streams.wanted() == ("AAA-USD", "BTC-USD", "ZZZ-USD")
 
 
 # --- Decisions ------------------------------------------------------------------------------------

@@ -134,12 +134,17 @@ def test_the_largest_comes_first():
 
 def test_names_that_nobody_lists_are_found_wherever_they_are():
     config = Config(
-        limits={"product": {"A-USD": {"max_order_size": 1}}, "block_products": ["B-USD"]},
+        limits={
+            "product": {"A-USD": {"max_order_size": 1}},
+            "block_products": ["B-USD"],
+            "market_shock": {"fall": 0.1, "products": ["D-USD", "BTC-USD"]},
+        },
         coinbase={"follow": ["C-USD", "BTC-USD"]},
     )
     texts = [finding.text for finding in unlisted(config, {"BTC-USD": product("BTC-USD")})]
     assert [text.split(",")[0] for text in texts] == [
-        "limits.product names A-USD", "limits.block_products names B-USD", "coinbase.follow names C-USD",
+        "limits.product names A-USD", "limits.block_products names B-USD", "limits.market_shock.products names D-USD",
+        "coinbase.follow names C-USD",
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sidecar.core.judging.rules import (
     losses,
     market,
     portfolio,
+    strategies,
     validity,
 )
 from sidecar.core.judging.rules.custom import DOC as CUSTOM_DOC
@@ -27,6 +28,7 @@ RULES: Final[tuple[Gate | Measured, ...]] = (
     *hours.RULES,
     *funds.RULES,
     *exposure.RULES,
+    *strategies.RULES,
     *losses.RULES,
     *portfolio.RULES,
 )

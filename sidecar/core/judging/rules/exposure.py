@@ -7,7 +7,7 @@ lines in the order's size, with the other side of the book as their floor.
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.judging.candidate import OnKey
+from sidecar.core.judging.candidate import OnKey, PostTradeExposure
 from sidecar.core.judging.rules.rule import Doc, Measured, Row, ScopedLimit
 from sidecar.core.judging.rules.validity import order_size
 from sidecar.core.vocabulary.money import ONE, ZERO
@@ -28,16 +28,20 @@ def position_size(candidate: OnKey, bound: ScopedLimit) -> Row:
 
 
 def position_notional(candidate: OnKey, bound: ScopedLimit) -> Row:
-    return _at_mark(candidate, bound, ZERO)
+    return _at_mark(candidate, bound.after(candidate), ZERO)
 
 
 def gross(candidate: OnKey, bound: ScopedLimit) -> Row:
-    """The worth of all other keys, and this key's worst case."""
-    return _at_mark(candidate, bound, bound.after(candidate).others_gross)
+    return gross_of(candidate, bound.after(candidate))
 
 
-def _at_mark(candidate: OnKey, bound: ScopedLimit, others: Decimal) -> Row:
-    after, mark = bound.after(candidate), candidate.mark or ZERO
+def gross_of(candidate: OnKey, after: PostTradeExposure) -> Row:
+    """The worth of all other keys, and this key's worst case, in one book."""
+    return _at_mark(candidate, after, after.others_gross)
+
+
+def _at_mark(candidate: OnKey, after: PostTradeExposure, others: Decimal) -> Row:
+    mark = candidate.mark or ZERO
     floor = others + after.other * mark
     if not (candidate.is_buy or candidate.is_future):
         return Row(base=floor)

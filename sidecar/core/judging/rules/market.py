@@ -147,11 +147,17 @@ def reduce_only(candidate: Candidate) -> Violation | None:
 
 
 def price_shock(candidate: Candidate) -> Violation | None:
+    return _locked(candidate, "PRICE_SHOCK")
+
+
+def market_shock(candidate: Candidate) -> Violation | None:
+    return _locked(candidate, "MARKET_SHOCK")
+
+
+def _locked(candidate: Candidate, code: str) -> Violation | None:
     for cause in candidate.causes:
-        if cause.code == "PRICE_SHOCK":
-            return Violation(
-                "PRICE_SHOCK", cause.scope, message=cause.reason, clears_at=cause.clears_at
-            )
+        if cause.code == code:
+            return Violation(code, cause.scope, message=cause.reason, clears_at=cause.clears_at)
     return None
 
 
@@ -303,6 +309,18 @@ RULES: Final = (
             "`max_move` or more, or the position lost `max_loss_from_entry` or more of its entry value",
             "the limit itself breaks",
             key="price_shock",
+        ),
+    ),
+    Gate(
+        code="MARKET_SHOCK",
+        judge=market_shock,
+        reads_state=True,
+        exempt_if_reducing=True,
+        doc=Doc(
+            "the account is locked after many coins fell together: at least `share` of the `products` (else of all "
+            "coins with a live quote) stood `fall` or more below their highest within `window`",
+            "the limits themselves break",
+            key="market_shock",
         ),
     ),
     Gate(

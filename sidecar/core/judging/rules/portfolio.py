@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from sidecar.core.judging.candidate import Candidate
-from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row
+from sidecar.core.account.margin import OF_MARGIN, margin_drawdown
+from sidecar.core.judging.candidate import Candidate, OnKey
+from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.money import readable
+from sidecar.core.vocabulary.money import ZERO, readable
 
 
 def unavailable(candidate: Candidate) -> Violation | None:
@@ -49,6 +50,24 @@ def liquidation_buffer(candidate: Candidate) -> Violation | None:
     )
 
 
+def margin_used(candidate: OnKey, _bound: ScopedLimit) -> Row:
+    """Without a figure another rule refuses."""
+    loss = margin_drawdown(candidate.tracker)
+    return Row(base=ZERO if loss is None else loss.measured(OF_MARGIN))
+
+
+def margin_unknown(candidate: Candidate) -> Violation | None:
+    limit = candidate.limits.max_margin_drawdown
+    if margin_drawdown(candidate.tracker) is not None:
+        return None
+    return Violation(
+        "MAX_MARGIN_DRAWDOWN",
+        limit="" if limit is None else readable(limit),
+        observed="none",
+        message="max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held",
+    )
+
+
 def _figure(code: str, measure: Measure, words: str) -> Measured:
     """The rule that bounds one figure."""
     return Measured(
@@ -76,6 +95,30 @@ RULES: Final = (
         applies=lambda limits, _: any(getattr(limits, name) is not None for name in MEASURES),
         exempt_if_reducing=True,
         doc=Doc("such a limit is set and the figure cannot be computed"),
+    ),
+    Measured(
+        code="MAX_MARGIN_DRAWDOWN",
+        of_futures=True,
+        limit="max_margin_drawdown",
+        reads="books",
+        row=margin_used,
+        is_known=lambda tracker: margin_drawdown(tracker) is not None,
+        breaks_at=True,
+        text="the contracts' unrealised loss is {observed} of the margin posted and has reached {limit}",
+        doc=Doc(
+            "futures: unrealised loss of all contracts since their entry ÷ margin posted (Coinbase's initial margin) ≥ "
+            "limit; sets REDUCE_ONLY for futures alone, until it is below the limit again",
+            "the limit breaks",
+        ),
+    ),
+    Gate(
+        code="MAX_MARGIN_DRAWDOWN",
+        judge=margin_unknown,
+        applies=lambda limits, product: (
+            product.is_future and limits.max_margin_drawdown is not None
+        ),
+        exempt_if_reducing=True,
+        doc=Doc("futures: the limit is set and Coinbase has not told the margin posted"),
     ),
     Gate(
         code="MIN_LIQUIDATION_BUFFER",

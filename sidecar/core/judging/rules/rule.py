@@ -11,10 +11,11 @@ keeps the limit follow from the row, the same for all.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import (
@@ -26,21 +27,42 @@ from sidecar.core.vocabulary.limits import (
     Rate,
     TradingHours,
 )
-from sidecar.core.vocabulary.money import ZERO, ratio, readable
+from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 from sidecar.core.vocabulary.trading_hours import Hours
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
-# The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, or
-# the orders that it adds to those that work.
-SizeUnit = Literal["open", "whole", "worth", "orders"]
+# The size that a row is linear in: base units that would be open, base units of the whole order, its notional, USD, the
+# money that a purchase binds, USD, or the orders that it adds to those that work.
+SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 # The source of a row; a rule that reads less is asked less often. The order; the books and the order's side, as a line
-# in open size or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
+# in open size, in money or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
 # A limit as it was configured.
 Setting = Decimal | int | LossLimit | LossIn | Rate | Quota | TradingHours
+
+
+class FigureBySize(Protocol):
+    """A figure by the size of an order, all else as the books stand: a `Row`, or a `Share` of two of them."""
+
+    @property
+    def slope(self) -> Decimal:
+        """By how much it grows with a unit of size; zero where size does not matter."""
+
+    @property
+    def of(self) -> SizeUnit:
+        """The size that it is a figure of."""
+
+    def figure(self, size: Decimal) -> Decimal:
+        """The figure with an order of this size in the books."""
+
+    def reaches(self, level: Decimal) -> Decimal:
+        """The least size at which it may be at this level or beyond."""
+
+    def keeps(self, level: Decimal) -> Decimal:
+        """The largest size at which it is not beyond this level."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -60,6 +82,23 @@ class Row(Struct, frozen=True, gc=False):
         """The figure with an order of this size in the books."""
         line = self.base + self.slope * size if self.slope else self.base
         return max(self.floor, min(self.cap, line), self.fold - line)
+
+    def reaches(self, level: Decimal) -> Decimal:
+        """The least size at which it may be at this level or beyond; of a row with a slope."""
+        base = self.base
+        if self.floor >= level or self.fold - base >= level:
+            return ZERO
+        if self.cap < level:
+            return NO_EQUITY
+        return level - base if self.slope is ONE else (level - base) / self.slope
+
+    def keeps(self, level: Decimal) -> Decimal:
+        """The largest size at which it is not beyond this level; of a row with a slope."""
+        if self.floor > level:
+            return ZERO
+        if self.cap <= level:
+            return NO_EQUITY
+        return level - self.base if self.slope is ONE else (level - self.base) / self.slope
 
 
 class ScopedLimit(Struct, frozen=True):
@@ -194,6 +233,8 @@ def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
             return Decimal(candidate.is_new)
         case "worth":
             return candidate.worth.notional
+        case "money":
+            return candidate.money
     size = candidate.worth.base_size
     return None if size is None else size * candidate.product.contract_size
 
@@ -207,7 +248,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
     of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
-    row is worked out from. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
+    without one there is none; with `of_futures` only of orders for contracts. `is_known`: whether the books have the
+    figure. A rule with a `window` counts approvals under the name it gives, or their `notional`
     (USD) where the limit is a quota.
     """
 
@@ -223,20 +266,23 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_order: bool = False
     of_equity: bool = False
     per_key: bool = False
+    of_strategy: bool = False
+    of_futures: bool = False
     reads: Reads = "order"
-    row: Callable[[OnKey, ScopedLimit], Row] | None = None
+    row: Callable[[OnKey, ScopedLimit], FigureBySize] | None = None
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
     clears_at: Callable[[OnKey, ScopedLimit], datetime | None] | None = None
     order_clears_at: Callable[[Candidate, ScopedLimit], datetime | None] | None = None
+    is_known: Callable[[PositionTracker], bool] = lambda _: True
 
     def __post_init__(self) -> None:
         assert (self.row is None) == (self.order_row is not None) == (self.reads == "order"), (
             self.code
         )
 
-    def line(self, asked: OnKey, bound: ScopedLimit) -> Row:
+    def line(self, asked: OnKey, bound: ScopedLimit) -> FigureBySize:
         """The row of any order on this key and side."""
         assert self.row is not None, f"{self.code} reads the order itself"
         return self.row(asked, bound)
@@ -248,7 +294,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def observed(self, candidate: Candidate, bound: ScopedLimit) -> Decimal | None:
         """The figure with the order in it; None where it cannot be told."""
-        row = (
+        row: FigureBySize | None = (
             self.line(candidate, bound)
             if self.order_row is None
             else self.order_row(candidate, bound)

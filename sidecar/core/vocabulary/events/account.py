@@ -70,7 +70,7 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     """Coinbase's futures wallet. Money in USD, the buffer in percent. `spot_cash`: the wallet of USD in the
     same moment; `funding_pnl`: the running figure of funding; None where not told. `fills_until`: every
     fill up to then was applied before this event; None: a frame, told as it happens. `told_at`: Coinbase's
-    own stamp of a frame, which trades are compared with.
+    own stamp of a frame, which trades are compared with. `initial_margin`: what is posted for the open contracts.
     """
 
     wallet: Decimal
@@ -80,6 +80,7 @@ class FuturesSummaryRead(Event, frozen=True, kw_only=True, tag=True):
     fills_until: datetime | None = None
     spot_cash: Decimal | None = None
     told_at: datetime | None = None
+    initial_margin: Decimal | None = None
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag=True):

@@ -32,8 +32,8 @@ def figures_of(world, code, scope="all", key=None):
 def test_every_measured_rule_is_shown_or_needs_an_order():
     limits: dict[str, Any] = {
         "max_position_size": 1, "max_position_notional": 1, "max_gross_exposure": 1, "max_net_exposure": 1,
-        "max_concentration": 1, "max_leverage": 1, "max_open_orders": 1, "max_order_rate": {"count": 1, "window_s": 1},
-        "max_notional_in": {"usd": 1, "window_s": 1},
+        "max_concentration": 1, "max_leverage": 1, "max_strategy_share": 1, "max_open_orders": 1, "max_order_rate": {"count": 1, "window_s": 1},
+        "max_notional_in": {"usd": 1, "window_s": 1}, "max_margin_drawdown": 1, "strategy": {"grid": {"budget": 1}},
         "max_daily_loss": 0.1, "max_weekly_loss": 0.1, "max_monthly_loss": 0.1, "max_drawdown": 0.1,
         "max_loss_in": [{"window": "4h", "limit": 0.1}],
         "max_cumulative_loss": 0.1,

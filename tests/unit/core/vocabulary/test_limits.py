@@ -1,5 +1,6 @@
 """Limits: typed, frozen, scoped, and every fault reported at once."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from sidecar.core.vocabulary.limits import (
     Limits,
     LossLimit,
+    MarketShock,
     PriceShock,
     ProductLimits,
     Rate,
@@ -126,7 +128,8 @@ def test_limits_survive_json():
     limits = Limits(
         max_daily_loss="0.1", max_drawdown="500 USD", max_order_size="0.1",
         max_order_rate={"count": 5, "window_s": "0.5"}, price_shock={"max_move": "0.01"},
-        product={"BTC-USD": {"no_adding": True}}, strategy={"momo": {"max_net_exposure": 5}},
+        product={"BTC-USD": {"no_adding": True}}, strategy={"momo": {"max_net_exposure": 5, "budget": 100}},
+        market_shock={"fall": "0.1", "window": "90s", "products": ("BTC-USD",)},
         max_loss_in=[{"window": "240m", "limit": "0.03"}],
         trading_hours={"zone": "UTC", "windows": ["Mon 09:00-10:00"]}, shadow={"max_var": "0.1"}, allow_products=("BTC-USD",), custom=("a.b:c",),
     )  # fmt: skip
@@ -149,6 +152,31 @@ def test_a_shock_watches_something():
     assert PriceShock(max_loss_from_entry=D("0.1")).action == "reduce_only"
 
 
+@pytest.mark.parametrize("written", [0, 300, "61 m", True, None, "0s", "-5m"])
+def test_a_lockout_that_is_no_duration_is_told(written):
+    told = faults(market_shock={"fall": "0.1", "lockout": written})["market_shock.lockout"]
+    assert "write one such as" in told
+
+
+def test_every_fault_of_a_market_shock_is_told_at_once():
+    found = faults(
+        market_shock={"fall": 0, "window": "61m", "share": "1.1", "products": (), "action": "sell"}
+    )
+    assert {name.removeprefix("market_shock.") for name in found} == {"fall", "window", "share", "products", "action"}  # fmt: skip
+    assert "longer than an hour" in found["market_shock.window"]
+    assert "is empty" in found["market_shock.products"]
+    assert set(faults(market_shock={"products": ("btc",)})) == {
+        "market_shock.fall",
+        "market_shock.products.0",
+    }
+
+
+def test_a_market_shock_has_reasoned_defaults():
+    shock = MarketShock(fall=D("0.1"))
+    assert (shock.window, shock.share, shock.products) == (timedelta(minutes=5), D("0.5"), None)
+    assert (shock.lockout, shock.action) == (timedelta(hours=1), "reduce_only")
+
+
 def test_a_product_is_allowed_or_blocked_not_both():
     found = faults(allow_products=("BTC-USD", "ETH-USD"), block_products=("ETH-USD",))
     assert "ETH-USD is both" in next(iter(found.values()))
@@ -166,13 +194,15 @@ def test_narrower_scopes_have_no_limits_that_only_an_account_can_have():
         "max_cumulative_loss",
         "max_var",
         "max_concentration",
+        "max_margin_drawdown",
+        "market_shock",
     }
     assert not account_only & ProductLimits.model_fields.keys()
     assert not account_only & StrategyLimits.model_fields.keys()
 
 
 def test_every_field_says_what_it_is():
-    for model in (Limits, Rate, PriceShock):
+    for model in (Limits, Rate, PriceShock, MarketShock, StrategyLimits):
         assert all(field.description for field in model.model_fields.values())
 
 

@@ -14,7 +14,8 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.judging.rules import RULES
 from sidecar.core.value_at_risk.portfolio_risk import RiskFigure
 from sidecar.core.vocabulary import events as ev
-from tests.decisions import NoRoom, reloaded
+from sidecar.core.vocabulary.decision import Decision
+from tests.decisions import NoRoom, funded, reloaded
 from tests.scenario import D, World, order
 
 EXAMPLES = tomllib.loads((Path(__file__).parents[5] / "docs" / "rule-examples.toml").read_text())[
@@ -47,6 +48,12 @@ def body(text: str) -> Any:
     )
 
 
+def asked(world: World, text: str) -> Decision:
+    """The decision on an order from its sentence; with `for NAME` at its end it is that strategy's."""
+    sentence, _, strategy = text.partition(" for ")
+    return world.ask(body(sentence), strategy_id=strategy or None)
+
+
 def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a sentence
     """Let a given sentence happen."""
     match text.split():
@@ -57,12 +64,13 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
             world.quote(product_id, price)
         case ["hold", size, product_id, "at", price]:
             world.fill("BUY", size, price, product_id=product_id)
-        case ["open", side, size, product_id, "limit", price]:
-            world.report(
-                f"open {price}", side=side, product_id=product_id, leaves=size, limit_price=price
-            )
+        case ["hold", size, product_id, "at", price, "for", strategy]:
+            world.fill("BUY", size, price, product_id=product_id, strategy_id=strategy)
+        case ["open", side, size, product_id, "limit", price, *whose]:
+            terms = {"side": side, "product_id": product_id, "leaves": size, "limit_price": price}
+            world.report(f"open {price}", strategy_id=whose[1] if whose else None, **terms)
         case ["approve", *rest]:
-            assert world.ask(body(" ".join(rest)))
+            assert asked(world, " ".join(rest))
         case ["wait", seconds, "s"]:
             world.wait(float(seconds))
         case ["product", product_id, flag]:
@@ -77,6 +85,8 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
                 buying_power=D(50000),
                 liquidation_buffer_percentage=D(percent),
             )
+        case ["margin", margin, "USD"]:
+            funded(world, margin=margin)
         case ["risk", "from", before, "to", after, "USD"]:
             world.manager.desk.portfolio_risk = FixedRisk(before, after)
         case ["custom", "rule", name]:
@@ -104,7 +114,7 @@ def world_of(example: dict[str, Any]) -> World:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["code"])
 def test_an_example_breaks_as_it_says(example):
-    decision = world_of(example).ask(body(example["order"]))
+    decision = asked(world_of(example), example["order"])
     found = next(v for v in decision.violations if v.code == example["code"])
     assert found.limit == example.get("limit", found.limit)
     assert found.observed == example.get("observed", found.observed)
@@ -115,7 +125,7 @@ def test_an_example_breaks_as_it_says(example):
     "example", [e for e in EXAMPLES if "passes" in e], ids=lambda example: example["code"]
 )
 def test_what_an_example_says_passes_passes(example):
-    decision = world_of(example).ask(body(example["passes"]))
+    decision = asked(world_of(example), example["passes"])
     assert example["code"] not in decision.codes
     assert decision, decision.violations
 
@@ -131,7 +141,7 @@ def test_an_example_of_a_limit_is_judged_the_same_after_a_restart(example):
     if isinstance(world.manager.desk.portfolio_risk, FixedRisk):
         again.manager.desk.portfolio_risk = world.manager.desk.portfolio_risk
     for text in (example["order"], example.get("passes", example["order"])):
-        one, other = world.ask(body(text)), again.ask(body(text))
+        one, other = asked(world, text), asked(again, text)
         assert (one.violations, one.warnings, one.max_base_size) == (
             other.violations,
             other.warnings,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sidecar.core.judging.usage import usage
 from sidecar.core.value_at_risk.portfolio_risk import GuardedRisk
 from tests.decisions import StandInRisk, breaks, funded, future_order, only, sell_order, the, warned
 from tests.scenario import FUTURE, D, World, limit_order
@@ -138,6 +139,72 @@ def test_a_future_may_be_closed_below_the_buffer():
     world = funded(World(min_liquidation_buffer=20), buffer=1)
     world.fill("BUY", 5, 64000, product_id=FUTURE)
     assert world.ask(future_order(5, "SELL"))
+
+
+# --- The margin posted for contracts ---------------------------------------------------------------
+
+
+def losing(price, margin=16_000, **limits):
+    """100 contracts of 0.01 BTC, bought at 64,000."""
+    world = World(max_margin_drawdown="0.5", **limits)
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=margin)
+    world.quote(FUTURE, price)
+    return world
+
+
+@pytest.mark.parametrize(("price", "ok"), [("56005", True), ("56000", False), ("50000", False)])
+def test_nothing_is_added_once_contracts_have_lost_their_share_of_the_margin(price, ok):
+    decision = losing(price).ask(future_order(1, "BUY", price))
+    assert breaks(decision, "MAX_MARGIN_DRAWDOWN") != ok
+    if price == "56000":
+        found = the(decision, "MAX_MARGIN_DRAWDOWN")
+        assert (found.limit, found.observed, found.scope) == ("0.5", "0.5", "all")
+        assert found.message == (
+            "the contracts' unrealised loss is 0.5 of the margin posted and has reached 0.5"
+        )
+        assert decision.max_base_size == 0
+
+
+@pytest.mark.parametrize(("price", "told"), [("58405", False), ("58400", True)])
+def test_a_margin_that_is_nearly_lost_is_a_warning_for_contracts_alone(price, told):
+    world = losing(price)
+    assert warned(world.ask(future_order(1, "BUY", price), dry_run=True)) == (
+        ("MAX_MARGIN_DRAWDOWN",) if told else ()
+    )
+    assert not warned(world.ask(limit_order("0.01"), dry_run=True))
+
+
+def test_contracts_may_be_closed_whatever_they_have_lost_and_spot_is_not_concerned():
+    world = losing(50_000)
+    assert world.ask(future_order(100, "SELL", 50_000))
+    assert world.ask(limit_order("0.1"))
+
+
+def test_a_margin_that_is_not_told_is_not_enough_to_add_contracts():
+    world = losing(64_000, margin=None)
+    found = the(world.ask(future_order()), "MAX_MARGIN_DRAWDOWN")
+    assert (found.limit, found.observed) == ("0.5", "none")
+    text = "max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held"
+    assert found.message == text
+    assert world.ask(future_order(1, "SELL"))
+
+
+def test_the_use_of_a_margin_is_shown_where_it_is_known():
+    for margin, used in ((16_000, D("0.5")), (None, None)):
+        world = losing(60_000, margin)
+        (row,) = usage(world.manager.desk, {}, world.now)
+        assert (row["code"], row["used"]) == ("MAX_MARGIN_DRAWDOWN", used)
+
+
+def test_a_margin_in_shadow_is_shown_and_binds_nothing():
+    world = World(shadow={"max_margin_drawdown": "0.5"})
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=16_000)
+    world.quote(FUTURE, 56_000)
+    decision = world.ask(future_order(1, "BUY", 56_000))
+    assert decision
+    assert warned(decision) == ("MAX_MARGIN_DRAWDOWN",)
 
 
 class Fails:
