@@ -97,7 +97,7 @@ def test_a_fault_of_its_own_ends_it_with_exit_code_3_and_halted(
     try:
         assert made.stdout is not None
         assert made.stdout.readline().startswith("{")
-        bot = Client(tmp_path / "o.sock")
+        bot = Client(tmp_path / "o.sock", timeout_s=60)
         asked = body()
         assert bot.validate_order(asked).codes == codes
         bot.close()

@@ -98,7 +98,7 @@ def test_it_says_where_it_is_judges_and_ends_in_order(paper, tmp_path, number):
     with process("run", "--config", config(tmp_path, paper), *places(tmp_path), "--json") as made:
         where = json.loads(made.stdout.readline())
         assert set(where) == {"order_socket", "control_socket", "state_dir"}
-        bot = Client(where["order_socket"])
+        bot = Client(where["order_socket"], timeout_s=60)
         assert bot.validate_order(body())
         assert bot.validate_order(body("1", name="bot-2")).codes == ("MAX_ORDER_NOTIONAL",)
         bot.close()
@@ -141,7 +141,7 @@ def test_a_hangup_without_a_terminal_has_the_configuration_read_anew(paper, tmp_
     file = config(tmp_path, paper)
     arguments = ("run", "--config", file, *places(tmp_path), "--json")
     with process(*arguments, start_new_session=True) as made:
-        bot = Client(json.loads(made.stdout.readline())["order_socket"])
+        bot = Client(json.loads(made.stdout.readline())["order_socket"], timeout_s=60)
         for limit, words in (("2000", "was read anew"), ("-1", "was not read anew")):
             text = file.read_text().partition("max_order_notional")[0]
             file.write_text(f"{text}max_order_notional = {limit}\n")
@@ -236,7 +236,7 @@ def test_without_a_network_it_runs_and_refuses(paper, tmp_path):
     }
     path = config(tmp_path, paper, **nowhere)
     with process("run", "--config", path, *places(tmp_path), "--json") as made:
-        bot = Client(tmp_path / "o.sock")
+        bot = Client(tmp_path / "o.sock", timeout_s=60)
         until((tmp_path / "o.sock").exists)
         assert set(bot.validate_order(body()).codes) & {"NOT_READY", "UNKNOWN_PRODUCT"}
         bot.close()
@@ -260,11 +260,11 @@ def test_a_key_that_coinbase_refuses_is_said_loudly(paper, tmp_path):
         while not any("Coinbase refuses" in line for line in lines):
             lines.append(made.stderr.readline())
             assert lines[-1], lines
-        bot = Client(tmp_path / "o.sock")
+        bot = Client(tmp_path / "o.sock", timeout_s=60)
         assert not bot.validate_order(body())
         bot.close()
 
 
 def test_a_client_of_no_sidecar_is_told_so(tmp_path):
     with pytest.raises(AskFailed, match="no sidecar listens"):
-        Client(tmp_path / "o.sock").ask("ping")
+        Client(tmp_path / "o.sock", timeout_s=60).ask("ping")
