@@ -82,6 +82,16 @@ def test_a_book_that_falls_apart_is_looked_at_again_when_its_mark_is_old():
     assert world.quote("ETH-USD", 1900, 2100) == [WakeAt(at=world.now + timedelta(seconds=60))]
 
 
+def test_a_price_that_was_not_judged_before_a_restart_is_judged_after_it():
+    world = World(max_daily_loss="500 USD")
+    world.hold()
+    price = ev.Quote("BTC-USD", D(63_000), D(63_000), world.now)
+    world.tracker.apply(ev.Quotes(at=world.now, quotes=(price,)))
+    again = reloaded(world)
+    assert not again.ask(limit_order("0.01", 62000)).approved
+    assert state(again) == "REDUCE_ONLY"
+
+
 def test_a_restart_under_other_limits_judges_by_them_at_once():
     world = World()
     world.hold()

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 
+from sidecar.core.account.balance_flow import MAY_BE_WORTH_FOR
 from sidecar.core.account.cash_pot import DollarsMoved
 from sidecar.core.account.losses import Way, cumulative
 from sidecar.core.vocabulary import events as ev
@@ -62,6 +63,49 @@ def test_a_difference_that_survives_two_reads_is_a_transfer():
         150,
         set(),
     )
+
+
+def test_a_hold_is_known_from_a_reading_that_agrees_and_from_one_that_books_a_transfer():
+    desk = Desk()
+    held = []
+    for total, hold in ((100, 0), (100, 30), (150, 40), (150, 40)):
+        desk.wait(3).balance("EUR", total, hold)
+        held.append(desk.tracker.wallets.get("EUR").foreign_hold)
+    assert held == [0, 30, 30, 40]
+
+
+@pytest.mark.parametrize("keep", [None, D("0.5")])
+def test_what_may_have_come_of_cash_and_of_what_is_kept_whole_is_no_exposure(keep):
+    desk = Desk(keep={"BTC": keep})
+    for currency in ("USD", "EUR", "BTC"):
+        desk.balance(currency, 1)
+    desk.wait(3)
+    for currency in ("USD", "EUR", "BTC"):
+        desk.balance(currency, 2)
+    doubted = {key: line.doubted for key, line in desk.tracker.account.lines.items()}
+    assert doubted == ({} if keep is None else {"BTC": 1})
+
+
+def test_units_that_came_while_no_price_was_fresh_wait_for_one_and_forget_the_reading_before():
+    desk = Desk()
+    desk.balance("BTC", 1)
+    for _ in range(2):
+        desk.wait(100_000).balance("BTC", 2)
+    wallet = desk.tracker.wallets.get("BTC")
+    assert (desk.line().position.unpriced, wallet.waits_since) == (1, desk.now)
+    known = []
+    for seconds in (MAY_BE_WORTH_FOR.total_seconds() - 1, 1):
+        desk.wait(seconds).balance("BTC", 2)
+        known.append(wallet.read_point is not None)
+    assert known == [True, False]
+
+
+@pytest.mark.parametrize(("total", "codes"), [(3, ["TRANSFER", "NO_QUOTE"]), (1, ["TRANSFER"])])
+def test_what_comes_and_no_quote_can_value_is_told_so(total, codes):
+    desk = Desk()
+    desk.balance("XYZ", 2)
+    desk.wait(3).balance("XYZ", total)
+    assert [one.code for one in of_kind(desk.wait(3).balance("XYZ", total), Alert)] == codes
 
 
 def test_what_goes_out_goes_at_the_mark_and_is_no_loss():
@@ -783,7 +827,8 @@ def test_what_two_wallets_show_at_once_is_one_side_of_a_sweep():
         listing(desk.wait(seconds), USD=D("10150.50"), USDC=D("6084.06"))
     assert desk.tracker.transfers == D("15000") + D("1234.56")
     for seconds in (60, 15):
-        listing(desk.wait(seconds), USD=D("8915.94"), USDC=D("6084.06"))
+        found = listing(desk.wait(seconds), USD=D("8915.94"), USDC=D("6084.06"))
+        assert not of_kind(found, Alert)  # nothing has left: the first was none
     assert desk.tracker.transfers == 15_000
 
 

@@ -1,5 +1,7 @@
 """CashPot: dollars that move between the wallets of dollars are no transfer."""
 
+from datetime import timedelta
+
 import pytest
 
 from sidecar.core.vocabulary import events as ev
@@ -42,6 +44,28 @@ def test_the_rest_of_a_conversion_is_a_transfer_once_it_is_read_again(came, lost
     assert moved(desk) == (0, 1000, 1000)
     read(desk, 900, came)
     assert moved(desk) == (D(lost), 900, D(came))
+
+
+@pytest.mark.parametrize("currency", ["USD", "USDC"])
+def test_the_first_doubt_of_the_pot_is_its_oldest(currency):
+    desk = opened()
+    read(desk, 900, 950)
+    oldest = desk.tracker.wallets.get(currency).agreement.doubt
+    assert oldest is not None
+    oldest.first_at -= timedelta(seconds=1)
+    shown = desk.tracker.balances.pot.first_shown()
+    assert shown is not None
+    assert shown.doubt is oldest
+
+
+def test_a_conversion_that_is_set_right_may_be_lacked_by_the_next_reading():
+    """And it is no exposure."""
+    desk = opened()
+    read(desk, 900, 1100)
+    read(desk, 1000, 1000)
+    assert desk.tracker.wallets.in_doubt == set()
+    assert [desk.tracker.wallets.get(one).agreement.swept(desk.now) for one in ("USD", "USDC")] == [100, 0]  # fmt: skip
+    assert desk.tracker.account.lines == {}
 
 
 @pytest.mark.parametrize(("count", "known"), [(31, 31 * 32), (32, 1)])
