@@ -111,10 +111,10 @@ def contracts(world, size, side):
 
 
 def test_contracts_close_a_strategys_position_whatever_its_share_and_open_the_other_side_within_it():
-    """It is short 10 contracts, others long 10 and 100 BTC: the account has none. A purchase of more than 20 makes
-    its position larger than it was.
+    """It is short 10 contracts, a share of 0.001; others are long 10, and 100 BTC: the account has no contract. A
+    purchase of more than 20 makes its position larger than it was.
     """
-    world = funded(shared("0.001", others=100))
+    world = funded(shared("0.0009", others=100))
     short(world, 10, "grid")
     world.fill("BUY", 10, 64_000, product_id=FUTURE)
     assert contracts(world, 20, "BUY")
