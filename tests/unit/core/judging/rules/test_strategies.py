@@ -125,6 +125,14 @@ def test_contracts_close_a_strategys_position_whatever_its_share_and_open_the_ot
     assert not contracts(world, 1, "SELL")
 
 
+def test_what_a_strategy_has_sold_of_others_it_buys_back_whatever_its_share():
+    """1 of 10 BTC: its own position is short by a ninth of all. Beyond 1 it is long."""
+    world = shared("0.05", others=10)
+    world.fill("SELL", 1, 64_000, strategy_id="grid")
+    assert asked(world, 1)
+    assert asked(world, 2).max_base_size == D("1.52631578")
+
+
 def test_positions_that_cancel_out_leave_a_strategy_more_than_all_there_is():
     """Of no gross exposure its own is infinitely much."""
     world = funded(shared(others=0))
