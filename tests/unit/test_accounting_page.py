@@ -3,6 +3,7 @@
 from typing import Any
 
 from sidecar.core.account.losses import daily
+from sidecar.core.judging.usage import usage
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import ReduceOnly
 from tests.decisions import connected
@@ -173,3 +174,20 @@ def futures_wallet(world: World, total: object, usd: object = 100_000) -> None:
         liquidation_buffer_percentage=D(1000),
         spot_cash=D(usd),
     )
+
+
+def test_a_strategys_money_is_used_and_earned_as_the_table_says():
+    world = World(strategy={"grid": {"budget": 10_000}})
+    world.send(ev.FeesRead, taker_rate=D("0.01"), maker_rate=D("0.01"))
+
+    def used():
+        (row,) = usage(world.manager.desk, {}, world.now)
+        return row["observed"]
+
+    world.fill("BUY", "0.1", 60_000, fee=60, strategy_id="grid")
+    assert used() == 6_060
+    world.report("o1", leaves="0.05", limit_price=50_000, strategy_id="grid")
+    world.quote("BTC-USD", 64_000)
+    assert used() == 8_585
+    world.fill("SELL", "0.05", 64_000, fee=32, strategy_id="grid")
+    assert used() == 5_417

@@ -15,8 +15,8 @@ View = Mapping[str, Any]
 
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
-IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS")
-IN_USD: Final = ("NOTIONAL", "EXPOSURE")
+IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS", "SHARE")
+IN_USD: Final = ("NOTIONAL", "EXPOSURE", "BUDGET")
 RISKS: Final = {
     "var": "value at risk",
     "expected_shortfall": "expected shortfall",

@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from sidecar.core.judging.rules.rule import NO_EQUITY, Row, SizeUnit
-from sidecar.core.vocabulary.money import ONE, TWO, ZERO
+from sidecar.core.vocabulary.money import ONE, ZERO
 
 
 class Share(Struct, frozen=True):
@@ -38,9 +38,8 @@ class Share(Struct, frozen=True):
 
     @property
     def _rises_from(self) -> Decimal:
-        """The size up to which the part is its floor, or is closed."""
-        part = self.part
-        return (max(part.floor, part.fold / TWO) - part.base) / part.slope
+        """The size up to which the part is its floor, or is closed: a floor lies no lower than flat."""
+        return (self.part.floor - self.part.base) / self.part.slope
 
     def _size_at(self, level: Decimal) -> Decimal:
         """The size at which the part is so much of the whole: part − level × whole is the smaller of two lines, that

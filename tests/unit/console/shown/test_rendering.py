@@ -233,6 +233,17 @@ def test_before_the_first_start_there_are_no_losses():
     assert "Equity" in said
 
 
+def test_the_money_of_a_strategy_is_told_in_dollars_and_its_share_in_per_cent():
+    usage = [
+        row("BUDGET", "6400", "20000", "0.32", scope="strategy:grid"),
+        row("MAX_STRATEGY_SHARE", "0.0481", "0.5", "0.0962"),
+    ]
+    said = text(status(STATUS | {"usage": usage}, 100))
+    assert "6,400.00" in said
+    assert "20,000.00" in said
+    assert "4.8 %" in said
+
+
 def test_an_order_without_a_limit_shows_its_stop():
     said = text(positions(POSITIONS, 80))
     assert "bot-1-with-a-longer-name" in said

@@ -89,7 +89,7 @@ def test_a_strategy_alone_is_all_of_the_account():
     """A limit below 1 has no room for it; one of 1 is none."""
     decision = asked(shared(others=0), "0.1")
     assert (the(decision, "MAX_STRATEGY_SHARE").observed, decision.max_base_size) == ("1", 0)
-    assert asked(shared("1", others=0), "0.1")
+    assert asked(shared("1", others=0), "0.1").max_base_size > 100
 
 
 def test_exits_are_exempt_and_so_is_an_order_that_raises_no_exposure_of_the_strategys():
@@ -111,10 +111,10 @@ def contracts(world, size, side):
 
 
 def test_contracts_close_a_strategys_position_whatever_its_share_and_open_the_other_side_within_it():
-    """It is short 10 contracts, others long 10 and 100 BTC: the account has none. A purchase of more than 20 makes
-    its position larger than it was.
+    """It is short 10 contracts, a share of 0.001; others are long 10, and 100 BTC: the account has no contract. A
+    purchase of more than 20 makes its position larger than it was.
     """
-    world = funded(shared("0.001", others=100))
+    world = funded(shared("0.0009", others=100))
     short(world, 10, "grid")
     world.fill("BUY", 10, 64_000, product_id=FUTURE)
     assert contracts(world, 20, "BUY")
@@ -125,6 +125,14 @@ def test_contracts_close_a_strategys_position_whatever_its_share_and_open_the_ot
     assert not contracts(world, 1, "SELL")
 
 
+def test_what_a_strategy_has_sold_of_others_it_buys_back_whatever_its_share():
+    """1 of 10 BTC: its own position is short by a ninth of all. Beyond 1 it is long."""
+    world = shared("0.05", others=10)
+    world.fill("SELL", 1, 64_000, strategy_id="grid")
+    assert asked(world, 1)
+    assert asked(world, 2).max_base_size == D("1.52631578")
+
+
 def test_positions_that_cancel_out_leave_a_strategy_more_than_all_there_is():
     """Of no gross exposure its own is infinitely much."""
     world = funded(shared(others=0))
@@ -132,6 +140,13 @@ def test_positions_that_cancel_out_leave_a_strategy_more_than_all_there_is():
     world.fill("BUY", 10, 64_000, product_id=FUTURE, strategy_id="other")
     (row,) = usage(world.manager.desk, {}, world.now)
     assert row["observed"].is_infinite()
+
+
+def test_a_strategy_that_holds_nothing_has_no_share_of_nothing():
+    world = shared(own=1, others=0)
+    world.fill("SELL", 1, 64_000, strategy_id="grid")
+    (row,) = usage(world.manager.desk, {}, world.now)
+    assert row["observed"] == 0
 
 
 def test_a_limit_of_one_binds_where_positions_cancel_out():
@@ -242,6 +257,7 @@ def test_where_a_strategy_owns_nothing_others_are_free():
     world = World(strategy={"grid": {"own_positions_only": True}})
     world.hold(1)
     assert sells(world, 1, None)
+    assert sells(world, 2, None).codes == ("INSUFFICIENT_FUNDS",)  # by every rule
     world.report("o1", side="SELL", leaves="0.4", limit_price=70_000, strategy_id="grid")
     assert sells(world, "0.6", None)
 
@@ -494,6 +510,14 @@ def test_contracts_count_at_their_whole_cost_and_those_to_come_at_the_mark():
     assert contract_sizes(world, 4) == (False, 3)
     assert contract_sizes(world, 15, "SELL")[0]  # 5 of them close
     assert contract_sizes(world, 16, "SELL") == (False, 15)
+
+
+def test_contracts_that_may_be_sold_count_whatever_is_bought():
+    """10 are offered: the worst case is short by them, and a purchase of 1 leaves it so."""
+    world = funded(budgeted(3_200))
+    world.report("o1", product_id=FUTURE, side="SELL", leaves=10, limit_price=70_000, strategy_id="grid")  # fmt: skip
+    found = the(world.ask(future_order(1), strategy_id="grid"), "BUDGET")
+    assert found.observed == "6400"
 
 
 def test_a_coin_pair_counts_the_coin_that_it_brings():
