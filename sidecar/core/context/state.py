@@ -61,6 +61,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "reset",
         "wait for the reset of the next month's first day, or reset-loss monthly",
     ),
+    "LOSING_STREAK": CauseKind("REDUCE_ONLY", "itself", "wait for the cool-down to end"),
     "LOSS_IN": CauseKind(
         "REDUCE_ONLY",
         "itself",
@@ -103,7 +104,15 @@ CAUSES: Final[dict[str, CauseKind]] = {
 
 # Losses: while any of these stands confirmed, open orders that add risk in its scope are cancelled.
 LOSSES: Final = frozenset(
-    {"DAILY_LOSS", "WEEKLY_LOSS", "MONTHLY_LOSS", "LOSS_IN", "DRAWDOWN", "CUMULATIVE_LOSS"}
+    {
+        "DAILY_LOSS",
+        "WEEKLY_LOSS",
+        "MONTHLY_LOSS",
+        "LOSING_STREAK",
+        "LOSS_IN",
+        "DRAWDOWN",
+        "CUMULATIVE_LOSS",
+    }
 )
 BY_OPERATOR: Final = frozenset({"OPERATOR_HALT", "OPERATOR_REDUCE_ONLY"})
 

@@ -105,7 +105,7 @@ def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | No
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
     """None before the books are open, and for a ratio of no equity."""
     windows = asked.tracker.windows
-    if windows is None or (bound.loss.ratio is not None and windows.span.lacks_equity):
+    if windows is None or (bound.is_loss_ratio and windows.span.lacks_equity):
         return None
     return _measure(rule, bound, asked)
 

@@ -127,7 +127,7 @@ def test_limits_survive_json():
         max_daily_loss="0.1", max_drawdown="500 USD", max_order_size="0.1",
         max_order_rate={"count": 5, "window_s": "0.5"}, price_shock={"max_move": "0.01"},
         product={"BTC-USD": {"no_adding": True}}, strategy={"momo": {"max_net_exposure": 5}},
-        max_loss_in=[{"window": "240m", "limit": "0.03"}],
+        losing_streak={"trades": 4, "cool_down": "2h"}, max_loss_in=[{"window": "240m", "limit": "0.03"}],
         trading_hours={"zone": "UTC", "windows": ["Mon 09:00-10:00"]}, shadow={"max_var": "0.1"}, allow_products=("BTC-USD",), custom=("a.b:c",),
     )  # fmt: skip
     assert Limits.model_validate_json(limits.model_dump_json()) == limits

@@ -57,6 +57,8 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
             world.quote(product_id, price)
         case ["hold", size, product_id, "at", price]:
             world.fill("BUY", size, price, product_id=product_id)
+        case ["sell", size, product_id, "at", price]:
+            world.fill("SELL", size, price, product_id=product_id)
         case ["open", side, size, product_id, "limit", price]:
             world.report(
                 f"open {price}", side=side, product_id=product_id, leaves=size, limit_price=price
