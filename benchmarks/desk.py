@@ -91,6 +91,7 @@ LIMITS: Final = Limits.model_validate(
         "max_daily_loss": "0.1",
         "max_weekly_loss": "0.15",
         "max_monthly_loss": "0.2",
+        "losing_streak": {"trades": 4, "cool_down": "2h"},
         "max_loss_in": [{"window": "4h", "limit": "0.1"}, {"window": "24h", "limit": "0.15"}],
         "max_drawdown": "0.5",
         "max_cumulative_loss": "0.25",

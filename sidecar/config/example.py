@@ -40,6 +40,7 @@ limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000
 limits.max_strategy_share = 0.5
 limits.max_concentration = 0.5
+limits.losing_streak = { trades = 4, cool_down = "2h" }
 limits.max_weekly_loss = 0.15
 limits.max_monthly_loss = "20000 USD"
 limits.max_loss_in = [{ window = "4h", limit = 0.03 }]

@@ -25,6 +25,7 @@ from sidecar.core.guards.price_shock import PriceShockWatch
 from sidecar.core.guards.report_watch import ReportWatch
 from sidecar.core.guards.risk_watch import RiskWatch
 from sidecar.core.guards.sessions import BotSession, Sessions
+from sidecar.core.guards.streak_watch import StreakWatch
 from sidecar.core.guards.unapproved import Unapproved
 from sidecar.core.guards.unlisted_limits import UnlistedLimits
 from sidecar.core.guards.usdc_peg import UsdcPegWatch
@@ -103,6 +104,7 @@ class RiskManager:
         self.peg = UsdcPegWatch(self.desk)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
+        self.streaks = StreakWatch(self.desk, self.watch)
         self.unlisted = UnlistedLimits(self.desk)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
@@ -325,6 +327,7 @@ class RiskManager:
         actions += self.approvals.reservations.lapse(now)
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
+        self.streaks.look(now, actions)
         self.watch.stale_marks.look(now, actions)
         self.doubts.look(now, actions)
         self.reports.look(now, actions)
@@ -418,7 +421,10 @@ class RiskManager:
         self.doubts.hear(event, actions)
         self.reports.hear(event, actions)
         match event:
+            case ev.FundingPaid():
+                self.streaks.look(event.at, actions)
             case ev.OrderReported() | ev.FillReported():
+                self.streaks.look(event.at, actions)
                 actions += self.unapproved.look(event)
                 self.watch.adding.look(event.at, actions)
             case ev.ProductsListed():
@@ -442,6 +448,7 @@ class RiskManager:
         self.state.tightened()
         actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
         self.unlisted.look(actions)
+        self.streaks.look(event.at, actions)
         return actions
 
     def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:

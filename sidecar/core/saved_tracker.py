@@ -20,6 +20,7 @@ from sidecar.core.account.price_path import Noted
 from sidecar.core.account.readings import Reading
 from sidecar.core.account.reconciliation import Reconciliation
 from sidecar.core.account.reservation import Reservation
+from sidecar.core.account.streaks import Streak
 from sidecar.core.account.valuation import money_of
 from sidecar.core.account.visits import Visit
 from sidecar.core.account.wallets import Wallet
@@ -86,6 +87,7 @@ class SavedTracker(Struct, kw_only=True):
     overlapping: list[Moved] = []
     readings: list[Reading] = []
     prices_noted: Noted = Noted()
+    streaks: dict[str, Streak] = {}
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
     # As versions before the time-weighted ratios wrote them.
@@ -140,6 +142,7 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         overlapping=tracker.loss_accounting.doubts.overlapping.known,
         readings=tracker.books.readings.known,
         prices_noted=tracker.books.path.last,
+        streaks=tracker.streaks.known,
         clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
     )
@@ -169,6 +172,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.loss_accounting.doubts.overlapping.known = saved.overlapping
     tracker.books.readings.known = saved.readings
     tracker.books.path.last = saved.prices_noted
+    tracker.streaks.known = saved.streaks
     tracker.loss_accounting.clock_ahead = saved.clock_ahead
     tracker.books.doubts = saved.doubts
     tracker.books.opening_at = saved.opening_at

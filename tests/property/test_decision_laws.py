@@ -385,7 +385,7 @@ happenings = st.one_of(
 
 RULED: dict[str, Any] = {
     "max_daily_loss": "0.05", "max_weekly_loss": "0.08", "max_monthly_loss": "9000 USD",
-    "max_loss_in": [{"window": "30m", "limit": "0.03"}, {"window": "4h", "limit": "0.1"}], "max_drawdown": "0.2", "max_cumulative_loss": "0.25", "max_order_size": "0.7",
+    "losing_streak": {"trades": 2, "cool_down": "5m"}, "max_loss_in": [{"window": "30m", "limit": "0.03"}, {"window": "4h", "limit": "0.1"}], "max_drawdown": "0.2", "max_cumulative_loss": "0.25", "max_order_size": "0.7",
     "max_order_rate": {"count": 5, "window_s": 60}, "duplicate_order": {"count": 2, "window_s": 60},
     "max_open_orders": 4, "max_leverage": 2, "price_shock": {"max_move": "0.2"},
 }  # fmt: skip

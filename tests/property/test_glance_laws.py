@@ -54,6 +54,7 @@ LIMITS: dict[str, list[Any]] = {
     "max_daily_loss": ["0.05", "2000 USD"],
     "max_weekly_loss": ["0.06"],
     "max_monthly_loss": ["3000 USD"],
+    "losing_streak": [{"trades": 1, "cool_down": "1m"}, {"trades": 2, "cool_down": "10s"}],
     "max_loss_in": [
         [{"window": "1m", "limit": "0.02"}],
         [{"window": "4h", "limit": "0.05"}, {"window": "70s", "limit": "0.01"}],
@@ -73,6 +74,7 @@ SCOPED = (
     "max_open_orders",
     "max_order_rate",
     "trading_hours",
+    "losing_streak",
 )
 
 OF_STRATEGY: dict[str, list[Any]] = {

@@ -28,7 +28,8 @@ LIMITS: Final[dict[str, Any]] = {
     "max_position_notional": 10_000_000, "max_gross_exposure": 100_000_000, "max_net_exposure": 100_000_000,
     "max_leverage": 50, "max_open_orders": 1_000_000, "max_order_rate": {"count": 10_000, "window_s": 1},
     "price_collar": "0.05", "max_daily_loss": "0.1", "max_weekly_loss": "0.2", "max_monthly_loss": "0.2",
-    "max_loss_in": [{"window": "4h", "limit": "0.1"}], "max_drawdown": "0.5", "max_cumulative_loss": "0.25",
+    "max_loss_in": [{"window": "4h", "limit": "0.1"}],
+    "losing_streak": {"trades": 4, "cool_down": "2h"}, "max_drawdown": "0.5", "max_cumulative_loss": "0.25",
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900}, "max_quote_age_s": 86_400,
 }  # fmt: skip
 # `holders` are strategies that hold the very coin that is quoted and traded; `strategies` hold another.

@@ -33,6 +33,7 @@ LIMITS: dict[str, Any] = {
     "max_daily_loss": "0.10",
     "max_weekly_loss": "0.11",
     "max_monthly_loss": "0.12",
+    "losing_streak": {"trades": 2, "cool_down": "1m"},
     "max_loss_in": [{"window": "4h", "limit": "0.12"}],
     "max_drawdown": "0.12",
     "max_cumulative_loss": "0.25",

@@ -182,6 +182,17 @@ def test_every_fault_of_trading_hours_is_told_at_once():
             'limits.max_loss_in[0].limit: "5 USD" is not a number; write a number such as 0.5',
         ),
         (
+            '[limits]\nlosing_streak = { trades = 0, cool_down = "2h" }',
+            "limits.losing_streak.trades: 0 is less than 1; set 1 or more",
+        ),
+        (
+            "[limits.strategy.grid]\nlosing_streak = { trades = 4, cool_down = 7200 }",
+            (
+                "limits.strategy.grid.losing_streak.cool_down: 7200 is no length of time; write one"
+                ' such as "90s", "30m", "4h" or "7d"'
+            ),
+        ),
+        (
             "[limits]\nmax_loss_in = []",
             (
                 "limits.max_loss_in: a list has no window; write one as"

@@ -55,6 +55,8 @@ class LossAccounting:
         self.rolling: tuple[timedelta, ...] = ()  # the lengths of rolling windows
         self.version = 0
         self._transfers_seen = ZERO  # the transfers that the windows know of
+        # The version and the lengths, and from when until when neither a period nor a part ends.
+        self._calm: tuple[int, tuple[timedelta, ...], datetime, datetime] = (-1, (), NEVER, NEVER)
         # The version, and the net PnL above which a high may rise.
         self._high: tuple[int | None, Decimal] = (None, ZERO)
 
@@ -92,7 +94,7 @@ class LossAccounting:
         )
         self.windows.begin(*self._scopes())
         self.windows.begin_longer()
-        self._turn(self.windows, at - self.clock_ahead)
+        self._turn(self.windows, self.by_both(at))
 
     def take_over(self, windows: LossWindows | None, *, moved: bool) -> None:
         """Go on with the loss windows of before a restart, once the rest is restored. `moved`:
@@ -136,6 +138,10 @@ class LossAccounting:
             return None
         return rolling.clears_at(windows.span.moved(self.books.account.net_pnl), ratio)
 
+    def by_both(self, at: datetime) -> datetime:
+        """What both clocks have passed then."""
+        return at - self.clock_ahead
+
     def roll_day(self, at: datetime) -> bool:
         """Begin a new day, week or month if both clocks have passed a boundary, from the figures known before it; True
         if so.
@@ -143,8 +149,8 @@ class LossAccounting:
         A boundary passed while no process ran rolls once. A clock that jumps back does not un-roll it, and
         a period that a fact from far ahead has begun ends at the next boundary all the same.
         """
-        windows, passed = self.windows, at - self.clock_ahead
-        if windows is None:
+        windows, passed = self.windows, self.by_both(at)
+        if windows is None or self._is_calm(passed):
             return False
         if self.rolling or windows.rolling:
             self._turn(windows, passed)
@@ -157,7 +163,17 @@ class LossAccounting:
                 over = True
             elif left > RESET_AHEAD_MAX[name]:
                 period.next_reset = self._next_start(name, at)
+        until = [period.next_reset for period in windows.periods]
+        until += [one.next_part for one in windows.rolling]
+        self._calm = (self.version, self.rolling, passed, min(until))
         return over
+
+    def _is_calm(self, passed: datetime) -> bool:
+        """Whether no period ends and no part of a rolling window, as at nearly every fact."""
+        version, rolling, since, until = self._calm
+        if version != self.version or rolling is not self.rolling:
+            return False
+        return since <= passed < until
 
     def _turn(self, windows: LossWindows, passed: datetime) -> None:
         """Rolling windows move on, from the figures before the fact."""
@@ -205,7 +221,7 @@ class LossAccounting:
                 windows.drawdown, windows.peak = begun, begun.net_pnl
             case "rolling":
                 windows.rolling.clear()
-                self._turn(windows, at - self.clock_ahead)
+                self._turn(windows, self.by_both(at))
             case _:
                 period = windows.begin_period(window, begun)
                 period.begin(*self._scopes())

@@ -20,6 +20,7 @@ from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.marks import CALLERS_WORD, FRESH_FOR
 from sidecar.core.account.order_flow import OrderFlow
 from sidecar.core.account.other_marks import note_moment, point
+from sidecar.core.account.streaks import Streaks
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.errors import Untrusted
@@ -27,6 +28,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO, is_sane, with_money
 from sidecar.core.vocabulary.products import CASH
 
 DEFAULT_SPREAD_MAX: Final = Decimal("0.05")
+TRADES: Final = (ev.OrderReported, ev.FillReported, ev.FundingPaid)
 
 
 class PositionTracker:
@@ -49,6 +51,7 @@ class PositionTracker:
         self.balances = BalanceFlow(self.books)
         self.futures = FuturesFlow(self.books, self.balances, self.orders.booking.contracts)
         self.loss_accounting = LossAccounting(self.books, self.balances)
+        self.streaks = Streaks(self.books)
         self.quoteless: set[str] = set()  # keys with a stale mark and no quote at all
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
@@ -177,7 +180,14 @@ class PositionTracker:
             self.books.changed()
         self.loss_accounting.roll_day(event.at)
         handler = self._handlers.get(type(event))
-        actions = None if handler is None else handler(event)
+        if handler is None:
+            actions = None
+        elif self.streaks.scopes and isinstance(event, TRADES):
+            seen = self.streaks.look(event.product_id)
+            actions = handler(event)
+            self.streaks.follow(seen, self.loss_accounting.by_both(event.at))
+        else:
+            actions = handler(event)
         self.loss_accounting.follow(event.at)
         return actions or []
 

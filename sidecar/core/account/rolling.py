@@ -42,6 +42,11 @@ class Rolling(Struct):
         """The beginning of the part that a moment lies in."""
         return BEGAN + (at - BEGAN) // self.part * self.part
 
+    @property
+    def next_part(self) -> datetime:
+        """When the present part is over."""
+        return self.highs[-1].started_at + self.part
+
     def leaves_at(self, high: AccountWindow) -> datetime:
         """When a high counts no more."""
         return high.started_at + self.part + self.window

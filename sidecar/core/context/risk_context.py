@@ -2,12 +2,14 @@
 I/O.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
 from msgspec import Struct, field
 
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.account.streaks import StreakScope
 from sidecar.core.context.activity import Activity
 from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.feeds import Feeds, UnreadFutures
@@ -60,6 +62,7 @@ class RiskContext(Struct, kw_only=True):
         tables: list[AccountLimits] = [limits, *([limits.shadow] if limits.shadow else [])]
         rolling = {one.window for table in tables for one in table.max_loss_in or ()}
         self.tracker.loss_accounting.rolling = tuple(sorted(rolling))
+        self.tracker.streaks.use(tuple(_streaks(limits)))
         self.binds_each_strategy = any(one.max_strategy_share is not None for one in tables)
         own = limits.strategy.items()
         self.owners = tuple(name for name, table in own if table.own_positions_only)
@@ -68,3 +71,16 @@ class RiskContext(Struct, kw_only=True):
             for name in MEASURES
             if (bounds := [own for table in tables if (own := getattr(table, name)) is not None])
         }
+
+
+def _streaks(limits: Limits) -> Iterator[StreakScope]:
+    """The scopes with a limit on lost trades."""
+    for scope, table in (("all", limits), ("shadow", limits.shadow)):
+        if table is not None and (own := table.losing_streak) is not None:
+            yield StreakScope(scope, own.trades, own.cool_down)
+    for name, product in limits.product.items():
+        if (own := product.losing_streak) is not None:
+            yield StreakScope(f"product:{name}", own.trades, own.cool_down, product_id=name)
+    for name, strategy in limits.strategy.items():
+        if (own := strategy.losing_streak) is not None:
+            yield StreakScope(f"strategy:{name}", own.trades, own.cool_down, strategy_id=name)

@@ -64,6 +64,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
         "reset",
         "wait for the reset of the next month's first day, or reset-loss monthly",
     ),
+    "LOSING_STREAK": CauseKind("REDUCE_ONLY", "itself", "wait for the cool-down to end"),
     "LOSS_IN": CauseKind(
         "REDUCE_ONLY",
         "itself",
@@ -114,6 +115,7 @@ LOSSES: Final = frozenset(
         "DAILY_LOSS",
         "WEEKLY_LOSS",
         "MONTHLY_LOSS",
+        "LOSING_STREAK",
         "LOSS_IN",
         "DRAWDOWN",
         "CUMULATIVE_LOSS",

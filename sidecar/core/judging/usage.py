@@ -24,7 +24,7 @@ from sidecar.core.judging.rules.rule import (
     text_of,
 )
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
-from sidecar.core.vocabulary.limits import LossIn, LossLimit, OrderLimits
+from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
@@ -112,10 +112,10 @@ def _most_used(tracker: PositionTracker, rule: Measured, bound: ScopedLimit) -> 
 
 def _loss(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
     """None before the books are open, for a ratio of no equity, and where it is not known."""
-    windows, is_loss = asked.tracker.windows, isinstance(bound.setting, LossLimit | LossIn)
+    windows = asked.tracker.windows
     if windows is None or not rule.is_known(asked.tracker):
         return None
-    if is_loss and bound.loss.ratio is not None and windows.span.lacks_equity:
+    if bound.is_loss_ratio and windows.span.lacks_equity:
         return None
     return _measure(rule, bound, asked)
 

@@ -35,6 +35,7 @@ SHOCK_WINDOW_MAX: Final = timedelta(hours=1)  # a slower fall is for the limits 
 WINDOW_S_MAX = 86_400  # a rate window longer than a day belongs to the daily limits
 COUNT_MAX = 10_000  # keeps a window's memory bounded
 NAME_MAX = 64
+TRADES_MAX = 100  # of a losing streak: as many are remembered
 LOSSES_IN_MAX = 10  # rolling windows, each with up to a hundred highs in memory
 WINDOWS_MAX = 50  # of trading hours: several for each day of a week
 WARN_AT: Final = Decimal("0.7")  # of a limit: from there on decisions warn
@@ -180,6 +181,18 @@ def _losses_in(value: tuple[LossIn, ...] | None) -> tuple[LossIn, ...] | None:
         if lengths.count(length) > 1:
             raise ValueError(f"has the window {length} twice; keep one of them")
     return value
+
+
+class LosingStreak(Frozen):
+    """So many trades in a row that were closed at a loss."""
+
+    trades: Annotated[int, Field(ge=1, le=TRADES_MAX, strict=True)] = Field(
+        description="how many in a row, each closed at a loss net of its fees"
+    )
+    cool_down: Duration = Field(description='so long only reducing orders pass then, as "2h"')
+
+    def __str__(self) -> str:
+        return f"{self.trades}, then {written(self.cool_down)}"
 
 
 class Quota(Frozen):
@@ -332,6 +345,9 @@ class OrderLimits(Frozen):
     no_adding: bool = Field(False, description="refuse orders in the direction of an open position")
     trading_hours: TradingHours | None = Field(
         None, description="outside these windows no order that adds risk passes"
+    )
+    losing_streak: LosingStreak | None = Field(
+        None, description="trades in a row that were lost, within the scope, and a cool-down"
     )
     max_daily_loss: Loss | None = Field(
         None, description='loss since 08:00 New York: a time-weighted ratio, or "500 USD"'

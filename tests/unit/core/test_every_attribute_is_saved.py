@@ -17,6 +17,7 @@ from sidecar.core.account.loss_windows import LossWindows
 from sidecar.core.account.periods import LongPeriod, ScopedWindow
 from sidecar.core.account.reconciliation import Doubt, Reconciliation
 from sidecar.core.account.rolling import Rolling
+from sidecar.core.account.streaks import Streak
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.pending_breach import PendingBreach
@@ -48,11 +49,11 @@ NOT_SAVED: dict[str, str] = {
     "LossWatch._quiet_above": CACHE, "LossWatch._quiet_at": CACHE, "Marks.good_quotes": COUNTER,
     "OrderIndex._lapses": "a heap of what is reserved: built again, without what was released since",
     "TransferDoubts._moves": CACHE, "TransferDoubts._moves_of": CACHE, "TransferDoubts._shares": CACHE,
-    "TransferDoubts._shares_of": CACHE, "LossAccounting._high": CACHE, "LossAccounting.version": COUNTER, "Books.version": COUNTER,
+    "TransferDoubts._shares_of": CACHE, "LossAccounting._high": CACHE, "LossAccounting._calm": CACHE, "LossAccounting.version": COUNTER, "Books.version": COUNTER,
     "PricePath.known": "moments within a minute",
     "Readings.prices": "those of the last readings are the wallets' own",
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
-    "RiskManager._prepared_at": CACHE,
+    "RiskManager._prepared_at": CACHE, "Streaks._judged": CACHE,
     "RiskManager._undelivered": "what a refused fact left to say; the causes behind it are saved",
     "RiskManager.judged": "a version of the tracker; saved as whether all was judged",
     "Scope._routes": CACHE, "UsdcPegWatch._listings": CACHE, "UsdcPegWatch._pairs": CACHE,
@@ -65,7 +66,7 @@ NEVER_SET: dict[str, str] = {
     "RiskContext.max_mark_age": CONFIGURED, "RiskContext.binds_each_strategy": CONFIGURED, "RiskContext.owners": CONFIGURED,
     "RiskContext.max_quote_age": CONFIGURED, "History.length": CONFIGURED, "History.period_s": CONFIGURED,
     "LiveRisk.settings": CONFIGURED, "Marks.fresh_for": CONFIGURED, "Marks.max_spread": CONFIGURED,
-    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "LossAccounting.rolling": CONFIGURED, "RiskHistory.settings": CONFIGURED,
+    "FillBooking.lag": CONFIGURED, "LossAccounting.min_equity": CONFIGURED, "LossAccounting.rolling": CONFIGURED, "Streaks.scopes": CONFIGURED, "RiskHistory.settings": CONFIGURED,
     "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
@@ -263,6 +264,14 @@ def overtaken() -> World:
     return world
 
 
+def cooled() -> World:
+    """A trade was lost, and the next one has begun."""
+    world = connected(held=1, losing_streak={"trades": 1, "cool_down": "1m"})
+    for side, price in (("BUY", 2_000), ("SELL", 1_900), ("BUY", 2_000)):
+        world.fill(side, 1, price, product_id="ETH-USD", fee=1)
+    return world
+
+
 def visited() -> World:
     """A reading showed 50,000 USD more, and the next one does not; prices moved just before the last."""
     world = connected(held=1, also={"USD": 100_000})
@@ -370,7 +379,7 @@ def crashed() -> World:
 
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken, visited, misled, crashed,
+    overtaken, cooled, visited, misled, crashed,
 )  # fmt: skip
 
 
@@ -390,6 +399,7 @@ UNTOUCHED = defaults(
     LossWindows,
     LongPeriod,
     Rolling,
+    Streak,
     Doubt,
     Reconciliation,
     PendingBreach,

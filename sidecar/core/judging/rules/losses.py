@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from sidecar.core.account import losses
@@ -55,6 +56,14 @@ def in_period(name: PeriodName, since: str, until: str) -> Measured:
     )
 
 
+def lost_in_a_row(candidate: OnKey, bound: ScopedLimit) -> Row:
+    return Row(base=Decimal(candidate.tracker.streaks.count(bound.scope)))
+
+
+def cool_down_ends(candidate: OnKey, bound: ScopedLimit) -> datetime | None:
+    return candidate.tracker.streaks.cools_until(bound.scope)
+
+
 def rolling(candidate: OnKey, bound: ScopedLimit) -> Row:
     loss = losses.rolling(candidate.tracker, bound.loss_in.window)
     return Row(base=loss.measured(bound.loss))
@@ -77,6 +86,21 @@ RULES: Final = (
     in_period("daily", "08:00 New York", "the next reset"),
     in_period("weekly", "Monday's 08:00 New York", "the next Monday's"),
     in_period("monthly", "08:00 New York of the month's first day", "the next month's"),
+    Measured(
+        code="LOSING_STREAK",
+        per_key=True,
+        reads="books",
+        limit="losing_streak",
+        row=lost_in_a_row,
+        breaks_at=True,
+        clears_at=cool_down_ends,
+        text="{observed} trades in a row were lost, of {limit}",
+        doc=Doc(
+            "so many trades of the scope in a row were closed at a loss, net of fees; sets REDUCE_ONLY there for the"
+            " cool-down, from the last one's close. A trade is closed when its position is flat again",
+            "the limit breaks",
+        ),
+    ),
     Measured(
         code="MAX_LOSS_IN",
         reads="books",

@@ -20,6 +20,7 @@ from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.limits import (
     Limits,
+    LosingStreak,
     LossIn,
     LossLimit,
     OrderLimits,
@@ -41,7 +42,7 @@ SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
 # A limit as it was configured.
-Setting = Decimal | int | LossLimit | LossIn | Rate | Quota | TradingHours
+Setting = Decimal | int | LossLimit | LossIn | LosingStreak | Rate | Quota | TradingHours
 
 
 class FigureBySize(Protocol):
@@ -133,6 +134,11 @@ class ScopedLimit(Struct, frozen=True):
         return self.quota if isinstance(self.setting, Quota) else self.rate
 
     @property
+    def is_loss_ratio(self) -> bool:
+        """Whether it bounds a loss as a share of equity."""
+        return isinstance(self.setting, LossLimit | LossIn) and self.loss.ratio is not None
+
+    @property
     def loss(self) -> LossLimit:
         """The setting of a limit on a loss."""
         if isinstance(self.setting, LossIn):
@@ -182,6 +188,8 @@ def level_of(setting: Setting) -> Decimal:
             return setting.usd
         case Rate():
             return Decimal(setting.count)
+        case LosingStreak():
+            return Decimal(setting.trades)
         case True | TradingHours():  # any figure at all is beyond it
             return ZERO
     return Decimal(setting)

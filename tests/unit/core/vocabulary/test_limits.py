@@ -130,7 +130,7 @@ def test_limits_survive_json():
         max_order_rate={"count": 5, "window_s": "0.5"}, price_shock={"max_move": "0.01"},
         product={"BTC-USD": {"no_adding": True}}, strategy={"momo": {"max_net_exposure": 5, "budget": 100}},
         market_shock={"fall": "0.1", "window": "90s", "products": ("BTC-USD",)},
-        max_loss_in=[{"window": "240m", "limit": "0.03"}],
+        losing_streak={"trades": 4, "cool_down": "2h"}, max_loss_in=[{"window": "240m", "limit": "0.03"}],
         trading_hours={"zone": "UTC", "windows": ["Mon 09:00-10:00"]}, shadow={"max_var": "0.1"}, allow_products=("BTC-USD",), custom=("a.b:c",),
     )  # fmt: skip
     assert Limits.model_validate_json(limits.model_dump_json()) == limits

@@ -69,6 +69,8 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
         case ["open", side, size, product_id, "limit", price, *whose]:
             terms = {"side": side, "product_id": product_id, "leaves": size, "limit_price": price}
             world.report(f"open {price}", strategy_id=whose[1] if whose else None, **terms)
+        case ["sell", size, product_id, "at", price]:
+            world.fill("SELL", size, price, product_id=product_id)
         case ["approve", *rest]:
             assert asked(world, " ".join(rest))
         case ["wait", seconds, "s"]:
