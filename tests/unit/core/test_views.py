@@ -278,3 +278,14 @@ def test_every_view_can_be_written_as_json_and_changes_nothing():
     before = memory(world)
     assert msgspec.json.encode([status(world), positions(world), views.limits(world.manager)])
     assert memory(world) == before
+
+
+def test_a_rolling_window_is_shown_from_the_first_fact_on_that_it_counts_from():
+    world = World(max_loss_in=[{"window": "4h", "limit": "0.1"}])
+    world.hold(1)
+    assert "in 4h" in status(world)["losses"]
+    two = [{"window": "4h", "limit": "0.1"}, {"window": "8h", "limit": "0.2"}]
+    world.manager.desk.use(Limits(max_loss_in=two))
+    assert "in 8h" not in status(world)["losses"]
+    world.wait(1)
+    assert "in 8h" in status(world)["losses"]

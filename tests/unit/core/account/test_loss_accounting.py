@@ -383,6 +383,19 @@ def test_an_account_without_ratios_has_them_again_above_the_least_equity(equity,
     assert desk.tracker.loss_accounting.least_with_ratio == least
 
 
+def test_a_window_with_a_confirmed_breach_does_not_begin_anew_above_the_least_equity():
+    desk = Desk(is_open=False)
+    desk.balance("USD", 10)
+    desk.tracker.start(desk.now)
+    windows = desk.tracker.windows
+    assert windows is not None
+    windows.latched = ["drawdown"]
+    began = windows.drawdown.started_at
+    for _ in range(2):
+        desk.wait(60).balance("USD", 1000)
+    assert (windows.drawdown.started_at, windows.cumulative.started_at) == (began, desk.now)
+
+
 @pytest.mark.parametrize(("equity", "lacks"), [(50, False), ("49.99", True)])
 def test_books_that_open_with_the_least_equity_have_ratios(equity, lacks):
     desk = Desk(is_open=False)

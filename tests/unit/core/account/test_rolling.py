@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.account.account_window import AccountWindow
-from sidecar.core.account.losses import cumulative, rolling
+from sidecar.core.account.losses import cumulative, drawdown, rolling
 from sidecar.core.account.rolling import AHEAD_MAX, PARTS, Rolling
 from tests.scenario import START, D
 from tests.tracking import Desk
@@ -116,17 +116,17 @@ def test_the_fall_told_is_between_those_of_the_window_and_of_one_longer_by_its_p
     stands = told[-1][1]
     some.turn(at(now), lambda: high(stands))
 
-    def highest(length):
-        """What stood at any moment of the time; a worth stands until just before the next."""
+    def highest(length, stood):
+        """What stood so long at any moment of the time; a worth stands until just before the next."""
         since = now - length
         ends = [*(time for time, _ in told[1:]), now + 1]
         return max(
             worth
             for (time, worth), end in zip(told, ends, strict=True)
-            if (end > since and time < end) or time == now
+            if (end > since and time <= end - stood) or time == now
         )
 
-    assert highest(1000) <= some.highs[0].base <= highest(1010)
+    assert highest(1000, stood=0.5) <= some.highs[0].base <= highest(1010, stood=0)
     assert len(some.highs) <= PARTS + 2
     assert bases(some) == sorted(bases(some), reverse=True)
 
@@ -159,6 +159,17 @@ def test_it_falls_from_the_highest_of_the_window_and_is_over_when_that_has_left(
     desk.wait(4 * 3600 + 200).quote("BTC-USD", 62_000)
     assert told(desk).usd == 0
     assert cumulative(desk.tracker).usd == 2000
+
+
+def test_what_is_the_highest_of_the_window_need_not_be_the_highest_so_far():
+    desk = holding()
+    for price in (66_000, 60_000):
+        desk.stand("BTC-USD", price)
+    desk.wait(5 * 3600)
+    for price in (60_000, 63_000, 61_000):
+        desk.stand("BTC-USD", price)
+    assert told(desk).usd == 2000
+    assert drawdown(desk.tracker).usd == 5000
 
 
 def test_a_high_that_stood_until_just_now_counts_however_long_nothing_was_heard():

@@ -37,7 +37,8 @@ def test_an_exit_is_one_up_to_the_larger(total, size):
 
 
 def test_an_edit_is_judged_by_the_limits_of_its_strategy_without_the_order_it_replaces():
-    world = World(strategy={"momo": {"max_position_size": 1}})
+    own = {"max_position_size": 1, "max_gross_exposure": 100_000}
+    world = World(strategy={"momo": own})
     body = limit_order("0.8", 60_000, name="one")
     assert world.ask(body, strategy_id="momo")
     world.report("o-1", client_order_id="one", base_size="0.8", limit_price=60_000)

@@ -208,3 +208,19 @@ def test_every_field_says_what_it_is():
 
 def test_a_window_is_a_time():
     assert Rate(count=1, window_s=Decimal("0.5")).window.total_seconds() == 0.5
+
+
+def test_what_is_written_of_rolling_windows_is_told():
+    assert "has no window" in faults(max_loss_in=[])["max_loss_in"]
+    twice = [{"window": "60m", "limit": "0.1"}, {"window": "1h", "limit": "0.2"}]
+    assert "has the window 1h twice" in faults(max_loss_in=twice)["max_loss_in"]
+
+
+def test_every_fault_of_trading_hours_is_told_at_once():
+    windows = ["Mon 09:00-12:00", "Mon 9-17", "Mon 11:00-13:00"]
+    found = faults(trading_hours={"zone": "UTC", "windows": windows})
+    assert {name.rsplit(".", 1)[1] for name in found} == {"1", "2"}
+    assert 'has hours of "Mon 09:00-12:00" in it' in found["trading_hours.windows.2"]
+    none = faults(trading_hours={"zone": "UTC", "windows": []})
+    assert "has no window" in none["trading_hours.windows"]
+    assert "trading_hours.windows" in faults(trading_hours={"zone": "UTC", "windows": "Mon"})
