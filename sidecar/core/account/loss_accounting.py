@@ -182,6 +182,7 @@ class LossAccounting:
             windows.rolling = [
                 windows.rolling_of(length) or Rolling(length, []) for length in self.rolling
             ]
+        self._high = (-1, ZERO)  # the high of a new part is lower
         for one in windows.rolling:
             if one.turn(passed, self._standing):
                 self.version += 1

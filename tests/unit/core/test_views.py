@@ -96,6 +96,15 @@ def test_the_fall_within_each_rolling_window_is_shown_from_its_highest():
     ]  # fmt: skip
 
 
+def test_a_rolling_window_that_is_new_is_shown_from_its_first_fact_on():
+    world = World()
+    limits = Limits.model_validate({"max_loss_in": [{"window": "4h", "limit": "0.1"}]})
+    world.send(ev.LimitsReplaced, limits=limits)
+    assert "in 4h" not in status(world)["losses"]
+    world.wait(1)
+    assert "in 4h" in status(world)["losses"]
+
+
 def test_orders_are_counted_and_usage_is_there():
     world = World(max_open_orders=4)
     world.ask(limit_order())

@@ -179,6 +179,57 @@ def test_a_high_that_stood_until_just_now_counts_however_long_nothing_was_heard(
     assert told(desk).usd == 4000
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 1, 20, 100, 142, 150, 3000, 14_000]),
+            st.sampled_from([58_000, 60_000, 62_000, 63_000, 65_000, 66_000]),
+        ),
+        min_size=4,
+        max_size=30,
+    )
+)
+def test_in_the_books_too_the_highest_is_that_of_the_window_or_of_one_longer_by_its_part(prices):
+    """What stands at confirmed marks after each fact, remembered whole; with rises and falls within one part."""
+    desk, window = holding(), timedelta(hours=4)
+    desk.quote("BTC-USD", 64_000)
+    stood = []
+    for wait, price in prices:
+        desk.wait(wait).stand("BTC-USD", price)
+        stood.append((desk.now, desk.tracker.loss_accounting._standing().base))
+        since, bound = desk.now - window, desk.now - window - window / PARTS
+        first = D(74_000)  # until the first of these
+        worths = [(START, first), *stood]
+        ends = [time for time, _ in worths[1:]] + [desk.now + window]
+        exact, most = (
+            max(base for (_, base), end in zip(worths, ends, strict=True) if end > from_)
+            for from_ in (since, bound)
+        )
+        assert exact <= told(desk).base <= most
+
+
+def test_a_rise_and_a_fall_within_one_part_are_seen_though_the_last_part_was_higher():
+    desk = holding()
+    desk.stand("BTC-USD", 66_000)
+    desk.wait(200).stand("BTC-USD", 60_000)
+    desk.wait(200).quote("BTC-USD", 60_000)
+    desk.stand("BTC-USD", 65_000)
+    desk.stand("BTC-USD", 60_000)
+    desk.wait(4 * 3600 - 100).quote("BTC-USD", 60_000)  # that of 66,000 has left
+    assert told(desk).usd == 5000
+
+
+def test_a_rise_below_the_peak_is_a_high_of_its_window_alone():
+    desk = holding()
+    desk.stand("BTC-USD", 66_000)
+    desk.stand("BTC-USD", 62_000)
+    desk.wait(600).stand("BTC-USD", 64_000)
+    desk.wait(600).stand("BTC-USD", 63_000)
+    assert (told(desk).usd, drawdown(desk.tracker).usd) == (3000, 3000)
+    desk.wait(4 * 3600 - 600).quote("BTC-USD", 63_000)  # that of 66,000 has left
+    assert (told(desk).usd, drawdown(desk.tracker).usd) == (1000, 3000)
+
+
 def test_a_passing_tick_is_no_highest():
     desk = holding()
     desk.quote("BTC-USD", 84_000)
