@@ -140,7 +140,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "MARGIN_DRAWDOWN": (losing_margin, {"max_margin_drawdown": "0.5"}),
     "NO_EQUITY": (without_equity, {"max_daily_loss": "0.05"}),
     "PRICE_SHOCK": (lambda desk: second(desk, 64000, 65000), SHOCK),
-    "MARKET_SHOCK": (lambda desk: second(desk, 64000, 60000), MARKET),
+    "MARKET_SHOCK": (lambda desk: second(desk, 64000, 64000, 64000, 60000), MARKET),
     "UNAPPROVED_ORDER": (bought, LOSS),
     "STALE_MARK": (stale, LOSS),
     "BALANCE_UNEXPLAINED": (unexplained, LOSS),

@@ -1,9 +1,10 @@
 """Market shock: many coins fall together. No I/O.
 
 Marks are sampled as for the price shock: the first one seen in a new second. A coin has fallen while its last sample
-stands so far below its highest within the window. Once so many have, the account is reduce-only for the lockout,
-whatever prices do next; where all is to be sold, each of so many coins must have stood that low for `confirm_for`, over
-`confirm_quotes` samples.
+stands so far below its highest within the window: the highest at which it has stood for `confirm_for`, over
+`confirm_quotes` samples, so that no tick upwards makes a fall of what follows it. Once so many coins have fallen, the
+account is reduce-only for the lockout, whatever prices do next; where all is to be sold, each of so many must have
+stood that low for as long, over as many samples.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,6 +16,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Cause
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.vocabulary.actions import Action
@@ -28,34 +30,47 @@ NAMED_MAX: Final = 5  # coins in a reason; the rest is counted
 
 
 class Coin(Struct):
-    """The samples of one coin: `highs` are those within the window that no later one has reached, by their second.
-    `fallen_since`: since when it has stood below its limit, by how many `samples`.
+    """The samples of one coin by their second: `recent` are the last ones that a price is seen to stand by, `highs`
+    the prices that stood within the window and that no later one has reached. `fallen_since`: since when it has stood
+    below its limit, by how many `samples`.
     """
 
     second: int = -1
+    recent: list[tuple[int, Decimal]] = []
     highs: list[tuple[int, Decimal]] = []
     fallen_since: datetime | None = None
     samples: int = 0
 
-    def sample(self, mark: Decimal, shock: MarketShock, now: datetime) -> bool:
+    def sample(self, mark: Decimal, shock: MarketShock, settings: Settings, now: datetime) -> bool:
         """Take the mark if this is a new second; whether it is."""
         second = int(now.timestamp())
         if second == self.second:
             return False
         if second < self.second:  # the clock was set back
-            self.highs = []
+            self.recent, self.highs = [], []
         self.second = second
-        while self.highs and self.highs[-1][1] <= mark:
-            self.highs.pop()
-        self.highs.append((second, mark))
+        self.recent.append((second, mark))
+        self._stand(second, settings)
         since = second - ceil(shock.window.total_seconds())
-        while self.highs[0][0] < since:
+        while self.highs and self.highs[0][0] < since:
             self.highs.pop(0)
-        if mark > self.highs[0][1] * (ONE - shock.fall):
-            self.fallen_since, self.samples = None, 0
-        else:
+        if self.highs and mark <= self.highs[0][1] * (ONE - shock.fall):
             self.fallen_since, self.samples = self.fallen_since or now, self.samples + 1
+        else:
+            self.fallen_since, self.samples = None, 0
         return True
+
+    def _stand(self, second: int, settings: Settings) -> None:
+        """The lowest of so many samples, over so long, is a price at which it has stood."""
+        count, lasts = settings.confirm_quotes, settings.confirm_for.total_seconds()
+        while len(self.recent) > count and second - self.recent[1][0] >= lasts:
+            self.recent.pop(0)
+        if len(self.recent) < count or second - self.recent[0][0] < lasts:
+            return
+        stood = min(mark for _, mark in self.recent)
+        while self.highs and self.highs[-1][1] <= stood:
+            self.highs.pop()
+        self.highs.append((second, stood))
 
 
 class MarketShockMemory(Struct):
@@ -84,7 +99,10 @@ class MarketShockWatch:
         for key in keys:
             if (self._is_coin(key) if named is None else key in named) and (mark := usd(key)):
                 coin = coins.setdefault(key, Coin())
-                is_news |= coin.sample(mark, shock, now) and coin.fallen_since is not None
+                is_news |= (
+                    coin.sample(mark, shock, self.watch.settings, now)
+                    and coin.fallen_since is not None
+                )
         if is_news:
             self._judge(shock, now, actions)
 

@@ -371,6 +371,7 @@ def crashed() -> World:
     shock = {"fall": "0.05", "action": "flatten"}
     world = connected(held=1, market_shock=shock)
     world.send(ev.HaltRequested, reason="enough")
+    world.stand("BTC-USD", 64_000)
     for price in (60_000, 59_000, 58_000):
         world.wait(1)
         world.quote("BTC-USD", price)

@@ -23,14 +23,15 @@ PRODUCTS = tuple(product(f"{coin}-USD") for coin in COINS)
 
 
 def market(coins=2, **shock):
-    """So many coins."""
+    """So many coins, which have stood at their first prices for two seconds."""
     world = World(
         products=PRODUCTS[:coins],
         market_shock=SHOCK | shock,
         max_quote_age_s=3600,
         max_mark_age_s=60,
     )
-    prices(world, *[1_000] * coins)
+    for _ in range(3):
+        prices(world, *[1_000] * coins)
     return world
 
 
@@ -85,7 +86,7 @@ def test_the_account_is_reduce_only_until_the_lockout_is_over_whatever_prices_do
 
 def test_a_lockout_may_be_configured():
     (cause,) = raised(prices(market(lockout="10m"), 950, 950))
-    assert cause.clears_at == START + timedelta(seconds=2, minutes=10)
+    assert cause.clears_at == START + timedelta(seconds=4, minutes=10)
 
 
 def test_coins_that_fall_one_after_the_other_fall_together_within_the_window():
@@ -101,9 +102,27 @@ def test_a_high_counts_until_it_is_as_old_as_the_window(later_s, shocks):
 
 def test_the_highest_within_the_window_counts_and_not_the_last():
     world = market()
-    for price in (1_100, 1_090, 1_080, 1_060):
+    for price in (1_100, 1_100, 1_100, 1_090, 1_080, 1_060):
         assert not raised(prices(world, price, price))
     assert raised(prices(world, 1_045, 1_045))
+
+
+def test_a_tick_upwards_makes_no_fall_of_what_follows_it():
+    """Nor do two of them: a price is one that it has stood at for two seconds, over three samples."""
+    world = market(action="flatten")
+    world.hold(1)
+    for price in (1_100, 1_100, 1_000, 1_000, 1_000):
+        assert not raised(prices(world, price, price))
+    for _ in range(3):
+        prices(world, 1_100, 1_100, every_s=0.5)
+    assert not raised(prices(world, 1_000, 1_000))
+
+
+def test_a_coin_that_is_quoted_seldom_stands_by_as_many_samples():
+    world = market()
+    for price in (1_100, 1_100, 1_100):
+        prices(world, price, price, every_s=40)
+    assert raised(prices(world, 1_045, 1_045, every_s=40))
 
 
 def test_a_shock_under_way_raises_no_second_cause():
@@ -128,12 +147,14 @@ def test_a_clock_that_was_set_back_begins_anew():
 def test_coins_without_a_live_quote_do_not_count():
     """Two of five are quoted still: both have fallen."""
     world = market(5)
-    assert not raised(prices(world, 1_000, 1_000, every_s=60))
-    assert raised(prices(world, 950, 950, every_s=1))
+    assert not raised(prices(world, 1_000, 1_000, every_s=61))
+    assert raised(prices(world, 950, 950))
 
 
 def test_cash_and_contracts_are_no_coins():
     world = World(market_shock=SHOCK | {"share": "1"}, max_mark_age_s=3600)
+    for book, price in (("BTC-USD", 64_000), ("ETH-USD", 2_000), (FUTURE, 64_000)):
+        world.stand(book, price)
     world.now += timedelta(seconds=1)
     world.quote("BTC-USD", 60_000)
     world.quote(FUTURE, 60_000)
@@ -163,7 +184,7 @@ def test_a_shock_names_some_of_many_coins():
     names = [f"C{number}" for number in range(7)]
     world = World(products=[product(f"{name}-USD") for name in names], market_shock=SHOCK)
     actions = []
-    for price in (100, 90):
+    for price in (100, 100, 100, 90):
         world.now += timedelta(seconds=1)
         quotes = tuple(ev.Quote(f"{name}-USD", D(price), D(price), world.now) for name in names)
         actions = world.send(ev.Quotes, quotes=quotes)
@@ -285,6 +306,7 @@ def test_half_a_shock_before_a_restart_counts_after_it():
 
 def test_a_new_process_must_see_a_shock_anew_before_it_sells():
     world = connected(held=1, market_shock=SHOCK | {"action": "flatten"})
+    world.stand("BTC-USD", 64_000)
     for _ in range(2):
         world.wait(1)
         world.quote("BTC-USD", 60_000)

@@ -62,6 +62,8 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
             if world.tracker.marks.confirmed(world.tracker.products[product_id].key) != before:
                 world.stand(product_id, before)  # until then: it was no passing tick
             world.quote(product_id, price)
+        case ["stand", product_id, price]:
+            world.stand(product_id, price)
         case ["hold", size, product_id, "at", price]:
             world.fill("BUY", size, price, product_id=product_id)
         case ["hold", size, product_id, "at", price, "for", strategy]:
