@@ -94,6 +94,12 @@ def losing_margin(desk):
     desk.quote(FUTURE, 56_000)
 
 
+def lost_trade(desk):
+    """Bought, and sold again for less."""
+    bought(desk)
+    desk.send(ev.FillReported, order_id="sold", entry_id="e2", product_id="BTC-USD", side="SELL", size=D(1), price=D(63_000), commission=D(0))  # fmt: skip
+
+
 def halted(desk, **fields):
     desk.send(ev.HaltRequested, reason="lunch", **fields)
 
@@ -135,6 +141,10 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "FAULT half way": (half_way, LOSS),
     "DAILY_LOSS": (crash, {"max_daily_loss": "0.05"}),
     "DAILY_LOSS of a product": (crash, {"product": {"BTC-USD": {"max_daily_loss": "0.05"}}}),
+    "WEEKLY_LOSS": (crash, {"max_weekly_loss": "0.05"}),
+    "MONTHLY_LOSS": (crash, {"max_monthly_loss": "0.05"}),
+    "LOSS_IN": (crash, {"max_loss_in": [{"window": "4h", "limit": "0.05"}]}),
+    "LOSING_STREAK": (lost_trade, {"losing_streak": {"trades": 1, "cool_down": "2h"}}),
     "DRAWDOWN": (crash, {"max_drawdown": "0.05"}),
     "CUMULATIVE_LOSS": (crash, {"max_cumulative_loss": "0.05"}),
     "MARGIN_DRAWDOWN": (losing_margin, {"max_margin_drawdown": "0.5"}),
