@@ -18,6 +18,7 @@ from sidecar import clock
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.backoff import wait_s
 from sidecar.coinbase.session import Close, Live, Session, Step, Subscribe
+from sidecar.hanging_up import hang_up
 
 FRAME_BYTES_MAX: Final = 10 << 20  # Coinbase's own client allows as much
 OPEN_WITHIN_S: Final = 10.0
@@ -166,4 +167,4 @@ async def _leave(socket: ClientConnection) -> None:
     except NOT_CONNECTED:
         pass
     finally:
-        socket.transport.abort()
+        hang_up(socket.transport)

@@ -85,6 +85,11 @@ def body(size="0.01", price="60000", name="bot-1"):
     }  # fmt: skip
 
 
+def heeds_hangups():
+    """Also where the tests themselves were started by `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def ended(made, number=signal.SIGTERM):
     made.send_signal(number)
     return made.communicate(timeout=WITHIN_S)[1]
@@ -140,7 +145,7 @@ def test_a_hangup_without_a_terminal_has_the_configuration_read_anew(paper, tmp_
     """Faulty, it changes nothing."""
     file = config(tmp_path, paper)
     arguments = ("run", "--config", file, *places(tmp_path), "--json")
-    with process(*arguments, start_new_session=True) as made:
+    with process(*arguments, start_new_session=True, preexec_fn=heeds_hangups) as made:
         bot = Client(json.loads(made.stdout.readline())["order_socket"], timeout_s=60)
         for limit, words in (("2000", "was read anew"), ("-1", "was not read anew")):
             text = file.read_text().partition("max_order_notional")[0]

@@ -22,6 +22,7 @@ from sidecar import clock
 from sidecar.config.paper import Paper
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.money import with_money
+from sidecar.hanging_up import hang_up
 from sidecar.paper.markets.clock import MarketClock
 from sidecar.paper.markets.history import History
 from sidecar.paper.markets.market import Market, open_market
@@ -238,8 +239,7 @@ async def _close_down(runner: web.AppRunner) -> None:
     transports = [connection.transport for connection in connections]
     await runner.cleanup()
     for transport in transports:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+        hang_up(transport)
     await asyncio.sleep(0)  # an aborted transport is closed in the loop's next round
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.core.vocabulary.money import with_money
+from sidecar.hanging_up import hang_up
 from sidecar.paper.service.call import Call
 from sidecar.paper.service.endless import answered
 from sidecar.paper.service.keys import Key
@@ -192,8 +193,7 @@ async def _dribble(
 
 def _cut(request: web.Request) -> _Faulty:
     """End the connection without an answer: an answer then is lost."""
-    if request.transport is not None:
-        request.transport.abort()
+    hang_up(request.transport)
     return _Faulty(web.Response(status=503))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import WSMsgType, web
 
 from sidecar.core.vocabulary.money import with_money
+from sidecar.hanging_up import hang_up
 from sidecar.paper.service.conversation import receive
 from sidecar.paper.service.session import ABNORMAL, Session
 from sidecar.paper.service.world import World
@@ -25,8 +26,7 @@ def websocket(world: World) -> Callable[[web.Request], Awaitable[web.StreamRespo
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if world.faults.now.refuse_connections:
-            if request.transport is not None:
-                request.transport.abort()
+            hang_up(request.transport)
             return web.Response(status=503)
         address = request.remote or ""
         if not world.limits.connection(address, world.wall()):
@@ -103,5 +103,4 @@ async def _close(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await socket.close(code=session.closing)
-    if request.transport is not None:
-        request.transport.abort()
+    hang_up(request.transport)
