@@ -255,8 +255,6 @@ class LossAccounting:
             self.balances.visits.forget(at)
         if self.books.transfers != self._transfers_seen:
             self.note_transfers(at)
-        if self.doubts.overlapping.known and at == self.balances.read_at and not self.books.moves:
-            self.doubts.forget_booked()
         self._note_peak()
 
     def _note_peak(self) -> None:

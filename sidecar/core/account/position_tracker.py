@@ -189,6 +189,8 @@ class PositionTracker:
         else:
             actions = handler(event)
         self.loss_accounting.follow(event.at)
+        if type(event) is ev.BalancesRead:
+            self.loss_accounting.doubts.forget_booked()
         return actions or []
 
     def _quotes(self, event: ev.Quotes) -> None:

@@ -64,7 +64,8 @@ class TransferDoubts:
 
     def forget_booked(self) -> None:
         """The balances have been read: transfers that overlap with none to come need not be known any more."""
-        self.overlapping.forget(self.balances.open_moments(), SWEEP_LAG)
+        if self.overlapping.known and not self.books.moves:
+            self.overlapping.forget(self.balances.open_moments(), SWEEP_LAG)
 
     def _present(self, gain: Decimal = ZERO) -> Present:
         """The account now, were it worth so much more than at its marks, USD."""
