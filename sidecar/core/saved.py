@@ -18,6 +18,7 @@ from sidecar.core.context.activity import Notional
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.loosening import LooseningMemory
 from sidecar.core.guards.market_shock import MarketShockMemory
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.price_shock import Sampler
@@ -32,7 +33,7 @@ from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
 from sidecar.core.value_at_risk.risk_history import SavedRisk
 from sidecar.core.vocabulary.actions import Liquidate
-from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.limits import as_written
 from sidecar.core.vocabulary.money import ZERO, with_money
 
 __all__ = [
@@ -108,6 +109,7 @@ class SavedManager(Struct, kw_only=True):
     risk: SavedRisk | None = None
     risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
     strategy_inventors: dict[str, int] = {}
+    loosening: LooseningMemory = field(default_factory=LooseningMemory)
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -181,12 +183,13 @@ def save_manager(manager: RiskManager) -> SavedManager:
             unlisted=manager.unlisted.told,
         ),
         unapproved=manager.unapproved.memory,
-        limits=_written(manager.limits),
+        limits=as_written(manager.limits),
         sessions=manager.sessions.saved(),
         liquidator=manager.liquidator.memory,
         risk=manager.risk.saved(),
         risk_breaches=manager.risk_watch.memory,
         strategy_inventors=manager.approvals.names.inventors,
+        loosening=manager.loosening.memory,
     )
 
 
@@ -231,10 +234,11 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         manager.risk.restore(saved.risk)
     manager.risk_watch.memory = saved.risk_breaches
     manager.approvals.names.inventors = saved.strategy_inventors
+    manager.loosening.memory = saved.loosening
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until
-    if saved.limits == _written(manager.limits):  # else all is to be judged anew
+    if saved.limits == as_written(manager.limits):  # else all is to be judged anew
         if readiness.has_judged:
             manager.judged = manager.tracker.version
         manager.due = readiness.due
@@ -242,11 +246,6 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     if manager.settings.connected:
         _restore_picture(readiness, manager)
         manager.watch.confirmation.pending = saved.pending
-
-
-def _written(limits: Limits) -> dict[str, Any]:
-    """Limits as a file would have them: only those that are set."""
-    return limits.model_dump(mode="json", exclude_defaults=True)
 
 
 def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from sidecar.core.account import losses
 from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.elsewhere import VENUES
@@ -64,6 +66,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "pnl": _pnl(tracker),
         "losses": _losses(manager),
         "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
+        "queued_limits": _queued(manager),
         "risk": _risk(manager, figures),
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
@@ -100,8 +103,12 @@ def positions(manager: RiskManager) -> View:
 
 
 def limits(manager: RiskManager) -> View:
-    """The limits in force as the configuration would write them, without those not set."""
-    return manager.limits.model_dump(mode="json", exclude_unset=True)
+    """The limits in force as the configuration would write them, without those not set; and, while looser ones wait,
+    `queued`: those.
+    """
+    known: View = manager.limits.model_dump(mode="json", exclude_unset=True)
+    queued = _queued(manager)
+    return known if queued is None else {**known, "queued": queued}
 
 
 def bots(sessions: Sessions) -> list[View]:
@@ -118,6 +125,20 @@ def bots(sessions: Sessions) -> list[View]:
         }
         for session in sessions.known.values()
     ]
+
+
+def _queued(manager: RiskManager) -> View | None:
+    """The looser limits that wait: until when, who had them read and why, and each key that they change."""
+    queued = manager.loosening.memory.queued
+    if queued is None:
+        return None
+    return {
+        "since": queued.since,
+        "binds_at": queued.stood_at,
+        "by": queued.by,
+        "reason": queued.reason,
+        "changes": to_builtins(manager.loosening.queued_changes()),
+    }
 
 
 # --- Parts of the status --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ longer start.
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
@@ -95,7 +96,7 @@ class Sidecar:
         if self._parts is None:
             return
         try:
-            answer = self._parts.reload("SIGHUP", "the system")
+            answer = self._parts.reload("SIGHUP", "the system", os.getuid())
         except Misuse as fault:
             self.log.warning("the configuration was not read anew", fault=str(fault))
         else:
@@ -218,9 +219,12 @@ class Sidecar:
         first = [*recovered.first(now), *orders]
         if witness.fault:
             first.append(ev.DiskChanged(at=now, full=True))
-        if manager.limits != limits:
+        if manager.loosening.standing != limits:
             why = "configuration at the start"
-            first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
+            file = ev.LimitsReplaced(
+                at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid()
+            )
+            first.append(file)
         return engine, first
 
     def _build(self, limits: Limits) -> RiskManager:

@@ -161,6 +161,7 @@ class Wiring:
         """
         return {
             ac.WakeAt: self._alarm.set,
+            ac.LimitsChanged: self._log_limits,
             ac.Reconcile: self._reconciler.ask,
             ac.ConfirmQuotes: self._errands.confirm,
             ac.RefreshQuotes: self._errands.refresh,
@@ -230,12 +231,24 @@ class Wiring:
                 case _:
                     continue
 
+    def _log_limits(self, action: ac.LimitsChanged) -> None:
+        """Who changed which limits, each tighter or looser, and which are queued until when."""
+        told = {"by": action.by, "reason": action.reason}
+        for name, changes in (("bind", action.changes), ("queued", action.queued)):
+            if changes:
+                told[name] = "; ".join(f"{one.way}: {one}" for one in changes)
+        if action.binds_at is not None:
+            told["binds_at"] = str(action.binds_at)
+        self._engine.log.warning("limits changed", **told)
+
     # --------------------------------------------------------------------------------- verbs, views
 
-    def reload(self, reason: str, by: str) -> dict[str, Any]:
-        """Let the limits of the configuration file bind, whole. Raises Misuse with every fault."""
-        new = self._reread()
-        event = ev.LimitsReplaced(at=self._engine.now(), limits=new.limits, reason=reason, by=by)
+    def reload(self, reason: str, by: str, uid: int) -> dict[str, Any]:
+        """Read the limits of the configuration file anew: they bind, or are queued as far as `loosen_after` says.
+        Raises Misuse with every fault.
+        """
+        new, now = self._reread(), self._engine.now()
+        event = ev.LimitsReplaced(at=now, limits=new.limits, reason=reason, by=by, uid=uid)
         answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
         if not answer.done:
             raise Misuse(answer.text)

@@ -126,7 +126,13 @@ class OperatorVerbs:
         for cause in list(self.desk.state.causes.values()):
             ends = CAUSES[cause.code].ends
             is_latched = ends in {"resume", "reset"} or cause.code == "CUMULATIVE_LOSS"
-            if is_latched and not self._still_true(cause):
+            until = self._cools_until(cause)
+            if until is not None and until > self.desk.tracker.loss_accounting.by_both(event.at):
+                remaining.append(
+                    f"{cause.code} ({cause.scope}): {cause.reason}; mend: resume from"
+                    f" {until:%Y-%m-%d %H:%M:%S} UTC on (resume_after)"
+                )
+            elif is_latched and not self._still_true(cause):
                 self.watch.loosen(
                     cause.code, cause.scope, f"resumed by {event.by}: {event.reason}", actions
                 )
@@ -136,6 +142,11 @@ class OperatorVerbs:
                 )
         text = "resumed" if not remaining else "not everything could be lifted"
         actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))
+
+    def _cools_until(self, cause: Cause) -> datetime | None:
+        """When the halt after a liquidation may be lifted at the earliest; None where no time is set."""
+        wait = self.desk.limits.resume_after
+        return None if wait is None or cause.code not in BEHIND else cause.since + wait
 
     def _still_true(self, cause: Cause) -> bool:
         """Whether the loss behind a latched cause is still beyond its limit."""
