@@ -33,7 +33,7 @@ from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
 from sidecar.core.value_at_risk.risk_history import SavedRisk
 from sidecar.core.vocabulary.actions import Liquidate
-from sidecar.core.vocabulary.limits import as_written
+from sidecar.core.vocabulary.limit_changes import as_written
 from sidecar.core.vocabulary.money import ZERO, with_money
 
 __all__ = [
@@ -132,7 +132,6 @@ class SavedState(Struct, kw_only=True):
 
 def save_manager(manager: RiskManager) -> SavedManager:
     """The manager's memory. Parts are shared with it: encode them before it takes in more."""
-    readiness, feeds = manager.readiness, manager.feeds
     return SavedManager(
         causes=list(manager.state.causes.values()),
         tightenings=manager.state.tightenings,
@@ -165,23 +164,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         unread_futures=manager.desk.unread,
         elsewhere=manager.doubts.elsewhere,
         reports=manager.reports.memory,
-        readiness=SavedReadiness(
-            ready=manager.state.ready,
-            missing=sorted(readiness.missing),
-            balances_at=readiness.balances_at,
-            fills_until=readiness.fills_until,
-            user_feed=feeds.user,
-            market_feed=feeds.market,
-            market_whole_since=feeds.market_whole_since,
-            user_doubted_at=feeds.user_doubted_at,
-            asked_at=readiness.asked_at,
-            asked_first_at=readiness.asked_first_at,
-            agreed=sorted(readiness.agreed),
-            due=manager.due,
-            has_judged=manager.judged == manager.tracker.version,
-            announced=manager.announced,
-            unlisted=manager.unlisted.told,
-        ),
+        readiness=_saved_readiness(manager),
         unapproved=manager.unapproved.memory,
         limits=as_written(manager.limits),
         sessions=manager.sessions.saved(),
@@ -190,6 +173,27 @@ def save_manager(manager: RiskManager) -> SavedManager:
         risk_breaches=manager.risk_watch.memory,
         strategy_inventors=manager.approvals.names.inventors,
         loosening=manager.loosening.memory,
+    )
+
+
+def _saved_readiness(manager: RiskManager) -> SavedReadiness:
+    readiness, feeds = manager.readiness, manager.feeds
+    return SavedReadiness(
+        ready=manager.state.ready,
+        missing=sorted(readiness.missing),
+        balances_at=readiness.balances_at,
+        fills_until=readiness.fills_until,
+        user_feed=feeds.user,
+        market_feed=feeds.market,
+        market_whole_since=feeds.market_whole_since,
+        user_doubted_at=feeds.user_doubted_at,
+        asked_at=readiness.asked_at,
+        asked_first_at=readiness.asked_first_at,
+        agreed=sorted(readiness.agreed),
+        due=manager.due,
+        has_judged=manager.judged == manager.tracker.version,
+        announced=manager.announced,
+        unlisted=manager.unlisted.told,
     )
 
 

@@ -22,8 +22,8 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered, LimitsChanged
 from sidecar.core.vocabulary.durations import LONGEST, written
-from sidecar.core.vocabulary.limit_changes import LimitChange, changes
-from sidecar.core.vocabulary.limits import Limits, as_written
+from sidecar.core.vocabulary.limit_changes import LimitChange, as_written, changes
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.tightness import merged
 
 RETURN_WITHIN: Final = timedelta(minutes=10)

@@ -1,11 +1,10 @@
 """How one set of limits differs from another, key by key, in words. No I/O."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, json
 from pydantic import BaseModel, TypeAdapter
 
 from sidecar.core.vocabulary.limits import Limits, LossLimit
@@ -30,6 +29,11 @@ class LimitChange(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.path} {self.before} → {self.after}"
+
+
+def as_written(limits: Limits) -> dict[str, Any]:
+    """Limits as a file would have them: only those that are set."""
+    return limits.model_dump(mode="json", exclude_defaults=True)
 
 
 def changes(
@@ -83,7 +87,7 @@ def _of_key(path: str, name: str, before: Any, after: Any) -> Iterator[LimitChan
 
 
 def _quoted(name: str) -> str:
-    return name if BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if BARE.fullmatch(name) else json.encode(name).decode()
 
 
 def _text(value: Any) -> str:
@@ -92,4 +96,4 @@ def _text(value: Any) -> str:
     if isinstance(value, LossLimit):
         return str(value)
     plain = WRITTEN.dump_python(value, mode="json", exclude_defaults=True)
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return plain if isinstance(plain, str) else json.encode(plain).decode()

@@ -498,8 +498,3 @@ class Limits(AccountLimits):
                 f"{min(both)} is both in allow_products and in block_products; remove it from one"
             )
         return self
-
-
-def as_written(limits: Limits) -> dict[str, Any]:
-    """Limits as a file would have them: only those that are set."""
-    return limits.model_dump(mode="json", exclude_defaults=True)

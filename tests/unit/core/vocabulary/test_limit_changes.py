@@ -25,13 +25,13 @@ AFTER = Limits(
 )
 FOUND = [
     ("looser", "max_order_notional 5000 → 7000"),
-    ("other", 'max_order_rate {"count": 3, "window_s": "10"} → {"count": 2, "window_s": "5"}'),
+    ("other", 'max_order_rate {"count":3,"window_s":"10"} → {"count":2,"window_s":"5"}'),
     ("tighter", "max_daily_loss 0.05 → 0.02"),
     ("looser", "max_drawdown 500 USD → not set"),
     ("tighter", 'block_products [] → ["XRP-USD"]'),
     ("tighter", 'product."BTC-USD".max_order_size 1 → 0.5'),
-    ("looser", 'product."GONE-USD" {"no_adding": true} → not set'),
-    ("tighter", 'strategy."my own" not set → {"budget": "1"}'),
+    ("looser", 'product."GONE-USD" {"no_adding":true} → not set'),
+    ("tighter", 'strategy."my own" not set → {"budget":"1"}'),
     ("looser", "shadow.max_leverage 2 → 3"),
 ]
 
@@ -52,7 +52,7 @@ def test_the_same_limits_written_otherwise_do_not_differ():
 
 def test_a_whole_table_of_shadow_limits_is_one_change():
     (found,) = changes(Limits(), Limits(shadow={"max_var": "0.1"}))
-    expected = LimitChange(path="shadow", way="tighter", before="not set", after='{"max_var": "0.1"}')  # fmt: skip
+    expected = LimitChange(path="shadow", way="tighter", before="not set", after='{"max_var":"0.1"}')  # fmt: skip
     assert found == expected
 
 
