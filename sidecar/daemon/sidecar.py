@@ -96,7 +96,7 @@ class Sidecar:
         if self._parts is None:
             return
         try:
-            answer = self._parts.reload("SIGHUP", "the system", os.getuid())
+            answer = self._parts.reload("SIGHUP", "the system", None)
         except Misuse as fault:
             self.log.warning("the configuration was not read anew", fault=str(fault))
         else:

@@ -243,7 +243,7 @@ class Wiring:
 
     # --------------------------------------------------------------------------------- verbs, views
 
-    def reload(self, reason: str, by: str, uid: int) -> dict[str, Any]:
+    def reload(self, reason: str, by: str, uid: int | None) -> dict[str, Any]:
         """Read the limits of the configuration file anew: they bind, or are queued as far as `loosen_after` says.
         Raises Misuse with every fault.
         """

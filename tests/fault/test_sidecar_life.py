@@ -95,6 +95,107 @@ async def test_new_limits_bind_at_once_and_faulty_ones_change_nothing(trader):
         assert (await made.ask("limits"))["max_order_notional"] == "1000"
 
 
+BOUND = {"max_order_notional": 5000, "max_open_orders": 9, "loosen_after": "24h"}
+
+
+def limited(made, **changed):
+    """The file has other limits from now on."""
+    limits = Limits(**BOUND | changed)
+    made.config = made.config.model_copy(update={"limits": limits})
+
+
+async def test_looser_limits_wait_through_a_restart_and_tighter_ones_bind_at_once(trader, tmp_path):
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000, "max_open_orders": 5}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, **looser)
+        answer = await made.ask("reload", reason="more")
+        assert answer["text"].startswith(
+            "binding from now on: max_open_orders 9 → 5; looser, so queued until "
+        )
+        assert "max_order_notional 5000 → 8000" in answer["text"]
+        before = await made.ask("limits")
+        assert (before["max_order_notional"], before["max_open_orders"]) == ("5000", 5)
+        (change,) = before["queued"]["changes"]
+        assert (change["path"], change["way"]) == ("max_order_notional", "looser")
+        assert (await made.ask("status"))["queued_limits"] == before["queued"]
+    async with beside(trader, directory=tmp_path, limits=looser) as made:  # the same file
+        assert (await made.ask("limits")) | {"custom": []} == before | {"custom": []}
+    async with beside(trader, directory=tmp_path, limits=looser | {"loosen_after": "1h"}) as made:
+        now = await made.ask("limits")
+        assert (now["max_order_notional"], now["loosen_after"]) == ("5000", "1d")
+        assert now["queued"]["by"] == "sidecar"
+        assert now["queued"]["since"] > before["queued"]["since"]
+    async with beside(trader, directory=tmp_path, limits=BOUND | {"max_open_orders": 5}) as made:
+        assert "queued" not in await made.ask("limits")
+
+
+async def test_looser_limits_bind_once_they_have_stood_though_no_fact_comes(
+    trader, tmp_path, monkeypatch
+):
+    """And are told to whoever has subscribed."""
+    later = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + later, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    bound: dict[str, Any] = BOUND | {"loosen_after": "1h"}
+    async with beside(trader, directory=tmp_path, limits=bound) as made:
+        limited(made, **bound | {"max_order_notional": 8000})
+        await made.ask("reload", reason="more")
+        # As if both clocks had gone on: Coinbase's is not compared any more.
+        made.engine.coinbase_now = lambda: None
+        later = timedelta(hours=1)
+        await made.until(lambda: made.manager.limits.max_order_notional == 8000, "it binds")
+        assert "LIMITS_LOOSENED" in made.codes()
+
+
+async def test_a_clock_that_is_set_forward_lets_no_looser_limits_bind(
+    trader, tmp_path, monkeypatch
+):
+    """Neither while the sidecar runs, nor at a start."""
+    wrong = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + wrong, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        await made.until(made.engine.coinbase_now, "Coinbase's time")
+        limited(made, **looser)
+        await made.ask("reload", reason="more")
+        facts = list[ev.Event]()
+        made.on_fact = facts.append
+        wrong = timedelta(hours=25)
+        stood_at = made.manager.loosening.memory.queued.stood_at
+        await made.until(lambda: facts and facts[-1].at > stood_at, "a fact of the wrong clock")
+        assert made.manager.limits.max_order_notional == 5000
+    async with beside(trader, directory=tmp_path, limits=looser) as made:
+        await made.until_state("ACTIVE")
+        assert made.engine.now() > stood_at
+        assert made.manager.limits.max_order_notional == 5000
+
+
+async def test_a_second_operator_confirms_what_the_first_had_read(trader, tmp_path, monkeypatch):
+    """Whoever asks is known by the kernel's word on the socket."""
+    asks = [os.getuid()]
+    monkeypatch.setattr("sidecar.server.connection._peer_uid", lambda _transport: asks[0])
+    monkeypatch.setattr("sidecar.daemon.wiring.own_uids", lambda: {os.getuid(), 4242})
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, max_order_notional=8000)
+        await made.ask("reload", reason="more")
+        refused = await made.ask("confirm_loosening", reason="it is fine")
+        assert not refused["done"]
+        assert f"user {os.getuid()} had these limits read" in refused["text"]
+        asks[0] = 4242
+        second = AsyncClient(made.config.server.control_socket)
+        answer = json.loads(bytes(await second.ask("confirm_loosening", reason="looked at it")))
+        await second.close()
+        assert answer["done"]
+        assert (await made.ask("limits"))["max_order_notional"] == "8000"
+        changed = [act for _, act in made.actions if isinstance(act, ac.LimitsChanged)]
+        assert [act.by for act in changed] == [f"uid {os.getuid()}", "uid 4242"]
+
+
 async def test_cancel_all_cancels_and_sees_them_gone(trader):
     async with beside(trader) as made:
         for price in ("30000", "31000", "32000"):

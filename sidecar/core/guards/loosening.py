@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.vocabulary import events as ev
@@ -132,7 +133,7 @@ class Loosening:
             binding = merged(old, new, self._is_named)
         before, self.memory.queued = self.memory.queued, None
         if binding != new:
-            self.memory.queued = self._kept(before, new) or self._begun(binding, event)
+            self.memory.queued = self._kept(before, event) or self._begun(binding, event)
         actions: list[Action] = []
         told = self._bind(binding, event.at, actions, by=event.by, reason=event.reason, was=before)
         text = "the new limits bind from now on"
@@ -156,10 +157,11 @@ class Loosening:
         )
 
     @staticmethod
-    def _kept(before: QueuedLimits | None, new: Limits) -> QueuedLimits | None:
-        """The same file, which goes on standing."""
-        is_same = before is not None and Limits.model_validate(before.limits) == new
-        return before if is_same else None
+    def _kept(before: QueuedLimits | None, event: ev.LimitsReplaced) -> QueuedLimits | None:
+        """The same file, which goes on standing; whoever is the first known user to have it read had it read."""
+        if before is None or Limits.model_validate(before.limits) != event.limits:
+            return None
+        return before if before.uid is not None else replace(before, by=event.by, uid=event.uid)
 
     def _returns(self, new: Limits, now: datetime) -> bool:
         """Whether these are the limits of before a change that has only just been."""
@@ -182,7 +184,7 @@ class Loosening:
         if queued is None:
             return [Answered(done=False, text="no looser limits are queued")]
         if queued.uid is None:
-            text = "who had the queued limits read is not known, so nobody can be the second: reload other ones"
+            text = "who had the queued limits read is not known; reload them by the verb, then let another user confirm"
             return [Answered(done=False, text=text)]
         if event.uid == queued.uid:
             text = (

@@ -251,6 +251,11 @@ def test_where_it_is_not_known_who_had_them_read_nobody_is_the_second():
     answer = confirm(world, OTHER)
     assert (answer.done, in_force(world)) == (False, (5000, 5))
     assert "not known" in answer.text
+    world.wait(to=START + HOUR)
+    read(world, LOOSER, uid=OTHER)
+    assert (queued(world).since, queued(world).uid) == (START, OTHER)
+    assert not confirm(world, OTHER).done
+    assert confirm(world, OWNER).done
 
 
 def test_where_nothing_is_queued_nothing_is_confirmed():
