@@ -67,6 +67,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "losses": _losses(manager),
         "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
         "queued_limits": _queued(manager),
+        "queued_terms": _queued_terms(manager),
         "risk": _risk(manager, figures),
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
@@ -138,6 +139,21 @@ def _queued(manager: RiskManager) -> View | None:
         "by": queued.by,
         "reason": queued.reason,
         "changes": to_builtins(manager.loosening.queued_changes()),
+    }
+
+
+def _queued_terms(manager: RiskManager) -> View | None:
+    """Which keys bind from a start and wait, and since when; whether they bind from the next one already."""
+    memory = manager.loosening.memory
+    queued, terms = memory.queued_terms, memory.terms
+    if queued is None or terms is None:
+        return None
+    since = queued.since
+    return {
+        "keys": terms.differing(queued.terms),
+        "since": since,
+        "binds_at": None if since is None else since + queued.wait,
+        "from_next_start": queued.stood,
     }
 
 

@@ -76,13 +76,20 @@ class Recovered(NamedTuple):
         return ev.Started(at=now, unclean_since=None if self.was_stopped else self.last_at)
 
 
-def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovered:
+def recover(
+    directory: StateDirectory,
+    limits: Limits,
+    build: Build,
+    under: Callable[[SavedState | None], Limits] | None = None,
+) -> Recovered:
     """Snapshot and journal tail as a manager that stands where the last process ended.
 
     It stands under the limits that were in force then, but for custom rules, which are those of
-    `limits`. Raises StateFileError and JournalError, naming the file and the mend; no data is lost.
+    `limits`, or of the limits that `under` gives for the saved state before anything is built. Raises
+    StateFileError and JournalError, naming the file and the mend; no data is lost.
     """
     saved = _begin_from(directory)
+    limits = limits if under is None else under(saved)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)

@@ -53,8 +53,8 @@ TIME_EVERY_S: Final = (
 
 
 class Wiring:
-    """All that runs. `group` owns every task; `reread` gives the configuration anew, `log_state`
-    how the log fares.
+    """All that runs. `group` owns every task; `file` is the configuration as it was read at the start,
+    `reread` gives it anew, `log_state` how the log fares.
     """
 
     def __init__(  # noqa: PLR0913 - the parts introduced to each other, by name
@@ -65,12 +65,13 @@ class Wiring:
         rest: Rest,
         group: asyncio.TaskGroup,
         *,
+        file: Config,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
         waker: Waker,
         exchange_clock: ExchangeClock | None,
     ) -> None:
-        self._config = config
+        self._config, self._file = config, file
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
@@ -248,14 +249,19 @@ class Wiring:
         Raises Misuse with every fault.
         """
         new, now = self._reread(), self._engine.now()
-        event = ev.LimitsReplaced(at=now, limits=new.limits, reason=reason, by=by, uid=uid)
+        limits = new.limits
+        if (
+            limits.custom == self._file.limits.custom
+        ):  # those in force, or some that wait for a start
+            limits = limits.model_copy(update={"custom": self._config.limits.custom})
+        event = ev.LimitsReplaced(at=now, limits=limits, reason=reason, by=by, uid=uid)
         answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
         if not answer.done:
             raise Misuse(answer.text)
         others = [
             name
             for name in type(new).model_fields
-            if name != "limits" and getattr(new, name) != getattr(self._config, name)
+            if name != "limits" and getattr(new, name) != getattr(self._file, name)
         ]
         text = answer.text
         if others:

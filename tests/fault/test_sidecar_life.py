@@ -175,6 +175,64 @@ async def test_a_clock_that_is_set_forward_lets_no_looser_limits_bind(
         assert made.manager.limits.max_order_notional == 5000
 
 
+async def test_a_start_with_other_kept_holdings_and_bots_goes_on_with_the_old_ones(
+    trader, tmp_path
+):
+    """Until they have stood, or another user has confirmed them; taken back, they are forgotten."""
+
+    def start(keep, uids):
+        bots = {"grid": {"uids": uids}}
+        return beside(
+            trader,
+            directory=tmp_path,
+            limits=BOUND,
+            positions={"keep": keep},
+            server={"bots": bots},
+        )
+
+    def under(made):
+        memory = made.manager.loosening.memory
+        waits = memory.queued_terms and memory.terms.differing(memory.queued_terms.terms)
+        uids = made.manager.settings.bot_uids["grid"]
+        return made.held("BTC"), uids, waits
+
+    both = ("positions.keep", "server.bots")
+    async with start({"BTC": "0.25"}, [7]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, None)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, both)
+        shown = (await made.ask("status"))["queued_terms"]
+        assert (shown["keys"], shown["from_next_start"]) == (list(both), False)
+        refused = await made.ask("confirm_loosening", reason="mine")
+        assert not refused["done"]
+    async with start({"BTC": "0.25"}, [7]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, None)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        await made.until(lambda: made.manager.loosening.memory.queued_terms.since, "it stands")
+        now = made.engine.now()
+        event = ev.LooseningConfirmed(at=now, uid=os.getuid() + 1, reason="looked at it")
+        made.engine.handle(event)
+        assert under(made) == (Decimal("0.75"), {7}, both)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        assert under(made) == (Decimal("0.5"), {7, 8}, None)
+
+
+async def test_a_custom_rule_that_the_file_has_no_more_goes_on(trader, tmp_path, monkeypatch):
+    (tmp_path / "never_rule.py").write_text(
+        'def never(candidate):\n    return "never" if candidate else None\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rule: dict[str, Any] = BOUND | {"custom": ("never_rule:never",)}
+    async with beside(trader, directory=tmp_path, limits=rule) as made:
+        assert made.manager.limits.custom == ("never_rule:never",)
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        assert made.manager.limits.custom == ("never_rule:never",)
+        assert len(made.manager.desk.custom) == 1
+        answer = await made.ask("reload", reason="the same file")
+        assert answer["done"]
+        assert (await made.ask("status"))["queued_terms"]["keys"] == ["limits.custom"]
+
+
 async def test_a_second_operator_confirms_what_the_first_had_read(trader, tmp_path, monkeypatch):
     """Whoever asks is known by the kernel's word on the socket."""
     asks = [os.getuid()]

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered, LimitsChanged
 from sidecar.core.vocabulary.durations import LONGEST, written
@@ -30,6 +31,11 @@ from sidecar.core.vocabulary.tightness import merged
 RETURN_WITHIN: Final = timedelta(minutes=10)
 TOLD_MAX: Final = 10  # changes in a sentence; the views have all
 ANOTHER_RULE: Final = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
+
+NOTHING: Final = "no looser limits are queued"
+OWN_START: Final = (
+    "what binds from a start was read by the sidecar's own user, so another user must confirm it"
+)
 
 
 class QueuedLimits(Struct, frozen=True, kw_only=True):
@@ -58,13 +64,15 @@ class FormerLimits(Struct, frozen=True, kw_only=True):
 
 
 class LooseningMemory(Struct, kw_only=True):
-    """Which limits wait, and to which a file may return. `behind`: by how much the clock that facts are told by is
-    behind Coinbase's.
+    """Which limits wait, and to which a file may return; the terms of the last start, and those that wait for the next.
+    `behind`: by how much the clock that facts are told by is behind Coinbase's.
     """
 
     queued: QueuedLimits | None = None
     former: FormerLimits | None = None
     behind: timedelta = timedelta()
+    terms: StartTerms | None = None
+    queued_terms: QueuedTerms | None = None
 
 
 class Loosening:
@@ -102,7 +110,8 @@ class Loosening:
         return None
 
     def look(self, now: datetime, actions: list[Action]) -> None:
-        """Let the queued limits bind if they have stood for long enough."""
+        """Let the queued limits bind if they have stood for long enough; queued terms will, from the next start."""
+        self._look_at_terms(now, actions)
         queued = self.memory.queued
         if queued is None or not self.desk.state.ready or self._by_both(now) < queued.stood_at:
             return
@@ -111,12 +120,33 @@ class Loosening:
         text = f"looser limits bind, for their file has stood for {written(queued.wait)}: {told}"
         actions.append(Alert(severity="warning", code="LIMITS_LOOSENED", text=text))
 
-    def next_look(self, _now: datetime) -> datetime | None:
-        """When the queued limits bind; None while none may."""
-        queued = self.memory.queued
-        if queued is None or not self.desk.state.ready:
+    def next_look(self, now: datetime) -> datetime | None:
+        """When queued limits, or terms, have stood; None while none may bind."""
+        queued, terms = self.memory.queued, self.memory.queued_terms
+        if not self.desk.state.ready:
             return None
-        return queued.stood_at + self.desk.tracker.loss_accounting.clock_ahead
+        ahead = self.desk.tracker.loss_accounting.clock_ahead
+        ends = [] if queued is None else [queued.stood_at + ahead]
+        if terms is not None and not terms.stood:
+            ends.append(now if terms.since is None else terms.since + terms.wait + ahead)
+        return min(ends, default=None)
+
+    def _look_at_terms(self, now: datetime, actions: list[Action]) -> None:
+        queued = self.memory.queued_terms
+        if queued is None or queued.stood or not self.desk.state.ready:
+            return
+        if queued.since is None:
+            queued = replace(queued, since=now + self.memory.behind)
+        assert queued.since is not None
+        if self._by_both(now) >= queued.since + queued.wait:
+            queued = replace(queued, stood=True)
+            text = f"{self._terms_in_words(queued)} has stood for {written(queued.wait)}, and binds from the next start"
+            actions.append(Alert(severity="warning", code="LIMITS_LOOSENED", text=text))
+        self.memory.queued_terms = queued
+
+    def _terms_in_words(self, queued: QueuedTerms) -> str:
+        assert self.memory.terms is not None, "only other terms than those in force are queued"
+        return ", ".join(self.memory.terms.differing(queued.terms))
 
     def queued_changes(self) -> tuple[LimitChange, ...]:
         """The keys in which the queued limits differ from those in force."""
@@ -180,9 +210,11 @@ class Loosening:
     # --- A second operator ------------------------------------------------------------------------
 
     def _confirmed(self, event: ev.LooseningConfirmed) -> list[Action]:
-        queued = self.memory.queued
+        queued, terms = self.memory.queued, self.memory.queued_terms
         if queued is None:
-            return [Answered(done=False, text="no looser limits are queued")]
+            if terms is not None and event.uid != terms.uid:
+                return [self._confirmed_terms(terms)]
+            return [Answered(done=False, text=NOTHING if terms is None else OWN_START)]
         if queued.uid is None:
             text = "who had the queued limits read is not known; reload them by the verb, then let another user confirm"
             return [Answered(done=False, text=text)]
@@ -195,6 +227,10 @@ class Loosening:
         actions: list[Action] = []
         told = self._unqueue(queued, event.at, actions, by=event.by, reason=event.reason)
         return [Answered(done=True, text=f"the queued limits bind from now on: {told}"), *actions]
+
+    def _confirmed_terms(self, terms: QueuedTerms) -> Answered:
+        self.memory.queued_terms = replace(terms, stood=True)
+        return Answered(done=True, text=f"{self._terms_in_words(terms)} binds from the next start")
 
     # --- Both -------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.streaks import Streak
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
 from sidecar.core.vocabulary import events as ev
@@ -385,6 +386,9 @@ def bound() -> World:
     for file in ({"max_order_notional": 4_000}, {"max_order_notional": 6_000}):
         limits = Limits(loosen_after="24h", **file)
         world.send(ev.LimitsReplaced, limits=limits, reason="a test", by="uid 7", uid=7)
+    memory, day = world.manager.loosening.memory, timedelta(days=1)
+    memory.terms = StartTerms()
+    memory.queued_terms = QueuedTerms(terms=StartTerms(keep={"BTC": "1"}), wait=day, uid=7)
     return world
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.core import views
 from sidecar.core.context.settings import Settings
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.guards.loosening import RETURN_WITHIN, TOLD_MAX
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Alert, Answered, LimitsChanged, WakeAt
@@ -261,6 +262,72 @@ def test_where_it_is_not_known_who_had_them_read_nobody_is_the_second():
 def test_where_nothing_is_queued_nothing_is_confirmed():
     answer = confirm(World(**FILE), OTHER)
     assert (answer.done, answer.text) == (False, "no looser limits are queued")
+
+
+# --- Terms that bind from a start ------------------------------------------------------------------
+
+OLD, NEW = StartTerms(keep={"BTC": "1"}), StartTerms(keep={"BTC": "2"}, custom=("a:b",))
+
+
+def started(**queued: Any) -> World:
+    """A process that goes on under the old terms while the new ones wait."""
+    world = World(**FILE)
+    memory = world.manager.loosening.memory
+    memory.terms = OLD
+    memory.queued_terms = QueuedTerms(terms=NEW, wait=HOUR, uid=OWNER, **queued)
+    return world
+
+
+def terms(world: World) -> Any:
+    return world.manager.loosening.memory.queued_terms
+
+
+def test_terms_stand_from_when_both_clocks_are_known():
+    world = started()
+    compared(world, -WAIT)
+    world.wait()
+    assert terms(world).since == START
+    world.now += WAIT
+    world.send(ev.ClocksCompared, ahead=timedelta())
+    assert of_kind(world.wait(1), WakeAt) == []
+    world.wait(to=START + HOUR - SECOND)
+    assert not terms(world).stood
+    (alert,) = of_kind(world.wait(to=START + HOUR), Alert)
+    assert alert.code == "LIMITS_LOOSENED"
+    assert alert.text == (
+        "positions.keep, limits.custom has stood for 1h, and binds from the next start"
+    )
+    assert terms(world).stood
+    assert not of_kind(world.wait(to=START + 2 * HOUR), Alert)
+
+
+def test_terms_are_waited_for_by_the_clock_that_is_right():
+    world = started(since=START)
+    compared(world, 2 * HOUR)
+    assert not terms(world).stood
+    assert of_kind(world.actions, WakeAt)[-1].at == START + 3 * HOUR
+
+
+def test_a_second_operator_lets_terms_bind_from_the_next_start():
+    world = started(since=START)
+    refused = confirm(world, OWNER)
+    assert not refused.done
+    assert "the sidecar's own user" in refused.text
+    answer = confirm(world, OTHER)
+    assert (answer.done, terms(world).stood) == (True, True)
+    assert answer.text == "positions.keep, limits.custom binds from the next start"
+
+
+def test_status_shows_the_terms_that_wait():
+    world = started()
+    shown = views.status(world.manager, world.now)["queued_terms"]
+    keys = ("positions.keep", "limits.custom")
+    assert shown == {"keys": keys, "since": None, "binds_at": None, "from_next_start": False}
+    for _ in range(2):
+        world.wait()
+    shown = views.status(world.manager, world.now)["queued_terms"]
+    assert (shown["since"], shown["binds_at"]) == (START, START + HOUR)
+    assert views.status(World(**FILE).manager, START)["queued_terms"] is None
 
 
 # --- Clocks and restarts --------------------------------------------------------------------------
