@@ -129,6 +129,24 @@ async def test_looser_limits_wait_through_a_restart_and_tighter_ones_bind_at_onc
         assert "queued" not in await made.ask("limits")
 
 
+async def test_a_state_that_is_rebuilt_binds_as_far_as_it_can_be_read(trader, tmp_path):
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000}
+    positions = {"keep": {"BTC": "0.25"}}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, **looser)
+        await made.ask("reload", reason="more")
+        waits = (await made.ask("limits"))["queued"]
+    async with beside(
+        trader, directory=tmp_path, limits=looser, positions=positions, rebuild=True
+    ) as made:
+        found = await made.ask("limits")
+        assert (found["max_order_notional"], found["queued"]) == ("5000", waits)
+        assert made.held("BTC") == 1
+        assert (await made.ask("status"))["queued_terms"]["keys"] == ["positions.keep"]
+    async with beside(trader, directory=tmp_path, limits=BOUND, rebuild=True) as made:
+        assert "queued" not in await made.ask("limits")
+
+
 async def test_looser_limits_bind_once_they_have_stood_though_no_fact_comes(
     trader, tmp_path, monkeypatch
 ):
