@@ -21,7 +21,7 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
-from sidecar.core.context.state import CAUSES, Cause
+from sidecar.core.context.state import Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage
 from sidecar.core.liquidation.liquidation_report import report_view
@@ -50,7 +50,7 @@ def status(manager: RiskManager, now: datetime) -> View:
     return {
         "at": now,
         "state": manager.state.account,
-        "causes": [_cause(cause) for cause in manager.state.causes.values()],
+        "causes": [_cause(cause, manager) for cause in manager.state.causes.values()],
         "missing": _missing(manager),
         "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
@@ -160,7 +160,7 @@ def _queued_terms(manager: RiskManager) -> View | None:
 # --- Parts of the status --------------------------------------------------------------------------
 
 
-def _cause(cause: Cause) -> View:
+def _cause(cause: Cause, manager: RiskManager) -> View:
     return {
         "code": cause.code,
         "scope": cause.scope,
@@ -170,7 +170,7 @@ def _cause(cause: Cause) -> View:
         "by": cause.by,
         "clears_at": cause.clears_at,
         "confirmed": cause.is_confirmed,
-        "mend": CAUSES[cause.code].mend,
+        "mend": manager.operator.mend(cause),
     }
 
 

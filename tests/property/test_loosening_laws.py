@@ -190,4 +190,6 @@ class LooseningMachine(RuleBasedStateMachine):
 
 
 TestLoosening = LooseningMachine.TestCase
-TestLoosening.settings = settings(stateful_step_count=30, max_examples=150)
+TestLoosening.settings = settings(
+    stateful_step_count=30, max_examples=max(150, settings().max_examples)
+)

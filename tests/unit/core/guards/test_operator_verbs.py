@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.core import views
 from sidecar.core.context.state import CAUSES
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
@@ -200,8 +201,10 @@ def test_after_a_liquidation_resume_waits_for_resume_after(flat, code):
     world.wait(4 * 3600 - 1)
     refused = resume(world)
     assert not refused.done
-    mend = "mend: resume from 2026-11-22 18:00:00 UTC on (resume_after)"
-    assert refused.remaining == (f"{code} (all): sold; {mend}",)
+    mend = f"from 2026-11-22 18:00:00 UTC on: {CAUSES[code].mend}"
+    assert refused.remaining == (f"{code} (all): sold; mend: {mend}",)
+    (shown,) = views.status(world.manager, world.now)["causes"]
+    assert shown["mend"] == mend
     assert causes(world) == [code]
     world.wait(1)
     assert resume(world).done
