@@ -16,6 +16,8 @@ def terms_of(config: Config) -> StartTerms:
 
 def with_terms(config: Config, terms: StartTerms) -> Config:
     """The configuration with these in place of its own."""
+    if terms == terms_of(config):
+        return config  # to the letter: a default that is written out is shown
     keep = Positions.model_validate({"keep": terms.keep}).keep
     bots = {name: Bot.model_validate(bot) for name, bot in terms.bots.items()}
     server = {"bots": bots, "strategies": terms.strategies}

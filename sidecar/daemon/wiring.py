@@ -249,11 +249,9 @@ class Wiring:
         Raises Misuse with every fault.
         """
         new, now = self._reread(), self._engine.now()
-        limits = new.limits
-        if (
-            limits.custom == self._file.limits.custom
-        ):  # those in force, or some that wait for a start
-            limits = limits.model_copy(update={"custom": self._config.limits.custom})
+        limits, custom = new.limits, self._config.limits.custom
+        if limits.custom == self._file.limits.custom != custom:  # the file's wait for a start
+            limits = limits.model_copy(update={"custom": custom})
         event = ev.LimitsReplaced(at=now, limits=limits, reason=reason, by=by, uid=uid)
         answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
         if not answer.done:
