@@ -31,6 +31,7 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.risk_manager import DEFAULT_SETTINGS
 from sidecar.core.risk_manager import RiskManager as CoreManager
 from sidecar.core.saved import (
+    SavedManager,
     SavedState,
     restore_manager,
     restore_tracker,
@@ -393,11 +394,23 @@ class RiskManager(CoreManager):
 
     def load(self, path: str | Path) -> Self:
         """Fill this new manager and its new tracker from a state file; where there is none, both
-        stay empty.
+        stay empty. The limits stay this manager's own; where `loosen_after` is in force in the file,
+        as `reload` would let them.
         """
         saved = read_state(Path(path))
         if saved is not None:
             restore_tracker(saved.tracker, self.tracker)
             if saved.manager is not None:
-                restore_manager(saved.manager, self)
+                self._go_on(saved.manager)
         return self
+
+    def _go_on(self, saved: SavedManager) -> None:
+        own = self.limits
+        before = Limits.model_validate({**saved.limits, "custom": own.custom})
+        if before.loosen_after is None:
+            restore_manager(saved, self)
+            return
+        self.desk.use(before)
+        restore_manager(saved, self)
+        if self.loosening.standing != own:
+            self.reload(own)

@@ -21,6 +21,7 @@ from sidecar.console.commands.flatten import flatten
 from sidecar.console.commands.journal import replay, show, verify
 from sidecar.console.commands.operate import (
     cancel_all,
+    confirm_loosening,
     halt,
     reduce_only,
     reload,
@@ -56,7 +57,16 @@ app = typer.Typer(
 VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Run": (run, demo, paper),
     "Ask": (validate, status, positions, limits, check),
-    "Operate": (halt, reduce_only, resume, flatten, cancel_all, reset_loss, reload),
+    "Operate": (
+        halt,
+        reduce_only,
+        resume,
+        flatten,
+        cancel_all,
+        reset_loss,
+        reload,
+        confirm_loosening,
+    ),
 }
 for heading, verbs in VERBS.items():
     for verb in verbs:

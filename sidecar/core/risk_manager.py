@@ -17,6 +17,7 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Level, TradingState
 from sidecar.core.guards.deposit_watch import DepositWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
+from sidecar.core.guards.loosening import Loosening
 from sidecar.core.guards.loss_demands import demands
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.guards.on_bot_lost import carry_out_will
@@ -38,7 +39,6 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
     Action,
     Alert,
-    Answered,
     Decided,
     ReadProduct,
     StateChanged,
@@ -108,6 +108,7 @@ class RiskManager:
         self.unlisted = UnlistedLimits(self.desk)
         self.approvals = Approvals(self.desk, settings)
         self.operator = OperatorVerbs(self.desk, self.watch)
+        self.loosening = Loosening(self.desk, self.approvals.names.is_listed, self._use)
         self.sessions = Sessions(gone=self._bot_is_gone)
         self.readiness = Readiness(self.desk, settings)
         self.unapproved = Unapproved(self.desk, self.watch, settings)
@@ -134,7 +135,6 @@ class RiskManager:
             ev.Started: self._started,
             ev.QuotesConfirmed: self._confirmed,
             ev.ConfirmationUnavailable: self._unconfirmed,
-            ev.LimitsReplaced: self._replace_limits,
             ev.ClosesRead: self.risk.learn,
         }
 
@@ -302,6 +302,7 @@ class RiskManager:
         """Do the work that is due by now, or at a start."""
         if type(event) is ev.ClocksCompared or type(event) is ev.Started:
             self.tracker.loss_accounting.compare_clocks(event.ahead)
+            self.loosening.compare_clocks(event.ahead)
         if self.risk.is_due(event.at):
             self.tracker.moved()
             self.risk.tick(event.at)
@@ -328,6 +329,8 @@ class RiskManager:
         actions += self.sessions.lapse(now)
         actions += self.unapproved.lapse(now)
         self.streaks.look(now, actions)
+        if type(event) is not ev.Started:  # whose clock may not have been compared yet
+            self.loosening.look(now, actions)
         self.watch.stale_marks.look(now, actions)
         self.doubts.look(now, actions)
         self.reports.look(now, actions)
@@ -351,10 +354,9 @@ class RiskManager:
         handler = self._handlers.get(type(event))
         if handler is not None:
             return handler(event)
-        if (answer := self.operator.handle(event)) is not None:
-            return answer
-        if (answer := self.sessions.handle(event)) is not None:
-            return answer
+        for part in (self.operator, self.loosening, self.sessions):
+            if (answer := part.handle(event)) is not None:
+                return answer
         return self._tell_tracker(event)
 
     def _started(self, event: ev.Started) -> list[Action]:
@@ -437,19 +439,14 @@ class RiskManager:
                 self.doubts.look(event.at, actions)
         return actions
 
-    def _replace_limits(self, event: ev.LimitsReplaced) -> list[Action]:
-        limits = event.limits
-        if limits.custom != self.limits.custom:
-            text = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
-            return [Answered(done=False, text=text)]
+    def _use(self, limits: Limits, now: datetime, actions: list[Action]) -> None:
+        """Judge by other limits from now on."""
         self.desk.use(limits)
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightened()
-        actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
         self.unlisted.look(actions)
-        self.streaks.look(event.at, actions)
-        return actions
+        self.streaks.look(now, actions)
 
     def _bot_is_gone(self, session: BotSession, now: datetime, actions: list[Action]) -> None:
         carry_out_will(session, self.watch, self.unapproved, now, actions)
@@ -481,7 +478,9 @@ class RiskManager:
             times.append(lapse)
         if (gone := self.sessions.next_due()) is not None:
             times.append(gone)
-        watches = (self.watch, self.doubts, self.readiness, self.peg, self.reports)
+        watches = (
+            self.watch, self.doubts, self.readiness, self.peg, self.reports, self.loosening,
+        )  # fmt: skip
         times += [look for one in watches if (look := one.next_look(now)) is not None]
         if (count := self.unapproved.next_due()) is not None:
             times.append(count)

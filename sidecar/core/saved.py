@@ -18,6 +18,7 @@ from sidecar.core.context.activity import Notional
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.loosening import LooseningMemory
 from sidecar.core.guards.market_shock import MarketShockMemory
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.price_shock import Sampler
@@ -32,7 +33,7 @@ from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved_tracker import SavedTracker, restore_tracker, save_tracker
 from sidecar.core.value_at_risk.risk_history import SavedRisk
 from sidecar.core.vocabulary.actions import Liquidate
-from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.limit_changes import as_written
 from sidecar.core.vocabulary.money import ZERO, with_money
 
 __all__ = [
@@ -108,6 +109,7 @@ class SavedManager(Struct, kw_only=True):
     risk: SavedRisk | None = None
     risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
     strategy_inventors: dict[str, int] = {}
+    loosening: LooseningMemory = field(default_factory=LooseningMemory)
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -130,7 +132,6 @@ class SavedState(Struct, kw_only=True):
 
 def save_manager(manager: RiskManager) -> SavedManager:
     """The manager's memory. Parts are shared with it: encode them before it takes in more."""
-    readiness, feeds = manager.readiness, manager.feeds
     return SavedManager(
         causes=list(manager.state.causes.values()),
         tightenings=manager.state.tightenings,
@@ -163,30 +164,36 @@ def save_manager(manager: RiskManager) -> SavedManager:
         unread_futures=manager.desk.unread,
         elsewhere=manager.doubts.elsewhere,
         reports=manager.reports.memory,
-        readiness=SavedReadiness(
-            ready=manager.state.ready,
-            missing=sorted(readiness.missing),
-            balances_at=readiness.balances_at,
-            fills_until=readiness.fills_until,
-            user_feed=feeds.user,
-            market_feed=feeds.market,
-            market_whole_since=feeds.market_whole_since,
-            user_doubted_at=feeds.user_doubted_at,
-            asked_at=readiness.asked_at,
-            asked_first_at=readiness.asked_first_at,
-            agreed=sorted(readiness.agreed),
-            due=manager.due,
-            has_judged=manager.judged == manager.tracker.version,
-            announced=manager.announced,
-            unlisted=manager.unlisted.told,
-        ),
+        readiness=_saved_readiness(manager),
         unapproved=manager.unapproved.memory,
-        limits=_written(manager.limits),
+        limits=as_written(manager.limits),
         sessions=manager.sessions.saved(),
         liquidator=manager.liquidator.memory,
         risk=manager.risk.saved(),
         risk_breaches=manager.risk_watch.memory,
         strategy_inventors=manager.approvals.names.inventors,
+        loosening=manager.loosening.memory,
+    )
+
+
+def _saved_readiness(manager: RiskManager) -> SavedReadiness:
+    readiness, feeds = manager.readiness, manager.feeds
+    return SavedReadiness(
+        ready=manager.state.ready,
+        missing=sorted(readiness.missing),
+        balances_at=readiness.balances_at,
+        fills_until=readiness.fills_until,
+        user_feed=feeds.user,
+        market_feed=feeds.market,
+        market_whole_since=feeds.market_whole_since,
+        user_doubted_at=feeds.user_doubted_at,
+        asked_at=readiness.asked_at,
+        asked_first_at=readiness.asked_first_at,
+        agreed=sorted(readiness.agreed),
+        due=manager.due,
+        has_judged=manager.judged == manager.tracker.version,
+        announced=manager.announced,
+        unlisted=manager.unlisted.told,
     )
 
 
@@ -231,10 +238,11 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
         manager.risk.restore(saved.risk)
     manager.risk_watch.memory = saved.risk_breaches
     manager.approvals.names.inventors = saved.strategy_inventors
+    manager.loosening.memory = saved.loosening
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until
-    if saved.limits == _written(manager.limits):  # else all is to be judged anew
+    if saved.limits == as_written(manager.limits):  # else all is to be judged anew
         if readiness.has_judged:
             manager.judged = manager.tracker.version
         manager.due = readiness.due
@@ -242,11 +250,6 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     if manager.settings.connected:
         _restore_picture(readiness, manager)
         manager.watch.confirmation.pending = saved.pending
-
-
-def _written(limits: Limits) -> dict[str, Any]:
-    """Limits as a file would have them: only those that are set."""
-    return limits.model_dump(mode="json", exclude_defaults=True)
 
 
 def _restore_picture(saved: SavedReadiness, manager: RiskManager) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from sidecar.core.account import losses
 from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.elsewhere import VENUES
@@ -19,7 +21,7 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
-from sidecar.core.context.state import CAUSES, Cause
+from sidecar.core.context.state import Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage
 from sidecar.core.liquidation.liquidation_report import report_view
@@ -48,7 +50,7 @@ def status(manager: RiskManager, now: datetime) -> View:
     return {
         "at": now,
         "state": manager.state.account,
-        "causes": [_cause(cause) for cause in manager.state.causes.values()],
+        "causes": [_cause(cause, manager) for cause in manager.state.causes.values()],
         "missing": _missing(manager),
         "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
@@ -64,6 +66,8 @@ def status(manager: RiskManager, now: datetime) -> View:
         "pnl": _pnl(tracker),
         "losses": _losses(manager),
         "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
+        "queued_limits": _queued(manager),
+        "queued_terms": _queued_terms(manager),
         "risk": _risk(manager, figures),
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
@@ -100,8 +104,12 @@ def positions(manager: RiskManager) -> View:
 
 
 def limits(manager: RiskManager) -> View:
-    """The limits in force as the configuration would write them, without those not set."""
-    return manager.limits.model_dump(mode="json", exclude_unset=True)
+    """The limits in force as the configuration would write them, without those not set; and, while looser ones wait,
+    `queued`: those.
+    """
+    known: View = manager.limits.model_dump(mode="json", exclude_unset=True)
+    queued = _queued(manager)
+    return known if queued is None else {**known, "queued": queued}
 
 
 def bots(sessions: Sessions) -> list[View]:
@@ -120,10 +128,39 @@ def bots(sessions: Sessions) -> list[View]:
     ]
 
 
+def _queued(manager: RiskManager) -> View | None:
+    """The looser limits that wait: until when, who had them read and why, and each key that they change."""
+    queued = manager.loosening.memory.queued
+    if queued is None:
+        return None
+    return {
+        "since": queued.since,
+        "binds_at": queued.stood_at,
+        "by": queued.by,
+        "reason": queued.reason,
+        "changes": to_builtins(manager.loosening.queued_changes()),
+    }
+
+
+def _queued_terms(manager: RiskManager) -> View | None:
+    """Which keys bind from a start and wait, and since when; whether they bind from the next one already."""
+    memory = manager.loosening.memory
+    queued, terms = memory.queued_terms, memory.terms
+    if queued is None or terms is None:
+        return None
+    since = queued.since
+    return {
+        "keys": terms.differing(queued.terms),
+        "since": since,
+        "binds_at": None if since is None else since + queued.wait,
+        "from_next_start": queued.stood,
+    }
+
+
 # --- Parts of the status --------------------------------------------------------------------------
 
 
-def _cause(cause: Cause) -> View:
+def _cause(cause: Cause, manager: RiskManager) -> View:
     return {
         "code": cause.code,
         "scope": cause.scope,
@@ -133,7 +170,7 @@ def _cause(cause: Cause) -> View:
         "by": cause.by,
         "clears_at": cause.clears_at,
         "confirmed": cause.is_confirmed,
-        "mend": CAUSES[cause.code].mend,
+        "mend": manager.operator.mend(cause),
     }
 
 

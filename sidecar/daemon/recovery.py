@@ -20,6 +20,7 @@ from sidecar.core.context.state import STANDS_STILL, Cause
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import (
     JournalPlace,
+    SavedManager,
     SavedState,
     restore_manager,
     restore_tracker,
@@ -76,13 +77,20 @@ class Recovered(NamedTuple):
         return ev.Started(at=now, unclean_since=None if self.was_stopped else self.last_at)
 
 
-def recover(directory: StateDirectory, limits: Limits, build: Build) -> Recovered:
+def recover(
+    directory: StateDirectory,
+    limits: Limits,
+    build: Build,
+    under: Callable[[SavedState | None], Limits] | None = None,
+) -> Recovered:
     """Snapshot and journal tail as a manager that stands where the last process ended.
 
     It stands under the limits that were in force then, but for custom rules, which are those of
-    `limits`. Raises StateFileError and JournalError, naming the file and the mend; no data is lost.
+    `limits`, or of the limits that `under` gives for the saved state before anything is built. Raises
+    StateFileError and JournalError, naming the file and the mend; no data is lost.
     """
     saved = _begin_from(directory)
+    limits = limits if under is None else under(saved)
     place = (saved and saved.journal) or JournalPlace(seq=1, sum=FIRST_SUM)
     files = JournalFiles(directory.journal)
     manager = restored(saved, limits, build)
@@ -280,29 +288,47 @@ def rebuild(
     """Set a damaged state aside and begin anew from Coinbase's facts.
 
     Also the events that the new process must be told first: reducing orders only, and halted, or
-    flattening, where the damaged state, as far as it can be read, was.
+    flattening, where the damaged state, as far as it can be read, was. Limits that bind their owner by it go on to.
     """
-    stood_still = _stood_still(directory)
+    states = _readable_states(directory)
+    stood_still = _stood_still(directory, states)
     aside = directory.set_aside(f"damaged-{now:%Y%m%dT%H%M%S}")
     reason = f"rebuilt from Coinbase; the damaged state is in {aside.name}"
     orders: list[ev.Event] = [ev.ReduceOnlyRequested(at=now, reason=reason, by="sidecar")]
     if stood_still is not None:
         verb = ev.FlattenRequested if stood_still == "LIQUIDATING" else ev.HaltRequested
         orders.append(verb(at=now, reason=f"{stood_still} before, and {reason}", by="sidecar"))
-    return recover(directory, limits, build), orders
+    recovered = recover(directory, limits, build)
+    before = max(states, key=lambda state: state.saved_at, default=None)
+    if before is not None and before.manager is not None:
+        _bind_as_before(recovered.manager, before.manager)
+    return recovered, orders
 
 
-def _stood_still(directory: StateDirectory) -> str | None:
+def _bind_as_before(manager: RiskManager, before: SavedManager) -> None:
+    custom = manager.limits.custom
+    limits = Limits.model_validate({**before.limits, "custom": custom})
+    if limits.loosen_after is not None:
+        manager.desk.use(limits)
+        manager.loosening.memory = before.loosening
+
+
+def _readable_states(directory: StateDirectory) -> list[SavedState]:
+    """The states of a damaged directory that can be read: the snapshot, that beside the newest file, the reserve's."""
+    states = (
+        _readable(lambda: read_state(directory.state)),
+        _readable(lambda: newest_base(directory.journal)),
+        read_reserve(directory.reserve).state,
+    )
+    return [state for state in states if state is not None]
+
+
+def _stood_still(directory: StateDirectory, states: list[SavedState]) -> str | None:
     """HALTED or LIQUIDATING where snapshot or journal, as far as they can be read, say so. Where no
     part of them can be read, they may have: in doubt it was halted.
     """
     kept = read_reserve(directory.reserve)
-    states = [_readable(lambda: read_state(directory.state))]
-    states.append(_readable(lambda: newest_base(directory.journal)))
-    states.append(kept.state)
-    managers = [
-        state.manager for state in states if state is not None and state.manager is not None
-    ]
+    managers = [state.manager for state in states if state.manager is not None]
     levels: set[str] = {cause.level for manager in managers for cause in manager.causes}
     read, mode = 0, _Mode()
     for path in journal_paths(directory.journal):

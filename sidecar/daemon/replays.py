@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from sidecar import clock
 from sidecar.config.tables import Config
+from sidecar.core.guards.loosening import LooseningMemory
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState, restore_manager, restore_tracker
 from sidecar.core.vocabulary import actions as ac
@@ -148,6 +149,7 @@ class Replay:
         if saved.manager is not None:
             restore_tracker(saved.tracker, manager.tracker)
             restore_manager(saved.manager, manager)
+            manager.loosening.memory = LooseningMemory()  # those that waited then do not bind
         return manager, chain
 
     def _build(self, saved: SavedState, limits: Limits) -> RiskManager:
@@ -205,7 +207,7 @@ class Replay:
         """
         event = fact.event
         if self._limits is not None:
-            is_limits = isinstance(event, ev.LimitsReplaced)
+            is_limits = isinstance(event, ev.LimitsReplaced | ev.LooseningConfirmed)
             return ev.ClockAdvanced(at=event.at) if is_limits else event
         if isinstance(event, Judged) and fact.decision is not None and not fact.decision:
             return replace(event, dry_run=True)

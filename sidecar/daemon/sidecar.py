@@ -7,6 +7,7 @@ longer start.
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
@@ -21,7 +22,9 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
+from sidecar.core.context.start_terms import StartTerms, decided
 from sidecar.core.risk_manager import RiskManager
+from sidecar.core.saved import SavedState
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, each_of
@@ -32,12 +35,13 @@ from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.outlet import WHOLE
-from sidecar.daemon.recovery import new_manager, rebuild, recover, state_of
+from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
 from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
+from sidecar.daemon.start_terms import terms_of, with_terms
 from sidecar.daemon.waking import Waker
 from sidecar.daemon.wiring import Wiring
 from sidecar.daemon.witness import Witness
-from sidecar.storage.codec import encode_state
+from sidecar.storage.codec import decode_state, encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.halt_file import HaltFile
 from sidecar.storage.journal import Journal
@@ -69,7 +73,7 @@ class Sidecar:
         """`exchange_clock`: for a market whose time is not now. Raises Misuse for custom rules that
         cannot be loaded.
         """
-        self.config = config
+        self.config = self._file = config
         self.log = log
         self._key = key
         self._reread = reread
@@ -95,7 +99,7 @@ class Sidecar:
         if self._parts is None:
             return
         try:
-            answer = self._parts.reload("SIGHUP", "the system")
+            answer = self._parts.reload("SIGHUP", "the system", None)
         except Misuse as fault:
             self.log.warning("the configuration was not read anew", fault=str(fault))
         else:
@@ -180,7 +184,9 @@ class Sidecar:
         if self._rebuild_state:
             recovered, orders = rebuild(directory, limits, self._build, self._now())
         else:
-            recovered = recover(directory, limits, self._build)
+            recovered = recover(directory, limits, self._build, self._under)
+        recovered = self._with_terms(recovered)
+        limits = self.config.limits
         manager, loop = recovered.manager, asyncio.get_running_loop()
 
         def tell_soon() -> None:  # and not at once: the journal may be speaking from within a fact
@@ -218,10 +224,44 @@ class Sidecar:
         first = [*recovered.first(now), *orders]
         if witness.fault:
             first.append(ev.DiskChanged(at=now, full=True))
-        if manager.limits != limits:
+        if manager.loosening.standing != limits:
             why = "configuration at the start"
-            first.append(ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar"))
+            file = ev.LimitsReplaced(
+                at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid()
+            )
+            first.append(file)
         return engine, first
+
+    def _under(self, saved: SavedState | None) -> Limits:
+        """What the last process did is told again under its own terms, where these may not just be changed."""
+        manager = None if saved is None else saved.manager
+        if manager is not None and "loosen_after" in manager.limits and manager.loosening.terms:
+            self._use(manager.loosening.terms)
+        return self.config.limits
+
+    def _use(self, terms: StartTerms) -> None:
+        self.config = with_terms(self._file, terms)
+        self._custom = load_custom_rules(self.config.limits.custom)
+
+    def _with_terms(self, recovered: Recovered) -> Recovered:
+        """The manager under the terms of this start: the file's, or those of before while the file's wait."""
+        manager, new = recovered.manager, terms_of(self._file)
+        memory, wait = manager.loosening.memory, manager.limits.loosen_after
+        terms, queued = new, None
+        if memory.terms is not None and wait is not None:
+            before, waited = memory.terms, memory.queued_terms
+            terms, queued = decided(before, waited, new, wait, os.getuid())
+        if terms != terms_of(self.config):
+            self._use(terms)
+            state = encode_state(state_of(manager, recovered.chain, self._now()))
+            saved = decode_state(state, "the recovered state")
+            manager = restored(saved, self.config.limits, self._build)
+            recovered = recovered._replace(manager=manager)
+        manager.loosening.memory.terms, manager.loosening.memory.queued_terms = terms, queued
+        if queued is not None:
+            keys = ", ".join(terms.differing(new))
+            self.log.warning("goes on as before, for loosening waits", keys=keys)
+        return recovered
 
     def _build(self, limits: Limits) -> RiskManager:
         life = timedelta(seconds=float(self.config.server.reservation_s) * self._market_speed())
@@ -271,6 +311,7 @@ class Sidecar:
                     self._key,
                     rest,
                     group,
+                    file=self._file,
                     reread=self._reread,
                     log_state=self._log_state,
                     waker=waker,

@@ -53,8 +53,8 @@ TIME_EVERY_S: Final = (
 
 
 class Wiring:
-    """All that runs. `group` owns every task; `reread` gives the configuration anew, `log_state`
-    how the log fares.
+    """All that runs. `group` owns every task; `file` is the configuration as it was read at the start,
+    `reread` gives it anew, `log_state` how the log fares.
     """
 
     def __init__(  # noqa: PLR0913 - the parts introduced to each other, by name
@@ -65,12 +65,13 @@ class Wiring:
         rest: Rest,
         group: asyncio.TaskGroup,
         *,
+        file: Config,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
         waker: Waker,
         exchange_clock: ExchangeClock | None,
     ) -> None:
-        self._config = config
+        self._config, self._file = config, file
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
@@ -161,6 +162,7 @@ class Wiring:
         """
         return {
             ac.WakeAt: self._alarm.set,
+            ac.LimitsChanged: self._log_limits,
             ac.Reconcile: self._reconciler.ask,
             ac.ConfirmQuotes: self._errands.confirm,
             ac.RefreshQuotes: self._errands.refresh,
@@ -230,19 +232,34 @@ class Wiring:
                 case _:
                     continue
 
+    def _log_limits(self, action: ac.LimitsChanged) -> None:
+        """Who changed which limits, each tighter or looser, and which are queued until when."""
+        told = {"by": action.by, "reason": action.reason}
+        for name, changes in (("bind", action.changes), ("queued", action.queued)):
+            if changes:
+                told[name] = "; ".join(f"{one.way}: {one}" for one in changes)
+        if action.binds_at is not None:
+            told["binds_at"] = str(action.binds_at)
+        self._engine.log.warning("limits changed", **told)
+
     # --------------------------------------------------------------------------------- verbs, views
 
-    def reload(self, reason: str, by: str) -> dict[str, Any]:
-        """Let the limits of the configuration file bind, whole. Raises Misuse with every fault."""
-        new = self._reread()
-        event = ev.LimitsReplaced(at=self._engine.now(), limits=new.limits, reason=reason, by=by)
+    def reload(self, reason: str, by: str, uid: int | None) -> dict[str, Any]:
+        """Read the limits of the configuration file anew: they bind, or are queued as far as `loosen_after` says.
+        Raises Misuse with every fault.
+        """
+        new, now = self._reread(), self._engine.now()
+        limits, custom = new.limits, self._config.limits.custom
+        if limits.custom == self._file.limits.custom != custom:  # the file's wait for a start
+            limits = limits.model_copy(update={"custom": custom})
+        event = ev.LimitsReplaced(at=now, limits=limits, reason=reason, by=by, uid=uid)
         answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
         if not answer.done:
             raise Misuse(answer.text)
         others = [
             name
             for name in type(new).model_fields
-            if name != "limits" and getattr(new, name) != getattr(self._config, name)
+            if name != "limits" and getattr(new, name) != getattr(self._file, name)
         ]
         text = answer.text
         if others:

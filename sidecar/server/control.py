@@ -30,8 +30,9 @@ from sidecar.server.subscriptions import Peer
 
 REASON_CHARACTERS_MAX: Final = 500
 
-# Each is given the reason and who gave it. Either may raise Misuse, whose text is then the answer.
-Reload = Callable[[str, str], dict[str, Any]]
+# Each is given the reason and who gave it, `reload` the user as well. Either may raise Misuse, whose text is then the
+# answer.
+Reload = Callable[[str, str, int], dict[str, Any]]
 CancelAll = Callable[[str, str], Awaitable[dict[str, Any]]]
 # A task group's `create_task`: it owns the work still under way when the client has gone.
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -57,7 +58,7 @@ class Control:
         self._cancel = cancel_all
         self._spawn = spawn
         self._settled = settled
-        self._verbs: dict[str, Callable[[str, Any], Any]] = {
+        self._verbs: dict[str, Callable[[int, Any], Any]] = {
             "halt": self._halt,
             "flatten": self._flatten,
             "reduce_only": self._reduce_only,
@@ -65,6 +66,7 @@ class Control:
             "reset_loss": self._reset_loss,
             "cancel_all": self._cancel_all,
             "reload": self._reload,
+            "confirm_loosening": self._confirm_loosening,
         }
 
     def __call__(self, peer: Peer, request: Request | OrderCall) -> Any:
@@ -78,7 +80,7 @@ class Control:
         if not is_identifier(asked.reason.strip(), REASON_CHARACTERS_MAX):
             text = f"reason: say why, in 1 to {REASON_CHARACTERS_MAX} printable characters"
             raise RequestError(INVALID_PARAMS, text)
-        answer = verb(f"uid {peer.uid}", asked)
+        answer = verb(peer.uid, asked)
         settled = None if isinstance(answer, asyncio.Future) else self._settled()
         if settled is None:
             return answer
@@ -93,22 +95,22 @@ class Control:
 
     # --- The core's -------------------------------------------------------------------------------
 
-    def _halt(self, by: str, asked: Halt) -> Any:
+    def _halt(self, uid: int, asked: Halt) -> Any:
         return self._answered(
             ev.HaltRequested(
                 at=self._answers.now(),
                 reason=asked.reason,
-                by=by,
+                by=_by(uid),
                 abort_liquidation=asked.abort_liquidation,
                 cancel_adding=asked.cancel_adding,
             )
         )
 
-    def _flatten(self, by: str, asked: Reasoned) -> Any:
+    def _flatten(self, uid: int, asked: Reasoned) -> Any:
         now = self._answers.now()
-        return self._answered(ev.FlattenRequested(at=now, reason=asked.reason, by=by))
+        return self._answered(ev.FlattenRequested(at=now, reason=asked.reason, by=_by(uid)))
 
-    def _reduce_only(self, by: str, asked: ReduceOnly) -> Any:
+    def _reduce_only(self, uid: int, asked: ReduceOnly) -> Any:
         strategy_id = asked.strategy_id
         if asked.product_id is not None and strategy_id is not None:
             raise RequestError(
@@ -121,20 +123,26 @@ class Control:
             ev.ReduceOnlyRequested(
                 at=self._answers.now(),
                 reason=asked.reason,
-                by=by,
+                by=_by(uid),
                 product_id=asked.product_id,
                 strategy_id=strategy_id,
                 cancel_adding=asked.cancel_adding,
             )
         )
 
-    def _resume(self, by: str, asked: Reasoned) -> Any:
+    def _resume(self, uid: int, asked: Reasoned) -> Any:
         now = self._answers.now()
-        return self._answered(ev.ResumeRequested(at=now, reason=asked.reason, by=by))
+        return self._answered(ev.ResumeRequested(at=now, reason=asked.reason, by=_by(uid)))
 
-    def _reset_loss(self, by: str, asked: ResetLoss) -> Any:
+    def _reset_loss(self, uid: int, asked: ResetLoss) -> Any:
         now = self._answers.now()
-        return self._answered(ev.LossReset(at=now, window=asked.window, reason=asked.reason, by=by))
+        return self._answered(
+            ev.LossReset(at=now, window=asked.window, reason=asked.reason, by=_by(uid))
+        )
+
+    def _confirm_loosening(self, uid: int, asked: Reasoned) -> Any:
+        now, by = self._answers.now(), _by(uid)
+        return self._answered(ev.LooseningConfirmed(at=now, uid=uid, reason=asked.reason, by=by))
 
     def _answered(self, event: ev.Event) -> Any:
         actions = self._answers.handle(event)
@@ -148,13 +156,17 @@ class Control:
 
     # --- The daemon's -----------------------------------------------------------------------------
 
-    def _reload(self, by: str, asked: Reasoned) -> Any:
-        return self._read_anew(asked.reason, by)
+    def _reload(self, uid: int, asked: Reasoned) -> Any:
+        return self._read_anew(asked.reason, _by(uid), uid)
 
-    def _cancel_all(self, by: str, asked: Reasoned) -> Any:
+    def _cancel_all(self, uid: int, asked: Reasoned) -> Any:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._spawn(_settle(self._cancel(asked.reason, by), answer))
+        self._spawn(_settle(self._cancel(asked.reason, _by(uid)), answer))
         return answer
+
+
+def _by(uid: int) -> str:
+    return f"uid {uid}"
 
 
 async def _settle(work: Awaitable[dict[str, Any]], answer: asyncio.Future[dict[str, Any]]) -> None:

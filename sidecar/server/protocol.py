@@ -280,6 +280,7 @@ OPERATOR_METHODS: Final[dict[str, type[Params]]] = {
     "reset_loss": ResetLoss,
     "cancel_all": Reasoned,
     "reload": Reasoned,
+    "confirm_loosening": Reasoned,
 }
 CONTROL_METHODS: Final = METHODS | OPERATOR_METHODS
 _params: Final = {name: msgspec.json.Decoder(kind).decode for name, kind in CONTROL_METHODS.items()}

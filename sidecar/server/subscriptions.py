@@ -84,16 +84,18 @@ class Publisher:
         """Call it after every fact, with the actions that followed."""
         if not self._peers:
             return
-        done = False
+        changed = False  # limits, or those that are queued
         for action in actions:
             match action:
                 case ac.Decided():
                     self._decided(event, action)
-                case ac.Answered():
-                    done = action.done
+                case ac.Answered() if isinstance(event, ev.LimitsReplaced):
+                    changed = action.done
+                case ac.LimitsChanged():
+                    changed = True
                 case ac.StateChanged() | ac.CauseRaised() | ac.CauseCleared() | ac.Alert():
                     self._send("state", event.at, to_builtins(action))
-        if isinstance(event, ev.LimitsReplaced) and done:
+        if changed:
             self._send("limits", event.at, {"limits": views.limits(self._manager)})
         if isinstance(event, MOVES_POSITIONS):
             self._positions_moved()

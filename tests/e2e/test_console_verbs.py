@@ -189,6 +189,9 @@ def test_the_other_verbs_say_what_they_did(run):
     assert "counts from now" in run("reset-loss", "daily", *WHY).stdout
     reloaded = run("reload", *WHY)
     assert (reloaded.returncode, reloaded.stderr) == (0, "")
+    confirmed = run("confirm-loosening", *WHY)
+    assert confirmed.returncode == 1
+    assert "not done  no looser limits are queued" in confirmed.stdout
     assert is_one_line(run("halt", "--reason", "a\nb"), "printable characters")
 
 

@@ -505,7 +505,10 @@ async def serving(directory, desk, cancel_all=nothing_to_cancel):
     """The order socket's and the operator's methods behind one socket."""
     async with asyncio.TaskGroup() as group:
         control = Control(
-            desk.answers, reload=lambda why, by: {}, cancel_all=cancel_all, spawn=group.create_task
+            desk.answers,
+            reload=lambda why, by, uid: {},
+            cancel_all=cancel_all,
+            spawn=group.create_task,
         )
         async with listening(directory, control, on_lost=desk.answers.lost) as made:
             yield made

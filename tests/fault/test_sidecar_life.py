@@ -95,6 +95,183 @@ async def test_new_limits_bind_at_once_and_faulty_ones_change_nothing(trader):
         assert (await made.ask("limits"))["max_order_notional"] == "1000"
 
 
+BOUND = {"max_order_notional": 5000, "max_open_orders": 9, "loosen_after": "24h"}
+
+
+def limited(made, **changed):
+    """The file has other limits from now on."""
+    limits = Limits(**BOUND | changed)
+    made.config = made.config.model_copy(update={"limits": limits})
+
+
+async def test_looser_limits_wait_through_a_restart_and_tighter_ones_bind_at_once(trader, tmp_path):
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000, "max_open_orders": 5}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, **looser)
+        answer = await made.ask("reload", reason="more")
+        assert answer["text"].startswith(
+            "binding from now on: max_open_orders 9 → 5; looser, so queued until "
+        )
+        assert "max_order_notional 5000 → 8000" in answer["text"]
+        before = await made.ask("limits")
+        assert (before["max_order_notional"], before["max_open_orders"]) == ("5000", 5)
+        (change,) = before["queued"]["changes"]
+        assert (change["path"], change["way"]) == ("max_order_notional", "looser")
+        assert (await made.ask("status"))["queued_limits"] == before["queued"]
+    async with beside(trader, directory=tmp_path, limits=looser) as made:  # the same file
+        assert (await made.ask("limits")) | {"custom": []} == before | {"custom": []}
+    async with beside(trader, directory=tmp_path, limits=looser | {"loosen_after": "1h"}) as made:
+        now = await made.ask("limits")
+        assert (now["max_order_notional"], now["loosen_after"]) == ("5000", "1d")
+        assert now["queued"]["by"] == "sidecar"
+        assert now["queued"]["since"] > before["queued"]["since"]
+    async with beside(trader, directory=tmp_path, limits=BOUND | {"max_open_orders": 5}) as made:
+        assert "queued" not in await made.ask("limits")
+
+
+async def test_a_state_that_is_rebuilt_binds_as_far_as_it_can_be_read(trader, tmp_path):
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000}
+    positions = {"keep": {"BTC": "0.25"}}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, **looser)
+        await made.ask("reload", reason="more")
+        waits = (await made.ask("limits"))["queued"]
+    async with beside(
+        trader, directory=tmp_path, limits=looser, positions=positions, rebuild=True
+    ) as made:
+        found = await made.ask("limits")
+        assert (found["max_order_notional"], found["queued"]) == ("5000", waits)
+        assert made.held("BTC") == 1
+        assert (await made.ask("status"))["queued_terms"]["keys"] == ["positions.keep"]
+    async with beside(trader, directory=tmp_path, limits=BOUND, rebuild=True) as made:
+        assert "queued" not in await made.ask("limits")
+
+
+async def test_looser_limits_bind_once_they_have_stood_though_no_fact_comes(
+    trader, tmp_path, monkeypatch
+):
+    """And are told to whoever has subscribed."""
+    later = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + later, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    bound: dict[str, Any] = BOUND | {"loosen_after": "1h"}
+    async with beside(trader, directory=tmp_path, limits=bound) as made:
+        limited(made, **bound | {"max_order_notional": 8000})
+        await made.ask("reload", reason="more")
+        # As if both clocks had gone on: Coinbase's is not compared any more.
+        made.engine.coinbase_now = lambda: None
+        later = timedelta(hours=1)
+        await made.until(lambda: made.manager.limits.max_order_notional == 8000, "it binds")
+        assert "LIMITS_LOOSENED" in made.codes()
+
+
+async def test_a_clock_that_is_set_forward_lets_no_looser_limits_bind(
+    trader, tmp_path, monkeypatch
+):
+    """Neither while the sidecar runs, nor at a start."""
+    wrong = timedelta()
+    clock = SimpleNamespace(
+        now=lambda: datetime.now(UTC) + wrong, wall=time.monotonic, unix=time.time
+    )
+    monkeypatch.setattr("sidecar.daemon.sidecar.clock", clock)
+    looser: dict[str, Any] = BOUND | {"max_order_notional": 8000}
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        await made.until(made.engine.coinbase_now, "Coinbase's time")
+        limited(made, **looser)
+        await made.ask("reload", reason="more")
+        facts = list[ev.Event]()
+        made.on_fact = facts.append
+        wrong = timedelta(hours=25)
+        stood_at = made.manager.loosening.memory.queued.stood_at
+        await made.until(lambda: facts and facts[-1].at > stood_at, "a fact of the wrong clock")
+        assert made.manager.limits.max_order_notional == 5000
+    async with beside(trader, directory=tmp_path, limits=looser) as made:
+        await made.until_state("ACTIVE")
+        assert made.engine.now() > stood_at
+        assert made.manager.limits.max_order_notional == 5000
+
+
+async def test_a_start_with_other_kept_holdings_and_bots_goes_on_with_the_old_ones(
+    trader, tmp_path
+):
+    """Until they have stood, or another user has confirmed them; taken back, they are forgotten."""
+
+    def start(keep, uids):
+        bots = {"grid": {"uids": uids}}
+        return beside(
+            trader,
+            directory=tmp_path,
+            limits=BOUND,
+            positions={"keep": keep},
+            server={"bots": bots},
+        )
+
+    def under(made):
+        memory = made.manager.loosening.memory
+        waits = memory.queued_terms and memory.terms.differing(memory.queued_terms.terms)
+        uids = made.manager.settings.bot_uids["grid"]
+        return made.held("BTC"), uids, waits
+
+    both = ("positions.keep", "server.bots")
+    async with start({"BTC": "0.25"}, [7]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, None)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, both)
+        shown = (await made.ask("status"))["queued_terms"]
+        assert (shown["keys"], shown["from_next_start"]) == (list(both), False)
+        refused = await made.ask("confirm_loosening", reason="mine")
+        assert not refused["done"]
+    async with start({"BTC": "0.25"}, [7]) as made:
+        assert under(made) == (Decimal("0.75"), {7}, None)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        await made.until(lambda: made.manager.loosening.memory.queued_terms.since, "it stands")
+        now = made.engine.now()
+        event = ev.LooseningConfirmed(at=now, uid=os.getuid() + 1, reason="looked at it")
+        made.engine.handle(event)
+        assert under(made) == (Decimal("0.75"), {7}, both)
+    async with start({"BTC": "0.5"}, [7, 8]) as made:
+        assert under(made) == (Decimal("0.5"), {7, 8}, None)
+
+
+async def test_a_custom_rule_that_the_file_has_no_more_goes_on(trader, tmp_path, monkeypatch):
+    (tmp_path / "never_rule.py").write_text(
+        'def never(candidate):\n    return "never" if candidate else None\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rule: dict[str, Any] = BOUND | {"custom": ("never_rule:never",)}
+    async with beside(trader, directory=tmp_path, limits=rule) as made:
+        assert made.manager.limits.custom == ("never_rule:never",)
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        assert made.manager.limits.custom == ("never_rule:never",)
+        assert len(made.manager.desk.custom) == 1
+        answer = await made.ask("reload", reason="the same file")
+        assert answer["done"]
+        assert (await made.ask("status"))["queued_terms"]["keys"] == ["limits.custom"]
+
+
+async def test_a_second_operator_confirms_what_the_first_had_read(trader, tmp_path, monkeypatch):
+    """Whoever asks is known by the kernel's word on the socket."""
+    asks = [os.getuid()]
+    monkeypatch.setattr("sidecar.server.connection._peer_uid", lambda _transport: asks[0])
+    monkeypatch.setattr("sidecar.daemon.wiring.own_uids", lambda: {os.getuid(), 4242})
+    async with beside(trader, directory=tmp_path, limits=BOUND) as made:
+        limited(made, max_order_notional=8000)
+        await made.ask("reload", reason="more")
+        refused = await made.ask("confirm_loosening", reason="it is fine")
+        assert not refused["done"]
+        assert f"user {os.getuid()} had these limits read" in refused["text"]
+        asks[0] = 4242
+        second = AsyncClient(made.config.server.control_socket)
+        answer = json.loads(bytes(await second.ask("confirm_loosening", reason="looked at it")))
+        await second.close()
+        assert answer["done"]
+        assert (await made.ask("limits"))["max_order_notional"] == "8000"
+        changed = [act for _, act in made.actions if isinstance(act, ac.LimitsChanged)]
+        assert [act.by for act in changed] == [f"uid {os.getuid()}", "uid 4242"]
+
+
 async def test_cancel_all_cancels_and_sees_them_gone(trader):
     async with beside(trader) as made:
         for price in ("30000", "31000", "32000"):

@@ -192,7 +192,7 @@ class Process:
         assert decode_state(encode_state(state), "state.json").tracker == state.tracker
 
 
-def done(reason: str, by: str) -> dict[str, Any]:
+def done(reason: str, by: str, uid: int) -> dict[str, Any]:
     return {"done": True}
 
 

@@ -171,6 +171,22 @@ def test_every_fault_of_trading_hours_is_told_at_once():
             "limits.trading_hours.windows[1]: 5 is not text; put it in quotes",
         ),
         (
+            '[limits]\nloosen_after = "0h"',
+            'limits.loosen_after: "0h" is no time at all; write one such as "90s", "30m", "4h" or "7d"',
+        ),
+        (
+            "[limits]\nresume_after = 4",
+            'limits.resume_after: 4 is no length of time; write one such as "90s", "30m", "4h" or "7d"',
+        ),
+        (
+            '[limits]\nloosen_after = "60d"',
+            'limits.loosen_after: "60d" is longer than 31 days; write "31d" or less',
+        ),
+        (
+            '[limits.strategy.grid]\nloosen_after = "24h"',
+            "limits.strategy.grid.loosen_after: unknown key; did you mean limits.loosen_after?",
+        ),
+        (
             '[limits]\nmax_loss_in = [{ window = "0h", limit = 0.03 }]',
             (
                 'limits.max_loss_in[0].window: "0h" is no time at all; write one such as "90s",'

@@ -452,3 +452,19 @@ def test_what_is_told_bit_by_bit_adds_up(tracker, watch):
 def test_a_history_that_is_none_is_refused(tracker, watch, closes, wrong):
     with pytest.raises(Misuse, match=wrong):
         RiskManager(tracker=tracker, clock=watch).learn_closes("BTC-USD", closes)
+
+
+def test_looser_limits_of_a_new_program_wait_where_they_bind_their_owner(tmp_path):
+    watch, path = Watch(), tmp_path / "state.json"
+    bound, looser = Limits(loosen_after="1h", max_open_orders=5), Limits(max_open_orders=9)
+    RiskManager(bound, clock=watch).save(path)
+    again = RiskManager(looser, clock=watch).load(path)
+    assert again.limits == bound
+    again.save(path)
+    assert RiskManager(looser, clock=watch).load(path).limits == bound
+    watch.now += timedelta(hours=1)
+    again.check_and_liquidate_on_loss()
+    assert again.limits == looser
+    again.save(path)
+    tighter = Limits(max_open_orders=1)
+    assert RiskManager(tighter, clock=watch).load(path).limits == tighter

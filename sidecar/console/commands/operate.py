@@ -1,5 +1,5 @@
 """The operators' verbs, over the control socket: `halt`, `reduce-only`, `resume`, `cancel-all`,
-`reset-loss`, `reload`. Each with a reason, kept beside who and when.
+`reset-loss`, `reload`, `confirm-loosening`. Each with a reason, kept beside who and when.
 """
 
 from pathlib import Path
@@ -127,8 +127,19 @@ def reload(
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read the sidecar's configuration anew: its limits bind."""
+    """Read the sidecar's configuration anew: its limits bind, looser ones when loosen_after lets them."""
     _carry_out("reload", reason, control_path(config, control_socket), as_json=as_json)
+
+
+def confirm_loosening(
+    reason: Reason = None,
+    config: AskConfig = None,
+    control_socket: AskControl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let queued limits bind at once, as a second user beside the one who had them read."""
+    where = control_path(config, control_socket)
+    _carry_out("confirm_loosening", reason, where, as_json=as_json)
 
 
 def _carry_out(

@@ -18,6 +18,7 @@ STYLES: Final = {
     "StateChanged": "bold",
     "CauseRaised": "yellow",
     "Alert": "yellow",
+    "LimitsChanged": "yellow",
     "OrderUnapproved": "yellow",
     "Liquidate": "red",
     "PlaceOrder": "red",
@@ -118,6 +119,18 @@ def _cause(row: Row) -> str:
     return f"{row['code']} ({row['scope']}){level}: {row['reason']}"
 
 
+def _limits(row: Row) -> str:
+    changed = [_change(one) for one in row.get("changes", ())]
+    waiting = [_change(one) for one in row.get("queued", ())]
+    told = f"by {row['by']}, {row['reason']}: {_some(changed)}"
+    until = words.when(row.get("binds_at"))
+    return f"{told}; queued until {until}: {_some(waiting)}" if waiting else told
+
+
+def _change(one: Row) -> str:
+    return f"{one['way']}: {one['path']} {one['before']} → {one['after']}"
+
+
 def _answered(row: Row) -> str:
     remaining = "".join(f"; remains: {one}" for one in row.get("remaining", ()))
     return f"{'done' if row['done'] else 'not done'}: {row['text']}{remaining}"
@@ -168,6 +181,7 @@ TELL: Final[dict[str, Callable[[Row], str]]] = {
     "CauseRaised": _cause,
     "CauseCleared": _cause,
     "Answered": _answered,
+    "LimitsChanged": _limits,
     "PlaceOrder": _placed,
     "LiquidationReported": _reported,
     "ProductsListed": lambda row: f"{len(row['products'])} products",

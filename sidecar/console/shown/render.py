@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sidecar.console.shown import words
 from sidecar.console.shown.layout import NARROW, section, table
+from sidecar.console.shown.render_books import queued
 from sidecar.console.shown.render_liquidation import liquidations
 
 View = Mapping[str, Any]
@@ -31,6 +32,8 @@ def status(view: View, width: int) -> Group:
     parts += _warnings(view)
     if view["causes"]:
         parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
+    if view.get("queued_limits"):
+        parts.append(section("Queued limits", queued(view["queued_limits"])))
     if view.get("liquidations"):
         parts.append(liquidations(view["liquidations"]))
     parts.append(section("Money", _money(view)))

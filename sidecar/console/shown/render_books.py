@@ -110,7 +110,25 @@ def _side(side: str) -> Text:
 
 
 def limits(view: View) -> RenderableType:
-    """Every limit that is set, by scope."""
+    """Every limit that is set, by scope, and those that are queued."""
+    view = dict(view)
+    waiting = view.pop("queued", None)
+    known = _in_force(view)
+    return known if waiting is None else Group(known, section("Queued", queued(waiting)))
+
+
+def queued(view: View) -> Text:
+    """Looser limits that wait: which, until when, by whom and why."""
+    told = Text.assemble(
+        (f"binding from {words.when(view['binds_at'])}", "bold"),
+        f", by {view['by']}, since {words.when(view['since'])}: {view['reason']}",
+    )
+    for one in view["changes"]:
+        told.append(f"\n  {one['path']} {one['before']} → {one['after']} ({one['way']})")
+    return told
+
+
+def _in_force(view: View) -> RenderableType:
     rows = list(_rows(view))
     if not rows:
         return _none(

@@ -49,6 +49,10 @@ class StrategyNames:
         listed = wanted == "listed" or (wanted == "auto" and bool(self.desk.limits.strategy))
         return listed and not self._is_configured(name)
 
+    def is_listed(self, name: str) -> bool:
+        """Whether orders under this name may add."""
+        return not self.is_unlisted(name)
+
     def note(self, name: str | None, asker: Asker | None) -> None:
         """An order under this name is approved: it has books from now on."""
         known = self.desk.tracker.strategies

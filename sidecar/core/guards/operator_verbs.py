@@ -126,16 +126,31 @@ class OperatorVerbs:
         for cause in list(self.desk.state.causes.values()):
             ends = CAUSES[cause.code].ends
             is_latched = ends in {"resume", "reset"} or cause.code == "CUMULATIVE_LOSS"
-            if is_latched and not self._still_true(cause):
+            if is_latched and not self._still_true(cause) and not self._cools(cause, event.at):
                 self.watch.loosen(
                     cause.code, cause.scope, f"resumed by {event.by}: {event.reason}", actions
                 )
             else:
                 remaining.append(
-                    f"{cause.code} ({cause.scope}): {cause.reason}; mend: {CAUSES[cause.code].mend}"
+                    f"{cause.code} ({cause.scope}): {cause.reason}; mend: {self.mend(cause)}"
                 )
         text = "resumed" if not remaining else "not everything could be lifted"
         actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))
+
+    def mend(self, cause: Cause) -> str:
+        """How it ends; of the halt after a liquidation, from when on."""
+        until = self._cools_until(cause)
+        text = CAUSES[cause.code].mend
+        return text if until is None else f"from {until:%Y-%m-%d %H:%M:%S} UTC on: {text}"
+
+    def _cools(self, cause: Cause, now: datetime) -> bool:
+        until = self._cools_until(cause)
+        return until is not None and until > self.desk.tracker.loss_accounting.by_both(now)
+
+    def _cools_until(self, cause: Cause) -> datetime | None:
+        """When the halt after a liquidation may be lifted at the earliest; None where no time is set."""
+        wait = self.desk.limits.resume_after
+        return None if wait is None or cause.code not in BEHIND else cause.since + wait
 
     def _still_true(self, cause: Cause) -> bool:
         """Whether the loss behind a latched cause is still beyond its limit."""

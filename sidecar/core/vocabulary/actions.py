@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from sidecar.core.vocabulary.decision import Decision
+from sidecar.core.vocabulary.limit_changes import LimitChange
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.reports import LiquidationReport
 
@@ -53,6 +54,16 @@ class CauseCleared(Action, frozen=True, kw_only=True, tag=True):
     code: str
     scope: str
     reason: str
+
+
+class LimitsChanged(Action, frozen=True, kw_only=True, tag=True):
+    """Write down which limits are others now, which are queued until when, why, and by whom."""
+
+    by: str
+    reason: str
+    changes: tuple[LimitChange, ...] = ()
+    queued: tuple[LimitChange, ...] = ()
+    binds_at: datetime | None = None
 
 
 class Alert(Action, frozen=True, kw_only=True, tag=True):

@@ -256,6 +256,12 @@ class TradingHours(Frozen):
         """The hours that these windows are."""
         return Hours(zone_of(self.zone), [span for text in self.windows for span in spans_of(text)])
 
+    @cached_property
+    def minutes(self) -> frozenset[int]:
+        """The minutes of the week that are within, by the clock of the zone."""
+        spans = (span for text in self.windows for span in spans_of(text))
+        return frozenset(minute for span in spans for minute in range(*span))
+
     def __str__(self) -> str:
         return f"{', '.join(self.windows)} {self.zone}"
 
@@ -427,6 +433,14 @@ class Limits(AccountLimits):
     `pydantic.ValidationError` naming every fault at once.
     """
 
+    loosen_after: Duration | None = Field(
+        None,
+        description="looser limits bind only when their file has stood for so long, or a second operator has "
+        "confirmed it; unset: at once",
+    )
+    resume_after: Duration | None = Field(
+        None, description="so long after the end of a liquidation resume does not lift its halt"
+    )
     allow_products: tuple[Name, ...] | None = Field(
         None, description="only these products may be traded"
     )

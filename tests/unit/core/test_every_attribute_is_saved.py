@@ -20,10 +20,12 @@ from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.streaks import Streak
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.context.settings import Settings
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.events import Venue
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
 from tests.histories import tell
@@ -378,9 +380,22 @@ def crashed() -> World:
     return world
 
 
+def bound() -> World:
+    """A file was tightened, and another is queued, while the clock is behind."""
+    world = connected(loosen_after="24h", max_order_notional=5_000)
+    world.send(ev.ClocksCompared, ahead=-timedelta(hours=1))
+    for file in ({"max_order_notional": 4_000}, {"max_order_notional": 6_000}):
+        limits = Limits(loosen_after="24h", **file)
+        world.send(ev.LimitsReplaced, limits=limits, reason="a test", by="uid 7", uid=7)
+    memory, day = world.manager.loosening.memory, timedelta(days=1)
+    memory.terms = StartTerms()
+    memory.queued_terms = QueuedTerms(terms=StartTerms(keep={"BTC": "1"}), wait=day, uid=7)
+    return world
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
-    overtaken, cooled, visited, misled, crashed,
+    overtaken, cooled, visited, misled, crashed, bound,
 )  # fmt: skip
 
 

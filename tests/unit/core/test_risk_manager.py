@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.guards import operator_verbs, sessions
+from sidecar.core.guards import loosening, operator_verbs, sessions
 from sidecar.core.judging.verdict import PROPOSALS
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import events as ev
@@ -480,7 +480,7 @@ def test_every_fact_is_read_by_somebody():
     """A fact without a row in a table of functions would be taken in, and dropped in silence."""
     manager = World().manager
     tables: set[type] = {*manager._handlers, *manager.tracker._handlers, *PROPOSALS}
-    verbs = "".join(inspect.getsource(module) for module in (operator_verbs, sessions))
+    verbs = "".join(inspect.getsource(module) for module in (loosening, operator_verbs, sessions))
     matched = set(re.findall(r"case ev\.(\w+)\(", verbs))
     read = {kind.__name__ for kind in tables} | matched | READ_ELSEWHERE.keys()
     assert {kind.__name__ for kind in ev.Event.__subclasses__()} == read

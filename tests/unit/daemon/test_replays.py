@@ -143,6 +143,28 @@ def test_recorded_limits_do_not_come_back(desk):
     assert totals.refused_now == 1
 
 
+def test_looser_limits_that_waited_bind_in_a_replay_when_they_did_and_never_under_others(desk):
+    first = Limits(max_order_notional=1000, loosen_after="1h")
+    desk.send(ev.LimitsReplaced, limits=first, uid=7)
+    looser = first.model_copy(update={"max_order_notional": D(5000)})
+    for bind in (
+        lambda: desk.wait(3601),
+        lambda: desk.send(ev.LooseningConfirmed, uid=8, reason="x"),
+    ):
+        desk.wait(3601)
+        desk.send(ev.LimitsReplaced, limits=first, uid=7)
+        desk.wait(3601)
+        desk.send(ev.LimitsReplaced, limits=looser, uid=7)
+        desk.quote("BTC-USD", 64_000)
+        assert not desk.ask(limit_order("0.05")).approved
+        bind()
+        desk.quote("BTC-USD", 64_000)
+        assert desk.ask(limit_order("0.05")).approved
+    assert replayed(desk)[0] == []
+    _, totals = replayed(desk, limits=Limits(max_order_notional=100))
+    assert (totals.approved_then, totals.approved_now) == (2, 0)
+
+
 def test_other_limits_move_the_state_otherwise(desk):
     desk.send(
         ev.FillReported, entry_id="e1", order_id="o1", product_id="BTC-USD", side="BUY",

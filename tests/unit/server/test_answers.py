@@ -33,7 +33,7 @@ def wrong(desk, method, peer=None, **given):
 
 def test_every_method_has_an_answer():
     desk = Desk()
-    control = Control(desk.answers, reload=lambda why, by: {}, cancel_all=never, spawn=print)
+    control = Control(desk.answers, reload=lambda why, by, uid: {}, cancel_all=never, spawn=print)
     assert set(desk.answers._methods) == set(METHODS)
     assert set(control._verbs) | set(METHODS) == set(CONTROL_METHODS)
 

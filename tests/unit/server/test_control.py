@@ -36,10 +36,10 @@ class Operator:
         assert caught.value.code == INVALID_PARAMS
         return caught.value.message
 
-    def _reload(self, reason, by):
+    def _reload(self, reason, by, uid):
         if reason == "broken":
             raise Misuse("limits.max_var: 5 is above 1")
-        self.reloads.append((reason, by))
+        self.reloads.append((reason, by, uid))
         return {"done": True}
 
     async def _cancel_all(self, reason, by):
@@ -116,7 +116,7 @@ def test_everything_of_the_order_socket_is_there_too():
 def test_reload_hands_over_who_and_why_and_a_fault_is_its_answer():
     operator = Operator()
     assert operator.ask("reload", reason="new limits") == {"done": True}
-    assert operator.reloads == [("new limits", "uid 7")]
+    assert operator.reloads == [("new limits", "uid 7", 7)]
     with pytest.raises(Misuse, match="max_var"):
         operator.ask("reload", reason="broken")
 

@@ -65,6 +65,7 @@ FACTS = [
     ev.ResumeRequested(at=AT, reason="fine"),
     ev.FlattenRequested(at=AT, reason="out"),
     ev.LossReset(at=AT, window="daily", reason="new day"),
+    ev.LooseningConfirmed(at=AT, uid=0, reason="seen", by="uid 0"),
     ev.LimitsReplaced(at=AT, limits=LIMITS),
     ev.DiskChanged(at=AT, full=True),
     ev.Started(at=AT, unclean_since=AT), ev.Stopped(at=AT),

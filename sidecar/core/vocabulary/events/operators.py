@@ -54,8 +54,19 @@ class LossReset(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
-    """New limits take the place of the old ones, whole; `custom` must stay as it is."""
+    """Another file of limits: it takes the place of the old one, at once or, where it is looser and `loosen_after` is
+    in force, when it has stood for so long. `custom` must stay as it is. `uid`: the user who had it read.
+    """
 
     limits: Limits
     reason: str = ""
+    by: str = "operator"
+    uid: int | None = None
+
+
+class LooseningConfirmed(Event, frozen=True, kw_only=True, tag=True):
+    """An operator, whose user is not the one who had them read, lets the queued limits bind at once."""
+
+    uid: int
+    reason: str
     by: str = "operator"

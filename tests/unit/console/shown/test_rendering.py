@@ -3,6 +3,7 @@
 import io
 from typing import Any, cast
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -276,6 +277,51 @@ def test_limits_are_shown_by_scope():
     for part in ("5,000", "5 in 60 s", "yes", "BTC-USD, ETH-USD", "product:BTC-USD", "max_move 0.01", "strategy:grid", "500 USD", "shadow"):  # fmt: skip
         assert part in said
     assert "no limits are set" in text(limits({}))
+
+
+QUEUED = {
+    "since": NOW,
+    "binds_at": "2026-11-23T13:00:00Z",
+    "by": "uid 7",
+    "reason": "calm",
+    "changes": [
+        {"path": "max_order_notional", "way": "looser", "before": "5000", "after": "7000"},
+        {"path": "max_spread", "way": "other", "before": "0.05", "after": "0.04"},
+    ],
+}
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_looser_limits_that_wait_are_shown_with_their_time(width):
+    in_force = limits({"max_order_notional": "5000", "queued": QUEUED})
+    for shown in (in_force, status({**STATUS, "queued_limits": QUEUED}, width)):
+        said = " ".join(text(shown, width).split())
+        assert "binding from 2026-11-23 13:00:00 UTC, by uid 7" in said
+        assert "max_order_notional 5000 → 7000 (looser)" in said
+        assert "max_spread 0.05 → 0.04 (other)" in said
+    assert "Queued limits" not in text(status(STATUS, width), width)
+
+
+def test_a_change_of_limits_is_a_line_of_the_journal():
+    head: dict[str, Any] = {
+        "seq": 1,
+        "sum": "0",
+        "type": "LimitsChanged",
+        "at": NOW,
+        "by": "uid 7",
+        "reason": "calm",
+    }
+    (looser, other) = QUEUED["changes"]
+    row = head | {"changes": [looser]}
+    assert (
+        "by uid 7, calm: looser: max_order_notional 5000 → 7000"
+        in readable(msgspec.json.encode(row)).plain
+    )
+    row = head | {"queued": [other], "binds_at": QUEUED["binds_at"]}
+    told = readable(msgspec.json.encode(row)).plain
+    assert told.endswith(
+        "calm: none; queued until 2026-11-23 13:00:00 UTC: other: max_spread 0.05 → 0.04"
+    )
 
 
 def test_a_refusal_names_every_rule_and_when_it_clears():

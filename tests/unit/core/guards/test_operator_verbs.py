@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.core import views
 from sidecar.core.context.state import CAUSES
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
@@ -186,6 +187,44 @@ def test_an_ended_flatten_is_resumed_where_no_loss_stands_behind_it(flat, code):
     assert causes(world) == [code]
     assert resume(world).done
     assert state(world) == "ACTIVE"
+
+
+@pytest.mark.parametrize(("flat", "code"), [(True, "LIQUIDATED"), (False, "ABORTED")])
+def test_after_a_liquidation_resume_waits_for_resume_after(flat, code):
+    """Whatever else an operator had put in force is lifted."""
+    world = World(resume_after="4h")
+    world.hold(1)
+    world.send(ev.FlattenRequested, reason="enough")
+    world.wait(3600)
+    world.send(ev.LiquidationEnded, flat=flat, reason="sold")
+    world.send(ev.ReduceOnlyRequested, reason="careful")
+    world.wait(4 * 3600 - 1)
+    refused = resume(world)
+    assert not refused.done
+    mend = f"from 2026-11-22 18:00:00 UTC on: {CAUSES[code].mend}"
+    assert refused.remaining == (f"{code} (all): sold; mend: {mend}",)
+    (shown,) = views.status(world.manager, world.now)["causes"]
+    assert shown["mend"] == mend
+    assert causes(world) == [code]
+    world.wait(1)
+    assert resume(world).done
+
+
+def test_a_clock_that_is_ahead_makes_resume_wait_as_long():
+    world = World(resume_after="4h")
+    world.send(ev.FlattenRequested, reason="enough")
+    world.send(ev.LiquidationEnded, flat=True)
+    world.now += timedelta(hours=5)
+    world.send(ev.ClocksCompared, ahead=timedelta(hours=4))
+    assert not resume(world).done
+    world.wait(3 * 3600)
+    assert resume(world).done
+
+
+def test_without_a_liquidation_resume_waits_for_nothing():
+    world = World(resume_after="4h")
+    world.send(ev.HaltRequested, reason="lunch")
+    assert resume(world).done
 
 
 def test_the_reason_of_an_ended_episode_may_be_given():

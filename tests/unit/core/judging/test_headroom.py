@@ -11,6 +11,7 @@ from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import compile_plan
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.order_body import Side
 from tests.decisions import StandInRisk, sell_order
 from tests.scenario import FUTURE, D, World, limit_order
@@ -297,7 +298,7 @@ def test_while_the_past_is_judged_again_no_room_is_worked_out_ahead():
 def test_other_limits_are_not_prepared_for():
     world = World()
     world.ask(limit_order("0.1", 60000))
-    world.send(ev.LimitsReplaced, limits=world.manager.limits)
+    world.send(ev.LimitsReplaced, limits=Limits(max_open_orders=9))
     assert world.manager.approvals._next is None
 
 
