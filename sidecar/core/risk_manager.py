@@ -44,6 +44,7 @@ from sidecar.core.vocabulary.actions import (
     StateChanged,
     WakeAt,
 )
+from sidecar.core.vocabulary.brakes import lacking
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.errors import Misuse, UnknownProduct
 from sidecar.core.vocabulary.limits import Limits
@@ -442,11 +443,14 @@ class RiskManager:
         if limits.custom != self.limits.custom:
             text = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
             return [Answered(done=False, text=text)]
+        if fault := lacking(limits.missing):
+            return [Answered(done=False, text=f"{fault}; nothing was changed")]
         self.desk.use(limits)
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightened()
         actions: list[Action] = [Answered(done=True, text="the new limits bind from now on")]
+        self.watch.loosen("CONFIG", "all", "the configuration can be used again", actions)
         self.unlisted.look(actions)
         self.streaks.look(event.at, actions)
         return actions

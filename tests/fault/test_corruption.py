@@ -49,6 +49,13 @@ def crash(desk):
     second(desk, *[56000] * 5)
 
 
+def lost_trade(desk):
+    """A position is closed for less than it was bought for."""
+    bought(desk)
+    fill = {"product_id": "BTC-USD", "size": D(1), "price": D(63_000), "commission": D(0)}
+    desk.send(ev.FillReported, order_id="closed", entry_id="e2", side="SELL", **fill)
+
+
 def balance(desk, total):
     wallets = (ev.Balance("USD", D(total)),)
     desk.send(ev.BalancesRead, balances=wallets, fills_until=desk.now)
@@ -135,6 +142,10 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "FAULT half way": (half_way, LOSS),
     "DAILY_LOSS": (crash, {"max_daily_loss": "0.05"}),
     "DAILY_LOSS of a product": (crash, {"product": {"BTC-USD": {"max_daily_loss": "0.05"}}}),
+    "WEEKLY_LOSS": (crash, {"max_weekly_loss": "0.05"}),
+    "MONTHLY_LOSS": (crash, {"max_monthly_loss": "0.05"}),
+    "LOSS_IN": (crash, {"max_loss_in": [{"window": "4h", "limit": "0.05"}]}),
+    "LOSING_STREAK": (lost_trade, {"losing_streak": {"trades": 1, "cool_down": "2h"}}),
     "DRAWDOWN": (crash, {"max_drawdown": "0.05"}),
     "CUMULATIVE_LOSS": (crash, {"max_cumulative_loss": "0.05"}),
     "MARGIN_DRAWDOWN": (losing_margin, {"max_margin_drawdown": "0.5"}),
@@ -147,6 +158,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "IMPLAUSIBLE_REPORT": (lambda desk: bought(desk, price=640000), LOSS),
     "USDC_DEPEG": (depegged, LOSS),
     "DISK_FULL": (lambda desk: desk.send(ev.DiskChanged, full=True), LOSS),
+    "CONFIG": (lambda desk: desk.send(ev.LimitsRefused, reason="no max_drawdown"), LOSS),
     "LIQUIDATION": (flattening, LOSS),
     "LIQUIDATED": (flat, LOSS),
     "ABORTED": (aborted, LOSS),

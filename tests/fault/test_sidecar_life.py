@@ -95,6 +95,78 @@ async def test_new_limits_bind_at_once_and_faulty_ones_change_nothing(trader):
         assert (await made.ask("limits"))["max_order_notional"] == "1000"
 
 
+async def test_a_reload_that_lacks_a_required_limit_changes_nothing(trader):
+    async with beside(trader) as made:
+        for limits in (
+            Limits(require=("max_drawdown", "max_var"), max_order_notional=1),
+            Limits(require=("max_drawdown",), shadow={"max_drawdown": "0.1"}),
+        ):
+            made.config = made.config.model_copy(update={"limits": limits})
+            with pytest.raises(AskFailed, match=r"limits\.require names max_drawdown"):
+                await made.ask("reload", reason="slipped")
+        assert (await made.ask("limits")) == {"max_order_notional": "5000"}
+        assert made.state == "ACTIVE"
+
+
+async def test_a_start_without_a_required_limit_is_refused(trader, tmp_path):
+    """Coins that Coinbase's account holds are nothing that this state has known."""
+    lacks = {"require": ("max_drawdown", "max_var")}
+    for rebuild in (False, True):
+        with pytest.raises(Misuse, match=r"limits\.require names max_drawdown, max_var, not set"):
+            async with beside(trader, directory=tmp_path, rebuild=rebuild, limits=lacks):
+                pass
+    assert [path.name for path in tmp_path.glob("damaged-*")] == []
+
+
+async def test_with_a_position_it_starts_on_the_last_good_limits_until_all_required_ones_are_there(
+    trader, tmp_path
+):
+    async with beside(trader, directory=tmp_path) as made:
+        assert made.held("BTC") > 0
+    lacks = {"require": ("max_drawdown",), "max_order_notional": 9_999}
+    for restarted in (False, True):  # it is still so at the next start
+        async with beside(trader, directory=tmp_path, limits=lacks) as made:
+            assert made.state == "REDUCE_ONLY"
+            (cause,) = (await made.ask("status"))["causes"]
+            assert cause["code"] == "CONFIG"
+            assert "limits.require names max_drawdown" in cause["reason"]
+            assert (await made.ask("limits"))["max_order_notional"] == "5000"
+            assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            refused = await made.bot.validate_order(trader.market("BUY", "0.01"), dry_run=True)
+            assert refused.codes == ("STATE_REDUCE_ONLY",)
+            with pytest.raises(AskFailed, match=r"limits\.require names max_drawdown"):
+                await made.ask("reload", reason="not mended yet")
+            if restarted:
+                good = Limits(require=("max_drawdown",), max_drawdown="0.5")
+                made.config = made.config.model_copy(update={"limits": good})
+                await made.ask("reload", reason="mended")
+                assert made.state == "ACTIVE"
+
+
+async def test_a_good_configuration_at_the_start_ends_it(trader, tmp_path):
+    lacks = {"require": ("max_drawdown",)}
+    async with beside(trader, directory=tmp_path):
+        pass
+    async with beside(trader, directory=tmp_path, limits=lacks) as made:
+        assert made.state == "REDUCE_ONLY"
+    async with beside(trader, directory=tmp_path) as made:  # the very limits that are in force
+        assert made.state == "ACTIVE"
+        assert "CONFIG" in made.codes(ac.CauseCleared)
+
+
+async def test_a_flattening_on_disk_goes_on_without_a_required_limit(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        made.engine.handle(ev.FlattenRequested(at=made.engine.now(), reason="out"))
+        await made.settled()
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
+    lacks = {"require": ("max_drawdown",)}
+    async with beside(trader, directory=tmp_path / "killed", limits=lacks, wait=False) as made:
+        await made.until_state("HALTED")
+        assert made.manager.state.has("LIQUIDATED")
+        assert made.manager.state.has("CONFIG")
+        assert made.held("BTC") == 0
+
+
 async def test_cancel_all_cancels_and_sees_them_gone(trader):
     async with beside(trader) as made:
         for price in ("30000", "31000", "32000"):

@@ -452,3 +452,9 @@ def test_what_is_told_bit_by_bit_adds_up(tracker, watch):
 def test_a_history_that_is_none_is_refused(tracker, watch, closes, wrong):
     with pytest.raises(Misuse, match=wrong):
         RiskManager(tracker=tracker, clock=watch).learn_closes("BTC-USD", closes)
+
+
+def test_limits_that_lack_one_that_they_require_make_no_manager():
+    with pytest.raises(Misuse, match=r"limits\.require names max_drawdown, not set"):
+        RiskManager(Limits(require=("max_drawdown",)))
+    RiskManager(Limits(require=("max_drawdown",), max_drawdown="0.1"))

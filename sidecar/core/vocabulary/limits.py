@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic.types import StringConstraints
 
+from sidecar.core.vocabulary.brakes import is_set, limit_that_may_be_left_out
 from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
 from sidecar.core.vocabulary.products import PRODUCT_ID
@@ -110,6 +111,11 @@ def _product_name(value: str) -> str:
     if not PRODUCT_ID.fullmatch(value):
         raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
     return value
+
+
+def _limit_name(value: str) -> str:
+    defaults = {name: field.default for name, field in Limits.model_fields.items()}
+    return limit_that_may_be_left_out(value, defaults)
 
 
 def _whole_name(value: str) -> str:
@@ -475,6 +481,14 @@ class Limits(AccountLimits):
     shadow: AccountLimits | None = Field(
         None, description="account limits that are evaluated and shown, not enforced"
     )
+    require: tuple[Annotated[str, AfterValidator(_limit_name)], ...] = Field(
+        (), description="limits of the whole account without which the sidecar does not start"
+    )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The limits that it requires and does not have."""
+        return tuple(name for name in self.require if not is_set(getattr(self, name)))
 
     @model_validator(mode="after")
     def _not_both_ways(self) -> Self:

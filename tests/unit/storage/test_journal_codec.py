@@ -66,6 +66,7 @@ FACTS = [
     ev.FlattenRequested(at=AT, reason="out"),
     ev.LossReset(at=AT, window="daily", reason="new day"),
     ev.LimitsReplaced(at=AT, limits=LIMITS),
+    ev.LimitsRefused(at=AT, reason="no max_drawdown"),
     ev.DiskChanged(at=AT, full=True),
     ev.Started(at=AT, unclean_since=AT), ev.Stopped(at=AT),
     ev.LiquidationEnded(at=AT, flat=True, reason="done"),

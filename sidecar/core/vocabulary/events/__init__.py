@@ -80,6 +80,7 @@ from sidecar.core.vocabulary.events.process import (
     ClockAdvanced,
     ClocksCompared,
     DiskChanged,
+    LimitsRefused,
     Started,
     Stopped,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "FuturesSummaryRead",
     "FuturesUnread",
     "HaltRequested",
+    "LimitsRefused",
     "LimitsReplaced",
     "LiquidationEnded",
     "LossReset",
