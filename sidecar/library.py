@@ -280,7 +280,7 @@ class RiskManager(CoreManager):
         custom: Iterable[CustomRule] = (),
     ) -> None:
         limits = Limits() if limits is None else limits_given(limits)
-        if fault := lacking(limits.missing):
+        if fault := lacking(limits.require, limits):
             raise Misuse(fault)
         if tracker is not None and not isinstance(tracker, CoreTracker):
             raise Misuse(f"tracker: {tracker!r} is none; give a PositionTracker")

@@ -51,6 +51,7 @@ limits.max_margin_drawdown = 0.5
 limits.min_liquidation_buffer = 50
 limits.price_shock = { max_move = 0.01, window_s = 20, lockout_s = 900, action = "reduce_only" }
 limits.market_shock = { fall = 0.05, window = "5m", share = 0.5, lockout = "1h", action = "reduce_only" }
+limits.max_share_of_limits = 0.5
 limits.require = ["max_daily_loss", "max_drawdown"]
 limits.allow_products = ["BTC-USD", "ETH-USD"]
 limits.product."BTC-USD".max_position_size = 0.5

@@ -75,7 +75,7 @@ def _offline(config: Config) -> list[Finding]:
     if not _set_limits(config):
         text = "no limit is set: every order of Coinbase's own shape passes; set some in [limits]"
         found.append(Finding("warning", "NO_LIMITS", text))
-    if fault := lacking(config.limits.missing):
+    if fault := lacking(config.limits.require, config.limits):
         found.append(Finding("critical", "REQUIRED_LIMITS", fault))
     if brakes := brakes_not_set(config.limits):
         text = f"brakes that are not set: {', '.join(brake.name for brake in brakes)}"

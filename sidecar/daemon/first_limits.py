@@ -17,7 +17,7 @@ from sidecar.core.vocabulary.limits import Limits
 
 def refuse_lacking(limits: Limits) -> None:
     """Raises Misuse for limits that lack some which they require."""
-    if fault := lacking(limits.missing):
+    if fault := lacking(limits.require, limits):
         raise Misuse(fault)
 
 
@@ -25,10 +25,10 @@ def limits_to_bind(manager: RiskManager, limits: Limits, now: datetime) -> list[
     """The facts by which a recovered manager's limits become those of the configuration; none where they are so. Where
     these cannot be used and money is at stake, the fact that the last good ones stay. Raises Misuse where none is.
     """
-    if limits.missing:
+    if fault := lacking(limits.require, limits):
         if not _is_at_stake(manager):
-            refuse_lacking(limits)
-        return [ev.LimitsRefused(at=now, reason=lacking(limits.missing))]
+            raise Misuse(fault)
+        return [ev.LimitsRefused(at=now, reason=fault)]
     if manager.limits == limits and not manager.state.has("CONFIG"):
         return []
     why = "configuration at the start"

@@ -427,6 +427,48 @@ async def test_a_strategy_of_another_user_is_neither_asked_for_nor_said_hello_wi
         await stranger.close()
 
 
+@pytest.mark.parametrize("share", [None, "0.5"])
+@pytest.mark.parametrize(
+    ("limit", "alone"),
+    [
+        ({"max_open_orders": 4}, "MAX_OPEN_ORDERS"),
+        ({"max_order_rate": {"count": 4, "window_s": 3600}}, "MAX_ORDER_RATE"),
+        ({"max_notional_in": {"usd": 1200, "window_s": 3600}}, "MAX_NOTIONAL_IN"),
+    ],
+    ids=lambda of: of if isinstance(of, str) else "",
+)
+async def test_one_bot_starves_another_unless_it_may_use_up_a_share_alone(
+    trader, tmp_path, share, limit, alone
+):
+    """A greedy bot asks and sends as long as it may; then a modest one asks, and once more after a restart."""
+    tables: dict[str, Any] = {
+        "server": {"bots": {"greedy": {}, "modest": {}}},
+        "limits": {"max_share_of_limits": share, **limit},
+    }
+    answers = []
+    for _ in range(2):
+        async with beside(trader, directory=tmp_path, **tables) as made:
+            others = AsyncClient(made.config.server.order_socket, timeout_s=60)
+            await made.bot.hello("greedy")
+            await others.hello("modest")
+            alive, placed = made.manager.tracker.ledger.reservations, 0
+            while await made.bot.validate_order(body := trader.limit("BUY", "0.01", "30000")):
+                await trader.place(body)
+                placed += 1
+                await made.until(lambda alive=alive: not alive, "the order on the exchange")
+            refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "30000"))
+            other = await others.validate_order(trader.limit("BUY", "0.01", "30000"), dry_run=True)
+            exit_passes = await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            assert exit_passes
+            answers.append((placed, refused.codes, bool(other)))
+            await others.bye()
+            await others.close()
+            await made.bot.bye()
+    code, count = (alone, 4) if share is None else ("MAX_SHARE_OF_LIMITS", 2)
+    passes = share is not None
+    assert answers == [(count, (code,), passes), (0, (code,), passes)]
+
+
 async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_path):
     async with beside(trader, directory=tmp_path) as made:
         sent = trader.limit("BUY", "0.01", "60000") | {"odd": "x" * 60_000}

@@ -4,7 +4,7 @@ Only limits of the whole account count as set: a limit of one product or one str
 limit in `shadow` stops no order. Tables come as (name, value) pairs, as a model of limits and a view of them both give.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
@@ -69,8 +69,10 @@ def limit_that_may_be_left_out(name: str, defaults: Mapping[str, object]) -> str
     raise ValueError(f"is no limit of the whole account that may be left out; {mend}")
 
 
-def lacking(missing: Collection[str]) -> str:
+def lacking(require: Iterable[str], table: Iterable[tuple[str, object]]) -> str:
     """Why limits cannot be used that lack some which they require themselves; empty where they lack none."""
+    names = {name for name, value in table if is_set(value)}
+    missing = [name for name in require if name not in names]
     if not missing:
         return ""
     them = "it" if len(missing) == 1 else "them"

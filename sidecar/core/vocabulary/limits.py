@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic.types import StringConstraints
 
-from sidecar.core.vocabulary.brakes import is_set, limit_that_may_be_left_out
+from sidecar.core.vocabulary.brakes import limit_that_may_be_left_out
 from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
 from sidecar.core.vocabulary.products import PRODUCT_ID
@@ -481,14 +481,14 @@ class Limits(AccountLimits):
     shadow: AccountLimits | None = Field(
         None, description="account limits that are evaluated and shown, not enforced"
     )
+    max_share_of_limits: Ratio | None = Field(
+        None,
+        description="part of max_open_orders, max_order_rate, duplicate_order and max_notional_in, and of all "
+        "approvals alive at once, that one bot may use up",
+    )
     require: tuple[Annotated[str, AfterValidator(_limit_name)], ...] = Field(
         (), description="limits of the whole account without which the sidecar does not start"
     )
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The limits that it requires and does not have."""
-        return tuple(name for name in self.require if not is_set(getattr(self, name)))
 
     @model_validator(mode="after")
     def _not_both_ways(self) -> Self:

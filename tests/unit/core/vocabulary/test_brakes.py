@@ -56,13 +56,12 @@ def test_the_required_limits_that_are_missing_are_all_told():
         max_leverage="2",
         shadow={"max_var": "0.1"},
     )
-    assert limits.missing == ("max_var", "max_daily_loss", "no_adding", "allow_products")
-    assert lacking(limits.missing) == (
+    assert lacking(limits.require, limits) == (
         "limits.require names max_var, max_daily_loss, no_adding, allow_products, not set for the whole account (one in"
         " shadow, or of a product or strategy, does not count); set them in [limits], or take them out of require"
     )
-    assert "set it in [limits], or take it out" in lacking(("max_var",))
-    assert lacking(Limits(max_var="0.1", require=("max_var",)).missing) == ""
+    assert "set it in [limits], or take it out" in lacking(("max_var",), limits)
+    assert lacking(("max_leverage",), limits) == ""
 
 
 def test_unknown_names_are_told_with_the_nearest_all_at_once():
