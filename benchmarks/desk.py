@@ -86,6 +86,7 @@ LIMITS: Final = Limits.model_validate(
         "max_open_orders": 1_000_000,
         "max_order_rate": {"count": 10_000, "window_s": 1},
         "duplicate_order": {"count": 10_000, "window_s": 1},
+        "max_share_of_limits": "0.5",
         "price_collar": "0.05",
         "trading_hours": {"zone": "America/New_York", "windows": ["Mon-Sun 00:00-24:00"]},
         "max_daily_loss": "0.1",

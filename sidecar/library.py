@@ -42,6 +42,7 @@ from sidecar.core.value_at_risk.portfolio_risk import PortfolioRisk
 from sidecar.core.views import risk_view
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action
+from sidecar.core.vocabulary.brakes import lacking
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.order_body import Side
@@ -280,6 +281,8 @@ class RiskManager(CoreManager):
         custom: Iterable[CustomRule] = (),
     ) -> None:
         limits = Limits() if limits is None else limits_given(limits)
+        if fault := lacking(limits.require, limits):
+            raise Misuse(fault)
         if tracker is not None and not isinstance(tracker, CoreTracker):
             raise Misuse(f"tracker: {tracker!r} is none; give a PositionTracker")
         aware(clock())

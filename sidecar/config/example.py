@@ -53,6 +53,8 @@ limits.price_shock = { max_move = 0.01, window_s = 20, lockout_s = 900, action =
 limits.market_shock = { fall = 0.05, window = "5m", share = 0.5, lockout = "1h", action = "reduce_only" }
 limits.loosen_after = "24h"
 limits.resume_after = "4h"
+limits.max_share_of_limits = 0.5
+limits.require = ["max_daily_loss", "max_drawdown"]
 limits.allow_products = ["BTC-USD", "ETH-USD"]
 limits.product."BTC-USD".max_position_size = 0.5
 limits.strategy.momentum = { max_order_notional = 1000, budget = 10000, own_positions_only = true }

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.feeds import Feeds
+from sidecar.core.context.one_bot import bot_of
 from sidecar.core.context.readiness import AT_ONCE, Readiness
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
@@ -99,6 +100,7 @@ class RiskManager:
         self.risk_watch = RiskWatch(self.desk)
         self.liquidator = Liquidator(self.desk, settings, self._flattened)
         tracker.orders.was_sent = self.liquidator.was_sent
+        tracker.orders.bot_of = lambda asker: bot_of(settings, asker)
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
         self.peg = UsdcPegWatch(self.desk)
@@ -445,6 +447,7 @@ class RiskManager:
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightened()
+        self.watch.loosen("CONFIG", "all", "the configuration can be used again", actions)
         self.unlisted.look(actions)
         self.streaks.look(now, actions)
 

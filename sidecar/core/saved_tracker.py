@@ -281,7 +281,7 @@ def _restore_wallets(tracker: PositionTracker, saved: dict[str, SavedWallet]) ->
 
 def _restore_orders(tracker: PositionTracker, saved: SavedTracker) -> None:
     for order in saved.working:
-        tracker.books.work(order.legs, order.bound_to, 1)
+        tracker.books.work(order.legs, order.bound_to, 1, bot=order.bot)
         money = money_of(order.side, order.legs, order.hold_currency, order.hold)
         tracker.books.bind(order.bound_to, money, 1)
         if order.hold_currency:

@@ -28,6 +28,7 @@ from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.value_at_risk.risk_report import risk_report
+from sidecar.core.vocabulary.brakes import brakes_not_set
 from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limits import LossLimit
 from sidecar.core.vocabulary.money import ZERO, readable, with_money
@@ -72,6 +73,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "open_orders": len(tracker.ledger.working),
         "reservations": len(tracker.ledger.reservations),
         "usage": usage(manager.desk, figures, now),
+        "brakes_not_set": [brake._asdict() for brake in brakes_not_set(manager.limits)],
         "liquidations": [report_view(report) for report in manager.liquidator.reports()],
     }
 

@@ -13,6 +13,7 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
+from sidecar.core.vocabulary.brakes import brakes_not_set, lacking
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
@@ -74,6 +75,11 @@ def _offline(config: Config) -> list[Finding]:
     if not _set_limits(config):
         text = "no limit is set: every order of Coinbase's own shape passes; set some in [limits]"
         found.append(Finding("warning", "NO_LIMITS", text))
+    if fault := lacking(config.limits.require, config.limits):
+        found.append(Finding("critical", "REQUIRED_LIMITS", fault))
+    if brakes := brakes_not_set(config.limits):
+        text = f"brakes that are not set: {', '.join(brake.name for brake in brakes)}"
+        found.append(Finding("info", "BRAKES_NOT_SET", text))
     if shut_out := _shut_out(config.server):
         text = (
             f"server.bots name user {min(shut_out)}, who may not ask at all: server.allowed_uids is unset, so that"
@@ -128,7 +134,7 @@ def _set_limits(config: Config) -> bool:
     """Whether any limit is set at all."""
     limits = config.limits
     tables: list[OrderLimits] = [limits, *limits.product.values(), *limits.strategy.values()]
-    names = limits.model_fields_set - {"product", "strategy", "shadow"}
+    names = limits.model_fields_set - {"product", "strategy", "shadow", "require"}
     return bool(names) or any(table.model_fields_set for table in tables[1:])
 
 

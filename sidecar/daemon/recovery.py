@@ -260,7 +260,9 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
         may_flatten=frozenset(
             (*config.server.may_flatten, *(name for name, bot in bots.items() if bot.may_flatten))
         ),
+        named_bots=frozenset(bots),
         bot_uids={name: frozenset(bot.uids) for name, bot in bots.items() if bot.uids is not None},
+        bot_of_user=_only_bots(bots),
         strategy_uids=_users_of_strategies(bots),
         strategies=config.server.strategies or "auto",
         named_strategies=frozenset(name for bot in bots.values() for name in bot.strategies),
@@ -270,6 +272,14 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)
     return RiskManager(limits, tracker, clock=now, settings=settings, custom=custom)
+
+
+def _only_bots(bots: dict[str, Bot]) -> dict[int, str]:
+    """The bot of each user that just one is for."""
+    uids = [uid for bot in bots.values() for uid in bot.uids or ()]
+    return {
+        uid: name for name, bot in bots.items() for uid in bot.uids or () if uids.count(uid) == 1
+    }
 
 
 def _users_of_strategies(bots: dict[str, Bot]) -> dict[str, frozenset[int]]:

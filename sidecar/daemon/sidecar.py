@@ -33,6 +33,7 @@ from sidecar.core.vocabulary.money import MONEY
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
+from sidecar.daemon.first_limits import limits_to_bind, refuse_lacking, tell_brakes
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
@@ -182,12 +183,15 @@ class Sidecar:
         began, limits = clock.wall(), self.config.limits
         orders: list[ev.Event] = []
         if self._rebuild_state:
+            refuse_lacking(limits)
             recovered, orders = rebuild(directory, limits, self._build, self._now())
         else:
             recovered = recover(directory, limits, self._build, self._under)
         recovered = self._with_terms(recovered)
         limits = self.config.limits
         manager, loop = recovered.manager, asyncio.get_running_loop()
+        now = self._now()
+        binding = limits_to_bind(manager, limits, now)
 
         def tell_soon() -> None:  # and not at once: the journal may be speaking from within a fact
             loop.call_soon(tell_of_disk, engine)
@@ -220,17 +224,10 @@ class Sidecar:
                 "the journal ends before the state in the reserve, which was taken up",
                 line=recovered.chain.seq,
             )
-        now = self._now()
         first = [*recovered.first(now), *orders]
         if witness.fault:
             first.append(ev.DiskChanged(at=now, full=True))
-        if manager.loosening.standing != limits:
-            why = "configuration at the start"
-            file = ev.LimitsReplaced(
-                at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid()
-            )
-            first.append(file)
-        return engine, first
+        return engine, [*first, *binding]
 
     def _under(self, saved: SavedState | None) -> Limits:
         """What the last process did is told again under its own terms, where these may not just be changed."""
@@ -326,6 +323,7 @@ class Sidecar:
                     engine.handle(event)
                 if engine.witness is not None:
                     engine.witness.takes_up = False
+                tell_brakes(engine.manager.limits, self.log)
                 await parts.open()
                 self._is_up = True
                 self._parts = parts

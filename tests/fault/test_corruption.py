@@ -49,6 +49,13 @@ def crash(desk):
     second(desk, *[56000] * 5)
 
 
+def lost_trade(desk):
+    """A position is closed for less than it was bought for."""
+    bought(desk)
+    fill = {"product_id": "BTC-USD", "size": D(1), "price": D(63_000), "commission": D(0)}
+    desk.send(ev.FillReported, order_id="closed", entry_id="e2", side="SELL", **fill)
+
+
 def balance(desk, total):
     wallets = (ev.Balance("USD", D(total)),)
     desk.send(ev.BalancesRead, balances=wallets, fills_until=desk.now)
@@ -92,12 +99,6 @@ def losing_margin(desk):
     desk.send(ev.FillReported, order_id="bought", entry_id="e1", product_id=FUTURE, side="BUY", size=D(100), price=D(64_000), commission=D(0))  # fmt: skip
     desk.send(ev.FuturesSummaryRead, **wallet, initial_margin=D(16_000))
     desk.quote(FUTURE, 56_000)
-
-
-def lost_trade(desk):
-    """Bought, and sold again for less."""
-    bought(desk)
-    desk.send(ev.FillReported, order_id="sold", entry_id="e2", product_id="BTC-USD", side="SELL", size=D(1), price=D(63_000), commission=D(0))  # fmt: skip
 
 
 def halted(desk, **fields):
@@ -157,6 +158,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "IMPLAUSIBLE_REPORT": (lambda desk: bought(desk, price=640000), LOSS),
     "USDC_DEPEG": (depegged, LOSS),
     "DISK_FULL": (lambda desk: desk.send(ev.DiskChanged, full=True), LOSS),
+    "CONFIG": (lambda desk: desk.send(ev.LimitsRefused, reason="no max_drawdown"), LOSS),
     "LIQUIDATION": (flattening, LOSS),
     "LIQUIDATED": (flat, LOSS),
     "ABORTED": (aborted, LOSS),

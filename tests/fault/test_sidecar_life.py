@@ -272,6 +272,78 @@ async def test_a_second_operator_confirms_what_the_first_had_read(trader, tmp_pa
         assert [act.by for act in changed] == [f"uid {os.getuid()}", "uid 4242"]
 
 
+async def test_a_reload_that_lacks_a_required_limit_changes_nothing(trader):
+    async with beside(trader) as made:
+        for limits in (
+            Limits(require=("max_drawdown", "max_var"), max_order_notional=1),
+            Limits(require=("max_drawdown",), shadow={"max_drawdown": "0.1"}),
+        ):
+            made.config = made.config.model_copy(update={"limits": limits})
+            with pytest.raises(AskFailed, match=r"limits\.require names max_drawdown"):
+                await made.ask("reload", reason="slipped")
+        assert (await made.ask("limits")) == {"max_order_notional": "5000"}
+        assert made.state == "ACTIVE"
+
+
+async def test_a_start_without_a_required_limit_is_refused(trader, tmp_path):
+    """Coins that Coinbase's account holds are nothing that this state has known."""
+    lacks = {"require": ("max_drawdown", "max_var")}
+    for rebuild in (False, True):
+        with pytest.raises(Misuse, match=r"limits\.require names max_drawdown, max_var, not set"):
+            async with beside(trader, directory=tmp_path, rebuild=rebuild, limits=lacks):
+                pass
+    assert [path.name for path in tmp_path.glob("damaged-*")] == []
+
+
+async def test_with_a_position_it_starts_on_the_last_good_limits_until_all_required_ones_are_there(
+    trader, tmp_path
+):
+    async with beside(trader, directory=tmp_path) as made:
+        assert made.held("BTC") > 0
+    lacks = {"require": ("max_drawdown",), "max_order_notional": 9_999}
+    for restarted in (False, True):  # it is still so at the next start
+        async with beside(trader, directory=tmp_path, limits=lacks) as made:
+            assert made.state == "REDUCE_ONLY"
+            (cause,) = (await made.ask("status"))["causes"]
+            assert cause["code"] == "CONFIG"
+            assert "limits.require names max_drawdown" in cause["reason"]
+            assert (await made.ask("limits"))["max_order_notional"] == "5000"
+            assert await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            refused = await made.bot.validate_order(trader.market("BUY", "0.01"), dry_run=True)
+            assert refused.codes == ("STATE_REDUCE_ONLY",)
+            with pytest.raises(AskFailed, match=r"limits\.require names max_drawdown"):
+                await made.ask("reload", reason="not mended yet")
+            if restarted:
+                good = Limits(require=("max_drawdown",), max_drawdown="0.5")
+                made.config = made.config.model_copy(update={"limits": good})
+                await made.ask("reload", reason="mended")
+                assert made.state == "ACTIVE"
+
+
+async def test_a_good_configuration_at_the_start_ends_it(trader, tmp_path):
+    lacks = {"require": ("max_drawdown",)}
+    async with beside(trader, directory=tmp_path):
+        pass
+    async with beside(trader, directory=tmp_path, limits=lacks) as made:
+        assert made.state == "REDUCE_ONLY"
+    async with beside(trader, directory=tmp_path) as made:  # the very limits that are in force
+        assert made.state == "ACTIVE"
+        assert "CONFIG" in made.codes(ac.CauseCleared)
+
+
+async def test_a_flattening_on_disk_goes_on_without_a_required_limit(trader, tmp_path):
+    async with beside(trader, directory=tmp_path) as made:
+        made.engine.handle(ev.FlattenRequested(at=made.engine.now(), reason="out"))
+        await made.settled()
+        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
+    lacks = {"require": ("max_drawdown",)}
+    async with beside(trader, directory=tmp_path / "killed", limits=lacks, wait=False) as made:
+        await made.until_state("HALTED")
+        assert made.manager.state.has("LIQUIDATED")
+        assert made.manager.state.has("CONFIG")
+        assert made.held("BTC") == 0
+
+
 async def test_cancel_all_cancels_and_sees_them_gone(trader):
     async with beside(trader) as made:
         for price in ("30000", "31000", "32000"):
@@ -530,6 +602,48 @@ async def test_a_strategy_of_another_user_is_neither_asked_for_nor_said_hello_wi
         with pytest.raises(AskFailed, match="another bot's"):
             await stranger.release_order(body["client_order_id"])
         await stranger.close()
+
+
+@pytest.mark.parametrize("share", [None, "0.5"])
+@pytest.mark.parametrize(
+    ("limit", "alone"),
+    [
+        ({"max_open_orders": 4}, "MAX_OPEN_ORDERS"),
+        ({"max_order_rate": {"count": 4, "window_s": 3600}}, "MAX_ORDER_RATE"),
+        ({"max_notional_in": {"usd": 1200, "window_s": 3600}}, "MAX_NOTIONAL_IN"),
+    ],
+    ids=lambda of: of if isinstance(of, str) else "",
+)
+async def test_one_bot_starves_another_unless_it_may_use_up_a_share_alone(
+    trader, tmp_path, share, limit, alone
+):
+    """A greedy bot asks and sends as long as it may; then a modest one asks, and once more after a restart."""
+    tables: dict[str, Any] = {
+        "server": {"bots": {"greedy": {}, "modest": {}}},
+        "limits": {"max_share_of_limits": share, **limit},
+    }
+    answers = []
+    for _ in range(2):
+        async with beside(trader, directory=tmp_path, **tables) as made:
+            others = AsyncClient(made.config.server.order_socket, timeout_s=60)
+            await made.bot.hello("greedy")
+            await others.hello("modest")
+            alive, placed = made.manager.tracker.ledger.reservations, 0
+            while await made.bot.validate_order(body := trader.limit("BUY", "0.01", "30000")):
+                await trader.place(body)
+                placed += 1
+                await made.until(lambda alive=alive: not alive, "the order on the exchange")
+            refused = await made.bot.validate_order(trader.limit("BUY", "0.01", "30000"))
+            other = await others.validate_order(trader.limit("BUY", "0.01", "30000"), dry_run=True)
+            exit_passes = await made.bot.validate_order(trader.market("SELL", "0.01"), dry_run=True)
+            assert exit_passes
+            answers.append((placed, refused.codes, bool(other)))
+            await others.bye()
+            await others.close()
+            await made.bot.bye()
+    code, count = (alone, 4) if share is None else ("MAX_SHARE_OF_LIMITS", 2)
+    passes = share is not None
+    assert answers == [(count, (code,), passes), (0, (code,), passes)]
 
 
 async def test_long_orders_that_are_none_cost_the_journal_little(trader, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.orders import is_identifier
@@ -55,6 +56,7 @@ LIMITS = {
     "max_notional_in": st.builds(
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
     ),
+    "max_share_of_limits": steps("0.125", 8),
     "no_adding": st.booleans(),
     "trading_hours": st.sampled_from(
         [
@@ -145,6 +147,7 @@ def questions(draw: Any) -> tuple[World, Ask, Decimal]:
     world = draw(worlds())
     product_id, side = draw(product_ids), draw(sides)
     strategy = draw(st.sampled_from([None, "momo"]))
+    asker = draw(st.sampled_from([None, ev.Asker(7)]))
     kind = draw(st.sampled_from(["limit", "market", "edit"]))
     near = 1 + draw(st.integers(-20, 20)) / D(1000)
     price = (PRICE[product_id] * near / PRICE_STEP[product_id]).to_integral_value() * PRICE_STEP[
@@ -158,8 +161,9 @@ def questions(draw: Any) -> tuple[World, Ask, Decimal]:
             body = order(
                 side=side, product_id=product_id, base_size=str(size), limit_price=str(price)
             )
-        answer: Decision = world.ask(body, strategy_id=strategy, dry_run=True)
-        return answer
+        asked: dict[str, Any] = {"body": body, "strategy_id": strategy, "asker": asker}
+        actions = world.send(ev.OrderProposed, **asked, dry_run=True)
+        return next(action.decision for action in actions if isinstance(action, Decided))
 
     working = [o for o in world.tracker.ledger.working.values() if o.limit_price is not None]
     if kind != "edit" or not working:
@@ -410,7 +414,8 @@ def as_event(world: World, happening: tuple[Any, ...]) -> ev.Event:
             body = order(
                 side=side, name=f"n{name}", base_size=str(D(size) / 100), limit_price="64000"
             )
-            return ev.OrderProposed(at=now, body=body, strategy_id=strategy)
+            asker = ev.Asker(7, "grid") if side == "BUY" else None
+            return ev.OrderProposed(at=now, body=body, strategy_id=strategy, asker=asker)
         case ("edit", size):
             return ev.EditProposed(at=now, client_order_id="n1", size=str(D(size) / 100))
         case ("report", name, status):

@@ -46,6 +46,7 @@ LIMITS: dict[str, list[Any]] = {
     "max_order_rate": [{"count": 3, "window_s": 10}, {"count": 50, "window_s": 1}],
     "duplicate_order": [{"count": 1, "window_s": 5}, {"count": 5, "window_s": 60}],
     "max_notional_in": [{"usd": 40_000, "window_s": 10}, {"usd": 300_000, "window_s": 60}],
+    "max_share_of_limits": ["0.2", "0.5", 1],
     "trading_hours": [
         {"zone": "UTC", "windows": ["Sun 13:00-13:01", "Sun 13:02-14:00"]},
         {"zone": "America/New_York", "windows": ["Sun-Mon 07:00-08:01", "Sun 18:00-02:00"]},
@@ -138,6 +139,7 @@ orders: st.SearchStrategy[dict[str, Any]] = st.builds(
     size=st.sampled_from(["0.001", "0.01", "0.0100", "0.02", "0.25", "1", "2.5", "0.00001"]),
     near=st.sampled_from([-20, -2, -1, 0, 1, 2, 20, 90]),
     strategy=st.sampled_from([None, None, None, "momo"]),
+    asker=st.sampled_from([None, ev.Asker(7), ev.Asker(7), ev.Asker(8, "grid")]),
     dry_run=st.booleans(),
     again=st.booleans(),
 )  # fmt: skip
@@ -216,8 +218,9 @@ class Twin:
             terms["limit_price"] = str((price / step).to_integral_value() * step)
         body = order(asked["kind"], asked["side"], product_id, self.names[-1], **terms)
         proposed = ev.OrderProposed(
-            at=world.now, body=body, strategy_id=asked["strategy"], dry_run=asked["dry_run"]
-        )
+            at=world.now, body=body, strategy_id=asked["strategy"], dry_run=asked["dry_run"],
+            asker=asked["asker"],
+        )  # fmt: skip
         verdict = world.manager.decide(proposed) if self.decides_first else None
         if verdict is None:
             taken = world.handle(proposed)

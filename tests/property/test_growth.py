@@ -27,6 +27,7 @@ LIMITS: Final[dict[str, Any]] = {
     "max_order_size": 10, "max_order_notional": 1_000_000, "max_position_size": 1000,
     "max_position_notional": 10_000_000, "max_gross_exposure": 100_000_000, "max_net_exposure": 100_000_000,
     "max_leverage": 50, "max_open_orders": 1_000_000, "max_order_rate": {"count": 10_000, "window_s": 1},
+    "max_share_of_limits": "0.9",
     "price_collar": "0.05", "max_daily_loss": "0.1", "max_weekly_loss": "0.2", "max_monthly_loss": "0.2",
     "max_loss_in": [{"window": "4h", "limit": "0.1"}],
     "losing_streak": {"trades": 4, "cool_down": "2h"}, "max_drawdown": "0.5", "max_cumulative_loss": "0.25",

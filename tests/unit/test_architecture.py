@@ -16,8 +16,8 @@ ALL = sorted(ROOT.rglob("*.py")) + sorted(CLIENT.rglob("*.py"))
 # What the core may import besides itself: nothing here reads a clock, a file, a socket or chance.
 # zoneinfo reads the time-zone database once, at import: data that never changes while we run.
 ALLOWED = {
-    "bisect", "collections", "heapq", "dataclasses", "datetime", "decimal", "enum", "functools", "itertools", "math", "re",
-    "typing", "zoneinfo", "msgspec", "pydantic", "sidecar",
+    "bisect", "collections", "heapq", "dataclasses", "datetime", "decimal", "difflib", "enum", "functools", "itertools", "math",
+    "re", "typing", "zoneinfo", "msgspec", "pydantic", "sidecar",
 }  # fmt: skip
 # The paper exchange is pure but for the files it replays and the few modules that serve it. What it
 # needs on top turns bytes into numbers and numbers into ids.

@@ -468,3 +468,9 @@ def test_looser_limits_of_a_new_program_wait_where_they_bind_their_owner(tmp_pat
     again.save(path)
     tighter = Limits(max_open_orders=1)
     assert RiskManager(tighter, clock=watch).load(path).limits == tighter
+
+
+def test_limits_that_lack_one_that_they_require_make_no_manager():
+    with pytest.raises(Misuse, match=r"limits\.require names max_drawdown, not set"):
+        RiskManager(Limits(require=("max_drawdown",)))
+    RiskManager(Limits(require=("max_drawdown",), max_drawdown="0.1"))

@@ -41,6 +41,8 @@ def status(view: View, width: int) -> Group:
         parts.append(section("Losses", _losses(view, width)))
     if view["usage"]:
         parts.append(section("Limits by use", usage(view["usage"], width)))
+    if unset := view.get("brakes_not_set"):
+        parts.append(words.brakes(" or ".join(one["limits"]) for one in unset))
     if view.get("risk"):
         parts.append(section("Portfolio risk", risk(view["risk"], view["equity"])))
     outside = view.get("sidecar") or {}

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sidecar.console.shown import words
 from sidecar.console.shown.layout import NARROW, section, table
+from sidecar.core.vocabulary.brakes import brakes_not_set
 
 View = Mapping[str, Any]
 INNER: Final = ("product", "strategy", "shadow")  # tables within the limits
@@ -110,7 +111,7 @@ def _side(side: str) -> Text:
 
 
 def limits(view: View) -> RenderableType:
-    """Every limit that is set, by scope, and those that are queued."""
+    """Every limit that is set, by scope, and those that are queued; and the brakes that are not set."""
     view = dict(view)
     waiting = view.pop("queued", None)
     known = _in_force(view)
@@ -139,7 +140,8 @@ def _in_force(view: View) -> RenderableType:
     for scope, name, value in rows:
         made.add_row("" if scope == last else scope, name, value)
         last = scope
-    return made
+    unset = [brake.name for brake in brakes_not_set(view.items())]
+    return Group(made, words.brakes(unset)) if unset else made
 
 
 def _rows(view: View) -> Iterator[tuple[str, str, str]]:

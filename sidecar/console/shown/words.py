@@ -3,6 +3,7 @@
 Figures come over a socket as text; one that cannot be told is None, and shown as a dash.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 from typing import Final
@@ -129,3 +130,8 @@ def span(seconds: float) -> str:
     if whole < DAY_S:
         return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
     return f"{whole // DAY_S} d {whole % DAY_S // HOUR_S} h"
+
+
+def brakes(names: Iterable[str]) -> Text:
+    """The brakes that are not set, in one line."""
+    return Text(f"brakes that are not set: {', '.join(names)}", style="yellow")

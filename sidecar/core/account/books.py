@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sidecar.core.account.bot_orders import BotOrders
 from sidecar.core.account.exposure import Exposure, Portfolio
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.marks import Marks
@@ -51,6 +52,7 @@ class Books:
         self.account = Portfolio()
         self.strategy_books = StrategyBooks()
         self.strategies: Final = self.strategy_books.by_name
+        self.bot_orders = BotOrders()
         self.wallets = Wallets(keep)
         self.futures_cash = FuturesCash()
         self.readings = Readings()
@@ -93,9 +95,16 @@ class Books:
         return line
 
     def work(
-        self, legs: tuple[Leg, ...], strategy_id: str | None, sign: int, *, orders: int = 1
+        self,
+        legs: tuple[Leg, ...],
+        strategy_id: str | None,
+        sign: int,
+        *,
+        orders: int = 1,
+        bot: str = "",
     ) -> None:
-        """Add (1) or take away (−1) an order's legs, for the account and for its strategy."""
+        """Add (1) or take away (−1) an order's legs, for the account, for its strategy and for its bot."""
+        self.bot_orders.work(bot, legs, strategy_id, sign * orders)
         books = (
             (self.account,)
             if strategy_id is None

@@ -67,6 +67,8 @@ class OrderFlow:
         self.margin_seen = ZERO
         # Whether a flattening sent this very order; such an id alone is no proof.
         self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
+        # The bot behind a question, as the share of limits counts; empty: nobody's.
+        self.bot_of: Callable[[ev.Asker | None], str] = lambda _asker: ""
 
     def report(self, report: ev.OrderReported) -> None:
         """One order as Coinbase reports it."""
@@ -229,6 +231,9 @@ class OrderFlow:
             self.margin_seen += reservation.hold
         if not reservation.order_id:  # it is no older than its approval
             order.created_at = order.created_at or reservation.approved_at
+        if not (order.bot or reservation.order_id):
+            order.bot = self.bot_of(reservation.maker)
+            self.books.bot_orders.work(order.bot, order.legs, order.bound_to, 1)
         order.strategy_id = order.strategy_id or reservation.strategy_id
         order.limit_price = order.limit_price or reservation.order.ceiling_price
         order.stop_price = order.stop_price or reservation.order.stop_price
@@ -254,8 +259,8 @@ class OrderFlow:
         assert hold >= ZERO, "an order binds less than no funds"
         if hold_currency and not order.hold_currency:
             self._claim(order, self.books.wallets.get(hold_currency), hold)
-        self.books.work(order.legs, order.bound_to, -1)
-        self.books.work(legs, order.strategy_id, 1)
+        self.books.work(order.legs, order.bound_to, -1, bot=order.bot)
+        self.books.work(legs, order.strategy_id, 1, bot=order.bot)
         freed = money_of(order.side, order.legs, order.hold_currency, order.hold)
         self.books.bind(order.bound_to, freed, -1)
         self.books.bind(order.strategy_id, money_of(order.side, legs, hold_currency, hold), 1)
@@ -338,7 +343,8 @@ class OrderFlow:
         against itself.
         """
         orders = 0 if reservation.order_id else 1
-        self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders)
+        bot = self.bot_of(reservation.maker)
+        self.books.work(reservation.legs, reservation.strategy_id, -1, orders=orders, bot=bot)
         self._bind_money(reservation, -1)
         currency = reservation.hold_currency
         self._reserve_funds(currency, -reservation.hold)
@@ -348,7 +354,8 @@ class OrderFlow:
     def put_back(self, reservation: Reservation) -> None:
         """Bind again the legs and funds that `lift` took out."""
         orders = 0 if reservation.order_id else 1
-        self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders)
+        bot = self.bot_of(reservation.maker)
+        self.books.work(reservation.legs, reservation.strategy_id, 1, orders=orders, bot=bot)
         self._bind_money(reservation, 1)
         self._reserve_funds(reservation.hold_currency, reservation.hold)
 

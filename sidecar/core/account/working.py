@@ -96,6 +96,7 @@ class WorkingOrder(Struct, kw_only=True, omit_defaults=True):
     by_value: bool = (
         False  # fills were listed by value: the sizes are near, and their sum is reported
     )
+    bot: str = ""  # who asked for it, as the share of limits counts (context/one_bot.py)
     bound_to: str | None = None  # the strategy whose books hold `legs` beside the account's
     legs: tuple[Leg, ...] = ()
     hold_currency: str = ""

@@ -22,9 +22,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     `time_scale` is how many seconds of the market clock go to one of the wall's: waits for Coinbase are
     in wall time. `may_flatten` names the bots that may have the account sold when they are gone,
-    `bot_uids` the users that a bot's name is for, `strategy_uids` those that a strategy's is for; a
-    name that is not there is for all. `strategies`: whether orders that add may have a name that is
-    in neither limits nor `named_strategies`; "auto": where limits name none. `liquidation_assets`
+    `named_bots` are those that the configuration knows, `bot_uids` the users that a bot's name is for, `bot_of_user`
+    the bot that a user is for alone, `strategy_uids` the users that a strategy's name is for; a name that is not
+    there is for all. `strategies`: whether orders that add may have a name that is in neither limits nor
+    `named_strategies`; "auto": where limits name none. `liquidation_assets`
     are the assets that a flattening may sell; None for all.
     """
 
@@ -36,7 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
     liquidation_assets: frozenset[str] | None = None
     may_flatten: frozenset[str] = frozenset()
+    named_bots: frozenset[str] = frozenset()
     bot_uids: dict[str, frozenset[int]] = {}
+    bot_of_user: dict[int, str] = {}
     strategy_uids: dict[str, frozenset[int]] = {}
     strategies: Literal["any", "listed", "auto"] = "any"
     named_strategies: frozenset[str] = frozenset()

@@ -101,6 +101,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
     ),
+    "CONFIG": CauseKind("REDUCE_ONLY", "itself", "mend the configuration, then reload"),
     "DISK_FULL": CauseKind(
         "REDUCE_ONLY", "itself", "make room on the disk; see to one that does not answer"
     ),

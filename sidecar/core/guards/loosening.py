@@ -23,6 +23,7 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered, LimitsChanged
+from sidecar.core.vocabulary.brakes import lacking
 from sidecar.core.vocabulary.durations import LONGEST, written
 from sidecar.core.vocabulary.limit_changes import LimitChange, as_written, changes
 from sidecar.core.vocabulary.limits import Limits
@@ -158,6 +159,8 @@ class Loosening:
         new, old = event.limits, self.desk.limits
         if new.custom != old.custom:
             return [Answered(done=False, text=ANOTHER_RULE)]
+        if fault := lacking(new.require, new):
+            return [Answered(done=False, text=f"{fault}; nothing was changed")]
         binding = new
         if old.loosen_after is not None and not self._returns(new, event.at):
             binding = merged(old, new, self._is_named)

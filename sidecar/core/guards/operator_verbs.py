@@ -54,6 +54,8 @@ class OperatorVerbs:
                 self._ended(event, actions)
             case ev.DiskChanged():
                 self._disk(event, actions)
+            case ev.LimitsRefused():
+                self._stay(event, actions)
             case _:
                 return None
         return actions
@@ -209,5 +211,13 @@ class OperatorVerbs:
             level="REDUCE_ONLY",
             since=event.at,
             reason=f"the disk {fault}: nothing can be kept",
+        )
+        self.watch.tighten(cause, actions)
+
+    def _stay(self, event: ev.LimitsRefused, actions: list[Action]) -> None:
+        """The last good limits stay in force, and no risk is added under them."""
+        reason = f"the last good limits are in force: {event.reason}"
+        cause = Cause(
+            code="CONFIG", scope="all", level="REDUCE_ONLY", since=event.at, reason=reason
         )
         self.watch.tighten(cause, actions)

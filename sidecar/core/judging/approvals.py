@@ -114,7 +114,7 @@ class Approvals:
         if not is_unlisted and (verdict := self._at_a_glance(event, order, product)) is not None:
             return verdict
         candidate = Candidate(self.desk, order, product, event.at, event.strategy_id)
-        candidate.asker = event.asker
+        candidate.asker, candidate.bot = event.asker, self.desk.tracker.orders.bot_of(event.asker)
         if is_unlisted and not candidate.reducing:
             text = f"strategy_id: {event.strategy_id!r} is not listed; only orders that reduce may have it"
             return self._refused(event, order.client_order_id, [("INVALID_ORDER", text)])
@@ -140,7 +140,7 @@ class Approvals:
             return self._refused(event, order.client_order_id, [("INVALID_ORDER", fault)])
         product = self.desk.tracker.products[old.product_id]
         candidate = Candidate(self.desk, order, product, event.at, old.strategy_id, old)
-        candidate.asker = event.asker
+        candidate.asker, candidate.bot = event.asker, self.desk.tracker.orders.bot_of(event.asker)
         return (
             self._judge(event, candidate)
             if live is None
@@ -198,7 +198,7 @@ class Approvals:
                 candidate.strategy_id,
                 candidate.replaced,
             )
-            fresh.is_rejudged, fresh.asker = same, candidate.asker
+            fresh.is_rejudged, fresh.asker, fresh.bot = same, candidate.asker, candidate.bot
             verdict = self._judge(event, fresh)
         finally:
             orders.put_back(live)
@@ -228,7 +228,7 @@ class Approvals:
     def _at_a_glance(self, event: OrderProposed, order: Order, product: Product) -> Verdict | None:
         """The approval of an order that is far from every limit; None: it must be judged."""
         _, glance = self._plan(product, event.strategy_id)
-        seen = None if glance is None else glance.look(order, event.at)
+        seen = None if glance is None else glance.look(order, event.at, event.asker)
         if glance is None or seen is None:
             self._next = None if glance is not None else self._next
             return None
@@ -316,7 +316,7 @@ class Approvals:
         return tuple(
             (rule.window(candidate, bound), bound.counted, rule.notional(candidate))
             for rule, bound in plan.counting
-            if rule.window is not None
+            if rule.window is not None and (candidate.bot or not rule.of_bot)
         )
 
     def _refused(self, event: Proposal, client_order_id: str, faults: Faults) -> Verdict:

@@ -175,11 +175,11 @@ class Candidate:
     units, below zero when more is offered than held; None without one), `reducible` the largest size
     (order units) that would be reducing. `unit_worth` is Coinbase's value of one order unit
     in quote currency, for its bounds on that; None where no quote tells. `is_rejudged` marks an order that was
-    approved before and is judged afresh; `asker` who asks, where that is known.
+    approved before and is judged afresh; `asker` who asks, where that is known, and `bot` the bot behind it.
     """
 
     __slots__ = (
-        "_account", "_figures", "_fingerprint", "_strategy", "asker", "causes", "coin", "desk", "equity",
+        "_account", "_figures", "_fingerprint", "_strategy", "asker", "bot", "causes", "coin", "desk", "equity",
         "funds", "is_buy", "is_future", "is_new", "is_rejudged", "key", "legs", "limits", "mark", "now",
         "open_size", "opposed", "order", "product", "quantity", "quote", "reducible", "reducing", "replaced",
         "replaces", "strategy_id", "tracker", "unit_worth", "worth",
@@ -208,6 +208,7 @@ class Candidate:
         self.is_new = 1 if replaced is None else 0
         self.is_rejudged = False
         self.asker: Asker | None = None
+        self.bot = ""
         marks = tracker.marks
         self.quote: Quote | None = marks.quotes.get(product.book)
         mark = marks.by_key.get(key)
@@ -360,7 +361,7 @@ class Candidate:
         resized = Candidate(
             self.desk, Order(**fields), self.product, self.now, self.strategy_id, self.replaced
         )
-        resized.is_rejudged = self.is_rejudged
+        resized.is_rejudged, resized.bot = self.is_rejudged, self.bot
         return resized
 
     def _opposed(self) -> Decimal | None:

@@ -13,7 +13,6 @@ judged. So a new rule is safe without a line here, and quick with one.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from math import ceil
 from typing import Any, Final
 
 from msgspec import Struct
@@ -23,6 +22,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate
+from sidecar.core.judging.counting import Counting
 from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
@@ -38,8 +38,9 @@ from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.events import Asker
 from sidecar.core.vocabulary.money import ONE, ZERO, floor_to
-from sidecar.core.vocabulary.orders import BUY, WHOLE, Order, fingerprint
+from sidecar.core.vocabulary.orders import BUY, WHOLE, Order
 from sidecar.core.vocabulary.products import DOLLARS
 
 # The rules that a glance knows, by their functions.
@@ -55,6 +56,7 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
         market.self_cross,
         activity.client_order_id,
         activity.too_many_reservations,
+        activity.too_many_of_a_bot,
         funds.spot_funds,
         funds.unexplained_hold,
         portfolio.unavailable,
@@ -62,7 +64,15 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
     }
 )
 FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
-    {activity.identical, activity.rate, hours.outside, market.beyond_touch}
+    {
+        activity.identical,
+        activity.identical_of_bot,
+        activity.rate,
+        activity.rate_of_bot,
+        activity.open_orders_of_bot,
+        hours.outside,
+        market.beyond_touch,
+    }
 )
 # Kinds that trade once, at one price or at the market: their size and price say all.
 PLAIN: Final = WHOLE | {"limit_limit_gtd"}
@@ -117,20 +127,17 @@ class Glance:
     def __init__(self, desk: RiskContext, plan: Plan) -> None:
         self.headrooms = Headrooms(desk, plan)
         rows = [(rule, bound) for _, rule, bound in plan.measured]
-        rates = [bound for rule, bound in rows if rule.order_row is activity.rate]
-        identical = [bound for rule, bound in rows if rule.order_row is activity.identical]
         self._desk, self._product, self._ledger = desk, plan.product, desk.tracker.ledger
         self._key, self._orders = plan.product.key, desk.tracker.orders
         self._least, self._largest = plan.least, plan.product.base_max_size or UNLIMITED
         self._most_value = plan.product.quote_max_size or NO_LIMIT
-        self._rates = [(bound.window, bound.rate, ceil(bound.warn_level)) for bound in rates]
-        self._counting = tuple((bound.window, bound.rate, ZERO) for bound in rates)
-        self._identical = [(bound.window, bound.rate) for bound in identical]
+        self._counting = Counting(desk, plan)
+        self._most_alive = min(RESERVATIONS_OF_A_USER_MAX, self._counting.most_alive)
         collars = (bound.level for rule, bound in rows if rule.order_row is market.beyond_touch)
         self._collar = min(collars, default=NO_LIMIT)
         self._slippage = desk.limits.market_order_slippage
 
-    def look(self, order: Order, now: datetime) -> Seen | None:
+    def look(self, order: Order, now: datetime, asker: Asker | None) -> Seen | None:
         """The verdict on an order that is plain where all is quiet; None: it must be judged."""
         if not self._is_plain(order, now):
             return None
@@ -138,7 +145,7 @@ class Glance:
         if room is None or not room.fresh_from <= now <= room.fresh_until:
             return None
         price = self._price(order, room)
-        if price is None or (windows := self._windows(order, now)) is None:
+        if price is None or (windows := self._counting.windows(order, now, asker)) is None:
             return None
         return self._seen(order, price, room, windows)
 
@@ -161,7 +168,7 @@ class Glance:
             name not in ledger.reservations
             and name not in ledger.working_by_client_id
             and not ledger.closed.has_used(name)
-            and len(ledger.reservations) < RESERVATIONS_OF_A_USER_MAX
+            and len(ledger.reservations) < self._most_alive
         )
 
     def _price(self, order: Order, room: Headroom) -> Decimal | None:
@@ -175,23 +182,6 @@ class Glance:
             return None
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
-
-    def _windows(self, order: Order, now: datetime) -> tuple[Counted, ...] | None:
-        """Where its approval counts; None where a window is nearly full."""
-        reaches = self._desk.activity.reaches
-        for name, rate, near in self._rates:
-            if reaches(near - 1, name, rate, now):
-                return None
-        if not self._identical:
-            return self._counting
-        windows: list[Counted] = []
-        likeness = fingerprint(order)
-        for window, rate in self._identical:
-            name = f"{window}|{likeness}"
-            if reaches(rate.count, name, rate, now):
-                return None
-            windows.append((name, rate, ZERO))
-        return (*windows, *self._counting)
 
     def _seen(
         self,

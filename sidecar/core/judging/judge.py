@@ -27,6 +27,7 @@ from sidecar.core.judging.rules.rule import (
     Setting,
     SizeUnit,
     level_of,
+    part_of,
     settings_of,
     size_of,
     text_of,
@@ -92,7 +93,8 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
         and (strategy_id is not None or not rule.of_strategy)
         and (product.is_future or not rule.of_futures)
     ]
-    measured = _bind(rules, _scopes(desk, product.key, strategy_id))
+    share = limits.max_share_of_limits
+    measured = _bind(rules, _scopes(desk, product.key, strategy_id), share)
     coin = [] if product.is_future else _bind(rules, _scopes(desk, product.quote, strategy_id))
     shadow = _bind(rules, [("shadow", "all", limits.shadow)] if limits.shadow else [])
     minima = [(rule, bound) for rule, bound in measured if rule.lowest]
@@ -140,14 +142,21 @@ def _scopes(
 
 
 def _bind(
-    rules: Iterable[Measured], scopes: Iterable[tuple[str, ScopeKind, OrderLimits]]
+    rules: Iterable[Measured],
+    scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
+    share: Decimal | None = None,
 ) -> list[tuple[Measured, ScopedLimit]]:
-    return [
-        (rule, _bound(rule.code, scope, kind, setting))
-        for rule in rules
-        for scope, kind, limits in scopes
-        for setting in settings_of(limits, rule.limit)
-    ]
+    """`share`: the part of limits that one bot may use; without it the rules on a bot's own figure bind nothing."""
+    bound: list[tuple[Measured, ScopedLimit]] = []
+    for rule in rules:
+        for scope, kind, limits in scopes:
+            for setting in settings_of(limits, rule.limit):
+                if not rule.of_bot:
+                    bound.append((rule, _bound(rule.code, scope, kind, setting)))
+                elif share is not None:
+                    name, part = f"{rule.code}|{rule.limit}", part_of(setting, share)
+                    bound.append((rule, _bound(name, scope, kind, part)))
+    return bound
 
 
 def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:

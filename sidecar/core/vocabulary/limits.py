@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic.types import StringConstraints
 
+from sidecar.core.vocabulary.brakes import limit_that_may_be_left_out
 from sidecar.core.vocabulary.durations import duration, written
 from sidecar.core.vocabulary.money import ZERO, amount, plain
 from sidecar.core.vocabulary.products import PRODUCT_ID
@@ -110,6 +111,11 @@ def _product_name(value: str) -> str:
     if not PRODUCT_ID.fullmatch(value):
         raise ValueError("is not a product; write it as Coinbase does, in capitals: BTC-USD")
     return value
+
+
+def _limit_name(value: str) -> str:
+    defaults = {name: field.default for name, field in Limits.model_fields.items()}
+    return limit_that_may_be_left_out(value, defaults)
 
 
 def _whole_name(value: str) -> str:
@@ -488,6 +494,14 @@ class Limits(AccountLimits):
     )
     shadow: AccountLimits | None = Field(
         None, description="account limits that are evaluated and shown, not enforced"
+    )
+    max_share_of_limits: Ratio | None = Field(
+        None,
+        description="part of max_open_orders, max_order_rate, duplicate_order and max_notional_in, and of all "
+        "approvals alive at once, that one bot may use up",
+    )
+    require: tuple[Annotated[str, AfterValidator(_limit_name)], ...] = Field(
+        (), description="limits of the whole account without which the sidecar does not start"
     )
 
     @model_validator(mode="after")

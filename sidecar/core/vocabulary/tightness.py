@@ -149,6 +149,8 @@ TIGHTEST: Final[Mapping[str, Tightest]] = {
     "min_liquidation_buffer": _higher,
     "loosen_after": _higher,
     "resume_after": _higher,
+    "max_share_of_limits": _lower,
+    "require": _all_of,
     "allow_products": _if_set(_common),
     "block_products": _all_of,
     "max_quote_age_s": _lower,

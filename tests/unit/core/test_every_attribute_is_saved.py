@@ -24,6 +24,7 @@ from sidecar.core.context.start_terms import QueuedTerms, StartTerms
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMark
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.events import Venue
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
@@ -459,12 +460,22 @@ def test_no_reason_is_given_for_what_is_not_there(managers):
 Act = Callable[[World], Any]
 
 
-def ask(size: object, price: object = 64_000, *, strategy: str | None = None, **fields: Any) -> Act:
+def ask(
+    size: object,
+    price: object = 64_000,
+    *,
+    strategy: str | None = None,
+    user: int | None = None,
+    **fields: Any,
+) -> Act:
     """Under the next name: the same in a world and in its copy."""
+    asker = None if user is None else ev.Asker(user)
 
     def act(world: World) -> Any:
         name = f"b{world.manager.approvals.decisions}"
-        return world.ask(limit_order(size, price, name=name, **fields), strategy_id=strategy)
+        body = limit_order(size, price, name=name, **fields)
+        actions = world.send(ev.OrderProposed, body=body, strategy_id=strategy, asker=asker)
+        return next(action.decision for action in actions if isinstance(action, Decided))
 
     return act
 
@@ -560,6 +571,10 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
     "OWN_POSITIONS_ONLY": (
         {"strategy": {"grid": {"own_positions_only": True}}}, of_grid, ask("0.2", side="SELL", strategy="grid"),
         ask("0.00001", side="SELL", strategy="grid"),
+    ),
+    "MAX_SHARE_OF_LIMITS": (
+        {"max_order_rate": {"count": 4, "window_s": 60}, "max_share_of_limits": "0.5", "max_quote_age_s": 90},
+        ask("0.1", user=7), later(59, ask("0.1", user=7)), later(0.9, ask("0.1", user=7)),
     ),
 }  # fmt: skip
 

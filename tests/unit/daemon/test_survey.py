@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from sidecar.config.tables import Config
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.brakes import BRAKES
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.daemon.checks import look
 from sidecar.daemon.survey import Account, books, holdings, routes, unlisted
@@ -185,7 +187,26 @@ async def test_a_key_that_is_refused_is_critical(tmp_path):
 
 async def test_without_limits_it_warns_and_without_a_key_it_ends_early():
     report = await look(Config())
-    assert [finding.code for finding in report.findings] == ["NO_LIMITS", "KEY_FILE"]
+    codes = [finding.code for finding in report.findings]
+    assert codes == ["NO_LIMITS", "BRAKES_NOT_SET", "KEY_FILE"]
+
+
+async def test_brakes_that_are_not_set_are_named_in_a_line_and_required_ones_are_critical():
+    brakes: dict[str, Any] = {name: 1 for brake in BRAKES for name in brake.limits[:1]} | {
+        "max_order_rate": {"count": 1, "window_s": 1}
+    }
+    report = await look(Config.model_validate({"limits": brakes}))
+    assert [finding.code for finding in report.findings] == ["KEY_FILE"]
+    del brakes["max_drawdown"], brakes["max_leverage"]
+    brakes |= {"require": ["max_drawdown", "max_var"], "shadow": {"max_drawdown": 0.2}}
+    lacking, unset, _ = (await look(Config.model_validate({"limits": brakes}))).findings
+    assert (lacking.severity, lacking.code) == ("critical", "REQUIRED_LIMITS")
+    assert lacking.text.startswith(
+        "limits.require names max_drawdown, max_var, not set for the whole account"
+    )
+    assert (unset.severity, unset.text) == (
+        "info", "brakes that are not set: max_drawdown, max_leverage or max_gross_exposure",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ FACTS = [
     ev.LossReset(at=AT, window="daily", reason="new day"),
     ev.LooseningConfirmed(at=AT, uid=0, reason="seen", by="uid 0"),
     ev.LimitsReplaced(at=AT, limits=LIMITS),
+    ev.LimitsRefused(at=AT, reason="no max_drawdown"),
     ev.DiskChanged(at=AT, full=True),
     ev.Started(at=AT, unclean_since=AT), ev.Stopped(at=AT),
     ev.LiquidationEnded(at=AT, flat=True, reason="done"),

@@ -5,10 +5,13 @@ from typing import Final
 
 from sidecar.core.account.exposure import Portfolio
 from sidecar.core.account.reservation import RESERVATIONS_MAX, RESERVATIONS_OF_A_USER_MAX
+from sidecar.core.context.activity import ONE_OF_MANY
 from sidecar.core.judging.candidate import Candidate, OnKey
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
 from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.products import Product
 
 
 def client_order_id(candidate: Candidate) -> Violation | None:
@@ -60,7 +63,11 @@ def notional_added(candidate: Candidate) -> Decimal:
 
 
 def notional_in(candidate: Candidate, bound: ScopedLimit) -> Row | None:
-    used = candidate.desk.activity.used(bound.window, bound.quota, candidate.now)
+    return _notional(candidate, bound, bound.window)
+
+
+def _notional(candidate: Candidate, bound: ScopedLimit, window: str) -> Row:
+    used = candidate.desk.activity.used(window, bound.quota, candidate.now)
     if candidate.is_rejudged:  # it has counted
         return Row(base=used)
     return Row(base=used - _counted_before(candidate), slope=ONE, floor=used, of="worth")
@@ -92,6 +99,69 @@ def too_many_reservations(candidate: Candidate) -> Violation | None:
         observed=str(count + 1),
         message=f"{count} approvals{whose} are alive already; send or release them",
     )
+
+
+def too_many_of_a_bot(candidate: Candidate) -> Violation | None:
+    alive, share = candidate.tracker.ledger.reservations, candidate.limits.max_share_of_limits
+    most = int(RESERVATIONS_MAX * (share or ONE))
+    if not candidate.bot or candidate.is_rejudged or len(alive) < most:
+        return None
+    bot_of = candidate.tracker.orders.bot_of
+    lapses = [one.expires_at for one in alive.values() if bot_of(one.maker) == candidate.bot]
+    if len(lapses) < most:
+        return None
+    return Violation(
+        "MAX_SHARE_OF_LIMITS",
+        limit=str(most),
+        observed=str(len(lapses) + 1),
+        message=f"{len(lapses)} approvals of {candidate.bot} are alive already; send or release them",
+        clears_at=min(lapses),
+    )
+
+
+def has_share(limits: Limits, _product: Product) -> bool:
+    return limits.max_share_of_limits is not None
+
+
+def bots_orders(candidate: Candidate, bound: ScopedLimit) -> str:
+    return f"{bound.window}|{candidate.bot}"
+
+
+def bots_orders_like_it(candidate: Candidate, bound: ScopedLimit) -> str:
+    return f"{ONE_OF_MANY}{bound.window}|{candidate.fingerprint}|{candidate.bot}"
+
+
+def identical_of_bot(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    everyones = f"DUPLICATE_ORDER|{bound.scope}|{candidate.fingerprint}"
+    return _of_bot(candidate, bound, bots_orders_like_it(candidate, bound), everyones)
+
+
+def rate_of_bot(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    everyones = f"MAX_ORDER_RATE|{bound.scope}"
+    return _of_bot(candidate, bound, bots_orders(candidate, bound), everyones)
+
+
+def _of_bot(candidate: Candidate, bound: ScopedLimit, own: str, everyones: str) -> Row | None:
+    """A bot's approvals are among everyone's: of both counts the smaller is true, where a window was longer once."""
+    if not candidate.bot:
+        return None
+    return min((_approved(candidate, bound, name) for name in (own, everyones)), key=figure_of)
+
+
+def figure_of(row: Row) -> Decimal:
+    return row.base
+
+
+def notional_in_of_bot(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    return _notional(candidate, bound, bots_orders(candidate, bound)) if candidate.bot else None
+
+
+def open_orders_of_bot(candidate: Candidate, bound: ScopedLimit) -> Row | None:
+    if not candidate.bot:
+        return None
+    names = {"all": "", "product": candidate.key, "strategy": candidate.strategy_id or ""}
+    open_now = candidate.tracker.books.bot_orders.of(candidate.bot, bound.kind, names[bound.kind])
+    return Row(base=Decimal(open_now + candidate.is_new))
 
 
 def held_in_direction(candidate: OnKey, bound: ScopedLimit) -> Row:
@@ -167,6 +237,67 @@ RULES: Final = (
         doc=Doc(
             f"{RESERVATIONS_MAX:,} approvals are alive at once, or {RESERVATIONS_OF_A_USER_MAX:,} of one user"
             " (not configurable)"
+        ),
+    ),
+    Measured(
+        code="MAX_SHARE_OF_LIMITS",
+        of_order=True,
+        of_bot=True,
+        limit="duplicate_order",
+        order_row=identical_of_bot,
+        window=bots_orders_like_it,
+        warns=False,
+        text="this would be identical order number {observed} of this bot; {limit} are its share of duplicate_order",
+        doc=Doc(
+            "identical approved orders of this bot within the window, this one included, > its share, rounded down, at"
+            " least 1",
+            "the count passes",
+        ),
+    ),
+    Measured(
+        code="MAX_SHARE_OF_LIMITS",
+        of_order=True,
+        of_bot=True,
+        limit="max_order_rate",
+        order_row=rate_of_bot,
+        window=bots_orders,
+        text="this would be approved order number {observed} of this bot; {limit} are its share of max_order_rate",
+        doc=Doc("approved orders of this bot, in the same way", "the count passes"),
+    ),
+    Measured(
+        code="MAX_SHARE_OF_LIMITS",
+        of_order=True,
+        of_bot=True,
+        limit="max_notional_in",
+        order_row=notional_in_of_bot,
+        window=bots_orders,
+        notional=notional_added,
+        text="orders of {observed} USD of this bot would be approved; {limit} are its share of max_notional_in",
+        doc=Doc(
+            "notional of this bot's approved orders within the window, this one included, > its share",
+            "the limit passes",
+        ),
+    ),
+    Measured(
+        code="MAX_SHARE_OF_LIMITS",
+        of_order=True,
+        of_bot=True,
+        limit="max_open_orders",
+        order_row=open_orders_of_bot,
+        text="this would be open order number {observed} of this bot; {limit} are its share of max_open_orders",
+        doc=Doc(
+            "open orders and reservations of this bot, this one included, > its share, rounded down, at least 1",
+            "the limit passes",
+        ),
+    ),
+    Gate(
+        code="MAX_SHARE_OF_LIMITS",
+        judge=too_many_of_a_bot,
+        exempt_if_reducing=True,
+        applies=has_share,
+        doc=Doc(
+            f"as many approvals of this bot are alive as are its share of {RESERVATIONS_MAX:,}",
+            key="max_share_of_limits",
         ),
     ),
     Measured(

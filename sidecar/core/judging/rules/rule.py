@@ -203,6 +203,18 @@ def settings_of(limits: OrderLimits, name: str) -> tuple[Setting, ...]:
     return setting if isinstance(setting, tuple) else (setting,)
 
 
+def part_of(setting: Setting, share: Decimal) -> Setting:
+    """The part of a limit on orders that one bot may use up: at least one order."""
+    match setting:
+        case Rate():
+            return Rate(count=max(1, int(setting.count * share)), window_s=setting.window_s)
+        case Quota():
+            return Quota(usd=setting.usd * share, window_s=setting.window_s)
+        case int():
+            return max(1, int(setting * share))
+    raise AssertionError(f"no limit on orders: {setting}")
+
+
 class Doc(Struct, frozen=True):
     """How docs/rules.md explains the rule. `key` names the limit that a gate reads by itself."""
 
@@ -257,8 +269,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
     of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
     row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
-    without one there is none; with `of_futures` only of orders for contracts. `is_known`: whether the books have the
-    figure. A rule with a `window` counts approvals under the name it gives, or their `notional`
+    without one there is none; with `of_futures` only of orders for contracts. With `of_bot` the
+    limit is the part of it that one bot may use, and the figure the bot's own; of orders that no bot is known to ask
+    about there is none. `is_known`: whether the books have the figure. A rule with a `window` counts approvals under
+    the name it gives, or their `notional`
     (USD) where the limit is a quota.
     """
 
@@ -276,6 +290,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     per_key: bool = False
     of_strategy: bool = False
     of_futures: bool = False
+    of_bot: bool = False
     reads: Reads = "order"
     row: Callable[[OnKey, ScopedLimit], FigureBySize] | None = None
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None

@@ -81,6 +81,7 @@ from sidecar.core.vocabulary.events.process import (
     ClockAdvanced,
     ClocksCompared,
     DiskChanged,
+    LimitsRefused,
     Started,
     Stopped,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "FuturesSummaryRead",
     "FuturesUnread",
     "HaltRequested",
+    "LimitsRefused",
     "LimitsReplaced",
     "LiquidationEnded",
     "LooseningConfirmed",

@@ -34,3 +34,9 @@ class DiskChanged(Event, frozen=True, kw_only=True, tag=True):
 
     full: bool
     hangs: bool = False
+
+
+class LimitsRefused(Event, frozen=True, kw_only=True, tag=True):
+    """The limits of the configuration cannot be used at a start, and money is at stake: the last good ones stay."""
+
+    reason: str

@@ -15,6 +15,7 @@ from sidecar.console.shown.render_books import limits, positions
 from sidecar.console.shown.render_check import checked
 from sidecar.console.shown.render_liquidation import liquidation
 from sidecar.console.shown.render_risk import report
+from sidecar.core.vocabulary.brakes import BRAKES
 
 NOW = "2026-11-22T13:00:00Z"
 
@@ -322,6 +323,20 @@ def test_a_change_of_limits_is_a_line_of_the_journal():
     assert told.endswith(
         "calm: none; queued until 2026-11-23 13:00:00 UTC: other: max_spread 0.05 → 0.04"
     )
+
+
+def test_brakes_that_are_not_set_are_named_in_one_line():
+    unset = [
+        {"limits": ["max_daily_loss"], "unbounded": "…"},
+        {"limits": ["max_leverage", "max_gross_exposure"], "unbounded": "…"},
+    ]
+    line = "brakes that are not set: max_daily_loss, max_leverage or max_gross_exposure"
+    assert line in text(status(STATUS | {"brakes_not_set": unset}, 100), 100)
+    assert "brakes" not in text(status(STATUS | {"brakes_not_set": []}, 100))
+    all_set = {name: 1 for brake in BRAKES for name in brake.limits}
+    shown = text(limits({n: v for n, v in all_set.items() if n != "max_daily_loss"}))
+    assert "brakes that are not set: max_daily_loss" in shown
+    assert "brakes" not in text(limits(all_set))
 
 
 def test_a_refusal_names_every_rule_and_when_it_clears():

@@ -1,6 +1,7 @@
 """What operators may do, and what ends by the calendar."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from sidecar.core.vocabulary.actions import (
 )
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, of_kind, restarted, sell_order
-from tests.scenario import START, World, limit_order
+from tests.scenario import START, D, World, limit_order
 
 LOSSES = {"max_daily_loss": "0.1", "max_drawdown": "0.1"}
 
@@ -139,6 +140,37 @@ def test_a_disk_that_does_not_answer_is_told_from_a_full_one(hangs, reason):
     world = World()
     world.send(ev.DiskChanged, full=True, hangs=hangs)
     assert [cause.reason for cause in world.manager.state.causes.values()] == [reason]
+
+
+# --- Limits that cannot be used -------------------------------------------------------------------
+
+
+def test_limits_that_cannot_be_used_leave_the_last_good_ones_and_let_only_reducing_orders_pass():
+    world = World(max_order_notional="5000")
+    world.hold(1)
+    world.send(ev.LimitsRefused, reason="no max_drawdown")
+    (cause,) = world.manager.state.causes.values()
+    assert (cause.code, cause.scope, state(world)) == ("CONFIG", "all", "REDUCE_ONLY")
+    assert cause.reason == "the last good limits are in force: no max_drawdown"
+    assert world.ask(sell_order("0.05"))
+    assert not world.ask(limit_order("0.01"))
+    assert not answer(world.send(ev.ResumeRequested, reason="please")).done
+    assert state(world) == "REDUCE_ONLY"
+    assert world.manager.limits == Limits(max_order_notional="5000")
+
+
+def test_good_limits_end_it_and_limits_that_lack_a_required_one_change_nothing():
+    world = World(max_order_notional="5000")
+    world.send(ev.LimitsRefused, reason="no max_drawdown")
+    shadow: Any = {"require": ["max_drawdown", "max_var"], "shadow": {"max_drawdown": "0.1"}}
+    told = answer(world.send(ev.LimitsReplaced, limits=Limits(max_order_notional="9", **shadow)))
+    assert not told.done
+    assert told.text.startswith("limits.require names max_drawdown, max_var, not set")
+    assert told.text.endswith("; nothing was changed")
+    assert (state(world), world.manager.limits.max_order_notional) == ("REDUCE_ONLY", D(5000))
+    good = Limits(max_drawdown="0.1", max_var="0.2", **shadow)
+    assert answer(world.send(ev.LimitsReplaced, limits=good)).done
+    assert (state(world), world.manager.limits) == ("ACTIVE", good)
 
 
 # --- Flatten --------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ TIGHTER: list[tuple[str, Any, Any]] = [
     ("loosen_after", "1h", "24h"),
     ("loosen_after", None, "1h"),
     ("resume_after", "1h", "3601s"),
+    ("max_share_of_limits", "0.5", "0.3"),
+    ("require", ("max_var",), ("max_var", "max_drawdown")),
     ("allow_products", None, ["BTC-USD"]),
     ("allow_products", ["BTC-USD", "ETH-USD"], ["ETH-USD"]),
     ("allow_products", ["BTC-USD"], []),

@@ -14,6 +14,7 @@ from sidecar.core.context.settings import Settings
 from sidecar.core.judging.rules import RULES
 from sidecar.core.value_at_risk.portfolio_risk import RiskFigure
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.decision import Decision
 from tests.decisions import NoRoom, funded, reloaded
 from tests.scenario import D, World, order
@@ -49,9 +50,16 @@ def body(text: str) -> Any:
 
 
 def asked(world: World, text: str) -> Decision:
-    """The decision on an order from its sentence; with `for NAME` at its end it is that strategy's."""
-    sentence, _, strategy = text.partition(" for ")
-    return world.ask(body(sentence), strategy_id=strategy or None)
+    """The decision on an order from its sentence; with `for NAME` at its end it is that strategy's, with
+    `by user UID` that user asks.
+    """
+    sentence, _, user = text.partition(" by user ")
+    sentence, _, strategy = sentence.partition(" for ")
+    if not user:
+        return world.ask(body(sentence), strategy_id=strategy or None)
+    asker = ev.Asker(int(user))
+    actions = world.send(ev.OrderProposed, body=body(sentence), asker=asker)
+    return next(action.decision for action in actions if isinstance(action, Decided))
 
 
 def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a sentence

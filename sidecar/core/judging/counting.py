@@ -1,0 +1,141 @@
+"""Counting: the windows that a plain order counts in when it is approved, at a glance. No I/O."""
+
+from collections.abc import Callable
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+from msgspec import Struct
+
+from sidecar.core.account.bot_orders import Place
+from sidecar.core.account.reservation import RESERVATIONS_MAX
+from sidecar.core.context.activity import ONE_OF_MANY, Counted
+from sidecar.core.context.risk_context import RiskContext
+from sidecar.core.judging.judge import Plan
+from sidecar.core.judging.rules import activity
+from sidecar.core.judging.rules.rule import ScopedLimit
+from sidecar.core.vocabulary.events import Asker
+from sidecar.core.vocabulary.limits import Rate
+from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.orders import Order, fingerprint
+
+
+class RateWindow(Struct, frozen=True):
+    """A window of all orders. `silent` is the number of approvals in it up to which neither the limit nor the bot's
+    share of it has anything to say, `near` that up to which the limit has not, `own` the bot's window; empty: none.
+    """
+
+    name: str
+    rate: Rate
+    silent: int
+    near: int
+    own: str
+
+
+class LikeWindow(Struct, frozen=True):
+    """A window of identical orders, by the beginning of its name; `part` is the bot's share of it."""
+
+    begins: str
+    rate: Rate
+    part: Rate | None
+    own: str
+
+
+class OfBot(Struct, frozen=True):
+    """The windows that the orders of one bot count in, and its share of open orders: how many are its own now, from
+    which on a rule has something to say. `counted`: the windows of rates, as an approval counts there; `own`: the
+    bot's own of them.
+    """
+
+    rates: tuple[RateWindow, ...]
+    likes: tuple[LikeWindow, ...]
+    open: tuple[tuple[Place, int], ...]
+    counted: tuple[Counted, ...]
+    own: tuple[Counted, ...]
+
+
+class Counting:
+    """The windows of one plan. `most_alive`: how many approvals of one bot may be alive."""
+
+    def __init__(self, desk: RiskContext, plan: Plan) -> None:
+        self._activity, self._orders = desk.activity, desk.tracker.orders
+        self._open_now = desk.tracker.books.bot_orders.counts
+        self._place = {"all": "", "product": plan.product.key, "strategy": plan.strategy_id or ""}
+        rows = [(one.rule.order_row, one.bound) for one in plan.per_order]
+
+        def bounds(rule: Callable[..., Any]) -> list[ScopedLimit]:
+            return [bound for row, bound in rows if row is rule]
+
+        self._rates, self._rate_parts = bounds(activity.rate), bounds(activity.rate_of_bot)
+        self._likes, self._like_parts = (
+            bounds(activity.identical),
+            bounds(activity.identical_of_bot),
+        )
+        self._open = bounds(activity.open_orders_of_bot)
+        self._has_shares = bool(self._rate_parts or self._like_parts or self._open)
+        self._known: dict[str, OfBot] = {}
+        self.most_alive = int(RESERVATIONS_MAX * (desk.limits.max_share_of_limits or ONE))
+
+    def windows(
+        self, order: Order, now: datetime, asker: Asker | None
+    ) -> tuple[Counted, ...] | None:
+        """Where its approval counts; None where a window, or a bot's share, is nearly full."""
+        bot = self._orders.bot_of(asker) if self._has_shares else ""
+        of_bot = self._known.get(bot) or self._of(bot)
+        reaches = self._activity.reaches
+        for place, near in of_bot.open:
+            if self._open_now.get(place, 0) >= near:
+                return None
+        for one in of_bot.rates:
+            name, rate, silent = one.name, one.rate, one.silent
+            if reaches(silent, name, rate, now) and (
+                reaches(one.near, name, rate, now) or reaches(silent, one.own, rate, now)
+            ):
+                return None
+        if not of_bot.likes:
+            return of_bot.counted + of_bot.own
+        counted, own = of_bot.counted, of_bot.own
+        likeness = fingerprint(order)
+        for like in of_bot.likes:  # the last first
+            name, rate, part = like.begins + likeness, like.rate, like.part
+            if part is None:
+                if reaches(rate.count, name, rate, now):
+                    return None
+            else:
+                its = f"{like.own}{likeness}|{bot}"
+                if reaches(part.count, name, rate, now) and (
+                    reaches(rate.count, name, rate, now) or reaches(part.count, its, rate, now)
+                ):
+                    return None
+                own = ((its, part, ZERO), *own)
+            counted = ((name, rate, ZERO), *counted)
+        return counted + own
+
+    def _of(self, bot: str) -> OfBot:
+        """The windows of this bot's orders: there are few bots, for names that may be made up count for none."""
+        rate_parts = self._rate_parts if bot else []
+        like_parts = self._like_parts if bot else []
+        opens = self._open if bot else []
+        rates = []
+        for place, bound in enumerate(self._rates):
+            near = ceil(bound.warn_level) - 1
+            part = rate_parts[place] if rate_parts else None
+            silent, own = (
+                (near, "") if part is None else (ceil(part.warn_level) - 1, f"{part.window}|{bot}")
+            )
+            rates.append(RateWindow(bound.window, bound.rate, silent, near, own))
+        likes = []
+        for place, bound in enumerate(self._likes):
+            part = like_parts[place] if like_parts else None
+            share, own = (None, "") if part is None else (part.rate, f"{ONE_OF_MANY}{part.window}|")
+            likes.append(LikeWindow(f"{bound.window}|", bound.rate, share, own))
+        found = self._known[bot] = OfBot(
+            rates=tuple(rates),
+            likes=tuple(reversed(likes)),
+            open=tuple(
+                ((bot, one.kind, self._place[one.kind]), ceil(one.warn_level) - 1) for one in opens
+            ),
+            counted=tuple((one.window, one.rate, ZERO) for one in self._rates),
+            own=tuple((f"{one.window}|{bot}", one.rate, ZERO) for one in rate_parts),
+        )
+        return found
