@@ -26,7 +26,8 @@ from pydantic import (
 from sidecar.config.kinds import Asset, Number, ProductId, Table, Whole, not_boolean
 from sidecar.config.paper import Paper
 from sidecar.config.var import ValueAtRisk
-from sidecar.core.vocabulary.limits import Limits, Name
+from sidecar.core.vocabulary.limit_settings import Name
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.products import CASH
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero

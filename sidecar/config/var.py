@@ -17,7 +17,7 @@ from sidecar.core.value_at_risk.settings import (
     Scenario,
     ShortHistory,
 )
-from sidecar.core.vocabulary.limits import Name
+from sidecar.core.vocabulary.limit_settings import Name
 from sidecar.core.vocabulary.products import DOLLARS
 
 Period = Literal["1d", "6h", "1h"]

@@ -30,7 +30,7 @@ from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
 from sidecar.core.value_at_risk.risk_report import risk_report
 from sidecar.core.vocabulary.brakes import brakes_not_set
 from sidecar.core.vocabulary.durations import written
-from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.money import ZERO, readable, with_money
 
 View = dict[str, Any]

@@ -17,7 +17,7 @@ from sidecar.core.risk_manager import RiskManager
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Answered
 from sidecar.core.vocabulary.decision import Decision
-from sidecar.core.vocabulary.limits import NAME_MAX
+from sidecar.core.vocabulary.limit_settings import NAME_MAX
 from sidecar.core.vocabulary.order_reading import parse_order, stated_id
 from sidecar.core.vocabulary.orders import InvalidOrder, is_identifier
 from sidecar.server.error_codes import INVALID_PARAMS, REFUSED

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Answered
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.core.vocabulary.limits import NAME_MAX
+from sidecar.core.vocabulary.limit_settings import NAME_MAX
 from sidecar.core.vocabulary.orders import is_identifier
 from sidecar.server.answers import Answers
 from sidecar.server.error_codes import INVALID_PARAMS

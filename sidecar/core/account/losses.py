@@ -18,7 +18,7 @@ from sidecar.core.account.account_window import AccountWindow
 from sidecar.core.account.moved import Moved
 from sidecar.core.account.periods import Period, ScopedWindow
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.money import ONE, RATIO_QUANTUM, ZERO, cents, plain, ratio
 from sidecar.core.vocabulary.trading_day import PeriodName
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from sidecar.core.account.losses import AT_MARKS, NO_LOSS, Loss, Shift
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.vocabulary.limits import LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.money import ONE, ZERO
 
 OF_MARGIN: Final = LossLimit(ratio=ONE)  # the measure: a ratio

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from sidecar.core.vocabulary.limits import Quota, Rate
+from sidecar.core.vocabulary.limit_settings import Quota, Rate
 from sidecar.core.vocabulary.money import ZERO
 
 NAMES_MAX: Final = 10_000  # windows remembered; the one unused for longest is forgotten first

@@ -15,7 +15,8 @@ from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.context.feeds import Feeds, UnreadFutures
 from sidecar.core.context.state import TradingState
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, RoomyRisk
-from sidecar.core.vocabulary.limits import WARN_AT, AccountLimits, Limits
+from sidecar.core.vocabulary.limit_settings import WARN_AT
+from sidecar.core.vocabulary.limits import AccountLimits, Limits
 
 
 class RiskContext(Struct, kw_only=True):

@@ -12,7 +12,7 @@ from sidecar.core.account.strategy_books import STRATEGIES_MAX
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary.events import Asker
-from sidecar.core.vocabulary.limits import NAME_MAX
+from sidecar.core.vocabulary.limit_settings import NAME_MAX
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.orders import is_identifier
 

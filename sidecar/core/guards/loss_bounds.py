@@ -19,7 +19,8 @@ from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, Loss, Shift, Way
 from sidecar.core.account.margin import margin_drawdown
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
-from sidecar.core.vocabulary.limits import LossLimit, OrderLimits
+from sidecar.core.vocabulary.limit_settings import LossLimit
+from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio
 
 # A loss that stands, of contracts alone: it has no window, and nothing of it is settled.

@@ -46,7 +46,8 @@ from sidecar.core.vocabulary.actions import (
     Liquidate,
 )
 from sidecar.core.vocabulary.events import LossWindow, Quote
-from sidecar.core.vocabulary.limits import Limits, LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
+from sidecar.core.vocabulary.limits import Limits
 
 WINDOW_OF: Final[Mapping[str, LossWindow]] = {
     **PERIOD_OF,

@@ -21,7 +21,7 @@ from sidecar.core.context.state import Cause
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.durations import written
-from sidecar.core.vocabulary.limits import MarketShock
+from sidecar.core.vocabulary.limit_settings import MarketShock
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
 from sidecar.core.vocabulary.products import is_contract
 

@@ -20,7 +20,7 @@ from sidecar.core.context.state import Cause
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.guards.market_shock import MarketShockWatch
 from sidecar.core.vocabulary.actions import Action, FlattenProduct
-from sidecar.core.vocabulary.limits import PriceShock
+from sidecar.core.vocabulary.limit_settings import PriceShock
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 
 

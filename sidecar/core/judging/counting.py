@@ -15,7 +15,7 @@ from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules import activity
 from sidecar.core.judging.rules.rule import ScopedLimit
 from sidecar.core.vocabulary.events import Asker
-from sidecar.core.vocabulary.limits import Rate
+from sidecar.core.vocabulary.limit_settings import Rate
 from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.orders import Order, fingerprint
 

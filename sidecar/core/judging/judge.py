@@ -34,7 +34,8 @@ from sidecar.core.judging.rules.rule import (
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import WARN_AT, OrderLimits
+from sidecar.core.vocabulary.limit_settings import WARN_AT
+from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ONE, TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
 

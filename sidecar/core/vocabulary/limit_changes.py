@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 from msgspec import Struct, json
 from pydantic import BaseModel, TypeAdapter
 
-from sidecar.core.vocabulary.limits import Limits, LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
+from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.tightness import TIGHTEST
 
 Way = Literal["tighter", "looser", "other"]

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from sidecar.core.vocabulary.limits import LOSSES_IN_MAX, Limits, LossIn, LossLimit, TradingHours
+from sidecar.core.vocabulary.limit_settings import LOSSES_IN_MAX, LossIn, LossLimit, TradingHours
+from sidecar.core.vocabulary.limits import Limits
 
 Tightest = Callable[[Any, Any], Any]
 Table = TypeVar("Table", bound=BaseModel)

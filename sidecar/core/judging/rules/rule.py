@@ -18,16 +18,15 @@ from msgspec import Struct
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.limits import (
-    Limits,
+from sidecar.core.vocabulary.limit_settings import (
     LosingStreak,
     LossIn,
     LossLimit,
-    OrderLimits,
     Quota,
     Rate,
     TradingHours,
 )
+from sidecar.core.vocabulary.limits import Limits, OrderLimits
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 from sidecar.core.vocabulary.trading_hours import Hours

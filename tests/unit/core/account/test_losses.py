@@ -8,7 +8,8 @@ from sidecar.core.account import losses
 from sidecar.core.account.losses import Loss
 from sidecar.core.account.periods import ScopedWindow
 from sidecar.core.account.position_tracker import PositionTracker
-from sidecar.core.vocabulary.limits import Limits, LossLimit
+from sidecar.core.vocabulary.limit_settings import LossLimit
+from sidecar.core.vocabulary.limits import Limits
 from tests.scenario import D, World
 from tests.tracking import Desk
 

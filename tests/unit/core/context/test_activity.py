@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sidecar.core.context.activity import NAMES_MAX, PARTS, Activity
-from sidecar.core.vocabulary.limits import Quota, Rate
+from sidecar.core.vocabulary.limit_settings import Quota, Rate
 from tests.scenario import START, D, World, limit_order
 
 RATE = Rate(count=3, window_s=10)

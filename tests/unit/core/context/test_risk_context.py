@@ -1,6 +1,6 @@
 """What orders are judged against: what follows from the limits in force."""
 
-from sidecar.core.vocabulary.limits import WARN_AT
+from sidecar.core.vocabulary.limit_settings import WARN_AT
 from tests.scenario import World
 
 

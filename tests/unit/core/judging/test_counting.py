@@ -10,7 +10,8 @@ from sidecar.core.judging.rules import activity
 from sidecar.core.judging.rules.rule import part_of
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Decided
-from sidecar.core.vocabulary.limits import Limits, Quota, Rate
+from sidecar.core.vocabulary.limit_settings import Quota, Rate
+from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import memory, reloaded, sell_order, the
 from tests.scenario import D, World, limit_order, order
 

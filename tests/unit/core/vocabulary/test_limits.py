@@ -6,15 +6,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from sidecar.core.vocabulary.limits import (
-    Limits,
-    LossLimit,
-    MarketShock,
-    PriceShock,
-    ProductLimits,
-    Rate,
-    StrategyLimits,
-)
+from sidecar.core.vocabulary.limit_settings import LossLimit, MarketShock, PriceShock, Rate
+from sidecar.core.vocabulary.limits import Limits, ProductLimits, StrategyLimits
 from tests.scenario import D
 
 

@@ -5,17 +5,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from sidecar.core.vocabulary.limits import (
+from sidecar.core.vocabulary.limit_settings import (
     LOSSES_IN_MAX,
-    Limits,
     LosingStreak,
     MarketShock,
     PriceShock,
-    ProductLimits,
     Quota,
     Rate,
-    StrategyLimits,
 )
+from sidecar.core.vocabulary.limits import Limits, ProductLimits, StrategyLimits
 from sidecar.core.vocabulary.tightness import TIGHTEST, merged
 
 TABLES: tuple[type[BaseModel], ...] = (
