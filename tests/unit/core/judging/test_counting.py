@@ -97,6 +97,15 @@ def test_an_edit_is_no_order_more_whoever_asks_for_it():
     assert world.tracker.books.bot_orders.of("user 1002", "all", "") == 0
 
 
+def test_an_order_that_nobody_asked_about_is_no_bots_after_its_edit_either():
+    world = world_of(max_open_orders=4)
+    world.report("o-1", client_order_id="unasked", base_size="0.01", limit_price=60_000)
+    assert of(world, ev.EditProposed, order_id="o-1", size="0.02", asker=ONE)
+    world.report("o-1", client_order_id="unasked", base_size="0.02", limit_price=60_000)
+    assert not world.tracker.ledger.reservations
+    assert world.tracker.books.bot_orders.counts == {}
+
+
 def test_the_same_order_asked_again_does_not_stand_in_its_own_way():
     world = world_of(max_open_orders=4)
     fill_up(world, ONE, 1)
@@ -141,6 +150,13 @@ def test_one_bot_has_its_share_of_the_order_rate_and_is_told_when_it_clears():
     fill_up(world, OTHER, 2)
     world.wait(40)
     assert ask(world, ONE)
+
+
+def test_a_small_share_of_a_wide_rate_is_used_up_long_before_the_rate():
+    world = world_of("0.2", max_order_rate={"count": 10, "window_s": 60})
+    fill_up(world, ONE, 2)
+    assert ask(world, ONE).codes == (CODE,)
+    assert ask(world, OTHER)
 
 
 def test_one_bot_has_its_share_of_identical_orders_at_least_one():
@@ -211,6 +227,17 @@ def test_exits_pass_and_orders_that_nobody_is_known_to_ask_about(name):
     library = world_of(**{name: TIGHT[name]})
     assert library.ask(limit_order("0.01", price="60000"))
     assert library.ask(limit_order("0.01", price="60000"))
+
+
+def test_what_nobody_is_known_to_ask_about_counts_in_no_bots_window():
+    """Approved at a glance, or nearly at its limit and so judged rule by rule."""
+    world = world_of(
+        **TIGHT | {"max_open_orders": 9, "max_notional_in": {"usd": 9_999, "window_s": 60}}
+    )
+    assert ask(world, None)
+    assert ask(world, None)
+    names = [*world.manager.desk.activity.windows, *world.manager.desk.activity.notional]
+    assert [name for name in names if CODE in name] == []
 
 
 @pytest.mark.parametrize("name", TIGHT)
