@@ -447,7 +447,6 @@ class RiskManager:
         self.approvals.forget_plans()
         self.watch.pending.clear()  # under other limits it is another breach
         self.state.tightened()
-        self.watch.loosen("CONFIG", "all", "the configuration can be used again", actions)
         self.unlisted.look(actions)
         self.streaks.look(now, actions)
 

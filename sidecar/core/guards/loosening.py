@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.start_terms import QueuedTerms, StartTerms
+from sidecar.core.context.tightening import loosen
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered, LimitsChanged
 from sidecar.core.vocabulary.brakes import lacking
@@ -168,6 +169,7 @@ class Loosening:
         if binding != new:
             self.memory.queued = self._kept(before, event) or self._begun(binding, event)
         actions: list[Action] = []
+        loosen(self.desk.state, "CONFIG", "all", "the configuration can be used again", actions)
         told = self._bind(binding, event.at, actions, by=event.by, reason=event.reason, was=before)
         text = "the new limits bind from now on"
         if self.memory.queued is not None:
