@@ -89,8 +89,9 @@ class Group:
     def add(self, ruled: BoundRule, row: FigureBySize, level: Decimal, near: Decimal) -> None:
         """One more row, its limit, and the figure from which it speaks."""
         self.entries.append(Entry(ruled, row, near))
-        self.near = min(self.near, row.reaches(near))
-        self.room = min(self.room, row.keeps(level))
+        reaches, keeps = row.ends(near, level)
+        self.near = min(self.near, reaches)
+        self.room = min(self.room, keeps)
 
     def findings(self, size: Decimal) -> Iterable[Finding]:
         size += self.absorbed

@@ -58,11 +58,8 @@ class FigureBySize(Protocol):
     def figure(self, size: Decimal) -> Decimal:
         """The figure with an order of this size in the books."""
 
-    def reaches(self, level: Decimal) -> Decimal:
-        """The least size at which it may be at this level or beyond."""
-
-    def keeps(self, level: Decimal) -> Decimal:
-        """The largest size at which it is not beyond this level."""
+    def ends(self, near: Decimal, level: Decimal) -> tuple[Decimal, Decimal]:
+        """The least size at which it may be at `near` or beyond, and the largest at which it is not beyond `level`."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -83,22 +80,22 @@ class Row(Struct, frozen=True, gc=False):
         line = self.base + self.slope * size if self.slope else self.base
         return max(self.floor, min(self.cap, line), self.fold - line)
 
-    def reaches(self, level: Decimal) -> Decimal:
-        """The least size at which it may be at this level or beyond; of a row with a slope."""
-        base = self.base
-        if self.floor >= level or self.fold - base >= level:
-            return ZERO
-        if self.cap < level:
-            return NO_EQUITY
-        return level - base if self.slope is ONE else (level - base) / self.slope
+    def ends(self, near: Decimal, level: Decimal) -> tuple[Decimal, Decimal]:
+        """The least size at which it may be at `near` or beyond, and the largest at which it is not beyond `level`.
 
-    def keeps(self, level: Decimal) -> Decimal:
-        """The largest size at which it is not beyond this level; of a row with a slope."""
-        if self.floor > level:
-            return ZERO
-        if self.cap <= level:
-            return NO_EQUITY
-        return level - self.base if self.slope is ONE else (level - self.base) / self.slope
+        Of a row with a slope.
+        """
+        base, slope, floor, cap = self.base, self.slope, self.floor, self.cap
+        reaches = keeps = NO_EQUITY
+        if floor >= near or self.fold - base >= near:
+            reaches = ZERO
+        elif cap >= near:
+            reaches = near - base if slope is ONE else (near - base) / slope
+        if floor > level:
+            keeps = ZERO
+        elif cap > level:
+            keeps = level - base if slope is ONE else (level - base) / slope
+        return reaches, keeps
 
 
 class ScopedLimit(Struct, frozen=True):

@@ -28,13 +28,10 @@ class Share(Struct, frozen=True):
             return ZERO
         return share_of(self.part.figure(size), self.whole.figure(size))
 
-    def reaches(self, level: Decimal) -> Decimal:
-        """The least size beyond which the share is at this level or more."""
-        return max(self._rises_from, self._size_at(level))
-
-    def keeps(self, level: Decimal) -> Decimal:
-        """The largest size at which the share is not beyond this level."""
-        return self.reaches(level)
+    def ends(self, near: Decimal, level: Decimal) -> tuple[Decimal, Decimal]:
+        """The least size beyond which it is at `near` or more, and the largest at which it is not beyond `level`."""
+        rises_from = self._rises_from
+        return max(rises_from, self._size_at(near)), max(rises_from, self._size_at(level))
 
     @property
     def _rises_from(self) -> Decimal:
