@@ -356,7 +356,7 @@ class RiskManager:
         handler = self._handlers.get(type(event))
         if handler is not None:
             return handler(event)
-        for part in (self.operator, self.loosening, self.sessions):
+        for part in (self.loosening, self.operator, self.sessions):
             if (answer := part.handle(event)) is not None:
                 return answer
         return self._tell_tracker(event)
@@ -395,7 +395,7 @@ class RiskManager:
                 return []
         before = self._books.version
         actions = self.unapproved.released(event)
-        if approval is not None:
+        if approval is not None and name not in self.tracker.ledger.reservations:
             self.approvals.give_back(approval, before)
         return actions
 

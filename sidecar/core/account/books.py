@@ -371,6 +371,23 @@ class Books:
             for key in self.marks.traded(product.book, price, at):
                 self._remark(key, prices=True)
 
+    def bound_strategies(self, key: str, price: Decimal | None) -> None:
+        """Coins that were sold for the account, or have left it, are no strategy's any more.
+
+        Where the books of all have more than is held, each loses in proportion, at this price, USD a unit; None: at
+        the next one.
+        """
+        line = self.account.lines.get(key)
+        held = ZERO if line is None else max(ZERO, line.position.quantity)
+        books = self.strategy_books.lined.get(key, {}).values()
+        owned = [(book, own) for book in books if (own := book.lines.get(key)) is not None]
+        owned = [(book, own) for book, own in owned if own.position.quantity > ZERO]
+        total = sum((own.position.quantity for _, own in owned), ZERO)
+        for book, own in owned if total > held else ():
+            left = own.position.quantity * held / total
+            gone = left - own.position.quantity
+            book.settle(own, gone, None if price is None else gone * price)
+
     def match_wallet(
         self, currency: str, entry: Decimal | None = None, mark: Decimal | None = None
     ) -> None:
@@ -395,6 +412,8 @@ class Books:
         one.
         """
         self.account.settle(line, quantity, None if mark is None else quantity * mark)
+        if quantity < ZERO and not line.is_future:
+            self.bound_strategies(line.key, mark)
         if entry is not None and line.position.quantity == quantity:
             line.position.entry_cost = quantity * entry
             self.account.restate(line)

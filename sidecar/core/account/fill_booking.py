@@ -14,7 +14,7 @@ from sidecar.core.account.reconciliation import DEFAULT_LAG, Reconciliation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import Tally, WorkingOrder
 from sidecar.core.vocabulary.money import DRIFT, ONE, ZERO
-from sidecar.core.vocabulary.orders import BUY
+from sidecar.core.vocabulary.orders import BUY, OWN_PREFIX
 from sidecar.core.vocabulary.products import Product
 
 
@@ -67,6 +67,12 @@ class FillBooking:
         value = books.usd_value(product, quantity, paid)
         if quantity:
             books.trade(product.key, quantity, value, strategy)
+            if (
+                quantity < ZERO
+                and not product.is_future
+                and order.client_order_id.startswith(OWN_PREFIX)
+            ):
+                books.bound_strategies(product.key, None if value is None else value / quantity)
         elif value:
             filled = order.counted.quantity * product.contract_size
             books.correct(product.key, filled, value, order.side, strategy)

@@ -109,6 +109,8 @@ class Loosening:
                 return self._replaced(event)
             case ev.LooseningConfirmed():
                 return self._confirmed(event)
+            case ev.LimitsRefused():  # another file than the one that waits, though none that can bind
+                self.memory.queued = None
         return None
 
     def look(self, now: datetime, actions: list[Action]) -> None:
@@ -161,6 +163,7 @@ class Loosening:
         if new.custom != old.custom:
             return [Answered(done=False, text=ANOTHER_RULE)]
         if fault := lacking(new.require, new):
+            self.memory.queued = None  # its file stands no more
             return [Answered(done=False, text=f"{fault}; nothing was changed")]
         binding = new
         if old.loosen_after is not None and not self._returns(new, event.at):

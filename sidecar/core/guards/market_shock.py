@@ -60,6 +60,13 @@ class Coin(Struct):
             self.fallen_since, self.samples = None, 0
         return True
 
+    def stood_within(self, shock: MarketShock, now: datetime) -> bool:
+        """Whether a price of it stood within the window: it counts, though it has not been quoted since a restart."""
+        return (
+            bool(self.highs)
+            and int(now.timestamp()) - self.highs[-1][0] <= shock.window.total_seconds()
+        )
+
     def _stand(self, second: int, settings: Settings) -> None:
         """The lowest of so many samples, over so long, is a price at which it has stood."""
         count, lasts = settings.confirm_quotes, settings.confirm_for.total_seconds()
@@ -121,7 +128,10 @@ class MarketShockWatch:
         products = self.desk.tracker.products
         if shock.products is not None:
             return {products[name].key for name in shock.products if name in products}
-        return {key for key in self.memory.coins if self._is_live(key, now)}
+        coins = self.memory.coins.items()
+        return {
+            key for key, coin in coins if self._is_live(key, now) or coin.stood_within(shock, now)
+        }
 
     def _is_coin(self, key: str) -> bool:
         return not is_contract(key) and key not in self.desk.tracker.books.cash

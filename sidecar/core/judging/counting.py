@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import Struct
 
 from sidecar.core.account.bot_orders import Place
-from sidecar.core.account.reservation import RESERVATIONS_MAX
 from sidecar.core.context.activity import ONE_OF_MANY, Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.judge import Plan
@@ -16,7 +15,7 @@ from sidecar.core.judging.rules import activity
 from sidecar.core.judging.rules.rule import ScopedLimit
 from sidecar.core.vocabulary.events import Asker
 from sidecar.core.vocabulary.limit_settings import Rate
-from sidecar.core.vocabulary.money import ONE, ZERO
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.orders import Order, fingerprint
 
 
@@ -74,7 +73,7 @@ class Counting:
         self._open = bounds(activity.open_orders_of_bot)
         self._has_shares = bool(self._rate_parts or self._like_parts or self._open)
         self._known: dict[str, OfBot] = {}
-        self.most_alive = int(RESERVATIONS_MAX * (desk.limits.max_share_of_limits or ONE))
+        self.most_alive = activity.most_alive(desk.limits.max_share_of_limits)
 
     def windows(
         self, order: Order, now: datetime, asker: Asker | None

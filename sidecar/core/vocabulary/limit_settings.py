@@ -305,7 +305,8 @@ class MarketShock(Frozen):
     )
     products: Annotated[tuple[ProductName, ...] | None, AfterValidator(_some)] = Field(
         None,
-        description="the coins that count, by a product of each; unset: all coins with a live quote",
+        description="the coins that count, by a product of each; unset: all coins with a quote now, or one within the "
+        "window",
     )
     # Falls that feed on forced sales go on for tens of minutes: a shorter lock would end in the middle of one.
     lockout: Duration = Field(

@@ -101,9 +101,14 @@ def too_many_reservations(candidate: Candidate) -> Violation | None:
     )
 
 
+def most_alive(share: Decimal | None) -> int:
+    """How many approvals of one bot may be alive, by its share of the limits: one at least."""
+    return max(1, int(RESERVATIONS_MAX * (share or ONE)))
+
+
 def too_many_of_a_bot(candidate: Candidate) -> Violation | None:
     alive, share = candidate.tracker.ledger.reservations, candidate.limits.max_share_of_limits
-    most = int(RESERVATIONS_MAX * (share or ONE))
+    most = most_alive(share)
     if not candidate.bot or candidate.is_rejudged or len(alive) < most:
         return None
     bot_of = candidate.tracker.orders.bot_of

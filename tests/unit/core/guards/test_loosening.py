@@ -400,3 +400,19 @@ def test_limits_and_status_show_what_is_queued_until_when():
     }
     assert views.limits(world.manager)["queued"] == shown
     assert views.status(world.manager, world.now)["queued_limits"] == shown
+
+
+def test_a_file_that_cannot_bind_takes_back_the_one_that_waits():
+    """At a start, and where it is read while the sidecar runs."""
+    lacks: dict[str, Any] = FILE | {"require": ["max_drawdown"]}
+    for refuse in (
+        lambda world: world.send(ev.LimitsRefused, reason="max_drawdown is missing"),
+        lambda world: world.send(ev.LimitsReplaced, limits=Limits(**lacks), reason="", by="uid 7"),
+    ):
+        world = World(**FILE)
+        read(world, LOOSER)
+        assert queued(world) is not None
+        refuse(world)
+        assert queued(world) is None
+        world.wait(WAIT.total_seconds())
+        assert in_force(world) == (5000, 5)

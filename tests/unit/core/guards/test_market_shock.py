@@ -144,10 +144,16 @@ def test_a_clock_that_was_set_back_begins_anew():
     assert not raised(prices(world, 900, 900))
 
 
-def test_coins_without_a_live_quote_do_not_count():
+def test_coins_without_a_quote_count_as_long_as_they_stood_within_the_window():
     """Two of five are quoted still: both have fallen."""
     world = market(5)
-    assert not raised(prices(world, 1_000, 1_000, every_s=61))
+    for _ in range(4):
+        prices(world, 1_000, 1_000, every_s=60)
+    assert not raised(prices(world, 950, 950))
+    for _ in range(3):
+        prices(world, 1_000, 1_000, every_s=60)
+    for _ in range(3):
+        prices(world, 1_000, 1_000)
     assert raised(prices(world, 950, 950))
 
 
@@ -313,3 +319,14 @@ def test_a_new_process_must_see_a_shock_anew_before_it_sells():
         world.quote("ETH-USD", 1_800)
     world.send(ev.Started, unclean_since=world.now)
     assert {one.samples for one in world.manager.shocks.market.memory.coins.values()} == {0}
+
+
+def test_after_a_restart_a_coin_that_is_quoted_first_is_not_the_whole_market():
+    """One of five has fallen; the others stood within the window, though nothing was heard of them since."""
+    world = market(5)
+    prices(world, 900, 1000, 1000, 1000, 1000)
+    again = restarted(world)
+    assert not raised(prices(again, 900, every_s=90))
+    assert raised(prices(again, 900, 900, 900))
+    long_ago = restarted(world)
+    assert not raised(prices(long_ago, 900, every_s=301))  # of which no high is left either

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from sidecar.core.account.reservation import RESERVATIONS_MAX
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.actions import Decided
 from sidecar.core.vocabulary.limits import Limits
-from tests.decisions import FOREVER, breaks, funded, future_order, sell_order, the
+from tests.decisions import FOREVER, breaks, funded, future_order, of_kind, sell_order, the
 from tests.scenario import START, D, World, limit_order, market_order
 
 RATE = {"count": 2, "window_s": 60}
@@ -374,3 +375,13 @@ def test_the_order_that_reaches_seven_tenths_of_a_count_is_warned_of():
     assert [bool(world.ask(limit_order("0.01")).warnings) for _ in range(8)] == [False] * 6 + [
         True
     ] * 2
+
+
+def test_the_least_share_is_one_approval():
+    """However small it is written."""
+    world = World(max_share_of_limits="0.00005")
+    for name, ok in (("one", True), ("two", False)):
+        body = limit_order("0.1", 60_000, name=name)
+        taken = world.send(ev.OrderProposed, body=body, asker=ev.Asker(7))
+        (decided,) = of_kind(taken, Decided)
+        assert bool(decided.decision) == ok

@@ -194,7 +194,7 @@ def test_names_that_a_bot_makes_up_swell_no_memory(monkeypatch):
 
 def owned(size="0.4", *, others=1, **limits):
     """So many BTC that "grid" bought, and of others; coins are grid's own."""
-    world = World(cash=RICH, strategy={"grid": {"own_positions_only": True}}, **limits)
+    world = World(cash=RICH, **{"strategy": {"grid": {"own_positions_only": True}}} | limits)
     world.hold(others)
     world.fill("BUY", size, 64_000, strategy_id="grid")
     return world
@@ -321,6 +321,48 @@ def test_a_flattening_sells_what_is_a_strategys_own():
     assert asked["market_market_ioc"]["base_size"] == "0.5"
 
 
+def sold_by_the_sidecar(world):
+    world.fill("SELL", "1.4", 60_000, client_order_id="risk-sidecar-20261122-1-BTC-1")
+
+
+def withdrawn(world):
+    for _ in range(3):
+        world.wait(60)
+        world.quote("BTC-USD", 60_000)
+        world.balance("BTC", 0)
+
+
+@pytest.mark.parametrize(
+    ("gone", "price"),
+    [(sold_by_the_sidecar, 60_000), (withdrawn, 64_000)],
+    ids=["sold", "withdrawn"],
+)
+def test_coins_that_are_gone_are_nobodys_own(gone, price):
+    """A flattening sold them, or they were withdrawn: another bot may sell what it buys afterwards, and the money is free."""
+    world = owned(strategy={"grid": {"own_positions_only": True, "budget": 30_000}})
+    gone(world)
+    grid = world.tracker.strategies["grid"]
+    assert "BTC" not in grid.lines
+    assert grid.net_pnl == (price - 64_000) * D("0.4")
+    world.fill("BUY", 1, 60_000, strategy_id="swing")
+    assert sells(world, 1, "swing")
+    assert not sells(world, "0.1")
+    assert "BUDGET" not in world.ask(limit_order("0.45", 60_000), strategy_id="grid").codes
+
+
+def test_of_coins_that_are_gone_in_part_each_strategy_loses_its_part():
+    world = World(cash=RICH, strategy={"grid": {"own_positions_only": True}})
+    world.fill("BUY", 1, 64_000, strategy_id="grid")
+    world.fill("BUY", 3, 64_000, strategy_id="swing")
+    world.fill("SELL", 2, 64_000, client_order_id="risk-sidecar-20261122-1-BTC-1")
+    held = {
+        name: book.lines["BTC"].position.quantity for name, book in world.tracker.strategies.items()
+    }
+    assert held == {"grid": D("0.5"), "swing": D("1.5")}
+    world.fill("SELL", 1, 64_000)  # by hand: whose coins these were is not known
+    assert world.tracker.strategies["grid"].lines["BTC"].position.quantity == D("0.5")
+
+
 def test_a_reading_that_shows_more_coins_lets_others_sell_them():
     """Until it is explained, an exit passes up to the larger; Coinbase itself refuses more than there is."""
     world = owned()
@@ -345,9 +387,7 @@ def test_of_coins_that_have_left_the_account_others_may_sell_none():
         world.quote("BTC-USD", 64_000)
         world.balance("BTC", 0)
     assert "BTC" not in world.tracker.account.lines
-    assert the(sells(world, "0.1", None), "OWN_POSITIONS_ONLY").message == (
-        "of 0 BTC, 0 are offered already and 0.4 are for grid alone: 0 may be sold"
-    )
+    assert sells(world, "0.1", None).codes == ("INSUFFICIENT_FUNDS",)
 
 
 def test_ownership_is_the_same_after_a_restart():
