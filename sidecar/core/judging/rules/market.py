@@ -318,8 +318,8 @@ RULES: Final = (
         exempt_if_reducing=True,
         doc=Doc(
             "the account is locked after many coins fell together: at least `share` of the `products` (else of all "
-            "coins with a live quote) stood `fall` or more below the highest at which they had stood within "
-            "`window`",
+            "coins with a quote now, or one within `window`) stood `fall` or more below the highest at which they had "
+            "stood within `window`",
             "the limits themselves break",
             key="market_shock",
         ),

@@ -190,7 +190,6 @@ def test_one_bot_has_its_share_of_the_notional_and_is_told_the_largest_size_that
 
 def test_one_bot_has_its_share_of_all_approvals_alive(monkeypatch):
     monkeypatch.setattr(activity, "RESERVATIONS_MAX", 6)
-    monkeypatch.setattr("sidecar.core.judging.counting.RESERVATIONS_MAX", 6)
     world = world_of()
     began = world.now
     fill_up(world, ONE, 3)

@@ -363,6 +363,16 @@ def test_of_coins_that_are_gone_in_part_each_strategy_loses_its_part():
     assert world.tracker.strategies["grid"].lines["BTC"].position.quantity == D("0.5")
 
 
+def test_of_coins_that_were_sold_by_hand_others_may_sell_none():
+    """Whose they were is not known: the strategy's books keep its own."""
+    world = owned(others="0.1")
+    world.fill("SELL", "0.5", 64_000)
+    assert "BTC" not in world.tracker.account.lines
+    assert the(sells(world, "0.1", None), "OWN_POSITIONS_ONLY").message == (
+        "of 0 BTC, 0 are offered already and 0.4 are for grid alone: 0 may be sold"
+    )
+
+
 def test_a_reading_that_shows_more_coins_lets_others_sell_them():
     """Until it is explained, an exit passes up to the larger; Coinbase itself refuses more than there is."""
     world = owned()
