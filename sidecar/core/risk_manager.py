@@ -388,11 +388,9 @@ class RiskManager:
         """An approval ends; not for want of an order that is reported, though implausibly."""
         name, never_arrived = event.client_order_id, event.reason == "never_arrived"
         approval = self.tracker.ledger.reservations.get(name)
-        if never_arrived:
-            self.tracker.moved()  # one in a row may be a cause
-            if approval is not None and self.reports.has_arrived(name):
-                self.tracker.ledger.put_off(approval, event.at + self.settings.reservation_life)
-                return []
+        if never_arrived and approval is not None and self.reports.has_arrived(name):
+            self.tracker.ledger.put_off(approval, event.at + self.settings.reservation_life)
+            return []
         before = self._books.version
         actions = self.unapproved.released(event)
         if approval is not None and name not in self.tracker.ledger.reservations:

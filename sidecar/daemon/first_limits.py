@@ -48,6 +48,6 @@ def _is_at_stake(manager: RiskManager) -> bool:
 
 
 def tell_brakes(limits: Limits, log: FilteringBoundLogger) -> None:
-    """Name in the log what a start leaves unbounded."""
+    """Name in the log the brakes that a start leaves unset."""
     if brakes := brakes_not_set(limits):
         log.info("brakes that are not set", limits=", ".join(brake.name for brake in brakes))

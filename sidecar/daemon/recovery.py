@@ -275,7 +275,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
 
 
 def _only_bots(bots: dict[str, Bot]) -> dict[int, str]:
-    """The bot of each user that just one is for."""
+    """The bot of each user who belongs to a single bot."""
     uids = [uid for bot in bots.values() for uid in bot.uids or ()]
     return {
         uid: name for name, bot in bots.items() for uid in bot.uids or () if uids.count(uid) == 1

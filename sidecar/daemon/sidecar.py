@@ -230,7 +230,7 @@ class Sidecar:
         return engine, [*first, *binding]
 
     def _under(self, saved: SavedState | None) -> Limits:
-        """What the last process did is told again under its own terms, where these may not just be changed."""
+        """The facts of the last process are told again under its own terms, where these may not just be changed."""
         manager = None if saved is None else saved.manager
         if manager is not None and "loosen_after" in manager.limits and manager.loosening.terms:
             self._use(manager.loosening.terms)

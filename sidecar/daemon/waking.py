@@ -275,7 +275,7 @@ async def give(command: Sequence[str], data: bytes, within_s: float) -> str:
 
 
 async def _fed(child: Process, data: bytes) -> int:
-    """What the child ends with, once it has been given this."""
+    """The exit code of the child, which is given this text."""
     await _feed(child, data)
     return await child.wait()
 

@@ -275,8 +275,8 @@ class Books:
     def _turn_into_cash(
         self, book: Portfolio, line: Exposure, quantity: Decimal, value: Decimal | None
     ) -> None:
-        """Cash that was traded is no position: it is worth its mark at once, and the difference to what was paid is
-        PnL. Without a mark nothing is known of that.
+        """Cash that was traded is no position: it is worth its mark at once, and the difference to its price is PnL.
+        Without a mark the difference is not known.
         """
         mark = self.marks.usd(line.key)
         worth = value if mark is None else quantity * mark

@@ -176,8 +176,8 @@ class Overlapping:
         return after[0] / before[0], after[1] / before[1]
 
     def forget(self, open_moments: Iterable[Point], sweep_lag: timedelta) -> None:
-        """Those that overlap with no transfer to come are done with. `open_moments`: those that one may still be dated
-        at; `sweep_lag`: for so long after it was booked, dollars that moved may be taken back.
+        """Forget the transfers that overlap with no later transfer. `open_moments`: the moments that a later transfer
+        may have; `sweep_lag`: for so long after its booking a transfer of dollars may be taken back.
         """
         moments = list(open_moments)
         if not moments:
@@ -238,7 +238,9 @@ class Overlapping:
         return self._overlap(since, booked)[-room:] if room else []
 
     def _overlap(self, since: Order, booked: int) -> list[Moved]:
-        """Those that overlap with moments from this one on, at which so many transfers were booked; and with these."""
+        """The transfers that overlap with moments from `since` on, at which `booked` transfers were booked; and those
+        that overlap with these transfers.
+        """
         found = list[Moved]()
         for one in reversed(self.known):
             is_known = one.number is None or one.number <= booked
@@ -263,7 +265,7 @@ def _few(moves: Sequence[Moved]) -> Iterator[Sequence[Moved]]:
 
 
 def _may_be_undone(moved: Moved, since: datetime, sweep_lag: timedelta) -> bool:
-    """Whether a difference of dollars that was first read at `since`, or later, may take this transfer back."""
+    """Whether a difference of dollars first read at `since`, or later, may take this transfer back."""
     told_at = moved.told_at
     return moved.key in DOLLARS and told_at is not None and since <= told_at + sweep_lag
 

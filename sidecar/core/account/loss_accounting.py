@@ -117,7 +117,7 @@ class LossAccounting:
         self.clock_ahead = max(ahead, timedelta())
 
     def next_turns(self) -> list[datetime]:
-        """When time alone changes a loss next: the ends of periods, and of highs from which there is one."""
+        """When time alone changes a loss next: the ends of periods, and of highs that a loss counts from."""
         windows = self.windows
         if windows is None:
             return []
@@ -129,8 +129,8 @@ class LossAccounting:
         return ends
 
     def clears_at(self, window: timedelta, ratio: Decimal) -> datetime | None:
-        """When the loss within a rolling window is below this share at the earliest, should nothing be earned; None
-        where it is.
+        """When the loss within a rolling window is below this share at the earliest, without further profit; None where
+        it is already.
         """
         windows = self.windows
         rolling = None if windows is None else windows.rolling_of(window)
@@ -139,7 +139,7 @@ class LossAccounting:
         return rolling.clears_at(windows.span.moved(self.books.account.net_pnl), ratio)
 
     def by_both(self, at: datetime) -> datetime:
-        """What both clocks have passed then."""
+        """The time that both clocks have passed."""
         return at - self.clock_ahead
 
     def roll_day(self, at: datetime) -> bool:
@@ -178,15 +178,15 @@ class LossAccounting:
     def _turn(self, windows: LossWindows, passed: datetime) -> None:
         """Rolling windows move on, from the figures before the fact."""
         if tuple(one.window for one in windows.rolling) != self.rolling:
-            self.version += 1
+            self._changed()
             windows.rolling = [
                 windows.rolling_of(length) or Rolling(length, []) for length in self.rolling
             ]
-        self._high = (-1, ZERO)  # the high of a new part is lower
+        self._high = (None, ZERO)  # the high of a new part is lower
         for one in windows.rolling:
             if one.turn(passed, self._standing):
-                self.version += 1
-                self.books.version += 1
+                self._changed()
+                self.books.changed()
 
     def _standing(self) -> AccountWindow:
         """Where the account stands at confirmed marks."""
@@ -284,9 +284,10 @@ class LossAccounting:
     def _raise(self, windows: LossWindows, net: Decimal) -> None:
         highest, settled = windows.span.moved(net), self.books.account.pnl.settled
         for one in windows.rolling:
-            self.version += one.raise_to(highest, net, settled)
+            if one.raise_to(highest, net, settled):
+                self._changed()
         if net > windows.peak or highest > windows.drawdown.base:
-            self.version += 1
+            self._changed()
             windows.peak = max(windows.peak, net)
             windows.drawdown.raise_to(highest, settled)
         assert windows.drawdown.base >= highest

@@ -66,7 +66,7 @@ class LossWindows(Period, kw_only=True):
 
     @property
     def windows(self) -> Iterator[AccountWindow]:
-        """The account's own, every high of a rolling one among them."""
+        """The windows of the whole account, every high of a rolling window among them."""
         yield from self.fixed
         for one in self.rolling:
             yield from one.highs
@@ -83,7 +83,7 @@ class LossWindows(Period, kw_only=True):
         return (self, *self.longer.values())
 
     def period(self, name: PeriodName) -> Period:
-        """The one of this name."""
+        """The period of this name."""
         return self if name == "daily" else self.longer[name]
 
     def of_period(self, name: PeriodName) -> AccountWindow:

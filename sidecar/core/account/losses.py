@@ -70,7 +70,7 @@ class Loss(Struct, frozen=True):
         return limit.ratio * self.base - self._weighted
 
     def share(self) -> Decimal:
-        """The loss as a share, to compare with others; nothing where no ratio can be taken."""
+        """The loss as a share, to compare with other losses; zero where no ratio can be taken."""
         return self._weighted / self.base if self.base > ZERO else ZERO
 
     def measured(self, limit: LossLimit) -> Decimal:

@@ -67,7 +67,7 @@ class OrderFlow:
         self.margin_seen = ZERO
         # Whether a flattening sent this very order; such an id alone is no proof.
         self.was_sent: Callable[[WorkingOrder], bool] = lambda _order: False
-        # The bot behind a question, as the share of limits counts; empty: nobody's.
+        # The bot behind a question, as the share of limits counts; empty: no known bot.
         self.bot_of: Callable[[ev.Asker | None], str] = lambda _asker: ""
 
     def report(self, report: ev.OrderReported) -> None:

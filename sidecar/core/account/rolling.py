@@ -57,7 +57,7 @@ class Rolling(Struct):
         if highs and begins <= highs[-1].started_at:
             if highs[-1].started_at - begins <= AHEAD_MAX:
                 return False
-            del highs[1:]  # of the future: the highest stays for one window from now
+            del highs[1:]  # of the future: the highest stays for the length of the window from now
             highs[0].started_at = begins
         first = highs[0] if highs else None
         high = standing()

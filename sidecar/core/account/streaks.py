@@ -1,12 +1,13 @@
-"""Streaks: trades that were closed at a loss, one after the other, of each scope that a limit names. No I/O.
+"""Streaks: consecutive trades that were closed at a loss, of each scope that a limit names. No I/O.
 
 A trade begins when a fill takes a key's position away from flat, and is closed by the fill that brings it back, or
 beyond. Its result is what the position has realised and was paid since, less all fees. A fee that is told only once
 the position is flat belongs to the trade that was closed last. A position is flat where less is left of it than
-Coinbase would take an order of. Coins that come or leave without a fill begin and close nothing.
+Coinbase would take an order of. Coins that come or leave without a fill begin and close no trade.
 
-A scope is in its cool-down from the close of a trade with which so many in a row are lost, whatever is won meanwhile.
-Once that is over the streak counts one less than its limit: the next trade that loses begins another.
+A scope is in its cool-down from the close of a trade with which so many in a row are lost, and later profits do not
+end it. Once the cool-down is over the streak counts as its limit less a trade: the next lost trade begins another
+cool-down.
 """
 
 from datetime import datetime, timedelta
@@ -170,13 +171,13 @@ class Streaks:
         elif not now.side:
             before = streak.lost
             streak.amend(key, now.settled - was.settled)
-            if streak.lost < scope.trades <= before:  # it never was one
+            if streak.lost < scope.trades <= before:  # it was no losing streak
                 streak.until = None
         self._judge(scope, at)
 
     def _judge(self, scope: StreakScope, at: datetime) -> None:
-        """Whether the last trades are too many lost ones; no more of them is kept than that takes. A cool-down that
-        has begun lasts, whatever is won meanwhile.
+        """Whether too many of the last trades were lost; no further trades are kept. A cool-down that has begun lasts,
+        and later profits do not end it.
         """
         streak = self.known.get(scope.name)
         if streak is None:
@@ -186,4 +187,4 @@ class Streaks:
         if streak.lost >= scope.trades:
             ends.append(streak.closed[-1].at + scope.cool_down)
         streak.until = max((end for end in ends if end > at), default=None)
-        self.books.version += 1
+        self.books.changed()

@@ -4,10 +4,10 @@ Where `loosen_after` is in force, another file binds at once as far as it is at 
 looser anywhere it is queued as well, and binds whole
 
     when it has stood for `loosen_after`, by both clocks, and the account is known
-    or when an operator confirms it whose user is not the one who had it read.
+    or when an operator confirms it, of another user than the operator who had it read.
 
-The same file read again keeps its time; any other one takes the queue back. A file may return within `RETURN_WITHIN`
-to exactly the limits in force before the last change: a typing error binds nobody for a day. The limits in force are
+The same file read again keeps its time; any other file takes the queue back. A file may return within `RETURN_WITHIN`
+to exactly the limits in force before the last change: a typing error does not bind for a day. The limits in force are
 therefore never looser than some file that has stood for so long, was confirmed, or bound when there was no
 `loosen_after`.
 """
@@ -94,7 +94,7 @@ class Loosening:
 
     @property
     def standing(self) -> Limits:
-        """The last file that was read: the queued one, or the one in force."""
+        """The limits of the last file that was read: those queued, or those in force."""
         queued = self.memory.queued
         return self.desk.limits if queued is None else Limits.model_validate(queued.limits)
 
@@ -109,7 +109,7 @@ class Loosening:
                 return self._replaced(event)
             case ev.LooseningConfirmed():
                 return self._confirmed(event)
-            case ev.LimitsRefused():  # another file than the one that waits, though none that can bind
+            case ev.LimitsRefused():  # another file than the queued file, though it cannot bind
                 self.memory.queued = None
         return None
 

@@ -23,7 +23,7 @@ from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio
 
-# A loss that stands, of contracts alone: it has no window, and nothing of it is settled.
+# The unrealised loss of contracts alone: it has no window and no settled part.
 MARGIN: Final = "MARGIN_DRAWDOWN"
 
 
@@ -102,7 +102,7 @@ class LossBounds:
             for code, loss in in_periods(strategy):
                 yield self.of(code, loss, now, f"strategy:{name}", strategy_id=name)
         if rolling := list(self._rolling(now)):
-            # One cause stands for all of them, of the window that is surest to be crossed.
+            # A single cause stands for all windows: that of the window which is surest to be crossed.
             yield max(rolling, key=lambda one: (one.may_be_confirmed, one.is_crossed, one.used))
         if (limit := limits.max_drawdown) is not None:
             yield self.of("DRAWDOWN", limit, now)
@@ -114,6 +114,13 @@ class LossBounds:
         share, loss = self.desk.limits.max_margin_drawdown, margin_drawdown(self.desk.tracker)
         if share is not None and loss is not None and loss.base:
             yield self.of(MARGIN, _as_loss(share), now, "futures")
+
+    def lacks_margin(self) -> bool:
+        """Whether a limit is set on the loss of margin, and Coinbase has not told the margin of contracts that lose."""
+        return (
+            self.desk.limits.max_margin_drawdown is not None
+            and margin_drawdown(self.desk.tracker) is None
+        )
 
     def _rolling(self, now: datetime | None) -> Iterator[BoundLoss]:
         windows = self.desk.tracker.windows
@@ -226,7 +233,7 @@ class LossBounds:
 
 
 def in_periods(limits: OrderLimits) -> Iterator[tuple[str, LossLimit]]:
-    """The limits of one table on losses within periods of the calendar, by the codes of their causes."""
+    """The limits of a table on losses within periods of the calendar, by the codes of their causes."""
     found = (limits.max_daily_loss, limits.max_weekly_loss, limits.max_monthly_loss)
     for code, limit in zip(PERIOD_OF, found, strict=True):
         if limit is not None:

@@ -168,7 +168,7 @@ class LossWatch:
             return
         if known is None:
             self._first_sight(bound, now, actions)
-        elif rolls:  # what was lost since is there for longer
+        elif rolls:  # losses since then stay in the window for longer
             known = replace(known, clears_at=self._ends_at(bound))
             self.desk.state.causes[bound.code, bound.scope] = known
         if is_confirmed:
@@ -227,6 +227,8 @@ class LossWatch:
         for cause in list(self.desk.state.causes.values()):
             name = (cause.code, cause.scope)
             passes = cause.code in WINDOW_OF and not cause.is_confirmed
+            if cause.code == MARGIN and self.bounds.lacks_margin():
+                continue  # how much of it is lost cannot be told: the contracts stay reduce-only
             if (passes or cause.code in UNLATCHED) and name not in bounded:
                 self.confirmation.forget(f"{cause.code}|{cause.scope}")
                 self.loosen(cause.code, cause.scope, "its limit is gone", actions)

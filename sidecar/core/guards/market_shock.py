@@ -1,10 +1,10 @@
 """Market shock: many coins fall together. No I/O.
 
-Marks are sampled as for the price shock: the first one seen in a new second. A coin has fallen while its last sample
+Marks are sampled as for the price shock: the first mark of each second. A coin has fallen while its last sample
 stands so far below its highest within the window: the highest at which it has stood for `confirm_for`, over
-`confirm_quotes` samples, so that no tick upwards makes a fall of what follows it. Once so many coins have fallen, the
-account is reduce-only for the lockout, whatever prices do next; where all is to be sold, each of so many must have
-stood that low for as long, over as many samples.
+`confirm_quotes` samples, so that a single tick upwards makes no fall of the next price. Once so many coins have
+fallen, the account is reduce-only for the lockout, even if prices recover; where all is to be sold, each of so many
+must have stood that low for as long, over as many samples.
 """
 
 from collections.abc import Collection, Iterable
@@ -30,9 +30,9 @@ NAMED_MAX: Final = 5  # coins in a reason; the rest is counted
 
 
 class Coin(Struct):
-    """The samples of one coin by their second: `recent` are the last ones that a price is seen to stand by, `highs`
-    the prices that stood within the window and that no later one has reached. `fallen_since`: since when it has stood
-    below its limit, by how many `samples`.
+    """The samples of a coin by their second: `recent` are the last samples, which show the price that stands, `highs`
+    the prices that stood within the window and that no later price has reached. `fallen_since`: since when the coin
+    has stood below its limit, by how many `samples`.
     """
 
     second: int = -1

@@ -33,7 +33,7 @@ from sidecar.core.vocabulary.orders import OWN_PREFIX, Faults, InvalidOrder, Ord
 from sidecar.core.vocabulary.plain_order import plain_order
 from sidecar.core.vocabulary.products import Product
 
-# Compiled plans that are kept: a name of a strategy may have one for each product, and names may be made up.
+# Compiled plans that are kept: a strategy has a plan for each product, and names of strategies may be made up.
 PLANS_MAX: Final = 5_000
 
 

@@ -20,8 +20,8 @@ from sidecar.core.vocabulary.orders import Order, fingerprint
 
 
 class RateWindow(Struct, frozen=True):
-    """A window of all orders. `silent` is the number of approvals in it up to which neither the limit nor the bot's
-    share of it has anything to say, `near` that up to which the limit has not, `own` the bot's window; empty: none.
+    """A window of all orders. Up to `silent` approvals in it neither the limit nor the bot's share of it warns,
+    up to `near` the limit does not. `own`: the bot's window; empty where it has no share.
     """
 
     name: str
@@ -41,8 +41,8 @@ class LikeWindow(Struct, frozen=True):
 
 
 class OfBot(Struct, frozen=True):
-    """The windows that the orders of one bot count in, and its share of open orders: how many are its own now, from
-    which on a rule has something to say. `counted`: the windows of rates, as an approval counts there; `own`: the
+    """The windows that the orders of a bot count in, and its share of open orders: the number from which on a rule
+    warns. `counted`: the windows of rates, as an approval counts there; `own`: the
     bot's own of them.
     """
 

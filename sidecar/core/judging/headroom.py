@@ -100,7 +100,7 @@ class Headrooms:
     def give_back(self, leg: Leg, hold: Decimal, before: int) -> None:
         """An approval has been released; its order is in the books no more. `before`: their version until then. A room
         that has absorbed less was worked out with this order in the books, and is worked out anew without it: a line
-        tells nothing of sizes below zero.
+        is not valid for sizes below zero.
         """
         version = self._tracker.books.version
         known, room = self._known.get(leg.side, (before, None))

@@ -147,7 +147,7 @@ def _bind(
     scopes: Iterable[tuple[str, ScopeKind, OrderLimits]],
     share: Decimal | None = None,
 ) -> list[tuple[Measured, ScopedLimit]]:
-    """`share`: the part of limits that one bot may use; without it the rules on a bot's own figure bind nothing."""
+    """`share`: the part of limits that one bot may use; without it the rules on a bot's own figure do not bind."""
     bound: list[tuple[Measured, ScopedLimit]] = []
     for rule in rules:
         for scope, kind, limits in scopes:

@@ -1,7 +1,7 @@
 """Ownership: how much of a coin a strategy, or all others, may sell where coins are a strategy's own. No I/O.
 
 A strategy with `own_positions_only` owns what its books hold of a coin. It may sell that alone, less what it offers
-already; all others may sell what no such strategy owns, less what they offer. A flattening asks nobody.
+already; all others may sell what no such strategy owns, less what they offer. A flattening sells all coins.
 """
 
 from decimal import Decimal
@@ -54,7 +54,7 @@ class Holding(Struct, frozen=True):
 def holding(
     desk: RiskContext, key: str, strategy_id: str | None, replaces: Decimal = ZERO
 ) -> Holding | None:
-    """What a strategy may sell of a coin, beside an order of its own that is to be replaced; None where no ownership
+    """The part of a coin that a strategy may sell, beside its order that is to be replaced; None where no ownership
     limits it.
     """
     books, name = desk.tracker.strategies, strategy_id or ""

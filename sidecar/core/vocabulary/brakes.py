@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class Brake(NamedTuple):
-    """A bound on the account. `limits`: any of them is one; `unbounded`: what has no bound without."""
+    """A bound on the account. `limits`: each of them is one; `unbounded`: the risk that has no bound otherwise."""
 
     limits: tuple[str, ...]
     unbounded: str
@@ -41,12 +41,12 @@ BRAKES: Final = (
     Brake(("max_open_orders",), "Any number of orders may lie open at once."),
     Brake(("price_collar",), "A limit order may be priced any distance beyond the market."),
 )
-# Keys of the account's limits that bind nothing by themselves.
+# Keys of the account's limits that are no bound by themselves.
 NOT_LIMITS: Final = frozenset({"require", "shadow"})
 
 
 def is_set(value: object) -> bool:
-    """Whether a limit of this value binds: one of zero does."""
+    """Whether a limit of this value binds: a limit of zero does."""
     return value is not None and value is not False and value not in ((), [])
 
 

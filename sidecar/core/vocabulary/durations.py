@@ -14,7 +14,7 @@ LONGEST: Final = timedelta(days=31)
 
 
 def duration(value: object) -> timedelta:
-    """The length that is written. Raises ValueError where it is none, nothing, or more than 31 days."""
+    """The length that is written. Raises ValueError for other text, for zero, and for more than 31 days."""
     if isinstance(value, timedelta):
         return value
     found = re.fullmatch(r"(\d{1,7})([dhms])", value) if isinstance(value, str) else None

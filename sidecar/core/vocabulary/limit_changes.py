@@ -1,4 +1,4 @@
-"""How one set of limits differs from another, key by key, in words. No I/O."""
+"""The differences between two sets of limits, key by key, in words. No I/O."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ WRITTEN: Final = TypeAdapter(Any)
 
 
 class LimitChange(Struct, frozen=True, kw_only=True):
-    """One key that differs. `other`: neither value can be shown to be the tighter one, so it counts as looser.
+    """A key that differs. `other`: neither value can be shown to be tighter, so it counts as looser.
 
     `path` as the configuration writes it, below `limits`; the values as JSON writes them.
     """

@@ -308,7 +308,7 @@ class MarketShock(Frozen):
         description="the coins that count, by a product of each; unset: all coins with a quote now, or one within the "
         "window",
     )
-    # Falls that feed on forced sales go on for tens of minutes: a shorter lock would end in the middle of one.
+    # Falls that feed on forced sales go on for tens of minutes: a shorter lock would end in the middle of such a fall.
     lockout: Duration = Field(
         timedelta(hours=1), description="how long only reducing orders pass, from the shock on"
     )

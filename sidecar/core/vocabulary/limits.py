@@ -96,7 +96,7 @@ class ProductLimits(OrderLimits):
 
 
 class PortfolioLimits(OrderLimits):
-    """Limits of several positions together: of the whole account, or of one strategy."""
+    """Limits of several positions together: of the whole account, or of a strategy."""
 
     max_gross_exposure: Amount | None = Field(None, description="sum of worst-case positions, USD")
     max_net_exposure: Amount | None = Field(None, description="net worst-case exposure, USD")
@@ -107,7 +107,7 @@ class PortfolioLimits(OrderLimits):
 
 
 class StrategyLimits(PortfolioLimits):
-    """Limits of one strategy's own orders and positions."""
+    """Limits of a strategy's own orders and positions."""
 
     budget: Amount | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Which of two limits is the tighter one, key by key. No I/O.
+"""The tighter of two limits, key by key. No I/O.
 
 Each kind of key has one function: of two values, the loosest value known to be at least as tight as both; where none
 can be shown to be, the first value. So a value is at least as tight as another exactly if it is the answer to both. A
@@ -66,7 +66,7 @@ def _all_of(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _of_losses_in(one: tuple[LossIn, ...], other: tuple[LossIn, ...]) -> tuple[LossIn, ...]:
-    """Each window by itself. More than there may be at once: the first ones."""
+    """Each window by itself. Where that is more windows than there may be: the first windows alone."""
     found = {loss.window: loss for loss in one}
     for loss in other:
         known = found.get(loss.window)
@@ -114,7 +114,7 @@ _table: Final = _if_set(_tightest)
 _loss: Final = _if_set(_of_loss)
 _sale: Final = _order_of("reduce_only", "flatten")
 
-# A row for each key of each table of limits, and of the tables that are the value of one.
+# A row for each key of each table of limits, and of the tables within.
 TIGHTEST: Final[Mapping[str, Tightest]] = {
     "min_order_size": _higher,
     "max_order_size": _lower,

@@ -16,7 +16,7 @@ def opens_at(candidate: Candidate, bound: ScopedLimit) -> datetime | None:
 
 
 def outside(candidate: Candidate, bound: ScopedLimit) -> Row:
-    """How long until the next window begins, seconds; none within one."""
+    """Seconds until the next window begins; zero within a window."""
     opens = opens_at(candidate, bound)
     if opens is None:
         return Row(base=ZERO)

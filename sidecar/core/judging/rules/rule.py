@@ -192,7 +192,7 @@ def level_of(setting: Setting) -> Decimal:
 
 
 def settings_of(limits: OrderLimits, name: str) -> tuple[Setting, ...]:
-    """Every limit of one name in a table: none, one, or some."""
+    """All limits of a name in a table."""
     setting = getattr(limits, name, None)
     if setting is None or setting is False:
         return ()

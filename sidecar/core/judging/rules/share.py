@@ -50,7 +50,7 @@ class Share(Struct, frozen=True):
 
 
 def share_of(part: Decimal, whole: Decimal) -> Decimal:
-    """`part` ÷ `whole`; of nothing, all but nothing is infinite."""
+    """`part` ÷ `whole`; a share of zero is infinite, but for a part of zero."""
     if whole > ZERO:
         return part / whole
     return NO_EQUITY if part > ZERO else ZERO

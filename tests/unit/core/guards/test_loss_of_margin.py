@@ -92,9 +92,8 @@ def test_more_margin_ends_it_too():
 
 
 def test_without_its_limit_or_a_margin_there_is_no_cause():
-    world = holding()
+    world = holding(margin=None)
     quotes(world, *[56_000] * 4)
-    funded(world, margin=None)
     assert not world.manager.state.causes
     assert breaks(world.ask(future_order(1, "BUY", 56_000)), "MAX_MARGIN_DRAWDOWN")
     world = holding()
@@ -102,6 +101,20 @@ def test_without_its_limit_or_a_margin_there_is_no_cause():
     world.manager.desk.use(Limits())
     world.manager.tracker.moved()
     assert of_kind(quotes(world, 55_000), CauseCleared)
+
+
+@pytest.mark.parametrize("margin", [None, 0])
+def test_a_margin_that_is_not_told_while_contracts_lose_lifts_no_cause(margin):
+    """Told again, the loss is judged again."""
+    world = holding()
+    quotes(world, *[56_000] * 4)
+    assert CAUSE in world.manager.state.causes
+    assert not of_kind(funded(world, margin=margin).actions, CauseCleared)
+    quotes(world, *[56_000] * 2)
+    assert CAUSE in world.manager.state.causes
+    funded(world, margin=16_000)
+    quotes(world, 60_000)
+    assert CAUSE not in world.manager.state.causes
 
 
 def test_it_is_in_force_after_a_restart():
