@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sidecar.coinbase import key_rows, market_rows, order_rows, position_rows, refusals
 from sidecar.coinbase.frames import is_ours
-from sidecar.coinbase.reading import WORDS_MAX, read_each, rfc3339, table, tables
+from sidecar.coinbase.reading import WORDS_MAX, read_each, rfc3339, table, tables, text
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.liquidation.attempts import LACKS_FUNDS
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
@@ -188,6 +188,12 @@ class Lookups:
     async def permissions(self) -> key_rows.KeyPermissions:
         """The key's permissions. Raises CallFailed."""
         return key_rows.key_permissions(await self._rest.get("/key_permissions"))
+
+    async def portfolio_name(self, portfolio: str) -> str:
+        """The name that its owner gave a portfolio; "" where it has none. Raises CallFailed, and Untrusted."""
+        answer = await self._rest.get(f"/portfolios/{quote(portfolio, safe='')}", once=True)
+        row = table(table(answer.get("breakdown"), "breakdown").get("portfolio"), "portfolio")
+        return text(row.get("name"), "the portfolio's name")
 
     async def fees(self) -> ev.FeesRead:
         """The account's fee tier, asked for once: there is a default. Raises CallFailed, and Untrusted."""

@@ -179,6 +179,12 @@ class Coinbase(Table):
         "in any case",
     )
 
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether the exchange is on this machine, as the paper exchange is: all others trade real money."""
+        parts = _split_url(self.rest_url)
+        return parts is not None and parts.hostname in LOOPBACK
+
 
 Uids = tuple[Annotated[Whole, Field(ge=0, le=UID_MAX)], ...]
 

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from sidecar.console.options import ConfigFile, configuration
+from sidecar.console.locating import place
+from sidecar.console.options import ConfigFile
 from sidecar.core.vocabulary.errors import Misuse
+from sidecar.escaping import escaped
 from sidecar.server.error_codes import REFUSED
 
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that no sidecar is there
@@ -40,6 +42,11 @@ AskOrder = Annotated[
     Path | None,
     typer.Option("--order-socket", metavar="PATH", help="The order socket.", rich_help_panel=PANEL),
 ]
+Reason = Annotated[
+    str,
+    typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal, with who and when."),
+]
+NO_REASON: Final = "none given"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
@@ -56,13 +63,30 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def control_path(config: ConfigFile, given: Path | None) -> Path:
-    """Where operators ask: as given, else as the configuration says. Raises Misuse."""
-    return given or configuration(config, None).server.control_socket
+    """Where operators ask: as given, else of the sidecar that is meant (locating.py). Raises Misuse."""
+    return given or place(config).control_socket
 
 
 def order_path(config: ConfigFile, given: Path | None) -> Path:
-    """Where bots ask: as given, else as the configuration says. Raises Misuse."""
-    return given or configuration(config, None).server.order_socket
+    """Where bots ask: as given, else of the sidecar that is meant (locating.py). Raises Misuse."""
+    return given or place(config).order_socket
+
+
+def account_of(path: Path) -> dict[str, str]:
+    """Whose account the sidecar behind this socket trades: `portfolio`, `portfolio_name`, `host`, and `money`: real or
+    paper. Empty where it does not say. Raises Misuse.
+    """
+    account: dict[str, str] = msgspec.json.decode(ask(path, "status"))["sidecar"].get("account", {})
+    return account
+
+
+def tell_reached(path: Path) -> None:
+    """Say which sidecar a verb reaches, before it does."""
+    account = account_of(path)
+    money = "PAPER" if account.get("money") == "paper" else "REAL MONEY"
+    called = f'"{name}" ' if (name := account.get("portfolio_name")) else ""
+    portfolio = called + (account.get("portfolio") or "not told by Coinbase yet")
+    typer.echo(escaped(f"{money}, portfolio {portfolio}, {path}"), err=True)
 
 
 def ask(path: Path, method: str, timeout_s: float = TIMEOUT_S, **params: Any) -> bytes:
@@ -120,7 +144,7 @@ def _words(path: Path, error: OSError) -> str:
         return f"no answer on {path} in time; see the sidecar's log, and with status what was done"
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return (
-            f"no sidecar listens on {path}; start it, or name its socket with --control-socket or"
-            " --order-socket, or its --config"
+            f"no sidecar listens on {path}; start it, or name another with --config, --control-socket or"
+            " --order-socket"
         )
     return f"{path}: {error.strerror or error}; ask as the user that runs the sidecar"

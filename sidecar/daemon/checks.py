@@ -162,7 +162,8 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
         if not isinstance(error, Refused):
             mend = "see coinbase.rest_url, the network and its firewall"
             raise Misuse(f"{report.host} cannot be reached ({error}); {mend}") from None
-    report.findings += await preflight.look(lookups, clock.unix)
+    found, _ = await preflight.look(lookups, clock.unix)
+    report.findings += found
     try:
         await _account(config, picture, lookups, report)
     except Refused as error:

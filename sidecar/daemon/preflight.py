@@ -8,6 +8,7 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused
 from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.escaping import escaped
 
 SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wrong is going wrong
 
@@ -20,9 +21,19 @@ class Finding(NamedTuple):
     text: str
 
 
-async def look(lookups: Lookups, unix: Callable[[], float]) -> list[Finding]:
-    """The key's permissions and the clock. A failed reading is a finding too."""
-    findings = []
+class Portfolio(NamedTuple):
+    """The portfolio that the key is of; both "" where Coinbase has not told."""
+
+    uuid: str = ""
+    name: str = ""
+
+
+UNTOLD: Final = Portfolio()
+
+
+async def look(lookups: Lookups, unix: Callable[[], float]) -> tuple[list[Finding], Portfolio]:
+    """The key's permissions, its portfolio, and the clock. A failed reading is a finding too."""
+    findings, portfolio = [], UNTOLD
     try:
         key = await lookups.permissions()
     except (CallFailed, Untrusted) as error:
@@ -52,13 +63,9 @@ async def look(lookups: Lookups, unix: Callable[[], float]) -> list[Finding]:
                     "the key may transfer funds, which the sidecar never does; take that permission away",
                 )
             )
-        findings.append(
-            Finding(
-                "info",
-                "PORTFOLIO",
-                f"the key is of portfolio {key.portfolio or 'unknown'}; the bot's must be of the same",
-            )
-        )
+        portfolio = Portfolio(key.portfolio, await _name(lookups, key.portfolio))
+        text = f"the key is of {called(portfolio)}; the bot's must be of the same"
+        findings.append(Finding("info", "PORTFOLIO", text))
     text = f"neither counted nor sold here, though the key may reach them: {', '.join(VENUES.values())}"
     findings.append(Finding("info", "OTHER_VENUES", text))
     try:
@@ -77,7 +84,23 @@ async def look(lookups: Lookups, unix: Callable[[], float]) -> list[Finding]:
                 f"this machine's clock is {skew_s:+.1f} s from Coinbase's{mend}",
             )
         )
-    return findings
+    return findings, portfolio
+
+
+def called(portfolio: Portfolio) -> str:
+    """The portfolio in words."""
+    if not portfolio.uuid:
+        return "a portfolio that Coinbase does not name"
+    name = f' "{escaped(portfolio.name)}",' if portfolio.name else ""
+    return f"portfolio{name} {portfolio.uuid}"
+
+
+async def _name(lookups: Lookups, portfolio: str) -> str:
+    """The portfolio's name; "" where it cannot be read: nothing hangs on it."""
+    try:
+        return await lookups.portfolio_name(portfolio) if portfolio else ""
+    except (CallFailed, Untrusted):
+        return ""
 
 
 def look_at_alerts(command: Sequence[str]) -> list[Finding]:

@@ -77,6 +77,7 @@ class Wiring:
         self._log_state = log_state
         self._waker = waker
         self._findings: list[preflight.Finding] = []
+        self._portfolio = preflight.UNTOLD
         self._lookups = Lookups(rest, engine.now, self._left_out)
         self._picture = self._made_picture(rest)
         conflation = Conflation(config.coinbase.conflate_ms / 1000)
@@ -273,7 +274,14 @@ class Wiring:
     def _outside(self) -> dict[str, Any]:
         """The daemon's own figures beside the core's."""
         wall, feeds = clock.wall(), {"user": self._user.session, "market": self._market.session}
+        coinbase = self._config.coinbase
         return {
+            "account": {
+                "portfolio": self._portfolio.uuid,
+                "portfolio_name": self._portfolio.name,
+                "host": coinbase.rest_url,
+                "money": "paper" if coinbase.is_on_loopback else "real",
+            },
             "feeds_heard_s_ago": {
                 name: round(wall - session.heard, 3)
                 for name, session in feeds.items()
@@ -340,13 +348,16 @@ class Wiring:
 
     async def _look(self) -> None:
         findings = preflight.look_at_alerts(self._config.alerts.command)
-        findings += await preflight.look(self._lookups, clock.unix)
+        found, portfolio = await preflight.look(self._lookups, clock.unix)
+        findings += found
         for finding in findings:
             if finding not in self._findings:
                 getattr(self._engine.log, finding.severity)(finding.text, code=finding.code)
                 if finding.severity != "info":
                     self._waker.tell(finding.severity, finding.code, finding.text)
         self._findings = findings
+        if portfolio.uuid:  # else what was known stays
+            self._portfolio = portfolio
 
 
 def _summary(report: LiquidationReport) -> dict[str, Any]:

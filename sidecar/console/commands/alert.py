@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from sidecar import clock
+from sidecar.console.locating import needed_file
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import interruptible
 from sidecar.core.vocabulary.errors import Misuse
@@ -22,9 +23,7 @@ def try_alerts(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
     Exit 0: both went well; 1: not so; 2: a faulty configuration, or none to test.
     """
-    if config is None:
-        raise Misuse("alert test needs --config FILE; try: risk-sidecar config example")
-    alerts = configuration(config, overrides).alerts
+    alerts = configuration(needed_file(config, "alert test"), overrides).alerts
     if not alerts.command and alerts.heartbeat_url is None:
         raise Misuse("nobody is woken: alerts.command is not set; name a program")
     with interruptible():

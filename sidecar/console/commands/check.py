@@ -8,10 +8,10 @@ import msgspec
 import typer
 
 from sidecar.console.asking import AsJson
+from sidecar.console.locating import needed_file
 from sidecar.console.options import ConfigFile, Overrides, configuration
 from sidecar.console.process import forbid_core_dumps, interruptible
 from sidecar.console.shown import page
-from sidecar.core.vocabulary.errors import Misuse
 
 EXIT_CRITICAL: Final = 1
 
@@ -23,9 +23,7 @@ def check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJso
 
     Exit 0: fine; 1: a critical finding; 2: a faulty configuration, or no connection.
     """
-    if config is None:
-        raise Misuse("check needs --config FILE; try: risk-sidecar config example")
-    settings = configuration(config, overrides)
+    settings = configuration(needed_file(config, "check"), overrides)
     from rich.console import Console  # noqa: PLC0415 - half a second to import, all in all
 
     from sidecar.daemon.checks import look  # noqa: PLC0415

@@ -13,6 +13,7 @@ import typer
 
 from sidecar.console.commands.paper import SEED_BELOW
 from sidecar.console.commands.run import EXIT_FAULTED, places
+from sidecar.console.locating import register
 from sidecar.console.options import (
     ConfigFile,
     ControlSocket,
@@ -35,6 +36,7 @@ from sidecar.console.process import (
 
 if TYPE_CHECKING:
     from sidecar.config.tables import Config
+    from sidecar.paper.service.paper import PaperExchange
 
 # Without a file of limits no order would be refused: those of config/paper.toml.
 LIMITS: Final = (
@@ -81,7 +83,9 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
                 order_socket or Path(run_dir, "order.sock"),
                 control_socket or Path(run_dir, "control.sock"),
             )
-            shown = Shown(Path(own), *places, bot=bot, duration_s=duration, as_json=as_json)
+            shown = Shown(
+                Path(own), Path(run_dir), *places, bot=bot, duration_s=duration, as_json=as_json
+            )
             run(_serve(settings, reread, shown))
 
 
@@ -89,6 +93,7 @@ class Shown(NamedTuple):
     """The options of the command line."""
 
     directory: Path
+    run_directory: Path
     order_socket: Path
     control_socket: Path
     bot: bool
@@ -112,6 +117,12 @@ async def _serve(settings: "Config", reread: "Callable[[], Config]", shown: Show
         with_bot=shown.bot,
         duration_s=shown.duration_s,
     )
+
+    def tell(config: "Config", exchange: "PaperExchange") -> None:
+        reached = places(config)
+        register(shown.run_directory, reached)
+        _tell({**exchange.urls, **reached}, exchange.seed, as_json=shown.as_json)
+
     with standard_outlets() as errors:
         try:
             await demonstrate(
@@ -120,9 +131,7 @@ async def _serve(settings: "Config", reread: "Callable[[], Config]", shown: Show
                 make_log(settings.server.log, errors),
                 reread=reread,
                 log_state=errors.state,
-                on_ready=lambda config, exchange: _tell(
-                    {**exchange.urls, **places(config)}, exchange.seed, as_json=shown.as_json
-                ),
+                on_ready=tell,
                 on_stop=on_signals,
                 say=lambda line: console.print(f"[dim]bot[/dim]  {line}"),
             )
@@ -140,6 +149,7 @@ def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:
     )
     typer.echo(f"  order socket    {where['order_socket']}")
     typer.echo(f"  control socket  {where['control_socket']}")
+    typer.echo(f"  state           {where['state_dir']}")
     typer.echo(f"  exchange        {where['rest_url']}")
     if seed is not None:
         typer.echo(f"  market          random:{seed}")

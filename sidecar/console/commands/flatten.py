@@ -11,19 +11,29 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from sidecar.console.asking import AsJson, AskConfig, AskControl, Declined, ask, control_path
+from sidecar.console.asking import (
+    NO_REASON,
+    AsJson,
+    AskConfig,
+    AskControl,
+    Declined,
+    Reason,
+    account_of,
+    ask,
+    control_path,
+    tell_reached,
+)
 from sidecar.console.shown import page
 from sidecar.core.vocabulary.errors import Misuse
+from sidecar.escaping import escaped
 
 LOOK_EVERY_S: Final = 0.25
 EXIT_NOT_FLAT: Final = 1
+NAMELESS: Final = "flatten"  # typed where Coinbase has not told the portfolio
 
 
 def flatten(
-    reason: Annotated[
-        str | None,
-        typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal. Required."),
-    ] = None,
+    reason: Reason = NO_REASON,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
     config: AskConfig = None,
     control_socket: AskControl = None,
@@ -33,9 +43,14 @@ def flatten(
 
     Shows how far it is until the account is flat. No order passes afterwards until resume.
     """
-    if reason is None or not reason.strip():
-        raise Misuse('flatten needs a reason, for the journal; write --reason "why"')
+    if yes and config is None and control_socket is None:
+        raise Misuse(
+            "flatten --yes sells everything unasked; name the sidecar with --config or --control-socket"
+        )
+    if not yes and not sys.stdin.isatty():
+        raise Misuse("flatten sells everything and asks first; write --yes where nobody can answer")
     where = control_path(config, control_socket)
+    tell_reached(where)
     if not yes:
         _confirm(where)
     try:
@@ -50,14 +65,18 @@ def flatten(
 
 
 def _confirm(where: Path) -> None:
-    """Show the holdings at stake, and take only a yes."""
-    if not sys.stdin.isatty():
-        raise Misuse("flatten sells everything and asks first; write --yes where nobody can answer")
+    """Show the holdings at stake, and take only the portfolio's name, or its id where it has none."""
     view = page.readable(msgspec.json.decode(ask(where, "positions")))
     held = [f"{one['quantity']} {one['key']}" for one in view["positions"] if one["quantity"]]
     orders = len(view["open_orders"])
     typer.echo(f"held: {', '.join(held) or 'nothing'}; open orders: {orders}")
-    if not typer.confirm("Cancel all orders and sell all of it now?"):
+    account = account_of(where)
+    name = account.get("portfolio_name") or account.get("portfolio") or NAMELESS
+    typed = typer.prompt(
+        f"To cancel all orders and sell all of it now, type the portfolio's name, {escaped(name)}"
+    )
+    if typed.strip() != name.strip():
+        typer.echo("that is not its name: nothing was sold")
         raise typer.Exit(EXIT_NOT_FLAT)
 
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from sidecar.console.asking import AsJson
+from sidecar.console.locating import config_file, place
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.shown.progress import progress
 from sidecar.core.vocabulary.errors import Misuse
@@ -132,18 +133,18 @@ def replay(
     """
     from sidecar.console.shown.replaying import replayed  # noqa: PLC0415 - half a second to import
 
-    settings = configuration(config, None)
+    settings = configuration(config_file(config), None)
     tried = None if limits is None else configuration(limits, None).limits
     place: int | datetime | None = None
     if start is not None:
         place = int(start) if start.isascii() and start.isdigit() else _time(start, "--from")
-    is_same = replayed(settings, state_dir or settings.state.dir, tried, place, as_json=as_json)
+    is_same = replayed(settings, _directory(config, state_dir), tried, place, as_json=as_json)
     if not is_same:
         raise typer.Exit(EXIT_DAMAGED)
 
 
 def _directory(config: Path | None, state_dir: Path | None) -> Path:
-    return state_dir or configuration(config, None).state.dir
+    return state_dir or place(config).state_dir
 
 
 def _types(given: list[str]) -> frozenset[str]:

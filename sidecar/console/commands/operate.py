@@ -1,5 +1,5 @@
 """The operators' verbs, over the control socket: `halt`, `reduce-only`, `resume`, `cancel-all`,
-`reset-loss`, `reload`, `confirm-loosening`. Each with a reason, kept beside who and when.
+`reset-loss`, `reload`, `confirm-loosening`. Each may have a reason, kept beside who and when.
 """
 
 from pathlib import Path
@@ -9,13 +9,16 @@ import msgspec
 import typer
 
 from sidecar.console.asking import (
+    NO_REASON,
     TIMEOUT_S,
     AsJson,
     AskConfig,
     AskControl,
     Declined,
+    Reason,
     ask,
     control_path,
+    tell_reached,
 )
 from sidecar.console.shown import page
 from sidecar.core.vocabulary.errors import Misuse
@@ -24,10 +27,6 @@ CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
 EXIT_REFUSED: Final = 1
 WINDOWS: Final = ("daily", "weekly", "monthly", "rolling", "cumulative", "drawdown")
 
-Reason = Annotated[
-    str | None,
-    typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal. Required."),
-]
 CancelAdding = Annotated[
     bool,
     typer.Option(
@@ -37,7 +36,7 @@ CancelAdding = Annotated[
 
 
 def halt(  # noqa: PLR0913, PLR0917 - the options of the command, one each
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     cancel_adding: CancelAdding = False,
     abort_liquidation: Annotated[
         bool,
@@ -54,7 +53,7 @@ def halt(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 
 def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one each
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     product: Annotated[
         str | None,
         typer.Option("--product", metavar="ID", help="Only for this product's asset."),
@@ -76,7 +75,7 @@ def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one eac
 
 
 def resume(
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -86,7 +85,7 @@ def resume(
 
 
 def cancel_all(
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -105,7 +104,7 @@ def reset_loss(
         str | None,
         typer.Argument(metavar="|".join(WINDOWS), help="Which loss.", show_default=False),
     ] = None,
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -122,7 +121,7 @@ def reset_loss(
 
 
 def reload(
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -132,7 +131,7 @@ def reload(
 
 
 def confirm_loosening(
-    reason: Reason = None,
+    reason: Reason = NO_REASON,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
@@ -142,17 +141,13 @@ def confirm_loosening(
     _carry_out("confirm_loosening", reason, where, as_json=as_json)
 
 
-def _carry_out(
-    method: str, reason: str | None, where: Path, *, as_json: bool, **params: Any
-) -> None:
+def _carry_out(method: str, reason: str, where: Path, *, as_json: bool, **params: Any) -> None:
     _tell(_asked(method, reason, where, TIMEOUT_S, **params), where, as_json=as_json)
 
 
-def _asked(method: str, reason: str | None, where: Path, timeout_s: float, **params: Any) -> bytes:
+def _asked(method: str, reason: str, where: Path, timeout_s: float, **params: Any) -> bytes:
     """The answer. A refusal of the sidecar is one too: done is false."""
-    if reason is None or not reason.strip():
-        verb = method.replace("_", "-")
-        raise Misuse(f'{verb} needs a reason, for the journal; write --reason "why"')
+    tell_reached(where)
     try:
         return ask(where, method, timeout_s, reason=reason, **params)
     except Declined as declined:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sidecar.console.locating import needed_file
 from sidecar.console.options import (
     ConfigFile,
     ControlSocket,
@@ -48,14 +49,11 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     as_json: Json = False,
 ) -> None:
     """Run the sidecar against Coinbase: real money, by the hosts and the key in FILE."""
-    if config is None:
-        raise Misuse(
-            "run needs --config FILE, which names the key; try: risk-sidecar config example"
-        )
+    file = needed_file(config, "run")
     given = [*(overrides or ()), *place_overrides(state_dir, order_socket, control_socket)]
 
     def reread() -> "Config":
-        return configuration(config, given)
+        return configuration(file, given)
 
     with interruptible():
         settings = reread()

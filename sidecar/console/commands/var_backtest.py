@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from sidecar.console.asking import AsJson
 from sidecar.console.commands.closes import Closes, cached, number, read_files
+from sidecar.console.locating import config_file, place
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.process import interruptible
 from sidecar.console.shown import page as pages
@@ -102,12 +103,12 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     Without --csv: the history that the sidecar has cached in its state directory.
     """
-    settings = configuration(config, None)
+    settings = configuration(config_file(config), None)
     var = settings.var.settings()
     named, levels = _models(models or []), _confidences(confidences or [], var.model.confidence)
     if html is not None:
         _check_report(html)
-    closes = read_files(files) if files else cached(state_dir or settings.state.dir)
+    closes = read_files(files) if files else cached(state_dir or place(config).state_dir)
     portfolio = _portfolio(closes, positions or [])
     days = len(portfolio.dates) - 1
     usual = var.policy.length

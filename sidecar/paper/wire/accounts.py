@@ -25,7 +25,7 @@ from sidecar.paper.wire.text import Row, money, time_text
 COLOR: Final = "#0433FF"
 # Of a margin window, USD.
 MEASURES: Final = ("initial_margin", "maintenance_margin", "total_hold", "futures_buying_power")
-PORTFOLIO_NAME: Final = "Default"
+PORTFOLIO_NAME: Final = "Paper"
 
 
 def account_id(run: UUID, currency: str, part: str = "") -> str:
