@@ -777,11 +777,14 @@ async def test_a_state_directory_that_cannot_be_written_is_refused_with_the_mend
             pass
 
 
-async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(trader, tmp_path):
-    async with beside(trader, directory=tmp_path) as made:
-        made.engine.handle(ev.DiskChanged(at=made.engine.now(), full=True))
-        await made.settled()
-        as_killed(tmp_path / "state", tmp_path / "killed" / "state")
+async def test_a_disk_that_was_full_at_the_end_is_told_to_have_room_at_the_start(
+    trader, tmp_path, small_reserve
+):
+    async def happens():
+        assert made.state == "REDUCE_ONLY"
+
+    async with beside(trader, directory=tmp_path, state=RARELY) as made:
+        await on_a_full_disk(trader, tmp_path, made, happens)
     async with beside(trader, directory=tmp_path / "killed") as made:
         await made.until_state("ACTIVE")
         assert "DISK_FULL" in made.codes(ac.CauseCleared)
