@@ -62,7 +62,7 @@ class Running:
 
     def hold(self, product_id: str, price: str) -> None:
         """Freeze a book with this best ask, and the next lower price as its best bid."""
-        self.control("market", product_id=product_id, price=price, freeze=True)
+        self.control("market", product_id=product_id, price=price, silent=True)
 
     def move(self, product_id: str, price: str) -> None:
         self.control("market", product_id=product_id, price=price)

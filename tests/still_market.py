@@ -214,7 +214,7 @@ async def still(directory: Path, *, prices: dict[str, object] | None = None, **s
                 trader,
                 "market",
                 product_id=product_id,
-                freeze=True,
+                silent=True,
                 **sides(trader, product_id, price),
             )
         yield trader
@@ -229,7 +229,7 @@ async def until_tickers_are_told(trader: Trader, made: Beside) -> None:
 @asynccontextmanager
 async def attended(trader: Trader, **tables: Any):
     """The sidecar beside it, and its desk. It follows the books that were set before."""
-    follow = [name for name, book in trader.paper.world.exchange.books.items() if book.frozen]
+    follow = [name for name, book in trader.paper.world.exchange.books.items() if book.silent]
     tables = {
         **tables,
         "limits": {**WIDE_OPEN, **tables.get("limits", {})},

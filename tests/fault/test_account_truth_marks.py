@@ -85,7 +85,7 @@ def beside_sol(directory: Path, **limits: Any):
 async def falls_apart(made, *, quiet: bool = False) -> None:
     """SOL falls from 200 to 80/86, and keeps that spread for more than a minute."""
     await made.wait(1)
-    await made.control("market", product_id=SOL, freeze=True, quiet=quiet, **WIDE)
+    await made.control("market", product_id=SOL, silent=True, quiet=quiet, **WIDE)
     for seconds in (20, 41):
         await made.quote(BTC, 60_000, after=seconds)
     await made.made.until(lambda: "STALE_MARK" in made.causes, "the stale mark")
@@ -199,7 +199,7 @@ async def test_a_coin_without_a_quote_is_named_and_holds_up_nothing(tmp_path, ki
         if kind == "airdrop":
             await control(trader, "transfer", kind=kind, currency=coin, amount="0.001")
         if kind == "empty":
-            await control(trader, "market", product_id=SOL, empty=True, freeze=True)
+            await control(trader, "market", product_id=SOL, empty=True, silent=True)
         async with attended(
             trader,
             limits={"max_cumulative_loss": "0.25", "max_daily_loss": "0.20", "max_var": "0.9"},
@@ -247,7 +247,7 @@ async def test_its_first_good_mark_is_a_transfer(tmp_path):
     async with still(
         tmp_path, balances={"USD": 10_000, "SOL": 100}, prices={BTC: 60_000}
     ) as trader:
-        await control(trader, "market", product_id=SOL, empty=True, freeze=True)
+        await control(trader, "market", product_id=SOL, empty=True, silent=True)
         async with attended(
             trader, limits={"max_drawdown": "0.5"}, coinbase={"follow": [BTC]}
         ) as made:
@@ -265,7 +265,7 @@ async def test_what_loses_its_quote_gives_equity_no_room_and_stays_in_the_window
     makes 2.6, and 2.5 is allowed. When quotes return at 150 the difference is PnL.
     """
     async with beside_sol(tmp_path, max_daily_loss="0.5", max_leverage="2.5") as made:
-        await made.control("market", product_id=SOL, empty=True, freeze=True)
+        await made.control("market", product_id=SOL, empty=True, silent=True)
         for seconds in (30, 31, 1):
             await made.quote(BTC, 60_000, after=seconds)
         assert made.loss().usd == 0

@@ -224,7 +224,7 @@ async def asked(trader, buckets, granularity, seconds, before=0):
 @pytest.mark.parametrize(("granularity", "seconds"), [("ONE_HOUR", 3600), ("ONE_DAY", DAY_S)])
 async def test_350_candles_are_told_at_once_and_no_more(trader, granularity, seconds):
     for book in trader.paper.world.exchange.books.values():
-        book.frozen = True
+        book.silent = True
     whole = await asked(trader, 350, granularity, seconds, before=1)
     assert len(whole.json()["candles"]) == 350
     more = await asked(trader, 351, granularity, seconds, before=1)

@@ -225,7 +225,7 @@ def mid(trader: Trader, product_id: str) -> Decimal:
 
 def freeze(trader: Trader, *, frozen: bool) -> None:
     for book in trader.paper.world.exchange.books.values():
-        book.frozen = frozen
+        book.silent = frozen
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ async def trader(tmp_path):
     async with trading(tmp_path, balances={"USD": "100000", "BTC": "5"}) as made:
         world = made.paper.world
         for book in world.exchange.books.values():
-            book.frozen = True
+            book.silent = True
         yield made
 
 
@@ -315,12 +315,12 @@ async def test_the_market_can_be_set_shifted_frozen_and_flagged(trader):
     await http.post("/paper/market", json={"product_id": "BTC-USD", "price": "50000"})
     shown = (await http.get("/paper/market")).json()
     book = next(row for row in shown["books"] if row["product_id"] == "BTC-USD")
-    assert (book["bid"], book["ask"], book["frozen"]) == ("49999.99", "50000", True)
+    assert (book["bid"], book["ask"], book["silent"]) == ("49999.99", "50000", True)
     await http.post("/paper/market", json={"product_id": "BTC-USD", "shift": "-0.1"})
     query = {"product_id": "BTC-USD", "limit": "1"}
     row = (await http.get(BROKERAGE + "/market/product_book", params=query)).json()["pricebook"]
     assert (row["bids"][0]["price"], row["asks"][0]["price"]) == ("44999.99", "45000")
-    flags = {"product_id": "BTC-USD", "flags": {"cancel_only": True}, "freeze": False}
+    flags = {"product_id": "BTC-USD", "flags": {"cancel_only": True}, "silent": False}
     assert (await http.post("/paper/market", json=flags)).status_code == 200
     answer = await trader.call("POST", "/orders", json=trader.limit("BUY", "0.1", "100"))
     assert answer.json()["error_response"]["error"] == "ORDER_ENTRY_DISABLED"

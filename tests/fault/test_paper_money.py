@@ -16,7 +16,7 @@ FUTURES = "futures_balance_summary"
 async def trader(tmp_path):
     async with trading(tmp_path, balances={"USD": "100000", "BTC": "5"}) as made:
         for book in made.paper.world.exchange.books.values():
-            book.frozen = True
+            book.silent = True
         yield made
 
 

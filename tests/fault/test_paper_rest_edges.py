@@ -12,7 +12,7 @@ from tests.fault.paper_client import BROKERAGE, hear, trading
 async def trader(tmp_path):
     async with trading(tmp_path, balances={"USD": "100000", "BTC": "5"}) as made:
         for book in made.paper.world.exchange.books.values():
-            book.frozen = True
+            book.silent = True
         yield made
 
 

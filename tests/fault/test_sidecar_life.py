@@ -66,7 +66,7 @@ async def test_a_product_that_nobody_followed_is_followed_once_it_is_asked_about
 async def test_a_quiet_product_is_read_anew_and_not_called_stale(trader):
     async with beside(trader, limits={"max_quote_age_s": 2}) as made:
         for book in trader.paper.world.exchange.books.values():
-            book.frozen = True
+            book.silent = True
         frozen_at = made.engine.now()
 
         def is_re_read():

@@ -260,7 +260,7 @@ class Play:
 
     def freeze(self, product: str) -> None:
         book = self.paper.exchange.books[product]
-        book.frozen = not book.frozen
+        book.silent = not book.silent
 
     def flags(self, product: str, name: str) -> None:
         flags = {name: name != "session_open"} if name else {}

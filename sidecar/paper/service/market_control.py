@@ -28,7 +28,8 @@ class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
 
     `price`: the new middle; `shift`: a ratio to move it by (-0.1: ten per cent down); `bid` and
     `ask`: both sides, `size` of each, `quiet`: without a ticker; `empty`: no side; `trade`: the
-    price of a single trade. The market's own next quote moves on from where it was, unless `freeze` holds the product.
+    price of a single trade. From a `price` or a `shift` the market goes on as it would have from its own price; bid and
+    ask stand until its next quote. `freeze`: it goes on quoting the prices that stand; `silent`: it does not quote.
     """
 
     product_id: str | None = None
@@ -41,6 +42,7 @@ class MarketOrder(Struct, kw_only=True, forbid_unknown_fields=True):
     empty: bool = False
     trade: str | None = None
     freeze: bool | None = None
+    silent: bool | None = None
     flags: dict[str, bool] | None = None
     pause: bool | None = None
     speed: Annotated[str, Meta(max_length=20)] | None = None
@@ -61,7 +63,8 @@ def get_market(world: World, call: Call) -> Row:
                 "bid": plain(book.bid.price) if book.bid else "",
                 "ask": plain(book.ask.price) if book.ask else "",
                 "last": plain(book.tape.last) if book.tape.last is not None else "",
-                "frozen": book.frozen,
+                "frozen": book.held,
+                "silent": book.silent,
             }
             for name, book in world.exchange.books.items()
         ],
@@ -185,7 +188,7 @@ def _book(world: World, product_id: str) -> Book:
 
 
 def _change_product(world: World, order: MarketOrder, product_id: str, call: Call) -> None:
-    """Flags first, then quote, then trade, then whether it holds."""
+    """Flags first, then quote, then trade, then whether it goes on."""
     exchange, book = world.exchange, _book(world, product_id)
     if order.flags:
         flags = replace(exchange.listings[product_id].flags, **order.flags)
@@ -202,14 +205,21 @@ def _change_product(world: World, order: MarketOrder, product_id: str, call: Cal
         price = decimal_of("trade", order.trade)
         hand.print_trade(exchange, book.product_id, price, call.now)
     if order.freeze is not None:
-        book.frozen = order.freeze
+        book.held = order.freeze
+    if order.silent is not None:
+        book.silent = order.silent
 
 
 def _move(world: World, book: Book, middle: Decimal, call: Call) -> None:
-    """A quote of the market's own around a new middle; it comes with a trade, as all of them do."""
+    """A quote of the market's own around a new middle; it comes with a trade, as all of them do. The quotes after it
+    keep the same distance from where the market would be.
+    """
+    before = book.mid
     bid = max(book.step, floor_to(middle - book.step / TWO, book.step))
     ask = max(bid + book.step, ceil_to(middle, book.step))
     sides = (*_kept(book.bid, bid), *_kept(book.ask, ask))
-    frozen, book.frozen = book.frozen, False
+    silent, held, scale = book.silent, book.held, book.scale
+    book.silent, book.held, book.scale = False, False, ONE
     world.exchange.quote(Quote(call.now, book.product_id, *sides))
-    book.frozen = frozen
+    book.silent, book.held = silent, held
+    book.scale = scale if before is None else scale * middle / before

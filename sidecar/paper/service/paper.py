@@ -181,7 +181,7 @@ def _world(config: Paper, market: Market, directory: Path) -> World:
     for listing in market.books:
         exchange.books[listing.product_id].tape.year = history.year(listing.product_id)
     for product_id in config.disabled_products:
-        exchange.books[listings[product_id].book].frozen = True
+        exchange.books[listings[product_id].book].silent = True
     faults = FaultSwitches(config.faults)
     wall = clock.wall()
     speed = None if config.speed == "max" else config.speed

@@ -30,6 +30,9 @@ class Level(NamedTuple):
     size: Decimal
 
 
+NO_OFFER: Final = Level(ZERO, ZERO)
+
+
 class Book:
     """The book of one product and of its aliases."""
 
@@ -42,7 +45,9 @@ class Book:
         self.ask: Level | None = None
         self.at: datetime | None = None
         self.futures: list[str] = []  # contracts whose quotes follow this book's
-        self.frozen = False  # a frozen product takes no quotes
+        self.silent = False  # it takes no quotes of the market's
+        self.held = False  # the market goes on quoting the prices that stand
+        self.scale = ONE  # its quotes in parts of the market's own: a hand has moved the price
         self.last_up = False  # whether the market's latest trade was a buy
         self._taken: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
         self._resting: dict[Side, list[Order]] = {"BUY": [], "SELL": []}
@@ -60,6 +65,19 @@ class Book:
             self._taken["BUY"].clear()
         if self._taken["SELL"]:
             self._taken["SELL"].clear()
+
+    def as_told(self, quote: Quote) -> Quote:
+        """A quote of the market's as this book takes it: at the price that a hand has moved it to, or at the one that
+        it holds.
+        """
+        if self.held:
+            bid, ask = self.bid or NO_OFFER, self.ask or NO_OFFER
+            return Quote(quote.at, quote.product_id, *bid, *ask)
+        if self.scale == ONE:
+            return quote
+        bid_price = max(self.step, floor_to(quote.bid * self.scale, self.step))
+        ask_price = max(bid_price + self.step, ceil_to(quote.ask * self.scale, self.step))
+        return quote._replace(bid=bid_price, ask=ask_price)
 
     def empty(self) -> None:
         """All other traders leave."""

@@ -114,14 +114,15 @@ class Exchange:
 
     @with_money
     def quote(self, quote: Quote) -> None:
-        """Take a market's quote; futures on it move along. A frozen or unlisted book ignores it.
+        """Take a market's quote; futures on it move along. A silent or unlisted book ignores it.
 
         A quote from before the market clock counts as of now.
         """
         self._run_until(quote.at)
         book = self.books.get(quote.product_id)
-        if book is None or book.frozen:
+        if book is None or book.silent:
             return
+        quote = book.as_told(quote)
         self._remember()
         first = book.bid is None
         self.engine.move(book, quote, self.now)
@@ -129,7 +130,7 @@ class Exchange:
             self.value_opening(quote.product_id)
         for product_id in book.futures:
             listing, future = self.listings[product_id], self.books[product_id]
-            if not future.frozen and listing.flags.session_open:
+            if not future.silent and listing.flags.session_open:
                 self.engine.move(future, future_quote(quote, listing), self.now)
         self._follow_up()
         self._run_until(self.now)

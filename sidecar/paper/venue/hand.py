@@ -1,7 +1,7 @@
 """A hand on the books, for tests of clients: quotes that are set, emptied books, single trades. No I/O.
 
 Prices set here are told like the market's own, but no order trades by them: a quote that is set prints
-no trade of the market's, and a trade that is printed leaves the quote. A frozen book obeys as well.
+no trade of the market's, and a trade that is printed leaves the quote. A silent book obeys as well.
 """
 
 from datetime import datetime
@@ -37,7 +37,7 @@ def set_quote(exchange: Exchange, quote: Quote, *, quiet: bool = False) -> None:
             exchange.value_opening(quote.product_id)
         for product_id in book.futures:
             listing, future = exchange.listings[product_id], exchange.books[product_id]
-            if not future.frozen and listing.flags.session_open:
+            if not future.silent and listing.flags.session_open:
                 place(future, future_quote(quote, listing))
 
     exchange.act(deed, quote.at)

@@ -113,7 +113,7 @@ def test_another_users_word_and_half_a_word_are_passed_over(place, demo, monkeyp
     for text in ("", "[]", "{}", '{"control_socket": 1, "order_socket": "a", "state_dir": "b"}'):
         path.write_text(text)
         assert "whole" in str(locating.place(None).control_socket)
-    monkeypatch.setattr(locating.os, "getuid", lambda: os.geteuid() + 1)
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
     assert found() == "control"
 
 

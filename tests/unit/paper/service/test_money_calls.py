@@ -378,7 +378,7 @@ def test_a_wide_quote_is_told_by_a_ticker_whose_price_is_the_last_trade(stage):
     last = ask(stage, "GET /products/{product_id}", path={"product_id": "ETH-USD"})["price"]
     client = stage.client()
     client.subscribes("ticker", "ETH-USD")
-    market(stage, bid="80", ask="86", size="40", freeze=True)
+    market(stage, bid="80", ask="86", size="40", silent=True)
     (frame,) = only(client.hears(), "ticker")
     (row,) = frame["events"][0]["tickers"]
     assert (row["best_bid"], row["best_ask"], row["best_bid_quantity"]) == ("80", "86", "40")
@@ -407,7 +407,7 @@ def test_quote_and_trade_of_one_call_are_one_ticker(stage):
     assert frame["events"][0]["tickers"][0]["price"] == "80.5"
     (row,) = [row for row in answer["books"] if row["product_id"] == "ETH-USD"]
     assert row == {
-        "product_id": "ETH-USD", "bid": "80", "ask": "86", "last": "80.5", "frozen": False
+        "product_id": "ETH-USD", "bid": "80", "ask": "86", "last": "80.5", "frozen": False, "silent": False,
     }  # fmt: skip
 
 
@@ -415,7 +415,7 @@ def test_a_quiet_quote_is_told_by_no_ticker_and_is_there_over_rest(stage):
     """As on Coinbase, whose ticker tells of trades: a product that does not trade is quiet."""
     client = stage.client()
     client.subscribes("ticker", "ETH-USD")
-    market(stage, bid="80", ask="80.01", quiet=True, freeze=True)
+    market(stage, bid="80", ask="80.01", quiet=True, silent=True)
     assert not only(client.hears(), "ticker")
     assert best(stage, "ETH-USD")["ETH-USD"]["bids"] == [{"price": "80", "size": "10"}]
     stage.order("BUY", "ETH-USD", market_market_ioc={"base_size": "1"})
@@ -423,10 +423,40 @@ def test_a_quiet_quote_is_told_by_no_ticker_and_is_there_over_rest(stage):
     assert frame["events"][0]["tickers"][0]["price"] == "80.01"
 
 
+@pytest.mark.parametrize("order", [{"shift": "-0.1"}, {"price": "3600"}])
+def test_a_price_that_a_hand_has_moved_stays_while_the_market_moves_on(stage, order):
+    stage.quote("ETH-USD", "3999.99", "4000.01")
+    market(stage, **order)
+    stage.quote("ETH-USD", "4099.99", "4100.01")
+    row = best(stage, "ETH-USD")["ETH-USD"]
+    assert (row["bids"][0]["price"], row["asks"][0]["price"]) == ("3689.99", "3690.01")
+    market(stage, shift="-0.5")
+    stage.quote("ETH-USD", "3999.99", "4000.01")
+    assert best(stage, "ETH-USD")["ETH-USD"]["bids"][0]["price"] == "1799.99"
+
+
+def test_a_frozen_book_goes_on_quoting_the_prices_that_stand(stage):
+    client = stage.client()
+    client.subscribes("ticker", "ETH-USD")
+    market(stage, bid="80", ask="86", size="40", freeze=True)
+    for price in ("3000", "4000"):
+        client.hears()
+        stage.quote("ETH-USD", price, str(int(price) + 1))
+        (frame,) = only(client.hears(), "ticker")
+        (row,) = frame["events"][0]["tickers"]
+        assert (row["best_bid"], row["best_ask"], row["best_bid_quantity"]) == ("80", "86", "40")
+    market(stage, empty=True)
+    stage.quote("ETH-USD", "3000", "3001")
+    assert set(best(stage, "ETH-USD")) == set()
+    market(stage, freeze=False)
+    stage.quote("ETH-USD", "3000", "3001")
+    assert best(stage, "ETH-USD")["ETH-USD"]["bids"][0]["price"] == "3000"
+
+
 def test_an_empty_book_is_left_out_or_has_empty_lists(stage):
     client = stage.client()
     client.subscribes("ticker", "ETH-USD")
-    market(stage, empty=True, freeze=True)
+    market(stage, empty=True, silent=True)
     stage.quote("ETH-USD", "3000", "3001")
     assert not only(client.hears(), "ticker")
     assert set(best(stage, "BTC-USD", "ETH-USD")) == {"BTC-USD"}

@@ -42,16 +42,16 @@ def test_a_quote_that_is_set_is_told_and_prints_no_trade(paper):
 
 def test_it_holds_on_a_frozen_book_where_the_markets_own_quotes_do_not(paper):
     book = paper.exchange.books[BTC]
-    book.frozen = True
+    book.silent = True
     set_quote(paper, 48000, 51600)
     paper.quote(BTC, 64000, 64001)
     assert (book.bid.price, book.ask.price) == (48000, 51600)
 
 
-def test_futures_follow_it_unless_frozen(paper):
+def test_futures_follow_it_unless_silent(paper):
     set_quote(paper, 50000, 50001)
     assert paper.exchange.books[BIP].bid.price == 50020
-    paper.exchange.books[BIP].frozen = True
+    paper.exchange.books[BIP].silent = True
     set_quote(paper, 60000, 60001)
     assert paper.exchange.books[BIP].bid.price == 50020
 

@@ -455,8 +455,8 @@ def test_an_order_of_the_moment_of_a_quote_meets_whichever_came_first(paper):
     assert paper.fills(paper.market("BUY", 1))[0].price == 64201
 
 
-def test_a_frozen_book_takes_no_quotes_but_still_orders(paper):
-    paper.exchange.books[BTC].frozen = True
+def test_a_silent_book_takes_no_quotes_but_still_orders(paper):
+    paper.exchange.books[BTC].silent = True
     paper.quote(BTC, 70000, 70001)
     assert paper.fills(paper.market("BUY", 1))[0].price == 64001
     paper.audit()
