@@ -1,7 +1,8 @@
 """The demo's bot: a plain trader that asks the sidecar before every order. Play money only.
 
 It buys coins that have fallen and sells those that have risen, asks for more than it may now and
-then, and takes the size that would pass. It talks to the exchange as any bot would: over REST.
+then, and takes the size that would pass. It talks to the exchange as any bot would: over REST. It trades for so little
+that its fees of a whole day cross no limit; before a crash it buys all that it may.
 """
 
 import asyncio
@@ -11,14 +12,19 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+import msgspec
+
 from risk_sidecar_client import AskFailed, AsyncClient, Decision
 from sidecar.coinbase.rest import CallFailed, Rest
 
 PRODUCTS: Final = ("BTC-USD", "ETH-USD", "SOL-USD")
-EVERY_S: Final = 1.0  # wall seconds between two looks at the market
-SIZES_USD: Final = (400, 700, 1000, 1500)
-GREEDY: Final = 0.15  # how often it asks for more than an order may be worth
+EVERY_S: Final = 5.0  # wall seconds between two looks at the market
+EAGER_EVERY_S: Final = 1.0  # the same while it buys all that it may
+SIZES_USD: Final = (50, 100, 150, 250)
+EAGER_SIZES_USD: Final = (2000, 3000, 4500)
+GREEDY: Final = 0.02  # how often it asks for more than an order may be worth
 GREEDY_USD: Final = 8000
+HELD_USD_MAX: Final = 5000  # of one coin; then it sells some
 RESTING: Final = 0.4  # how often it would rather rest in the book than take
 RESTING_MAX: Final = 4  # then it cancels the oldest
 SIZE_QUANTUM: Final = Decimal("0.0001")
@@ -28,7 +34,7 @@ Say = Callable[[str], None]
 
 
 class DemoBot:
-    """`say` is told, in a line each, its questions and their outcomes."""
+    """`say` is told, in a line each, its questions and their outcomes. `is_eager`: it buys all that it may."""
 
     def __init__(self, sidecar: AsyncClient, rest: Rest, say: Say, seed: int) -> None:
         self._sidecar = sidecar
@@ -36,9 +42,9 @@ class DemoBot:
         self._say = say
         self._chance = random.Random(seed)  # noqa: S311
         self._last: dict[str, Decimal] = {}
-        self._held: dict[str, Decimal] = dict.fromkeys(PRODUCTS, Decimal(0))
         self._resting: deque[str] = deque()
         self._number = 0
+        self.is_eager = False
 
     async def run(self) -> None:
         """Until cancelled: look, ask, send."""
@@ -48,15 +54,16 @@ class DemoBot:
                 await self._turn()
             except (AskFailed, CallFailed) as error:
                 self._say(f"waits: {error}")
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EAGER_EVERY_S if self.is_eager else EVERY_S)
 
     async def _turn(self) -> None:
         product_id = self._chance.choice(PRODUCTS)
         bid, ask = await self._quote(product_id)
         mid = (bid + ask) / 2
         before, self._last[product_id] = self._last.get(product_id, mid), mid
-        sells = self._held[product_id] > 0 and (mid > before or self._chance.random() < 0.2)
-        body = self._order(product_id, bid, ask, sells=sells)
+        held = Decimal(0) if self.is_eager else await self._free(product_id)
+        wants_out = mid > before or self._chance.random() < 0.2 or held * mid > HELD_USD_MAX
+        body = self._order(product_id, bid, ask, held if wants_out else Decimal(0))
         decision = await self._sidecar.validate_order(body, strategy_id="demo")
         if not decision:
             self._say(f"{_words(body)}  [red]refused[/red] {_why(decision)}")
@@ -80,33 +87,41 @@ class DemoBot:
             return
         self._say(f"{_words(body)}  [green]approved[/green] {decision.notional} USD, sent")
         order_id = answer["success_response"]["order_id"]
-        kind, terms = next(iter(body["order_configuration"].items()))
-        if kind == "limit_limit_gtc":
+        if "limit_limit_gtc" in body["order_configuration"]:
             self._resting.append(order_id)
             if len(self._resting) > RESTING_MAX:
                 await self._rest.post(
                     "/orders/batch_cancel", {"order_ids": [self._resting.popleft()]}
                 )
-        else:
-            sign = 1 if body["side"] == "BUY" else -1
-            self._held[body["product_id"]] += sign * Decimal(terms["base_size"])
+
+    async def _free(self, product_id: str) -> Decimal:
+        """The units of its coin that may be sold."""
+        rows = msgspec.json.decode(await self._sidecar.ask("positions"))["wallets"]
+        coin = product_id.partition("-")[0]
+        found = next((row for row in rows if row["currency"] == coin), None)
+        free = Decimal(found["free"] or 0) if found else Decimal(0)
+        return free.quantize(SIZE_QUANTUM, ROUND_DOWN)
 
     async def _quote(self, product_id: str) -> tuple[Decimal, Decimal]:
         answer = await self._rest.get("/best_bid_ask", {"product_ids": [product_id]})
         book = answer["pricebooks"][0]
         return Decimal(book["bids"][0]["price"]), Decimal(book["asks"][0]["price"])
 
-    def _order(self, product_id: str, bid: Decimal, ask: Decimal, *, sells: bool) -> dict[str, Any]:
-        """The very body that is POSTed."""
+    def _order(
+        self, product_id: str, bid: Decimal, ask: Decimal, to_sell: Decimal
+    ) -> dict[str, Any]:
+        """The very body that is POSTed: a purchase, where there is nothing to sell."""
         self._number += 1
+        sells = to_sell > 0
         greedy = not sells and self._chance.random() < GREEDY
-        worth = GREEDY_USD if greedy else self._chance.choice(SIZES_USD)
+        worth = self._chance.choice(EAGER_SIZES_USD if self.is_eager else SIZES_USD)
+        worth = GREEDY_USD if greedy else worth
         size = (worth / ask).quantize(SIZE_QUANTUM, ROUND_DOWN)
         if sells:
-            size = min(size, self._held[product_id])
+            size = min(size, to_sell)
         terms = {"base_size": str(max(size, SIZE_QUANTUM))}
         kind = "market_market_ioc"
-        if not sells and self._chance.random() < RESTING:
+        if not (sells or self.is_eager) and self._chance.random() < RESTING:
             kind = "limit_limit_gtc"
             price = (bid * Decimal("0.998")).quantize(PRICE_QUANTUM, ROUND_DOWN)
             terms["limit_price"] = str(price)

@@ -6,8 +6,9 @@ No part of it can meet real money: hosts and keys are the paper exchange's, dire
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,11 +19,21 @@ from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Alerts, Config
 from sidecar.daemon.sidecar import Sidecar
+from sidecar.paper.service.market_control import shift
 from sidecar.paper.service.paper import PaperExchange
+from sidecar.paper.service.world import World
+
+# A crash comes in two waves, each of so many steps a second apart: the first reaches the limit of the day's loss, after
+# which a bot that has bought all it may can only sell; the second that of the cumulative loss.
+STEP: Final = Decimal("-0.09")
+STEPS: Final = 5
+BETWEEN_WAVES_S: Final = 20.0
 
 
 class Plan(NamedTuple):
-    """The plan of a demonstration. `directory`: this run's own; `seed`: of the market and the bot."""
+    """The plan of a demonstration. `directory`: this run's own; `seed`: of the market and the bot; `crash_after_s`:
+    when the market crashes.
+    """
 
     directory: Path
     order_socket: Path
@@ -30,6 +41,7 @@ class Plan(NamedTuple):
     seed: int
     with_bot: bool
     duration_s: float | None
+    crash_after_s: float | None = None
 
 
 def placed(settings: Config, plan: Plan, urls: dict[str, str]) -> Config:
@@ -82,9 +94,17 @@ async def demonstrate(  # noqa: PLR0913 - each part by its name
         ready = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             beside = []
+            crash, bot = plan.crash_after_s, None
             if plan.with_bot:
-                rest = Rest(config.coinbase.rest_url, key)
-                beside.append(group.create_task(_trade(config, rest, plan.seed, ready, say)))
+                rest, client = (
+                    Rest(config.coinbase.rest_url, key),
+                    AsyncClient(config.server.order_socket),
+                )
+                bot = demo_bot.DemoBot(client, rest, say, plan.seed)
+                bot.is_eager = crash is not None
+                beside.append(group.create_task(_trade(bot, client, rest, ready)))
+            if crash is not None:
+                beside.append(group.create_task(_crash(crash, ready, exchange.world, bot, say)))
             if plan.duration_s is not None:
                 beside.append(group.create_task(_end(plan.duration_s, ready, sidecar.stop)))
 
@@ -105,15 +125,35 @@ def _market_clock(settings: Config, exchange: PaperExchange) -> ExchangeClock | 
 
 
 async def _trade(
-    config: Config, rest: Rest, seed: int, ready: asyncio.Event, say: Callable[[str], None]
+    bot: demo_bot.DemoBot, client: AsyncClient, rest: Rest, ready: asyncio.Event
 ) -> None:
     await ready.wait()
-    client = AsyncClient(config.server.order_socket)
     try:
-        await demo_bot.DemoBot(client, rest, say, seed).run()
+        await bot.run()
     finally:
         await client.close()
         await rest.close()
+
+
+async def _crash(
+    after_s: float,
+    ready: asyncio.Event,
+    world: World,
+    bot: demo_bot.DemoBot | None,
+    say: Callable[[str], None],
+) -> None:
+    """Let every price fall, in two waves."""
+    await ready.wait()
+    await asyncio.sleep(after_s)
+    for wave in ("the market crashes", "the market crashes once more"):
+        say(wave)
+        for _ in range(STEPS):
+            for product_id in demo_bot.PRODUCTS:
+                shift(world, product_id, STEP)
+            await asyncio.sleep(1)
+        await asyncio.sleep(BETWEEN_WAVES_S)
+    if bot is not None:
+        bot.is_eager = False
 
 
 async def _end(after_s: float, ready: asyncio.Event, stop: Callable[[], None]) -> None:

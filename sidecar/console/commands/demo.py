@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from sidecar.config.tables import Config
     from sidecar.paper.service.paper import PaperExchange
 
-# Without a file of limits no order would be refused: those of config/paper.toml.
-LIMITS: Final = (
+# Without a file of limits no order would be refused, and fees of the first tier would cross the day's limit: those of
+# config/paper.toml.
+EMBEDDED: Final = (
+    "paper.taker_fee=0.0012",
+    "paper.maker_fee=0.0006",
     "limits.max_order_notional=5000",
     "limits.max_position_notional=20000",
     "limits.max_open_orders=20",
@@ -54,6 +57,15 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     market: MarketSpec = None,
     speed: Speed = None,
     bot: Annotated[bool, typer.Option("--bot/--no-bot", help="Let a demo bot trade.")] = True,
+    crash_after: Annotated[
+        float | None,
+        typer.Option(
+            "--crash-after",
+            metavar="S",
+            min=1,
+            help="Let the bot buy all it may, and the market crash after so many seconds: see the brakes work.",
+        ),
+    ] = None,
     duration: Annotated[
         float | None,
         typer.Option("--duration", metavar="S", min=0.1, help="End after so many seconds."),
@@ -70,7 +82,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     State, sockets and keys are new each time and removed at the end.
     """
-    given = [*(() if config else LIMITS), *(overrides or ()), *market_overrides(market, speed)]
+    given = [*(() if config else EMBEDDED), *(overrides or ()), *market_overrides(market, speed)]
 
     def reread() -> "Config":
         return configuration(config, given)
@@ -84,7 +96,13 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command, one each
                 control_socket or Path(run_dir, "control.sock"),
             )
             shown = Shown(
-                Path(own), Path(run_dir), *places, bot=bot, duration_s=duration, as_json=as_json
+                Path(own),
+                Path(run_dir),
+                *places,
+                bot=bot,
+                duration_s=duration,
+                crash_after_s=crash_after,
+                as_json=as_json,
             )
             run(_serve(settings, reread, shown))
 
@@ -98,6 +116,7 @@ class Shown(NamedTuple):
     control_socket: Path
     bot: bool
     duration_s: float | None
+    crash_after_s: float | None
     as_json: bool
 
 
@@ -116,6 +135,7 @@ async def _serve(settings: "Config", reread: "Callable[[], Config]", shown: Show
         seed=secrets.randbelow(SEED_BELOW),
         with_bot=shown.bot,
         duration_s=shown.duration_s,
+        crash_after_s=shown.crash_after_s,
     )
 
     def tell(config: "Config", exchange: "PaperExchange") -> None:

@@ -3,6 +3,7 @@
 Needs no key: the service listens on loopback only, and the calls here move play money.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -83,6 +84,13 @@ def set_market(world: World, call: Call) -> Row:
     if order.product_id is not None:
         _change_product(world, order, order.product_id, call)
     return get_market(world, call)
+
+
+def shift(world: World, product_id: str, by: Decimal) -> None:
+    """Move a price by this ratio; it stays there while the market moves on."""
+    book = _book(world, product_id)
+    if book.mid is not None:
+        _move(world, book, book.mid * (ONE + by), world.now())
 
 
 # --------------------------------------------------------------------------------------- refusals
@@ -194,7 +202,7 @@ def _change_product(world: World, order: MarketOrder, product_id: str, call: Cal
         flags = replace(exchange.listings[product_id].flags, **order.flags)
         exchange.set_flags(product_id, flags, call.now)
     if order.price is not None or order.shift is not None:
-        _move(world, book, _new_middle(book, order), call)
+        _move(world, book, _new_middle(book, order), call.now)
     elif order.bid is not None:
         bid, ask = _sides(book, order)
         quote = Quote(call.now, book.product_id, *bid, *ask)
@@ -210,7 +218,7 @@ def _change_product(world: World, order: MarketOrder, product_id: str, call: Cal
         book.silent = order.silent
 
 
-def _move(world: World, book: Book, middle: Decimal, call: Call) -> None:
+def _move(world: World, book: Book, middle: Decimal, now: datetime) -> None:
     """A quote of the market's own around a new middle; it comes with a trade, as all of them do. The quotes after it
     keep the same distance from where the market would be.
     """
@@ -220,6 +228,6 @@ def _move(world: World, book: Book, middle: Decimal, call: Call) -> None:
     sides = (*_kept(book.bid, bid), *_kept(book.ask, ask))
     silent, held, scale = book.silent, book.held, book.scale
     book.silent, book.held, book.scale = False, False, ONE
-    world.exchange.quote(Quote(call.now, book.product_id, *sides))
+    world.exchange.quote(Quote(now, book.product_id, *sides))
     book.silent, book.held = silent, held
     book.scale = scale if before is None else scale * middle / before
