@@ -8,13 +8,13 @@ gap, and silence is death: heartbeats come every second, so five seconds without
 dead socket.
 
 An error frame does not name its subject, so it ends no subscription: channels not acknowledged a
-moment later are asked for again, and products in ever smaller parts, until those that Coinbase
-refuses are left out alone. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as
+moment later are asked for again, and products in ever smaller parts, channel by channel, until those that
+Coinbase refuses are left out alone. Source: Coinbase Advanced Trade API, "WebSocket Overview"; numbers as
 observed.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -22,7 +22,6 @@ from msgspec import Struct
 
 from sidecar.coinbase.frames import (
     PRODUCT_CHANNELS,
-    TICKER,
     FrameContent,
     News,
     Orders,
@@ -66,6 +65,9 @@ class Subscribe(Struct, frozen=True):
     channel: str
     products: tuple[str, ...] = ()
     leave: bool = False
+
+
+NOTHING: Final = Subscribe("")
 
 
 class Close(Struct, frozen=True):
@@ -137,7 +139,7 @@ class Session:
         self._stamped = stamped
         self._lag = lag
         self._acknowledged: set[str] = set()
-        self._products_on: set[str] = set()  # as last acknowledged, all channels together
+        self._products_on: set[str] = set()  # as last acknowledged, by every channel that takes any
         self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
@@ -145,8 +147,8 @@ class Session:
         self._first: bytes | str = b""  # frame 0
         self._error_at: float | None = None  # of an error after which was not asked again yet
         self._error = ""  # its words, while coming up
-        self._parts: deque[tuple[str, ...]] = deque()  # of the products, still to be asked for
-        self._asked: tuple[str, ...] = ()  # the part that waits for its answer
+        self._parts: deque[Subscribe] = deque()  # of the products, still to be asked for
+        self._asked = NOTHING  # the part that waits for its answer
         self._parts_sent = 0
         self.left_out: set[str] = set()  # products that Coinbase refuses
         self._alone: dict[str, int] = {}  # how often each that is not on was asked for by itself
@@ -160,7 +162,7 @@ class Session:
         self._acknowledged.clear()
         self._products_on.clear()
         self._sequence = self._late = self._error_at = None
-        self._error, self._asked, self._parts_sent = "", (), 0
+        self._error, self._asked, self._parts_sent = "", NOTHING, 0
         for kept in (self._parts, self.left_out, self._complaints, self._alone):
             kept.clear()
         self._check_at = None
@@ -211,7 +213,7 @@ class Session:
 
     def _come_up(self, wall: float) -> list[Step]:
         if wall - self._answered > SUBSCRIBE_WITHIN_S:
-            if self._asked:
+            if self._asked is not NOTHING:
                 return self._next_part(wall)  # this is asked for again once the feed is live
             missing = ", ".join(sorted(self._missing())) or "the snapshot"
             words = f"; {self._error}" if self._error else ""
@@ -226,21 +228,31 @@ class Session:
         """
         self._error_at = None
         missing = [name for name in self._wanted() if name in self._missing()]
-        if missing == [TICKER] and not self._parts_sent:
-            self._parts.append(self.products)
+        if missing and PRODUCT_CHANNELS.issuperset(missing) and not self._parts_sent:
+            self._parts.extend(self._subscription(channel) for channel in missing)
             return self._next_part(wall)
         return [self._subscription(channel) for channel in missing]
 
     def _next_part(self, wall: float) -> list[Step]:
         """Ask for the next part of the products; where none is left, the feed may be live."""
-        self._answered, self._asked = wall, ()
+        self._answered, self._asked = wall, NOTHING
         if not self._parts or self._parts_sent >= PARTS_MAX:
             self._parts.clear()
             self._check_at = wall + AGAIN_AFTER_S
-            return self._live_if_complete(wall)
-        self._asked = self._parts.popleft()
+            return [*self._ask_optional(), *self._live_if_complete(wall)]
+        part = self._parts.popleft()
+        good = tuple(name for name in part.products if name not in self.left_out)
+        if not good:
+            return self._next_part(wall)
+        self._asked = Subscribe(part.channel, good)
         self._parts_sent += 1
-        return [Subscribe(TICKER, self._asked)]
+        return [self._asked]
+
+    def _ask_optional(self) -> list[Step]:
+        """Channels of products that are not on, asked for once more without those that are refused."""
+        good = tuple(name for name in self.products if name not in self.left_out)
+        names = (PRODUCT_CHANNELS & self._optional) - self._acknowledged
+        return [Subscribe(name, good) for name in self._wanted() if good and name in names]
 
     def _subscribe_again(self, wall: float) -> list[Step]:
         """Ask again for products not acknowledged: one by one, so that a bad one spoils no other."""
@@ -287,9 +299,16 @@ class Session:
     def _missing(self) -> set[str]:
         """The channels without which there is no feed, as far as they are not acknowledged."""
         missing = {*self._wanted()} - self._acknowledged - self._optional
-        if self._parts_sent and not self._parts and not self._asked:
-            missing.discard(TICKER)  # Coinbase refuses every product: heartbeats go on
+        if self._parts_sent and not self._parts and self._asked is NOTHING:
+            missing -= PRODUCT_CHANNELS  # Coinbase refuses every product: heartbeats go on
         return missing
+
+    def _on_everywhere(self, channels: Mapping[str, Iterable[str]]) -> set[str]:
+        """The products that every channel of products has; one that is optional may be missing as a whole."""
+        needed = [name for name in self.channels if name in PRODUCT_CHANNELS]
+        needed = [name for name in needed if name in channels or name not in self._optional]
+        each = [{*channels.get(name, ())} for name in needed]
+        return set.intersection(*each) if each else set()
 
     def _subscription(self, channel: str) -> Subscribe:
         return Subscribe(channel, self.products if channel in PRODUCT_CHANNELS else ())
@@ -332,9 +351,10 @@ class Session:
                 return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
                 self._acknowledged = {*channels}
-                self._products_on = {name for on in channels.values() for name in on}
+                self._products_on = self._on_everywhere(channels)
                 self.left_out -= self._products_on
-                if self._asked and self._products_on >= {*self._asked}:
+                asked = self._asked
+                if asked is not NOTHING and {*asked.products} <= {*channels.get(asked.channel, ())}:
                     return self._next_part(wall)
                 return self._live_if_complete(wall)
             case Orders(kind, _, faults, rows):
@@ -355,18 +375,20 @@ class Session:
         if self.state != "subscribing":
             return steps
         self._error = words
-        if not self._asked:
+        if self._asked is NOTHING:
             self._error_at = self._error_at or wall
             return steps
-        half = (len(self._asked) + 1) // 2
-        if half == len(self._asked):
-            steps.append(self._leave_out(self._asked[0]))
+        channel, names = self._asked.channel, self._asked.products
+        half = (len(names) + 1) // 2
+        if half == len(names):
+            steps.append(self._leave_out(names[0]))
         else:
-            self._parts.extendleft((self._asked[half:], self._asked[:half]))
+            halves = (Subscribe(channel, names[half:]), Subscribe(channel, names[:half]))
+            self._parts.extendleft(halves)
         return [*steps, *self._next_part(wall)]
 
     def _live_if_complete(self, wall: float) -> list[Step]:
-        if self.state != "subscribing" or self._asked or self._missing():
+        if self.state != "subscribing" or self._asked is not NOTHING or self._missing():
             return []
         if self._snapshot_due is not None and wall < self._snapshot_due:
             return []

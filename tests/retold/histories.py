@@ -672,12 +672,7 @@ def worlds() -> None:
 
 
 def edges() -> None:
-    """An order that just passes, one that just does not; losses to the next five dollars."""
-    for limits, near, inside, beyond in EDGES.values():
-        world = World(**limits)
-        near(world)
-        for each in (inside, beyond, inside, beyond):
-            each(world)
+    """Losses to the next five dollars; an order that just passes, and one that just does not: last, so a new one adds lines."""
     for code, limits in LOSSES.values():
         world = World(**limits)
         traded(world)
@@ -686,6 +681,11 @@ def edges() -> None:
             world.stand("BTC-USD", price + change)
         world.wait(61)
         world.send(ev.ResumeRequested, reason="because")
+    for limits, near, inside, beyond in EDGES.values():
+        world = World(**limits)
+        near(world)
+        for each in (inside, beyond, inside, beyond):
+            each(world)
 
 
 HISTORIES: Final[dict[str, Callable[[], None]]] = {

@@ -314,7 +314,7 @@ class Approvals:
     def _counted(candidate: Candidate, plan: Plan) -> tuple[Counted, ...]:
         """The windows that the approval counts in."""
         return tuple(
-            (rule.window(candidate, bound), bound.counted, rule.notional(candidate))
+            (rule.window(candidate, bound), rule.counted(bound), rule.notional(candidate))
             for rule, bound in plan.counting
             if rule.window is not None and (candidate.bot or not rule.of_bot)
         )

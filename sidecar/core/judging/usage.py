@@ -48,9 +48,8 @@ def usage(desk: RiskContext, figures: Figures, now: datetime) -> list[Row]:
                 observed = figure.before if isinstance(figure, RiskFigure) else None
                 rows.append(_row(rule, bound, asked, observed))
             elif rule.window:
-                rows.append(
-                    _row(rule, bound, asked, desk.activity.used(bound.window, bound.counted, now))
-                )
+                used = desk.activity.used(bound.window, rule.counted(bound), now)
+                rows.append(_row(rule, bound, asked, used))
             elif rule.reads == "books":
                 rows.append(_row(rule, bound, asked, _loss(rule, bound, asked)))
             elif rule.of_strategy and kind == "all":

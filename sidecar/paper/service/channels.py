@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sidecar.config.paper_faults import Faults
 from sidecar.paper.venue.exchange import Exchange
+from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Order
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.accounts import expiring_position
@@ -18,14 +19,6 @@ from sidecar.paper.wire.text import Row, with_nulls
 TRADES_IN_SNAPSHOT: Final = 100
 CANDLE_S: Final = 300  # the candles channel knows five-minute buckets only
 CANDLES_IN_SNAPSHOT: Final = 350
-
-# Channels by their subject. `user` may name products and need not; the rest of the account's
-# and heartbeats ignore them.
-MARKET_CHANNELS: Final = frozenset(
-    {"ticker", "ticker_batch", "level2", "market_trades", "candles", "status"}
-)
-ACCOUNT_CHANNELS: Final = frozenset({"user", "futures_balance_summary"})
-CHANNELS: Final = MARKET_CHANNELS | ACCOUNT_CHANNELS | {"heartbeats"}
 
 
 def positions(exchange: Exchange) -> Row:
@@ -89,28 +82,36 @@ def _candles(exchange: Exchange, product_id: str, at: datetime) -> Frame:
     return frames.candles(SNAPSHOT, product_id, reversed(rows), at)
 
 
-def _status(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    return frames.status(SNAPSHOT, [status_row(exchange.listings[product_id])], at)
+def _status(kind: str, listing: Listing, at: datetime) -> Frame:
+    return frames.status(kind, [status_row(listing)], at)
 
 
-MARKET_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] = {
+# Channels by their subject: a book with a price, a product's listing, the account. A listing is told whole, at first
+# and whenever it changes. `user` may name products and need not; the rest of the account's and heartbeats ignore them.
+BOOK_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] = {
     "ticker": _ticker,
     "ticker_batch": _ticker_batch,
     "level2": _level2,
     "market_trades": _market_trades,
     "candles": _candles,
-    "status": _status,
 }
+LISTING_FRAMES: Final[dict[str, Callable[[str, Listing, datetime], Frame]]] = {"status": _status}
+MARKET_CHANNELS: Final = BOOK_SNAPSHOTS.keys() | LISTING_FRAMES.keys()
+ACCOUNT_CHANNELS: Final = frozenset({"user", "futures_balance_summary"})
+CHANNELS: Final = MARKET_CHANNELS | ACCOUNT_CHANNELS | {"heartbeats"}
 
 
 def market_snapshots(
     exchange: Exchange, channel: str, products: Iterable[str], at: datetime
 ) -> list[Frame]:
     """The first frames of a market channel, a product each; none for a book without a price."""
+    if channel in LISTING_FRAMES:
+        listings = exchange.listings
+        return [LISTING_FRAMES[channel](SNAPSHOT, listings[name], at) for name in products]
     return [
-        MARKET_SNAPSHOTS[channel](exchange, product_id, at)
+        BOOK_SNAPSHOTS[channel](exchange, product_id, at)
         for product_id in products
-        if channel == "status" or exchange.books[product_id].bid is not None
+        if exchange.books[product_id].bid is not None
     ]
 
 

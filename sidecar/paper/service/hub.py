@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.vocabulary.money import ZERO, plain
-from sidecar.paper.service.channels import CANDLE_S, told_positions, told_row
+from sidecar.paper.service.channels import CANDLE_S, LISTING_FRAMES, told_positions, told_row
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.service.session import ABNORMAL, Session
 from sidecar.paper.venue.book import Level
@@ -29,7 +29,6 @@ from sidecar.paper.venue.order import Order, Side
 from sidecar.paper.venue.tape import Trade
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.frames import UPDATE, Frame
-from sidecar.paper.wire.products import status_row
 from sidecar.paper.wire.text import time_text
 
 SUBSCRIBE_WITHIN_S: Final = 5.0  # a connection without any subscription is closed
@@ -138,7 +137,7 @@ class Hub:
                 case FuturesChanged():
                     self._tell_futures(at)
                 case ProductChanged(product_id):
-                    self._tell_status(product_id, at)
+                    self._tell_listing(product_id, at)
         self._tell_tickers(priced, at)
 
     def _tell_tickers(self, books: Iterable[str], at: datetime) -> None:
@@ -177,10 +176,11 @@ class Hub:
                 name, name, frames.futures_balance(UPDATE, self._exchange.engine.margin(), at)
             )
 
-    def _tell_status(self, product_id: str, at: datetime) -> None:
-        if self.has_listener("status", product_id):
-            row = status_row(self._exchange.listings[product_id])
-            self._send("status", product_id, frames.status(UPDATE, [row], at))
+    def _tell_listing(self, product_id: str, at: datetime) -> None:
+        for channel, frame in LISTING_FRAMES.items():
+            if self.has_listener(channel, product_id):
+                listing = self._exchange.listings[product_id]
+                self._send(channel, product_id, frame(UPDATE, listing, at))
 
     def _send(self, channel: str, topic: str, frame: Frame) -> None:
         for session in tuple(self._listeners.get((channel, topic), ())):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar.coinbase import session
 from sidecar.coinbase.frames import quotes_of
 from sidecar.coinbase.session import (
     SILENCE_S,
@@ -37,9 +38,9 @@ def heartbeat(line):
 class Line:
     """A session and the paper exchange at the two ends of a perfect wire."""
 
-    def __init__(self, channels, products=(), stage=None):
+    def __init__(self, channels, products=(), stage=None, optional=()):
         self.stage = stage or made()
-        self.session = Session(channels, products)
+        self.session = Session(channels, products, optional=optional)
         self.peer = self.stage.client()
 
     @property
@@ -203,6 +204,18 @@ def test_a_product_that_is_refused_is_left_out_and_the_others_live(refused):
     assert not only(steps, Close)
     assert {*line.peer.session.channels["ticker"]} == {*PRODUCTS} - {refused}
     assert len(only(steps, Subscribe)) <= 9  # two, and twice the depth of seven halved
+
+
+@pytest.mark.parametrize("optional", [(), ("level2",)], ids=["needed", "optional"])
+def test_a_product_that_is_refused_spoils_no_channel_of_products(monkeypatch, optional):
+    """Though an error does not say of which channel it is."""
+    monkeypatch.setattr(session, "PRODUCT_CHANNELS", frozenset({"ticker", "level2"}))
+    line = Line((*MARKET, "level2"), PRODUCTS, optional=optional)
+    line.stage.world.set_faults(refused_product="ETH-USD")
+    assert not only(settled(line), Close)
+    assert line.session.left_out == {"ETH-USD"}
+    for channel in ("ticker", "level2"):
+        assert {*line.peer.session.channels[channel]} == {*PRODUCTS} - {"ETH-USD"}
 
 
 def test_a_product_that_is_taken_up_after_all_is_left_out_no_longer():

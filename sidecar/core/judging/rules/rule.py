@@ -125,11 +125,6 @@ class ScopedLimit(Struct, frozen=True):
         return self.setting
 
     @property
-    def counted(self) -> Rate | Quota:
-        """The setting of a limit on approvals, by their number or their notional."""
-        return self.quota if isinstance(self.setting, Quota) else self.rate
-
-    @property
     def is_loss_ratio(self) -> bool:
         """Whether it bounds a loss as a share of equity."""
         return isinstance(self.setting, LossLimit | LossIn) and self.loss.ratio is not None
@@ -211,6 +206,11 @@ def part_of(setting: Setting, share: Decimal) -> Setting:
     raise AssertionError(f"no limit on orders: {setting}")
 
 
+def as_set(bound: ScopedLimit) -> Rate | Quota:
+    """How much passes within which window, where the limit itself says both."""
+    return bound.quota if isinstance(bound.setting, Quota) else bound.rate
+
+
 class Doc(Struct, frozen=True):
     """How docs/rules.md explains the rule. `key` names the limit that a gate reads by itself."""
 
@@ -268,8 +268,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     without one there is none; with `of_futures` only of orders for contracts. With `of_bot` the
     limit is the part of it that one bot may use, and the figure the bot's own; of orders that no bot is known to ask
     about there is none. `is_known`: whether the books have the figure. A rule with a `window` counts approvals under
-    the name it gives, or their `notional`
-    (USD) where the limit is a quota.
+    the name it gives, or their `notional` (USD) where `counted` gives a quota: that is the limit's own window, or the
+    rule's where the limit is a plain number.
     """
 
     code: str
@@ -292,6 +292,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
+    counted: Callable[[ScopedLimit], Rate | Quota] = as_set
     clears_at: Callable[[OnKey, ScopedLimit], datetime | None] | None = None
     order_clears_at: Callable[[Candidate, ScopedLimit], datetime | None] | None = None
     is_known: Callable[[PositionTracker], bool] = lambda _: True
@@ -344,7 +345,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         if self.window is not None:
             clears_at = candidate.desk.activity.clears_at(
                 self.window(candidate, bound),
-                bound.counted,
+                self.counted(bound),
                 candidate.now,
                 self.notional(candidate),
             )

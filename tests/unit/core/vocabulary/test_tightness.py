@@ -94,7 +94,7 @@ def of(name: str, value: Any) -> Limits:
 
 def test_every_key_has_a_row_and_every_row_a_key():
     keys = {name for table in TABLES for name in table.model_fields}
-    assert keys == TIGHTEST.keys()
+    assert keys == TIGHTEST.keys(), "its row goes into TIGHTEST of core/vocabulary/tightness.py"
 
 
 @pytest.mark.parametrize(("name", "looser", "tighter"), TIGHTER)
@@ -120,7 +120,7 @@ def test_every_row_is_shown_in_these_examples():
         "max_monthly_loss", "count", "usd", "window_s", "trades", "cool_down", "max_move", "lockout_s",
         "max_loss_from_entry", "action", "fall", "window", "share", "products", "lockout",
     }  # fmt: skip
-    assert told | same == TIGHTEST.keys()
+    assert told | same == TIGHTEST.keys(), "its two values go into TIGHTER, or its name here"
     like = {TIGHTEST[name] for name in told}
     numbers = {TIGHTEST[name] for name in same - {"action", "own_positions_only", "products"}}
     assert numbers <= like

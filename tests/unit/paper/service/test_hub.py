@@ -3,9 +3,11 @@
 import json
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.paper.service.channels import MARKET_CHANNELS
 from sidecar.paper.service.hub import ALL_WAITING_MAX
 from sidecar.paper.service.session import BYTES_WAITING_MAX
 from sidecar.paper.venue.listing import Flags
@@ -154,6 +156,20 @@ def test_flags_are_told_on_the_status_channel():
     stage.world.exchange.set_flags("BTC-USD", Flags(trading_disabled=True), stage.now)
     stage.world.tell()
     assert client.hears()[0]["events"][0]["products"][0]["status"] == "offline"
+
+
+@pytest.mark.parametrize("channel", sorted(MARKET_CHANNELS))
+def test_every_channel_of_the_market_tells_how_it_is_and_how_it_changes(channel):
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    stage.wait(5)
+    client = stage.client()
+    assert client.subscribes(channel, "BTC-USD")[0]["events"][0]["type"] == "snapshot"
+    stage.quote("BTC-USD", "102", "103")
+    stage.order("BUY", market_market_ioc={"base_size": "0.5"})
+    stage.world.exchange.set_flags("BTC-USD", Flags(trading_disabled=True), stage.now)
+    stage.wait(5)
+    assert {row["events"][0]["type"] for row in client.hears()} == {"update"}
 
 
 # ------------------------------------------------------------------------------------- the account
