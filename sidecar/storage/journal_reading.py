@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -25,11 +25,15 @@ _header: Final = msgspec.json.Decoder(Header).decode
 
 
 class Wanted(NamedTuple):
-    """Which lines are asked for; times are inclusive, no types are all types."""
+    """Which lines are asked for; times are inclusive, no types are all types. `orders`: ids of a bot's or of
+    Coinbase's, one of which the line must name.
+    """
 
     types: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
+    is_refused: bool = False
+    orders: frozenset[str] = frozenset()
 
     def takes(self, raw: bytes) -> bool:
         """Whether this line is wanted; one that cannot be read is, for the reader should see it."""
@@ -38,12 +42,41 @@ class Wanted(NamedTuple):
             return True
         if self.types and header.type not in self.types:
             return False
-        if header.at is None:
-            return True
-        return not (
+        if header.at is not None and (
             (self.since is not None and header.at < self.since)
             or (self.until is not None and header.at > self.until)
-        )
+        ):
+            return False
+        return self._takes_content(header, raw)
+
+    def _takes_content(self, header: Header, raw: bytes) -> bool:
+        """The same by the fields of the line."""
+        if self.is_refused and (header.type != "Decided" or b'"approved":false' not in raw):
+            return False
+        if not self.orders:
+            return True
+        named = (one for one in self.orders if one.encode() in raw)  # most lines name none
+        row = msgspec.json.decode(raw)
+        return any(_names(row, one) for one in named)
+
+
+def _names(value: Any, name: str) -> bool:
+    """Whether this text is a value somewhere in it, that of a create-order call in text among them."""
+    match value:
+        case str():
+            return value == name or (value[:1] == "{" and name in value and _in_text(value, name))
+        case dict():
+            return any(_names(one, name) for one in value.values())
+        case list():
+            return any(_names(one, name) for one in value)
+    return False
+
+
+def _in_text(body: str, name: str) -> bool:
+    try:
+        return _names(msgspec.json.decode(body), name)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def files_of(state_dir: Path) -> list[Path]:

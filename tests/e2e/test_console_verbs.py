@@ -284,6 +284,22 @@ def test_the_journal_of_a_running_sidecar_is_shown(journal, bot):
     assert "Started" in journal("show", "--since", "2020-01-01").stdout
 
 
+def test_the_journal_is_asked_for_refusals_and_for_one_order(journal, bot):
+    assert bot(given=body("5", client_order_id="much")).returncode == 1
+    assert bot("--dry-run", given=body("0.001", client_order_id="much-less")).returncode == 0
+
+    def lines(*words):
+        return [json.loads(line) for line in journal("show", "--json", *words).stdout.splitlines()]
+
+    refused = lines("--refused", "--since", "10m")
+    assert not any(row["decision"]["approved"] for row in refused)
+    assert "much" in {row["decision"]["client_order_id"] for row in refused}
+    assert [row["type"] for row in lines("--order", "much")] == ["OrderProposed", "Decided"]
+    assert not lines("--order", "mu")
+    assert not lines("--order", "much", "--until", "10m")
+    assert lines("--since", "00:00", "--order", "much-less")
+
+
 def test_the_journal_of_a_running_sidecar_is_whole_and_the_same_again(journal):
     whole = journal("verify", "--json")
     assert (whole.returncode, json.loads(whole.stdout)["whole"]) == (0, True)

@@ -1,24 +1,31 @@
 """`risk-sidecar journal show|verify|replay`: read only, whether a sidecar runs there or not."""
 
+import re
 import sys
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
 
+from sidecar import clock
 from sidecar.console.asking import AsJson
 from sidecar.console.locating import config_file, place
 from sidecar.console.options import config_of_state, configuration, state_directory
 from sidecar.console.shown.progress import progress
+from sidecar.core.vocabulary.durations import duration
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import escaped
 
 LINES_SHOWN: Final = 50
 EXIT_DAMAGED: Final = 1
 PANEL: Final = "Whose journal"
-TIMES: Final = "write RFC 3339, such as 2026-11-22T13:00:00Z"
+TIMES: Final = (
+    "write 10m or 2h (so long ago), 14:30 (UTC), or RFC 3339, such as 2026-11-22T13:00:00Z"
+)
+CLOCK_TIME: Final = re.compile(r"\d{2}:\d{2}(:\d{2})?", re.ASCII)
 
 OfConfig = Annotated[Path | None, config_of_state(PANEL)]
 OfState = Annotated[Path | None, state_directory(PANEL)]
@@ -35,14 +42,29 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="From this time on (UTC).")
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="From this time on (UTC), or so long ago: 10m."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Up to this time (UTC).")
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME", help="Up to this time (UTC), or until so long ago."
+        ),
     ] = None,
     kinds: Annotated[
         list[str] | None,
         typer.Option("--type", metavar="TYPE", help="Of this type; may be repeated."),
+    ] = None,
+    is_refused: Annotated[bool, typer.Option("--refused", help="Refusals alone.")] = False,
+    orders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--order",
+            metavar="ID",
+            help="Lines that name this order: the bot's client_order_id, or Coinbase's order_id; may be repeated.",
+        ),
     ] = None,
     config: OfConfig = None,
     state_dir: OfState = None,
@@ -56,7 +78,13 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         lines_between,
     )
 
-    wanted = Wanted(_types(kinds or []), _time(since, "--since"), _time(until, "--until"))
+    wanted = Wanted(
+        _types(kinds or []),
+        _time(since, "--since"),
+        _time(until, "--until"),
+        is_refused,
+        frozenset(orders or ()),
+    )
     paths = files_of(_directory(config, state_dir))
     if count is None and (since or until):
         lines = lines_between(paths, wanted)
@@ -161,10 +189,18 @@ def _types(given: list[str]) -> frozenset[str]:
 
 
 def _time(text: str | None, option: str) -> datetime | None:
-    """A moment, UTC where no zone is given. Raises Misuse."""
+    """A moment, UTC where no zone is given: written out, a time of the last 24 hours, or how long ago it was. Raises
+    Misuse.
+    """
     if text is None:
         return None
+    now = clock.now()
+    with suppress(ValueError):
+        return now - duration(text)
     try:
+        if CLOCK_TIME.fullmatch(text):
+            today = datetime.combine(now.date(), time.fromisoformat(text), UTC)
+            return today if today <= now else today - timedelta(days=1)
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
