@@ -27,12 +27,16 @@ def refuse_lacking(limits: Limits) -> None:
 
 
 def limits_to_bind(
-    manager: RiskManager, limits: Limits, now: datetime, fault: Misuse | None = None
+    manager: RiskManager,
+    limits: Limits,
+    now: datetime,
+    fault: Misuse | None = None,
+    owners: tuple[int, ...] = (),
 ) -> list[ev.Event]:
     """The facts by which a recovered manager's limits become those of the configuration; none where they are so. Where
     these cannot be used and money is at stake, the fact that the last good ones stay. Raises Misuse where none is.
 
-    `fault`: of the whole configuration, so that it has no limits.
+    `fault`: of the whole configuration, so that it has no limits; `owners`: the users whose file it is.
     """
     if fault is None and (lacks := lacking(limits.require, limits)):
         fault = Misuse(lacks)
@@ -46,7 +50,11 @@ def limits_to_bind(
     if manager.loosening.standing == limits and not manager.state.has("CONFIG"):
         return []
     why = "configuration at the start"
-    return [ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid())]
+    return [
+        ev.LimitsReplaced(
+            at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid(), owners=owners
+        )
+    ]
 
 
 def _is_at_stake(manager: RiskManager) -> bool:

@@ -23,7 +23,7 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
-from sidecar.core.context.start_terms import StartTerms, decided
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms, decided
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
@@ -44,6 +44,7 @@ from sidecar.daemon.start_terms import terms_of, with_terms
 from sidecar.daemon.waking import Waker
 from sidecar.daemon.wiring import Wiring
 from sidecar.daemon.witness import Witness
+from sidecar.own_places import owners_of
 from sidecar.storage.codec import decode_state, encode_state
 from sidecar.storage.directory import StateDirectory
 from sidecar.storage.disk_thread import DiskThread
@@ -200,7 +201,7 @@ class Sidecar:
         limits = self.config.limits
         manager, loop = recovered.manager, asyncio.get_running_loop()
         now = self._now()
-        binding = limits_to_bind(manager, limits, now, self._fault)
+        binding = limits_to_bind(manager, limits, now, self._fault, owners_of(self._path))
         if self._fault is not None:
             for line in str(self._fault).splitlines():
                 self.log.critical(
@@ -262,8 +263,8 @@ class Sidecar:
         if memory.terms is not None and self._fault is not None:
             terms = memory.terms
         elif memory.terms is not None and wait is not None:
-            before, waited = memory.terms, memory.queued_terms
-            terms, queued = decided(before, waited, new, wait, os.getuid())
+            read = QueuedTerms(terms=new, wait=wait, uid=os.getuid(), owners=owners_of(self._path))
+            terms, queued = decided(memory.terms, memory.queued_terms, read)
         if terms != terms_of(self.config):
             self._use(terms)
             state = encode_state(state_of(manager, recovered.chain, self._now()))
@@ -325,6 +326,7 @@ class Sidecar:
                     rest,
                     group,
                     file=self._file,
+                    path=self._path,
                     reread=self._reread,
                     log_state=self._log_state,
                     waker=waker,
