@@ -1,5 +1,5 @@
 """Places that only the sidecar's own user may write: directories that others may write are refused,
-and locks lie where no other user can take or replace them. Blocking.
+and locks lie where no other user can take or replace them. And whose a file is. Blocking.
 """
 
 import errno
@@ -36,6 +36,16 @@ def see_own(directory: Path) -> None:
             )
         if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # in /tmp each user owns its own files
             raise Misuse(_mend(parent, mode))
+
+
+def owners_of(path: Path | None) -> tuple[int, ...]:
+    """The users whose file this is, the owner of a link to it among them; none where there is no file."""
+    if path is None:
+        return ()
+    try:
+        return tuple(sorted({path.lstat().st_uid, path.stat().st_uid}))
+    except OSError:
+        return ()
 
 
 def _mend(place: Path, mode: int) -> str:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sidecar.config.faults import ConfigError, Fault, translate
 from sidecar.config.overrides import NotToml, apply_overrides, read_toml
-from sidecar.config.tables import Config
+from sidecar.config.tables import Config, State
 
 FILE_BYTES_MAX: Final = 1 << 20  # a thousand products' limits are a tenth of this
 WHERE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
@@ -43,6 +43,40 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> Config:
     if config is None or faults:
         raise ConfigError(faults)
     return config
+
+
+def read_tree(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The keys of a file, faulty or not, with the overrides that can be laid over them; None where it is no TOML or
+    cannot be read.
+    """
+    content = _read(Path(path))
+    if isinstance(content, Fault):
+        return None
+    try:
+        tree = read_toml(content)
+    except NotToml:
+        return None
+    apply_overrides(tree, overrides)
+    return tree
+
+
+def state_directory_of(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Path, bool]:
+    """The state directory that a faulty file and its overrides name, else the default place; and whether that is known,
+    for a file that cannot be read may name another.
+    """
+    tree = read_tree(path, overrides)
+    is_read = tree is not None
+    if tree is None:
+        tree = {}
+        apply_overrides(tree, overrides)
+    table = tree.get("state", {})
+    for known in (table, {"dir": table.get("dir")} if isinstance(table, dict) else None):
+        try:
+            state = State.model_validate(known)
+        except ValidationError:
+            continue
+        return state.dir, is_read or "dir" in state.model_fields_set
+    return State().dir, False
 
 
 def _validate(tree: dict[str, Any], faults: list[Fault]) -> Config | None:

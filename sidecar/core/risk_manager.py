@@ -441,9 +441,10 @@ class RiskManager:
 
     def _use(self, limits: Limits, now: datetime, actions: list[Action]) -> None:
         """Judge by other limits from now on."""
+        before = self.watch.confirmation.limits()
         self.desk.use(limits)
         self.approvals.forget_plans()
-        self.watch.pending.clear()  # under other limits it is another breach
+        self.watch.confirmation.go_on_from(before)
         self.state.tightened()
         self.unlisted.look(actions)
         self.streaks.look(now, actions)

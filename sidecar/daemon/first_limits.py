@@ -1,11 +1,13 @@
-"""The limits that a start binds: the configuration's, or where it lacks some that it requires, the last good ones.
+"""The limits that a start binds: the configuration's, or where it lacks some that it requires or cannot be used, the
+last good ones.
 
-A start without limits that must be there is refused. Only where money is at stake would that be the greater danger: no
-sidecar would watch the losses of what is held, nor finish a flattening.
+A start without limits that must be there, or with a faulty configuration, is refused. Only where money is at stake
+would that be the greater danger: no sidecar would watch the losses of what is held, nor finish a flattening.
 """
 
 import os
 from datetime import datetime
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -15,6 +17,8 @@ from sidecar.core.vocabulary.brakes import brakes_not_set, lacking
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.core.vocabulary.limits import Limits
 
+REASON_MAX: Final = 4_000  # characters of a cause's reason, which each view tells
+
 
 def refuse_lacking(limits: Limits) -> None:
     """Raises Misuse for limits that lack some which they require."""
@@ -22,18 +26,35 @@ def refuse_lacking(limits: Limits) -> None:
         raise Misuse(fault)
 
 
-def limits_to_bind(manager: RiskManager, limits: Limits, now: datetime) -> list[ev.Event]:
+def limits_to_bind(
+    manager: RiskManager,
+    limits: Limits,
+    now: datetime,
+    fault: Misuse | None = None,
+    owners: tuple[int, ...] = (),
+) -> list[ev.Event]:
     """The facts by which a recovered manager's limits become those of the configuration; none where they are so. Where
     these cannot be used and money is at stake, the fact that the last good ones stay. Raises Misuse where none is.
+
+    `fault`: of the whole configuration, so that it has no limits; `owners`: the users whose file it is.
     """
-    if fault := lacking(limits.require, limits):
+    if fault is None and (lacks := lacking(limits.require, limits)):
+        fault = Misuse(lacks)
+    if fault is not None:
         if not _is_at_stake(manager):
-            raise Misuse(fault)
-        return [ev.LimitsRefused(at=now, reason=fault)]
+            raise fault
+        reason = ". ".join(str(fault).splitlines())
+        if len(reason) > REASON_MAX:
+            reason = f"{reason[:REASON_MAX]}… (the log has all faults)"
+        return [ev.LimitsRefused(at=now, reason=reason)]
     if manager.loosening.standing == limits and not manager.state.has("CONFIG"):
         return []
     why = "configuration at the start"
-    return [ev.LimitsReplaced(at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid())]
+    return [
+        ev.LimitsReplaced(
+            at=now, limits=limits, reason=why, by="sidecar", uid=os.getuid(), owners=owners
+        )
+    ]
 
 
 def _is_at_stake(manager: RiskManager) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from decimal import setcontext
+from pathlib import Path
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -22,7 +23,7 @@ from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.rest import Rest
 from sidecar.config.tables import Config
-from sidecar.core.context.start_terms import StartTerms, decided
+from sidecar.core.context.start_terms import QueuedTerms, StartTerms, decided
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
@@ -35,6 +36,7 @@ from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.first_limits import limits_to_bind, refuse_lacking, tell_brakes
 from sidecar.daemon.histories import Histories
+from sidecar.daemon.last_good import keep
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
 from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
@@ -42,8 +44,10 @@ from sidecar.daemon.start_terms import terms_of, with_terms
 from sidecar.daemon.waking import Waker
 from sidecar.daemon.wiring import Wiring
 from sidecar.daemon.witness import Witness
+from sidecar.own_places import owners_of
 from sidecar.storage.codec import decode_state, encode_state
 from sidecar.storage.directory import StateDirectory
+from sidecar.storage.disk_thread import DiskThread
 from sidecar.storage.halt_file import HaltFile
 from sidecar.storage.journal import Journal
 
@@ -70,9 +74,12 @@ class Sidecar:
         log_state: Callable[[], dict[str, Any]] = lambda: WHOLE,
         exchange_clock: ExchangeClock | None = None,
         rebuild_state: bool = False,
+        file: Path | None = None,
+        fault: Misuse | None = None,
     ) -> None:
-        """`exchange_clock`: for a market whose time is not now. Raises Misuse for custom rules that
-        cannot be loaded.
+        """`exchange_clock`: for a market whose time is not now. `file`: of the configuration, which is kept for a start
+        with a faulty one. `fault`: of the file, in whose place `config` is the last good one. Raises Misuse for custom
+        rules that cannot be loaded.
         """
         self.config = self._file = config
         self.log = log
@@ -82,6 +89,7 @@ class Sidecar:
         self._exchange_clock = exchange_clock
         self._now: Callable[[], datetime] = exchange_clock or clock.now
         self._rebuild_state = rebuild_state
+        self._path, self._fault = file, fault
         self._custom = load_custom_rules(config.limits.custom)
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -183,6 +191,8 @@ class Sidecar:
         began, limits = clock.wall(), self.config.limits
         orders: list[ev.Event] = []
         if self._rebuild_state:
+            if self._fault is not None:
+                raise self._fault
             refuse_lacking(limits)
             recovered, orders = rebuild(directory, limits, self._build, self._now())
         else:
@@ -191,7 +201,12 @@ class Sidecar:
         limits = self.config.limits
         manager, loop = recovered.manager, asyncio.get_running_loop()
         now = self._now()
-        binding = limits_to_bind(manager, limits, now)
+        binding = limits_to_bind(manager, limits, now, self._fault, owners_of(self._path))
+        if self._fault is not None:
+            for line in str(self._fault).splitlines():
+                self.log.critical(
+                    "the configuration cannot be used: goes on with the last good one", fault=line
+                )
 
         def tell_soon() -> None:  # and not at once: the journal may be speaking from within a fact
             loop.call_soon(tell_of_disk, engine)
@@ -245,9 +260,11 @@ class Sidecar:
         manager, new = recovered.manager, terms_of(self._file)
         memory, wait = manager.loosening.memory, manager.limits.loosen_after
         terms, queued = new, None
-        if memory.terms is not None and wait is not None:
-            before, waited = memory.terms, memory.queued_terms
-            terms, queued = decided(before, waited, new, wait, os.getuid())
+        if memory.terms is not None and self._fault is not None:
+            terms = memory.terms
+        elif memory.terms is not None and wait is not None:
+            read = QueuedTerms(terms=new, wait=wait, uid=os.getuid(), owners=owners_of(self._path))
+            terms, queued = decided(memory.terms, memory.queued_terms, read)
         if terms != terms_of(self.config):
             self._use(terms)
             state = encode_state(state_of(manager, recovered.chain, self._now()))
@@ -309,6 +326,7 @@ class Sidecar:
                     rest,
                     group,
                     file=self._file,
+                    path=self._path,
                     reread=self._reread,
                     log_state=self._log_state,
                     waker=waker,
@@ -328,11 +346,24 @@ class Sidecar:
                 self._is_up = True
                 self._parts = parts
                 work = {**parts.work(), **keeper.work(), "systemd": notify.keep_alive()}
+                work["keep the configuration"] = self._keep_configuration(keeper.directory)
                 for name, running in work.items():
                     group.create_task(running, name=name)
                 group.create_task(self._tell_ready(engine, on_ready), name="ready")
                 group.create_task(_raise_fault(fault), name="faults")
                 group.create_task(self._stop_when_told(parts), name="stop")
+
+    async def _keep_configuration(self, directory: StateDirectory) -> None:
+        """A start with it has opened its sockets: it is the last good one."""
+        path, config = self._path, self.config
+        if path is None or self._fault is not None:
+            return
+        try:
+            await DiskThread().do(lambda: keep(directory.configuration, config, path))
+        except OSError as error:
+            self.log.warning(
+                "the configuration is not kept for a start with a faulty one", fault=str(error)
+            )
 
     def _rest(self) -> Rest:
         """The HTTP client. Raises Misuse for proxies and certificates of the environment's."""

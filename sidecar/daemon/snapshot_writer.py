@@ -50,7 +50,7 @@ class SnapshotWriter:
 
     def __init__(self, engine: Engine, directory: StateDirectory, config: State) -> None:
         self._engine = engine
-        self._directory = directory
+        self.directory = directory
         self._every_s = float(config.snapshot_s)
         self._keep_for = timedelta(days=config.journal_days)
         self._saved_at_seq = 0
@@ -94,7 +94,7 @@ class SnapshotWriter:
         try:
             was_full = self._engine.manager.state.has("DISK_FULL")
             await write_state_async(
-                self._directory.state,
+                self.directory.state,
                 self._state(),
                 before=lambda: self._reached(was_full=was_full),
                 do=self._aside.do,
@@ -121,7 +121,7 @@ class SnapshotWriter:
             engine.journal.sync(partial(engine.witness.write, prepared))
         state = self._state()
         try:
-            self._aside.wait(lambda: write_state(self._directory.state, state))
+            self._aside.wait(lambda: write_state(self.directory.state, state))
         except OSError as error:
             engine.log.warning("the snapshot was not written", fault=error.strerror)
         engine.handle(ev.Stopped(at=engine.now()))
@@ -132,7 +132,7 @@ class SnapshotWriter:
     def _tidy(self) -> None:
         """Compress finished files, delete old ones. In a thread: touches no open file."""
         try:
-            files = JournalFiles(self._directory.journal)
+            files = JournalFiles(self.directory.journal)
             files.compress_old()
             files.forget(clock.now() - self._keep_for, self._saved_at_seq)
         except OSError as error:

@@ -6,6 +6,7 @@ import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from sidecar import clock
@@ -35,6 +36,7 @@ from sidecar.daemon.reconciler import Reconciler
 from sidecar.daemon.rest_tasks import RestTasks
 from sidecar.daemon.streams import Streams
 from sidecar.daemon.waking import Waker
+from sidecar.own_places import owners_of
 from sidecar.server.answers import Answers
 from sidecar.server.byte_rate import ByteRate
 from sidecar.server.control import Control
@@ -54,7 +56,7 @@ TIME_EVERY_S: Final = (
 
 class Wiring:
     """All that runs. `group` owns every task; `file` is the configuration as it was read at the start,
-    `reread` gives it anew, `log_state` how the log fares.
+    from `path` where it has one; `reread` gives it anew, `log_state` how the log fares.
     """
 
     def __init__(  # noqa: PLR0913 - the parts introduced to each other, by name
@@ -66,12 +68,14 @@ class Wiring:
         group: asyncio.TaskGroup,
         *,
         file: Config,
+        path: Path | None,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
         waker: Waker,
         exchange_clock: ExchangeClock | None,
     ) -> None:
         self._config, self._file = config, file
+        self._path = path
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
@@ -253,7 +257,9 @@ class Wiring:
         limits, custom = new.limits, self._config.limits.custom
         if limits.custom == self._file.limits.custom != custom:  # the file's wait for a start
             limits = limits.model_copy(update={"custom": custom})
-        event = ev.LimitsReplaced(at=now, limits=limits, reason=reason, by=by, uid=uid)
+        event = ev.LimitsReplaced(
+            at=now, limits=limits, reason=reason, by=by, uid=uid, owners=owners_of(self._path)
+        )
         answer = next(a for a in self._engine.handle(event) if isinstance(a, ac.Answered))
         if not answer.done:
             raise Misuse(answer.text)

@@ -1,6 +1,6 @@
 """The state directory: one sidecar's alone, and the files in it. Blocking.
 
-state/lock  state/state.json  state/journal/…  state/reserve
+state/lock  state/state.json  state/journal/…  state/reserve  state/configuration.json
 """
 
 from errno import ENOSPC
@@ -16,6 +16,7 @@ STATE: Final = "state.json"
 JOURNAL: Final = "journal"
 LOCK: Final = "lock"
 RESERVE: Final = "reserve"
+CONFIGURATION: Final = "configuration.json"
 
 
 class StateDirectory:
@@ -29,6 +30,7 @@ class StateDirectory:
         self.state = path / STATE
         self.journal = path / JOURNAL
         self.reserve = path / RESERVE
+        self.configuration = path / CONFIGURATION
         self._lock: FileIO | None = None
 
     def __enter__(self) -> Self:

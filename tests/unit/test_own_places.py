@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.own_places import see_own, take_lock
+from sidecar.own_places import owners_of, see_own, take_lock
 from sidecar.server.listener import Listener, SocketInUse
 from sidecar.storage.directory import StateDirectory
 
@@ -164,3 +164,18 @@ def test_a_member_of_the_directorys_group_cannot_take_a_lock():
             words, user=nobody, group=nobody, extra_groups=[], capture_output=True, check=False
         )
     assert (tried.returncode != 0, b"Permission denied" in tried.stderr) == (True, True)
+
+
+def test_a_file_is_its_owners_and_that_of_whoever_owns_a_link_to_it(tmp_path, monkeypatch):
+    file, link = tmp_path / "risk.toml", tmp_path / "link.toml"
+    file.touch()
+    link.symlink_to(file)
+    assert owners_of(file) == (os.getuid(),)
+    lstat = Path.lstat
+    monkeypatch.setattr(
+        Path, "lstat", lambda path: os.stat_result([*lstat(path)[:4], 77, *[0] * 5])
+    )
+    assert owners_of(link) == tuple(sorted({os.getuid(), 77}))
+    monkeypatch.undo()
+    assert owners_of(tmp_path / "none.toml") == ()
+    assert owners_of(None) == ()

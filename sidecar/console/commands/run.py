@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -28,6 +28,7 @@ from sidecar.console.process import run as run_loop
 from sidecar.core.vocabulary.errors import Misuse
 
 if TYPE_CHECKING:
+    from sidecar.coinbase.auth import ApiKey
     from sidecar.config.tables import Config
 
 EXIT_FAULTED: Final = 3
@@ -50,31 +51,71 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 ) -> None:
     """Run the sidecar against Coinbase: real money, by the hosts and the key in FILE."""
     file = needed_file(config, "run")
-    given = [*(overrides or ()), *place_overrides(state_dir, order_socket, control_socket)]
+    places = place_overrides(state_dir, order_socket, control_socket)
+    given = [*(overrides or ()), *places]
 
     def reread() -> "Config":
-        return configuration(file, given)
+        read = configuration(file, given)
+        if read.coinbase.key_file is None:
+            raise Misuse("coinbase.key_file is not set; name the key file that Coinbase gave you")
+        return read
 
     with interruptible():
-        settings = reread()
-        run_loop(_serve(settings, reread, rebuild=rebuild, as_json=as_json))
+        from sidecar.daemon.last_good import Given, last_good  # noqa: PLC0415 - as of _serve
+
+        fault = None
+        try:
+            settings = reread()
+            key = _key_of(settings)
+        except Misuse as error:
+            if rebuild:
+                raise
+            fault = error
+            settings = last_good(Given(file, tuple(places), tuple(overrides or ())), error)
+            try:
+                key = _key_of(settings)
+            except Misuse as other:
+                raise Misuse(f"{error}\nnor the last good configuration: {other}") from None
+        run_loop(_serve(_Start(settings, key, file, fault, rebuild), reread, as_json=as_json))
 
 
-async def _serve(
-    settings: "Config", reread: "Callable[[], Config]", *, rebuild: bool, as_json: bool
-) -> None:
+class _Start(NamedTuple):
+    """What a sidecar begins with. `fault`: of the file, in whose place the last good configuration is."""
+
+    settings: "Config"
+    key: "ApiKey"
+    file: Path
+    fault: Misuse | None
+    rebuild: bool
+
+
+def _key_of(settings: "Config") -> "ApiKey":
+    """Raises Misuse for a configuration whose key, or whose rules, cannot be used."""
     from sidecar.coinbase.auth import load_key  # noqa: PLC0415 - half a second to import
+    from sidecar.custom_rules import load_custom_rules  # noqa: PLC0415
+
+    assert settings.coinbase.key_file is not None, "no configuration without a key is kept"
+    load_custom_rules(settings.limits.custom)
+    return load_key(settings.coinbase.key_file)
+
+
+async def _serve(start: _Start, reread: "Callable[[], Config]", *, as_json: bool) -> None:
     from sidecar.daemon.engine import Faulted  # noqa: PLC0415
     from sidecar.daemon.logs import make_log  # noqa: PLC0415
     from sidecar.daemon.sidecar import Sidecar  # noqa: PLC0415
 
-    if settings.coinbase.key_file is None:
-        raise Misuse("coinbase.key_file is not set; name the key file that Coinbase gave you")
-    key = load_key(settings.coinbase.key_file)
+    settings = start.settings
     with standard_outlets() as errors:
         log = make_log(settings.server.log, errors)
         sidecar = Sidecar(
-            settings, key, log, reread=reread, log_state=errors.state, rebuild_state=rebuild
+            settings,
+            start.key,
+            log,
+            reread=reread,
+            log_state=errors.state,
+            rebuild_state=start.rebuild,
+            file=start.file,
+            fault=start.fault,
         )
         on_signals(sidecar.stop)
         reload_on_hangup(sidecar.reload)

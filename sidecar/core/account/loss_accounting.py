@@ -336,7 +336,7 @@ class LossAccounting:
         yet, and begins anew where no latch is set. `since`: the PnL since the transfer, USD, and of
         it `by_key`: that is of the next span. `undoes`: the transfer of then was none, so no window
         begins anew, and losses of keys and strategies stay shares of the account as it was before. `moves`: money has
-        moved; a window that begins by itself ends no span of a week or month.
+        moved; a window that begins by itself ends no span of keys and strategies in another.
         """
         windows = self.windows
         assert windows is not None
@@ -346,7 +346,7 @@ class LossAccounting:
         keys |= {key: keys[key].less(usd) for key, usd in by_key.items() if key in keys}
         strategies, whole = self._strategy_figures(), equity - since
         lacks = whole < self.min_equity
-        periods = windows.periods if moves or lacks != lacked else (windows,)
+        periods = windows.periods if moves or lacks != lacked else ()
         for period in periods:
             before = period.whole_before(undoes)
             if before is not None:

@@ -3,7 +3,9 @@
 A trade begins when a fill takes a key's position away from flat, and is closed by the fill that brings it back, or
 beyond. Its result is what the position has realised and was paid since, less all fees. A fee that is told only once
 the position is flat belongs to the trade that was closed last. A position is flat where less is left of it than
-Coinbase would take an order of. Coins that come or leave without a fill begin and close no trade.
+Coinbase would take an order of. Coins that come or leave without a fill begin and close no trade. Of a position that is
+held when its limit is first set, all that is settled from then on counts: the books do not keep when it was begun, so
+neither which part of the PnL settled before is its own.
 
 A scope is in its cool-down from the close of a trade with which so many in a row are lost, and later profits do not
 end it. Once the cool-down is over the streak counts as its limit less a trade: the next lost trade begins another
@@ -161,9 +163,10 @@ class Streaks:
 
     def _follow(self, scope: StreakScope, key: str, was: State, now: State, at: datetime) -> None:
         streak = self.known.setdefault(scope.name, Streak([], {}))
+        if was.side:  # held when the limit was first set, or come by a transfer: counted from its first fact on
+            streak.begun.setdefault(key, was.settled)
         if was.side and now.side != was.side:
-            begun = streak.begun.pop(key, was.settled)
-            streak.close(key, at, now.settled - begun)
+            streak.close(key, at, now.settled - streak.begun.pop(key))
             if now.side:  # beyond flat: another trade
                 streak.begun[key] = now.settled
         elif now.side and not was.side:

@@ -31,30 +31,31 @@ class StartTerms(Struct, frozen=True, kw_only=True):
 
 
 class QueuedTerms(Struct, frozen=True, kw_only=True):
-    """Terms that wait, from when a process knew both clocks on. `stood`: they bind from the next start."""
+    """Terms that wait, from when a process knew both clocks on. `stood`: they bind from the next start. `uid`: the user
+    who had them read; `owners`: the users whose file it is.
+    """
 
     terms: StartTerms
     wait: timedelta
     uid: int | None
+    owners: tuple[int, ...] = ()
     since: datetime | None = None
     stood: bool = False
 
 
 def decided(
-    in_force: StartTerms,
-    queued: QueuedTerms | None,
-    new: StartTerms,
-    wait: timedelta,
-    uid: int | None,
+    in_force: StartTerms, queued: QueuedTerms | None, read: QueuedTerms
 ) -> tuple[StartTerms, QueuedTerms | None]:
-    """The terms of a new process, and those that are queued: a custom rule more binds at once, any other change waits.
-    `uid`: the user who had them read.
+    """The terms of a new process that has read some, and those that are queued: a custom rule more binds at once, any
+    other change waits.
     """
-    if queued is not None and queued.terms == new:
-        if queued.stood:
-            return new, None
-    else:
-        queued = QueuedTerms(terms=new, wait=wait, uid=uid)
+    new = read.terms
+    if queued is None or queued.terms != new:
+        queued = read
+    elif queued.stood:
+        return new, None
+    elif not set(read.owners) <= set(queued.owners):
+        queued = replace(queued, owners=tuple(sorted({*queued.owners, *read.owners})))
     added = tuple(name for name in new.custom if name not in in_force.custom)
     binding = replace(in_force, custom=(*in_force.custom, *added))
     if binding != new and set(binding.custom) == set(new.custom):

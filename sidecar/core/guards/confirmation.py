@@ -20,7 +20,7 @@ from sidecar.core.account.losses import Loss, settled_loss
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.guards.loss_bounds import MARGIN, BoundLoss, LossBounds
-from sidecar.core.guards.pending_breach import PendingBreach
+from sidecar.core.guards.pending_breach import PendingBreach, tighter
 from sidecar.core.vocabulary.actions import Action, Alert, ConfirmQuotes, Reconcile
 from sidecar.core.vocabulary.events import Quote
 from sidecar.core.vocabulary.money import TWO, ZERO
@@ -56,6 +56,30 @@ class Confirmation:
     def forget(self, name: str) -> None:
         """The breach is over, or confirmed."""
         self.pending.pop(name, None)
+
+    def limits(self) -> dict[str, BoundLoss]:
+        """By name, the limits in force of the breaches that are not confirmed yet."""
+        if not self.pending:
+            return {}
+        bounded = ((f"{bound.code}|{bound.scope}", bound) for bound in self.bounds.bounded(None))
+        return {name: bound for name, bound in bounded if name in self.pending}
+
+    def go_on_from(self, before: Mapping[str, BoundLoss]) -> None:
+        """Other limits are in force than those of `before`. A breach whose own limit is gone, or looser than what it
+        has shown, is to be seen anew; no file that changes others, or tightens, begins its time again.
+        """
+        now = self.limits()
+        for name, pending in list(self.pending.items()):
+            old, new = before.get(name), now.get(name)
+            if (
+                old is None
+                or new is None
+                or old.window != new.window
+                or not pending.stands_under(old.limit, new.limit)
+            ):
+                self.forget(name)
+            elif tighter(old.limit, new.limit) != new.limit:
+                pending.ask_rest_anew(confirmed=not self.settings.connected)
 
     def is_settled(self, bound: BoundLoss) -> bool:
         """Whether the loss settled by fills, fees and funding crosses the limit by itself: no price
@@ -109,6 +133,8 @@ class Confirmation:
             suspicion.is_sure, suspicion.sure_since, suspicion.counts = True, now, {}
             suspicion.quotes_before = tracker.books.quotes_valuing_account - 1
             suspicion.unmarking, suspicion.before = 0, self._before()
+            suspicion.least = None
+        suspicion.shows(bound.least)
         suspicion.see(self._valuing_books(), tracker.marks, self._stale_books(), now)
         stood = self._marks_that_stood(suspicion, now)
         shown = {

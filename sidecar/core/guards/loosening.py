@@ -4,7 +4,7 @@ Where `loosen_after` is in force, another file binds at once as far as it is at 
 looser anywhere it is queued as well, and binds whole
 
     when it has stood for `loosen_after`, by both clocks, and the account is known
-    or when an operator confirms it, of another user than the operator who had it read.
+    or when an operator confirms it, of another user than the one who had it read and those whose file it is.
 
 The same file read again keeps its time; any other file takes the queue back. A file may return within `RETURN_WITHIN`
 to exactly the limits in force before the last change: a typing error does not bind for a day. The limits in force are
@@ -36,13 +36,15 @@ ANOTHER_RULE: Final = "custom rules are loaded at the start only: restart to cha
 
 NOTHING: Final = "no looser limits are queued"
 OWN_START: Final = (
-    "what binds from a start was read by the sidecar's own user, so another user must confirm it"
+    "what binds from a start was read by the sidecar's own user from its owner's file, so another user than these two"
+    " must confirm it"
 )
+UNKNOWN: Final = "who had the queued limits read is not known; reload them by the verb, then let another user confirm"
 
 
 class QueuedLimits(Struct, frozen=True, kw_only=True):
-    """A file that waits: its limits as they are written, since when it stands, by the later clock, and who had it
-    read.
+    """A file that waits: its limits as they are written, since when it stands, by the later clock, who had it read, and
+    whose it is.
     """
 
     limits: dict[str, Any]
@@ -51,6 +53,7 @@ class QueuedLimits(Struct, frozen=True, kw_only=True):
     reason: str
     by: str
     uid: int | None
+    owners: tuple[int, ...] = ()
 
     @property
     def stood_at(self) -> datetime:
@@ -96,7 +99,11 @@ class Loosening:
     def standing(self) -> Limits:
         """The limits of the last file that was read: those queued, or those in force."""
         queued = self.memory.queued
-        return self.desk.limits if queued is None else Limits.model_validate(queued.limits)
+        return self.desk.limits if queued is None else self._read(queued.limits)
+
+    def _read(self, written: dict[str, Any]) -> Limits:
+        """Limits as they are remembered, with the custom rules that this process began with: others are the start's."""
+        return Limits.model_validate({**written, "custom": self.desk.limits.custom})
 
     def compare_clocks(self, ahead: timedelta) -> None:
         """The clock that facts are told by is so far ahead of Coinbase's."""
@@ -192,19 +199,23 @@ class Loosening:
             reason=event.reason,
             by=event.by,
             uid=event.uid,
+            owners=event.owners,
         )
 
-    @staticmethod
-    def _kept(before: QueuedLimits | None, event: ev.LimitsReplaced) -> QueuedLimits | None:
-        """The same file, which goes on standing; whoever is the first known user to have it read had it read."""
-        if before is None or Limits.model_validate(before.limits) != event.limits:
+    def _kept(self, before: QueuedLimits | None, event: ev.LimitsReplaced) -> QueuedLimits | None:
+        """The same file, which goes on standing; whoever is the first known user to have it read had it read, and it is
+        every owner's that it has had.
+        """
+        if before is None or self._read(before.limits) != event.limits:
             return None
-        return before if before.uid is not None else replace(before, by=event.by, uid=event.uid)
+        owners = tuple(sorted({*before.owners, *event.owners}))
+        kept = before if owners == before.owners else replace(before, owners=owners)
+        return kept if kept.uid is not None else replace(kept, by=event.by, uid=event.uid)
 
     def _returns(self, new: Limits, now: datetime) -> bool:
         """Whether these are the limits of before a change that has only just been."""
         former = self.memory.former
-        if former is None or Limits.model_validate(former.limits) != new:
+        if former is None or self._read(former.limits) != new:
             return False
         latest = now + self.memory.behind
         return former.changed_at <= now and latest - former.changed_at <= RETURN_WITHIN
@@ -218,36 +229,44 @@ class Loosening:
     # --- A second operator ------------------------------------------------------------------------
 
     def _confirmed(self, event: ev.LooseningConfirmed) -> list[Action]:
-        queued, terms = self.memory.queued, self.memory.queued_terms
-        if queued is None:
-            if terms is not None and event.uid != terms.uid:
-                return [self._confirmed_terms(terms)]
-            return [Answered(done=False, text=NOTHING if terms is None else OWN_START)]
-        if queued.uid is None:
-            text = "who had the queued limits read is not known; reload them by the verb, then let another user confirm"
-            return [Answered(done=False, text=text)]
-        if event.uid == queued.uid:
-            text = (
-                f"user {event.uid} had these limits read, so another user must confirm them; or wait until"
-                f" {_shown(queued.stood_at)}"
-            )
-            return [Answered(done=False, text=text)]
-        actions: list[Action] = []
-        told = self._unqueue(queued, event.at, actions, by=event.by, reason=event.reason)
-        return [Answered(done=True, text=f"the queued limits bind from now on: {told}"), *actions]
+        """All that waits and that this user may confirm; of the rest, why not."""
+        queued, terms, actions = self.memory.queued, self.memory.queued_terms, list[Action]()
+        told, refused = [], []
+        if queued is not None:
+            if fault := self._unconfirmable(queued, event.uid):
+                refused.append(fault)
+            else:
+                by, reason = event.by, event.reason
+                bound = self._unqueue(queued, event.at, actions, by=by, reason=reason)
+                told.append(f"the queued limits bind from now on: {bound}")
+        if terms is not None:
+            names = self._terms_in_words(terms)
+            if event.uid == terms.uid or event.uid in terms.owners:
+                refused.append(f"{names}: {OWN_START}")
+            else:
+                self.memory.queued_terms = replace(terms, stood=True)
+                told.append(f"{names} binds from the next start")
+        text = "; ".join((*told, *refused)) or NOTHING
+        return [Answered(done=bool(told), text=text), *actions]
 
-    def _confirmed_terms(self, terms: QueuedTerms) -> Answered:
-        self.memory.queued_terms = replace(terms, stood=True)
-        return Answered(done=True, text=f"{self._terms_in_words(terms)} binds from the next start")
+    @staticmethod
+    def _unconfirmable(queued: QueuedLimits, uid: int) -> str | None:
+        if queued.uid is None:
+            return UNKNOWN
+        if uid == queued.uid:
+            has = "had these limits read"
+        elif uid in queued.owners:
+            has = "owns the file of these limits"
+        else:
+            return None
+        return f"user {uid} {has}, so another user must confirm them; or wait until {_shown(queued.stood_at)}"
 
     # --- Both -------------------------------------------------------------------------------------
 
     def _unqueue(
         self, queued: QueuedLimits, now: datetime, actions: list[Action], *, by: str, reason: str
     ) -> str:
-        """Custom rules are those that this process began with."""
-        limits = Limits.model_validate({**queued.limits, "custom": self.desk.limits.custom})
-        self.memory.queued = None
+        limits, self.memory.queued = self._read(queued.limits), None
         return self._bind(limits, now, actions, by=by, reason=reason, was=queued)
 
     def _bind(  # noqa: PLR0913 - who, when and why

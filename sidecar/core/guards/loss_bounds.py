@@ -27,6 +27,21 @@ from sidecar.core.vocabulary.money import ONE, ZERO, ratio
 MARGIN: Final = "MARGIN_DRAWDOWN"
 
 
+# The share of its limit below which a loss ends a confirmed cause that nothing else latches. A figure that stands at
+# its limit crosses it at every other tick: at a limit of 5 % a tenth is half a percent of the account, more than prices
+# move in a calm minute, and little to make good.
+ENDS_BELOW: Final = Decimal("0.9")
+
+
+@cache
+def ended_by(limit: LossLimit) -> LossLimit:
+    """The loss below which a confirmed cause ends that lasts as long as the loss itself."""
+    if limit.ratio is not None:
+        return LossLimit(ratio=limit.ratio * ENDS_BELOW)
+    assert limit.usd is not None
+    return LossLimit(usd=limit.usd * ENDS_BELOW)
+
+
 @cache
 def _as_loss(ratio: Decimal) -> LossLimit:
     return LossLimit(ratio=ratio)
@@ -55,6 +70,11 @@ class BoundLoss(Struct, frozen=True):
     def is_crossed(self) -> bool:
         """Whether the loss may be beyond its limit."""
         return self.most.crosses(self.limit)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the loss may be beyond its limit, or so near to it that a confirmed cause goes on."""
+        return self.most.crosses(ended_by(self.limit))
 
     @property
     def may_be_confirmed(self) -> bool:
@@ -103,7 +123,7 @@ class LossBounds:
                 yield self.of(code, loss, now, f"strategy:{name}", strategy_id=name)
         if rolling := list(self._rolling(now)):
             # A single cause stands for all windows: that of the window which is surest to be crossed.
-            yield max(rolling, key=lambda one: (one.may_be_confirmed, one.is_crossed, one.used))
+            yield max(rolling, key=_sureness)
         if (limit := limits.max_drawdown) is not None:
             yield self.of("DRAWDOWN", limit, now)
         if (limit := limits.max_cumulative_loss) is not None:
@@ -230,6 +250,10 @@ class LossBounds:
             )
         figure = losses.drawdown if code == "DRAWDOWN" else losses.cumulative
         return figure(tracker, way=way, shift=shift)
+
+
+def _sureness(one: BoundLoss) -> tuple[bool, bool, bool, Decimal]:
+    return one.may_be_confirmed, one.is_crossed, one.is_near, one.used
 
 
 def in_periods(limits: OrderLimits) -> Iterator[tuple[str, LossLimit]]:

@@ -35,7 +35,7 @@ from sidecar.core.context.state import Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
-from sidecar.core.guards.loss_bounds import MARGIN, BoundLoss, LossBounds
+from sidecar.core.guards.loss_bounds import ENDS_BELOW, MARGIN, BoundLoss, LossBounds
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.liquidation.liquidator import Liquidator
@@ -48,6 +48,7 @@ from sidecar.core.vocabulary.actions import (
 from sidecar.core.vocabulary.events import LossWindow, Quote
 from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.limits import Limits
+from sidecar.core.vocabulary.money import ONE
 
 WINDOW_OF: Final[Mapping[str, LossWindow]] = {
     **PERIOD_OF,
@@ -152,14 +153,14 @@ class LossWatch:
 
     def _latching(self, bound: BoundLoss, now: datetime, actions: list[Action]) -> None:
         """A loss within a period, or a drawdown: its cause stays once it is confirmed. That of a loss within a rolling
-        window, or of margin, lasts as long as the loss.
+        window, or of margin, lasts as long as the loss, and once confirmed until it is well below its limit.
         """
         known = self.desk.state.causes.get((bound.code, bound.scope))
         is_confirmed, rolls = known is not None and known.is_confirmed, bound.window is not None
         if is_confirmed and bound.code not in UNLATCHED:
             return
         name = f"{bound.code}|{bound.scope}"
-        if not bound.is_crossed:
+        if not (bound.is_near if is_confirmed else bound.is_crossed):
             self.confirmation.forget(name)
             if known is not None:
                 text = f"the loss is {bound.loss.text()}, its limit {bound.limit}"
@@ -169,7 +170,8 @@ class LossWatch:
         if known is None:
             self._first_sight(bound, now, actions)
         elif rolls:  # losses since then stay in the window for longer
-            known = replace(known, clears_at=self._ends_at(bound))
+            clears_at = self._ends_at(bound, is_confirmed=is_confirmed)
+            known = replace(known, clears_at=clears_at)
             self.desk.state.causes[bound.code, bound.scope] = known
         if is_confirmed:
             return
@@ -186,7 +188,7 @@ class LossWatch:
             reason=bound.reason,
             key=bound.key,
             strategy_id=bound.strategy_id,
-            clears_at=self._ends_at(bound),
+            clears_at=self._ends_at(bound, is_confirmed=False),
             is_confirmed=False,
         )
         self.tighten(cause, actions)
@@ -199,7 +201,7 @@ class LossWatch:
         cause = replace(
             state.causes[bound.code, bound.scope],
             reason=bound.reason,
-            clears_at=self._ends_at(bound),
+            clears_at=self._ends_at(bound, is_confirmed=True),
             is_confirmed=True,
         )
         state.causes[bound.code, bound.scope] = cause
@@ -208,14 +210,14 @@ class LossWatch:
         actions.append(Alert(severity=severity, code=bound.code, text=text))
         return cause
 
-    def _ends_at(self, bound: BoundLoss) -> datetime | None:
+    def _ends_at(self, bound: BoundLoss, *, is_confirmed: bool) -> datetime | None:
         """When time alone ends the cause, as far as it does."""
         accounting = self.desk.tracker.loss_accounting
         windows = accounting.windows
         assert windows is not None
         if bound.window is not None:
-            limits = self.desk.limits.max_loss_in or ()
-            ends = (accounting.clears_at(one.window, one.limit) for one in limits)
+            limits, left = self.desk.limits.max_loss_in or (), ENDS_BELOW if is_confirmed else ONE
+            ends = (accounting.clears_at(one.window, one.limit * left) for one in limits)
             return max((end for end in ends if end is not None), default=None)
         name = PERIOD_OF.get(bound.code)
         return None if name is None else windows.period(name).next_reset

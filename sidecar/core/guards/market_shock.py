@@ -5,10 +5,14 @@ stands so far below its highest within the window: the highest at which it has s
 `confirm_quotes` samples, so that a single tick upwards makes no fall of the next price. Once so many coins have
 fallen, the account is reduce-only for the lockout, even if prices recover; where all is to be sold, each of so many
 must have stood that low for as long, over as many samples.
+
+A price stands until the next one, but for no longer than a mark is good (`max_mark_age_s`). So a fall across a silence
+(no feed, no process) is one within the window as long as the silence is no longer than both together. Of a longer one
+nobody knows whether the coin fell at once or in hours, which is no shock.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Final
@@ -41,13 +45,27 @@ class Coin(Struct):
     fallen_since: datetime | None = None
     samples: int = 0
 
-    def sample(self, mark: Decimal, shock: MarketShock, settings: Settings, now: datetime) -> bool:
-        """Take the mark if this is a new second; whether it is."""
+    def sample(
+        self,
+        mark: Decimal,
+        shock: MarketShock,
+        settings: Settings,
+        now: datetime,
+        stands: timedelta,
+    ) -> bool:
+        """Take the mark if this is a new second; whether it is. `stands`: for how long a price does without the next
+        one.
+        """
         second = int(now.timestamp())
         if second == self.second:
             return False
         if second < self.second:  # the clock was set back
             self.recent, self.highs = [], []
+        if (
+            self.highs and self.highs[-1][0] == self.second
+        ):  # the price that stood at the last sample
+            until = min(second, self.second + int(stands.total_seconds()))
+            self.highs[-1] = (until, self.highs[-1][1])
         self.second = second
         self.recent.append((second, mark))
         self._stand(second, settings)
@@ -60,12 +78,11 @@ class Coin(Struct):
             self.fallen_since, self.samples = None, 0
         return True
 
-    def stood_within(self, shock: MarketShock, now: datetime) -> bool:
+    def stood_within(self, shock: MarketShock, now: datetime, stands: timedelta) -> bool:
         """Whether a price of it stood within the window: it counts, though it has not been quoted since a restart."""
-        return (
-            bool(self.highs)
-            and int(now.timestamp()) - self.highs[-1][0] <= shock.window.total_seconds()
-        )
+        if not self.highs:
+            return False
+        return int(now.timestamp()) - self.highs[-1][0] <= (shock.window + stands).total_seconds()
 
     def _stand(self, second: int, settings: Settings) -> None:
         """The lowest of so many samples, over so long, is a price at which it has stood."""
@@ -107,7 +124,7 @@ class MarketShockWatch:
             if (self._is_coin(key) if named is None else key in named) and (mark := usd(key)):
                 coin = coins.setdefault(key, Coin())
                 is_news |= (
-                    coin.sample(mark, shock, self.watch.settings, now)
+                    coin.sample(mark, shock, self.watch.settings, now, self.desk.max_mark_age)
                     and coin.fallen_since is not None
                 )
         if is_news:
@@ -128,9 +145,11 @@ class MarketShockWatch:
         products = self.desk.tracker.products
         if shock.products is not None:
             return {products[name].key for name in shock.products if name in products}
-        coins = self.memory.coins.items()
+        coins, stands = self.memory.coins.items(), self.desk.max_mark_age
         return {
-            key for key, coin in coins if self._is_live(key, now) or coin.stood_within(shock, now)
+            key
+            for key, coin in coins
+            if self._is_live(key, now) or coin.stood_within(shock, now, stands)
         }
 
     def _is_coin(self, key: str) -> bool:

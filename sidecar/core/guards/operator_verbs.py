@@ -217,7 +217,11 @@ class OperatorVerbs:
     def _stay(self, event: ev.LimitsRefused, actions: list[Action]) -> None:
         """The last good limits stay in force, and no risk is added under them."""
         reason = f"the last good limits are in force: {event.reason}"
+        state, known = self.desk.state, self.desk.state.causes.get(("CONFIG", "all"))
+        if known is not None:  # of an earlier start: another fault may have taken its place
+            state.causes["CONFIG", "all"] = replace(known, reason=reason)
         cause = Cause(
             code="CONFIG", scope="all", level="REDUCE_ONLY", since=event.at, reason=reason
         )
         self.watch.tighten(cause, actions)
+        actions.append(Alert(severity="warning", code="CONFIG", text=reason))

@@ -3,10 +3,17 @@
 from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
+from sidecar.core.account.losses import Loss
 from sidecar.core.account.marks import Marks
+from sidecar.core.vocabulary.limit_settings import LossLimit
+from sidecar.core.vocabulary.money import ONE
+from sidecar.core.vocabulary.tightness import TIGHTEST
+
+tighter: Final = TIGHTEST["max_daily_loss"]  # as of every limit on a loss
 
 
 class PendingBreach(Struct):
@@ -14,6 +21,7 @@ class PendingBreach(Struct):
     the confirmed mark and the mark before the quote that showed it.
     `best`: by key, the marks that were better for the position than all that came after them, and when those before
     were over. `is_sure`: not only quotes of stale books show it; `sure_since`: where these showed it first.
+    `least`: the least loss that any look has shown since, or since it was sure.
     `rest_failed`: REST could not be had, which stands for its word. `balances_asked_at`: when balances were asked for,
     since money that has left is no loss.
     """
@@ -35,6 +43,24 @@ class PendingBreach(Struct):
     # REST's answers so far, and the books that it left out and is asked for alone.
     at_rest: dict[str, Decimal] = {}
     left_out: tuple[str, ...] = ()
+    least: Loss | None = None
+
+    def shows(self, loss: Loss) -> None:
+        """One more look has shown this loss."""
+        least = loss if self.least is None else self.least
+        usd, share = min(loss.usd, least.usd), min(loss.share(), least.share())
+        self.least = Loss(usd, ONE, share)
+
+    def stands_under(self, before: LossLimit, limit: LossLimit) -> bool:
+        """Whether it goes on as a breach of another limit: each look has shown it beyond that too."""
+        if tighter(before, limit) == limit:
+            return True
+        return self.is_sure and self.least is not None and self.least.crosses(limit)
+
+    def ask_rest_anew(self, *, confirmed: bool) -> None:
+        """REST's word was on less."""
+        self.confirmed_by_rest, self.asked_at, self.rest_failed = confirmed, None, False
+        self.at_rest, self.left_out = {}, ()
 
     def see(self, books: Iterable[str], marks: Marks, stale: Container[str], now: datetime) -> None:
         """Count the new quotes of these books; of the `stale` books too, which give no mark but show the loss at

@@ -3,6 +3,9 @@
 The seed system sampled marks once a second and summed absolute returns over 20 s; a sum of 1 %
 locked the product for 900 s. A sample is the first mark seen in a new second.
 
+A mark stands until the next one, but for no longer than it is good (`max_mark_age_s`): a move across a silence that is
+longer than this and the window is none within the window, for it may have taken hours.
+
 A shock that went against the position (the price stands worse than at the window's start, or the position
 has lost from its entry) also has the open orders of that key cancelled that add risk, as a loss does.
 """
@@ -38,11 +41,13 @@ class Sampler:
         self.before: deque[Decimal] = deque()
         self.total = ZERO
 
-    def sample(self, mark: Decimal, now: datetime, window_s: int) -> Decimal:
-        """Take the mark if this is a new second; the sum of moves within the window."""
+    def sample(self, mark: Decimal, now: datetime, window_s: int, stands: timedelta) -> Decimal:
+        """Take the mark if this is a new second; the sum of moves within the window. `stands`: for how long a mark does
+        without the next.
+        """
         second = int(now.timestamp())
         if second != self.second:
-            if self.last is not None:
+            if self.last is not None and second - self.second <= window_s + stands.total_seconds():
                 move = abs(ratio(mark, self.last) - ONE)
                 self.moves.append((second, move))
                 self.before.append(self.last)
@@ -163,7 +168,7 @@ class PriceShockWatch:
         if shock.max_move is None:
             return None
         sampler = self.samplers.setdefault((key, shock.window_s), Sampler())
-        total = sampler.sample(mark, now, ceil(shock.window_s))
+        total = sampler.sample(mark, now, ceil(shock.window_s), self.desk.max_mark_age)
         if total < shock.max_move:
             return None
         within, allowed = readable(shock.window_s), readable(shock.max_move)

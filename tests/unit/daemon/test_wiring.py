@@ -44,6 +44,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
             cast("Any", coinbase),
             group,
             file=config,
+            path=None,
             reread=lambda: config,
             log_state=lambda: WHOLE,
             waker=Waker((), 1.0, cast("Any", running.log), running.engine.now, lambda: "ACTIVE"),

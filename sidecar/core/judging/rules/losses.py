@@ -110,8 +110,8 @@ RULES: Final = (
         clears_at=window_moves_on,
         text="the loss from the highest within the window, {observed}, has reached {limit}",
         doc=Doc(
-            "fall from the highest within a rolling window ≥ limit; sets REDUCE_ONLY until the window has moved on, or"
-            " the loss is made good",
+            "fall from the highest within a rolling window ≥ limit; sets REDUCE_ONLY, once confirmed until it is below"
+            " 90 % of the limit, for the window has moved on or the loss is made good",
             "the limit breaks",
         ),
     ),

@@ -319,7 +319,7 @@ RULES: Final = (
         doc=Doc(
             "the account is locked after many coins fell together: at least `share` of the `products` (else of all "
             "coins with a quote now, or one within `window`) stood `fall` or more below the highest at which they had "
-            "stood within `window`",
+            "stood within `window`; a price stands until the next one, for `max_mark_age_s` at most",
             "the limits themselves break",
             key="market_shock",
         ),

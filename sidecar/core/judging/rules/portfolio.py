@@ -107,7 +107,7 @@ RULES: Final = (
         text="the contracts' unrealised loss is {observed} of the margin posted and has reached {limit}",
         doc=Doc(
             "futures: unrealised loss of all contracts since their entry ÷ margin posted (Coinbase's initial margin) ≥ "
-            "limit; sets REDUCE_ONLY for futures alone, until it is below the limit again",
+            "limit; sets REDUCE_ONLY for futures alone, once confirmed until it is below 90 % of the limit",
             "the limit breaks",
         ),
     ),

@@ -55,17 +55,19 @@ class LossReset(Event, frozen=True, kw_only=True, tag=True):
 
 class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):
     """Another file of limits: it takes the place of the old one, at once or, where it is looser and `loosen_after` is
-    in force, when it has stood for so long. `custom` must stay as it is. `uid`: the user who had it read.
+    in force, when it has stood for so long. `custom` must stay as it is. `uid`: the user who had it read; `owners`: the
+    users whose file it is, as far as that is known.
     """
 
     limits: Limits
     reason: str = ""
     by: str = "operator"
     uid: int | None = None
+    owners: tuple[int, ...] = ()
 
 
 class LooseningConfirmed(Event, frozen=True, kw_only=True, tag=True):
-    """An operator, whose user is not the one who had them read, lets the queued limits bind at once."""
+    """An operator, whose user neither had them read nor owns their file, lets the queued limits bind at once."""
 
     uid: int
     reason: str

@@ -20,12 +20,15 @@ HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 FILE: dict[str, Any] = {"loosen_after": "24h", "max_order_notional": 5000, "max_open_orders": 10}
 LOOSER = FILE | {"max_order_notional": 7000, "max_open_orders": 5}
-OWNER, OTHER = 7, 8
+OWNER, OTHER, ROOT = 7, 8, 0
 
 
-def read(world: World, file: dict[str, Any], uid: int | None = OWNER) -> str:
+def read(
+    world: World, file: dict[str, Any], uid: int | None = OWNER, owners: tuple[int, ...] = ()
+) -> str:
     """Have a file read; the answer in words."""
-    world.send(ev.LimitsReplaced, limits=Limits(**file), reason="why not", by="uid 7", uid=uid)
+    limits, by = Limits(**file), "uid 7"
+    world.send(ev.LimitsReplaced, limits=limits, reason="why not", by=by, uid=uid, owners=owners)
     (answer,) = of_kind(world.actions, Answered)
     assert answer.done
     return str(answer.text)
@@ -113,6 +116,53 @@ def test_the_same_file_keeps_its_time_and_who_had_it_read_first():
     assert (queued(world).stood_at, queued(world).uid) == (START + WAIT, OWNER)
     world.wait(to=START + WAIT)
     assert in_force(world) == (7000, 5)
+
+
+def test_neither_who_had_them_read_nor_the_owner_of_the_file_confirms_them():
+    """Root writes its file and has the sidecar started, or `systemctl reload` run by the sidecar's own user."""
+    world = World(**FILE)
+    read(world, LOOSER, owners=(ROOT,))
+    for uid, has in ((OWNER, "had these limits read"), (ROOT, "owns the file")):
+        answer = confirm(world, uid)
+        assert not answer.done
+        assert has in answer.text
+    assert in_force(world) == (5000, 5)
+    assert confirm(world, OTHER).done
+    assert in_force(world) == (7000, 5)
+
+
+def test_a_file_stays_that_of_every_owner_it_has_had():
+    world = World(**FILE)
+    read(world, LOOSER, owners=(ROOT,))
+    read(world, LOOSER, owners=(OTHER,))
+    assert queued(world).owners == (ROOT, OTHER)
+    read(world, LOOSER)
+    assert queued(world).owners == (ROOT, OTHER)
+    assert not confirm(world, ROOT).done
+
+
+def test_a_custom_rule_that_the_start_decides_on_begins_no_time_anew():
+    """Of a file whose limits are the same, but which now names one more rule, or no longer one."""
+    world = World(**FILE)
+    read(world, LOOSER)
+    world.wait(to=START + 23 * HOUR)
+    again = reloaded(world, **FILE | {"max_open_orders": 5}, custom=("tests.everything:rule",))
+    limits = Limits(**LOOSER, custom=("tests.everything:rule",))
+    assert again.manager.loosening.standing == limits
+    again.send(ev.LimitsReplaced, limits=limits, reason="a start", by="sidecar", uid=OTHER)
+    assert (queued(again).stood_at, queued(again).uid) == (START + WAIT, OWNER)
+    assert [change.path for change in again.manager.loosening.queued_changes()] == [
+        "max_order_notional"
+    ]
+
+
+def test_a_file_returns_though_a_custom_rule_has_come_since():
+    world = World(**FILE)
+    read(world, FILE | {"max_order_notional": 500})
+    again = reloaded(world, **FILE | {"max_order_notional": 500}, custom=("tests.everything:rule",))
+    limits = Limits(**FILE, custom=("tests.everything:rule",))
+    again.send(ev.LimitsReplaced, limits=limits, reason="a start", by="sidecar", uid=OTHER)
+    assert in_force(again) == (5000, 10)
 
 
 def test_another_file_begins_to_stand_anew():
@@ -316,6 +366,47 @@ def test_a_second_operator_lets_terms_bind_from_the_next_start():
     answer = confirm(world, OTHER)
     assert (answer.done, terms(world).stood) == (True, True)
     assert answer.text == "positions.keep, limits.custom binds from the next start"
+
+
+def test_whoever_owns_the_file_of_a_start_confirms_nothing_of_it():
+    """The sidecar's own user read it, and that says nothing of who had the sidecar started."""
+    world = started(since=START, owners=(ROOT,))
+    for uid in (OWNER, ROOT):
+        assert not confirm(world, uid).done
+        assert not terms(world).stood
+    assert confirm(world, OTHER).done
+
+
+def test_one_word_confirms_limits_and_terms():
+    world = started(since=START)
+    read(world, LOOSER)
+    answer = confirm(world, OTHER)
+    assert answer.done
+    assert answer.text == (
+        "the queued limits bind from now on: max_order_notional 5000 → 7000;"
+        " positions.keep, limits.custom binds from the next start"
+    )
+    assert in_force(world) == (7000, 5)
+    assert terms(world).stood
+
+
+@pytest.mark.parametrize(("reader", "left"), [(OTHER, "limits"), (OWNER, "nothing")])
+def test_it_confirms_what_this_user_may_and_says_why_not_the_rest(reader, left):
+    world = started(since=START, owners=(ROOT,))
+    read(world, LOOSER, uid=reader, owners=(ROOT,))
+    answer = confirm(world, OTHER)
+    assert answer.done
+    assert "positions.keep, limits.custom binds from the next start" in answer.text
+    assert ("so another user must confirm them" in answer.text) == (left == "limits")
+    assert (queued(world) is not None) == (left == "limits")
+
+
+def test_limits_may_be_confirmed_though_terms_may_not():
+    world = started(since=START, owners=(OTHER,))
+    read(world, LOOSER, uid=ROOT)
+    answer = confirm(world, OTHER)
+    assert (answer.done, in_force(world), terms(world).stood) == (True, (7000, 5), False)
+    assert "another user than these two must confirm it" in answer.text
 
 
 def test_status_shows_the_terms_that_wait():

@@ -347,3 +347,22 @@ def test_a_sale_of_what_is_held_passes_in_a_products_cool_down():
     world.fill("BUY", 1, 64000)
     assert causes(world)
     assert world.ask(sell_order(1))
+
+
+@pytest.mark.parametrize(("first", "last", "lost"), [(-1000, 1, True), (1000, -1, False)])
+@pytest.mark.parametrize("comes", ["bought before the limit", "by a transfer"])
+def test_of_a_position_that_no_fill_has_begun_every_closing_fill_counts(first, last, lost, comes):
+    """Not only the one that brings it to flat."""
+    streak = LIMIT | {"losing_streak": STREAK | {"trades": 1}}
+    if comes == "by a transfer":
+        world = World(**streak)
+        world.quote("BTC-USD", 64000)
+        world.balance("BTC", 1)
+    else:
+        world = World(max_quote_age_s=86_400)
+        world.fill("BUY", 1, 64000)
+        world.send(ev.LimitsReplaced, limits=Limits(**streak))
+    for usd in (first, last):
+        world.wait(1)
+        world.fill("SELL", "0.5", 64000 + D(usd))
+    assert bool(causes(world)) == lost

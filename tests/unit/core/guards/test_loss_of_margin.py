@@ -76,12 +76,14 @@ def test_what_moves_is_the_contracts_and_not_the_spot_beside_them():
     assert of_kind(actions, CancelOrders)
 
 
-def test_it_ends_by_itself_when_the_loss_is_below_the_limit():
+def test_it_ends_by_itself_when_the_loss_is_well_below_the_limit():
     world = holding()
     quotes(world, *[56_000] * 4)
-    (cleared,) = of_kind(quotes(world, 56_005), CauseCleared)
-    assert cleared.reason == "the loss is 7995 USD, 49.97 %, its limit 0.5"
-    assert world.ask(future_order(1, "BUY", 56_005))
+    for price in (56_005, 56_000, 56_800):
+        assert not of_kind(quotes(world, price), CauseCleared, CauseRaised, Alert)
+    (cleared,) = of_kind(quotes(world, 56_805), CauseCleared)
+    assert cleared.reason == "the loss is 7195 USD, 44.97 %, its limit 0.5"
+    assert world.ask(future_order(1, "BUY", 56_805))
 
 
 def test_more_margin_ends_it_too():

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.account.losses import daily, drawdown
+from sidecar.core.account.losses import Loss, daily, drawdown
+from sidecar.core.guards.confirmation import CUMULATIVE
+from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
     Alert,
@@ -24,6 +26,7 @@ from sidecar.core.vocabulary.actions import (
     WakeAt,
 )
 from sidecar.core.vocabulary.errors import Untrusted
+from sidecar.core.vocabulary.limit_settings import LossLimit
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import connected, names, of_kind, rest_agrees, restarted, sell_order
 from tests.scenario import FUTURE, START, D, World, limit_order, product
@@ -655,12 +658,86 @@ def test_a_breach_ends_with_the_limit_it_broke(limits):
     assert not of_kind(fall(world, 38999, 38998, 38997), Liquidate)
 
 
-def test_a_breach_of_new_limits_is_confirmed_anew():
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"max_cumulative_loss": "0.2"},
+        {"max_cumulative_loss": "0.25", "max_order_notional": 1},
+        {"max_cumulative_loss": "0.25", "max_daily_loss": "0.9"},
+        {"max_cumulative_loss": "0.252"},  # each look has shown more than that
+        {"max_cumulative_loss": "25100 USD"},
+    ],
+)
+def test_no_other_file_begins_the_time_of_a_breach_anew_that_stands_under_it_too(after):
+    """However often one is read within the time that a loss takes to be confirmed."""
     world = holding()
-    fall(world, 39000, 38999)
-    replace_limits(world, max_cumulative_loss="0.2")
-    assert not of_kind(fall(world, 38998), Liquidate)
-    assert of_kind(fall(world, 38997, 38996), Liquidate)
+    fall(world, 38_500)
+    replace_limits(world, **after)
+    fall(world, 38_501)
+    replace_limits(world, **LIMIT)
+    replace_limits(world, **after)
+    assert of_kind(fall(world, 38_500), Liquidate)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"max_cumulative_loss": "0.26"},  # the first look showed less
+        {"max_cumulative_loss": "26000 USD"},
+    ],
+)
+def test_a_breach_of_a_looser_limit_is_confirmed_anew(after):
+    world = holding()
+    fall(world, 38_500, 37_500)
+    replace_limits(world, **after)
+    assert not of_kind(fall(world, 37_499), Liquidate)
+    assert of_kind(fall(world, 37_500, 37_499), Liquidate)
+
+
+def test_a_breach_whose_limit_is_gone_is_none():
+    world = holding()
+    fall(world, 38_500, 38_501)
+    replace_limits(world, max_daily_loss="0.9")
+    assert world.manager.watch.pending == {}
+    replace_limits(world, **LIMIT)
+    assert not of_kind(fall(world, 38_500), Liquidate)
+    assert of_kind(fall(world, 38_501, 38_500), Liquidate)
+
+
+def test_under_a_looser_limit_rest_is_asked_anew():
+    """Its word was on a smaller loss."""
+    world = connected(held=1, **LIMIT)
+    asked = fall(world, 20_000)
+    assert of_kind(asked, ConfirmQuotes)
+    rest_agrees(world, asked)
+    pending = world.manager.watch.pending[CUMULATIVE]
+    known = [pending.confirmed_by_rest]
+    actions = replace_limits(world, max_cumulative_loss="0.26")
+    known.append(pending.confirmed_by_rest)
+    assert known == [True, False]
+    assert of_kind(actions, ConfirmQuotes)
+
+
+def test_a_breach_of_another_rolling_window_is_seen_anew():
+    hour, day = ({"window": w, "limit": "0.1"} for w in ("1h", "12h"))
+    world = holding(max_loss_in=[hour])
+    fall(world, 50_000)
+    assert world.manager.watch.pending
+    replace_limits(world, max_loss_in=[day])  # in which no loss has been so far
+    assert world.manager.watch.pending == {}
+
+
+def test_a_loss_that_is_not_sure_yet_is_seen_anew_under_a_looser_limit():
+    breach = PendingBreach(START, 0)
+    old, new = LossLimit(ratio=D("0.1")), LossLimit(ratio=D("0.2"))
+    assert breach.stands_under(new, old)
+    assert not breach.stands_under(old, new)
+    breach.shows(Loss(D(30), D(100)))
+    assert not breach.stands_under(old, new)
+    breach.is_sure = True
+    assert breach.stands_under(old, new)
+    breach.shows(Loss(D(15), D(100)))
+    assert not breach.stands_under(old, new)
 
 
 def test_a_breach_that_a_new_process_sees_again_has_not_stood_before_it():

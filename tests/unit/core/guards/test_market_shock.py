@@ -97,7 +97,34 @@ def test_coins_that_fall_one_after_the_other_fall_together_within_the_window():
 
 @pytest.mark.parametrize(("later_s", "shocks"), [(300, True), (301, False)])
 def test_a_high_counts_until_it_is_as_old_as_the_window(later_s, shocks):
-    assert bool(raised(prices(market(), 950, 950, every_s=later_s))) == shocks
+    world = market()
+    prices(world, 960, 960)  # no fall of 5 %, and it stands at the first price no more
+    assert bool(raised(prices(world, 950, 950, every_s=later_s))) == shocks
+
+
+@pytest.mark.parametrize(("silence_s", "shocks"), [(301, True), (360, True), (361, False)])
+def test_a_price_stands_through_a_silence_for_as_long_as_a_mark_is_good(silence_s, shocks):
+    """A minute here: a fall within the window and that minute is one, and one of hours is not."""
+    assert bool(raised(prices(market(), 950, 950, every_s=silence_s))) == shocks
+
+
+def test_after_a_silence_a_coin_that_is_quoted_first_is_not_the_whole_market():
+    world = market(3)
+    assert not raised(prices(world, 900, None, None, every_s=330))
+    assert not raised(prices(world, 900, 1_000, None))
+    assert raised(prices(world, 900, 900, None))
+
+
+def test_a_tick_upwards_before_a_silence_is_no_price_that_stood():
+    world = market()
+    prices(world, 1_100, 1_100)
+    assert not raised(prices(world, 1_000, 1_000, every_s=30))
+    assert not raised(prices(world, "950.01", "950.01"))
+
+
+def test_a_silence_of_a_process_that_was_down_is_one_too():
+    world = restarted(market())
+    assert raised(prices(world, 950, 950, every_s=340))
 
 
 def test_the_highest_within_the_window_counts_and_not_the_last():

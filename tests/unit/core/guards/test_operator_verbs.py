@@ -9,6 +9,7 @@ from sidecar.core import views
 from sidecar.core.context.state import CAUSES
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import (
+    Alert,
     Answered,
     CauseCleared,
     CauseRaised,
@@ -157,6 +158,16 @@ def test_limits_that_cannot_be_used_leave_the_last_good_ones_and_let_only_reduci
     assert not answer(world.send(ev.ResumeRequested, reason="please")).done
     assert state(world) == "REDUCE_ONLY"
     assert world.manager.limits == Limits(max_order_notional="5000")
+
+
+def test_each_start_with_a_fault_tells_it_and_the_cause_names_the_last():
+    world = World()
+    for fault in ("no max_drawdown", "no TOML"):
+        alerts = of_kind(world.send(ev.LimitsRefused, reason=fault), Alert)
+        assert [(one.severity, one.code) for one in alerts] == [("warning", "CONFIG")]
+        (cause,) = world.manager.state.causes.values()
+        assert cause.reason == alerts[0].text == f"the last good limits are in force: {fault}"
+        assert cause.since == START
 
 
 def test_good_limits_end_it_and_limits_that_lack_a_required_one_change_nothing():

@@ -238,3 +238,24 @@ def test_so_has_one_of_before_the_time_weighted_ratios():
             tracker, "daily", strategy_id="trend"
         )
     assert tracker.windows.longer["weekly"].next_reset == MONDAY
+
+
+@pytest.mark.parametrize("window", ["weekly", "monthly", "cumulative", "drawdown", "rolling"])
+@pytest.mark.parametrize("name", ["daily", "weekly", "monthly"])
+def test_a_window_that_begins_anew_moves_no_loss_of_a_product_or_strategy_in_another(window, name):
+    """Not then, and not later: what is lost after it is a share of the same whole."""
+    if window == name:
+        return
+    losses = []
+    for resets in (False, True):
+        world = World(start=MONDAY, max_loss_in=[{"window": "1h", "limit": "0.9"}])
+        world.hold(1)
+        world.fill("BUY", "0.1", 64000, strategy_id="s")
+        for price in (60000, 50000):
+            world.stand("BTC-USD", price)
+            if resets:
+                world.send(ev.LossReset, window=window, reason="a new week")
+        tracker = world.tracker
+        losses.append([within(tracker, name, key="BTC"), within(tracker, name, strategy_id="s")])
+    assert losses[0] == losses[1]
+    assert all(loss.usd > 0 for loss in losses[0])

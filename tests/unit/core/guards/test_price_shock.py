@@ -68,6 +68,14 @@ def test_a_move_has_left_the_window_when_it_is_as_old_as_that():
     assert move(world, 64320, every_s=19)
 
 
+@pytest.mark.parametrize(("silence_s", "shocks"), [(80, True), (81, False), (3600, False)])
+def test_a_mark_stands_through_a_silence_for_as_long_as_it_is_good(silence_s, shocks):
+    """A minute: a move across a longer one than that and the window may have taken all of it."""
+    world = watched()
+    assert bool(move(world, 63000, every_s=silence_s)) == shocks
+    assert bool(move(world, 62000)) != shocks  # locked already, or watched as ever
+
+
 def test_a_move_within_the_window_counts_to_its_last_second():
     world = watched()
     assert not move(world, 64320)

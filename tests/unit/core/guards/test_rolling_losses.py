@@ -112,8 +112,53 @@ def test_the_core_is_woken_when_it_ends_though_prices_alone_came():
 def test_it_ends_too_when_the_loss_is_made_good():
     world = holding()
     world.stand("BTC-USD", 54000)
-    cleared = of_kind(world.quote("BTC-USD", 54001), CauseCleared)
-    assert [one.reason for one in cleared] == ["the loss is 9999 USD, 10 %, its limit 0.1"]
+    cleared = of_kind(world.quote("BTC-USD", 55001), CauseCleared)
+    assert [one.reason for one in cleared] == ["the loss is 8999 USD, 9 %, its limit 0.1"]
+    assert codes(world) == []
+
+
+def test_once_confirmed_it_does_not_come_and_go_with_each_tick_around_its_limit():
+    world = holding()
+    world.stand("BTC-USD", 54000)
+    actions = []
+    for price in (54001, 53999, 54500, 54000, 55000, 53999):
+        world.wait(1)
+        actions += world.quote("BTC-USD", price)
+        assert breaks(world.ask(limit_order("0.01", 50000), dry_run=True), "STATE_REDUCE_ONLY")
+    assert not of_kind(actions, CauseCleared, CauseRaised, Alert, CancelOrders)
+    assert codes(world) == ["LOSS_IN"]
+
+
+def test_time_ends_it_when_no_high_is_left_that_is_near_either():
+    """The highest leaves first, and leaves a loss of more than nine parts in ten of the limit."""
+    world = holding()
+    world.wait(3600)
+    world.stand("BTC-USD", 63500)  # a high of its own once the first has left
+    world.wait(600)
+    world.quote("BTC-USD", 63500)
+    world.wait(600)
+    second = world.now
+    world.stand("BTC-USD", 54000)
+    assert cause(world).clears_at == leaves(second)
+    world.wait(to=leaves(START + timedelta(hours=1)))
+    assert codes(world) == ["LOSS_IN"]
+    asked = world.ask(limit_order("0.01", 50000), dry_run=True)
+    assert breaks(asked, "STATE_REDUCE_ONLY")
+    assert not breaks(asked, "MAX_LOSS_IN")
+    world.wait(to=leaves(second))
+    assert codes(world) == []
+
+
+def test_of_several_windows_one_that_is_near_its_limit_keeps_it():
+    world = World(
+        max_loss_in=[{"window": "30m", "limit": "0.05"}, {"window": "4h", "limit": "0.1"}]
+    )
+    world.hold(1)
+    world.stand("BTC-USD", 54000)
+    world.wait(1900)  # the half hour has passed
+    world.quote("BTC-USD", 54500)
+    assert codes(world) == ["LOSS_IN"]
+    world.quote("BTC-USD", 55001)
     assert codes(world) == []
 
 
