@@ -35,11 +35,9 @@ ENDS_BELOW: Final = Decimal("0.9")
 
 @cache
 def ended_by(limit: LossLimit) -> LossLimit:
-    """The loss below which a confirmed cause ends that lasts as long as the loss itself."""
-    if limit.ratio is not None:
-        return LossLimit(ratio=limit.ratio * ENDS_BELOW)
-    assert limit.usd is not None
-    return LossLimit(usd=limit.usd * ENDS_BELOW)
+    """The loss below which a confirmed cause ends that lasts as long as the loss itself: all of those are shares."""
+    assert limit.ratio is not None, "a limit in USD latches"
+    return LossLimit(ratio=limit.ratio * ENDS_BELOW)
 
 
 @cache
