@@ -373,11 +373,30 @@ class RiskManager(CoreManager):
         """A liquidation is over: the account is flat but for dust, or it was given up."""
         return self.handle(ev.LiquidationEnded(at=self._now(), flat=flat))
 
-    def reset_loss(self, window: ev.LossWindow, reason: str) -> list[Action]:
-        """Begin a loss window anew from the present figures."""
+    def reset_loss(
+        self,
+        window: ev.LossWindow,
+        reason: str,
+        *,
+        product_id: str | None = None,
+        strategy_id: str | None = None,
+    ) -> list[Action]:
+        """Begin a loss window anew from the present figures: in every scope; of the daily, weekly and monthly also in
+        one alone.
+        """
         if window not in get_args(ev.LossWindow):
             raise Misuse(f"window: {window!r} is none of {', '.join(get_args(ev.LossWindow))}")
-        return self.handle(ev.LossReset(at=self._now(), window=window, reason=reason))
+        if product_id is not None and strategy_id is not None:
+            raise Misuse("give product_id or strategy_id, not both; or ask twice")
+        return self.handle(
+            ev.LossReset(
+                at=self._now(),
+                window=window,
+                reason=reason,
+                product_id=product_id,
+                strategy_id=strategy_id,
+            )
+        )
 
     def reload(self, limits: Limits) -> list[Action]:
         """Let new limits take the place of the old ones, whole. Custom rules are loaded at

@@ -111,21 +111,14 @@ class Control:
         return self._answered(ev.FlattenRequested(at=now, reason=asked.reason, by=_by(uid)))
 
     def _reduce_only(self, uid: int, asked: ReduceOnly) -> Any:
-        strategy_id = asked.strategy_id
-        if asked.product_id is not None and strategy_id is not None:
-            raise RequestError(
-                INVALID_PARAMS, "give product_id or strategy_id, not both; or ask twice"
-            )
-        if strategy_id is not None and not is_identifier(strategy_id, NAME_MAX):
-            text = f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
-            raise RequestError(INVALID_PARAMS, text)
+        _check_scope(asked.product_id, asked.strategy_id)
         return self._answered(
             ev.ReduceOnlyRequested(
                 at=self._answers.now(),
                 reason=asked.reason,
                 by=_by(uid),
                 product_id=asked.product_id,
-                strategy_id=strategy_id,
+                strategy_id=asked.strategy_id,
                 cancel_adding=asked.cancel_adding,
             )
         )
@@ -135,9 +128,16 @@ class Control:
         return self._answered(ev.ResumeRequested(at=now, reason=asked.reason, by=_by(uid)))
 
     def _reset_loss(self, uid: int, asked: ResetLoss) -> Any:
-        now = self._answers.now()
+        _check_scope(asked.product_id, asked.strategy_id)
         return self._answered(
-            ev.LossReset(at=now, window=asked.window, reason=asked.reason, by=_by(uid))
+            ev.LossReset(
+                at=self._answers.now(),
+                window=asked.window,
+                reason=asked.reason,
+                by=_by(uid),
+                product_id=asked.product_id,
+                strategy_id=asked.strategy_id,
+            )
         )
 
     def _confirm_loosening(self, uid: int, asked: Reasoned) -> Any:
@@ -163,6 +163,15 @@ class Control:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._spawn(_settle(self._cancel(asked.reason, _by(uid)), answer))
         return answer
+
+
+def _check_scope(product_id: str | None, strategy_id: str | None) -> None:
+    """Raises RequestError for two scopes, and for a name that no strategy can have."""
+    if product_id is not None and strategy_id is not None:
+        raise RequestError(INVALID_PARAMS, "give product_id or strategy_id, not both; or ask twice")
+    if strategy_id is not None and not is_identifier(strategy_id, NAME_MAX):
+        text = f"strategy_id: 1 to {NAME_MAX} printable characters are needed"
+        raise RequestError(INVALID_PARAMS, text)
 
 
 def _by(uid: int) -> str:

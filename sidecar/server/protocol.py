@@ -251,9 +251,11 @@ class ReduceOnly(Reasoned, kw_only=True):
 
 
 class ResetLoss(Reasoned, kw_only=True):
-    """Which loss is to count from now."""
+    """Which loss is to count from now, in every scope or in the one named here."""
 
     window: LossWindow
+    product_id: Short | None = None
+    strategy_id: Short | None = None
 
 
 _decode_order_call: Final = msgspec.json.Decoder(OrderCall).decode

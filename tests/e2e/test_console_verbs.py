@@ -187,6 +187,8 @@ def test_reduce_only_of_one_product(run):
 def test_the_other_verbs_say_what_they_did(run):
     assert "none is open" in run("cancel-all", *WHY).stdout
     assert "counts from now" in run("reset-loss", "daily", *WHY).stdout
+    scoped = run("reset-loss", "daily", "--product", "BTC-USD").stdout
+    assert "the daily loss of BTC counts from now" in scoped
     reloaded = run("reload", *WHY)
     assert reloaded.returncode == 0
     assert reloaded.stderr.startswith('PAPER, portfolio "Paper" ')

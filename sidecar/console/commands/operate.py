@@ -27,6 +27,12 @@ CANCEL_TIMEOUT_S: Final = 60.0  # the sidecar itself gives up after half of it
 EXIT_REFUSED: Final = 1
 WINDOWS: Final = ("daily", "weekly", "monthly", "rolling", "cumulative", "drawdown")
 
+Product = Annotated[
+    str | None, typer.Option("--product", metavar="ID", help="Only for this product's asset.")
+]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="Only for this strategy.")
+]
 CancelAdding = Annotated[
     bool,
     typer.Option(
@@ -54,21 +60,15 @@ def halt(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
 def reduce_only(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     reason: Reason = NO_REASON,
-    product: Annotated[
-        str | None,
-        typer.Option("--product", metavar="ID", help="Only for this product's asset."),
-    ] = None,
-    strategy: Annotated[
-        str | None, typer.Option("--strategy", metavar="NAME", help="Only for this strategy.")
-    ] = None,
+    product: Product = None,
+    strategy: Strategy = None,
     cancel_adding: CancelAdding = False,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
     """Let only reducing orders pass until resume."""
-    if product is not None and strategy is not None:
-        raise Misuse("reduce-only takes --product or --strategy, not both; ask twice")
+    _check_scope("reduce-only", product, strategy)
     where = control_path(config, control_socket)
     asked = {"product_id": product, "strategy_id": strategy, "cancel_adding": cancel_adding}
     _carry_out("reduce_only", reason, where, as_json=as_json, **asked)
@@ -99,25 +99,29 @@ def cancel_all(
     _tell(answer, where, as_json=as_json)
 
 
-def reset_loss(
+def reset_loss(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     window: Annotated[
         str | None,
         typer.Argument(metavar="|".join(WINDOWS), help="Which loss.", show_default=False),
     ] = None,
     reason: Reason = NO_REASON,
+    product: Product = None,
+    strategy: Strategy = None,
     config: AskConfig = None,
     control_socket: AskControl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a loss count anew from now.
+    """Let a loss count anew from now: of the account and every product and strategy, or of one alone.
 
     What it had set off is lifted, or can be with resume.
     """
     if window not in WINDOWS:
         given = "no loss was named" if window is None else f"no loss is called {window[:40]!r}"
         raise Misuse(f"{given}; write reset-loss {', '.join(WINDOWS[:-1])} or {WINDOWS[-1]}")
+    _check_scope("reset-loss", product, strategy)
     where = control_path(config, control_socket)
-    _carry_out("reset_loss", reason, where, as_json=as_json, window=window)
+    asked = {"window": window, "product_id": product, "strategy_id": strategy}
+    _carry_out("reset_loss", reason, where, as_json=as_json, **asked)
 
 
 def reload(
@@ -139,6 +143,11 @@ def confirm_loosening(
     """Let queued limits bind at once, as a second user beside the one who had them read."""
     where = control_path(config, control_socket)
     _carry_out("confirm_loosening", reason, where, as_json=as_json)
+
+
+def _check_scope(verb: str, product: str | None, strategy: str | None) -> None:
+    if product is not None and strategy is not None:
+        raise Misuse(f"{verb} takes --product or --strategy, not both; ask twice")
 
 
 def _carry_out(method: str, reason: str, where: Path, *, as_json: bool, **params: Any) -> None:

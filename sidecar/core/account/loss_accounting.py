@@ -17,7 +17,7 @@ from sidecar.core.account.books import Books
 from sidecar.core.account.loss_windows import LossWindows, Span
 from sidecar.core.account.moved import Moved, by_moment
 from sidecar.core.account.other_marks import unconfirmed, unconfirmed_of
-from sidecar.core.account.periods import Figure, Figures
+from sidecar.core.account.periods import Figure, Figures, scoped_windows
 from sidecar.core.account.rolling import Rolling
 from sidecar.core.account.transfer_doubts import TransferDoubts
 from sidecar.core.vocabulary import events as ev
@@ -201,6 +201,22 @@ class LossAccounting:
         self.books.changed()
         self._end_span(self.balances.equity, at, moves=False)
         self._begin_window(window, at)
+
+    def reset_scope(
+        self, period: PeriodName, *, key: str | None = None, strategy_id: str | None = None
+    ) -> None:
+        """Begin the period's loss of one key, or of one strategy, anew, from its present figure at confirmed marks."""
+        windows = self.windows
+        assert windows is not None
+        self.books.changed()
+        self._changed()
+        found, (keys, strategies) = windows.period(period), self._scopes()
+        if key is not None:
+            figure = keys.get(key, Figure(ZERO, ZERO))
+            found.by_key |= scoped_windows({key: figure})
+        if strategy_id is not None:
+            found.by_strategy |= scoped_windows({strategy_id: strategies[strategy_id]})
+        windows.look_for_ambiguity()
 
     def _next_start(self, name: PeriodName, at: datetime) -> datetime:
         """The next boundary by both clocks. Where they are days apart, by the later: a boundary of years ago, after

@@ -26,6 +26,7 @@ from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.money import ONE, ZERO, is_sane, with_money
 from sidecar.core.vocabulary.products import CASH
+from sidecar.core.vocabulary.trading_day import PeriodName
 
 DEFAULT_SPREAD_MAX: Final = Decimal("0.05")
 TRADES: Final = (ev.OrderReported, ev.FillReported, ev.FundingPaid)
@@ -282,3 +283,9 @@ class PositionTracker:
     def reset_window(self, window: ev.LossWindow, at: datetime) -> None:
         """Begin a loss window anew, from the present figures at confirmed marks."""
         self.loss_accounting.reset_window(window, at)
+
+    def reset_scope(
+        self, period: PeriodName, *, key: str | None = None, strategy_id: str | None = None
+    ) -> None:
+        """Begin the period's loss of one key, or of one strategy, anew, from its present figure at confirmed marks."""
+        self.loss_accounting.reset_scope(period, key=key, strategy_id=strategy_id)

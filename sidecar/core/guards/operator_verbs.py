@@ -174,6 +174,9 @@ class OperatorVerbs:
                 )
             )
             return
+        if event.product_id is not None or event.strategy_id is not None:
+            self._reset_scope(event, actions)
+            return
         self.desk.tracker.reset_window(event.window, event.at)
         if event.window in PERIODS:
             causes = self.desk.state.causes.values()
@@ -182,6 +185,36 @@ class OperatorVerbs:
             why = f"reset by {event.by}: {event.reason}"
             self.watch.loosen(BY_RESET[event.window], "all", why, actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))
+
+    def _reset_scope(self, event: ev.LossReset, actions: list[Action]) -> None:
+        """The loss of one product's key, or of one strategy, counts from now; those of all others go on."""
+        tracker, name, strategy = self.desk.tracker, event.product_id, event.strategy_id
+        if event.window not in PERIODS:
+            text = f"the {event.window} loss is the whole account's; name no product or strategy"
+            actions.append(Answered(done=False, text=text))
+            return
+        product = None if name is None else tracker.products.get(name)
+        if name is not None and product is None:
+            actions.append(Answered(done=False, text=str(UnknownProduct(name))))
+            return
+        if product is None and strategy not in tracker.strategies:
+            text = f"no strategy {strategy!r} is known, so it has no loss; see positions for those that are"
+            actions.append(Answered(done=False, text=text))
+            return
+        key = None if product is None else product.key
+        tracker.reset_scope(event.window, key=key, strategy_id=strategy)
+        ended = [
+            cause
+            for cause in self.desk.state.causes.values()
+            if PERIOD_OF.get(cause.code) == event.window
+            and cause.scope != "all"
+            and (cause.key, cause.strategy_id) == (key, strategy)
+        ]
+        self.watch.end(ended, actions)
+        scope = strategy if product is None else product.key
+        actions.append(
+            Answered(done=True, text=f"the {event.window} loss of {scope} counts from now")
+        )
 
     def _ended(self, event: ev.LiquidationEnded, actions: list[Action]) -> None:
         if not self.desk.state.has("LIQUIDATION"):

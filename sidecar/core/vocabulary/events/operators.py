@@ -46,11 +46,15 @@ class FlattenRequested(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LossReset(Event, frozen=True, kw_only=True, tag=True):
-    """An operator starts a loss window anew from the present figures."""
+    """An operator starts a loss window anew from the present figures: with every scope of it, or of one product's key
+    or one strategy alone.
+    """
 
     window: LossWindow
     reason: str
     by: str = "operator"
+    product_id: str | None = None
+    strategy_id: str | None = None
 
 
 class LimitsReplaced(Event, frozen=True, kw_only=True, tag=True):

@@ -383,6 +383,61 @@ def test_resetting_a_window_ends_its_own_cause_only(window, left):
     assert causes(world) == left
 
 
+def lost_in_scopes():
+    """BTC and ETH have lost, a thousand dollars each or more; the BTC is a strategy's."""
+    one = {"max_daily_loss": "1000 USD"}
+    world = World(
+        max_daily_loss="0.9",
+        product={"BTC-USD": one, "ETH-USD": one},
+        strategy={"trend": one},
+    )
+    world.fill("BUY", 1, 64_000, strategy_id="trend")
+    world.fill("BUY", 1, 2_000, product_id="ETH-USD")
+    world.stand("BTC-USD", 60_000)
+    world.stand("ETH-USD", 1_000)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("scope", "named", "left"),
+    [
+        ({"product_id": "BTC-USD"}, "BTC", ["product:ETH-USD", "strategy:trend"]),
+        ({"product_id": "ETH-USD"}, "ETH", ["product:BTC-USD", "strategy:trend"]),
+        ({"strategy_id": "trend"}, "trend", ["product:BTC-USD", "product:ETH-USD"]),
+        ({}, None, []),
+    ],
+)
+def test_the_loss_of_one_scope_is_reset_and_those_of_others_go_on(scope, named, left):
+    world = lost_in_scopes()
+    assert len(causes(world)) == 3
+    told = answer(world.send(ev.LossReset, window="daily", reason="accepted", **scope))
+    assert told.done
+    assert named is None or told.text == f"the daily loss of {named} counts from now"
+    assert sorted(scope for _, scope in world.manager.state.causes) == left
+    world.stand("BTC-USD", 59_001)
+    world.stand("ETH-USD", 1)
+    assert sorted(scope for _, scope in world.manager.state.causes) == left
+    world.stand("BTC-USD", 59_000)  # a thousand more
+    assert "product:BTC-USD" in {scope for _, scope in world.manager.state.causes}
+    assert "strategy:trend" in {scope for _, scope in world.manager.state.causes}
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"window": "drawdown", "product_id": "BTC-USD"}, "is the whole account's"),
+        ({"window": "daily", "product_id": "NO-USD"}, "NO-USD"),
+        ({"window": "daily", "strategy_id": "nobody"}, "no strategy 'nobody' is known"),
+    ],
+)
+def test_a_scope_that_has_no_such_loss_is_told(asked, text):
+    world = lost_in_scopes()
+    told = answer(world.send(ev.LossReset, reason="accepted", **asked))
+    assert not told.done
+    assert text in told.text
+    assert len(causes(world)) == 3
+
+
 def test_a_reset_window_counts_from_now():
     world = fallen(54000, **LOSSES)
     for window in ("daily", "drawdown"):
