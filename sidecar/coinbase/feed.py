@@ -69,6 +69,10 @@ class Feed:
         """Listen to these products from now on, and to no others."""
         self._carry_out(self.session.follow(products, clock.wall()))
 
+    def renew(self, products: Iterable[str]) -> None:
+        """Have these of the products told from the beginning, by a new snapshot."""
+        self._carry_out(self.session.renew(products, clock.wall()))
+
     async def _connect_once(self) -> None:
         """One connection, from its beginning to its end, which is told before it is closed: a silent
         peer takes its time over that.

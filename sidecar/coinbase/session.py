@@ -21,9 +21,11 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.coinbase.frames import (
+    LEVEL2,
     PRODUCT_CHANNELS,
     TICKER,
     FrameContent,
+    LevelNews,
     News,
     Orders,
     Refused,
@@ -44,6 +46,8 @@ COMPLAINTS_MAX: Final = 100  # texts kept, so that none is told again and again
 AGAIN_AFTER_S: Final = 30.0  # a product that Coinbase does not take up is asked for again
 AGAIN_MAX: Final = 20  # and so many at once: a subscription is a message with a signed token
 SNAPSHOT_BATCH: Final = 50  # a batch with fewer orders is the snapshot's last
+# What is read over REST instead of a channel that Coinbase refuses for a product.
+INSTEAD: Final = {TICKER: "its quotes are read over REST", LEVEL2: "its depth is read over REST"}
 SNAPSHOT_WITHIN_S: Final = 2.0  # an exact multiple of fifty may end without an empty batch
 
 State = Literal["connecting", "subscribing", "live"]
@@ -132,6 +136,8 @@ class Session:
         """
         self.state: State = "connecting"
         self.channels = tuple(channels)
+        # The one of them that takes products, if any does.
+        self._by_product = next((name for name in self.channels if name in PRODUCT_CHANNELS), "")
         self.products = tuple(products)
         self._optional = frozenset(optional)
         self._stamped = stamped
@@ -152,6 +158,7 @@ class Session:
         self._alone: dict[str, int] = {}  # how often each that is not on was asked for by itself
         self._complaints: set[str] = set()  # told on this connection
         self.heard = 0.0  # wall seconds of the last frame, of any kind
+        self.told_at: datetime | None = None  # the moment that it is of, on the market clock
         self._answered = 0.0  # wall seconds of the opening, or of the last part's answer
 
     def opened(self, wall: float) -> list[Step]:
@@ -189,6 +196,7 @@ class Session:
         if steps is None:
             return []  # late: a newer frame has come
         late_s, behind = self._see_lag(envelope.timestamp, wall)
+        self.told_at = at - timedelta(seconds=late_s)
         steps += behind
         try:
             for heard in said(envelope, at):
@@ -226,7 +234,7 @@ class Session:
         """
         self._error_at = None
         missing = [name for name in self._wanted() if name in self._missing()]
-        if missing == [TICKER] and not self._parts_sent:
+        if missing == [self._by_product] and not self._parts_sent:
             self._parts.append(self.products)
             return self._next_part(wall)
         return [self._subscription(channel) for channel in missing]
@@ -240,7 +248,7 @@ class Session:
             return self._live_if_complete(wall)
         self._asked = self._parts.popleft()
         self._parts_sent += 1
-        return [Subscribe(TICKER, self._asked)]
+        return [Subscribe(self._by_product, self._asked)]
 
     def _subscribe_again(self, wall: float) -> list[Step]:
         """Ask again for products not acknowledged: one by one, so that a bad one spoils no other."""
@@ -248,15 +256,14 @@ class Session:
         self._check_at = wall + AGAIN_AFTER_S if missing else None
         refused = [n for n in missing if self._alone.get(n) and n not in self.left_out]
         steps: list[Step] = [self._leave_out(name) for name in refused]
-        channels = [channel for channel in self.channels if channel in PRODUCT_CHANNELS]
         turn = sorted(missing, key=lambda name: self._alone.get(name, 0))[:AGAIN_MAX]
         self._alone = {name: self._alone.get(name, 0) + (name in turn) for name in missing}
-        return steps + [Subscribe(channel, (name,)) for channel in channels for name in turn]
+        return steps + [Subscribe(self._by_product, (name,)) for name in turn]
 
     def _leave_out(self, name: str) -> Complaint:
         """It was asked for alone, and is not on."""
         self.left_out.add(name)
-        return Complaint(f"{name} is left out: its quotes are read over REST")
+        return Complaint(f"{name} is left out: {INSTEAD[self._by_product]}")
 
     def follow(self, products: Iterable[str], wall: float) -> list[Step]:
         """Listen to these products from now on, and to no others."""
@@ -268,12 +275,17 @@ class Session:
         if self.state == "connecting":
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
-        steps: list[Step] = []
-        for channel in self.channels:
-            if channel in PRODUCT_CHANNELS:
-                steps += [Subscribe(channel, new)] if new else []
-                steps += [Subscribe(channel, gone, leave=True)] if gone else []
-        return steps
+        steps: list[Step] = [Subscribe(self._by_product, new)] if new else []
+        return steps + ([Subscribe(self._by_product, gone, leave=True)] if gone else [])
+
+    def renew(self, products: Iterable[str], wall: float) -> list[Step]:
+        """Have these of the products told from the beginning, by a snapshot: they are left, and asked for again."""
+        some = tuple(name for name in products if name in self.products)
+        if self.state == "connecting" or not some:
+            return []
+        self._check_at = wall + SUBSCRIBE_WITHIN_S
+        self._products_on -= {*some}
+        return [Subscribe(self._by_product, some, leave=leave) for leave in (True, False)]
 
     # ---------------------------------------------------------------------------------------------
 
@@ -288,7 +300,7 @@ class Session:
         """The channels without which there is no feed, as far as they are not acknowledged."""
         missing = {*self._wanted()} - self._acknowledged - self._optional
         if self._parts_sent and not self._parts and not self._asked:
-            missing.discard(TICKER)  # Coinbase refuses every product: heartbeats go on
+            missing.discard(self._by_product)  # Coinbase refuses every product: heartbeats go on
         return missing
 
     def _subscription(self, channel: str) -> Subscribe:
@@ -376,8 +388,10 @@ class Session:
 
 
 def _as_of(heard: FrameContent, at: datetime, late_s: float) -> FrameContent:
-    """Quotes of a late frame are of the time when Coinbase told them."""
-    if not late_s or not isinstance(heard, Tickers):
+    """Quotes and levels of a late frame are of the time when Coinbase told them."""
+    if not late_s or not isinstance(heard, Tickers | LevelNews):
         return heard
     then = at - timedelta(seconds=late_s)
+    if isinstance(heard, LevelNews):
+        return LevelNews(then, heard.events)
     return Tickers(heard.at, tuple(Ticker(then, ticker.row) for ticker in heard.rows))
