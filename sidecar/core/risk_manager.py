@@ -369,6 +369,7 @@ class RiskManager:
         self.shocks.market.begin()
         self.tracker.marks.begin_again(event.at)
         self.tracker.balances.begin_again()
+        self.tracker.depths.forget()
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
         self.reports.begin(event.at, actions)

@@ -41,6 +41,7 @@ NOT_SAVED: dict[str, str] = {
     "Exposure.serial": COUNTER, "Books.listings": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
+    "Depths._ladders": CACHE,
     "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
@@ -73,6 +74,7 @@ NEVER_SET: dict[str, str] = {
     "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
+    "Depths.oldest": "time passes for depths while a limit is set on them",
     "PendingBreach.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
@@ -141,6 +143,7 @@ def trading() -> World:
         summary(
             world, 5_000, world.tracker.wallets.get("USD").total, funding, fills_until=world.now
         )
+    world.depth()
     for window in get_args(ev.LossWindow):
         world.send(ev.LossReset, window=window, reason="a new quarter")
     return world
