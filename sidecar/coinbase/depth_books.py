@@ -4,13 +4,13 @@ Snapshots are large, so that few are asked for at a time: the next when those ha
 asked for anew, ever more seldom while that does not help: who has megabytes begin anew each second loses frames by it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from sidecar.coinbase.gathering import gathered
+from sidecar.coinbase.gathering import both_gathered
 from sidecar.coinbase.levels import BookPart
 from sidecar.coinbase.local_book import LocalBook
 from sidecar.core.vocabulary import events as ev
@@ -18,10 +18,16 @@ from sidecar.core.vocabulary.errors import Untrusted
 
 AT_ONCE: Final = 5  # snapshots on their way: each of up to ten megabytes
 SNAPSHOT_WITHIN_S: Final = 10.0  # then the place of a book that has not come is free for another
-AGAIN_S: Final = 5.0  # from one snapshot that was asked for to the next of the same book; doubled each time,
-AGAIN_MAX_S: Final = 60.0  # up to this; a book that was whole for as long begins from the first again
+AGAIN_S: Final = (
+    5.0  # from one snapshot that was asked for to the next of the same book; doubled each time,
+)
+AGAIN_MAX_S: Final = (
+    60.0  # up to this; a book that was whole for as long begins from the first again
+)
 CHANGED_EVERY_S: Final = 1.0  # how often a book that changes is told at most
-HOLDS_EVERY_S: Final = 10.0  # and how often one that does not: a depth is good for three times as long
+HOLDS_EVERY_S: Final = (
+    10.0  # and how often one that does not: a depth is good for three times as long
+)
 
 Levels = tuple[ev.Level, ...]
 
@@ -46,6 +52,7 @@ class _Followed:
 
     def __init__(self) -> None:
         self.book = LocalBook()
+        self.is_on = False  # its subscription is acknowledged
         self.asked: float | None = None  # wall seconds when its snapshot was asked for last
         self.again = 0  # how often in a row since it was whole for long
         self.whole_since = 0.0
@@ -74,7 +81,7 @@ class _Followed:
 
     def is_due(self, now: Clocks) -> bool:
         """Whether the core may have to hear of it."""
-        if not self.book.is_whole:
+        if not self.is_on or not self.book.is_whole or self.book.is_midway:
             return False
         looks = self.has_changed and now.since(CHANGED_EVERY_S, self.looked)
         return looks or now.since(HOLDS_EVERY_S, self.said)
@@ -105,7 +112,7 @@ class DepthBooks:
     @property
     def whole(self) -> tuple[str, ...]:
         """Those that are known."""
-        return tuple(name for name, one in self._books.items() if one.book.is_whole)
+        return tuple(name for name, one in self._books.items() if one.book.is_whole and one.is_on)
 
     # ------------------------------------------------------------------------------- coming to know
 
@@ -118,7 +125,16 @@ class DepthBooks:
         """The connection is gone, and with it all subscriptions."""
         self.lose()
         for one in self._books.values():
-            one.asked = None
+            one.asked, one.is_on = None, False
+
+    def acknowledged(self, names: Set[str]) -> None:
+        """The subscriptions that there are. A book whose own has ended is not known any more; a snapshot may come
+        before its acknowledgement.
+        """
+        for name, one in self._books.items():
+            if one.is_on and name not in names:
+                one.book.lose()
+            one.is_on = name in names
 
     def ask(self, wall: float, refused: Iterable[str] = ()) -> Asking:
         """What is to be asked for by now; counted as asked. To ask anew for what Coinbase `refused` is in vain."""
@@ -131,6 +147,7 @@ class DepthBooks:
                 continue
             if not is_new:
                 one.again += 1
+                one.is_on = False
                 one.book.lose()
                 anew.append(name)
             one.asked = wall
@@ -170,11 +187,10 @@ class DepthBooks:
             return False
         if one.has_changed or one.told is None:
             one.has_changed, one.looked = False, now
-            sides = (one.book.bids, one.book.asks)
-            bids, asks = (gathered(side.keys, side.sizes) for side in sides)
-            if one.told != (bids, asks):
-                one.told, one.said = (bids, asks), now
-                return ev.Depth(name, bids, asks, at)
+            levels = both_gathered(one.book)
+            if one.told != levels:
+                one.told, one.said = levels, now
+                return ev.Depth(name, *levels, at)
         if not now.since(HOLDS_EVERY_S, one.said):
             return False
         one.said = now

@@ -1,8 +1,8 @@
 """A side of an order book in few levels, for the core: a decision walks them all, and each is written down. Pure.
 
 The best `EXACT` levels are told as they are. Those beyond, up to `FARTHEST` from the best price, are gathered into at
-most `STEPS` steps, each at the worst price in it, so that no cost is told too low. The steps grow with the distance from
-the best price, by the same ratio each: so what a step overstates is at most that share of the distance.
+most `STEPS` steps, each at the worst price in it, so that no cost is told too low. The steps grow with the distance
+from the best price, by the same ratio each: so what a step overstates is at most that share of the distance.
 """
 
 from bisect import bisect_right
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from sidecar.coinbase.local_book import LocalBook
 from sidecar.core.vocabulary.events import LEVELS_MAX, Level
 from sidecar.core.vocabulary.money import ZERO, with_money
 
@@ -18,6 +19,11 @@ STEPS: Final = LEVELS_MAX - EXACT
 FARTHEST: Final = Decimal(
     "0.1"
 )  # of the best price: who sells there loses more than any limit on it allows
+
+
+def both_gathered(book: LocalBook) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    """Bids and asks as they are told."""
+    return gathered(book.bids.keys, book.bids.sizes), gathered(book.asks.keys, book.asks.sizes)
 
 
 @with_money

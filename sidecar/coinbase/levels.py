@@ -1,4 +1,4 @@
-"""The levels of order books as Coinbase tells them, level2 and product_book, in parts that a loop can take. Pure.
+"""The levels of order books as level2 tells them, in parts that a loop can take. Pure.
 
 A snapshot of a large book has tens of thousands of rows: to read them takes some hundredth of a second, to keep them a
 tenth. So a frame is read a part at a time, and its reader may let others go before between two.
@@ -11,9 +11,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sidecar.coinbase.reading import NAME_MAX, TEXT_MAX, Row, number, table, tables
+from sidecar.coinbase.reading import TEXT_MAX
 from sidecar.core.vocabulary.errors import Untrusted
-from sidecar.core.vocabulary.events import Level
 from sidecar.core.vocabulary.money import ZERO, amount
 
 PART_BYTES: Final = 32 << 10  # some 300 rows: less than a millisecond to read and to keep
@@ -88,28 +87,3 @@ def _row_parts(updates: bytes) -> Iterator[tuple[list[LevelRow], bool]]:
         yield _rows(b"[" + updates[opened : brace + 1] + b"]"), False
         start = following
     yield _rows(updates if start == 0 else b"[" + updates[start:]), True
-
-
-def product_book(answer: Row) -> tuple[str, list[Level], list[Level]]:
-    """`GET /product_book`: the book's name, its bids and its asks, best first. Raises Untrusted."""
-    book = table(answer.get("pricebook"), "pricebook")
-    name = book.get("product_id")
-    if not isinstance(name, str) or not 0 < len(name) <= TEXT_MAX:
-        raise Untrusted("product_book: the answer names no product")
-    bids, asks = (_side(book, side, name) for side in ("bids", "asks"))
-    bids.sort(reverse=True)
-    asks.sort()
-    if bids and asks and bids[0][0] >= asks[0][0]:
-        raise Untrusted(f"{name[:NAME_MAX]}: the bids of product_book reach its asks")
-    return name, bids, asks
-
-
-def _side(book: Row, side: str, name: str) -> list[Level]:
-    found: dict[Decimal, Decimal] = {}
-    for row in tables(book.get(side), side):
-        price, size = number(row.get("price"), "price"), number(row.get("size"), "size")
-        if price is None or size is None or price <= ZERO or size < ZERO:
-            raise Untrusted(f"{name[:NAME_MAX]}: a level of product_book that cannot be")
-        if size:
-            found[price] = found.get(price, ZERO) + size
-    return list(found.items())

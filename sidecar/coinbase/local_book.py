@@ -16,8 +16,8 @@ from typing import Final
 from sidecar.coinbase.levels import LevelRow
 from sidecar.core.vocabulary.errors import Untrusted
 
-# Of one side: a book of tens of thousands of levels is known as far as an order of ordinary size reaches, and fifty such
-# books fit into memory.
+# Of one side: a book of tens of thousands of levels is known as far as an order of ordinary size reaches, and fifty
+# such books fit into memory.
 KEPT_MAX: Final = 5_000
 FEW_SHARE: Final = 4  # of a side that was cut off a fourth is left: time for a new snapshot
 
@@ -75,6 +75,7 @@ class LocalBook:
     def __init__(self, most: int = KEPT_MAX) -> None:
         self.bids, self.asks = BookSide(is_bid=True, most=most), BookSide(is_bid=False, most=most)
         self.is_whole = False
+        self.is_midway = False  # some rows of an event are in, and others still to come
         self._is_begun = False  # a snapshot is coming in
 
     def begin(self) -> None:
@@ -89,6 +90,7 @@ class LocalBook:
         """
         if not self.is_whole and not self._is_begun:
             return
+        self.is_midway = True
         try:
             for row in rows:
                 (self.bids if row.side == "bid" else self.asks).put(*row.level())
@@ -104,13 +106,14 @@ class LocalBook:
         if bid is not None and ask is not None and bid >= ask:
             self.lose()
             raise Untrusted(f"bids at {bid} reach asks at {ask}")
-        self.is_whole, self._is_begun = True, False
+        self.is_whole = True
+        self._is_begun = self.is_midway = False
 
     def lose(self) -> None:
         """Nothing is known of it, until a snapshot comes."""
         self.bids.clear()
         self.asks.clear()
-        self.is_whole = self._is_begun = False
+        self.is_whole = self._is_begun = self.is_midway = False
 
     @property
     def runs_out(self) -> bool:

@@ -143,7 +143,7 @@ class Session:
         self._stamped = stamped
         self._lag = lag
         self._acknowledged: set[str] = set()
-        self._products_on: set[str] = set()  # as last acknowledged, all channels together
+        self.products_on: set[str] = set()  # as last acknowledged, all channels together
         self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
@@ -165,7 +165,7 @@ class Session:
         """The connection stands: subscribe."""
         self._move("opened")
         self._acknowledged.clear()
-        self._products_on.clear()
+        self.products_on.clear()
         self._sequence = self._late = self._error_at = None
         self._error, self._asked, self._parts_sent = "", (), 0
         for kept in (self._parts, self.left_out, self._complaints, self._alone):
@@ -252,7 +252,7 @@ class Session:
 
     def _subscribe_again(self, wall: float) -> list[Step]:
         """Ask again for products not acknowledged: one by one, so that a bad one spoils no other."""
-        missing = [name for name in self.products if name not in self._products_on]
+        missing = [name for name in self.products if name not in self.products_on]
         self._check_at = wall + AGAIN_AFTER_S if missing else None
         refused = [n for n in missing if self._alone.get(n) and n not in self.left_out]
         steps: list[Step] = [self._leave_out(name) for name in refused]
@@ -284,7 +284,7 @@ class Session:
         if self.state == "connecting" or not some:
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
-        self._products_on -= {*some}
+        self.products_on -= {*some}
         return [Subscribe(self._by_product, some, leave=leave) for leave in (True, False)]
 
     # ---------------------------------------------------------------------------------------------
@@ -344,9 +344,11 @@ class Session:
                 return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
                 self._acknowledged = {*channels}
-                self._products_on = {name for on in channels.values() for name in on}
-                self.left_out -= self._products_on
-                if self._asked and self._products_on >= {*self._asked}:
+                self.products_on = {name for on in channels.values() for name in on}
+                if self._check_at is None and not self.products_on >= {*self.products}:
+                    self._check_at = wall + SUBSCRIBE_WITHIN_S  # a subscription has ended by itself
+                self.left_out -= self.products_on
+                if self._asked and self.products_on >= {*self._asked}:
                     return self._next_part(wall)
                 return self._live_if_complete(wall)
             case Orders(kind, _, faults, rows):

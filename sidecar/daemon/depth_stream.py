@@ -1,8 +1,8 @@
 """DepthStream: the books that the core wants followed, over a connection of their own, as facts for the engine.
 
-The connection is there while any book is wanted. Levels come in bursts: a snapshot is read a part at a time, and between
-two parts the loop is free for a decision. A feed of depth that is down is no feed that is down: no price is older by
-it, and the core's copies grow old by themselves.
+The connection is there while any book is wanted. Levels come in bursts: a snapshot is read a part at a time, and
+between two parts the loop is free for a decision. A feed of depth that is down is no feed that is down: no price is
+older by it, and the core's copies grow old by themselves.
 """
 
 import asyncio
@@ -10,14 +10,24 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, assert_never
 
 from sidecar import clock
 from sidecar.coinbase.depth_books import CHANGED_EVERY_S, Clocks, DepthBooks
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import LevelNews
 from sidecar.coinbase.levels import book_parts
-from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Parsed, Step
+from sidecar.coinbase.session import (
+    Close,
+    Complaint,
+    Fault,
+    Gap,
+    Live,
+    Lost,
+    Parsed,
+    Step,
+    Subscribe,
+)
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
@@ -47,6 +57,7 @@ class DepthStream:
         self.books = DepthBooks()
         self._waiting: deque[LevelNews] = deque()
         self._waiting_bytes = 0
+        self._is_reading = False  # a frame, some parts of which may be in the books
         self._losses = 0  # how often all books were lost: a frame from before is not read on
         self._read_at: datetime | None = None  # the moment of the last frame that was read
         self._looked_at: datetime | None = None
@@ -82,6 +93,19 @@ class DepthStream:
         if depth.product_id not in self.books.whole:
             self._engine.handle(ev.DepthSeen(at=self._engine.now(), books=(depth,)))
 
+    def shown(self, wall: float) -> dict[str, Any]:
+        """For `status`: the books followed, those of them that are known, those that Coinbase refuses, and the seconds
+        since their connection was heard, null while there is none.
+        """
+        session = None if self._feed is None else self._feed.session
+        is_live = session is not None and session.state == "live"
+        return {
+            "followed": list(self.books.wanted),
+            "whole": list(self.books.whole),
+            "left_out": [] if session is None else sorted(session.left_out),
+            "heard_s_ago": round(wall - session.heard, 3) if session and is_live else None,
+        }
+
     # -------------------------------------------------------------------------------- steps come in
 
     def _hand_over(self, steps: list[Step]) -> None:
@@ -93,8 +117,6 @@ class DepthStream:
         match step:
             case Parsed(LevelNews() as news):
                 self._wait_for_reading(news)
-            case Parsed():
-                pass  # of a channel that is not asked for
             case Complaint(text):
                 log.warning("Coinbase complains", feed=FEED, words=text)
             case Live():
@@ -108,12 +130,14 @@ class DepthStream:
             case Lost(reason):
                 log.info("feed", feed=FEED, signal="lost", reason=reason)
                 self._disconnect()
+            case Parsed() | Subscribe() | Close():
+                pass  # of a channel that is not asked for; carried out by the feed itself
             case _:
-                raise AssertionError(step)  # the feed carries out the others itself
+                assert_never(step)
 
     def _wait_for_reading(self, news: LevelNews) -> None:
         self._waiting.append(news)
-        self._waiting_bytes += len(bytes(news.events))
+        self._waiting_bytes += len(news.events)
         if self._waiting_bytes > WAITING_BYTES_MAX:
             self._engine.log.warning("more levels wait than can be read", feed=FEED)
             self._lose()
@@ -128,7 +152,9 @@ class DepthStream:
         self.books.disconnect()
         self._forget_waiting()
         if self._feed is not None:
-            self._feed.follow(())  # the next connection begins without: books are asked for a few at a time
+            self._feed.follow(
+                ()
+            )  # the next connection begins without: books are asked for a few at a time
 
     def _forget_waiting(self) -> None:
         self._waiting.clear()
@@ -161,8 +187,10 @@ class DepthStream:
             self._has_frames.clear()
             while self._waiting:
                 news = self._waiting.popleft()
-                self._waiting_bytes -= len(bytes(news.events))
+                self._waiting_bytes -= len(news.events)
+                self._is_reading = True
                 await self._read_frame(news)
+                self._is_reading = False
 
     async def _read_frame(self, news: LevelNews) -> None:
         """Other tasks run between two parts; one of them may find that all of it is void."""
@@ -196,6 +224,7 @@ class DepthStream:
     def _ask(self, feed: Feed) -> None:
         if feed.session.state != "live":
             return
+        self.books.acknowledged(feed.session.products_on)
         asking = self.books.ask(clock.wall(), feed.session.left_out)
         if asking.subscribed != feed.session.products:
             feed.follow(asking.subscribed)

@@ -1,6 +1,6 @@
 """The first snapshot of each channel of a websocket. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,7 @@ from sidecar.paper.venue.order import Order
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.accounts import expiring_position
 from sidecar.paper.wire.frames import SNAPSHOT, Frame
-from sidecar.paper.wire.orders import sparse_row, user_row
+from sidecar.paper.wire.orders import sparse_row, user_id, user_row
 from sidecar.paper.wire.products import status_row
 from sidecar.paper.wire.text import Row, with_nulls
 
@@ -73,10 +73,6 @@ def _ticker_batch(exchange: Exchange, product_id: str, at: datetime) -> Frame:
     return frames.ticker(SNAPSHOT, exchange.books[product_id], at, channel="ticker_batch")
 
 
-def _level2(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    return frames.depth_snapshot(exchange.books[product_id], at)
-
-
 def _market_trades(exchange: Exchange, product_id: str, at: datetime) -> Frame:
     trades = list(exchange.books[product_id].tape.trades)[-TRADES_IN_SNAPSHOT:]
     return frames.market_trades(SNAPSHOT, product_id, reversed(trades), at)
@@ -96,7 +92,6 @@ def _status(exchange: Exchange, product_id: str, at: datetime) -> Frame:
 MARKET_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] = {
     "ticker": _ticker,
     "ticker_batch": _ticker_batch,
-    "level2": _level2,
     "market_trades": _market_trades,
     "candles": _candles,
     "status": _status,
@@ -104,14 +99,33 @@ MARKET_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] =
 
 
 def market_snapshots(
-    exchange: Exchange, channel: str, products: Iterable[str], at: datetime
+    exchange: Exchange, faults: Faults, channel: str, products: Iterable[str], at: datetime
 ) -> list[Frame]:
     """The first frames of a market channel, a product each; none for a book without a price."""
-    return [
-        MARKET_SNAPSHOTS[channel](exchange, product_id, at)
+    told = [
+        product_id
         for product_id in products
         if channel == "status" or exchange.books[product_id].bid is not None
     ]
+    if channel == "level2":
+        books = [exchange.books[product_id] for product_id in told]
+        return [frames.depth_snapshot(book, at, faults.deep_books) for book in books]
+    return [MARKET_SNAPSHOTS[channel](exchange, product_id, at) for product_id in told]
+
+
+def acknowledged(
+    exchange: Exchange, subscribed: Mapping[str, Iterable[str]]
+) -> dict[str, list[str]]:
+    """Every subscription, as it is acknowledged: the account's channels name the user."""
+    shown: dict[str, list[str]] = {}
+    for channel, products in subscribed.items():
+        if channel == "heartbeats":
+            shown[channel] = ["heartbeats"]
+        elif channel in ACCOUNT_CHANNELS:
+            shown[channel] = [user_id(exchange.run)]
+        else:
+            shown[channel] = list(products)
+    return shown
 
 
 def user_snapshot(
