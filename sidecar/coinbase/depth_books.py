@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from sidecar.coinbase.gathering import both_gathered
+from sidecar.coinbase.gathering import Sides, are_news, both_gathered
 from sidecar.coinbase.levels import BookPart
 from sidecar.coinbase.local_book import LocalBook
 from sidecar.core.vocabulary import events as ev
@@ -18,18 +18,13 @@ from sidecar.core.vocabulary.errors import Untrusted
 
 AT_ONCE: Final = 5  # snapshots on their way: each of up to ten megabytes
 SNAPSHOT_WITHIN_S: Final = 10.0  # then the place of a book that has not come is free for another
-AGAIN_S: Final = (
-    5.0  # from one snapshot that was asked for to the next of the same book; doubled each time,
-)
-AGAIN_MAX_S: Final = (
-    60.0  # up to this; a book that was whole for as long begins from the first again
-)
+# From one snapshot that was asked for to the next of the same book; doubled each time, up to a bound. A book that was
+# whole for as long as that begins from the first again.
+AGAIN_S: Final = 5.0
+AGAIN_MAX_S: Final = 60.0
 CHANGED_EVERY_S: Final = 1.0  # how often a book that changes is told at most
-HOLDS_EVERY_S: Final = (
-    10.0  # and how often one that does not: a depth is good for three times as long
-)
-
-Levels = tuple[ev.Level, ...]
+# And how often one that does not, or by less than is news: a depth is good for three times as long.
+HOLDS_EVERY_S: Final = 10.0
 
 
 class Clocks(NamedTuple):
@@ -59,7 +54,7 @@ class _Followed:
         self.has_changed = False
         self.looked: Clocks | None = None  # at a change
         self.said: Clocks | None = None  # the last word on it to the core
-        self.told: tuple[Levels, Levels] | None = None  # bids and asks as the core knows them
+        self.told: Sides | None = None  # as the core knows them
 
     def wait_s(self) -> float:
         """From the last snapshot that was asked for to the next."""
@@ -185,16 +180,13 @@ class DepthBooks:
         one = self._books.get(name)
         if one is None or not one.is_due(now):
             return False
-        if one.has_changed or one.told is None:
-            one.has_changed, one.looked = False, now
-            levels = both_gathered(one.book)
-            if one.told != levels:
-                one.told, one.said = levels, now
-                return ev.Depth(name, *levels, at)
-        if not now.since(HOLDS_EVERY_S, one.said):
-            return False
-        one.said = now
-        return True
+        one.has_changed, one.looked = False, now
+        levels, is_time = both_gathered(one.book), now.since(HOLDS_EVERY_S, one.said)
+        if one.told is None or (levels != one.told and (is_time or are_news(one.told, levels))):
+            one.told, one.said = levels, now
+            return ev.Depth(name, *levels, at)
+        one.said = now if is_time else one.said
+        return is_time
 
     def tell_anew(self, name: str) -> None:
         """The core knows another depth of this book, or asks for it: it is told in full, soon."""

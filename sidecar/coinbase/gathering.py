@@ -6,6 +6,7 @@ from the best price, by the same ratio each: so what a step overstates is at mos
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -16,12 +17,17 @@ from sidecar.core.vocabulary.money import ZERO, with_money
 
 EXACT: Final = 20
 STEPS: Final = LEVELS_MAX - EXACT
-FARTHEST: Final = Decimal(
-    "0.1"
-)  # of the best price: who sells there loses more than any limit on it allows
+FARTHEST: Final = Decimal("0.1")  # of the best price: beyond, no more is known
+# What moves no average price by more than a basis point, and no side's size by more than a twentieth, can wait
+# for some seconds: prices move as much within the second that a depth is old at best. Each word to the core is written
+# down.
+NEWS_PRICE: Final = Decimal("0.0001")
+NEWS_SIZE: Final = Decimal("0.05")
+
+Sides = tuple[tuple[Level, ...], tuple[Level, ...]]  # bids and asks, best first
 
 
-def both_gathered(book: LocalBook) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+def both_gathered(book: LocalBook) -> Sides:
     """Bids and asks as they are told."""
     return gathered(book.bids.keys, book.bids.sizes), gathered(book.asks.keys, book.asks.sizes)
 
@@ -53,3 +59,37 @@ def _steps(keys: Sequence[Decimal], start: int, known: int) -> list[tuple[int, i
             found.append((start, end))
             start = end
     return found
+
+
+@with_money
+def are_news(before: Sides, now: Sides) -> bool:
+    """Whether an order of some size would trade at another price now, or find another size."""
+    return any(_is_news(old, new) for old, new in zip(before, now, strict=True))
+
+
+def _is_news(before: tuple[Level, ...], now: tuple[Level, ...]) -> bool:
+    old_size, new_size = (sum((size for _, size in side), ZERO) for side in (before, now))
+    if abs(new_size - old_size) > old_size * NEWS_SIZE:
+        return True
+    left = deque(now)
+    size = old_value = new_value = ZERO
+    for price, offered in before:
+        size, old_value = size + offered, old_value + price * offered
+        if size > new_size:
+            break
+        new_value += _taken(left, offered)
+        if abs(new_value - old_value) > NEWS_PRICE * old_value:
+            return True
+    return False
+
+
+def _taken(left: deque[Level], size: Decimal) -> Decimal:
+    """The value of the next so many units, which are taken off; there are as many."""
+    value = ZERO
+    while size:
+        price, offered = left.popleft()
+        part = min(size, offered)
+        value, size = value + part * price, size - part
+        if part < offered:
+            left.appendleft((price, offered - part))
+    return value

@@ -101,14 +101,7 @@ class Wiring:
             engine, self._picture, self._lookups, float(config.coinbase.reconcile_s)
         )
         self._errands = RestTasks(engine, self._picture, self._lookups, rest, group)
-        self._depth = DepthStream(
-            engine,
-            # A snapshot of megabytes that is unpacked at once holds a decision up for as long.
-            lambda hand_over: self._feed(
-                key, DEPTH_CHANNELS, hand_over, urls.ws_url, compressed=False
-            ),
-            lambda action: self._errands.read_depth(action, self._depth.answered),
-        )
+        self._depth = self._made_depth(key)
         self.histories = Histories(engine, self._lookups, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._lookups, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
@@ -141,6 +134,15 @@ class Wiring:
             shows_futures=lambda: (
                 tracker.shows_futures or bool(engine.manager.desk.unread.unlisted)
             ),
+        )
+
+    def _made_depth(self, key: ApiKey) -> DepthStream:
+        """Its feed is not compressed: to unpack a snapshot of megabytes at once would hold a decision up."""
+        url = self._config.coinbase.ws_url
+        return DepthStream(
+            self._engine,
+            lambda hand_over: self._feed(key, DEPTH_CHANNELS, hand_over, url, compressed=False),
+            lambda action: self._errands.read_depth(action, self._depth.answered),
         )
 
     def _made_control(self, group: asyncio.TaskGroup) -> Control:

@@ -255,9 +255,21 @@ def _feeds(view: View, outside: View) -> list[Text]:
         lines.append(Text.assemble(f"{name:<7}", (feed, style), ago))
     if outside.get("followed"):
         lines.append(Text(f"follows {', '.join(outside['followed'])}"))
+    lines += _depth(outside.get("depth") or {})
     if (outside.get("journal") or {}).get("disk_full"):
         lines.append(Text("the disk is full: nothing can be journalled", style="red"))
     lines += _log(outside.get("log") or {})
+    return lines
+
+
+def _depth(depth: View) -> list[Text]:
+    """The order books that are followed, and which of them are not known; none where none is wanted."""
+    if not depth.get("followed"):
+        return []
+    lines = [Text(f"order books of {', '.join(depth['followed'])}")]
+    unknown = [name for name in depth["followed"] if name not in depth["whole"]]
+    if unknown:
+        lines.append(Text(f"order books not known: {', '.join(unknown)}", style="yellow"))
     return lines
 
 

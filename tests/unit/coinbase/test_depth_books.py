@@ -224,6 +224,17 @@ def test_the_last_change_is_told_in_the_end(one):
     assert one.word().bids[-1] == (99, 7)
 
 
+def test_a_change_that_is_no_news_is_told_after_ten_seconds(one):
+    one.word()
+    one.told("BTC-USD", ("offer", "101.001", 1), ("offer", 101, 0))
+    words = []
+    for _ in range(10):
+        one.wait(HOLDS_EVERY_S / 10)
+        words.append(one.word())
+    assert words[:-1] == [False] * 9
+    assert words[-1].asks == ((D("101.001"), 1),)
+
+
 def test_a_book_that_does_not_change_is_said_to_hold_every_ten_seconds(one):
     one.word()
     one.wait(HOLDS_EVERY_S - 0.001)

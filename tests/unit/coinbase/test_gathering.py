@@ -3,7 +3,9 @@
 from fractions import Fraction
 from itertools import pairwise
 
-from sidecar.coinbase.gathering import EXACT, STEPS, gathered
+import pytest
+
+from sidecar.coinbase.gathering import EXACT, STEPS, are_news, gathered
 from tests.scenario import D
 
 
@@ -51,3 +53,34 @@ def test_sums_are_exact_in_any_context():
     told = gathered(keys, [size] * 100)
     assert len(told) <= 50
     assert sum(Fraction(part) for _, part in told) == 100 * Fraction(size)
+
+
+# ------------------------------------------------------------------------------------------- news
+
+SIDE = ((D(100), D(1)), (D(101), D(2)), (D(102), D(3)))
+
+
+@pytest.mark.parametrize(
+    ("now", "news"),
+    [
+        (SIDE, False),
+        (((D("100.01"), D(1)), *SIDE[1:]), False),  # a basis point, of the first unit
+        (((D("100.011"), D(1)), *SIDE[1:]), True),
+        (((D("99.989"), D(1)), *SIDE[1:]), True),  # a better price is news too
+        (((D(100), D("0.5")), (D(101), D("2.5")), SIDE[2]), True),  # the first unit costs 100.5
+        ((*SIDE[:2], (D(102), D("3.3"))), False),  # six and a twentieth of it
+        ((*SIDE[:2], (D(102), D("3.31"))), True),
+        ((*SIDE[:2], (D(102), D("2.7"))), False),
+        ((*SIDE[:2], (D(102), D("2.69"))), True),
+        (((D(100), D(3)), (D(102), D(3))), True),
+        ((), True),
+    ],
+)
+def test_another_average_price_or_size_is_news_and_a_basis_point_is_not(now, news):
+    assert are_news((SIDE, ()), (now, ())) is news
+    assert are_news(((), SIDE), ((), now)) is news
+
+
+def test_a_side_that_was_empty_is_news_when_it_is_not_any_more():
+    assert are_news(((), ()), ((), SIDE))
+    assert not are_news(((), ()), ((), ()))
