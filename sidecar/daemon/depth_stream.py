@@ -54,6 +54,7 @@ class DepthStream:
         self._make_feed = make_feed
         self._read_over_rest = read_over_rest
         self._feed: Feed | None = None  # while any book is wanted
+        self._wanted: tuple[str, ...] = ()
         self.books = DepthBooks()
         self._waiting: deque[LevelNews] = deque()
         self._waiting_bytes = 0
@@ -68,13 +69,23 @@ class DepthStream:
 
     def follow(self, action: ac.FollowDepth) -> None:
         """These books from now on, and no others."""
-        self.books.follow(action.product_ids)
+        self._wanted = action.product_ids
+        self._follow_open_books()
         if action.product_ids:
             self._is_unwanted.clear()
             self._is_wanted.set()
         else:
             self._is_wanted.clear()
             self._is_unwanted.set()
+
+    def _follow_open_books(self) -> None:
+        """Coinbase refuses books that it has disabled, and others with them."""
+        listed = self._engine.manager.tracker.products
+        books = [
+            name for name in self._wanted if name not in listed or not listed[name].is_disabled
+        ]
+        if tuple(books) != self.books.wanted:
+            self.books.follow(books)
 
     def read(self, action: ac.ReadDepth) -> None:
         """Tell these books once: those that are known at once, the others over REST."""
@@ -100,7 +111,7 @@ class DepthStream:
         session = None if self._feed is None else self._feed.session
         is_live = session is not None and session.state == "live"
         return {
-            "followed": list(self.books.wanted),
+            "followed": list(self._wanted),
             "whole": list(self.books.whole),
             "left_out": [] if session is None else sorted(session.left_out),
             "heard_s_ago": round(wall - session.heard, 3) if session and is_live else None,
@@ -224,6 +235,7 @@ class DepthStream:
     def _ask(self, feed: Feed) -> None:
         if feed.session.state != "live":
             return
+        self._follow_open_books()
         self.books.acknowledged(feed.session.products_on)
         asking = self.books.ask(clock.wall(), feed.session.left_out)
         if asking.subscribed != feed.session.products:

@@ -20,7 +20,7 @@ from sidecar.daemon import depth_stream
 from sidecar.daemon.depth_stream import DepthStream
 from tests.daemon_parts import Running
 from tests.fault.paper_client import trading
-from tests.scenario import World
+from tests.scenario import World, product
 
 BTC, ETH, SOL = "BTC-USD", "ETH-USD", "SOL-USD"
 
@@ -275,6 +275,19 @@ async def test_a_product_that_is_refused_is_left_out_alone(deep):
     assert deep.seen(ETH) is None
     await deep.moves(SOL)
     await deep.until_seen(BTC, SOL)
+
+
+async def test_a_product_that_is_disabled_is_not_asked_for_until_it_is_open(deep):
+    deep.world.send(ev.ProductsListed, products=(product(ETH, is_disabled=True),))
+    deep.switch(refused_product=ETH)
+    deep.follow(BTC, ETH)
+    await deep.until_seen(BTC)
+    assert deep.feeds[-1].session.products == (BTC,)
+    assert deep.stream.shown(0.0)["followed"] == [BTC, ETH]
+    deep.switch(refused_product="")
+    deep.world.send(ev.ProductsListed, products=(product(ETH),))
+    await deep.until_seen(ETH)
+    assert not [call for call in deep.logged("warning") if call]
 
 
 async def test_a_channel_that_is_refused_ends_nothing(deep):

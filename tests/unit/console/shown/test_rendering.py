@@ -128,6 +128,17 @@ POSITIONS = {
 }  # fmt: skip
 
 
+def test_a_status_names_the_order_books_followed_and_those_not_known():
+    def shown(*whole):
+        depth = {"followed": ["BTC-USD", "ETH-USD"], "whole": list(whole)}
+        return text(status(STATUS | {"sidecar": STATUS["sidecar"] | {"depth": depth}}, 80))
+
+    assert "order books of BTC-USD, ETH-USD" in shown("BTC-USD", "ETH-USD")
+    assert "not known" not in shown("BTC-USD", "ETH-USD")
+    assert "order books not known: ETH-USD" in shown("BTC-USD")
+    assert "order books" not in text(status(STATUS, 80))
+
+
 def test_a_status_says_what_is_and_what_to_do():
     said = text(status(STATUS, 80))
     assert "not counted here: stocks: 1500 USD" in said
