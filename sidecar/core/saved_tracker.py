@@ -167,8 +167,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints
     tracker.marks.fresh_since = saved.fresh_since
-    tracker.depths.known = {depth.product_id: depth for depth in saved.depths}
-    tracker.depths.oldest = saved.depths_since
+    tracker.depths.restore(saved.depths, saved.depths_since)
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
     tracker.books.booked = saved.booked

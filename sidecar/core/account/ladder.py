@@ -7,21 +7,18 @@ costs that end in so many digits as Coinbase has are exact.
 """
 
 from bisect import bisect_left
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.vocabulary.events import Depth, Level
-from sidecar.core.vocabulary.money import MONEY, TWO, ZERO
+from sidecar.core.vocabulary.money import TWO, ZERO, quotient_down, quotient_up
 from sidecar.core.vocabulary.order_body import Side
 
 UNKNOWN: Final = Decimal("Infinity")  # a cost that is not known, and a size without an end
 # So many levels of a side are told as they stand; later ones may be steps, each at the worst price in it.
 AS_THEY_STAND: Final = 20
-
-_UP: Final = Context(prec=MONEY.prec, rounding=ROUND_CEILING, traps=list(MONEY.traps))
-_DOWN: Final = Context(prec=MONEY.prec, rounding=ROUND_FLOOR, traps=list(MONEY.traps))
 
 
 class Rung(Struct, frozen=True):
@@ -73,25 +70,29 @@ class Ladder:
         if traded <= ZERO:
             return ZERO
         cost = self.cost(traded)
-        return cost if cost == UNKNOWN else _UP.divide(cost, traded * self.mid)
+        return cost if cost == UNKNOWN else quotient_up(cost, traded * self.mid)
 
-    def size_of_cost(self, cost: Decimal) -> Decimal:
-        """The largest size that costs no more than `cost`, quote currency; never rounded up."""
-        if cost < ZERO or not self.rungs:
+    def size_of_cost(self, usd: Decimal, rate: Decimal) -> Decimal:
+        """The largest size that costs no more than so many USD, at a rate of USD to the quote currency; never rounded
+        up.
+        """
+        if usd < ZERO or not self.rungs:
             return ZERO
+        cost = quotient_down(usd, rate)
         rung = self.rungs[max(0, bisect_left(self._costs, cost) - 1)]
         if rung.cost(rung.end) <= cost:
             return rung.end
-        return rung.before + _DOWN.divide(cost - rung.cost_before, rung.gap)
+        return rung.before + quotient_down(cost - rung.cost_before, rung.gap)
 
     def size_of_slippage(self, most: Decimal) -> Decimal:
         """The largest size whose slippage is no more than `most`; never rounded up."""
         bound = most * self.mid
         for rung in self.rungs:
-            if rung.gap <= bound or rung.cost(rung.end) <= bound * rung.end:
+            ends_within = rung.end != UNKNOWN and rung.cost(rung.end) <= bound * rung.end
+            if rung.gap <= bound or ends_within:
                 continue
             room = rung.gap * rung.before - rung.cost_before
-            return _DOWN.divide(room, rung.gap - bound)
+            return quotient_down(room, rung.gap - bound)
         return UNKNOWN if self.rests else self.known
 
     def up_to(self, price: Decimal, side: Side) -> "Ladder":

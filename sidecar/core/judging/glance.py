@@ -27,6 +27,7 @@ from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
     activity,
+    depth,
     funds,
     hours,
     market,
@@ -34,7 +35,7 @@ from sidecar.core.judging.rules import (
     strategies,
     validity,
 )
-from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
+from sidecar.core.judging.rules.rule import FigureBySize, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
@@ -63,13 +64,14 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
         strategies.own_positions,
     }
 )
-FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
+FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], FigureBySize | None]]] = frozenset(
     {
         activity.identical,
         activity.identical_of_bot,
         activity.rate,
         activity.rate_of_bot,
         activity.open_orders_of_bot,
+        depth.slippage,
         hours.outside,
         market.beyond_touch,
     }
@@ -180,6 +182,8 @@ class Glance:
             abs(price / touch - ONE) > self._collar
         ):
             return None
+        if room.slip is not None and room.slip.speaks(order):
+            return None
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
 
@@ -217,6 +221,8 @@ class Glance:
         by_worth = table.room_worth / worth
         rooms = (table.room_open, table.room_whole, by_worth, funds, self._largest)
         most = min(rooms)
+        if limit is None and room.slip is not None:
+            most = min(most, room.slip.room)
         if table.money is not None:
             most = min(most, table.room_money * size / money)
         largest = floor_to(most, step)
