@@ -71,7 +71,7 @@ def until_known(demo):
         if (made := buys(demo, "0.001")).returncode == 0:
             return
         assert "MAX_ORDER_SLIPPAGE" in made.stdout
-    raise AssertionError(made.stdout)
+    raise AssertionError("never known")
 
 
 def test_a_too_large_order_is_refused_and_the_size_that_it_names_passes(demo):
